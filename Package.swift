@@ -1,0 +1,42 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "qudo",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Qudo", targets: ["Qudo"]),
+    .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
+    .library(name: "QudoTesting", targets: ["QudoTesting"]),
+    // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
+    // would be those of `Qudo`.
+    .executable(name: "qudo", targets: ["QudoCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "Qudo"),
+    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoTesting", dependencies: ["Qudo"]),
+    .executableTarget(
+      name: "QudoCommand",
+      dependencies: [
+        "Qudo", "QudoSQLite",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
+    .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["QudoCommand"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
+
+for target in package.targets where target.type != .system {
+  target.swiftSettings = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+  ]
+}

@@ -1,0 +1,69 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// One look at the clocks.
+public struct ClockReading: Sendable {
+  /// Wall time. Due times and log rows are in it; it may jump.
+  public var wall: Timestamp
+  /// Microseconds since the machine started, sleep included. Leases are in it; it never jumps.
+  public var sinceBoot: Int64
+  /// Which start of the machine `sinceBoot` counts from. Leases of another boot are void.
+  public var boot: String
+
+  public init(wall: Timestamp, sinceBoot: Int64, boot: String) {
+    self.wall = wall
+    self.sinceBoot = sinceBoot
+    self.boot = boot
+  }
+}
+
+/// The clock of a database that has none of its own.
+public protocol QueueClock: Sendable {
+  func now() -> ClockReading
+}
+
+/// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on
+/// Darwin, where it goes on during sleep.
+public struct SystemClock: QueueClock {
+  private let boot: String
+
+  public init() { boot = Self.bootID() }
+
+  public func now() -> ClockReading {
+    #if os(Linux)
+    let steady = CLOCK_BOOTTIME
+    #else
+    let steady = CLOCK_MONOTONIC
+    #endif
+    return ClockReading(
+      wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: Self.microseconds(steady), boot: boot)
+  }
+
+  private static func microseconds(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+  }
+
+  /// "Each boot has its own": random(4) for boot_id on Linux, kern.bootsessionuuid on Darwin.
+  private static func bootID() -> String {
+    var buffer = [UInt8](repeating: 0, count: 64)
+    #if canImport(Darwin)
+    var size = buffer.count
+    guard sysctlbyname("kern.bootsessionuuid", &buffer, &size, nil, 0) == 0 else { return "unknown" }
+    let text = buffer.prefix { $0 != 0 }
+    #else
+    let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return "unknown" }
+    defer { close(file) }
+    let count = read(file, &buffer, buffer.count)
+    let text = buffer.prefix(max(count, 0)).prefix { $0 > 32 }
+    #endif
+    return String(decoding: text, as: UTF8.self)
+  }
+}

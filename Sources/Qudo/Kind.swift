@@ -1,0 +1,20 @@
+/// The name of a sort of job, such as `mail.send`.
+///
+/// Kinds are compared as UTF-8 bytes, in memory as in the database: `é` written as one scalar and `é` written as
+/// two are different kinds, although Swift's `String` calls them equal.
+public struct Kind: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+  public let name: String
+
+  public init(_ name: String) { self.name = name }
+  public init(stringLiteral value: String) { self.name = value }
+  public var description: String { name }
+}
+
+extension Kind: Hashable, Comparable {
+  public static func == (a: Kind, b: Kind) -> Bool { a.name.utf8.elementsEqual(b.name.utf8) }
+  public static func < (a: Kind, b: Kind) -> Bool { a.name.utf8.lexicographicallyPrecedes(b.name.utf8) }
+  public func hash(into hasher: inout Hasher) {
+    for byte in name.utf8 { hasher.combine(byte) }
+    hasher.combine(0xFF as UInt8)
+  }
+}

@@ -1,0 +1,89 @@
+/// The bytes of a job's argument and the codec that wrote them.
+public struct Payload: Hashable, Sendable {
+  public var bytes: [UInt8]
+  public var codec: CodecID
+
+  public init(_ bytes: [UInt8], codec: CodecID = .raw) {
+    self.bytes = bytes
+    self.codec = codec
+  }
+}
+
+/// Which codec wrote a payload. Stored with each payload, so that old ones are read after the default changes.
+public struct CodecID: Hashable, Sendable {
+  public let number: Int64
+  public init(_ number: Int64) { self.number = number }
+
+  /// Bytes as they are.
+  public static let raw = CodecID(0)
+  /// JSON in UTF-8.
+  public static let json = CodecID(1)
+}
+
+/// When a job may first run, by the database's clock.
+public enum Due: Hashable, Sendable {
+  case now
+  /// Not negative.
+  case after(Duration)
+  /// A time in the past counts as due, and before later ones.
+  case at(Timestamp)
+}
+
+/// At most one live job per kind and key.
+public struct UniqueKey: Hashable, Sendable {
+  /// How long the key is held.
+  public enum Scope: Int64, Sendable {
+    /// Until the job is completed, failed for good, or replaced.
+    case untilFinished = 0
+    /// Until the job is first claimed. A retry does not take the key again.
+    case untilStarted = 1
+  }
+  /// What an enqueue does when another live job has the key.
+  public enum Conflict: Sendable {
+    /// The enqueue reports ``InsertResult/conflict(_:)``.
+    case reject
+    /// The enqueue reports ``InsertResult/existing(_:)``; the job that is there stays as it is.
+    case keep
+    /// Payload, priority and due time of a job that waits are overwritten; a running one is left alone and reported.
+    case overwrite
+  }
+  public var key: String
+  public var scope: Scope
+  public var onConflict: Conflict
+
+  public init(_ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject) {
+    self.key = key
+    self.scope = scope
+    self.onConflict = onConflict
+  }
+}
+
+/// A job on its way to the database.
+public struct NewJob: Sendable {
+  public var kind: Kind
+  public var payload: Payload
+  public var unique: UniqueKey?
+  /// Higher runs first. Default 0.
+  public var priority: Int
+  public var due: Due
+
+  public init(_ kind: Kind, payload: Payload, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) {
+    self.kind = kind
+    self.payload = payload
+    self.unique = unique
+    self.priority = priority
+    self.due = due
+  }
+}
+
+/// What became of one job of an insert.
+public enum InsertResult: Hashable, Sendable {
+  /// A new job with this id.
+  case inserted(Int64)
+  /// The job that had the unique key was kept.
+  case existing(Int64)
+  /// The job that had the unique key was waiting and was overwritten.
+  case overwritten(Int64)
+  /// Another live job has the unique key; nothing was written for this one.
+  case conflict(Int64)
+}

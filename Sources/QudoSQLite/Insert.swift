@@ -1,0 +1,109 @@
+internal import Qudo
+
+extension Transaction {
+  func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
+    guard !jobs.isEmpty else { return [] }
+    var next = try nextID()
+    var results: [InsertResult] = []
+    results.reserveCapacity(jobs.count)
+    for job in jobs {
+      let kind = try kindID(creating: job.kind)
+      let due = due(job.due)
+      if let unique = job.unique, let holder = try holder(of: unique.key, kind: kind) {
+        results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
+        continue
+      }
+      try connection.run(
+        """
+        INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, payload)
+        VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?)
+        """,
+        .integer(next), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
+        .integer(job.payload.codec.number), .text(job.unique?.key),
+        job.unique.map { .integer($0.scope.rawValue) } ?? .null, .blob(job.payload.bytes))
+      try wait(id: next, kind: kind, rank: rank(job), due: due)
+      results.append(.inserted(next))
+      next += 1
+    }
+    return results
+  }
+
+  /// Ids are never reused: the highest is remembered when its job goes (``forget(_:)``), so that an insert reads
+  /// two pages and writes none for it. AUTOINCREMENT would write one in each commit.
+  private func nextID() throws(QudoError) -> Int64 {
+    let highest = try connection.integer(
+      "SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id'))")
+    guard let highest else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
+    return highest + 1
+  }
+
+  /// Deletes a job for good.
+  func forget(_ id: Int64) throws(QudoError) {
+    if try connection.integer("SELECT max(id) FROM qudo_job") == id {
+      try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(id))
+    }
+    try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
+  }
+
+  /// Puts a job where the waiting are: with the ready if it is due, else with the delayed.
+  func wait(id: Int64, kind: Int64, rank: Int64, due: Int64) throws(QudoError) {
+    if due <= now.wall.microseconds {
+      try connection.run("INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(kind), .integer(rank), .integer(due), .integer(id))
+    } else {
+      try connection.run(
+        "INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(?, ?, ?, ?)", .integer(due), .integer(id), .integer(kind), .integer(rank))
+    }
+  }
+
+  /// Sorts before others when the priority is higher.
+  private func rank(_ job: NewJob) -> Int64 { -Int64(job.priority) }
+
+  func due(_ due: Due) -> Int64 {
+    switch due {
+    case .now: now.wall.microseconds
+    case .after(let delay): now.wall.advanced(by: delay).microseconds
+    case .at(let time): time.microseconds
+    }
+  }
+
+  private func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try connection.integer(
+      "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
+  }
+
+  private func conflict(
+    _ job: NewJob, with holder: Int64, unique: UniqueKey, due: Int64, kind: Int64
+  ) throws(QudoError) -> InsertResult {
+    switch unique.onConflict {
+    case .reject: return .conflict(holder)
+    case .keep: return .existing(holder)
+    case .overwrite:
+      guard try leaveWaiting(holder) else { return .conflict(holder) }
+      try connection.run(
+        "UPDATE qudo_job SET payload = ?, codec = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
+        .integer(job.payload.codec.number), .integer(rank(job)), .integer(due), .integer(holder))
+      try wait(id: holder, kind: kind, rank: rank(job), due: due)
+      return .overwritten(holder)
+    }
+  }
+
+  /// Takes a job out of the waiting. False if it does not wait, and then nothing has changed.
+  private func leaveWaiting(_ id: Int64) throws(QudoError) -> Bool {
+    try connection.run(
+      "DELETE FROM qudo_ready WHERE (kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE id = ?)", .integer(id))
+    if connection.changes > 0 { return true }
+    try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
+    return connection.changes > 0
+  }
+
+  private func kindID(creating kind: Kind) throws(QudoError) -> Int64 {
+    if let id = try kindID(kind) { return id }
+    try connection.run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
+    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored and is not there") }
+    return id
+  }
+
+  func kindID(_ kind: Kind) throws(QudoError) -> Int64? {
+    try connection.integer("SELECT id FROM qudo_kind WHERE name = ?", .text(kind.name))
+  }
+}

@@ -1,0 +1,134 @@
+internal import CSQLite
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// From a path to a connection on a file with this version's schema.
+enum Opening {
+  /// "qudo" for "/var/lib/qudo.db".
+  static func stem(_ path: String) -> String {
+    let last = path.split(separator: "/").last ?? "qudo"
+    return String(last.split(separator: ".", omittingEmptySubsequences: true).first ?? "qudo")
+  }
+
+  static func open(path: String, durability: SQLiteDriver.Durability, create: Bool) throws(QudoError) -> Connection {
+    guard sqlite3_libversion_number() >= 3_035_000 else {
+      throw QudoError(.unsuitableFile, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
+    }
+    guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
+      throw QudoError(.invalidArgument, "the database needs the path of a file")
+    }
+    let connection = try Connection(path: path, create: create)
+    sqlite3_busy_timeout(connection.handle, 30_000)
+    try connection.harden()
+    // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
+    try connection.run("PRAGMA page_size = 2048")
+    try connection.requireWAL()
+    // Reading once makes the WAL file, on which writers take their turn.
+    _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+    // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
+    try connection.run("PRAGMA synchronous = \(durability.rawValue)")
+    try connection.run("PRAGMA fullfsync = 1")
+    // Checkpoints are the writer's, under its lock.
+    try connection.run("PRAGMA wal_autocheckpoint = 0")
+    return connection
+  }
+
+  /// Migrates in one transaction; ten processes that open a new file at once find nine times that it is done.
+  static func prepare(_ connection: Connection, name: String, now: ClockReading) throws(QudoError) -> (name: String, boot: Int64) {
+    try connection.run("BEGIN IMMEDIATE")
+    do {
+      let name = try migrate(connection, name: name, now: now.wall)
+      try connection.run("INSERT OR IGNORE INTO qudo_boot(boot) VALUES(?)", .text(now.boot))
+      let boot = try connection.integer("SELECT id FROM qudo_boot WHERE boot = ?", .text(now.boot)) ?? 0
+      try connection.run("COMMIT")
+      return (name, boot)
+    } catch {
+      if sqlite3_get_autocommit(connection.handle) == 0 { sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil) }
+      throw error
+    }
+  }
+
+  private static func migrate(_ connection: Connection, name: String, now: Timestamp) throws(QudoError) -> String {
+    let version = try currentVersion(connection)
+    for migration in Schema.migrations where migration.version > version {
+      try connection.execute(migration.sql)
+      try connection.run(
+        "INSERT INTO qudo_schema VALUES(?, ?, ?, ?)", .integer(migration.version), .integer(now.microseconds), 1, 1)
+    }
+    try connection.run("INSERT OR IGNORE INTO qudo_info VALUES('name', ?)", .text(name))
+    var stored = name
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in stored = row.text(0) }
+    return stored
+  }
+
+  private static func currentVersion(_ connection: Connection) throws(QudoError) -> Int64 {
+    let tables = try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'qudo\\_%' ESCAPE '\\'") ?? 0
+    guard tables > 0 else { return 0 }
+    let version: Int64?
+    let lowest: Int64?
+    do {
+      version = try connection.integer("SELECT max(version) FROM qudo_schema")
+      lowest = try connection.integer("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1")
+    } catch where error.code == .database {
+      throw QudoError(.foreignSchema, "the file has qudo_ tables that are not Qudo's: use another file", cause: error.cause)
+    }
+    guard let version, let lowest else {
+      throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file")
+    }
+    guard lowest <= Schema.version else {
+      throw QudoError(.newerSchema, "the file has schema \(version), which needs a newer Qudo (this one knows \(Schema.version))")
+    }
+    return version
+  }
+}
+
+extension Connection {
+  /// "All applications that read untrusted databases should" do these: sqlite.org/security.html.
+  func harden() throws(QudoError) {
+    for (option, value) in [
+      (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0), (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+      (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+    ] as [(Int32, Int32)] {
+      let code = qudo_db_config(handle, option, value)
+      guard code == SQLITE_OK else { throw .sqlite(code, handle) }
+    }
+  }
+
+  /// A file that somebody else made is left in its journal mode and refused; an empty one becomes ours.
+  func requireWAL() throws(QudoError) {
+    if try journalMode() == "wal" { return }
+    let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+    guard tables == 0 else {
+      throw QudoError(.unsuitableFile, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
+    }
+    try becomeWAL()
+    guard try journalMode() == "wal" else {
+      throw QudoError(.unsuitableFile, "the file system does not let SQLite use its WAL mode: use a local disk")
+    }
+  }
+
+  /// The change needs the file for itself for a moment; SQLite does not wait for that, whoever opens it with us.
+  private func becomeWAL() throws(QudoError) {
+    let patience = ContinuousClock.now + .seconds(30)
+    while true {
+      do {
+        return try run("PRAGMA journal_mode = WAL")
+      } catch where error.code == .busy && ContinuousClock.now < patience {
+        usleep(1000)
+      }
+    }
+  }
+
+  private func journalMode() throws(QudoError) -> String {
+    var mode = ""
+    try each("PRAGMA journal_mode") { row throws(QudoError) in mode = row.text(0) }
+    return mode
+  }
+}

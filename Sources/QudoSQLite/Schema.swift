@@ -1,0 +1,50 @@
+/// The first schema.
+///
+/// Where a job is says what state it is in: `qudo_job` has each live job once and is not rewritten by a claim; thin
+/// tables beside it, each in the order in which it is read, hold the ready, the delayed and the running. Against one
+/// table with partial indexes, at `normal` and in batches of 100, this settled and claimed 460,000 jobs/s instead of
+/// 353,000, and one at a time 52,000 instead of 36,000 (2 KiB pages).
+///
+/// Columns whose use is to come are nullable: an unused one costs its byte of row header.
+enum Schema {
+  static let version: Int64 = 1
+
+  static let migrations: [(version: Int64, sql: String)] = [(1, first)]
+
+  private static let first = """
+    CREATE TABLE qudo_schema(
+      version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL,
+      lowest_reader INTEGER NOT NULL, lowest_writer INTEGER NOT NULL);
+    CREATE TABLE qudo_info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE qudo_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE qudo_boot(id INTEGER PRIMARY KEY, boot TEXT NOT NULL UNIQUE);
+    CREATE TABLE qudo_job(
+      id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, rank INTEGER NOT NULL, due INTEGER NOT NULL,
+      enqueued INTEGER NOT NULL, attempt INTEGER NOT NULL, lost INTEGER NOT NULL, state INTEGER NOT NULL,
+      codec INTEGER NOT NULL, unique_key TEXT, unique_scope INTEGER, concurrency_key TEXT, expires INTEGER, meta BLOB,
+      payload BLOB NOT NULL);
+    CREATE UNIQUE INDEX qudo_job_unique ON qudo_job(kind, unique_key) WHERE unique_scope IS NOT NULL;
+    CREATE TABLE qudo_ready(
+      kind INTEGER NOT NULL, rank INTEGER NOT NULL, due INTEGER NOT NULL, id INTEGER NOT NULL,
+      PRIMARY KEY(kind, rank, due, id)) WITHOUT ROWID;
+    CREATE TABLE qudo_delayed(
+      due INTEGER NOT NULL, id INTEGER NOT NULL, kind INTEGER NOT NULL, rank INTEGER NOT NULL,
+      PRIMARY KEY(due, id)) WITHOUT ROWID;
+    CREATE TABLE qudo_running(
+      boot INTEGER NOT NULL, ends INTEGER NOT NULL, id INTEGER NOT NULL, token INTEGER NOT NULL,
+      kind INTEGER NOT NULL, lost_limit INTEGER NOT NULL, started INTEGER NOT NULL,
+      PRIMARY KEY(boot, ends, id)) WITHOUT ROWID;
+    CREATE TABLE qudo_failure(
+      id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, kind INTEGER NOT NULL, attempt INTEGER NOT NULL,
+      failed_at INTEGER NOT NULL, reason INTEGER NOT NULL, final INTEGER NOT NULL, message TEXT NOT NULL,
+      rank INTEGER NOT NULL, unique_key TEXT, codec INTEGER, meta BLOB, payload BLOB, replayed_as INTEGER);
+    CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
+    CREATE TABLE qudo_status(
+      id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, kind INTEGER NOT NULL, status INTEGER NOT NULL,
+      started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, unique_key TEXT, codec INTEGER, payload BLOB);
+    CREATE INDEX qudo_status_kind ON qudo_status(kind, id);
+    CREATE TABLE qudo_receipt(
+      key BLOB PRIMARY KEY, job INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO qudo_info VALUES('highest_id', 0);
+    """
+}

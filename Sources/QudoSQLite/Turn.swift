@@ -1,0 +1,37 @@
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// The right to commit or checkpoint: an exclusive `flock` on the WAL file, which all of Qudo's writers take round
+/// each transaction.
+///
+/// Commits and checkpoints are therefore never at work at the same time, be it in two processes, which is what the
+/// WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs (sqlite.org/wal.html#walresetbug). The WAL is the one of the three
+/// files on which SQLite itself holds no POSIX lock, so that opening and closing it loses none; and it is the same
+/// file for all, since SQLite removes it with the last connection only, and a turn lives within its connection.
+final class Turn: Sendable {
+  private let file: Int32
+
+  init(path: String) throws(QudoError) {
+    file = open(path + "-wal", O_RDWR | O_CLOEXEC)
+    guard file >= 0 else {
+      throw QudoError(.unsuitableFile, "\(path)-wal cannot be opened: check the rights of the file and of its folder")
+    }
+  }
+
+  deinit { close(file) }
+
+  func hold<Result>(_ body: () throws(QudoError) -> Result) throws(QudoError) -> Result {
+    while flock(file, LOCK_EX) != 0 {
+      guard errno == EINTR else { throw QudoError(.ioError, "the database's lock failed with error \(errno)") }
+    }
+    defer { flock(file, LOCK_UN) }
+    return try body()
+  }
+}

@@ -1,0 +1,34 @@
+import Foundation
+import Qudo
+import QudoSQLite
+import QudoTesting
+
+/// A database in a folder of its own, which goes with the value.
+final class TemporaryFile: Sendable {
+  let folder: URL
+  let path: String
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-test-\(UUID().uuidString)")
+    path = folder.appendingPathComponent("jobs.db").path
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  func open(clock: any QueueClock = SystemClock(), limits: Limits = Limits()) throws -> SQLiteDriver {
+    try SQLiteDriver(path: path, durability: .normal, limits: limits, clock: clock)
+  }
+}
+
+func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) -> NewJob {
+  NewJob(kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due)
+}
+
+func want(_ limit: Int = 10, _ kinds: Kind..., lease: Duration = .seconds(60), lostLimit: Int = 5) -> ClaimRequest {
+  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, lease: lease, lostLimit: lostLimit) }, limit: limit)
+}
+
+extension Claim {
+  var texts: [String] { jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) } }
+}

@@ -1,0 +1,25 @@
+import Qudo
+import Testing
+
+@Suite struct DurationSyntaxTests {
+  @Test(arguments: [
+    ("500ms", Duration.milliseconds(500)), ("90s", .seconds(90)), ("1h30m", .seconds(5400)), ("2d", .seconds(172_800)),
+    ("1.5h", .seconds(5400)), ("7", .seconds(7)), ("0.25", .milliseconds(250)), ("3us", .microseconds(3)),
+    ("0s", .zero), ("100000d", .seconds(8_640_000_000)),
+  ])
+  func reads(text: String, expected: Duration) throws {
+    #expect(try Duration(parsing: text) == expected)
+  }
+
+  @Test(arguments: ["", "-1s", "s", "1x", "1m1h", "1s1s", ".5s", "5.s", "1..5s", "1s5", "100001d", "99999999999999999999s", "1 s", "١s", "1\u{0}s"])
+  func refuses(text: String) {
+    #expect(throws: QudoError.self) { try Duration(parsing: text) }
+  }
+}
+
+@Suite struct KindTests {
+  @Test func kindsAreBytes() {
+    #expect("\u{e9}" == "e\u{301}")
+    #expect(Kind("\u{e9}") != Kind("e\u{301}"))
+  }
+}
