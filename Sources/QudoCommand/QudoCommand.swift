@@ -15,5 +15,5 @@ struct QudoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "qudo", abstract: "Jobs in one SQLite file, without a server.",
     discussion: "Exit status: 0 done, 1 failed, 64 wrong usage.",
-    subcommands: [Enqueue.self, Count.self, Demo.self])
+    subcommands: [Enqueue.self, Work.self, Count.self, Demo.self])
 }

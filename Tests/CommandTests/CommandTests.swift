@@ -66,6 +66,38 @@ import Testing
     #expect(try qudo("nothing").status == 64)
   }
 
+  @Test func workRunsACommandPerJobWithoutAShell() throws {
+    _ = try qudo("enqueue", "p", "--lines", "--database", "q.db", input: "a b; $(id)\n'x'\n\n")
+    let worked = try qudo("work", "p=printf '%s|%s\\n' \"<{}>\" end", "--until-empty", "--concurrency", "3", "--database", "q.db")
+    #expect(worked.status == 0 && worked.errors == "")
+    #expect(worked.output.split(separator: "\n").sorted() == ["<'x'>|end", "<>|end", "<a b; $(id)>|end"])
+    #expect(try qudo("count", "--database", "q.db").output == "")
+  }
+
+  @Test func thePayloadIsOnStandardInputAndTheJobInTheEnvironment() throws {
+    _ = try qudo("enqueue", "p", "hello", "--database", "q.db")
+    let command = "p=sh -c 'cat; echo \" $QUDO_JOB_ID $QUDO_KIND $QUDO_ATTEMPT\"'"
+    #expect(try qudo("work", command, "--until-empty", "--database", "q.db").output == "hello 1 p 1\n")
+  }
+
+  @Test(arguments: [("exit 3", "111"), ("exit 65", "1"), ("exit 0", "1")]) func theExitStatusDecides(command: String, runs: String) throws {
+    _ = try qudo("enqueue", "p", "--database", "q.db")
+    let worked = try qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--until-empty", "--database", "q.db")
+    #expect(worked.status == 0 && worked.output == runs)
+  }
+
+  @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(text: String) throws {
+    #expect(try qudo("work", text, "--until-empty", "--database", "q.db").status == 64)
+  }
+
+  @Test func aWorkerThatIsKilledLosesNoJob() throws {
+    _ = try qudo("enqueue", "p", "x", "--database", "q.db")
+    // The command kills the worker that runs it, the first time.
+    let command = "p=sh -c 'test -e killed && cat || { touch killed; kill -9 $PPID; }'"
+    #expect(try qudo("work", command, "--until-empty", "--lease", "200ms", "--database", "q.db").status == SIGKILL)
+    #expect(try qudo("work", command, "--until-empty", "--lease", "200ms", "--database", "q.db").output == "x")
+  }
+
   @Test func theDemoChecksItself() throws {
     let result = try qudo("demo", "--jobs", "3000")
     #expect(result.status == 0 && result.output.contains("each job came exactly once"))
