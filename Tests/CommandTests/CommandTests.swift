@@ -61,6 +61,21 @@ import Testing
     #expect(try Data(contentsOf: file) == text)
   }
 
+  @Test func tenProcessesMayOpenANewFileAtOnce() throws {
+    let processes = try (0..<10).map { number in
+      let process = Process()
+      process.executableURL = try Self.builtCommand()
+      process.arguments = ["enqueue", "a", "\(number)", "--database", "q.db"]
+      process.currentDirectoryURL = folder
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      return process
+    }
+    for process in processes { process.waitUntilExit() }
+    #expect(processes.allSatisfy { $0.terminationStatus == 0 })
+    #expect(try qudo("count", "--database", "q.db").output == "a\tready 10\tdelayed 0\trunning 0\n")
+  }
+
   @Test func wrongUsageHasStatus64() throws {
     #expect(try qudo("enqueue", "a", "--delay", "soon").status == 64)
     #expect(try qudo("nothing").status == 64)
