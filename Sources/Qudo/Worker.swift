@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// One kind that a worker performs, and how.
 public struct Ability: Sendable {
   public let kind: Kind
@@ -134,8 +132,8 @@ public struct Worker: Sendable {
 
   /// The lease of a run, which renewals change; nil once it is lost.
   private final class HeldLease: Sendable {
-    let current: Mutex<Lease?>
-    init(_ lease: Lease) { current = Mutex(lease) }
+    let current: Locked<Lease?>
+    init(_ lease: Lease) { current = Locked(lease) }
   }
 
   /// Until cancelled, or until the lease is lost.

@@ -1,7 +1,6 @@
 internal import Foundation
 internal import Qudo
 internal import Subprocess
-internal import Synchronization
 internal import SystemPackage
 
 /// One run of a command for a job.
@@ -10,7 +9,7 @@ internal import SystemPackage
 /// and what it wrote is passed on whole when it ends.
 enum CommandRun {
   /// Outputs of two jobs do not mix.
-  private static let output = Mutex(())
+  private static let output = Locked(())
   private static let messageBytes: Int64 = 2048
 
   static func perform(_ template: CommandTemplate, _ job: ClaimedJob) async throws {

@@ -1,7 +1,6 @@
 internal import CSQLite
 internal import Dispatch
 internal import Qudo
-internal import Synchronization
 
 /// The only way to write: callers hand in operations, one thread runs all that wait in one transaction with one
 /// sync, and each is answered after that commit.
@@ -24,7 +23,7 @@ final class Writer: @unchecked Sendable {  // reason: `connection` and `turn` ar
   private let turn: Turn
   private let clock: any QueueClock
   private let boot: Int64
-  private let queue = Mutex(Queue())
+  private let queue = Locked(Queue())
   private let thread = DispatchQueue(label: "qudo.writer")
 
   /// The WAL is checkpointed when it has this many pages: 4 MB, as SQLite does by default.
@@ -70,7 +69,7 @@ final class Writer: @unchecked Sendable {  // reason: `connection` and `turn` ar
   }
 
   private final class Box<Value: Sendable>: Sendable {
-    let value = Mutex<Value?>(nil)
+    let value = Locked<Value?>(nil)
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is.

@@ -1,14 +1,13 @@
 public import Qudo
-internal import Synchronization
 
 /// A clock that stands still until it is told to go on.
 public final class ManualClock: QueueClock {
-  private let reading: Mutex<ClockReading>
+  private let reading: Locked<ClockReading>
 
   public init(
     wall: Timestamp = Timestamp(microseconds: 1_700_000_000_000_000), sinceBoot: Int64 = 1_000_000, boot: String = "boot-1"
   ) {
-    reading = Mutex(ClockReading(wall: wall, sinceBoot: sinceBoot, boot: boot))
+    reading = Locked(ClockReading(wall: wall, sinceBoot: sinceBoot, boot: boot))
   }
 
   public func now() -> ClockReading { reading.withLock { $0 } }
