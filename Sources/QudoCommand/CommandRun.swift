@@ -12,7 +12,8 @@ enum CommandRun {
   private static let output = Locked(())
   private static let messageBytes: Int64 = 2048
 
-  static func perform(_ template: CommandTemplate, _ job: ClaimedJob) async throws {
+  static func perform(_ template: CommandTemplate, _ context: JobContext) async throws {
+    let job = context.job
     let words = try template.filled(with: job.payload.bytes)
     let input = try namelessFile()
     let out = try namelessFile()

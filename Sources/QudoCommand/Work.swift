@@ -53,7 +53,7 @@ struct Work: AsyncParsableCommand {
 
   func run() async throws {
     let driver = try database.open(create: true)
-    let worker = try Worker(driver, abilities(), concurrency: concurrency)
+    let worker = try Worker(Queue(driver), abilities(), concurrency: concurrency)
     let work = Task { try await worker.workUntilEmpty() }
     let signals = [SIGTERM, SIGINT].map { number in
       // A handler, for an ignored signal would stay ignored in the commands.

@@ -6,7 +6,7 @@ extension Transaction {
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
     try takeBackEnded()
-    try promote()
+    _ = try promote(limit: Int(Self.sweep))
     var jobs: [ClaimedJob] = []
     if request.limit > 0 {
       let token = Int64.random(in: 1...Int64.max)
@@ -31,7 +31,7 @@ extension Transaction {
       guard let kind = try kindID(ability.kind) else { continue }
       try connection.each(
         "SELECT rank, due, id FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?", .integer(kind),
-        .integer(Int64(request.limit))
+        .integer(Int64(min(request.limit, ability.limit ?? request.limit)))
       ) { row throws(QudoError) in
         all.append(Candidate(rank: row.integer(0), due: row.integer(1), id: row.integer(2), kind: kind, ability: ability))
       }
@@ -56,13 +56,13 @@ extension Transaction {
     var job: ClaimedJob?
     var freesKey = false
     try connection.each(
-      "SELECT payload, codec, unique_key, unique_scope, attempt, enqueued FROM qudo_job WHERE id = ?", .integer(lease.job)
+      "SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta FROM qudo_job WHERE id = ?", .integer(lease.job)
     ) { row throws(QudoError) in
       freesKey = !row.isNull(3) && row.integer(3) == UniqueKey.Scope.untilStarted.rawValue
       job = ClaimedJob(
         lease: lease, kind: candidate.ability.kind, payload: Payload(row.blob(0), codec: CodecID(row.integer(1))),
         priority: -Int(candidate.rank), uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
-        enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: candidate.due))
+        enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: candidate.due), meta: row.isNull(6) ? nil : row.blob(6))
     }
     guard let job else { throw QudoError(.corrupt, "job \(lease.job) waits but is not there: the file was changed by others") }
     if freesKey { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(lease.job)) }
@@ -75,18 +75,19 @@ extension Transaction {
   }
 
   /// Delayed jobs that are due become ready, earliest first.
-  private func promote() throws(QudoError) {
+  func promote(limit: Int) throws(QudoError) -> Int {
     let time = now.wall.microseconds
-    guard let first = try connection.integer("SELECT due FROM qudo_delayed ORDER BY due, id LIMIT 1"), first <= time else { return }
+    guard let first = try connection.integer("SELECT due FROM qudo_delayed ORDER BY due, id LIMIT 1"), first <= time else { return 0 }
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
-      "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Self.sweep)
+      "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
     ) { row throws(QudoError) in due.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3))) }
     for job in due {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       try connection.run(
         "INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(job.kind), .integer(job.rank), .integer(job.due), .integer(job.id))
     }
+    return due.count
   }
 
   /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.

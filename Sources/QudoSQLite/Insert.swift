@@ -15,12 +15,13 @@ extension Transaction {
       }
       try connection.run(
         """
-        INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, payload)
-        VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?)
+        INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
+        VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
         """,
         .integer(next), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
         .integer(job.payload.codec.number), .text(job.unique?.key),
-        job.unique.map { .integer($0.scope.rawValue) } ?? .null, .blob(job.payload.bytes))
+        job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.map { .blob($0) } ?? .null,
+        .blob(job.payload.bytes))
       try wait(id: next, kind: kind, rank: rank(job), due: due)
       results.append(.inserted(next))
       next += 1

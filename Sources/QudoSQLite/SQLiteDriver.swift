@@ -14,8 +14,10 @@ public struct SQLiteDriver: Driver {
   }
 
   public let name: String
+  public let limits: Limits
+  public let doorbell: Doorbell
+  public let capabilities: Capabilities
   let writer: Writer
-  let limits: Limits
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
@@ -31,6 +33,10 @@ public struct SQLiteDriver: Driver {
       try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now)
     }
     self.name = name
+    self.doorbell = Doorbell()
+    self.capabilities = durability == .full
+      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
+      : [.durable, .severalProcesses, .wakesOtherProcesses]
     self.writer = Writer(connection: connection, turn: turn, clock: clock, boot: boot)
     self.limits = limits
   }
@@ -65,7 +71,17 @@ public struct SQLiteDriver: Driver {
     try await writer.write { transaction throws(QudoError) in try transaction.extend(leases, by: duration) }
   }
 
-  public func count() async throws(QudoError) -> [JobCount] {
-    try await writer.write { transaction throws(QudoError) in try transaction.count() }
+  public func promote(limit: Int) async throws(QudoError) -> Int {
+    try await writer.write { transaction throws(QudoError) in try transaction.promote(limit: limit) }
+  }
+
+  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
+
+  public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try await writer.write { transaction throws(QudoError) in
+      let counts = try transaction.count()
+      guard let kinds else { return counts }
+      return counts.filter { kinds.contains($0.kind) }
+    }
   }
 }

@@ -1,9 +1,14 @@
 internal import Qudo
 
 /// Why a failure is in the log.
-enum FailureReason: Int64 {
-  case failed = 0
-  case lost = 1
+extension FailureReason {
+  var number: Int64 {
+    switch self {
+    case .failed: 0
+    case .lost: 1
+    case .aborted: 2
+    }
+  }
 }
 
 extension Transaction {
@@ -37,8 +42,11 @@ extension Transaction {
     case .retry(let delay, let message):
       try log(id, .failed, message: message, final: false)
       try wait(again: id, due: due(.after(delay)), attempts: 1)
-    case .snoozed(let delay):
-      try wait(again: id, due: due(.after(delay)), attempts: 0)
+    case .snoozed(let delay, let counts):
+      try wait(again: id, due: due(.after(delay)), attempts: counts ? 1 : 0)
+    case .aborted(let message):
+      try log(id, .aborted, message: message, final: true)
+      try forget(id)
     case .failed(let message):
       try log(id, .failed, message: message, final: true)
       try forget(id)
@@ -62,7 +70,7 @@ extension Transaction {
       SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
       FROM qudo_job WHERE id = ?5
       """,
-      .integer(now.wall.microseconds), .integer(reason.rawValue), .integer(final ? 1 : 0), .text(message), .integer(id))
+      .integer(now.wall.microseconds), .integer(reason.number), .integer(final ? 1 : 0), .text(message), .integer(id))
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {

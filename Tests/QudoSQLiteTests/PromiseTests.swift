@@ -153,9 +153,6 @@ import Testing
   }
 
   private func counted(_ kind: Kind, ready: Int = 0, running: Int = 0) -> JobCount {
-    var count = JobCount(kind)
-    count.ready = ready
-    count.running = running
-    return count
+    JobCount(kind, ready: ready, running: running)
   }
 }

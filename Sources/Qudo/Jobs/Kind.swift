@@ -14,7 +14,8 @@ extension Kind: Hashable, Comparable {
   public static func == (a: Kind, b: Kind) -> Bool { a.name.utf8.elementsEqual(b.name.utf8) }
   public static func < (a: Kind, b: Kind) -> Bool { a.name.utf8.lexicographicallyPrecedes(b.name.utf8) }
   public func hash(into hasher: inout Hasher) {
-    for byte in name.utf8 { hasher.combine(byte) }
+    var name = name
+    name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     hasher.combine(0xFF as UInt8)
   }
 }

@@ -22,9 +22,17 @@ public struct ClockReading: Sendable {
   }
 }
 
-/// The clock of a database that has none of its own.
+/// The clock of a database that has none of its own, and of a worker's waits.
 public protocol QueueClock: Sendable {
   func now() -> ClockReading
+
+  /// ``ClockReading/sinceBoot`` alone.
+  func sinceBoot() -> Int64
+
+  /// Returns when ``sinceBoot()`` has reached `time`.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled.
+  func sleep(untilSinceBoot time: Int64) async throws
 }
 
 /// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on
@@ -34,14 +42,25 @@ public struct SystemClock: QueueClock {
 
   public init() { boot = Self.bootID() }
 
+  #if os(Linux)
+  private static var steady: clockid_t { CLOCK_BOOTTIME }
+  #else
+  private static var steady: clockid_t { CLOCK_MONOTONIC }
+  #endif
+
   public func now() -> ClockReading {
-    #if os(Linux)
-    let steady = CLOCK_BOOTTIME
-    #else
-    let steady = CLOCK_MONOTONIC
-    #endif
-    return ClockReading(
-      wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: Self.microseconds(steady), boot: boot)
+    ClockReading(wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(), boot: boot)
+  }
+
+  public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) }
+
+  public func sleep(untilSinceBoot time: Int64) async throws {
+    while true {
+      let left = time - sinceBoot()
+      guard left > 0 else { return }
+      // In pieces of a day at most, for arithmetic's sake.
+      try await Task.sleep(for: .microseconds(min(left, 86_400_000_000)), tolerance: .zero)
+    }
   }
 
   private static func microseconds(_ clock: clockid_t) -> Int64 {

@@ -7,6 +7,15 @@ public struct Payload: Hashable, Sendable {
     self.bytes = bytes
     self.codec = codec
   }
+
+  /// A text's UTF-8 as raw bytes.
+  public init(_ text: String) { self.init(Array(text.utf8)) }
+}
+
+extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
+  /// Not the bytes: they may be long, or a secret.
+  public var description: String { "\(bytes.count) bytes, codec \(codec.number)" }
+  public var debugDescription: String { description }
 }
 
 /// Which codec wrote a payload. Stored with each payload, so that old ones are read after the default changes.
@@ -66,13 +75,18 @@ public struct NewJob: Sendable {
   /// Higher runs first. Default 0.
   public var priority: Int
   public var due: Due
+  /// What travels beside the payload, for hooks: a trace's context, headers, a key's id. Counts towards the payload's limit.
+  public var meta: [UInt8]?
 
-  public init(_ kind: Kind, payload: Payload, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) {
+  public init(
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: [UInt8]? = nil
+  ) {
     self.kind = kind
     self.payload = payload
     self.unique = unique
     self.priority = priority
     self.due = due
+    self.meta = meta
   }
 }
 
@@ -86,4 +100,11 @@ public enum InsertResult: Hashable, Sendable {
   case overwritten(Int64)
   /// Another live job has the unique key; nothing was written for this one.
   case conflict(Int64)
+
+  /// The job that is there now: the new one, or the one that has the unique key.
+  public var id: Int64 {
+    switch self {
+    case .inserted(let id), .existing(let id), .overwritten(let id), .conflict(let id): id
+    }
+  }
 }

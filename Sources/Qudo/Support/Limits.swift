@@ -1,6 +1,6 @@
 /// What Qudo refuses, in bytes of UTF-8. Checked before anything is written.
 public struct Limits: Sendable {
-  /// The longest payload in bytes. Default 1 MiB.
+  /// The longest payload in bytes, what travels beside it included. Default 1 MiB.
   public var payloadBytes: Int = 1 << 20
   /// The longest kind in bytes.
   public static let kindBytes = 255
@@ -15,8 +15,9 @@ public struct Limits: Sendable {
   public func check(_ job: NewJob) throws(QudoError) {
     try Self.check("kind", job.kind.name, atMost: Self.kindBytes)
     if let unique = job.unique { try Self.check("unique key", unique.key, atMost: Self.uniqueKeyBytes) }
-    guard job.payload.bytes.count <= payloadBytes else {
-      throw QudoError(.invalidArgument, "the payload has \(job.payload.bytes.count) bytes, the limit is \(payloadBytes): keep large data elsewhere and enqueue its name")
+    let bytes = job.payload.bytes.count + (job.meta?.count ?? 0)
+    guard bytes <= payloadBytes else {
+      throw QudoError(.invalidArgument, "the payload has \(bytes) bytes, the limit is \(payloadBytes): keep large data elsewhere and enqueue its name")
     }
     guard Self.priorities.contains(job.priority) else {
       throw QudoError(.invalidArgument, "the priority \(job.priority) is outside \(Self.priorities)")

@@ -1,0 +1,93 @@
+/// Which jobs a worker wants.
+public struct ClaimRequest: Sendable {
+  /// One kind that the worker can perform.
+  public struct Ability: Sendable {
+    public var kind: Kind
+    /// How long its claims hold unless extended.
+    public var lease: Duration
+    /// How many lost leases send a job to the failure log.
+    public var lostLimit: Int
+    /// How many jobs of this kind at most; nil leaves it to ``ClaimRequest/limit``.
+    public var limit: Int?
+
+    public init(_ kind: Kind, lease: Duration = .seconds(60), lostLimit: Int = 5, limit: Int? = nil) {
+      self.kind = kind
+      self.lease = lease
+      self.lostLimit = lostLimit
+      self.limit = limit
+    }
+  }
+  public var abilities: [Ability]
+  /// How many jobs at most.
+  public var limit: Int
+
+  public init(_ abilities: [Ability], limit: Int) {
+    self.abilities = abilities
+    self.limit = limit
+  }
+}
+
+/// The right to settle one claimed job. Only the newest lease of a job is good; `token` fences the others off.
+public struct Lease: Hashable, Sendable {
+  public let job: Int64
+  public let token: Int64
+  /// Where the database finds the lease: the boot it belongs to and its end by that boot's clock. These are hints;
+  /// after an extension the lease as it was before it is still good.
+  public let boot: Int64
+  public let ends: Int64
+
+  public init(job: Int64, token: Int64, boot: Int64, ends: Int64) {
+    self.job = job
+    self.token = token
+    self.boot = boot
+    self.ends = ends
+  }
+}
+
+/// A job in a worker's hands.
+public struct ClaimedJob: Sendable {
+  public let lease: Lease
+  public let kind: Kind
+  public var payload: Payload
+  public let priority: Int
+  public let uniqueKey: String?
+  /// Starts at 1.
+  public let attempt: Int
+  public let enqueued: Timestamp
+  public let due: Timestamp
+  /// What ``NewJob/meta`` was.
+  public let meta: [UInt8]?
+
+  public var id: Int64 { lease.job }
+
+  public init(
+    lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueued: Timestamp,
+    due: Timestamp, meta: [UInt8]? = nil
+  ) {
+    self.lease = lease
+    self.kind = kind
+    self.payload = payload
+    self.priority = priority
+    self.uniqueKey = uniqueKey
+    self.attempt = attempt
+    self.enqueued = enqueued
+    self.due = due
+    self.meta = meta
+  }
+}
+
+/// The answer to a claim.
+public struct Claim: Sendable {
+  /// In the order in which they should run.
+  public var jobs: [ClaimedJob]
+  /// How long until the next delayed job is due, of whatever kind; zero if one is due already; nil without any.
+  public var nextDue: Duration?
+  /// How long until the next lease ends, of whatever kind; nil without any.
+  public var nextLeaseEnd: Duration?
+
+  public init(jobs: [ClaimedJob] = [], nextDue: Duration? = nil, nextLeaseEnd: Duration? = nil) {
+    self.jobs = jobs
+    self.nextDue = nextDue
+    self.nextLeaseEnd = nextLeaseEnd
+  }
+}

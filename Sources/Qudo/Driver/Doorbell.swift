@@ -1,0 +1,50 @@
+/// Tells those who wait that there may be jobs to claim.
+///
+/// It counts, so that nothing is missed: read ``rings`` before a claim, and if it is another number when the claim
+/// came back empty, claim again. While somebody listens, the driver may watch for other processes as well.
+public final class Doorbell: Sendable {
+  private struct State {
+    var rings: UInt64 = 0
+    var next = 0
+    var listeners: [Int: @Sendable () -> Void] = [:]
+  }
+  private let state = Locked(State())
+  /// Held while listeners come and go, so that the watch hears of it in order; `ring` does not take it.
+  private let changes = Locked(())
+  private let watch: @Sendable (_ somebodyListens: Bool) -> Void
+
+  /// - Parameter watch: called when the first listener comes and when the last one goes.
+  public init(watch: @escaping @Sendable (_ somebodyListens: Bool) -> Void = { _ in }) { self.watch = watch }
+
+  /// How often it rang.
+  public var rings: UInt64 { state.withLock { $0.rings } }
+
+  public func ring() {
+    let listeners = state.withLock { state in
+      state.rings &+= 1
+      return state.listeners.isEmpty ? [] : Array(state.listeners.values)
+    }
+    for listener in listeners { listener() }
+  }
+
+  /// Calls `body` at each ring, on whatever thread rings, until ``stopListening(_:)``.
+  public func listen(_ body: @escaping @Sendable () -> Void) -> Int {
+    changes.withLock { _ in
+      let (id, first) = state.withLock { state in
+        let first = state.listeners.isEmpty
+        state.next += 1
+        state.listeners[state.next] = body
+        return (state.next, first)
+      }
+      if first { watch(true) }
+      return id
+    }
+  }
+
+  public func stopListening(_ id: Int) {
+    changes.withLock { _ in
+      let last = state.withLock { state in state.listeners.removeValue(forKey: id) != nil && state.listeners.isEmpty }
+      if last { watch(false) }
+    }
+  }
+}

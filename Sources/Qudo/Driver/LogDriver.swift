@@ -1,0 +1,148 @@
+/// A driver with the two logs: what failed, and what became of finished runs.
+///
+/// Neither is ever shortened but by ``prune(_:)``.
+public protocol LogDriver: Driver {
+  /// The failure log.
+  func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord]
+
+  /// The status log: the runs of kinds that ask for it.
+  func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord]
+
+  /// Enqueues failed jobs again, with their payload, priority and unique key, due now, as first attempts. Each can be
+  /// replayed once. The results are in the order of the ids, all in one transaction.
+  func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult]
+
+  /// Deletes the oldest rows of both logs that fit, at most `limit` of each, so that it holds up others for a moment only.
+  ///
+  /// - Returns: how many rows were deleted; repeat until it is 0.
+  func prune(_ prune: Prune) async throws(QudoError) -> Int
+}
+
+/// Which rows of a log to list.
+public struct LogQuery: Sendable {
+  /// These kinds; any for nil.
+  public var kinds: [Kind]?
+  /// Newest first, or oldest first. Default: newest first.
+  public var oldestFirst = false
+  /// How many at most. Default 10.
+  public var limit = 10
+  /// How many to pass over. Default 0. Its cost grows with it.
+  public var offset = 0
+  /// These rows; any for nil.
+  public var ids: [Int64]?
+
+  public init(kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil) {
+    self.kinds = kinds
+    self.oldestFirst = oldestFirst
+    self.limit = limit
+    self.offset = offset
+    self.ids = ids
+  }
+}
+
+/// Why a run is in the failure log.
+public enum FailureReason: String, Sendable, CaseIterable {
+  /// It threw.
+  case failed
+  /// It threw and asked not to be tried again.
+  case aborted
+  /// Its lease was lost too often: the worker died or hung each time.
+  case lost
+}
+
+/// A failed run.
+public struct FailureRecord: Hashable, Sendable {
+  public var id: Int64
+  public var job: Int64
+  public var kind: Kind
+  public var reason: FailureReason
+  public var message: String
+  /// Of a final failure only; the payload of an earlier one is still with the job.
+  public var payload: Payload?
+  public var uniqueKey: String?
+  public var priority: Int
+  public var attempt: Int
+  public var failed: Timestamp
+  /// Whether the job was given up with it.
+  public var isFinal: Bool
+  /// The job that it was replayed as.
+  public var replayedAs: Int64?
+
+  public init(
+    id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?, uniqueKey: String?,
+    priority: Int, attempt: Int, failed: Timestamp, isFinal: Bool, replayedAs: Int64?
+  ) {
+    self.id = id
+    self.job = job
+    self.kind = kind
+    self.reason = reason
+    self.message = message
+    self.payload = payload
+    self.uniqueKey = uniqueKey
+    self.priority = priority
+    self.attempt = attempt
+    self.failed = failed
+    self.isFinal = isFinal
+    self.replayedAs = replayedAs
+  }
+}
+
+/// What became of one run, in the status log.
+public enum RunStatus: String, Sendable, CaseIterable {
+  case completed, replaced, failed, aborted
+}
+
+/// One run in the status log.
+public struct StatusRecord: Hashable, Sendable {
+  public var id: Int64
+  public var job: Int64
+  public var kind: Kind
+  public var status: RunStatus
+  public var payload: Payload
+  public var uniqueKey: String?
+  public var started: Timestamp
+  public var ended: Timestamp
+
+  public init(
+    id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, started: Timestamp,
+    ended: Timestamp
+  ) {
+    self.id = id
+    self.job = job
+    self.kind = kind
+    self.status = status
+    self.payload = payload
+    self.uniqueKey = uniqueKey
+    self.started = started
+    self.ended = ended
+  }
+}
+
+public enum ReplayResult: Hashable, Sendable {
+  /// It waits again as the job with this id.
+  case replayed(Int64)
+  /// Another live job has its unique key; it can be replayed later.
+  case conflict(Int64)
+  /// It was replayed before, as the job with this id.
+  case alreadyReplayed(Int64)
+  /// The job was retried and is not given up, or not with this failure.
+  case notFinal
+  /// No row of the failure log has this id.
+  case notFound
+}
+
+/// Which rows of the logs are old enough to go.
+public struct Prune: Sendable {
+  /// Rows that ended before this moment; any for nil.
+  public var before: Timestamp?
+  /// The newest rows of each log to keep. Default 0.
+  public var keep: Int
+  /// How many rows at most. Default 1,000.
+  public var limit: Int
+
+  public init(before: Timestamp? = nil, keep: Int = 0, limit: Int = 1000) {
+    self.before = before
+    self.keep = keep
+    self.limit = limit
+  }
+}

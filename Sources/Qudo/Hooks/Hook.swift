@@ -1,0 +1,85 @@
+/// What the queue and the worker call.
+///
+/// Nothing here has a default, so that a combinator which forgets to forward a point does not compile. Write a
+/// ``Hook`` instead, where every point has one.
+public protocol HookSet: Sendable {
+  /// What it hears of.
+  static var points: HookPoints { get }
+
+  /// A job is about to be enqueued, and may be changed. An error stops the enqueue of the whole batch.
+  func willEnqueue(_ job: inout NewJob) throws
+
+  /// The payload is about to be stored, after ``willEnqueue(_:)``: compress or encrypt it here.
+  func serialize(_ payload: inout Payload, of kind: Kind) throws
+
+  /// A job was enqueued, or kept by another job with its unique key.
+  func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async
+
+  /// A worker has claimed a job. It may still be given back without a run.
+  func didClaim(_ job: borrowing ClaimedJob)
+
+  /// The reverse of ``serialize(_:of:)``, before the run. An error fails the run.
+  func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws
+
+  /// A run begins. An error fails it.
+  func willWork(_ context: JobContext) async throws
+
+  /// Round the run itself: call `body` once. Task-local values that are set here are seen by the job.
+  func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result
+
+  /// A run ended; its outcome is about to be written.
+  func didWork(_ run: borrowing FinishedRun) async
+
+  /// A run ended with an error that counts as a failure; called before ``didWork(_:)``.
+  func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async
+
+  /// A job was taken over by somebody else while it was held or run here; its outcome counts for nothing.
+  func leaseLost(_ job: borrowing ClaimedJob)
+}
+
+/// Code at points of a job's life. Name the points that are heard, and write those functions:
+///
+///     struct Audit: Hook {
+///       static let points: HookPoints = [.willEnqueue]
+///       func willEnqueue(_ job: inout NewJob) throws { … }
+///     }
+///
+/// After the enqueue, no error of a hook loses a job.
+public protocol Hook: HookSet {}
+
+extension Hook {
+  @inlinable public func willEnqueue(_ job: inout NewJob) throws {}
+  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws {}
+  @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {}
+  @inlinable public func didClaim(_ job: borrowing ClaimedJob) {}
+  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {}
+  @inlinable public func willWork(_ context: JobContext) async throws {}
+  @inlinable public func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result { try await body() }
+  @inlinable public func didWork(_ run: borrowing FinishedRun) async {}
+  @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {}
+  @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {}
+}
+
+/// The hook that hears of nothing.
+public struct NoHooks: Hook {
+  @inlinable public init() {}
+  @inlinable public static var points: HookPoints { [] }
+}
+
+/// A run that ended.
+public struct FinishedRun: Sendable {
+  public let context: JobContext
+  public let outcome: Settlement.Outcome
+  /// How long it took.
+  public let duration: Duration
+
+  public init(context: JobContext, outcome: Settlement.Outcome, duration: Duration) {
+    self.context = context
+    self.outcome = outcome
+    self.duration = duration
+  }
+}

@@ -1,0 +1,79 @@
+/// One of two hooks, chosen when the queue is made: `if local { A() } else { B() }`. Costs a branch.
+public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
+  case first(First)
+  case second(Second)
+
+  @inlinable public static var points: HookPoints { First.points.union(Second.points) }
+
+  @inlinable public func willEnqueue(_ job: inout NewJob) throws {
+    switch self {
+    case .first(let hook): try hook.willEnqueue(&job)
+    case .second(let hook): try hook.willEnqueue(&job)
+    }
+  }
+
+  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws {
+    switch self {
+    case .first(let hook): try hook.serialize(&payload, of: kind)
+    case .second(let hook): try hook.serialize(&payload, of: kind)
+    }
+  }
+
+  @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
+    switch self {
+    case .first(let hook): await hook.didEnqueue(job, result)
+    case .second(let hook): await hook.didEnqueue(job, result)
+    }
+  }
+
+  @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
+    switch self {
+    case .first(let hook): hook.didClaim(job)
+    case .second(let hook): hook.didClaim(job)
+    }
+  }
+
+  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {
+    switch self {
+    case .first(let hook): try hook.deserialize(&payload, of: job)
+    case .second(let hook): try hook.deserialize(&payload, of: job)
+    }
+  }
+
+  @inlinable public func willWork(_ context: JobContext) async throws {
+    switch self {
+    case .first(let hook): try await hook.willWork(context)
+    case .second(let hook): try await hook.willWork(context)
+    }
+  }
+
+  @inlinable public func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result {
+    switch self {
+    case .first(let hook): try await hook.around(context, body)
+    case .second(let hook): try await hook.around(context, body)
+    }
+  }
+
+  @inlinable public func didWork(_ run: borrowing FinishedRun) async {
+    switch self {
+    case .first(let hook): await hook.didWork(run)
+    case .second(let hook): await hook.didWork(run)
+    }
+  }
+
+  @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
+    switch self {
+    case .first(let hook): await hook.didFail(run, failure)
+    case .second(let hook): await hook.didFail(run, failure)
+    }
+  }
+
+  @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
+    switch self {
+    case .first(let hook): hook.leaseLost(job)
+    case .second(let hook): hook.leaseLost(job)
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/// The points of a job's life that a hook hears of.
+///
+/// A hook names its points in a constant, which the optimiser folds: what nobody hears of is not made.
+public struct HookPoints: OptionSet, Sendable {
+  public let rawValue: UInt16
+  @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  @inlinable public static var willEnqueue: Self { Self(rawValue: 1) }
+  @inlinable public static var serialize: Self { Self(rawValue: 2) }
+  @inlinable public static var didEnqueue: Self { Self(rawValue: 4) }
+  @inlinable public static var didClaim: Self { Self(rawValue: 8) }
+  @inlinable public static var deserialize: Self { Self(rawValue: 16) }
+  @inlinable public static var willWork: Self { Self(rawValue: 32) }
+  @inlinable public static var around: Self { Self(rawValue: 64) }
+  @inlinable public static var didWork: Self { Self(rawValue: 128) }
+  @inlinable public static var didFail: Self { Self(rawValue: 256) }
+  @inlinable public static var leaseLost: Self { Self(rawValue: 512) }
+}

@@ -1,0 +1,33 @@
+/// A hook that may be switched off when the queue is made: `if verbose { Audit() }`. Costs a branch.
+public struct OptionalHook<Wrapped: HookSet>: HookSet {
+  public let wrapped: Wrapped?
+
+  @inlinable public init(_ wrapped: Wrapped?) { self.wrapped = wrapped }
+
+  @inlinable public static var points: HookPoints { Wrapped.points }
+
+  @inlinable public func willEnqueue(_ job: inout NewJob) throws { try wrapped?.willEnqueue(&job) }
+
+  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws { try wrapped?.serialize(&payload, of: kind) }
+
+  @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { await wrapped?.didEnqueue(job, result) }
+
+  @inlinable public func didClaim(_ job: borrowing ClaimedJob) { wrapped?.didClaim(job) }
+
+  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws { try wrapped?.deserialize(&payload, of: job) }
+
+  @inlinable public func willWork(_ context: JobContext) async throws { try await wrapped?.willWork(context) }
+
+  @inlinable public func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result {
+    guard let wrapped else { return try await body() }
+    return try await wrapped.around(context, body)
+  }
+
+  @inlinable public func didWork(_ run: borrowing FinishedRun) async { await wrapped?.didWork(run) }
+
+  @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { await wrapped?.didFail(run, failure) }
+
+  @inlinable public func leaseLost(_ job: borrowing ClaimedJob) { wrapped?.leaseLost(job) }
+}

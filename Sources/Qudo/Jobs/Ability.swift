@@ -1,0 +1,43 @@
+/// One kind that a worker can perform, and how.
+public struct Ability: Sendable {
+  public let kind: Kind
+  public let policy: JobPolicy
+  let perform: @Sendable (JobContext) async throws -> Void
+
+  /// Jobs of a type that performs itself.
+  public init<J: Job>(_ type: J.Type) {
+    self.init(type, policy: J.policy) { job, context in try await job.perform(context) }
+  }
+
+  /// Jobs of a type, performed by a closure, which may hold what the type itself cannot.
+  ///
+  /// - Parameter policy: the type's own by default.
+  public init<J: Job>(
+    _ type: J.Type, policy: JobPolicy? = nil, perform: @escaping @Sendable (J, JobContext) async throws -> Void
+  ) {
+    self.init(J.kind, policy: policy ?? J.policy) { context in
+      let job = try context.codecs.decode(J.self, from: context.payload)
+      do {
+        try await perform(job, context)
+      } catch where !(error is Abort) && !(error is Snooze) {
+        guard let delay = job.retryDelay(after: context.attempt, failure: error) else { throw error }
+        throw Failure(error: error, retryDelay: delay)
+      }
+    }
+  }
+
+  /// Jobs of a kind as bytes.
+  ///
+  /// - Parameter perform: returns when the job is completed and throws when this run failed; see ``Job/perform(_:)``.
+  public init(_ kind: Kind, policy: JobPolicy = JobPolicy(), perform: @escaping @Sendable (JobContext) async throws -> Void) {
+    self.kind = kind
+    self.policy = policy
+    self.perform = perform
+  }
+
+  /// A failure whose job knows how long to wait.
+  struct Failure: Error {
+    let error: any Error
+    let retryDelay: Duration
+  }
+}

@@ -1,0 +1,76 @@
+public import Logging
+
+/// What a run knows of its job, and can say besides returning or throwing.
+public final class JobContext: Sendable {
+  /// The job as it was claimed.
+  public let job: ClaimedJob
+  /// The name of the database that the job is in.
+  public let database: String
+  let codecs: Codecs
+  private let baseLogger: Logger
+  private let replacements = Locked<[NewJob]>([])
+
+  package init(_ job: ClaimedJob, database: String, codecs: Codecs, logger: Logger) {
+    self.job = job
+    self.database = database
+    self.codecs = codecs
+    baseLogger = logger
+  }
+
+  public var id: JobID { JobID(database: database, number: job.id) }
+  public var kind: Kind { job.kind }
+  /// Starts at 1.
+  public var attempt: Int { job.attempt }
+  public var priority: Int { job.priority }
+  public var uniqueKey: String? { job.uniqueKey }
+  public var enqueued: Timestamp { job.enqueued }
+  public var payload: Payload { job.payload }
+
+  /// The worker's logger with the job's id, kind and attempt.
+  public var logger: Logger {
+    var logger = baseLogger
+    logger[metadataKey: "job"] = "\(id)"
+    logger[metadataKey: "kind"] = "\(kind)"
+    logger[metadataKey: "attempt"] = "\(attempt)"
+    return logger
+  }
+
+  /// Whether the run should stop: its lease is lost, its time is up, or the worker shuts down.
+  public var isCancelled: Bool { Task.isCancelled }
+
+  /// Ends the run: the job failed for good.
+  public func abort(_ message: String) throws -> Never { throw Abort(message) }
+
+  /// Ends the run: the job waits and comes again.
+  public func snooze(for duration: Duration, countsAttempt: Bool = false) throws -> Never {
+    throw Snooze(for: duration, countsAttempt: countsAttempt)
+  }
+
+  /// When the run returns, these jobs are enqueued in the transaction that completes this one, all or none. They may
+  /// carry its unique key. One that conflicts with another live job keeps that one.
+  public func replace(with jobs: [NewJob]) { replacements.withLock { $0 += jobs } }
+
+  /// As ``replace(with:)-([NewJob])``.
+  ///
+  /// - Throws: what the codec throws.
+  public func replace<J: Job>(
+    with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
+  ) throws {
+    replace(with: [NewJob(J.kind, payload: try codecs.encode(job), unique: unique, priority: priority, due: due)])
+  }
+
+  func takeReplacements() -> [NewJob] { replacements.withLock { $0 } }
+}
+
+/// A job's name: the database's stable name and the job's number in it.
+public struct JobID: Hashable, Sendable, CustomStringConvertible {
+  public let database: String
+  public let number: Int64
+
+  public init(database: String, number: Int64) {
+    self.database = database
+    self.number = number
+  }
+
+  public var description: String { "\(database)/\(number)" }
+}

@@ -1,0 +1,102 @@
+/// How a kind's jobs are run, retried and given up.
+public struct JobPolicy: Sendable {
+  /// How often a failed job is tried again. Default 0.
+  public var maxRetries = 0
+  /// How long a failed job waits before its next attempt. Default: not at all.
+  public var retryDelay = RetryDelay.fixed(.zero)
+  /// How long a claim holds; it is renewed while the job runs. Default 60 s, at least 100 ms.
+  public var lease = Duration.seconds(60)
+  /// When a run's task is cancelled for having taken too long. Default: never. A job that ignores its cancellation is
+  /// counted as failed after ``WorkerOptions/cancelGrace``, keeps its slot, and may by then run again elsewhere.
+  public var timeLimit: Duration?
+  /// How many lost leases send a job to the failure log. Default 5.
+  public var lostLimit = 5
+  /// Whether finished runs get a row in the status log. Default: no.
+  public var recordsStatus = false
+  /// How many jobs of the kind run at once in one worker. Default: as many as the worker runs.
+  public var concurrency: Int?
+
+  public init() {}
+
+  func check(_ kind: Kind) throws(QudoError) {
+    // A renewal, at a third of the lease, must have time to reach the disk.
+    guard lease >= .milliseconds(100) else { throw QudoError(.invalidArgument, "the lease of \(kind) is under 100 ms") }
+    guard lostLimit >= 1 else { throw QudoError(.invalidArgument, "the lost limit of \(kind) is under 1") }
+    guard maxRetries >= 0 else { throw QudoError(.invalidArgument, "the number of retries of \(kind) is negative") }
+    guard concurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the concurrency of \(kind) is under 1") }
+    guard timeLimit ?? .seconds(1) > .zero else { throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0") }
+  }
+}
+
+/// The wait between a failed attempt and the next.
+public enum RetryDelay: Sendable {
+  case fixed(Duration)
+  /// `base`, then twice as long each time, at most `cap`; each made shorter by a random share of it, up to `jitter`
+  /// (0 to 1), so that jobs which failed together do not come back together.
+  case exponential(base: Duration, cap: Duration, jitter: Double = 0)
+  /// By the job and its failed attempt, which starts at 1.
+  case computed(@Sendable (ClaimedJob, _ attempt: Int) -> Duration)
+
+  func delay(after attempt: Int, of job: ClaimedJob, random: Double) -> Duration {
+    switch self {
+    case .fixed(let delay):
+      return max(delay, .zero)
+    case .exponential(let base, let cap, let jitter):
+      let whole = Self.double(base, times: attempt - 1, cap: cap)
+      return max(.zero, whole * (1 - min(max(jitter, 0), 1) * random))
+    case .computed(let compute):
+      return max(.zero, compute(job, attempt))
+    }
+  }
+
+  private static func double(_ base: Duration, times: Int, cap: Duration) -> Duration {
+    var delay = base
+    for _ in 0..<min(max(times, 0), 64) where delay < cap { delay *= 2 }
+    return min(delay, cap)
+  }
+}
+
+/// Thrown by a job that must not be tried again. It is logged as failed.
+public struct Abort: Error, Sendable, CustomStringConvertible {
+  public var description: String
+  public init(_ message: String) { description = message }
+}
+
+/// Thrown by a job that wants to run later. It did not fail; no attempt is counted unless asked.
+public struct Snooze: Error, Sendable {
+  public var duration: Duration
+  public var countsAttempt: Bool
+  public init(for duration: Duration, countsAttempt: Bool = false) {
+    self.duration = duration
+    self.countsAttempt = countsAttempt
+  }
+}
+
+/// What a run that was stopped for its time limit failed with.
+struct TimeLimitExceeded: Error, CustomStringConvertible {
+  let limit: Duration
+  var ignored = false
+  var description: String { "exceeded its time limit of \(limit)\(ignored ? " and ignored its cancellation" : "")" }
+}
+
+/// What becomes of a run that threw. Pure: no clock, no database.
+///
+/// - Parameter random: 0 to 1, for the jitter.
+func decide(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double) -> Settlement.Outcome {
+  switch failure {
+  case let snooze as Snooze: return .snoozed(max(snooze.duration, .zero), countsAttempt: snooze.countsAttempt)
+  case let abort as Abort: return .aborted(message: logged(abort))
+  case _ where job.attempt > policy.maxRetries: return .failed(message: logged(failure))
+  case let failure as Ability.Failure: return .retry(after: max(failure.retryDelay, .zero), message: logged(failure))
+  default:
+    let delay = policy.retryDelay.delay(after: job.attempt, of: job, random: random)
+    return .retry(after: delay, message: logged(failure))
+  }
+}
+
+/// The error's own words, of which the log keeps 16 KiB.
+private func logged(_ error: any Error) -> String {
+  let text = String(describing: (error as? Ability.Failure)?.error ?? error)
+  guard text.utf8.count > 16384 else { return text }
+  return String(decoding: text.utf8.prefix(16384), as: UTF8.self) + "…"
+}

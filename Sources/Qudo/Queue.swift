@@ -1,0 +1,118 @@
+/// Where jobs are enqueued, and what a ``Worker`` takes them from.
+///
+///     let queue = Queue(try SQLiteDriver(path: "jobs.db"))
+///     try await queue.enqueue(SendMail(to: "ada@example.org"))
+///
+/// It is a value, cheap to copy, and generic to the end: `Queue<NoHooks>` where there are no hooks. Who does not want
+/// to name the type keeps it as `any Enqueuer`.
+public struct Queue<Hooks: HookSet>: Sendable {
+  public let driver: any Driver
+  public let codecs: Codecs
+  public let hooks: Hooks
+
+  /// - Parameter codecs: JSON by default.
+  public init(_ driver: any Driver, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
+    self.driver = driver
+    self.codecs = codecs
+    self.hooks = hooks()
+  }
+
+  /// A queue without hooks.
+  public init(_ driver: any Driver, codecs: Codecs = Codecs()) where Hooks == NoHooks {
+    self.init(driver, codecs: codecs) {}
+  }
+}
+
+/// What can enqueue: a whole queue without the type of its hooks.
+public protocol Enqueuer: Sendable {
+  var codecs: Codecs { get }
+
+  /// Stores jobs, all in one transaction. The results are in their order; a unique conflict is a result, not an error.
+  ///
+  /// - Throws: ``QudoError``, and then nothing was written unless its code is ``QudoError/Code/outcomeUnknown``; or the
+  ///   error of a hook that refused a job, and then nothing was written.
+  @discardableResult
+  func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult]
+}
+
+extension Queue: Enqueuer {
+  @discardableResult
+  public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
+    let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try prepare(jobs)
+    let name = driver.name
+    let results = try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
+    if Hooks.points.contains(.didEnqueue) {
+      for (job, result) in zip(jobs, results) { await hooks.didEnqueue(job, result) }
+    }
+    return results
+  }
+
+  func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
+    var jobs = jobs
+    for index in jobs.indices {
+      try hooks.willEnqueue(&jobs[index])
+      try hooks.serialize(&jobs[index].payload, of: jobs[index].kind)
+    }
+    return jobs
+  }
+}
+
+extension Enqueuer {
+  /// Stores one job. A unique conflict is a result, not an error.
+  ///
+  /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``.
+  @discardableResult
+  public func enqueue(_ job: NewJob) async throws -> EnqueueResult {
+    let results = try await enqueue([job])
+    guard let result = results.first else { throw QudoError(.database, "an enqueued job got no answer") }
+    return result
+  }
+
+  /// Stores one job.
+  ///
+  /// - Parameters:
+  ///   - unique: at most one live job per kind and key. Default: none.
+  ///   - priority: higher runs first. Default 0.
+  ///   - due: when it may first run. Default: now.
+  /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
+  @discardableResult
+  public func enqueue<J: Job>(
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
+  ) async throws -> EnqueueResult {
+    try await enqueue(NewJob(J.kind, payload: try codecs.encode(job), unique: unique, priority: priority, due: due))
+  }
+
+  /// Stores jobs of one type, all in one transaction.
+  @discardableResult
+  public func enqueue<J: Job>(contentsOf jobs: [J], priority: Int = 0, due: Due = .now) async throws -> [EnqueueResult] {
+    try await enqueue(try jobs.map { NewJob(J.kind, payload: try codecs.encode($0), priority: priority, due: due) })
+  }
+}
+
+/// What became of one enqueued job.
+public enum EnqueueResult: Hashable, Sendable {
+  /// A new job with this id.
+  case inserted(JobID)
+  /// The job that had the unique key was kept, as asked.
+  case existing(JobID)
+  /// The job that had the unique key was waiting and was overwritten, as asked.
+  case overwritten(JobID)
+  /// Another live job has the unique key; nothing was written for this one.
+  case conflict(JobID)
+
+  init(_ result: InsertResult, database: String) {
+    switch result {
+    case .inserted(let id): self = .inserted(JobID(database: database, number: id))
+    case .existing(let id): self = .existing(JobID(database: database, number: id))
+    case .overwritten(let id): self = .overwritten(JobID(database: database, number: id))
+    case .conflict(let id): self = .conflict(JobID(database: database, number: id))
+    }
+  }
+
+  /// The job that is there now: the new one, or the one that has the unique key.
+  public var id: JobID {
+    switch self {
+    case .inserted(let id), .existing(let id), .overwritten(let id), .conflict(let id): id
+    }
+  }
+}

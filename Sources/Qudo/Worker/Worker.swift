@@ -1,0 +1,77 @@
+internal import Logging
+
+/// Claims jobs, runs several at once, renews their leases, and settles each.
+///
+///     let worker = try Worker(queue, [Ability(SendMail.self)], concurrency: 4)
+///     try await worker.work()
+public struct Worker<Hooks: HookSet>: Sendable {
+  public let queue: Queue<Hooks>
+  public let options: WorkerOptions
+  let abilities: [Kind: Ability]
+
+  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, and for a policy or an option
+  ///   that makes no sense.
+  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], options: WorkerOptions = WorkerOptions()) throws(QudoError) {
+    guard !abilities.isEmpty else { throw QudoError(.invalidArgument, "the worker has no abilities: give it a kind to perform") }
+    try options.check()
+    var byKind: [Kind: Ability] = [:]
+    for ability in abilities {
+      try Limits.check("kind", ability.kind.name, atMost: Limits.kindBytes)
+      try ability.policy.check(ability.kind)
+      guard byKind.updateValue(ability, forKey: ability.kind) == nil else {
+        throw QudoError(.invalidArgument, "two abilities have the kind \(ability.kind)")
+      }
+    }
+    self.queue = queue
+    self.abilities = byKind
+    self.options = options
+  }
+
+  /// - Parameter concurrency: how many jobs run at once.
+  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, or a concurrency under 1.
+  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], concurrency: Int) throws(QudoError) {
+    var options = WorkerOptions()
+    options.concurrency = concurrency
+    try self.init(queue, abilities, options: options)
+  }
+
+  /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
+  /// ``WorkerOptions/grace``, are cancelled after it, and those that do not complete are given back at once.
+  ///
+  /// Trouble of the database is logged and waited out.
+  ///
+  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed.
+  @discardableResult
+  public func work() async throws(QudoError) -> WorkSummary {
+    try await run(.forever)
+  }
+
+  /// Works until no job of its kinds is ready, delayed or running anywhere, or until the task is cancelled.
+  ///
+  /// - Parameter skipDelayed: leave jobs that are not due when nothing else is left.
+  /// - Throws: ``QudoError`` when the database cannot be used for longer than ``WorkerOptions/patience``.
+  @discardableResult
+  public func workUntilEmpty(skipDelayed: Bool = false) async throws(QudoError) -> WorkSummary {
+    try await run(.untilEmpty(skipDelayed: skipDelayed))
+  }
+
+  /// Runs one job, if one is ready.
+  ///
+  /// - Returns: whether there was one.
+  /// - Throws: as ``workUntilEmpty(skipDelayed:)``.
+  public func workOnce() async throws(QudoError) -> Bool {
+    let summary = try await run(.once)
+    return summary != WorkSummary()
+  }
+
+  private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
+    let engine = WorkerEngine(self, mode: mode)
+    let work = Task { await engine.run() }
+    // The engine's own calls must not be cancelled: a finished job is settled all the same.
+    return try await withTaskCancellationHandler {
+      await work.value
+    } onCancel: {
+      engine.stop()
+    }.get()
+  }
+}

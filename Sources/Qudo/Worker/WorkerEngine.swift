@@ -1,0 +1,270 @@
+internal import Logging
+
+/// The tasks round a ``WorkerState``: one pump that talks to the database, and a task per slot that runs jobs.
+///
+/// Lock, decide, unlock, act. A slot's task runs one job after the other; to cancel a run is to cancel its slot's task,
+/// which then ends with that run and is replaced. So a quick job costs no task of its own.
+final class WorkerEngine<Hooks: HookSet>: Sendable {
+  private struct Shared {
+    var state: WorkerState
+    var tasks: [Int: Task<Void, Never>] = [:]
+    /// Slots' tasks that wait for a job.
+    var parked: [(slot: Int, continuation: CheckedContinuation<ClaimedJob?, Never>)] = []
+    var isOver = false
+    var pump: CheckedContinuation<Void, Never>?
+    /// Something happened since the pump last asked.
+    var isSignalled = false
+    var timer: (time: Int64, task: Task<Void, Never>)?
+    var listener: Int?
+  }
+
+  let worker: Worker<Hooks>
+  private let shared: Locked<Shared>
+
+  init(_ worker: Worker<Hooks>, mode: WorkerState.Mode) {
+    self.worker = worker
+    shared = Locked(Shared(state: WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)))
+  }
+
+  private var driver: any Driver { worker.queue.driver }
+  private var clock: any QueueClock { worker.options.clock }
+  private var logger: Logger { worker.options.logger }
+
+  /// Ends the work within its graces.
+  func stop() {
+    let now = clock.sinceBoot()
+    shared.withLock { $0.state.stop(now: now) }
+    signal()
+  }
+
+  // MARK: The pump
+
+  func run() async -> Result<WorkSummary, QudoError> {
+    let error = await pump()
+    let (parked, timer, listener, summary) = shared.withLock { shared in
+      defer { shared.parked = [] }
+      shared.isOver = true
+      return (shared.parked, shared.timer, shared.listener, shared.state.summary)
+    }
+    for slot in parked { slot.continuation.resume(returning: nil) }
+    timer?.task.cancel()
+    if let listener { driver.doorbell.stopListening(listener) }
+    if let error { return .failure(error) }
+    return .success(summary)
+  }
+
+  private func pump() async -> QudoError? {
+    while true {
+      let rings = driver.doorbell.rings
+      let now = clock.sinceBoot()
+      let (action, cancelled) = shared.withLock { shared in
+        shared.isSignalled = false
+        let (action, slots) = shared.state.next(now: now, rings: rings)
+        return (action, slots.compactMap { shared.tasks[$0] })
+      }
+      for task in cancelled { task.cancel() }
+      do {
+        switch action {
+        case .settle(let settlements, let request): try await settle(settlements, request)
+        case .extend(let leases, let length): try await extend(leases, by: length)
+        case .lookForRest: try await lookForRest()
+        case .listen: listen()
+        case .stopListening: stopListening()
+        case .wait(let time): await wait(until: time)
+        case .finish: return nil
+        }
+      } catch {
+        return error
+      }
+    }
+  }
+
+  private func settle(_ settlements: [Settlement], _ request: ClaimRequest?) async throws(QudoError) {
+    let asked = clock.sinceBoot()
+    do {
+      let answer = try await driver.settle(settlements, claiming: request)
+      if Hooks.points.contains(.didClaim) { for job in answer.claim?.jobs ?? [] { worker.queue.hooks.didClaim(job) } }
+      let now = clock.sinceBoot()
+      let resumed = shared.withLock { shared in
+        shared.state.settled(settlements, answer.results)
+        if let request, let claim = answer.claim { shared.state.claimed(claim, by: request, asked: asked, now: now) }
+        return handOut(&shared, now: now)
+      }
+      for (continuation, job) in resumed { continuation.resume(returning: job) }
+      await report(settlements, answer.results)
+    } catch {
+      try trouble(error) { $0.failed(settlements, now: $1) }
+    }
+  }
+
+  /// Jobs for the slots that wait, and new slots for more.
+  private func handOut(
+    _ shared: inout Shared, now: Int64
+  ) -> [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] {
+    var resumed: [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] = []
+    while let slot = shared.state.openSlot(parked: shared.parked.count) {
+      guard let job = shared.state.begin(slot, now: now) else { break }
+      shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
+    }
+    while let (slot, continuation) = shared.parked.last, let job = shared.state.begin(slot, now: now) {
+      shared.parked.removeLast()
+      resumed.append((continuation, job))
+    }
+    return resumed
+  }
+
+  private func extend(_ leases: [Lease], by length: Duration) async throws(QudoError) {
+    let asked = clock.sinceBoot()
+    do {
+      let answer = try await driver.extend(leases, by: length)
+      let (lost, tasks) = shared.withLock { shared in
+        let (lost, slots) = shared.state.extended(leases, answer, by: length, asked: asked)
+        return (lost, slots.compactMap { shared.tasks[$0] })
+      }
+      for task in tasks { task.cancel() }
+      for job in lost { leaseLost(job) }
+    } catch {
+      try trouble(error) { state, now in state.extensionFailed(now: now) }
+    }
+  }
+
+  private func lookForRest() async throws(QudoError) {
+    do {
+      let counts = try await driver.count(Array(worker.abilities.keys))
+      shared.withLock { $0.state.rest(counts) }
+    } catch {
+      try trouble(error) { $0.failed([], now: $1) }
+    }
+  }
+
+  /// Passing trouble is waited out, as long as there is patience.
+  private func trouble(
+    _ error: QudoError, _ note: @Sendable (inout WorkerState, Int64) -> Bool
+  ) throws(QudoError) {
+    let now = clock.sinceBoot()
+    let givesUp = shared.withLock { note(&$0.state, now) }
+    guard error.isPassing, !givesUp else { throw error }
+    logger.warning("the database has trouble, the worker tries again", metadata: ["error": "\(error)", "code": "\(error.code)"])
+  }
+
+  private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
+    for (settlement, result) in zip(settlements, results) {
+      guard result == .leaseLost else { continue }
+      logger.warning(
+        "a run's outcome came too late: its lease was lost", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
+    }
+    guard Hooks.points.contains(.didEnqueue) else { return }
+    for (settlement, result) in zip(settlements, results) {
+      guard case .completed(let jobs) = settlement.outcome, case .settled(let replaced) = result else { continue }
+      for (job, result) in zip(jobs, replaced) {
+        await worker.queue.hooks.didEnqueue(job, EnqueueResult(result, database: driver.name))
+      }
+    }
+  }
+
+  private func leaseLost(_ job: ClaimedJob) {
+    logger.warning("a job's lease was lost, it is cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
+    if Hooks.points.contains(.leaseLost) { worker.queue.hooks.leaseLost(job) }
+  }
+
+  // MARK: Waiting
+
+  private func signal() {
+    let pump = shared.withLock { shared in
+      shared.isSignalled = true
+      defer { shared.pump = nil }
+      return shared.pump
+    }
+    pump?.resume()
+  }
+
+  private func wait(until time: Int64) async {
+    await withCheckedContinuation { continuation in
+      let goesOn = shared.withLock { shared in
+        if shared.isSignalled { return true }
+        shared.pump = continuation
+        setTimer(&shared, time)
+        return false
+      }
+      if goesOn { continuation.resume() }
+    }
+  }
+
+  /// One that rings early is left alone: the pump looks and waits again.
+  private func setTimer(_ shared: inout Shared, _ time: Int64) {
+    if let timer = shared.timer {
+      guard time < timer.time else { return }
+      timer.task.cancel()
+      shared.timer = nil
+    }
+    guard time < .max else { return }
+    let task = Task { [clock] in
+      do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer is set.
+      self.shared.withLock { if $0.timer?.time == time { $0.timer = nil } }
+      self.signal()
+    }
+    shared.timer = (time, task)
+  }
+
+  private func listen() {
+    let id = driver.doorbell.listen { [weak self] in self?.signal() }
+    shared.withLock { $0.listener = id }
+  }
+
+  private func stopListening() {
+    let listener = shared.withLock { shared in
+      defer { shared.listener = nil }
+      return shared.listener
+    }
+    if let listener { driver.doorbell.stopListening(listener) }
+  }
+
+  // MARK: Slots
+
+  private func runSlot(_ slot: Int, first: ClaimedJob) async {
+    var next: ClaimedJob? = first
+    while let job = next {
+      let started = clock.sinceBoot()
+      guard let ability = worker.abilities[job.kind] else { return }
+      let outcome = await perform(job, ability, slot: slot, started: started)
+      next = await exchange(slot, outcome, started: started, recording: ability.policy.recordsStatus)
+    }
+  }
+
+  /// Hands in an outcome and takes the next job; nil when the slot's task is to end.
+  private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
+    let now = clock.sinceBoot()
+    let (job, waits, pump) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?) in
+      let goesOn = shared.state.end(slot, outcome, took: now - started, recording: recording)
+      if !goesOn { shared.tasks[slot] = nil }
+      shared.isSignalled = true
+      defer { shared.pump = nil }
+      let job = goesOn ? shared.state.begin(slot, now: now) : nil
+      return (job, goesOn && job == nil, shared.pump)
+    }
+    pump?.resume()
+    guard waits else { return job }
+    return await withCheckedContinuation { continuation in
+      let now = clock.sinceBoot()
+      let (job, isOver) = shared.withLock { shared -> (ClaimedJob?, Bool) in
+        if let job = shared.state.begin(slot, now: now) { return (job, false) }
+        if !shared.isOver { shared.parked.append((slot, continuation)) }
+        return (nil, shared.isOver)
+      }
+      if job != nil || isOver { continuation.resume(returning: job) }
+    }
+  }
+
+  /// Why a slot's run was cancelled, if it was.
+  func stopReason(_ slot: Int) -> WorkerState.Stop? { shared.withLock { $0.state.stop(of: slot) } }
+}
+
+extension QudoError {
+  /// Whether it may work again by itself.
+  var isPassing: Bool {
+    switch code {
+    case .busy, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .database, .cancelled: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,73 @@
+public import Logging
+
+/// How a worker works. The kinds' own settings are in ``JobPolicy``.
+public struct WorkerOptions: Sendable {
+  /// How many jobs run at once. Default 1.
+  public var concurrency = 1
+  /// How many jobs at most are claimed ahead of their run. Default 1,000.
+  ///
+  /// As many are as take about ``horizon`` to run, judged by how long jobs took of late: none when they are slow. What
+  /// was claimed and does not get its turn is given back.
+  public var claimAhead = 1000
+  /// How much work is claimed ahead. Default 20 ms.
+  public var horizon = Duration.milliseconds(20)
+  /// When the worker is stopped, how long its running jobs may go on before they are cancelled. Default 10 s.
+  public var grace = Duration.seconds(10)
+  /// How long a cancelled job may take to end before it is no longer waited for. Default 5 s.
+  public var cancelGrace = Duration.seconds(5)
+  /// How often an idle worker looks for jobs although nothing woke it: the safety net. Default 5 s.
+  public var poll = Duration.seconds(5)
+  /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` go on trying when the database has
+  /// trouble. Default 10 s. ``Worker/work()`` goes on for ever.
+  public var patience = Duration.seconds(10)
+  /// Default: one with the label `qudo`.
+  public var logger = Logger(label: "qudo")
+  /// What the worker's waits go by. Default: the machine's.
+  public var clock: any QueueClock = SystemClock()
+
+  public init() {}
+
+  func check() throws(QudoError) {
+    guard (1...100_000).contains(concurrency) else {
+      throw QudoError(.invalidArgument, "the concurrency \(concurrency) is not from 1 to 100,000")
+    }
+    guard (0...100_000).contains(claimAhead) else {
+      throw QudoError(.invalidArgument, "the number of jobs to claim ahead, \(claimAhead), is not from 0 to 100,000")
+    }
+    for (name, value) in [("horizon", horizon), ("grace", grace), ("cancel grace", cancelGrace), ("patience", patience)] where value < .zero {
+      throw QudoError(.invalidArgument, "the \(name) is negative")
+    }
+    guard poll >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the poll is under 1 ms") }
+  }
+}
+
+/// What a worker did.
+public struct WorkSummary: Hashable, Sendable {
+  /// Jobs that were completed, replaced ones among them.
+  public var completed = 0
+  /// Failed runs that are to be tried again.
+  public var retried = 0
+  /// Jobs that were given up, aborted ones among them.
+  public var failed = 0
+  public var snoozed = 0
+  /// Jobs that were given back.
+  public var released = 0
+  /// Runs whose outcome came too late: somebody else has the job.
+  public var leaseLost = 0
+
+  public init() {}
+
+  mutating func count(_ settlement: Settlement, _ result: SettleResult) {
+    guard case .settled = result else {
+      leaseLost += 1
+      return
+    }
+    switch settlement.outcome {
+    case .completed: completed += 1
+    case .retry: retried += 1
+    case .failed, .aborted: failed += 1
+    case .snoozed: snoozed += 1
+    case .released: released += 1
+    }
+  }
+}
