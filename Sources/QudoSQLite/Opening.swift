@@ -83,6 +83,9 @@ extension Connection {
   func requireWAL() throws(QudoError) {
     if try journalMode() == "wal" { return }
     let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+    // Another process may have made it ours between the two looks. It sets the mode first, so that whoever sees tables
+    // sees the mode as well.
+    if tables > 0, try journalMode() == "wal" { return }
     guard tables == 0 else {
       throw QudoError(.unsuitableFile, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
     }
