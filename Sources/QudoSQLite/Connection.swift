@@ -5,6 +5,7 @@ internal import Qudo
 final class Connection {
   let handle: OpaquePointer
   private var statements: [String: Statement] = [:]
+  private var walPageCount: UnsafeMutablePointer<Int32>?
 
   init(path: String, create: Bool) throws(QudoError) {
     var handle: OpaquePointer?
@@ -22,6 +23,26 @@ final class Connection {
   deinit {
     for statement in statements.values { sqlite3_finalize(statement.handle) }
     sqlite3_close_v2(handle)
+    walPageCount?.deallocate()
+  }
+
+  /// How many pages the WAL has, once they are counted.
+  var walPages: Int32 {
+    get { walPageCount?.pointee ?? 0 }
+    set { walPageCount?.pointee = newValue }
+  }
+
+  /// From now on SQLite tells after each commit. It outlives the connection's handle.
+  func countWALPages() {
+    let count = walPageCount ?? .allocate(capacity: 1)
+    count.initialize(to: 0)
+    walPageCount = count
+    sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        context?.assumingMemoryBound(to: Int32.self).pointee = pages
+        return SQLITE_OK
+      }, count)
   }
 
   func execute(_ sql: String) throws(QudoError) {
