@@ -1,6 +1,6 @@
 /// Who may commit and who waits for it: the decisions of group commit, without a thread or a database.
 struct CommitQueue<Operation> {
-  enum Admission {
+  enum Admission: Equatable {
     case queued
     /// Nobody is at work: start the thread.
     case queuedFirst
@@ -16,6 +16,8 @@ struct CommitQueue<Operation> {
   private var isBusy = false
   private var isClosed = false
   private var isWatched = false
+
+  var count: Int { waiting.count }
 
   /// Whether the caller may commit by itself, since nobody is at work; then it must ``leave()``.
   mutating func enterAlone() -> Bool {

@@ -68,6 +68,9 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
+  /// How many wait to be committed.
+  var waitingCount: Int { queue.withLock { $0.count } }
+
   private func submit(_ operation: Operation) {
     switch queue.withLock({ $0.enqueue(operation, until: operation.deadline) }) {
     case .queued: break
