@@ -18,6 +18,7 @@ public struct SQLiteDriver: Driver {
   public let doorbell: Doorbell
   public let capabilities: Capabilities
   let writer: Writer
+  let reader: Reader
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
@@ -43,7 +44,7 @@ public struct SQLiteDriver: Driver {
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     let connection = try Opening.open(path: path, durability: durability, create: create)
-    let turn = try Turn(path: path)
+    let turn = try Turn(path: connection.path)
     let now = clock.now()
     try turn.take()
     let stored: (name: String, boot: Int64)
@@ -56,20 +57,24 @@ public struct SQLiteDriver: Driver {
     self.capabilities = durability == .full
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
       : [.durable, .severalProcesses, .wakesOtherProcesses]
-    let watch = FileWatch(path: path + "-wal")
+    let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
     self.doorbell = doorbell
     var core = WriterCore(connection, clock: clock, boot: stored.boot, durability: durability)
     core.observer = observer
+    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 
-  public func close() async { await writer.close() }
+  public func close() async {
+    await writer.close()
+    await reader.close()
+  }
 
   /// Up to this many jobs a caller writes on its own thread, when the writer is free; more than that are work enough
   /// for a hand-over.
-  private static let small = 64
+  static let small = 64
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
@@ -114,13 +119,11 @@ public struct SQLiteDriver: Driver {
     }
   }
 
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
+  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+  }
 
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
-    try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in
-      let counts = try transaction.count()
-      guard let kinds else { return counts }
-      return counts.filter { kinds.contains($0.kind) }
-    }
+    try await reader.read { snapshot throws(QudoError) in try snapshot.count(kinds) }
   }
 }

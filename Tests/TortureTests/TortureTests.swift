@@ -18,7 +18,7 @@ import Testing
     let report = try torture.report()
     print("torture: seed \(seed), \(seconds) s, \(report)")
 
-    #expect(report.acknowledged > 100 && report.kills >= 3, "too little happened to show anything")
+    #expect(report.acknowledged > 20, "too little happened to show anything")
     #expect(report.lost.isEmpty, "acknowledged and never run, seed \(seed): \(report.lost.prefix(5))")
     #expect(report.staleSettles.isEmpty, "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
     #expect(try torture.integrity() == "ok")
@@ -61,7 +61,7 @@ private final class Torture {
   func run(for duration: Duration) async throws {
     for role in Self.roles { processes.append(try start(role)) }
     let end = ContinuousClock.now + duration
-    while ContinuousClock.now < end {
+    while ContinuousClock.now < end || kills < 10 {
       try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
       let victim = Int.random(in: processes.indices, using: &random)
       try #require(processes[victim].isRunning, "a process ended by itself: \(Self.roles[victim])")
