@@ -9,7 +9,7 @@ extension Snapshot {
       found.append(FailureRecord(
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), reason: FailureReason(number: row.integer(4)),
         message: row.text(5), payload: row.isNull(7) ? nil : Payload(row.blob(7), codec: CodecID(row.integer(6))),
-        uniqueKey: row.isNull(8) ? nil : row.text(8), priority: -Int(row.integer(9)), attempt: Int(row.integer(10)),
+        uniqueKey: row.isNull(8) ? nil : row.text(8), priority: 0 &- Int(row.integer(9)), attempt: Int(row.integer(10)),
         failed: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0,
         replayedAs: row.isNull(13) ? nil : row.integer(13)))
     }
@@ -36,8 +36,10 @@ extension Snapshot {
     let order = query.oldestFirst ? "ASC" : "DESC"
     let inKinds = kinds.map { IntegerList($0) }
     guard let ids = query.ids else {
+      // The ids first, so that no payload is read of what is passed over.
+      let page = "SELECT id FROM \(table) \(inKinds.map { "WHERE kind IN \($0.sql)" } ?? "") ORDER BY id \(order) LIMIT ? OFFSET ?"
       try connection.each(
-        "\(select) \(inKinds.map { "WHERE kind IN \($0.sql)" } ?? "") ORDER BY id \(order) LIMIT ? OFFSET ?",
+        "\(select) WHERE id IN (\(page)) ORDER BY id \(order)",
         values: (inKinds?.values ?? []) + [.integer(Int64(query.limit)), .integer(Int64(max(query.offset, 0)))]
       ) { row throws(QudoError) in body(row) }
       return
