@@ -71,6 +71,12 @@ final class Workplace {
     return Reader(file: open(path(name), O_RDWR | O_CLOEXEC), closes: true)
   }
 
+  /// A named pipe that ends when all are gone that have it open for writing: commands, and what they started.
+  func lifeline(_ name: String) throws -> Reader {
+    guard mkfifo(path(name), 0o600) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+    return Reader(file: open(path(name), O_RDONLY | O_NONBLOCK | O_CLOEXEC), closes: true)
+  }
+
   /// Beside the test bundle, where the build puts both.
   private static func builtCommand() throws -> URL {
     var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -129,6 +135,11 @@ final class Running {
     self.errors = Reader(file: (errors as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: errors)
     let ended = ended
     process.terminationHandler = { _ in ended.signal() }
+    // A thread of a pool has all signals blocked, and what it starts would inherit that.
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     try process.run()
   }
 

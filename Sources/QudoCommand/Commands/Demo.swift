@@ -16,7 +16,10 @@ struct Demo: AsyncParsableCommand {
 
   func run() async throws {
     let folder = try TemporaryFolder()
-    defer { folder.remove() }
+    try await folder.use { try await run(in: folder) }
+  }
+
+  private func run(in folder: TemporaryFolder) async throws {
     let driver = try SQLiteDriver(path: folder.path("demo.db"), durability: durability.durability)
     let demo = DemoRun(driver: driver, jobs: jobs)
     let enqueueTime = try await demo.enqueueInBulk()

@@ -17,7 +17,7 @@ struct QudoCommand: AsyncParsableCommand {
       Enqueue jobs of a kind, and run a command for each of them:
 
         find . -name '*.jpg' | qudo enqueue thumb --lines
-        qudo work thumb='convert {} -resize 200x {}.png' --concurrency 4 --until-empty
+        qudo work thumb='convert {} -resize 200x {}.png' --until-empty
 
       See what waits and what failed, and try again:
 

@@ -28,7 +28,7 @@ struct Work: AsyncParsableCommand {
       It is 1 when the output can no longer be written.
 
         qudo work hash='sha256sum {}' --until-empty --concurrency 4
-        qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s --time-limit 2m
+        qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s
       """)
 
   @OptionGroup var database: Database

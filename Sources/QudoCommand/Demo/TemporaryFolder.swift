@@ -17,10 +17,13 @@ internal import Darwin
 struct TemporaryFolder {
   private let url = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-demo-\(UUID().uuidString)")
 
+  private let isInterrupted = Locked(false)
+
   init() throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-    let url = url
+    let (url, isInterrupted) = (url, isInterrupted)
     try Signals.watch(Signals.ending) { number in
+      isInterrupted.withLock { $0 = true }
       Self.remove(url)
       Signals.die(of: number)
     }
@@ -35,7 +38,16 @@ struct TemporaryFolder {
     return Int(status.st_size)
   }
 
-  func remove() { Self.remove(url) }
+  /// Calls `body`, whose errors do not matter once a signal has taken its files away: the process ends by that.
+  func use<Result>(_ body: () async throws -> Result) async throws -> Result {
+    defer { Self.remove(url) }
+    do {
+      return try await body()
+    } catch {
+      while isInterrupted.withLock({ $0 }) { try await Task.sleep(for: .seconds(1)) }
+      throw error
+    }
+  }
 
   private static func remove(_ url: URL) {
     try? FileManager.default.removeItem(at: url)  // A temporary folder that stays does no harm.

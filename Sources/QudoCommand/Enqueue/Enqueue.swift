@@ -15,7 +15,8 @@ struct Enqueue: AsyncParsableCommand {
       it was.
 
         qudo enqueue mail.send '{"to":"ada@example.org"}' --priority 5 --delay 10m
-        qudo enqueue report --at 2026-03-01T06:00:00+01:00 --unique-key daily --on-conflict keep
+        qudo enqueue report --at 2026-03-01T06:00:00+01:00
+          qudo enqueue report --unique-key daily --on-conflict keep
         find . -type f -print0 | qudo enqueue hash --null
       """)
 
@@ -38,7 +39,7 @@ struct Enqueue: AsyncParsableCommand {
     }
     if payload != nil, payloadFile != nil { throw ValidationError("give a payload or --payload-file, not both") }
     // What no database would take is refused before one is made.
-    do { try Limits().check(job([])) } catch { throw ValidationError(error.message) }
+    do { try Limits().check(job(Array((payload ?? "").utf8))) } catch { throw ValidationError(error.message) }
   }
 
   func run() async throws {
@@ -96,7 +97,7 @@ struct Enqueue: AsyncParsableCommand {
   }
 
   private func tooLong(_ splitter: LineSplitter) -> CommandError {
-    let before = splitter.count == 0 ? "nothing was enqueued" : "the \(splitter.count) before it were enqueued"
+    let before = splitter.count == 0 ? "nothing was enqueued" : "the lines before it are enqueued"
     return CommandError("line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
   }
 

@@ -68,12 +68,11 @@ enum CommandRun {
     switch error.underlyingError {
     case .argListTooLong?:
       return Abort("the payload is too long for an argument on this system: let the command read it from standard input")
-    case .noSuchFileOrDirectory?: return CommandError("there is no command \(name)")
-    case .permissionDenied?: return CommandError("the command \(name) may not be run")
+    case .noSuchFileOrDirectory?, .permissionDenied?: return CommandError("the command \(name) is not there, or may not be run")
     case let cause? where error.code == .spawnFailed: return CommandError("the command \(name) cannot be run: \(cause)")
     default: break
     }
-    if error.code == .executableNotFound { return CommandError("there is no command \(name)") }
+    if error.code == .executableNotFound { return CommandError("the command \(name) is not there, or may not be run") }
     return CommandError("the command \(name) cannot be run: \(error)")
   }
 

@@ -26,6 +26,11 @@ enum Signals {
     wakeUp = ends[1]
     let reading = ends[0]
     DispatchQueue(label: "qudo.signals").async {
+      // Here they arrive, also where the parent had them blocked, as a thread pool has that starts a process.
+      var set = sigset_t()
+      sigemptyset(&set)
+      for number in signals { sigaddset(&set, number) }
+      pthread_sigmask(SIG_UNBLOCK, &set, nil)
       var number: UInt8 = 0
       while true {
         let count = read(reading, &number, 1)
@@ -44,9 +49,11 @@ enum Signals {
   }
 
   /// Ends the process by the signal, as if nobody had watched it.
-  static func die(of number: Int32) {
+  static func die(of number: Int32) -> Never {
     signal(number, SIG_DFL)
-    raise(number)
+    // To the process, not to this thread, which may have the signal blocked.
+    kill(getpid(), number)
+    while true { pause() }
   }
 
   private static func isIgnored(_ number: Int32) -> Bool {
