@@ -28,7 +28,7 @@ extension Transaction {
   private func candidates(_ request: ClaimRequest) throws(QudoError) -> ArraySlice<Candidate> {
     var all: [Candidate] = []
     for ability in request.abilities {
-      guard let kind = try kindID(ability.kind) else { continue }
+      guard let kind = try connection.kindID(ability.kind) else { continue }
       try connection.each(
         "SELECT rank, due, id FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?", .integer(kind),
         .integer(Int64(min(request.limit, ability.limit ?? request.limit)))
@@ -77,7 +77,7 @@ extension Transaction {
   /// Delayed jobs that are due become ready, earliest first.
   func promote(limit: Int) throws(QudoError) -> Int {
     let time = now.wall.microseconds
-    guard let first = try connection.integer("SELECT due FROM qudo_delayed ORDER BY due, id LIMIT 1"), first <= time else { return 0 }
+    guard let first = try connection.integer("SELECT min(due) FROM qudo_delayed"), first <= time else { return 0 }
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
       "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
@@ -125,7 +125,7 @@ extension Transaction {
   }
 
   private func nextDue() throws(QudoError) -> Duration? {
-    guard let due = try connection.integer("SELECT due FROM qudo_delayed ORDER BY due, id LIMIT 1") else { return nil }
+    guard let due = try connection.integer("SELECT min(due) FROM qudo_delayed") else { return nil }
     return .microseconds(max(0, due - now.wall.microseconds))
   }
 

@@ -1,9 +1,11 @@
 internal import CSQLite
 internal import Qudo
 
-/// A `sqlite3 *` with its statements, used by one thread at a time: by the holder of ``Writer``'s lock.
+/// A `sqlite3 *` with its statements, used by one thread at a time: by the holder of ``Writer``'s lock, or ``Reader``'s.
 final class Connection {
   let handle: OpaquePointer
+  /// The numbers of the kinds that this connection has met.
+  let kinds: KindNumbers
   private var statements: [String: Statement] = [:]
 
   init(path: String, create: Bool) throws(QudoError) {
@@ -17,12 +19,20 @@ final class Connection {
       throw error
     }
     self.handle = handle
+    kinds = KindNumbers(handle)
   }
 
   deinit {
     for statement in statements.values { sqlite3_finalize(statement.handle) }
+    kinds.detach(handle)
     sqlite3_close_v2(handle)
   }
+
+  /// Where the file is, absolute and with symbolic links followed, as SQLite names the files beside it.
+  var path: String { sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? "" }
+
+  /// What has been prepared and kept.
+  var preparedSQL: [String] { statements.keys.sorted() }
 
   func execute(_ sql: String) throws(QudoError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
@@ -59,6 +69,11 @@ final class Connection {
 
   /// Calls `body` for each row.
   func each(_ sql: String, _ values: Value..., body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try each(sql, values: values, body: body)
+  }
+
+  /// Calls `body` for each row.
+  func each(_ sql: String, values: [Value], body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
     let statement = try statement(sql)
     defer { statement.reset() }
     try statement.bind(values)
@@ -66,65 +81,4 @@ final class Connection {
   }
 
   var changes: Int { Int(sqlite3_changes(handle)) }
-}
-
-enum Value {
-  case integer(Int64)
-  case text(String?)
-  case blob([UInt8])
-  case null
-}
-
-extension Value: ExpressibleByIntegerLiteral {
-  init(integerLiteral value: Int64) { self = .integer(value) }
-}
-
-struct Statement {
-  let handle: OpaquePointer
-  let database: OpaquePointer
-
-  func bind(_ values: [Value]) throws(QudoError) {
-    for (index, value) in values.enumerated() {
-      let position = Int32(index + 1)
-      // SQLite copies: what is bound need not outlive the call.
-      let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
-      var code = SQLITE_OK
-      switch value {
-      case .integer(let number): code = sqlite3_bind_int64(handle, position, number)
-      case .null, .text(nil): code = sqlite3_bind_null(handle, position)
-      case .text(let text?):
-        var text = text
-        code = text.withUTF8 { utf8 in
-          utf8.withMemoryRebound(to: CChar.self) { sqlite3_bind_text(handle, position, $0.baseAddress, Int32($0.count), transient) }
-        }
-      case .blob(let bytes) where bytes.isEmpty: code = sqlite3_bind_zeroblob(handle, position, 0)
-      case .blob(let bytes):
-        code = bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), transient) }
-      }
-      guard code == SQLITE_OK else { throw .sqlite(code, database) }
-    }
-  }
-
-  /// Whether there is a row.
-  func step() throws(QudoError) -> Bool {
-    switch sqlite3_step(handle) {
-    case SQLITE_ROW: return true
-    case SQLITE_DONE: return false
-    case let code: throw .sqlite(code, database)
-    }
-  }
-
-  func reset() { sqlite3_reset(handle) }
-  func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
-  func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
-
-  func text(_ column: Int32) -> String {
-    guard let start = sqlite3_column_text(handle, column) else { return "" }
-    return String(decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)
-  }
-
-  func blob(_ column: Int32) -> [UInt8] {
-    guard let start = sqlite3_column_blob(handle, column) else { return [] }
-    return [UInt8](UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
-  }
 }

@@ -7,7 +7,7 @@ extension Transaction {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
     for job in jobs {
-      let kind = try kindID(creating: job.kind)
+      let kind = try connection.kindID(creating: job.kind)
       let due = due(job.due)
       if let unique = job.unique, let holder = try holder(of: unique.key, kind: kind) {
         results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
@@ -95,16 +95,5 @@ extension Transaction {
     if connection.changes > 0 { return true }
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
-  }
-
-  private func kindID(creating kind: Kind) throws(QudoError) -> Int64 {
-    if let id = try kindID(kind) { return id }
-    try connection.run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
-    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored and is not there") }
-    return id
-  }
-
-  func kindID(_ kind: Kind) throws(QudoError) -> Int64? {
-    try connection.integer("SELECT id FROM qudo_kind WHERE name = ?", .text(kind.name))
   }
 }

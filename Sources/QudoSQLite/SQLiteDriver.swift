@@ -18,6 +18,7 @@ public struct SQLiteDriver: Driver {
   public let doorbell: Doorbell
   public let capabilities: Capabilities
   let writer: Writer
+  let reader: Reader
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
@@ -27,7 +28,7 @@ public struct SQLiteDriver: Driver {
     clock: any QueueClock = SystemClock()
   ) throws(QudoError) {
     let connection = try Opening.open(path: path, durability: durability, create: create)
-    let turn = try Turn(path: path)
+    let turn = try Turn(path: connection.path)
     let now = clock.now()
     let (name, boot) = try turn.hold { () throws(QudoError) in
       try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now)
@@ -38,11 +39,15 @@ public struct SQLiteDriver: Driver {
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
       : [.durable, .severalProcesses, .wakesOtherProcesses]
     self.writer = Writer(connection: connection, turn: turn, clock: clock, boot: boot)
+    self.reader = Reader(path: connection.path, clock: clock, boot: boot)
     self.limits = limits
   }
 
   /// Waits for what was handed in; later calls throw ``QudoError/Code/closed``.
-  public func close() async { await writer.close() }
+  public func close() async {
+    await writer.close()
+    await reader.close()
+  }
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
@@ -75,13 +80,11 @@ public struct SQLiteDriver: Driver {
     try await writer.write { transaction throws(QudoError) in try transaction.promote(limit: limit) }
   }
 
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
+  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+  }
 
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
-    try await writer.write { transaction throws(QudoError) in
-      let counts = try transaction.count()
-      guard let kinds else { return counts }
-      return counts.filter { kinds.contains($0.kind) }
-    }
+    try await reader.read { snapshot throws(QudoError) in try snapshot.count(kinds) }
   }
 }

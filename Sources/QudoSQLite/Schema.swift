@@ -1,4 +1,4 @@
-/// The first schema.
+/// The tables. Each version is a migration from the one before; what one of them did is never changed afterwards.
 ///
 /// Where a job is says what state it is in: `qudo_job` has each live job once and is not rewritten by a claim; thin
 /// tables beside it, each in the order in which it is read, hold the ready, the delayed and the running. Against one
@@ -7,9 +7,25 @@
 ///
 /// Columns whose use is to come are nullable: an unused one costs its byte of row header.
 enum Schema {
-  static let version: Int64 = 1
+  struct Migration {
+    let version: Int64
+    /// The lowest versions of the schema whose Qudo may still read and write the file after it.
+    let lowestReader: Int64
+    let lowestWriter: Int64
+    let sql: String
+  }
 
-  static let migrations: [(version: Int64, sql: String)] = [(1, first)]
+  static let version: Int64 = 2
+
+  static let migrations = [
+    Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
+    Migration(version: 2, lowestReader: 1, lowestWriter: 1, sql: second),
+  ]
+
+  /// A replay takes the unique key for as long as the first enqueue did. Version 1 goes on to write NULL.
+  private static let second = """
+    ALTER TABLE qudo_failure ADD COLUMN unique_scope INTEGER;
+    """
 
   private static let first = """
     CREATE TABLE qudo_schema(

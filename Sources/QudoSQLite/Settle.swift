@@ -1,16 +1,5 @@
 internal import Qudo
 
-/// Why a failure is in the log.
-extension FailureReason {
-  var number: Int64 {
-    switch self {
-    case .failed: 0
-    case .lost: 1
-    case .aborted: 2
-    }
-  }
-}
-
 extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
     var results: [SettleResult] = []
@@ -20,17 +9,12 @@ extension Transaction {
         results.append(.leaseLost)
         continue
       }
+      if let took = settlement.recording, let status = RunStatus(settlement.outcome) {
+        try record(settlement.lease.job, status, took: took)
+      }
       results.append(.settled(replacements: try write(settlement.outcome, of: settlement.lease.job)))
     }
     return results
-  }
-
-  /// True if this was the current lease. The token decides, not the time.
-  private func giveUp(_ lease: Lease) throws(QudoError) -> Bool {
-    try connection.run(
-      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ? AND token = ?", .integer(lease.boot),
-      .integer(lease.ends), .integer(lease.job), .integer(lease.token))
-    return connection.changes == 1
   }
 
   private func write(_ outcome: Settlement.Outcome, of id: Int64) throws(QudoError) -> [InsertResult] {
@@ -63,41 +47,40 @@ extension Transaction {
   }
 
   /// Only a final failure carries the payload; an earlier one points to the job.
+  ///
+  /// The scope of a unique key is kept for a replay. A claimed job that has a key and no scope had `untilStarted`.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) throws(QudoError) {
     try connection.run(
       """
-      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, unique_key, codec, meta, payload)
-      SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
-      FROM qudo_job WHERE id = ?5
+      INSERT INTO qudo_failure(
+        job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload)
+      SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?5)),
+        codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
+      FROM qudo_job WHERE id = ?6
       """,
-      .integer(now.wall.microseconds), .integer(reason.number), .integer(final ? 1 : 0), .text(message), .integer(id))
+      .integer(now.wall.microseconds), .integer(reason.number), .integer(final ? 1 : 0), .text(message),
+      .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
   }
 
-  func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
-    var results: [Lease?] = []
-    for lease in leases {
-      let extended = Lease(job: lease.job, token: lease.token, boot: lease.boot, ends: end(of: duration))
-      try connection.run(
-        "UPDATE qudo_running SET ends = ? WHERE boot = ? AND ends = ? AND id = ? AND token = ?", .integer(extended.ends),
-        .integer(lease.boot), .integer(lease.ends), .integer(lease.job), .integer(lease.token))
-      results.append(connection.changes == 1 ? extended : nil)
-    }
-    return results
+  private func record(_ id: Int64, _ status: RunStatus, took: Duration) throws(QudoError) {
+    let started = now.wall.advanced(by: .zero - max(took, .zero))
+    try connection.run(
+      """
+      INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)
+      SELECT id, kind, ?, ?, ?, unique_key, codec, payload FROM qudo_job WHERE id = ?
+      """,
+      .integer(status.number), .integer(started.microseconds), .integer(now.wall.microseconds), .integer(id))
   }
+}
 
-  func count() throws(QudoError) -> [JobCount] {
-    var counts: [Kind: JobCount] = [:]
-    let tables: [(String, WritableKeyPath<JobCount, Int>)] = [
-      ("qudo_ready", \.ready), ("qudo_delayed", \.delayed), ("qudo_running", \.running),
-    ]
-    for (table, state) in tables {
-      try connection.each(
-        "SELECT name, n FROM (SELECT kind, count(*) AS n FROM \(table) GROUP BY kind) AS c JOIN qudo_kind ON qudo_kind.id = c.kind"
-      ) { row throws(QudoError) in
-        let kind = Kind(row.text(0))
-        counts[kind, default: JobCount(kind)][keyPath: state] = Int(row.integer(1))
-      }
+extension RunStatus {
+  /// Nil for a run that neither ended the job nor failed.
+  fileprivate init?(_ outcome: Settlement.Outcome) {
+    switch outcome {
+    case .completed(let replacements): self = replacements.isEmpty ? .completed : .replaced
+    case .retry, .failed: self = .failed
+    case .aborted: self = .aborted
+    case .snoozed, .released: return nil
     }
-    return counts.values.sorted { $0.kind < $1.kind }
   }
 }

@@ -1,0 +1,109 @@
+internal import Qudo
+
+extension Snapshot {
+  /// With neither kinds nor states given, a page is read in the order of the ids and costs what it has. Otherwise the
+  /// ids of all the jobs that fit are read, but not the jobs, and the lowest are taken: a page then costs by how many
+  /// there are.
+  func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
+    let states = query.states ?? Set(JobState.allCases)
+    let kinds = try numbers(of: query.kinds)
+    guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    var jobs = Jobs(snapshot: self)
+    if let ids = query.ids {
+      try jobs.add(Set(ids).filter { $0 > query.after }.sorted(), atMost: query.limit) { kind, state in
+        kinds?.contains(kind) != false && states.contains(state)
+      }
+    } else if kinds == nil, states.count == JobState.allCases.count {
+      try jobs.add("id > ? ORDER BY id LIMIT ?", [.integer(query.after), .integer(Int64(query.limit))])
+    } else {
+      try jobs.add(ids(states, kinds, after: query.after, limit: query.limit), atMost: query.limit)
+    }
+    return jobs.found
+  }
+
+  /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.
+  private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, after: Int64, limit: Int) throws(QudoError) -> [Int64] {
+    let time = Value.integer(now.wall.microseconds)
+    let live: [Value] = [.integer(boot), .integer(now.sinceBoot)]
+    let sources: [(state: JobState, table: String, condition: String, values: [Value])] = [
+      (.ready, "qudo_ready", "", []), (.ready, "qudo_delayed", "due <= ? AND", [time]),
+      (.ready, "qudo_running", "NOT (boot = ? AND ends > ?) AND", live), (.delayed, "qudo_delayed", "due > ? AND", [time]),
+      (.running, "qudo_running", "boot = ? AND ends > ? AND", live),
+    ]
+    let list = kinds.map { IntegerList($0) }
+    var ids: [Int64] = []
+    for source in sources where states.contains(source.state) {
+      try connection.each(
+        "SELECT id FROM \(source.table) WHERE \(source.condition) \(list.map { "kind IN \($0.sql) AND" } ?? "") id > ? ORDER BY id LIMIT ?",
+        values: source.values + (list?.values ?? []) + [.integer(after), .integer(Int64(limit))]
+      ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    }
+    return Array(ids.sorted().prefix(limit))
+  }
+}
+
+/// Jobs as they are read.
+private struct Jobs {
+  let snapshot: Snapshot
+  var found: [StoredJob] = []
+  /// When the leases of the running end, by the clock since boot. They are not kept by id, so that all are read, when first needed.
+  private var leases: [Int64: Int64]?
+
+  init(snapshot: Snapshot) { self.snapshot = snapshot }
+
+  /// Those with these ids that are there and fit, a part at a time, so that any number can be asked for.
+  mutating func add(_ ids: [Int64], atMost limit: Int, fits: (_ kind: Int64, JobState) -> Bool = { _, _ in true }) throws(QudoError) {
+    for start in stride(from: 0, to: ids.count, by: Snapshot.chunk) where found.count < limit {
+      let part = IntegerList(Array(ids[start..<min(start + Snapshot.chunk, ids.count)]))
+      try add("id IN \(part.sql) ORDER BY id", part.values, fits: fits)
+    }
+    found.removeLast(max(0, found.count - limit))
+  }
+
+  mutating func add(
+    _ condition: String, _ values: [Value], fits: (_ kind: Int64, JobState) -> Bool = { _, _ in true }
+  ) throws(QudoError) {
+    // The conditions on `w` and `d` are the whole of their keys.
+    try snapshot.connection.each(
+      """
+      SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
+        EXISTS (SELECT 1 FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.id = j.id),
+        EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)
+      FROM qudo_job AS j WHERE \(condition)
+      """, values: values
+    ) { row throws(QudoError) in
+      let (state, ends) = try state(row)
+      if fits(row.integer(1), state) { found.append(Self.job(row, state, ends)) }
+    }
+  }
+
+  /// A job that waits nowhere is running, or was until its lease ended.
+  private mutating func state(_ row: Statement) throws(QudoError) -> (JobState, ends: Timestamp?) {
+    let wall = snapshot.now.wall
+    if row.integer(11) != 0 { return (.ready, nil) }
+    if row.integer(12) != 0 { return (row.integer(9) > wall.microseconds ? .delayed : .ready, nil) }
+    let leases = if let known = leases { known } else { try snapshot.leases() }
+    self.leases = leases
+    guard let ends = leases[row.integer(0)] else { return (.ready, nil) }
+    return (.running, wall.advanced(by: .microseconds(ends - snapshot.now.sinceBoot)))
+  }
+
+  private static func job(_ row: Statement, _ state: JobState, _ ends: Timestamp?) -> StoredJob {
+    StoredJob(
+      id: row.integer(0), kind: Kind(row.text(2)), state: state, payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
+      uniqueKey: row.isNull(5) ? nil : row.text(5), priority: -Int(row.integer(6)), attempt: Int(row.integer(7)),
+      enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: row.integer(9)), leaseEnds: ends,
+      meta: row.isNull(10) ? nil : row.blob(10))
+  }
+}
+
+extension Snapshot {
+  /// When each lease that holds ends.
+  fileprivate func leases() throws(QudoError) -> [Int64: Int64] {
+    var leases: [Int64: Int64] = [:]
+    try connection.each(
+      "SELECT id, ends FROM qudo_running WHERE boot = ? AND ends > ?", .integer(boot), .integer(now.sinceBoot)
+    ) { row throws(QudoError) in leases[row.integer(0)] = row.integer(1) }
+    return leases
+  }
+}

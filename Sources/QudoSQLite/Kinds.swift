@@ -1,0 +1,42 @@
+internal import CSQLite
+internal import Qudo
+
+/// The numbers that kinds have in the file, as far as a connection has met them.
+///
+/// Qudo never deletes a kind, so that a number that was committed stays good. One that was given in a transaction
+/// which is rolled back does not: another process may give it to another kind. SQLite tells of each roll-back, those it
+/// makes by itself after an error included, and then all is forgotten. (Not of `ROLLBACK TO`: Qudo has no savepoints.)
+final class KindNumbers {
+  private var numbers: [Kind: Int64] = [:]
+
+  init(_ handle: OpaquePointer) {
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    sqlite3_rollback_hook(
+      handle, { context in context.map { Unmanaged<KindNumbers>.fromOpaque($0).takeUnretainedValue().numbers = [:] } }, context)
+  }
+
+  /// Before the connection is closed.
+  func detach(_ handle: OpaquePointer) { sqlite3_rollback_hook(handle, nil, nil) }
+
+  subscript(kind: Kind) -> Int64? {
+    get { numbers[kind] }
+    set { numbers[kind] = newValue }
+  }
+}
+
+extension Connection {
+  /// The number of a kind; nil if the file has never had a job of it.
+  func kindID(_ kind: Kind) throws(QudoError) -> Int64? {
+    if let id = kinds[kind] { return id }
+    let id = try integer("SELECT id FROM qudo_kind WHERE name = ?", .text(kind.name))
+    kinds[kind] = id
+    return id
+  }
+
+  func kindID(creating kind: Kind) throws(QudoError) -> Int64 {
+    if let id = try kindID(kind) { return id }
+    try run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
+    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored and is not there") }
+    return id
+  }
+}

@@ -1,0 +1,43 @@
+internal import Qudo
+
+/// The logs have no index by time, which each row would pay for: what is old enough is looked up by the reader, which
+/// holds up nobody, and deleted by id.
+struct Prunable: Sendable {
+  var failures: [Int64] = []
+  var statuses: [Int64] = []
+  var isEmpty: Bool { failures.isEmpty && statuses.isEmpty }
+}
+
+extension Snapshot {
+  func prunable(_ prune: Prune) throws(QudoError) -> Prunable {
+    Prunable(
+      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune))
+  }
+
+  private func oldest(_ table: String, ended: String, _ prune: Prune) throws(QudoError) -> [Int64] {
+    let newest = try connection.integer("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?", .integer(Int64(max(prune.keep, 0))))
+    guard let newest, prune.limit > 0 else { return [] }
+    var ids: [Int64] = []
+    let condition = prune.before == nil ? "" : "AND \(ended) < ?"
+    let before = prune.before.map { [Value.integer($0.microseconds)] } ?? []
+    try connection.each(
+      "SELECT id FROM \(table) WHERE id <= ? \(condition) ORDER BY id LIMIT ?",
+      values: [.integer(newest)] + before + [.integer(Int64(prune.limit))]
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+}
+
+extension Transaction {
+  /// - Returns: how many were still there.
+  func delete(_ rows: Prunable) throws(QudoError) -> Int {
+    var count = 0
+    for (table, ids) in [("qudo_failure", rows.failures), ("qudo_status", rows.statuses)] {
+      for id in ids {
+        try connection.run("DELETE FROM \(table) WHERE id = ?", .integer(id))
+        count += connection.changes
+      }
+    }
+    return count
+  }
+}

@@ -1,0 +1,79 @@
+internal import Dispatch
+internal import Qudo
+
+/// Reads beside the writer: on a connection and a thread of its own, so that a count of ten million rows holds up
+/// nobody, and in a transaction per call, so that what one call sees is of one moment and no snapshot outlives it (an
+/// old one would keep the WAL from being used anew).
+final class Reader: Sendable {
+  private struct State {
+    /// Opened by the first call; and anew after one that failed.
+    var connection: Connection?
+    var closed = false
+  }
+
+  private let path: String
+  private let clock: any QueueClock
+  private let boot: Int64
+  private let patience: Duration
+  private let state = Locked(State())
+  private let thread = DispatchQueue(label: "qudo.reader")
+
+  /// - Parameters:
+  ///   - path: absolute; the process may be in another folder by the time of the first call.
+  ///   - boot: the number of the clock's boot in this file.
+  ///   - patience: how long to wait for a process that recovers the file.
+  init(path: String, clock: any QueueClock, boot: Int64, patience: Duration = .seconds(30)) {
+    self.path = path
+    self.clock = clock
+    self.boot = boot
+    self.patience = patience
+  }
+
+  func read<Result: Sendable>(
+    _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
+  ) async throws(QudoError) -> Result {
+    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
+    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
+      thread.async { continuation.resume(returning: self.perform(body)) }
+    }
+    return try result.get()
+  }
+
+  /// Refuses what comes later; what was asked before is still answered. Returns when the connection is closed.
+  func close() async {
+    await withCheckedContinuation { continuation in
+      thread.async {
+        self.state.withLock { state in
+          state.closed = true
+          state.connection = nil
+        }
+        continuation.resume()
+      }
+    }
+  }
+
+  private func perform<Result: Sendable>(_ body: (Snapshot) throws(QudoError) -> Result) -> Swift.Result<Result, QudoError> {
+    state.withLock { state in
+      do throws(QudoError) {
+        guard !state.closed else { throw QudoError(.closed, "the database was closed") }
+        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, patience: patience) }
+        state.connection = connection
+        try connection.run("BEGIN")
+        let result = try body(Snapshot(connection: connection, now: clock.now(), boot: boot))
+        try connection.run("COMMIT")
+        return .success(result)
+      } catch {
+        state.connection = nil
+        return .failure(error)
+      }
+    }
+  }
+}
+
+/// What a listing works with, inside a read transaction.
+struct Snapshot {
+  let connection: Connection
+  let now: ClockReading
+  /// The number of `now.boot` in this file.
+  let boot: Int64
+}

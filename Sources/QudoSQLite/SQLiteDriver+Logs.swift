@@ -1,0 +1,25 @@
+public import Qudo
+
+extension SQLiteDriver: LogDriver {
+  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
+  }
+
+  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
+  }
+
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
+    try await writer.write { transaction throws(QudoError) in try transaction.replay(failures) }
+  }
+
+  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+    while true {
+      let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
+      if rows.isEmpty { return 0 }
+      let count = try await writer.write { transaction throws(QudoError) in try transaction.delete(rows) }
+      // Somebody else deleted them all meanwhile: there may be more.
+      if count > 0 { return count }
+    }
+  }
+}

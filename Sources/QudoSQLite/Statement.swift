@@ -1,0 +1,67 @@
+internal import CSQLite
+internal import Qudo
+
+/// What a statement's parameter is given.
+enum Value {
+  case integer(Int64)
+  case text(String?)
+  case blob([UInt8])
+  case null
+}
+
+extension Value: ExpressibleByIntegerLiteral {
+  init(integerLiteral value: Int64) { self = .integer(value) }
+}
+
+/// A prepared statement; while it is stepped, its row.
+struct Statement {
+  let handle: OpaquePointer
+  let database: OpaquePointer
+
+  func bind(_ values: [Value]) throws(QudoError) {
+    for (index, value) in values.enumerated() {
+      let position = Int32(index + 1)
+      // SQLite copies: what is bound need not outlive the call.
+      let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
+      var code = SQLITE_OK
+      switch value {
+      case .integer(let number): code = sqlite3_bind_int64(handle, position, number)
+      case .null, .text(nil): code = sqlite3_bind_null(handle, position)
+      case .text(let text?):
+        var text = text
+        code = text.withUTF8 { utf8 in
+          utf8.withMemoryRebound(to: CChar.self) {
+            sqlite3_bind_text64(handle, position, $0.baseAddress, UInt64($0.count), transient, UInt8(SQLITE_UTF8))
+          }
+        }
+      case .blob(let bytes) where bytes.isEmpty: code = sqlite3_bind_zeroblob(handle, position, 0)
+      case .blob(let bytes):
+        code = bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), transient) }
+      }
+      guard code == SQLITE_OK else { throw .sqlite(code, database) }
+    }
+  }
+
+  /// Whether there is a row.
+  func step() throws(QudoError) -> Bool {
+    switch sqlite3_step(handle) {
+    case SQLITE_ROW: return true
+    case SQLITE_DONE: return false
+    case let code: throw .sqlite(code, database)
+    }
+  }
+
+  func reset() { sqlite3_reset(handle) }
+  func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+  func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+  func text(_ column: Int32) -> String {
+    guard let start = sqlite3_column_text(handle, column) else { return "" }
+    return String(decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)
+  }
+
+  func blob(_ column: Int32) -> [UInt8] {
+    guard let start = sqlite3_column_blob(handle, column) else { return [] }
+    return [UInt8](UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
+  }
+}

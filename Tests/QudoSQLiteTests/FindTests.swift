@@ -1,0 +1,104 @@
+import Qudo
+import QudoSQLite
+import QudoTesting
+import Testing
+
+/// What the live jobs look like from outside.
+@Suite struct FindTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open(clock: clock)
+  }
+
+  /// 1 and 2 run, 3 and 5 are ready, 4 and 6 are delayed; the odd ones are of kind a.
+  private func someJobs() async throws {
+    _ = try await driver.insert([
+      job("1", unique: UniqueKey("k"), priority: 9), job("2", kind: "b", priority: 8), job("3", priority: -7),
+      job("4", kind: "b", due: .after(.seconds(10))), job("5"), job("6", kind: "b", due: .after(.seconds(20))),
+    ])
+    #expect(try await driver.claim(want(2, "a", "b")).jobs.map(\.id) == [1, 2])
+  }
+
+  private func ids(_ query: JobQuery) async throws -> [Int64] { try await driver.find(query).map(\.id) }
+
+  @Test func aJobIsFoundAsItStands() async throws {
+    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, meta: [7])])
+    let now = clock.now().wall
+    var expected = StoredJob(
+      id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3, attempt: 1, enqueued: now,
+      due: now, leaseEnds: nil, meta: [7])
+    #expect(try await driver.find(JobQuery()) == [expected])
+    let lease = try await driver.claim(want()).jobs[0].lease
+    (expected.state, expected.leaseEnds) = (.running, now.advanced(by: .seconds(60)))
+    #expect(try await driver.find(JobQuery()) == [expected])
+    _ = try await driver.settle([Settlement(lease, .retry(after: .seconds(9), message: ""))], claiming: nil)
+    (expected.state, expected.leaseEnds, expected.due, expected.attempt) = (.delayed, nil, now.advanced(by: .seconds(9)), 2)
+    #expect(try await driver.find(JobQuery()) == [expected])
+  }
+
+  @Test func whatIsAskedForIsFoundInTheOrderOfIds() async throws {
+    try await someJobs()
+    for query in [
+      (JobQuery(), [1, 2, 3, 4, 5, 6]), (JobQuery(kinds: ["a"]), [1, 3, 5]), (JobQuery(kinds: ["a", "none"], after: 1), [3, 5]),
+      (JobQuery(states: [.running]), [1, 2]), (JobQuery(states: [.ready]), [3, 5]), (JobQuery(states: [.delayed]), [4, 6]),
+      (JobQuery(states: [.delayed, .running], after: 1), [2, 4, 6]), (JobQuery(kinds: ["b"], states: [.delayed, .ready]), [4, 6]),
+      (JobQuery(ids: [6, 2, 2, 99, -1]), [2, 6]), (JobQuery(ids: [6, 2, 1], kinds: ["b"], states: [.running]), [2]),
+      (JobQuery(after: 2, limit: 2), [3, 4]), (JobQuery(states: [.ready, .running, .delayed], limit: 1), [1]),
+      (JobQuery(states: [.running, .delayed], limit: 3), [1, 2, 4]),
+    ] as [(JobQuery, [Int64])] {
+      #expect(try await ids(query.0) == query.1, "\(query.0)")
+    }
+  }
+
+  @Test func absurdQueriesFindWhatTheySay() async throws {
+    try await someJobs()
+    for query in [
+      JobQuery(ids: []), JobQuery(kinds: []), JobQuery(states: []), JobQuery(limit: 0), JobQuery(limit: -1), JobQuery(limit: .min),
+      JobQuery(after: .max), JobQuery(kinds: ["", "a\0"]),
+    ] { #expect(try await ids(query) == [], "\(query)") }
+    #expect(try await ids(JobQuery(after: .min, limit: .max)).count == 6)
+    #expect(try await ids(JobQuery(states: [.ready], limit: .max)) == [3, 5])
+    #expect(try await ids(JobQuery(ids: Array(0...2000), limit: .max)).count == 6)
+    #expect(try await ids(JobQuery(kinds: (0..<1000).map { Kind("\($0)") } + ["a"])) == [1, 3, 5])
+  }
+
+  @Test func aDelayedJobThatIsDueIsReady() async throws {
+    try await someJobs()
+    clock.advance(by: .seconds(10))
+    #expect(try await ids(JobQuery(states: [.ready])) == [3, 4, 5])
+    #expect(try await ids(JobQuery(states: [.delayed])) == [6])
+    #expect(try await driver.find(JobQuery(ids: [4])).map(\.state) == [.ready])
+    #expect(try await driver.count() == [JobCount("a", ready: 2, running: 1), JobCount("b", ready: 1, delayed: 1, running: 1)])
+  }
+
+  @Test func aJobWhoseLeaseEndedOrIsOfAnotherBootIsReady() async throws {
+    try await someJobs()
+    clock.advance(by: .seconds(60))
+    #expect(try await ids(JobQuery(states: [.ready])) == [1, 2, 3, 4, 5, 6])
+    #expect(try await driver.find(JobQuery(ids: [1])).map(\.leaseEnds) == [nil])
+    #expect(try await driver.count(["b"]) == [JobCount("b", ready: 3)])
+    clock.reboot(as: "boot-2")
+    let later = try file.open(clock: clock)
+    #expect(try await later.find(JobQuery(states: [.running])).isEmpty)
+    #expect(try await later.count(["a"]) == [JobCount("a", ready: 3)])
+  }
+
+  @Test func onlyTheKindsAskedForAreCounted() async throws {
+    try await someJobs()
+    #expect(try await driver.count(["b", "b", "none"]) == [JobCount("b", delayed: 2, running: 1)])
+    #expect(try await driver.count([]) == [])
+    #expect(try await driver.count(["none"]) == [])
+    #expect(try await driver.count() == [JobCount("a", ready: 2, running: 1), JobCount("b", delayed: 2, running: 1)])
+  }
+
+  @Test func whatIsAskedAfterClosingIsRefused() async throws {
+    #expect(try await driver.count() == [])
+    await driver.close()
+    await #expect { try await driver.count() } throws: { ($0 as? QudoError)?.code == .closed }
+    await #expect { try await driver.find(JobQuery()) } throws: { ($0 as? QudoError)?.code == .closed }
+  }
+}
