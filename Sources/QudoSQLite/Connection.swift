@@ -7,6 +7,7 @@ final class Connection {
   /// The numbers of the kinds that this connection has met.
   let kinds: KindNumbers
   private var statements: [String: Statement] = [:]
+  private var walPageCount: UnsafeMutablePointer<Int32>?
 
   init(path: String, create: Bool) throws(QudoError) {
     var handle: OpaquePointer?
@@ -26,6 +27,26 @@ final class Connection {
     for statement in statements.values { sqlite3_finalize(statement.handle) }
     kinds.detach(handle)
     sqlite3_close_v2(handle)
+    walPageCount?.deallocate()
+  }
+
+  /// How many pages the WAL has, once they are counted.
+  var walPages: Int32 {
+    get { walPageCount?.pointee ?? 0 }
+    set { walPageCount?.pointee = newValue }
+  }
+
+  /// From now on SQLite tells after each commit. It outlives the connection's handle.
+  func countWALPages() {
+    let count = walPageCount ?? .allocate(capacity: 1)
+    count.initialize(to: 0)
+    walPageCount = count
+    sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        context?.assumingMemoryBound(to: Int32.self).pointee = pages
+        return SQLITE_OK
+      }, count)
   }
 
   /// Where the file is, absolute and with symbolic links followed, as SQLite names the files beside it.

@@ -48,6 +48,7 @@ extension Transaction {
 
   /// Puts a job where the waiting are: with the ready if it is due, else with the delayed.
   func wait(id: Int64, kind: Int64, rank: Int64, due: Int64) throws(QudoError) {
+    effects.wakes = true
     if due <= now.wall.microseconds {
       try connection.run("INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(kind), .integer(rank), .integer(due), .integer(id))
     } else {

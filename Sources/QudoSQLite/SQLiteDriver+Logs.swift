@@ -10,14 +10,16 @@ extension SQLiteDriver: LogDriver {
   }
 
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    try await writer.write { transaction throws(QudoError) in try transaction.replay(failures) }
+    try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) { transaction throws(QudoError) in
+      try transaction.replay(failures)
+    }
   }
 
   public func prune(_ prune: Prune) async throws(QudoError) -> Int {
     while true {
       let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
       if rows.isEmpty { return 0 }
-      let count = try await writer.write { transaction throws(QudoError) in try transaction.delete(rows) }
+      let count = try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in try transaction.delete(rows) }
       // Somebody else deleted them all meanwhile: there may be more.
       if count > 0 { return count }
     }

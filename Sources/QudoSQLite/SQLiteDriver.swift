@@ -22,50 +22,85 @@ public struct SQLiteDriver: Driver {
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
+  /// - Parameters:
+  ///   - name: what jobs are named by; kept in the file from the first time on. Default: the file's name without its endings.
+  ///   - durability: what a power cut may take. Default: nothing that was acknowledged.
+  ///   - timeout: how long a call may be kept waiting by other processes before it fails as ``QudoError/Code/busy``.
+  ///     Default 30 s; it is looked at about once a second.
+  ///   - clock: what due times and leases go by. Default: the machine's.
   /// - Throws: ``QudoError`` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
-    clock: any QueueClock = SystemClock()
+    timeout: Duration = .seconds(30), clock: any QueueClock = SystemClock()
   ) throws(QudoError) {
+    try self.init(
+      path: path, name: name, durability: durability, create: create, limits: limits, timeout: timeout, clock: clock, observer: nil)
+  }
+
+  /// - Parameter observer: hears what the writer does under its turn.
+  init(
+    path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
+    timeout: Duration = .seconds(30), clock: any QueueClock, observer: (@Sendable (WriterCore.Event) -> Void)?
+  ) throws(QudoError) {
+    guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     let connection = try Opening.open(path: path, durability: durability, create: create)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
-    let (name, boot) = try turn.hold { () throws(QudoError) in
-      try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now)
+    try turn.take()
+    let stored: (name: String, boot: Int64)
+    do {
+      defer { turn.giveBack() }
+      stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now)
     }
-    self.name = name
-    self.doorbell = Doorbell()
+    self.name = stored.name
+    self.limits = limits
     self.capabilities = durability == .full
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
       : [.durable, .severalProcesses, .wakesOtherProcesses]
-    self.writer = Writer(connection: connection, turn: turn, clock: clock, boot: boot)
-    self.reader = Reader(path: connection.path, clock: clock, boot: boot)
-    self.limits = limits
+    let watch = FileWatch(path: connection.path + "-wal")
+    let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
+    watch.onChange { [weak doorbell] in doorbell?.ring() }
+    self.doorbell = doorbell
+    var core = WriterCore(connection, clock: clock, boot: stored.boot, durability: durability)
+    core.observer = observer
+    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot)
+    self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 
-  /// Waits for what was handed in; later calls throw ``QudoError/Code/closed``.
   public func close() async {
     await writer.close()
     await reader.close()
   }
 
+  /// Up to this many jobs a caller writes on its own thread, when the writer is free; more than that are work enough
+  /// for a hand-over.
+  static let small = 64
+
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await writer.write { transaction throws(QudoError) in try transaction.insert(jobs) }
+    return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small) { transaction throws(QudoError) in
+      try transaction.insert(jobs)
+    }
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    try await writer.write { transaction throws(QudoError) in try transaction.claim(request) }
+    try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) { transaction throws(QudoError) in
+      try transaction.claim(request)
+    }
   }
 
   public func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    var isDurable = false
     for settlement in settlements {
+      if case .released = settlement.outcome { continue }
+      isDurable = true
       guard case .completed(let jobs) = settlement.outcome else { continue }
       for job in jobs { try limits.check(job) }
     }
-    return try await writer.write { transaction throws(QudoError) in
+    let isSmall = settlements.count + (next?.limit ?? 0) <= Self.small
+    return try await writer.write(isDurable: isDurable, isSmall: isSmall) { transaction throws(QudoError) in
       let results = try transaction.settle(settlements)
       guard let next else { return (results, nil) }
       return (results, try transaction.claim(next))
@@ -73,11 +108,15 @@ public struct SQLiteDriver: Driver {
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await writer.write { transaction throws(QudoError) in try transaction.extend(leases, by: duration) }
+    try await writer.write(isDurable: false, isSmall: leases.count <= Self.small) { transaction throws(QudoError) in
+      try transaction.extend(leases, by: duration)
+    }
   }
 
   public func promote(limit: Int) async throws(QudoError) -> Int {
-    try await writer.write { transaction throws(QudoError) in try transaction.promote(limit: limit) }
+    try await writer.write(isDurable: false, isSmall: limit <= Self.small) { transaction throws(QudoError) in
+      try transaction.promote(limit: limit)
+    }
   }
 
   public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {

@@ -35,12 +35,14 @@ extension Transaction {
       try log(id, .failed, message: message, final: true)
       try forget(id)
     case .released:
+      effects.wakes = true
       try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
     }
     return []
   }
 
   private func wait(again id: Int64, due: Int64, attempts: Int64) throws(QudoError) {
+    effects.wakes = true
     try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ? WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
     let table = due <= now.wall.microseconds ? "qudo_ready" : "qudo_delayed"
     try connection.run("INSERT INTO \(table)(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))

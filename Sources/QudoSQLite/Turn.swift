@@ -27,11 +27,15 @@ final class Turn: Sendable {
 
   deinit { close(file) }
 
-  func hold<Result>(_ body: () throws(QudoError) -> Result) throws(QudoError) -> Result {
+  /// Waits for it.
+  func take() throws(QudoError) {
     while flock(file, LOCK_EX) != 0 {
       guard errno == EINTR else { throw QudoError(.ioError, "the database's lock failed with error \(errno)") }
     }
-    defer { flock(file, LOCK_UN) }
-    return try body()
   }
+
+  /// Takes it if nobody has it.
+  func takeIfFree() -> Bool { flock(file, LOCK_EX | LOCK_NB) == 0 }
+
+  func giveBack() { flock(file, LOCK_UN) }
 }

@@ -2,171 +2,168 @@ internal import CSQLite
 internal import Dispatch
 internal import Qudo
 
-/// The only way to write: callers hand in operations, one thread runs all that wait in one transaction with one
-/// sync, and each is answered after that commit.
+/// The only way to write.
 ///
-/// Between processes, ``Turn`` is held round each transaction and checkpoint.
-final class Writer: @unchecked Sendable {  // reason: `connection` and `turn` are touched on `thread` only
-  typealias Body = @Sendable (Transaction) throws(QudoError) -> Void
-
-  private struct Operation: Sendable {
-    let body: Body
+/// A caller who finds the writer free commits on its own thread: a hand-over to another would cost it a third. While
+/// somebody is at work the others wait, and then a thread of the writer's own runs all that wait in one transaction
+/// with one sync; each is answered after that commit. Between processes, ``Turn`` is held round each transaction and
+/// checkpoint.
+final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, or by `thread`
+  struct Operation: Sendable {
+    /// Nil closes the file.
+    let body: (@Sendable (Transaction) throws(QudoError) -> Void)?
+    let isDurable: Bool
+    let deadline: ContinuousClock.Instant
     let answer: @Sendable (QudoError?) -> Void
   }
-  private struct Queue {
-    var waiting: [Operation] = []
-    var running = false
-    var closed = false
-  }
 
-  private let connection: Connection
+  private var core: WriterCore
   private let turn: Turn
-  private let clock: any QueueClock
-  private let boot: Int64
-  private let queue = Locked(Queue())
+  private let timeout: Duration
+  private let doorbell: Doorbell
+  private let queue = Locked(CommitQueue<Operation>())
   private let thread = DispatchQueue(label: "qudo.writer")
 
-  /// The WAL is checkpointed when it has this many pages: 4 MB, as SQLite does by default.
-  private static let checkpointPages: Int32 = 2000
-  private let walPages = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
-
-  init(connection: Connection, turn: Turn, clock: any QueueClock, boot: Int64) {
-    self.connection = connection
+  init(core: consuming WriterCore, turn: Turn, timeout: Duration, doorbell: Doorbell) {
+    self.core = core
     self.turn = turn
-    self.clock = clock
-    self.boot = boot
-    walPages.initialize(to: 0)
-    sqlite3_wal_hook(
-      connection.handle,
-      { context, _, _, pages in
-        context?.assumingMemoryBound(to: Int32.self).pointee = pages
-        return SQLITE_OK
-      }, walPages)
+    self.timeout = timeout
+    self.doorbell = doorbell
   }
 
-  deinit {
-    sqlite3_wal_hook(connection.handle, nil, nil)
-    walPages.deallocate()
-  }
-
-  /// Runs `body` in a transaction that may be shared, and returns after it is committed.
+  /// Runs `body` in a transaction that may be shared, and returns after it is committed. `body` may be run again after
+  /// a roll-back.
   ///
-  /// A task that is cancelled while the operation waits still gets the operation's own answer: what was handed in
-  /// is done.
+  /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
+  ///
+  /// - Parameters:
+  ///   - isDurable: whether it must be on the disk before it is answered. A claim need not: lost in a power cut, it is
+  ///     a job that runs again.
+  ///   - isSmall: whether it is done in a moment, so that a caller may do it on its own thread.
+  /// - Throws: ``QudoError/Code/busy`` when it could not begin within the time-out.
   func write<Result: Sendable>(
-    _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+    isDurable: Bool, isSmall: Bool, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
-    let box = Box<Result>()
+    if isSmall, let result = try alone(isDurable, body) { return result }
+    let box = Locked<Result?>(nil)
     let error: QudoError? = await withCheckedContinuation { continuation in
-      submit(Operation(
-        body: { transaction throws(QudoError) in box.value.withLock { $0 = nil }; let result = try body(transaction); box.value.withLock { $0 = result } },
-        answer: { continuation.resume(returning: $0) }))
+      submit(
+        Operation(
+          body: { transaction throws(QudoError) in
+            let result = try body(transaction)
+            box.withLock { $0 = result }
+          }, isDurable: isDurable, deadline: .now + timeout, answer: { continuation.resume(returning: $0) }))
     }
     if let error { throw error }
-    guard let result = box.value.withLock({ $0 }) else { throw QudoError(.database, "a committed operation left no result") }
+    guard let result = box.withLock({ $0 }) else { throw QudoError(.database, "a committed operation left no result") }
     return result
   }
 
-  private final class Box<Value: Sendable>: Sendable {
-    let value = Locked<Value?>(nil)
+  /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
+  func close() async {
+    await withCheckedContinuation { continuation in
+      let last = Operation(body: nil, isDurable: false, deadline: .now, answer: { _ in continuation.resume() })
+      if case .queuedFirst = queue.withLock({ $0.close(last) }) { thread.async { self.drain() } }
+    }
   }
 
-  /// Refuses what comes later; what was handed in is still done. Returns when it is.
-  func close() async {
-    queue.withLock { $0.closed = true }
-    await withCheckedContinuation { continuation in thread.async { continuation.resume() } }
-  }
+  /// How many wait to be committed.
+  var waitingCount: Int { queue.withLock { $0.count } }
 
   private func submit(_ operation: Operation) {
-    let action = queue.withLock { queue -> (refuse: Bool, start: Bool) in
-      if queue.closed { return (true, false) }
-      queue.waiting.append(operation)
-      let start = !queue.running
-      queue.running = true
-      return (false, start)
+    switch queue.withLock({ $0.enqueue(operation, until: operation.deadline) }) {
+    case .queued: break
+    case .queuedFirst: thread.async { self.drain() }
+    case .closed: operation.answer(QudoError(.closed, "the database was closed"))
     }
-    if action.refuse { operation.answer(QudoError(.closed, "the database was closed")) }
-    if action.start { thread.async { self.drain() } }
   }
 
-  private func drain() {
-    while true {
-      let group = queue.withLock { queue -> [Operation] in
-        let group = queue.waiting
-        queue.waiting = []
-        if group.isEmpty { queue.running = false }
-        return group
-      }
-      if group.isEmpty { return }
-      do {
-        try turn.hold { () throws(QudoError) in
-          commit(group[...])
-          checkpointIfLarge()
-        }
-      } catch {
-        for operation in group { operation.answer(error) }
-      }
+  // MARK: On the caller's thread
+
+  /// Nil if it must wait for others after all, or if the disk is so slow that a thread of Swift's pool must not wait for it.
+  private func alone<Result>(
+    _ isDurable: Bool, _ body: (Transaction) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result? {
+    guard queue.withLock({ $0.enterAlone() }) else { return nil }
+    defer {
+      let more = core.needsCheckpoint
+      if queue.withLock({ $0.leave(more: more) }) { thread.async { self.drain() } }
+    }
+    guard !core.isSlow, turn.takeIfFree() else { return nil }
+    defer { if core.takeRing() { doorbell.ring() } }
+    defer { turn.giveBack() }
+    do {
+      return try core.transact(isDurable: isDurable, waits: false, body)
+    } catch {
+      if error.code == .busy { return nil }
+      throw error
     }
   }
+
+  // MARK: On the writer's thread
+
+  private func drain() {
+    repeat {
+      do {
+        try takeTurn()
+      } catch {
+        for operation in queue.withLock({ $0.takeGroup() }) { operation.answer(error) }
+        continue
+      }
+      let group = queue.withLock { $0.takeGroup() }
+      commit(group.filter { $0.body != nil }[...])
+      core.checkpointIfLarge()
+      turn.giveBack()
+      if core.takeRing() { doorbell.ring() }
+      let closing = group.filter { $0.body == nil }
+      if !closing.isEmpty { core.close() }
+      for operation in closing { operation.answer(nil) }
+    } while queue.withLock { $0.leave() }
+  }
+
+  private func takeTurn() throws(QudoError) {
+    if turn.takeIfFree() { return }
+    // While this thread waits for another process, another one looks after those whose time is up.
+    if queue.withLock({ $0.startWatching() }) { watch() }
+    try turn.take()
+  }
+
+  private func watch() {
+    let tick = min(max(timeout / 4, .milliseconds(10)), .seconds(1))
+    DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
+      guard let self else { return }
+      let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
+      for operation in expired { operation.answer(Self.tooLate) }
+      if goesOn { watch() }
+    }
+  }
+
+  private static let tooLate = QudoError(.busy, "other processes kept the database busy until the time-out: try again later")
 
   /// One transaction for all. If one spoils it, each gets a transaction of its own, so that it spoils only itself.
   private func commit(_ group: ArraySlice<Operation>) {
-    do {
-      try inTransaction { () throws(QudoError) in
-        let transaction = Transaction(connection: connection, now: clock.now(), boot: boot)
-        for operation in group { try operation.body(transaction) }
+    guard !group.isEmpty else { return }
+    do throws(QudoError) {
+      try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
+        for operation in group { try operation.body?(transaction) }
       }
     } catch {
-      guard group.count > 1, error.code != .outcomeUnknown else {
-        for operation in group { operation.answer(error) }
-        return
+      switch error.code {
+      case .busy: waitForForeigner(group)
+      case .outcomeUnknown: for operation in group { operation.answer(error) }
+      case _ where group.count == 1: group.first?.answer(error)
+      default: for index in group.indices { commit(group[index...index]) }
       }
-      for index in group.indices { commit(group[index...index]) }
       return
     }
     for operation in group { operation.answer(nil) }
   }
 
-  private func inTransaction(_ body: () throws(QudoError) -> Void) throws(QudoError) {
-    try connection.run("BEGIN IMMEDIATE")
-    do {
-      try body()
-    } catch {
-      rollBack()
-      throw error
-    }
-    do {
-      try connection.run("COMMIT")
-    } catch {
-      rollBack()
-      // The frames may be in the WAL all the same, and then recovery finds the transaction done.
-      guard error.code == .ioError else { throw error }
-      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
-    }
+  /// A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
+  private func waitForForeigner(_ group: ArraySlice<Operation>) {
+    let now = ContinuousClock.now
+    for operation in group where operation.deadline <= now { operation.answer(Self.tooLate) }
+    commit(group.filter { $0.deadline > now }[...])
   }
-
-  /// SQLite has rolled back by itself after some errors; then there is nothing to do.
-  private func rollBack() {
-    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
-    sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil)
-  }
-
-  /// Under the turn: no other Qudo commits or checkpoints. A checkpoint that cannot finish, because somebody reads
-  /// an old snapshot, is tried again after the next commit.
-  private func checkpointIfLarge() {
-    guard walPages.pointee >= Self.checkpointPages else { return }
-    var left: Int32 = 0
-    var done: Int32 = 0
-    // "FULL ... blocks concurrent writers while it is running": also those that are not Qudo's.
-    if sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, &left, &done) == SQLITE_OK { walPages.pointee = 0 }
-  }
-}
-
-/// What a verb works with, inside a transaction.
-struct Transaction {
-  let connection: Connection
-  let now: ClockReading
-  /// The number of `now.boot` in this file.
-  let boot: Int64
 }

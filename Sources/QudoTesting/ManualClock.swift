@@ -23,6 +23,14 @@ public final class ManualClock: QueueClock {
   public func now() -> ClockReading { state.withLock { $0.reading } }
   public func sinceBoot() -> Int64 { state.withLock { $0.reading.sinceBoot } }
 
+  /// Time passes, but nobody is woken before the next ``advance(by:)``: a machine that is too busy.
+  public func advanceWithoutWaking(by duration: Duration) {
+    state.withLock { state in
+      state.reading.wall = state.reading.wall.advanced(by: duration)
+      state.reading.sinceBoot += duration.wholeMicroseconds
+    }
+  }
+
   /// Time passes: both clocks go on, and who sleeps until then is woken.
   public func advance(by duration: Duration) {
     let woken = state.withLock { state in

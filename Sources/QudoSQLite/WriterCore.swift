@@ -1,0 +1,116 @@
+internal import CSQLite
+internal import Qudo
+
+/// The writer's connection and what is done with it, by one thread at a time.
+struct WriterCore {
+  /// What happens under the turn; for tests.
+  enum Event: Sendable {
+    case transactionBegins, transactionEnds, checkpointBegins, checkpointEnds
+  }
+
+  private var connection: Connection?
+  private let clock: any QueueClock
+  private let boot: Int64
+  private let isFull: Bool
+  private var synchronizesNow: Bool
+  private var checkpoint = Checkpoint()
+  /// How long a transaction takes, a moving average.
+  private var pace = Duration.zero
+  private var rings = false
+  var observer: (@Sendable (Event) -> Void)?
+
+  init(_ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability) {
+    self.connection = connection
+    self.clock = clock
+    self.boot = boot
+    isFull = durability == .full
+    synchronizesNow = isFull
+    connection.countWALPages()
+  }
+
+  /// On such a disk nobody waits on a thread of Swift's pool.
+  var isSlow: Bool { pace > .milliseconds(2) }
+
+  /// Whether workers may have something to claim since the last time.
+  mutating func takeRing() -> Bool {
+    defer { rings = false }
+    return rings
+  }
+
+  mutating func close() { connection = nil }
+
+  /// - Parameter waits: whether to wait a while for a writer that is not Qudo's.
+  /// - Throws: ``QudoError/Code/busy`` when such a writer has the file; nothing was begun.
+  mutating func transact<Result>(
+    isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result {
+    guard let connection else { throw QudoError(.closed, "the database was closed") }
+    let start = ContinuousClock.now
+    observer?(.transactionBegins)
+    defer {
+      observer?(.transactionEnds)
+      pace = (pace * 7 + (ContinuousClock.now - start)) / 8
+    }
+    try synchronize(connection, isDurable)
+    sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
+    try connection.run("BEGIN IMMEDIATE")
+    let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
+    let result: Result
+    do {
+      result = try body(transaction)
+    } catch {
+      rollBack(connection)
+      throw error
+    }
+    do {
+      try connection.run("COMMIT")
+    } catch {
+      rollBack(connection)
+      // The frames may be in the WAL all the same, and then recovery finds the transaction done.
+      guard error.code == .ioError else { throw error }
+      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+    }
+    rings = rings || transaction.effects.wakes
+    return result
+  }
+
+  /// At `full`, what need not be durable does not pay for it. "In WAL mode when synchronous is NORMAL (1), the WAL file
+  /// is synchronized before each checkpoint"; the next durable commit syncs the whole WAL, and with it what came before.
+  private mutating func synchronize(_ connection: Connection, _ isDurable: Bool) throws(QudoError) {
+    guard isFull, synchronizesNow != isDurable else { return }
+    // Not kept as a statement: "some pragmas run during the SQL compilation stage, not the execution stage".
+    try connection.execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+    synchronizesNow = isDurable
+  }
+
+  /// SQLite has rolled back by itself after some errors; then there is nothing to do.
+  private func rollBack(_ connection: Connection) {
+    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
+    sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil)
+  }
+
+  var needsCheckpoint: Bool { connection.map(checkpoint.isDue) ?? false }
+
+  /// Under ``Turn``: no other Qudo commits or checkpoints.
+  mutating func checkpointIfLarge() {
+    guard let connection, checkpoint.isDue(connection) else { return }
+    observer?(.checkpointBegins)
+    checkpoint.run(connection)
+    observer?(.checkpointEnds)
+  }
+}
+
+/// What a verb works with, inside a transaction.
+struct Transaction {
+  /// What is to follow the commit.
+  final class Effects {
+    /// Workers may have something to claim.
+    var wakes = false
+  }
+
+  let connection: Connection
+  let now: ClockReading
+  /// The number of `now.boot` in this file.
+  let boot: Int64
+  let effects: Effects
+}

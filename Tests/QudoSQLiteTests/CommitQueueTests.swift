@@ -1,0 +1,64 @@
+import Testing
+
+@testable import QudoSQLite
+
+/// Group commit's decisions, without a thread or a database.
+@Suite struct CommitQueueTests {
+  private var queue = CommitQueue<String>()
+  private let later = ContinuousClock.now + .seconds(60)
+
+  @Test mutating func oneCallerIsAloneAndTheNextWaitsForIt() {
+    let first = queue.enterAlone()
+    let second = queue.enterAlone()
+    let admission = queue.enqueue("b", until: later)
+    #expect(first && !second && admission == .queued)
+    let threadComes = queue.leave()
+    let stillNotAlone = queue.enterAlone()
+    let group = queue.takeGroup()
+    let threadStays = queue.leave()
+    let alone = queue.enterAlone()
+    #expect(threadComes && !stillNotAlone && group == ["b"] && !threadStays && alone)
+  }
+
+  @Test mutating func theFirstOfManyStartsTheThreadAndAllShareOneCommit() {
+    let admissions = ["a", "b", "c"].map { queue.enqueue($0, until: later) }
+    let group = queue.takeGroup()
+    #expect(admissions == [.queuedFirst, .queued, .queued] && group == ["a", "b", "c"])
+  }
+
+  @Test mutating func whatIsLeftToDoBringsTheThreadThoughNobodyWaits() {
+    _ = queue.enterAlone()
+    let threadComes = queue.leave(more: true)
+    let alone = queue.enterAlone()
+    #expect(threadComes && !alone)
+  }
+
+  @Test mutating func afterClosingOnlyWhatWaitsIsDone() {
+    _ = queue.enqueue("a", until: later)
+    let last = queue.close("last")
+    let late = queue.enqueue("late", until: later)
+    let alone = queue.enterAlone()
+    let group = queue.takeGroup()
+    #expect(last == .queued && late == .closed && !alone && group == ["a", "last"])
+    _ = queue.leave()
+    let again = queue.close("again")
+    #expect(again == .queuedFirst)
+  }
+
+  @Test mutating func thoseWhoseTimeIsUpGoAndTheOthersStay() {
+    let now = ContinuousClock.now
+    for (name, seconds) in [("a", 1), ("b", 3), ("c", 2)] { _ = queue.enqueue(name, until: now + .seconds(seconds)) }
+    _ = queue.close("last")
+    let (early, expired) = (queue.takeExpired(now), queue.takeExpired(now + .seconds(2)))
+    let group = queue.takeGroup()
+    #expect(early == [] && expired == ["a", "c"] && group == ["b", "last"])
+  }
+
+  @Test mutating func theyAreWatchedByOneAsLongAsAnyWaits() {
+    _ = queue.enqueue("a", until: later)
+    let (first, second, goesOn) = (queue.startWatching(), queue.startWatching(), queue.keepWatching())
+    _ = queue.takeGroup()
+    let (ends, anew) = (queue.keepWatching(), queue.startWatching())
+    #expect(first && !second && goesOn && !ends && anew)
+  }
+}

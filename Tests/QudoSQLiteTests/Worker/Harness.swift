@@ -1,0 +1,161 @@
+import Qudo
+import QudoSQLite
+import QudoTesting
+
+/// A real file, a clock that stands still, and workers that go by it.
+struct Harness {
+  let file: TemporaryFile
+  let clock = ManualClock()
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open(clock: clock)
+  }
+
+  var queue: Queue<NoHooks> { Queue(driver) }
+
+  func options(_ change: (inout WorkerOptions) -> Void = { _ in }) -> WorkerOptions {
+    var options = WorkerOptions()
+    options.clock = clock
+    change(&options)
+    return options
+  }
+
+  func worker(_ abilities: [Ability], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
+    try Worker(queue, abilities, options: options(change))
+  }
+}
+
+func policy(_ change: (inout JobPolicy) -> Void) -> JobPolicy {
+  var policy = JobPolicy()
+  change(&policy)
+  return policy
+}
+
+/// What happened, in order; and a way to wait for it.
+final class Log: Sendable {
+  private struct State {
+    var entries: [String] = []
+    var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+  }
+  private let state = Locked(State())
+
+  func add(_ text: String) {
+    let met = state.withLock { state in
+      state.entries.append(text)
+      let met = state.waiters.filter { $0.count <= state.entries.count }.map(\.continuation)
+      state.waiters.removeAll { $0.count <= state.entries.count }
+      return met
+    }
+    for waiter in met { waiter.resume() }
+  }
+
+  var entries: [String] { state.withLock { $0.entries } }
+  var sorted: [String] { entries.sorted() }
+
+  /// Returns when there are so many entries.
+  func count(_ count: Int) async {
+    await withCheckedContinuation { continuation in
+      let isMet = state.withLock { state in
+        if state.entries.count >= count { return true }
+        state.waiters.append((count, continuation))
+        return false
+      }
+      if isMet { continuation.resume() }
+    }
+  }
+}
+
+/// A gate that opens once, for jobs that ignore their cancellation.
+final class Gate: Sendable {
+  private let state = Locked((isOpen: false, waiters: [CheckedContinuation<Void, Never>]()))
+
+  func open() {
+    let waiters = state.withLock { state in
+      state.isOpen = true
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  func pass() async {
+    await withCheckedContinuation { continuation in
+      let isOpen = state.withLock { state in
+        if !state.isOpen { state.waiters.append(continuation) }
+        return state.isOpen
+      }
+      if isOpen { continuation.resume() }
+    }
+  }
+}
+
+/// Until its task is cancelled.
+func forever() async throws { try await Task.sleep(for: .seconds(86_400)) }
+
+struct Broken: Error {}
+
+extension JobContext {
+  var text: String { String(decoding: payload.bytes, as: UTF8.self) }
+}
+
+/// A driver that tells of each call and fails when told to.
+struct SpyDriver: Driver {
+  let base: any Driver
+  let log = Log()
+  let failed = Log()
+  let failures = Locked<[String: [QudoError]]>([:])
+
+  var name: String { base.name }
+  var capabilities: Capabilities { base.capabilities }
+  var limits: Limits { base.limits }
+  var doorbell: Doorbell { base.doorbell }
+
+  /// The next calls of `verb` fail with these.
+  func fail(_ verb: String, _ errors: [QudoError]) { failures.withLock { $0[verb] = errors } }
+
+  private func enter(_ verb: String) throws(QudoError) {
+    let error = failures.withLock { failures -> QudoError? in
+      guard let error = failures[verb]?.first else { return nil }
+      failures[verb]?.removeFirst()
+      return error
+    }
+    if let error {
+      log.add("\(verb) fails")
+      failed.add(verb)
+      throw error
+    }
+  }
+
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
+  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
+
+  func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    try enter(settlements.isEmpty ? "claim" : "settle")
+    let answer = try await base.settle(settlements, claiming: next)
+    log.add("settle \(settlements.count), claimed \(answer.claim?.jobs.count ?? 0) of \(next?.limit ?? 0)")
+    return answer
+  }
+
+  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+    try enter("extend")
+    let answer = try await base.extend(leases, by: duration)
+    log.add("extend \(leases.count)")
+    return answer
+  }
+
+  func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
+  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+
+  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try enter("count")
+    let answer = try await base.count(kinds)
+    log.add("count")
+    return answer
+  }
+
+  func close() async { await base.close() }
+}

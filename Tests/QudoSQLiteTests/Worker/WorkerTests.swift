@@ -1,0 +1,150 @@
+import Qudo
+import QudoSQLite
+import QudoTesting
+import Testing
+
+@Suite struct WorkerTests {
+  let my: Harness
+  var driver: SQLiteDriver { my.driver }
+  var clock: ManualClock { my.clock }
+
+  init() throws { my = try Harness() }
+
+  @Test(arguments: [1, 7, 100]) func eachJobRunsOnceAndNothingIsLeft(concurrency: Int) async throws {
+    let log = Log()
+    _ = try await driver.insert((0..<500).map { job("\($0)") } + [job("not mine", kind: "b")])
+    let worker = try my.worker([Ability("a") { log.add($0.text) }]) { $0.concurrency = concurrency }
+    #expect(try await worker.workUntilEmpty().completed == 500)
+    #expect(log.sorted == (0..<500).map { "\($0)" }.sorted())
+    #expect(try await driver.count().map(\.kind) == ["b"])
+  }
+
+  @Test func aFailedJobIsRetriedAsOftenAsThePolicySays() async throws {
+    let log = Log()
+    _ = try await driver.insert([job()])
+    let summary = try await my.worker([
+      Ability("a", policy: policy { $0.maxRetries = 2 }) { log.add("\($0.attempt)"); throw Broken() }
+    ]).workUntilEmpty()
+    #expect(summary.retried == 2 && summary.failed == 1)
+    #expect(log.entries == ["1", "2", "3"])
+    #expect(try await driver.count() == [])
+  }
+
+  @Test func anAbortedJobIsNotRetried() async throws {
+    _ = try await driver.insert([job()])
+    let worker = try my.worker([Ability("a", policy: policy { $0.maxRetries = 9 }) { try $0.abort("no use") }])
+    #expect(try await worker.workUntilEmpty().failed == 1)
+  }
+
+  @Test func aSnoozedJobComesAgainAsTheSameAttempt() async throws {
+    let log = Log()
+    _ = try await driver.insert([job()])
+    let worker = try my.worker([
+      Ability("a") { context in
+        log.add("\(context.attempt)")
+        if log.entries.count == 1 { try context.snooze(for: .zero) }
+      }
+    ])
+    let summary = try await worker.workUntilEmpty()
+    #expect(summary.snoozed == 1 && summary.completed == 1 && log.entries == ["1", "1"])
+  }
+
+  @Test func aJobIsReplacedByOthersWhichMayHaveItsUniqueKey() async throws {
+    let log = Log()
+    _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
+    let worker = try my.worker([
+      Ability("a") { context in
+        log.add(context.text)
+        if context.text == "first" { context.replace(with: [job("second", unique: UniqueKey("k")), job("third")]) }
+      }
+    ])
+    #expect(try await worker.workUntilEmpty().completed == 3)
+    #expect(log.entries == ["first", "second", "third"])
+  }
+
+  @Test func replacementsThatAreRefusedFailTheRunAndNotTheWorker() async throws {
+    _ = try await driver.insert([job(), job("fine")])
+    let worker = try my.worker([Ability("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }])
+    let summary = try await worker.workUntilEmpty()
+    #expect(summary.failed == 1 && summary.completed == 1)
+    #expect(try await driver.count() == [])
+  }
+
+  @Test func oneJobIsRunByWorkOnce() async throws {
+    let worker = try my.worker([Ability("a") { _ in }]) { $0.concurrency = 5 }
+    #expect(try await !worker.workOnce())
+    _ = try await driver.insert([job(), job()])
+    #expect(try await worker.workOnce())
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+    #expect(try await worker.workOnce())
+    #expect(try await !worker.workOnce())
+  }
+
+  @Test func aKindWithAConcurrencyOfItsOwnRunsNoMoreAtOnce() async throws {
+    let log = Log()
+    let running = Locked((now: 0, most: 0))
+    _ = try await driver.insert((0..<20).map { job("\($0)") } + (0..<20).map { job("\($0)", kind: "b") })
+    let limited = Ability("a", policy: policy { $0.concurrency = 2 }) { _ in
+      running.withLock { $0.now += 1; $0.most = max($0.most, $0.now) }
+      await Task.yield()
+      running.withLock { $0.now -= 1 }
+      log.add("a")
+    }
+    let worker = try my.worker([limited, Ability("b") { _ in log.add("b") }]) { $0.concurrency = 8 }
+    #expect(try await worker.workUntilEmpty().completed == 40)
+    #expect(log.sorted == Array(repeating: "a", count: 20) + Array(repeating: "b", count: 20))
+    #expect(running.withLock { $0.most } <= 2)
+  }
+
+  @Test func aPayloadThatDoesNotDecodeFailsItsRunAndSaysWhere() async throws {
+    struct Sum: Job {
+      static let kind: Kind = "a"
+      var numbers: [Int]
+      func perform(_ context: JobContext) async throws {}
+    }
+    let messages = Log()
+    struct Messages: Hook {
+      static let points: HookPoints = .didFail
+      let log: Log
+      func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { log.add("\(failure)") }
+    }
+    let queue = Queue(driver) { Messages(log: messages) }
+    try await queue.enqueue(Sum(numbers: [1]))
+    _ = try await driver.insert([
+      NewJob("a", payload: Payload(Array(#"{"numbers":[1,"x"]}"#.utf8), codec: .json)),
+      NewJob("a", payload: Payload(Array("{".utf8), codec: .json)), NewJob("a", payload: Payload([1], codec: CodecID(77))),
+    ])
+    let summary = try await Worker(queue, [Ability(Sum.self)], options: my.options()).workUntilEmpty()
+    #expect(summary.completed == 1 && summary.failed == 3)
+    #expect(messages.entries.count == 3)
+    #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1]: "))
+    #expect(messages.entries[1].hasPrefix("the payload is not JSON for Sum: "))
+    #expect(messages.entries[2] == "the payload was written with codec 77, which this queue was not given")
+  }
+
+  @Test func theRetryDelayMayComeFromTheJob() async throws {
+    struct Patient: Job {
+      static let kind: Kind = "a"
+      static var policy: JobPolicy { patientPolicy }
+      var seconds: Int
+      func perform(_ context: JobContext) async throws { throw Broken() }
+      func retryDelay(after attempt: Int, failure: any Error) -> Duration? { .seconds(seconds * attempt) }
+    }
+    try await my.queue.enqueue(Patient(seconds: 7))
+    #expect(try await my.worker([Ability(Patient.self)]).workOnce())
+    #expect(try await driver.claim(want()).nextDue == .seconds(7))
+  }
+
+  @Test func whatAWorkerCannotBeIsRefused() throws {
+    let ability = Ability("a") { _ in }
+    #expect(throws: QudoError.self) { try my.worker([]) }
+    #expect(throws: QudoError.self) { try my.worker([ability, ability]) }
+    #expect(throws: QudoError.self) { try my.worker([ability]) { $0.concurrency = 0 } }
+    #expect(throws: QudoError.self) { try my.worker([ability]) { $0.grace = .seconds(-1) } }
+    for change in [{ $0.lease = .zero }, { $0.lostLimit = 0 }, { $0.maxRetries = -1 }, { $0.concurrency = 0 }, { $0.timeLimit = .zero }] as [(inout JobPolicy) -> Void] {
+      #expect(throws: QudoError.self) { try my.worker([Ability("a", policy: policy(change)) { _ in }]) }
+    }
+  }
+}
+
+private let patientPolicy = policy { $0.maxRetries = 3 }

@@ -1,0 +1,158 @@
+import CSQLite
+import Foundation
+import Qudo
+import QudoTesting
+import Testing
+
+@testable import QudoSQLite
+
+/// Commits beside others: in this process, in another one, and by somebody who is not Qudo.
+@Suite struct WriterTests {
+  let file: TemporaryFile
+
+  init() throws { file = try TemporaryFile() }
+
+  private func open(timeout: Duration = .seconds(30)) throws -> SQLiteDriver {
+    try SQLiteDriver(path: file.path, durability: .normal, timeout: timeout)
+  }
+
+  private func code<Result>(_ body: () async throws -> Result) async -> QudoError.Code? {
+    do {
+      _ = try await body()
+      return nil
+    } catch { return (error as? QudoError)?.code }
+  }
+
+  /// A connection as an application has, which holds the write lock.
+  private func foreigner() throws -> OpaquePointer {
+    var handle: OpaquePointer?
+    try #require(sqlite3_open(file.path, &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, "BEGIN IMMEDIATE", nil, nil, nil) == SQLITE_OK)
+    return try #require(handle)
+  }
+
+  @Test func aForeignWriterIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
+    let driver = try open(timeout: .milliseconds(250))
+    let foreign = try foreigner()
+    #expect(await code { try await driver.insert([job("too late")]) } == .busy)
+    sqlite3_close(foreign)
+    #expect(try await driver.insert([job("in time")]) == [.inserted(1)])
+    #expect(try await driver.claim(want()).texts == ["in time"])
+  }
+
+  @Test func whoWaitsForAForeignWriterGoesOnWhenItEnds() async throws {
+    let driver = try open()
+    let foreign = try foreigner()
+    async let results = driver.insert([job()])
+    async let other = driver.insert([job()])
+    sqlite3_exec(foreign, "COMMIT", nil, nil, nil)
+    sqlite3_close(foreign)
+    #expect(try await Set(results + other) == [.inserted(1), .inserted(2)])
+  }
+
+  @Test func anotherProcessWithTheTurnIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
+    let driver = try open(timeout: .milliseconds(50))
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    async let first = code { try await driver.insert([job("1")]) }
+    async let second = code { try await driver.insert([job("2")]) }
+    let answers: [QudoError.Code?] = await [first, second]
+    #expect(answers == [.busy, .busy])
+    turn.giveBack()
+    _ = try await driver.insert([job("3")])
+    #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
+  }
+
+  @Test func aCancelledTaskIsToldBeforeAnythingIsWritten() async throws {
+    let driver = try open()
+    let task = Task {
+      while !Task.isCancelled { await Task.yield() }
+      return await code { try await driver.insert([job()]) }
+    }
+    task.cancel()
+    #expect(await task.value == .cancelled)
+    #expect(try await driver.count() == [])
+  }
+
+  @Test func whatWasHandedInIsDoneThoughTheTaskIsCancelled() async throws {
+    let driver = try open()
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let task = Task { try await driver.insert([job()]) }
+    while driver.writer.waitingCount == 0 { await Task.yield() }
+    task.cancel()
+    turn.giveBack()
+    #expect(try await task.value == [.inserted(1)])
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+  }
+
+  @Test func closingWaitsForWhatWasHandedInAndAnswersEachCaller() async throws {
+    let driver = try open()
+    let done = Locked(0)
+    await withTaskGroup { group in
+      for number in 0..<200 {
+        group.addTask { if await code({ try await driver.insert([job("\(number)")]) }) == nil { done.withLock { $0 += 1 } } }
+      }
+      group.addTask { await driver.close() }
+      group.addTask { await driver.close() }
+    }
+    #expect(await code { try await driver.claim(want()) } == .closed)
+    let ready = try await open().count().reduce(0) { $0 + $1.ready }
+    #expect(ready == done.withLock { $0 })
+  }
+
+  @Test func oneFailingOperationSpoilsNoOtherOfItsGroup() async throws {
+    let driver = try open()
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let writer = driver.writer
+    let answers = await withTaskGroup(of: Bool.self) { group in
+      for number in 0..<20 {
+        group.addTask {
+          do throws(QudoError) {
+            try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in
+              _ = try transaction.insert([job("\(number)")])
+              if number % 5 == 0 { throw QudoError(.database, "spoiled") }
+            }
+            return true
+          } catch { return false }
+        }
+      }
+      turn.giveBack()
+      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    #expect(answers == 16)
+    #expect(try await driver.count() == [JobCount("a", ready: 16)])
+  }
+
+  /// What the WAL-reset bug needs cannot happen: a checkpoint beside a commit or beside another checkpoint.
+  @Test func noCheckpointRunsBesideACommitOrAnotherCheckpoint() async throws {
+    let watch = Locked((inside: 0, overlaps: 0, checkpoints: 0, transactions: 0))
+    let observer: @Sendable (WriterCore.Event) -> Void = { event in
+      watch.withLock { watch in
+        switch event {
+        case .transactionBegins, .checkpointBegins:
+          if watch.inside > 0 { watch.overlaps += 1 }
+          watch.inside += 1
+          if event == .checkpointBegins { watch.checkpoints += 1 } else { watch.transactions += 1 }
+        case .transactionEnds, .checkpointEnds: watch.inside -= 1
+        }
+      }
+    }
+    try await withThrowingTaskGroup { group in
+      for _ in 0..<4 {
+        let driver = try SQLiteDriver(path: file.path, durability: .normal, clock: SystemClock(), observer: observer)
+        group.addTask {
+          for _ in 0..<30 {
+            _ = try await driver.insert((0..<150).map { _ in job(String(repeating: "x", count: 1000)) })
+            _ = try await driver.insert([job()])
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let seen = watch.withLock { $0 }
+    #expect(seen.overlaps == 0)
+    #expect(seen.checkpoints >= 3 && seen.transactions >= 240)
+  }
+}

@@ -1,0 +1,58 @@
+import Testing
+
+@testable import Qudo
+
+@Suite struct RetryTests {
+  private func job(attempt: Int) -> ClaimedJob {
+    ClaimedJob(
+      lease: Lease(job: 1, token: 1, boot: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: attempt,
+      enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
+  }
+
+  private func delay(_ delay: RetryDelay, _ attempt: Int, random: Double = 0) -> Duration {
+    delay.delay(after: attempt, of: job(attempt: attempt), random: random)
+  }
+
+  @Test func exponentialDelaysDoubleUpToTheirCap() {
+    let policy = RetryDelay.exponential(base: .seconds(1), cap: .seconds(60))
+    #expect((1...8).map { delay(policy, $0) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) })
+    #expect(delay(policy, .max) == .seconds(60))
+    #expect(delay(.exponential(base: .seconds(90), cap: .seconds(60)), 1) == .seconds(60))
+  }
+
+  @Test func jitterMakesThemShorterByAShare() {
+    let policy = RetryDelay.exponential(base: .seconds(8), cap: .seconds(60), jitter: 0.5)
+    #expect(delay(policy, 1, random: 0) == .seconds(8))
+    #expect(delay(policy, 1, random: 0.5) == .seconds(6))
+    #expect(delay(policy, 1, random: 1) == .seconds(4))
+  }
+
+  @Test func noDelayIsNegative() {
+    #expect(delay(.fixed(.seconds(-1)), 1) == .zero)
+    #expect(delay(.computed { _, _ in .seconds(-1) }, 1) == .zero)
+    #expect(delay(.exponential(base: .seconds(-1), cap: .seconds(1)), 3) == .zero)
+  }
+
+  @Test func theOutcomeOfAFailureIsDecidedByAttemptAndPolicy() throws {
+    struct Broken: Error {}
+    var policy = JobPolicy()
+    policy.maxRetries = 2
+    let outcomes = [1, 2, 3].map { decide(failure: Broken(), job: job(attempt: $0), policy: policy, random: 0) }
+    guard case .retry = outcomes[0], case .retry = outcomes[1], case .failed("Broken()") = outcomes[2] else {
+      Issue.record("\(outcomes)")
+      return
+    }
+    guard case .aborted("no") = decide(failure: Abort("no"), job: job(attempt: 1), policy: policy, random: 0) else { Issue.record(); return }
+    let snooze = decide(failure: Snooze(for: .seconds(3), countsAttempt: true), job: job(attempt: 9), policy: policy, random: 0)
+    guard case .snoozed(.seconds(3), true) = snooze else { Issue.record("\(snooze)"); return }
+  }
+
+  @Test func aVeryLongMessageIsCutForTheLog() {
+    guard case .failed(let message) = decide(
+      failure: Abortless(description: String(repeating: "é", count: 20_000)), job: job(attempt: 1), policy: JobPolicy(), random: 0)
+    else { Issue.record(); return }
+    #expect(message.utf8.count < 16_400 && message.hasSuffix("…"))
+  }
+
+  private struct Abortless: Error, CustomStringConvertible { let description: String }
+}

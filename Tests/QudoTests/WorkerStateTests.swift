@@ -1,0 +1,203 @@
+import Testing
+
+@testable import Qudo
+
+/// The worker's decisions, without a task, a database or a clock.
+@Suite struct WorkerStateTests {
+  private var nextID: Int64 = 0
+  private var state: WorkerState
+
+  init() {
+    state = Self.state()
+  }
+
+  private static func state(
+    _ mode: WorkerState.Mode = .forever, concurrency: Int = 2, policy: JobPolicy = JobPolicy(), _ change: (inout WorkerOptions) -> Void = { _ in }
+  ) -> WorkerState {
+    var options = WorkerOptions()
+    options.concurrency = concurrency
+    options.grace = .seconds(10)
+    options.cancelGrace = .seconds(5)
+    change(&options)
+    return WorkerState(mode: mode, abilities: ["a": Ability("a", policy: policy) { _ in }], options: options)
+  }
+
+  private mutating func jobs(_ count: Int) -> [ClaimedJob] {
+    (0..<count).map { _ in
+      nextID += 1
+      return ClaimedJob(
+        lease: Lease(job: nextID, token: 1, boot: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
+        enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
+    }
+  }
+
+  /// Does what the state asks until it waits or ends, and says what that was. Each claim gets at most `supply` jobs.
+  private mutating func settle(now: Int64, supply: inout Int) -> (asked: [Int], settled: [Settlement], waitsUntil: Int64?) {
+    var asked: [Int] = []
+    var settled: [Settlement] = []
+    for _ in 0..<100 {
+      switch state.next(now: now, rings: 0).action {
+      case .settle(let settlements, let request):
+        settled += settlements
+        state.settled(settlements, settlements.map { _ in .settled() })
+        guard let request else { continue }
+        asked.append(request.limit)
+        let got = jobs(min(supply, request.limit))
+        supply -= got.count
+        state.claimed(Claim(jobs: got), by: request, asked: now, now: now)
+      case .wait(let until): return (asked, settled, until)
+      case .finish: return (asked, settled, nil)
+      case .lookForRest: state.rest([])
+      case .extend(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
+      case .listen, .stopListening: continue
+      }
+    }
+    Issue.record("it does not come to rest")
+    return (asked, settled, nil)
+  }
+
+  private mutating func expectRest(now: Int64, until: Int64, _ supply: inout Int) {
+    let rest = settle(now: now, supply: &supply)
+    #expect(rest.waitsUntil == until)
+  }
+
+  private mutating func openSlot() -> Int {
+    let slot = state.openSlot(parked: 0)
+    #expect(slot != nil)
+    return slot ?? 0
+  }
+
+  /// Runs all that is held, each taking `took` microseconds.
+  private mutating func runAll(_ slot: Int, now: inout Int64, took: Int64) -> Int {
+    var ran = 0
+    while state.begin(slot, now: now) != nil {
+      now += took
+      let goesOn = state.end(slot, .completed(), took: took, recording: false)
+      #expect(goesOn)
+      ran += 1
+    }
+    return ran
+  }
+
+  @Test mutating func theFirstClaimIsAsLargeAsTheConcurrency() {
+    var supply = 1000
+    let asked = settle(now: 0, supply: &supply).asked
+    #expect(asked == [2])
+  }
+
+  @Test mutating func quickJobsAreClaimedAheadMoreAndMore() {
+    var supply = 1_000_000
+    var now: Int64 = 0
+    var asked = settle(now: now, supply: &supply).asked
+    let slot = openSlot()
+    for _ in 0..<12 {
+      _ = runAll(slot, now: &now, took: 10)
+      asked += settle(now: now, supply: &supply).asked
+    }
+    #expect(Array(asked.prefix(5)) == [2, 4, 8, 16, 32])
+    // Two at once at 10 microseconds each: 4,000 would fill the horizon, 1,000 is the most that is claimed ahead.
+    #expect(asked.last == 1002)
+  }
+
+  @Test mutating func slowJobsAreNotClaimedAhead() {
+    var supply = 1000
+    var now: Int64 = 0
+    _ = settle(now: now, supply: &supply)
+    let slot = openSlot()
+    let ran = runAll(slot, now: &now, took: 1_000_000)
+    let asked = settle(now: now, supply: &supply).asked
+    #expect(ran == 2 && asked == [2])
+  }
+
+  @Test mutating func whatWasClaimedAheadAndGetsNoTurnIsGivenBack() {
+    state = Self.state(concurrency: 1)
+    var supply = 1000
+    var now: Int64 = 0
+    _ = settle(now: now, supply: &supply)
+    let slot = openSlot()
+    for _ in 0..<5 {
+      _ = runAll(slot, now: &now, took: 100)
+      _ = settle(now: now, supply: &supply)
+    }
+    _ = state.begin(slot, now: now)
+    let before = settle(now: now + 249_999, supply: &supply)
+    #expect(before.settled.isEmpty && before.waitsUntil == now + 250_000)
+    let after = settle(now: now + 250_000, supply: &supply)
+    #expect(after.settled.count > 10 && after.asked.isEmpty)
+    #expect(after.settled.allSatisfy { if case .released = $0.outcome { true } else { false } })
+  }
+
+  @Test mutating func leasesAreRenewedAtAThirdOfTheirTime() {
+    var supply = 2
+    let rest = settle(now: 0, supply: &supply)
+    #expect(rest.waitsUntil == min(250_000, 20_000_000))
+    _ = state.openSlot(parked: 0).map { state.begin($0, now: 0) }
+    _ = state.openSlot(parked: 0).map { state.begin($0, now: 0) }
+    expectRest(now: 0, until: 20_000_000, &supply)
+    guard case .extend(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
+      Issue.record("no renewal")
+      return
+    }
+    #expect(leases.map(\.job) == [1, 2] && length == .seconds(60))
+    let lost = state.extended(leases, leases, by: length, asked: 20_000_000).lost
+    #expect(lost.isEmpty)
+    expectRest(now: 20_000_000, until: 40_000_000, &supply)
+  }
+
+  @Test mutating func aStoppedWorkerGoesThroughItsGraces() {
+    var supply = 2
+    _ = settle(now: 0, supply: &supply)
+    let slot = openSlot()
+    _ = state.begin(slot, now: 0)
+    state.stop(now: 1_000_000)
+    let drained = settle(now: 1_000_000, supply: &supply)
+    #expect(drained.settled.map(\.lease.job) == [2], "what has not begun goes back at once")
+    #expect(drained.waitsUntil == 11_000_000)
+    let begun = state.begin(slot, now: 1_000_000)
+    let cancelled = state.next(now: 11_000_000, rings: 0).cancelled
+    #expect(begun == nil && cancelled == [slot])
+    #expect(state.stop(of: slot) == .shutdown)
+    expectRest(now: 11_000_000, until: 16_000_000, &supply)
+    let end = settle(now: 16_000_000, supply: &supply)
+    #expect(end.settled.map(\.lease.job) == [1] && end.waitsUntil == nil)
+  }
+
+  @Test mutating func aRunThatEndsAfterItWasGivenUpChangesNothing() {
+    var policy = JobPolicy()
+    policy.timeLimit = .seconds(1)
+    state = Self.state(policy: policy)
+    var supply = 1
+    _ = settle(now: 0, supply: &supply)
+    let slot = openSlot()
+    _ = state.begin(slot, now: 0)
+    let cancelled = state.next(now: 1_000_000, rings: 0).cancelled
+    #expect(cancelled == [slot])
+    let given = settle(now: 6_000_000, supply: &supply)
+    #expect(given.settled.count == 1 && state.summary.failed == 1)
+    let goesOn = state.end(slot, .completed(), took: 9_000_000, recording: false)
+    let late = settle(now: 9_000_000, supply: &supply).settled
+    #expect(!goesOn && late.isEmpty)
+    #expect(state.summary.completed == 0 && state.summary.failed == 1)
+  }
+
+  @Test mutating func troubleIsRetriedWithLongerAndLongerPauses() {
+    var pauses: [Int64] = []
+    var now: Int64 = 0
+    for _ in 0..<9 {
+      guard case .settle = state.next(now: now, rings: 0).action else { Issue.record("it does not try again"); return }
+      let givesUp = state.failed([], now: now)
+      #expect(!givesUp, "work() has patience for ever")
+      guard case .wait(let until) = state.next(now: now, rings: 0).action else { Issue.record("it does not wait"); return }
+      pauses.append((until - now) / 1000)
+      now = until
+    }
+    #expect(pauses == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
+  }
+
+  @Test mutating func aRingDuringAClaimIsNotMissed() {
+    guard case .settle(_, let request?) = state.next(now: 0, rings: 7).action else { Issue.record("no claim"); return }
+    state.settled([], [])
+    state.claimed(Claim(), by: request, asked: 0, now: 0)
+    guard case .settle(_, .some) = state.next(now: 0, rings: 8).action else { Issue.record("missed"); return }
+  }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Logging
+import Qudo
+import QudoSQLite
+
+/// A process that is meant to be killed: `TortureProcess ROLE DATABASE LOG SEED`.
+///
+/// What it has done it writes to its log, a line at a time, each with one write: what stands there has happened.
+@main
+struct TortureProcess {
+  static func main() async throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
+      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|stale DATABASE LOG SEED\n".utf8))
+      exit(64)
+    }
+    let log = try LineLog(arguments[3])
+    var random = SplitMix(state: seed)
+    let driver = try SQLiteDriver(path: arguments[2], durability: Bool.random(using: &random) ? .full : .normal)
+    switch arguments[1] {
+    case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")
+    case "work": try await work(driver, log)
+    default: try await stale(driver, log, &random)
+    }
+  }
+
+  /// Enqueues for ever: single jobs of several callers at once, and batches; some delayed, some urgent.
+  private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout SplitMix, name: String) async throws {
+    for round in 0... {
+      let callers = Int.random(in: 1...4, using: &random)
+      let batches = (0..<callers).map { caller in
+        (0..<Int.random(in: 1...5, using: &random)).map { number in
+          NewJob(
+            "torture", payload: Payload("\(name)-\(round)-\(caller)-\(number)"), priority: Int.random(in: -2...2, using: &random),
+            due: Bool.random(using: &random) ? .now : .after(.milliseconds(Int.random(in: 0...50, using: &random))))
+        }
+      }
+      try await withThrowingTaskGroup { group in
+        for batch in batches {
+          group.addTask {
+            _ = try await driver.insert(batch)
+            log.write(batch.map { "ack \(String(decoding: $0.payload.bytes, as: UTF8.self))\n" }.joined())
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
+  /// Works for ever; some runs fail and are retried.
+  private static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
+    var policy = JobPolicy()
+    policy.lease = .milliseconds(300)
+    policy.maxRetries = .max
+    policy.lostLimit = .max
+    let ability = Ability("torture", policy: policy) { context in
+      if Int.random(in: 0..<10) == 0 { throw CancellationError() }
+      if Int.random(in: 0..<50) == 0 { try await Task.sleep(for: .milliseconds(Int.random(in: 0...20))) }
+      log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self))\n")
+    }
+    var options = WorkerOptions()
+    options.concurrency = 4
+    options.logger.logLevel = .critical
+    try await Worker(Queue(driver), [ability], options: options).work()
+  }
+
+  /// Claims under leases that are too short and settles too late.
+  private static func stale(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout SplitMix) async throws {
+    while true {
+      let request = ClaimRequest([.init("torture", lease: .milliseconds(20), lostLimit: .max)], limit: 5)
+      let jobs = try await driver.claim(request).jobs
+      log.write(jobs.map { "claim \($0.id) \($0.lease.token) \(nanoseconds())\n" }.joined())
+      try await Task.sleep(for: .milliseconds(Int.random(in: 0...40, using: &random)))
+      for job in jobs { log.write("run \(String(decoding: job.payload.bytes, as: UTF8.self))\n") }
+      let start = nanoseconds()
+      let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+      let lines = zip(jobs, results).map { job, result in
+        "settle \(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
+      }
+      log.write(lines.joined())
+    }
+  }
+
+  private static func nanoseconds() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
+}
+
+/// A file that lines are appended to.
+final class LineLog: Sendable {
+  private let file: Int32
+
+  init(_ path: String) throws {
+    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw CocoaError(.fileWriteUnknown) }
+  }
+
+  func write(_ lines: String) {
+    var lines = lines
+    lines.withUTF8 { bytes in
+      let written = Foundation.write(file, bytes.baseAddress, bytes.count)
+      if written != bytes.count { exit(70) }
+    }
+  }
+}
+
+struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
