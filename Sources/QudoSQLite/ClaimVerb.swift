@@ -5,14 +5,14 @@ extension Transaction {
   private static let sweep: Int64 = 1000
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
-    try takeBackEnded()
+    let areLeft = try takeBackEnded()
     _ = try promote(limit: Int(Self.sweep))
     var jobs: [ClaimedJob] = []
     if request.limit > 0 {
       let token = Int64.random(in: 1...Int64.max)
       for candidate in try candidates(request) { jobs.append(try take(candidate, token: token)) }
     }
-    return Claim(jobs: jobs, nextDue: try nextDue(), nextLeaseEnd: try nextLeaseEnd())
+    return Claim(jobs: jobs, nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd())
   }
 
   private struct Candidate {
@@ -91,16 +91,22 @@ extension Transaction {
   }
 
   /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.
-  private func takeBackEnded() throws(QudoError) {
+  ///
+  /// - Returns: whether some may be left for the next claim.
+  private func takeBackEnded() throws(QudoError) -> Bool {
+    var most = 0
     for (condition, last) in [("boot < ?", boot), ("boot > ?", boot)] {
-      try takeBack("SELECT boot, ends, id, lost_limit FROM qudo_running WHERE \(condition) LIMIT ?", .integer(last), .integer(Self.sweep))
+      let sql = "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE \(condition) LIMIT ?"
+      most = max(most, try takeBack(sql, .integer(last), .integer(Self.sweep)))
     }
-    try takeBack(
+    most = max(most, try takeBack(
       "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
-      .integer(now.sinceBoot), .integer(Self.sweep))
+      .integer(now.sinceBoot), .integer(Self.sweep)))
+    return most >= Self.sweep
   }
 
-  private func takeBack(_ sql: String, _ values: Value...) throws(QudoError) {
+  /// - Returns: how many there were.
+  private func takeBack(_ sql: String, _ values: Value...) throws(QudoError) -> Int {
     var ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)] = []
     let statement = try connection.statement(sql)
     do {
@@ -122,6 +128,7 @@ extension Transaction {
         try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(lease.id))
       }
     }
+    return ended.count
   }
 
   private func nextDue() throws(QudoError) -> Duration? {

@@ -41,7 +41,8 @@ extension Transaction {
   /// Deletes a job for good.
   func forget(_ id: Int64) throws(QudoError) {
     if try connection.integer("SELECT max(id) FROM qudo_job") == id {
-      try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(id))
+      // Where the highest went before it, a higher one is remembered already.
+      try connection.run("UPDATE qudo_info SET value = ?1 WHERE key = 'highest_id' AND value < ?1", .integer(id))
     }
     try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
   }
@@ -82,8 +83,8 @@ extension Transaction {
     case .overwrite:
       guard try leaveWaiting(holder) else { return .conflict(holder) }
       try connection.run(
-        "UPDATE qudo_job SET payload = ?, codec = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), .integer(rank(job)), .integer(due), .integer(holder))
+        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
+        .integer(job.payload.codec.number), job.meta.map { .blob($0) } ?? .null, .integer(rank(job)), .integer(due), .integer(holder))
       try wait(id: holder, kind: kind, rank: rank(job), due: due)
       return .overwritten(holder)
     }

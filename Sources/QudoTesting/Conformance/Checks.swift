@@ -12,7 +12,13 @@ func check<Value: Equatable>(
 /// - Throws: ``ConformanceFailure`` unless it holds.
 func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
   guard !holds else { return }
-  throw ConformanceFailure(file: file, line: line, message: "expected \(what), found otherwise")
+  throw ConformanceFailure(file: file, line: line, message: "expected \(what)")
+}
+
+/// - Throws: ``ConformanceFailure`` unless the id is a new one.
+func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+  guard id <= last else { return }
+  throw ConformanceFailure(file: file, line: line, message: "expected an id above \(last), found \(id)")
 }
 
 /// The value that must be there.

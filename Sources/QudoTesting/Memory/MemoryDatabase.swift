@@ -31,6 +31,7 @@ struct MemoryDatabase {
 
   struct Failure {
     var record: FailureRecord
+    var scope: UniqueKey.Scope?
     var meta: [UInt8]?
   }
 

@@ -47,7 +47,8 @@ extension MemoryDatabase {
       guard failure.record.isFinal, let payload = failure.record.payload else { return .notFinal }
       if let job = failure.record.replayedAs { return .alreadyReplayed(job) }
       let job = NewJob(
-        failure.kind, payload: payload, unique: failure.record.uniqueKey.map { UniqueKey($0) },
+        failure.kind, payload: payload,
+        unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
         priority: failure.record.priority, meta: failure.meta)
       switch insert([job], now: now).first {
       case .inserted(let new):

@@ -7,7 +7,7 @@ extension ConformanceSuite {
       var last: Int64 = 0
       for driver in [one, other, one, other] {
         for result in try await driver.insert([job(), job(kind: "b"), job()]) {
-          try check(result.id > last, "an id above \(last), found \(result)")
+          try check(result.id, isAbove: last)
           last = result.id
         }
       }
@@ -17,7 +17,7 @@ extension ConformanceSuite {
       var last: Int64 = 0
       for outcome in [.completed(), .failed(message: ""), .aborted(message: ""), .completed(replacements: [])] as [Settlement.Outcome] {
         let id = try await driver.insertNew(job())
-        try check(id > last, "an id above \(last), found \(id)")
+        try check(id, isAbove: last)
         last = id
         try await driver.settle(try await driver.claimOne().lease, outcome)
       }
@@ -26,7 +26,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(60))
       try check(try await driver.texts(), is: [])
       let id = try await driver.insertNew(job())
-      try check(id > last, "an id above \(last), found \(id)")
+      try check(id, isAbove: last)
     },
     ConformanceCase("idsAreNotReusedAfterABatchOfTheHighestIsSettled", .idsAreNeverReused) { subject in
       let driver = try await subject.open()
@@ -35,7 +35,7 @@ extension ConformanceSuite {
       // The highest goes first, then the next highest.
       try await driver.complete(jobs.sorted { $0.id > $1.id }.dropLast(2))
       let id = try await driver.insertNew(job())
-      try check(id > ids[9], "an id above \(ids[9]), found \(id)")
+      try check(id, isAbove: ids[9])
     },
     ConformanceCase("idsAreNotReusedAfterReopening", .idsAreNeverReused, requires: .durable) { subject in
       var last: Int64 = 0
@@ -43,7 +43,7 @@ extension ConformanceSuite {
         let driver = try await subject.open()
         for _ in 0..<2 {
           let id = try await driver.insertNew(job())
-          try check(id > last, "an id above \(last), found \(id)")
+          try check(id, isAbove: last)
           last = id
           try await driver.complete([try await driver.claimOne()])
         }
@@ -58,7 +58,8 @@ extension ConformanceSuite {
         try await driver.settle(try await driver.claimOne().lease, .failed(message: ""), recording: .zero)
         let failure = try require(try await driver.failures().first, "a failure").id
         let status = try require(try await driver.statuses().first, "a status").id
-        try check(failure > last.failure && status > last.status, "ids above \(last), found \(failure) and \(status)")
+        try check(failure, isAbove: last.failure)
+        try check(status, isAbove: last.status)
         last = (failure, status)
         try check(try await driver.prune(Prune()), is: 2)
       }

@@ -63,6 +63,25 @@ extension ConformanceSuite {
   ]
 
   static let counts: [ConformanceCase] = [
+    ConformanceCase("aNegativeLimitIsNought", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      try await fail(2, driver)
+      _ = try await driver.insert([job(), job(due: .after(.seconds(1)))])
+      subject.clock.advance(by: .seconds(1))
+      try await checkNothingChanges(in: driver) {
+        for limit in [-1, .min] {
+          try check(try await driver.find(JobQuery(limit: limit)), is: [])
+          try check(try await driver.failures(LogQuery(limit: limit)), is: [])
+          try check(try await driver.statuses(LogQuery(limit: limit)), is: [])
+          try check(try await driver.failures(LogQuery(offset: limit)).count, is: 2)
+          try check(try await driver.prune(Prune(limit: limit)), is: 0)
+          try check(try await driver.promote(limit: limit), is: 0)
+          try check(try await driver.texts(want(limit)), is: [])
+          try check(try await driver.texts(ClaimRequest([.init("a", limit: limit)], limit: 9)), is: [])
+        }
+      }
+      try check(try await driver.prune(Prune(keep: -1)), is: 4)
+    },
     ConformanceCase("countsAreByKindAndState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       try check(try await driver.count(), is: [])

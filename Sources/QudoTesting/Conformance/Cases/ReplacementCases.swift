@@ -11,7 +11,7 @@ extension ConformanceSuite {
       guard case .settled(let replaced) = result, case .inserted(let new)? = replaced.first else {
         throw ConformanceFailure(file: #fileID, line: #line, message: "expected a new job, found \(result)")
       }
-      try check(new != old, "a new id")
+      try check(new, isAbove: old)
       try check(try await driver.findOne().payload.text, is: "new")
       try check(try await driver.insert(job(unique: key)), is: .conflict(new))
     },

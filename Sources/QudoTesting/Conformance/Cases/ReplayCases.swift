@@ -14,7 +14,7 @@ extension ConformanceSuite {
       let result = try await driver.replay([failure.id])
       let found = try await driver.findOne()
       try check(result, is: [.replayed(found.id)])
-      try check(found.id > old, "a new id")
+      try check(found.id, isAbove: old)
       let expected = StoredJob(
         id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueued: now,
         due: now, leaseEnds: nil, meta: [3])
@@ -36,6 +36,22 @@ extension ConformanceSuite {
       try await driver.complete([try await driver.claimOne()])
       try check(try await driver.replay([id]), is: [.alreadyReplayed(new)], "after the new job is done")
       try check(try await driver.count(), is: [])
+    },
+    ConformanceCase("aReplayedJobHoldsItsKeyAsLongAsItDid", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      for scope in [.untilStarted, .untilFinished] as [UniqueKey.Scope] {
+        try await driver.insertNew(job(unique: UniqueKey("k", scope: scope)))
+        try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+        let failure = try require(try await driver.failures().last, "a failure").id
+        _ = try await driver.replay([failure])
+        let again = try await driver.findOne().id
+        try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again))
+        let lease = try await driver.claimOne().lease
+        if scope == .untilFinished { try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again)) }
+        if scope == .untilStarted { try await driver.insertNew(job(unique: UniqueKey("k"))) }
+        try await driver.settle(lease, .completed())
+        try await driver.complete(try await driver.claim(want()).jobs)
+      }
     },
     ConformanceCase("abortedAndLostJobsCanBeReplayed", .logsAreKept) { subject in
       let driver = try await subject.open()
