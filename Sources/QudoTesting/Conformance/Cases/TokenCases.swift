@@ -71,6 +71,32 @@ extension ConformanceSuite {
       try check(try await driver.count(), is: [])
       try check(try await driver.failures().map(\.message), is: ["yes"])
     },
+    ConformanceCase("staleLeasesInALongBatchSpoilNoOther", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert((0..<60).map { job("\($0)") })
+      var leases = try await driver.claim(want(60)).jobs.map(\.lease)
+      // Some have other claims by now, some were settled, some extended, some never were.
+      let stale = Set([0, 7, 8, 30, 59])
+      _ = try await driver.release(stale.sorted().map { leases[$0] })
+      _ = try await driver.claim(want(60))
+      let done = Set([20, 21, 45])
+      _ = try await driver.settle(done.sorted().map { Settlement(leases[$0], .completed()) }, claiming: nil)
+      for index in [3, 4, 33] { _ = try await driver.extend([leases[index]], by: .seconds(90)) }
+      let made = leases[50]
+      leases[50] = Lease(job: made.job, token: made.token ^ 1, boot: made.boot, ends: made.ends)
+      let lost = stale.union(done).union([50])
+      let found = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
+      try check(found, is: leases.indices.map { lost.contains($0) ? .leaseLost : .settled() })
+      try check(try await driver.find(JobQuery()).map(\.payload.text), is: lost.subtracting(done).sorted().map { "\($0)" })
+    },
+    ConformanceCase("theSameLeasesTwiceInALongBatchSettleOnce", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert((0..<20).map { job("\($0)") } + [job("waiting")])
+      let leases = try await driver.claim(want(20)).jobs.map(\.lease)
+      let found = try await driver.settle((leases + leases).map { Settlement($0, .completed()) }, claiming: nil).results
+      try check(found, is: leases.map { _ in .settled() } + leases.map { _ in .leaseLost })
+      try check(try await driver.findOne().payload.text, is: "waiting")
+    },
     ConformanceCase("aLeaseSettlesOnceInABatch", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
