@@ -48,10 +48,16 @@ extension MemoryDatabase {
     lease.boot != Int64(boots.count) || boots.last != now.boot || lease.ends <= now.sinceBoot
   }
 
-  /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.
+  /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost: in the order in
+  /// which their leases ended.
   private mutating func takeBackEnded(_ now: ClockReading) {
-    for var row in jobs.values.sorted(by: { $0.id < $1.id }) {
-      guard case .running(let lease, let limit) = row.place, hasEnded(lease, now) else { continue }
+    var ended: [(lease: Lease, limit: Int)] = []
+    for row in jobs.values {
+      if case .running(let lease, let limit) = row.place, hasEnded(lease, now) { ended.append((lease, limit)) }
+    }
+    ended.sort { ($0.lease.boot, $0.lease.ends, $0.lease.job) < ($1.lease.boot, $1.lease.ends, $1.lease.job) }
+    for (lease, limit) in ended {
+      guard var row = jobs[lease.job] else { continue }
       row.lost += 1
       row.place = .ready
       jobs[row.id] = row
