@@ -13,8 +13,8 @@ import Glibc
   private func isFull(_ error: any Error) -> Bool { (error as? QudoError)?.code == .diskFull }
 
   private func limitPages(_ driver: SQLiteDriver, to count: Int) async throws {
-    try await driver.writer.write { transaction throws(QudoError) in
-      try transaction.connection.run("PRAGMA max_page_count = \(count)")
+    try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+      try transaction.connection.run("PRAGMA max_page_count = \(count)", values: [])
     }
   }
 

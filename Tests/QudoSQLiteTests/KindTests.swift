@@ -15,7 +15,7 @@ import Testing
 
   @Test func aNumberThatWasRolledBackIsForgotten() async throws {
     await #expect(throws: QudoError.self) {
-      try await driver.writer.write { transaction throws(QudoError) in
+      try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
         _ = try transaction.insert([job(kind: "rolled back")])
         throw QudoError(.database, "on purpose")
       }
@@ -37,7 +37,7 @@ import Testing
 
   @Test func aKindIsLookedUpOnce() async throws {
     _ = try await driver.insert([job(), job(), job(kind: "b")])
-    let known = try await driver.writer.write { transaction in [transaction.connection.kinds["a"], transaction.connection.kinds["b"]] }
+    let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in [transaction.connection.kinds["a"], transaction.connection.kinds["b"]] }
     #expect(known == [1, 2])
   }
 }

@@ -34,7 +34,7 @@ import Testing
 
   @Test func theWriterNeitherScansNorSorts() async throws {
     try await everyVerb()
-    let plans = try await driver.writer.write { transaction throws(QudoError) in try transaction.connection.plans() }
+    let plans = try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in try transaction.connection.plans() }
     #expect(plans.count > 30)
     for verb in ["INSERT INTO qudo_job", "DELETE FROM qudo_ready", "INSERT INTO qudo_running", "UPDATE qudo_running", "SELECT due, id, kind, rank FROM qudo_delayed",
       "DELETE FROM qudo_running", "INSERT INTO qudo_failure", "INSERT INTO qudo_status", "DELETE FROM qudo_failure", "UPDATE qudo_failure", "SELECT boot, ends"] {
@@ -63,7 +63,7 @@ import Testing
     _ = try await driver.insert([job()])
     let claimed = try await driver.claim(want()).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: want())
-    let prepared = try await driver.writer.write { transaction in transaction.connection.preparedSQL }
+    let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.preparedSQL }
     #expect(prepared.allSatisfy { !$0.contains("qudo_failure") && !$0.contains("qudo_status") })
   }
 
@@ -118,7 +118,7 @@ extension Connection {
     var plans: [Plan] = []
     for sql in preparedSQL where !["BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"].contains(where: sql.hasPrefix) {
       var details: [String] = []
-      try each("EXPLAIN QUERY PLAN \(sql)") { row throws(QudoError) in details.append(row.text(3)) }
+      try each("EXPLAIN QUERY PLAN \(sql)", values: []) { row throws(QudoError) in details.append(row.text(3)) }
       plans.append(Plan(sql: sql, details: details))
     }
     return plans

@@ -55,7 +55,7 @@ import Testing
   }
 
   @Test func anotherFolderChangesNothing() async throws {
-    let path = try await driver.writer.write { transaction in transaction.connection.path }
+    let path = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.path }
     #expect(path == URL(fileURLWithPath: file.path).resolvingSymlinksInPath().path)
   }
 
