@@ -100,7 +100,7 @@ import Testing
   @Test func outputsOfTwoWorkersOnOnePipeNeverMix() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
     let worked = try place.shell(
-      #"for i in 1 2; do "$qudo" work "p=sh -c 'yes {}-{}-{}-{} | head -n 20000'" --until-empty --concurrency 2 & done | cat; wait"#)
+      #"for i in 1 2; do "$qudo" work "p=sh -c 'yes {}-{}-{}-{} | head -n 20000'" --until-empty --concurrency 2 & done | dd bs=200 2>/dev/null; wait"#)
     var blocks: [String] = []
     for line in worked.lines where line != blocks.last { blocks.append(line) }
     #expect(worked.lines.count == 400_000 && blocks.count == 20)
