@@ -5,7 +5,11 @@ internal import QudoSQLite
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Enqueue and work many small jobs in a temporary file, and check that each ran exactly once.",
-    discussion: "It prints rates, latencies and the settings that they hold for. The file is removed at the end.\n\n  qudo demo --durability normal")
+    discussion: """
+      It prints rates, latencies and the settings that they hold for. The file is removed at the end.
+
+        qudo demo --durability normal
+      """)
 
   @Option(help: "How many jobs, 1 to 10,000,000.") var jobs = 100_000
   @OptionGroup var durability: DurabilityOption
@@ -39,7 +43,8 @@ struct Demo: AsyncParsableCommand {
       one job from its enqueue to its run in a waiting worker, \(Figures.grouped(starts.count)) times
       checked    \(once ? "each job ran exactly once" : "NOT each job ran exactly once")
       file       \(Figures.grouped(try folder.size("demo.db") / 1024)) KiB after all jobs are done
-      settings   durability \(durability.durability.rawValue), SQLite \(SQLiteDriver.libraryVersion), pages of \(Figures.grouped(pageSize)) bytes
+      settings   durability \(durability.durability.rawValue), \
+      SQLite \(SQLiteDriver.libraryVersion), pages of \(Figures.grouped(pageSize)) bytes
 
       """)
     if !once { throw CommandError("not each job ran exactly once") }

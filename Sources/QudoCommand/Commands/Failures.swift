@@ -42,8 +42,8 @@ extension FailureRecord: Listed {
 
   func json(database: String) -> JSON {
     .object([
-      ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)), ("message", .text(message)),
-      JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failed)),
+      ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
+      ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failed)),
       ("replayed", .bool(replayedAs != nil)),
     ])
   }

@@ -41,8 +41,8 @@ extension StoredJob: Listed {
 
   var cells: [String] {
     [
-      "\(id)", SafeText.shown(kind.name), state.rawValue, "\(priority)", "\(attempt)", due.local, SafeText.shown(uniqueKey ?? "", limit: 40),
-      SafeText.shown(payload, limit: 60),
+      "\(id)", SafeText.shown(kind.name), state.rawValue, "\(priority)", "\(attempt)", due.local,
+      SafeText.shown(uniqueKey ?? "", limit: 40), SafeText.shown(payload, limit: 60),
     ]
   }
 

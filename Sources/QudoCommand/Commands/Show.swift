@@ -34,8 +34,9 @@ struct Show: AsyncParsableCommand {
 
   private static func text(_ job: StoredJob, database: String) -> String {
     var lines = [
-      ("database", SafeText.shown(database)), ("id", "\(job.id)"), ("kind", SafeText.shown(job.kind.name)), ("state", job.state.rawValue),
-      ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueued.local), ("due", job.due.local),
+      ("database", SafeText.shown(database)), ("id", "\(job.id)"), ("kind", SafeText.shown(job.kind.name)),
+      ("state", job.state.rawValue), ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueued.local),
+      ("due", job.due.local),
     ]
     if let ends = job.leaseEnds { lines.append(("lease ends", ends.local)) }
     if let key = job.uniqueKey { lines.append(("unique key", SafeText.shown(key))) }

@@ -27,8 +27,8 @@ extension StatusRecord: Listed {
 
   var cells: [String] {
     [
-      "\(id)", "\(job)", SafeText.shown(kind.name), status.rawValue, started.local, ended.local, SafeText.shown(uniqueKey ?? "", limit: 40),
-      SafeText.shown(payload, limit: 60),
+      "\(id)", "\(job)", SafeText.shown(kind.name), status.rawValue, started.local, ended.local,
+      SafeText.shown(uniqueKey ?? "", limit: 40), SafeText.shown(payload, limit: 60),
     ]
   }
 

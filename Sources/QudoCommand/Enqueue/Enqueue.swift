@@ -111,7 +111,8 @@ struct Enqueue: AsyncParsableCommand {
       try Output.write(results.compactMap { $0.line }.joined())
     }
     for case .conflict(let id) in results {
-      throw CommandError("job \(id.number) of kind \(SafeText.shown(kind)) has the unique key and is not finished: nothing was enqueued")
+      throw CommandError(
+        "job \(id.number) of kind \(SafeText.shown(kind)) has the unique key and is not finished: nothing was enqueued")
     }
   }
 }
