@@ -7,66 +7,94 @@ extension Transaction {
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
     try takeBackEnded()
     _ = try promote(limit: Int(Self.sweep))
-    var jobs: [ClaimedJob] = []
-    if request.limit > 0 {
-      let token = Int64.random(in: 1...Int64.max)
-      for candidate in try candidates(request) { jobs.append(try take(candidate, token: token)) }
-    }
-    return Claim(jobs: jobs, nextDue: try nextDue(), nextLeaseEnd: try nextLeaseEnd())
+    return Claim(jobs: try take(request), nextDue: try nextDue(), nextLeaseEnd: try nextLeaseEnd())
   }
 
-  private struct Candidate {
-    let rank: Int64
-    let due: Int64
-    let id: Int64
-    let kind: Int64
+  private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
+    guard request.limit > 0 else { return [] }
+    let token = Int64.random(in: 1...Int64.max)
+    var jobs: [ClaimedJob] = []
+    for share in try shares(request) { jobs += try take(share, token: token) }
+    if request.abilities.count > 1 {
+      jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
+    }
+    return jobs
+  }
+
+  /// How many jobs of a kind are to be taken: the first ones in its own order.
+  private struct Share {
     let ability: ClaimRequest.Ability
+    let kind: Int64
+    var count: Int
   }
 
   /// The best of all the worker's kinds. Each kind is read in its own order, so that nothing is scanned and no more
   /// than kinds x limit rows are sorted, however many jobs wait.
-  private func candidates(_ request: ClaimRequest) throws(QudoError) -> ArraySlice<Candidate> {
-    var all: [Candidate] = []
+  private func shares(_ request: ClaimRequest) throws(QudoError) -> [Share] {
+    var shares: [Share] = []
     for ability in request.abilities {
       guard let kind = try connection.kindID(ability.kind) else { continue }
+      shares.append(Share(ability: ability, kind: kind, count: min(request.limit, ability.limit ?? request.limit)))
+    }
+    guard shares.count > 1 else { return shares }
+    var candidates: [(rank: Int64, due: Int64, id: Int64, share: Int)] = []
+    for index in shares.indices {
       try connection.each(
-        "SELECT rank, due, id FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?", .integer(kind),
-        .integer(Int64(min(request.limit, ability.limit ?? request.limit)))
-      ) { row throws(QudoError) in
-        all.append(Candidate(rank: row.integer(0), due: row.integer(1), id: row.integer(2), kind: kind, ability: ability))
-      }
+        "SELECT rank, due, id FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?", .integer(shares[index].kind),
+        .integer(Int64(shares[index].count))
+      ) { row throws(QudoError) in candidates.append((row.integer(0), row.integer(1), row.integer(2), index)) }
+      shares[index].count = 0
     }
-    if request.abilities.count > 1 { all.sort { ($0.rank, $0.due, $0.id) < ($1.rank, $1.due, $1.id) } }
-    return all.prefix(request.limit)
+    candidates.sort { ($0.rank, $0.due, $0.id) < ($1.rank, $1.due, $1.id) }
+    for candidate in candidates.prefix(request.limit) { shares[candidate.share].count += 1 }
+    return shares.filter { $0.count > 0 }
   }
 
-  private func take(_ candidate: Candidate, token: Int64) throws(QudoError) -> ClaimedJob {
-    let lease = Lease(job: candidate.id, token: token, boot: boot, ends: end(of: candidate.ability.lease))
+  /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
+  private func take(_ share: Share, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let ends = end(of: share.ability.lease)
+    let (jobs, last, freesKeys) = try first(share, token: token, ends: ends)
+    guard let last else { return [] }
     try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND id = ?", .integer(candidate.kind),
-      .integer(candidate.rank), .integer(candidate.due), .integer(candidate.id))
+      """
+      INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
+      SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?
+      """,
+      .integer(boot), .integer(ends), .integer(token), .integer(Int64(share.ability.lostLimit)),
+      .integer(now.wall.microseconds), .integer(share.kind), .integer(Int64(jobs.count)))
     try connection.run(
-      "INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started) VALUES(?, ?, ?, ?, ?, ?, ?)",
-      .integer(lease.boot), .integer(lease.ends), .integer(lease.job), .integer(lease.token), .integer(candidate.kind),
-      .integer(Int64(candidate.ability.lostLimit)), .integer(now.wall.microseconds))
-    return try body(lease, candidate)
+      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, id) <= (?, ?, ?)", .integer(share.kind), .integer(last.rank),
+      .integer(last.due), .integer(last.id))
+    guard connection.changes == jobs.count else {
+      throw QudoError(.corrupt, "a job of kind \(share.ability.kind) waits but is not there: the file was changed by others")
+    }
+    for id in freesKeys { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id)) }
+    return jobs
   }
 
-  private func body(_ lease: Lease, _ candidate: Candidate) throws(QudoError) -> ClaimedJob {
-    var job: ClaimedJob?
-    var freesKey = false
+  private func first(
+    _ share: Share, token: Int64, ends: Int64
+  ) throws(QudoError) -> (jobs: [ClaimedJob], last: (rank: Int64, due: Int64, id: Int64)?, freesKeys: [Int64]) {
+    var jobs: [ClaimedJob] = []
+    var last: (rank: Int64, due: Int64, id: Int64)?
+    var freesKeys: [Int64] = []
+    // CROSS JOIN: "SQLite never reorders tables in a CROSS JOIN".
     try connection.each(
-      "SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta FROM qudo_job WHERE id = ?", .integer(lease.job)
+      """
+      SELECT r.rank, r.due, r.id, payload, codec, unique_key, unique_scope, attempt, enqueued, meta
+      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id = r.id WHERE r.kind = ? ORDER BY r.rank, r.due, r.id LIMIT ?
+      """, .integer(share.kind), .integer(Int64(share.count))
     ) { row throws(QudoError) in
-      freesKey = !row.isNull(3) && row.integer(3) == UniqueKey.Scope.untilStarted.rawValue
-      job = ClaimedJob(
-        lease: lease, kind: candidate.ability.kind, payload: Payload(row.blob(0), codec: CodecID(row.integer(1))),
-        priority: -Int(candidate.rank), uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
-        enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: candidate.due), meta: row.isNull(6) ? nil : row.blob(6))
+      let (rank, due, id) = (row.integer(0), row.integer(1), row.integer(2))
+      last = (rank, due, id)
+      if !row.isNull(6), row.integer(6) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(id) }
+      jobs.append(ClaimedJob(
+        lease: Lease(job: id, token: token, boot: boot, ends: ends), kind: share.ability.kind,
+        payload: Payload(row.blob(3), codec: CodecID(row.integer(4))), priority: 0 &- Int(rank), uniqueKey: row.isNull(5) ? nil : row.text(5),
+        attempt: Int(row.integer(7)), enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: due),
+        meta: row.isNull(9) ? nil : row.blob(9)))
     }
-    guard let job else { throw QudoError(.corrupt, "job \(lease.job) waits but is not there: the file was changed by others") }
-    if freesKey { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(lease.job)) }
-    return job
+    return (jobs, last, freesKeys)
   }
 
   func end(of lease: Duration) -> Int64 {

@@ -6,7 +6,9 @@ final class Connection {
   let handle: OpaquePointer
   /// The numbers of the kinds that this connection has met.
   let kinds: KindNumbers
+  /// By their text; and for those whose text is a literal by where it lies, which is found faster.
   private var statements: [String: Statement] = [:]
+  private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
 
   init(path: String, create: Bool) throws(QudoError) {
@@ -72,7 +74,16 @@ final class Connection {
     return statement
   }
 
-  func run(_ sql: String, _ values: Value...) throws(QudoError) {
+  @inline(__always)
+  func statement(_ sql: StaticString) throws(QudoError) -> Statement {
+    if let statement = literals[sql.utf8Start] { return statement }
+    let statement = try statement("\(sql)")
+    literals[sql.utf8Start] = statement
+    return statement
+  }
+
+  @inline(__always)
+  func run(_ sql: StaticString, _ values: Value...) throws(QudoError) {
     let statement = try statement(sql)
     defer { statement.reset() }
     try statement.bind(values)
@@ -80,7 +91,8 @@ final class Connection {
   }
 
   /// The first column of the first row, or nil where there is no row or it is NULL.
-  func integer(_ sql: String, _ values: Value...) throws(QudoError) -> Int64? {
+  @inline(__always)
+  func integer(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Int64? {
     let statement = try statement(sql)
     defer { statement.reset() }
     try statement.bind(values)
@@ -89,13 +101,29 @@ final class Connection {
   }
 
   /// Calls `body` for each row.
-  func each(_ sql: String, _ values: Value..., body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
-    try each(sql, values: values, body: body)
+  @inline(__always)
+  func each(_ sql: StaticString, _ values: Value..., body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try each(try statement(sql), values, body)
   }
 
-  /// Calls `body` for each row.
+  // For texts that are put together:
+
+  func run(_ sql: String, values: [Value]) throws(QudoError) {
+    try each(try statement(sql), values) { _ in }
+  }
+
+  func integer(_ sql: String, values: [Value]) throws(QudoError) -> Int64? {
+    var found: Int64?
+    try each(try statement(sql), values) { row in if found == nil, !row.isNull(0) { found = row.integer(0) } }
+    return found
+  }
+
   func each(_ sql: String, values: [Value], body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
-    let statement = try statement(sql)
+    try each(try statement(sql), values, body)
+  }
+
+  @inline(__always)
+  private func each(_ statement: Statement, _ values: [Value], _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
     defer { statement.reset() }
     try statement.bind(values)
     while try statement.step() { try body(statement) }

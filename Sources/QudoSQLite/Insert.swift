@@ -2,47 +2,73 @@ internal import Qudo
 
 extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
-    guard !jobs.isEmpty else { return [] }
-    var next = try nextID()
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
+    var ready = ReadyRange()
     for job in jobs {
       let kind = try connection.kindID(creating: job.kind)
       let due = due(job.due)
       if let unique = job.unique, let holder = try holder(of: unique.key, kind: kind) {
+        // It may be one of these.
+        try enter(&ready)
         results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
         continue
       }
-      try connection.run(
-        """
-        INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
-        VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
-        """,
-        .integer(next), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
-        .integer(job.payload.codec.number), .text(job.unique?.key),
-        job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.map { .blob($0) } ?? .null,
-        .blob(job.payload.bytes))
-      try wait(id: next, kind: kind, rank: rank(job), due: due)
-      results.append(.inserted(next))
-      next += 1
+      let id = try store(job, kind: kind, due: due)
+      if due > now.wall.microseconds {
+        try wait(id: id, kind: kind, rank: rank(job), due: due)
+      } else if !ready.append(id) {
+        try enter(&ready)
+        _ = ready.append(id)
+      }
+      results.append(.inserted(id))
     }
+    try enter(&ready)
     return results
   }
 
-  /// Ids are never reused: the highest is remembered when its job goes (``forget(_:)``), so that an insert reads
-  /// two pages and writes none for it. AUTOINCREMENT would write one in each commit.
-  private func nextID() throws(QudoError) -> Int64 {
-    let highest = try connection.integer(
-      "SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id'))")
-    guard let highest else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
-    return highest + 1
+  private func store(_ job: NewJob, kind: Int64, due: Int64) throws(QudoError) -> Int64 {
+    let id = try nextID()
+    try connection.run(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
+      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
+      """,
+      .integer(id), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
+      .integer(job.payload.codec.number), .text(job.unique?.key),
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.map { .blob($0) } ?? .null,
+      .blob(job.payload.bytes))
+    return id
+  }
+
+  /// Jobs with ids one after the other that are stored and are still to be put with the ready.
+  private struct ReadyRange {
+    var ids: ClosedRange<Int64>?
+
+    mutating func append(_ id: Int64) -> Bool {
+      guard let known = ids else {
+        ids = id...id
+        return true
+      }
+      guard id == known.upperBound + 1 else { return false }
+      ids = known.lowerBound...id
+      return true
+    }
+  }
+
+  /// All of them with one statement.
+  private func enter(_ ready: inout ReadyRange) throws(QudoError) {
+    guard let ids = ready.ids else { return }
+    ready.ids = nil
+    effects.wakes = true
+    try connection.run(
+      "INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound),
+      .integer(ids.upperBound))
   }
 
   /// Deletes a job for good.
   func forget(_ id: Int64) throws(QudoError) {
-    if try connection.integer("SELECT max(id) FROM qudo_job") == id {
-      try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(id))
-    }
+    try willForget(highest: id)
     try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
   }
 

@@ -9,7 +9,7 @@ extension Snapshot {
       found.append(FailureRecord(
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), reason: FailureReason(number: row.integer(4)),
         message: row.text(5), payload: row.isNull(7) ? nil : Payload(row.blob(7), codec: CodecID(row.integer(6))),
-        uniqueKey: row.isNull(8) ? nil : row.text(8), priority: -Int(row.integer(9)), attempt: Int(row.integer(10)),
+        uniqueKey: row.isNull(8) ? nil : row.text(8), priority: 0 &- Int(row.integer(9)), attempt: Int(row.integer(10)),
         failed: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0,
         replayedAs: row.isNull(13) ? nil : row.integer(13)))
     }

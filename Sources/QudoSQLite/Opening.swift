@@ -33,7 +33,7 @@ enum Opening {
     // Reading once makes the WAL file, on which writers take their turn.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
-    try connection.run("PRAGMA synchronous = \(durability.rawValue)")
+    try connection.execute("PRAGMA synchronous = \(durability.rawValue)")
     try connection.run("PRAGMA fullfsync = 1")
     // Checkpoints are the writer's, under its lock.
     try connection.run("PRAGMA wal_autocheckpoint = 0")

@@ -15,7 +15,7 @@ extension Snapshot {
   }
 
   private func oldest(_ table: String, ended: String, _ prune: Prune) throws(QudoError) -> [Int64] {
-    let newest = try connection.integer("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?", .integer(Int64(max(prune.keep, 0))))
+    let newest = try connection.integer("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?", values: [.integer(Int64(max(prune.keep, 0)))])
     guard let newest, prune.limit > 0 else { return [] }
     var ids: [Int64] = []
     let condition = prune.before == nil ? "" : "AND \(ended) < ?"
@@ -34,7 +34,7 @@ extension Transaction {
     var count = 0
     for (table, ids) in [("qudo_failure", rows.failures), ("qudo_status", rows.statuses)] {
       for id in ids {
-        try connection.run("DELETE FROM \(table) WHERE id = ?", .integer(id))
+        try connection.run("DELETE FROM \(table) WHERE id = ?", values: [.integer(id)])
         count += connection.changes
       }
     }

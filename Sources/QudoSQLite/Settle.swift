@@ -4,17 +4,57 @@ extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
     var results: [SettleResult] = []
     results.reserveCapacity(settlements.count)
-    for settlement in settlements {
-      guard try giveUp(settlement.lease) else {
-        results.append(.leaseLost)
-        continue
+    var rest = settlements[...]
+    while let next = rest.first {
+      let run = rest.prefix(completedRun(rest))
+      if run.count > 1, try complete(run) {
+        results += repeatElement(.settled(), count: run.count)
+      } else if run.count > 1 {
+        for settlement in run { results.append(try settle(settlement)) }
+      } else {
+        results.append(try settle(next))
       }
-      if let took = settlement.recording, let status = RunStatus(settlement.outcome) {
-        try record(settlement.lease.job, status, took: took)
-      }
-      results.append(.settled(replacements: try write(settlement.outcome, of: settlement.lease.job)))
+      rest = rest.dropFirst(max(run.count, 1))
     }
     return results
+  }
+
+  /// How many settlements at the beginning only complete jobs with ids one after the other, of one claim.
+  private func completedRun(_ settlements: ArraySlice<Settlement>) -> Int {
+    guard let first = settlements.first else { return 0 }
+    var count = 0
+    for settlement in settlements {
+      let lease = settlement.lease
+      guard settlement.recording == nil, case .completed(let replacements) = settlement.outcome, replacements.isEmpty,
+        lease.job == first.lease.job &+ Int64(count), lease.token == first.lease.token, lease.ends == first.lease.ends,
+        lease.boot == first.lease.boot
+      else { break }
+      count += 1
+    }
+    return count
+  }
+
+  /// All of them with a few statements. False if a lease is stale, and then nothing was done.
+  private func complete(_ run: ArraySlice<Settlement>) throws(QudoError) -> Bool {
+    guard let first = run.first?.lease, let last = run.last?.lease.job else { return true }
+    let held = try connection.integer(
+      "SELECT count(*) FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
+      .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
+    guard held == Int64(run.count) else { return false }
+    try connection.run(
+      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
+      .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
+    try willForget(highest: last)
+    try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(first.job), .integer(last))
+    return true
+  }
+
+  private func settle(_ settlement: Settlement) throws(QudoError) -> SettleResult {
+    guard try giveUp(settlement.lease) else { return .leaseLost }
+    if let took = settlement.recording, let status = RunStatus(settlement.outcome) {
+      try record(settlement.lease.job, status, took: took)
+    }
+    return .settled(replacements: try write(settlement.outcome, of: settlement.lease.job))
   }
 
   private func write(_ outcome: Settlement.Outcome, of id: Int64) throws(QudoError) -> [InsertResult] {
@@ -44,8 +84,11 @@ extension Transaction {
   private func wait(again id: Int64, due: Int64, attempts: Int64) throws(QudoError) {
     effects.wakes = true
     try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ? WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
-    let table = due <= now.wall.microseconds ? "qudo_ready" : "qudo_delayed"
-    try connection.run("INSERT INTO \(table)(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+    if due <= now.wall.microseconds {
+      try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+    } else {
+      try connection.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
+    }
   }
 
   /// Only a final failure carries the payload; an earlier one points to the job.

@@ -18,28 +18,43 @@ struct Statement {
   let handle: OpaquePointer
   let database: OpaquePointer
 
+  @inline(__always)
   func bind(_ values: [Value]) throws(QudoError) {
-    for (index, value) in values.enumerated() {
-      let position = Int32(index + 1)
-      // SQLite copies: what is bound need not outlive the call.
-      let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
-      var code = SQLITE_OK
-      switch value {
-      case .integer(let number): code = sqlite3_bind_int64(handle, position, number)
-      case .null, .text(nil): code = sqlite3_bind_null(handle, position)
-      case .text(let text?):
-        var text = text
-        code = text.withUTF8 { utf8 in
-          utf8.withMemoryRebound(to: CChar.self) {
-            sqlite3_bind_text64(handle, position, $0.baseAddress, UInt64($0.count), transient, UInt8(SQLITE_UTF8))
-          }
-        }
-      case .blob(let bytes) where bytes.isEmpty: code = sqlite3_bind_zeroblob(handle, position, 0)
-      case .blob(let bytes):
-        code = bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), transient) }
-      }
+    var position: Int32 = 0
+    for value in values {
+      position += 1
+      let code = bind(value, position)
       guard code == SQLITE_OK else { throw .sqlite(code, database) }
     }
+  }
+
+  @inline(__always)
+  private func bind(_ value: Value, _ position: Int32) -> Int32 {
+    switch value {
+    case .integer(let number): sqlite3_bind_int64(handle, position, number)
+    case .null, .text(nil): sqlite3_bind_null(handle, position)
+    case .text(let text?): bind(text, position)
+    case .blob(let bytes): bind(bytes, position)
+    }
+  }
+
+  // SQLite copies: what is bound need not outlive the call.
+  private static var transient: sqlite3_destructor_type {
+    unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
+  }
+
+  private func bind(_ text: String, _ position: Int32) -> Int32 {
+    var text = text
+    return text.withUTF8 { utf8 in
+      utf8.withMemoryRebound(to: CChar.self) {
+        sqlite3_bind_text64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient, UInt8(SQLITE_UTF8))
+      }
+    }
+  }
+
+  private func bind(_ bytes: [UInt8], _ position: Int32) -> Int32 {
+    guard !bytes.isEmpty else { return sqlite3_bind_zeroblob(handle, position, 0) }
+    return bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient) }
   }
 
   /// Whether there is a row.

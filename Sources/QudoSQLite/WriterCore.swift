@@ -58,6 +58,7 @@ struct WriterCore {
     let result: Result
     do {
       result = try body(transaction)
+      try transaction.finish()
     } catch {
       rollBack(connection)
       throw error
@@ -98,19 +99,4 @@ struct WriterCore {
     checkpoint.run(connection)
     observer?(.checkpointEnds)
   }
-}
-
-/// What a verb works with, inside a transaction.
-struct Transaction {
-  /// What is to follow the commit.
-  final class Effects {
-    /// Workers may have something to claim.
-    var wakes = false
-  }
-
-  let connection: Connection
-  let now: ClockReading
-  /// The number of `now.boot` in this file.
-  let boot: Int64
-  let effects: Effects
 }
