@@ -5,9 +5,9 @@ extension Transaction {
   private static let sweep: Int64 = 1000
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
-    try takeBackEnded()
+    let areLeft = try takeBackEnded()
     _ = try promote(limit: Int(Self.sweep))
-    return Claim(jobs: try take(request), nextDue: try nextDue(), nextLeaseEnd: try nextLeaseEnd())
+    return Claim(jobs: try take(request), nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd())
   }
 
   private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
@@ -34,7 +34,7 @@ extension Transaction {
     var shares: [Share] = []
     for ability in request.abilities {
       guard let kind = try connection.kindID(ability.kind) else { continue }
-      shares.append(Share(ability: ability, kind: kind, count: min(request.limit, ability.limit ?? request.limit)))
+      shares.append(Share(ability: ability, kind: kind, count: max(0, min(request.limit, ability.limit ?? request.limit))))
     }
     guard shares.count > 1 else { return shares }
     var candidates: [(rank: Int64, due: Int64, id: Int64, share: Int)] = []
@@ -105,7 +105,8 @@ extension Transaction {
   /// Delayed jobs that are due become ready, earliest first.
   func promote(limit: Int) throws(QudoError) -> Int {
     let time = now.wall.microseconds
-    guard let first = try connection.integer("SELECT min(due) FROM qudo_delayed"), first <= time else { return 0 }
+    // "If the LIMIT expression evaluates to a negative value, then there is no upper bound on the number of rows returned."
+    guard limit > 0, let first = try connection.integer("SELECT min(due) FROM qudo_delayed"), first <= time else { return 0 }
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
       "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
@@ -119,16 +120,22 @@ extension Transaction {
   }
 
   /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.
-  private func takeBackEnded() throws(QudoError) {
+  ///
+  /// - Returns: whether some may be left for the next claim.
+  private func takeBackEnded() throws(QudoError) -> Bool {
+    var most = 0
     for (condition, last) in [("boot < ?", boot), ("boot > ?", boot)] {
-      try takeBack("SELECT boot, ends, id, lost_limit FROM qudo_running WHERE \(condition) LIMIT ?", .integer(last), .integer(Self.sweep))
+      let sql = "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE \(condition) LIMIT ?"
+      most = max(most, try takeBack(sql, .integer(last), .integer(Self.sweep)))
     }
-    try takeBack(
+    most = max(most, try takeBack(
       "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
-      .integer(now.sinceBoot), .integer(Self.sweep))
+      .integer(now.sinceBoot), .integer(Self.sweep)))
+    return most >= Self.sweep
   }
 
-  private func takeBack(_ sql: String, _ values: Value...) throws(QudoError) {
+  /// - Returns: how many there were.
+  private func takeBack(_ sql: String, _ values: Value...) throws(QudoError) -> Int {
     var ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)] = []
     let statement = try connection.statement(sql)
     do {
@@ -150,6 +157,7 @@ extension Transaction {
         try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(lease.id))
       }
     }
+    return ended.count
   }
 
   private func nextDue() throws(QudoError) -> Duration? {

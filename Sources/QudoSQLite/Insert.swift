@@ -108,8 +108,8 @@ extension Transaction {
     case .overwrite:
       guard try leaveWaiting(holder) else { return .conflict(holder) }
       try connection.run(
-        "UPDATE qudo_job SET payload = ?, codec = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), .integer(rank(job)), .integer(due), .integer(holder))
+        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
+        .integer(job.payload.codec.number), job.meta.map { .blob($0) } ?? .null, .integer(rank(job)), .integer(due), .integer(holder))
       try wait(id: holder, kind: kind, rank: rank(job), due: due)
       return .overwritten(holder)
     }

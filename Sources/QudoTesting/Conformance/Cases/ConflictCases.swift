@@ -1,0 +1,70 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let keyConflicts: [ConformanceCase] = [
+    ConformanceCase("aConflictIsRejectedOrKeptAsAsked", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
+      try await checkNothingChanges(in: driver) {
+        try check(try await driver.insert(job("new", unique: UniqueKey("k"), priority: 9)), is: .conflict(id))
+        try check(try await driver.insert(job("new", unique: UniqueKey("k", onConflict: .keep), priority: 9)), is: .existing(id))
+      }
+    },
+    ConformanceCase("oneConflictSpoilsNoOther", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
+      let results = try await driver.insert([job("1"), job("no", unique: UniqueKey("k")), job("2")])
+      try check(results[1], is: .conflict(id))
+      try check(try await driver.find(JobQuery()).map(\.payload.text), is: ["there", "1", "2"])
+      try check(try await driver.find(JobQuery()).map(\.id), is: [id, results[0].id, results[2].id])
+    },
+    ConformanceCase("overwritingWritesPayloadPriorityAndDueTime", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k", onConflict: .overwrite)
+      try await driver.insertNew(NewJob("a", payload: Payload([1], codec: .raw), unique: key, meta: [1]))
+      var expected = try await driver.findOne()
+      subject.clock.advance(by: .seconds(5))
+      let now = subject.clock.now().wall
+      let later = NewJob("a", payload: Payload([2], codec: .json), unique: key, priority: 3, due: .after(.seconds(9)), meta: [2])
+      try check(try await driver.insert(later), is: .overwritten(expected.id))
+      (expected.payload, expected.priority, expected.meta) = (later.payload, 3, later.meta)
+      (expected.due, expected.state) = (now.advanced(by: .seconds(9)), .delayed)
+      try check(try await driver.findOne(), is: expected)
+      try check(try await driver.insert(job("now", unique: key)), is: .overwritten(expected.id))
+      (expected.payload, expected.priority, expected.meta) = (Payload("now"), 0, nil)
+      (expected.due, expected.state) = (now, .ready)
+      try check(try await driver.findOne(), is: expected)
+      try check(try await driver.texts(), is: ["now"])
+    },
+    ConformanceCase("anOverwrittenJobStandsInItsNewPlace", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k", onConflict: .overwrite)
+      _ = try await driver.insert([job("1"), job("2", unique: key), job("3"), job("4", due: .after(.seconds(1)))])
+      _ = try await driver.insert(job("first", unique: key, priority: 1))
+      try check(try await driver.texts(want(1)), is: ["first"])
+      try check(try await driver.texts(), is: ["1", "3"])
+    },
+    ConformanceCase("overwritingLeavesARunningJobAlone", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k", onConflict: .overwrite)
+      let id = try await driver.insertNew(job("there", unique: key))
+      let claimed = try await driver.claimOne()
+      try await checkNothingChanges(in: driver) {
+        try check(try await driver.insert(job("new", unique: key)), is: .conflict(id))
+      }
+      // Its worker may still settle it: so it does not wait yet.
+      subject.clock.advance(by: .seconds(60))
+      try await checkNothingChanges(in: driver) {
+        try check(try await driver.insert(job("new", unique: key)), is: .conflict(id))
+      }
+      try check(try await driver.settle(claimed.lease, .retry(after: .seconds(1), message: "")), is: .settled())
+      try check(try await driver.insert(job("new", unique: key)), is: .overwritten(id))
+      try check(try await driver.claim(want()).jobs.map(\.attempt), is: [2])
+    },
+    ConformanceCase("overwritingWithoutAConflictInserts", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job(unique: UniqueKey("k", onConflict: .overwrite)))
+      try await driver.insertNew(job(unique: UniqueKey("l", onConflict: .keep)))
+    },
+  ]
+}

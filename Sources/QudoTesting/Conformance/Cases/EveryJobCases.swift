@@ -1,0 +1,83 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let everyJob: [ConformanceCase] = [
+    ConformanceCase("aDeadWorkersJobRunsAgain", .everyJobRuns) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x"))
+      _ = try await driver.claim(want())
+      subject.clock.advance(by: .seconds(60))
+      try check(try await driver.texts(), is: ["x"])
+    },
+    ConformanceCase("aReleasedJobRunsAgain", .everyJobRuns) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x"))
+      try check(try await driver.release([try await driver.claimOne().lease]), is: [.settled()])
+      try check(try await driver.texts(), is: ["x"])
+    },
+    ConformanceCase("aClaimWithoutRoomTakesNothing", .everyJobRuns) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x"))
+      try check(try await driver.texts(want(0)), is: [])
+      try check(try await driver.texts(ClaimRequest([.init("a", limit: 0)], limit: 5)), is: [])
+      try check(try await driver.texts(ClaimRequest([], limit: 5)), is: [])
+      try check(try await driver.texts(want(1)), is: ["x"])
+    },
+    ConformanceCase("everyJobIsCompletedOrInTheFailureLog", .everyJobRuns) { subject in
+      let driver = try await subject.open()
+      var ids: Set<Int64> = []
+      for kind in ["a", "b", "c"] as [Kind] {
+        let jobs = (0..<60).map { job("\($0)", kind: kind, priority: $0 % 3, due: .after(.seconds($0 % 5))) }
+        ids.formUnion(try await driver.insert(jobs).map(\.id))
+      }
+      let completed = try await workAtRandom(driver, subject.clock)
+      let failed = try await driver.failures(LogQuery(limit: 1000)).filter(\.isFinal).map(\.job)
+      try check(completed.intersection(failed), is: [], "jobs that were completed and failed")
+      try check(completed.union(failed), is: ids)
+      try check(failed.count, is: Set(failed).count, "final failures for each job")
+    },
+  ]
+
+  /// Works with every sort of outcome, some workers dying, until nothing is left.
+  ///
+  /// - Returns: the jobs that were completed.
+  private static func workAtRandom(_ driver: any LogDriver, _ clock: ManualClock) async throws -> Set<Int64> {
+    var random = Seeded(seed: 7)
+    var completed: Set<Int64> = []
+    for _ in 0..<3000 {
+      let claim = try await driver.claim(want(7, "a", "b", "c", lease: .seconds(5), lostLimit: 3))
+      for job in claim.jobs {
+        let outcome: Settlement.Outcome
+        switch Int.random(in: 0..<9, using: &random) {
+        case 0: continue
+        case 1: outcome = .retry(after: .seconds(2), message: "again")
+        case 2: outcome = .snoozed(.seconds(1))
+        case 3: outcome = .released
+        case 4: outcome = .failed(message: "no")
+        case 5: outcome = .aborted(message: "never")
+        default: outcome = .completed()
+        }
+        let result = try await driver.settle(job.lease, outcome)
+        if case .completed = outcome, case .settled = result { completed.insert(job.id) }
+      }
+      clock.advance(by: .milliseconds(700))
+      if try await driver.count().isEmpty { return completed }
+    }
+    throw ConformanceFailure(file: #fileID, line: #line, message: "expected the jobs to come to an end, found \(try await driver.count())")
+  }
+}
+
+/// The same numbers each time.
+struct Seeded: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+
+  /// SplitMix64.
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,97 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let leases: [ConformanceCase] = [
+    ConformanceCase("aClaimIsExclusiveUntilItsLeaseEnds", .claimsAreExclusive) { subject in
+      let (one, other) = try await subject.openTwo()
+      try await one.insertNew(job("x"))
+      let first = try await one.claimOne()
+      try check(try await other.texts(), is: [])
+      try check(try await one.texts(), is: [])
+      subject.clock.advance(by: .microseconds(59_999_999))
+      try check(try await other.texts(), is: [], "a microsecond before the end")
+      subject.clock.advance(by: .microseconds(1))
+      let second = try await other.claimOne()
+      try check(second.id, is: first.id)
+      try check(second.lease.token != first.lease.token, "another token")
+      try check(try await one.settle(first.lease, .completed()), is: .leaseLost)
+      try check(try await other.settle(second.lease, .completed()), is: .settled())
+      try check(try await one.count(), is: [])
+    },
+    ConformanceCase("aLeaseIsAsLongAsItsKindAsks", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert([job("a"), job("b", kind: "b")])
+      _ = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(5)), .init("b", lease: .seconds(7))], limit: 9))
+      subject.clock.advance(by: .seconds(5))
+      try check(try await driver.texts(want(9, "a", "b")), is: ["a"])
+      subject.clock.advance(by: .seconds(2))
+      try check(try await driver.texts(want(9, "a", "b")), is: ["b"])
+    },
+    ConformanceCase("aLateSettleWhoseJobNobodyTookOverIsAccepted", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      let claimed = try await driver.claimOne()
+      subject.clock.advance(by: .seconds(3600))
+      try check(try await driver.settle(claimed.lease, .completed()), is: .settled())
+      try check(try await driver.count(), is: [])
+    },
+    ConformanceCase("aLateExtensionWhoseJobNobodyTookOverIsAccepted", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      let claimed = try await driver.claimOne()
+      subject.clock.advance(by: .seconds(3600))
+      try check(try await driver.extend([claimed.lease], by: .seconds(60)) != [nil], "the lease")
+      try check(try await driver.texts(), is: [])
+    },
+    ConformanceCase("anExtendedLeaseEndsThatLongFromNow", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x"))
+      let claimed = try await driver.claimOne()
+      subject.clock.advance(by: .seconds(50))
+      let longer = try require(try await driver.extend([claimed.lease], by: .seconds(60)).first ?? nil, "the extended lease")
+      try check(longer.token, is: claimed.lease.token, "token")
+      subject.clock.advance(by: .seconds(59))
+      let claim = try await driver.claim(want())
+      try check(claim.jobs.count, is: 0)
+      try check(claim.nextLeaseEnd, is: .seconds(1))
+      let shorter = try require(try await driver.extend([longer], by: .milliseconds(500)).first ?? nil, "the shortened lease")
+      try check(try await driver.claim(want()).nextLeaseEnd, is: .milliseconds(500))
+      subject.clock.advance(by: .milliseconds(500))
+      try check(try await driver.texts(), is: ["x"])
+      try check(try await driver.settle(shorter, .completed()), is: .leaseLost)
+    },
+    ConformanceCase("theOlderValueOfAnExtendedLeaseIsStillGood", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert([job(), job(), job()])
+      let old = try await driver.claim(want()).jobs.map(\.lease)
+      subject.clock.advance(by: .seconds(1))
+      let extended = try await driver.extend(old, by: .seconds(90))
+      try check(extended.contains(nil), is: false)
+      subject.clock.advance(by: .seconds(1))
+      try check(try await driver.extend([old[0]], by: .seconds(100)) != [nil], "an extension by the older lease")
+      try check(try await driver.settle(old[0], .completed()), is: .settled())
+      try check(try await driver.settle(old[1], .retry(after: .zero, message: "")), is: .settled())
+      try check(try await driver.release([old[2]]), is: [.settled()])
+      try check(try await driver.count(), is: [JobCount("a", ready: 2)])
+    },
+    ConformanceCase("theNextLeaseEndIsExactAndOfAnyKind", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert([job(kind: "b"), job()])
+      try check(try await driver.claim(want(1, "c")).nextLeaseEnd, is: nil)
+      try check(try await driver.claim(want(1, "b", lease: .seconds(9))).nextLeaseEnd, is: .seconds(9))
+      subject.clock.advance(by: .microseconds(1))
+      let claim = try await driver.claim(want(1, "a", lease: .seconds(60)))
+      try check(claim.nextLeaseEnd, is: .microseconds(8_999_999))
+      try await driver.complete(claim.jobs)
+    },
+    ConformanceCase("aLeaseMayBeAsLongAsDurationsGo", .claimsAreExclusive) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      let claimed = try await driver.claimOne(want(1, lease: .seconds(Int64.max)))
+      subject.clock.advance(by: .seconds(1_000_000_000))
+      try check(try await driver.texts(), is: [])
+      try check(try await driver.extend([claimed.lease], by: .seconds(Int64.max)) != [nil], "the lease")
+      try check(try await driver.settle(claimed.lease, .completed()), is: .settled())
+    },
+  ]
+}

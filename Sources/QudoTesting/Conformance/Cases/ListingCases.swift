@@ -1,0 +1,114 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let listings: [ConformanceCase] = [
+    ConformanceCase("aFoundJobIsAsItStands", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      let now = subject.clock.now().wall
+      var new = job("x", unique: UniqueKey("k"), priority: 5, due: .after(.seconds(3)))
+      new.meta = [1]
+      let id = try await driver.insertNew(new)
+      var expected = StoredJob(
+        id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1, enqueued: now,
+        due: now.advanced(by: .seconds(3)), leaseEnds: nil, meta: [1])
+      try check(try await driver.findOne(), is: expected)
+      subject.clock.advance(by: .seconds(3))
+      expected.state = .ready
+      try check(try await driver.findOne(), is: expected, "due, not yet promoted")
+      let lease = try await driver.claimOne(want(1, lease: .seconds(60))).lease
+      (expected.state, expected.leaseEnds) = (.running, now.advanced(by: .seconds(63)))
+      try check(try await driver.findOne(), is: expected)
+      subject.clock.advance(by: .seconds(10))
+      try check(try await driver.findOne(), is: expected)
+      _ = try await driver.extend([lease], by: .seconds(60))
+      expected.leaseEnds = now.advanced(by: .seconds(73))
+      try check(try await driver.findOne(), is: expected, "extended")
+      subject.clock.advance(by: .seconds(60))
+      (expected.state, expected.leaseEnds) = (.ready, nil)
+      try check(try await driver.findOne(), is: expected, "its lease ended")
+    },
+    ConformanceCase("jobsAreFoundByIdKindAndState", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      try await oneOfEachState(driver, subject.clock)
+      func found(_ query: JobQuery) async throws -> [String] { try await driver.find(query).map(\.payload.text) }
+      let ids = try await driver.find(JobQuery()).map(\.id)
+      try check(ids, is: ids.sorted())
+      try check(try await found(JobQuery()), is: ["running", "ended", "due", "delayed", "ready", "other"])
+      try check(try await found(JobQuery(states: [.ready])), is: ["ended", "due", "ready", "other"])
+      try check(try await found(JobQuery(states: [.delayed])), is: ["delayed"])
+      try check(try await found(JobQuery(states: [.running])), is: ["running"])
+      try check(try await found(JobQuery(states: [.running, .delayed])), is: ["running", "delayed"])
+      try check(try await found(JobQuery(states: [])), is: [])
+      try check(try await found(JobQuery(kinds: ["b"])), is: ["other"])
+      try check(try await found(JobQuery(kinds: ["b", "never seen", "a"])).count, is: 6)
+      try check(try await found(JobQuery(kinds: [])), is: [])
+      try check(try await found(JobQuery(kinds: ["never seen"])), is: [])
+      try check(try await found(JobQuery(ids: [ids[4], 9999, ids[0], -1])), is: ["running", "ready"])
+      try check(try await found(JobQuery(ids: [])), is: [])
+      try check(try await found(JobQuery(ids: ids, kinds: ["a"], states: [.ready], after: ids[1], limit: 1)), is: ["due"])
+    },
+    ConformanceCase("jobsAreListedInPages", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      let ids = try await driver.insert((0..<250).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", priority: $0 % 7) }).map(\.id)
+      try check(try await driver.find(JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
+      try check(try await driver.find(JobQuery(limit: 0)), is: [])
+      var paged: [Int64] = []
+      while true {
+        let page = try await driver.find(JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)).map(\.id)
+        paged += page
+        if page.count < 30 { break }
+      }
+      try check(paged, is: ids.enumerated().filter { $0.offset % 2 == 0 }.map(\.element))
+    },
+  ]
+
+  static let counts: [ConformanceCase] = [
+    ConformanceCase("aNegativeLimitIsNought", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      try await fail(2, driver)
+      _ = try await driver.insert([job(), job(due: .after(.seconds(1)))])
+      subject.clock.advance(by: .seconds(1))
+      try await checkNothingChanges(in: driver) {
+        for limit in [-1, .min] {
+          try check(try await driver.find(JobQuery(limit: limit)), is: [])
+          try check(try await driver.failures(LogQuery(limit: limit)), is: [])
+          try check(try await driver.statuses(LogQuery(limit: limit)), is: [])
+          try check(try await driver.failures(LogQuery(offset: limit)).count, is: 2)
+          try check(try await driver.prune(Prune(limit: limit)), is: 0)
+          try check(try await driver.promote(limit: limit), is: 0)
+          try check(try await driver.texts(want(limit)), is: [])
+          try check(try await driver.texts(ClaimRequest([.init("a", limit: limit)], limit: 9)), is: [])
+        }
+      }
+      try check(try await driver.prune(Prune(keep: -1)), is: 4)
+    },
+    ConformanceCase("countsAreByKindAndState", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      try check(try await driver.count(), is: [])
+      try await oneOfEachState(driver, subject.clock)
+      let a = JobCount("a", ready: 3, delayed: 1, running: 1)
+      try check(try await driver.count().sorted { $0.kind < $1.kind }, is: [a, JobCount("b", ready: 1)])
+      try check(try await driver.count(["a", "never seen"]), is: [a])
+      try check(try await driver.count(["never seen"]), is: [])
+      try check(try await driver.count([]), is: [])
+      subject.clock.advance(by: .seconds(3600))
+      try check(try await driver.count(["a"]), is: [JobCount("a", ready: 5)])
+    },
+    ConformanceCase("aKindWithoutJobsIsNotCounted", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      try await driver.complete([try await driver.claimOne()])
+      try check(try await driver.count(), is: [])
+    },
+  ]
+
+  private static func oneOfEachState(_ driver: any LogDriver, _ clock: ManualClock) async throws {
+    _ = try await driver.insert([job("running"), job("ended")])
+    _ = try await driver.claim(want(1, lease: .seconds(600)))
+    _ = try await driver.claim(want(1, lease: .seconds(5)))
+    _ = try await driver.insert([
+      job("due", due: .after(.seconds(5))), job("delayed", due: .after(.seconds(600))), job("ready"), job("other", kind: "b"),
+    ])
+    clock.advance(by: .seconds(5))
+  }
+}

@@ -1,0 +1,96 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let payloads: [ConformanceCase] = [
+    ConformanceCase("payloadsComeBackAsTheyWere", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      let all = [[], [0], [1], [255], [0, 0], Array("a\0b".utf8), Array(0...255)] as [[UInt8]]
+      _ = try await driver.insert(all.map { NewJob("a", payload: Payload($0)) })
+      try check(try await driver.find(JobQuery()).map(\.payload.bytes), is: all)
+      try check(try await driver.claim(want()).jobs.map(\.payload.bytes), is: all)
+    },
+    ConformanceCase("aPayloadMayBeAsLongAsTheLimitAndNoLonger", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      let limit = driver.limits.payloadBytes
+      let bytes = (0..<limit).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+      try await driver.insertNew(NewJob("a", payload: Payload(bytes)))
+      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), meta: [1, 2]))
+      try check(try await driver.claimOne().payload.bytes == bytes, "the same \(limit) bytes")
+      try await checkNothingChanges(in: driver) {
+        try await check(throws: .invalidArgument) {
+          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes + [0]))])
+        }
+        try await check(throws: .invalidArgument, "meta counts") {
+          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), meta: [0])])
+        }
+      }
+    },
+    ConformanceCase("codecsAndMetaComeBackAsTheyWere", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      let codecs = [0, 1, 7, .max, .min].map { CodecID($0) }
+      let metas: [[UInt8]?] = [nil, [], [0], Array(0...255), nil]
+      _ = try await driver.insert(zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), meta: $1) })
+      for _ in 0..<2 {
+        try check(try await driver.find(JobQuery()).map(\.meta), is: metas)
+        let jobs = try await driver.claim(want()).jobs
+        try check(jobs.map(\.payload.codec), is: codecs)
+        try check(jobs.map(\.meta), is: metas)
+        _ = try await driver.settle(jobs.map { Settlement($0.lease, .retry(after: .zero, message: "")) }, claiming: nil)
+      }
+    },
+    ConformanceCase("aClaimedJobIsWhatWasEnqueued", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      let enqueued = subject.clock.now().wall
+      let due = enqueued.advanced(by: .seconds(-9))
+      let id = try await driver.insertNew(job("x", unique: UniqueKey("k"), priority: 5, due: .at(due)))
+      subject.clock.advance(by: .seconds(2))
+      let claimed = try await driver.claimOne()
+      try check(claimed.id, is: id)
+      try check(claimed.kind, is: "a")
+      try check(claimed.uniqueKey, is: "k")
+      try check(claimed.priority, is: 5)
+      try check(claimed.attempt, is: 1)
+      try check(claimed.enqueued, is: enqueued)
+      try check(claimed.due, is: due)
+      try check(claimed.meta, is: nil)
+      try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
+      let again = try await driver.claimOne()
+      try check(again.enqueued, is: enqueued, "enqueued after a retry")
+      try check(again.due, is: subject.clock.now().wall, "due after a retry")
+    },
+    ConformanceCase("theLongestKindsAndKeysComeBackAsTheyWere", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      for text in [String(repeating: "é", count: 127) + "x", String(repeating: "🦩", count: 63), "'; --", "\u{FEFF}\u{202E}"] {
+        try await driver.insertNew(job(kind: Kind(text), unique: UniqueKey(text)))
+        let claimed = try await driver.claimOne(want(1, Kind(text)))
+        try check(Array(claimed.kind.name.utf8), is: Array(text.utf8))
+        try check(claimed.uniqueKey.map { Array($0.utf8) }, is: Array(text.utf8))
+      }
+    },
+  ]
+
+  static let refusals: [ConformanceCase] = [
+    ConformanceCase("whatIsRefusedSpoilsTheWholeCallAndWritesNothing", .payloadsAreExact) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("there", unique: UniqueKey("k")))
+      try await checkNothingChanges(in: driver) {
+        for (what, refused) in refused {
+          try await check(throws: .invalidArgument, what) {
+            _ = try await driver.insert([job(), job("over", unique: UniqueKey("k", onConflict: .overwrite)), refused])
+          }
+        }
+      }
+      try check(try await driver.texts(), is: ["there"])
+    },
+  ]
+
+  private static let refused: [(String, NewJob)] = [
+    ("an empty kind", job(kind: "")), ("a kind of 256 bytes", job(kind: Kind(String(repeating: "é", count: 128)))),
+    ("NUL in the kind", job(kind: "a\0b")), ("an empty key", job(unique: UniqueKey(""))),
+    ("a key of 256 bytes", job(unique: UniqueKey(String(repeating: "k", count: 256)))),
+    ("NUL in the key", job(unique: UniqueKey("\0"))), ("a negative delay", job(due: .after(.microseconds(-1)))),
+    ("too high a priority", job(priority: Limits.priorities.upperBound + 1)), ("the lowest integer", job(priority: .min)),
+    ("after the year 9999", job(due: .at(Timestamp(microseconds: Timestamp.latest.microseconds + 1)))),
+    ("before the year 1", job(due: .at(Timestamp(microseconds: .min)))),
+  ]
+}

@@ -1,0 +1,70 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let persistence: [ConformanceCase] = [
+    ConformanceCase("anAcknowledgedEnqueueCanBeClaimedAtOnce", .nothingIsLost) { subject in
+      let driver = try await subject.open()
+      let results = try await driver.insert((0..<100).map { job("\($0)") })
+      let found = try await driver.find(JobQuery())
+      try check(found.map(\.id), is: results.map(\.id))
+      try check(try await driver.texts(want(100)), is: (0..<100).map { "\($0)" })
+    },
+    ConformanceCase("insertingNothingIsNothing", .nothingIsLost) { subject in
+      let driver = try await subject.open()
+      try check(try await driver.insert([]), is: [])
+      try check(try await driver.count(), is: [])
+    },
+    ConformanceCase("anAcknowledgedEnqueueIsSeenByOtherConnections", .nothingIsLost, requires: .severalProcesses) { subject in
+      let (one, other) = try await subject.openTwo()
+      try await one.insertNew(job("x"))
+      try check(try await other.find(JobQuery()).map(\.payload.text), is: ["x"])
+      try check(try await other.texts(), is: ["x"])
+      try check(try await one.count(), is: [JobCount("a", running: 1)])
+    },
+    ConformanceCase("jobsOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
+      try await checkSurvivesReopening(subject) { driver in
+        _ = try await driver.insert([
+          job("plain"), job("keyed", unique: UniqueKey("k")), job("later", priority: 3, due: .after(.seconds(9))),
+          NewJob("b", payload: Payload([0, 255], codec: .json), meta: [1, 2]),
+        ])
+        _ = try await driver.claim(want(1))
+      }
+    },
+    ConformanceCase("outcomesOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
+      try await checkSurvivesReopening(subject) { driver in
+        _ = try await driver.insert((0..<4).map { job("\($0)") })
+        let jobs = try await driver.claim(want()).jobs
+        let outcomes: [Settlement.Outcome] = [
+          .completed(), .failed(message: "no"), .retry(after: .seconds(5), message: "not yet"), .snoozed(.seconds(3)),
+        ]
+        _ = try await driver.settle(
+          zip(jobs, outcomes).map { Settlement($0.lease, $1, recording: .seconds(1)) }, claiming: nil)
+      }
+    },
+    ConformanceCase("leasesOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
+      let first = try await subject.open()
+      try await first.insertNew(job("x"))
+      let claimed = try await first.claimOne()
+      await first.close()
+      let second = try await subject.open()
+      try check(try await second.texts(), is: [])
+      try check(try await second.settle(claimed.lease, .completed()), is: .settled())
+    },
+    ConformanceCase("theNameIsStable", .nothingIsLost, requires: .durable) { subject in
+      let first = try await subject.open()
+      await first.close()
+      let second = try await subject.open()
+      try check(second.name, is: first.name)
+    },
+  ]
+
+  private static func checkSurvivesReopening(
+    _ subject: ConformanceSubject, _ change: (any LogDriver) async throws -> Void
+  ) async throws {
+    let first = try await subject.open()
+    try await change(first)
+    let before = try await Snapshot(first)
+    await first.close()
+    try check(try await Snapshot(try await subject.open()), is: before)
+  }
+}

@@ -1,0 +1,60 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let poison: [ConformanceCase] = [
+    ConformanceCase("aJobWhoseLeaseIsLostTooOftenIsGivenUp", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      for limit in [1, 2, 5] {
+        let id = try await driver.insertNew(job("poison", unique: UniqueKey("k"), priority: 4))
+        for _ in 0..<limit {
+          let claimed = try await driver.claimOne(want(1, lostLimit: limit))
+          try check(claimed.id, is: id)
+          try check(claimed.attempt, is: 1, "a lost lease is no attempt")
+          subject.clock.advance(by: .seconds(61))
+        }
+        try check(try await driver.texts(), is: [], "after \(limit) lost leases")
+        try check(try await driver.count(), is: [])
+        let failure = try require(try await driver.failures().last, "a failure")
+        try check(failure.message.isEmpty, is: false)
+        let expected = FailureRecord(
+          id: failure.id, job: id, kind: "a", reason: .lost, message: failure.message, payload: Payload("poison"), uniqueKey: "k",
+          priority: 4, attempt: 1, failed: subject.clock.now().wall, isFinal: true, replayedAs: nil)
+        try check(failure, is: expected)
+      }
+      try check(try await driver.failures().count, is: 3)
+    },
+    ConformanceCase("retriesAndReleasesAreNotLostLeases", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      for outcome in [.released, .retry(after: .zero, message: ""), .snoozed(.zero), .released] as [Settlement.Outcome] {
+        try await driver.settle(try await driver.claimOne(want(1, lostLimit: 1)).lease, outcome)
+      }
+      try check(try await driver.claim(want()).jobs.map(\.attempt), is: [2])
+    },
+    ConformanceCase("lostLeasesAreCountedApartFromAttempts", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      for attempt in 1...2 {
+        for _ in 0..<2 {
+          try check(try await driver.claimOne(want(1, lostLimit: 5)).attempt, is: attempt)
+          subject.clock.advance(by: .seconds(60))
+        }
+        let claimed = try await driver.claimOne(want(1, lostLimit: 5))
+        try check(claimed.attempt, is: attempt)
+        try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
+      }
+      try check(try await driver.claim(want(lostLimit: 5)).jobs.map(\.attempt), is: [3])
+      subject.clock.advance(by: .seconds(60))
+      try check(try await driver.claim(want()).jobs.count, is: 0, "after five lost leases, retries between them")
+    },
+    ConformanceCase("aLeaseThatEndedWithAGivenUpJobIsLost", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      let lease = try await driver.claimOne(want(1, lostLimit: 1)).lease
+      subject.clock.advance(by: .seconds(60))
+      _ = try await driver.claim(want(1, "b"))
+      try check(try await driver.settle(lease, .completed()), is: .leaseLost)
+      try check(try await driver.failures().map(\.reason), is: [.lost])
+    },
+  ]
+}

@@ -1,0 +1,102 @@
+internal import Qudo
+
+extension ConformanceSuite {
+  static let replays: [ConformanceCase] = [
+    ConformanceCase("aReplayedJobIsAsItWasAndDueNow", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, meta: [3])
+      let old = try await driver.insertNew(lost)
+      try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
+      try await driver.settle(try await driver.claimOne().lease, .failed(message: "no"))
+      subject.clock.advance(by: .seconds(100))
+      let now = subject.clock.now().wall
+      let failure = try require(try await driver.failures().last, "a failure")
+      let result = try await driver.replay([failure.id])
+      let found = try await driver.findOne()
+      try check(result, is: [.replayed(found.id)])
+      try check(found.id, isAbove: old)
+      let expected = StoredJob(
+        id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueued: now,
+        due: now, leaseEnds: nil, meta: [3])
+      try check(found, is: expected)
+      var replayed = failure
+      replayed.replayedAs = found.id
+      try check(try await driver.failures().last, is: replayed)
+      try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(found.id))
+      try check(try await driver.claimOne().id, is: found.id)
+    },
+    ConformanceCase("aFailureIsReplayedOnce", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await fail(1, driver)
+      let id = try require(try await driver.failures().first, "a failure").id
+      let results = try await driver.replay([id, id])
+      let new = try await driver.findOne().id
+      try check(results, is: [.replayed(new), .alreadyReplayed(new)])
+      try check(try await driver.replay([id]), is: [.alreadyReplayed(new)])
+      try await driver.complete([try await driver.claimOne()])
+      try check(try await driver.replay([id]), is: [.alreadyReplayed(new)], "after the new job is done")
+      try check(try await driver.count(), is: [])
+    },
+    ConformanceCase("aReplayedJobHoldsItsKeyAsLongAsItDid", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      for scope in [.untilStarted, .untilFinished] as [UniqueKey.Scope] {
+        try await driver.insertNew(job(unique: UniqueKey("k", scope: scope)))
+        try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+        let failure = try require(try await driver.failures().last, "a failure").id
+        _ = try await driver.replay([failure])
+        let again = try await driver.findOne().id
+        try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again))
+        let lease = try await driver.claimOne().lease
+        if scope == .untilFinished { try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again)) }
+        if scope == .untilStarted { try await driver.insertNew(job(unique: UniqueKey("k"))) }
+        try await driver.settle(lease, .completed())
+        try await driver.complete(try await driver.claim(want()).jobs)
+      }
+    },
+    ConformanceCase("abortedAndLostJobsCanBeReplayed", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert([job("aborted"), job("lost")])
+      let jobs = try await driver.claim(want(lostLimit: 1)).jobs
+      try await driver.settle(jobs[0].lease, .aborted(message: ""))
+      subject.clock.advance(by: .seconds(60))
+      _ = try await driver.claim(want())
+      _ = try await driver.replay(try await driver.failures().map(\.id))
+      try check(try await driver.texts(), is: ["aborted", "lost"])
+    },
+    ConformanceCase("aReplayThatConflictsCanBeDoneLater", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k")
+      try await driver.insertNew(job("old", unique: key))
+      try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+      let other = try await driver.insertNew(job("other", unique: key))
+      let id = try require(try await driver.failures().first, "a failure").id
+      try await checkNothingChanges(in: driver) { try check(try await driver.replay([id]), is: [.conflict(other)]) }
+      try await driver.complete([try await driver.claimOne()])
+      let result = try await driver.replay([id])
+      try check(result, is: [.replayed(try await driver.findOne().id)])
+      try check(try await driver.texts(), is: ["old"])
+    },
+    ConformanceCase("whatIsNotFinalOrNotThereIsNotReplayed", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
+      let early = try require(try await driver.failures().first, "a failure").id
+      try await checkNothingChanges(in: driver) {
+        try check(try await driver.replay([early, early + 1, 0, -1]), is: [.notFinal, .notFound, .notFound, .notFound])
+        try check(try await driver.replay([]), is: [])
+      }
+      try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+      try check(try await driver.replay([early]), is: [.notFinal], "the earlier failure of a job that was given up")
+    },
+    ConformanceCase("replaysAreAnsweredInTheirOrder", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await fail(3, driver)
+      let ids = try await driver.failures().map(\.id)
+      let results = try await driver.replay([ids[2], 999, ids[0]])
+      let jobs = try await driver.find(JobQuery())
+      try check(jobs.map(\.payload.text), is: ["2", "0"])
+      try check(results, is: [.replayed(jobs[0].id), .notFound, .replayed(jobs[1].id)])
+      try check(try await driver.failures().map(\.replayedAs), is: [jobs[1].id, nil, jobs[0].id])
+    },
+  ]
+}

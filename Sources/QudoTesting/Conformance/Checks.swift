@@ -1,0 +1,72 @@
+internal import Qudo
+
+/// - Throws: ``ConformanceFailure`` unless the two are equal.
+func check<Value: Equatable>(
+  _ found: Value, is expected: Value, _ what: String = "", file: String = #fileID, line: Int = #line
+) throws(ConformanceFailure) {
+  guard found != expected else { return }
+  let about = what.isEmpty ? "" : "\(what): "
+  throw ConformanceFailure(file: file, line: line, message: "\(about)expected \(expected), found \(found)")
+}
+
+/// - Throws: ``ConformanceFailure`` unless it holds.
+func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+  guard !holds else { return }
+  throw ConformanceFailure(file: file, line: line, message: "expected \(what)")
+}
+
+/// - Throws: ``ConformanceFailure`` unless the id is a new one.
+func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+  guard id <= last else { return }
+  throw ConformanceFailure(file: file, line: line, message: "expected an id above \(last), found \(id)")
+}
+
+/// The value that must be there.
+func require<Value>(_ value: Value?, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) -> Value {
+  guard let value else { throw ConformanceFailure(file: file, line: line, message: "expected \(what), found none") }
+  return value
+}
+
+/// - Throws: ``ConformanceFailure`` unless `body` throws a ``QudoError`` with this code.
+func check(
+  throws code: QudoError.Code, _ what: String = "", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+) async throws {
+  let about = what.isEmpty ? "" : "\(what): "
+  do {
+    try await body()
+  } catch let error as QudoError {
+    return try check(error.code, is: code, what, file: file, line: line)
+  } catch {
+    throw ConformanceFailure(file: file, line: line, message: "\(about)expected the error \(code), found \(error)")
+  }
+  throw ConformanceFailure(file: file, line: line, message: "\(about)expected the error \(code), found none")
+}
+
+/// All that can be seen of a database.
+struct Snapshot: Equatable, CustomStringConvertible {
+  var jobs: [StoredJob]
+  var counts: [JobCount]
+  var failures: [FailureRecord]
+  var statuses: [StatusRecord]
+
+  init(_ driver: any LogDriver) async throws {
+    jobs = try await driver.find(JobQuery(limit: 100_000))
+    counts = try await driver.count().sorted { $0.kind < $1.kind }
+    failures = try await driver.failures(LogQuery(oldestFirst: true, limit: 100_000))
+    statuses = try await driver.statuses(LogQuery(oldestFirst: true, limit: 100_000))
+  }
+
+  var description: String {
+    let rows: [[any Sendable]] = [jobs, counts, failures, statuses]
+    return rows.joined().map { "\n  \($0)" }.joined()
+  }
+}
+
+/// - Throws: ``ConformanceFailure`` if `body` changed anything that can be seen.
+func checkNothingChanges(
+  in driver: any LogDriver, _ what: String = "", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+) async throws {
+  let before = try await Snapshot(driver)
+  try await body()
+  try check(try await Snapshot(driver), is: before, what, file: file, line: line)
+}

@@ -1,0 +1,69 @@
+internal import Qudo
+
+func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) -> NewJob {
+  NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due)
+}
+
+func want(
+  _ limit: Int = 10, _ kinds: Kind..., lease: Duration = .seconds(60), lostLimit: Int = 5
+) -> ClaimRequest {
+  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, lease: lease, lostLimit: lostLimit) }, limit: limit)
+}
+
+extension Payload {
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+extension Claim {
+  var texts: [String] { jobs.map(\.payload.text) }
+}
+
+extension Driver {
+  /// The texts of the next jobs.
+  func texts(_ request: ClaimRequest = want()) async throws -> [String] { try await claim(request).texts }
+
+  /// Claims the one job that is expected.
+  func claimOne(
+    _ request: ClaimRequest = want(1), file: String = #fileID, line: Int = #line
+  ) async throws -> ClaimedJob {
+    try require(try await claim(request).jobs.first, "a job to claim", file: file, line: line)
+  }
+
+  @discardableResult
+  func settle(_ lease: Lease, _ outcome: Settlement.Outcome, recording: Duration? = nil) async throws -> SettleResult {
+    try require(
+      try await settle([Settlement(lease, outcome, recording: recording)], claiming: nil).results.first, "a result of the settle")
+  }
+
+  func complete(_ jobs: [ClaimedJob]) async throws {
+    let results = try await settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+    try check(results, is: jobs.map { _ in .settled() })
+  }
+
+  @discardableResult
+  func insert(_ job: NewJob) async throws -> InsertResult {
+    try require(try await insert([job]).first, "a result of the insert")
+  }
+
+  /// Stores a job that must be new.
+  @discardableResult
+  func insertNew(_ job: NewJob, file: String = #fileID, line: Int = #line) async throws -> Int64 {
+    let result = try await insert(job)
+    guard case .inserted(let id) = result else {
+      throw ConformanceFailure(file: file, line: line, message: "expected a new job, found \(result)")
+    }
+    return id
+  }
+
+  /// The one job that is expected.
+  func findOne(_ query: JobQuery = JobQuery(), file: String = #fileID, line: Int = #line) async throws -> StoredJob {
+    let found = try await find(query)
+    try check(found.count, is: 1, "jobs found", file: file, line: line)
+    return try require(found.first, "a job", file: file, line: line)
+  }
+}
+
+extension LogDriver {
+  func failures() async throws -> [FailureRecord] { try await failures(LogQuery(oldestFirst: true)) }
+  func statuses() async throws -> [StatusRecord] { try await statuses(LogQuery(oldestFirst: true)) }
+}

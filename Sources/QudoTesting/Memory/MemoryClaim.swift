@@ -1,0 +1,81 @@
+internal import Qudo
+
+extension MemoryDatabase {
+  /// How many delayed jobs become ready in one claim.
+  private static let sweep = 1000
+
+  mutating func claim(_ request: ClaimRequest, now: ClockReading) -> Claim {
+    takeBackEnded(now)
+    _ = promote(limit: Self.sweep, now: now)
+    var claimed: [ClaimedJob] = []
+    lastToken += 1
+    for (row, ability) in candidates(request) { claimed.append(take(row, ability, now: now)) }
+    return Claim(jobs: claimed, nextDue: nextDue(now), nextLeaseEnd: nextLeaseEnd(now))
+  }
+
+  private func candidates(_ request: ClaimRequest) -> [(Row, ClaimRequest.Ability)] {
+    var all: [(row: Row, ability: ClaimRequest.Ability)] = []
+    for ability in request.abilities {
+      let ready = jobs.values.filter { if case .ready = $0.place { $0.kind == ability.kind } else { false } }
+      all += ready.sorted(by: <).prefix(max(0, ability.limit ?? request.limit)).map { ($0, ability) }
+    }
+    return Array(all.sorted { $0.row < $1.row }.prefix(max(0, request.limit)))
+  }
+
+  private mutating func take(_ row: Row, _ ability: ClaimRequest.Ability, now: ClockReading) -> ClaimedJob {
+    var row = row
+    let lease = Lease(job: row.id, token: lastToken, boot: number(of: now.boot), ends: end(of: ability.lease, now))
+    row.place = .running(lease, lostLimit: ability.lostLimit)
+    if row.unique?.scope == .untilStarted { row.holdsKey = false }
+    jobs[row.id] = row
+    return ClaimedJob(
+      lease: lease, kind: row.kind, payload: row.payload, priority: row.priority, uniqueKey: row.unique?.key,
+      attempt: row.attempt, enqueued: row.enqueued, due: row.due, meta: row.meta)
+  }
+
+  /// Boots are numbered in the order in which they are seen.
+  private mutating func number(of boot: String) -> Int64 {
+    if boots.last != boot { boots.append(boot) }
+    return Int64(boots.count)
+  }
+
+  func end(of duration: Duration, _ now: ClockReading) -> Int64 {
+    let (sum, overflow) = now.sinceBoot.addingReportingOverflow(duration.wholeMicroseconds)
+    return overflow ? .max : sum
+  }
+
+  func hasEnded(_ lease: Lease, _ now: ClockReading) -> Bool {
+    lease.boot != Int64(boots.count) || boots.last != now.boot || lease.ends <= now.sinceBoot
+  }
+
+  /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.
+  private mutating func takeBackEnded(_ now: ClockReading) {
+    for var row in jobs.values.sorted(by: { $0.id < $1.id }) {
+      guard case .running(let lease, let limit) = row.place, hasEnded(lease, now) else { continue }
+      row.lost += 1
+      row.place = .ready
+      jobs[row.id] = row
+      guard row.lost >= limit else { continue }
+      log(row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", isFinal: true, now: now)
+      jobs[row.id] = nil
+    }
+  }
+
+  /// Delayed jobs that are due become ready, earliest first.
+  mutating func promote(limit: Int, now: ClockReading) -> Int {
+    let due = jobs.values.filter { if case .delayed = $0.place { $0.due <= now.wall } else { false } }
+      .sorted { ($0.due, $0.id) < ($1.due, $1.id) }.prefix(max(0, limit))
+    for row in due { jobs[row.id]?.place = .ready }
+    return due.count
+  }
+
+  private func nextDue(_ now: ClockReading) -> Duration? {
+    let next = jobs.values.compactMap { row -> Int64? in if case .delayed = row.place { row.due.microseconds } else { nil } }.min()
+    return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }
+  }
+
+  private func nextLeaseEnd(_ now: ClockReading) -> Duration? {
+    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _) = row.place { lease.ends } else { nil } }.min()
+    return next.map { .microseconds(max(0, $0 - now.sinceBoot)) }
+  }
+}

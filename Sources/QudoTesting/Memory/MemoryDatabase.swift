@@ -1,0 +1,102 @@
+internal import Qudo
+
+/// All that a database holds. Each verb is a function of it and of the time; see the extensions.
+struct MemoryDatabase {
+  enum Place {
+    case ready
+    case delayed
+    case running(Lease, lostLimit: Int)
+  }
+
+  struct Row {
+    let id: Int64
+    let kind: Kind
+    var payload: Payload
+    var meta: [UInt8]?
+    var priority: Int
+    var due: Timestamp
+    let enqueued: Timestamp
+    let unique: UniqueKey?
+    /// Whether others with the key are refused.
+    var holdsKey: Bool
+    var attempt = 1
+    var lost = 0
+    var place = Place.ready
+
+    var isRunning: Bool { if case .running = place { true } else { false } }
+
+    /// The order in which jobs are claimed.
+    static func < (a: Row, b: Row) -> Bool { (-a.priority, a.due, a.id) < (-b.priority, b.due, b.id) }
+  }
+
+  struct Failure {
+    var record: FailureRecord
+    var scope: UniqueKey.Scope?
+    var meta: [UInt8]?
+  }
+
+  var jobs: [Int64: Row] = [:]
+  var failures: [Failure] = []
+  var statuses: [StatusRecord] = []
+  /// The boots in which jobs were claimed.
+  var boots: [String] = []
+  // The last numbers that were given out: none is given out twice.
+  var lastJob: Int64 = 0
+  var lastFailure: Int64 = 0
+  var lastStatus: Int64 = 0
+  var lastToken: Int64 = 0
+
+  mutating func insert(_ new: [NewJob], now: ClockReading) -> [InsertResult] {
+    new.map { job in
+      if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
+        return conflict(job, with: holder, unique.onConflict, now: now)
+      }
+      lastJob += 1
+      let row = Row(
+        id: lastJob, kind: job.kind, payload: job.payload, meta: job.meta, priority: job.priority, due: job.due.time(now.wall),
+        enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
+      wait(row, now: now)
+      return .inserted(row.id)
+    }
+  }
+
+  /// Puts a job where it waits until it is due, or to be claimed.
+  mutating func wait(_ row: Row, now: ClockReading) {
+    var row = row
+    row.place = row.due <= now.wall ? .ready : .delayed
+    jobs[row.id] = row
+  }
+
+  /// As bytes: `é` written as one scalar and as two are different keys.
+  private func holder(of key: String, kind: Kind) -> Row? {
+    jobs.values.first { $0.holdsKey && $0.kind == kind && $0.unique?.key.utf8.elementsEqual(key.utf8) == true }
+  }
+
+  private mutating func conflict(
+    _ job: NewJob, with holder: Row, _ policy: UniqueKey.Conflict, now: ClockReading
+  ) -> InsertResult {
+    switch policy {
+    case .reject: return .conflict(holder.id)
+    case .keep: return .existing(holder.id)
+    case .overwrite:
+      guard !holder.isRunning else { return .conflict(holder.id) }
+      var row = holder
+      row.payload = job.payload
+      row.meta = job.meta
+      row.priority = job.priority
+      row.due = job.due.time(now.wall)
+      wait(row, now: now)
+      return .overwritten(row.id)
+    }
+  }
+}
+
+extension Due {
+  fileprivate func time(_ now: Timestamp) -> Timestamp {
+    switch self {
+    case .now: now
+    case .after(let delay): now.advanced(by: delay)
+    case .at(let time): time
+    }
+  }
+}

@@ -1,0 +1,114 @@
+public import Qudo
+
+/// Jobs in memory, for tests: the reference model, which does what every driver promises in the simplest way.
+///
+/// It has all verbs and none of the capabilities: what it holds goes with it. Copies share their jobs.
+public struct MemoryDriver: LogDriver {
+  private struct State {
+    var database = MemoryDatabase()
+    var isClosed = false
+  }
+
+  public let name: String
+  public let capabilities: Capabilities = []
+  public let limits: Limits
+  public let doorbell = Doorbell()
+  private let clock: any QueueClock
+  private let state = Locked(State())
+
+  public init(name: String = "memory", limits: Limits = Limits(), clock: any QueueClock = SystemClock()) {
+    self.name = name
+    self.limits = limits
+    self.clock = clock
+  }
+
+  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    for job in jobs { try limits.check(job) }
+    let results = try verb { $0.insert(jobs, now: $1) }
+    if results.contains(where: \.mayBeClaimed) { doorbell.ring() }
+    return results
+  }
+
+  public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
+    try verb { $0.claim(request, now: $1) }
+  }
+
+  public func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    for case .completed(let jobs) in settlements.map(\.outcome) {
+      for job in jobs { try limits.check(job) }
+    }
+    let answer = try verb { database, now in
+      (results: database.settle(settlements, now: now), claim: next.map { database.claim($0, now: now) })
+    }
+    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) }) { doorbell.ring() }
+    return answer
+  }
+
+  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+    try verb { $0.extend(leases, by: duration, now: $1) }
+  }
+
+  public func promote(limit: Int) async throws(QudoError) -> Int {
+    try verb { $0.promote(limit: limit, now: $1) }
+  }
+
+  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try verb { $0.find(query, now: $1) }
+  }
+
+  public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try verb { $0.count(kinds, now: $1) }
+  }
+
+  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try verb { database, _ in database.failures.map(\.record).select(query) }
+  }
+
+  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try verb { database, _ in database.statuses.select(query) }
+  }
+
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
+    let results = try verb { $0.replay(failures, now: $1) }
+    if results.contains(where: { if case .replayed = $0 { true } else { false } }) { doorbell.ring() }
+    return results
+  }
+
+  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+    try verb { database, _ in database.prune(prune) }
+  }
+
+  public func close() async { state.withLock { $0.isClosed = true } }
+
+  /// One atomic transaction at one moment.
+  private func verb<Result: Sendable>(
+    _ body: (inout MemoryDatabase, ClockReading) -> Result
+  ) throws(QudoError) -> Result {
+    try state.withLock { state throws(QudoError) -> Result in
+      guard !state.isClosed else { throw QudoError(.closed, "the database was closed") }
+      return body(&state.database, clock.now())
+    }
+  }
+}
+
+extension InsertResult {
+  fileprivate var mayBeClaimed: Bool {
+    switch self {
+    case .inserted, .overwritten: true
+    case .existing, .conflict: false
+    }
+  }
+}
+
+extension SettleResult {
+  fileprivate func mayBeClaimed(after outcome: Settlement.Outcome) -> Bool {
+    guard case .settled(let replacements) = self else { return false }
+    return switch outcome {
+    case .retry, .snoozed, .released: true
+    case .completed: replacements.contains(where: \.mayBeClaimed)
+    case .failed, .aborted: false
+    }
+  }
+}

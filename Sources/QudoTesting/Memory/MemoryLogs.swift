@@ -1,0 +1,63 @@
+internal import Qudo
+
+/// A row of one of the logs.
+protocol LogRow {
+  var id: Int64 { get }
+  var kind: Kind { get }
+  /// When its run ended.
+  var ended: Timestamp { get }
+}
+
+extension StatusRecord: LogRow {}
+
+extension FailureRecord: LogRow {
+  var ended: Timestamp { failed }
+}
+
+extension MemoryDatabase.Failure: LogRow {
+  var id: Int64 { record.id }
+  var kind: Kind { record.kind }
+  var ended: Timestamp { record.failed }
+}
+
+extension Array where Element: LogRow {
+  /// What a query asks for, of rows that stand oldest first.
+  func select(_ query: LogQuery) -> [Element] {
+    let fitting = filter { query.kinds?.contains($0.kind) ?? true && query.ids?.contains($0.id) ?? true }
+    let ordered = query.oldestFirst ? fitting : fitting.reversed()
+    return Array(ordered.dropFirst(Swift.max(0, query.offset)).prefix(Swift.max(0, query.limit)))
+  }
+
+  /// Removes the oldest rows that may go.
+  ///
+  /// - Returns: how many.
+  fileprivate mutating func prune(_ prune: Prune) -> Int {
+    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.ended < $0 } ?? true }
+    let gone = Set(old.prefix(Swift.max(0, prune.limit)).map(\.id))
+    removeAll { gone.contains($0.id) }
+    return gone.count
+  }
+}
+
+extension MemoryDatabase {
+  mutating func replay(_ ids: [Int64], now: ClockReading) -> [ReplayResult] {
+    ids.map { id in
+      guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
+      let failure = failures[index]
+      guard failure.record.isFinal, let payload = failure.record.payload else { return .notFinal }
+      if let job = failure.record.replayedAs { return .alreadyReplayed(job) }
+      let job = NewJob(
+        failure.kind, payload: payload,
+        unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
+        priority: failure.record.priority, meta: failure.meta)
+      switch insert([job], now: now).first {
+      case .inserted(let new):
+        failures[index].record.replayedAs = new
+        return .replayed(new)
+      case let other: return .conflict(other?.id ?? 0)
+      }
+    }
+  }
+
+  mutating func prune(_ prune: Prune) -> Int { failures.prune(prune) + statuses.prune(prune) }
+}

@@ -1,0 +1,80 @@
+internal import Qudo
+
+extension MemoryDatabase {
+  mutating func settle(_ settlements: [Settlement], now: ClockReading) -> [SettleResult] {
+    settlements.map { settlement in
+      guard let row = row(of: settlement.lease) else { return .leaseLost }
+      if let took = settlement.recording { record(row, settlement.outcome, took, now: now) }
+      return .settled(replacements: write(settlement.outcome, of: row, now: now))
+    }
+  }
+
+  /// The job of a lease that is the current one. The token decides, not the time.
+  private func row(of lease: Lease) -> Row? {
+    guard let row = jobs[lease.job], case .running(let current, _) = row.place, current.token == lease.token else { return nil }
+    return row
+  }
+
+  private mutating func write(_ outcome: Settlement.Outcome, of row: Row, now: ClockReading) -> [InsertResult] {
+    var row = row
+    switch outcome {
+    case .completed(let replacements):
+      // The old row goes first, so that a replacement may carry the same unique key.
+      jobs[row.id] = nil
+      return insert(replacements, now: now)
+    case .retry(let delay, let message):
+      log(row, .failed, message, isFinal: false, now: now)
+      row.attempt += 1
+      row.due = now.wall.advanced(by: delay)
+      wait(row, now: now)
+    case .snoozed(let delay, let countsAttempt):
+      if countsAttempt { row.attempt += 1 }
+      row.due = now.wall.advanced(by: delay)
+      wait(row, now: now)
+    case .failed(let message):
+      log(row, .failed, message, isFinal: true, now: now)
+      jobs[row.id] = nil
+    case .aborted(let message):
+      log(row, .aborted, message, isFinal: true, now: now)
+      jobs[row.id] = nil
+    case .released:
+      row.place = .ready
+      jobs[row.id] = row
+    }
+    return []
+  }
+
+  /// Only a final failure carries the payload; an earlier one points to the job.
+  mutating func log(_ row: Row, _ reason: FailureReason, _ message: String, isFinal: Bool, now: ClockReading) {
+    lastFailure += 1
+    let record = FailureRecord(
+      id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message, payload: isFinal ? row.payload : nil,
+      uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failed: now.wall, isFinal: isFinal,
+      replayedAs: nil)
+    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : nil))
+  }
+
+  /// A run that ended in a snooze or was given back is not finished.
+  private mutating func record(_ row: Row, _ outcome: Settlement.Outcome, _ took: Duration, now: ClockReading) {
+    let status: RunStatus
+    switch outcome {
+    case .completed(let replacements): status = replacements.isEmpty ? .completed : .replaced
+    case .retry, .failed: status = .failed
+    case .aborted: status = .aborted
+    case .snoozed, .released: return
+    }
+    lastStatus += 1
+    statuses.append(StatusRecord(
+      id: lastStatus, job: row.id, kind: row.kind, status: status, payload: row.payload, uniqueKey: row.unique?.key,
+      started: now.wall.advanced(by: .zero - took), ended: now.wall))
+  }
+
+  mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
+    leases.map { lease in
+      guard let row = row(of: lease), case .running(let current, let lostLimit) = row.place else { return nil }
+      let extended = Lease(job: current.job, token: current.token, boot: current.boot, ends: end(of: duration, now))
+      jobs[row.id]?.place = .running(extended, lostLimit: lostLimit)
+      return extended
+    }
+  }
+}
