@@ -122,7 +122,7 @@ import Testing
   @Test(arguments: [["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"], ["replay", "1"]])
   func aListingNeverCreatesAFile(arguments: [String]) throws {
     let result = try place.qudo(arguments + ["--database", "none.db"], input: Data())
-    #expect(result.status == 75 && result.output == "" && result.errors.hasPrefix("qudo: the database cannot be opened"))
+    #expect(result.status == 75 && result.output == "" && result.errors.contains("cannot be opened"))
     #expect(!place.exists("none.db"))
   }
 
