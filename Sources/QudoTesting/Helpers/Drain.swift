@@ -46,7 +46,7 @@ extension Worker {
   /// When a job may be there to be claimed; nil when none is left.
   private func nextMoment() async throws -> Timestamp? {
     var next: Timestamp?
-    var query = JobQuery(kinds: Array(abilities.keys), limit: 1000)
+    var query = JobQuery(kinds: Array(abilities.keys), limit: 500)
     while true {
       let page = try await queue.driver.find(query)
       for job in page {
