@@ -1,3 +1,4 @@
+import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
@@ -127,5 +128,15 @@ struct Sealing: Hook {
 
   @Test(arguments: ["Hooks", "Errors"]) func theSwiftIsTheArticles(article: String) throws {
     #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/\(article).md", by: #filePath, but: "SQLiteDriver(path:") == [])
+  }
+
+  /// What "Delivery promises" names in code voice where it says what shows a promise.
+  @Test func theTestsThatThePromisesNameAreThere() throws {
+    let named = try ArticleText.read("Sources/Qudo/Qudo.docc/Promises.md").components(separatedBy: "\n\n")
+      .filter { $0.hasPrefix("Shown by") }
+      .flatMap { $0.split(separator: "`").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) } }
+    let there = try ["Tests", "Sources/QudoTesting"].map(ArticleText.readAll).joined()
+    #expect(named.count > 40)
+    for name in named { #expect(there.contains("\(name)"), "there is no \(name)") }
   }
 }
