@@ -35,7 +35,7 @@ let package = Package(
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "CommandTests", dependencies: ["QudoCommand"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
     .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
   ],

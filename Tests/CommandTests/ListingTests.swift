@@ -107,6 +107,21 @@ import Testing
     #expect(try place.qudo("failures").output.contains("replayed as 2"))
   }
 
+  @Test func allFailuresOfAKindAreReplayed() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
+    try place.qudo("enqueue", "b")
+    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1").status == 0)
+    let replayed = try place.qudo("replay", "--all", "--kind", "a", "--json").objects()
+    #expect(replayed.map { $0["result"] as? String } == ["replayed", "replayed", "replayed"])
+    #expect(replayed.compactMap { $0["job"] as? Int } == [5, 6, 7])
+    #expect(try place.qudo("replay", "--all").output == "8\n")
+    let none = try place.qudo("replay", "--all")
+    #expect(none.status == 0 && none.output == "" && none.errors == "")
+    for wrong in [["replay"], ["replay", "1", "--all"], ["replay", "1", "--kind", "a"]] {
+      #expect(try place.qudo(wrong, input: Data()).status == 64)
+    }
+  }
+
   @Test func statusesAreRecordedWhenAsked() throws {
     try place.qudo("enqueue", "k", "x", "--unique-key", "u")
     #expect(try place.qudo("work", "k=true", "--until-empty", "--record").status == 0)

@@ -26,6 +26,7 @@ struct Demo: AsyncParsableCommand {
     let (workTime, once) = try await demo.work()
     let singles = try await demo.enqueueLatencies()
     let starts = try await demo.startLatencies()
+    let pageSize = try await driver.pageSize()
     await driver.close()
     let total = Figures.grouped(jobs)
     try Output.write(
@@ -38,7 +39,7 @@ struct Demo: AsyncParsableCommand {
       one job from its enqueue to its run in a waiting worker, \(Figures.grouped(starts.count)) times
       checked    \(once ? "each job ran exactly once" : "NOT each job ran exactly once")
       file       \(Figures.grouped(try folder.size("demo.db") / 1024)) KiB after all jobs are done
-      settings   durability \(durability.durability.rawValue), SQLite \(SQLiteDriver.libraryVersion)
+      settings   durability \(durability.durability.rawValue), SQLite \(SQLiteDriver.libraryVersion), pages of \(Figures.grouped(pageSize)) bytes
 
       """)
     if !once { throw CommandError("not each job ran exactly once") }

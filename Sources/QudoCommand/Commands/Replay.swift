@@ -11,29 +11,49 @@ struct Replay: AsyncParsableCommand {
       alreadyReplayed, notFinal or notFound. The exit status is 1 if one of them was not replayed; the others are.
 
         qudo replay 17 18
+        qudo replay --all --kind mail.send
       """)
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("The ids of rows of the failure log.", valueName: "id")) var ids: [Int64]
+  @Argument(help: ArgumentHelp("The ids of rows of the failure log.", valueName: "id")) var ids: [Int64] = []
+  @Flag(help: "All that can be replayed and was not yet, the oldest first.") var all = false
+  @OptionGroup var kind: KindOption
   @Flag(help: "Print one JSON array.") var json = false
+
+  func validate() throws {
+    if all, !ids.isEmpty { throw ValidationError("give ids or --all, not both") }
+    if !all, ids.isEmpty { throw ValidationError("give the ids of rows of the failure log, or --all") }
+    if !all, kind.kinds != nil { throw ValidationError("--kind needs --all") }
+  }
 
   func run() async throws {
     try await database.use(durability: durability.durability, create: false) { driver in
-      let results = Array(zip(ids, try await driver.replay(ids)))
+      let results = try await all ? replayAll(driver) : Array(zip(ids, driver.replay(ids)))
       if json {
         let rows = results.map { $1.json(failure: $0, database: driver.name) }
         try Output.line(JSONWriter.array(rows))
       } else {
         for case (_, .replayed(let job)) in results { try Output.line("\(job)") }
       }
-      var failed = false
-      for (id, result) in results {
-        guard let trouble = result.trouble else { continue }
-        failed = true
-        complain("failure \(id) \(trouble)")
-      }
-      if failed { throw ExitCode.failure }
+      let troubles = results.compactMap { id, result in result.trouble.map { "failure \(id) \($0)" } }
+      for trouble in troubles { complain(trouble) }
+      if !troubles.isEmpty { throw ExitCode.failure }
+    }
+  }
+
+  private static let page = 1000
+
+  private func replayAll(_ driver: any LogDriver) async throws -> [(Int64, ReplayResult)] {
+    var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
+    var results: [(Int64, ReplayResult)] = []
+    while true {
+      let rows = try await driver.failures(query)
+      let ids = rows.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
+      if !ids.isEmpty { results += zip(ids, try await driver.replay(ids)) }
+      // Rows that are replayed stay in the log, so that the places of the others do not change.
+      query.offset += rows.count
+      if rows.count < Self.page { return results }
     }
   }
 }
