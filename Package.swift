@@ -28,6 +28,7 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoSQLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),

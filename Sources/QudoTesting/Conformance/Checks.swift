@@ -43,7 +43,7 @@ func check(
 }
 
 /// All that can be seen of a database.
-struct Snapshot: Equatable, CustomStringConvertible {
+struct Snapshot: Equatable {
   var jobs: [StoredJob]
   var counts: [JobCount]
   var failures: [FailureRecord]
@@ -56,17 +56,26 @@ struct Snapshot: Equatable, CustomStringConvertible {
     statuses = try await driver.statuses(LogQuery(oldestFirst: true, limit: 100_000))
   }
 
-  var description: String {
-    let rows: [[any Sendable]] = [jobs, counts, failures, statuses]
-    return rows.joined().map { "\n  \($0)" }.joined()
+  private var rows: [String] {
+    jobs.map { "\($0)" } + counts.map { "\($0)" } + failures.map { "\($0)" } + statuses.map { "\($0)" }
+  }
+
+  /// - Throws: ``ConformanceFailure`` with the rows that differ.
+  func check(is expected: Snapshot, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+    guard self != expected else { return }
+    let (rows, others) = (rows, expected.rows)
+    let missing = others.filter { !rows.contains($0) }.map { "\n  expected \($0)" }
+    let surplus = rows.filter { !others.contains($0) }.map { "\n  found \($0)" }
+    let order = missing.isEmpty && surplus.isEmpty ? ["other bytes, or another order"] : []
+    throw ConformanceFailure(file: file, line: line, message: "\(what): " + (missing + surplus + order).joined())
   }
 }
 
 /// - Throws: ``ConformanceFailure`` if `body` changed anything that can be seen.
 func checkNothingChanges(
-  in driver: any LogDriver, _ what: String = "", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+  in driver: any LogDriver, _ what: String = "expected no change", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
 ) async throws {
   let before = try await Snapshot(driver)
   try await body()
-  try check(try await Snapshot(driver), is: before, what, file: file, line: line)
+  try await Snapshot(driver).check(is: before, what, file: file, line: line)
 }

@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   /// The driver and the memory driver do the same at random and must answer the same.
-  static let model: [ConformanceCase] = (1...8).map { seed in
+  static let model: [ConformanceCase] = (1...20).map { seed in
     ConformanceCase("theDriverAgreesWithTheModel\(seed)", .everyJobRuns) { subject in
       let walk = try await ModelWalk(subject, seed: UInt64(seed))
       for _ in 0..<250 { try await walk.step() }
@@ -204,6 +204,6 @@ private final class ModelWalk {
       expected.statuses[index].id = found.statuses[index].id
       expected.statuses[index].job = try id(row.job)
     }
-    try check(found, is: expected, what)
+    try found.check(is: expected, what)
   }
 }

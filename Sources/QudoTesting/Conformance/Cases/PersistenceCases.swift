@@ -65,6 +65,6 @@ extension ConformanceSuite {
     try await change(first)
     let before = try await Snapshot(first)
     await first.close()
-    try check(try await Snapshot(try await subject.open()), is: before)
+    try await Snapshot(try await subject.open()).check(is: before, "after reopening")
   }
 }

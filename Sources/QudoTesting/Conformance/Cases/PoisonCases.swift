@@ -23,6 +23,14 @@ extension ConformanceSuite {
       }
       try check(try await driver.failures().count, is: 3)
     },
+    ConformanceCase("lostJobsAreLoggedInTheOrderInWhichTheirLeasesEnded", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert([job("3"), job("1"), job("2"), job("4")])
+      for seconds in [9, 5, 7, 9] { _ = try await driver.claimOne(want(1, lease: .seconds(seconds), lostLimit: 1)) }
+      subject.clock.advance(by: .seconds(9))
+      _ = try await driver.claim(want())
+      try check(try await driver.failures().map { $0.payload?.text }, is: ["1", "2", "3", "4"])
+    },
     ConformanceCase("retriesAndReleasesAreNotLostLeases", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())

@@ -70,7 +70,7 @@ extension ConformanceSuite {
       let claimed = try await driver.claimOne()
       subject.clock.advance(by: .seconds(1))
       try check(try await driver.settle(claimed.lease, .released, recording: .seconds(1)), is: .settled())
-      try check(try await Snapshot(driver), is: before)
+      try await Snapshot(driver).check(is: before, "after the release")
       try check(try await driver.texts(), is: ["1", "2"])
     },
   ]
