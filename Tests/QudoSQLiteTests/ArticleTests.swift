@@ -1,3 +1,4 @@
+import CSQLite
 import Foundation
 import Qudo
 import QudoSQLite
@@ -110,6 +111,22 @@ struct Sealing: Hook {
       my.clock.advance(by: .seconds(60))
     }
     #expect(try await driver.failures(LogQuery()) == [])
+  }
+
+  /// As the shell's `.backup` does, and as `VACUUM INTO` does.
+  @Test func aBackupIsAQueue() async throws {
+    _ = try await driver.insert([job()])
+    var (live, copy): (OpaquePointer?, OpaquePointer?)
+    try #require(sqlite3_open(my.file.path, &live) == SQLITE_OK && sqlite3_open(my.file.path + ".backup", &copy) == SQLITE_OK)
+    let backup = sqlite3_backup_init(copy, "main", live, "main")
+    try #require(sqlite3_backup_step(backup, -1) == SQLITE_DONE && sqlite3_backup_finish(backup) == SQLITE_OK)
+    try #require(sqlite3_exec(live, "VACUUM INTO '\(my.file.path).vacuum'", nil, nil, nil) == SQLITE_OK)
+    try #require(sqlite3_close(copy) == SQLITE_OK && sqlite3_close(live) == SQLITE_OK)
+
+    #expect(try await SQLiteDriver(path: my.file.path + ".backup").count() == [JobCount("a", ready: 1)])
+    try #require(sqlite3_open(my.file.path + ".vacuum", &copy) == SQLITE_OK)
+    try #require(sqlite3_exec(copy, "PRAGMA journal_mode = WAL", nil, nil, nil) == SQLITE_OK && sqlite3_close(copy) == SQLITE_OK)
+    #expect(try await SQLiteDriver(path: my.file.path + ".vacuum").count() == [JobCount("a", ready: 1)])
   }
 
   @Test func errorsAreToldApartByCode() async throws {

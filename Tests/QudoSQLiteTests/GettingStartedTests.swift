@@ -1,6 +1,7 @@
 import Foundation
 import Qudo
 import QudoSQLite
+import QudoTesting
 import Testing
 
 /// The Swift of "Getting started", line for line, but for the path.
@@ -141,6 +142,14 @@ private struct ImageStore {
     #expect(try await Worker(Queue(driver), [Ability(Defaulted.self)]).workUntilEmpty().failed == 1)
     _ = try await driver.insert([old])
     #expect(try await Worker(Queue(driver), [Ability(Optional.self)]).workUntilEmpty().completed == 1)
+  }
+
+  @Test func codeThatEnqueuesIsTestedWithoutAWait() async throws {
+    let clock = ManualClock()
+    let queue = Queue(MemoryDriver(clock: clock))
+    try await queue.enqueue(MakeThumbnail(image: "ada.png"), due: .after(.seconds(3600)))
+    #expect(try await queue.enqueued(MakeThumbnail.self).map(\.job.image) == ["ada.png"])
+    #expect(try await queue.drain([Ability(MakeThumbnail.self)], clock) == 1)
   }
 
   @Test func theSwiftIsTheArticles() throws {
