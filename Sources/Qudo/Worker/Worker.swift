@@ -7,7 +7,7 @@ internal import Logging
 public struct Worker<Hooks: HookSet>: Sendable {
   public let queue: Queue<Hooks>
   public let options: WorkerOptions
-  let abilities: [Kind: Ability]
+  package let abilities: [Kind: Ability]
 
   /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, and for a policy or an option
   ///   that makes no sense.

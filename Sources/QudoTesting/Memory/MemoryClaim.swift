@@ -9,17 +9,23 @@ extension MemoryDatabase {
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
-    for (row, ability) in candidates(request) { claimed.append(take(row, ability, now: now)) }
+    for (turn, ability) in candidates(request) {
+      if let row = jobs[turn.id] { claimed.append(take(row, ability, now: now)) }
+    }
     return Claim(jobs: claimed, nextDue: nextDue(now), nextLeaseEnd: nextLeaseEnd(now))
   }
 
-  private func candidates(_ request: ClaimRequest) -> [(Row, ClaimRequest.Ability)] {
-    var all: [(row: Row, ability: ClaimRequest.Ability)] = []
+  private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.Ability)] {
+    guard request.limit > 0 else { return [] }
+    var all: [(turn: Turn, ability: ClaimRequest.Ability)] = []
     for ability in request.abilities {
-      let ready = jobs.values.filter { if case .ready = $0.place { $0.kind == ability.kind } else { false } }
-      all += ready.sorted(by: <).prefix(max(0, ability.limit ?? request.limit)).map { ($0, ability) }
+      var ready: [Turn] = []
+      for row in jobs.values where row.kind == ability.kind {
+        if case .ready = row.place { ready.append(row.turn) }
+      }
+      all += ready.sorted().prefix(max(0, ability.limit ?? request.limit)).map { ($0, ability) }
     }
-    return Array(all.sorted { $0.row < $1.row }.prefix(max(0, request.limit)))
+    return Array(all.sorted { $0.turn < $1.turn }.prefix(request.limit))
   }
 
   private mutating func take(_ row: Row, _ ability: ClaimRequest.Ability, now: ClockReading) -> ClaimedJob {
@@ -69,10 +75,13 @@ extension MemoryDatabase {
 
   /// Delayed jobs that are due become ready, earliest first.
   mutating func promote(limit: Int, now: ClockReading) -> Int {
-    let due = jobs.values.filter { if case .delayed = $0.place { $0.due <= now.wall } else { false } }
-      .sorted { ($0.due, $0.id) < ($1.due, $1.id) }.prefix(max(0, limit))
-    for row in due { jobs[row.id]?.place = .ready }
-    return due.count
+    var due: [(time: Timestamp, id: Int64)] = []
+    for row in jobs.values where row.due <= now.wall {
+      if case .delayed = row.place { due.append((row.due, row.id)) }
+    }
+    let promoted = due.sorted(by: <).prefix(max(0, limit))
+    for (_, id) in promoted { jobs[id]?.place = .ready }
+    return promoted.count
   }
 
   private func nextDue(_ now: ClockReading) -> Duration? {

@@ -25,8 +25,17 @@ struct MemoryDatabase {
 
     var isRunning: Bool { if case .running = place { true } else { false } }
 
-    /// The order in which jobs are claimed.
-    static func < (a: Row, b: Row) -> Bool { (-a.priority, a.due, a.id) < (-b.priority, b.due, b.id) }
+    var turn: Turn { Turn(priority: priority, due: due, id: id) }
+  }
+
+  /// Where a job stands among the ready. The lower is claimed first.
+  struct Turn: Comparable {
+    let priority: Int
+    let due: Timestamp
+    let id: Int64
+    static func < (a: Turn, b: Turn) -> Bool {
+      a.priority != b.priority ? a.priority > b.priority : (a.due, a.id) < (b.due, b.id)
+    }
   }
 
   struct Failure {

@@ -1,0 +1,87 @@
+public import Qudo
+
+extension Worker {
+  /// Works one job after the other until none of the worker's kinds is left, and moves the clock on to the next due
+  /// time whenever none is ready: delayed jobs, retries and snoozes run at once, each at its own time.
+  ///
+  ///     let clock = ManualClock()
+  ///     let queue = Queue(MemoryDriver(clock: clock))
+  ///     ...
+  ///     try await Worker(queue, [Ability(SendMail.self)]).drain(clock)
+  ///
+  /// Jobs that a worker claimed and never settled are waited for as well. A job that itself sleeps by the clock is not:
+  /// nothing moves the clock on while a job runs.
+  ///
+  /// - Parameters:
+  ///   - clock: the one that the driver goes by.
+  ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
+  /// - Returns: how many runs there were.
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``Qudo/QudoError`` when the database has trouble.
+  @discardableResult
+  public func drain(_ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
+    try await drain(clock, until: nil, limit: limit)
+  }
+
+  /// As ``drain(_:limit:)``, but for so long by the clock, which has moved on by just that afterwards.
+  @discardableResult
+  public func drain(_ clock: ManualClock, for duration: Duration, limit: Int = 10_000) async throws -> Int {
+    try await drain(clock, until: clock.now().wall.advanced(by: duration), limit: limit)
+  }
+
+  private func drain(_ clock: ManualClock, until end: Timestamp?, limit: Int) async throws -> Int {
+    var runs = 0
+    for _ in 0..<max(0, limit) {
+      if try await workOnce() {
+        runs += 1
+      } else if let next = try await nextMoment(), next <= end ?? .latest {
+        clock.move(to: next)
+      } else {
+        if let end { clock.move(to: end) }
+        return runs
+      }
+    }
+    throw DrainFailure(runs: runs, limit: limit)
+  }
+
+  /// When a job may be there to be claimed; nil when none is left.
+  private func nextMoment() async throws -> Timestamp? {
+    var next: Timestamp?
+    var query = JobQuery(kinds: Array(abilities.keys), limit: 500)
+    while true {
+      let page = try await queue.driver.find(query)
+      for job in page {
+        let moment = job.state == .running ? job.leaseEnds ?? job.due : job.due
+        next = min(next ?? moment, moment)
+      }
+      guard page.count == query.limit, let last = page.last else { return next }
+      query.after = last.id
+    }
+  }
+}
+
+extension ManualClock {
+  fileprivate func move(to moment: Timestamp) {
+    let now = now().wall
+    if moment > now { advance(by: .microseconds(moment.microseconds - now.microseconds)) }
+  }
+}
+
+extension Queue {
+  /// Works until no job of these abilities' kinds is left; see ``Qudo/Worker/drain(_:limit:)``.
+  @discardableResult
+  public func drain(_ abilities: [Ability], _ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
+    var options = WorkerOptions()
+    options.clock = clock
+    return try await Worker(self, abilities, options: options).drain(clock, limit: limit)
+  }
+}
+
+/// The jobs did not come to an end.
+public struct DrainFailure: Error, CustomStringConvertible {
+  public let runs: Int
+  public let limit: Int
+
+  public var description: String {
+    "jobs are left after \(runs) runs and \(limit - runs) moves of the clock: does a job come again and again, or does the driver go by another clock?"
+  }
+}
