@@ -3,33 +3,46 @@ internal import Qudo
 extension Snapshot {
   /// A delayed job that is due counts as ready, and so does one whose lease has ended: the next claim finds both.
   ///
-  /// Of the ready, only those of the kinds asked for are walked through; the delayed and the running, which are not kept
-  /// by kind, are so in any case.
+  /// Of the ready, only those of the kinds asked for are walked through. The delayed and the running are not kept by
+  /// kind: all are read, and sorted into kinds here, since `GROUP BY` would sort the rows, at five times the cost.
   func count(_ kinds: [Kind]?) throws(QudoError) -> [JobCount] {
-    var filter = ""
-    var values: [Value] = []
-    if let numbers = try numbers(of: kinds) {
-      guard !numbers.isEmpty else { return [] }
-      let list = IntegerList(numbers)
-      filter = "WHERE kind IN \(list.sql)"
-      values = list.values
+    let numbers = try numbers(of: kinds)
+    guard numbers?.isEmpty != true else { return [] }
+    let list = numbers.map { IntegerList($0) }
+    let filter = list.map { "WHERE kind IN \($0.sql)" } ?? ""
+    let values = list?.values ?? []
+    var tallies: [Int64: Tally] = [:]
+    try connection.each("SELECT kind, count(*) FROM qudo_ready \(filter) GROUP BY kind", values: values) { row throws(QudoError) in
+      tallies[row.integer(0), default: Tally()].ready += Int(row.integer(1))
     }
-    var counts: [JobCount] = []
     let time = Value.integer(now.wall.microseconds)
-    let live: [Value] = [.integer(boot), .integer(now.sinceBoot)]
-    try connection.each(
-      """
-      SELECT name, sum(ready), sum(delayed), sum(running) FROM (
-        SELECT kind, count(*) AS ready, 0 AS delayed, 0 AS running FROM qudo_ready \(filter) GROUP BY kind
-        UNION ALL SELECT kind, sum(due <= ?), sum(due > ?), 0 FROM qudo_delayed \(filter) GROUP BY kind
-        UNION ALL SELECT kind, sum(NOT live), 0, sum(live)
-          FROM (SELECT kind, boot = ? AND ends > ? AS live FROM qudo_running \(filter)) GROUP BY kind)
-      JOIN qudo_kind ON qudo_kind.id = kind GROUP BY kind ORDER BY name
-      """, values: values + [time, time] + values + live + values
-    ) { row throws(QudoError) in
-      counts.append(JobCount(
-        Kind(row.text(0)), ready: Int(row.integer(1)), delayed: Int(row.integer(2)), running: Int(row.integer(3))))
+    try connection.each("SELECT kind, due > ? FROM qudo_delayed \(filter)", values: [time] + values) { row throws(QudoError) in
+      tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.delayed)
     }
-    return counts
+    let live: [Value] = [.integer(boot), .integer(now.sinceBoot)]
+    try connection.each("SELECT kind, boot = ? AND ends > ? FROM qudo_running \(filter)", values: live + values) { row throws(QudoError) in
+      tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.running)
+    }
+    return try named(tallies)
+  }
+
+  private struct Tally {
+    var ready = 0
+    var delayed = 0
+    var running = 0
+
+    mutating func add(_ isSo: Bool, _ state: WritableKeyPath<Tally, Int>) {
+      if isSo { self[keyPath: state] += 1 } else { ready += 1 }
+    }
+  }
+
+  private func named(_ tallies: [Int64: Tally]) throws(QudoError) -> [JobCount] {
+    var counts: [JobCount] = []
+    for (number, tally) in tallies {
+      try connection.each("SELECT name FROM qudo_kind WHERE id = ?", .integer(number)) { row throws(QudoError) in
+        counts.append(JobCount(Kind(row.text(0)), ready: tally.ready, delayed: tally.delayed, running: tally.running))
+      }
+    }
+    return counts.sorted { $0.kind < $1.kind }
   }
 }

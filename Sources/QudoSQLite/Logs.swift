@@ -36,8 +36,10 @@ extension Snapshot {
     let order = query.oldestFirst ? "ASC" : "DESC"
     let inKinds = kinds.map { IntegerList($0) }
     guard let ids = query.ids else {
+      // The ids first, so that no payload is read of what is passed over.
+      let page = "SELECT id FROM \(table) \(inKinds.map { "WHERE kind IN \($0.sql)" } ?? "") ORDER BY id \(order) LIMIT ? OFFSET ?"
       try connection.each(
-        "\(select) \(inKinds.map { "WHERE kind IN \($0.sql)" } ?? "") ORDER BY id \(order) LIMIT ? OFFSET ?",
+        "\(select) WHERE id IN (\(page)) ORDER BY id \(order)",
         values: (inKinds?.values ?? []) + [.integer(Int64(query.limit)), .integer(Int64(max(query.offset, 0)))]
       ) { row throws(QudoError) in body(row) }
       return

@@ -3,10 +3,12 @@ internal import Qudo
 
 extension Opening {
   /// Migrates in one transaction; ten processes that open a new file at once find nine times that it is done.
-  static func prepare(_ connection: Connection, name: String, now: ClockReading) throws(QudoError) -> (name: String, boot: Int64) {
+  static func prepare(
+    _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations
+  ) throws(QudoError) -> (name: String, boot: Int64) {
     try connection.run("BEGIN IMMEDIATE")
     do {
-      let name = try migrate(connection, name: name, now: now.wall)
+      let name = try migrate(connection, name: name, now: now.wall, migrations)
       try connection.run("INSERT OR IGNORE INTO qudo_boot(boot) VALUES(?)", .text(now.boot))
       let boot = try connection.integer("SELECT id FROM qudo_boot WHERE boot = ?", .text(now.boot)) ?? 0
       try connection.run("COMMIT")
@@ -17,10 +19,18 @@ extension Opening {
     }
   }
 
-  private static func migrate(_ connection: Connection, name: String, now: Timestamp) throws(QudoError) -> String {
+  private static func migrate(
+    _ connection: Connection, name: String, now: Timestamp, _ migrations: [Schema.Migration]
+  ) throws(QudoError) -> String {
     let version = try currentVersion(connection)
-    for migration in Schema.migrations where migration.version > version {
-      try connection.execute(migration.sql)
+    for migration in migrations where migration.version > version {
+      do {
+        try connection.execute(migration.sql)
+      } catch where error.code == .database {
+        throw QudoError(
+          .foreignSchema, "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another file",
+          cause: error.cause)
+      }
       try connection.run(
         "INSERT INTO qudo_schema VALUES(?, ?, ?, ?)", .integer(migration.version), .integer(now.microseconds),
         .integer(migration.lowestReader), .integer(migration.lowestWriter))

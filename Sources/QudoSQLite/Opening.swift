@@ -24,7 +24,22 @@ enum Opening {
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
       throw QudoError(.invalidArgument, "the database needs the path of a file")
     }
+    do {
+      return try connect(path: path, durability: durability, create: create)
+    } catch {
+      throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
+    }
+  }
+
+  private static func connect(path: String, durability: SQLiteDriver.Durability, create: Bool) throws(QudoError) -> Connection {
+    // A name that begins with `file:` would be read as a URI.
+    let path = path.hasPrefix("/") ? path : "./" + path
+    try FileSystem.check(path)
     let connection = try Connection(path: path, create: create)
+    // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
+    guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
+      throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
+    }
     sqlite3_busy_timeout(connection.handle, 30_000)
     try connection.harden()
     // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
@@ -68,6 +83,9 @@ extension Connection {
   func requireWAL() throws(QudoError) {
     if try journalMode() == "wal" { return }
     let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+    // Another process may have made it ours between the two looks. It sets the mode first, so that whoever sees tables
+    // sees the mode as well.
+    if tables > 0, try journalMode() == "wal" { return }
     guard tables == 0 else {
       throw QudoError(.unsuitableFile, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
     }

@@ -1,6 +1,14 @@
 internal import CSQLite
 internal import Qudo
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// SQLite's own words for what went wrong; the `cause` of a `QudoError`.
 public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   /// The extended result code.
@@ -12,21 +20,28 @@ public struct SQLiteError: Error, Sendable, CustomStringConvertible {
 extension QudoError {
   static func sqlite(_ code: Int32, _ database: OpaquePointer) -> QudoError {
     let text = sqlite3_errmsg(database).map { String(cString: $0) } ?? "unknown"
-    let (kind, advice) = meaning(code)
+    let (kind, advice) = meaning(code, sqlite3_system_errno(database))
     return QudoError(kind, advice, cause: SQLiteError(code: code, message: text))
   }
 
-  private static func meaning(_ code: Int32) -> (Code, String) {
+  /// SQLITE_IOERR_WRITE, a macro that Swift does not import.
+  private static let writeFailed: Int32 = SQLITE_IOERR | 3 << 8
+
+  /// - Parameter cause: the system's number for what happened, where `code` is an I/O error.
+  static func meaning(_ code: Int32, _ cause: Int32) -> (Code, String) {
+    // A write that a quota or a limit on the size of files refuses; ENOSPC is SQLITE_FULL.
+    if code == writeFailed, cause == EDQUOT || cause == EFBIG { return meaning(SQLITE_FULL, 0) }
     switch code & 0xFF {
-    case SQLITE_BUSY, SQLITE_LOCKED: (.busy, "another process holds the database: try again later")
-    case SQLITE_FULL: (.diskFull, "the disk is full: make room, then repeat; nothing was written")
-    case SQLITE_READONLY, SQLITE_PERM: (.readOnly, "the database cannot be written to: check the rights of the file and of its folder")
-    case SQLITE_CANTOPEN, SQLITE_AUTH: (.cannotOpen, "the database cannot be opened: check the path and the rights of its folder")
-    case SQLITE_NOTADB: (.notADatabase, "the file is not a SQLite database")
-    case SQLITE_CORRUPT: (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
-    case SQLITE_IOERR: (.ioError, "the disk reported an error")
-    case SQLITE_NOMEM: (.outOfMemory, "memory ran out")
-    default: (.database, "the database reported an error")
+    case SQLITE_BUSY, SQLITE_LOCKED: return (.busy, "another process holds the database: try again later")
+    case SQLITE_FULL: return (.diskFull, "the disk is full: make room, then repeat; nothing was written")
+    case SQLITE_READONLY, SQLITE_PERM: return (.readOnly, "the database cannot be written to: check the rights of the file and of its folder")
+    case SQLITE_CANTOPEN, SQLITE_AUTH: return (.cannotOpen, "the database cannot be opened: check the path and the rights of its folder")
+    case SQLITE_NOTADB: return (.notADatabase, "the file is not a SQLite database")
+    case SQLITE_CORRUPT: return (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
+    case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: make room")
+    case SQLITE_IOERR: return (.ioError, "the disk reported an error")
+    case SQLITE_NOMEM: return (.outOfMemory, "memory ran out")
+    default: return (.database, "the database reported an error")
     }
   }
 }

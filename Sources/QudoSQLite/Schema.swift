@@ -22,6 +22,21 @@ enum Schema {
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, sql: second),
   ]
 
+  /// All of it as a script that makes an empty file what a first opening makes of it.
+  static var script: String {
+    // The page size first: it holds from the first write on. `applied_at` is in microseconds.
+    var parts = ["PRAGMA page_size = 2048;\nPRAGMA journal_mode = WAL;\nBEGIN IMMEDIATE;"]
+    for migration in migrations {
+      parts.append("""
+        -- version \(migration.version)
+        \(migration.sql)
+        INSERT INTO qudo_schema VALUES(
+          \(migration.version), CAST(strftime('%s', 'now') AS INTEGER) * 1000000, \(migration.lowestReader), \(migration.lowestWriter));
+        """)
+    }
+    return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
+  }
+
   /// A replay takes the unique key for as long as the first enqueue did. Version 1 goes on to write NULL.
   private static let second = """
     ALTER TABLE qudo_failure ADD COLUMN unique_scope INTEGER;

@@ -56,14 +56,14 @@ struct WriterCore {
     try connection.run("BEGIN IMMEDIATE")
     let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
     let result: Result
-    do {
+    do throws(QudoError) {
       result = try body(transaction)
       try transaction.finish()
     } catch {
       rollBack(connection)
       throw error
     }
-    do {
+    do throws(QudoError) {
       try connection.run("COMMIT")
     } catch {
       rollBack(connection)

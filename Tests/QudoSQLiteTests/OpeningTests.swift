@@ -1,4 +1,3 @@
-import CSQLite
 import Foundation
 import Qudo
 import QudoSQLite
@@ -10,13 +9,6 @@ import Testing
 
   init() throws { file = try TemporaryFile() }
 
-  private func sqlite(_ sql: String) throws {
-    var handle: OpaquePointer?
-    defer { sqlite3_close(handle) }
-    try #require(sqlite3_open(file.path, &handle) == SQLITE_OK)
-    try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
-  }
-
   private func refusal() -> QudoError.Code? {
     do {
       _ = try file.open()
@@ -25,28 +17,28 @@ import Testing
   }
 
   @Test func anothersTablesAreRefused() throws {
-    try sqlite("PRAGMA journal_mode = WAL; CREATE TABLE qudo_job(a)")
+    try file.execute("PRAGMA journal_mode = WAL; CREATE TABLE qudo_job(a)")
     #expect(refusal() == .foreignSchema)
   }
 
   @Test func anApplicationsFileInAnotherJournalModeIsRefusedAndStaysSo() throws {
-    try sqlite("CREATE TABLE data(a)")
+    try file.execute("CREATE TABLE data(a)")
     #expect(refusal() == .unsuitableFile)
     #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"))
   }
 
   @Test func anApplicationsFileInWALModeIsShared() async throws {
-    try sqlite("PRAGMA journal_mode = WAL; CREATE TABLE data(a)")
+    try file.execute("PRAGMA journal_mode = WAL; CREATE TABLE data(a)")
     let driver = try file.open()
     #expect(try await driver.insert([job()]) == [.inserted(1)])
-    try sqlite("INSERT INTO data VALUES(1)")
+    try file.execute("INSERT INTO data VALUES(1)")
   }
 
   @Test func aNewerSchemaIsRefusedUnlessItAllowsThisVersion() async throws {
     await (try file.open()).close()
-    try sqlite("INSERT INTO qudo_schema VALUES(98, 0, 1, 1)")
+    try file.execute("INSERT INTO qudo_schema VALUES(98, 0, 1, 1)")
     #expect(refusal() == nil)
-    try sqlite("INSERT INTO qudo_schema VALUES(99, 0, 1, 99)")
+    try file.execute("INSERT INTO qudo_schema VALUES(99, 0, 1, 99)")
     #expect(refusal() == .newerSchema)
   }
 
@@ -63,6 +55,80 @@ import Testing
     } catch let error as QudoError {
       #expect(error.code == .corrupt)
     }
+  }
+
+  @Test func anEmptyFileIsANewDatabase() async throws {
+    try Data().write(to: URL(fileURLWithPath: file.path))
+    #expect(try await file.open().insert([job()]) == [.inserted(1)])
+  }
+
+  /// A single byte is empty to SQLite: it writes one itself to work round a file system.
+  @Test(arguments: [2, 15, 100, 512, 5000])
+  func garbageIsNotADatabaseAndIsLeft(bytes: Int) throws {
+    let garbage = Data((0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) })
+    try garbage.write(to: URL(fileURLWithPath: file.path))
+    #expect(refusal() == .notADatabase)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: file.path)) == garbage)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == ["jobs.db"])
+  }
+
+  @Test func aMissingFileIsNotMadeUnlessAsked() throws {
+    #expect { try SQLiteDriver(path: file.path, create: false) } throws: { ($0 as? QudoError)?.code == .cannotOpen }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == [])
+  }
+
+  /// SQLite follows it, so that all who open the file, by whatever name, share the files beside the real one.
+  @Test func aSymbolicLinkIsTheFileThatItPointsTo() async throws {
+    let link = file.folder.appendingPathComponent("link.db").path
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "jobs.db")
+    let byLink = try SQLiteDriver(path: link, durability: .normal)
+    let direct = try file.open()
+    _ = try await byLink.insert([job("x")])
+    #expect(try await direct.claim(want()).texts == ["x"])
+    #expect(try await byLink.count() == [JobCount("a", running: 1)])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path).sorted()
+      == ["jobs.db", "jobs.db-shm", "jobs.db-wal", "link.db"])
+  }
+
+  @Test(arguments: ["file:odd?mode=memory.db", "a b'c\"%20.db", "émoji 🐦.db", "-rf.db"])
+  func aNameIsOnlyAName(name: String) async throws {
+    let path = file.folder.appendingPathComponent(name).path
+    _ = try await SQLiteDriver(path: path, durability: .normal).insert([job()])
+    #expect(FileManager.default.fileExists(atPath: path))
+  }
+
+  @Test(arguments: ["", ":memory:", "a\0b"])
+  func whatIsNoPathIsRefused(path: String) {
+    #expect { try SQLiteDriver(path: path) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+  }
+
+  @Test func plantedTriggersDoNotFireAndPlantedViewsAreNotRead() async throws {
+    await (try file.open()).close()
+    try file.execute("""
+      CREATE TABLE spy(what);
+      CREATE TRIGGER spy1 AFTER INSERT ON qudo_job BEGIN INSERT INTO spy VALUES('insert'); END;
+      CREATE TRIGGER spy2 BEFORE DELETE ON qudo_ready BEGIN SELECT RAISE(ABORT, 'no'); END;
+      CREATE TRIGGER spy3 AFTER INSERT ON qudo_running BEGIN UPDATE qudo_running SET token = 0; END;
+      CREATE VIEW qudo_view AS SELECT * FROM qudo_job;
+      """)
+    let driver = try file.open()
+    _ = try await driver.insert([job()])
+    let claimed = try await driver.claim(want()).jobs
+    #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(try file.rows("SELECT * FROM spy") == [])
+  }
+
+  @Test func aTableThatAViewReplacedIsAnErrorAndNotRead() async throws {
+    await (try file.open()).close()
+    try file.execute("DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
+    let driver = try file.open()
+    await #expect(throws: QudoError.self) { try await driver.count() }
+    await #expect(throws: QudoError.self) { try await driver.insert([job()]) }
+  }
+
+  @Test func aMessageNamesTheFile() throws {
+    try Data("garbage, garbage".utf8).write(to: URL(fileURLWithPath: file.path))
+    #expect { try file.open() } throws: { "\($0)".contains(file.path) }
   }
 
   @Test func aFolderAndAMissingFolderCannotBeOpened() throws {

@@ -1,7 +1,9 @@
+import CSQLite
 import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import Testing
 
 /// A database in a folder of its own, which goes with the value.
 final class TemporaryFile: Sendable {
@@ -18,6 +20,26 @@ final class TemporaryFile: Sendable {
 
   func open(clock: any QueueClock = SystemClock(), limits: Limits = Limits()) throws -> SQLiteDriver {
     try SQLiteDriver(path: path, durability: .normal, limits: limits, clock: clock)
+  }
+
+  /// Runs SQL on a connection that is not Qudo's.
+  func execute(_ sql: String) throws { _ = try rows(sql) }
+
+  /// The rows of the last statement, as the shell shows them.
+  func rows(_ sql: String) throws -> [String] {
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open(path, &handle) == SQLITE_OK)
+    let rows = NSMutableArray()
+    let code = sqlite3_exec(
+      handle, sql,
+      { rows, count, values, _ in
+        let row = (0..<Int(count)).map { values?[$0].map { String(cString: $0) } ?? "" }
+        rows.map { Unmanaged<NSMutableArray>.fromOpaque($0).takeUnretainedValue().add(row.joined(separator: "|")) }
+        return 0
+      }, Unmanaged.passUnretained(rows).toOpaque(), nil)
+    try #require(code == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
+    return rows.compactMap { $0 as? String }
   }
 }
 

@@ -40,17 +40,19 @@ struct CommandTemplate: Sendable, Equatable {
     QudoError(.invalidArgument, "the command '\(text)' ends within \(what)")
   }
 
-  /// The program and its arguments for one payload, which stays within its argument whatever it contains.
-  func filled(with payload: [UInt8]) throws(QudoError) -> [String] {
-    guard words.contains(where: { $0.contains("{}") }) else { return words }
+  private var takesPayload: Bool { words.contains { $0.contains("{}") } }
+
+  /// The program and its arguments for one payload, which stays within its argument whatever bytes it has.
+  ///
+  /// - Throws: `Abort` for a payload with NUL, which no argument can have: another attempt would find the same.
+  func filled(with payload: [UInt8]) throws(Abort) -> [[UInt8]] {
+    guard takesPayload else { return words.map { Array($0.utf8) } }
     guard !payload.contains(0) else {
-      throw QudoError(.invalidArgument, "the payload has a NUL byte and cannot be an argument: read it from standard input")
-    }
-    guard let text = String(validating: payload, as: UTF8.self) else {
-      throw QudoError(.invalidArgument, "the payload is not UTF-8 and cannot be an argument: read it from standard input")
+      throw Abort("the payload has a NUL byte and cannot be an argument: let the command read it from standard input")
     }
     return words.map { word in
-      word.split(separator: "{}", omittingEmptySubsequences: false).joined(separator: text)
+      let parts = word.split(separator: "{}", omittingEmptySubsequences: false)
+      return Array(parts.map { Array($0.utf8) }.joined(separator: payload))
     }
   }
 }

@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct Count: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Count the jobs of each kind: ready, delayed and running.",
+    discussion: """
+      With --json each element is {"database", "kind", "ready", "delayed", "running"}. A kind without jobs is left out.
+
+        qudo count --kind mail.send --json
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var kind: KindOption
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func run() async throws {
+    try await database.use(create: false) { driver in
+      try Listing.show(await driver.count(kind.kinds), database: driver.name, json: json, nothing: "no jobs")
+    }
+  }
+}
+
+extension JobCount: Listed {
+  static var columns: [Table.Column] { ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] }
+
+  var cells: [String] { [SafeText.shown(kind.name), "\(ready)", "\(delayed)", "\(running)"] }
+
+  func json(database: String) -> JSON {
+    .object([
+      ("database", .text(database)), ("kind", .text(kind.name)), ("ready", .integer(Int64(ready))),
+      ("delayed", .integer(Int64(delayed))), ("running", .integer(Int64(running))),
+    ])
+  }
+}

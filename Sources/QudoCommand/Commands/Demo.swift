@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Qudo
+internal import QudoSQLite
+
+struct Demo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Enqueue and work many small jobs in a temporary file, and check that each ran exactly once.",
+    discussion: "It prints rates, latencies and the settings that they hold for. The file is removed at the end.\n\n  qudo demo --durability normal")
+
+  @Option(help: "How many jobs, 1 to 10,000,000.") var jobs = 100_000
+  @OptionGroup var durability: DurabilityOption
+
+  func validate() throws {
+    guard (1...10_000_000).contains(jobs) else { throw ValidationError("--jobs must be from 1 to 10,000,000") }
+  }
+
+  func run() async throws {
+    let folder = try TemporaryFolder()
+    try await folder.use { try await run(in: folder) }
+  }
+
+  private func run(in folder: TemporaryFolder) async throws {
+    let driver = try SQLiteDriver(path: folder.path("demo.db"), durability: durability.durability)
+    let demo = DemoRun(driver: driver, jobs: jobs)
+    let enqueueTime = try await demo.enqueueInBulk()
+    let (workTime, once) = try await demo.work()
+    let singles = try await demo.enqueueLatencies()
+    let starts = try await demo.startLatencies()
+    let pageSize = try await driver.pageSize()
+    await driver.close()
+    let total = Figures.grouped(jobs)
+    try Output.write(
+      """
+      enqueued   \(Figures.rate(jobs, in: enqueueTime)), \(total) jobs, 1,000 to a transaction
+      worked     \(Figures.rate(jobs, in: workTime)), \(total) jobs, each claimed, run and settled, \(DemoRun.concurrency) at once
+      enqueue    p50 \(Figures.percentile(0.5, of: singles)), p99 \(Figures.percentile(0.99, of: singles)), \
+      one job until it is acknowledged, \(Figures.grouped(singles.count)) times
+      start      p50 \(Figures.percentile(0.5, of: starts)), p99 \(Figures.percentile(0.99, of: starts)), \
+      one job from its enqueue to its run in a waiting worker, \(Figures.grouped(starts.count)) times
+      checked    \(once ? "each job ran exactly once" : "NOT each job ran exactly once")
+      file       \(Figures.grouped(try folder.size("demo.db") / 1024)) KiB after all jobs are done
+      settings   durability \(durability.durability.rawValue), SQLite \(SQLiteDriver.libraryVersion), pages of \(Figures.grouped(pageSize)) bytes
+
+      """)
+    if !once { throw CommandError("not each job ran exactly once") }
+  }
+}

@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// The command failed, and this is why.
+struct CommandError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+extension QudoError.Code {
+  /// What the command exits with.
+  var exitStatus: Int32 {
+    switch self {
+    case .invalidArgument: EX_USAGE
+    case .cannotOpen, .busy: EX_TEMPFAIL
+    default: EXIT_FAILURE
+    }
+  }
+}
+
+enum Leaving {
+  /// Says what went wrong, and ends the process with the status for it.
+  static func leave(with error: any Error) -> Never {
+    switch error {
+    case is ClosedOutput:
+      exit(EXIT_FAILURE)  // Nobody reads any more: there is nothing to say.
+    case let error as QudoError:
+      complain("\(error)")
+      exit(error.code.exitStatus)
+    case let error as CommandError:
+      complain(error.description)
+      exit(EXIT_FAILURE)
+    case let code as ExitCode:
+      exit(code.rawValue)
+    default:
+      leave(withUsage: error)
+    }
+  }
+
+  /// Help, a version, or what the parser did not understand.
+  private static func leave(withUsage error: any Error) -> Never {
+    let status = QudoCommand.exitCode(for: error)
+    guard status != .success else {
+      _ = try? Output.line(QudoCommand.fullMessage(for: error))  // A reader that goes away has had enough of the help.
+      exit(EXIT_SUCCESS)
+    }
+    let text = QudoCommand.fullMessage(for: error)
+    complain(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+    exit(status == .validationFailure ? EX_USAGE : status.rawValue)
+  }
+}

@@ -1,0 +1,50 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct Failures: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List failed runs, the newest first.",
+    discussion: """
+      With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
+      "replayed"}. The payload is there where the job was given up; such a row can be replayed by its id, once. Of an earlier \
+      failed run it is null: the job still has it. A payload that is not UTF-8 is "payloadBase64" instead.
+
+        qudo failures --kind mail.send --limit 50
+        qudo replay 17
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var options: LogOptions
+
+  func run() async throws {
+    try await database.use(create: false) { driver in
+      try Listing.show(await driver.failures(options.query), database: driver.name, json: options.json, nothing: "no failures")
+    }
+  }
+}
+
+extension FailureRecord: Listed {
+  static var columns: [Table.Column] {
+    [.number("ID"), .number("JOB"), "KIND", .number("ATTEMPT"), "FAILED", "STATE", "MESSAGE", "PAYLOAD"]
+  }
+
+  var cells: [String] {
+    [
+      "\(id)", "\(job)", SafeText.shown(kind.name), "\(attempt)", failed.local, state, SafeText.shown(message, limit: 60),
+      SafeText.shown(payload, limit: 40),
+    ]
+  }
+
+  private var state: String {
+    if let replayedAs { return "replayed as \(replayedAs)" }
+    return isFinal ? reason.rawValue : "retried"
+  }
+
+  func json(database: String) -> JSON {
+    .object([
+      ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)), ("message", .text(message)),
+      JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failed)),
+      ("replayed", .bool(replayedAs != nil)),
+    ])
+  }
+}

@@ -1,0 +1,56 @@
+public import ArgumentParser
+public import Qudo
+
+struct Jobs: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the jobs that are not finished, in the order of their ids.",
+    discussion: """
+      With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
+      "dueAt", "leaseEndsAt"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs are in no list, but for the \
+      logs: see failures and statuses.
+
+        qudo jobs --state delayed --limit 20
+        qudo jobs --after 120 --json
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var kind: KindOption
+  @Option(help: "Only this state: ready, delayed or running; may be given several times. Default: all.") var state: [JobState] = []
+  @Option(help: "How many at most, 0 or more.") var limit = 100
+  @Option(help: ArgumentHelp("Only ids above this one: the last of the page before.", valueName: "id")) var after: Int64 = 0
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func validate() throws {
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative") }
+  }
+
+  func run() async throws {
+    let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: limit)
+    try await database.use(create: false) { driver in
+      try Listing.show(await driver.find(query), database: driver.name, json: json, nothing: "no jobs")
+    }
+  }
+}
+
+extension JobState: ExpressibleByArgument {}
+
+extension StoredJob: Listed {
+  static var columns: [Table.Column] {
+    [.number("ID"), "KIND", "STATE", .number("PRIORITY"), .number("ATTEMPT"), "DUE", "UNIQUE KEY", "PAYLOAD"]
+  }
+
+  var cells: [String] {
+    [
+      "\(id)", SafeText.shown(kind.name), state.rawValue, "\(priority)", "\(attempt)", due.local, SafeText.shown(uniqueKey ?? "", limit: 40),
+      SafeText.shown(payload, limit: 60),
+    ]
+  }
+
+  func json(database: String) -> JSON {
+    .object([
+      ("database", .text(database)), ("id", .integer(id)), ("kind", .text(kind.name)), ("state", .text(state.rawValue)),
+      JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("priority", .integer(Int64(priority))),
+      ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueued)), ("dueAt", .time(due)), ("leaseEndsAt", .time(leaseEnds)),
+    ])
+  }
+}

@@ -1,0 +1,57 @@
+internal import ArgumentParser
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+@main
+struct QudoCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "qudo", abstract: "Jobs in one SQLite file, without a server.",
+    discussion: """
+      Enqueue jobs of a kind, and run a command for each of them:
+
+        find . -name '*.jpg' | qudo enqueue thumb --lines
+        qudo work thumb='convert {} -resize 200x {}.png' --until-empty
+
+      See what waits and what failed, and try again:
+
+        qudo count
+        qudo jobs --kind thumb --state ready
+        qudo failures
+        qudo replay 17
+
+      Every listing has --json, which prints one JSON array. Results are on standard output, all else is on standard error. \
+      Durations are written as 500ms, 90s, 1h30m or 2d; a number alone is in seconds.
+
+      Exit status: 0 done, 1 failed, 64 wrong usage, 75 the database cannot be reached (it cannot be opened, or is busy).
+      """,
+    subcommands: [
+      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Schema.self, Demo.self,
+    ])
+
+  static func main() async {
+    // A reader that goes away is an error of `write`, so that running commands are not left alone.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      try requireUTF8()
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+    } catch {
+      Leaving.leave(with: error)
+    }
+  }
+
+  /// Swift replaces what is not UTF-8 in an argument: such a payload would be stored as another.
+  private static func requireUTF8() throws(QudoError) {
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
+      throw QudoError(.invalidArgument, "argument \(index) is not UTF-8: give such bytes with --lines, --null or --payload-file")
+    }
+  }
+}

@@ -1,0 +1,22 @@
+internal import ArgumentParser
+internal import Qudo
+internal import QudoSQLite
+
+struct Schema: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Create the database, or bring an older one up to this version.",
+    discussion: """
+      Every command that writes does this by itself. With --dry-run the SQL is printed and no file is touched.
+
+        qudo schema --database jobs.db
+        qudo schema --dry-run | sqlite3 copy.db
+      """)
+
+  @OptionGroup var database: Database
+  @Flag(help: "Print the SQL of the whole schema, and do nothing.") var dryRun = false
+
+  func run() async throws {
+    if dryRun { return try Output.line(SQLiteDriver.schemaSQL) }
+    try await database.use(create: true) { _ in }
+  }
+}

@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct Show: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show one job that is not finished, with its whole payload.",
+    discussion: """
+      With --json it is an array of one element, with the keys of jobs. With --payload the payload's bytes are printed as they are, \
+      and nothing else.
+
+        qudo show 17
+        qudo show 17 --payload > payload.bin
+      """)
+
+  @OptionGroup var database: Database
+  @Argument(help: "The job's id.") var id: Int64
+  @Flag(help: "Print the payload's bytes alone.") var payload = false
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func validate() throws {
+    if payload, json { throw ValidationError("--payload and --json exclude each other") }
+  }
+
+  func run() async throws {
+    try await database.use(create: false) { driver in
+      guard let job = try await driver.find(JobQuery(ids: [id], limit: 1)).first else {
+        throw CommandError("no job \(id) waits or runs in \(driver.name): it is finished, or there never was one")
+      }
+      if payload { return try job.payload.bytes.withUnsafeBytes { try Output.write($0) } }
+      if json { return try Output.line(JSONWriter.array([job.json(database: driver.name)])) }
+      try Output.write(Self.text(job, database: driver.name))
+    }
+  }
+
+  private static func text(_ job: StoredJob, database: String) -> String {
+    var lines = [
+      ("database", SafeText.shown(database)), ("id", "\(job.id)"), ("kind", SafeText.shown(job.kind.name)), ("state", job.state.rawValue),
+      ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueued.local), ("due", job.due.local),
+    ]
+    if let ends = job.leaseEnds { lines.append(("lease ends", ends.local)) }
+    if let key = job.uniqueKey { lines.append(("unique key", SafeText.shown(key))) }
+    lines.append(("payload", "\(job.payload.bytes.count) bytes"))
+    let width = lines.reduce(0) { max($0, $1.0.count) } + 2
+    let head = lines.map { $0.0 + String(repeating: " ", count: width - $0.0.count) + $0.1 + "\n" }.joined()
+    return head + (job.payload.bytes.isEmpty ? "" : SafeText.shown(job.payload) + "\n")
+  }
+}

@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct Statuses: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List finished runs of kinds that record them, the newest first.",
+    discussion: """
+      A kind records its runs when it is worked with --record, or when its job type says so. With --json each element is \
+      {"database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt"}; the status is completed, \
+      replaced, failed or aborted. A payload that is not UTF-8 is "payloadBase64" instead.
+
+        qudo statuses --kind mail.send --oldest-first
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var options: LogOptions
+
+  func run() async throws {
+    try await database.use(create: false) { driver in
+      try Listing.show(await driver.statuses(options.query), database: driver.name, json: options.json, nothing: "no statuses")
+    }
+  }
+}
+
+extension StatusRecord: Listed {
+  static var columns: [Table.Column] { [.number("ID"), .number("JOB"), "KIND", "STATUS", "STARTED", "ENDED", "UNIQUE KEY", "PAYLOAD"] }
+
+  var cells: [String] {
+    [
+      "\(id)", "\(job)", SafeText.shown(kind.name), status.rawValue, started.local, ended.local, SafeText.shown(uniqueKey ?? "", limit: 40),
+      SafeText.shown(payload, limit: 60),
+    ]
+  }
+
+  func json(database: String) -> JSON {
+    .object([
+      ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
+      ("status", .text(status.rawValue)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("startedAt", .time(started)),
+      ("endedAt", .time(ended)),
+    ])
+  }
+}

@@ -1,0 +1,107 @@
+internal import ArgumentParser
+internal import Logging
+internal import Qudo
+
+struct Work: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run a command for each job of the given kinds.",
+    discussion: """
+      Works until it gets SIGTERM or SIGINT (Ctrl-C), or with --until-empty until nothing is left.
+
+      The command is split into words and run without a shell: blanks separate words; '...' keeps everything in it; "..." \
+      keeps everything but a backslash before " and \\; a backslash elsewhere keeps the next character. {} in a word becomes the \
+      payload, within that word, byte for byte; a payload with a NUL byte, or longer than the system allows, fails the job for good. \
+      The payload is also on standard input, and QUDO_JOB_ID, QUDO_KIND and QUDO_ATTEMPT are set.
+
+      Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
+      the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message.
+
+      What the command writes is passed on when it ends, the output of one whole, then that of the next, so that lines never mix. \
+      Nothing is added: where an output does not end with a newline, the next begins in the same line. Children that a command \
+      leaves behind are not waited for, nor is what they write later passed on.
+
+      At SIGTERM, SIGINT or SIGHUP no more jobs are taken. Running commands, which have process groups of their own and do not get a \
+      terminal's Ctrl-C, may end within --grace; then they get SIGTERM, and SIGKILL 5 s later, and their jobs wait again at once, for \
+      any worker. A second signal ends the grace.
+
+      The exit status is 0 when the work was done or was stopped by a signal, however many jobs failed: those are in the failure log. \
+      It is 1 when the output can no longer be written.
+
+        qudo work hash='sha256sum {}' --until-empty --concurrency 4
+        qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var durability: DurabilityOption
+  @Argument(help: ArgumentHelp("What to run for which kind.", valueName: "kind=command")) var commands: [String]
+  @OptionGroup var policy: PolicyOptions
+  @Option(help: "How many jobs at once, 1 to 1,000.") var concurrency = 1
+  @Flag(help: "End when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
+  @Flag(help: "With --until-empty: do not wait for jobs that are not due.") var skipDelayed = false
+  @Option(
+    help: ArgumentHelp("How long running commands may go on after a signal. Default: 10s.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var grace: Duration?
+  @Flag(name: .shortAndLong, help: "Tell more of what happens: each run that fails and is tried again, for instance.") var verbose = false
+
+  func validate() throws {
+    guard (1...1000).contains(concurrency) else { throw ValidationError("--concurrency must be from 1 to 1,000") }
+    if skipDelayed, !untilEmpty { throw ValidationError("--skip-delayed needs --until-empty") }
+    // What the worker would refuse is wrong usage, and refused before a database is made.
+    for text in commands { _ = try Self.parse(text) }
+  }
+
+  private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
+    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[0].isEmpty else { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
+    do {
+      return (Kind(String(parts[0])), try CommandTemplate(String(parts[1])))
+    } catch {
+      throw ValidationError(error.message)
+    }
+  }
+
+  private func abilities(_ stop: WorkStop) throws -> [Ability] {
+    try commands.map { text in
+      let (kind, template) = try Self.parse(text)
+      return Ability(kind, policy: policy.policy) { context in
+        do {
+          try await stop.commands.run { try await CommandRun.perform(template, context) }
+        } catch let lost as LostOutput {
+          // The job is not done: its output is part of it. It waits again, for whoever can be heard.
+          stop.outputLost(lost.cause)
+          throw Snooze(for: .zero)
+        }
+      }
+    }
+  }
+
+  private var options: WorkerOptions {
+    var options = WorkerOptions()
+    options.concurrency = concurrency
+    options.grace = grace ?? .seconds(10)
+    // A command that is stopped may take so long, and its outputs a moment to be passed on.
+    options.cancelGrace = CommandRun.killDelay + .seconds(5)
+    options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
+    options.logger.logLevel = verbose ? .info : .warning
+    return options
+  }
+
+  func run() async throws {
+    let stop = WorkStop()
+    try await database.use(durability: durability.durability, create: true) { driver in
+      let worker = try Worker(Queue(driver), abilities(stop), options: options)
+      let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
+      let work = Task { () async throws -> WorkSummary in
+        untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
+      }
+      stop.attach(work)
+      try Signals.watch(Signals.ending) { [verbose] _ in
+        if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
+      }
+      let summary = try await work.value
+      if verbose { complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)") }
+    }
+    if let error = stop.lostOutput { throw error }
+  }
+}

@@ -1,0 +1,90 @@
+internal import Qudo
+internal import QudoSQLite
+
+/// What the demo does and measures, one after the other.
+struct DemoRun: Sendable {
+  let driver: SQLiteDriver
+  /// How many jobs are enqueued in bulk and worked.
+  let jobs: Int
+
+  private static let kind: Kind = "demo"
+  private static let batch = 1000
+  static let concurrency = 64
+  /// One at a time; on a slow disk they end after this long.
+  private static let singles = 1000
+  private static let starts = 500
+  private static let patience = Duration.seconds(5)
+
+  private var queue: Queue<NoHooks> { Queue(driver) }
+
+  func enqueueInBulk() async throws -> Duration {
+    let done = Locked(0)
+    return try await Progress.show("enqueueing", of: jobs, done: { done.withLock { $0 } }) {
+      try await ContinuousClock().measure {
+        for first in stride(from: 0, to: jobs, by: Self.batch) {
+          let batch = (first..<min(first + Self.batch, jobs)).map { NewJob(Self.kind, payload: Payload("\($0)")) }
+          try await queue.enqueue(batch)
+          done.withLock { $0 += batch.count }
+        }
+      }
+    }
+  }
+
+  /// Works all jobs that were enqueued in bulk.
+  ///
+  /// - Returns: how long it took, and whether each ran exactly once.
+  func work() async throws -> (time: Duration, once: Bool) {
+    let runs = Locked((total: 0, of: [UInt8](repeating: 0, count: jobs)))
+    let count = jobs
+    let ability = Ability(Self.kind) { context in
+      guard let number = Int(String(decoding: context.payload.bytes, as: UTF8.self)), (0..<count).contains(number) else {
+        throw CommandError("a job's payload came back changed")
+      }
+      runs.withLock { runs in
+        runs.total += 1
+        runs.of[number] &+= 1
+      }
+    }
+    let worker = try Worker(queue, [ability], concurrency: Self.concurrency)
+    let time = try await Progress.show("working   ", of: jobs, done: { runs.withLock { $0.total } }) {
+      try await ContinuousClock().measure { try await worker.workUntilEmpty() }
+    }
+    let left = try await driver.count()
+    return (time, left.isEmpty && runs.withLock { runs in runs.of.allSatisfy { $0 == 1 } })
+  }
+
+  /// How long one enqueue takes until it is acknowledged, when there is no other.
+  func enqueueLatencies() async throws -> [Duration] {
+    let clock = ContinuousClock()
+    let end = clock.now + Self.patience
+    var times: [Duration] = []
+    while times.count < Self.singles, clock.now < end {
+      let job = NewJob("demo.single", payload: Payload("\(times.count)"))
+      times.append(try await clock.measure { try await queue.enqueue(job) })
+    }
+    return times
+  }
+
+  /// How long it takes from the call that enqueues a job to its run, in a worker that waits for one.
+  func startLatencies() async throws -> [Duration] {
+    let clock = ContinuousClock()
+    let (starts, continuation) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)
+    let worker = try Worker(queue, [Ability("demo.start") { _ in continuation.yield(clock.now) }], concurrency: 1)
+    let work = Task {
+      defer { continuation.finish() }
+      try await worker.work()
+    }
+    let end = clock.now + Self.patience
+    var times: [Duration] = []
+    var iterator = starts.makeAsyncIterator()
+    while times.count < Self.starts, clock.now < end {
+      let begin = clock.now
+      try await queue.enqueue(NewJob("demo.start"))
+      guard let start = await iterator.next() else { break }
+      times.append(start - begin)
+    }
+    work.cancel()
+    _ = try await work.value
+    return times
+  }
+}

@@ -1,0 +1,51 @@
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// A bar on standard error, if that is a terminal.
+enum Progress {
+  private static let width = 30
+
+  /// Shows how far `body` is until it returns.
+  ///
+  /// - Parameter done: how many of `total` are done; asked ten times a second.
+  static func show<Result>(
+    _ title: String, of total: Int, done: @escaping @Sendable () -> Int, _ body: () async throws -> Result
+  ) async throws -> Result {
+    guard isatty(STDERR_FILENO) == 1 else { return try await body() }
+    let bar = Task {
+      while !Task.isCancelled {
+        draw(title, done(), of: total)
+        try? await Task.sleep(for: .milliseconds(100))  // Cancelled: the loop ends.
+      }
+    }
+    defer { put("\r\u{1b}[K") }
+    do {
+      let result = try await body()
+      bar.cancel()
+      await bar.value
+      return result
+    } catch {
+      bar.cancel()
+      await bar.value
+      throw error
+    }
+  }
+
+  private static func draw(_ title: String, _ done: Int, of total: Int) {
+    let filled = width * min(done, total) / max(total, 1)
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    put("\r\(title) \(bar) \(Figures.grouped(done)) of \(Figures.grouped(total))\u{1b}[K")
+  }
+
+  private static func put(_ text: String) {
+    var text = text
+    _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // A bar that is not seen does no harm.
+  }
+}

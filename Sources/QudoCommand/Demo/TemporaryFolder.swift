@@ -1,0 +1,55 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// A folder for the demo's database, which goes when the demo ends, also by a signal.
+struct TemporaryFolder {
+  private let url = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-demo-\(UUID().uuidString)")
+
+  private let isInterrupted = Locked(false)
+
+  init() throws {
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+    let (url, isInterrupted) = (url, isInterrupted)
+    try Signals.watch(Signals.ending) { number in
+      isInterrupted.withLock { $0 = true }
+      Self.remove(url)
+      Signals.die(of: number)
+    }
+  }
+
+  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+
+  func size(_ name: String) throws -> Int {
+    // Not by opening it: closing a database file outside SQLite loses SQLite's locks on it.
+    var status = stat()
+    guard stat(path(name), &status) == 0 else { throw CommandError("the demo's file is gone") }
+    return Int(status.st_size)
+  }
+
+  /// Calls `body`, whose errors do not matter once a signal has taken its files away: the process ends by that.
+  func use<Result>(_ body: () async throws -> Result) async throws -> Result {
+    defer { Self.remove(url) }
+    do {
+      return try await body()
+    } catch {
+      while isInterrupted.withLock({ $0 }) { try await Task.sleep(for: .seconds(1)) }
+      throw error
+    }
+  }
+
+  private static func remove(_ url: URL) {
+    try? FileManager.default.removeItem(at: url)  // A temporary folder that stays does no harm.
+  }
+}

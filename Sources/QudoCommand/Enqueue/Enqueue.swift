@@ -1,0 +1,133 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct Enqueue: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Enqueue a job, or one per line of standard input.",
+    discussion: """
+      Prints the job's id once it is on the disk; with --json an object {"id", "database"}, and "existing": true where \
+      --on-conflict keep kept the job that was there.
+
+      --lines makes a job of each line of standard input, byte for byte but for the newline: a carriage return before it stays, \
+      the bytes need not be UTF-8, an empty line is an empty payload, and a last line without a newline counts. --null does the same \
+      between NUL bytes, as find -print0 writes them. Lines that come together share a transaction, up to 1,000, and are \
+      acknowledged together; no line waits for the next. If one is too long, those before it stay enqueued, and the message says which \
+      it was.
+
+        qudo enqueue mail.send '{"to":"ada@example.org"}' --priority 5 --delay 10m
+        qudo enqueue report --at 2026-03-01T06:00:00+01:00
+          qudo enqueue report --unique-key daily --on-conflict keep
+        find . -type f -print0 | qudo enqueue hash --null
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var durability: DurabilityOption
+  @Argument(help: "The kind of job: 1 to 255 bytes.") var kind: String
+  @Argument(help: "The payload: at most 1 MiB. Default: empty.") var payload: String?
+  @Option(help: ArgumentHelp("Take the payload from a file, as it is; - is standard input.", valueName: "path")) var payloadFile: String?
+  @Flag(help: "A job per line of standard input.") var lines = false
+  @Flag(name: [.customShort("0"), .customLong("null")], help: "A job per NUL-terminated piece of standard input.") var null = false
+  @OptionGroup var options: JobOptions
+  @Flag(help: "Print an object per job instead of its id.") var json = false
+
+  private var isStream: Bool { lines || null }
+
+  func validate() throws {
+    if lines, null { throw ValidationError("--lines and --null exclude each other") }
+    if isStream, payload != nil || payloadFile != nil || options.uniqueKey != nil {
+      throw ValidationError("\(null ? "--null" : "--lines") takes neither a payload nor --unique-key")
+    }
+    if payload != nil, payloadFile != nil { throw ValidationError("give a payload or --payload-file, not both") }
+    // What no database would take is refused before one is made.
+    do { try Limits().check(job(Array((payload ?? "").utf8))) } catch { throw ValidationError(error.message) }
+  }
+
+  func run() async throws {
+    try await database.use(durability: durability.durability, create: true) { driver in
+      if isStream {
+        try await stream(driver)
+      } else {
+        try await enqueue([try readPayload(limit: driver.limits.payloadBytes)], driver)
+      }
+    }
+  }
+
+  private func readPayload(limit: Int) throws -> [UInt8] {
+    guard let path = payloadFile else { return Array((payload ?? "").utf8) }
+    if path == "-" { return try InputFile.standardInput.readAll(limit: limit) }
+    return try InputFile.at(path).readAll(limit: limit)
+  }
+
+  private func job(_ payload: [UInt8]) -> NewJob {
+    NewJob(Kind(kind), payload: Payload(payload), unique: options.unique, priority: options.priority, due: options.due)
+  }
+
+  // MARK: Streams
+
+  /// A thousand lines in a transaction are 60 times as fast as one at a time.
+  private static let batch = 1000
+
+  /// Enqueues what has come as soon as no more is there to be read, or a batch is full.
+  private func stream(_ driver: any Driver) async throws {
+    var splitter = LineSplitter(separator: null ? 0 : UInt8(ascii: "\n"), limit: driver.limits.payloadBytes)
+    let input = InputFile.standardInput
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 262_144, alignment: 16)
+    defer { buffer.deallocate() }
+    var waiting: [[UInt8]] = []
+    var isAtEnd = false
+    while !isAtEnd {
+      let bytes = try input.next(into: buffer)
+      isAtEnd = bytes.isEmpty
+      var isTooLong = false
+      do { try splitter.feed(bytes, into: &waiting) } catch { isTooLong = true }
+      if isAtEnd, let last = splitter.finish() { waiting.append(last) }
+      let isPausing = isAtEnd || isTooLong || !input.isReady(within: 0)
+      try await enqueueBatches(&waiting, all: isPausing, driver)
+      if isTooLong { throw tooLong(splitter) }
+    }
+  }
+
+  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ driver: any Driver) async throws {
+    var rest = waiting[...]
+    while rest.count >= Self.batch || (all && !rest.isEmpty) {
+      try await enqueue(rest.prefix(Self.batch), driver)
+      rest = rest.dropFirst(Self.batch)
+    }
+    waiting = Array(rest)
+  }
+
+  private func tooLong(_ splitter: LineSplitter) -> CommandError {
+    let before = splitter.count == 0 ? "nothing was enqueued" : "the lines before it are enqueued"
+    return CommandError("line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
+  }
+
+  // MARK: Results
+
+  private func enqueue(_ payloads: some Sequence<[UInt8]>, _ driver: any Driver) async throws {
+    let results = try await Queue(driver).enqueue(payloads.map { job($0) })
+    if json {
+      try Output.write(JSONWriter.lines(results.compactMap { $0.json }))
+    } else {
+      try Output.write(results.compactMap { $0.line }.joined())
+    }
+    for case .conflict(let id) in results {
+      throw CommandError("job \(id.number) of kind \(SafeText.shown(kind)) has the unique key and is not finished: nothing was enqueued")
+    }
+  }
+}
+
+extension EnqueueResult {
+  fileprivate var line: String? {
+    if case .conflict = self { return nil }
+    return "\(id.number)\n"
+  }
+
+  fileprivate var json: JSON? {
+    let members: [(key: String, value: JSON)] = [("id", .integer(id.number)), ("database", .text(id.database))]
+    switch self {
+    case .inserted, .overwritten: return .object(members)
+    case .existing: return .object(members + [("existing", .bool(true))])
+    case .conflict: return nil
+    }
+  }
+}

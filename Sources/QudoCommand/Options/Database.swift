@@ -1,0 +1,62 @@
+public import ArgumentParser
+internal import Qudo
+public import QudoSQLite
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// The option that says where the jobs are.
+struct Database: ParsableArguments {
+  @Option(help: ArgumentHelp(
+    "The database: a path, or sqlite:PATH. Default: $QUDO_DATABASE, else qudo.db.", valueName: "database"))
+  var database: [String] = []
+
+  func validate() throws {
+    if database.count > 1 { throw ValidationError("several databases are not in this build: give one --database") }
+    _ = try path()
+  }
+
+  private func path() throws -> String {
+    let given = database.first ?? getenv("QUDO_DATABASE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    let text = given ?? "qudo.db"
+    // Nothing of a URL is repeated in a message: it may have a password.
+    if text.hasPrefix("mysql:") || text.hasPrefix("mariadb:") { throw ValidationError("MySQL and MariaDB are not in this build") }
+    if text.contains("://") { throw ValidationError("the database must be a path or sqlite:PATH") }
+    return text.hasPrefix("sqlite:") ? String(text.dropFirst("sqlite:".count)) : text
+  }
+
+  private func open(durability: SQLiteDriver.Durability, create: Bool) throws -> any LogDriver {
+    try SQLiteDriver(path: path(), durability: durability, create: create)
+  }
+
+  /// Opens the database, calls `body`, and closes it whatever comes.
+  ///
+  /// - Parameter create: whether a file that is not there is made. Listings never do.
+  func use<Result>(
+    durability: SQLiteDriver.Durability = .full, create: Bool, _ body: (any LogDriver) async throws -> Result
+  ) async throws -> Result {
+    let driver = try open(durability: durability, create: create)
+    do {
+      let result = try await body(driver)
+      await driver.close()
+      return result
+    } catch {
+      await driver.close()
+      throw error
+    }
+  }
+}
+
+/// The option of what writes jobs.
+struct DurabilityOption: ParsableArguments {
+  @Option(help: ArgumentHelp(
+    "What a power cut may take: full (nothing acknowledged), normal (the last commits) or off (the file).", valueName: "durability"))
+  var durability: SQLiteDriver.Durability = .full
+}
+
+extension SQLiteDriver.Durability: ExpressibleByArgument {}

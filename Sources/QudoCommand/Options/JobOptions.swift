@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import Qudo
+
+/// What an enqueued job has besides its payload.
+struct JobOptions: ParsableArguments {
+  enum Conflict: String, CaseIterable, ExpressibleByArgument {
+    case reject, keep, overwrite
+
+    var policy: UniqueKey.Conflict {
+      switch self {
+      case .reject: .reject
+      case .keep: .keep
+      case .overwrite: .overwrite
+      }
+    }
+  }
+
+  @Option(help: ArgumentHelp("At most one unfinished job per kind and key; 1 to 255 bytes. Default: none.", valueName: "key"))
+  var uniqueKey: String?
+  @Option(help: ArgumentHelp(
+    "When another job has the key: reject (fail), keep (that one), or overwrite (its payload, priority and time, while it waits).",
+    valueName: "policy"))
+  var onConflict: Conflict?
+  @Option(help: ArgumentHelp("Higher runs first; from -2147483647 to 2147483647.", valueName: "number")) var priority = 0
+  @Option(
+    help: ArgumentHelp("Not before this long from now. Default: now.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var delay: Duration?
+  @Option(
+    help: ArgumentHelp(
+      "Not before this time, in ISO 8601 with a zone: 2026-03-01T12:00:00Z or 2026-03-01T13:00+01:00. A past time counts as now.",
+      valueName: "time"),
+    transform: { try Timestamp(parsing: $0) })
+  var at: Timestamp?
+
+  func validate() throws {
+    if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
+    if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }
+  }
+
+  var unique: UniqueKey? { uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy) } }
+
+  var due: Due {
+    if let delay { return .after(delay) }
+    return at.map { .at($0) } ?? .now
+  }
+}

@@ -1,0 +1,26 @@
+internal import ArgumentParser
+internal import Qudo
+
+/// The options of a listing of live jobs and of the logs.
+struct KindOption: ParsableArguments {
+  @Option(name: .customLong("kind"), help: ArgumentHelp("Only this kind; may be given several times. Default: all.", valueName: "kind"))
+  var names: [String] = []
+
+  var kinds: [Kind]? { names.isEmpty ? nil : names.map { Kind($0) } }
+}
+
+/// The options of the two logs.
+struct LogOptions: ParsableArguments {
+  @OptionGroup var kind: KindOption
+  @Option(help: "How many at most, 0 or more.") var limit = 10
+  @Option(help: "How many to pass over, 0 or more.") var offset = 0
+  @Flag(help: "Oldest first. Default: newest first.") var oldestFirst = false
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func validate() throws {
+    guard limit >= 0 else { throw ValidationError("--limit must not be negative") }
+    guard offset >= 0 else { throw ValidationError("--offset must not be negative") }
+  }
+
+  var query: LogQuery { LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: limit, offset: offset) }
+}

@@ -1,0 +1,40 @@
+internal import ArgumentParser
+internal import Qudo
+
+/// How the jobs of a worker are run and retried.
+struct PolicyOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("How often a failed job is tried again, 0 or more.", valueName: "number")) var maxRetries = 0
+  @Option(
+    help: ArgumentHelp("How long a failed job waits before it is tried again. Default: not at all.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var retryDelay: Duration?
+  @Option(
+    help: ArgumentHelp(
+      "How long after the death of this process its jobs are taken over; at least 100ms, renewed while they run. Default: 60s.",
+      valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var lease: Duration?
+  @Option(
+    help: ArgumentHelp(
+      "How long a command may run; then it gets SIGTERM, SIGKILL 5 s later, and this run has failed. Default: for ever.",
+      valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var timeLimit: Duration?
+  @Flag(help: "Record finished runs in the status log, which statuses lists.") var record = false
+
+  func validate() throws {
+    guard maxRetries >= 0 else { throw ValidationError("--max-retries must not be negative") }
+    guard lease ?? .seconds(60) >= .milliseconds(100) else { throw ValidationError("--lease must be at least 100ms") }
+    guard timeLimit ?? .seconds(1) > .zero else { throw ValidationError("--time-limit must be above 0") }
+  }
+
+  var policy: JobPolicy {
+    var policy = JobPolicy()
+    policy.maxRetries = maxRetries
+    policy.retryDelay = .fixed(retryDelay ?? .zero)
+    if let lease { policy.lease = lease }
+    policy.timeLimit = timeLimit
+    policy.recordsStatus = record
+    return policy
+  }
+}

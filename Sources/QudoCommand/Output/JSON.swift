@@ -1,0 +1,70 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+internal import Qudo
+
+/// A JSON value whose keys stay in order, which `JSONEncoder` does not keep.
+enum JSON {
+  case null
+  case bool(Bool)
+  case integer(Int64)
+  case text(String)
+  case object([(key: String, value: JSON)])
+
+  static func text(_ text: String?) -> JSON { text.map { .text($0) } ?? .null }
+  static func time(_ time: Timestamp?) -> JSON { text(time?.utc) }
+
+  /// `payload` as text, or `payloadBase64` where it is not UTF-8.
+  static func payload(_ payload: Payload?) -> (key: String, value: JSON) {
+    guard let payload else { return ("payload", .null) }
+    if let text = String(validating: payload.bytes, as: UTF8.self) { return ("payload", .text(text)) }
+    return ("payloadBase64", .text(Data(payload.bytes).base64EncodedString()))
+  }
+}
+
+/// Writes JSON.
+struct JSONWriter {
+  private let encoder = JSONEncoder()
+  private(set) var text = ""
+
+  init() { encoder.outputFormatting = .withoutEscapingSlashes }
+
+  mutating func write(_ value: JSON) throws {
+    switch value {
+    case .null: text += "null"
+    case .bool(let value): text += value ? "true" : "false"
+    case .integer(let value): text += "\(value)"
+    case .text(let value): text += String(decoding: try encoder.encode(value), as: UTF8.self)
+    case .object(let members):
+      for (index, member) in members.enumerated() {
+        text += index == 0 ? "{" : ","
+        try write(.text(member.key))
+        text += ":"
+        try write(member.value)
+      }
+      text += members.isEmpty ? "{}" : "}"
+    }
+  }
+
+  /// An array with a line per element.
+  static func array(_ values: [JSON]) throws -> String {
+    var writer = JSONWriter()
+    for (index, value) in values.enumerated() {
+      writer.text += index == 0 ? "[" : ",\n"
+      try writer.write(value)
+    }
+    return writer.text + (values.isEmpty ? "[]" : "]")
+  }
+
+  /// Lines with an object each.
+  static func lines(_ values: [JSON]) throws -> String {
+    var writer = JSONWriter()
+    for value in values {
+      try writer.write(value)
+      writer.text += "\n"
+    }
+    return writer.text
+  }
+}

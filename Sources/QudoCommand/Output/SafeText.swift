@@ -1,0 +1,50 @@
+internal import Qudo
+
+/// Text from a database as it may be shown on a terminal: no character of it can do anything there.
+enum SafeText {
+  /// - Parameter limit: how many characters at most; what is cut off becomes `…`.
+  static func shown(_ text: String, limit: Int = .max) -> String {
+    var shown = ""
+    var count = 0
+    for scalar in text.unicodeScalars {
+      guard count < limit else { return shown + "…" }
+      let piece = escaped(scalar)
+      shown += piece
+      count += piece.unicodeScalars.count
+    }
+    return shown
+  }
+
+  static func shown(_ payload: Payload?, limit: Int = .max) -> String {
+    guard let payload else { return "" }
+    // What lies beyond the limit need not be looked at, but for the end of a character that it cuts.
+    let bytes = limit < .max ? payload.bytes.prefix(4 * limit + 4) : payload.bytes[...]
+    if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) { return shown(text, limit: limit) }
+    let most = limit == .max ? payload.bytes.count : max(1, limit / 2)
+    let digits = payload.bytes.prefix(most).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+    return "0x" + digits.joined() + (payload.bytes.count > most ? "…" : "")
+  }
+
+  private static func validPrefix(_ bytes: ArraySlice<UInt8>, whole: Bool) -> String? {
+    for cut in 0...(whole ? 0 : 3) {
+      if let text = String(validating: bytes.dropLast(cut), as: UTF8.self) { return text }
+    }
+    return nil
+  }
+
+  private static func escaped(_ scalar: Unicode.Scalar) -> String {
+    switch scalar {
+    case "\n": return "\\n"
+    case "\r": return "\\r"
+    case "\t": return "\\t"
+    case "\\": return "\\\\"
+    default: break
+    }
+    switch scalar.properties.generalCategory {
+    // Format characters turn the direction of writing, among other things.
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned:
+      return "\\u{" + String(scalar.value, radix: 16) + "}"
+    default: return String(scalar)
+    }
+  }
+}

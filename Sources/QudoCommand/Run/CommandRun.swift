@@ -1,0 +1,93 @@
+internal import Qudo
+internal import Subprocess
+internal import SystemPackage
+
+/// What a command wrote could not be passed on.
+struct LostOutput: Error {
+  let cause: any Error
+}
+
+/// One run of a command for a job.
+enum CommandRun {
+  /// How long a command that was asked to end may take before it is killed.
+  static let killDelay = Duration.seconds(5)
+  /// How much of the end of standard error becomes the failure's message, in bytes.
+  private static let messageBytes: Int64 = 2048
+
+  static func perform(_ template: CommandTemplate, _ context: JobContext) async throws {
+    let payload = context.payload.bytes
+    let words = try template.filled(with: payload)
+    let input = try NamelessFile.make(payload)
+    let output = try NamelessFile.make()
+    let errors = try NamelessFile.make()
+    let status = try await spawn(words, context, input.descriptor, output.descriptor, errors.descriptor)
+    do {
+      try await PassOn.write(output: output, errors: errors)
+    } catch {
+      throw LostOutput(cause: error)
+    }
+    // A command that was stopped and says that all is well may have done a part only.
+    try Task.checkCancellation()
+    try judge(status, errors)
+  }
+
+  private static func spawn(
+    _ words: [[UInt8]], _ context: JobContext, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor
+  ) async throws -> TerminationStatus {
+    let program = String(decoding: words[0], as: UTF8.self)
+    // Arguments are C strings.
+    let arguments = Arguments(words.dropFirst().map { $0 + [0] })
+    do {
+      return try await run(
+        program.contains("/") ? .path(FilePath(program)) : .name(program),
+        arguments: arguments,
+        environment: .inherit.updating([
+          "QUDO_JOB_ID": "\(context.job.id)", "QUDO_KIND": context.kind.name, "QUDO_ATTEMPT": "\(context.attempt)",
+        ]),
+        platformOptions: options,
+        input: .fileDescriptor(input, closeAfterSpawningProcess: false),
+        output: .fileDescriptor(output, closeAfterSpawningProcess: false),
+        error: .fileDescriptor(errors, closeAfterSpawningProcess: false)
+      ).terminationStatus
+    } catch let error as SubprocessError {
+      throw failure(error, program)
+    }
+  }
+
+  /// A process group of its own, so that Ctrl-C at a terminal reaches the worker alone, which grants the command its
+  /// grace; and so that what the command has started is stopped with it.
+  private static var options: PlatformOptions {
+    var options = PlatformOptions()
+    options.processGroupID = 0
+    options.teardownSequence = [.gracefulShutDown(toProcessGroup: true, allowedDurationToNextStep: killDelay)]
+    return options
+  }
+
+  private static func failure(_ error: SubprocessError, _ program: String) -> any Error {
+    let name = SafeText.shown(program)
+    switch error.underlyingError {
+    case .argListTooLong?:
+      return Abort("the payload is too long for an argument on this system: let the command read it from standard input")
+    case .noSuchFileOrDirectory?, .permissionDenied?: return CommandError("the command \(name) is not there, or may not be run")
+    case let cause? where error.code == .spawnFailed: return CommandError("the command \(name) cannot be run: \(cause)")
+    default: break
+    }
+    if error.code == .executableNotFound { return CommandError("the command \(name) is not there, or may not be run") }
+    return CommandError("the command \(name) cannot be run: \(error)")
+  }
+
+  private static func judge(_ status: TerminationStatus, _ errors: borrowing NamelessFile) throws {
+    let words: String
+    switch status {
+    case .exited(0): return
+    case .exited(let code): words = "exit status \(code)"
+    case .signaled(let signal): words = "killed by signal \(signal)"
+    }
+    let text = try errors.tail(messageBytes)
+    let start = text.firstIndex { !$0.isWhitespace } ?? text.endIndex
+    let end = text.lastIndex { !$0.isWhitespace }.map { text.index(after: $0) } ?? text.endIndex
+    let message = start < end ? "\(words): \(text[start..<end])" : words
+    if case .exited(65) = status { throw Abort(message) }
+    throw CommandError(message)
+  }
+}

@@ -1,0 +1,19 @@
+internal import Logging
+
+/// The worker's messages as lines on standard error.
+struct StandardErrorLog: LogHandler {
+  var logLevel = Logger.Level.warning
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+    let error = all["error"].map { ": " + SafeText.shown("\($0)", limit: 500) } ?? ""
+    let rest = all.filter { $0.key != "error" }.sorted { $0.key < $1.key }.map { "\($0.key) \(SafeText.shown("\($0.value)", limit: 200))" }
+    complain("\(event.message)\(error)\(rest.isEmpty ? "" : " (\(rest.joined(separator: ", ")))")")
+  }
+}

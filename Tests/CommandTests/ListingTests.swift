@@ -1,0 +1,200 @@
+import Foundation
+import Testing
+
+/// What the command lists, and what it says when there is nothing to list from.
+@Suite struct ListingTests {
+  let place: Workplace
+
+  init() throws { place = try Workplace() }
+
+  /// The keys of a JSON object in their order.
+  private func keys(_ json: String) -> [String] {
+    let pieces = json.components(separatedBy: "\":")
+    return pieces.dropLast().compactMap { $0.split(separator: "\"", omittingEmptySubsequences: false).last.map(String.init) }
+  }
+
+  @Test func countListsEachKindThatHasJobs() throws {
+    try place.qudo("enqueue", "b", "--lines", input: "1\n2\n")
+    try place.qudo("enqueue", "a", "--delay", "1h")
+    #expect(try place.qudo("count").output == "KIND  READY  DELAYED  RUNNING\na         0        1        0\nb         2        0        0\n")
+    #expect(try place.qudo("count", "--json", "--kind", "b").output
+      == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0}]\n")
+    #expect(try place.qudo("count", "--json", "--kind", "none").output == "[]\n")
+    #expect(try place.qudo("count", "--kind", "none").output == "")
+  }
+
+  @Test func jobsHaveTheDocumentedKeys() throws {
+    try place.qudo("enqueue", "k", "say \"hi\"/\u{1}\u{e9}", "--unique-key", "u", "--priority", "7", "--at", "2031-01-02T03:04:05.678Z")
+    let result = try place.qudo("jobs", "--json")
+    #expect(keys(result.output) == [
+      "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", "dueAt", "leaseEndsAt",
+    ])
+    let job = try #require(try result.objects().first)
+    #expect(job["payload"] as? String == "say \"hi\"/\u{1}\u{e9}" && job["state"] as? String == "delayed" && job["id"] as? Int == 1)
+    #expect(job["priority"] as? Int == 7 && job["attempt"] as? Int == 1 && job["uniqueKey"] as? String == "u")
+    #expect(job["dueAt"] as? String == "2031-01-02T03:04:05.678Z" && job["leaseEndsAt"] is NSNull)
+    #expect(try place.qudo("show", "1", "--json").output == result.output)
+  }
+
+  @Test func aPayloadThatIsNotUTF8IsBase64() throws {
+    _ = try place.qudo(["enqueue", "k", "--lines"], input: Data([0xFF, 0, 1, 10]))
+    let result = try place.qudo("jobs", "--json")
+    #expect(keys(result.output)[4] == "payloadBase64")
+    #expect(try result.objects().first?["payloadBase64"] as? String == "/wAB")
+    #expect(try place.qudo("jobs").output.contains("0xff0001"))
+  }
+
+  @Test func jobsArePagedAndFiltered() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
+    try place.qudo("enqueue", "b", "--delay", "1h")
+    let ids = { (arguments: [String]) in
+      try place.qudo(["jobs", "--json"] + arguments, input: Data()).objects().compactMap { $0["id"] as? Int }
+    }
+    #expect(try ids([]) == [1, 2, 3, 4])
+    #expect(try ids(["--limit", "2"]) == [1, 2])
+    #expect(try ids(["--limit", "2", "--after", "2"]) == [3, 4])
+    #expect(try ids(["--kind", "b"]) == [4])
+    #expect(try ids(["--kind", "b", "--kind", "a", "--state", "ready"]) == [1, 2, 3])
+    #expect(try ids(["--state", "running"]) == [])
+    #expect(try place.qudo("jobs", "--limit", "0", "--json").output == "[]\n")
+  }
+
+  @Test func nothingFromAPayloadReachesTheTerminal() throws {
+    _ = try place.qudo(["enqueue", "k\u{1b}[2J", "--null"], input: Data("a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\".utf8))
+    for command in [["jobs"], ["show", "1"], ["count"]] {
+      let result = try place.qudo(command, input: Data())
+      #expect(result.status == 0)
+      #expect(result.output.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value < 0x7F) })
+    }
+    #expect(try place.qudo("show", "1").output.contains(#"a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\"#))
+  }
+
+  @Test func aLongPayloadIsShortenedInATable() throws {
+    try place.qudo("enqueue", "k", String(repeating: "é", count: 500))
+    #expect(try place.qudo("jobs").output.hasSuffix(" " + String(repeating: "é", count: 60) + "…\n"))
+    #expect(try place.qudo("show", "1").output.hasSuffix(String(repeating: "é", count: 500) + "\n"))
+  }
+
+  @Test func aJobThatIsNotThereIsAFailure() throws {
+    try place.qudo("enqueue", "k")
+    let result = try place.qudo("show", "2", "--json")
+    #expect(result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: no job 2 "))
+  }
+
+  @Test func failuresAreListedAndReplayedOnce() throws {
+    try place.qudo("enqueue", "k", "x", "--unique-key", "u", "--priority", "3")
+    let command = "k=sh -c 'echo $QUDO_ATTEMPT broken >&2; exit 3'"
+    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1").status == 0)
+    let result = try place.qudo("failures", "--json")
+    #expect(keys(String(result.output.split(separator: "\n")[0])) == [
+      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed",
+    ])
+    let rows = try result.objects()
+    #expect(rows.map { $0["message"] as? String } == ["exit status 3: 2 broken", "exit status 3: 1 broken"])
+    #expect(rows.map { $0["attempt"] as? Int } == [2, 1] && rows.map { $0["job"] as? Int } == [1, 1])
+    #expect(rows[0]["payload"] as? String == "x" && rows[1]["payload"] is NSNull && rows[0]["replayed"] as? Bool == false)
+    #expect(try place.qudo("failures", "--oldest-first", "--limit", "1", "--offset", "1", "--json").objects().first?["id"] as? Int == 2)
+    #expect(try place.qudo("failures", "--kind", "other", "--json").output == "[]\n")
+
+    let replayed = try place.qudo("replay", "2")
+    #expect(replayed.status == 0 && replayed.output == "2\n" && replayed.errors == "")
+    #expect(try place.qudo("jobs", "--json").objects().first?["priority"] as? Int == 3)
+    let again = try place.qudo("replay", "2", "1", "9", "--json")
+    #expect(again.status == 1 && keys(String(again.output.split(separator: "\n")[0])) == ["database", "failure", "result", "job"])
+    #expect(try again.objects().map { $0["result"] as? String } == ["alreadyReplayed", "notFinal", "notFound"])
+    #expect(again.errors.split(separator: "\n").count == 3)
+    #expect(try place.qudo("failures", "--json").objects().map { $0["replayed"] as? Bool } == [true, false])
+    #expect(try place.qudo("failures").output.contains("replayed as 2"))
+  }
+
+  @Test func allFailuresOfAKindAreReplayed() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
+    try place.qudo("enqueue", "b")
+    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1").status == 0)
+    let replayed = try place.qudo("replay", "--all", "--kind", "a", "--json").objects()
+    #expect(replayed.map { $0["result"] as? String } == ["replayed", "replayed", "replayed"])
+    #expect(replayed.compactMap { $0["job"] as? Int } == [5, 6, 7])
+    #expect(try place.qudo("replay", "--all").output == "8\n")
+    let none = try place.qudo("replay", "--all")
+    #expect(none.status == 0 && none.output == "" && none.errors == "")
+    for wrong in [["replay"], ["replay", "1", "--all"], ["replay", "1", "--kind", "a"]] {
+      #expect(try place.qudo(wrong, input: Data()).status == 64)
+    }
+  }
+
+  @Test func statusesAreRecordedWhenAsked() throws {
+    try place.qudo("enqueue", "k", "x", "--unique-key", "u")
+    #expect(try place.qudo("work", "k=true", "--until-empty", "--record").status == 0)
+    let result = try place.qudo("statuses", "--json")
+    #expect(keys(result.output) == [
+      "database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt",
+    ])
+    let row = try #require(try result.objects().first)
+    #expect(row["status"] as? String == "completed" && row["payload"] as? String == "x" && row["uniqueKey"] as? String == "u")
+    #expect(try place.qudo("statuses").output.contains("completed"))
+  }
+
+  @Test(arguments: [["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"], ["replay", "1"]])
+  func aListingNeverCreatesAFile(arguments: [String]) throws {
+    let result = try place.qudo(arguments + ["--database", "none.db"], input: Data())
+    #expect(result.status == 75 && result.output == "" && result.errors.contains("cannot be opened"))
+    #expect(!place.exists("none.db"))
+  }
+
+  @Test(arguments: [["count"], ["enqueue", "k"], ["work", "k=true", "--until-empty"], ["schema"]])
+  func aFolderIsNoDatabase(arguments: [String]) throws {
+    let result = try place.qudo(arguments + ["--database", "."], input: Data())
+    #expect(result.status == 75 && result.output == "" && result.errors.contains("cannot be opened"))
+  }
+
+  @Test func aFileThatIsNoDatabaseIsRefusedAndLeftAlone() throws {
+    let file = place.folder.appendingPathComponent("text.db")
+    let text = Data(String(repeating: "not a database ", count: 100).utf8)
+    try text.write(to: file)
+    let result = try place.qudo("enqueue", "a", "--database", "text.db")
+    #expect(result.status == 1 && result.errors.contains("not a SQLite database"))
+    #expect(try Data(contentsOf: file) == text)
+  }
+
+  @Test(arguments: ["mysql://user:secret@host/name", "mariadb://user:secret@host/name", "postgres://user:secret@host/name"])
+  func whatIsNotInThisBuildIsWrongUsageAndNoPasswordIsShown(database: String) throws {
+    let result = try place.qudo("count", "--database", database)
+    #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: ") && !result.errors.contains("secret"))
+  }
+
+  @Test func severalDatabasesAreRefusedInsteadOfIgnored() throws {
+    #expect(try place.qudo("enqueue", "k", "--database", "a.db", "--database", "b.db").status == 64)
+  }
+
+  @Test func theEnvironmentNamesTheDatabase() throws {
+    #expect(try place.qudo("enqueue", "k", environment: ["QUDO_DATABASE": "sqlite:mine.db"]).status == 0)
+    #expect(place.exists("mine.db") && !place.exists("qudo.db"))
+    #expect(try place.qudo("enqueue", "k", "--database", "q.db", environment: ["QUDO_DATABASE": "mine.db"]).output == "1\n")
+  }
+
+  @Test func schemaCreatesTheFileOrPrintsTheSQL() throws {
+    let dry = try place.qudo("schema", "--dry-run")
+    #expect(dry.status == 0 && dry.output.contains("CREATE TABLE qudo_job") && !place.exists("qudo.db"))
+    let made = try place.qudo("schema")
+    #expect(made.status == 0 && made.output == "" && place.exists("qudo.db"))
+    #expect(try place.qudo("schema").status == 0)
+    #expect(try place.qudo("count", "--json").output == "[]\n")
+  }
+
+  @Test func helpIsAResultAndWrongUsageIsNot() throws {
+    let help = try place.qudo("--help")
+    #expect(help.status == 0 && help.output.contains("SUBCOMMANDS") && help.errors == "")
+    let wrong = try place.qudo("nothing")
+    #expect(wrong.status == 64 && wrong.output == "" && wrong.errors.hasPrefix("qudo: "))
+    #expect(try place.qudo("jobs", "--state", "lost").status == 64)
+    #expect(try place.qudo("jobs", "--limit=-1").status == 64)
+    #expect(try place.qudo("show", "x").status == 64)
+  }
+
+  @Test func theDemoChecksItselfAndLeavesNothing() throws {
+    try FileManager.default.createDirectory(atPath: place.path("tmp"), withIntermediateDirectories: false)
+    let result = try place.qudo(["demo", "--jobs", "3000", "--durability", "off"], input: Data(), environment: ["TMPDIR": place.path("tmp")])
+    #expect(result.status == 0 && result.output.contains("each job ran exactly once") && result.errors == "")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place.path("tmp")) == [])
+  }
+}

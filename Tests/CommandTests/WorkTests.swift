@@ -1,0 +1,156 @@
+import Foundation
+import Testing
+
+/// `qudo work` with commands that end by themselves.
+@Suite struct WorkTests {
+  let place: Workplace
+
+  init() throws { place = try Workplace() }
+
+  private func messages() throws -> [String?] {
+    try place.qudo("failures", "--json").objects().map { $0["message"] as? String }
+  }
+
+  @Test func aCommandRunsPerJobWithoutAShell() throws {
+    try place.qudo("enqueue", "p", "--lines", input: "a b; $(id)\n'x'\n\n")
+    let worked = try place.qudo("work", "p=printf '%s|%s\\n' \"<{}>\" end", "--until-empty", "--concurrency", "3")
+    #expect(worked.status == 0 && worked.errors == "")
+    #expect(worked.lines.sorted() == ["<'x'>|end", "<>|end", "<a b; $(id)>|end"])
+    #expect(try place.qudo("count").output == "")
+  }
+
+  @Test func thePayloadIsOnStandardInputAndTheJobInTheEnvironment() throws {
+    try place.qudo("enqueue", "p", "hello")
+    let command = "p=sh -c 'cat; echo \" $QUDO_JOB_ID $QUDO_KIND $QUDO_ATTEMPT\"'"
+    #expect(try place.qudo("work", command, "--until-empty").output == "hello 1 p 1\n")
+  }
+
+  @Test func aPayloadThatIsNotUTF8IsPassedAsItIs() throws {
+    let bytes = Data([0xFF, 0xC3, 0x28, 0x0D])
+    _ = try place.qudo(["enqueue", "p", "--lines"], input: bytes + [10])
+    #expect(try place.qudo("work", "p=sh -c 'cat; printf \"|%s\" \"$0\"' {}", "--until-empty").bytes == bytes + [0x7C] + bytes)
+  }
+
+  @Test func aPayloadWithNULCannotBeAnArgumentButCanBeRead() throws {
+    _ = try place.qudo(["enqueue", "p", "--lines"], input: Data("a\0b\n".utf8))
+    let failed = try place.qudo("work", "p=echo {}", "--until-empty", "--max-retries", "3")
+    #expect(failed.status == 0 && failed.output == "")
+    #expect(try messages().map { $0?.contains("NUL byte") } == [true])
+    try place.qudo("replay", "1")
+    #expect(try place.qudo("work", "p=cat", "--until-empty").bytes == Data("a\0b".utf8))
+  }
+
+  @Test func aPayloadThatIsTooLongForAnArgumentIsAClearFailure() throws {
+    _ = try place.qudo(["enqueue", "p", "--payload-file", "-"], input: Data(repeating: 97, count: 1 << 20))
+    let worked = try place.qudo("work", "p=echo {}", "--until-empty", "--max-retries", "3")
+    #expect(worked.status == 0 && worked.errors.contains("too long for an argument"))
+    #expect(try messages().map { $0?.contains("too long for an argument") } == [true])
+    try place.qudo("replay", "1")
+    #expect(try place.qudo("work", "p=wc -c", "--until-empty").output.contains("1048576"))
+  }
+
+  @Test(arguments: [("exit 3", "111"), ("exit 65", "1"), ("exit 0", "1"), ("kill -9 $$", "111")])
+  func theExitStatusDecides(command: String, runs: String) throws {
+    try place.qudo("enqueue", "p")
+    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--until-empty")
+    #expect(worked.status == 0 && worked.output == runs)
+  }
+
+  @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(text: String) throws {
+    let result = try place.qudo("work", text, "--until-empty")
+    #expect(result.status == 64 && result.errors.hasPrefix("qudo: ") && !place.exists("qudo.db"))
+  }
+
+  @Test(arguments: [
+    [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"], ["p=true", "--time-limit", "0"],
+    ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"], ["p=true", "--skip-delayed"],
+  ]) func aWorkerThatMakesNoSenseIsWrongUsage(arguments: [String]) throws {
+    #expect(try place.qudo(["work"] + arguments, input: Data()).status == 64)
+  }
+
+  @Test(arguments: [
+    ("no-such-command-{}", "no-such-command-x"), ("./no-such-command", "./no-such-command"), ("./plain", "./plain"), (".", "."),
+  ]) func aCommandThatCannotBeRunIsAFailedRun(command: String, name: String) throws {
+    try Data().write(to: URL(fileURLWithPath: place.path("plain")))
+    try place.qudo("enqueue", "p", "x")
+    let worked = try place.qudo("work", "p=\(command)", "--until-empty")
+    #expect(worked.status == 0 && worked.output == "" && worked.errors.hasPrefix("qudo: a job failed: "))
+    #expect(try messages() == ["the command \(name) is not there, or may not be run"])
+  }
+
+  @Test func theEndOfStandardErrorIsTheMessageAndAllOfItIsPassedOn() throws {
+    try place.qudo("enqueue", "p")
+    let worked = try place.qudo("work", "p=sh -c 'seq 2000 >&2; exit 4'", "--until-empty")
+    #expect(worked.errors.hasPrefix("1\n2\n3\n") && worked.errors.contains("\n2000\nqudo: a job failed"))
+    let message = try #require(try messages().first ?? nil)
+    #expect(message.hasPrefix("exit status 4: ") && message.hasSuffix("\n2000") && message.utf8.count < 2100)
+  }
+
+  @Test func outputsOfTwoJobsNeverMix() throws {
+    try place.qudo("enqueue", "p", "--lines", input: (1...40).map { "\($0)\n" }.joined())
+    // Each writes 40,000 bytes and more, in many writes, as lines of one number.
+    let worked = try place.qudo("work", "p=sh -c 'for i in 1 2 3 4; do yes {}-{}-{}-{} | head -n 1000; done'", "--until-empty", "--concurrency", "8")
+    #expect(worked.status == 0)
+    var blocks: [String] = []
+    for line in worked.lines where line != blocks.last { blocks.append(line) }
+    #expect(worked.lines.count == 160_000 && Set(blocks) == Set((1...40).map { "\($0)-\($0)-\($0)-\($0)" }))
+    #expect(blocks.count == 40)
+  }
+
+  @Test func outputsOfTwoWorkersOnOnePipeNeverMix() throws {
+    try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
+    let worked = try place.shell(
+      #"for i in 1 2; do "$qudo" work "p=sh -c 'yes {}-{}-{}-{} | head -n 20000'" --until-empty --concurrency 2 & done | cat; wait"#)
+    var blocks: [String] = []
+    for line in worked.lines where line != blocks.last { blocks.append(line) }
+    #expect(worked.lines.count == 400_000 && blocks.count == 20)
+  }
+
+  @Test func aChildThatIsLeftBehindIsNotWaitedFor() throws {
+    try place.qudo("enqueue", "p")
+    let worked = try place.qudo("work", "p=sh -c 'echo $$ >> pids; sleep 300 & echo done'", "--until-empty")
+    #expect(worked.status == 0 && worked.output == "done\n")
+  }
+
+  @Test func aTimeLimitStopsTheCommandAndAllItStarted() throws {
+    try place.qudo("enqueue", "p")
+    let alive = try place.lifeline("alive")
+    let command = "p=sh -c 'echo $$ >> pids; exec 3>alive; sleep 300 & echo up >&3; wait'"
+    let worked = try place.qudo("work", command, "--until-empty", "--time-limit", "3s")
+    #expect(worked.status == 0 && worked.errors.contains("exceeded its time limit"))
+    #expect(try alive.rest() == "up\n")
+    #expect(try messages().map { $0?.contains("exceeded its time limit") } == [true])
+  }
+
+  @Test func delayedJobsAreWaitedForUnlessSkipped() throws {
+    try place.qudo("enqueue", "p", "later", "--delay", "1h")
+    try place.qudo("enqueue", "p", "now")
+    #expect(try place.qudo("work", "p=echo {}", "--until-empty", "--skip-delayed").output == "now\n")
+    try place.qudo("enqueue", "q", "soon", "--delay", "100ms")
+    #expect(try place.qudo("work", "q=echo {}", "--until-empty").output == "soon\n")
+  }
+
+  @Test func jobsOfOtherKindsAreLeftAlone() throws {
+    try place.qudo("enqueue", "other")
+    #expect(try place.qudo("work", "p=false", "q=false", "--until-empty").status == 0)
+    #expect(try place.qudo("count", "--json").objects().first?["ready"] as? Int == 1)
+  }
+
+  @Test func aReaderThatGoesAwayLosesNoJob() throws {
+    try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
+    // More than a pipe holds: the write fails once `true` has gone.
+    let result = try place.shell(#"{ "$qudo" work "p=seq 50000" --until-empty; echo $? > status; } | true"#)
+    #expect(try result.errors == "" && place.text("status") == "1\n")
+    let left = try place.qudo("count", "--json").objects().first
+    #expect(left?["ready"] as? Int == 20 && left?["running"] as? Int == 0)
+    #expect(try place.qudo("failures", "--json").output == "[]\n")
+  }
+
+  @Test func aWorkerThatIsKilledLosesNoJob() throws {
+    try place.qudo("enqueue", "p", "x")
+    // The command kills the worker that runs it, the first time.
+    let command = "p=sh -c 'test -e killed && cat || { touch killed; kill -9 $PPID; }'"
+    #expect(try place.qudo("work", command, "--until-empty", "--lease", "200ms").status == SIGKILL)
+    #expect(try place.qudo("work", command, "--until-empty", "--lease", "200ms").output == "x")
+  }
+}

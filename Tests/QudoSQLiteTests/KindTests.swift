@@ -1,0 +1,43 @@
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// The numbers of kinds that a connection remembers.
+@Suite struct KindTests {
+  let file: TemporaryFile
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open()
+  }
+
+  @Test func aNumberThatWasRolledBackIsForgotten() async throws {
+    await #expect(throws: QudoError.self) {
+      try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+        _ = try transaction.insert([job(kind: "rolled back")])
+        throw QudoError(.database, "on purpose")
+      }
+    }
+    // Another process takes the number for another kind.
+    _ = try await file.open().insert([job("other", kind: "other")])
+    _ = try await driver.insert([job("again", kind: "rolled back")])
+    #expect(try await driver.claim(want(9, "rolled back")).texts == ["again"])
+    #expect(try await driver.claim(want(9, "other")).texts == ["other"])
+  }
+
+  @Test func kindsThatSwiftCallsEqualAreKeptApart() async throws {
+    let composed: Kind = "caf\u{E9}"
+    let decomposed: Kind = "cafe\u{301}"
+    for _ in 0..<2 { _ = try await driver.insert([job("1", kind: composed), job("2", kind: decomposed)]) }
+    #expect(try await driver.claim(want(9, composed)).texts == ["1", "1"])
+    #expect(try await driver.count([decomposed]) == [JobCount(decomposed, ready: 2)])
+  }
+
+  @Test func aKindIsLookedUpOnce() async throws {
+    _ = try await driver.insert([job(), job(), job(kind: "b")])
+    let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in [transaction.connection.kinds["a"], transaction.connection.kinds["b"]] }
+    #expect(known == [1, 2])
+  }
+}

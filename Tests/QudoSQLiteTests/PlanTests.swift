@@ -1,0 +1,126 @@
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// How SQLite goes about the statements that a run of every verb has prepared.
+@Suite struct PlanTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open(clock: clock)
+  }
+
+  /// Where the writer may read a whole table, by the statement's beginning, and why.
+  private let writerScans = [
+    // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
+    "DELETE FROM qudo_running WHERE id = ? AND token = ?",
+    "UPDATE qudo_running SET boot = ?, ends = ? WHERE id = ? AND token = ?",
+    // Once, at opening.
+    "SELECT count(*) FROM sqlite_schema", "SELECT lowest_writer FROM qudo_schema",
+  ]
+  /// Where the reader may read a whole table or sort.
+  private let readerScans = [
+    // Counts rows: of all kinds, or of what is not kept by kind.
+    "SELECT kind, count(*) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed", "SELECT kind, boot = ? AND ends > ? FROM qudo_running",
+    // The lowest ids of the jobs in a state, which are kept in another order.
+    "SELECT id FROM qudo_ready", "SELECT id FROM qudo_delayed", "SELECT id FROM qudo_running",
+    // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
+    "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)", "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
+  ]
+
+  @Test func theWriterNeitherScansNorSorts() async throws {
+    try await everyVerb()
+    let plans = try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in try transaction.connection.plans() }
+    #expect(plans.count > 30)
+    for verb in ["INSERT INTO qudo_job", "DELETE FROM qudo_ready", "INSERT INTO qudo_running", "UPDATE qudo_running", "SELECT due, id, kind, rank FROM qudo_delayed",
+      "DELETE FROM qudo_running", "INSERT INTO qudo_failure", "INSERT INTO qudo_status", "DELETE FROM qudo_failure", "UPDATE qudo_failure", "SELECT boot, ends"] {
+      #expect(plans.contains { $0.sql.hasPrefix(verb) }, "not prepared: \(verb)")
+    }
+    for plan in plans where !writerScans.contains(where: plan.sql.hasPrefix) { #expect(!plan.scans, "\(plan)") }
+    for plan in plans { #expect(!plan.sorts, "\(plan)") }
+  }
+
+  @Test func theReaderScansAndSortsForListingsOnly() async throws {
+    try await everyVerb()
+    let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
+    #expect(plans.count > 12)
+    for plan in plans where !readerScans.contains(where: plan.sql.hasPrefix) { #expect(!plan.scans && !plan.sorts, "\(plan)") }
+  }
+
+  @Test func aCountOfAKindReadsNoOtherKindsReadyJobs() async throws {
+    _ = try await driver.insert([job()])
+    _ = try await driver.count(["a"])
+    let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
+    let count = try #require(plans.first { $0.sql.hasPrefix("SELECT kind, count(*)") })
+    #expect(count.details.allSatisfy { $0.hasPrefix("SEARCH qudo_ready USING PRIMARY KEY (kind=?") }, "\(count)")
+  }
+
+  @Test func aSuccessfulJobTouchesNoIndexOfTheLogs() async throws {
+    _ = try await driver.insert([job()])
+    let claimed = try await driver.claim(want()).jobs
+    _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: want())
+    let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.preparedSQL }
+    #expect(prepared.allSatisfy { !$0.contains("qudo_failure") && !$0.contains("qudo_status") })
+  }
+
+  private func everyVerb() async throws {
+    let key = UniqueKey("k", scope: .untilStarted, onConflict: .overwrite)
+    _ = try await driver.insert([
+      job("1", unique: key), job("2", unique: key, due: .after(.seconds(5))), job("3", unique: key), job("4", kind: "b", due: .after(.seconds(1))),
+    ] + (5...12).map { job("\($0)") })
+    clock.advance(by: .seconds(2))
+    _ = try await driver.promote(limit: 10)
+    let jobs = try await driver.claim(want(9, "a", "b", "none", lostLimit: 1)).jobs
+    let outcomes: [Settlement.Outcome] = [
+      .completed(), .completed(replacements: [job()]), .retry(after: .zero, message: ""), .retry(after: .seconds(9), message: ""),
+      .snoozed(.zero), .failed(message: ""), .aborted(message: ""), .released,
+    ]
+    let settlements = zip(jobs, outcomes).map { Settlement($0.lease, $1, recording: .seconds(1)) }
+    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(60))
+    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(60))
+    _ = try await driver.settle(settlements + settlements, claiming: want(2, "a", "b", lostLimit: 2))
+    clock.advance(by: .seconds(61))
+    _ = try await driver.claim(want(2, "b"))
+    for states in [nil, [.ready], [.delayed], [.running], [.ready, .running]] as [Set<JobState>?] {
+      for kinds in [nil, ["a"], ["a", "b"]] as [[Kind]?] {
+        _ = try await driver.find(JobQuery(kinds: kinds, states: states))
+        _ = try await driver.count(kinds)
+        for ids in [nil, [1], [1, 2, 3]] as [[Int64]?] {
+          _ = try await driver.find(JobQuery(ids: ids, kinds: kinds, states: states))
+          for oldestFirst in [true, false] {
+            _ = try await driver.failures(LogQuery(kinds: kinds, oldestFirst: oldestFirst, ids: ids))
+            _ = try await driver.statuses(LogQuery(kinds: kinds, oldestFirst: oldestFirst, ids: ids))
+          }
+        }
+      }
+    }
+    _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
+    #expect(try await driver.prune(Prune(before: .latest, keep: 1)) > 0)
+    #expect(try await driver.prune(Prune()) > 0)
+  }
+}
+
+private struct Plan: Sendable, CustomStringConvertible {
+  let sql: String
+  let details: [String]
+  /// Of a table; not of the one row that is no table's.
+  var scans: Bool { details.contains { $0.contains("SCAN") && !$0.contains("SCAN CONSTANT ROW") } }
+  var sorts: Bool { details.contains { $0.contains("USE TEMP B-TREE") } }
+  var description: String { "\(sql)\n" + details.map { "  \($0)" }.joined(separator: "\n") }
+}
+
+extension Connection {
+  fileprivate func plans() throws(QudoError) -> [Plan] {
+    var plans: [Plan] = []
+    for sql in preparedSQL where !["BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"].contains(where: sql.hasPrefix) {
+      var details: [String] = []
+      try each("EXPLAIN QUERY PLAN \(sql)", values: []) { row throws(QudoError) in details.append(row.text(3)) }
+      plans.append(Plan(sql: sql, details: details))
+    }
+    return plans
+  }
+}

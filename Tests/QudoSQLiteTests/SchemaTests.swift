@@ -1,0 +1,144 @@
+import CSQLite
+import Foundation
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Files of the first schema, and how they become files of this one.
+@Suite struct SchemaTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+
+  init() throws { file = try TemporaryFile() }
+
+  /// What the first version wrote, with a job in each state and a failure. The running one's lease is of "boot-1".
+  private func makeVersion1() throws {
+    try file.execute("""
+      PRAGMA journal_mode = WAL;
+      BEGIN;
+      \(version1)
+      INSERT INTO qudo_schema VALUES(1, 1700000000000000, 1, 1);
+      INSERT INTO qudo_info VALUES('name', 'old');
+      INSERT INTO qudo_kind VALUES(1, 'a');
+      INSERT INTO qudo_boot VALUES(1, 'boot-1');
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, payload) VALUES
+        (3, 1, -5, 1000, 900, 1, 0, 0, 0, NULL, NULL, CAST('ready' AS BLOB)), (4, 1, 0, 1000, 900, 2, 0, 0, 0, 'k', 0, CAST('running' AS BLOB)),
+        (5, 1, 0, 1700000010000000, 900, 1, 0, 0, 0, NULL, NULL, CAST('delayed' AS BLOB));
+      INSERT INTO qudo_ready VALUES(1, -5, 1000, 3);
+      INSERT INTO qudo_running VALUES(1, 61000000, 4, 77, 1, 5, 1000);
+      INSERT INTO qudo_delayed VALUES(1700000010000000, 5, 1, 0);
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, unique_key, codec, payload) VALUES
+        (1, 1, 1, 950, 0, 1, 'broke', -2, 'key', 0, CAST('failed' AS BLOB)), (4, 1, 1, 960, 0, 0, 'broke', 0, 'k', 0, NULL);
+      UPDATE qudo_info SET value = 2 WHERE key = 'highest_id';
+      COMMIT;
+      """)
+  }
+
+  @Test func aFileOfTheFirstSchemaIsMigratedAndItsJobsWork() async throws {
+    try makeVersion1()
+    let driver = try file.open(clock: clock)
+    #expect(driver.name == "old")
+    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1"])
+    #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed])
+    let ready = try await driver.claim(want())
+    #expect(ready.texts == ["ready"])
+    let old = Lease(job: 4, token: 77, boot: 1, ends: 61_000_000)
+    #expect(try await driver.settle([Settlement(old, .completed()), Settlement(ready.jobs[0].lease, .failed(message: ""))], claiming: nil).results
+      == [.settled(), .settled()])
+    clock.advance(by: .seconds(10))
+    #expect(try await driver.claim(want()).texts == ["delayed"])
+    #expect(try await driver.replay([1, 2]) == [.replayed(6), .notFinal])
+    #expect(try await driver.insert([job(unique: UniqueKey("key"))]) == [.conflict(6)])
+    #expect(try await driver.claim(want()).jobs.map(\.priority) == [2])
+  }
+
+  @Test func theFirstVersionCanGoOnWithAMigratedFile() async throws {
+    try makeVersion1()
+    await (try file.open(clock: clock)).close()
+    // Its statements name their columns.
+    try file.execute("""
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, unique_key, codec, meta, payload)
+        VALUES(9, 1, 1, 950, 0, 1, 'broke', 0, 'other', 0, NULL, CAST('x' AS BLOB))
+      """)
+    #expect(try await file.open(clock: clock).replay([3]) == [.replayed(6)])
+  }
+
+  @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
+    try makeVersion1()
+    try file.execute("CREATE TABLE qudo_later(a)")
+    let before = try file.rows("SELECT sql FROM sqlite_schema")
+    let broken = Schema.Migration(
+      version: 3, lowestReader: 3, lowestWriter: 3, sql: "CREATE TABLE qudo_new(a); CREATE TABLE qudo_later(b);")
+    let connection = try Opening.open(path: file.path, durability: .normal, create: false)
+    #expect {
+      try Opening.prepare(connection, name: "x", now: clock.now(), migrations: Schema.migrations + [broken])
+    } throws: { ($0 as? QudoError)?.code == .foreignSchema }
+    #expect(try file.rows("SELECT sql FROM sqlite_schema") == before)
+    #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])
+    #expect(try file.open(clock: clock).name == "old")
+  }
+
+  @Test func aForeignColumnInTheWayIsReportedAndLeft() throws {
+    try makeVersion1()
+    try file.execute("ALTER TABLE qudo_failure ADD COLUMN unique_scope")
+    #expect { try file.open(clock: clock) } throws: { ($0 as? QudoError)?.code == .foreignSchema }
+    #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])
+  }
+
+  @Test func theScriptMakesWhatAnOpeningMakes() async throws {
+    await (try file.open(clock: clock)).close()
+    let other = try TemporaryFile()
+    try other.execute(SQLiteDriver.schemaSQL)
+    let tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+    #expect(try other.rows(tables) == file.rows(tables))
+    #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
+    let driver = try other.open(clock: clock)
+    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2"])
+    #expect(try await driver.insert([job()]) == [.inserted(1)])
+  }
+
+  @Test func whatAMigrationDidIsNotChangedAfterwards() throws {
+    let first = try #require(Schema.migrations.first)
+    #expect(first.version == 1 && first.sql == version1)
+    #expect(Schema.migrations.map(\.version) == Array(1...Schema.version))
+  }
+}
+
+/// The first schema, as it was released.
+private let version1 = """
+  CREATE TABLE qudo_schema(
+    version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL,
+    lowest_reader INTEGER NOT NULL, lowest_writer INTEGER NOT NULL);
+  CREATE TABLE qudo_info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+  CREATE TABLE qudo_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+  CREATE TABLE qudo_boot(id INTEGER PRIMARY KEY, boot TEXT NOT NULL UNIQUE);
+  CREATE TABLE qudo_job(
+    id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, rank INTEGER NOT NULL, due INTEGER NOT NULL,
+    enqueued INTEGER NOT NULL, attempt INTEGER NOT NULL, lost INTEGER NOT NULL, state INTEGER NOT NULL,
+    codec INTEGER NOT NULL, unique_key TEXT, unique_scope INTEGER, concurrency_key TEXT, expires INTEGER, meta BLOB,
+    payload BLOB NOT NULL);
+  CREATE UNIQUE INDEX qudo_job_unique ON qudo_job(kind, unique_key) WHERE unique_scope IS NOT NULL;
+  CREATE TABLE qudo_ready(
+    kind INTEGER NOT NULL, rank INTEGER NOT NULL, due INTEGER NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY(kind, rank, due, id)) WITHOUT ROWID;
+  CREATE TABLE qudo_delayed(
+    due INTEGER NOT NULL, id INTEGER NOT NULL, kind INTEGER NOT NULL, rank INTEGER NOT NULL,
+    PRIMARY KEY(due, id)) WITHOUT ROWID;
+  CREATE TABLE qudo_running(
+    boot INTEGER NOT NULL, ends INTEGER NOT NULL, id INTEGER NOT NULL, token INTEGER NOT NULL,
+    kind INTEGER NOT NULL, lost_limit INTEGER NOT NULL, started INTEGER NOT NULL,
+    PRIMARY KEY(boot, ends, id)) WITHOUT ROWID;
+  CREATE TABLE qudo_failure(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, kind INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    failed_at INTEGER NOT NULL, reason INTEGER NOT NULL, final INTEGER NOT NULL, message TEXT NOT NULL,
+    rank INTEGER NOT NULL, unique_key TEXT, codec INTEGER, meta BLOB, payload BLOB, replayed_as INTEGER);
+  CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
+  CREATE TABLE qudo_status(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, kind INTEGER NOT NULL, status INTEGER NOT NULL,
+    started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, unique_key TEXT, codec INTEGER, payload BLOB);
+  CREATE INDEX qudo_status_kind ON qudo_status(kind, id);
+  CREATE TABLE qudo_receipt(
+    key BLOB PRIMARY KEY, job INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO qudo_info VALUES('highest_id', 0);
+  """
