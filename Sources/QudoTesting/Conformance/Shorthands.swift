@@ -29,6 +29,15 @@ extension Driver {
     try require(try await claim(request).jobs.first, "a job to claim", file: file, line: line)
   }
 
+  /// Claims as many jobs as are expected.
+  func claim(
+    exactly count: Int, _ request: ClaimRequest = want(), file: String = #fileID, line: Int = #line
+  ) async throws -> [ClaimedJob] {
+    let jobs = try await claim(request).jobs
+    try check(jobs.count, is: count, "jobs claimed", file: file, line: line)
+    return jobs
+  }
+
   @discardableResult
   func settle(_ lease: Lease, _ outcome: Settlement.Outcome, recording: Duration? = nil) async throws -> SettleResult {
     try require(
@@ -53,6 +62,20 @@ extension Driver {
       throw ConformanceFailure(file: file, line: line, message: "expected a new job, found \(result)")
     }
     return id
+  }
+
+  /// Stores jobs and checks that each is answered.
+  func results(of jobs: [NewJob], file: String = #fileID, line: Int = #line) async throws -> [InsertResult] {
+    let results = try await insert(jobs)
+    try check(results.count, is: jobs.count, "results of the insert", file: file, line: line)
+    return results
+  }
+
+  /// As many jobs as are expected.
+  func find(exactly count: Int, file: String = #fileID, line: Int = #line) async throws -> [StoredJob] {
+    let found = try await find(JobQuery(limit: 1000))
+    try check(found.count, is: count, "jobs found", file: file, line: line)
+    return found
   }
 
   /// The one job that is expected.

@@ -13,7 +13,7 @@ extension ConformanceSuite {
     ConformanceCase("oneConflictSpoilsNoOther", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
-      let results = try await driver.insert([job("1"), job("no", unique: UniqueKey("k")), job("2")])
+      let results = try await driver.results(of: [job("1"), job("no", unique: UniqueKey("k")), job("2")])
       try check(results[1], is: .conflict(id))
       try check(try await driver.find(JobQuery()).map(\.payload.text), is: ["there", "1", "2"])
       try check(try await driver.find(JobQuery()).map(\.id), is: [id, results[0].id, results[2].id])

@@ -30,8 +30,8 @@ extension ConformanceSuite {
     },
     ConformanceCase("idsAreNotReusedAfterABatchOfTheHighestIsSettled", .idsAreNeverReused) { subject in
       let driver = try await subject.open()
-      let ids = try await driver.insert((0..<10).map { _ in job() }).map(\.id)
-      let jobs = try await driver.claim(want(10)).jobs
+      let ids = try await driver.results(of: (0..<10).map { _ in job() }).map(\.id)
+      let jobs = try await driver.claim(exactly: 10)
       // The highest goes first, then the next highest.
       try await driver.complete(jobs.sorted { $0.id > $1.id }.dropLast(2))
       let id = try await driver.insertNew(job())

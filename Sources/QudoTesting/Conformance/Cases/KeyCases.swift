@@ -38,7 +38,7 @@ extension ConformanceSuite {
     ConformanceCase("aKeyIsHeldWithinOneBatchAndByOtherConnections", .keysAreUnique) { subject in
       let (one, other) = try await subject.openTwo()
       let key = UniqueKey("k")
-      let results = try await one.insert([job("1", unique: key), job("2", unique: key), job("3")])
+      let results = try await one.results(of: [job("1", unique: key), job("2", unique: key), job("3")])
       try check(results[1], is: .conflict(results[0].id))
       try check(try await one.find(JobQuery()).map(\.payload.text), is: ["1", "3"])
       try check(try await other.insert(job(unique: key)), is: .conflict(results[0].id))

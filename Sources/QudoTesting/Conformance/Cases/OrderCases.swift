@@ -52,7 +52,7 @@ extension ConformanceSuite {
       let claim = try await driver.claim(want())
       try check(claim.texts, is: ["first", "second", "third", "last"])
       try check(claim.jobs.map(\.priority), is: [range.upperBound, range.upperBound, 0, range.lowerBound])
-      try check(claim.jobs[0].due, is: .earliest)
+      try check(claim.jobs.first?.due, is: .earliest)
       let never = try await driver.find(JobQuery(states: [.delayed]))
       try check(never.map(\.due), is: [.latest, .latest])
     },

@@ -56,7 +56,7 @@ extension ConformanceSuite {
     ConformanceCase("abortedAndLostJobsCanBeReplayed", .logsAreKept) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("aborted"), job("lost")])
-      let jobs = try await driver.claim(want(lostLimit: 1)).jobs
+      let jobs = try await driver.claim(exactly: 2, want(lostLimit: 1))
       try await driver.settle(jobs[0].lease, .aborted(message: ""))
       subject.clock.advance(by: .seconds(60))
       _ = try await driver.claim(want())
@@ -92,8 +92,9 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       try await fail(3, driver)
       let ids = try await driver.failures().map(\.id)
+      try check(ids.count, is: 3, "failures")
       let results = try await driver.replay([ids[2], 999, ids[0]])
-      let jobs = try await driver.find(JobQuery())
+      let jobs = try await driver.find(exactly: 2)
       try check(jobs.map(\.payload.text), is: ["2", "0"])
       try check(results, is: [.replayed(jobs[0].id), .notFound, .replayed(jobs[1].id)])
       try check(try await driver.failures().map(\.replayedAs), is: [jobs[1].id, nil, jobs[0].id])

@@ -21,8 +21,8 @@ extension ConformanceSuite {
     ConformanceCase("settlingMayClaimTheNextJobs", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("3"), job("4", due: .after(.seconds(4)))])
-      let first = try await driver.claim(want(1)).jobs
-      let answer = try await driver.settle([Settlement(first[0].lease, .completed())], claiming: want(1, lease: .seconds(5)))
+      let first = try await driver.claimOne()
+      let answer = try await driver.settle([Settlement(first.lease, .completed())], claiming: want(1, lease: .seconds(5)))
       try check(answer.results, is: [.settled()])
       let claim = try require(answer.claim, "a claim")
       try check(claim.texts, is: ["2"])

@@ -60,8 +60,7 @@ extension ConformanceSuite {
       _ = try await driver.insert([job(), job()])
       let stale = try await driver.claimOne().lease
       subject.clock.advance(by: .seconds(60))
-      let good = try await driver.claim(want()).jobs.map(\.lease)
-      try check(good.count, is: 2)
+      let good = try await driver.claim(exactly: 2).map(\.lease)
       let extended = try await driver.extend([good[0], stale, good[1]], by: .seconds(9))
       try check(extended.map { $0 == nil }, is: [false, true, false])
       let outcomes: [Settlement] = [
@@ -74,7 +73,7 @@ extension ConformanceSuite {
     ConformanceCase("staleLeasesInALongBatchSpoilNoOther", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<60).map { job("\($0)") })
-      var leases = try await driver.claim(want(60)).jobs.map(\.lease)
+      var leases = try await driver.claim(exactly: 60, want(60)).map(\.lease)
       // Some have other claims by now, some were settled, some extended, some never were.
       let stale = Set([0, 7, 8, 30, 59])
       _ = try await driver.release(stale.sorted().map { leases[$0] })
@@ -92,7 +91,7 @@ extension ConformanceSuite {
     ConformanceCase("theSameLeasesTwiceInALongBatchSettleOnce", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<20).map { job("\($0)") } + [job("waiting")])
-      let leases = try await driver.claim(want(20)).jobs.map(\.lease)
+      let leases = try await driver.claim(exactly: 20, want(20)).map(\.lease)
       let found = try await driver.settle((leases + leases).map { Settlement($0, .completed()) }, claiming: nil).results
       try check(found, is: leases.map { _ in .settled() } + leases.map { _ in .leaseLost })
       try check(try await driver.findOne().payload.text, is: "waiting")
