@@ -35,7 +35,8 @@ public protocol HookSet: Sendable {
   /// A run ended with an error that counts as a failure; called before ``didWork(_:)``.
   func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async
 
-  /// A job was taken over by somebody else while it was held or run here; its outcome counts for nothing.
+  /// A job was taken over by somebody else while it was held or run here, as a renewal found out; its outcome counts for
+  /// nothing.
   func leaseLost(_ job: borrowing ClaimedJob)
 }
 

@@ -1,22 +1,34 @@
 /// How a kind's jobs are run, retried and given up.
 public struct JobPolicy: Sendable {
   /// How often a failed job is tried again. Default 0.
-  public var maxRetries = 0
+  public var maxRetries: Int
   /// How long a failed job waits before its next attempt. Default: not at all.
-  public var retryDelay = RetryDelay.fixed(.zero)
+  public var retryDelay: RetryDelay
   /// How long a claim holds; it is renewed while the job runs. Default 60 s, at least 100 ms.
-  public var lease = Duration.seconds(60)
+  public var lease: Duration
   /// When a run's task is cancelled for having taken too long. Default: never. A job that ignores its cancellation is
   /// counted as failed after ``WorkerOptions/cancelGrace``, keeps its slot, and may by then run again elsewhere.
   public var timeLimit: Duration?
   /// How many lost leases send a job to the failure log. Default 5.
-  public var lostLimit = 5
+  public var lostLimit: Int
   /// Whether finished runs get a row in the status log. Default: no.
-  public var recordsStatus = false
+  public var recordsStatus: Bool
   /// How many jobs of the kind run at once in one worker. Default: as many as the worker runs.
   public var concurrency: Int?
 
-  public init() {}
+  /// Each with its default.
+  public init(
+    maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), lease: Duration = .seconds(60), timeLimit: Duration? = nil,
+    lostLimit: Int = 5, recordsStatus: Bool = false, concurrency: Int? = nil
+  ) {
+    self.maxRetries = maxRetries
+    self.retryDelay = retryDelay
+    self.lease = lease
+    self.timeLimit = timeLimit
+    self.lostLimit = lostLimit
+    self.recordsStatus = recordsStatus
+    self.concurrency = concurrency
+  }
 
   func check(_ kind: Kind) throws(QudoError) {
     // A renewal, at a third of the lease, must have time to reach the disk.

@@ -13,6 +13,7 @@ extension WorkerEngine {
       failure = error
     }
     let context = JobContext(job, database: queue.driver.name, codecs: queue.codecs, logger: worker.options.logger)
+    let took = { [clock = worker.options.clock] in Duration.microseconds(clock.sinceBoot() - started) }
     var outcome = Settlement.Outcome.completed()
     if failure == nil {
       do {
@@ -29,11 +30,10 @@ extension WorkerEngine {
     }
     if let failure {
       outcome = judge(failure, job, ability.policy, slot)
-      await tell(failure, outcome, context)
+      await tell(failure, FinishedRun(context: context, outcome: outcome, duration: took()))
     }
     if Hooks.points.contains(.didWork) {
-      let took = Duration.microseconds(worker.options.clock.sinceBoot() - started)
-      await hooks.didWork(FinishedRun(context: context, outcome: outcome, duration: took))
+      await hooks.didWork(FinishedRun(context: context, outcome: outcome, duration: took()))
     }
     return outcome
   }
@@ -50,15 +50,17 @@ extension WorkerEngine {
     var failure = failure
     switch stopReason(slot) {
     // A worker that stops gives its jobs back; they did not fail. Nor is it this one's fault if the lease was lost.
-    case .shutdown, .leaseLost: return .released
+    // Nor does it matter any more what comes of a run that was given up.
+    case .shutdown, .leaseLost, .givenUp: return .released
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
     }
     return decide(failure: failure, job: job, policy: policy, random: .random(in: 0...1))
   }
 
-  private func tell(_ failure: any Error, _ outcome: Settlement.Outcome, _ context: JobContext) async {
-    switch outcome {
+  private func tell(_ failure: any Error, _ run: FinishedRun) async {
+    let context = run.context
+    switch run.outcome {
     case .retry(let delay, let message):
       context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay)"])
     case .failed(let message), .aborted(let message):
@@ -66,7 +68,6 @@ extension WorkerEngine {
     case .completed, .snoozed, .released: return
     }
     guard Hooks.points.contains(.didFail) else { return }
-    let run = FinishedRun(context: context, outcome: outcome, duration: .zero)
     await worker.queue.hooks.didFail(run, (failure as? Ability.Failure)?.error ?? failure)
   }
 }

@@ -26,6 +26,8 @@ struct WorkerState {
     case leaseLost
     case timeLimit(Duration)
     case shutdown
+    /// The job was settled without the run.
+    case givenUp
   }
 
   private struct Held {
@@ -138,7 +140,7 @@ struct WorkerState {
   }
 
   /// Why a slot's run was cancelled, if it was.
-  func stop(of slot: Int) -> Stop? { slots[slot].run?.stop }
+  func stop(of slot: Int) -> Stop? { slots[slot].isAbandoned ? .givenUp : slots[slot].run?.stop }
 
   /// A run ended.
   ///

@@ -7,8 +7,8 @@ public struct ConformanceSubject: Sendable {
   private let opened = Locked<[any LogDriver]>([])
 
   /// - Parameter open: opens the subject's database on that clock, which is made empty by the first call. It is called
-  ///   again for a second connection, if the driver declares ``Qudo/Capabilities/severalProcesses``, and after all were
-  ///   closed, if it declares ``Qudo/Capabilities/durable``.
+  ///   again for a second connection, if the driver declares `Capabilities.severalProcesses`, and after all were
+  ///   closed, if it declares `Capabilities.durable`.
   public init(
     clock: ManualClock = ManualClock(), open: @escaping @Sendable (ManualClock) async throws -> any LogDriver
   ) {

@@ -56,6 +56,36 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
+  @Test func aRunThatWasGivenUpCountsForNothingWhenItFailsAtLast() async throws {
+    struct Ends: Hook {
+      static let points: HookPoints = [.didFail, .didWork]
+      let log: Log
+      func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { log.add("didFail") }
+      func didWork(_ run: borrowing FinishedRun) async {
+        if case .released = run.outcome { log.add("released") } else { log.add("another outcome") }
+      }
+    }
+    let gate = Gate()
+    let ends = Log()
+    let queue = Queue(driver) { Ends(log: ends) }
+    try await queue.enqueue(job())
+    let ability = Ability("a", policy: JobPolicy(timeLimit: .seconds(5))) { [log] _ in
+      log.add("started")
+      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+      throw Broken()
+    }
+    let worker = try Worker(queue, [ability], options: my.options { $0.cancelGrace = .seconds(2) })
+    async let summary = worker.workUntilEmpty()
+    await log.count(1)
+    clock.advance(by: .seconds(5))
+    await log.count(2)
+    clock.advance(by: .seconds(2))
+    #expect(try await summary.failed == 1)
+    gate.open()
+    await ends.count(1)
+    #expect(ends.entries == ["released"])
+  }
+
   @Test func aStoppedWorkerLetsItsJobsEndWithinTheGrace() async throws {
     let gate = Gate()
     _ = try await driver.insert([job(), job()])
