@@ -10,7 +10,10 @@ public struct Queue<Hooks: HookSet>: Sendable {
   public let codecs: Codecs
   public let hooks: Hooks
 
-  /// - Parameter codecs: JSON by default.
+  /// - Parameters:
+  ///   - driver: the database.
+  ///   - codecs: JSON by default.
+  ///   - hooks: one below the other, in the order in which they hear of an enqueue.
   public init(_ driver: any Driver, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
     self.driver = driver
     self.codecs = codecs
@@ -71,6 +74,7 @@ extension Enqueuer {
   /// Stores one job.
   ///
   /// - Parameters:
+  ///   - job: what is to be done; encoded with the queue's codec.
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: higher runs first. Default 0.
   ///   - due: when it may first run. Default: now.

@@ -23,12 +23,15 @@ public struct SQLiteDriver: Driver {
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
   /// - Parameters:
+  ///   - path: of the file; WAL and `-shm` file lie beside it.
   ///   - name: what jobs are named by; kept in the file from the first time on. Default: the file's name without its endings.
   ///   - durability: what a power cut may take. Default: nothing that was acknowledged.
-  ///   - timeout: how long a call may be kept waiting by other processes before it fails as ``QudoError/Code/busy``.
+  ///   - create: whether a file that is not there is made. Default: yes.
+  ///   - limits: what an insert refuses.
+  ///   - timeout: how long a call may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
   ///     Default 30 s; it is looked at about once a second.
   ///   - clock: what due times and leases go by. Default: the machine's.
-  /// - Throws: ``QudoError`` with a code that says why the file cannot be used.
+  /// - Throws: `QudoError` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
     timeout: Duration = .seconds(30), clock: any QueueClock = SystemClock()

@@ -11,7 +11,10 @@ public struct Ability: Sendable {
 
   /// Jobs of a type, performed by a closure, which may hold what the type itself cannot.
   ///
-  /// - Parameter policy: the type's own by default.
+  /// - Parameters:
+  ///   - type: what the payload is decoded as.
+  ///   - policy: the type's own by default.
+  ///   - perform: in place of the type's own; see ``Job/perform(_:)``.
   public init<J: Job>(
     _ type: J.Type, policy: JobPolicy? = nil, perform: @escaping @Sendable (J, JobContext) async throws -> Void
   ) {
@@ -28,7 +31,10 @@ public struct Ability: Sendable {
 
   /// Jobs of a kind as bytes.
   ///
-  /// - Parameter perform: returns when the job is completed and throws when this run failed; see ``Job/perform(_:)``.
+  /// - Parameters:
+  ///   - kind: whose jobs these are.
+  ///   - policy: how they are run, retried and given up.
+  ///   - perform: returns when the job is completed and throws when this run failed; see ``Job/perform(_:)``.
   public init(_ kind: Kind, policy: JobPolicy = JobPolicy(), perform: @escaping @Sendable (JobContext) async throws -> Void) {
     self.kind = kind
     self.policy = policy

@@ -37,7 +37,9 @@ public struct Codecs: Sendable {
   public let primary: any Codec
   private let all: [CodecID: any Codec]
 
-  /// - Parameter others: codecs that payloads in the database may have been written with.
+  /// - Parameters:
+  ///   - primary: what new payloads are encoded with. Default: JSON.
+  ///   - others: codecs that payloads in the database may have been written with; JSON is always among them.
   public init(_ primary: any Codec = JSONCodec(), others: [any Codec] = []) {
     self.primary = primary
     var all: [CodecID: any Codec] = [:]

@@ -27,7 +27,10 @@ public struct Worker<Hooks: HookSet>: Sendable {
     self.options = options
   }
 
-  /// - Parameter concurrency: how many jobs run at once.
+  /// - Parameters:
+  ///   - queue: where the jobs come from.
+  ///   - abilities: the kinds to perform, each once.
+  ///   - concurrency: how many jobs run at once.
   /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, or a concurrency under 1.
   public init(_ queue: Queue<Hooks>, _ abilities: [Ability], concurrency: Int) throws(QudoError) {
     var options = WorkerOptions()
