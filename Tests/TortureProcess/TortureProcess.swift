@@ -61,7 +61,7 @@ struct TortureProcess {
     var options = WorkerOptions()
     options.concurrency = 4
     options.logger.logLevel = .critical
-    try await Worker(Queue(driver), [ability], options: options).work()
+    try await Worker(Queue(driver) { ClaimLog(log: log) }, [ability], options: options).work()
   }
 
   /// Claims under leases that are too short and settles too late.
@@ -81,7 +81,17 @@ struct TortureProcess {
     }
   }
 
-  private static func nanoseconds() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
+  static func nanoseconds() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
+}
+
+/// Who had which job when, so that a stale settle which is accepted shows.
+private struct ClaimLog: Hook {
+  static let points: HookPoints = .didClaim
+  let log: LineLog
+
+  func didClaim(_ job: borrowing ClaimedJob) {
+    log.write("claim \(job.id) \(job.lease.token) \(TortureProcess.nanoseconds())\n")
+  }
 }
 
 /// A file that lines are appended to.
