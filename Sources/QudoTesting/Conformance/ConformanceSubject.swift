@@ -6,9 +6,11 @@ public struct ConformanceSubject: Sendable {
   private let opener: @Sendable (ManualClock) async throws -> any LogDriver
   private let opened = Locked<[any LogDriver]>([])
 
-  /// - Parameter open: opens the subject's database on that clock, which is made empty by the first call. It is called
-  ///   again for a second connection, if the driver declares `Capabilities.severalProcesses`, and after all were
-  ///   closed, if it declares `Capabilities.durable`.
+  /// - Parameters:
+  ///   - clock: what all of its connections go by.
+  ///   - open: opens the subject's database on that clock, which is made empty by the first call. It is called again for
+  ///     a second connection, if the driver declares `Capabilities.severalProcesses`, and after all were closed, if it
+  ///     declares `Capabilities.durable`.
   public init(
     clock: ManualClock = ManualClock(), open: @escaping @Sendable (ManualClock) async throws -> any LogDriver
   ) {
