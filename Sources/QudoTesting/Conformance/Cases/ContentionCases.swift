@@ -76,7 +76,7 @@ extension ConformanceSuite {
   private static func workAll(_ driver: any LogDriver) async throws -> [Int64] {
     var done: [Int64] = []
     var jobs = try await driver.claim(want(3)).jobs
-    while !jobs.isEmpty {
+    while !jobs.isEmpty, done.count <= 400 {
       let answer = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: want(3))
       try check(answer.results, is: jobs.map { _ in .settled() })
       done += jobs.map(\.id)

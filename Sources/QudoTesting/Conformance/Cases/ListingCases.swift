@@ -53,7 +53,7 @@ extension ConformanceSuite {
       try check(try await driver.find(JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
       try check(try await driver.find(JobQuery(limit: 0)), is: [])
       var paged: [Int64] = []
-      while true {
+      for _ in 0..<10 {
         let page = try await driver.find(JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)).map(\.id)
         paged += page
         if page.count < 30 { break }
