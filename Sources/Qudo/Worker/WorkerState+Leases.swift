@@ -1,0 +1,76 @@
+/// Leases and their renewal.
+extension WorkerState {
+  /// The leases that have a third of their time behind them, those of one length.
+  mutating func takeRenewals(_ now: Int64) -> ([Lease], Duration)? {
+    guard now >= nextRenewal else { return nil }
+    var leases: [Lease] = []
+    var length: Duration?
+    var next = Int64.max
+    for held in allHeld {
+      let lease = abilities[held.job.kind]?.policy.lease ?? .seconds(60)
+      // What is due within a twelfth of the lease goes along.
+      if held.renewAt - lease.wholeMicroseconds / 12 <= now, length == nil || length == lease {
+        length = lease
+        leases.append(held.lease)
+      } else {
+        next = min(next, held.renewAt)
+      }
+    }
+    nextRenewal = next
+    return length.map { (leases, $0) }
+  }
+
+  var allHeld: [Held] { slots.compactMap { $0.run?.stop == .leaseLost ? nil : $0.run?.held } + buffered[bufferHead...] }
+
+  /// - Returns: the jobs whose leases are lost, and the slots whose tasks are to be cancelled.
+  mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (lost: [ClaimedJob], cancelled: [Int]) {
+    worked()
+    let renewAt = asked + length.wholeMicroseconds / 3
+    nextRenewal = min(nextRenewal, renewAt)
+    let answers = Dictionary(zip(old, new), uniquingKeysWith: { first, _ in first })
+    var lost: [ClaimedJob] = []
+    var cancelled: [Int] = []
+    for index in slots.indices {
+      guard var run = slots[index].run, let answer = answers[run.held.lease] else { continue }
+      if let lease = answer {
+        run.held.lease = lease
+        run.held.renewAt = renewAt
+      } else {
+        run.stop = .leaseLost
+        lost.append(run.held.job)
+        slots[index].isCancelled = true
+        cancelled.append(index)
+      }
+      slots[index].run = run
+    }
+    var kept: [Held] = []
+    for var held in buffered[bufferHead...] {
+      if let answer = answers[held.lease] {
+        guard let lease = answer else {
+          lost.append(held.job)
+          letGo(held.job.kind)
+          continue
+        }
+        held.lease = lease
+        held.renewAt = renewAt
+      }
+      kept.append(held)
+    }
+    (buffered, bufferHead) = (kept, 0)
+    // What ended meanwhile is settled under its new lease.
+    for index in finished.indices {
+      if let answer = answers[finished[index].lease], let lease = answer { finished[index].lease = lease }
+    }
+    summary.leaseLost += lost.count
+    return (lost, cancelled)
+  }
+
+  /// The extension failed; the leases may still be ours: the token decides when the jobs are settled.
+  ///
+  /// - Returns: whether to give up.
+  mutating func extensionFailed(now: Int64) -> Bool {
+    let givesUp = failed([], now: now)
+    nextRenewal = retryAt
+    return givesUp
+  }
+}

@@ -1,0 +1,65 @@
+/// Slots: the tasks that run jobs, one after the other.
+extension WorkerState {
+  /// A place for one more task that runs jobs, if it would have something to do.
+  ///
+  /// - Parameter parked: how many tasks wait for a job.
+  mutating func openSlot(parked: Int) -> Int? {
+    guard phase == .working, bufferedCount > parked, running + parked + abandoned < concurrency else { return nil }
+    if let free = slots.firstIndex(where: \.isFree) {
+      slots[free] = Slot(isFree: false)
+      return free
+    }
+    slots.append(Slot(isFree: false))
+    return slots.count - 1
+  }
+
+  /// The next job for a slot that has none.
+  mutating func begin(_ slot: Int, now: Int64) -> ClaimedJob? {
+    guard phase == .working, bufferedCount > 0 else { return nil }
+    let held = buffered[bufferHead]
+    bufferHead += 1
+    if bufferHead == buffered.count {
+      buffered.removeAll(keepingCapacity: true)
+      bufferHead = 0
+    }
+    bufferMoved = now
+    var run = Run(held: held)
+    if let limit = abilities[held.job.kind]?.policy.timeLimit {
+      run.deadline = now + limit.wholeMicroseconds
+      nextDeadline = min(nextDeadline, run.deadline)
+    }
+    slots[slot].run = run
+    running += 1
+    return held.job
+  }
+
+  /// Why a slot's run was cancelled, if it was.
+  func stop(of slot: Int) -> Stop? { slots[slot].isAbandoned ? .givenUp : slots[slot].run?.stop }
+
+  /// A run ended.
+  ///
+  /// - Returns: whether the slot's task may go on.
+  mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, recording: Bool) -> Bool {
+    if slots[slot].isAbandoned {
+      // Its job was settled without it.
+      slots[slot] = Slot()
+      abandoned -= 1
+      return false
+    }
+    guard let run = slots[slot].run else { return false }
+    running -= 1
+    letGo(run.held.job.kind)
+    if run.stop != .leaseLost {
+      finished.append(Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil))
+    }
+    averageRun = averageRun < 0 ? took : averageRun + (took - averageRun) / 8
+    slots[slot].run = nil
+    guard slots[slot].isCancelled else { return true }
+    slots[slot] = Slot()
+    return false
+  }
+
+  mutating func letGo(_ kind: Kind) {
+    if !heldOfLimited.isEmpty { heldOfLimited[kind]? -= 1 }
+  }
+}

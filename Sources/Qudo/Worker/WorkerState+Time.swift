@@ -1,0 +1,84 @@
+/// Graces, time limits, and jobs that get no turn.
+extension WorkerState {
+  static let stalled: Int64 = 250_000
+
+  /// What was claimed ahead and gets no turn, because the running jobs turn out to be slow, goes to whoever has time.
+  mutating func giveBackStalled(_ now: Int64) {
+    guard bufferedCount > 0, running >= concurrency - abandoned, now - bufferMoved >= Self.stalled else { return }
+    giveBackBuffered()
+    averageRun = max(averageRun, now - bufferMoved)
+    lastAhead = 0
+  }
+
+  mutating func giveBackBuffered() {
+    for held in buffered[bufferHead...] {
+      finished.append(Settlement(held.lease, .released))
+      letGo(held.job.kind)
+    }
+    buffered = []
+    bufferHead = 0
+  }
+
+  var phaseEnd: Int64 {
+    switch phase {
+    case .working: .max
+    case .draining(let end), .cancelling(let end): end
+    }
+  }
+
+  /// Claim no more, and end within the graces.
+  mutating func stop(now: Int64) {
+    guard phase == .working else { return }
+    phase = .draining(until: now + options.grace.wholeMicroseconds)
+    giveBackBuffered()
+  }
+
+  mutating func advancePhase(_ now: Int64, _ cancelled: inout [Int]) {
+    if case .draining(let end) = phase, now >= end {
+      phase = .cancelling(until: now + options.cancelGrace.wholeMicroseconds)
+      for index in slots.indices where slots[index].run != nil {
+        if slots[index].run?.stop == nil { slots[index].run?.stop = .shutdown }
+        slots[index].isCancelled = true
+        cancelled.append(index)
+      }
+    }
+    guard case .cancelling(let end) = phase, now >= end else { return }
+    for index in slots.indices where slots[index].run != nil { abandon(index, .released) }
+    phase = .cancelling(until: .max)
+  }
+
+  mutating func enforceDeadlines(_ now: Int64, _ cancelled: inout [Int]) {
+    guard now >= nextDeadline else { return }
+    nextDeadline = .max
+    for index in slots.indices {
+      guard let run = slots[index].run, run.deadline != .max else { continue }
+      guard now >= run.deadline else {
+        nextDeadline = min(nextDeadline, run.deadline)
+        continue
+      }
+      guard let policy = abilities[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
+      if run.stop == nil {
+        let end = now + options.cancelGrace.wholeMicroseconds
+        slots[index].run?.stop = .timeLimit(limit)
+        slots[index].run?.deadline = end
+        slots[index].isCancelled = true
+        nextDeadline = min(nextDeadline, end)
+        cancelled.append(index)
+      } else if case .timeLimit = run.stop {
+        let failure = TimeLimitExceeded(limit: limit, ignored: true)
+        abandon(index, Qudo.decide(failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
+      }
+    }
+  }
+
+  /// The job is settled without its run, which goes on in its slot.
+  mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome) {
+    guard let run = slots[index].run else { return }
+    slots[index].run = nil
+    slots[index].isAbandoned = true
+    running -= 1
+    abandoned += 1
+    letGo(run.held.job.kind)
+    if run.stop != .leaseLost { finished.append(Settlement(run.held.lease, outcome)) }
+  }
+}
