@@ -73,7 +73,8 @@ struct Snapshot: Equatable {
 
 /// - Throws: ``ConformanceFailure`` if `body` changed anything that can be seen.
 func checkNothingChanges(
-  in driver: any LogDriver, _ what: String = "expected no change", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+  in driver: any LogDriver, _ what: String = "expected no change", file: String = #fileID, line: Int = #line,
+  _ body: () async throws -> Void
 ) async throws {
   let before = try await Snapshot(driver)
   try await body()

@@ -82,6 +82,9 @@ public struct DrainFailure: Error, CustomStringConvertible {
   public let limit: Int
 
   public var description: String {
-    "jobs are left after \(runs) runs and \(limit - runs) moves of the clock: does a job come again and again, or does the driver go by another clock?"
+    """
+    jobs are left after \(runs) runs and \(limit - runs) moves of the clock: \
+    does a job come again and again, or does the driver go by another clock?
+    """
   }
 }

@@ -102,5 +102,8 @@ extension ConformanceSuite {
   ]
 
   /// Texts that are easily taken for each other.
-  private static let lookAlikes = ["\u{E9}", "e\u{301}", "e", "E", "e ", " e", "ｅ", "e\u{200B}", "e'", "e\"", "e%", "e_", "e\n", "🦩", "1", "1.0", "01"]
+  private static let lookAlikes = [
+    "\u{E9}", "e\u{301}", "e", "E", "e ", " e", "ｅ", "e\u{200B}",
+    "e'", "e\"", "e%", "e_", "e\n", "🦩", "1", "1.0", "01",
+  ]
 }

@@ -42,7 +42,9 @@ extension ConformanceSuite {
       try await driver.insertNew(job())
       try check(calls.withLock { $0 }, is: heard)
     },
-    ConformanceCase("anEnqueueRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.severalProcesses, .wakesOtherProcesses]) { subject in
+    ConformanceCase(
+      "anEnqueueRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.severalProcesses, .wakesOtherProcesses]
+    ) { subject in
       let (one, other) = try await subject.openTwo()
       let (rings, signal) = AsyncStream<Void>.makeStream()
       let id = other.doorbell.listen { signal.yield() }
