@@ -194,6 +194,23 @@ import Testing
     #expect(pauses == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
   }
 
+  @Test mutating func leasesAreRenewedAlsoWhileOutcomesCannotBeWritten() {
+    var supply = 2
+    _ = settle(now: 0, supply: &supply)
+    let (first, second) = (openSlot(), state.openSlot(parked: 0) ?? 0)
+    _ = state.begin(first, now: 0)
+    _ = state.begin(second, now: 0)
+    _ = state.end(first, .completed(), took: 1, recording: false)
+    guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no settle"); return }
+    _ = state.failed(settlements, now: 19_999_000)
+    guard case .wait(until: 20_000_000) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no wait"); return }
+    guard case .extend(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no renewal"); return }
+    _ = state.extended(leases, leases, by: length, asked: 20_000_000)
+    // The renewal that went well does not bring the next try forward.
+    guard case .wait(until: 20_049_000) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no wait"); return }
+    guard case .settle = state.next(now: 20_049_000, rings: 0).action else { Issue.record("no new try"); return }
+  }
+
   @Test mutating func aRingDuringAClaimIsNotMissed() {
     guard case .settle(_, let request?) = state.next(now: 0, rings: 7).action else { Issue.record("no claim"); return }
     state.settled([], [])

@@ -24,7 +24,7 @@ extension WorkerState {
 
   /// - Returns: the jobs whose leases are lost, and the slots whose tasks are to be cancelled.
   mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (lost: [ClaimedJob], cancelled: [Int]) {
-    worked()
+    if finished.isEmpty { worked() }
     let renewAt = asked + length.wholeMicroseconds / 3
     nextRenewal = min(nextRenewal, renewAt)
     let answers = Dictionary(zip(old, new), uniquingKeysWith: { first, _ in first })

@@ -116,8 +116,9 @@ struct WorkerState {
   mutating func decide(now: Int64, rings: UInt64) -> Action {
     if rings != ringsSeen { hungry = true }
     if now >= wakeAt { (hungry, wakeAt) = (true, .max) }
-    if now < retryAt { return .wait(until: min(retryAt, nextDeadline, phaseEnd)) }
+    // Also while outcomes cannot be written: the jobs are to stay ours.
     if let (leases, duration) = takeRenewals(now) { return .extend(leases, by: duration) }
+    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd)) }
     giveBackStalled(now)
 
     let claim = nextClaim()
