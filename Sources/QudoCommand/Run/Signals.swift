@@ -58,7 +58,8 @@ enum Signals {
 
   private static func isIgnored(_ number: Int32) -> Bool {
     let before = signal(number, SIG_IGN)
-    guard unsafeBitCast(before, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { return true }
+    // unsafe below: SIG_IGN is no function but the address 1, and handlers can be compared by their addresses only
+    guard unsafeBitCast(before, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { return true }  // unsafe: addresses
     signal(number, before)
     return false
   }

@@ -36,6 +36,16 @@ extension ConformanceSuite {
       try check(try await driver.findOne(), is: expected)
       try check(try await driver.texts(), is: ["now"])
     },
+    ConformanceCase("aJobMayOverwriteAnotherOfItsOwnBatch", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let results = try await driver.insert([
+        job("before"), job("old", unique: UniqueKey("k")), job("new", unique: UniqueKey("k", onConflict: .overwrite), priority: 1), job("after"),
+      ])
+      try check(results.count, is: 4)
+      try check(results[2], is: .overwritten(results[1].id))
+      try check(try await driver.count(), is: [JobCount("a", ready: 3)])
+      try check(try await driver.texts(), is: ["new", "before", "after"])
+    },
     ConformanceCase("anOverwrittenJobStandsInItsNewPlace", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let key = UniqueKey("k", onConflict: .overwrite)
