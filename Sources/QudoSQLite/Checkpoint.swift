@@ -11,8 +11,9 @@ struct Checkpoint {
   mutating func run(_ connection: Connection) {
     // Who reads an old snapshot is not waited for: what can be copied is.
     sqlite3_busy_timeout(connection.handle, 0)
-    // "FULL ... blocks concurrent writers while it is running": also those that are not Qudo's. The WAL is then written
-    // from its start again, which syncs twice as fast as appending; it is not truncated.
+    // FULL takes the write lock, so that a writer which is not Qudo's cannot begin meanwhile. One that has begun already
+    // is not waited for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which
+    // syncs twice as fast as appending; it is not truncated.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
     if code == SQLITE_OK { connection.walPages = 0 }
     dueAt = connection.walPages + Self.interval
