@@ -12,6 +12,13 @@ let package = Package(
     // would be those of `Qudo`.
     .executable(name: "qudo", targets: ["QudoCommand"]),
   ],
+  // Each guards packages that only one product needs: who leaves it off does not even fetch them.
+  traits: [
+    .trait(name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
+    .trait(name: "Metrics", description: "QudoMetrics, a hook and a plugin for swift-metrics."),
+    .trait(name: "Tracing", description: "QudoTracing, a hook for swift-distributed-tracing."),
+    .trait(name: "ServiceLifecycle", description: "QudoServiceLifecycle, a worker as a service of swift-service-lifecycle."),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),

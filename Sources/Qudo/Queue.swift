@@ -53,8 +53,8 @@ extension Queue: Enqueuer {
   func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
     var jobs = jobs
     for index in jobs.indices {
-      try hooks.willEnqueue(&jobs[index])
-      try hooks.serialize(&jobs[index].payload, of: jobs[index].kind)
+      if Hooks.points.contains(.willEnqueue) { try hooks.willEnqueue(&jobs[index]) }
+      if Hooks.points.contains(.serialize) { try hooks.serialize(&jobs[index]) }
     }
     return jobs
   }
@@ -83,13 +83,13 @@ extension Enqueuer {
   public func enqueue<J: Job>(
     _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
   ) async throws -> EnqueueResult {
-    try await enqueue(NewJob(J.kind, payload: try codecs.encode(job), unique: unique, priority: priority, due: due))
+    try await enqueue(NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due))
   }
 
   /// Stores jobs of one type, all in one transaction.
   @discardableResult
   public func enqueue<J: Job>(contentsOf jobs: [J], priority: Int = 0, due: Due = .now) async throws -> [EnqueueResult] {
-    try await enqueue(try jobs.map { NewJob(J.kind, payload: try codecs.encode($0), priority: priority, due: due) })
+    try await enqueue(try jobs.map { NewJob(J.kind, payload: try codecs.encode($0, of: J.kind), priority: priority, due: due) })
   }
 }
 

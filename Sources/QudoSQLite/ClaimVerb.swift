@@ -92,7 +92,7 @@ extension Transaction {
         lease: Lease(job: id, token: token, boot: boot, ends: ends), kind: share.ability.kind,
         payload: Payload(row.blob(3), codec: CodecID(row.integer(4))), priority: 0 &- Int(rank), uniqueKey: row.isNull(5) ? nil : row.text(5),
         attempt: Int(row.integer(7)), enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: due),
-        meta: row.isNull(9) ? nil : row.blob(9)))
+        meta: Meta(bytes: row.blob(9))))
     }
     return (jobs, last, freesKeys)
   }

@@ -36,7 +36,7 @@ extension Transaction {
       """,
       .integer(id), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
       .integer(job.payload.codec.number), .text(job.unique?.key),
-      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.map { .blob($0) } ?? .null,
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.isEmpty ? .null : .blob(job.meta.bytes),
       .blob(job.payload.bytes))
     return id
   }
@@ -109,7 +109,7 @@ extension Transaction {
       guard try leaveWaiting(holder) else { return .conflict(holder) }
       try connection.run(
         "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), job.meta.map { .blob($0) } ?? .null, .integer(rank(job)), .integer(due), .integer(holder))
+        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(rank(job)), .integer(due), .integer(holder))
       try wait(id: holder, kind: kind, rank: rank(job), due: due)
       return .overwritten(holder)
     }

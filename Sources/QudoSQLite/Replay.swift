@@ -46,6 +46,6 @@ extension Transaction {
     return NewJob(
       Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
       unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject), priority: 0 &- Int(row.integer(7)),
-      meta: row.isNull(8) ? nil : row.blob(8))
+      meta: Meta(bytes: row.blob(8)))
   }
 }

@@ -42,12 +42,12 @@ struct Sealing: Hook {
   let seal: @Sendable ([UInt8]) throws -> [UInt8]
   let open: @Sendable ([UInt8]) throws -> [UInt8]
 
-  func serialize(_ payload: inout Payload, of kind: Kind) throws {
-    payload.bytes = try seal(payload.bytes)
+  func serialize(_ job: inout NewJob) throws {
+    job.payload.bytes = try seal(job.payload.bytes)
   }
 
-  func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {
-    payload.bytes = try open(payload.bytes)
+  func deserialize(_ job: inout ClaimedJob) throws {
+    job.payload.bytes = try open(job.payload.bytes)
   }
 }
 

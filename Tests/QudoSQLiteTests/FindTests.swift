@@ -26,11 +26,11 @@ import Testing
   private func ids(_ query: JobQuery) async throws -> [Int64] { try await driver.find(query).map(\.id) }
 
   @Test func aJobIsFoundAsItStands() async throws {
-    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, meta: [7])])
+    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, meta: Meta(bytes: [7]))])
     let now = clock.now().wall
     var expected = StoredJob(
       id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3, attempt: 1, enqueued: now,
-      due: now, leaseEnds: nil, meta: [7])
+      due: now, leaseEnds: nil, meta: Meta(bytes: [7]))
     #expect(try await driver.find(JobQuery()) == [expected])
     let lease = try await driver.claim(want()).jobs[0].lease
     (expected.state, expected.leaseEnds) = (.running, now.advanced(by: .seconds(60)))

@@ -24,16 +24,16 @@ import Testing
     }
 
     func willEnqueue(_ job: inout NewJob) throws { log.add("\(name) willEnqueue") }
-    func serialize(_ payload: inout Payload, of kind: Kind) throws {
+    func serialize(_ job: inout NewJob) throws {
       log.add("\(name) serialize")
-      payload.bytes.append(contentsOf: name.utf8)
+      job.payload.bytes.append(contentsOf: name.utf8)
     }
     func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { log.add("\(name) didEnqueue \(result.id)") }
     func didClaim(_ job: borrowing ClaimedJob) { log.add("\(name) didClaim") }
-    func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {
+    func deserialize(_ job: inout ClaimedJob) throws {
       log.add("\(name) deserialize")
-      #expect(payload.bytes.suffix(name.utf8.count) == Array(name.utf8)[...])
-      payload.bytes.removeLast(name.utf8.count)
+      #expect(job.payload.bytes.suffix(name.utf8.count) == Array(name.utf8)[...])
+      job.payload.bytes.removeLast(name.utf8.count)
     }
     func willWork(_ context: JobContext) async throws { log.add("\(name) willWork") }
     func around<Result: Sendable, Failure: Error>(
@@ -91,7 +91,7 @@ import Testing
     struct Faulty: Hook {
       static let points: HookPoints = [.deserialize, .willWork]
       let early: Bool
-      func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws { if early { throw Broken() } }
+      func deserialize(_ job: inout ClaimedJob) throws { if early { throw Broken() } }
       func willWork(_ context: JobContext) async throws { throw Broken() }
     }
     for early in [true, false] {
@@ -128,5 +128,40 @@ import Testing
     let enqueuer: any Enqueuer = Queue(my.driver) { Spy("1", log) }
     let result = try await enqueuer.enqueue(job())
     #expect(result == .inserted(JobID(database: "jobs", number: 1)))
+  }
+
+  @Test func aHookIsNotCalledAtPointsThatOnlyAnotherNames() async throws {
+    struct Quiet: Hook {
+      static let points: HookPoints = .didClaim
+      let spy: Spy
+      func didClaim(_ job: borrowing ClaimedJob) { spy.didClaim(job) }
+      func willEnqueue(_ job: inout NewJob) throws { try spy.willEnqueue(&job) }
+      func willWork(_ context: JobContext) async throws { try await spy.willWork(context) }
+      func didWork(_ run: borrowing FinishedRun) async { await spy.didWork(run) }
+      func around<Result: Sendable, Failure: Error>(
+        _ context: JobContext, _ body: () async throws(Failure) -> Result
+      ) async throws(Failure) -> Result { try await spy.around(context, body) }
+    }
+    let queue = Queue(my.driver) {
+      Quiet(spy: Spy("quiet", log))
+      Spy("1", log)
+      Quiet(spy: Spy("quiet", log))
+    }
+    try await queue.enqueue(job("x"))
+    _ = try await Worker(queue, [Ability("a") { _ in }], options: my.options()).workOnce()
+    #expect(log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim"])
+    #expect(log.entries.count { $0.hasPrefix("1 ") } == 9)
+  }
+
+  @Test func aHookMayHearOfSomeKindsOnly() async throws {
+    let queue = Queue(my.driver) { Spy("only", log).only("a", "c") }
+    try await queue.enqueue([job("x"), NewJob("b", payload: Payload("y"))])
+    let abilities = ["a", "b"].map { kind in
+      Ability(Kind(kind)) { [log] in log.add("perform \($0.text)"); if kind == "b" { throw Broken() } }
+    }
+    _ = try await Worker(queue, abilities, options: my.options()).workUntilEmpty()
+    #expect(log.entries.count { $0.hasPrefix("only") } == 9)
+    #expect(log.entries.contains("perform y"), "what is stored of the other kind is what was given")
+    #expect(!log.entries.contains { $0.hasPrefix("only didFail") })
   }
 }

@@ -44,8 +44,8 @@ import Testing
 
   struct Reversing: Hook {
     static let points: HookPoints = [.serialize, .deserialize]
-    func serialize(_ payload: inout Payload, of kind: Kind) { payload.bytes.reverse() }
-    func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) { payload.bytes.reverse() }
+    func serialize(_ job: inout NewJob) { job.payload.bytes.reverse() }
+    func deserialize(_ job: inout ClaimedJob) { job.payload.bytes.reverse() }
   }
 
   @Test func moreJobsThanAPageAreFound() async throws {

@@ -56,13 +56,13 @@ public struct ClaimedJob: Sendable {
   public let enqueued: Timestamp
   public let due: Timestamp
   /// What ``NewJob/meta`` was.
-  public let meta: [UInt8]?
+  public var meta: Meta
 
   public var id: Int64 { lease.job }
 
   public init(
     lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueued: Timestamp,
-    due: Timestamp, meta: [UInt8]? = nil
+    due: Timestamp, meta: Meta = Meta()
   ) {
     self.lease = lease
     self.kind = kind

@@ -22,11 +22,11 @@ public struct StoredJob: Hashable, Sendable {
   public var due: Timestamp
   /// By wall time, as far as that can be told; only while it runs.
   public var leaseEnds: Timestamp?
-  public var meta: [UInt8]?
+  public var meta: Meta
 
   public init(
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
-    enqueued: Timestamp, due: Timestamp, leaseEnds: Timestamp?, meta: [UInt8]? = nil
+    enqueued: Timestamp, due: Timestamp, leaseEnds: Timestamp?, meta: Meta = Meta()
   ) {
     self.id = id
     self.kind = kind

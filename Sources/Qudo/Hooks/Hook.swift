@@ -9,8 +9,9 @@ public protocol HookSet: Sendable {
   /// A job is about to be enqueued, and may be changed. An error stops the enqueue of the whole batch.
   func willEnqueue(_ job: inout NewJob) throws
 
-  /// The payload is about to be stored, after ``willEnqueue(_:)``: compress or encrypt it here.
-  func serialize(_ payload: inout Payload, of kind: Kind) throws
+  /// The job is about to be stored, after all hooks' ``willEnqueue(_:)``: compress or encrypt its payload here, whoever
+  /// encoded it, and note in its ``NewJob/meta`` what the reverse needs. An error stops the enqueue of the whole batch.
+  func serialize(_ job: inout NewJob) throws
 
   /// A job was enqueued, or kept by another job with its unique key.
   func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async
@@ -18,8 +19,8 @@ public protocol HookSet: Sendable {
   /// A worker has claimed a job. It may still be given back without a run.
   func didClaim(_ job: borrowing ClaimedJob)
 
-  /// The reverse of ``serialize(_:of:)``, before the run. An error fails the run.
-  func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws
+  /// The reverse of ``serialize(_:)``, before the run. An error fails the run.
+  func deserialize(_ job: inout ClaimedJob) throws
 
   /// A run begins. An error fails it.
   func willWork(_ context: JobContext) async throws
@@ -52,10 +53,10 @@ public protocol Hook: HookSet {}
 
 extension Hook {
   @inlinable public func willEnqueue(_ job: inout NewJob) throws {}
-  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws {}
+  @inlinable public func serialize(_ job: inout NewJob) throws {}
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {}
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {}
-  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {}
+  @inlinable public func deserialize(_ job: inout ClaimedJob) throws {}
   @inlinable public func willWork(_ context: JobContext) async throws {}
   @inlinable public func around<Result: Sendable, Failure: Error>(
     _ context: JobContext, _ body: () async throws(Failure) -> Result

@@ -12,10 +12,10 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
     }
   }
 
-  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws {
+  @inlinable public func serialize(_ job: inout NewJob) throws {
     switch self {
-    case .first(let hook): try hook.serialize(&payload, of: kind)
-    case .second(let hook): try hook.serialize(&payload, of: kind)
+    case .first(let hook): try hook.serialize(&job)
+    case .second(let hook): try hook.serialize(&job)
     }
   }
 
@@ -33,10 +33,10 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
     }
   }
 
-  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {
+  @inlinable public func deserialize(_ job: inout ClaimedJob) throws {
     switch self {
-    case .first(let hook): try hook.deserialize(&payload, of: job)
-    case .second(let hook): try hook.deserialize(&payload, of: job)
+    case .first(let hook): try hook.deserialize(&job)
+    case .second(let hook): try hook.deserialize(&job)
     }
   }
 

@@ -1,5 +1,5 @@
 /// Two hooks: the first, then the second. What the second stored is the first to be read again, and its `around` is
-/// the inner one.
+/// the inner one. Neither is called at a point that only the other one names.
 public struct HookPair<First: HookSet, Second: HookSet>: HookSet {
   public let first: First
   public let second: Second
@@ -12,53 +12,55 @@ public struct HookPair<First: HookSet, Second: HookSet>: HookSet {
   @inlinable public static var points: HookPoints { First.points.union(Second.points) }
 
   @inlinable public func willEnqueue(_ job: inout NewJob) throws {
-    try first.willEnqueue(&job)
-    try second.willEnqueue(&job)
+    if First.points.contains(.willEnqueue) { try first.willEnqueue(&job) }
+    if Second.points.contains(.willEnqueue) { try second.willEnqueue(&job) }
   }
 
-  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws {
-    try first.serialize(&payload, of: kind)
-    try second.serialize(&payload, of: kind)
+  @inlinable public func serialize(_ job: inout NewJob) throws {
+    if First.points.contains(.serialize) { try first.serialize(&job) }
+    if Second.points.contains(.serialize) { try second.serialize(&job) }
   }
 
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
-    await first.didEnqueue(job, result)
-    await second.didEnqueue(job, result)
+    if First.points.contains(.didEnqueue) { await first.didEnqueue(job, result) }
+    if Second.points.contains(.didEnqueue) { await second.didEnqueue(job, result) }
   }
 
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
-    first.didClaim(job)
-    second.didClaim(job)
+    if First.points.contains(.didClaim) { first.didClaim(job) }
+    if Second.points.contains(.didClaim) { second.didClaim(job) }
   }
 
-  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws {
-    try second.deserialize(&payload, of: job)
-    try first.deserialize(&payload, of: job)
+  @inlinable public func deserialize(_ job: inout ClaimedJob) throws {
+    if Second.points.contains(.deserialize) { try second.deserialize(&job) }
+    if First.points.contains(.deserialize) { try first.deserialize(&job) }
   }
 
   @inlinable public func willWork(_ context: JobContext) async throws {
-    try await first.willWork(context)
-    try await second.willWork(context)
+    if First.points.contains(.willWork) { try await first.willWork(context) }
+    if Second.points.contains(.willWork) { try await second.willWork(context) }
   }
 
   @inlinable public func around<Result: Sendable, Failure: Error>(
     _ context: JobContext, _ body: () async throws(Failure) -> Result
   ) async throws(Failure) -> Result {
-    try await first.around(context) { () async throws(Failure) -> Result in try await second.around(context, body) }
+    guard First.points.contains(.around) else { return try await second.around(context, body) }
+    guard Second.points.contains(.around) else { return try await first.around(context, body) }
+    return try await first.around(context) { () async throws(Failure) -> Result in try await second.around(context, body) }
   }
 
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {
-    await first.didWork(run)
-    await second.didWork(run)
+    if First.points.contains(.didWork) { await first.didWork(run) }
+    if Second.points.contains(.didWork) { await second.didWork(run) }
   }
 
   @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
-    await first.didFail(run, failure)
-    await second.didFail(run, failure)
+    if First.points.contains(.didFail) { await first.didFail(run, failure) }
+    if Second.points.contains(.didFail) { await second.didFail(run, failure) }
   }
 
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
-    first.leaseLost(job)
-    second.leaseLost(job)
+    if First.points.contains(.leaseLost) { first.leaseLost(job) }
+    if Second.points.contains(.leaseLost) { second.leaseLost(job) }
   }
 }

@@ -8,13 +8,13 @@ public struct OptionalHook<Wrapped: HookSet>: HookSet {
 
   @inlinable public func willEnqueue(_ job: inout NewJob) throws { try wrapped?.willEnqueue(&job) }
 
-  @inlinable public func serialize(_ payload: inout Payload, of kind: Kind) throws { try wrapped?.serialize(&payload, of: kind) }
+  @inlinable public func serialize(_ job: inout NewJob) throws { try wrapped?.serialize(&job) }
 
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { await wrapped?.didEnqueue(job, result) }
 
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) { wrapped?.didClaim(job) }
 
-  @inlinable public func deserialize(_ payload: inout Payload, of job: borrowing ClaimedJob) throws { try wrapped?.deserialize(&payload, of: job) }
+  @inlinable public func deserialize(_ job: inout ClaimedJob) throws { try wrapped?.deserialize(&job) }
 
   @inlinable public func willWork(_ context: JobContext) async throws { try await wrapped?.willWork(context) }
 

@@ -19,7 +19,7 @@ public struct Ability: Sendable {
     _ type: J.Type, policy: JobPolicy? = nil, perform: @escaping @Sendable (J, JobContext) async throws -> Void
   ) {
     self.init(J.kind, policy: policy ?? J.policy) { context in
-      let job = try context.codecs.decode(J.self, from: context.payload)
+      let job = try context.codecs.decode(J.self, from: context.payload, of: context.kind)
       do {
         try await perform(job, context)
       } catch where !(error is Abort) && !(error is Snooze) {

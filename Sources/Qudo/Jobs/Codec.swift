@@ -10,8 +10,13 @@ public protocol Codec: Sendable {
   var id: CodecID { get }
   /// For messages: "JSON".
   var name: String { get }
-  func encode<Value: Encodable>(_ value: Value) throws -> [UInt8]
-  func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value
+
+  /// - Parameter kind: of the job that the value is. A codec that encrypts binds the bytes to it.
+  func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8]
+
+  /// - Throws: any error; the run fails with an ``UndecodablePayload`` that has its words. A codec that knows which byte
+  ///   is wrong says so.
+  func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
 }
 
 /// JSON in UTF-8, keys in sorted order so that equal values have equal bytes. The default.
@@ -20,13 +25,13 @@ public struct JSONCodec: Codec {
   public var id: CodecID { .json }
   public var name: String { "JSON" }
 
-  public func encode<Value: Encodable>(_ value: Value) throws -> [UInt8] {
+  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return [UInt8](try encoder.encode(value))
   }
 
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8]) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
     try JSONDecoder().decode(type, from: Data(bytes))
   }
 }
@@ -47,17 +52,17 @@ public struct Codecs: Sendable {
     self.all = all
   }
 
-  public func encode<Value: Encodable>(_ value: Value) throws -> Payload {
-    Payload(try primary.encode(value), codec: primary.id)
+  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> Payload {
+    Payload(try primary.encode(value, of: kind), codec: primary.id)
   }
 
   /// - Throws: ``UndecodablePayload``.
-  public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
     guard let codec = all[payload.codec] else {
-      throw UndecodablePayload(description: "the payload was written with codec \(payload.codec.number), which this queue was not given")
+      throw UndecodablePayload(description: "the payload was written with codec \(payload.codec), which this queue was not given")
     }
     do {
-      return try codec.decode(type, from: payload.bytes)
+      return try codec.decode(type, from: payload.bytes, of: kind)
     } catch {
       throw UndecodablePayload(description: "the payload is not \(codec.name) for \(type): \(Self.words(error))")
     }

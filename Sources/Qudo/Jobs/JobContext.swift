@@ -56,7 +56,7 @@ public final class JobContext: Sendable {
   public func replace<J: Job>(
     with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
   ) throws {
-    replace(with: [NewJob(J.kind, payload: try codecs.encode(job), unique: unique, priority: priority, due: due)])
+    replace(with: [NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due)])
   }
 
   func takeReplacements() -> [NewJob] { replacements.withLock { $0 } }

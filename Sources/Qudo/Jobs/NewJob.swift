@@ -14,19 +14,8 @@ public struct Payload: Hashable, Sendable {
 
 extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
   /// Not the bytes: they may be long, or a secret.
-  public var description: String { "\(bytes.count) bytes, codec \(codec.number)" }
+  public var description: String { "\(bytes.count) bytes, codec \(codec)" }
   public var debugDescription: String { description }
-}
-
-/// Which codec wrote a payload. Stored with each payload, so that old ones are read after the default changes.
-public struct CodecID: Hashable, Sendable {
-  public let number: Int64
-  public init(_ number: Int64) { self.number = number }
-
-  /// Bytes as they are.
-  public static let raw = CodecID(0)
-  /// JSON in UTF-8.
-  public static let json = CodecID(1)
 }
 
 /// When a job may first run, by the database's clock.
@@ -75,11 +64,11 @@ public struct NewJob: Sendable {
   /// Higher runs first. Default 0.
   public var priority: Int
   public var due: Due
-  /// What travels beside the payload, for hooks: a trace's context, headers, a key's id. Counts towards the payload's limit.
-  public var meta: [UInt8]?
+  /// What travels beside the payload, for hooks. Counts towards the payload's limit.
+  public var meta: Meta
 
   public init(
-    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: [UInt8]? = nil
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: Meta = Meta()
   ) {
     self.kind = kind
     self.payload = payload

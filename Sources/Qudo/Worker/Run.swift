@@ -8,7 +8,7 @@ extension WorkerEngine {
     var job = claimed
     var failure: (any Error)?
     do {
-      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&job.payload, of: claimed) }
+      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&job) }
     } catch {
       failure = error
     }

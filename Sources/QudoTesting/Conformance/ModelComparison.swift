@@ -25,7 +25,7 @@ extension ModelWalk {
     for (found, expected) in zip(found.jobs, expected.jobs) {
       func seen(_ job: ClaimedJob) -> [String] {
         ["\(job.kind)", job.payload.text, "\(job.priority)", "\(job.attempt)", "\(job.enqueued)", "\(job.due)"]
-          + ["\(job.uniqueKey ?? "-")", "\(job.meta ?? [])"]
+          + ["\(job.uniqueKey ?? "-")", "\(job.meta.bytes)"]
       }
       try check(seen(found), is: seen(expected), "step \(count), claimed job \(found.id)")
       leases.append((found.lease, expected.lease))

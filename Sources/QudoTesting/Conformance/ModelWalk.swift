@@ -44,7 +44,7 @@ final class ModelWalk {
       count += 1
       return NewJob(
         ["a", "b", "c"][roll(3)], payload: Payload("\(count)"), unique: unique, priority: roll(3) - 1, due: due,
-        meta: roll(3) == 0 ? [UInt8(roll(256))] : nil)
+        meta: Meta(bytes: roll(3) == 0 ? [UInt8(roll(256))] : []))
     }
   }
 

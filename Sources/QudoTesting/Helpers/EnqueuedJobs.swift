@@ -29,7 +29,7 @@ extension Driver {
   ///
   /// - Throws: ``Qudo/UndecodablePayload`` for a payload that is not of the type; ``Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
-    try await stored(J.kind).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload), $0) }
+    try await stored(J.kind).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
 
   fileprivate func stored(_ kind: Kind) async throws(QudoError) -> [StoredJob] {
@@ -48,12 +48,12 @@ extension Queue {
   /// - Throws: as ``Qudo/Driver/enqueued(_:codecs:)``, and what a hook throws.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
     try await driver.stored(J.kind).map { stored in
-      var payload = stored.payload
-      let claimed = ClaimedJob(
-        lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: payload, priority: stored.priority,
-        uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued, due: stored.due, meta: stored.meta)
-      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&payload, of: claimed) }
-      return EnqueuedJob(try codecs.decode(J.self, from: payload), stored)
+      var claimed = ClaimedJob(
+        lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
+        priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
+        due: stored.due, meta: stored.meta)
+      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&claimed) }
+      return EnqueuedJob(try codecs.decode(J.self, from: claimed.payload, of: J.kind), stored)
     }
   }
 }

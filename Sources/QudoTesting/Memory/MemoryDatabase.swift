@@ -12,7 +12,7 @@ struct MemoryDatabase {
     let id: Int64
     let kind: Kind
     var payload: Payload
-    var meta: [UInt8]?
+    var meta: Meta
     var priority: Int
     var due: Timestamp
     let enqueued: Timestamp
@@ -41,7 +41,7 @@ struct MemoryDatabase {
   struct Failure {
     var record: FailureRecord
     var scope: UniqueKey.Scope?
-    var meta: [UInt8]?
+    var meta: Meta
   }
 
   var jobs: [Int64: Row] = [:]

@@ -51,7 +51,7 @@ extension MemoryDatabase {
       id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message, payload: isFinal ? row.payload : nil,
       uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failed: now.wall, isFinal: isFinal,
       replayedAs: nil)
-    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : nil))
+    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : Meta()))
   }
 
   /// A run that ended in a snooze or was given back is not finished.

@@ -6,11 +6,11 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let now = subject.clock.now().wall
       var new = job("x", unique: UniqueKey("k"), priority: 5, due: .after(.seconds(3)))
-      new.meta = [1]
+      new.meta = Meta(bytes: [1])
       let id = try await driver.insertNew(new)
       var expected = StoredJob(
         id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1, enqueued: now,
-        due: now.advanced(by: .seconds(3)), leaseEnds: nil, meta: [1])
+        due: now.advanced(by: .seconds(3)), leaseEnds: nil, meta: Meta(bytes: [1]))
       try check(try await driver.findOne(), is: expected)
       subject.clock.advance(by: .seconds(3))
       expected.state = .ready

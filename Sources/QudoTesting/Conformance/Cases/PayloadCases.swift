@@ -14,21 +14,21 @@ extension ConformanceSuite {
       let limit = driver.limits.payloadBytes
       let bytes = (0..<limit).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       try await driver.insertNew(NewJob("a", payload: Payload(bytes)))
-      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), meta: [1, 2]))
+      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), meta: Meta(bytes: [1, 2])))
       try check(try await driver.claimOne().payload.bytes == bytes, "the same \(limit) bytes")
       try await checkNothingChanges(in: driver) {
         try await check(throws: .invalidArgument) {
           _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes + [0]))])
         }
         try await check(throws: .invalidArgument, "meta counts") {
-          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), meta: [0])])
+          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), meta: Meta(bytes: [0]))])
         }
       }
     },
     ConformanceCase("codecsAndMetaComeBackAsTheyWere", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       let codecs = [0, 1, 7, .max, .min].map { CodecID($0) }
-      let metas: [[UInt8]?] = [nil, [], [0], Array(0...255), nil]
+      let metas = [[], [1], [0], Array(0...255), []].map { Meta(bytes: $0) }
       _ = try await driver.insert(zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), meta: $1) })
       for _ in 0..<2 {
         try check(try await driver.find(JobQuery()).map(\.meta), is: metas)
@@ -52,7 +52,7 @@ extension ConformanceSuite {
       try check(claimed.attempt, is: 1)
       try check(claimed.enqueued, is: enqueued)
       try check(claimed.due, is: due)
-      try check(claimed.meta, is: nil)
+      try check(claimed.meta, is: Meta())
       try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
       let again = try await driver.claimOne()
       try check(again.enqueued, is: enqueued, "enqueued after a retry")

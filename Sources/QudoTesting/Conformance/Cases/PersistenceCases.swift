@@ -25,7 +25,7 @@ extension ConformanceSuite {
       try await checkSurvivesReopening(subject) { driver in
         _ = try await driver.insert([
           job("plain"), job("keyed", unique: UniqueKey("k")), job("later", priority: 3, due: .after(.seconds(9))),
-          NewJob("b", payload: Payload([0, 255], codec: .json), meta: [1, 2]),
+          NewJob("b", payload: Payload([0, 255], codec: .json), meta: Meta(bytes: [1, 2])),
         ])
         _ = try await driver.claim(want(1))
       }

@@ -47,12 +47,12 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(1))
       let now = subject.clock.now().wall
       var new = job("new", kind: "b", unique: UniqueKey("k"), priority: -4, due: .after(.seconds(7)))
-      new.meta = [9]
+      new.meta = Meta(bytes: [9])
       try await driver.settle(claimed.lease, .completed(replacements: [new]))
       let found = try await driver.findOne()
       let expected = StoredJob(
         id: found.id, kind: "b", state: .delayed, payload: new.payload, uniqueKey: "k", priority: -4, attempt: 1, enqueued: now,
-        due: now.advanced(by: .seconds(7)), leaseEnds: nil, meta: [9])
+        due: now.advanced(by: .seconds(7)), leaseEnds: nil, meta: Meta(bytes: [9]))
       try check(found, is: expected)
     },
     ConformanceCase("ifOneReplacementIsRefusedNothingIsWritten", .settlingIsAtomic) { subject in

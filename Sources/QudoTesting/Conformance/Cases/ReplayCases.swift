@@ -4,7 +4,7 @@ extension ConformanceSuite {
   static let replays: [ConformanceCase] = [
     ConformanceCase("aReplayedJobIsAsItWasAndDueNow", .logsAreKept) { subject in
       let driver = try await subject.open()
-      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, meta: [3])
+      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, meta: Meta(bytes: [3]))
       let old = try await driver.insertNew(lost)
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
       try await driver.settle(try await driver.claimOne().lease, .failed(message: "no"))
@@ -17,7 +17,7 @@ extension ConformanceSuite {
       try check(found.id, isAbove: old)
       let expected = StoredJob(
         id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueued: now,
-        due: now, leaseEnds: nil, meta: [3])
+        due: now, leaseEnds: nil, meta: Meta(bytes: [3]))
       try check(found, is: expected)
       var replayed = failure
       replayed.replayedAs = found.id
