@@ -30,10 +30,12 @@ let package = Package(
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
+    // Its floors are raw SQLite: that is why it has the C module.
+    .target(name: "QudoBench", dependencies: ["Qudo", "QudoSQLite", "CSQLite"]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite",
+        "Qudo", "QudoSQLite", "QudoBench",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),

@@ -33,6 +33,7 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     subcommands: [
       Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Schema.self, Demo.self,
+      BenchCommand.self, BenchProcess.self,
     ])
 
   static func main() async {
