@@ -21,13 +21,15 @@ struct Database: ParsableArguments {
     _ = try path()
   }
 
-  private func path() throws -> String {
+  /// The file's path.
+  func path() throws -> String {
     let given = database.first ?? getenv("QUDO_DATABASE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-    let text = given ?? "qudo.db"
-    // Nothing of a URL is repeated in a message: it may have a password.
-    if text.hasPrefix("mysql:") || text.hasPrefix("mariadb:") { throw ValidationError("MySQL and MariaDB are not in this build") }
-    if text.contains("://") { throw ValidationError("the database must be a path or sqlite:PATH") }
-    return text.hasPrefix("sqlite:") ? String(text.dropFirst("sqlite:".count)) : text
+    let url: DatabaseURL
+    do { url = try DatabaseURL(parsing: given ?? "qudo.db") } catch { throw ValidationError(error.message) }
+    guard case .sqlite(let path) = url.place else {
+      throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB")
+    }
+    return path
   }
 
   private func open(durability: SQLiteDriver.Durability, create: Bool) throws -> any LogDriver {
