@@ -34,7 +34,7 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoVersion.current), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Schema.self, Demo.self,
+      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self, Demo.self,
     ])
 
   static func main() async {

@@ -32,17 +32,20 @@ struct Database: ParsableArguments {
     return path
   }
 
-  private func open(durability: SQLiteDriver.Durability, create: Bool) throws -> any LogDriver {
-    try SQLiteDriver(path: path(), durability: durability, create: create)
-  }
-
   /// Opens the database, calls `body`, and closes it whatever comes.
   ///
   /// - Parameter create: whether a file that is not there is made. Listings never do.
   func use<Result>(
     durability: SQLiteDriver.Durability = .full, create: Bool, _ body: (any LogDriver) async throws -> Result
   ) async throws -> Result {
-    let driver = try open(durability: durability, create: create)
+    try await useFile(durability: durability, create: create) { try await body($0) }
+  }
+
+  /// The same for what only a SQLite file can do.
+  func useFile<Result>(
+    durability: SQLiteDriver.Durability, create: Bool, _ body: (SQLiteDriver) async throws -> Result
+  ) async throws -> Result {
+    let driver = try SQLiteDriver(path: path(), durability: durability, create: create)
     do {
       let result = try await body(driver)
       await driver.close()
