@@ -13,6 +13,9 @@ enum PerlArgument {
       throw PerlRefusal("arg was written by Storable, which only Perl reads: import raw bytes, or let a Perl program write JSON")
     }
     if codec == .json, !isJSON(bytes) { throw PerlRefusal("arg is not JSON: import raw bytes, or say what it is") }
+    if codec == .messagePack, !MessagePackShape.isOneValue(bytes) {
+      throw PerlRefusal("arg is not MessagePack: import raw bytes, or say what it is")
+    }
   }
 
   /// `nfreeze`, which the original calls, begins with the major version 2 and the bit for network order, then a minor

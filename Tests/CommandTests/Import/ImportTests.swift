@@ -98,6 +98,7 @@ import Testing
     _ = try PerlDatabase(place, rows)
     #expect(try place.qudo("import", "old.db", "--codec", "json").status == 0)
     #expect(try new.rows("SELECT codec, hex(payload) FROM qudo_job ORDER BY id") == ["1|7B226122203A20317D", "0|"])
+    try PerlDatabase(path: place.path("old.db")).execute("UPDATE job SET arg = x'82C40162C4057878787878A1619401C401E9C0CB3FF8000000000000' WHERE id = 1")
     #expect(try place.qudo("import", "old.db", "--codec", "messagepack", "--database", "other.db").status == 0)
     #expect(try PerlDatabase(path: place.path("other.db")).rows("SELECT codec FROM qudo_job ORDER BY id") == ["3", "0"])
   }
@@ -106,7 +107,8 @@ import Testing
     _ = try PerlDatabase(place, "INSERT INTO func VALUES(1, 'k'); INSERT INTO job VALUES(1, 1, x'050B0811', NULL, 0, 0, 0, 0, 0), (2, 1, '{\"a\":', NULL, 0, 0, 0, 0, 0)")
     let json = try place.qudo("import", "old.db", "--codec", "json")
     #expect(json.status == 1 && json.errors.contains("job 1: arg was written by Storable") && json.errors.contains("job 2: arg is not JSON"))
-    #expect(try place.qudo("import", "old.db", "--codec", "messagepack").errors.contains("Storable"))
+    let messagePack = try place.qudo("import", "old.db", "--codec", "messagepack")
+    #expect(messagePack.errors.contains("job 1: arg was written by Storable") && messagePack.errors.contains("job 2: arg is not MessagePack"))
     let storable = try place.qudo("import", "old.db", "--codec", "storable")
     #expect(storable.status == 64 && storable.errors.contains("--codec raw"))
     #expect(try place.qudo("import", "old.db", "--codec", "yaml").status == 64)
