@@ -50,7 +50,8 @@ extension Queue: Enqueuer {
     return results
   }
 
-  func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
+  /// What the hooks make of jobs that are to be stored.
+  package func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
     var jobs = jobs
     for index in jobs.indices {
       if Hooks.points.contains(.willEnqueue) { try hooks.willEnqueue(&jobs[index]) }
@@ -104,7 +105,7 @@ public enum EnqueueResult: Hashable, Sendable {
   /// Another live job has the unique key; nothing was written for this one.
   case conflict(JobID)
 
-  init(_ result: InsertResult, database: String) {
+  package init(_ result: InsertResult, database: String) {
     switch result {
     case .inserted(let id): self = .inserted(JobID(database: database, number: id))
     case .existing(let id): self = .existing(JobID(database: database, number: id))
