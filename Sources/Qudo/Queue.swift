@@ -39,25 +39,21 @@ public protocol Enqueuer: Sendable {
 }
 
 extension Queue: Enqueuer {
+  @inlinable
   @discardableResult
   public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
-    let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try prepare(jobs)
-    let name = driver.name
-    let results = try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
+    let jobs = try hooks.prepare(jobs)
+    let results = try await insert(jobs)
     if Hooks.points.contains(.didEnqueue) {
       for (job, result) in zip(jobs, results) { await hooks.didEnqueue(job, result) }
     }
     return results
   }
 
-  /// What the hooks make of jobs that are to be stored.
-  package func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
-    var jobs = jobs
-    for index in jobs.indices {
-      if Hooks.points.contains(.willEnqueue) { try hooks.willEnqueue(&jobs[index]) }
-      if Hooks.points.contains(.serialize) { try hooks.serialize(&jobs[index]) }
-    }
-    return jobs
+  @usableFromInline
+  func insert(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
+    let name = driver.name
+    return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
   }
 }
 

@@ -24,7 +24,7 @@ extension Queue {
     guard let driver = driver as? SQLiteDriver else {
       throw QudoError(.invalidArgument, "the queue's driver is not a SQLiteDriver: only that can join a SQLite transaction")
     }
-    let results = try driver.insert(try prepare(jobs), in: connection)
+    let results = try driver.insert(try hooks.prepare(jobs), in: connection)
     return results.map { EnqueueResult($0, database: driver.name) }
   }
 

@@ -23,10 +23,10 @@ enum ArticleText {
     try String(contentsOf: package.appendingPathComponent(path), encoding: .utf8)
   }
 
-  /// All Swift below a folder.
+  /// All Swift below a folder, but for what is built or checked out there.
   static func readAll(_ folder: String) throws -> String {
     let place = package.appendingPathComponent(folder)
-    let files = try FileManager.default.subpathsOfDirectory(atPath: place.path).filter { $0.hasSuffix(".swift") }
+    let files = try FileManager.default.subpathsOfDirectory(atPath: place.path).filter { $0.hasSuffix(".swift") && !$0.contains("/.build") }
     return try files.map { try String(contentsOf: place.appendingPathComponent($0), encoding: .utf8) }.joined()
   }
 

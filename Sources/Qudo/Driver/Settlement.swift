@@ -18,6 +18,8 @@ public struct Settlement: Sendable {
   public var outcome: Outcome
   /// How long the run took, if this finished run is to have a row in the status log: the job's last, or each failed one.
   public var recording: Duration?
+  /// The job may have been completed in a transaction of the application's already.
+  var mayBeDone = false
 
   public init(_ lease: Lease, _ outcome: Outcome, recording: Duration? = nil) {
     self.lease = lease

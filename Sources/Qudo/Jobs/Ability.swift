@@ -2,6 +2,8 @@
 public struct Ability: Sendable {
   public let kind: Kind
   public let policy: JobPolicy
+  /// The types of the plugins without which a worker with this ability is not made.
+  public internal(set) var plugins: [any Plugin.Type] = []
   let perform: @Sendable (JobContext) async throws -> Void
 
   /// Jobs of a type that performs itself.
@@ -27,6 +29,7 @@ public struct Ability: Sendable {
         throw Failure(error: error, retryDelay: delay)
       }
     }
+    plugins = J.plugins
   }
 
   /// Jobs of a kind as bytes.

@@ -6,16 +6,16 @@ public final class JobContext: Sendable {
   public let job: ClaimedJob
   /// The name of the database that the job is in.
   public let database: String
-  let codecs: Codecs
-  private let baseLogger: Logger
+  private let run: Run
   private let replacements = Locked<[NewJob]>([])
 
-  package init(_ job: ClaimedJob, database: String, codecs: Codecs, logger: Logger) {
+  init(_ job: ClaimedJob, run: Run) {
     self.job = job
-    self.database = database
-    self.codecs = codecs
-    baseLogger = logger
+    self.run = run
+    database = run.engine.driver.name
   }
+
+  var codecs: Codecs { run.engine.codecs }
 
   public var id: JobID { JobID(database: database, number: job.id) }
   public var kind: Kind { job.kind }
@@ -26,9 +26,16 @@ public final class JobContext: Sendable {
   public var enqueued: Timestamp { job.enqueued }
   public var payload: Payload { job.payload }
 
+  /// What travels beside the payload.
+  public var meta: Meta { job.meta }
+
+  /// The worker's plugin of this type, if it has one. A job that cannot do without one is a ``PluginJob``, whose worker is
+  /// not made without it.
+  public func plugin<P: Plugin>(_ type: P.Type) -> P? { run.engine.plugins[type] }
+
   /// The worker's logger with the job's id, kind and attempt.
   public var logger: Logger {
-    var logger = baseLogger
+    var logger = run.engine.logger
     logger[metadataKey: "job"] = "\(id)"
     logger[metadataKey: "kind"] = "\(kind)"
     logger[metadataKey: "attempt"] = "\(attempt)"
@@ -59,7 +66,26 @@ public final class JobContext: Sendable {
     replace(with: [NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due)])
   }
 
+  @usableFromInline
   func takeReplacements() -> [NewJob] { replacements.withLock { $0 } }
+
+  // MARK: For drivers
+
+  /// The database that the job is in.
+  package var driver: any Driver { run.engine.driver }
+
+  /// Whether the run is to have a row in the status log.
+  package var recordsStatus: Bool { run.ability.policy.recordsStatus }
+
+  /// How long the run has taken.
+  package var duration: Duration { run.duration() }
+
+  /// The jobs that are to be enqueued in the transaction that completes this one, as they are to be stored.
+  package func preparedReplacements() throws -> [NewJob] { try run.engine.hooks.prepare(takeReplacements()) }
+
+  /// Says that the job was completed in a transaction of the application's, which need not be committed yet: if it turns
+  /// out to be gone when the run has ended, the run was completed.
+  package func completedElsewhere() { run.engine.completedElsewhere(run.slot) }
 }
 
 /// A job's name: the database's stable name and the job's number in it.

@@ -6,7 +6,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
-      case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, database
+      case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -41,6 +41,10 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let closed = Code(value: .closed)
     /// The asking task was cancelled before the operation began.
     public static let cancelled = Code(value: .cancelled)
+    /// Another claim has the job, or it is gone. Nothing was written.
+    public static let leaseLost = Code(value: .leaseLost)
+    /// A plugin of a worker did not start; ``QudoError/cause`` says why. No job was claimed.
+    public static let plugin = Code(value: .plugin)
     /// Any other error of the database; ``QudoError/cause`` has the details.
     public static let database = Code(value: .database)
   }

@@ -8,16 +8,50 @@ public struct Worker<Hooks: HookSet>: Sendable {
   public let queue: Queue<Hooks>
   public let options: WorkerOptions
   package let abilities: [Kind: Ability]
+  let plugins: Plugins
+  let engineHooks: EngineHooks
 
-  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, and for a policy or an option
-  ///   that makes no sense.
-  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], options: WorkerOptions = WorkerOptions()) throws(QudoError) {
+  /// - Parameters:
+  ///   - queue: where the jobs come from.
+  ///   - abilities: the kinds to perform, each once.
+  ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, in this order.
+  ///   - options: how it works.
+  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind or two plugins of one type, for a
+  ///   plugin that an ability needs and that is not there, and for a policy or an option that makes no sense.
+  @inlinable
+  public init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
+  ) throws(QudoError) {
+    try self.init(queue, abilities, plugins, options, EngineHooks(queue.hooks))
+  }
+
+  /// - Parameters:
+  ///   - queue: where the jobs come from.
+  ///   - abilities: the kinds to perform, each once.
+  ///   - plugins: what the jobs can use, at most one of a type.
+  ///   - concurrency: how many jobs run at once.
+  /// - Throws: as ``init(_:_:plugins:options:)``.
+  @inlinable
+  public init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], concurrency: Int
+  ) throws(QudoError) {
+    var options = WorkerOptions()
+    options.concurrency = concurrency
+    try self.init(queue, abilities, plugins: plugins, options: options)
+  }
+
+  @usableFromInline
+  init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], _ plugins: [any Plugin], _ options: WorkerOptions, _ hooks: EngineHooks
+  ) throws(QudoError) {
     guard !abilities.isEmpty else { throw QudoError(.invalidArgument, "the worker has no abilities: give it a kind to perform") }
     try options.check()
+    self.plugins = try Plugins(plugins)
     var byKind: [Kind: Ability] = [:]
     for ability in abilities {
       try Limits.check("kind", ability.kind.name, atMost: Limits.kindBytes)
       try ability.policy.check(ability.kind)
+      try self.plugins.check(ability)
       guard byKind.updateValue(ability, forKey: ability.kind) == nil else {
         throw QudoError(.invalidArgument, "two abilities have the kind \(ability.kind)")
       }
@@ -25,17 +59,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     self.queue = queue
     self.abilities = byKind
     self.options = options
-  }
-
-  /// - Parameters:
-  ///   - queue: where the jobs come from.
-  ///   - abilities: the kinds to perform, each once.
-  ///   - concurrency: how many jobs run at once.
-  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, or a concurrency under 1.
-  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], concurrency: Int) throws(QudoError) {
-    var options = WorkerOptions()
-    options.concurrency = concurrency
-    try self.init(queue, abilities, options: options)
+    engineHooks = hooks
   }
 
   /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
@@ -43,7 +67,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ///
   /// Trouble of the database is logged and waited out.
   ///
-  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed.
+  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed; and when a plugin does
+  ///   not start.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)
@@ -68,13 +93,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
   }
 
   private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
-    let engine = WorkerEngine(self, mode: mode)
-    let work = Task { await engine.run() }
-    // The engine's own calls must not be cancelled: a finished job is settled all the same.
-    return try await withTaskCancellationHandler {
-      await work.value
-    } onCancel: {
-      engine.stop()
+    let context = WorkerContext(
+      queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
+    return try await plugins.around(context) {
+      let engine = WorkerEngine(self, mode: mode)
+      // The engine's own calls must not be cancelled: a finished job is settled all the same.
+      let work = Task { await engine.run() }
+      return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
     }.get()
   }
 }

@@ -59,7 +59,7 @@ public struct WorkSummary: Hashable, Sendable {
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {
     guard case .settled = result else {
-      leaseLost += 1
+      if settlement.mayBeDone { completed += 1 } else { leaseLost += 1 }
       return
     }
     switch settlement.outcome {
