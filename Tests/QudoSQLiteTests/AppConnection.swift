@@ -1,4 +1,5 @@
 import CSQLite
+import QudoSQLite
 import Testing
 
 /// A connection that is the application's own, in SQLite's own words.
@@ -31,5 +32,27 @@ final class AppConnection {
           .map { sqlite3_column_text(statement, $0).map { String(cString: $0) } ?? "" }.joined(separator: "|"))
     }
     return rows
+  }
+}
+
+extension AppConnection {
+  /// - Returns: SQLITE_DONE, or why not.
+  func execute(_ sql: String, _ values: [SQLValue]) -> Int32 {
+    var prepared: OpaquePointer?
+    defer { sqlite3_finalize(prepared) }
+    let code = sqlite3_prepare_v2(handle, sql, -1, &prepared, nil)
+    guard code == SQLITE_OK, sqlite3_bind_parameter_count(prepared) == values.count else { return SQLITE_RANGE }
+    let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
+    for (index, value) in values.enumerated() {
+      let position = Int32(index + 1)
+      switch value {
+      case .integer(let number): sqlite3_bind_int64(prepared, position, number)
+      case .text(let text): sqlite3_bind_text(prepared, position, text, -1, transient)
+      case .blob([]): sqlite3_bind_zeroblob(prepared, position, 0)
+      case .blob(let bytes): sqlite3_bind_blob(prepared, position, bytes, Int32(bytes.count), transient)
+      case .null: sqlite3_bind_null(prepared, position)
+      }
+    }
+    return sqlite3_step(prepared)
   }
 }

@@ -31,7 +31,7 @@ import Testing
   @discardableResult
   private func execute(_ jobs: [NewJob]) throws -> [Int32] {
     try app.run("BEGIN IMMEDIATE")
-    let codes = try statements(jobs).map(app.execute).filter { $0 != SQLITE_DONE }
+    let codes = try statements(jobs).map { app.execute($0.sql, $0.values) }.filter { $0 != SQLITE_DONE }
     try app.run("COMMIT")
     return codes
   }
@@ -69,7 +69,7 @@ import Testing
   @Test func rolledBackTheyHaveDoneNothing() async throws {
     let before = try tables()
     try app.run("BEGIN")
-    for statement in try statements([job("1"), job("2", kind: "b", due: .after(.seconds(1)))]) { #expect(app.execute(statement) == SQLITE_DONE) }
+    for statement in try statements([job("1"), job("2", kind: "b", due: .after(.seconds(1)))]) { #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE) }
     try app.run("ROLLBACK")
     #expect(try tables() == before)
   }
@@ -127,7 +127,7 @@ import Testing
     let queue = Queue(UnopenedSQLiteDriver(clock: my.clock)) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
     try app.run("BEGIN")
     for statement in try queue.statements(for: [job("abc")]) + queue.statements(for: Greeting(name: "Ada"), priority: 1) {
-      #expect(app.execute(statement) == SQLITE_DONE)
+      #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
     }
     try app.run("COMMIT")
     #expect(try await driver.claim(want(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
@@ -161,27 +161,5 @@ import Testing
     await log.count(1)
     work.cancel()
     #expect(try await work.value.completed == 1)
-  }
-}
-
-extension AppConnection {
-  /// - Returns: SQLITE_DONE, or why not.
-  func execute(_ statement: SQLStatement) -> Int32 {
-    var prepared: OpaquePointer?
-    defer { sqlite3_finalize(prepared) }
-    let code = sqlite3_prepare_v2(handle, statement.sql, -1, &prepared, nil)
-    guard code == SQLITE_OK, sqlite3_bind_parameter_count(prepared) == statement.values.count else { return SQLITE_RANGE }
-    let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
-    for (index, value) in statement.values.enumerated() {
-      let position = Int32(index + 1)
-      switch value {
-      case .integer(let number): sqlite3_bind_int64(prepared, position, number)
-      case .text(let text): sqlite3_bind_text(prepared, position, text, -1, transient)
-      case .blob([]): sqlite3_bind_zeroblob(prepared, position, 0)
-      case .blob(let bytes): sqlite3_bind_blob(prepared, position, bytes, Int32(bytes.count), transient)
-      case .null: sqlite3_bind_null(prepared, position)
-      }
-    }
-    return sqlite3_step(prepared)
   }
 }
