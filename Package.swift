@@ -46,6 +46,7 @@ let package = Package(
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
+    .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
   ],
   swiftLanguageModes: [.v6]

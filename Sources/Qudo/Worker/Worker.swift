@@ -92,6 +92,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
     return summary != WorkSummary()
   }
 
+  /// Runs a job that nobody claimed, again and again, for measurements of what is round a run.
+  package func rehearse(_ job: ClaimedJob, _ times: Int) async {
+    guard let ability = abilities[job.kind] else { return }
+    let engine = WorkerEngine(self, mode: .once)
+    for _ in 0..<times { _ = await engineHooks.perform(job, Run(engine: engine, ability: ability, slot: 0, started: 0)) }
+  }
+
   private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
     let context = WorkerContext(
       queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
