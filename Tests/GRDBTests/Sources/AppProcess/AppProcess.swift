@@ -15,7 +15,9 @@ struct AppProcess {
       FileHandle.standardError.write(Data("usage: AppProcess enqueue|work|complete DATABASE\n".utf8))
       exit(64)
     }
-    let pool = try DatabasePool(path: arguments[2])
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(10)
+    let pool = try DatabasePool(path: arguments[2], configuration: configuration)
     let queue = Queue(try SQLiteDriver(path: arguments[2]))
     switch arguments[1] {
     case "enqueue": try await enqueue(queue, pool)

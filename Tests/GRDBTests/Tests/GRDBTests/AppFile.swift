@@ -16,7 +16,9 @@ final class AppFile: Sendable {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-grdb-\(UUID().uuidString)")
     path = folder.appendingPathComponent("app.db").path
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    pool = try DatabasePool(path: path)
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(10)
+    pool = try DatabasePool(path: path, configuration: configuration)
     try pool.write { db in
       try db.create(table: "customer") { $0.primaryKey("name", .text) }
       try db.create(table: "greeted") { $0.primaryKey("name", .text) }

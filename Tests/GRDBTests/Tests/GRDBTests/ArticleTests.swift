@@ -11,7 +11,12 @@ import Testing
   init() throws { app = try AppFile() }
 
   @Test func aCustomerIsStoredAndGreetedOnce() async throws {
-    let (pool, queue) = (app.pool, app.queue)
+    let path = app.path
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(10)
+    let pool = try DatabasePool(path: path, configuration: configuration)
+    let queue = Queue(try SQLiteDriver(path: path))
+
     try await pool.write { db in
       try Customer(name: "Ada").insert(db)
       try queue.enqueue(Greeting(name: "Ada"), in: db.sqliteConnection)

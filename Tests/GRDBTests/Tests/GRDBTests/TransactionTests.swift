@@ -112,9 +112,7 @@ import Glibc
 
   /// The driver's commits and GRDB's, at the same time: each waits for the other.
   @Test func bothMayWriteAtTheSameTime() async throws {
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(30)
-    let pool = try DatabasePool(path: app.path, configuration: configuration)
+    let pool = app.pool
     try await withThrowingTaskGroup { [queue, driver] group in
       for number in 0..<50 {
         group.addTask { _ = try await driver.insert([greet("driver \(number)")]) }
