@@ -42,7 +42,9 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(
+      name: "QudoSQLiteTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "CSQLite"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
