@@ -30,17 +30,21 @@ let package = Package(
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
+    // Its floors are raw SQLite: that is why it has the C module.
+    .target(name: "QudoBench", dependencies: ["Qudo", "QudoSQLite", "CSQLite"]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite",
+        "Qudo", "QudoSQLite", "QudoBench",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(
+      name: "QudoSQLiteTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "CSQLite"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),

@@ -102,7 +102,7 @@ public enum EnqueueResult: Hashable, Sendable {
   /// Another live job has the unique key; nothing was written for this one.
   case conflict(JobID)
 
-  init(_ result: InsertResult, database: String) {
+  package init(_ result: InsertResult, database: String) {
     switch result {
     case .inserted(let id): self = .inserted(JobID(database: database, number: id))
     case .existing(let id): self = .existing(JobID(database: database, number: id))

@@ -34,7 +34,8 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self, Demo.self,
+      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
+      Demo.self, BenchCommand.self, BenchProcess.self,
     ])
 
   static func main() async {
