@@ -8,7 +8,7 @@ extension Transaction {
     for job in jobs {
       let kind = try connection.kindID(creating: job.kind)
       let due = due(job.due)
-      if let unique = job.unique, let holder = try holder(of: unique.key, kind: kind) {
+      if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
         // It may be one of these.
         try enter(&ready)
         results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
@@ -85,11 +85,6 @@ extension Transaction {
 
   func due(_ due: Due) -> Int64 { due.moment(now.wall).microseconds }
 
-  private func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
-    try connection.integer(
-      "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
-  }
-
   private func conflict(
     _ job: NewJob, with holder: Int64, unique: UniqueKey, due: Int64, kind: Int64
   ) throws(QudoError) -> InsertResult {
@@ -113,5 +108,12 @@ extension Transaction {
     if connection.changes > 0 { return true }
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
+  }
+}
+
+extension Connection {
+  /// The live job that has a unique key.
+  func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try integer("SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
   }
 }

@@ -33,5 +33,11 @@ enum ArticleText {
     return try files.map { try String(contentsOf: place.appendingPathComponent($0), encoding: .utf8) }.joined()
   }
 
+  /// Those of the names that no test and no case of the conformance suite has.
+  static func absent(_ tests: [String]) throws -> [String] {
+    let there = try ["Tests", "Sources/QudoTesting"].map(readAll).joined()
+    return tests.filter { name in ["\"\(name)\"", "\"\(name)\\(", "func \(name)("].allSatisfy { !there.contains($0) } }
+  }
+
   private static func trimmed(_ line: Substring) -> Substring { line.drop(while: \.isWhitespace) }
 }
