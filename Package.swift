@@ -8,6 +8,7 @@ let package = Package(
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
+    .library(name: "QudoPruning", targets: ["QudoPruning"]),
     // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
     // would be those of `Qudo`.
     .executable(name: "qudo", targets: ["QudoCommand"]),
@@ -30,6 +31,7 @@ let package = Package(
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
+    .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
@@ -42,6 +44,12 @@ let package = Package(
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
+    .testTarget(
+      name: "QudoPruningTests",
+      dependencies: [
+        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
     .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
