@@ -9,6 +9,9 @@ let package = Package(
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoPruning", targets: ["QudoPruning"]),
+    .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
+    .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
+    .library(name: "QudoTracing", targets: ["QudoTracing"]),
     // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
     // would be those of `Qudo`.
     .executable(name: "qudo", targets: ["QudoCommand"]),
@@ -22,7 +25,10 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
@@ -32,6 +38,23 @@ let package = Package(
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
+    .target(
+      name: "QudoMetrics",
+      dependencies: [
+        "Qudo", .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ]),
+    .target(
+      name: "QudoServiceLifecycle",
+      dependencies: [
+        "Qudo",
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+      ]),
+    .target(
+      name: "QudoTracing",
+      dependencies: [
+        "Qudo", .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+      ]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
@@ -49,6 +72,29 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting",
         .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
+    .testTarget(
+      name: "QudoMetricsTests",
+      dependencies: [
+        "Qudo", "QudoMetrics", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+        .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ]),
+    .testTarget(
+      name: "QudoServiceLifecycleTests",
+      dependencies: [
+        "Qudo", "QudoServiceLifecycle", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+        .product(
+          name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+      ]),
+    .testTarget(
+      name: "QudoTracingTests",
+      dependencies: [
+        "Qudo", "QudoTracing", "QudoTesting",
+        .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
