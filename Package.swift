@@ -55,17 +55,21 @@ let package = Package(
       dependencies: [
         "Qudo", .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
+    // Its floors are raw SQLite: that is why it has the C module.
+    .target(name: "QudoBench", dependencies: ["Qudo", "QudoSQLite", "CSQLite"]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite",
+        "Qudo", "QudoSQLite", "QudoBench",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(
+      name: "QudoSQLiteTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(
       name: "QudoPruningTests",
@@ -96,8 +100,9 @@ let package = Package(
         .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "CSQLite"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
+    .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
   ],
   swiftLanguageModes: [.v6]

@@ -42,6 +42,7 @@ extension Queue: Enqueuer {
   @inlinable
   @discardableResult
   public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
+    guard !Hooks.points.isDisjoint(with: [.willEnqueue, .serialize, .didEnqueue]) else { return try await insert(jobs) }
     let jobs = try hooks.prepare(jobs)
     let results = try await insert(jobs)
     if Hooks.points.contains(.didEnqueue) {
@@ -101,7 +102,7 @@ public enum EnqueueResult: Hashable, Sendable {
   /// Another live job has the unique key; nothing was written for this one.
   case conflict(JobID)
 
-  init(_ result: InsertResult, database: String) {
+  package init(_ result: InsertResult, database: String) {
     switch result {
     case .inserted(let id): self = .inserted(JobID(database: database, number: id))
     case .existing(let id): self = .existing(JobID(database: database, number: id))

@@ -24,6 +24,8 @@ public final class JobContext: Sendable {
   public var priority: Int { job.priority }
   public var uniqueKey: String? { job.uniqueKey }
   public var enqueued: Timestamp { job.enqueued }
+  /// When the run began, by the wall clock of the worker.
+  public var started: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
   public var payload: Payload { job.payload }
 
   /// What travels beside the payload.

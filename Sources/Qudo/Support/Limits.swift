@@ -34,7 +34,7 @@ public struct Limits: Sendable {
     }
   }
 
-  static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {
+  package static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {
     guard !text.isEmpty else { throw QudoError(.invalidArgument, "the \(what) is empty") }
     guard text.utf8.count <= limit else {
       throw QudoError(.invalidArgument, "the \(what) has \(text.utf8.count) bytes, the limit is \(limit)")

@@ -68,7 +68,7 @@ extension HookSet {
 
   /// Jobs as they are to be stored.
   @inlinable
-  func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
+  package func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
     guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize]) else { return jobs }
     var jobs = jobs
     for index in jobs.indices {

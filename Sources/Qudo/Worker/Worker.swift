@@ -92,14 +92,38 @@ public struct Worker<Hooks: HookSet>: Sendable {
     return summary != WorkSummary()
   }
 
+  /// Runs a job that nobody claimed, again and again, for measurements of what is round a run.
+  package func rehearse(_ job: ClaimedJob, _ times: Int) async {
+    guard let ability = abilities[job.kind] else { return }
+    let engine = WorkerEngine(self, mode: .once)
+    for _ in 0..<times { _ = await engineHooks.perform(job, Run(engine: engine, ability: ability, slot: 0, started: 0)) }
+  }
+
   private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
-    let context = WorkerContext(
-      queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
-    return try await plugins.around(context) {
-      let engine = WorkerEngine(self, mode: mode)
-      // The engine's own calls must not be cancelled: a finished job is settled all the same.
-      let work = Task { await engine.run() }
-      return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
-    }.get()
+    try await plugins.around(context) { await runEngine(mode) }.get()
+  }
+
+  private var context: WorkerContext {
+    WorkerContext(queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
+  }
+
+  private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
+    let engine = WorkerEngine(self, mode: mode)
+    // The engine's own calls must not be cancelled: a finished job is settled all the same.
+    let work = Task { await engine.run() }
+    return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+  }
+
+  /// Runs one job each time that `body` asks for it, if one is ready, all between one start and one stop of the plugins.
+  package func stepwise<Success: Sendable>(
+    _ body: @escaping @Sendable (_ step: @Sendable () async throws(QudoError) -> Bool) async throws -> Success
+  ) async throws -> Success {
+    try await plugins.around(context) { () async -> Result<Result<Success, any Error>, QudoError> in
+      do {
+        return .success(.success(try await body { () async throws(QudoError) in try await runEngine(.once).get() != WorkSummary() }))
+      } catch {
+        return .success(.failure(error))
+      }
+    }.get().get()
   }
 }

@@ -3,13 +3,17 @@ public import Qudo
 /// A live job of a type, decoded, for tests to look at.
 public struct EnqueuedJob<J: Job>: Sendable {
   public let job: J
+  /// Its number in its database.
   public let id: Int64
   public let state: JobState
   public let uniqueKey: String?
   public let priority: Int
+  public let enqueued: Timestamp
   public let due: Timestamp
   /// The number of its next or present run; starts at 1.
   public let attempt: Int
+  /// What travels beside the payload.
+  public let meta: Meta
 
   init(_ job: J, _ stored: StoredJob) {
     self.job = job
@@ -17,8 +21,10 @@ public struct EnqueuedJob<J: Job>: Sendable {
     state = stored.state
     uniqueKey = stored.uniqueKey
     priority = stored.priority
+    enqueued = stored.enqueued
     due = stored.due
     attempt = stored.attempt
+    meta = stored.meta
   }
 }
 
@@ -29,13 +35,14 @@ extension Driver {
   ///
   /// - Throws: ``Qudo/UndecodablePayload`` for a payload that is not of the type; ``Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
-    try await stored(J.kind).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
+    try await live([J.kind]).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
 
-  fileprivate func stored(_ kind: Kind) async throws(QudoError) -> [StoredJob] {
+  /// The live jobs of these kinds, of all for nil, in the order of their ids.
+  func live(_ kinds: [Kind]?) async throws(QudoError) -> [StoredJob] {
     var jobs: [StoredJob] = []
     while true {
-      let page = try await find(JobQuery(kinds: [kind], after: jobs.last?.id ?? 0, limit: 1000))
+      let page = try await find(JobQuery(kinds: kinds, after: jobs.last?.id ?? 0, limit: 1000))
       jobs += page
       if page.count < 1000 { return jobs }
     }
@@ -47,13 +54,25 @@ extension Queue {
   ///
   /// - Throws: as ``Qudo/Driver/enqueued(_:codecs:)``, and what a hook throws.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
-    try await driver.stored(J.kind).map { stored in
-      var claimed = ClaimedJob(
-        lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
-        priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
-        due: stored.due, meta: stored.meta)
-      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&claimed) }
-      return EnqueuedJob(try codecs.decode(J.self, from: claimed.payload, of: J.kind), stored)
-    }
+    try await driver.live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
+  }
+
+  /// - Throws: ``Qudo/UndecodablePayload``, and what a hook throws.
+  func decode<J: Job>(_ type: J.Type, _ stored: StoredJob) throws -> J {
+    try codecs.decode(J.self, from: try opened(stored).payload, of: J.kind)
+  }
+
+  /// The job as its run would get it.
+  func opened(_ stored: StoredJob) throws -> StoredJob {
+    guard Hooks.points.contains(.deserialize) else { return stored }
+    var claimed = ClaimedJob(
+      lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
+      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
+      due: stored.due, meta: stored.meta)
+    try hooks.deserialize(&claimed)
+    var opened = stored
+    opened.payload = claimed.payload
+    opened.meta = claimed.meta
+    return opened
   }
 }
