@@ -47,8 +47,8 @@ public struct Ability: Sendable {
   }
 
   /// A failure whose job knows how long to wait.
-  struct Failure: Error {
-    let error: any Error
+  package struct Failure: Error {
+    package let error: any Error
     let retryDelay: Duration
   }
 }
