@@ -10,7 +10,7 @@ extension JobContext {
   ///     try context.complete(in: connection)
   ///     try transaction.commit()
   ///
-  /// The jobs that ``replace(with:)-([NewJob])`` was given so far are enqueued, and the status is recorded if the kind's policy
+  /// The jobs that `replace(with:)` was given so far are enqueued, and the status is recorded if the kind's policy
   /// asks for it. Of the hooks, `willEnqueue` and `serialize` are called for the former, `didEnqueue` is not. Call it once,
   /// as the last thing before the commit, and return from the job after it:
   ///

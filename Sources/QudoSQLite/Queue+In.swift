@@ -7,7 +7,7 @@ extension Queue {
   ///
   ///     try queue.enqueue(SendMail(to: "ada@example.org"), in: connection)
   ///
-  /// ``HookSet/willEnqueue(_:)`` and ``HookSet/serialize(_:)`` are called, ``HookSet/didEnqueue(_:_:)`` is not. What a
+  /// ``/Qudo/HookSet/willEnqueue(_:)`` and ``/Qudo/HookSet/serialize(_:)`` are called, ``/Qudo/HookSet/didEnqueue(_:_:)`` is not. What a
   /// power cut may take is what the connection's settings say. See <doc:YourTransaction>.
   ///
   /// - Parameters:
@@ -69,7 +69,7 @@ extension Queue {
 }
 
 extension SQLiteDriver {
-  /// ``insert(_:)`` as a part of the application's own transaction; as ``Queue/enqueue(_:in:)-([NewJob],_)``, without
+  /// ``insert(_:)`` as a part of the application's own transaction; as `Queue.enqueue(_:in:)`, without
   /// hooks.
   @discardableResult
   public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] {
