@@ -7,6 +7,7 @@ let package = Package(
   products: [
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
+    .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
     // would be those of `Qudo`.
@@ -29,6 +30,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .executableTarget(
       name: "QudoCommand",
@@ -41,6 +43,9 @@ let package = Package(
       ]),
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(
+      name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
+      exclude: ["vectors.json", "vectors.py"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
