@@ -7,6 +7,7 @@ let package = Package(
   products: [
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
+    .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoPruning", targets: ["QudoPruning"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
@@ -36,6 +37,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
@@ -70,6 +72,9 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
+    .testTarget(
+      name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
+      exclude: ["vectors.json", "vectors.py"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
