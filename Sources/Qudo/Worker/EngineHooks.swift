@@ -32,12 +32,13 @@ extension HookSet {
     if failure == nil {
       do {
         if Self.points.contains(.willWork) { try await willWork(context) }
-        if Self.points.contains(.around) {
-          try await around(context) { () async throws in try await run.perform(context) }
+        // Replacements are prepared within `around`, for hooks that note a task-local value, as a trace is, in a job.
+        let replacements = if Self.points.contains(.around) {
+          try await around(context) { () async throws in try await performed(context, run) }
         } else {
-          try await run.perform(context)
+          try await performed(context, run)
         }
-        outcome = .completed(replacements: try replacements(context, run))
+        outcome = .completed(replacements: replacements)
       } catch {
         failure = error
       }
@@ -54,9 +55,12 @@ extension HookSet {
     return outcome
   }
 
-  /// What cannot be stored fails this run instead of the transaction that others share.
+  /// Performs the job.
+  ///
+  /// - Returns: its replacements. What cannot be stored fails this run instead of the transaction that others share.
   @inlinable
-  func replacements(_ context: JobContext, _ run: Run) throws -> [NewJob] {
+  func performed(_ context: JobContext, _ run: Run) async throws -> [NewJob] {
+    try await run.perform(context)
     let jobs = context.takeReplacements()
     guard !jobs.isEmpty else { return [] }
     return try run.checked(try prepare(jobs))
