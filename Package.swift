@@ -7,6 +7,7 @@ let package = Package(
   products: [
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
+    .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoPruning", targets: ["QudoPruning"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
@@ -36,6 +37,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
@@ -70,7 +72,13 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: ["Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
+    .testTarget(
+      name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
+      exclude: ["vectors.json", "vectors.py"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
+    .target(name: "CSpawn", path: "Tests/CSpawn"),
+    .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [
@@ -100,15 +108,14 @@ let package = Package(
         .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "CSQLite"]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
-    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
+    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess", "ProcessSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type != .system {
+for target in package.targets where target.type != .system && target.name != "CSpawn" {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

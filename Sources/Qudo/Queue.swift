@@ -6,8 +6,11 @@
 /// It is a value, cheap to copy, and generic to the end: `Queue<NoHooks>` where there are no hooks. Who does not want
 /// to name the type keeps it as `any Enqueuer`.
 public struct Queue<Hooks: HookSet>: Sendable {
+  /// The database.
   public let driver: any Driver
+  /// What jobs are encoded and decoded with.
   public let codecs: Codecs
+  /// The hooks, composed into one.
   public let hooks: Hooks
 
   /// - Parameters:
@@ -28,6 +31,7 @@ public struct Queue<Hooks: HookSet>: Sendable {
 
 /// What can enqueue: a whole queue without the type of its hooks.
 public protocol Enqueuer: Sendable {
+  /// What jobs are encoded with.
   var codecs: Codecs { get }
 
   /// Stores jobs, all in one transaction. The results are in their order; a unique conflict is a result, not an error.

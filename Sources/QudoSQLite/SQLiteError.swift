@@ -13,6 +13,7 @@ internal import Darwin
 public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   /// The extended result code.
   public let code: Int32
+  /// SQLite's own words.
   public let message: String
   public var description: String { "SQLite \(code): \(message)" }
 }

@@ -14,15 +14,15 @@ import Testing
     let result = try Workplace().qudo("--version")
     #expect(result.status == 0 && result.errors == "")
     let parts = try #require(result.output.wholeMatch(of: /qudo ([^ ,]+), SQLite 3\.\d+\.\d+\n/))
-    #expect(parts.1 == QudoVersion.current)
+    #expect(parts.1 == QudoRelease.version)
   }
 
   @Test func theVersionIsTheChangelogs() throws {
     let heading = try newestHeading()
     if heading == "Unreleased" {
-      #expect(QudoVersion.current.hasSuffix("-dev"))
+      #expect(QudoRelease.version.hasSuffix("-dev"))
     } else {
-      #expect(QudoVersion.current == heading.split(separator: " ").first.map(String.init))
+      #expect(QudoRelease.version == heading.split(separator: " ").first.map(String.init))
     }
   }
 }

@@ -19,10 +19,13 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
       ]),
+    // Links to those of Qudo's own tests.
+    .target(name: "CSpawn"),
+    .target(name: "ProcessSupport", dependencies: ["CSpawn"]),
     .testTarget(
       name: "GRDBTests",
       dependencies: [
-        "AppProcess",
+        "AppProcess", "ProcessSupport",
         .product(name: "Qudo", package: "qudo"),
         .product(name: "QudoSQLite", package: "qudo"),
         .product(name: "QudoTesting", package: "qudo"),
@@ -32,7 +35,7 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets {
+for target in package.targets where target.name != "CSpawn" {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

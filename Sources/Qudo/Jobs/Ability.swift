@@ -1,6 +1,8 @@
 /// One kind that a worker can perform, and how.
 public struct Ability: Sendable {
+  /// Whose jobs these are.
   public let kind: Kind
+  /// How they are run, retried and given up.
   public let policy: JobPolicy
   /// The types of the plugins without which a worker with this ability is not made.
   public internal(set) var plugins: [any Plugin.Type] = []

@@ -17,15 +17,21 @@ public final class JobContext: Sendable {
 
   var codecs: Codecs { run.engine.codecs }
 
+  /// The job's name, the same in every run: good as an idempotency key for other services.
   public var id: JobID { JobID(database: database, number: job.id) }
+  /// What sort of job it is.
   public var kind: Kind { job.kind }
   /// Starts at 1.
   public var attempt: Int { job.attempt }
+  /// As it was enqueued with.
   public var priority: Int { job.priority }
+  /// Nil for a job without one.
   public var uniqueKey: String? { job.uniqueKey }
+  /// When it was enqueued, by the database's clock.
   public var enqueued: Timestamp { job.enqueued }
   /// When the run began, by the wall clock of the worker.
   public var started: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
+  /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
 
   /// What travels beside the payload.
@@ -92,9 +98,12 @@ public final class JobContext: Sendable {
 
 /// A job's name: the database's stable name and the job's number in it.
 public struct JobID: Hashable, Sendable, CustomStringConvertible {
+  /// The database's stable name: ``Driver/name``.
   public let database: String
+  /// Its number there, which no other job ever gets.
   public let number: Int64
 
+  /// A database's name and a job's number in it.
   public init(database: String, number: Int64) {
     self.database = database
     self.number = number

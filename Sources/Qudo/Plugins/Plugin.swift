@@ -35,9 +35,11 @@ extension Plugin {
 public struct WorkerContext: Sendable {
   /// The queue with its hooks.
   public let queue: any Enqueuer
+  /// The database: for reading lists, pruning logs.
   public let driver: any Driver
   /// The kinds that the worker performs.
   public let kinds: [Kind]
+  /// The worker's.
   public let logger: Logger
   /// What the worker's waits go by.
   public let clock: any QueueClock

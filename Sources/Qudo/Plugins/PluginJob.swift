@@ -9,6 +9,7 @@
 ///       }
 ///     }
 public protocol PluginJob: Job {
+  /// ``Using`` with the types of the plugins.
   associatedtype Needs: PluginNeeds
 
   /// Does the work; see ``Job/perform(_:)``.
@@ -25,6 +26,7 @@ extension PluginJob {
 
 /// The plugins that a job needs: ``Using``.
 public protocol PluginNeeds: Sendable {
+  /// The types of the plugins.
   static var types: [any Plugin.Type] { get }
   /// - Throws: ``QudoError`` without one of them.
   init(_ context: JobContext) throws

@@ -9,6 +9,7 @@ public struct Limits: Sendable {
   /// The priorities that can be stored: those of a 32-bit integer, symmetric.
   public static let priorities = -Int(Int32.max)...Int(Int32.max)
 
+  /// The defaults.
   public init() {}
 
   /// - Throws: ``QudoError/Code/invalidArgument`` with what is wrong.

@@ -50,11 +50,14 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let database = Code(value: .database)
   }
 
+  /// What sort of trouble it is.
   public let code: Code
+  /// What is wrong and what to do, for people.
   public let message: String
   /// The error below, for instance SQLite's own message and extended code.
   public let cause: (any Error)?
 
+  /// For drivers.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message

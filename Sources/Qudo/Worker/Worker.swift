@@ -5,7 +5,9 @@ internal import Logging
 ///     let worker = try Worker(queue, [Ability(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
 public struct Worker<Hooks: HookSet>: Sendable {
+  /// Where its jobs come from.
   public let queue: Queue<Hooks>
+  /// How it works.
   public let options: WorkerOptions
   package let abilities: [Kind: Ability]
   let plugins: Plugins

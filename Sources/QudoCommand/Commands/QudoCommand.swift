@@ -32,7 +32,7 @@ struct QudoCommand: AsyncParsableCommand {
 
       Exit status: 0 done, 1 failed, 64 wrong usage, 75 the database cannot be reached (it cannot be opened, or is busy).
       """,
-    version: "qudo \(QudoVersion.current), SQLite \(SQLiteDriver.libraryVersion)",
+    version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
       Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self,

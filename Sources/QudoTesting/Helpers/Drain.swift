@@ -16,7 +16,7 @@ extension Worker {
   ///   - clock: the one that the driver goes by.
   ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
   /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``Qudo/QudoError`` when the database has trouble.
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` when the database has trouble.
   @discardableResult
   public func drain(_ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
     try await drain(clock, until: nil, limit: limit)
@@ -69,7 +69,7 @@ extension ManualClock {
 }
 
 extension Queue {
-  /// Works until no job of these abilities' kinds is left; see ``Qudo/Worker/drain(_:limit:)``.
+  /// Works until no job of these abilities' kinds is left; see `Worker.drain(_:limit:)`.
   ///
   /// - Parameters:
   ///   - abilities: the kinds to perform, each once.
@@ -77,7 +77,7 @@ extension Queue {
   ///   - clock: the one that the driver goes by.
   ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
   /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``Qudo/QudoError`` for abilities and plugins that make no
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` for abilities and plugins that make no
   ///   worker, and when the database has trouble.
   @discardableResult
   public func drain(

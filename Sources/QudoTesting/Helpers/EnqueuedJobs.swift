@@ -2,13 +2,19 @@ public import Qudo
 
 /// A live job of a type, decoded, for tests to look at.
 public struct EnqueuedJob<J: Job>: Sendable {
+  /// As its run would get it.
   public let job: J
   /// Its number in its database.
   public let id: Int64
+  /// Where it is on its way.
   public let state: JobState
+  /// Nil for a job without one.
   public let uniqueKey: String?
+  /// Higher runs first.
   public let priority: Int
+  /// When it was enqueued, by the database's clock.
   public let enqueued: Timestamp
+  /// When its next attempt may begin, or since when it might.
   public let due: Timestamp
   /// The number of its next or present run; starts at 1.
   public let attempt: Int
@@ -33,7 +39,7 @@ extension Driver {
   ///
   ///     #expect(try await driver.enqueued(SendMail.self).map(\.job.to) == ["ada@example.org"])
   ///
-  /// - Throws: ``Qudo/UndecodablePayload`` for a payload that is not of the type; ``Qudo/QudoError``.
+  /// - Throws: ``/Qudo/UndecodablePayload`` for a payload that is not of the type; ``/Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
     try await live([J.kind]).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
@@ -52,12 +58,12 @@ extension Driver {
 extension Queue {
   /// The live jobs of a type as its jobs would get them: through the queue's codecs and its hooks' `deserialize`.
   ///
-  /// - Throws: as ``Qudo/Driver/enqueued(_:codecs:)``, and what a hook throws.
+  /// - Throws: as `Driver.enqueued(_:codecs:)`, and what a hook throws.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
     try await driver.live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
   }
 
-  /// - Throws: ``Qudo/UndecodablePayload``, and what a hook throws.
+  /// - Throws: ``/Qudo/UndecodablePayload``, and what a hook throws.
   func decode<J: Job>(_ type: J.Type, _ stored: StoredJob) throws -> J {
     try codecs.decode(J.self, from: try opened(stored).payload, of: J.kind)
   }

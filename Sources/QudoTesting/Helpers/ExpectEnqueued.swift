@@ -18,8 +18,8 @@ extension Queue {
   ///   - meta: texts that travel beside the payload; there may be others.
   ///   - matches: whether a job is the one that is meant. Default: it is.
   /// - Returns: the jobs that fit, in the order in which they were enqueued.
-  /// - Throws: ``UnexpectedJobs``; ``Qudo/UndecodablePayload`` for a payload of this kind that is not of the type;
-  ///   ``Qudo/QudoError``, and what `matches` or a hook throws.
+  /// - Throws: ``UnexpectedJobs``; ``/Qudo/UndecodablePayload`` for a payload of this kind that is not of the type;
+  ///   ``/Qudo/QudoError``, and what `matches` or a hook throws.
   @discardableResult
   public func expectEnqueued<J: Job>(
     _ type: J.Type, count: Int? = nil, unique: String? = nil, priority: Int? = nil, due: Due? = nil, meta: [String: String] = [:],
@@ -50,7 +50,7 @@ extension Queue {
   ///   - count: how many such jobs there are. Default: one or more.
   ///   - expected: what else is to fit. Default: nothing.
   /// - Returns: the jobs that fit, in the order in which they were enqueued, with the payload as their run would get it.
-  /// - Throws: ``UnexpectedJobs``; ``Qudo/QudoError``, and what a hook throws.
+  /// - Throws: ``UnexpectedJobs``; ``/Qudo/QudoError``, and what a hook throws.
   @discardableResult
   public func expectEnqueued(
     _ kind: Kind, payload: Payload? = nil, count: Int? = nil, _ expected: JobExpectation = JobExpectation()
@@ -64,7 +64,7 @@ extension Queue {
 
   /// Checks that no job is enqueued: none of these kinds, or none at all.
   ///
-  /// - Throws: ``UnexpectedJobs``, which lists those that are; ``Qudo/QudoError``.
+  /// - Throws: ``UnexpectedJobs``, which lists those that are; ``/Qudo/QudoError``.
   public func expectNothingEnqueued(_ kinds: Kind...) async throws {
     let there = try await driver.live(kinds.isEmpty ? nil : kinds)
     guard !there.isEmpty else { return }

@@ -2,7 +2,9 @@ public import Qudo
 
 /// A run of an ``InlineQueue`` that failed.
 public struct FailedRun: Sendable {
+  /// The job's name.
   public let job: JobID
+  /// What sort of job it is.
   public let kind: Kind
   /// Starts at 1.
   public let attempt: Int

@@ -1,6 +1,6 @@
 public import Qudo
 
-/// A queue that runs jobs when they are enqueued, for tests of an application that only knows an ``Qudo/Enqueuer``. No
+/// A queue that runs jobs when they are enqueued, for tests of an application that only knows an ``/Qudo/Enqueuer``. No
 /// worker is needed beside it.
 ///
 ///     let queue = try Queue(MemoryDriver()).inline([Ability(SendMail.self)], plugins: [mailbox])
@@ -40,7 +40,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
   ///   - clock: what time limits and durations go by. Default: the machine's.
   ///   - limit: how many runs one enqueue may cause at most, so that jobs which come again and again are found out.
   ///     Default 10,000.
-  /// - Throws: as ``Qudo/Worker/init(_:_:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:_:plugins:options:)``.
   public init(
     _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], failures: Failures = .thrown,
     clock: any QueueClock = SystemClock(), limit: Int = 10_000
@@ -56,12 +56,13 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     mode = failures
   }
 
+  /// Those of the queue itself.
   public var codecs: Codecs { queue.codecs }
 
   /// All failed runs so far, those among them that are or were tried again.
   public var failures: [FailedRun] { recorder.runs.withLock { $0 } }
 
-  /// Stores jobs as ``Qudo/Queue/enqueue(_:)``, then runs what is ready.
+  /// Stores jobs as ``/Qudo/Queue/enqueue(_:)``, then runs what is ready.
   ///
   /// - Throws: as that; what ``run()`` throws.
   @discardableResult
@@ -75,7 +76,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
   ///
   /// - Returns: how many runs there were.
   /// - Throws: ``FailedJobs`` unless failures are recorded only, ``DrainFailure`` when there is no end to it,
-  ///   ``Qudo/QudoError`` when the database has trouble or a plugin does not start.
+  ///   ``/Qudo/QudoError`` when the database has trouble or a plugin does not start.
   @discardableResult
   public func run() async throws -> Int {
     try await inTurn {
@@ -90,7 +91,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     }
   }
 
-  /// Runs what is ready and what waits, each at its own time; see ``Qudo/Worker/drain(_:limit:)``.
+  /// Runs what is ready and what waits, each at its own time; see `Worker.drain(_:limit:)`.
   ///
   /// - Parameters:
   ///   - clock: the one that the driver goes by.
@@ -122,7 +123,7 @@ extension Queue {
   ///   - plugins: what the jobs can use, at most one of a type.
   ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
   ///   - clock: what time limits and durations go by. Default: the machine's.
-  /// - Throws: as ``Qudo/Worker/init(_:_:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:_:plugins:options:)``.
   public func inline(
     _ abilities: [Ability], plugins: [any Plugin] = [], failures: InlineQueue<Hooks>.Failures = .thrown,
     clock: any QueueClock = SystemClock()

@@ -4,6 +4,7 @@ public import Qudo
 public struct JobExpectation: Sendable {
   /// The job's unique key.
   public var unique: String?
+  /// The job's priority.
   public var priority: Int?
   /// When it may run, counted from its enqueue: `.now`, `.after(.seconds(60))`, or a moment of its own.
   public var due: Due?

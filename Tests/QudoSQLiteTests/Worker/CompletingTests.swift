@@ -166,6 +166,52 @@ import Testing
     #expect(try app.done == ["x"])
   }
 
+  /// The renewal finds no lease any more; the job is not taken for lost.
+  @Test func aRunMayGoOnAfterTheCommit() async throws {
+    _ = try await driver.insert([job("x")])
+    let ability = completing { [log, gate] app, _ in
+      try app.run("COMMIT")
+      log.add("committed")
+      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+    }
+    let worker = try my.worker([ability]) {
+      $0.concurrency = 2
+      quiet(&$0)
+    }
+    async let summary = worker.workUntilEmpty()
+    await log.count(1)
+    // The worker waits for more jobs; when it waits again, it has tried to renew.
+    await clock.sleepers(atLeast: 1)
+    clock.advance(by: .seconds(20))
+    await clock.sleepers(atLeast: 1)
+    gate.open()
+    #expect(try await summary.completed == 1)
+    #expect(log.entries == ["committed"])
+  }
+
+  @Test func aRunThatIsGivenUpAfterTheCommitIsCompleted() async throws {
+    _ = try await driver.insert([job("x")])
+    defer { gate.open() }
+    let ability = completing(policy { $0.timeLimit = .seconds(5) }) { [log, gate] app, _ in
+      try app.run("COMMIT")
+      log.add("committed")
+      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+    }
+    let worker = try my.worker([ability]) {
+      $0.cancelGrace = .seconds(2)
+      quiet(&$0)
+    }
+    async let summary = worker.workUntilEmpty()
+    await log.count(1)
+    await clock.sleepers(atLeast: 1)
+    clock.advance(by: .seconds(5))
+    await log.count(2)
+    await clock.sleepers(atLeast: 1)
+    clock.advance(by: .seconds(2))
+    #expect(try await summary.completed == 1)
+    #expect(log.entries == ["committed", "cancelled"])
+  }
+
   private let gate = Gate()
 
   @Test func completionNeedsNoTransaction() async throws {

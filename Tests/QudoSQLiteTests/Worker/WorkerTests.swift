@@ -117,8 +117,8 @@ import Testing
     let summary = try await Worker(queue, [Ability(Sum.self)], options: my.options()).workUntilEmpty()
     #expect(summary.completed == 1 && summary.failed == 3)
     #expect(messages.entries.count == 3)
-    #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1]: "))
-    #expect(messages.entries[1].hasPrefix("the payload is not JSON for Sum: "))
+    #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1], byte 14: "))
+    #expect(messages.entries[1] == "the payload is not JSON for Sum: byte 1: the JSON ends, expected a string")
     #expect(messages.entries[2] == "the payload was written with codec 77, which this queue was not given")
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 
 #if canImport(Glibc)
 import Glibc
@@ -8,34 +9,25 @@ import Darwin
 
 /// An `AppProcess` that runs while the test goes on, and is killed with the value.
 final class Child: @unchecked Sendable {  // reason: one test has it, and does one thing with it at a time
-  private let process = Process()
+  private let process: ChildProcess
   private let input = Pipe()
   private let output = Pipe()
   private var pending = ""
 
   init(_ role: String, _ database: String) throws {
-    process.executableURL = try Self.built()
-    process.arguments = [role, database]
-    process.standardInput = input
-    process.standardOutput = output
-    // A thread of a pool has all signals blocked, and what it starts would inherit that.
-    var (none, before) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try process.run()
+    process = try ChildProcess(
+      try Self.built().path, [role, database],
+      files: (input.fileHandleForReading.fileDescriptor, output.fileHandleForWriting.fileDescriptor, 2))
+    try input.fileHandleForReading.close()
+    try output.fileHandleForWriting.close()
   }
 
   deinit { if process.isRunning { kill() } }
 
   /// SIGKILL, and waits for its end.
   func kill() {
-    #if canImport(Glibc)
-    _ = Glibc.kill(process.processIdentifier, SIGKILL)
-    #else
-    _ = Darwin.kill(process.processIdentifier, SIGKILL)
-    #endif
-    process.waitUntilExit()
+    process.kill(SIGKILL)
+    _ = process.end(within: 60)
   }
 
   func tell(_ line: String) { try? input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }

@@ -1,0 +1,30 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
+/// A binary property list, as Foundation writes it. It takes `Date` and `Data` as they are.
+///
+/// A payload is a struct, a class, an array or a dictionary: Foundation refuses a number, text or date alone. It names
+/// no byte in its errors, and unlike with the other codecs equal dictionaries may have different bytes.
+public struct PropertyListCodec: Codec {
+  public init() {}
+  public var id: CodecID { .propertyList }
+  public var name: String { "a property list" }
+
+  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
+    let encoder = PropertyListEncoder()
+    encoder.outputFormat = .binary
+    return [UInt8](try encoder.encode(value))
+  }
+
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+    // Foundation would try the other formats, and its error would be about those.
+    for (offset, byte) in "bplist00".utf8.enumerated() where offset >= bytes.count || bytes[offset] != byte {
+      let words = "a binary property list begins with bplist00"
+      throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: words, underlyingError: PayloadByte(offset)))
+    }
+    return try PropertyListDecoder().decode(type, from: Data(bytes))
+  }
+}
