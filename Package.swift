@@ -11,6 +11,10 @@ let package = Package(
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
+    .library(name: "QudoPruning", targets: ["QudoPruning"]),
+    .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
+    .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
+    .library(name: "QudoTracing", targets: ["QudoTracing"]),
     // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
     // would be those of `Qudo`.
     .executable(name: "qudo", targets: ["QudoCommand"]),
@@ -26,7 +30,10 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
@@ -41,17 +48,39 @@ let package = Package(
       name: "QudoEncryption",
       dependencies: ["Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"]))]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
+    .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
+    .target(
+      name: "QudoMetrics",
+      dependencies: [
+        "Qudo", .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ]),
+    .target(
+      name: "QudoServiceLifecycle",
+      dependencies: [
+        "Qudo",
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+      ]),
+    .target(
+      name: "QudoTracing",
+      dependencies: [
+        "Qudo", .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+      ]),
+    // Its floors are raw SQLite: that is why it has the C module.
+    .target(name: "QudoBench", dependencies: ["Qudo", "QudoSQLite", "CSQLite"]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite",
+        "Qudo", "QudoSQLite", "QudoBench",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "QudoSQLiteTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite"]),
+    .testTarget(
+      name: "QudoSQLiteTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
@@ -60,14 +89,46 @@ let package = Package(
       name: "QudoEncryptionTests",
       dependencies: ["Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand"]),
+    .target(name: "CSpawn", path: "Tests/CSpawn"),
+    .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "ProcessSupport", "CSQLite"]),
+    .testTarget(
+      name: "QudoPruningTests",
+      dependencies: [
+        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
+    .testTarget(
+      name: "QudoMetricsTests",
+      dependencies: [
+        "Qudo", "QudoMetrics", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+        .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ]),
+    .testTarget(
+      name: "QudoServiceLifecycleTests",
+      dependencies: [
+        "Qudo", "QudoServiceLifecycle", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+        .product(
+          name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+      ]),
+    .testTarget(
+      name: "QudoTracingTests",
+      dependencies: [
+        "Qudo", "QudoTracing", "QudoTesting",
+        .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+      ]),
     .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
-    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess"]),
+    .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
+    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess", "ProcessSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type != .system {
+for target in package.targets where target.type != .system && target.name != "CSpawn" {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

@@ -6,6 +6,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qudo", path: "..")],
   targets: [
+    .executableTarget(name: "FuzzDatabaseURL", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(name: "FuzzDuration", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(
       name: "FuzzMessagePack",

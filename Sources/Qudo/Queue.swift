@@ -6,8 +6,11 @@
 /// It is a value, cheap to copy, and generic to the end: `Queue<NoHooks>` where there are no hooks. Who does not want
 /// to name the type keeps it as `any Enqueuer`.
 public struct Queue<Hooks: HookSet>: Sendable {
+  /// The database.
   public let driver: any Driver
+  /// What jobs are encoded and decoded with.
   public let codecs: Codecs
+  /// The hooks, composed into one.
   public let hooks: Hooks
 
   /// - Parameters:
@@ -28,6 +31,7 @@ public struct Queue<Hooks: HookSet>: Sendable {
 
 /// What can enqueue: a whole queue without the type of its hooks.
 public protocol Enqueuer: Sendable {
+  /// What jobs are encoded with.
   var codecs: Codecs { get }
 
   /// Stores jobs, all in one transaction. The results are in their order; a unique conflict is a result, not an error.
@@ -39,24 +43,22 @@ public protocol Enqueuer: Sendable {
 }
 
 extension Queue: Enqueuer {
+  @inlinable
   @discardableResult
   public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
-    let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try prepare(jobs)
-    let name = driver.name
-    let results = try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
+    guard !Hooks.points.isDisjoint(with: [.willEnqueue, .serialize, .didEnqueue]) else { return try await insert(jobs) }
+    let jobs = try hooks.prepare(jobs)
+    let results = try await insert(jobs)
     if Hooks.points.contains(.didEnqueue) {
       for (job, result) in zip(jobs, results) { await hooks.didEnqueue(job, result) }
     }
     return results
   }
 
-  func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
-    var jobs = jobs
-    for index in jobs.indices {
-      if Hooks.points.contains(.willEnqueue) { try hooks.willEnqueue(&jobs[index]) }
-      if Hooks.points.contains(.serialize) { try hooks.serialize(&jobs[index]) }
-    }
-    return jobs
+  @usableFromInline
+  func insert(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
+    let name = driver.name
+    return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
   }
 }
 
@@ -104,7 +106,7 @@ public enum EnqueueResult: Hashable, Sendable {
   /// Another live job has the unique key; nothing was written for this one.
   case conflict(JobID)
 
-  init(_ result: InsertResult, database: String) {
+  package init(_ result: InsertResult, database: String) {
     switch result {
     case .inserted(let id): self = .inserted(JobID(database: database, number: id))
     case .existing(let id): self = .existing(JobID(database: database, number: id))

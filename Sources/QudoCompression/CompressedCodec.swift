@@ -8,6 +8,7 @@ public import Qudo
 /// The bytes begin with a marker: 0, and the base's bytes as they are, or 1, and a zlib stream (RFC 1950) of them. To
 /// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`; the other way round nothing gets smaller.
 public struct CompressedCodec<Base: Codec>: Codec {
+  /// The codec whose bytes are compressed.
   public let base: Base
   /// Payloads of more bytes than this are compressed.
   public let threshold: Int

@@ -14,7 +14,9 @@ public import Qudo
 /// Nonces are random: take a new key before one has encrypted 2^32 payloads. The length of what was encrypted can be seen,
 /// and with compression below, how well it was compressed.
 public struct EncryptedCodec<Base: Codec>: Codec {
+  /// The codec whose bytes are encrypted.
   public let base: Base
+  /// The keys, of which the current one encrypts.
   public let keys: KeyRing
 
   /// - Parameters:

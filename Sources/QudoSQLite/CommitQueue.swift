@@ -14,7 +14,7 @@ struct CommitQueue<Operation> {
   private var waiting: [Waiting] = []
   /// Somebody commits, or the thread is about to.
   private var isBusy = false
-  private var isClosed = false
+  private(set) var isClosed = false
   private var isWatched = false
 
   var count: Int { waiting.count }

@@ -1,9 +1,11 @@
 internal import CSQLite
 internal import Qudo
 
-/// A `sqlite3 *` with its statements, used by one thread at a time: by the holder of ``Writer``'s lock, or ``Reader``'s.
+/// A `sqlite3 *` with its statements, used by one thread at a time: by the holder of ``Writer``'s lock, or ``Reader``'s;
+/// or a borrowed one, by whom it belongs to.
 final class Connection {
   let handle: OpaquePointer
+  private let isBorrowed: Bool
   /// The numbers of the kinds that this connection has met.
   let kinds: KindNumbers
   /// By their text; and for those whose text is a literal by where it lies, which is found faster.
@@ -11,9 +13,10 @@ final class Connection {
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
 
-  init(path: String, create: Bool) throws(QudoError) {
+  init(path: String, create: Bool, readOnly: Bool = false) throws(QudoError) {
     var handle: OpaquePointer?
-    let flags = SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
+    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
     let code = sqlite3_open_v2(path, &handle, flags, nil)
     guard let handle else { throw QudoError(.outOfMemory, "no memory to open \(path)") }
     guard code == SQLITE_OK else {
@@ -22,14 +25,29 @@ final class Connection {
       throw error
     }
     self.handle = handle
+    isBorrowed = false
     kinds = KindNumbers(handle)
   }
 
+  /// For a single call on a handle that is not Qudo's: it gets no hook and stays open.
+  init(borrowing handle: OpaquePointer) {
+    self.handle = handle
+    isBorrowed = true
+    kinds = KindNumbers()
+  }
+
   deinit {
-    for statement in statements.values { sqlite3_finalize(statement.handle) }
+    finalizeStatements()
+    guard !isBorrowed else { return }
     kinds.detach(handle)
     sqlite3_close_v2(handle)
     walPageCount?.deallocate()
+  }
+
+  func finalizeStatements() {
+    for statement in statements.values { sqlite3_finalize(statement.handle) }
+    statements = [:]
+    literals = [:]
   }
 
   /// How many pages the WAL has, once they are counted.
@@ -67,7 +85,8 @@ final class Connection {
     if let statement = statements[sql] { return statement }
     var handle: OpaquePointer?
     // "a hint to the query planner that the prepared statement will be retained for a long time"
-    let code = sqlite3_prepare_v3(self.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &handle, nil)
+    let flags = isBorrowed ? 0 : UInt32(SQLITE_PREPARE_PERSISTENT)
+    let code = sqlite3_prepare_v3(self.handle, sql, -1, flags, &handle, nil)
     guard code == SQLITE_OK, let handle else { throw .sqlite(code, self.handle) }
     let statement = Statement(handle: handle, database: self.handle)
     statements[sql] = statement

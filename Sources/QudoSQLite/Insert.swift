@@ -8,7 +8,7 @@ extension Transaction {
     for job in jobs {
       let kind = try connection.kindID(creating: job.kind)
       let due = due(job.due)
-      if let unique = job.unique, let holder = try holder(of: unique.key, kind: kind) {
+      if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
         // It may be one of these.
         try enter(&ready)
         results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
@@ -16,7 +16,7 @@ extension Transaction {
       }
       let id = try store(job, kind: kind, due: due)
       if due > now.wall.microseconds {
-        try wait(id: id, kind: kind, rank: rank(job), due: due)
+        try wait(id: id, kind: kind, rank: job.rank, due: due)
       } else if !ready.append(id) {
         try enter(&ready)
         _ = ready.append(id)
@@ -34,7 +34,7 @@ extension Transaction {
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
       VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
       """,
-      .integer(id), .integer(kind), .integer(rank(job)), .integer(due), .integer(now.wall.microseconds),
+      .integer(id), .integer(kind), .integer(job.rank), .integer(due), .integer(now.wall.microseconds),
       .integer(job.payload.codec.number), .text(job.unique?.key),
       job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.isEmpty ? .null : .blob(job.meta.bytes),
       .blob(job.payload.bytes))
@@ -83,21 +83,7 @@ extension Transaction {
     }
   }
 
-  /// Sorts before others when the priority is higher.
-  private func rank(_ job: NewJob) -> Int64 { -Int64(job.priority) }
-
-  func due(_ due: Due) -> Int64 {
-    switch due {
-    case .now: now.wall.microseconds
-    case .after(let delay): now.wall.advanced(by: delay).microseconds
-    case .at(let time): time.microseconds
-    }
-  }
-
-  private func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
-    try connection.integer(
-      "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
-  }
+  func due(_ due: Due) -> Int64 { due.moment(now.wall).microseconds }
 
   private func conflict(
     _ job: NewJob, with holder: Int64, unique: UniqueKey, due: Int64, kind: Int64
@@ -109,8 +95,8 @@ extension Transaction {
       guard try leaveWaiting(holder) else { return .conflict(holder) }
       try connection.run(
         "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(rank(job)), .integer(due), .integer(holder))
-      try wait(id: holder, kind: kind, rank: rank(job), due: due)
+        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(job.rank), .integer(due), .integer(holder))
+      try wait(id: holder, kind: kind, rank: job.rank, due: due)
       return .overwritten(holder)
     }
   }
@@ -122,5 +108,12 @@ extension Transaction {
     if connection.changes > 0 { return true }
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
+  }
+}
+
+extension Connection {
+  /// The live job that has a unique key.
+  func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try integer("SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
   }
 }

@@ -5,9 +5,14 @@ internal import Qudo
 ///
 /// Qudo never deletes a kind, so that a number that was committed stays good. One that was given in a transaction
 /// which is rolled back does not: another process may give it to another kind. SQLite tells of each roll-back, those it
-/// makes by itself after an error included, and then all is forgotten. (Not of `ROLLBACK TO`: Qudo has no savepoints.)
+/// makes by itself after an error included, and then all is forgotten. (Not of `ROLLBACK TO`: Qudo's own connections have
+/// no savepoints.) What other connections do, be it in this process, is seen when it is committed, or not at all; and that
+/// a kind is not there is never remembered.
 final class KindNumbers {
   private var numbers: [Kind: Int64] = [:]
+
+  /// For no longer than a part of a transaction, which is given up as a whole.
+  init() {}
 
   init(_ handle: OpaquePointer) {
     let context = Unmanaged.passUnretained(self).toOpaque()

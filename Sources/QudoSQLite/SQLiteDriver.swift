@@ -19,6 +19,11 @@ public struct SQLiteDriver: Driver {
   public let capabilities: Capabilities
   let writer: Writer
   let reader: Reader
+  let clock: any QueueClock
+  /// The number of the clock's boot in this file.
+  let boot: Int64
+  /// Nil if the file was gone as soon as it was opened.
+  let file: FileIdentity?
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
   ///
@@ -57,6 +62,9 @@ public struct SQLiteDriver: Driver {
     }
     self.name = stored.name
     self.limits = limits
+    self.clock = clock
+    self.boot = stored.boot
+    self.file = FileIdentity(connection.path)
     self.capabilities = durability == .full
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
       : [.durable, .severalProcesses, .wakesOtherProcesses]

@@ -13,6 +13,7 @@ internal import Darwin
 public struct SQLiteError: Error, Sendable, CustomStringConvertible {
   /// The extended result code.
   public let code: Int32
+  /// SQLite's own words.
   public let message: String
   public var description: String { "SQLite \(code): \(message)" }
 }
@@ -20,17 +21,23 @@ public struct SQLiteError: Error, Sendable, CustomStringConvertible {
 extension QudoError {
   static func sqlite(_ code: Int32, _ database: OpaquePointer) -> QudoError {
     let text = sqlite3_errmsg(database).map { String(cString: $0) } ?? "unknown"
+    // A connection that is not Qudo's may be set to give the primary code only.
+    let extended = sqlite3_extended_errcode(database)
+    let code = extended & 0xFF == code ? extended : code
     let (kind, advice) = meaning(code, sqlite3_system_errno(database))
     return QudoError(kind, advice, cause: SQLiteError(code: code, message: text))
   }
 
   /// SQLITE_IOERR_WRITE, a macro that Swift does not import.
   private static let writeFailed: Int32 = SQLITE_IOERR | 3 << 8
+  /// SQLITE_BUSY_SNAPSHOT, likewise.
+  private static let oldSnapshot: Int32 = SQLITE_BUSY | 2 << 8
 
   /// - Parameter cause: the system's number for what happened, where `code` is an I/O error.
   static func meaning(_ code: Int32, _ cause: Int32) -> (Code, String) {
     // A write that a quota or a limit on the size of files refuses; ENOSPC is SQLITE_FULL.
     if code == writeFailed, cause == EDQUOT || cause == EFBIG { return meaning(SQLITE_FULL, 0) }
+    if code == oldSnapshot { return (.busy, "somebody else has written since this transaction began to read: repeat it, with BEGIN IMMEDIATE") }
     switch code & 0xFF {
     case SQLITE_BUSY, SQLITE_LOCKED: return (.busy, "another process holds the database: try again later")
     case SQLITE_FULL: return (.diskFull, "the disk is full: make room, then repeat; nothing was written")

@@ -15,11 +15,12 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 2
+  static let version: Int64 = 3
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, sql: second),
+    Migration(version: 3, lowestReader: 1, lowestWriter: 1, sql: third),
   ]
 
   /// All of it as a script that makes an empty file what a first opening makes of it.
@@ -36,6 +37,14 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Which row of which foreign database became what. They are asked for by an import only.
+  private static let third = """
+    CREATE TABLE qudo_import_source(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE qudo_import(
+      source INTEGER NOT NULL, origin INTEGER NOT NULL, old INTEGER NOT NULL, new INTEGER NOT NULL, print INTEGER NOT NULL,
+      PRIMARY KEY(source, origin, old)) WITHOUT ROWID;
+    """
 
   /// A replay takes the unique key for as long as the first enqueue did. Version 1 goes on to write NULL.
   private static let second = """

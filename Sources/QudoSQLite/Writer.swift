@@ -68,6 +68,8 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
+  var isClosed: Bool { queue.withLock { $0.isClosed } }
+
   /// How many wait to be committed.
   var waitingCount: Int { queue.withLock { $0.count } }
 

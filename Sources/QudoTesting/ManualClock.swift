@@ -14,6 +14,7 @@ public final class ManualClock: QueueClock {
   }
   private let state: Locked<State>
 
+  /// Stands at this moment: by default in November 2023, a second after the machine started.
   public init(
     wall: Timestamp = Timestamp(microseconds: 1_700_000_000_000_000), sinceBoot: Int64 = 1_000_000, boot: String = "boot-1"
   ) {

@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 #if canImport(Glibc)
@@ -112,8 +113,8 @@ struct GaveUp: Error, CustomStringConvertible {
 
 /// A process that runs while the test goes on.
 final class Running {
-  private let process = Process()
-  private let ended = DispatchSemaphore(value: 0)
+  private let process: ChildProcess
+  private let words: [String]
   private let input: Any
   let output: Reader
   let errors: Reader
@@ -121,50 +122,36 @@ final class Running {
   init(
     _ program: URL, _ arguments: [String], in folder: URL, environment: [String: String], input: Any, output: Any, errors: Any
   ) throws {
-    process.executableURL = program
-    process.arguments = arguments
-    process.currentDirectoryURL = folder
     var variables = ProcessInfo.processInfo.environment
     variables["QUDO_DATABASE"] = nil
-    process.environment = variables.merging(environment) { $1 }
-    process.standardInput = input
-    process.standardOutput = output
-    process.standardError = errors
+    func file(_ end: Any, forReading: Bool) -> Int32 {
+      guard let pipe = end as? Pipe else { return (end as? FileHandle)?.fileDescriptor ?? -1 }
+      return (forReading ? pipe.fileHandleForReading : pipe.fileHandleForWriting).fileDescriptor
+    }
+    process = try ChildProcess(
+      program.path, arguments, in: folder.path, environment: variables.merging(environment) { $1 },
+      files: (file(input, forReading: true), file(output, forReading: false), file(errors, forReading: false)))
+    // The child has these ends now: only when nobody else has them does a pipe end.
+    try (input as? Pipe)?.fileHandleForReading.close()
+    for end in [output, errors] { try (end as? Pipe)?.fileHandleForWriting.close() }
+    words = arguments
     self.input = input
     self.output = Reader(file: (output as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: output)
     self.errors = Reader(file: (errors as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: errors)
-    let ended = ended
-    process.terminationHandler = { _ in ended.signal() }
-    // A thread of a pool has all signals blocked, and what it starts would inherit that.
-    var (none, before) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try process.run()
   }
 
-  func kill(_ signal: Int32) {
-    if process.isRunning { Self.send(signal, process.processIdentifier) }
-  }
-
-  private static func send(_ signal: Int32, _ pid: pid_t) {
-    #if canImport(Glibc)
-    _ = Glibc.kill(pid, signal)
-    #else
-    _ = Darwin.kill(pid, signal)
-    #endif
-  }
+  func kill(_ signal: Int32) { process.kill(signal) }
 
   func write(_ text: String) throws { try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
   func closeInput() throws { try (input as? Pipe)?.fileHandleForWriting.close() }
 
   /// Waits for its end and returns the exit status, or the signal's number.
   func end() throws -> Int32 {
-    guard ended.wait(timeout: .now() + .seconds(patience)) == .success else {
+    guard let status = process.end(within: patience) else {
       kill(SIGKILL)
-      throw GaveUp(description: "the command did not end: \(process.arguments ?? [])")
+      throw GaveUp(description: "the command did not end: \(words)")
     }
-    return process.terminationStatus
+    return status
   }
 }
 

@@ -1,5 +1,6 @@
 import CSQLite
 import Foundation
+import ProcessSupport
 import Qudo
 import QudoSQLite
 import Testing
@@ -41,7 +42,7 @@ private final class Torture {
 
   private static let roles = ["enqueue", "enqueue", "work", "work", "stale"]
   private let folder: URL
-  private var processes: [Process] = []
+  private var processes: [ChildProcess] = []
   private var random: SplitMix
   private var started = 0
   private var kills = 0
@@ -54,7 +55,7 @@ private final class Torture {
   }
 
   deinit {
-    for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    for process in processes where process.isRunning { process.kill(SIGKILL) }
     try? FileManager.default.removeItem(at: folder)
   }
 
@@ -72,18 +73,15 @@ private final class Torture {
     for index in processes.indices { stop(index) }
   }
 
-  private func start(_ role: String) throws -> Process {
+  private func start(_ role: String) throws -> ChildProcess {
     started += 1
-    let process = Process()
-    process.executableURL = try built("TortureProcess")
-    process.arguments = [role, database, folder.appendingPathComponent("\(started).log").path, "\(random.next() >> 1)"]
-    try process.run()
-    return process
+    let log = folder.appendingPathComponent("\(started).log").path
+    return try ChildProcess(try built("TortureProcess").path, [role, database, log, "\(random.next() >> 1)"])
   }
 
   private func stop(_ index: Int) {
-    kill(processes[index].processIdentifier, SIGKILL)
-    processes[index].waitUntilExit()
+    processes[index].kill(SIGKILL)
+    _ = processes[index].end(within: 60)
   }
 
   /// A last worker, here, does what is left.

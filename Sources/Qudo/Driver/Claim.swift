@@ -2,6 +2,7 @@
 public struct ClaimRequest: Sendable {
   /// One kind that the worker can perform.
   public struct Ability: Sendable {
+    /// The kind.
     public var kind: Kind
     /// How long its claims hold unless extended.
     public var lease: Duration
@@ -10,6 +11,7 @@ public struct ClaimRequest: Sendable {
     /// How many jobs of this kind at most; nil leaves it to ``ClaimRequest/limit``.
     public var limit: Int?
 
+    /// Each with its default.
     public init(_ kind: Kind, lease: Duration = .seconds(60), lostLimit: Int = 5, limit: Int? = nil) {
       self.kind = kind
       self.lease = lease
@@ -17,10 +19,12 @@ public struct ClaimRequest: Sendable {
       self.limit = limit
     }
   }
+  /// The kinds, each once.
   public var abilities: [Ability]
   /// How many jobs at most.
   public var limit: Int
 
+  /// Kinds, and how many of their jobs at most.
   public init(_ abilities: [Ability], limit: Int) {
     self.abilities = abilities
     self.limit = limit
@@ -29,13 +33,17 @@ public struct ClaimRequest: Sendable {
 
 /// The right to settle one claimed job. Only the newest lease of a job is good; `token` fences the others off.
 public struct Lease: Hashable, Sendable {
+  /// The number of the job.
   public let job: Int64
+  /// Another one with each claim of the job.
   public let token: Int64
   /// Where the database finds the lease: the boot it belongs to and its end by that boot's clock. These are hints;
   /// after an extension the lease as it was before it is still good.
   public let boot: Int64
+  /// See ``boot``.
   public let ends: Int64
 
+  /// For drivers.
   public init(job: Int64, token: Int64, boot: Int64, ends: Int64) {
     self.job = job
     self.token = token
@@ -46,20 +54,29 @@ public struct Lease: Hashable, Sendable {
 
 /// A job in a worker's hands.
 public struct ClaimedJob: Sendable {
+  /// What to settle, extend or release it with.
   public let lease: Lease
+  /// What sort of job it is.
   public let kind: Kind
+  /// As stored; from the `deserialize` of the hooks on, as the run sees it.
   public var payload: Payload
+  /// Higher runs first.
   public let priority: Int
+  /// Nil for a job without one.
   public let uniqueKey: String?
   /// Starts at 1.
   public let attempt: Int
+  /// When it was enqueued, by the database's clock.
   public let enqueued: Timestamp
+  /// Since when it might run: the due time of this attempt.
   public let due: Timestamp
   /// What ``NewJob/meta`` was.
   public var meta: Meta
 
+  /// Its number in its database.
   public var id: Int64 { lease.job }
 
+  /// For drivers.
   public init(
     lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueued: Timestamp,
     due: Timestamp, meta: Meta = Meta()
@@ -85,6 +102,7 @@ public struct Claim: Sendable {
   /// How long until the next lease ends, of whatever kind; nil without any.
   public var nextLeaseEnd: Duration?
 
+  /// For drivers.
   public init(jobs: [ClaimedJob] = [], nextDue: Duration? = nil, nextLeaseEnd: Duration? = nil) {
     self.jobs = jobs
     self.nextDue = nextDue

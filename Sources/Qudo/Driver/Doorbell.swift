@@ -19,6 +19,7 @@ public final class Doorbell: Sendable {
   /// How often it rang.
   public var rings: UInt64 { state.withLock { $0.rings } }
 
+  /// Calls all who listen, on this thread.
   public func ring() {
     let listeners = state.withLock { state in
       state.rings &+= 1
@@ -41,6 +42,7 @@ public final class Doorbell: Sendable {
     }
   }
 
+  /// Ends what ``listen(_:)`` began. A call that has begun on another thread may still go on.
   public func stopListening(_ id: Int) {
     changes.withLock { _ in
       let last = state.withLock { state in state.listeners.removeValue(forKey: id) != nil && state.listeners.isEmpty }

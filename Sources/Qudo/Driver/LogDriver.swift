@@ -31,6 +31,7 @@ public struct LogQuery: Sendable {
   /// These rows; any for nil.
   public var ids: [Int64]?
 
+  /// Each with its default.
   public init(kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil) {
     self.kinds = kinds
     self.oldestFirst = oldestFirst
@@ -52,22 +53,32 @@ public enum FailureReason: String, Sendable, CaseIterable {
 
 /// A failed run.
 public struct FailureRecord: Hashable, Sendable {
+  /// The number of the row, not that of the job.
   public var id: Int64
+  /// The number of the job.
   public var job: Int64
+  /// What sort of job it was.
   public var kind: Kind
+  /// Why it is here.
   public var reason: FailureReason
+  /// The error in its own words, 16 KiB of them at most.
   public var message: String
   /// Of a final failure only; the payload of an earlier one is still with the job.
   public var payload: Payload?
+  /// Nil for a job without one.
   public var uniqueKey: String?
+  /// As the job had it; a replay has it again.
   public var priority: Int
+  /// The number of the run; starts at 1.
   public var attempt: Int
+  /// When the run ended, by the database's clock.
   public var failed: Timestamp
   /// Whether the job was given up with it.
   public var isFinal: Bool
   /// The job that it was replayed as.
   public var replayedAs: Int64?
 
+  /// For drivers.
   public init(
     id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?, uniqueKey: String?,
     priority: Int, attempt: Int, failed: Timestamp, isFinal: Bool, replayedAs: Int64?
@@ -89,20 +100,36 @@ public struct FailureRecord: Hashable, Sendable {
 
 /// What became of one run, in the status log.
 public enum RunStatus: String, Sendable, CaseIterable {
-  case completed, replaced, failed, aborted
+  /// It returned.
+  case completed
+  /// It returned, and other jobs took the job's place.
+  case replaced
+  /// It threw.
+  case failed
+  /// It threw and asked not to be tried again.
+  case aborted
 }
 
 /// One run in the status log.
 public struct StatusRecord: Hashable, Sendable {
+  /// The number of the row, not that of the job.
   public var id: Int64
+  /// The number of the job.
   public var job: Int64
+  /// What sort of job it was.
   public var kind: Kind
+  /// What became of the run.
   public var status: RunStatus
+  /// As stored.
   public var payload: Payload
+  /// Nil for a job without one.
   public var uniqueKey: String?
+  /// When the run began: ``ended`` less what it took.
   public var started: Timestamp
+  /// When its outcome was written, by the database's clock.
   public var ended: Timestamp
 
+  /// For drivers.
   public init(
     id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, started: Timestamp,
     ended: Timestamp
@@ -118,6 +145,7 @@ public struct StatusRecord: Hashable, Sendable {
   }
 }
 
+/// What became of one failure that was to be replayed.
 public enum ReplayResult: Hashable, Sendable {
   /// It waits again as the job with this id.
   case replayed(Int64)
@@ -140,6 +168,7 @@ public struct Prune: Sendable {
   /// How many rows at most. Default 1,000.
   public var limit: Int
 
+  /// Each with its default.
   public init(before: Timestamp? = nil, keep: Int = 0, limit: Int = 1000) {
     self.before = before
     self.keep = keep

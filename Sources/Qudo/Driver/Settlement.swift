@@ -1,5 +1,6 @@
 /// What became of one run, decided; the driver only writes it down.
 public struct Settlement: Sendable {
+  /// What became of it.
   public enum Outcome: Sendable {
     /// The job goes; the replacements come, in the same transaction.
     case completed(replacements: [NewJob] = [])
@@ -14,11 +15,16 @@ public struct Settlement: Sendable {
     /// The job goes back as if it had never been claimed.
     case released
   }
+  /// Of the claim under which it ran.
   public var lease: Lease
+  /// What became of it.
   public var outcome: Outcome
   /// How long the run took, if this finished run is to have a row in the status log: the job's last, or each failed one.
   public var recording: Duration?
+  /// The job may have been completed in a transaction of the application's already.
+  var mayBeDone = false
 
+  /// A run under a lease and what became of it.
   public init(_ lease: Lease, _ outcome: Outcome, recording: Duration? = nil) {
     self.lease = lease
     self.outcome = outcome
@@ -26,6 +32,7 @@ public struct Settlement: Sendable {
   }
 }
 
+/// What came of one settlement.
 public enum SettleResult: Hashable, Sendable {
   /// Written. What became of each replacement is in their order.
   case settled(replacements: [InsertResult] = [])

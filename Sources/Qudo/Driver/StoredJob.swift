@@ -10,20 +10,30 @@ public enum JobState: String, Sendable, CaseIterable {
 
 /// A live job as it stands in the database.
 public struct StoredJob: Hashable, Sendable {
+  /// Its number in its database.
   public var id: Int64
+  /// What sort of job it is.
   public var kind: Kind
+  /// As the database's clock has it at this moment.
   public var state: JobState
+  /// As stored: encoded, and as the hooks' `serialize` left it.
   public var payload: Payload
+  /// Nil for a job without one.
   public var uniqueKey: String?
+  /// Higher runs first.
   public var priority: Int
   /// The number of its next or present run; starts at 1.
   public var attempt: Int
+  /// When it was enqueued; no retry changes it.
   public var enqueued: Timestamp
+  /// When its next attempt may begin, or since when it might.
   public var due: Timestamp
   /// By wall time, as far as that can be told; only while it runs.
   public var leaseEnds: Timestamp?
+  /// What travels beside the payload.
   public var meta: Meta
 
+  /// For drivers.
   public init(
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
     enqueued: Timestamp, due: Timestamp, leaseEnds: Timestamp?, meta: Meta = Meta()
@@ -55,6 +65,7 @@ public struct JobQuery: Sendable {
   /// How many at most. Default 100.
   public var limit = 100
 
+  /// Each with its default.
   public init(ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0, limit: Int = 100) {
     self.ids = ids
     self.kinds = kinds
@@ -66,11 +77,16 @@ public struct JobQuery: Sendable {
 
 /// How many jobs of a kind are in each state.
 public struct JobCount: Hashable, Sendable {
+  /// The kind.
   public let kind: Kind
+  /// Wait and are due; so do jobs whose lease ended.
   public var ready: Int
+  /// Wait to be due.
   public var delayed: Int
+  /// Are claimed.
   public var running: Int
 
+  /// None in any state unless said.
   public init(_ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0) {
     self.kind = kind
     self.ready = ready

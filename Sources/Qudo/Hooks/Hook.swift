@@ -68,17 +68,21 @@ extension Hook {
 
 /// The hook that hears of nothing.
 public struct NoHooks: Hook {
+  /// For queues without hooks, which have it by default.
   @inlinable public init() {}
   @inlinable public static var points: HookPoints { [] }
 }
 
 /// A run that ended.
 public struct FinishedRun: Sendable {
+  /// What the run knew of its job.
   public let context: JobContext
+  /// What is about to be written.
   public let outcome: Settlement.Outcome
   /// How long it took.
   public let duration: Duration
 
+  /// For those who write an engine of their own, or test a hook.
   public init(context: JobContext, outcome: Settlement.Outcome, duration: Duration) {
     self.context = context
     self.outcome = outcome

@@ -1,6 +1,8 @@
 /// One of two hooks, chosen when the queue is made: `if local { A() } else { B() }`. Costs a branch.
 public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
+  /// What follows `if`.
   case first(First)
+  /// What follows `else`.
   case second(Second)
 
   @inlinable public static var points: HookPoints { First.points.union(Second.points) }

@@ -1,8 +1,11 @@
 /// A hook that hears of some kinds only; see ``HookSet/only(_:)``.
 public struct HookOfKinds<Wrapped: HookSet>: HookSet {
+  /// The hook.
   public let wrapped: Wrapped
+  /// Of whose jobs it hears.
   public let kinds: Set<Kind>
 
+  /// A hook and the kinds of whose jobs it hears.
   @inlinable public init(_ wrapped: Wrapped, _ kinds: Set<Kind>) {
     self.wrapped = wrapped
     self.kinds = kinds

@@ -1,9 +1,12 @@
 /// Two hooks: the first, then the second. What the second stored is the first to be read again, and its `around` is
 /// the inner one. Neither is called at a point that only the other one names.
 public struct HookPair<First: HookSet, Second: HookSet>: HookSet {
+  /// The upper one.
   public let first: First
+  /// The lower one.
   public let second: Second
 
+  /// The upper and the lower one.
   @inlinable public init(_ first: First, _ second: Second) {
     self.first = first
     self.second = second

@@ -1,7 +1,9 @@
 /// A hook that may be switched off when the queue is made: `if verbose { Audit() }`. Costs a branch.
 public struct OptionalHook<Wrapped: HookSet>: HookSet {
+  /// Nil when it is switched off.
   public let wrapped: Wrapped?
 
+  /// The hook; nil to hear of nothing.
   @inlinable public init(_ wrapped: Wrapped?) { self.wrapped = wrapped }
 
   @inlinable public static var points: HookPoints { Wrapped.points }

@@ -1,7 +1,11 @@
 /// One kind that a worker can perform, and how.
 public struct Ability: Sendable {
+  /// Whose jobs these are.
   public let kind: Kind
+  /// How they are run, retried and given up.
   public let policy: JobPolicy
+  /// The types of the plugins without which a worker with this ability is not made.
+  public internal(set) var plugins: [any Plugin.Type] = []
   let perform: @Sendable (JobContext) async throws -> Void
 
   /// Jobs of a type that performs itself.
@@ -27,6 +31,7 @@ public struct Ability: Sendable {
         throw Failure(error: error, retryDelay: delay)
       }
     }
+    plugins = J.plugins
   }
 
   /// Jobs of a kind as bytes.
@@ -42,8 +47,8 @@ public struct Ability: Sendable {
   }
 
   /// A failure whose job knows how long to wait.
-  struct Failure: Error {
-    let error: any Error
+  package struct Failure: Error {
+    package let error: any Error
     let retryDelay: Duration
   }
 }

@@ -5,7 +5,9 @@ public protocol Codec: Sendable {
   /// For messages: "JSON".
   var name: String { get }
 
-  /// - Parameter kind: of the job that the value is. A codec that encrypts binds the bytes to it.
+  /// - Parameters:
+  ///   - value: what is to be read again later, perhaps by a newer version of its type.
+  ///   - kind: of the job that the value is. A codec that encrypts binds the bytes to it.
   func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8]
 
   /// - Throws: any error; the run fails with an ``UndecodablePayload`` that has its words. A codec that knows which byte
@@ -29,6 +31,9 @@ public struct Codecs: Sendable {
     self.all = all
   }
 
+  /// Encodes with ``primary``.
+  ///
+  /// - Throws: what the codec throws.
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> Payload {
     Payload(try primary.encode(value, of: kind), codec: primary.id)
   }

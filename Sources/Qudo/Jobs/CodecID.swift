@@ -3,7 +3,9 @@
 /// The lowest byte is the outermost codec; what it wraps is in the bytes above it. The numbers from 1 to 127 are Qudo's.
 /// Take one from 128 to 255 for a codec of your own, and never give it to another.
 public struct CodecID: Hashable, Sendable, CustomStringConvertible {
+  /// As it stands in the database.
   public let number: Int64
+  /// A number of your own, from 128 to 255, or one from a database.
   public init(_ number: Int64) { self.number = number }
 
   /// Bytes as they are.

@@ -18,6 +18,10 @@ public protocol Job: Codable, Sendable {
   /// How jobs of this type are run, retried and given up. Default: no retry, a lease of 60 s that is renewed.
   static var policy: JobPolicy { get }
 
+  /// The types of the plugins without which a worker for these jobs is not made. Default: none; a ``PluginJob`` names its
+  /// own by the type of its function.
+  static var plugins: [any Plugin.Type] { get }
+
   /// Does the work. It may be called more than once for one job, after a crash for instance.
   ///
   /// Returning completes the job. Throwing fails this run, unless it throws ``Abort`` or ``Snooze``. A job that stops
@@ -30,5 +34,6 @@ public protocol Job: Codable, Sendable {
 
 extension Job {
   public static var policy: JobPolicy { JobPolicy() }
+  public static var plugins: [any Plugin.Type] { [] }
   public func retryDelay(after attempt: Int, failure: any Error) -> Duration? { nil }
 }

@@ -6,29 +6,44 @@ public final class JobContext: Sendable {
   public let job: ClaimedJob
   /// The name of the database that the job is in.
   public let database: String
-  let codecs: Codecs
-  private let baseLogger: Logger
+  private let run: Run
   private let replacements = Locked<[NewJob]>([])
 
-  package init(_ job: ClaimedJob, database: String, codecs: Codecs, logger: Logger) {
+  init(_ job: ClaimedJob, run: Run) {
     self.job = job
-    self.database = database
-    self.codecs = codecs
-    baseLogger = logger
+    self.run = run
+    database = run.engine.driver.name
   }
 
+  var codecs: Codecs { run.engine.codecs }
+
+  /// The job's name, the same in every run: good as an idempotency key for other services.
   public var id: JobID { JobID(database: database, number: job.id) }
+  /// What sort of job it is.
   public var kind: Kind { job.kind }
   /// Starts at 1.
   public var attempt: Int { job.attempt }
+  /// As it was enqueued with.
   public var priority: Int { job.priority }
+  /// Nil for a job without one.
   public var uniqueKey: String? { job.uniqueKey }
+  /// When it was enqueued, by the database's clock.
   public var enqueued: Timestamp { job.enqueued }
+  /// When the run began, by the wall clock of the worker.
+  public var started: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
+  /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
+
+  /// What travels beside the payload.
+  public var meta: Meta { job.meta }
+
+  /// The worker's plugin of this type, if it has one. A job that cannot do without one is a ``PluginJob``, whose worker is
+  /// not made without it.
+  public func plugin<P: Plugin>(_ type: P.Type) -> P? { run.engine.plugins[type] }
 
   /// The worker's logger with the job's id, kind and attempt.
   public var logger: Logger {
-    var logger = baseLogger
+    var logger = run.engine.logger
     logger[metadataKey: "job"] = "\(id)"
     logger[metadataKey: "kind"] = "\(kind)"
     logger[metadataKey: "attempt"] = "\(attempt)"
@@ -59,14 +74,36 @@ public final class JobContext: Sendable {
     replace(with: [NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due)])
   }
 
+  @usableFromInline
   func takeReplacements() -> [NewJob] { replacements.withLock { $0 } }
+
+  // MARK: For drivers
+
+  /// The database that the job is in.
+  package var driver: any Driver { run.engine.driver }
+
+  /// Whether the run is to have a row in the status log.
+  package var recordsStatus: Bool { run.ability.policy.recordsStatus }
+
+  /// How long the run has taken.
+  package var duration: Duration { run.duration() }
+
+  /// The jobs that are to be enqueued in the transaction that completes this one, as they are to be stored.
+  package func preparedReplacements() throws -> [NewJob] { try run.engine.hooks.prepare(takeReplacements()) }
+
+  /// Says that the job was completed in a transaction of the application's, which need not be committed yet: if it turns
+  /// out to be gone when the run has ended, the run was completed.
+  package func completedElsewhere() { run.engine.completedElsewhere(run.slot) }
 }
 
 /// A job's name: the database's stable name and the job's number in it.
 public struct JobID: Hashable, Sendable, CustomStringConvertible {
+  /// The database's stable name: ``Driver/name``.
   public let database: String
+  /// Its number there, which no other job ever gets.
   public let number: Int64
 
+  /// A database's name and a job's number in it.
   public init(database: String, number: Int64) {
     self.database = database
     self.number = number

@@ -42,6 +42,7 @@ public struct JobPolicy: Sendable {
 
 /// The wait between a failed attempt and the next.
 public enum RetryDelay: Sendable {
+  /// The same each time.
   case fixed(Duration)
   /// `base`, then twice as long each time, at most `cap`; each made shorter by a random share of it, up to `jitter`
   /// (0 to 1), so that jobs which failed together do not come back together.
@@ -71,13 +72,17 @@ public enum RetryDelay: Sendable {
 /// Thrown by a job that must not be tried again. It is logged as failed.
 public struct Abort: Error, Sendable, CustomStringConvertible {
   public var description: String
+  /// What the failure log is to say.
   public init(_ message: String) { description = message }
 }
 
 /// Thrown by a job that wants to run later. It did not fail; no attempt is counted unless asked.
 public struct Snooze: Error, Sendable {
+  /// How long it waits; a negative one counts as none.
   public var duration: Duration
+  /// Whether this run was an attempt, of which the policy allows so many.
   public var countsAttempt: Bool
+  /// How long to wait, and whether this run was an attempt. Default: it was not.
   public init(for duration: Duration, countsAttempt: Bool = false) {
     self.duration = duration
     self.countsAttempt = countsAttempt

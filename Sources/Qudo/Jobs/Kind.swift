@@ -3,8 +3,10 @@
 /// Kinds are compared as UTF-8 bytes, in memory as in the database: `é` written as one scalar and `é` written as
 /// two are different kinds, although Swift's `String` calls them equal.
 public struct Kind: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+  /// 1 to 255 bytes of UTF-8 without NUL, or enqueues and workers refuse it.
   public let name: String
 
+  /// A kind by its name; nothing is checked yet.
   public init(_ name: String) { self.name = name }
   public init(stringLiteral value: String) { self.name = value }
   public var description: String { name }

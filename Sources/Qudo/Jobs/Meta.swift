@@ -12,11 +12,13 @@ public struct Meta: Hashable, Sendable {
   /// As they stand in the database; empty when there is nothing.
   public private(set) var bytes: [UInt8]
 
+  /// Nothing.
   public init() { bytes = [] }
 
   /// - Parameter bytes: what ``bytes`` was. Of bytes that are something else only the part that can be read counts.
   public init(bytes: [UInt8]) { self.bytes = bytes }
 
+  /// Whether nothing is in it.
   public var isEmpty: Bool { bytes.isEmpty }
 
   /// The text of that name. Names are compared as UTF-8 bytes.

@@ -1,8 +1,11 @@
 /// The bytes of a job's argument and the codec that wrote them.
 public struct Payload: Hashable, Sendable {
+  /// Any bytes; an insert refuses more than ``Limits/payloadBytes``.
   public var bytes: [UInt8]
+  /// What the bytes are.
   public var codec: CodecID
 
+  /// Bytes, raw unless a codec wrote them.
   public init(_ bytes: [UInt8], codec: CodecID = .raw) {
     self.bytes = bytes
     self.codec = codec
@@ -20,6 +23,7 @@ extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
 
 /// When a job may first run, by the database's clock.
 public enum Due: Hashable, Sendable {
+  /// At once.
   case now
   /// Not negative.
   case after(Duration)
@@ -45,10 +49,14 @@ public struct UniqueKey: Hashable, Sendable {
     /// Payload, priority and due time of a job that waits are overwritten; a running one is left alone and reported.
     case overwrite
   }
+  /// 1 to 255 bytes of UTF-8 without NUL, compared as bytes.
   public var key: String
+  /// How long it is held. Default: until the job is finished.
   public var scope: Scope
+  /// What becomes of a second job with it. Default: it is rejected.
   public var onConflict: Conflict
 
+  /// Each with its default.
   public init(_ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject) {
     self.key = key
     self.scope = scope
@@ -58,15 +66,20 @@ public struct UniqueKey: Hashable, Sendable {
 
 /// A job on its way to the database.
 public struct NewJob: Sendable {
+  /// What sort of job it is.
   public var kind: Kind
+  /// Its argument, encoded.
   public var payload: Payload
+  /// At most one live job per kind and key. Default: none.
   public var unique: UniqueKey?
   /// Higher runs first. Default 0.
   public var priority: Int
+  /// When it may first run. Default: now.
   public var due: Due
   /// What travels beside the payload, for hooks. Counts towards the payload's limit.
   public var meta: Meta
 
+  /// Each with its default. What is not allowed is refused when it is enqueued: ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: Meta = Meta()
   ) {

@@ -15,6 +15,7 @@ public struct ClockReading: Sendable {
   /// Which start of the machine `sinceBoot` counts from. Leases of another boot are void.
   public var boot: String
 
+  /// All of it read at one moment.
   public init(wall: Timestamp, sinceBoot: Int64, boot: String) {
     self.wall = wall
     self.sinceBoot = sinceBoot
@@ -24,6 +25,7 @@ public struct ClockReading: Sendable {
 
 /// The clock of a database that has none of its own, and of a worker's waits.
 public protocol QueueClock: Sendable {
+  /// All clocks at this moment.
   func now() -> ClockReading
 
   /// ``ClockReading/sinceBoot`` alone.
@@ -40,6 +42,7 @@ public protocol QueueClock: Sendable {
 public struct SystemClock: QueueClock {
   private let boot: String
 
+  /// Reads the boot id; cheap to keep, needless to make again.
   public init() { boot = Self.bootID() }
 
   #if os(Linux)

@@ -9,6 +9,7 @@ public struct Limits: Sendable {
   /// The priorities that can be stored: those of a 32-bit integer, symmetric.
   public static let priorities = -Int(Int32.max)...Int(Int32.max)
 
+  /// The defaults.
   public init() {}
 
   /// - Throws: ``QudoError/Code/invalidArgument`` with what is wrong.
@@ -34,7 +35,7 @@ public struct Limits: Sendable {
     }
   }
 
-  static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {
+  package static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {
     guard !text.isEmpty else { throw QudoError(.invalidArgument, "the \(what) is empty") }
     guard text.utf8.count <= limit else {
       throw QudoError(.invalidArgument, "the \(what) has \(text.utf8.count) bytes, the limit is \(limit)")

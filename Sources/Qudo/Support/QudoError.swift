@@ -6,7 +6,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
-      case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, database
+      case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -23,7 +23,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let newerSchema = Code(value: .newerSchema)
     /// The file has `qudo_` tables that are not Qudo's.
     public static let foreignSchema = Code(value: .foreignSchema)
-    /// The file's journal mode, place or SQLite version is not one that Qudo works with.
+    /// The file's journal mode, place or SQLite version is not one that Qudo works with; or a file that is to be
+    /// imported has something in it that cannot be.
     public static let unsuitableFile = Code(value: .unsuitableFile)
     /// The file or its folder cannot be written to.
     public static let readOnly = Code(value: .readOnly)
@@ -41,15 +42,22 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let closed = Code(value: .closed)
     /// The asking task was cancelled before the operation began.
     public static let cancelled = Code(value: .cancelled)
+    /// Another claim has the job, or it is gone. Nothing was written.
+    public static let leaseLost = Code(value: .leaseLost)
+    /// A plugin of a worker did not start; ``QudoError/cause`` says why. No job was claimed.
+    public static let plugin = Code(value: .plugin)
     /// Any other error of the database; ``QudoError/cause`` has the details.
     public static let database = Code(value: .database)
   }
 
+  /// What sort of trouble it is.
   public let code: Code
+  /// What is wrong and what to do, for people.
   public let message: String
   /// The error below, for instance SQLite's own message and extended code.
   public let cause: (any Error)?
 
+  /// For drivers.
   public init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
     self.code = code
     self.message = message

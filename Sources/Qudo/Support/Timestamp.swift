@@ -1,7 +1,9 @@
 /// A moment of wall time in microseconds since 1970-01-01 00:00 UTC, as it stands in the database.
 public struct Timestamp: Hashable, Comparable, Sendable {
+  /// Since 1970-01-01 00:00 UTC; negative before.
   public var microseconds: Int64
 
+  /// Microseconds since 1970-01-01 00:00 UTC.
   public init(microseconds: Int64) { self.microseconds = microseconds }
 
   public static func < (a: Timestamp, b: Timestamp) -> Bool { a.microseconds < b.microseconds }

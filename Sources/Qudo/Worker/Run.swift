@@ -1,73 +1,63 @@
 internal import Logging
 
-/// One run, from claim to outcome.
-extension WorkerEngine {
-  func perform(_ claimed: ClaimedJob, _ ability: Ability, slot: Int, started: Int64) async -> Settlement.Outcome {
-    let queue = worker.queue
-    let hooks = queue.hooks
-    var job = claimed
-    var failure: (any Error)?
-    do {
-      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&job) }
-    } catch {
-      failure = error
-    }
-    let context = JobContext(job, database: queue.driver.name, codecs: queue.codecs, logger: worker.options.logger)
-    let took = { [clock = worker.options.clock] in Duration.microseconds(clock.sinceBoot() - started) }
-    var outcome = Settlement.Outcome.completed()
-    if failure == nil {
-      do {
-        if Hooks.points.contains(.willWork) { try await hooks.willWork(context) }
-        if Hooks.points.contains(.around) {
-          try await hooks.around(context) { () async throws in try await ability.perform(context) }
-        } else {
-          try await ability.perform(context)
-        }
-        outcome = .completed(replacements: try checked(context.takeReplacements()))
-      } catch {
-        failure = error
-      }
-    }
-    if let failure {
-      outcome = judge(failure, job, ability.policy, slot)
-      await tell(failure, FinishedRun(context: context, outcome: outcome, duration: took()))
-    }
-    if Hooks.points.contains(.didWork) {
-      await hooks.didWork(FinishedRun(context: context, outcome: outcome, duration: took()))
-    }
-    return outcome
-  }
+/// One run in a worker's slot: what of it does not depend on the hooks' type.
+@usableFromInline
+struct Run: Sendable {
+  let engine: WorkerEngine
+  let ability: Ability
+  let slot: Int
+  /// Since the boot, in microseconds.
+  let started: Int64
 
-  /// What cannot be stored fails this run instead of the transaction that others share.
-  private func checked(_ jobs: [NewJob]) throws -> [NewJob] {
-    guard !jobs.isEmpty else { return [] }
-    let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try worker.queue.prepare(jobs)
-    for job in jobs { try worker.queue.driver.limits.check(job) }
+  @usableFromInline
+  func context(_ job: ClaimedJob) -> JobContext { JobContext(job, run: self) }
+
+  @usableFromInline
+  func perform(_ context: JobContext) async throws { try await ability.perform(context) }
+
+  @usableFromInline
+  func duration() -> Duration { .microseconds(engine.clock.sinceBoot() - started) }
+
+  @usableFromInline
+  func checked(_ jobs: [NewJob]) throws -> [NewJob] {
+    for job in jobs { try engine.driver.limits.check(job) }
     return jobs
   }
 
-  private func judge(_ failure: any Error, _ job: ClaimedJob, _ policy: JobPolicy, _ slot: Int) -> Settlement.Outcome {
+  /// What becomes of a run that threw, which is logged.
+  @usableFromInline
+  func judge(_ failure: any Error, _ context: JobContext) -> Settlement.Outcome {
     var failure = failure
-    switch stopReason(slot) {
+    switch engine.stopReason(slot) {
     // A worker that stops gives its jobs back; they did not fail. Nor is it this one's fault if the lease was lost.
     // Nor does it matter any more what comes of a run that was given up.
     case .shutdown, .leaseLost, .givenUp: return .released
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
     }
-    return decide(failure: failure, job: job, policy: policy, random: .random(in: 0...1))
-  }
-
-  private func tell(_ failure: any Error, _ run: FinishedRun) async {
-    let context = run.context
-    switch run.outcome {
+    let outcome = decide(failure: failure, job: context.job, policy: ability.policy, random: .random(in: 0...1))
+    switch outcome {
     case .retry(let delay, let message):
       context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay)"])
     case .failed(let message), .aborted(let message):
       context.logger.error("a job failed", metadata: ["error": "\(message)"])
-    case .completed, .snoozed, .released: return
+    case .completed, .snoozed, .released: break
     }
-    guard Hooks.points.contains(.didFail) else { return }
-    await worker.queue.hooks.didFail(run, (failure as? Ability.Failure)?.error ?? failure)
+    return outcome
+  }
+
+  /// The error as the job threw it.
+  @usableFromInline
+  static func cause(of failure: any Error) -> any Error { (failure as? Ability.Failure)?.error ?? failure }
+}
+
+extension Settlement.Outcome {
+  /// Whether it counts as a failure.
+  @usableFromInline
+  var isFailure: Bool {
+    switch self {
+    case .retry, .failed, .aborted: true
+    case .completed, .snoozed, .released: false
+    }
   }
 }

@@ -5,19 +5,55 @@ internal import Logging
 ///     let worker = try Worker(queue, [Ability(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
 public struct Worker<Hooks: HookSet>: Sendable {
+  /// Where its jobs come from.
   public let queue: Queue<Hooks>
+  /// How it works.
   public let options: WorkerOptions
   package let abilities: [Kind: Ability]
+  let plugins: Plugins
+  let engineHooks: EngineHooks
 
-  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, and for a policy or an option
-  ///   that makes no sense.
-  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], options: WorkerOptions = WorkerOptions()) throws(QudoError) {
+  /// - Parameters:
+  ///   - queue: where the jobs come from.
+  ///   - abilities: the kinds to perform, each once.
+  ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, in this order.
+  ///   - options: how it works.
+  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind or two plugins of one type, for a
+  ///   plugin that an ability needs and that is not there, and for a policy or an option that makes no sense.
+  @inlinable
+  public init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
+  ) throws(QudoError) {
+    try self.init(queue, abilities, plugins, options, EngineHooks(queue.hooks))
+  }
+
+  /// - Parameters:
+  ///   - queue: where the jobs come from.
+  ///   - abilities: the kinds to perform, each once.
+  ///   - plugins: what the jobs can use, at most one of a type.
+  ///   - concurrency: how many jobs run at once.
+  /// - Throws: as ``init(_:_:plugins:options:)``.
+  @inlinable
+  public init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], concurrency: Int
+  ) throws(QudoError) {
+    var options = WorkerOptions()
+    options.concurrency = concurrency
+    try self.init(queue, abilities, plugins: plugins, options: options)
+  }
+
+  @usableFromInline
+  init(
+    _ queue: Queue<Hooks>, _ abilities: [Ability], _ plugins: [any Plugin], _ options: WorkerOptions, _ hooks: EngineHooks
+  ) throws(QudoError) {
     guard !abilities.isEmpty else { throw QudoError(.invalidArgument, "the worker has no abilities: give it a kind to perform") }
     try options.check()
+    self.plugins = try Plugins(plugins)
     var byKind: [Kind: Ability] = [:]
     for ability in abilities {
       try Limits.check("kind", ability.kind.name, atMost: Limits.kindBytes)
       try ability.policy.check(ability.kind)
+      try self.plugins.check(ability)
       guard byKind.updateValue(ability, forKey: ability.kind) == nil else {
         throw QudoError(.invalidArgument, "two abilities have the kind \(ability.kind)")
       }
@@ -25,17 +61,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     self.queue = queue
     self.abilities = byKind
     self.options = options
-  }
-
-  /// - Parameters:
-  ///   - queue: where the jobs come from.
-  ///   - abilities: the kinds to perform, each once.
-  ///   - concurrency: how many jobs run at once.
-  /// - Throws: ``QudoError/Code/invalidArgument`` without an ability, for two of one kind, or a concurrency under 1.
-  public init(_ queue: Queue<Hooks>, _ abilities: [Ability], concurrency: Int) throws(QudoError) {
-    var options = WorkerOptions()
-    options.concurrency = concurrency
-    try self.init(queue, abilities, options: options)
+    engineHooks = hooks
   }
 
   /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
@@ -43,7 +69,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ///
   /// Trouble of the database is logged and waited out.
   ///
-  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed.
+  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed; and when a plugin does
+  ///   not start.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)
@@ -67,14 +94,38 @@ public struct Worker<Hooks: HookSet>: Sendable {
     return summary != WorkSummary()
   }
 
+  /// Runs a job that nobody claimed, again and again, for measurements of what is round a run.
+  package func rehearse(_ job: ClaimedJob, _ times: Int) async {
+    guard let ability = abilities[job.kind] else { return }
+    let engine = WorkerEngine(self, mode: .once)
+    for _ in 0..<times { _ = await engineHooks.perform(job, Run(engine: engine, ability: ability, slot: 0, started: 0)) }
+  }
+
   private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
+    try await plugins.around(context) { await runEngine(mode) }.get()
+  }
+
+  private var context: WorkerContext {
+    WorkerContext(queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
+  }
+
+  private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
     let engine = WorkerEngine(self, mode: mode)
-    let work = Task { await engine.run() }
     // The engine's own calls must not be cancelled: a finished job is settled all the same.
-    return try await withTaskCancellationHandler {
-      await work.value
-    } onCancel: {
-      engine.stop()
-    }.get()
+    let work = Task { await engine.run() }
+    return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+  }
+
+  /// Runs one job each time that `body` asks for it, if one is ready, all between one start and one stop of the plugins.
+  package func stepwise<Success: Sendable>(
+    _ body: @escaping @Sendable (_ step: @Sendable () async throws(QudoError) -> Bool) async throws -> Success
+  ) async throws -> Success {
+    try await plugins.around(context) { () async -> Result<Result<Success, any Error>, QudoError> in
+      do {
+        return .success(.success(try await body { () async throws(QudoError) in try await runEngine(.once).get() != WorkSummary() }))
+      } catch {
+        return .success(.failure(error))
+      }
+    }.get().get()
   }
 }

@@ -4,7 +4,8 @@ internal import Logging
 ///
 /// Lock, decide, unlock, act. A slot's task runs one job after the other; to cancel a run is to cancel its slot's task,
 /// which then ends with that run and is replaced. So a quick job costs no task of its own.
-final class WorkerEngine<Hooks: HookSet>: Sendable {
+@usableFromInline
+final class WorkerEngine: Sendable {
   private struct Shared {
     var state: WorkerState
     var tasks: [Int: Task<Void, Never>] = [:]
@@ -18,17 +19,25 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
     var listener: Int?
   }
 
-  let worker: Worker<Hooks>
+  let driver: any Driver
+  let codecs: Codecs
+  let abilities: [Kind: Ability]
+  let plugins: Plugins
+  let hooks: EngineHooks
+  let clock: any QueueClock
+  let logger: Logger
   private let shared: Locked<Shared>
 
-  init(_ worker: Worker<Hooks>, mode: WorkerState.Mode) {
-    self.worker = worker
+  init<Hooks: HookSet>(_ worker: Worker<Hooks>, mode: WorkerState.Mode) {
+    driver = worker.queue.driver
+    codecs = worker.queue.codecs
+    abilities = worker.abilities
+    plugins = worker.plugins
+    hooks = worker.engineHooks
+    clock = worker.options.clock
+    logger = worker.options.logger
     shared = Locked(Shared(state: WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)))
   }
-
-  private var driver: any Driver { worker.queue.driver }
-  private var clock: any QueueClock { worker.options.clock }
-  private var logger: Logger { worker.options.logger }
 
   /// Ends the work within its graces.
   func stop() {
@@ -83,7 +92,7 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
     let asked = clock.sinceBoot()
     do {
       let answer = try await driver.settle(settlements, claiming: request)
-      if Hooks.points.contains(.didClaim) { for job in answer.claim?.jobs ?? [] { worker.queue.hooks.didClaim(job) } }
+      if let didClaim = hooks.didClaim { for job in answer.claim?.jobs ?? [] { didClaim(job) } }
       let now = clock.sinceBoot()
       let resumed = shared.withLock { shared in
         shared.state.settled(settlements, answer.results)
@@ -130,7 +139,7 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
 
   private func lookForRest() async throws(QudoError) {
     do {
-      let counts = try await driver.count(Array(worker.abilities.keys))
+      let counts = try await driver.count(Array(abilities.keys))
       shared.withLock { $0.state.rest(counts) }
     } catch {
       try trouble(error) { $0.failed([], now: $1) }
@@ -149,22 +158,22 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
     for (settlement, result) in zip(settlements, results) {
-      guard result == .leaseLost else { continue }
+      guard result == .leaseLost, !settlement.mayBeDone else { continue }
       logger.warning(
         "a run's outcome came too late: its lease was lost", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
     }
-    guard Hooks.points.contains(.didEnqueue) else { return }
+    guard let didEnqueue = hooks.didEnqueue else { return }
     for (settlement, result) in zip(settlements, results) {
       guard case .completed(let jobs) = settlement.outcome, case .settled(let replaced) = result else { continue }
       for (job, result) in zip(jobs, replaced) {
-        await worker.queue.hooks.didEnqueue(job, EnqueueResult(result, database: driver.name))
+        await didEnqueue(job, EnqueueResult(result, database: driver.name))
       }
     }
   }
 
   private func leaseLost(_ job: ClaimedJob) {
     logger.warning("a job's lease was lost, it is cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
-    if Hooks.points.contains(.leaseLost) { worker.queue.hooks.leaseLost(job) }
+    hooks.leaseLost?(job)
   }
 
   // MARK: Waiting
@@ -225,8 +234,8 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
     var next: ClaimedJob? = first
     while let job = next {
       let started = clock.sinceBoot()
-      guard let ability = worker.abilities[job.kind] else { return }
-      let outcome = await perform(job, ability, slot: slot, started: started)
+      guard let ability = abilities[job.kind] else { return }
+      let outcome = await hooks.perform(job, Run(engine: self, ability: ability, slot: slot, started: started))
       next = await exchange(slot, outcome, started: started, recording: ability.policy.recordsStatus)
     }
   }
@@ -254,6 +263,9 @@ final class WorkerEngine<Hooks: HookSet>: Sendable {
       if job != nil || isOver { continuation.resume(returning: job) }
     }
   }
+
+  /// The job of a slot's run was completed in a transaction of the application's, which is not committed yet.
+  func completedElsewhere(_ slot: Int) { shared.withLock { $0.state.completedElsewhere(slot) } }
 
   /// Why a slot's run was cancelled, if it was.
   func stopReason(_ slot: Int) -> WorkerState.Stop? { shared.withLock { $0.state.stop(of: slot) } }

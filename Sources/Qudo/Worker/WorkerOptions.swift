@@ -25,6 +25,7 @@ public struct WorkerOptions: Sendable {
   /// What the worker's waits go by. Default: the machine's.
   public var clock: any QueueClock = SystemClock()
 
+  /// The defaults.
   public init() {}
 
   func check() throws(QudoError) {
@@ -49,17 +50,19 @@ public struct WorkSummary: Hashable, Sendable {
   public var retried = 0
   /// Jobs that were given up, aborted ones among them.
   public var failed = 0
+  /// Runs that asked to come again later.
   public var snoozed = 0
   /// Jobs that were given back.
   public var released = 0
   /// Runs whose outcome came too late: somebody else has the job.
   public var leaseLost = 0
 
+  /// Nothing.
   public init() {}
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {
     guard case .settled = result else {
-      leaseLost += 1
+      if settlement.mayBeDone { completed += 1 } else { leaseLost += 1 }
       return
     }
     switch settlement.outcome {

@@ -35,6 +35,9 @@ extension WorkerState {
       if let lease = answer {
         run.held.lease = lease
         run.held.renewAt = renewAt
+      } else if run.mayBeDone {
+        // Then the lease went with the job; how the run ends shows it.
+        run.held.renewAt = .max
       } else {
         run.stop = .leaseLost
         lost.append(run.held.job)

@@ -50,7 +50,9 @@ extension WorkerState {
     running -= 1
     letGo(run.held.job.kind)
     if run.stop != .leaseLost {
-      finished.append(Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil))
+      var settlement = Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil)
+      settlement.mayBeDone = run.mayBeDone
+      finished.append(settlement)
     }
     averageRun = averageRun < 0 ? took : averageRun + (took - averageRun) / 8
     slots[slot].run = nil
@@ -58,6 +60,9 @@ extension WorkerState {
     slots[slot] = Slot()
     return false
   }
+
+  /// A run's job was completed in a transaction of the application's, which is not committed yet.
+  mutating func completedElsewhere(_ slot: Int) { slots[slot].run?.mayBeDone = true }
 
   mutating func letGo(_ kind: Kind) {
     if !heldOfLimited.isEmpty { heldOfLimited[kind]? -= 1 }

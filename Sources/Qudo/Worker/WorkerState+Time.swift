@@ -79,6 +79,9 @@ extension WorkerState {
     running -= 1
     abandoned += 1
     letGo(run.held.job.kind)
-    if run.stop != .leaseLost { finished.append(Settlement(run.held.lease, outcome)) }
+    guard run.stop != .leaseLost else { return }
+    var settlement = Settlement(run.held.lease, outcome)
+    settlement.mayBeDone = run.mayBeDone
+    finished.append(settlement)
   }
 }

@@ -40,6 +40,8 @@ struct WorkerState {
     /// When to cancel it, and then when to stop waiting for it.
     var deadline = Int64.max
     var stop: Stop?
+    /// The job was completed in a transaction of the application's, which may be committed or not.
+    var mayBeDone = false
   }
   struct Slot {
     var run: Run?

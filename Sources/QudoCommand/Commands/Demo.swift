@@ -19,7 +19,7 @@ struct Demo: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder("qudo-demo")
     try await folder.use { try await run(in: folder) }
   }
 

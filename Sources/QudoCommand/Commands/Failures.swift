@@ -36,7 +36,8 @@ extension FailureRecord: Listed {
   }
 
   private var state: String {
-    if let replayedAs { return "replayed as \(replayedAs)" }
+    // An imported row does not know as which job.
+    if let replayedAs { return replayedAs == 0 ? "replayed" : "replayed as \(replayedAs)" }
     return isFinal ? reason.rawValue : "retried"
   }
 

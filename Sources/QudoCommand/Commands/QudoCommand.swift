@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Qudo
+internal import QudoSQLite
 
 #if canImport(Glibc)
 internal import Glibc
@@ -31,8 +32,10 @@ struct QudoCommand: AsyncParsableCommand {
 
       Exit status: 0 done, 1 failed, 64 wrong usage, 75 the database cannot be reached (it cannot be opened, or is busy).
       """,
+    version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Schema.self, Demo.self,
+      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
+      Demo.self, BenchCommand.self, BenchProcess.self,
     ])
 
   static func main() async {

@@ -63,6 +63,7 @@ extension ReplayResult {
     switch self {
     case .replayed: nil
     case .conflict(let job): "has the unique key of job \(job), which is not finished: replay it later"
+    case .alreadyReplayed(0): "was replayed before it was imported"
     case .alreadyReplayed(let job): "was replayed before, as job \(job)"
     case .notFinal: "is of a job that was tried again: there is nothing to replay"
     case .notFound: "is not in the failure log"

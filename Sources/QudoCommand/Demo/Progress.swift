@@ -12,13 +12,16 @@ internal import Darwin
 enum Progress {
   private static let width = 30
 
+  /// Whether somebody sees it.
+  static var isShown: Bool { isatty(STDERR_FILENO) == 1 }
+
   /// Shows how far `body` is until it returns.
   ///
   /// - Parameter done: how many of `total` are done; asked ten times a second.
   static func show<Result>(
     _ title: String, of total: Int, done: @escaping @Sendable () -> Int, _ body: () async throws -> Result
   ) async throws -> Result {
-    guard isatty(STDERR_FILENO) == 1 else { return try await body() }
+    guard isShown else { return try await body() }
     let bar = Task {
       while !Task.isCancelled {
         draw(title, done(), of: total)

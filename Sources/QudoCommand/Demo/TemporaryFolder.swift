@@ -13,13 +13,16 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A folder for the demo's database, which goes when the demo ends, also by a signal.
+/// A folder for databases that are thrown away, which goes when the command ends, also by a signal.
 struct TemporaryFolder {
-  private let url = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-demo-\(UUID().uuidString)")
+  private let url: URL
 
   private let isInterrupted = Locked(false)
 
-  init() throws {
+  /// - Parameter folder: where it is made; nil for the system's place for such.
+  init(in folder: String? = nil, _ name: String) throws {
+    let parent = folder.map { URL(fileURLWithPath: $0) } ?? FileManager.default.temporaryDirectory
+    url = parent.appendingPathComponent("\(name)-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     let (url, isInterrupted) = (url, isInterrupted)
     try Signals.watch(Signals.ending) { number in
@@ -29,12 +32,14 @@ struct TemporaryFolder {
     }
   }
 
+  var path: String { url.path }
+
   func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
   func size(_ name: String) throws -> Int {
     // Not by opening it: closing a database file outside SQLite loses SQLite's locks on it.
     var status = stat()
-    guard stat(path(name), &status) == 0 else { throw CommandError("the demo's file is gone") }
+    guard stat(path(name), &status) == 0 else { throw CommandError("the file is gone") }
     return Int(status.st_size)
   }
 

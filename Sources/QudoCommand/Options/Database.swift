@@ -21,17 +21,15 @@ struct Database: ParsableArguments {
     _ = try path()
   }
 
-  private func path() throws -> String {
+  /// The file's path.
+  func path() throws -> String {
     let given = database.first ?? getenv("QUDO_DATABASE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-    let text = given ?? "qudo.db"
-    // Nothing of a URL is repeated in a message: it may have a password.
-    if text.hasPrefix("mysql:") || text.hasPrefix("mariadb:") { throw ValidationError("MySQL and MariaDB are not in this build") }
-    if text.contains("://") { throw ValidationError("the database must be a path or sqlite:PATH") }
-    return text.hasPrefix("sqlite:") ? String(text.dropFirst("sqlite:".count)) : text
-  }
-
-  private func open(durability: SQLiteDriver.Durability, create: Bool) throws -> any LogDriver {
-    try SQLiteDriver(path: path(), durability: durability, create: create)
+    let url: DatabaseURL
+    do { url = try DatabaseURL(parsing: given ?? "qudo.db") } catch { throw ValidationError(error.message) }
+    guard case .sqlite(let path) = url.place else {
+      throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB")
+    }
+    return path
   }
 
   /// Opens the database, calls `body`, and closes it whatever comes.
@@ -40,7 +38,14 @@ struct Database: ParsableArguments {
   func use<Result>(
     durability: SQLiteDriver.Durability = .full, create: Bool, _ body: (any LogDriver) async throws -> Result
   ) async throws -> Result {
-    let driver = try open(durability: durability, create: create)
+    try await useFile(durability: durability, create: create) { try await body($0) }
+  }
+
+  /// The same for what only a SQLite file can do.
+  func useFile<Result>(
+    durability: SQLiteDriver.Durability, create: Bool, _ body: (SQLiteDriver) async throws -> Result
+  ) async throws -> Result {
+    let driver = try SQLiteDriver(path: path(), durability: durability, create: create)
     do {
       let result = try await body(driver)
       await driver.close()

@@ -12,6 +12,12 @@ enum JSON {
   case integer(Int64)
   case text(String)
   case object([(key: String, value: JSON)])
+  /// As Swift writes it: shortest, exact.
+  case double(Double)
+  case array([JSON])
+
+  /// Null for what JSON has no number for.
+  static func number(_ number: Double?) -> JSON { number.flatMap { $0.isFinite ? .double($0) : nil } ?? .null }
 
   static func text(_ text: String?) -> JSON { text.map { .text($0) } ?? .null }
   static func time(_ time: Timestamp?) -> JSON { text(time?.utc) }
@@ -37,6 +43,13 @@ struct JSONWriter {
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += "\(value)"
     case .text(let value): text += String(decoding: try encoder.encode(value), as: UTF8.self)
+    case .double(let value): text += "\(value)"
+    case .array(let values):
+      for (index, value) in values.enumerated() {
+        text += index == 0 ? "[" : ",\n"
+        try write(value)
+      }
+      text += values.isEmpty ? "[]" : "]"
     case .object(let members):
       for (index, member) in members.enumerated() {
         text += index == 0 ? "{" : ","
@@ -51,11 +64,8 @@ struct JSONWriter {
   /// An array with a line per element.
   static func array(_ values: [JSON]) throws -> String {
     var writer = JSONWriter()
-    for (index, value) in values.enumerated() {
-      writer.text += index == 0 ? "[" : ",\n"
-      try writer.write(value)
-    }
-    return writer.text + (values.isEmpty ? "[]" : "]")
+    try writer.write(.array(values))
+    return writer.text
   }
 
   /// Lines with an object each.

@@ -10,6 +10,7 @@ public import Qudo
 public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
   /// What the driver must do, as a sentence in camelCase. No two cases have the same.
   public let name: String
+  /// What it belongs to.
   public let promise: Promise
   /// What a driver must declare for the case to make sense.
   public let requires: Capabilities
@@ -45,6 +46,7 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
 public struct ConformanceFailure: Error, CustomStringConvertible {
   /// Of the check: `QudoTesting/KeyCases.swift`.
   public let file: String
+  /// The line of the check that failed.
   public let line: Int
   /// What was expected and what was found.
   public let message: String

@@ -2,6 +2,7 @@ public import Qudo
 
 /// What a case is run on: one fresh database, and the clock that all of its connections go by.
 public struct ConformanceSubject: Sendable {
+  /// What the driver is to go by.
   public let clock: ManualClock
   private let opener: @Sendable (ManualClock) async throws -> any LogDriver
   private let opened = Locked<[any LogDriver]>([])

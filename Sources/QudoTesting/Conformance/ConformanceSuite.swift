@@ -2,6 +2,7 @@ public import Qudo
 
 /// All that a driver must do.
 public enum ConformanceSuite {
+  /// Each case once, promise by promise.
   public static let all: [ConformanceCase] =
     persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts + order + promotion + crowds
     + contention + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog + replays + statusLog

@@ -16,7 +16,7 @@ extension Worker {
   ///   - clock: the one that the driver goes by.
   ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
   /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``Qudo/QudoError`` when the database has trouble.
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` when the database has trouble.
   @discardableResult
   public func drain(_ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
     try await drain(clock, until: nil, limit: limit)
@@ -29,18 +29,20 @@ extension Worker {
   }
 
   private func drain(_ clock: ManualClock, until end: Timestamp?, limit: Int) async throws -> Int {
-    var runs = 0
-    for _ in 0..<max(0, limit) {
-      if try await workOnce() {
-        runs += 1
-      } else if let next = try await nextMoment(), next <= end ?? .latest {
-        clock.move(to: next)
-      } else {
-        if let end { clock.move(to: end) }
-        return runs
+    try await stepwise { step in
+      var runs = 0
+      for _ in 0..<max(0, limit) {
+        if try await step() {
+          runs += 1
+        } else if let next = try await nextMoment(), next <= end ?? .latest {
+          clock.move(to: next)
+        } else {
+          if let end { clock.move(to: end) }
+          return runs
+        }
       }
+      throw DrainFailure(runs: runs, limit: limit)
     }
-    throw DrainFailure(runs: runs, limit: limit)
   }
 
   /// When a job may be there to be claimed; nil when none is left.
@@ -67,18 +69,31 @@ extension ManualClock {
 }
 
 extension Queue {
-  /// Works until no job of these abilities' kinds is left; see ``Qudo/Worker/drain(_:limit:)``.
+  /// Works until no job of these abilities' kinds is left; see `Worker.drain(_:limit:)`.
+  ///
+  /// - Parameters:
+  ///   - abilities: the kinds to perform, each once.
+  ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, stopped after the last.
+  ///   - clock: the one that the driver goes by.
+  ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
+  /// - Returns: how many runs there were.
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` for abilities and plugins that make no
+  ///   worker, and when the database has trouble.
   @discardableResult
-  public func drain(_ abilities: [Ability], _ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
+  public func drain(
+    _ abilities: [Ability], plugins: [any Plugin] = [], _ clock: ManualClock, limit: Int = 10_000
+  ) async throws -> Int {
     var options = WorkerOptions()
     options.clock = clock
-    return try await Worker(self, abilities, options: options).drain(clock, limit: limit)
+    return try await Worker(self, abilities, plugins: plugins, options: options).drain(clock, limit: limit)
   }
 }
 
 /// The jobs did not come to an end.
 public struct DrainFailure: Error, CustomStringConvertible {
+  /// How many runs there were.
   public let runs: Int
+  /// How many runs and moves of the clock there might be.
   public let limit: Int
 
   public var description: String {

@@ -2,14 +2,24 @@ public import Qudo
 
 /// A live job of a type, decoded, for tests to look at.
 public struct EnqueuedJob<J: Job>: Sendable {
+  /// As its run would get it.
   public let job: J
+  /// Its number in its database.
   public let id: Int64
+  /// Where it is on its way.
   public let state: JobState
+  /// Nil for a job without one.
   public let uniqueKey: String?
+  /// Higher runs first.
   public let priority: Int
+  /// When it was enqueued, by the database's clock.
+  public let enqueued: Timestamp
+  /// When its next attempt may begin, or since when it might.
   public let due: Timestamp
   /// The number of its next or present run; starts at 1.
   public let attempt: Int
+  /// What travels beside the payload.
+  public let meta: Meta
 
   init(_ job: J, _ stored: StoredJob) {
     self.job = job
@@ -17,8 +27,10 @@ public struct EnqueuedJob<J: Job>: Sendable {
     state = stored.state
     uniqueKey = stored.uniqueKey
     priority = stored.priority
+    enqueued = stored.enqueued
     due = stored.due
     attempt = stored.attempt
+    meta = stored.meta
   }
 }
 
@@ -27,15 +39,16 @@ extension Driver {
   ///
   ///     #expect(try await driver.enqueued(SendMail.self).map(\.job.to) == ["ada@example.org"])
   ///
-  /// - Throws: ``Qudo/UndecodablePayload`` for a payload that is not of the type; ``Qudo/QudoError``.
+  /// - Throws: ``/Qudo/UndecodablePayload`` for a payload that is not of the type; ``/Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
-    try await stored(J.kind).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
+    try await live([J.kind]).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
 
-  fileprivate func stored(_ kind: Kind) async throws(QudoError) -> [StoredJob] {
+  /// The live jobs of these kinds, of all for nil, in the order of their ids.
+  func live(_ kinds: [Kind]?) async throws(QudoError) -> [StoredJob] {
     var jobs: [StoredJob] = []
     while true {
-      let page = try await find(JobQuery(kinds: [kind], after: jobs.last?.id ?? 0, limit: 1000))
+      let page = try await find(JobQuery(kinds: kinds, after: jobs.last?.id ?? 0, limit: 1000))
       jobs += page
       if page.count < 1000 { return jobs }
     }
@@ -45,15 +58,27 @@ extension Driver {
 extension Queue {
   /// The live jobs of a type as its jobs would get them: through the queue's codecs and its hooks' `deserialize`.
   ///
-  /// - Throws: as ``Qudo/Driver/enqueued(_:codecs:)``, and what a hook throws.
+  /// - Throws: as `Driver.enqueued(_:codecs:)`, and what a hook throws.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
-    try await driver.stored(J.kind).map { stored in
-      var claimed = ClaimedJob(
-        lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
-        priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
-        due: stored.due, meta: stored.meta)
-      if Hooks.points.contains(.deserialize) { try hooks.deserialize(&claimed) }
-      return EnqueuedJob(try codecs.decode(J.self, from: claimed.payload, of: J.kind), stored)
-    }
+    try await driver.live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
+  }
+
+  /// - Throws: ``/Qudo/UndecodablePayload``, and what a hook throws.
+  func decode<J: Job>(_ type: J.Type, _ stored: StoredJob) throws -> J {
+    try codecs.decode(J.self, from: try opened(stored).payload, of: J.kind)
+  }
+
+  /// The job as its run would get it.
+  func opened(_ stored: StoredJob) throws -> StoredJob {
+    guard Hooks.points.contains(.deserialize) else { return stored }
+    var claimed = ClaimedJob(
+      lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
+      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
+      due: stored.due, meta: stored.meta)
+    try hooks.deserialize(&claimed)
+    var opened = stored
+    opened.payload = claimed.payload
+    opened.meta = claimed.meta
+    return opened
   }
 }

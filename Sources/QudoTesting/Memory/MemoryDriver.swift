@@ -16,6 +16,7 @@ public struct MemoryDriver: LogDriver {
   private let clock: any QueueClock
   private let state = Locked(State())
 
+  /// Holds nothing yet. The clock is the machine's by default: most tests want a ``ManualClock``.
   public init(name: String = "memory", limits: Limits = Limits(), clock: any QueueClock = SystemClock()) {
     self.name = name
     self.limits = limits

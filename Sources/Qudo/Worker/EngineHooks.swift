@@ -1,0 +1,80 @@
+/// What the engine calls of a queue's hooks; made where their type is known, so that the optimiser leaves nothing of points
+/// that nobody names.
+@usableFromInline
+struct EngineHooks: Sendable {
+  @usableFromInline let perform: @Sendable (ClaimedJob, Run) async -> Settlement.Outcome
+  @usableFromInline let didClaim: (@Sendable (ClaimedJob) -> Void)?
+  @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
+  @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
+  @usableFromInline let prepare: @Sendable ([NewJob]) throws -> [NewJob]
+
+  @inlinable
+  init<Hooks: HookSet>(_ hooks: Hooks) {
+    perform = { await hooks.perform($0, $1) }
+    prepare = { try hooks.prepare($0) }
+    if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
+    if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
+    if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, $1) } } else { didEnqueue = nil }
+  }
+}
+
+extension HookSet {
+  /// One run, from claim to outcome.
+  @inlinable
+  func perform(_ claimed: ClaimedJob, _ run: Run) async -> Settlement.Outcome {
+    var job = claimed
+    var failure: (any Error)?
+    if Self.points.contains(.deserialize) {
+      do { try deserialize(&job) } catch { failure = error }
+    }
+    let context = run.context(job)
+    var outcome = Settlement.Outcome.completed()
+    if failure == nil {
+      do {
+        if Self.points.contains(.willWork) { try await willWork(context) }
+        // Replacements are prepared within `around`, for hooks that note a task-local value, as a trace is, in a job.
+        let replacements = if Self.points.contains(.around) {
+          try await around(context) { () async throws in try await performed(context, run) }
+        } else {
+          try await performed(context, run)
+        }
+        outcome = .completed(replacements: replacements)
+      } catch {
+        failure = error
+      }
+    }
+    if let failure {
+      outcome = run.judge(failure, context)
+      if Self.points.contains(.didFail), outcome.isFailure {
+        await didFail(FinishedRun(context: context, outcome: outcome, duration: run.duration()), Run.cause(of: failure))
+      }
+    }
+    if Self.points.contains(.didWork) {
+      await didWork(FinishedRun(context: context, outcome: outcome, duration: run.duration()))
+    }
+    return outcome
+  }
+
+  /// Performs the job.
+  ///
+  /// - Returns: its replacements. What cannot be stored fails this run instead of the transaction that others share.
+  @inlinable
+  func performed(_ context: JobContext, _ run: Run) async throws -> [NewJob] {
+    try await run.perform(context)
+    let jobs = context.takeReplacements()
+    guard !jobs.isEmpty else { return [] }
+    return try run.checked(try prepare(jobs))
+  }
+
+  /// Jobs as they are to be stored.
+  @inlinable
+  package func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
+    guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize]) else { return jobs }
+    var jobs = jobs
+    for index in jobs.indices {
+      if Self.points.contains(.willEnqueue) { try willEnqueue(&jobs[index]) }
+      if Self.points.contains(.serialize) { try serialize(&jobs[index]) }
+    }
+    return jobs
+  }
+}

@@ -1,0 +1,87 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+internal import Dispatch
+internal import Qudo
+internal import QudoSQLite
+
+/// What this program does as one of several processes of a measurement.
+public enum Child {
+  /// - Parameters:
+  ///   - arguments: what ``Bench/Settings/spawn`` was given.
+  ///   - say: writes a line to standard output.
+  public static func run(_ arguments: [String], say: @escaping @Sendable (String) throws -> Void) async throws {
+    guard arguments.count >= 3, let durability = SQLiteDriver.Durability(rawValue: arguments[2]) else {
+      throw BenchFailure("this is run by the benchmark itself")
+    }
+    let queue = Queue(try SQLiteDriver(path: arguments[1], durability: durability))
+    switch arguments[0] {
+    case "drain":
+      guard arguments.count == 5, let seconds = Double(arguments[3]) else { throw BenchFailure("seconds and a log are missing") }
+      try await drain(queue, seconds, log: arguments[4], say)
+    case "wake": try await wake(queue, say)
+    default: throw BenchFailure("there is no \(arguments[0])")
+    }
+    await queue.driver.close()
+  }
+
+  /// Works for so long; writes the ids of its jobs, and says how many a second it did.
+  private static func drain(
+    _ queue: Queue<NoHooks>, _ seconds: Double, log: String, _ say: @Sendable (String) throws -> Void
+  ) async throws {
+    let ids = Locked<[Int64]>([])
+    let worker = try Worker(queue, [Ability("bench") { context in ids.withLock { $0.append(context.job.id) } }])
+    try say("ready")
+    guard readLine() == "go" else { return }
+    let clock = ContinuousClock()
+    let begin = clock.now
+    let work = Task { try await worker.work() }
+    try await clock.sleep(for: .seconds(seconds))
+    work.cancel()
+    let completed = try await work.value.completed
+    let rate = Double(completed) / (clock.now - begin).inSeconds
+    let done = ids.withLock { $0 }
+    guard completed == done.count else { throw BenchFailure("\(done.count) runs, \(completed) completed") }
+    try done.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: log)) }  // unsafe: integers as they are, for this machine
+    try say("\(rate)")
+  }
+
+  /// Says when each job starts, and when asked what time on the processor it has used.
+  private static func wake(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
+    let worker = try Worker(queue, [Ability("bench") { _ in try say("\(monotonic())") }])
+    let work = Task { try await worker.work() }
+    try say("ready")
+    let lines = AsyncStream<String> { continuation in
+      DispatchQueue(label: "qudo.bench.input").async {
+        while let line = readLine() { continuation.yield(line) }
+        continuation.finish()
+      }
+    }
+    for await _ in lines { try say("\(processorTime())") }
+    work.cancel()
+    _ = try await work.value
+  }
+
+  /// In nanoseconds, by a clock that all processes share.
+  static func monotonic() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  /// In microseconds.
+  private static func processorTime() -> Int64 {
+    var usage = rusage()
+    getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
+    return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Int64($1.tv_sec) * 1_000_000 + Int64($1.tv_usec) }
+  }
+}

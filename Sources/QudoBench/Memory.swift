@@ -1,0 +1,30 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+enum Memory {
+  /// What of this process is in memory now, in bytes; on systems without /proc the most that ever was.
+  static func resident() -> Int {
+    if let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) {  // Not there: the other way follows.
+      let fields = text.split(separator: " ")
+      if fields.count > 1, let pages = Int(fields[1]) { return pages * Int(getpagesize()) }
+    }
+    var usage = rusage()
+    #if canImport(Darwin)
+    getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
+    return Int(usage.ru_maxrss)
+    #else
+    getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
+    return Int(usage.ru_maxrss) * 1024
+    #endif
+  }
+}

@@ -1,0 +1,75 @@
+internal import CSQLite
+internal import Qudo
+internal import QudoSQLite
+
+/// Files with a deep backlog, written by SQL in a moment: what they have is what the driver would have written.
+struct Backlog: Hashable {
+  var ready = 0
+  var delayed = 0
+  /// Of another kind.
+  var foreign = 0
+  /// Rows of each log.
+  var logged = 0
+  /// How many kinds the ready jobs are of.
+  var kinds = 1
+
+  /// The kinds of the ready jobs.
+  var names: [Kind] { kinds == 1 ? ["bench"] : (0..<kinds).map { Kind("bench.\($0)") } }
+
+  func make(_ path: String) async throws {
+    let driver = try SQLiteDriver(path: path, durability: .off)
+    let queue = Queue(driver)
+    // So that the names of the kinds have their numbers. None of these jobs stays.
+    try await queue.enqueue((names + ["bench.other"]).map { NewJob($0) })
+    _ = try await driver.settle(
+      driver.claim(ClaimRequest((names + ["bench.other"]).map { ClaimRequest.Ability($0) }, limit: kinds + 1)).jobs
+        .map { Settlement($0.lease, .completed()) }, claiming: nil)
+    await driver.close()
+    let database = try RawDatabase(path, ["PRAGMA synchronous = OFF", "BEGIN IMMEDIATE"])
+    try database.run("CREATE TEMP TABLE number AS SELECT id, name FROM qudo_kind")
+    let kind = kinds == 1 ? "(SELECT id FROM number WHERE name = 'bench')" : "(SELECT id FROM number WHERE name = 'bench.' || (n % \(kinds)))"
+    let other = "(SELECT id FROM number WHERE name = 'bench.other')"
+    // Due times of long ago and of the year 9999, in microseconds.
+    try insert(database, ready, kind, due: "n")
+    if ready > 0 { try database.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job") }
+    if foreign > 0 {
+      try insert(database, foreign, other, due: "n")
+      try database.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE kind = \(other)")
+    }
+    if delayed > 0 {
+      let far = Timestamp.latest.microseconds - 1_000_000_000
+      try insert(database, delayed, "(SELECT id FROM number WHERE name = 'bench' OR name = 'bench.0')", due: "\(far) + n")
+      try database.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE due >= \(far)")
+    }
+    if logged > 0 {
+      try database.run(
+        """
+        INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank)
+        \(Self.numbers(logged)) SELECT n, 1, 1, n, 0, 0, 'no', 0 FROM numbers
+        """)
+      try database.run(
+        """
+        INSERT INTO qudo_status(job, kind, status, started_at, ended_at, codec, payload)
+        \(Self.numbers(logged)) SELECT n, 1, 0, n, n, 0, zeroblob(100) FROM numbers
+        """)
+    }
+    try database.run("UPDATE qudo_info SET value = max(value, (SELECT coalesce(max(id), 0) FROM qudo_job)) WHERE key = 'highest_id'")
+    try database.run("COMMIT")
+    // Copies are made of the file alone.
+    try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+  }
+
+  private func insert(_ database: RawDatabase, _ count: Int, _ kind: String, due: String) throws {
+    guard count > 0 else { return }
+    try database.run(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
+      \(Self.numbers(count))
+      SELECT n + (SELECT coalesce(max(id), 0) FROM qudo_job) + 1000000, \(kind), 0, \(due), 0, 1, 0, 0, 0, zeroblob(100) FROM numbers
+      """)
+  }
+
+  private static func numbers(_ count: Int) -> String {
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT \(count))"
+  }
+}

@@ -1,0 +1,82 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+internal import Qudo
+internal import QudoSQLite
+
+extension Bench {
+  /// Four processes on one file, against one alone: what they do together, how evenly, and that each job is done once.
+  func drainProcesses() async throws -> [BenchLine] {
+    // More than four processes can do in that time.
+    let count = settings.jobs.map { max($0, 300_000) } ?? 3_000_000
+    let seconds = settings.jobs == nil ? 10.0 : 0.5
+    let template = settings.folder + "/processes.db"
+    defer { removeDatabase(template) }
+    try await Backlog(ready: count).make(template)
+    var lines: [BenchLine] = []
+    for durability in settings.durabilities {
+      var shares: [Double] = []
+      let rounds = try await interleave { path in
+        try FileManager.default.copyItem(atPath: template, toPath: path)
+        return try await drain(path, durability, processes: 1, seconds: seconds, of: count).reduce(0, +)
+      } qudo: { path in
+        try FileManager.default.copyItem(atPath: template, toPath: path)
+        let rates = try await drain(path, durability, processes: 4, seconds: seconds, of: count)
+        let together = rates.reduce(0, +)
+        shares.append((rates.min() ?? 0) / together * 100)
+        return together
+      }
+      lines.append(
+        BenchLine(
+          Workload.drainProcesses.rawValue, durability.rawValue, rounds, floorName: "one process", target: .atLeast(0.9)))
+      lines.append(
+        BenchLine(
+          workload: "drain-processes, least share", durability: durability.rawValue, rate: median(shares), unit: "%",
+          target: .atLeast(15, .rate)))
+    }
+    return lines
+  }
+
+  /// - Returns: the jobs a second that each process did.
+  private func drain(
+    _ path: String, _ durability: SQLiteDriver.Durability, processes: Int, seconds: Double, of count: Int
+  ) async throws -> [Double] {
+    let logs = (0..<processes).map { "\(settings.folder)/ids-\($0)" }
+    defer { for log in logs { removeDatabase(log) } }
+    let children = try logs.map { try settings.spawn(["drain", path, durability.rawValue, "\(seconds)", $0]) }
+    for child in children { guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") } }
+    for child in children { try await child.write("go") }
+    var rates: [Double] = []
+    for child in children {
+      guard let line = try await child.line(), let rate = Double(line) else { throw BenchFailure("a process did not say its rate") }
+      rates.append(rate)
+      try await child.end()
+    }
+    try await check(path, logs, count)
+    return rates
+  }
+
+  private func check(_ path: String, _ logs: [String], _ count: Int) async throws {
+    var ids: Set<Int64> = []
+    var runs = 0
+    for log in logs {
+      let data = try Data(contentsOf: URL(fileURLWithPath: log))
+      data.withUnsafeBytes { bytes in  // unsafe: read back as the integers that were written
+        for offset in stride(from: 0, to: bytes.count, by: 8) { ids.insert(bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)) }
+      }
+      runs += data.count / 8
+    }
+    guard ids.count == runs else { throw BenchFailure("\(runs - ids.count) jobs ran twice") }
+    let left = try await withQueue(path, .normal) { try await $0.driver.count().reduce(0) { $0 + $1.ready + $1.running } }
+    guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
+    guard left > 0 else { throw BenchFailure("\(count) jobs were too few for this disk: give more with --jobs") }
+  }
+}
+
+/// A workload did something else than it should.
+public struct BenchFailure: Error, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}

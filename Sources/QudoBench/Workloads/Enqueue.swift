@@ -1,0 +1,112 @@
+internal import Qudo
+internal import QudoSQLite
+
+/// 100 bytes, as all payloads here.
+let payload = [UInt8](repeating: 65, count: 100)
+
+extension SQLiteDriver.Durability {
+  /// As many jobs as take about a second one by one on an ordinary disk.
+  var singles: Int { self == .full ? 2000 : 20_000 }
+}
+
+extension Bench {
+  /// One caller, one job a call, acknowledged before the next.
+  func enqueueOne() async throws -> [BenchLine] {
+    var lines: [BenchLine] = []
+    for durability in settings.durabilities {
+      let count = settings.jobs ?? durability.singles
+      let rounds = try await interleave { path in
+        let floor = try ReferenceFloor(path, durability)
+        return try rate(count) { try floor.enqueueEach(count, payload) }
+      } qudo: { path in
+        try await withQueue(path, durability) { queue in
+          let job = NewJob("bench", payload: Payload(payload))
+          return try await rate(count) { for _ in 0..<count { try await queue.enqueue(job) } }
+        }
+      }
+      lines.append(
+        BenchLine(
+          Workload.enqueueOne.rawValue, durability.rawValue, rounds, floorName: "reference",
+          target: durability == .off ? nil : .atLeast(0.95)))
+    }
+    return lines
+  }
+
+  /// Many callers at once, each with one job a call, acknowledged before its next.
+  func enqueueManyCallers() async throws -> [BenchLine] {
+    var lines: [BenchLine] = []
+    for durability in settings.durabilities {
+      for callers in [8, 64, 512] {
+        let single = settings.jobs ?? durability.singles
+        let each = max(1, (settings.jobs ?? (durability == .full ? 2500 : 1500) * min(callers, 64)) / callers)
+        let rounds = try await interleave { path in
+          let floor = try ReferenceFloor(path, durability)
+          return try rate(single) { try floor.enqueueEach(single, payload) }
+        } qudo: { path in
+          try await withQueue(path, durability) { queue in
+            let job = NewJob("bench", payload: Payload(payload))
+            return try await rate(each * callers) {
+              try await withThrowingTaskGroup { group in
+                for _ in 0..<callers { group.addTask { for _ in 0..<each { try await queue.enqueue(job) } } }
+                try await group.waitForAll()
+              }
+            }
+          }
+        }
+        let least: Double? = switch (callers, durability) {
+        case (64, .full): 20
+        case (64, .normal): 3.5
+        case (512, .full): 60
+        default: nil
+        }
+        lines.append(
+          BenchLine(
+            "\(Workload.enqueueManyCallers.rawValue) \(callers)", durability.rawValue, rounds, floorName: "reference, one caller",
+            target: least.map { .atLeast($0) }))
+      }
+    }
+    return lines
+  }
+
+  /// 1,000 jobs a call.
+  func enqueueBatch() async throws -> [BenchLine] {
+    var lines: [BenchLine] = []
+    let count = settings.jobs ?? 200_000
+    for durability in settings.durabilities {
+      let rounds = try await interleave { path in
+        var floor = try BestFloor(path, durability)
+        let clock = ContinuousClock()
+        let begin = clock.now
+        try floor.enqueue(count, batch: 1000, payload)
+        return Double(count) / (clock.now - begin).inSeconds
+      } qudo: { path in
+        try await withQueue(path, durability) { queue in try await rate(count) { try await fill(queue, count) } }
+      }
+      lines.append(
+        BenchLine(Workload.enqueueBatch.rawValue, durability.rawValue, rounds, floorName: "best", target: .atLeast(0.75)))
+    }
+    return lines
+  }
+
+  func withQueue<Result>(
+    _ path: String, _ durability: SQLiteDriver.Durability, _ body: (Queue<NoHooks>) async throws -> Result
+  ) async throws -> Result {
+    let driver = try SQLiteDriver(path: path, durability: durability)
+    do {
+      let result = try await body(Queue(driver))
+      await driver.close()
+      return result
+    } catch {
+      await driver.close()
+      throw error
+    }
+  }
+
+  /// Enqueues jobs in batches of 1,000.
+  func fill(_ queue: Queue<NoHooks>, _ count: Int, _ job: NewJob = NewJob("bench", payload: Payload(payload))) async throws {
+    let batch = Array(repeating: job, count: min(1000, count))
+    for first in stride(from: 0, to: count, by: 1000) {
+      try await queue.enqueue(count - first < batch.count ? Array(batch.prefix(count - first)) : batch)
+    }
+  }
+}

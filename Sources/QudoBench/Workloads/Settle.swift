@@ -1,0 +1,102 @@
+internal import Qudo
+internal import QudoSQLite
+
+extension Bench {
+  /// Claims and settles one job after the other; nothing is claimed or settled together with another.
+  func claimSettleOne() async throws -> [BenchLine] {
+    var lines: [BenchLine] = []
+    for durability in settings.durabilities {
+      let count = settings.jobs ?? durability.singles
+      let rounds = try await interleave { path in
+        let floor = try ReferenceFloor(path, durability)
+        try floor.enqueueAll(count, payload)
+        return try rate(count) { try floor.claimAndCompleteEach(count) }
+      } qudo: { path in
+        try await withQueue(path, durability) { queue in
+          try await fill(queue, count)
+          return try await rate(count) { try await Self.settle(queue.driver, ["bench"], count, batch: 1) }
+        }
+      }
+      let least: Double? = switch durability {
+      case .full: 2
+      case .normal: 1.2
+      case .off: nil
+      }
+      lines.append(
+        BenchLine(
+          Workload.claimSettleOne.rawValue, durability.rawValue, rounds, floorName: "reference",
+          target: least.map { .atLeast($0) }))
+    }
+    return lines
+  }
+
+  /// Claims and settles so many jobs; each call settles what the last one claimed.
+  static func settle(_ driver: any Driver, _ kinds: [Kind], _ count: Int, batch: Int) async throws {
+    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: batch)
+    var held: [ClaimedJob] = []
+    var left = count
+    while true {
+      let settlements = held.map { Settlement($0.lease, .completed()) }
+      let answer = try await driver.settle(settlements, claiming: left > 0 ? request : nil)
+      guard left > 0 else { return }
+      held = answer.claim?.jobs ?? []
+      guard !held.isEmpty else { throw QudoError(.database, "\(left) of \(count) jobs are missing") }
+      left -= held.count
+    }
+  }
+
+  /// A worker with nothing to do but to take, run and settle jobs.
+  func drain() async throws -> [BenchLine] {
+    let count = settings.jobs ?? 100_000
+    var lines: [BenchLine] = []
+    for durability in settings.durabilities {
+      var rounds = try await interleave { path in
+        var floor = try BestFloor(path, durability)
+        try floor.enqueue(count, batch: 1000, payload)
+        let clock = ContinuousClock()
+        let begin = clock.now
+        guard try floor.drain(batch: 1000) == count else { throw QudoError(.database, "the floor lost jobs") }
+        return Double(count) / (clock.now - begin).inSeconds
+      } qudo: { path in
+        try await drain(path, durability, count, NewJob("bench", payload: Payload(payload)), Ability("bench") { _ in })
+      }
+      let raw = BenchLine(
+        "drain raw", durability.rawValue, rounds, floorName: "best", target: durability == .off ? nil : .atLeast(0.65))
+      lines.append(raw)
+      var alone = raw
+      (alone.floor, alone.floorName, alone.ratios, alone.target) = (nil, nil, [], .atLeast(100_000, .rate))
+      lines.append(alone)
+      let job = NewJob(Note.kind, payload: try Codecs().encode(Note(), of: Note.kind))
+      for index in rounds.indices {
+        rounds[index].qudo = try await withFile { path in
+          try await drain(path, durability, count, job, Ability(Note.self))
+        }
+      }
+      var json = BenchLine("drain JSON", durability.rawValue, rounds, floorName: "best")
+      json.target = .atLeast(70_000, .rate)
+      lines.append(json)
+    }
+    return lines
+  }
+
+  private func drain(
+    _ path: String, _ durability: SQLiteDriver.Durability, _ count: Int, _ job: NewJob, _ ability: Ability
+  ) async throws -> Double {
+    try await withQueue(path, durability) { queue in
+      try await fill(queue, count, job)
+      let worker = try Worker(queue, [ability])
+      var summary = WorkSummary()
+      let rate = try await rate(count) { summary = try await worker.workUntilEmpty() }
+      guard summary.completed == count else { throw QudoError(.database, "\(summary.completed) of \(count) jobs were completed") }
+      return rate
+    }
+  }
+}
+
+/// As JSON 100 bytes.
+struct Note: Job {
+  static let kind: Kind = "bench.note"
+  var id = 12_345
+  var text = String(repeating: "A", count: 80)
+  func perform(_ context: JobContext) async throws {}
+}

@@ -1,0 +1,74 @@
+internal import Dispatch
+internal import Qudo
+internal import QudoBench
+internal import Subprocess
+internal import SystemPackage
+
+/// This program, run as another process with pipes for its standard input and output.
+final class PipedProcess: ChildProcess {
+  private let input: FileDescriptor
+  private let output: FileDescriptor
+  private let unread = Locked<[UInt8]>([])
+  private let status: Task<TerminationStatus, any Error>
+  /// Reads block.
+  private let queue = DispatchQueue(label: "qudo.bench.output")
+
+  init(_ arguments: [String]) throws {
+    // Closed in a process that is started later, which would else hold this one's pipes open.
+    let (childInput, input) = try FileDescriptor.pipe()
+    let (output, childOutput) = try FileDescriptor.pipe()
+    self.input = input
+    self.output = output
+    let program = try Self.program()
+    status = Task {
+      try await Subprocess.run(
+        .path(program), arguments: Arguments(["bench-process"] + arguments),
+        input: .fileDescriptor(childInput, closeAfterSpawningProcess: true),
+        output: .fileDescriptor(childOutput, closeAfterSpawningProcess: true), error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
+      ).terminationStatus
+    }
+  }
+
+  deinit {
+    status.cancel()
+    try? input.close()  // Nothing is lost with a pipe.
+    try? output.close()
+  }
+
+  func line() async throws -> String? {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.async { continuation.resume(with: Result { try self.readLine() }) }
+    }
+  }
+
+  private func readLine() throws -> String? {
+    try unread.withLock { unread in
+      while true {
+        if let end = unread.firstIndex(of: 10) {
+          defer { unread.removeSubrange(...end) }
+          return String(decoding: unread[..<end], as: UTF8.self)
+        }
+        let bytes = try [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in  // unsafe: as many are read as are counted
+          count = try output.read(into: UnsafeMutableRawBufferPointer(buffer))
+        }
+        guard !bytes.isEmpty else { return nil }
+        unread += bytes
+      }
+    }
+  }
+
+  func write(_ line: String) async throws { try input.writeAll(Array((line + "\n").utf8)) }
+
+  func end() async throws {
+    try input.close()
+    guard case .exited(0) = try await status.value else { throw CommandError("another process of the measurement failed") }
+  }
+
+  private static func program() throws -> FilePath {
+    #if os(Linux)
+    "/proc/self/exe"
+    #else
+    FilePath(CommandLine.arguments[0])
+    #endif
+  }
+}

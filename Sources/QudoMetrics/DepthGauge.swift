@@ -1,0 +1,114 @@
+#if Metrics
+internal import Logging
+public import Metrics
+public import Qudo
+
+/// Tells how many jobs are there, and how long the oldest one has waited, at an interval while a worker works.
+///
+///     let worker = try Worker(queue, abilities, plugins: [DepthGauge(interval: .seconds(15))])
+///
+/// Each metric has the dimension `kind`. The labels, after the prefix and an underscore:
+///
+/// | label | what |
+/// |---|---|
+/// | `ready` | jobs that are due and wait to be claimed |
+/// | `delayed` | jobs that wait to be due |
+/// | `running` | claimed jobs, by whatever worker |
+/// | `oldest_ready_seconds` | how long the ready job that was enqueued first has waited since it was due; 0 without one |
+///
+/// One worker of a database with a gauge is enough: what it tells is of the whole database.
+///
+/// To count jobs is to read through their index: a look costs by how many wait. It is a reader's work and holds up no enqueue
+/// and no claim; and after a look that took long the next one comes later than at the interval, so that looking takes a
+/// hundredth of the time at most, however many jobs there are.
+public struct DepthGauge: Plugin {
+  /// How long from one look to the next. Default 15 s. After a look that took more than a hundredth of it, a hundred times
+  /// as long as that took.
+  public var interval: Duration
+  /// The kinds to tell of; nil: those that the worker performs.
+  public var kinds: [Kind]?
+  /// Whether to look for the job that has waited longest. Default: yes. With SQLite it costs as much again as the count.
+  public var measuresAge: Bool
+  private let prefix: String
+  private let factory: any MetricsFactory
+
+  /// - Parameters:
+  ///   - interval: how long from one look to the next. Default 15 s.
+  ///   - kinds: the kinds to tell of. Default: those that the worker performs.
+  ///   - measuresAge: whether to look for the job that has waited longest. Default: yes.
+  ///   - prefix: what labels begin with. Default `qudo`.
+  ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
+  public init(
+    interval: Duration = .seconds(15), kinds: [Kind]? = nil, measuresAge: Bool = true, prefix: String = "qudo",
+    factory: any MetricsFactory = MetricsSystem.factory
+  ) {
+    self.interval = interval
+    self.kinds = kinds
+    self.measuresAge = measuresAge
+    self.prefix = prefix
+    self.factory = factory
+  }
+
+  /// - Throws: `QudoError.Code.invalidArgument` for an interval under 1 ms.
+  public func start(_ worker: WorkerContext) async throws {
+    guard interval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the gauge's interval is under 1 ms") }
+  }
+
+  /// Trouble of the database is logged, and the next interval waited for.
+  public func run(_ worker: WorkerContext) async throws {
+    let meters = (kinds ?? worker.kinds).map { Meters($0, prefix: prefix, factory: factory, measuresAge: measuresAge) }
+    while true {
+      let begun = worker.clock.sinceBoot()
+      do {
+        try await look(worker, meters)
+      } catch let error as QudoError where !Task.isCancelled {
+        worker.logger.warning(
+          "the jobs could not be counted, the gauge tries again at its next interval",
+          metadata: ["error": "\(error)", "code": "\(error.code)"])
+      }
+      let ended = worker.clock.sinceBoot()
+      let pause = max(interval.wholeMicroseconds, min(ended - begun, .max / 100) * 100)
+      let (next, isTooLate) = ended.addingReportingOverflow(pause)
+      try await worker.clock.sleep(untilSinceBoot: isTooLate ? .max : next)
+    }
+  }
+
+  private func look(_ worker: WorkerContext, _ meters: [Meters]) async throws {
+    let counts = try await worker.driver.count(meters.map(\.kind))
+    let byKind = Dictionary(counts.map { ($0.kind, $0) }) { first, _ in first }
+    for meters in meters {
+      let count = byKind[meters.kind] ?? JobCount(meters.kind)
+      meters.ready.set(count.ready)
+      meters.delayed.set(count.delayed)
+      meters.running.set(count.running)
+      guard let age = meters.age else { continue }
+      age.set(count.ready == 0 ? 0 : try await oldest(meters.kind, worker))
+    }
+  }
+
+  /// In seconds.
+  private func oldest(_ kind: Kind, _ worker: WorkerContext) async throws -> Double {
+    guard let job = try await worker.driver.find(JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
+    let since = max(job.due, job.enqueued)
+    return Double(max(worker.clock.now().wall.microseconds - since.microseconds, 0)) / 1_000_000
+  }
+}
+
+/// The metric objects of one kind.
+private struct Meters: Sendable {
+  let kind: Kind
+  let ready: Meter
+  let delayed: Meter
+  let running: Meter
+  let age: Meter?
+
+  init(_ kind: Kind, prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
+    func meter(_ name: String) -> Meter { Meter(label: "\(prefix)_\(name)", dimensions: [("kind", kind.name)], factory: factory) }
+    self.kind = kind
+    ready = meter("ready")
+    delayed = meter("delayed")
+    running = meter("running")
+    age = measuresAge ? meter("oldest_ready_seconds") : nil
+  }
+}
+#endif

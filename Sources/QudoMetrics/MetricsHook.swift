@@ -1,0 +1,79 @@
+#if Metrics
+public import Metrics
+public import Qudo
+
+/// Counts what becomes of jobs, and measures how long they wait and run.
+///
+///     let queue = Queue(driver) { MetricsHook() }
+///
+/// Each metric has the dimension `kind`. The labels, after the prefix and an underscore:
+///
+/// | label | what |
+/// |---|---|
+/// | `enqueued` | jobs that were stored, by an enqueue or as a replacement |
+/// | `conflicts` | jobs that were not: another live job had the unique key, and was kept or overwritten |
+/// | `claimed` | jobs that a worker took, run or not |
+/// | `completed` | runs that completed their job |
+/// | `replaced` | those of them that left other jobs in its place |
+/// | `retried` | runs that failed and are to be tried again |
+/// | `failed` | runs that failed for good |
+/// | `aborted` | runs whose job asked not to be tried again |
+/// | `snoozed` | runs whose job asked to come again later |
+/// | `released` | runs that ended because the worker was stopped or had lost the lease; their job goes back |
+/// | `leases_lost` | jobs that somebody else had taken over, as the extension of their lease found out |
+/// | `run_duration` | timer: how long a run took, whatever came of it |
+/// | `wait` | timer: from the moment a job was due, or enqueued if that was later, to the beginning of its run |
+///
+/// Outcomes are counted as they are decided, just before they are written. A job that goes to the failure log because its
+/// worker died too often has no run that ended, and is not counted.
+public struct MetricsHook: Hook {
+  public static let points: HookPoints = [.didEnqueue, .didClaim, .willWork, .didWork, .leaseLost]
+
+  private let metrics: MetricsByKind
+  private let clock: any QueueClock
+
+  /// - Parameters:
+  ///   - prefix: what labels begin with. Default `qudo`.
+  ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
+  ///   - clock: what the wait is told by. Default: the machine's; give it the driver's if that has another.
+  public init(
+    prefix: String = "qudo", factory: any MetricsFactory = MetricsSystem.factory, clock: any QueueClock = SystemClock()
+  ) {
+    metrics = MetricsByKind(prefix: prefix, factory: factory)
+    self.clock = clock
+  }
+
+  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
+    let metrics = metrics[job.kind]
+    switch result {
+    case .inserted: metrics.enqueued.increment()
+    case .existing, .overwritten, .conflict: metrics.conflicts.increment()
+    }
+  }
+
+  public func didClaim(_ job: borrowing ClaimedJob) { metrics[job.kind].claimed.increment() }
+
+  public func willWork(_ context: JobContext) async throws {
+    let since = max(context.job.due, context.enqueued)
+    let wait = clock.now().wall.microseconds - since.microseconds
+    metrics[context.kind].wait.recordMicroseconds(max(wait, 0))
+  }
+
+  public func didWork(_ run: borrowing FinishedRun) async {
+    let metrics = metrics[run.context.kind]
+    metrics.duration.record(duration: run.duration)
+    switch run.outcome {
+    case .completed(let replacements):
+      metrics.completed.increment()
+      if !replacements.isEmpty { metrics.replaced.increment() }
+    case .retry: metrics.retried.increment()
+    case .failed: metrics.failed.increment()
+    case .aborted: metrics.aborted.increment()
+    case .snoozed: metrics.snoozed.increment()
+    case .released: metrics.released.increment()
+    }
+  }
+
+  public func leaseLost(_ job: borrowing ClaimedJob) { metrics[job.kind].leasesLost.increment() }
+}
+#endif

@@ -1,0 +1,63 @@
+public import Qudo
+
+/// How a file of the Perl job queue is read.
+public struct ImportOptions: Sendable {
+  /// What the arguments were written with: raw bytes (the default), JSON or MessagePack. The bytes stay as they are. An
+  /// argument that is NULL becomes an empty payload of raw bytes.
+  public var codec = CodecID.raw
+  /// What the old database is remembered as in the new file. Default: its path, absolute and with symbolic links followed.
+  public var source: String?
+  /// Whether jobs that somebody has grabbed are ready at once. Default: no, they wait until their grab ends.
+  public var ignoresGrabs = false
+  /// What is refused.
+  public var limits = Limits()
+
+  public init(codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()) {
+    self.codec = codec
+    self.source = source
+    self.ignoresGrabs = ignoresGrabs
+    self.limits = limits
+  }
+}
+
+/// What became of each row of an old file.
+public struct ImportReport: Sendable {
+  /// The old tables.
+  public enum Table: String, Sendable, CaseIterable {
+    case `func`, job
+    case exceptionLog = "exception_log"
+    case jobStatus = "job_status"
+  }
+
+  public enum Outcome: Hashable, Sendable {
+    /// It has this id now: of a job, of a row of the failure log or of the status log; of a kind the number.
+    case imported(Int64)
+    /// An import would write it. Only where nothing is written.
+    case importable
+    /// An earlier import gave it this id.
+    case alreadyImported(Int64)
+    /// The job with this id has the unique key and is not finished. A later import may succeed.
+    case conflict(Int64)
+  }
+
+  public struct Row: Hashable, Sendable {
+    public let table: Table
+    /// The row's id in the old file.
+    public let old: Int64
+    public let kind: Kind
+    public let outcome: Outcome
+
+    /// The id in the new file.
+    public var new: Int64? {
+      switch outcome {
+      case .imported(let id), .alreadyImported(let id): id
+      case .importable, .conflict: nil
+      }
+    }
+  }
+
+  /// What the old database is remembered as.
+  public let source: String
+  /// Kinds, jobs, failures, statuses, each in the order of the old ids.
+  public let rows: [Row]
+}

@@ -1,0 +1,120 @@
+internal import Qudo
+
+/// Jobs as statements that put them into the tables, without anything that is read in between.
+///
+/// It is what ``Transaction`` does, told in SQL: the id is found by a query, and is kept in `qudo_info` until the end, so
+/// that a later statement does nothing when the one before it did not come to anything. Only `?` is used for values,
+/// which each library can bind.
+struct InsertText {
+  let now: Timestamp
+  private(set) var statements: [SQLStatement] = []
+
+  init(_ jobs: [NewJob], now: Timestamp) {
+    self.now = now
+    guard !jobs.isEmpty else { return }
+    var kinds: Set<Kind> = []
+    for job in jobs where kinds.insert(job.kind).inserted {
+      add("INSERT OR IGNORE INTO qudo_kind(name) VALUES(?)", [.text(job.kind.name)])
+    }
+    for job in jobs { add(job) }
+    add("DELETE FROM qudo_info WHERE key = 'next_id'")
+  }
+
+  private mutating func add(_ sql: String, _ values: [SQLValue] = []) {
+    statements.append(SQLStatement(sql: sql, values: values))
+  }
+
+  /// What is told of a job more than once.
+  private struct Place {
+    let kind: SQLValue
+    let key: SQLValue
+    let rank: SQLValue
+    let due: SQLValue
+    let isReady: Bool
+  }
+
+  private mutating func add(_ job: NewJob) {
+    let due = job.due.moment(now)
+    let place = Place(
+      kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
+      due: .integer(due.microseconds), isReady: due <= now)
+    if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
+    add("""
+      INSERT OR REPLACE INTO qudo_info
+      SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
+      """)
+    let (condition, values) = condition(job, place)
+    add(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
+      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?
+      FROM qudo_info WHERE key = 'next_id'\(condition)
+      """,
+      [
+        place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number), place.key,
+        job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.value, .blob(job.payload.bytes),
+      ] + values)
+    let columns = place.isReady ? "kind, rank, due, id" : "due, id, kind, rank"
+    add("""
+      INSERT INTO \(place.isReady ? "qudo_ready" : "qudo_delayed")(\(columns))
+      SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
+      """)
+  }
+
+  private static let hasKey = "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
+
+  /// When a new row is not even tried. Else the unique index refuses it.
+  private func condition(_ job: NewJob, _ place: Place) -> (String, [SQLValue]) {
+    switch job.unique?.onConflict {
+    case nil, .reject: ("", [])
+    case .keep: (" AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey))", [place.kind, place.key])
+    case .overwrite:
+      (
+        " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey) AND \(Self.waits(place)))",
+        [place.kind, place.key, place.rank, place.due]
+      )
+    }
+  }
+
+  /// Whether a row of qudo_job waits at a place that it may just have been given.
+  private static func waits(_ place: Place) -> String {
+    place.isReady
+      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.id) = (qudo_job.kind, ?, ?, qudo_job.id))"
+      : "EXISTS (SELECT 1 FROM qudo_delayed AS w WHERE w.rank = ? AND (w.due, w.id) = (?, qudo_job.id))"
+  }
+
+  /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
+  private mutating func overwrite(_ job: NewJob, _ place: Place) {
+    let ready = "(kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(Self.hasKey))"
+    let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
+    let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
+    let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
+    let key = [place.kind, place.key]
+    add("UPDATE \(new) SET rank = ?, due = ? WHERE \(isThere)", [place.rank, place.due] + key)
+    add("INSERT INTO \(new)(kind, rank, due, id) SELECT kind, ?, ?, id FROM \(old) WHERE \(wasThere)", [place.rank, place.due] + key)
+    add("DELETE FROM \(old) WHERE \(wasThere)", key)
+    add(
+      "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE \(Self.hasKey) AND \(Self.waits(place))",
+      [.blob(job.payload.bytes), .integer(job.payload.codec.number), job.meta.value, place.rank, place.due] + key + [place.rank, place.due])
+  }
+}
+
+extension Due {
+  /// - Parameter now: the time of the enqueue.
+  func moment(_ now: Timestamp) -> Timestamp {
+    switch self {
+    case .now: now
+    case .after(let delay): now.advanced(by: delay)
+    case .at(let time): time
+    }
+  }
+}
+
+extension NewJob {
+  /// Sorts before others when the priority is higher.
+  var rank: Int64 { -Int64(priority) }
+}
+
+extension Meta {
+  fileprivate var value: SQLValue { isEmpty ? .null : .blob(bytes) }
+}

@@ -1,0 +1,82 @@
+internal import CSQLite
+internal import Qudo
+
+extension SQLiteDriver {
+  /// Runs `body` as a part of the transaction that the application's handle is in, or in one of its own where it is in
+  /// none: all of it or nothing.
+  ///
+  /// The handle is left as it was found. It gets no hook and no pragma, its busy handler is its own, the statements are
+  /// finalized, and `last_insert_rowid()` is what it was; `changes()` and `total_changes()` cannot be set back.
+  func join<Result>(
+    _ handle: OpaquePointer?, _ body: (Transaction) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result {
+    guard !writer.isClosed else { throw QudoError(.closed, "the database was closed") }
+    guard let handle else { throw QudoError(.invalidArgument, "the application's connection is closed") }
+    let path = sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? ""
+    guard let file, FileIdentity(path) == file else {
+      throw QudoError(.invalidArgument, "the connection's main database is not the queue's file: its path is '\(path)'")
+    }
+    let connection = Connection(borrowing: handle)
+    let last = sqlite3_last_insert_rowid(handle)
+    defer {
+      connection.finalizeStatements()
+      sqlite3_set_last_insert_rowid(handle, last)
+    }
+    let part = TransactionPart(connection)
+    try part.begin()
+    do throws(QudoError) {
+      let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
+      let result = try body(transaction)
+      try transaction.finish()
+      try part.end()
+      return result
+    } catch {
+      part.undo()
+      throw error
+    }
+  }
+}
+
+/// A savepoint in the application's transaction; without one, a transaction.
+private struct TransactionPart {
+  let connection: Connection
+  let isInner: Bool
+
+  init(_ connection: Connection) {
+    self.connection = connection
+    isInner = sqlite3_get_autocommit(connection.handle) == 0
+  }
+
+  func begin() throws(QudoError) {
+    guard isInner else { return try connection.execute("BEGIN IMMEDIATE") }
+    do {
+      try connection.execute("SAVEPOINT qudo")
+    } catch where error.code == .busy {
+      throw QudoError(
+        .invalidArgument, "a statement that writes is at work on the connection: step it to its end or reset it first", cause: error.cause)
+    }
+    do {
+      // Takes the write lock and changes nothing. A transaction that first reads and then writes is not let wait for the
+      // lock; one that has not read yet is.
+      try connection.run("DELETE FROM qudo_info WHERE 0")
+    } catch {
+      undo()
+      throw error
+    }
+  }
+
+  func end() throws(QudoError) {
+    if isInner { return try connection.execute("RELEASE qudo") }
+    do {
+      try connection.execute("COMMIT")
+    } catch where error.code == .ioError {
+      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+    }
+  }
+
+  /// SQLite has rolled back the whole transaction by itself after some errors; then there is nothing to do.
+  func undo() {
+    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
+    sqlite3_exec(connection.handle, isInner ? "ROLLBACK TO qudo; RELEASE qudo" : "ROLLBACK", nil, nil, nil)
+  }
+}

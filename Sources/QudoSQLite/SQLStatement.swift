@@ -1,0 +1,16 @@
+/// A statement for another copy of SQLite, or for a library that does not hand out its connection.
+public struct SQLStatement: Hashable, Sendable {
+  /// One statement, with a `?` for each value.
+  public let sql: String
+  /// To be bound in this order.
+  public let values: [SQLValue]
+}
+
+/// What is to be bound to a parameter, in SQLite's own type.
+public enum SQLValue: Hashable, Sendable {
+  case integer(Int64)
+  case text(String)
+  /// One without bytes is a blob of no length, not NULL.
+  case blob([UInt8])
+  case null
+}

@@ -1,0 +1,90 @@
+public import Qudo
+
+/// A hook for tests that writes down each point it hears of, and changes nothing. Copies share their events.
+///
+///     let spy = SpyHook()
+///     let queue = Queue(driver) { spy }
+///     …
+///     #expect(spy.events.last == .didWork("mail.send", job: 1, .completed(replacements: 0)))
+///
+/// It is called at the place where it stands among the other hooks.
+public struct SpyHook: Hook {
+  /// All of them.
+  public static let points: HookPoints = [
+    .willEnqueue, .serialize, .didEnqueue, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail, .leaseLost,
+  ]
+
+  private struct State {
+    var events: [SpyEvent] = []
+    var dropped = 0
+    var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+  }
+  private let state = Locked(State())
+  private let limit: Int
+
+  /// - Parameter limit: how many events are kept, the first ones. Default 10,000.
+  public init(limit: Int = 10_000) { self.limit = limit }
+
+  /// What it heard, in order.
+  public var events: [SpyEvent] { state.withLock { $0.events } }
+
+  /// How many more events there were than it keeps.
+  public var dropped: Int { state.withLock { $0.dropped } }
+
+  /// Forgets what it heard.
+  public func reset() {
+    state.withLock { state in
+      state.events = []
+      state.dropped = 0
+    }
+  }
+
+  /// Returns when it has heard at least `count` events: for a worker that works beside the test.
+  public func events(atLeast count: Int) async -> [SpyEvent] {
+    await withCheckedContinuation { continuation in
+      let isMet = state.withLock { state in
+        if state.events.count + state.dropped >= count { return true }
+        state.waiters.append((count, continuation))
+        return false
+      }
+      if isMet { continuation.resume() }
+    }
+    return events
+  }
+
+  private func hear(_ event: SpyEvent) {
+    let met = state.withLock { state in
+      if state.events.count < limit { state.events.append(event) } else { state.dropped += 1 }
+      let count = state.events.count + state.dropped
+      let met = state.waiters.filter { $0.count <= count }.map(\.continuation)
+      state.waiters.removeAll { $0.count <= count }
+      return met
+    }
+    for waiter in met { waiter.resume() }
+  }
+
+  // MARK: The points
+
+  public func willEnqueue(_ job: inout NewJob) throws { hear(.willEnqueue(job.kind, job.payload)) }
+  public func serialize(_ job: inout NewJob) throws { hear(.serialize(job.kind, job.payload)) }
+  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { hear(.didEnqueue(job.kind, result)) }
+  public func didClaim(_ job: borrowing ClaimedJob) { hear(.didClaim(job.kind, job: job.id)) }
+  public func deserialize(_ job: inout ClaimedJob) throws { hear(.deserialize(job.kind, job: job.id, job.payload)) }
+  public func willWork(_ context: JobContext) async throws {
+    hear(.willWork(context.kind, job: context.job.id, attempt: context.attempt))
+  }
+  public func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result {
+    hear(.begins(context.kind, job: context.job.id))
+    defer { hear(.ends(context.kind, job: context.job.id)) }
+    return try await body()
+  }
+  public func didWork(_ run: borrowing FinishedRun) async {
+    hear(.didWork(run.context.kind, job: run.context.job.id, SpyOutcome(run.outcome)))
+  }
+  public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
+    hear(.didFail(run.context.kind, job: run.context.job.id, error: String(describing: failure)))
+  }
+  public func leaseLost(_ job: borrowing ClaimedJob) { hear(.leaseLost(job.kind, job: job.id)) }
+}

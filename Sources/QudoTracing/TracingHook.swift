@@ -1,0 +1,69 @@
+#if Tracing
+public import Qudo
+public import Tracing
+
+/// Carries a trace from the code that enqueues a job to its runs.
+///
+///     let queue = Queue(driver) { TracingHook() }
+///
+/// An enqueue writes the current `ServiceContext` into the job's meta. Each run is a span of its own, of kind consumer and named
+/// `process` and the kind, which is linked with that context, and in which the job runs: what it traces and enqueues belongs to it.
+public struct TracingHook: Hook {
+  /// How the span of a run stands to the context of its enqueue.
+  public enum Parent: Sendable {
+    /// A trace of its own, with a link: a job may run hours later, and more than once.
+    case link
+    /// A child in the same trace.
+    case child
+  }
+
+  public static let points: HookPoints = [.willEnqueue, .around]
+
+  private let tracer: (any Tracer)?
+  private let parent: Parent
+
+  /// - Parameters:
+  ///   - parent: how the span of a run stands to the context of its enqueue. Default: linked.
+  ///   - tracer: what makes spans and writes contexts. Default: the system's, as it is when a job is enqueued or run.
+  public init(parent: Parent = .link, tracer: (any Tracer)? = nil) {
+    self.tracer = tracer
+    self.parent = parent
+  }
+
+  /// A context that the job has already, because whoever enqueues it has set it, stays.
+  public func willEnqueue(_ job: inout NewJob) throws {
+    guard let context = ServiceContext.current else { return }
+    var injected = Meta()
+    let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
+    instrument.inject(context, into: &injected, using: MetaCarrier())
+    let names = injected.names
+    guard names.allSatisfy({ job.meta[$0] == nil }) else { return }
+    for name in names { job.meta[name] = injected[name] }
+  }
+
+  public func around<Result: Sendable, Failure: Error>(
+    _ context: JobContext, _ body: () async throws(Failure) -> Result
+  ) async throws(Failure) -> Result {
+    let span = startSpan(context)
+    defer { span.end() }
+    // `withValue` has no typed throws.
+    let result: Swift.Result<Result, Failure> = await ServiceContext.withValue(span.context) {
+      do throws(Failure) { return .success(try await body()) } catch { return .failure(error) }
+    }
+    if case .failure(let error) = result { span.note(error) }
+    return try result.get()
+  }
+
+  private func startSpan(_ context: JobContext) -> any Span {
+    var origin = ServiceContext.topLevel
+    let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
+    instrument.extract(context.meta, into: &origin, using: MetaCarrier())
+    let tracer: any Tracer = tracer ?? InstrumentationSystem.tracer
+    let above = parent == .child ? origin : .topLevel
+    let span = tracer.startSpan("process \(context.kind)", context: above, ofKind: .consumer)
+    if parent == .link, !origin.isEmpty { span.addLink(SpanLink(context: origin, attributes: [:])) }
+    if span.isRecording { span.describe(context) }
+    return span
+  }
+}
+#endif

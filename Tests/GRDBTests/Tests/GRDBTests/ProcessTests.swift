@@ -1,0 +1,103 @@
+import Foundation
+import GRDB
+import Qudo
+import QudoSQLite
+import Testing
+
+/// With other processes on the application's file.
+@Suite struct ProcessTests {
+  let app: AppFile
+  var queue: Queue<NoHooks> { app.queue }
+  var driver: SQLiteDriver { app.driver }
+
+  init() throws { app = try AppFile() }
+
+  @Test func aWorkerInAnotherProcessWakesAfterTheCommitAndNotBefore() async throws {
+    let worker = try Child("work", app.path)
+    try worker.wait(for: "idle")
+    for name in ["Ada", "Grace", "Barbara"] {
+      try await app.pool.write { [queue] db in
+        try queue.enqueue(greet(name), in: db.sqliteConnection)
+        try Customer(name: name).insert(db)
+        #expect(!worker.hasSaid("ran"))
+      }
+      // It sees what was committed with the job.
+      try worker.wait(for: "ran \(name), customers 1")
+    }
+  }
+
+  @Test func aWorkerHereWakesAfterAnotherProcessesCommit() async throws {
+    let notes = AsyncStream<String>.makeStream()
+    var options = WorkerOptions()
+    options.poll = .seconds(3600)
+    let ability = Ability("greet") { context in notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self)) }
+    let worker = try Worker(queue, [ability], options: options)
+    let work = Task { try await worker.work() }
+    let child = try Child("enqueue", app.path)
+    try child.wait(for: "written")
+    #expect(try await driver.count() == [])
+    child.tell("commit")
+    var ran = notes.stream.makeAsyncIterator()
+    #expect(await ran.next() == "Ada")
+    work.cancel()
+    #expect(try await work.value.completed == 1)
+  }
+
+  @Test func killedBeforeTheCommitAnEnqueueHasNeverBeen() async throws {
+    let child = try Child("enqueue", app.path)
+    try child.wait(for: "written")
+    child.kill()
+    #expect(try await app.names("customer") == [])
+    #expect(try await driver.count() == [])
+  }
+
+  @Test func killedBeforeTheCommitNeitherTheWriteNorTheCompletionIsThere() async throws {
+    _ = try await driver.insert([greet("Ada")])
+    let child = try Child("complete", app.path)
+    try child.wait(for: "written")
+    child.kill()
+    #expect(try await app.names("greeted") == [])
+    #expect(try await driver.count() == [JobCount("greet", running: 1)])
+    // When its lease is over, the job comes again; a clock that is ahead shows it.
+    let later = try SQLiteDriver(path: app.path, clock: LaterClock(by: 61_000_000))
+    #expect(try await later.claim(everything).texts == ["Ada"])
+  }
+
+  @Test func killedAfterTheCommitTheWriteAndTheCompletionAreThere() async throws {
+    _ = try await driver.insert([greet("Ada")])
+    let child = try Child("complete", app.path)
+    try child.wait(for: "written")
+    child.tell("commit")
+    try child.wait(for: "committed")
+    child.kill()
+    #expect(try await app.names("greeted") == ["Ada"])
+    #expect(try await driver.count() == [])
+  }
+
+  @Test func leftAloneItCompletesTheJobOnce() async throws {
+    _ = try await driver.insert([greet("Ada"), greet("Grace")])
+    let child = try Child("complete", app.path)
+    for _ in 1...2 {
+      try child.wait(for: "written")
+      child.tell("commit")
+      try child.wait(for: "committed")
+      child.tell("go on")
+    }
+    try child.wait(for: "completed 2")
+    #expect(try await app.names("greeted") == ["Ada", "Grace"])
+    #expect(try await driver.count() == [])
+  }
+}
+
+private struct LaterClock: QueueClock {
+  let base = SystemClock()
+  let by: Int64
+  init(by: Int64) { self.by = by }
+  func sinceBoot() -> Int64 { base.sinceBoot() + by }
+  func now() -> ClockReading {
+    var reading = base.now()
+    reading.sinceBoot += by
+    return reading
+  }
+  func sleep(untilSinceBoot time: Int64) async throws { try await base.sleep(untilSinceBoot: time - by) }
+}

@@ -1,0 +1,46 @@
+import Qudo
+import QudoSQLite
+import QudoTesting
+import Testing
+
+/// The defaults of the Perl original, but for those that are meant to differ.
+@Suite("Perl: Qudo->new(databases, manager_abilities, find_job_limit_size, retry_seconds, work_delay, default_hooks, default_plugins)")
+struct ConfigurationParityTests {
+  let my: Harness
+
+  init() throws { my = try Harness() }
+
+  @Test func anIdleWorkerLooksEveryFiveSecondsAndIsWokenBefore() {
+    #expect(WorkerOptions().poll == .seconds(5))
+  }
+
+  @Test func oneJobRunsAtATime() { #expect(WorkerOptions().concurrency == 1) }
+
+  @Test func listsHaveTenRowsFromTheFirstOn() {
+    #expect(LogQuery().limit == 10 && LogQuery().offset == 0 && LogQuery().kinds == nil)
+  }
+
+  @Test func aJobIsNotTriedAgainAndHasNoStatusUnlessAsked() {
+    #expect(JobPolicy().maxRetries == 0 && !JobPolicy().recordsStatus)
+    guard case .fixed(.zero) = JobPolicy().retryDelay else {
+      Issue.record("the retry delay is \(JobPolicy().retryDelay)")
+      return
+    }
+  }
+
+  /// The original's is an hour, since nothing renews it.
+  @Test func aLeaseIsAMinuteAndIsRenewed() { #expect(JobPolicy().lease == .seconds(60)) }
+
+  @Test func aJobHasNoPriorityAndIsDueAtOnce() {
+    #expect(NewJob("a").priority == 0 && NewJob("a").due == .now && NewJob("a").unique == nil && NewJob("a").payload.bytes == [])
+  }
+
+  /// The driver, hooks, plugins and abilities that the original is made with are values here, one place each.
+  @Test func whatTheOriginalIsMadeWithHasAPlace() async throws {
+    let log = Log()
+    let queue = Queue(try SQLiteDriver(path: my.file.path), codecs: Codecs()) { SpyHook() }
+    let worker = try Worker(queue, [ability("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
+    #expect(try await worker.workOnce() == false)
+    await queue.driver.close()
+  }
+}

@@ -1,0 +1,165 @@
+import CSQLite
+import Foundation
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Statements that enqueue, executed with nothing of Qudo's.
+@Suite struct StatementsTests {
+  let my: Harness
+  let app: AppConnection
+  let log = Log()
+  var driver: SQLiteDriver { my.driver }
+
+  init() throws {
+    my = try Harness()
+    app = try AppConnection(my.file.path)
+  }
+
+  /// Beside others, to compare.
+  private init(_ other: Harness) throws {
+    my = other
+    app = try AppConnection(other.file.path)
+  }
+
+  private func statements(_ jobs: [NewJob]) throws -> [SQLStatement] {
+    try SQLiteDriver.statements(for: jobs, clock: my.clock)
+  }
+
+  /// In one transaction; the result codes of the statements that failed. The others are executed all the same.
+  @discardableResult
+  private func execute(_ jobs: [NewJob]) throws -> [Int32] {
+    try app.run("BEGIN IMMEDIATE")
+    let codes = try statements(jobs).map { app.execute($0.sql, $0.values) }.filter { $0 != SQLITE_DONE }
+    try app.run("COMMIT")
+    return codes
+  }
+
+  /// All that there is.
+  private func tables() throws -> [String] {
+    let all = try ["qudo_kind", "qudo_info", "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running"]
+      .flatMap { try app.rows("SELECT * FROM \($0) ORDER BY 1, 2") }
+    return try all + app.rows("SELECT id, quote(payload), quote(meta), typeof(unique_key) FROM qudo_job")
+  }
+
+  @Test func theyLeaveWhatAnEnqueueLeaves() async throws {
+    let key = UniqueKey("k", scope: .untilStarted)
+    let jobs = [
+      job("1"), job("2", kind: "b", priority: 7), job("3", due: .after(.seconds(5))), job("4", unique: key), job("", due: .at(.earliest)),
+      NewJob("c", payload: Payload([0, 255], codec: .json), meta: ["trace": "x"]), job("6", priority: -1, due: .after(.zero)),
+    ]
+    try execute(jobs)
+    let found = try tables()
+    let other = try Harness()
+    _ = try await other.driver.insert(jobs)
+    #expect(try found == StatementsTests(other).tables())
+    #expect(try await driver.claim(want(9, "a", "b", "c")).texts == (try await other.driver.claim(want(9, "a", "b", "c")).texts))
+  }
+
+  @Test func idsAreNeverUsedAgain() async throws {
+    _ = try await driver.insert([job("1"), job("2")])
+    let claimed = try await driver.claim(want()).jobs
+    _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    try execute([job("3"), job("4")])
+    #expect(try await driver.insert([job("5")]) == [.inserted(5)])
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [3, 4, 5])
+  }
+
+  @Test func rolledBackTheyHaveDoneNothing() async throws {
+    let before = try tables()
+    try app.run("BEGIN")
+    for statement in try statements([job("1"), job("2", kind: "b", due: .after(.seconds(1)))]) { #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE) }
+    try app.run("ROLLBACK")
+    #expect(try tables() == before)
+  }
+
+  @Test func aKeyThatIsTakenIsAConstraint() async throws {
+    _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
+    #expect(try execute([job("second", unique: UniqueKey("k"))]) == [SQLITE_CONSTRAINT])
+    // Whoever does not look at the code has half of a batch, but nothing broken.
+    #expect(try execute([job("1"), job("third", unique: UniqueKey("k")), job("2", due: .after(.seconds(1)))]) == [SQLITE_CONSTRAINT])
+    my.clock.advance(by: .seconds(1))
+    #expect(try await driver.claim(want()).texts == ["first", "1", "2"])
+    #expect(try app.rows("SELECT key FROM qudo_info ORDER BY 1") == ["highest_id", "name"])
+  }
+
+  @Test func aKeyMayKeepTheJobThatIsThere() async throws {
+    let key = UniqueKey("k", onConflict: .keep)
+    #expect(try execute([job("first", unique: key), job("second", unique: key), job("x")]) == [])
+    #expect(try execute([job("third", unique: key, due: .after(.seconds(1)))]) == [])
+    #expect(try await driver.claim(want()).texts == ["first", "x"])
+    #expect(try execute([job("fourth", unique: key), job("same", kind: "b", unique: key)]) == [])
+    #expect(try await driver.count() == [JobCount("a", running: 2), JobCount("b", ready: 1)])
+  }
+
+  /// From each state to each, and to the same place; beside what the driver's own enqueue makes of it.
+  @Test(arguments: [Due.now, .after(.seconds(5)), .at(.earliest)], [Due.now, .after(.seconds(5)), .after(.seconds(9))])
+  func aKeyMayOverwriteAJobThatWaits(first: Due, second: Due) async throws {
+    let key = UniqueKey("k", onConflict: .overwrite)
+    let other = try Harness()
+    for jobs in [
+      [job("x"), job("first", unique: key, priority: 1, due: first), job("y", unique: UniqueKey("y"))],
+      [NewJob("a", payload: Payload(Array("second".utf8), codec: .json), unique: key, priority: 2, due: second, meta: ["m": "n"]), job("z")],
+      [job("third", unique: key, priority: 2, due: second)],
+    ] {
+      #expect(try execute(jobs) == [])
+      _ = try await other.driver.insert(jobs)
+      #expect(try tables() == StatementsTests(other).tables())
+    }
+    #expect(try await driver.find(JobQuery()).count == 4)
+  }
+
+  @Test func aJobThatRunsIsNotOverwritten() async throws {
+    let key = UniqueKey("k", onConflict: .overwrite)
+    try execute([job("first", unique: key)])
+    let claimed = try await driver.claim(want()).jobs
+    let before = try tables()
+    #expect(try execute([job("second", unique: key)]) == [SQLITE_CONSTRAINT])
+    #expect(try execute([job("third", unique: key, due: .after(.seconds(5)))]) == [SQLITE_CONSTRAINT])
+    #expect(try tables() == before)
+    #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(try execute([job("fourth", unique: key)]) == [])
+    #expect(try await driver.claim(want()).texts == ["fourth"])
+  }
+
+  @Test func aQueuesHooksAreCalledWithoutAFile() async throws {
+    let queue = Queue(UnopenedSQLiteDriver(clock: my.clock)) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
+    try app.run("BEGIN")
+    for statement in try queue.statements(for: [job("abc")]) + queue.statements(for: Greeting(name: "Ada"), priority: 1) {
+      #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
+    }
+    try app.run("COMMIT")
+    #expect(try await driver.claim(want(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
+    await #expect(throws: QudoError.self) { try await queue.enqueue(job()) }
+  }
+
+  @Test func whatIsRefusedGivesNoStatements() throws {
+    #expect(throws: QudoError.self) { try statements([job(), job(kind: "")]) }
+    #expect(throws: QudoError.self) { try Queue(UnopenedSQLiteDriver()).statements(for: [job(due: .after(.seconds(-1)))]) }
+    #expect(try statements([]) == [])
+  }
+
+  /// Neither a scan of a table that grows, nor a sort.
+  @Test func noStatementReadsAWholeTable() throws {
+    let key = UniqueKey("k", onConflict: .overwrite)
+    let all = try statements([
+      job(), job(unique: key), job(unique: key, due: .after(.seconds(1))), job(unique: UniqueKey("k", onConflict: .keep)),
+    ])
+    #expect(all.count > 15)
+    for statement in all {
+      let plan = try app.rows("EXPLAIN QUERY PLAN \(statement.sql)")
+      #expect(plan.allSatisfy { !$0.contains("SCAN qudo") && !$0.contains("TEMP B-TREE") }, "\(statement.sql)\n\(plan)")
+    }
+  }
+
+  @Test func aWorkerIsWokenByThem() async throws {
+    let worker = try my.worker([Ability("a") { [log] in log.add($0.text) }])
+    let work = Task { try await worker.work() }
+    await my.clock.sleepers(atLeast: 1)
+    try execute([job("x")])
+    await log.count(1)
+    work.cancel()
+    #expect(try await work.value.completed == 1)
+  }
+}
