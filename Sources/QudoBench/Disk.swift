@@ -31,6 +31,14 @@ public enum Disk {
     return Double(count) / (ContinuousClock.now - begin).inSeconds
   }
 
+  /// What was written to a file is on the disk, before any database opens it.
+  static func sync(_ path: String) throws {
+    let file = open(path, O_RDWR)
+    guard file >= 0 else { throw QudoError(.cannotOpen, "\(path) cannot be opened: \(String(cString: strerror(errno)))") }
+    defer { close(file) }
+    guard sync(file) == 0 else { throw QudoError(.ioError, "\(path) cannot be synced: \(String(cString: strerror(errno)))") }
+  }
+
   private static func sync(_ file: Int32) -> Int32 {
     #if canImport(Darwin)
     fcntl(file, F_FULLFSYNC)

@@ -7,11 +7,10 @@ extension Transaction {
 
   /// Takes the best of all the kinds. What was read of them before is not read again, so that the cost goes with how many
   /// jobs are claimed and not with how many kinds there are.
-  func takeBest(_ kinds: [ClaimedKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+  func takeBest(_ kinds: [ClaimableKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ready = connection.ready
-    ready.use(try connection.integer("PRAGMA data_version"))
     if ready.isEmpty { try findEmpty(kinds) }
-    var order = ClaimOrder(kinds.map { kind in ClaimedKind(ability: kind.ability, number: kind.number, most: kind.most) })
+    var order = ClaimOrder(kinds)
     try order.choose(limit) { position, kind throws(QudoError) in
       switch ready.entry(position, of: kind) {
       case .key(let key): return key
@@ -36,7 +35,7 @@ extension Transaction {
   }
 
   /// Jumps from kind to kind, so that of many kinds only those are looked up that have ready jobs.
-  private func findEmpty(_ kinds: [ClaimedKind]) throws(QudoError) {
+  private func findEmpty(_ kinds: [ClaimableKind]) throws(QudoError) {
     guard kinds.count > 8 else { return }
     var full: Set<Int64> = []
     try connection.each(
@@ -51,22 +50,21 @@ extension Transaction {
 
   /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
   private func take(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
-    let kinds = order.kinds.filter { $0.count > 0 }
     let runs = order.runs()
+    var last: [Int: ReadyKey] = [:]
+    for (key, kind) in order.chosen { last[kind] = key }
     var jobs: [ClaimedJob] = []
-    if runs.count < kinds.count {
-      var last: [Int: ReadyKey] = [:]
-      for (key, kind) in order.chosen { last[kind] = key }
+    if runs.count < last.count {
       var names: [Int64: Kind] = [:]
       for (index, key) in last {
         let kind = order.kinds[index]
         names[kind.number] = kind.ability.kind
-        try leaveReady(kind, kind.count, upTo: key)
-        connection.ready.take(kind.count, of: kind.number)
+        try leaveReady(kind, order.counts[index], upTo: key)
+        connection.ready.take(order.counts[index], of: kind.number)
       }
       for run in runs { jobs += try take(run, names, token: token) }
     } else {
-      for kind in kinds { jobs += try take(kind, token: token) }
+      for index in last.keys { jobs += try take(order.kinds[index], order.counts[index], token: token) }
     }
     jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
     return jobs

@@ -1,36 +1,40 @@
 internal import Qudo
 
-/// One of a worker's kinds in a claim.
-struct ClaimedKind {
+/// One of a worker's kinds that the file knows.
+struct ClaimableKind {
   let ability: ClaimRequest.Ability
   /// Its number in the file.
   let number: Int64
+
   /// How many of it may be claimed.
-  let most: Int
-  /// How many of it are chosen.
-  var count = 0
+  func most(_ limit: Int) -> Int { max(0, min(limit, ability.limit ?? limit)) }
 }
 
 /// The best ready jobs of several kinds: each kind has them in order, and the kinds' first ones are held in a heap.
 struct ClaimOrder {
-  private(set) var kinds: [ClaimedKind]
+  let kinds: [ClaimableKind]
+  /// How many of each kind are chosen.
+  private(set) var counts: [Int]
   /// In the order of the claim.
   private(set) var chosen: [(key: ReadyKey, kind: Int)] = []
   private var heap: [(key: ReadyKey, kind: Int)] = []
 
-  init(_ kinds: [ClaimedKind]) { self.kinds = kinds }
+  init(_ kinds: [ClaimableKind]) {
+    self.kinds = kinds
+    counts = Array(repeating: 0, count: kinds.count)
+  }
 
   /// - Parameter entry: the key at a position among a kind's ready jobs; nil if it has no more.
   mutating func choose(_ limit: Int, entry: (_ position: Int, _ kind: Int64) throws(QudoError) -> ReadyKey?) throws(QudoError) {
-    for index in kinds.indices where kinds[index].most > 0 {
+    for index in kinds.indices where kinds[index].most(limit) > 0 {
       if let key = try entry(0, kinds[index].number) { heap.append((key, index)) }
     }
     for index in stride(from: heap.count / 2 - 1, through: 0, by: -1) { sink(index) }
     while chosen.count < limit, let best = heap.first {
       chosen.append(best)
-      kinds[best.kind].count += 1
-      let kind = kinds[best.kind]
-      if kind.count < kind.most, chosen.count < limit, let next = try entry(kind.count, kind.number) {
+      counts[best.kind] += 1
+      let (kind, count) = (kinds[best.kind], counts[best.kind])
+      if count < kind.most(limit), chosen.count < limit, let next = try entry(count, kind.number) {
         heap[0].key = next
       } else {
         heap[0] = heap[heap.count - 1]

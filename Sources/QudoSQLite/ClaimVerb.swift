@@ -12,19 +12,15 @@ extension Transaction {
 
   private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    var kinds: [ClaimedKind] = []
-    for ability in request.abilities {
-      guard let number = try connection.kindID(ability.kind) else { continue }
-      let most = max(0, min(request.limit, ability.limit ?? request.limit))
-      kinds.append(ClaimedKind(ability: ability, number: number, most: most, count: most))
-    }
+    let kinds = try connection.claimable(request.abilities)
     let token = Int64.random(in: 1...Int64.max)
-    guard kinds.count > 1 else { return try kinds.first.map { kind throws(QudoError) in try take(kind, token: token) } ?? [] }
-    return try takeBest(kinds, request.limit, token: token)
+    if kinds.count > 1 { return try takeBest(kinds, request.limit, token: token) }
+    guard let kind = kinds.first else { return [] }
+    return try take(kind, kind.most(request.limit), token: token)
   }
 
-  /// Moves the first jobs of a kind from the ready to the running, in three statements however many they are.
-  func take(_ kind: ClaimedKind, token: Int64) throws(QudoError) -> [ClaimedJob] {
+  /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
+  func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ends = end(of: kind.ability.lease)
     var reading = Reading(token: token, boot: boot)
     var last: ReadyKey?
@@ -33,7 +29,7 @@ extension Transaction {
       """
       SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, r.id
       FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id = r.id WHERE r.kind = ? ORDER BY r.rank, r.due, r.id LIMIT ?
-      """, .integer(kind.number), .integer(Int64(kind.count))
+      """, .integer(kind.number), .integer(Int64(count))
     ) { row throws(QudoError) in last = reading.read(row, kind.ability.kind, ends: ends) }
     guard let last else { return [] }
     try connection.run(
@@ -50,7 +46,7 @@ extension Transaction {
   }
 
   /// The first ones of a kind are ready no more.
-  func leaveReady(_ kind: ClaimedKind, _ count: Int, upTo last: ReadyKey) throws(QudoError) {
+  func leaveReady(_ kind: ClaimableKind, _ count: Int, upTo last: ReadyKey) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, id) <= (?, ?, ?)", .integer(kind.number), .integer(last.rank),
       .integer(last.due), .integer(last.id))

@@ -22,8 +22,12 @@ final class KindNumbers {
       handle, { context in context.map { Unmanaged<KindNumbers>.fromOpaque($0).takeUnretainedValue().forget() } }, context)
   }
 
+  /// What the last claim of several kinds was for, and what of it the file knows.
+  fileprivate var claim: (abilities: [ClaimRequest.Ability], kinds: [ClaimableKind])?
+
   private func forget() {
     numbers = [:]
+    claim = nil
     ready.forget()
   }
 
@@ -45,9 +49,30 @@ extension Connection {
     return id
   }
 
+  /// Those of a worker's kinds that the file knows.
+  ///
+  /// A worker asks for the same ones again and again: they are looked up anew when it asks for others, when somebody else has
+  /// changed the file, or when a kind was created here. Two arrays at one place are the same array, as this one is kept.
+  func claimable(_ abilities: [ClaimRequest.Ability]) throws(QudoError) -> [ClaimableKind] {
+    if abilities.count > 1 {
+      let isSame = ready.use(try integer("PRAGMA data_version"))
+      let place = abilities.withUnsafeBufferPointer { $0.baseAddress }  // unsafe: compared, not read
+      if isSame, let claim = kinds.claim, claim.abilities.withUnsafeBufferPointer({ $0.baseAddress }) == place, claim.abilities.count == abilities.count {
+        return claim.kinds
+      }
+    }
+    var found: [ClaimableKind] = []
+    for ability in abilities {
+      if let number = try kindID(ability.kind) { found.append(ClaimableKind(ability: ability, number: number)) }
+    }
+    if abilities.count > 1 { kinds.claim = (abilities, found) }
+    return found
+  }
+
   func kindID(creating kind: Kind) throws(QudoError) -> Int64 {
     if let id = try kindID(kind) { return id }
     try run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
+    kinds.claim = nil
     guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored and is not there") }
     return id
   }

@@ -33,9 +33,12 @@ final class ReadyLists {
 
   /// - Parameter version: "will be different if changes were committed to the database by any other connection":
   ///   sqlite.org/pragma.html#pragma_data_version.
-  func use(_ version: Int64?) {
-    if version != self.version { forget() }
+  /// - Returns: whether nobody else has changed the file.
+  func use(_ version: Int64?) -> Bool {
+    guard version != self.version else { return true }
+    forget()
     self.version = version
+    return false
   }
 
   enum Entry {

@@ -20,9 +20,11 @@ extension Bench {
       var shares: [Double] = []
       let rounds = try await interleave { path in
         try FileManager.default.copyItem(atPath: template, toPath: path)
+        try Disk.sync(path)
         return try await drain(path, durability, processes: 1, seconds: seconds, of: count).reduce(0, +)
       } qudo: { path in
         try FileManager.default.copyItem(atPath: template, toPath: path)
+        try Disk.sync(path)
         let rates = try await drain(path, durability, processes: 4, seconds: seconds, of: count)
         let together = rates.reduce(0, +)
         shares.append((rates.min() ?? 0) / together * 100)
