@@ -8,6 +8,8 @@ let package = Package(
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
     .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
+    .library(name: "QudoCompression", targets: ["QudoCompression"]),
+    .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoPruning", targets: ["QudoPruning"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
@@ -19,6 +21,7 @@ let package = Package(
   ],
   // Each guards packages that only one product needs: who leaves it off does not even fetch them.
   traits: [
+    .trait(name: "Compression", description: "QudoCompression, a codec that compresses payloads, with the system's zlib."),
     .trait(name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
     .trait(name: "Metrics", description: "QudoMetrics, a hook and a plugin for swift-metrics."),
     .trait(name: "Tracing", description: "QudoTracing, a hook for swift-distributed-tracing."),
@@ -26,6 +29,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -38,6 +42,11 @@ let package = Package(
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "QudoCompression", dependencies: ["Qudo", .target(name: "CZlib", condition: .when(traits: ["Compression"]))]),
+    .target(
+      name: "QudoEncryption",
+      dependencies: ["Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"]))]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
@@ -71,10 +80,16 @@ let package = Package(
     .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
     .testTarget(
       name: "QudoSQLiteTests",
-      dependencies: ["Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")]),
+      dependencies: [
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+      ]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
+    .testTarget(name: "QudoCompressionTests", dependencies: ["Qudo", "QudoCompression", "QudoMessagePack", "QudoTesting"]),
+    .testTarget(
+      name: "QudoEncryptionTests",
+      dependencies: ["Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),

@@ -6,16 +6,16 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qudo", path: "..")],
   targets: [
+    .executableTarget(name: "FuzzDatabaseURL", dependencies: [.product(name: "Qudo", package: "qudo")]),
+    .executableTarget(name: "FuzzDuration", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(
-      name: "FuzzDuration",
-      dependencies: [.product(name: "Qudo", package: "qudo")],
-      swiftSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])],
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
-    .executableTarget(
-      name: "FuzzDatabaseURL",
-      dependencies: [.product(name: "Qudo", package: "qudo")],
-      swiftSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])],
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+      name: "FuzzMessagePack",
+      dependencies: [.product(name: "Qudo", package: "qudo"), .product(name: "QudoMessagePack", package: "qudo")]),
   ],
   swiftLanguageModes: [.v6]
 )
+
+for target in package.targets {
+  target.swiftSettings = [.unsafeFlags(["-sanitize=fuzzer,address", "-parse-as-library"])]
+  target.linkerSettings = [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+}

@@ -22,7 +22,9 @@ public struct MessagePackCodec: Codec {
   /// - Throws: `EncodingError`, and what `value` throws.
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
     let output = Output()
-    try Frame(output, Session(), nil).write(value)
+    let session = Session()
+    defer { session.end() }
+    try Frame(output, session, nil).write(value)
     return output.bytes
   }
 

@@ -12,89 +12,76 @@ extension Transaction {
 
   private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    let token = Int64.random(in: 1...Int64.max)
-    var jobs: [ClaimedJob] = []
-    for share in try shares(request) { jobs += try take(share, token: token) }
-    if request.abilities.count > 1 {
-      jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
-    }
-    return jobs
-  }
-
-  /// How many jobs of a kind are to be taken: the first ones in its own order.
-  private struct Share {
-    let ability: ClaimRequest.Ability
-    let kind: Int64
-    var count: Int
-  }
-
-  /// The best of all the worker's kinds. Each kind is read in its own order, so that nothing is scanned and no more
-  /// than kinds x limit rows are sorted, however many jobs wait.
-  private func shares(_ request: ClaimRequest) throws(QudoError) -> [Share] {
-    var shares: [Share] = []
+    var kinds: [ClaimedKind] = []
     for ability in request.abilities {
-      guard let kind = try connection.kindID(ability.kind) else { continue }
-      shares.append(Share(ability: ability, kind: kind, count: max(0, min(request.limit, ability.limit ?? request.limit))))
+      guard let number = try connection.kindID(ability.kind) else { continue }
+      let most = max(0, min(request.limit, ability.limit ?? request.limit))
+      kinds.append(ClaimedKind(ability: ability, number: number, most: most, count: most))
     }
-    guard shares.count > 1 else { return shares }
-    var candidates: [(rank: Int64, due: Int64, id: Int64, share: Int)] = []
-    for index in shares.indices {
-      try connection.each(
-        "SELECT rank, due, id FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?", .integer(shares[index].kind),
-        .integer(Int64(shares[index].count))
-      ) { row throws(QudoError) in candidates.append((row.integer(0), row.integer(1), row.integer(2), index)) }
-      shares[index].count = 0
-    }
-    candidates.sort { ($0.rank, $0.due, $0.id) < ($1.rank, $1.due, $1.id) }
-    for candidate in candidates.prefix(request.limit) { shares[candidate.share].count += 1 }
-    return shares.filter { $0.count > 0 }
+    let token = Int64.random(in: 1...Int64.max)
+    guard kinds.count > 1 else { return try kinds.first.map { kind throws(QudoError) in try take(kind, token: token) } ?? [] }
+    return try takeBest(kinds, request.limit, token: token)
   }
 
-  /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
-  private func take(_ share: Share, token: Int64) throws(QudoError) -> [ClaimedJob] {
-    let ends = end(of: share.ability.lease)
-    let (jobs, last, freesKeys) = try first(share, token: token, ends: ends)
+  /// Moves the first jobs of a kind from the ready to the running, in three statements however many they are.
+  func take(_ kind: ClaimedKind, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let ends = end(of: kind.ability.lease)
+    var reading = Reading(token: token, boot: boot)
+    var last: ReadyKey?
+    // CROSS JOIN: "SQLite never reorders tables in a CROSS JOIN".
+    try connection.each(
+      """
+      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, r.id
+      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id = r.id WHERE r.kind = ? ORDER BY r.rank, r.due, r.id LIMIT ?
+      """, .integer(kind.number), .integer(Int64(kind.count))
+    ) { row throws(QudoError) in last = reading.read(row, kind.ability.kind, ends: ends) }
     guard let last else { return [] }
     try connection.run(
       """
       INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
       SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?
       """,
-      .integer(boot), .integer(ends), .integer(token), .integer(Int64(share.ability.lostLimit)),
-      .integer(now.wall.microseconds), .integer(share.kind), .integer(Int64(jobs.count)))
-    try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, id) <= (?, ?, ?)", .integer(share.kind), .integer(last.rank),
-      .integer(last.due), .integer(last.id))
-    guard connection.changes == jobs.count else {
-      throw QudoError(.corrupt, "a job of kind \(share.ability.kind) waits but is not there: the file was changed by others")
-    }
-    for id in freesKeys { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id)) }
-    return jobs
+      .integer(boot), .integer(ends), .integer(token), .integer(Int64(kind.ability.lostLimit)),
+      .integer(now.wall.microseconds), .integer(kind.number), .integer(Int64(reading.jobs.count)))
+    try leaveReady(kind, reading.jobs.count, upTo: last)
+    connection.ready.forget(kind.number)
+    try freeKeys(reading)
+    return reading.jobs
   }
 
-  private func first(
-    _ share: Share, token: Int64, ends: Int64
-  ) throws(QudoError) -> (jobs: [ClaimedJob], last: (rank: Int64, due: Int64, id: Int64)?, freesKeys: [Int64]) {
-    var jobs: [ClaimedJob] = []
-    var last: (rank: Int64, due: Int64, id: Int64)?
-    var freesKeys: [Int64] = []
-    // CROSS JOIN: "SQLite never reorders tables in a CROSS JOIN".
-    try connection.each(
-      """
-      SELECT r.rank, r.due, r.id, payload, codec, unique_key, unique_scope, attempt, enqueued, meta
-      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id = r.id WHERE r.kind = ? ORDER BY r.rank, r.due, r.id LIMIT ?
-      """, .integer(share.kind), .integer(Int64(share.count))
-    ) { row throws(QudoError) in
-      let (rank, due, id) = (row.integer(0), row.integer(1), row.integer(2))
-      last = (rank, due, id)
-      if !row.isNull(6), row.integer(6) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(id) }
-      jobs.append(ClaimedJob(
-        lease: Lease(job: id, token: token, boot: boot, ends: ends), kind: share.ability.kind,
-        payload: Payload(row.blob(3), codec: CodecID(row.integer(4))), priority: 0 &- Int(rank), uniqueKey: row.isNull(5) ? nil : row.text(5),
-        attempt: Int(row.integer(7)), enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: due),
-        meta: Meta(bytes: row.blob(9))))
+  /// The first ones of a kind are ready no more.
+  func leaveReady(_ kind: ClaimedKind, _ count: Int, upTo last: ReadyKey) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, id) <= (?, ?, ?)", .integer(kind.number), .integer(last.rank),
+      .integer(last.due), .integer(last.id))
+    guard connection.changes == count else {
+      throw QudoError(.corrupt, "a job of kind \(kind.ability.kind) waits but is not there: the file was changed by others")
     }
-    return (jobs, last, freesKeys)
+  }
+
+  func freeKeys(_ reading: Reading) throws(QudoError) {
+    for id in reading.freesKeys { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id)) }
+  }
+
+  /// Claimed jobs, read from rows.
+  struct Reading {
+    let token: Int64
+    let boot: Int64
+    var jobs: [ClaimedJob] = []
+    /// Those whose unique key is held until they start.
+    var freesKeys: [Int64] = []
+
+    /// - Parameter row: payload, codec, unique key and its scope, attempt, time of the enqueue, meta, rank, due time, id.
+    mutating func read(_ row: Statement, _ kind: Kind, ends: Int64) -> ReadyKey {
+      let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9))
+      if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
+      jobs.append(ClaimedJob(
+        lease: Lease(job: key.id, token: token, boot: boot, ends: ends), kind: kind,
+        payload: Payload(row.blob(0), codec: CodecID(row.integer(1))), priority: 0 &- Int(key.rank),
+        uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
+        enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: key.due), meta: Meta(bytes: row.blob(6))))
+      return key
+    }
   }
 
   func end(of lease: Duration) -> Int64 {
@@ -115,6 +102,7 @@ extension Transaction {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       try connection.run(
         "INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(job.kind), .integer(job.rank), .integer(job.due), .integer(job.id))
+      connection.ready.forget(job.kind)
     }
     return due.count
   }
@@ -154,7 +142,7 @@ extension Transaction {
         try log(lease.id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
         try forget(lease.id)
       } else {
-        try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(lease.id))
+        try enterAgain(lease.id)
       }
     }
     return ended.count

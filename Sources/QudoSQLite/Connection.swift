@@ -8,6 +8,8 @@ final class Connection {
   private let isBorrowed: Bool
   /// The numbers of the kinds that this connection has met.
   let kinds: KindNumbers
+  /// What claims have read of the ready jobs.
+  var ready: ReadyLists { kinds.ready }
   /// By their text; and for those whose text is a literal by where it lies, which is found faster.
   private var statements: [String: Statement] = [:]
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]

@@ -15,6 +15,7 @@ extension Transaction {
         continue
       }
       let id = try store(job, kind: kind, due: due)
+      connection.ready.forget(kind)
       if due > now.wall.microseconds {
         try wait(id: id, kind: kind, rank: job.rank, due: due)
       } else if !ready.append(id) {
@@ -77,6 +78,7 @@ extension Transaction {
     effects.wakes = true
     if due <= now.wall.microseconds {
       try connection.run("INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(kind), .integer(rank), .integer(due), .integer(id))
+      connection.ready.forget(kind)
     } else {
       try connection.run(
         "INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(?, ?, ?, ?)", .integer(due), .integer(id), .integer(kind), .integer(rank))
@@ -101,8 +103,21 @@ extension Transaction {
     }
   }
 
+  /// Puts a job with the ready where its row says that it belongs.
+  func enterAgain(_ id: Int64) throws(QudoError) {
+    try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+    try forgetReady(of: id)
+  }
+
+  /// What is known of the ready jobs of a job's kind is so no more.
+  private func forgetReady(of id: Int64) throws(QudoError) {
+    guard !connection.ready.isEmpty, let kind = try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id)) else { return }
+    connection.ready.forget(kind)
+  }
+
   /// Takes a job out of the waiting. False if it does not wait, and then nothing has changed.
   private func leaveWaiting(_ id: Int64) throws(QudoError) -> Bool {
+    try forgetReady(of: id)
     try connection.run(
       "DELETE FROM qudo_ready WHERE (kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE id = ?)", .integer(id))
     if connection.changes > 0 { return true }

@@ -10,16 +10,16 @@ extension JobContext {
   ///     try context.complete(in: connection)
   ///     try transaction.commit()
   ///
-  /// The jobs that ``replace(with:)-([NewJob])`` was given so far are enqueued, and the status is recorded if the kind's policy
+  /// The jobs that `replace(with:)` was given so far are enqueued, and the status is recorded if the kind's policy
   /// asks for it. Of the hooks, `willEnqueue` and `serialize` are called for the former, `didEnqueue` is not. Call it once,
   /// as the last thing before the commit, and return from the job after it:
   ///
   /// - Committed, the run counts as completed, whatever it does then.
   /// - Rolled back, nothing has happened: the job is completed when it returns, tried again or failed when it throws.
   ///
-  /// - Parameter connection: as for ``Queue/enqueue(_:in:)-([NewJob],_)``.
+  /// - Parameter connection: as for `Queue.enqueue(_:in:)`.
   /// - Throws: `QudoError`, and then nothing was written: `leaseLost` when somebody else has the job or it is completed
-  ///   already, and then roll back what the run has written; else as ``Queue/enqueue(_:in:)-([NewJob],_)``. Or the error of
+  ///   already, and then roll back what the run has written; else as `Queue.enqueue(_:in:)`. Or the error of
   ///   a hook that refused a replacement.
   public func complete(in connection: OpaquePointer?) throws {
     guard let driver = driver as? SQLiteDriver else {

@@ -10,6 +10,8 @@ internal import Qudo
 /// a kind is not there is never remembered.
 final class KindNumbers {
   private var numbers: [Kind: Int64] = [:]
+  /// Forgotten with them.
+  let ready = ReadyLists()
 
   /// For no longer than a part of a transaction, which is given up as a whole.
   init() {}
@@ -17,7 +19,12 @@ final class KindNumbers {
   init(_ handle: OpaquePointer) {
     let context = Unmanaged.passUnretained(self).toOpaque()
     sqlite3_rollback_hook(
-      handle, { context in context.map { Unmanaged<KindNumbers>.fromOpaque($0).takeUnretainedValue().numbers = [:] } }, context)
+      handle, { context in context.map { Unmanaged<KindNumbers>.fromOpaque($0).takeUnretainedValue().forget() } }, context)
+  }
+
+  private func forget() {
+    numbers = [:]
+    ready.forget()
   }
 
   /// Before the connection is closed.

@@ -7,8 +7,8 @@ extension Queue {
   ///
   ///     try queue.enqueue(SendMail(to: "ada@example.org"), in: connection)
   ///
-  /// ``HookSet/willEnqueue(_:)`` and ``HookSet/serialize(_:)`` are called, ``HookSet/didEnqueue(_:_:)`` is not. What a
-  /// power cut may take is what the connection's settings say. See <doc:YourTransaction>.
+  /// `willEnqueue` and `serialize` of the queue's hooks are called, `didEnqueue` is not. What a power cut may take is what
+  /// the connection's settings say. See <doc:YourTransaction>.
   ///
   /// - Parameters:
   ///   - jobs: what is to be done.
@@ -30,7 +30,7 @@ extension Queue {
 
   /// Stores one job as a part of the application's own transaction.
   ///
-  /// - Throws: as ``enqueue(_:in:)-([NewJob],_)``.
+  /// - Throws: as `enqueue(_:in:)` of several.
   @discardableResult
   public func enqueue(_ job: NewJob, in connection: OpaquePointer?) throws -> EnqueueResult {
     guard let result = try enqueue([job], in: connection).first else {
@@ -47,7 +47,7 @@ extension Queue {
   ///   - priority: higher runs first. Default 0.
   ///   - due: when it may first run, by the clock of the queue's driver. Default: now.
   ///   - connection: the application's `sqlite3 *`.
-  /// - Throws: as ``enqueue(_:in:)-([NewJob],_)``, and what the codec throws.
+  /// - Throws: as `enqueue(_:in:)` of several, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
     _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, in connection: OpaquePointer?
@@ -58,7 +58,7 @@ extension Queue {
 
   /// Stores jobs of one type as a part of the application's own transaction.
   ///
-  /// - Throws: as ``enqueue(_:in:)-([NewJob],_)``, and what the codec throws.
+  /// - Throws: as `enqueue(_:in:)` of several, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
     contentsOf jobs: [J], priority: Int = 0, due: Due = .now, in connection: OpaquePointer?
@@ -69,8 +69,7 @@ extension Queue {
 }
 
 extension SQLiteDriver {
-  /// ``insert(_:)`` as a part of the application's own transaction; as ``Queue/enqueue(_:in:)-([NewJob],_)``, without
-  /// hooks.
+  /// ``insert(_:)`` as a part of the application's own transaction; as `Queue.enqueue(_:in:)`, without hooks.
   @discardableResult
   public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }

@@ -46,7 +46,7 @@ extension Queue {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: higher runs first. Default 0.
   ///   - due: when it may first run. Default: now.
-  /// - Throws: as ``statements(for:)``, and what the codec throws.
+  /// - Throws: as `statements(for:)` of several, and what the codec throws.
   public func statements<J: Job>(
     for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
   ) throws -> [SQLStatement] {

@@ -8,9 +8,12 @@ public struct SQLStatement: Hashable, Sendable {
 
 /// What is to be bound to a parameter, in SQLite's own type.
 public enum SQLValue: Hashable, Sendable {
+  /// An INTEGER.
   case integer(Int64)
+  /// A TEXT in UTF-8.
   case text(String)
   /// One without bytes is a blob of no length, not NULL.
   case blob([UInt8])
+  /// A NULL.
   case null
 }

@@ -76,7 +76,7 @@ extension Transaction {
       try forget(id)
     case .released:
       effects.wakes = true
-      try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+      try enterAgain(id)
     }
     return []
   }
@@ -85,7 +85,7 @@ extension Transaction {
     effects.wakes = true
     try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ? WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
     if due <= now.wall.microseconds {
-      try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+      try enterAgain(id)
     } else {
       try connection.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
     }

@@ -1,6 +1,6 @@
 public import Qudo
 
-/// The driver of a queue that only makes ``Queue/statements(for:)``, for a file that another copy of SQLite has open in
+/// The driver of a queue that only makes `Queue.statements(for:)`, for a file that another copy of SQLite has open in
 /// this process: it opens nothing, and each of its verbs throws `QudoError.Code.closed`.
 public struct UnopenedSQLiteDriver: Driver {
   public let name: String

@@ -222,6 +222,33 @@ struct ShapeTests {
     #expect(try hex(encode(SameKey())) == "82a16102a16203")
   }
 
+  /// Found by the fuzzer: what holds containers that are filled later was held by them.
+  @Test(arguments: [false, true]) func nothingIsLeftInMemory(fails: Bool) throws {
+    final class Seen {
+      weak var frame: AnyObject?
+      var wasThere = false
+    }
+    struct Watched: Encodable {
+      let seen: Seen
+      let fails: Bool
+      func encode(to encoder: any Encoder) throws {
+        seen.frame = Mirror(reflecting: encoder).descendant("frame") as AnyObject
+        seen.wasThere = seen.frame != nil
+        var map = encoder.container(keyedBy: Tree.Key.self)
+        var inner = map.nestedContainer(keyedBy: Tree.Key.self, forKey: .init(stringValue: "a"))
+        var list = inner.nestedUnkeyedContainer(forKey: .init(stringValue: "b"))
+        var last = list.nestedUnkeyedContainer()
+        try last.encode(1)
+        if fails { throw CancellationError() }
+      }
+    }
+    let seen = Seen()
+    let bytes = try? encode([Watched(seen: seen, fails: fails)])
+    #expect(bytes.map(hex) == (fails ? nil : "9181a16181a162919101"))
+    #expect(seen.wasThere)
+    #expect(seen.frame == nil)
+  }
+
   @Test func aRingOfObjectsIsAnErrorAndNoOverflow() throws {
     final class Link: Encodable { var next: [Link] = [] }
     let link = Link()

@@ -3,17 +3,17 @@ import Qudo
 import QudoSQLite
 import Testing
 
-/// The README's Swift, line for line, but for the path.
-struct SendMail: Job {
-  static let kind: Kind = "mail.send"
-  var to: String
-
-  func perform(_ context: JobContext) async throws {
-    print("to", to)
-  }
-}
-
 @Suite struct ReadmeTests {
+  /// The README's Swift, line for line, but for the path.
+  struct SendMail: Job {
+    static let kind: Kind = "mail.send"
+    var to: String
+
+    func perform(_ context: JobContext) async throws {
+      print("to", to)
+    }
+  }
+
   @Test func theSnippetWorks() async throws {
     let file = try TemporaryFile()
     let queue = Queue(try SQLiteDriver(path: file.path))

@@ -1,19 +1,25 @@
 /// A MySQL or MariaDB server's database, and how to reach it.
 public struct DatabaseServer: Hashable, Sendable {
+  /// A setting of the connection, as it stands behind the `?`.
   public struct Option: Hashable, Sendable {
+    /// Percent-decoded.
     public var name: String
+    /// Percent-decoded; may be empty.
     public var value: String
 
+    /// Nothing is checked.
     public init(_ name: String, _ value: String) {
       self.name = name
       self.value = value
     }
   }
 
+  /// 3306.
   public static let defaultPort: UInt16 = 3306
 
   /// Nil where none is given: then the client library decides.
   public var user: String?
+  /// In clear; descriptions have `***` in its place. Nil where none is given.
   public var password: String?
   /// A name, an IPv4 address, or an IPv6 address without its brackets.
   public var host: String
@@ -24,6 +30,7 @@ public struct DatabaseServer: Hashable, Sendable {
   /// In the order in which they were given, each name once.
   public var options: [Option]
 
+  /// Each with its default; nothing is checked.
   public init(
     user: String? = nil, password: String? = nil, host: String, port: UInt16 = DatabaseServer.defaultPort, name: String, options: [Option] = []
   ) {

@@ -8,13 +8,17 @@
 /// Neither its description nor what debuggers and `dump` show of it has the password, nor has any error of the parser.
 /// ``text`` has it.
 public struct DatabaseURL: Hashable, Sendable {
+  /// A file or a server.
   public enum Place: Hashable, Sendable {
     /// A file.
     case sqlite(path: String)
+    /// A database of a MySQL or MariaDB server.
     case mysql(DatabaseServer)
   }
+  /// Where it is.
   public let place: Place
 
+  /// A server's database.
   public init(_ server: DatabaseServer) { place = .mysql(server) }
 
   /// Bytes are looked at, not characters: a character that combines with a delimiter does not hide it.

@@ -46,9 +46,12 @@ struct ArrayEncoder: UnkeyedEncodingContainer {
   /// An element that is put in its place at the end.
   private func child() -> Frame {
     let child = Frame(Output(), frame.session, frame, at: PathKey(intValue: frame.count))
-    try? frame.check()
-    frame.children.append((frame.output.bytes.count, child))
-    frame.count += 1
+    // A failure is kept, and thrown by what comes next.
+    if (try? frame.check()) != nil {
+      frame.session.add(frame)
+      frame.children.append((frame.output.bytes.count, child))
+      frame.count += 1
+    }
     return child
   }
 }

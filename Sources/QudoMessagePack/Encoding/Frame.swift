@@ -1,6 +1,15 @@
 /// What one call of the codec shares: whether something went wrong where `Encoder` cannot throw.
 final class Session {
   var failure: EncodingError?
+  /// Frames that hold others, which hold them: apart at the end, that nothing is left in memory.
+  private var parents: [Frame] = []
+
+  func add(_ parent: Frame) { parents.append(parent) }
+
+  func end() {
+    for frame in parents { frame.letGo() }
+    parents = []
+  }
 }
 
 /// A value while it is encoded. Its bytes are the end of its output.
@@ -47,6 +56,11 @@ final class Frame {
     self.place = place
     depth = (parent?.depth ?? 0) + 1
     start = output.bytes.count
+  }
+
+  func letGo() {
+    entries = []
+    children = []
   }
 
   var path: [any CodingKey] { (parent?.path ?? []) + (place.map { [$0] } ?? []) }

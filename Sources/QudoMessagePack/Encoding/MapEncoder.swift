@@ -69,7 +69,10 @@ struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
     // A failure is kept, and thrown by what comes next.
     let place = try? put(key: key)
     let child = Frame(Output(), frame.session, frame, at: place)
-    if place != nil { frame.entries[frame.entries.count - 1].child = child }
+    if place != nil {
+      frame.session.add(frame)
+      frame.entries[frame.entries.count - 1].child = child
+    }
     return child
   }
 }

@@ -12,6 +12,7 @@ public struct ImportOptions: Sendable {
   /// What is refused.
   public var limits = Limits()
 
+  /// Each with its default.
   public init(codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()) {
     self.codec = codec
     self.source = source
@@ -24,11 +25,17 @@ public struct ImportOptions: Sendable {
 public struct ImportReport: Sendable {
   /// The old tables.
   public enum Table: String, Sendable, CaseIterable {
-    case `func`, job
+    /// The kinds.
+    case `func`
+    /// The jobs.
+    case job
+    /// The failure log.
     case exceptionLog = "exception_log"
+    /// The status log.
     case jobStatus = "job_status"
   }
 
+  /// What became of one row.
   public enum Outcome: Hashable, Sendable {
     /// It has this id now: of a job, of a row of the failure log or of the status log; of a kind the number.
     case imported(Int64)
@@ -40,11 +47,15 @@ public struct ImportReport: Sendable {
     case conflict(Int64)
   }
 
+  /// One row of an old file.
   public struct Row: Hashable, Sendable {
+    /// Where it stood.
     public let table: Table
     /// The row's id in the old file.
     public let old: Int64
+    /// The kind that it is, or whose it is.
     public let kind: Kind
+    /// What became of it.
     public let outcome: Outcome
 
     /// The id in the new file.

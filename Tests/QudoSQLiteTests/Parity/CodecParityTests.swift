@@ -1,5 +1,6 @@
 import Foundation
 import Qudo
+import QudoMessagePack
 import QudoSQLite
 import QudoTesting
 import Testing
@@ -13,7 +14,7 @@ struct CodecParityTests {
 
   private var reading: Ability { Ability(Note.self) { [log] note, _ in log.add(note.text) } }
 
-  /// In place of Storable, and as an application writes its own.
+  /// As an application writes its own.
   struct XMLPropertyList: Codec {
     var id: CodecID { CodecID(200) }
     var name: String { "XML" }
@@ -31,6 +32,24 @@ struct CodecParityTests {
     let id = try await my.queue.enqueue(Note(text: "arg")).id
     #expect(try await my.queue.job(id)?.payload == Payload(Array(#"{"text":"arg"}"#.utf8), codec: .json))
     #expect(try await my.worker([reading]).workOnce())
+    #expect(log.entries == ["arg"])
+  }
+
+  @Test func aTypedJobMayBeMessagePack() async throws {
+    let queue = Queue(my.driver, codecs: Codecs(MessagePackCodec()))
+    let id = try await queue.enqueue(Note(text: "arg")).id
+    #expect(try await queue.job(id)?.payload == Payload([0x81, 0xA4] + "text".utf8 + [0xA3] + "arg".utf8, codec: .messagePack))
+    #expect(try await Worker(queue, [reading], options: my.options()).workOnce())
+    #expect(log.entries == ["arg"])
+  }
+
+  /// In place of Storable.
+  @Test func aTypedJobMayBeAPropertyList() async throws {
+    let queue = Queue(my.driver, codecs: Codecs(PropertyListCodec()))
+    let id = try await queue.enqueue(Note(text: "arg")).id
+    let payload = try #require(try await queue.job(id)?.payload)
+    #expect(payload.codec == .propertyList && payload.bytes.starts(with: "bplist00".utf8))
+    #expect(try await Worker(queue, [reading], options: my.options()).workOnce())
     #expect(log.entries == ["arg"])
   }
 

@@ -1,0 +1,76 @@
+#if Compression
+public import Qudo
+
+/// Compresses what another codec writes, with zlib, where that makes it smaller.
+///
+///     Codecs(CompressedCodec(MessagePackCodec()))
+///
+/// The bytes begin with a marker: 0, and the base's bytes as they are, or 1, and a zlib stream (RFC 1950) of them. To
+/// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`; the other way round nothing gets smaller.
+public struct CompressedCodec<Base: Codec>: Codec {
+  /// The codec whose bytes are compressed.
+  public let base: Base
+  /// Payloads of more bytes than this are compressed.
+  public let threshold: Int
+  /// How many bytes the base may write, and a payload become when it is decompressed.
+  public let limit: Int
+  /// From 1, fast, to 9, small.
+  public let level: Int
+
+  /// - Parameters:
+  ///   - base: whose bytes are compressed.
+  ///   - threshold: payloads of more bytes are compressed. Default 1 KiB.
+  ///   - limit: how many bytes there may be before compression. Larger ones are refused when they are encoded, and when
+  ///     they are decompressed, however small they came in. Default 16 MiB.
+  ///   - level: from 1, fast, to 9, small; anything else counts as the nearest. Default 6.
+  public init(_ base: Base, threshold: Int = 1024, limit: Int = 16 << 20, level: Int = 6) {
+    self.base = base
+    self.threshold = threshold
+    self.limit = min(max(limit, 0), 1 << 40)
+    self.level = min(max(level, 1), 9)
+  }
+
+  public var id: CodecID { .wrapped(16, base.id) }
+  public var name: String { "compressed \(base.name)" }
+
+  /// - Throws: ``CompressionError`` for more than ``limit`` bytes; what the base throws.
+  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
+    let bytes = try base.encode(value, of: kind)
+    guard bytes.count <= limit else { throw CompressionError("\(bytes.count) bytes are more than the limit, \(limit)") }
+    if bytes.count > threshold {
+      let compressed = [Marker.zlib] + (try Zlib.compress(bytes, level: level))
+      if compressed.count <= bytes.count { return compressed }
+    }
+    return [Marker.plain] + bytes
+  }
+
+  /// - Throws: ``CompressionError``, which says at which byte the payload is damaged; what the base throws, whose bytes
+  ///   count from the beginning of what was compressed.
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+    try base.decode(type, from: try decompressed(bytes), of: kind)
+  }
+
+  private func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
+    switch bytes.first {
+    case Marker.plain:
+      guard bytes.count - 1 <= limit else { throw CompressionError("\(bytes.count - 1) bytes are more than the limit, \(limit)") }
+      return Array(bytes.dropFirst())
+    case Marker.zlib: return try Zlib.decompress(bytes, from: 1, limit: limit)
+    case let marker?: throw CompressionError("byte 0: no payload begins with \(marker)")
+    case nil: throw CompressionError("byte 0: the payload is empty")
+    }
+  }
+}
+
+/// What follows it.
+private enum Marker {
+  static let plain: UInt8 = 0
+  static let zlib: UInt8 = 1
+}
+
+/// Bytes that are damaged or too many.
+public struct CompressionError: Error, Sendable, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}
+#endif

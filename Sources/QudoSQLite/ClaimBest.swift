@@ -1,0 +1,102 @@
+internal import Qudo
+
+/// Claims of several kinds.
+extension Transaction {
+  /// How many keys of a kind are read at once, at least.
+  private static let look = 32
+
+  /// Takes the best of all the kinds. What was read of them before is not read again, so that the cost goes with how many
+  /// jobs are claimed and not with how many kinds there are.
+  func takeBest(_ kinds: [ClaimedKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let ready = connection.ready
+    ready.use(try connection.integer("PRAGMA data_version"))
+    if ready.isEmpty { try findEmpty(kinds) }
+    var order = ClaimOrder(kinds.map { kind in ClaimedKind(ability: kind.ability, number: kind.number, most: kind.most) })
+    try order.choose(limit) { position, kind throws(QudoError) in
+      switch ready.entry(position, of: kind) {
+      case .key(let key): return key
+      case .end: return nil
+      case .unknown(let last):
+        try readOn(kind, after: last, max(Self.look, min(limit - position, 1000)))
+        guard case .key(let key) = ready.entry(position, of: kind) else { return nil }
+        return key
+      }
+    }
+    return try take(order, token: token)
+  }
+
+  private func readOn(_ kind: Int64, after last: ReadyKey?, _ count: Int) throws(QudoError) {
+    var keys: [ReadyKey] = []
+    let last = last ?? ReadyKey(rank: .min, due: .min, id: .min)
+    try connection.each(
+      "SELECT rank, due, id FROM qudo_ready WHERE kind = ? AND (rank, due, id) > (?, ?, ?) ORDER BY rank, due, id LIMIT ?",
+      .integer(kind), .integer(last.rank), .integer(last.due), .integer(last.id), .integer(Int64(count))
+    ) { row throws(QudoError) in keys.append(ReadyKey(rank: row.integer(0), due: row.integer(1), id: row.integer(2))) }
+    connection.ready.append(keys, isComplete: keys.count < count, to: kind)
+  }
+
+  /// Jumps from kind to kind, so that of many kinds only those are looked up that have ready jobs.
+  private func findEmpty(_ kinds: [ClaimedKind]) throws(QudoError) {
+    guard kinds.count > 8 else { return }
+    var full: Set<Int64> = []
+    try connection.each(
+      """
+      WITH RECURSIVE next(kind) AS (
+        SELECT min(kind) FROM qudo_ready
+        UNION ALL SELECT (SELECT min(kind) FROM qudo_ready WHERE qudo_ready.kind > next.kind) FROM next WHERE next.kind IS NOT NULL)
+      SELECT kind FROM next WHERE kind IS NOT NULL
+      """) { row throws(QudoError) in full.insert(row.integer(0)) }
+    for kind in kinds where !full.contains(kind.number) { connection.ready.append([], isComplete: true, to: kind.number) }
+  }
+
+  /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
+  private func take(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let kinds = order.kinds.filter { $0.count > 0 }
+    let runs = order.runs()
+    var jobs: [ClaimedJob] = []
+    if runs.count < kinds.count {
+      var last: [Int: ReadyKey] = [:]
+      for (key, kind) in order.chosen { last[kind] = key }
+      var names: [Int64: Kind] = [:]
+      for (index, key) in last {
+        let kind = order.kinds[index]
+        names[kind.number] = kind.ability.kind
+        try leaveReady(kind, kind.count, upTo: key)
+        connection.ready.take(kind.count, of: kind.number)
+      }
+      for run in runs { jobs += try take(run, names, token: token) }
+    } else {
+      for kind in kinds { jobs += try take(kind, token: token) }
+    }
+    jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
+    return jobs
+  }
+
+  private func take(_ run: ClaimOrder.Run, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let ends = end(of: run.ability.lease)
+    var reading = Reading(token: token, boot: boot)
+    try connection.each(
+      """
+      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank, due, id, kind
+      FROM qudo_job WHERE id BETWEEN ? AND ?
+      """, .integer(run.ids.lowerBound), .integer(run.ids.upperBound)
+    ) { row throws(QudoError) in
+      guard let kind = names[row.integer(10)] else {
+        throw QudoError(.corrupt, "a job waits as of another kind than it is: the file was changed by others")
+      }
+      _ = reading.read(row, kind, ends: ends)
+    }
+    try connection.run(
+      """
+      INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
+      SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_job WHERE id BETWEEN ? AND ?
+      """,
+      .integer(boot), .integer(ends), .integer(token), .integer(Int64(run.ability.lostLimit)), .integer(now.wall.microseconds),
+      .integer(run.ids.lowerBound), .integer(run.ids.upperBound))
+    guard reading.jobs.count == run.count else {
+      throw QudoError(.corrupt, "a job waits but is not there: the file was changed by others")
+    }
+    try freeKeys(reading)
+    return reading.jobs
+  }
+}

@@ -1,0 +1,86 @@
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Claims of many kinds remember what they have read. Two drivers on one file and the model do the same, and must take the
+/// same jobs in the same order.
+@Suite struct ManyKindsTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+
+  init() throws { file = try TemporaryFile() }
+
+  @Test(arguments: 1...12) func theyTakeTheSameJobsAsTheModel(seed: UInt64) async throws {
+    let drivers: [any Driver] = [try file.open(clock: clock), try file.open(clock: clock)]
+    let model = MemoryDriver(clock: clock)
+    var random = SplitMix(state: seed)
+    let kinds = (0..<40).map { Kind("kind.\($0)") }
+    var held: [(found: Lease, expected: Lease)] = []
+    for step in 0..<150 {
+      let driver = drivers[Int.random(in: 0...1, using: &random)]
+      switch Int.random(in: 0..<10, using: &random) {
+      case 0..<3:
+        let jobs = (0..<Int.random(in: 1...30, using: &random)).map { _ in
+          NewJob(
+            kinds[Int.random(in: 0..<40, using: &random)], priority: Int.random(in: 0..<10, using: &random) == 0 ? 1 : 0,
+            due: Int.random(in: 0..<5, using: &random) == 0 ? .after(.seconds(2)) : .now)
+        }
+        #expect(try await driver.insert(jobs) == (try await model.insert(jobs)), "step \(step)")
+      case 3..<7:
+        let able = kinds.filter { _ in Int.random(in: 0..<8, using: &random) > 0 }
+        let limit = Int.random(in: 1...40, using: &random)
+        let abilities = able.enumerated().map { index, kind in
+          ClaimRequest.Ability(kind, lease: .seconds(index % 2 == 0 ? 5 : 9), limit: index % 5 == 0 ? 1 : nil)
+        }
+        let request = ClaimRequest(abilities, limit: limit)
+        let (found, expected) = (try await driver.claim(request), try await model.claim(request))
+        #expect(found.jobs.map(\.id) == expected.jobs.map(\.id), "step \(step)")
+        #expect(found.jobs.map(\.kind) == expected.jobs.map(\.kind), "step \(step)")
+        guard found.jobs.count == expected.jobs.count else { return }
+        held += zip(found.jobs, expected.jobs).map { ($0.lease, $1.lease) }
+      case 7..<9:
+        held.shuffle(using: &random)
+        let some = held.prefix(Int.random(in: 0...10, using: &random))
+        held.removeFirst(some.count)
+        let outcome: Settlement.Outcome = [.completed(), .released, .retry(after: .zero, message: ""), .snoozed(.seconds(1))][
+          Int.random(in: 0..<4, using: &random)]
+        let (found, _) = try await driver.settle(some.map { Settlement($0.found, outcome) }, claiming: nil)
+        let (expected, _) = try await model.settle(some.map { Settlement($0.expected, outcome) }, claiming: nil)
+        #expect(found == expected, "step \(step)")
+      default: clock.advance(by: .seconds(Int.random(in: 1...4, using: &random)))
+      }
+    }
+    #expect(try await drivers[0].count().reduce(0) { $0 + $1.ready } == model.count().reduce(0) { $0 + $1.ready })
+    for driver in drivers { await driver.close() }
+  }
+
+  @Test func whatIsRolledBackIsNotRemembered() async throws {
+    let driver = try file.open(clock: clock)
+    let kinds = (0..<20).map { Kind("kind.\($0)") }
+    _ = try await driver.insert(kinds.map { NewJob($0) })
+    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: 5)
+    let first = try await driver.claim(request).jobs.map(\.id)
+    // Claims the next five, and then the transaction comes to nothing.
+    await #expect(throws: QudoError.self) {
+      _ = try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
+        #expect(try transaction.claim(request).jobs.count == 5)
+        throw QudoError(.database, "given up")
+      }
+    }
+    let second = try await driver.claim(request).jobs.map(\.id)
+    #expect((first, second) == ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]))
+    await driver.close()
+  }
+}
+
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
