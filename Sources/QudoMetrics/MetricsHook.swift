@@ -27,6 +27,7 @@ public import Qudo
 /// Outcomes are counted as they are decided, just before they are written. A job that goes to the failure log because its
 /// worker died too often has no run that ended, and is not counted.
 public struct MetricsHook: Hook {
+  /// What it hears of.
   public static let points: HookPoints = [.didEnqueue, .didClaim, .willWork, .didWork, .leaseLost]
 
   private let metrics: MetricsByKind
@@ -43,6 +44,7 @@ public struct MetricsHook: Hook {
     self.clock = clock
   }
 
+  /// Counts it, or the conflict.
   public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
     let metrics = metrics[job.kind]
     switch result {
@@ -51,14 +53,17 @@ public struct MetricsHook: Hook {
     }
   }
 
+  /// Counts it.
   public func didClaim(_ job: borrowing ClaimedJob) { metrics[job.kind].claimed.increment() }
 
+  /// Measures how long the job has waited.
   public func willWork(_ context: JobContext) async throws {
     let since = max(context.job.due, context.enqueued)
     let wait = clock.now().wall.microseconds - since.microseconds
     metrics[context.kind].wait.recordMicroseconds(max(wait, 0))
   }
 
+  /// Measures how long the run took, and counts its outcome.
   public func didWork(_ run: borrowing FinishedRun) async {
     let metrics = metrics[run.context.kind]
     metrics.duration.record(duration: run.duration)
@@ -74,6 +79,7 @@ public struct MetricsHook: Hook {
     }
   }
 
+  /// Counts it.
   public func leaseLost(_ job: borrowing ClaimedJob) { metrics[job.kind].leasesLost.increment() }
 }
 #endif

@@ -10,8 +10,10 @@ public import ServiceLifecycle
 ///
 /// A group shuts its services down in the reverse order: name the worker after what its jobs use.
 public struct WorkerService<Hooks: HookSet>: Service {
+  /// What it runs.
   public let worker: Worker<Hooks>
 
+  /// - Parameter worker: what it runs.
   public init(_ worker: Worker<Hooks>) { self.worker = worker }
 
   /// Works until the group shuts down gracefully or the task is cancelled. Then no job is claimed any more; the running ones

@@ -17,6 +17,7 @@ public struct TracingHook: Hook {
     case child
   }
 
+  /// What it hears of.
   public static let points: HookPoints = [.willEnqueue, .around]
 
   private let tracer: (any Tracer)?
@@ -30,7 +31,7 @@ public struct TracingHook: Hook {
     self.parent = parent
   }
 
-  /// A context that the job has already, because whoever enqueues it has set it, stays.
+  /// Writes the current context into the job's meta. One that is there already, because whoever enqueues it has set it, stays.
   public func willEnqueue(_ job: inout NewJob) throws {
     guard let context = ServiceContext.current else { return }
     var injected = Meta()
@@ -41,6 +42,7 @@ public struct TracingHook: Hook {
     for name in names { job.meta[name] = injected[name] }
   }
 
+  /// Runs the job in a span.
   public func around<Result: Sendable, Failure: Error>(
     _ context: JobContext, _ body: () async throws(Failure) -> Result
   ) async throws(Failure) -> Result {

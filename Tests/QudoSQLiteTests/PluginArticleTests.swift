@@ -4,84 +4,87 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-struct Mailer: Plugin {
-  let connection = MailConnection()
-  var server = "localhost"
+/// The article's types, in a place of their own.
+extension PluginArticleTests {
+  struct Mailer: Plugin {
+    let connection = MailConnection()
+    var server = "localhost"
 
-  func start(_ worker: WorkerContext) async throws { try await connection.open(server) }
-  func stop(_ worker: WorkerContext) async { await connection.close() }
+    func start(_ worker: WorkerContext) async throws { try await connection.open(server) }
+    func stop(_ worker: WorkerContext) async { await connection.close() }
 
-  func send(_ text: String, to address: String) async throws {
-    try await connection.deliver(text, to: address)
-  }
-}
-
-struct SendMail: PluginJob {
-  static let kind: Kind = "mail.send"
-  var to: String
-
-  func perform(_ context: JobContext, using plugins: Using<Mailer>) async throws {
-    try await plugins.all.send("Hello", to: to)
-  }
-}
-
-struct SendInvoice: PluginJob {
-  static let kind: Kind = "invoice.send"
-  var number: Int
-  var to: String
-
-  func perform(_ context: JobContext, using plugins: Using<Mailer, Invoices>) async throws {
-    let (mailer, invoices) = plugins.all
-    try await mailer.send(invoices.text(number), to: to)
-  }
-}
-
-struct Heartbeat: Plugin {
-  var interval = Duration.seconds(60)
-
-  func run(_ worker: WorkerContext) async throws {
-    while true {
-      try await worker.queue.enqueue(NewJob("heartbeat"))
-      try await worker.clock.sleep(untilSinceBoot: worker.clock.sinceBoot() + interval.wholeMicroseconds)
+    func send(_ text: String, to address: String) async throws {
+      try await connection.deliver(text, to: address)
     }
   }
-}
 
-// What the article leaves to its reader.
+  struct SendMail: PluginJob {
+    static let kind: Kind = "mail.send"
+    var to: String
 
-struct Invoices: Plugin {
-  var prefix: String
-  func text(_ number: Int) -> String { "\(prefix) \(number)" }
-}
-
-private struct Reminder: Job {
-  static let kind: Kind = "reminder"
-  var text: String
-  var to: String
-  func perform(_ context: JobContext) async throws { throw Broken() }
-}
-
-/// Where the test looks for what was sent, since the article's plugin has a connection of its own.
-private enum Post {
-  @TaskLocal static var log: Log?
-}
-
-actor MailConnection {
-  private var server: String?
-
-  func open(_ server: String) throws {
-    self.server = server
-    Post.log?.add("open \(server)")
+    func perform(_ context: JobContext, using plugins: Using<Mailer>) async throws {
+      try await plugins.all.send("Hello", to: to)
+    }
   }
 
-  func close() {
-    server = nil
-    Post.log?.add("close")
+  struct SendInvoice: PluginJob {
+    static let kind: Kind = "invoice.send"
+    var number: Int
+    var to: String
+
+    func perform(_ context: JobContext, using plugins: Using<Mailer, Invoices>) async throws {
+      let (mailer, invoices) = plugins.all
+      try await mailer.send(invoices.text(number), to: to)
+    }
   }
 
-  func deliver(_ text: String, to address: String) throws {
-    guard server != nil else { throw Broken() }
-    Post.log?.add("\(address): \(text)")
+  struct Heartbeat: Plugin {
+    var interval = Duration.seconds(60)
+
+    func run(_ worker: WorkerContext) async throws {
+      while true {
+        try await worker.queue.enqueue(NewJob("heartbeat"))
+        try await worker.clock.sleep(untilSinceBoot: worker.clock.sinceBoot() + interval.wholeMicroseconds)
+      }
+    }
+  }
+
+  // What the article leaves to its reader.
+
+  struct Invoices: Plugin {
+    var prefix: String
+    func text(_ number: Int) -> String { "\(prefix) \(number)" }
+  }
+
+  struct Reminder: Job {
+    static let kind: Kind = "reminder"
+    var text: String
+    var to: String
+    func perform(_ context: JobContext) async throws { throw Broken() }
+  }
+
+  /// Where the test looks for what was sent, since the article's plugin has a connection of its own.
+  enum Post {
+    @TaskLocal static var log: Log?
+  }
+
+  actor MailConnection {
+    private var server: String?
+
+    func open(_ server: String) throws {
+      self.server = server
+      Post.log?.add("open \(server)")
+    }
+
+    func close() {
+      server = nil
+      Post.log?.add("close")
+    }
+
+    func deliver(_ text: String, to address: String) throws {
+      guard server != nil else { throw Broken() }
+      Post.log?.add("\(address): \(text)")
+    }
   }
 }
 
