@@ -52,6 +52,10 @@ enum Opening {
     try connection.run("PRAGMA fullfsync = 1")
     // Checkpoints are the writer's, under its lock.
     try connection.run("PRAGMA wal_autocheckpoint = 0")
+    // While somebody reads an old snapshot the WAL grows. "Each time a transaction is committed or a WAL file resets, SQLite
+    // compares the size of the ... WAL file left in the file-system to the size limit set by this pragma and if the ...
+    // WAL file is larger it is truncated to the limit." Without such a reader it never comes near that.
+    try connection.run("PRAGMA journal_size_limit = 67108864")
     return connection
   }
 

@@ -45,8 +45,8 @@ struct HookCounts {
 
 /// Names points that neither loop passes.
 struct Unused: Hook {
-  static var points: HookPoints { [.didFail, .leaseLost] }
-  func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { print("failed") }
+  static var points: HookPoints { [.didClaim, .leaseLost] }
+  func didClaim(_ job: borrowing ClaimedJob) { print("claimed") }
   func leaseLost(_ job: borrowing ClaimedJob) { print("lost") }
 }
 

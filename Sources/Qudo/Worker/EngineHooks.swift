@@ -22,6 +22,10 @@ extension HookSet {
   /// One run, from claim to outcome.
   @inlinable
   func perform(_ claimed: ClaimedJob, _ run: Run) async -> Settlement.Outcome {
+    // One and the same for all hooks that a run does not pass.
+    guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize, .deserialize, .willWork, .around, .didFail, .didWork]) else {
+      return await run.outcome(claimed)
+    }
     var job = claimed
     var failure: (any Error)?
     if Self.points.contains(.deserialize) {

@@ -15,6 +15,18 @@ struct Run: Sendable {
   @usableFromInline
   func perform(_ context: JobContext) async throws { try await ability.perform(context) }
 
+  /// The whole run, where no hook hears of it.
+  @usableFromInline
+  func outcome(_ job: ClaimedJob) async -> Settlement.Outcome {
+    let context = context(job)
+    do {
+      try await ability.perform(context)
+      return .completed(replacements: try checked(context.takeReplacements()))
+    } catch {
+      return judge(error, context)
+    }
+  }
+
   @usableFromInline
   func duration() -> Duration { .microseconds(engine.clock.sinceBoot() - started) }
 
