@@ -142,6 +142,11 @@ import Testing
         _ context: JobContext, _ body: () async throws(Failure) -> Result
       ) async throws(Failure) -> Result { try await spy.around(context, body) }
     }
+    let isSpied = false
+    let either = Queue(my.driver) { if isSpied { Spy("1", log) } else { Quiet(spy: Spy("quiet", log)) } }
+    try await either.enqueue(job("x"))
+    _ = try await Worker(either, [Ability("a") { _ in }], options: my.options()).workOnce()
+    #expect(log.entries == ["quiet didClaim"])
     let queue = Queue(my.driver) {
       Quiet(spy: Spy("quiet", log))
       Spy("1", log)
@@ -149,7 +154,7 @@ import Testing
     }
     try await queue.enqueue(job("x"))
     _ = try await Worker(queue, [Ability("a") { _ in }], options: my.options()).workOnce()
-    #expect(log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim"])
+    #expect(log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim", "quiet didClaim"])
     #expect(log.entries.count { $0.hasPrefix("1 ") } == 9)
   }
 

@@ -1,4 +1,5 @@
-/// One of two hooks, chosen when the queue is made: `if local { A() } else { B() }`. Costs a branch.
+/// One of two hooks, chosen when the queue is made: `if local { A() } else { B() }`. Costs a branch. It is not
+/// called at a point that only the other one names.
 public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
   /// What follows `if`.
   case first(First)
@@ -9,43 +10,43 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
 
   @inlinable public func willEnqueue(_ job: inout NewJob) throws {
     switch self {
-    case .first(let hook): try hook.willEnqueue(&job)
-    case .second(let hook): try hook.willEnqueue(&job)
+    case .first(let hook): if First.points.contains(.willEnqueue) { try hook.willEnqueue(&job) }
+    case .second(let hook): if Second.points.contains(.willEnqueue) { try hook.willEnqueue(&job) }
     }
   }
 
   @inlinable public func serialize(_ job: inout NewJob) throws {
     switch self {
-    case .first(let hook): try hook.serialize(&job)
-    case .second(let hook): try hook.serialize(&job)
+    case .first(let hook): if First.points.contains(.serialize) { try hook.serialize(&job) }
+    case .second(let hook): if Second.points.contains(.serialize) { try hook.serialize(&job) }
     }
   }
 
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
     switch self {
-    case .first(let hook): await hook.didEnqueue(job, result)
-    case .second(let hook): await hook.didEnqueue(job, result)
+    case .first(let hook): if First.points.contains(.didEnqueue) { await hook.didEnqueue(job, result) }
+    case .second(let hook): if Second.points.contains(.didEnqueue) { await hook.didEnqueue(job, result) }
     }
   }
 
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
     switch self {
-    case .first(let hook): hook.didClaim(job)
-    case .second(let hook): hook.didClaim(job)
+    case .first(let hook): if First.points.contains(.didClaim) { hook.didClaim(job) }
+    case .second(let hook): if Second.points.contains(.didClaim) { hook.didClaim(job) }
     }
   }
 
   @inlinable public func deserialize(_ job: inout ClaimedJob) throws {
     switch self {
-    case .first(let hook): try hook.deserialize(&job)
-    case .second(let hook): try hook.deserialize(&job)
+    case .first(let hook): if First.points.contains(.deserialize) { try hook.deserialize(&job) }
+    case .second(let hook): if Second.points.contains(.deserialize) { try hook.deserialize(&job) }
     }
   }
 
   @inlinable public func willWork(_ context: JobContext) async throws {
     switch self {
-    case .first(let hook): try await hook.willWork(context)
-    case .second(let hook): try await hook.willWork(context)
+    case .first(let hook): if First.points.contains(.willWork) { try await hook.willWork(context) }
+    case .second(let hook): if Second.points.contains(.willWork) { try await hook.willWork(context) }
     }
   }
 
@@ -53,29 +54,30 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
     _ context: JobContext, _ body: () async throws(Failure) -> Result
   ) async throws(Failure) -> Result {
     switch self {
-    case .first(let hook): try await hook.around(context, body)
-    case .second(let hook): try await hook.around(context, body)
+    case .first(let hook) where First.points.contains(.around): try await hook.around(context, body)
+    case .second(let hook) where Second.points.contains(.around): try await hook.around(context, body)
+    case .first, .second: try await body()
     }
   }
 
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {
     switch self {
-    case .first(let hook): await hook.didWork(run)
-    case .second(let hook): await hook.didWork(run)
+    case .first(let hook): if First.points.contains(.didWork) { await hook.didWork(run) }
+    case .second(let hook): if Second.points.contains(.didWork) { await hook.didWork(run) }
     }
   }
 
   @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
     switch self {
-    case .first(let hook): await hook.didFail(run, failure)
-    case .second(let hook): await hook.didFail(run, failure)
+    case .first(let hook): if First.points.contains(.didFail) { await hook.didFail(run, failure) }
+    case .second(let hook): if Second.points.contains(.didFail) { await hook.didFail(run, failure) }
     }
   }
 
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
     switch self {
-    case .first(let hook): hook.leaseLost(job)
-    case .second(let hook): hook.leaseLost(job)
+    case .first(let hook): if First.points.contains(.leaseLost) { hook.leaseLost(job) }
+    case .second(let hook): if Second.points.contains(.leaseLost) { hook.leaseLost(job) }
     }
   }
 }

@@ -6,7 +6,8 @@ internal import SystemPackage
 
 /// This program, run as another process with pipes for its standard input and output.
 final class PipedProcess: ChildProcess {
-  private let input: FileDescriptor
+  /// Nil once it is closed: its number may be another file's by then.
+  private let input: Locked<FileDescriptor?>
   private let output: FileDescriptor
   private let unread = Locked<[UInt8]>([])
   private let status: Task<TerminationStatus, any Error>
@@ -17,7 +18,7 @@ final class PipedProcess: ChildProcess {
     // Closed in a process that is started later, which would else hold this one's pipes open.
     let (childInput, input) = try FileDescriptor.pipe()
     let (output, childOutput) = try FileDescriptor.pipe()
-    self.input = input
+    self.input = Locked(input)
     self.output = output
     let program = try Self.program()
     status = Task {
@@ -31,7 +32,7 @@ final class PipedProcess: ChildProcess {
 
   deinit {
     status.cancel()
-    try? input.close()  // Nothing is lost with a pipe.
+    try? closeInput()  // Nothing is lost with a pipe.
     try? output.close()
   }
 
@@ -57,10 +58,19 @@ final class PipedProcess: ChildProcess {
     }
   }
 
-  func write(_ line: String) async throws { try input.writeAll(Array((line + "\n").utf8)) }
+  func write(_ line: String) async throws {
+    _ = try input.withLock { try $0?.writeAll(Array((line + "\n").utf8)) }
+  }
+
+  private func closeInput() throws {
+    try input.withLock { input in
+      defer { input = nil }
+      try input?.close()
+    }
+  }
 
   func end() async throws {
-    try input.close()
+    try closeInput()
     guard case .exited(0) = try await status.value else { throw CommandError("another process of the measurement failed") }
   }
 
