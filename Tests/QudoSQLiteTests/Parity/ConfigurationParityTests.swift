@@ -41,6 +41,6 @@ struct ConfigurationParityTests {
     let queue = Queue(try SQLiteDriver(path: my.file.path), codecs: Codecs()) { SpyHook() }
     let worker = try Worker(queue, [ability("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
     #expect(try await worker.workOnce() == false)
-    await queue.driver.close()
+    await queue.close()
   }
 }
