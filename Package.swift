@@ -77,7 +77,7 @@ let package = Package(
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
+    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [

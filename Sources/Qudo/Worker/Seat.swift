@@ -15,11 +15,13 @@ struct Seat: Sendable {
       state.room = permits.reserve(index, held: held, now: now)
       let (action, slots) = state.next(now: now, rings: rings)
       if case .settle(_, let request?) = action {
-        permits.claims(index, min(request.limit, state.room?.count ?? 0), kinds: Self.kinds(held, request))
+        permits.claims(index, min(request.limit, state.room?.count ?? 0), kinds: Self.kinds(request))
       } else {
-        permits.claims(index, 0, kinds: held)
-        let wants = state.phase == .working && state.isCrowdedOut && now >= state.retryAt && (state.bufferedCount > 0 || state.hungry)
-        if wants { permits.want(index) } else { permits.wantsNothing(index) }
+        permits.claims(index, 0, kinds: [:])
+        let hasRoom = (state.room?.count ?? 0) > 0
+        let looks = state.phase == .working && state.isCrowdedOut && now >= state.retryAt && state.hungry
+        if state.bufferedCount > 0 || (looks && !hasRoom) { permits.want(index) } else { permits.wantsNothing(index) }
+        if looks, hasRoom, state.bufferedCount == 0, state.nextClaim() == nil { permits.awaitKind(index) }
       }
       return (action, slots, permits.offers(now: now))
     }
@@ -27,10 +29,10 @@ struct Seat: Sendable {
     return (action, slots, woken)
   }
 
-  private static func kinds(_ held: [Kind: Int], _ request: ClaimRequest) -> [Kind: Int] {
-    var held = held
-    for ability in request.abilities { if let limit = ability.limit { held[ability.kind, default: 0] += min(limit, request.limit) } }
-    return held
+  private static func kinds(_ request: ClaimRequest) -> [Kind: Int] {
+    request.abilities.reduce(into: [:]) { kinds, ability in
+      if let limit = ability.limit { kinds[ability.kind] = min(limit, request.limit) }
+    }
   }
 
   func answered(gotAll: Bool, _ state: WorkerState) {
@@ -77,6 +79,7 @@ extension WorkerPermits {
   mutating func offers(now: Int64) -> [Int] {
     var woken: [Int] = []
     while let engine = offer(now: now) { woken.append(engine) }
+    while let engine = offerKind(now: now) { woken.append(engine) }
     return woken
   }
 }

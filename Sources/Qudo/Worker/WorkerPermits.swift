@@ -16,8 +16,10 @@ struct WorkerPermits: Sendable {
     var ticket: Int?
     /// Its last claim got all that it asked for, or was not made yet.
     var mayHaveMore = true
-    /// Jobs of kinds with a limit that it has, or asks for.
+    /// Jobs of kinds with a limit that it has.
     var held: [Kind: Int] = [:]
+    /// Those that it is about to claim, which counts as long as a reservation does.
+    var asked: [Kind: Int] = [:]
   }
 
   /// What an engine may claim.
@@ -34,6 +36,8 @@ struct WorkerPermits: Sendable {
   private let limits: [Kind: Int]
   private var shares: [Int: Share] = [:]
   private var tickets = 0
+  /// Those that wait until a limit of a kind allows another job.
+  private var kindQueue: [Int] = []
 
   /// - Parameter limits: how many jobs of a kind may be held, for those with a limit.
   init(total: Int, limits: [Kind: Int] = [:]) {
@@ -49,6 +53,8 @@ struct WorkerPermits: Sendable {
     shares[engine]?.ticket = nil
     shares[engine]?.mayHaveMore = false
     shares[engine]?.held = [:]
+    shares[engine]?.asked = [:]
+    kindQueue.removeAll { $0 == engine }
   }
 
   private func free(_ engine: Int, _ now: Int64) -> Int {
@@ -64,28 +70,35 @@ struct WorkerPermits: Sendable {
     let free = max(0, free(engine, now))
     let rivals = shares.count { $0.key != engine && ($0.value.mayHaveMore || $0.value.ticket != nil) && $0.value.running < total }
     let count = min(free, (free + rivals) / (rivals + 1))
-    var elsewhere: [Kind: Int] = [:]
-    for (kind, _) in limits { elsewhere[kind] = shares.reduce(0) { $0 + ($1.key == engine ? 0 : $1.value.held[kind, default: 0]) } }
+    let elsewhere = limits.reduce(into: [Kind: Int]()) { $0[$1.key] = taken($1.key, now, except: engine) }
     var changesAt = Int64.max
-    if count == 0 {
-      for (other, share) in shares where other != engine && share.reserved > 0 && now - share.reservedAt < Self.patience {
-        changesAt = min(changesAt, share.reservedAt + Self.patience)
-      }
+    for (other, share) in shares where other != engine && now - share.reservedAt < Self.patience {
+      if count == 0 && share.reserved > 0 || !share.asked.isEmpty { changesAt = min(changesAt, share.reservedAt + Self.patience) }
     }
     shares[engine]?.reserved = count
     shares[engine]?.reservedAt = now
     // All that is left of a limit, until it is known how much is asked for.
-    shares[engine]?.held = Dictionary(uniqueKeysWithValues: limits.map { ($0, max(held[$0, default: 0], $1 - elsewhere[$0, default: 0])) })
+    shares[engine]?.held = held
+    shares[engine]?.asked = limits.reduce(into: [:]) { $0[$1.key] = max(0, $1.value - elsewhere[$1.key, default: 0] - held[$1.key, default: 0]) }
     return Room(count: count, changesAt: changesAt, heldElsewhere: elsewhere)
+  }
+
+  /// How many jobs of a kind are held, or about to be.
+  private func taken(_ kind: Kind, _ now: Int64, except engine: Int? = nil) -> Int {
+    shares.reduce(0) { sum, entry in
+      guard entry.key != engine else { return sum }
+      let asked = now - entry.value.reservedAt < Self.patience ? entry.value.asked[kind, default: 0] : 0
+      return sum + entry.value.held[kind, default: 0] + asked
+    }
   }
 
   /// An engine asks for so many jobs, or for none, of what it has reserved.
   ///
-  /// - Parameter kinds: how many of kinds with a limit it has or asks for.
+  /// - Parameter kinds: how many of kinds with a limit it asks for.
   mutating func claims(_ engine: Int, _ count: Int, kinds: [Kind: Int]) {
     guard let reserved = shares[engine]?.reserved else { return }
     shares[engine]?.reserved = min(reserved, count)
-    shares[engine]?.held = kinds
+    shares[engine]?.asked = kinds
     if count > 0 { shares[engine]?.ticket = nil }
   }
 
@@ -93,9 +106,23 @@ struct WorkerPermits: Sendable {
   mutating func answered(_ engine: Int, gotAll: Bool, kinds: [Kind: Int]) {
     shares[engine]?.mayHaveMore = gotAll
     shares[engine]?.held = kinds
+    shares[engine]?.asked = [:]
   }
 
   mutating func holds(_ engine: Int, _ kinds: [Kind: Int]) { shares[engine]?.held = kinds }
+
+  /// Puts an engine into the queue of those that have nothing to claim because of a limit, if it is not there.
+  mutating func awaitKind(_ engine: Int) { if !kindQueue.contains(engine) { kindQueue.append(engine) } }
+
+  /// The engine that may claim a job of a kind with a limit now. It is taken note of as if it were claimed.
+  mutating func offerKind(now: Int64) -> Int? {
+    guard let first = kindQueue.first else { return nil }
+    guard let (kind, _) = limits.first(where: { taken($0.key, now) < $0.value }) else { return nil }
+    kindQueue.removeFirst()
+    shares[first]?.asked[kind, default: 0] += 1
+    shares[first]?.reservedAt = now
+    return first
+  }
 
   /// Nothing that was reserved is needed any more.
   mutating func drop(_ engine: Int) { shares[engine]?.reserved = 0 }

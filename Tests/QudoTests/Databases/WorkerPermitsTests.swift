@@ -72,9 +72,15 @@ import Testing
     permits.claims(0, 2, kinds: ["a": 2])
     let room = permits.reserve(1, held: [:], now: 0)
     #expect(room.heldElsewhere == ["a": 2])
+    permits.claims(1, 0, kinds: [:])
+    permits.awaitKind(1)
+    let none = permits.offerKind(now: 0)
+    #expect(none == nil)
     permits.answered(0, gotAll: false, kinds: ["a": 1])
-    let later = permits.reserve(1, held: [:], now: 0)
-    #expect(later.heldElsewhere == ["a": 1])
+    let offered = permits.offerKind(now: 0)
+    #expect(offered == 1)
+    let other = permits.reserve(0, held: ["a": 1], now: 0)
+    #expect(other.heldElsewhere == ["a": 1], "the one that waited has it")
   }
 
   @Test func noMoreRunThanThereArePermits() {
