@@ -162,10 +162,6 @@ import Testing
     #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: ") && !result.errors.contains("secret"))
   }
 
-  @Test func severalDatabasesAreRefusedInsteadOfIgnored() throws {
-    #expect(try place.qudo("enqueue", "k", "--database", "a.db", "--database", "b.db").status == 64)
-  }
-
   @Test func theEnvironmentNamesTheDatabase() throws {
     #expect(try place.qudo("enqueue", "k", environment: ["QUDO_DATABASE": "sqlite:mine.db"]).status == 0)
     #expect(place.exists("mine.db") && !place.exists("qudo.db"))

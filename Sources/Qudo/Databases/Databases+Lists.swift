@@ -119,6 +119,26 @@ extension Databases {
     await ask { driver throws(QudoError) in try await driver.logs().statuses(query) }
   }
 
+  /// The failure log of one.
+  package func failures(_ query: LogQuery, in database: String) async -> Result<[FailureRecord], QudoError> {
+    await ask(in: database) { driver throws(QudoError) in try await driver.logs().failures(query) }
+  }
+
+  private func ask<Value: Sendable>(
+    in database: String, _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
+  ) async -> Result<Value, QudoError> {
+    do throws(QudoError) {
+      if let only {
+        guard only.name == database else { throw unknown(database) }
+        return .success(try await body(only))
+      }
+      guard let member = await member(database) else { throw unknown(database) }
+      return await ask(member, body)
+    } catch {
+      return .failure(error)
+    }
+  }
+
   /// Enqueues failed jobs of one database again, there; see ``LogDriver/replay(_:)``.
   ///
   /// - Parameters:

@@ -1,5 +1,3 @@
-internal import Logging
-
 /// A worker of several databases: an engine for each that is open, and an eye on those that are not.
 final class WorkerCompany: Sendable {
   private struct Shared {
@@ -115,11 +113,6 @@ final class WorkerCompany: Sendable {
       guard trouble.code != .closed else { return .failure(trouble) }
       let now = clock.sinceBoot()
       let since = troubleSince ?? begun
-      if troubleSince == nil {
-        options.logger.warning(
-          "a database cannot be opened, the worker goes on without it and tries again",
-          metadata: ["database": "\(member.name)", "error": "\(trouble)", "code": "\(trouble.code)"])
-      }
       troubleSince = since
       let patienceEnd = since + options.patience.wholeMicroseconds
       note(member.index, now >= patienceEnd ? .down : .busy)

@@ -17,6 +17,12 @@ struct Schema: AsyncParsableCommand {
 
   func run() async throws {
     if dryRun { return try Output.line(SQLiteDriver.schemaSQL) }
-    try await database.use(create: true) { _ in }
+    let isOne = try database.urls().count == 1
+    try await database.use(create: true) { databases in
+      // One is open by now.
+      if isOne { return }
+      let (_, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
+      if !isWhole { throw ExitCode.failure }
+    }
   }
 }
