@@ -14,8 +14,10 @@ struct WriterCore {
   private let isFull: Bool
   private var synchronizesNow: Bool
   private var checkpoint = Checkpoint()
-  /// How long a transaction takes, a moving average.
-  private var pace = Duration.zero
+  /// How long a transaction takes in microseconds, a moving average.
+  private var pace: Int64 = 0
+  /// Not the database's own clock, which may stand still in tests.
+  private let stopwatch = SystemClock()
   private var rings = false
   var observer: (@Sendable (Event) -> Void)?
 
@@ -29,7 +31,7 @@ struct WriterCore {
   }
 
   /// On such a disk nobody waits on a thread of Swift's pool.
-  var isSlow: Bool { pace > .milliseconds(2) }
+  var isSlow: Bool { pace > 2000 }
 
   /// Whether workers may have something to claim since the last time.
   mutating func takeRing() -> Bool {
@@ -45,15 +47,16 @@ struct WriterCore {
     isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
-    let start = ContinuousClock.now
+    let start = stopwatch.sinceBoot()
     observer?(.transactionBegins)
     defer {
       observer?(.transactionEnds)
-      pace = (pace * 7 + (ContinuousClock.now - start)) / 8
+      pace = (pace * 7 + stopwatch.sinceBoot() - start) / 8
     }
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
+    connection.noticeOthers()
     let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
     let result: Result
     do throws(QudoError) {
@@ -71,6 +74,7 @@ struct WriterCore {
       guard error.code == .ioError else { throw error }
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
     }
+    connection.noteCommit()
     rings = rings || transaction.effects.wakes
     return result
   }

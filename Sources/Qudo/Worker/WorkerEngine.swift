@@ -157,7 +157,7 @@ final class WorkerEngine: Sendable {
     _ shared: inout Shared, now: Int64
   ) -> [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] {
     var resumed: [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] = []
-    while let slot = shared.state.openSlot(parked: shared.parked.count) {
+    while let slot = shared.state.openSlot() {
       guard mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) else {
         shared.state.closeSlot(slot)
         break
@@ -303,16 +303,23 @@ final class WorkerEngine: Sendable {
   private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
     let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?, [Int]) in
-      let goesOn = shared.state.end(slot, outcome, took: now - started, recording: recording)
+      let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
-      shared.isSignalled = true
-      defer { shared.pump = nil }
       seat?.end(shared.state)
       let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
-      return (job, goesOn && job == nil, shared.pump, job == nil ? seat?.offer(now: now) ?? [] : [])
+      // A permit that is not used here goes to another database.
+      let woken = job == nil ? seat?.offer(now: now) ?? [] : []
+      guard !goesOn || shared.state.hasNews(now) || (job == nil && seat != nil) else { return (job, job == nil, nil, woken) }
+      shared.isSignalled = true
+      defer { shared.pump = nil }
+      return (job, goesOn && job == nil, shared.pump, woken)
     }
-    pump?.resume()
     seat?.company.wake(woken)
+    if let pump {
+      pump.resume()
+      // It goes first, also where no other thread is free for it.
+      if !waits { await Task.yield() }
+    }
     guard waits else { return job }
     return await withCheckedContinuation { continuation in
       let now = clock.sinceBoot()
