@@ -7,6 +7,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
+      case unreachable, accessDenied
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -46,6 +47,10 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let leaseLost = Code(value: .leaseLost)
     /// A plugin of a worker did not start; ``QudoError/cause`` says why. No job was claimed.
     public static let plugin = Code(value: .plugin)
+    /// The server cannot be reached, or the connection was lost or not answered in time. Nothing was written.
+    public static let unreachable = Code(value: .unreachable)
+    /// The server refuses the user, or the user lacks a right.
+    public static let accessDenied = Code(value: .accessDenied)
     /// Any other error of the database; ``QudoError/cause`` has the details.
     public static let database = Code(value: .database)
   }

@@ -275,7 +275,7 @@ extension QudoError {
   /// Whether it may work again by itself.
   var isPassing: Bool {
     switch code {
-    case .busy, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .database, .cancelled: true
+    case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .database, .cancelled: true
     default: false
     }
   }

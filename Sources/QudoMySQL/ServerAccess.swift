@@ -1,0 +1,37 @@
+#if MySQL
+internal import Qudo
+
+/// What the connections of one driver share.
+final class ServerAccess: Sendable {
+  let settings: Settings
+  let timeout: Duration
+  let kinds = KindNumbers()
+  private let clock: (@Sendable () -> Timestamp)?
+  private let known = Locked<MySQLServerFacts?>(nil)
+
+  /// - Parameter clock: for tests, instead of the server's.
+  init(_ settings: Settings, timeout: Duration, clock: (@Sendable () -> Timestamp)?) {
+    self.settings = settings
+    self.timeout = timeout
+    self.clock = clock
+  }
+
+  /// As the server was when it was last connected to.
+  var facts: MySQLServerFacts? { known.withLock { $0 } }
+
+  var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
+
+  func connect() throws(QudoError) -> Connection {
+    let (connection, facts) = try Opening.connect(settings)
+    do {
+      try Opening.prepare(connection, timeout: timeout)
+    } catch {
+      throw QudoError(error.code, "\(settings.name): \(error.message)", cause: error.cause)
+    }
+    // It may be another database by now, made anew.
+    kinds.forget()
+    known.withLock { $0 = facts }
+    return connection
+  }
+}
+#endif
