@@ -100,6 +100,8 @@ let package = Package(
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
+    .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
+    .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",

@@ -6,7 +6,7 @@
 
 int spawn_child(
     pid_t *id, const char *program, char *const *arguments, char *const *environment, const char *folder, int input, int output,
-    int errors) {
+    int errors, int apart) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -22,6 +22,7 @@ int spawn_child(
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+  if (apart) flags |= POSIX_SPAWN_SETSID;
 #ifdef __APPLE__
   flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
 #else

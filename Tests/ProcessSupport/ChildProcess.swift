@@ -12,7 +12,7 @@ import Darwin
 /// Foundation's `Process` will not do on Linux: to find the files to close it copies 256 bytes of each entry of a folder, most of
 /// which are shorter, and at times reads past the end of what there is.
 public final class ChildProcess: @unchecked Sendable {  // reason: `state` is touched under `lock` only
-  private let id: pid_t
+  public let id: Int32
   private let ended = DispatchSemaphore(value: 0)
   private let lock = NSLock()
   private var status: Int32?
@@ -25,15 +25,16 @@ public final class ChildProcess: @unchecked Sendable {  // reason: `state` is to
   ///   - folder: in which it runs; this process's own for nil.
   ///   - environment: all of it; this process's own for nil.
   ///   - files: its standard input, output and error output.
+  ///   - apart: whether it gets a session of its own, so that no signal to this process's group or terminal reaches it.
   public init(
     _ program: String, _ arguments: [String], in folder: String? = nil,
-    environment: [String: String]? = nil, files: (Int32, Int32, Int32) = (0, 1, 2)
+    environment: [String: String]? = nil, files: (Int32, Int32, Int32) = (0, 1, 2), apart: Bool = false
   ) throws {
     let words = ([program] + arguments).map { strdup($0) } + [nil]
     let variables = (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for word in words + variables { free(word) } }
     var number: pid_t = 0
-    let code = spawn_child(&number, program, words, variables, folder, files.0, files.1, files.2)
+    let code = spawn_child(&number, program, words, variables, folder, files.0, files.1, files.2, apart ? 1 : 0)
     guard code == 0 else { throw CannotStart(description: "\(program) cannot be started: \(String(cString: strerror(code)))") }
     let id = number
     self.id = id

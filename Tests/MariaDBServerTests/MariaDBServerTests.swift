@@ -1,0 +1,74 @@
+#if MySQL
+import Foundation
+import MariaDBServer
+import ProcessSupport
+import Testing
+
+@Suite struct MariaDBServerTests {
+  @Test func theSharedServerAnswersAndHasWhatWasWrittenDown() async throws {
+    let server = try await MariaDBServer.shared()
+    #expect(try await MariaDBServer.shared() === server)
+    let name = try await server.makeDatabase()
+    let rows = try await server.query("CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 2), (3, 4); SELECT * FROM t", in: name)
+    #expect(rows == ["1\t2", "3\t4"])
+    #expect(server.url(name).hasPrefix("mysql://qudo:s3cret%2F%40%3A%25@127.0.0.1:\(server.port)/test"))
+    let settings = try await server.query("SELECT @@innodb_flush_log_at_trx_commit, @@port")
+    #expect(settings == ["1\t\(server.port)"])
+  }
+
+  @Test func aUserWithThePasswordComesInByTCPAndNobodyElse() async throws {
+    let server = try await MariaDBServer.shared()
+    func connect(_ password: String) throws -> Int32? {
+      let file = try FileHandle(forUpdating: URL(fileURLWithPath: "/dev/null"))
+      defer { try? file.close() }
+      let null = file.fileDescriptor
+      return try ChildProcess(
+        "/usr/bin/env", ["mariadb", "--no-defaults", "-h127.0.0.1", "-P\(server.port)", "-u\(server.user)", "-p\(password)", "-eSELECT 1"],
+        files: (null, null, null)
+      ).end(within: 60)
+    }
+    #expect(try connect(server.password) == 0)
+    #expect(try connect("wrong") == 1)
+  }
+
+  @Test func whatWasCommittedSurvivesAKillAndAStartWithOtherOptions() async throws {
+    let server = try await MariaDBServer.start()
+    let name = try await server.makeDatabase()
+    try await server.query("CREATE TABLE t (a INT); INSERT INTO t VALUES (7)", in: name)
+    let port = server.port
+    server.kill()
+    #expect(!server.isRunning)
+    try await server.start(["--read-only", "--max-allowed-packet=2M"])
+    #expect(server.port == port)
+    #expect(try await server.query("SELECT a, @@read_only, @@max_allowed_packet FROM t", in: name) == ["7\t1\t2097152"])
+    try await server.stop()
+    #expect(!server.isRunning)
+    try await server.start()
+    #expect(try await server.query("SELECT a, @@read_only FROM t", in: name) == ["7\t0"])
+  }
+
+  @Test func aPausedServerAnswersWhenItIsResumed() async throws {
+    let server = try await MariaDBServer.start()
+    server.pause()
+    let answer = Task { try await server.query("SELECT 1") }
+    #expect(server.isRunning)
+    server.resume()
+    #expect(try await answer.value == ["1"])
+  }
+
+  @Test func aServerWithOptionsThatItRefusesSaysWhy() async throws {
+    do {
+      _ = try await MariaDBServer.start(["--no-such-option"])
+      Issue.record("it started")
+    } catch {
+      #expect("\(error)".contains("no-such-option"))
+    }
+  }
+
+  @Test func aServerWithCertificatesOffersTLS() async throws {
+    let certificates = try await Certificates()
+    let server = try await MariaDBServer.start(certificates.options)
+    #expect(try await server.query("SELECT @@have_ssl") == ["YES"])
+  }
+}
+#endif
