@@ -10,10 +10,10 @@ struct ClaimReading {
   private let kinds: [ClaimableKind]
   private let unknown: [Kind]
 
-  init(_ request: ClaimRequest, _ numbers: KindNumbers) {
+  init(_ request: ClaimRequest, _ transaction: Transaction) {
     self.request = request
-    kinds = request.abilities.compactMap { ability in numbers[ability.kind].map { ClaimableKind(ability: ability, number: $0) } }
-    unknown = request.limit > 0 ? numbers.unknown(request.abilities.map(\.kind)) : []
+    kinds = transaction.claimable(request.abilities)
+    unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
   }
 
   private var wanted: [ClaimableKind] { kinds.filter { $0.most(request.limit) > 0 } }
@@ -64,13 +64,19 @@ struct ClaimReading {
     var ready = wanted.isEmpty ? [] : rows[2].map { Candidate($0, .ready) }
     var kinds = kinds
     if !unknown.isEmpty, let found = rows.last {
-      try transaction.kinds.add(found)
-      let known = request.abilities.compactMap { ability in transaction.kinds[ability.kind].map { ClaimableKind(ability: ability, number: $0) } }
+      try transaction.add(kinds: found)
+      let known = transaction.claimable(request.abilities)
       let new = known.filter { kind in !kinds.contains { $0.number == kind.number } && kind.most(request.limit) > 0 }
       if let more = Self.ready(new, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
       kinds = known
     }
     return ClaimPlan(kinds, limit: request.limit, ready: ready, delayed: delayed, ended: ended)
+  }
+}
+
+extension Transaction {
+  fileprivate func claimable(_ abilities: [ClaimRequest.Ability]) -> [ClaimableKind] {
+    abilities.compactMap { ability in number(of: ability.kind).map { ClaimableKind(ability: ability, number: $0) } }
   }
 }
 

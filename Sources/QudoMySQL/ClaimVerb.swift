@@ -9,7 +9,7 @@ extension Transaction {
       try commit()
       return (answer, nil)
     }
-    let reading = ClaimReading(request, kinds)
+    let reading = ClaimReading(request, self)
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
     let (answer, ahead) = try settle(settlements, reading: isAhead ? reading.statements : [])
     let rows = isAhead ? ahead : try read(reading.statements)

@@ -8,8 +8,8 @@ extension Transaction {
     guard numbers?.isEmpty != true else { return [] }
     let filter: SQL = numbers.map { "WHERE kind IN \(list: $0)" } ?? ""
     let rows = try look("""
-      SELECT k.name, SUM(c.ready), SUM(c.delayed), SUM(c.running) FROM (
-        SELECT kind, COUNT(*) AS ready, 0 AS delayed, 0 AS running FROM qudo_ready \(filter) GROUP BY kind
+      SELECT k.name, SUM(c.r), SUM(c.d), SUM(c.u) FROM (
+        SELECT kind, COUNT(*) AS r, 0 AS d, 0 AS u FROM qudo_ready \(filter) GROUP BY kind
         UNION ALL SELECT kind, SUM(due <= @n), SUM(due > @n), 0 FROM qudo_delayed \(filter) GROUP BY kind
         UNION ALL SELECT kind, SUM(ends <= @n), 0, SUM(ends > @n) FROM qudo_running \(filter) GROUP BY kind) AS c
       JOIN qudo_kind AS k ON k.id = c.kind GROUP BY k.id, k.name

@@ -30,7 +30,7 @@ extension Transaction {
     var rows: [NewRow] = []
     var positions: [Holders.Key: Int] = [:]
     for job in jobs {
-      let kind = try number(of: job.kind)
+      let kind = try requireNumber(of: job.kind)
       guard let unique = job.unique else {
         answer.answers.append(.new(rows.count) { .inserted($0) })
         rows.append(NewRow(job, kind: kind))
@@ -57,7 +57,7 @@ extension Transaction {
     var locks = false
     for job in jobs {
       guard let unique = job.unique else { continue }
-      keys.insert(Holders.Key(kind: try number(of: job.kind), bytes: Array(unique.key.utf8)))
+      keys.insert(Holders.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
       if case .overwrite = unique.onConflict { locks = true }
     }
     var holders = Holders()

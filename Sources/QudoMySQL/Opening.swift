@@ -16,7 +16,7 @@ enum Opening {
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
   static func connect(_ settings: Settings) throws(QudoError) -> (Connection, MySQLServerFacts) {
-    do {
+    do throws(QudoError) {
       guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
       let connection = Connection(handle)
       try setOptions(settings, connection)
@@ -56,7 +56,7 @@ enum Opening {
     mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4")
     guard let tls = settings.tls else { return }
     // Only both together check the chain and the name; SSL_ENFORCE alone goes on in clear with a server without TLS.
-    let authorities = try tls.authorities ?? systemAuthorities()
+    let authorities = if let given = tls.authorities { given } else { try systemAuthorities() }
     for path in [authorities, tls.certificate, tls.key].compactMap(\.self) where access(path, R_OK) != 0 {
       throw QudoError(.invalidArgument, "the file \(path) of a tls- option cannot be read")
     }

@@ -48,7 +48,7 @@ extension Transaction {
     }
     for rows in try read(selects) {
       try rows.forEach { row throws(QudoError) in
-        kinds.add(Kind(row.text(3)), row.integer(10))
+        know(Kind(row.text(3)), row.integer(10))
         found[row.integer(0)] = Failure(
           isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2), job: row.isNull(4) ? nil : Self.job(row))
       }

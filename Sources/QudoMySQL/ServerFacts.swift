@@ -1,5 +1,5 @@
 #if MySQL
-public import Qudo
+internal import Qudo
 
 /// What a server said about itself when it was last connected to.
 public struct MySQLServerFacts: Sendable {

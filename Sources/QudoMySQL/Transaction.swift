@@ -23,6 +23,8 @@ final class Transaction {
   private(set) var phase = Phase.waiting
   private var writes: [(sql: SQL, then: ((StatementResult) -> Void)?)] = []
   private var started: Timestamp?
+  /// Of kinds that this transaction has to do with.
+  var numbers: [Kind: Int64] = [:]
   /// Workers may have something to claim.
   var wakes = false
 

@@ -66,8 +66,8 @@ public struct SQLiteDriver: Driver {
     self.boot = stored.boot
     self.file = FileIdentity(connection.path)
     self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
-      : [.durable, .severalProcesses, .wakesOtherProcesses]
+      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
+      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
