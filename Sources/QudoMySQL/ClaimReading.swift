@@ -53,7 +53,7 @@ struct ClaimReading {
       SELECT r.kind, r.ranking, r.due, r.id, r.frees FROM
       (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(limit * 4)) AS best
       STRAIGHT_JOIN qudo_ready AS r ON r.kind = best.kind AND r.ranking = best.ranking AND r.due = best.due AND r.id = best.id
-      LIMIT \(kinds.contains { $0.most(limit) < limit } ? limit * 4 : limit) FOR UPDATE SKIP LOCKED
+      ORDER BY best.ranking, best.due, best.id LIMIT \(kinds.contains { $0.most(limit) < limit } ? limit * 4 : limit) FOR UPDATE SKIP LOCKED
       """
   }
 
