@@ -11,6 +11,9 @@ final class Connection {
   /// The longest packet that the server takes.
   var packet = 1 << 20
 
+  /// Hears of each statement before it is sent; for tests.
+  var observer: ((SQL) -> Void)?
+
   /// Takes the handle over.
   init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
   deinit { mysql_close(handle) }
@@ -35,6 +38,7 @@ final class Connection {
     var text: [UInt8] = []
     var count = 0
     for statement in statements {
+      observer?(statement)
       if !text.isEmpty, text.count + statement.bytes.count + 1 > longest {
         try send(text, count, into: &results)
         text.removeAll(keepingCapacity: true)

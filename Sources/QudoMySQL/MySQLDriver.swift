@@ -59,9 +59,12 @@ public struct MySQLDriver: Driver {
     try self.init(server, limits: limits, timeout: timeout)
   }
 
-  /// - Parameter clock: the wall time, instead of the server's.
+  /// - Parameters:
+  ///   - clock: the wall time, instead of the server's.
+  ///   - observer: hears of each statement of the verbs before it is sent.
   init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), clock: (@Sendable () -> Timestamp)?
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), clock: (@Sendable () -> Timestamp)?,
+    observer: (@Sendable (SQL) -> Void)? = nil
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     let settings = try Settings(server)
@@ -69,7 +72,7 @@ public struct MySQLDriver: Driver {
     self.limits = limits
     let doorbell = Doorbell()
     self.doorbell = doorbell
-    pool = Pool(ServerAccess(settings, timeout: timeout, clock: clock), doorbell: doorbell)
+    pool = Pool(ServerAccess(settings, timeout: timeout, clock: clock, observer: observer), doorbell: doorbell)
   }
 
   /// Connects at once, and makes or migrates the tables.

@@ -7,10 +7,16 @@ final class ServerAccess: Sendable {
   let timeout: Duration
   let kinds = KindNumbers()
   private let clock: (@Sendable () -> Timestamp)?
+  private let observer: (@Sendable (SQL) -> Void)?
   private let known = Locked<MySQLServerFacts?>(nil)
 
-  /// - Parameter clock: for tests, instead of the server's.
-  init(_ settings: Settings, timeout: Duration, clock: (@Sendable () -> Timestamp)?) {
+  /// - Parameters:
+  ///   - clock: for tests, instead of the server's.
+  ///   - observer: hears of each statement of the verbs before it is sent; for tests.
+  init(
+    _ settings: Settings, timeout: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
+  ) {
+    self.observer = observer
     self.settings = settings
     self.timeout = timeout
     self.clock = clock
@@ -31,6 +37,7 @@ final class ServerAccess: Sendable {
     // It may be another database by now, made anew.
     kinds.forget()
     known.withLock { $0 = facts }
+    connection.observer = observer
     return connection
   }
 }

@@ -16,9 +16,10 @@ struct TestDatabase {
 
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
-    clock: (@Sendable () -> Timestamp)? = nil
+    clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil
   ) throws -> MySQLDriver {
-    try MySQLDriver(place(options: options, user: user, password: password), limits: limits, timeout: timeout, clock: clock)
+    try MySQLDriver(place(options: options, user: user, password: password), limits: limits, timeout: timeout, clock: clock,
+      observer: observer)
   }
 
   func place(options: String = "", user: String? = nil, password: String? = nil) throws -> DatabaseServer {
