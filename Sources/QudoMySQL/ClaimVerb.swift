@@ -49,7 +49,12 @@ extension Transaction {
     }
     promote(delayed, ready: plan.promoted)
     for condition in points.conditions { write("DELETE FROM qudo_ready WHERE \(condition)") }
-    let claimed = start(plan.chosen)
+    return try read(start(plan.chosen))
+  }
+
+  /// Reads what was claimed, by this transaction or by the one that it repeats.
+  private func read(_ claimed: ClaimedRows) throws(QudoError) -> Claim {
+    receipt.claimed = claimed
     let rows = try commit(reading: claimed.reads + ["SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)"])
     var claim = Claim(jobs: try claimed.jobs(rows.dropLast()))
     if let next = rows.last?.next() {
@@ -57,6 +62,12 @@ extension Transaction {
       claim.nextLeaseEnd = next.integerIfAny(1).map { .microseconds(max(0, $0 - now.microseconds)) }
     }
     return claim
+  }
+
+  /// - Parameter done: of a transaction that was committed, and whose answer was lost.
+  func claim(again done: Receipt) throws(QudoError) -> Claim? {
+    guard let claimed = done.claimed else { return nil }
+    return try read(claimed)
   }
 
   /// Jobs whose lease ended wait again where they stood, or end as lost.
@@ -100,7 +111,7 @@ extension Transaction {
 }
 
 /// Jobs that are being claimed.
-private struct ClaimedRows {
+struct ClaimedRows {
   struct Terms: Hashable {
     let ends: Int64
     let lostLimit: Int64

@@ -127,6 +127,7 @@ extension Transaction {
     write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
       answer.ids += result.insertID..<result.insertID + Int64(rows.count)
     }
+    write(Receipt.write([receipt.row(answer, rows.count)]))
     let mayWait = rows.contains { $0.due.mayWait }
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }

@@ -3,11 +3,13 @@ internal import Dispatch
 internal import Qudo
 
 /// A place for one connection, with a thread of its own: no thread of Swift's pool ever waits for the server.
-final class Lane: @unchecked Sendable {  // reason: `connection` and `lastUse` are touched on `thread` only
+final class Lane: @unchecked Sendable {  // reason: all that varies is touched on `thread` only
   let thread = DispatchQueue(label: "qudo.mysql")
   private let access: ServerAccess
   private var connection: Connection?
   private var lastUse = ContinuousClock.now
+  /// How many were left since some were pruned.
+  private var receipts = 0
 
   init(_ access: ServerAccess) { self.access = access }
 
@@ -15,34 +17,52 @@ final class Lane: @unchecked Sendable {  // reason: `connection` and `lastUse` a
 
   /// Runs `body` in a transaction, again and again while others are in its way, until it is committed.
   ///
-  /// - Parameters:
-  ///   - repeats: whether it may be repeated when the connection was lost during the commit: a second time does nothing
-  ///     that the first one did.
-  ///   - body: must commit.
+  /// When the connection is lost during the commit, it is repeated once; see ``Receipt``.
+  ///
+  /// - Parameter body: must commit, and look at ``Transaction/wasCommitted()`` first.
   func transact<Result>(
-    until deadline: ContinuousClock.Instant, repeats: Bool, _ body: (Transaction) throws(QudoError) -> Result
+    until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> (Result, wakes: Bool) {
     var turn = Retry()
-    while true {
-      let connection = try take()
-      let transaction = Transaction(connection, access.kinds, time: access.time)
-      do {
-        let result = try body(transaction)
-        lastUse = .now
-        return (result, transaction.wakes)
-      } catch {
-        let wasCommitting = transaction.phase == .committing
-        if error.mysql?.isOfConnection == true {
-          self.connection = nil
-        } else {
-          rollBack(transaction)
-        }
-        switch turn.decide(error, wasCommitting: wasCommitting, repeats: repeats, isLate: .now >= deadline) {
-        case .again(let pause): Retry.sleep(pause)
-        case .fail(let error): throw QudoError(error.code, "\(access.settings.name): \(error.message)", cause: error.cause)
+    var lost: Receipt?
+    do throws(QudoError) {
+      while true {
+        let transaction = Transaction(
+          try take(), access.kinds, time: access.time, after: lost, receiptLifetime: access.receiptLifetime)
+        do throws(QudoError) {
+          let result = try body(transaction)
+          lastUse = .now
+          if transaction.hasWritten { receipts += 1 }
+          return (result, transaction.wakes)
+        } catch {
+          if transaction.loses(error) {
+            guard lost == nil || transaction.isConfirmed else { throw error }
+            lost = lost ?? transaction.receipt
+          }
+          clean(transaction, after: error)
+          Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
         }
       }
+    } catch {
+      let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
+      let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
+      throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
     }
+  }
+
+  private func clean(_ transaction: Transaction, after error: QudoError) {
+    if error.mysql?.isOfConnection != true, (try? transaction.rollBack()) != nil { return }
+    // The server rolls back what a lost connection left.
+    connection = nil
+  }
+
+  /// Whether it is time for ``pruneReceipts()``: after so many new ones that as many old ones are gone in the long run.
+  var hasToPrune: Bool { receipts >= 64 }
+
+  /// After a call was answered, so that it waits for nothing. What goes wrong is no matter: the next one does it.
+  func pruneReceipts() {
+    receipts = 0
+    _ = try? transact(until: .now) { transaction throws(QudoError) in try transaction.pruneReceipts(atMost: 256) }
   }
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.
@@ -52,15 +72,6 @@ final class Lane: @unchecked Sendable {  // reason: `connection` and `lastUse` a
     let new = try access.connect()
     connection = new
     return new
-  }
-
-  private func rollBack(_ transaction: Transaction) {
-    do {
-      try transaction.rollBack()
-    } catch {
-      // The server rolls back what a lost connection left.
-      connection = nil
-    }
   }
 }
 #endif

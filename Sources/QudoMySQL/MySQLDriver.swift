@@ -100,8 +100,10 @@ public struct MySQLDriver: Driver {
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
     return try await pool.transact { transaction throws(QudoError) in
+      if let done = try transaction.wasCommitted() { return done.inserted?.results ?? [] }
       try transaction.makeKinds(jobs.map(\.kind))
       let answer = try transaction.insert(jobs)
+      transaction.receipt.inserted = answer
       try transaction.commit()
       return answer.results
     }
@@ -120,6 +122,7 @@ public struct MySQLDriver: Driver {
       kinds += jobs.map(\.kind)
     }
     return try await pool.transact { [kinds] transaction throws(QudoError) in
+      if let done = try transaction.wasCommitted() { return (done.settled?.results ?? [], try transaction.claim(again: done)) }
       try transaction.makeKinds(kinds)
       let (answer, claim) = try transaction.settle(settlements, claiming: next)
       return (answer.results, claim)
@@ -127,7 +130,7 @@ public struct MySQLDriver: Driver {
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await pool.transact(repeats: true) { transaction throws(QudoError) in
+    try await pool.transact { transaction throws(QudoError) in
       let extended = try transaction.extend(leases, by: duration)
       try transaction.commit()
       return extended

@@ -16,15 +16,11 @@ enum Opening {
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
   static func connect(_ settings: Settings) throws(QudoError) -> (Connection, MySQLServerFacts) {
-    do throws(QudoError) {
-      guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
-      let connection = Connection(handle)
-      try setOptions(settings, connection)
-      try connect(connection, settings)
-      return (connection, try setUp(connection, settings))
-    } catch {
-      throw QudoError(error.code, "\(settings.name): \(error.message)", cause: error.cause)
-    }
+    guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
+    let connection = Connection(handle)
+    try setOptions(settings, connection)
+    try connect(connection, settings)
+    return (connection, try setUp(connection, settings))
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {

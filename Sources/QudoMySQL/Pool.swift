@@ -24,7 +24,7 @@ final class Pool: Sendable {
   ///
   /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
   func transact<Result: Sendable>(
-    repeats: Bool = false, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+    _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
     let deadline = ContinuousClock.now + access.timeout
@@ -34,10 +34,14 @@ final class Pool: Sendable {
         Waiter(
           start: { lane in
             lane.thread.async {
-              let answer = self.run(lane, until: deadline, repeats: repeats, body)
+              let answer = self.run(lane, until: deadline, body)
               // The next one first, so that the connection is not idle while the answer is on its way.
-              self.leave(lane)
+              let hasToPrune = lane.hasToPrune
+              if !hasToPrune { self.leave(lane) }
               continuation.resume(returning: answer)
+              guard hasToPrune else { return }
+              lane.pruneReceipts()
+              self.leave(lane)
             }
           }, refuse: { continuation.resume(returning: .failure($0)) }))
     }
@@ -45,10 +49,10 @@ final class Pool: Sendable {
   }
 
   private func run<Result>(
-    _ lane: Lane, until deadline: ContinuousClock.Instant, repeats: Bool, _ body: (Transaction) throws(QudoError) -> Result
+    _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
-      let (result, wakes) = try lane.transact(until: deadline, repeats: repeats, body)
+      let (result, wakes) = try lane.transact(until: deadline, body)
       if wakes { doorbell.ring() }
       return .success(result)
     } catch {

@@ -3,6 +3,7 @@ internal import Qudo
 
 extension Transaction {
   func replay(_ failures: [Int64]) throws(QudoError) -> [ReplayResult] {
+    if let done = try wasCommitted() { return done.replayed.map { $0() } }
     var results: [() -> ReplayResult] = []
     var replayed: [Int64: InsertAnswer] = [:]
     let found = try lock(failures)
@@ -24,6 +25,7 @@ extension Transaction {
         results.append { .replayed(answer.ids.first ?? 0) }
       }
     }
+    receipt.replayed = results
     try commit()
     return results.map { $0() }
   }

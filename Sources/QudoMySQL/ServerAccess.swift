@@ -22,6 +22,9 @@ final class ServerAccess: Sendable {
     self.clock = clock
   }
 
+  /// Longer than a call can go on.
+  var receiptLifetime: Duration { max(.seconds(60), (timeout + settings.readTimeout) * 2) }
+
   /// As the server was when it was last connected to.
   var facts: MySQLServerFacts? { known.withLock { $0 } }
 
@@ -29,11 +32,7 @@ final class ServerAccess: Sendable {
 
   func connect() throws(QudoError) -> Connection {
     let (connection, facts) = try Opening.connect(settings)
-    do {
-      try Opening.prepare(connection, timeout: timeout)
-    } catch {
-      throw QudoError(error.code, "\(settings.name): \(error.message)", cause: error.cause)
-    }
+    try Opening.prepare(connection, timeout: timeout)
     // It may be another database by now, made anew.
     kinds.forget()
     known.withLock { $0 = facts }

@@ -51,6 +51,7 @@ extension Transaction {
       }
     }
     write(&parts)
+    receipt.settled = answer
     return (answer, Array(found.dropFirst(locks.count)))
   }
 

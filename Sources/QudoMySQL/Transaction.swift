@@ -28,11 +28,27 @@ final class Transaction {
   /// Workers may have something to claim.
   var wakes = false
 
-  /// - Parameter time: what the time of the transaction is; the server's unless a test says something else.
-  init(_ connection: Connection, _ kinds: KindNumbers, time: SQL = Transaction.serverTime) {
+  /// What this transaction will be known by.
+  let receipt: Receipt
+  /// Of the transaction that this one repeats, since its connection was lost during the commit.
+  let lost: Receipt?
+  /// Whether that one was committed after all.
+  var isConfirmed = false
+  /// Whether something was written that needs a receipt.
+  private(set) var hasWritten = false
+
+  /// - Parameters:
+  ///   - time: what the time of the transaction is; the server's unless a test says something else.
+  ///   - lost: of the transaction that this one repeats.
+  init(
+    _ connection: Connection, _ kinds: KindNumbers, time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
+    receiptLifetime: Duration = .seconds(60)
+  ) {
     self.connection = connection
     self.kinds = kinds
     self.time = time
+    self.lost = lost
+    receipt = Receipt(after: lost, lifetime: receiptLifetime)
   }
 
   /// The server's time; known when something was read.
@@ -60,9 +76,14 @@ final class Transaction {
 
   /// Writes what waits, reads, and commits.
   @discardableResult
-  func commit(reading statements: [SQL] = []) throws(QudoError) -> [Rows] { try flush(statements, commits: true) }
+  func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
+    hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
+    if hasWritten, receipt.inserts.isEmpty { write(Receipt.write([receipt.row])) }
+    return try flush(statements, commits: true)
+  }
 
   private func flush(_ reads: [SQL], commits: Bool) throws(QudoError) -> [Rows] {
+    if !commits { hasWritten = hasWritten || !writes.isEmpty }
     let writes = writes
     self.writes = []
     if phase == .waiting, writes.isEmpty, reads.isEmpty {
@@ -77,6 +98,12 @@ final class Transaction {
     for (write, result) in zip(writes, results.dropFirst(head.count)) { write.then?(result) }
     if commits { phase = .done }
     return results.dropFirst(head.count + writes.count).compactMap(\.rows)
+  }
+
+  /// Whether it may have been committed, and the answer was lost: the connection was, or "got error during COMMIT".
+  func loses(_ error: QudoError) -> Bool {
+    guard phase == .committing, hasWritten || isConfirmed, let cause = error.mysql else { return false }
+    return cause.isOfConnection || cause.code == 1180
   }
 
   /// After an error that left the connection usable.
