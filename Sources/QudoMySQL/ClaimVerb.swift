@@ -22,7 +22,7 @@ extension Transaction {
     guard limit > 0 else { return 0 }
     let due = try read(ClaimReading.delayed(limit)).map { Candidate($0, .delayed) }
     promote(due, ready: due)
-    try commit()
+    try commit(leavingReceipt: false)
     return due.count
   }
 

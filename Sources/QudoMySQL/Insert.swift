@@ -26,33 +26,23 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
-    var holders = try holders(for: jobs)
-    var rows: [NewRow] = []
-    var positions: [Holders.Key: Int] = [:]
+    var plan = InsertPlan()
+    try look(up: jobs, &plan)
     for job in jobs {
-      let kind = try requireNumber(of: job.kind)
-      guard let unique = job.unique else {
-        answer.answers.append(.new(rows.count) { .inserted($0) })
-        rows.append(NewRow(job, kind: kind))
+      if let key = job.idempotencyKey, let earlier = plan.done[key] {
+        answer.answers.append(earlier)
         continue
       }
-      let key = Holders.Key(kind: kind, bytes: Array(unique.key.utf8))
-      if let position = positions[key] {
-        if case .overwrite = unique.onConflict { rows[position].overwrite(job) }
-        answer.answers.append(.new(position) { unique.onConflict.result($0) })
-      } else if let holder = holders[key] {
-        answer.answers.append(.known(conflict(job, unique, with: holder, kind: kind, &holders[key])))
-      } else {
-        positions[key] = rows.count
-        answer.answers.append(.new(rows.count) { .inserted($0) })
-        rows.append(NewRow(job, kind: kind))
-      }
+      let new = try add(job, kind: try requireNumber(of: job.kind), &plan)
+      answer.answers.append(new)
+      if let key = job.idempotencyKey { keep(key, of: new, job.unique, &plan) }
     }
-    try write(rows, answer)
+    try write(plan.rows, answer)
     return answer
   }
 
-  private func holders(for jobs: [NewJob]) throws(QudoError) -> Holders {
+  /// What others have of the jobs' keys, in one round trip.
+  private func look(up jobs: [NewJob], _ plan: inout InsertPlan) throws(QudoError) {
     var keys: Set<Holders.Key> = []
     var locks = false
     for job in jobs {
@@ -60,10 +50,54 @@ extension Transaction {
       keys.insert(Holders.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
       if case .overwrite = unique.onConflict { locks = true }
     }
-    var holders = Holders()
-    guard !keys.isEmpty else { return holders }
-    for rows in try read(Holders.look(up: keys, locks: locks)) { try holders.add(rows) }
-    return holders
+    let names = Array(Set(jobs.compactMap(\.idempotencyKey)))
+    guard !keys.isEmpty || !names.isEmpty else { return }
+    let holders = Holders.look(up: keys, locks: locks)
+    let found = try read(holders + names.parts().map { part in
+      "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
+    })
+    for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
+    for rows in found.dropFirst(holders.count) {
+      try rows.forEach { row throws(QudoError) in
+        guard let key = IdempotencyKey(bytes: row.bytes(0)) else { return }
+        if row.integer(2) != 0 {
+          plan.done[key] = .known(.existing(row.integer(1)))
+        } else {
+          write("DELETE FROM qudo_receipt WHERE id = \(key.bytes)")
+        }
+      }
+    }
+  }
+
+  private func add(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError) -> InsertAnswer.Answer {
+    let position = plan.rows.count
+    guard let unique = job.unique else {
+      plan.rows.append(NewRow(job, kind: kind))
+      return .new(position) { .inserted($0) }
+    }
+    let key = Holders.Key(kind: kind, bytes: Array(unique.key.utf8))
+    if let position = plan.positions[key] {
+      if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job) }
+      return .new(position) { unique.onConflict.result($0) }
+    }
+    if let holder = plan.holders[key] { return .known(conflict(job, unique, with: holder, kind: kind, &plan.holders[key])) }
+    plan.positions[key] = position
+    plan.rows.append(NewRow(job, kind: kind))
+    return .new(position) { .inserted($0) }
+  }
+
+  /// A conflict leaves no receipt: it wrote nothing, and may come out otherwise the next time.
+  private func keep(_ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan) {
+    switch answer {
+    case .known(.conflict): break
+    case .known(let result):
+      plan.done[key] = .known(.existing(result.id))
+      write(Receipt.write(["(\(key.bytes), \(result.id), @n + \(lifetimes.keys))"]))
+    case .new(let position, let result):
+      if case .conflict = result(0) { break }
+      plan.done[key] = .new(position) { .existing($0) }
+      plan.rows[position].keys.append(key)
+    }
   }
 
   private func conflict(
@@ -127,7 +161,10 @@ extension Transaction {
     write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
       answer.ids += result.insertID..<result.insertID + Int64(rows.count)
     }
-    write(Receipt.write([receipt.row(answer, rows.count)]))
+    let keys = zip(0..., rows).flatMap { offset, row in
+      row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
+    }
+    write(Receipt.write([receipt.row(answer, rows.count)] + keys))
     let mayWait = rows.contains { $0.due.mayWait }
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }
@@ -143,6 +180,16 @@ extension Transaction {
       FROM qudo_job WHERE \(condition)
       """)
   }
+}
+
+/// What an insert is about to do.
+private struct InsertPlan {
+  var rows: [NewRow] = []
+  /// Where the new rows are that have unique keys.
+  var positions: [Holders.Key: Int] = [:]
+  var holders = Holders()
+  /// What was enqueued before, or in this call, under idempotency keys.
+  var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
 }
 
 extension UniqueKey.Conflict {

@@ -28,18 +28,19 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     do throws(QudoError) {
       while true {
         let transaction = Transaction(
-          try take(), access.kinds, time: access.time, after: lost, receiptLifetime: access.receiptLifetime)
+          try take(), access.kinds, time: access.time, after: lost, lifetimes: access.lifetimes)
         do throws(QudoError) {
           let result = try body(transaction)
           lastUse = .now
           if transaction.hasWritten { receipts += 1 }
           return (result, transaction.wakes)
         } catch {
-          if transaction.loses(error) {
+          let isLost = transaction.loses(error)
+          clean(transaction, after: error)
+          if isLost {
             guard lost == nil || transaction.isConfirmed else { throw error }
             lost = lost ?? transaction.receipt
           }
-          clean(transaction, after: error)
           Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
         }
       }

@@ -44,35 +44,43 @@ public struct MySQLDriver: Driver {
   ///   - limits: what an insert refuses. A payload takes twice its length of the server's `max_allowed_packet`.
   ///   - timeout: how long a call may wait for a free connection, and for others who hold what it needs, before it fails as
   ///     `QudoError.Code.busy`. Default 30 s.
+  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for options that are unknown or wrong.
-  public init(_ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30)) throws(QudoError) {
-    try self.init(server, limits: limits, timeout: timeout, clock: nil)
+  public init(
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400)
+  ) throws(QudoError) {
+    try self.init(server, limits: limits, timeout: timeout, receipts: receipts, clock: nil)
   }
 
-  /// As ``init(_:limits:timeout:)``, from a URL.
+  /// As ``init(_:limits:timeout:receipts:)``, from a URL.
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a URL of a file too.
-  public init(_ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30)) throws(QudoError) {
+  public init(
+    _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400)
+  ) throws(QudoError) {
     guard case .mysql(let server) = url.place else {
       throw QudoError(.invalidArgument, "\(url) is no database of a server: mysql://user:password@host:port/name is one")
     }
-    try self.init(server, limits: limits, timeout: timeout)
+    try self.init(server, limits: limits, timeout: timeout, receipts: receipts)
   }
 
   /// - Parameters:
   ///   - clock: the wall time, instead of the server's.
   ///   - observer: hears of each statement of the verbs before it is sent.
   init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), clock: (@Sendable () -> Timestamp)?,
-    observer: (@Sendable (SQL) -> Void)? = nil
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400),
+    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
+    guard receipts > .zero, receipts <= .seconds(36_525 * 86_400) else {
+      throw QudoError(.invalidArgument, "receipts are kept for some time above 0 and at most 100 years")
+    }
     let settings = try Settings(server)
     name = settings.name
     self.limits = limits
     let doorbell = Doorbell()
     self.doorbell = doorbell
-    pool = Pool(ServerAccess(settings, timeout: timeout, clock: clock, observer: observer), doorbell: doorbell)
+    pool = Pool(ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer), doorbell: doorbell)
   }
 
   /// Connects at once, and makes or migrates the tables.
@@ -132,7 +140,8 @@ public struct MySQLDriver: Driver {
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
     try await pool.transact { transaction throws(QudoError) in
       let extended = try transaction.extend(leases, by: duration)
-      try transaction.commit()
+      // Done twice it is done once.
+      try transaction.commit(leavingReceipt: false)
       return extended
     }
   }

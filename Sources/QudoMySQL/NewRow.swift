@@ -9,6 +9,8 @@ struct NewRow {
   var due: Due
   var payload: Payload
   var meta: Meta
+  /// Those that are to lead to this job.
+  var keys: [IdempotencyKey] = []
 
   init(_ job: NewJob, kind: Int64) {
     self.kind = kind

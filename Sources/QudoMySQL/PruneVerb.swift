@@ -14,7 +14,7 @@ extension Transaction {
       found += ids.count
       for part in ids.parts() { write("DELETE FROM \(table) WHERE id IN \(list: part)") { count += $0.affected } }
     }
-    try commit()
+    try commit(leavingReceipt: false)
     return found == 0 ? nil : count
   }
 

@@ -1,6 +1,14 @@
 #if MySQL
 internal import Qudo
 
+/// For how long receipts are kept, in microseconds.
+struct ReceiptLifetimes {
+  /// Those of transactions: longer than a call can go on.
+  var transactions: Int64 = 60_000_000
+  /// Those of idempotency keys.
+  var keys: Int64 = 86_400_000_000
+}
+
 /// What tells whether a transaction was committed whose answer was lost.
 ///
 /// Each transaction that writes leaves a receipt, under a number of its own, and is repeated under the same number when its
@@ -18,9 +26,9 @@ final class Receipt {
   var replayed: [() -> ReplayResult] = []
 
   /// - Parameter lost: of the transaction that is repeated.
-  init(after lost: Receipt?, lifetime: Duration) {
+  init(after lost: Receipt?, lifetime: Int64) {
     number = lost?.number ?? (0..<16).map { _ in UInt8.random(in: 0...255) }
-    self.lifetime = lifetime.wholeMicroseconds
+    self.lifetime = lifetime
   }
 
   /// The first one is that of the transaction.

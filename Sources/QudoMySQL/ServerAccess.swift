@@ -11,19 +11,21 @@ final class ServerAccess: Sendable {
   private let known = Locked<MySQLServerFacts?>(nil)
 
   /// - Parameters:
+  ///   - receipts: how long those of idempotency keys are kept.
   ///   - clock: for tests, instead of the server's.
   ///   - observer: hears of each statement of the verbs before it is sent; for tests.
   init(
-    _ settings: Settings, timeout: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
+    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
   ) {
     self.observer = observer
+    lifetimes = ReceiptLifetimes(
+      transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds, keys: receipts.wholeMicroseconds)
     self.settings = settings
     self.timeout = timeout
     self.clock = clock
   }
 
-  /// Longer than a call can go on.
-  var receiptLifetime: Duration { max(.seconds(60), (timeout + settings.readTimeout) * 2) }
+  let lifetimes: ReceiptLifetimes
 
   /// As the server was when it was last connected to.
   var facts: MySQLServerFacts? { known.withLock { $0 } }

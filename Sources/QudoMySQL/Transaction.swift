@@ -32,6 +32,7 @@ final class Transaction {
   let receipt: Receipt
   /// Of the transaction that this one repeats, since its connection was lost during the commit.
   let lost: Receipt?
+  let lifetimes: ReceiptLifetimes
   /// Whether that one was committed after all.
   var isConfirmed = false
   /// Whether something was written that needs a receipt.
@@ -42,13 +43,14 @@ final class Transaction {
   ///   - lost: of the transaction that this one repeats.
   init(
     _ connection: Connection, _ kinds: KindNumbers, time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
-    receiptLifetime: Duration = .seconds(60)
+    lifetimes: ReceiptLifetimes = ReceiptLifetimes()
   ) {
     self.connection = connection
     self.kinds = kinds
     self.time = time
     self.lost = lost
-    receipt = Receipt(after: lost, lifetime: receiptLifetime)
+    self.lifetimes = lifetimes
+    receipt = Receipt(after: lost, lifetime: lifetimes.transactions)
   }
 
   /// The server's time; known when something was read.
