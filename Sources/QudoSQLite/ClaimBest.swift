@@ -84,6 +84,7 @@ extension Transaction {
       }
       _ = reading.read(row, kind, ends: ends)
     }
+    connection.memory.runs(until: ends)
     try connection.run(
       """
       INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)

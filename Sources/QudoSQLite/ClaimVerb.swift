@@ -5,6 +5,7 @@ extension Transaction {
   private static let sweep: Int64 = 1000
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
+    try enterReady()
     let areLeft = try takeBackEnded()
     _ = try promote(limit: Int(Self.sweep))
     return Claim(jobs: try take(request), nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd())
@@ -32,6 +33,7 @@ extension Transaction {
       """, .integer(kind.number), .integer(Int64(count))
     ) { row throws(QudoError) in last = reading.read(row, kind.ability.kind, ends: ends) }
     guard let last else { return [] }
+    connection.memory.runs(until: ends)
     try connection.run(
       """
       INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
@@ -89,7 +91,8 @@ extension Transaction {
   func promote(limit: Int) throws(QudoError) -> Int {
     let time = now.wall.microseconds
     // "If the LIMIT expression evaluates to a negative value, then there is no upper bound on the number of rows returned."
-    guard limit > 0, let first = try connection.integer("SELECT min(due) FROM qudo_delayed"), first <= time else { return 0 }
+    guard limit > 0, try firstDue() <= time else { return 0 }
+    connection.memory.forgetDue()
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
       "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
@@ -108,27 +111,34 @@ extension Transaction {
   /// - Returns: whether some may be left for the next claim.
   private func takeBackEnded() throws(QudoError) -> Bool {
     var most = 0
-    for (condition, last) in [("boot < ?", boot), ("boot > ?", boot)] {
-      let sql = "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE \(condition) LIMIT ?"
-      most = max(most, try takeBack(sql, .integer(last), .integer(Self.sweep)))
+    if !connection.memory.hasSweptBoots {
+      most = try takeBack("SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot < ? LIMIT ?", .integer(boot), .integer(Self.sweep))
+      most = max(most, try takeBack(
+        "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot > ? LIMIT ?", .integer(boot), .integer(Self.sweep)))
+      // Only others can add to them.
+      connection.memory.hasSweptBoots = most < Self.sweep
     }
-    most = max(most, try takeBack(
-      "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
-      .integer(now.sinceBoot), .integer(Self.sweep)))
+    if try firstEnd() <= now.sinceBoot {
+      most = max(most, try takeBack(
+        "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
+        .integer(now.sinceBoot), .integer(Self.sweep)))
+    }
     return most >= Self.sweep
   }
 
   /// - Returns: how many there were.
-  private func takeBack(_ sql: String, _ values: Value...) throws(QudoError) -> Int {
+  @inline(__always)
+  private func takeBack(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Int {
     var ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)] = []
-    let statement = try connection.statement(sql)
-    do {
-      defer { statement.reset() }
-      try statement.bind(values)
-      while try statement.step() {
-        ended.append((statement.integer(0), statement.integer(1), statement.integer(2), statement.integer(3)))
-      }
+    try connection.each(sql, values) { row throws(QudoError) in
+      ended.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3)))
     }
+    try takeBack(ended)
+    return ended.count
+  }
+
+  private func takeBack(_ ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)]) throws(QudoError) {
+    if !ended.isEmpty { connection.memory.ran(until: nil) }
     for lease in ended {
       try connection.run(
         "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ?", .integer(lease.boot), .integer(lease.ends), .integer(lease.id))
@@ -141,17 +151,31 @@ extension Transaction {
         try enterAgain(lease.id)
       }
     }
-    return ended.count
   }
 
   private func nextDue() throws(QudoError) -> Duration? {
-    guard let due = try connection.integer("SELECT min(due) FROM qudo_delayed") else { return nil }
-    return .microseconds(max(0, due - now.wall.microseconds))
+    let due = try firstDue()
+    return due == Memory.none ? nil : .microseconds(max(0, due - now.wall.microseconds))
   }
 
   private func nextLeaseEnd() throws(QudoError) -> Duration? {
-    guard let end = try connection.integer("SELECT ends FROM qudo_running WHERE boot = ? ORDER BY ends, id LIMIT 1", .integer(boot))
-    else { return nil }
-    return .microseconds(max(0, end - now.sinceBoot))
+    let end = try firstEnd()
+    return end == Memory.none ? nil : .microseconds(max(0, end - now.sinceBoot))
+  }
+
+  /// When the first delayed job is due, or ``Memory/none``.
+  private func firstDue() throws(QudoError) -> Int64 {
+    if let known = connection.memory.firstDue { return known }
+    let due = try connection.integer("SELECT min(due) FROM qudo_delayed")
+    connection.memory.found(firstDue: due)
+    return due ?? Memory.none
+  }
+
+  /// When the first lease of this boot ends, or ``Memory/none``.
+  private func firstEnd() throws(QudoError) -> Int64 {
+    if let known = connection.memory.firstEnd { return known }
+    let end = try connection.integer("SELECT ends FROM qudo_running WHERE boot = ? ORDER BY ends, id LIMIT 1", .integer(boot))
+    connection.memory.found(firstEnd: end)
+    return end ?? Memory.none
   }
 }

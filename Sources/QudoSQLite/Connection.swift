@@ -10,6 +10,11 @@ final class Connection {
   let kinds: KindNumbers
   /// What claims have read of the ready jobs.
   var ready: ReadyLists { kinds.ready }
+  /// What else it knows.
+  var memory: Memory {
+    get { kinds.memory }
+    _modify { yield &kinds.memory }
+  }
   /// By their text; and for those whose text is a literal by where it lies, which is found faster.
   private var statements: [String: Statement] = [:]
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
@@ -50,6 +55,26 @@ final class Connection {
     for statement in statements.values { sqlite3_finalize(statement.handle) }
     statements = [:]
     literals = [:]
+  }
+
+  /// At the beginning of a transaction: what is known of the file is forgotten if somebody else has changed it.
+  ///
+  /// "The "data version" changes whenever any change occurs to the corresponding database file, either through SQL statements
+  /// on the same database connection or through transactions committed by separate database connections possibly in other
+  /// processes": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
+  func noticeOthers() {
+    let version = dataVersion
+    guard version == nil || version != memory.version else { return }
+    kinds.forgetFile()
+    memory.version = version
+  }
+
+  /// After a commit of its own.
+  func noteCommit() { memory.version = dataVersion }
+
+  private var dataVersion: UInt32? {
+    var version: UInt32 = 0
+    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK ? version : nil
   }
 
   /// How many pages the WAL has, once they are counted.
@@ -140,6 +165,11 @@ final class Connection {
   }
 
   func each(_ sql: String, values: [Value], body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try each(try statement(sql), values, body)
+  }
+
+  @inline(__always)
+  func each(_ sql: StaticString, _ values: [Value], body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
     try each(try statement(sql), values, body)
   }
 

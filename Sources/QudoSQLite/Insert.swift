@@ -4,13 +4,12 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
-    var ready = ReadyRange()
     for job in jobs {
       let kind = try connection.kindID(creating: job.kind)
       let due = due(job.due)
       if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
         // It may be one of these.
-        try enter(&ready)
+        try enterReady()
         results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
         continue
       }
@@ -18,13 +17,15 @@ extension Transaction {
       connection.ready.forget(kind)
       if due > now.wall.microseconds {
         try wait(id: id, kind: kind, rank: job.rank, due: due)
-      } else if !ready.append(id) {
-        try enter(&ready)
-        _ = ready.append(id)
+      } else {
+        let place = ReadyRange.Place(kind: kind, rank: job.rank, due: due)
+        if !effects.ready.append(id, place) {
+          try enterReady()
+          _ = effects.ready.append(id, place)
+        }
       }
       results.append(.inserted(id))
     }
-    try enter(&ready)
     return results
   }
 
@@ -42,29 +43,22 @@ extension Transaction {
     return id
   }
 
-  /// Jobs with ids one after the other that are stored and are still to be put with the ready.
-  private struct ReadyRange {
-    var ids: ClosedRange<Int64>?
-
-    mutating func append(_ id: Int64) -> Bool {
-      guard let known = ids else {
-        ids = id...id
-        return true
-      }
-      guard id == known.upperBound + 1 else { return false }
-      ids = known.lowerBound...id
-      return true
+  /// Puts what was stored with the ready: with one statement, of however many callers.
+  func enterReady() throws(QudoError) {
+    guard let (ids, place) = effects.ready.take() else { return }
+    effects.wakes = true
+    if ids.count == 1 {
+      try enter(ids.lowerBound, place)
+    } else {
+      try connection.run(
+        "INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound),
+        .integer(ids.upperBound))
     }
   }
 
-  /// All of them with one statement.
-  private func enter(_ ready: inout ReadyRange) throws(QudoError) {
-    guard let ids = ready.ids else { return }
-    ready.ids = nil
-    effects.wakes = true
+  private func enter(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound),
-      .integer(ids.upperBound))
+      "INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(place.kind), .integer(place.rank), .integer(place.due), .integer(id))
   }
 
   /// Deletes a job for good.
@@ -77,9 +71,10 @@ extension Transaction {
   func wait(id: Int64, kind: Int64, rank: Int64, due: Int64) throws(QudoError) {
     effects.wakes = true
     if due <= now.wall.microseconds {
-      try connection.run("INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(kind), .integer(rank), .integer(due), .integer(id))
+      try enter(id, ReadyRange.Place(kind: kind, rank: rank, due: due))
       connection.ready.forget(kind)
     } else {
+      connection.memory.waits(until: due)
       try connection.run(
         "INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(?, ?, ?, ?)", .integer(due), .integer(id), .integer(kind), .integer(rank))
     }
@@ -121,6 +116,7 @@ extension Transaction {
     try connection.run(
       "DELETE FROM qudo_ready WHERE (kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE id = ?)", .integer(id))
     if connection.changes > 0 { return true }
+    connection.memory.forgetDue()
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
   }

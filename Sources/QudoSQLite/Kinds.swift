@@ -12,6 +12,10 @@ final class KindNumbers {
   private var numbers: [Kind: Int64] = [:]
   /// Forgotten with them.
   let ready = ReadyLists()
+  /// Likewise.
+  var memory = Memory()
+  /// The kind that was asked for last.
+  private var last: (kind: Kind, number: Int64)?
 
   /// For no longer than a part of a transaction, which is given up as a whole.
   init() {}
@@ -27,7 +31,14 @@ final class KindNumbers {
 
   private func forget() {
     numbers = [:]
+    last = nil
+    forgetFile()
+  }
+
+  /// All but the numbers of kinds.
+  func forgetFile() {
     claim = nil
+    memory = Memory()
     ready.forget()
   }
 
@@ -35,7 +46,12 @@ final class KindNumbers {
   func detach(_ handle: OpaquePointer) { sqlite3_rollback_hook(handle, nil, nil) }
 
   subscript(kind: Kind) -> Int64? {
-    get { numbers[kind] }
+    get {
+      if let last, last.kind == kind { return last.number }
+      let number = numbers[kind]
+      if let number { last = (kind, number) }
+      return number
+    }
     set { numbers[kind] = newValue }
   }
 }
@@ -55,9 +71,8 @@ extension Connection {
   /// changed the file, or when a kind was created here. Two arrays at one place are the same array, as this one is kept.
   func claimable(_ abilities: [ClaimRequest.Ability]) throws(QudoError) -> [ClaimableKind] {
     if abilities.count > 1 {
-      let isSame = ready.use(try integer("PRAGMA data_version"))
       let place = abilities.withUnsafeBufferPointer { $0.baseAddress }  // unsafe: compared, not read
-      if isSame, let claim = kinds.claim, claim.abilities.withUnsafeBufferPointer({ $0.baseAddress }) == place, claim.abilities.count == abilities.count {
+      if let claim = kinds.claim, claim.abilities.withUnsafeBufferPointer({ $0.baseAddress }) == place, claim.abilities.count == abilities.count {
         return claim.kinds
       }
     }

@@ -9,12 +9,17 @@ extension Transaction {
     try connection.run(
       "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ? AND token = ?", .integer(lease.boot),
       .integer(lease.ends), .integer(lease.job), .integer(lease.token))
-    if connection.changes == 1 { return true }
+    if connection.changes == 1 {
+      connection.memory.ran(until: lease.ends)
+      return true
+    }
+    connection.memory.ran(until: nil)
     try connection.run("DELETE FROM qudo_running WHERE id = ? AND token = ?", .integer(lease.job), .integer(lease.token))
     return connection.changes == 1
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
+    connection.memory.ran(until: nil)
     var results: [Lease?] = []
     results.reserveCapacity(leases.count)
     for lease in leases {

@@ -20,7 +20,6 @@ final class ReadyLists {
     var isComplete = false
   }
   private var lists: [Int64: List] = [:]
-  private var version: Int64?
 
   /// Whether there is anything to be forgotten.
   var isEmpty: Bool { lists.isEmpty }
@@ -30,16 +29,6 @@ final class ReadyLists {
   /// Jobs of that kind become ready, or go, other than by ``take(_:of:)``.
   @inline(__always)
   func forget(_ kind: Int64) { if !lists.isEmpty { lists[kind] = nil } }
-
-  /// - Parameter version: "will be different if changes were committed to the database by any other connection":
-  ///   sqlite.org/pragma.html#pragma_data_version.
-  /// - Returns: whether nobody else has changed the file.
-  func use(_ version: Int64?) -> Bool {
-    guard version != self.version else { return true }
-    forget()
-    self.version = version
-    return false
-  }
 
   enum Entry {
     case key(ReadyKey)

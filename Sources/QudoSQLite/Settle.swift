@@ -41,6 +41,7 @@ extension Transaction {
       "SELECT count(*) FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
       .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
     guard held == Int64(run.count) else { return false }
+    connection.memory.ran(until: first.ends)
     try connection.run(
       "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
       .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
@@ -87,6 +88,7 @@ extension Transaction {
     if due <= now.wall.microseconds {
       try enterAgain(id)
     } else {
+      connection.memory.waits(until: due)
       try connection.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
     }
   }

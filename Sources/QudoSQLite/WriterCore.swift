@@ -54,6 +54,7 @@ struct WriterCore {
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
+    connection.noticeOthers()
     let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
     let result: Result
     do throws(QudoError) {
@@ -71,6 +72,7 @@ struct WriterCore {
       guard error.code == .ioError else { throw error }
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
     }
+    connection.noteCommit()
     rings = rings || transaction.effects.wakes
     return result
   }

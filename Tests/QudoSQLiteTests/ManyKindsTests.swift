@@ -19,7 +19,7 @@ import Testing
     var held: [(found: Lease, expected: Lease)] = []
     for step in 0..<150 {
       let driver = drivers[Int.random(in: 0...1, using: &random)]
-      switch Int.random(in: 0..<10, using: &random) {
+      switch Int.random(in: 0..<11, using: &random) {
       case 0..<3:
         let jobs = (0..<Int.random(in: 1...30, using: &random)).map { _ in
           NewJob(
@@ -37,6 +37,7 @@ import Testing
         let (found, expected) = (try await driver.claim(request), try await model.claim(request))
         #expect(found.jobs.map(\.id) == expected.jobs.map(\.id), "step \(step)")
         #expect(found.jobs.map(\.kind) == expected.jobs.map(\.kind), "step \(step)")
+        #expect(found.nextDue == expected.nextDue && found.nextLeaseEnd == expected.nextLeaseEnd, "step \(step)")
         guard found.jobs.count == expected.jobs.count else { return }
         held += zip(found.jobs, expected.jobs).map { ($0.lease, $1.lease) }
       case 7..<9:
@@ -48,6 +49,16 @@ import Testing
         let (found, _) = try await driver.settle(some.map { Settlement($0.found, outcome) }, claiming: nil)
         let (expected, _) = try await model.settle(some.map { Settlement($0.expected, outcome) }, claiming: nil)
         #expect(found == expected, "step \(step)")
+      case 9:
+        held.shuffle(using: &random)
+        let some = held.prefix(Int.random(in: 0...10, using: &random))
+        held.removeFirst(some.count)
+        let found = try await driver.extend(some.map(\.found), by: .seconds(7))
+        let expected = try await model.extend(some.map(\.expected), by: .seconds(7))
+        #expect(found.map { $0 == nil } == expected.map { $0 == nil }, "step \(step)")
+        held += zip(found, expected).compactMap { found, expected in
+          if let found, let expected { (found, expected) } else { nil }
+        }
       default: clock.advance(by: .seconds(Int.random(in: 1...4, using: &random)))
       }
     }

@@ -62,7 +62,7 @@ import Testing
   }
 
   private mutating func openSlot() -> Int {
-    let slot = state.openSlot(parked: 0)
+    let slot = state.openSlot()
     #expect(slot != nil)
     return slot ?? 0
   }
@@ -72,7 +72,7 @@ import Testing
     var ran = 0
     while state.begin(slot, now: now) != nil {
       now += took
-      let goesOn = state.end(slot, .completed(), took: took, recording: false)
+      let goesOn = state.end(slot, .completed(), took: took, now: now, recording: false)
       #expect(goesOn)
       ran += 1
     }
@@ -127,12 +127,83 @@ import Testing
     #expect(after.settled.allSatisfy { if case .released = $0.outcome { true } else { false } })
   }
 
+  @Test mutating func aTaskThatIsAboutToAskForAJobKeepsItsPlace() {
+    state = Self.state(concurrency: 1)
+    var supply = 1
+    _ = settle(now: 0, supply: &supply)
+    let slot = openSlot()
+    var now: Int64 = 0
+    _ = runAll(slot, now: &now, took: 10)
+    supply = 1
+    _ = settle(now: 100, supply: &supply)
+    let other = state.openSlot()
+    let job = state.begin(slot, now: 100)
+    #expect(other == nil && job != nil)
+  }
+
+  @Test mutating func whatHasFinishedIsSettledTogetherWhileThereAreJobsToRun() {
+    state = Self.state(concurrency: 1)
+    var supply = 1_000
+    var now: Int64 = 0
+    _ = settle(now: now, supply: &supply)
+    let slot = openSlot()
+    for _ in 0..<8 {
+      _ = runAll(slot, now: &now, took: 10)
+      _ = settle(now: now, supply: &supply)
+    }
+    let first = state.begin(slot, now: now)
+    _ = state.end(slot, .completed(), took: 10, now: now, recording: false)
+    let begun = now
+    let rest = settle(now: begun + 1_999, supply: &supply)
+    #expect(first != nil && rest.settled.isEmpty && rest.waitsUntil == begun + 2_000)
+    let due = settle(now: begun + 2_000, supply: &supply).settled
+    #expect(due.count == 1)
+  }
+
+  @Test mutating func anotherClaimComesWhenHalfOfTheLastHasBegun() {
+    state = Self.state(concurrency: 1)
+    var supply = 1_000
+    var now: Int64 = 0
+    _ = settle(now: now, supply: &supply)
+    let slot = openSlot()
+    for _ in 0..<6 {
+      _ = runAll(slot, now: &now, took: 10)
+      _ = settle(now: now, supply: &supply)
+    }
+    let held = state.bufferedCount
+    var begun = 0
+    while settle(now: now, supply: &supply).asked.isEmpty, begun < held {
+      _ = state.begin(slot, now: now)
+      _ = state.end(slot, .completed(), took: 10, now: now, recording: false)
+      begun += 1
+    }
+    #expect(held > 30 && begun == held - held / 2)
+  }
+
+  @Test mutating func oneInterruptedRunOfManyDoesNotMakeThemSlow() {
+    state = Self.state(concurrency: 1)
+    var supply = 1_000_000
+    var now: Int64 = 0
+    _ = settle(now: now, supply: &supply)
+    let slot = openSlot()
+    for _ in 0..<12 {
+      _ = runAll(slot, now: &now, took: 2)
+      _ = settle(now: now, supply: &supply)
+    }
+    _ = state.begin(slot, now: now)
+    _ = state.end(slot, .completed(), took: 2_000, now: now, recording: false)
+    let quick = state.ahead
+    _ = state.begin(slot, now: now)
+    _ = state.end(slot, .completed(), took: 1_000_000, now: now, recording: false)
+    #expect(quick == 1_000 && state.ahead <= 2)
+  }
+
   @Test mutating func leasesAreRenewedAtAThirdOfTheirTime() {
     var supply = 2
     let rest = settle(now: 0, supply: &supply)
     #expect(rest.waitsUntil == min(250_000, 20_000_000))
-    _ = state.openSlot(parked: 0).map { state.begin($0, now: 0) }
-    _ = state.openSlot(parked: 0).map { state.begin($0, now: 0) }
+    _ = state.openSlot().map { state.begin($0, now: 0) }
+    _ = state.openSlot().map { state.begin($0, now: 0) }
     expectRest(now: 0, until: 20_000_000, &supply)
     guard case .extend(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
       Issue.record("no renewal")
@@ -174,7 +245,7 @@ import Testing
     #expect(cancelled == [slot])
     let given = settle(now: 6_000_000, supply: &supply)
     #expect(given.settled.count == 1 && state.summary.failed == 1)
-    let goesOn = state.end(slot, .completed(), took: 9_000_000, recording: false)
+    let goesOn = state.end(slot, .completed(), took: 9_000_000, now: 9_000_000, recording: false)
     let late = settle(now: 9_000_000, supply: &supply).settled
     #expect(!goesOn && late.isEmpty)
     #expect(state.summary.completed == 0 && state.summary.failed == 1)
@@ -197,10 +268,10 @@ import Testing
   @Test mutating func leasesAreRenewedAlsoWhileOutcomesCannotBeWritten() {
     var supply = 2
     _ = settle(now: 0, supply: &supply)
-    let (first, second) = (openSlot(), state.openSlot(parked: 0) ?? 0)
+    let (first, second) = (openSlot(), state.openSlot() ?? 0)
     _ = state.begin(first, now: 0)
     _ = state.begin(second, now: 0)
-    _ = state.end(first, .completed(), took: 1, recording: false)
+    _ = state.end(first, .completed(), took: 1, now: 1, recording: false)
     guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no settle"); return }
     _ = state.failed(settlements, now: 19_999_000)
     guard case .wait(until: 20_000_000) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no wait"); return }

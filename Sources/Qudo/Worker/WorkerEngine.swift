@@ -111,7 +111,7 @@ final class WorkerEngine: Sendable {
     _ shared: inout Shared, now: Int64
   ) -> [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] {
     var resumed: [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] = []
-    while let slot = shared.state.openSlot(parked: shared.parked.count) {
+    while let slot = shared.state.openSlot() {
       guard let job = shared.state.begin(slot, now: now) else { break }
       shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
     }
@@ -244,14 +244,19 @@ final class WorkerEngine: Sendable {
   private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
     let (job, waits, pump) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?) in
-      let goesOn = shared.state.end(slot, outcome, took: now - started, recording: recording)
+      let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
+      let job = goesOn ? shared.state.begin(slot, now: now) : nil
+      guard !goesOn || shared.state.hasNews(now) else { return (job, job == nil, nil) }
       shared.isSignalled = true
       defer { shared.pump = nil }
-      let job = goesOn ? shared.state.begin(slot, now: now) : nil
       return (job, goesOn && job == nil, shared.pump)
     }
-    pump?.resume()
+    if let pump {
+      pump.resume()
+      // It goes first, also where no other thread is free for it.
+      if !waits { await Task.yield() }
+    }
     guard waits else { return job }
     return await withCheckedContinuation { continuation in
       let now = clock.sinceBoot()

@@ -22,8 +22,8 @@ extension WorkerState {
   /// the time before, so that a few quick jobs do not bring in a thousand slow ones.
   var ahead: Int {
     guard mode != .once, averageRun >= 0 else { return 0 }
-    let target = options.horizon.wholeMicroseconds * Int64(concurrency) / max(averageRun, 1)
-    return min(Int(min(target, Int64(options.claimAhead))), 2 * lastAhead + concurrency)
+    let target = Double(options.horizon.wholeMicroseconds) * Double(concurrency) / max(averageRun, 1)
+    return min(Int(min(target, Double(options.claimAhead))), 2 * lastAhead + concurrency)
   }
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
@@ -35,6 +35,7 @@ extension WorkerState {
       nextRenewal = min(nextRenewal, renewAt)
       if !heldOfLimited.isEmpty { heldOfLimited[job.kind]? += 1 }
     }
+    refillAt = bufferedCount / 2
     if phase != .working { giveBackBuffered() }
     if !claim.jobs.isEmpty { bufferMoved = now }
     hungry = hungry || claim.jobs.count >= request.limit

@@ -1,10 +1,10 @@
 /// Slots: the tasks that run jobs, one after the other.
 extension WorkerState {
-  /// A place for one more task that runs jobs, if it would have something to do.
-  ///
-  /// - Parameter parked: how many tasks wait for a job.
-  mutating func openSlot(parked: Int) -> Int? {
-    guard phase == .working, bufferedCount > parked, running + parked + abandoned < concurrency else { return nil }
+  /// A place for one more task that runs jobs, if it would have something to do: if more are buffered than there are tasks
+  /// that have no job, be it that they wait for one or are about to ask for it.
+  mutating func openSlot() -> Int? {
+    guard phase == .working, taken < concurrency, bufferedCount > taken - running - abandoned else { return nil }
+    taken += 1
     if let free = slots.firstIndex(where: \.isFree) {
       slots[free] = Slot(isFree: false)
       return free
@@ -39,10 +39,11 @@ extension WorkerState {
   /// A run ended.
   ///
   /// - Returns: whether the slot's task may go on.
-  mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, recording: Bool) -> Bool {
+  mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool) -> Bool {
     if slots[slot].isAbandoned {
       // Its job was settled without it.
       slots[slot] = Slot()
+      taken -= 1
       abandoned -= 1
       return false
     }
@@ -52,13 +53,21 @@ extension WorkerState {
     if run.stop != .leaseLost {
       var settlement = Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil)
       settlement.mayBeDone = run.mayBeDone
+      if finished.isEmpty { finishedSince = now }
       finished.append(settlement)
     }
-    averageRun = averageRun < 0 ? took : averageRun + (took - averageRun) / 8
+    noteRun(took)
     slots[slot].run = nil
     guard slots[slot].isCancelled else { return true }
     slots[slot] = Slot()
+    taken -= 1
     return false
+  }
+
+  /// A run that was interrupted by something else does not make all of them slow; the first slow one of many is noticed.
+  private mutating func noteRun(_ took: Int64) {
+    averagedRuns = min(averagedRuns + 1, 128)
+    averageRun = max(averageRun, 0) + (Double(took) - max(averageRun, 0)) / averagedRuns
   }
 
   /// A run's job was completed in a transaction of the application's, which is not committed yet.

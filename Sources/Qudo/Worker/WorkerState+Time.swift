@@ -6,7 +6,7 @@ extension WorkerState {
   mutating func giveBackStalled(_ now: Int64) {
     guard bufferedCount > 0, running >= concurrency - abandoned, now - bufferMoved >= Self.stalled else { return }
     giveBackBuffered()
-    averageRun = max(averageRun, now - bufferMoved)
+    averageRun = max(averageRun, Double(now - bufferMoved))
     lastAhead = 0
   }
 

@@ -69,6 +69,8 @@ struct WorkerState {
   var buffered: [Held] = []
   var bufferHead = 0
   var slots: [Slot] = []
+  /// Slots that have a task, whether or not it has a job.
+  var taken = 0
   var running = 0
   var abandoned = 0
   var finished: [Settlement] = []
@@ -86,8 +88,13 @@ struct WorkerState {
   var nextDeadline = Int64.max
   var bufferMoved: Int64 = 0
   /// How long a run takes, in microseconds: a moving average; negative before the first.
-  var averageRun: Int64 = -1
+  var averageRun = -1.0
+  var averagedRuns = 0.0
   var lastAhead = 0
+  /// When no more jobs than this are buffered, it is time to claim.
+  var refillAt = 0
+  /// When the first of those that are to be settled came.
+  var finishedSince: Int64 = 0
 
   var troubles = 0
   var troubleSince: Int64 = 0
@@ -123,8 +130,8 @@ struct WorkerState {
     if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd)) }
     giveBackStalled(now)
 
-    let claim = nextClaim()
-    if !finished.isEmpty || (claim != nil && hungry && bufferedCount == 0) {
+    let claim = isRefillDue ? nextClaim() : nil
+    if isSettleDue(now) || (claim != nil && hungry) {
       defer { finished = [] }
       if claim != nil { (hungry, ringsSeen) = (false, rings) }
       return .settle(finished, claiming: claim)
@@ -150,6 +157,7 @@ struct WorkerState {
       until = min(until, wakeAt)
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
+    if !finished.isEmpty { until = min(until, finishedSince + Self.settleDelay) }
     return .wait(until: until)
   }
 }

@@ -1,0 +1,31 @@
+/// What a connection knows of the file from one of its transactions to the next: as long as nobody else changes the
+/// file, this connection says what it changes itself, and nothing is rolled back.
+///
+/// It saves a commit of one job the statements that would look for what is most often not there.
+struct Memory {
+  /// The version of the file after this connection's last commit.
+  var version: UInt32?
+  /// The highest id that was ever given to a job.
+  var highestID: Int64?
+  /// When the first delayed job is due; ``none`` if there is none.
+  private(set) var firstDue: Int64?
+  /// When the first lease of this boot ends; ``none`` if there is none.
+  private(set) var firstEnd: Int64?
+  /// Whether leases of other boots were looked for and taken back.
+  var hasSweptBoots = false
+
+  static let none = Int64.max
+
+  mutating func found(firstDue: Int64?) { self.firstDue = firstDue ?? Self.none }
+  mutating func found(firstEnd: Int64?) { self.firstEnd = firstEnd ?? Self.none }
+
+  /// A job is put with the delayed.
+  mutating func waits(until due: Int64) { if let first = firstDue { firstDue = min(first, due) } }
+  /// Jobs leave the delayed.
+  mutating func forgetDue() { firstDue = nil }
+
+  /// Jobs are claimed until then.
+  mutating func runs(until end: Int64) { if let first = firstEnd { firstEnd = min(first, end) } }
+  /// Jobs that were claimed until then run no more; nil if it is not sure until when.
+  mutating func ran(until end: Int64?) { if end == nil || end == firstEnd { firstEnd = nil } }
+}
