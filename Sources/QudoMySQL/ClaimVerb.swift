@@ -2,6 +2,18 @@
 internal import Qudo
 
 extension Transaction {
+  /// The whole verb, of which a claim is the end.
+  func run(
+    settling settlements: [Settlement], claiming request: ClaimRequest?
+  ) throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    if let done = try wasCommitted() { return (done.settled?.results ?? [], try claim(again: done)) }
+    var kinds: [Kind] = []
+    for case .completed(let jobs) in settlements.map(\.outcome) { kinds += jobs.map(\.kind) }
+    try makeKinds(kinds)
+    let (answer, claim) = try settle(settlements, claiming: request)
+    return (answer.results, claim)
+  }
+
   /// Settles, claims and commits: in two round trips, unless a settlement may make a job ready, which the claim must find.
   func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (SettleAnswer, Claim?) {
     guard let request else {

@@ -22,6 +22,16 @@ final class InsertAnswer {
 }
 
 extension Transaction {
+  /// The whole verb.
+  func run(inserting jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
+    if let done = try wasCommitted() { return done.inserted?.results ?? [] }
+    try makeKinds(jobs.map(\.kind))
+    let answer = try insert(jobs)
+    receipt.inserted = answer
+    try commit()
+    return answer.results
+  }
+
   /// The kinds must have been made.
   func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()

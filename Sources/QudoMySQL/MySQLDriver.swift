@@ -107,14 +107,7 @@ public struct MySQLDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await pool.transact { transaction throws(QudoError) in
-      if let done = try transaction.wasCommitted() { return done.inserted?.results ?? [] }
-      try transaction.makeKinds(jobs.map(\.kind))
-      let answer = try transaction.insert(jobs)
-      transaction.receipt.inserted = answer
-      try transaction.commit()
-      return answer.results
-    }
+    return try await pool.transact { transaction throws(QudoError) in try transaction.run(inserting: jobs) }
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
@@ -124,17 +117,10 @@ public struct MySQLDriver: Driver {
   public func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
-    var kinds: [Kind] = []
     for case .completed(let jobs) in settlements.map(\.outcome) {
       for job in jobs { try limits.check(job) }
-      kinds += jobs.map(\.kind)
     }
-    return try await pool.transact { [kinds] transaction throws(QudoError) in
-      if let done = try transaction.wasCommitted() { return (done.settled?.results ?? [], try transaction.claim(again: done)) }
-      try transaction.makeKinds(kinds)
-      let (answer, claim) = try transaction.settle(settlements, claiming: next)
-      return (answer.results, claim)
-    }
+    return try await pool.transact { transaction throws(QudoError) in try transaction.run(settling: settlements, claiming: next) }
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {

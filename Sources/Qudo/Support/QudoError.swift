@@ -48,6 +48,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     /// A plugin of a worker did not start; ``QudoError/cause`` says why. No job was claimed.
     public static let plugin = Code(value: .plugin)
     /// The server cannot be reached, or the connection was lost or not answered in time. Nothing was written.
+    ///
+    /// Of a queue of several databases: none of them can be used, and ``QudoError/cause`` is ``DatabasesDown``.
     public static let unreachable = Code(value: .unreachable)
     /// The server refuses the user, or the user lacks a right.
     public static let accessDenied = Code(value: .accessDenied)

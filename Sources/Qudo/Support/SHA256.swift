@@ -4,7 +4,7 @@ enum SHA256 {
   static func hash(_ message: some Collection<UInt8>) -> [UInt32] {
     var bytes = Array(message) + [0x80]
     bytes += [UInt8](repeating: 0, count: (119 - message.count % 64) % 64)
-    bytes += (0..<8).map { UInt8(truncatingIfNeeded: UInt64(message.count) * 8 >> (56 - 8 * $0)) }
+    bytes += (0..<8).map { UInt8(truncatingIfNeeded: (UInt64(message.count) * 8) >> (56 - 8 * $0)) }
     var state = start
     for block in stride(from: 0, to: bytes.count, by: 64) { mix(bytes[block..<block + 64], &state) }
     return state
