@@ -7,6 +7,7 @@ let package = Package(
   products: [
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
+    .library(name: "QudoMySQL", targets: ["QudoMySQL"]),
     .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
@@ -25,6 +26,7 @@ let package = Package(
     .trait(name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
     .trait(name: "Metrics", description: "QudoMetrics, a hook and a plugin for swift-metrics."),
     .trait(name: "Tracing", description: "QudoTracing, a hook for swift-distributed-tracing."),
+    .trait(name: "MySQL", description: "QudoMySQL, the driver for MySQL and MariaDB servers, with the system's libmariadb."),
     .trait(name: "ServiceLifecycle", description: "QudoServiceLifecycle, a worker as a service of swift-service-lifecycle."),
   ],
   dependencies: [
@@ -41,6 +43,8 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+    .target(name: "QudoMySQL", dependencies: ["Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "QudoCompression", dependencies: ["Qudo", .target(name: "CZlib", condition: .when(traits: ["Compression"]))]),
@@ -83,6 +87,9 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
       ]),
+    .testTarget(
+      name: "QudoMySQLTests",
+      dependencies: ["Qudo", "QudoMySQL", "QudoTesting", "MariaDBServer", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),

@@ -115,12 +115,14 @@ extension Enqueuer {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: higher runs first. Default 0.
   ///   - due: when it may first run. Default: now.
+  ///   - idempotencyKey: what the enqueue can be repeated under without being done twice. Default: none.
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
   ) async throws -> EnqueueResult {
-    try await enqueue(NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due))
+    try await enqueue(NewJob(
+      J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey))
   }
 
   /// Stores jobs of one type, all in one transaction.
@@ -134,7 +136,8 @@ extension Enqueuer {
 public enum EnqueueResult: Hashable, Sendable {
   /// A new job with this id.
   case inserted(JobID)
-  /// The job that had the unique key was kept, as asked.
+  /// The job that had the unique key was kept, as asked; or the job of an enqueue under the same idempotency key, which
+  /// may be gone.
   case existing(JobID)
   /// The job that had the unique key was waiting and was overwritten, as asked.
   case overwritten(JobID)

@@ -5,28 +5,31 @@ extension Transaction {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
     for job in jobs {
-      let kind = try connection.kindID(creating: job.kind)
-      let due = due(job.due)
-      if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
-        // It may be one of these.
-        try enterReady()
-        results.append(try conflict(job, with: holder, unique: unique, due: due, kind: kind))
-        continue
-      }
-      let id = try store(job, kind: kind, due: due)
-      connection.ready.forget(kind)
-      if due > now.wall.microseconds {
-        try wait(id: id, kind: kind, rank: job.rank, due: due)
-      } else {
-        let place = ReadyRange.Place(kind: kind, rank: job.rank, due: due)
-        if !effects.ready.append(id, place) {
-          try enterReady()
-          _ = effects.ready.append(id, place)
-        }
-      }
-      results.append(.inserted(id))
+      results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
     }
     return results
+  }
+
+  func insert(_ job: NewJob) throws(QudoError) -> InsertResult {
+    let kind = try connection.kindID(creating: job.kind)
+    let due = due(job.due)
+    if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
+      // It may be one of these.
+      try enterReady()
+      return try conflict(job, with: holder, unique: unique, due: due, kind: kind)
+    }
+    let id = try store(job, kind: kind, due: due)
+    connection.ready.forget(kind)
+    if due > now.wall.microseconds {
+      try wait(id: id, kind: kind, rank: job.rank, due: due)
+    } else {
+      let place = ReadyRange.Place(kind: kind, rank: job.rank, due: due)
+      if !effects.ready.append(id, place) {
+        try enterReady()
+        _ = effects.ready.append(id, place)
+      }
+    }
+    return .inserted(id)
   }
 
   private func store(_ job: NewJob, kind: Int64, due: Int64) throws(QudoError) -> Int64 {

@@ -9,8 +9,11 @@ struct InsertText {
   let now: Timestamp
   private(set) var statements: [SQLStatement] = []
 
-  init(_ jobs: [NewJob], now: Timestamp) {
+  private let receiptLifetime: Duration
+
+  init(_ jobs: [NewJob], now: Timestamp, receiptLifetime: Duration) {
     self.now = now
+    self.receiptLifetime = receiptLifetime
     guard !jobs.isEmpty else { return }
     var kinds: Set<Kind> = []
     for job in jobs where kinds.insert(job.kind).inserted {
@@ -31,13 +34,19 @@ struct InsertText {
     let rank: SQLValue
     let due: SQLValue
     let isReady: Bool
+    let receipt: SQLValue?
+
+    /// That the job was not enqueued before under its idempotency key.
+    var isNew: String { receipt == nil ? "" : " AND NOT EXISTS (SELECT 1 FROM qudo_receipt WHERE key = ?)" }
+    var isNewValues: [SQLValue] { receipt.map { [$0] } ?? [] }
   }
 
   private mutating func add(_ job: NewJob) {
     let due = job.due.moment(now)
     let place = Place(
       kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
-      due: .integer(due.microseconds), isReady: due <= now)
+      due: .integer(due.microseconds), isReady: due <= now, receipt: job.idempotencyKey.map { .blob($0.bytes) })
+    if let key = place.receipt { add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)]) }
     if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
     add("""
       INSERT OR REPLACE INTO qudo_info
@@ -48,17 +57,28 @@ struct InsertText {
       """
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
       SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?
-      FROM qudo_info WHERE key = 'next_id'\(condition)
+      FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
       """,
       [
         place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number), place.key,
         job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.value, .blob(job.payload.bytes),
-      ] + values)
+      ] + values + place.isNewValues)
     let columns = place.isReady ? "kind, rank, due, id" : "due, id, kind, rank"
     add("""
       INSERT INTO \(place.isReady ? "qudo_ready" : "qudo_delayed")(\(columns))
       SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
       """)
+    if let key = place.receipt { keep(key, job, place) }
+  }
+
+  /// The job is the new one; or, unless that was an error, the one that has the unique key.
+  private mutating func keep(_ key: SQLValue, _ job: NewJob, _ place: Place) {
+    let mayBeThere = job.unique.map { $0.onConflict != .reject } ?? false
+    add(
+      """
+      INSERT OR IGNORE INTO qudo_receipt(key, job, expires)
+      SELECT ?, id, ? FROM qudo_job WHERE \(mayBeThere ? Self.hasKey : "id = (SELECT value FROM qudo_info WHERE key = 'next_id')")
+      """, [key, .integer(now.advanced(by: receiptLifetime).microseconds)] + (mayBeThere ? [place.kind, place.key] : []))
   }
 
   private static let hasKey = "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
@@ -90,12 +110,18 @@ struct InsertText {
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
     let key = [place.kind, place.key]
-    add("UPDATE \(new) SET rank = ?, due = ? WHERE \(isThere)", [place.rank, place.due] + key)
-    add("INSERT INTO \(new)(kind, rank, due, id) SELECT kind, ?, ?, id FROM \(old) WHERE \(wasThere)", [place.rank, place.due] + key)
-    add("DELETE FROM \(old) WHERE \(wasThere)", key)
+    let last = place.isNewValues
+    add("UPDATE \(new) SET rank = ?, due = ? WHERE \(isThere)\(place.isNew)", [place.rank, place.due] + key + last)
     add(
-      "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE \(Self.hasKey) AND \(Self.waits(place))",
-      [.blob(job.payload.bytes), .integer(job.payload.codec.number), job.meta.value, place.rank, place.due] + key + [place.rank, place.due])
+      "INSERT INTO \(new)(kind, rank, due, id) SELECT kind, ?, ?, id FROM \(old) WHERE \(wasThere)\(place.isNew)",
+      [place.rank, place.due] + key + last)
+    add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
+    add(
+      """
+      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
+      """,
+      [.blob(job.payload.bytes), .integer(job.payload.codec.number), job.meta.value, place.rank, place.due] + key
+        + [place.rank, place.due] + last)
   }
 }
 

@@ -15,18 +15,19 @@ extension SQLiteDriver {
   /// - Parameters:
   ///   - jobs: what is to be done.
   ///   - limits: what is refused. Give those of the file's drivers.
+  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
   ///   - clock: when the enqueue is, and what delays count from. Default: the machine's.
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused.
   public static func statements(
-    for jobs: [NewJob], limits: Limits = Limits(), clock: any QueueClock = SystemClock()
+    for jobs: [NewJob], limits: Limits = Limits(), receipts: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
   ) throws(QudoError) -> [SQLStatement] {
     for job in jobs { try limits.check(job) }
-    return InsertText(jobs, now: clock.now().wall).statements
+    return InsertText(jobs, now: clock.now().wall, receiptLifetime: receipts).statements
   }
 }
 
 extension Queue {
-  /// Statements that enqueue jobs, as ``SQLiteDriver/statements(for:limits:clock:)``, with the limits of the queue's
+  /// Statements that enqueue jobs, as ``SQLiteDriver/statements(for:limits:receipts:clock:)``, with the limits of the queue's
   /// driver and the clock that it has if it is one of this module's. `willEnqueue` and `serialize` of the queue's hooks
   /// are called, `didEnqueue` is not.
   ///
@@ -40,7 +41,8 @@ extension Queue {
     }
     let clock: any QueueClock =
       (driver as? SQLiteDriver)?.clock ?? (driver as? UnopenedSQLiteDriver)?.clock ?? SystemClock()
-    return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, clock: clock)
+    let receipts = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
+    return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, receipts: receipts, clock: clock)
   }
 
   /// Statements that enqueue one job.

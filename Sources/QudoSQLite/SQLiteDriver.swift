@@ -20,6 +20,7 @@ public struct SQLiteDriver: Driver {
   let writer: Writer
   let reader: Reader
   let clock: any QueueClock
+  let receipts: Duration
   /// The number of the clock's boot in this file.
   let boot: Int64
   /// Nil if the file was gone as soon as it was opened.
@@ -35,22 +36,25 @@ public struct SQLiteDriver: Driver {
   ///   - limits: what an insert refuses.
   ///   - timeout: how long a call may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
   ///     Default 30 s; it is looked at about once a second.
+  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
   ///   - clock: what due times and leases go by. Default: the machine's.
   /// - Throws: `QudoError` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), clock: any QueueClock = SystemClock()
+    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
   ) throws(QudoError) {
     try self.init(
-      path: path, name: name, durability: durability, create: create, limits: limits, timeout: timeout, clock: clock, observer: nil)
+      path: path, name: name, durability: durability, create: create, limits: limits, timeout: timeout, receipts: receipts,
+      clock: clock, observer: nil)
   }
 
   /// - Parameter observer: hears what the writer does under its turn.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), clock: any QueueClock, observer: (@Sendable (WriterCore.Event) -> Void)?
+    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), clock: any QueueClock, observer: (@Sendable (WriterCore.Event) -> Void)?
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
+    guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
     let connection = try Opening.open(path: path, durability: durability, create: create)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
@@ -63,16 +67,17 @@ public struct SQLiteDriver: Driver {
     self.name = stored.name
     self.limits = limits
     self.clock = clock
+    self.receipts = receipts
     self.boot = stored.boot
     self.file = FileIdentity(connection.path)
     self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses]
-      : [.durable, .severalProcesses, .wakesOtherProcesses]
+      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
+      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
     self.doorbell = doorbell
-    var core = WriterCore(connection, clock: clock, boot: stored.boot, durability: durability)
+    var core = WriterCore(connection, clock: clock, boot: stored.boot, durability: durability, receiptLifetime: receipts)
     core.observer = observer
     self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)

@@ -16,6 +16,8 @@ struct Transaction {
   /// The number of `now.boot` in this file.
   let boot: Int64
   let effects: Effects
+  /// How long the receipts of idempotency keys are kept.
+  let receiptLifetime: Duration
 
   /// Before the commit.
   func finish() throws(QudoError) {

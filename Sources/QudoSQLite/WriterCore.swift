@@ -12,6 +12,7 @@ struct WriterCore {
   private let clock: any QueueClock
   private let boot: Int64
   private let isFull: Bool
+  private let receiptLifetime: Duration
   private var synchronizesNow: Bool
   private var checkpoint = Checkpoint()
   /// How long a transaction takes in microseconds, a moving average.
@@ -21,11 +22,15 @@ struct WriterCore {
   private var rings = false
   var observer: (@Sendable (Event) -> Void)?
 
-  init(_ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability) {
+  init(
+    _ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability,
+    receiptLifetime: Duration
+  ) {
     self.connection = connection
     self.clock = clock
     self.boot = boot
     isFull = durability == .full
+    self.receiptLifetime = receiptLifetime
     synchronizesNow = isFull
     connection.countWALPages()
   }
@@ -57,7 +62,8 @@ struct WriterCore {
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
     connection.noticeOthers()
-    let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects())
+    let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects(),
+      receiptLifetime: receiptLifetime)
     let result: Result
     do throws(QudoError) {
       result = try body(transaction)

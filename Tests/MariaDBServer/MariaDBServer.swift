@@ -182,7 +182,7 @@ private actor SharedServer {
   private var start: Task<MariaDBServer, any Error>?
 
   func server() async throws -> MariaDBServer {
-    let task = start ?? Task { try await MariaDBServer.start() }
+    let task = start ?? Task { try await MariaDBServer.start(["--max-connections=2000"]) }
     start = task
     return try await task.value
   }

@@ -57,6 +57,29 @@ import Testing
     #expect(try await driver.claim(want(9, "a", "b", "c")).texts == (try await other.driver.claim(want(9, "a", "b", "c")).texts))
   }
 
+  @Test func underAnIdempotencyKeyTheyAreDoneOnce() async throws {
+    func once(_ text: String, _ key: String, _ unique: UniqueKey? = nil) -> NewJob {
+      NewJob("a", payload: Payload(text), unique: unique, idempotencyKey: IdempotencyKey(key))
+    }
+    let there = try #require(try await driver.insert([once("there", "1")]).first).id
+    let other = try #require(try await driver.insert([job("other", unique: UniqueKey("k"))]).first).id
+    let jobs = [
+      once("no", "1"), once("new", "2"), once("no", "2"), once("kept", "3", UniqueKey("k", onConflict: .keep)),
+      once("over", "4", UniqueKey("k", onConflict: .overwrite)), once("first", "5", UniqueKey("l")),
+    ]
+    #expect(try execute(jobs) == [])
+    let found = try tables()
+    #expect(try execute(jobs) == [], "not even a conflict")
+    #expect(try tables() == found)
+    #expect(try await driver.find(JobQuery()).map(\.payload) == ["there", "over", "new", "first"].map { Payload($0) })
+    let new = try await driver.find(JobQuery()).map(\.id)[2]
+    let ids = [there, new, new, other, other, new + 1]
+    #expect(try await driver.insert(jobs) == ids.map { .existing($0) }, "the driver knows of them")
+    my.clock.advance(by: .seconds(86_400))
+    #expect(try execute([once("again", "1")]) == [])
+    #expect(try await driver.find(JobQuery()).last?.payload == Payload("again"))
+  }
+
   @Test func idsAreNeverUsedAgain() async throws {
     _ = try await driver.insert([job("1"), job("2")])
     let claimed = try await driver.claim(want()).jobs

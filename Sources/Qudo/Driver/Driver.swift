@@ -69,4 +69,7 @@ public struct Capabilities: OptionSet, Sendable {
   public static let severalProcesses = Capabilities(rawValue: 4)
   /// An enqueue rings the doorbells of other processes.
   public static let wakesOtherProcesses = Capabilities(rawValue: 8)
+  /// Leases go by a clock that never jumps: no setting of the wall clock ends or prolongs one, and a restart of the
+  /// machine ends all. Without it they go by the wall clock of the database's server, and its restart ends none.
+  public static let steadyLeases = Capabilities(rawValue: 16)
 }

@@ -78,10 +78,13 @@ public struct NewJob: Sendable {
   public var due: Due
   /// What travels beside the payload, for hooks. Counts towards the payload's limit.
   public var meta: Meta
+  /// What the enqueue can be repeated under without being done twice. Default: none, which costs nothing.
+  public var idempotencyKey: IdempotencyKey?
 
   /// Each with its default. What is not allowed is refused when it is enqueued: ``Limits``.
   public init(
-    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: Meta = Meta()
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: Meta = Meta(),
+    idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
     self.payload = payload
@@ -89,6 +92,7 @@ public struct NewJob: Sendable {
     self.priority = priority
     self.due = due
     self.meta = meta
+    self.idempotencyKey = idempotencyKey
   }
 }
 
@@ -96,7 +100,7 @@ public struct NewJob: Sendable {
 public enum InsertResult: Hashable, Sendable {
   /// A new job with this id.
   case inserted(Int64)
-  /// The job that had the unique key was kept.
+  /// The job that had the unique key was kept; or the job of an enqueue under the same idempotency key, which may be gone.
   case existing(Int64)
   /// The job that had the unique key was waiting and was overwritten.
   case overwritten(Int64)

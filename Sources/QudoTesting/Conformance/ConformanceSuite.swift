@@ -5,7 +5,7 @@ public enum ConformanceSuite {
   /// Each case once, promise by promise.
   public static let all: [ConformanceCase] =
     persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts + order + promotion + crowds
-    + contention + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog + replays + statusLog
+    + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog + replays + statusLog
     + pruning + listings + counts + waking + closing + model
 
   /// The cases that make sense for a driver with these capabilities.

@@ -141,7 +141,7 @@ final class ModelWalk {
 
   private func passTime() async throws {
     switch roll(4) {
-    case 0: clock.jump(by: .seconds(roll(21) - 10))
+    case 0 where driver.capabilities.contains(.steadyLeases): clock.jump(by: .seconds(roll(21) - 10))
     case 1: try check(try await driver.promote(limit: 2), is: try await model.promote(limit: 2), "step \(count), promote")
     default: clock.advance(by: .milliseconds(roll(8000)))
     }

@@ -30,6 +30,8 @@ public enum Promise: Int, Sendable, CaseIterable {
   /// A job whose worker dies again and again ends in the failure log.
   case poisonIsStopped
 
+  /// An enqueue under an idempotency key is done once, however often it is repeated, for as long as receipts are kept.
+  case enqueuesCanBeRepeated
   /// Attempts start at 1; a retry counts one, a snooze only if asked, a release never.
   case attemptsAreCounted
   /// Every failed run is logged, final ones with the payload and open to one replay; statuses are logged when asked.

@@ -54,19 +54,34 @@ struct MemoryDatabase {
   var lastFailure: Int64 = 0
   var lastStatus: Int64 = 0
   var lastToken: Int64 = 0
+  /// Of enqueues under an idempotency key, with the moment at which each goes.
+  private var receipts: [IdempotencyKey: (job: Int64, expires: Timestamp)] = [:]
+  /// How long they are kept.
+  var receiptLifetime = Duration.seconds(86_400)
 
   mutating func insert(_ new: [NewJob], now: ClockReading) -> [InsertResult] {
     new.map { job in
-      if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
-        return conflict(job, with: holder, unique.onConflict, now: now)
-      }
-      lastJob += 1
-      let row = Row(
-        id: lastJob, kind: job.kind, payload: job.payload, meta: job.meta, priority: job.priority, due: job.due.time(now.wall),
-        enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
-      wait(row, now: now)
-      return .inserted(row.id)
+      guard let key = job.idempotencyKey else { return insert(job, now: now) }
+      receipts = receipts.filter { $0.value.expires > now.wall }
+      if let receipt = receipts[key] { return .existing(receipt.job) }
+      let result = insert(job, now: now)
+      // A conflict wrote nothing, and may come out otherwise the next time.
+      if case .conflict = result { return result }
+      receipts[key] = (result.id, now.wall.advanced(by: receiptLifetime))
+      return result
     }
+  }
+
+  private mutating func insert(_ job: NewJob, now: ClockReading) -> InsertResult {
+    if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
+      return conflict(job, with: holder, unique.onConflict, now: now)
+    }
+    lastJob += 1
+    let row = Row(
+      id: lastJob, kind: job.kind, payload: job.payload, meta: job.meta, priority: job.priority, due: job.due.time(now.wall),
+      enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
+    wait(row, now: now)
+    return .inserted(row.id)
   }
 
   /// Puts a job where it waits until it is due, or to be claimed.

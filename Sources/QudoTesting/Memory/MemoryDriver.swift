@@ -2,7 +2,7 @@ public import Qudo
 
 /// Jobs in memory, for tests: the reference model, which does what every driver promises in the simplest way.
 ///
-/// It has all verbs and none of the capabilities: what it holds goes with it. Copies share their jobs.
+/// It has all verbs, and of the capabilities only steady leases: what it holds goes with it. Copies share their jobs.
 public struct MemoryDriver: LogDriver {
   private struct State {
     var database = MemoryDatabase()
@@ -10,7 +10,7 @@ public struct MemoryDriver: LogDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = []
+  public let capabilities: Capabilities = .steadyLeases
   public let limits: Limits
   public let doorbell = Doorbell()
   private let clock: any QueueClock

@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let clocks: [ConformanceCase] = [
-    ConformanceCase("noJumpOfTheWallClockEndsOrProlongsALease", .clocksAreKeptApart) { subject in
+    ConformanceCase("noJumpOfTheWallClockEndsOrProlongsALease", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       _ = try await driver.claimOne()
@@ -23,7 +23,7 @@ extension ConformanceSuite {
       subject.clock.jump(by: .seconds(3660))
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("whatWasReadyStaysReadyWhenTheWallClockGoesBack", .clocksAreKeptApart) { subject in
+    ConformanceCase("whatWasReadyStaysReadyWhenTheWallClockGoesBack", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("3")])
       _ = try await driver.claim(want(1, lease: .seconds(5)))
@@ -34,7 +34,7 @@ extension ConformanceSuite {
       try check(try await driver.find(JobQuery()).map(\.state), is: [.ready, .ready, .ready])
       try check(try await driver.texts(), is: ["1", "2", "3"])
     },
-    ConformanceCase("aRebootEndsEveryLeaseAtOnce", .clocksAreKeptApart) { subject in
+    ConformanceCase("aRebootEndsEveryLeaseAtOnce", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       var driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("later", due: .after(.seconds(60)))])
       let before = try await driver.claimOne(want(1, lease: .seconds(1_000_000)))
@@ -49,7 +49,7 @@ extension ConformanceSuite {
         try check(try await driver.settle(before.lease, .completed()), is: .leaseLost)
       }
     },
-    ConformanceCase("aRebootEndsLeasesThatWouldHaveEndedLaterByTheNewClock", .clocksAreKeptApart) { subject in
+    ConformanceCase("aRebootEndsLeasesThatWouldHaveEndedLaterByTheNewClock", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       let first = try await subject.open()
       try await first.insertNew(job("x"))
       subject.clock.advance(by: .seconds(500))
@@ -58,7 +58,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(520))
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("afterARebootNoLeaseStarves", .clocksAreKeptApart) { subject in
+    ConformanceCase("afterARebootNoLeaseStarves", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       let first = try await subject.open()
       _ = try await first.insert((0..<3000).map { _ in job(kind: "b") } + [job("ours")])
       for _ in 0..<3 { _ = try await first.claim(want(1000, "b")) }

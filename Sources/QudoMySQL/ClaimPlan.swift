@@ -1,0 +1,66 @@
+#if MySQL
+internal import Qudo
+
+/// One of a worker's kinds that the database knows.
+struct ClaimableKind {
+  let ability: ClaimRequest.Ability
+  /// Its number in the database.
+  let number: Int64
+
+  /// How many of it may be claimed.
+  func most(_ limit: Int) -> Int { max(0, min(limit, ability.limit ?? limit)) }
+}
+
+/// A job that may be claimed, and where it was found.
+struct Candidate {
+  enum Source {
+    case ready, delayed
+    /// Its lease has ended.
+    case ended(RunningRow)
+  }
+  let kind: Int64
+  let ranking: Int64
+  let due: Int64
+  let id: Int64
+  /// Whether its unique key is free when it starts.
+  let frees: Bool
+  let source: Source
+
+  var turn: (Int64, Int64, Int64) { (ranking, due, id) }
+}
+
+/// What a claim does with the jobs that it found and locked, decided without a database.
+struct ClaimPlan {
+  /// In the order in which they should run, each with its ability.
+  private(set) var chosen: [(Candidate, ClaimRequest.Ability)] = []
+  /// Due, and ready from now on.
+  private(set) var promoted: [Candidate] = []
+  /// Their leases ended, and they wait again.
+  private(set) var returned: [RunningRow] = []
+  /// Their leases ended too often.
+  private(set) var lost: [RunningRow] = []
+
+  /// - Parameters:
+  ///   - ready: of the kinds, in whatever order.
+  ///   - delayed: that are due, of whatever kind.
+  ///   - ended: leases that have ended, of whatever kind.
+  init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [RunningRow]) {
+    lost = ended.filter { $0.lost + 1 >= $0.lostLimit }
+    let back = ended.filter { $0.lost + 1 < $0.lostLimit }.map { row in
+      Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, frees: false, source: .ended(row))
+    }
+    var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
+    for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.ability) }
+    var taken: Set<Int64> = []
+    for candidate in (ready + delayed + back).sorted(by: { $0.turn < $1.turn }) {
+      guard chosen.count < limit else { break }
+      guard let (count, ability) = left[candidate.kind], count > 0 else { continue }
+      left[candidate.kind] = (count - 1, ability)
+      chosen.append((candidate, ability))
+      taken.insert(candidate.id)
+    }
+    promoted = delayed.filter { !taken.contains($0.id) }
+    returned = ended.filter { $0.lost + 1 < $0.lostLimit && !taken.contains($0.id) }
+  }
+}
+#endif

@@ -1,0 +1,175 @@
+#if MySQL
+internal import Qudo
+
+extension Transaction {
+  /// The whole verb, of which a claim is the end.
+  func run(
+    settling settlements: [Settlement], claiming request: ClaimRequest?
+  ) throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    if let done = try wasCommitted() { return (done.settled?.results ?? [], try claim(again: done)) }
+    var kinds: [Kind] = []
+    for case .completed(let jobs) in settlements.map(\.outcome) { kinds += jobs.map(\.kind) }
+    try makeKinds(kinds)
+    let (answer, claim) = try settle(settlements, claiming: request)
+    return (answer.results, claim)
+  }
+
+  /// Settles, claims and commits: in two round trips, unless a settlement may make a job ready, which the claim must find.
+  func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (SettleAnswer, Claim?) {
+    guard let request else {
+      let (answer, _) = try settle(settlements, reading: [])
+      try commit()
+      return (answer, nil)
+    }
+    let reading = ClaimReading(request, self)
+    let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
+    let (answer, ahead) = try settle(settlements, reading: isAhead ? reading.statements : [])
+    let rows = isAhead ? ahead : try read(reading.statements)
+    // What was read ahead still has the running that were settled.
+    let settled = isAhead ? answer.settled(of: settlements) : []
+    return (answer, try claim(reading.plan(rows, self, settled: settled)))
+  }
+
+  func promote(limit: Int) throws(QudoError) -> Int {
+    guard limit > 0 else { return 0 }
+    let due = try read(ClaimReading.delayed(limit)).map { Candidate($0, .delayed) }
+    promote(due, ready: due)
+    try commit(leavingReceipt: false)
+    return due.count
+  }
+
+  private func promote(_ due: [Candidate], ready: [Candidate]) {
+    var points = Points()
+    for job in due { points.add("due = \(job.due)", job.id) }
+    for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
+    for part in ready.parts(of: 1000) {
+      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees ? 1 : 0))" }
+      write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
+    }
+  }
+
+  private func claim(_ plan: ClaimPlan) throws(QudoError) -> Claim {
+    takeBack(plan)
+    var delayed = plan.promoted
+    var points = Points()
+    for (job, _) in plan.chosen {
+      switch job.source {
+      case .ready: points.add("kind = \(job.kind) AND ranking = \(job.ranking) AND due = \(job.due)", job.id)
+      case .delayed: delayed.append(job)
+      case .ended: break
+      }
+    }
+    promote(delayed, ready: plan.promoted)
+    for condition in points.conditions { write("DELETE FROM qudo_ready WHERE \(condition)") }
+    return try read(start(plan.chosen))
+  }
+
+  /// Reads what was claimed, by this transaction or by the one that it repeats.
+  private func read(_ claimed: ClaimedRows) throws(QudoError) -> Claim {
+    receipt.claimed = claimed
+    let rows = try commit(reading: claimed.reads + ["SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)"])
+    var claim = Claim(jobs: try claimed.jobs(rows.dropLast()))
+    if let next = rows.last?.next() {
+      claim.nextDue = next.integerIfAny(0).map { .microseconds(max(0, $0 - now.microseconds)) }
+      claim.nextLeaseEnd = next.integerIfAny(1).map { .microseconds(max(0, $0 - now.microseconds)) }
+    }
+    return claim
+  }
+
+  /// - Parameter done: of a transaction that was committed, and whose answer was lost.
+  func claim(again done: Receipt) throws(QudoError) -> Claim? {
+    guard let claimed = done.claimed else { return nil }
+    return try read(claimed)
+  }
+
+  /// Jobs whose lease ended wait again where they stood, or end as lost.
+  private func takeBack(_ plan: ClaimPlan) {
+    for row in plan.lost {
+      log(row.id, .lost, message: "the lease was lost \(row.lost + 1) times: the worker died or hung each time", final: true)
+    }
+    var again = plan.returned
+    for case (let job, _) in plan.chosen {
+      if case .ended(let row) = job.source { again.append(row) }
+    }
+    let gone = (plan.lost + again).map(\.id)
+    guard !gone.isEmpty else { return }
+    leaveRunning(gone)
+    forget(plan.lost.map(\.id))
+    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE id IN \(list: part)") }
+    if !plan.returned.isEmpty { enter(ready: plan.returned.map { ($0.kind, $0.ranking, $0.due, $0.id) }) }
+  }
+
+  private func start(_ chosen: [(Candidate, ClaimRequest.Ability)]) -> ClaimedRows {
+    var rows = ClaimedRows(token: Int64.random(in: 1...Int64.max))
+    var groups: [ClaimedRows.Terms: [Int64]] = [:]
+    for (job, ability) in chosen {
+      let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
+      groups[terms, default: []].append(job.id)
+      rows.order.append(job.id)
+      rows.expected[job.id] = (ability.kind, terms.ends)
+    }
+    for (terms, ids) in groups {
+      for part in ids.sorted().parts() {
+        write("""
+          INSERT INTO qudo_running(\(RunningRow.columns))
+          SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, lost, \(terms.lostLimit) FROM qudo_job WHERE id IN \(list: part)
+          """)
+      }
+    }
+    let freed = chosen.filter(\.0.frees).map(\.0.id).sorted()
+    for part in freed.parts() { write("UPDATE qudo_job SET held_key = NULL WHERE id IN \(list: part)") }
+    return rows
+  }
+}
+
+/// Jobs that are being claimed.
+struct ClaimedRows {
+  struct Terms: Hashable {
+    let ends: Int64
+    let lostLimit: Int64
+  }
+  let token: Int64
+  var order: [Int64] = []
+  var expected: [Int64: (Kind, ends: Int64)] = [:]
+
+  init(token: Int64) { self.token = token }
+
+  var reads: [SQL] {
+    order.sorted().parts().map { part in
+      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta, ranking, due FROM qudo_job WHERE id IN \(list: part)"
+    }
+  }
+
+  func jobs(_ parts: ArraySlice<Rows>) throws(QudoError) -> [ClaimedJob] {
+    var found: [Int64: ClaimedJob] = [:]
+    for rows in parts {
+      try rows.forEach { row throws(QudoError) in
+        let id = row.integer(0)
+        guard let (kind, ends) = expected[id] else { return }
+        found[id] = ClaimedJob(
+          lease: Lease(job: id, token: token, boot: 0, ends: ends), kind: kind,
+          payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(row.integer(7)), uniqueKey: row.textIfAny(3),
+          attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: row.integer(8)),
+          meta: Meta(bytes: row.bytes(6)))
+      }
+    }
+    let jobs = order.compactMap { found[$0] }
+    guard jobs.count == order.count else {
+      throw QudoError(.corrupt, "a job waits but is not there: the tables were changed by others")
+    }
+    return jobs
+  }
+}
+
+extension SettleAnswer {
+  /// The jobs that were settled.
+  func settled(of settlements: [Settlement]) -> Set<Int64> {
+    var ids: Set<Int64> = []
+    for (settlement, answer) in zip(settlements, answers) {
+      if case .known(.leaseLost) = answer { continue }
+      ids.insert(settlement.lease.job)
+    }
+    return ids
+  }
+}
+#endif

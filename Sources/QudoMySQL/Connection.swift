@@ -1,0 +1,82 @@
+#if MySQL
+internal import CMariaDB
+internal import Qudo
+
+/// A connection of libmariadb, used by one thread at a time. Automatic reconnect is off: it would make a COMMIT of
+/// nothing out of a lost transaction.
+final class Connection {
+  let handle: UnsafeMutablePointer<MYSQL>
+  /// The longest text that is put together of several statements.
+  var longest = 1 << 20
+  /// The longest packet that the server takes.
+  var packet = 1 << 20
+
+  /// Hears of each statement before it is sent; for tests.
+  var observer: ((SQL) -> Void)?
+
+  /// Takes the handle over.
+  init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
+  deinit { mysql_close(handle) }
+
+  var error: MySQLError {
+    MySQLError(code: mysql_errno(handle), message: mysql_error(handle).map { String(cString: $0) } ?? "unknown")
+  }
+
+  @discardableResult
+  func run(_ statement: SQL) throws(QudoError) -> StatementResult {
+    guard let result = try run([statement]).first else { throw QudoError(.database, "a statement was left without a result") }
+    return result
+  }
+
+  /// Sends statements in as few packets as they fit in. The server stops at the first one that fails.
+  ///
+  /// - Parameter beforeLast: called before the last packet is sent.
+  /// - Throws: what the first one that failed came to; those before it were executed.
+  func run(_ statements: [SQL], beforeLast: () -> Void = {}) throws(QudoError) -> [StatementResult] {
+    var results: [StatementResult] = []
+    results.reserveCapacity(statements.count)
+    var text: [UInt8] = []
+    var count = 0
+    for statement in statements {
+      observer?(statement)
+      if !text.isEmpty, text.count + statement.bytes.count + 1 > longest {
+        try send(text, count, into: &results)
+        text.removeAll(keepingCapacity: true)
+        count = 0
+      }
+      if !text.isEmpty { text.append(UInt8(ascii: ";")) }
+      text += statement.bytes
+      count += 1
+    }
+    beforeLast()
+    if count > 0 { try send(text, count, into: &results) }
+    return results
+  }
+
+  private func send(_ text: [UInt8], _ count: Int, into results: inout [StatementResult]) throws(QudoError) {
+    let sent = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
+      buffer.withMemoryRebound(to: CChar.self) { mysql_real_query(handle, $0.baseAddress, UInt($0.count)) }
+    }
+    guard sent == 0 else { throw .mysql(error) }
+    let before = results.count
+    // Each result is taken, even when nobody wants it: "Commands out of sync" otherwise.
+    while true {
+      results.append(try takeResult())
+      let next = mysql_next_result(handle)
+      if next > 0 { throw .mysql(error) }
+      if next < 0 { break }
+    }
+    guard results.count - before == count else {
+      throw QudoError(.database, "\(count) statements were sent and \(results.count - before) answered")
+    }
+  }
+
+  private func takeResult() throws(QudoError) -> StatementResult {
+    if let rows = mysql_store_result(handle) { return StatementResult(rows: Rows(rows)) }
+    guard mysql_field_count(handle) == 0 else { throw .mysql(error) }
+    return StatementResult(affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle)))
+  }
+
+  func isAlive() -> Bool { mysql_ping(handle) == 0 }
+}
+#endif

@@ -1,0 +1,23 @@
+#if MySQL
+internal import Qudo
+
+extension Transaction {
+  /// A delayed job that is due counts as ready, and so does one whose lease has ended: the next claim finds both.
+  func count(_ wanted: [Kind]?) throws(QudoError) -> [JobCount] {
+    let numbers = try numbers(of: wanted)
+    guard numbers?.isEmpty != true else { return [] }
+    let filter: SQL = numbers.map { "WHERE kind IN \(list: $0)" } ?? ""
+    let rows = try look("""
+      SELECT k.name, SUM(c.r), SUM(c.d), SUM(c.u) FROM (
+        SELECT kind, COUNT(*) AS r, 0 AS d, 0 AS u FROM qudo_ready \(filter) GROUP BY kind
+        UNION ALL SELECT kind, SUM(due <= @n), SUM(due > @n), 0 FROM qudo_delayed \(filter) GROUP BY kind
+        UNION ALL SELECT kind, SUM(ends <= @n), 0, SUM(ends > @n) FROM qudo_running \(filter) GROUP BY kind) AS c
+      JOIN qudo_kind AS k ON k.id = c.kind GROUP BY k.id, k.name
+      """)
+    let counts = rows.map { row in
+      JobCount(Kind(row.text(0)), ready: Int(row.integer(1)), delayed: Int(row.integer(2)), running: Int(row.integer(3)))
+    }
+    return counts.sorted { $0.kind < $1.kind }
+  }
+}
+#endif

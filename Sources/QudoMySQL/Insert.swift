@@ -1,0 +1,215 @@
+#if MySQL
+internal import Qudo
+
+/// What an insert comes to. The ids of new jobs are known when they were written.
+final class InsertAnswer {
+  enum Answer {
+    case known(InsertResult)
+    /// The position among the new ones.
+    case new(Int, (Int64) -> InsertResult)
+  }
+  var answers: [Answer] = []
+  var ids: [Int64] = []
+
+  var results: [InsertResult] {
+    answers.map { answer in
+      switch answer {
+      case .known(let result): result
+      case .new(let position, let result): result(ids[position])
+      }
+    }
+  }
+}
+
+extension Transaction {
+  /// The whole verb.
+  func run(inserting jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
+    if let done = try wasCommitted() { return done.inserted?.results ?? [] }
+    try makeKinds(jobs.map(\.kind))
+    let answer = try insert(jobs)
+    receipt.inserted = answer
+    try commit()
+    return answer.results
+  }
+
+  /// The kinds must have been made.
+  func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
+    let answer = InsertAnswer()
+    guard !jobs.isEmpty else { return answer }
+    var plan = InsertPlan()
+    try look(up: jobs, &plan)
+    for job in jobs {
+      if let key = job.idempotencyKey, let earlier = plan.done[key] {
+        answer.answers.append(earlier)
+        continue
+      }
+      let new = try add(job, kind: try requireNumber(of: job.kind), &plan)
+      answer.answers.append(new)
+      if let key = job.idempotencyKey { keep(key, of: new, job.unique, &plan) }
+    }
+    try write(plan.rows, answer)
+    return answer
+  }
+
+  /// What others have of the jobs' keys, in one round trip.
+  private func look(up jobs: [NewJob], _ plan: inout InsertPlan) throws(QudoError) {
+    var keys: Set<Holders.Key> = []
+    var locks = false
+    for job in jobs {
+      guard let unique = job.unique else { continue }
+      keys.insert(Holders.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
+      if case .overwrite = unique.onConflict { locks = true }
+    }
+    let names = Array(Set(jobs.compactMap(\.idempotencyKey)))
+    guard !keys.isEmpty || !names.isEmpty else { return }
+    let holders = Holders.look(up: keys, locks: locks)
+    let found = try read(holders + names.parts().map { part in
+      "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
+    })
+    for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
+    for rows in found.dropFirst(holders.count) {
+      try rows.forEach { row throws(QudoError) in
+        guard let key = IdempotencyKey(bytes: row.bytes(0)) else { return }
+        if row.integer(2) != 0 {
+          plan.done[key] = .known(.existing(row.integer(1)))
+        } else {
+          write("DELETE FROM qudo_receipt WHERE id = \(key.bytes)")
+        }
+      }
+    }
+  }
+
+  private func add(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError) -> InsertAnswer.Answer {
+    let position = plan.rows.count
+    guard let unique = job.unique else {
+      plan.rows.append(NewRow(job, kind: kind))
+      return .new(position) { .inserted($0) }
+    }
+    let key = Holders.Key(kind: kind, bytes: Array(unique.key.utf8))
+    if let position = plan.positions[key] {
+      if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job) }
+      return .new(position) { unique.onConflict.result($0) }
+    }
+    if let holder = plan.holders[key] { return .known(conflict(job, unique, with: holder, kind: kind, &plan.holders[key])) }
+    plan.positions[key] = position
+    plan.rows.append(NewRow(job, kind: kind))
+    return .new(position) { .inserted($0) }
+  }
+
+  /// A conflict leaves no receipt: it wrote nothing, and may come out otherwise the next time.
+  private func keep(_ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan) {
+    switch answer {
+    case .known(.conflict): break
+    case .known(let result):
+      plan.done[key] = .known(.existing(result.id))
+      write(Receipt.write(["(\(key.bytes), \(result.id), @n + \(lifetimes.keys))"]))
+    case .new(let position, let result):
+      if case .conflict = result(0) { break }
+      plan.done[key] = .new(position) { .existing($0) }
+      plan.rows[position].keys.append(key)
+    }
+  }
+
+  private func conflict(
+    _ job: NewJob, _ unique: UniqueKey, with holder: Holders.Holder, kind: Int64, _ current: inout Holders.Holder?
+  ) -> InsertResult {
+    guard case .overwrite = unique.onConflict, let place = holder.place else {
+      return unique.onConflict == .keep ? .existing(holder.id) : .conflict(holder.id)
+    }
+    leave(place, holder.id, kind: kind)
+    let due = job.due.moment(now).microseconds
+    write("""
+      UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
+      meta = \(job.meta.isEmpty ? nil : job.meta.bytes), ranking = \(job.ranking), due = \(due) WHERE id = \(holder.id)
+      """)
+    let new = Holders.Place(
+      table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due, frees: place.frees)
+    enter(new, holder.id, kind: kind)
+    current?.place = new
+    return .overwritten(holder.id)
+  }
+
+  private func leave(_ place: Holders.Place, _ id: Int64, kind: Int64) {
+    switch place.table {
+    case .ready:
+      write("DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)")
+    case .delayed: write("DELETE FROM qudo_delayed WHERE due = \(place.due) AND id = \(id)")
+    }
+  }
+
+  private func enter(_ place: Holders.Place, _ id: Int64, kind: Int64) {
+    wakes = true
+    let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
+    write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
+  }
+
+  /// Each statement takes as many rows as go well into a packet. In one statement ids follow each other: "If the only
+  /// statements executing are "simple inserts" where the number of rows to be inserted is known ahead of time, there are no
+  /// gaps in the numbers generated for a single statement": InnoDB AUTO_INCREMENT Lock Modes, of mode 2; 0 and 1 promise it too.
+  private func write(_ rows: [NewRow], _ answer: InsertAnswer) throws(QudoError) {
+    var rest = rows[...]
+    while let first = rest.first {
+      var (length, count) = (first.textLength, 1)
+      guard length + 512 <= connection.packet else {
+        throw QudoError(.invalidArgument, """
+          a payload of \(first.payload.bytes.count) bytes takes a packet of \(length + 512), and the server's max_allowed_packet is \
+          \(connection.packet): raise it there, or keep large data elsewhere and enqueue its name
+          """)
+      }
+      for row in rest.dropFirst() {
+        guard count < 1000, length + row.textLength + 512 <= connection.longest else { break }
+        length += row.textLength
+        count += 1
+      }
+      insert(rest.prefix(count), answer)
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
+    wakes = true
+    write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
+      answer.ids += result.insertID..<result.insertID + Int64(rows.count)
+    }
+    let keys = zip(0..., rows).flatMap { offset, row in
+      row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
+    }
+    write(Receipt.write([receipt.row(answer, rows.count)] + keys))
+    let mayWait = rows.contains { $0.due.mayWait }
+    let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
+    if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }
+    if mayWait { enter("qudo_delayed", from: "\(range) AND due > @n") }
+  }
+
+  /// Puts jobs where the waiting are, as their rows have it.
+  func enter(_ table: SQL, from condition: SQL) {
+    wakes = true
+    write("""
+      INSERT INTO \(table)(kind, ranking, due, id, frees)
+      SELECT kind, ranking, due, id, (unique_scope = \(UniqueKey.Scope.untilStarted.rawValue) AND held_key IS NOT NULL)
+      FROM qudo_job WHERE \(condition)
+      """)
+  }
+}
+
+/// What an insert is about to do.
+private struct InsertPlan {
+  var rows: [NewRow] = []
+  /// Where the new rows are that have unique keys.
+  var positions: [Holders.Key: Int] = [:]
+  var holders = Holders()
+  /// What was enqueued before, or in this call, under idempotency keys.
+  var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
+}
+
+extension UniqueKey.Conflict {
+  /// Of a job whose key another one of its own batch has.
+  fileprivate func result(_ id: Int64) -> InsertResult {
+    switch self {
+    case .reject: .conflict(id)
+    case .keep: .existing(id)
+    case .overwrite: .overwritten(id)
+    }
+  }
+}
+#endif

@@ -1,0 +1,76 @@
+#if MySQL
+internal import Qudo
+
+/// The numbers that kinds have in the database, as far as the driver has met them. Qudo never deletes a kind, so that a
+/// number that was committed stays good; that a kind is not there is never remembered.
+final class KindNumbers: Sendable {
+  private let numbers = Locked<[Kind: Int64]>([:])
+
+  subscript(kind: Kind) -> Int64? { numbers.withLock { $0[kind] } }
+
+  func add(_ kind: Kind, _ number: Int64) { numbers.withLock { $0[kind] = number } }
+
+  func forget() { numbers.withLock { $0 = [:] } }
+
+  static func look(up kinds: [Kind]) -> SQL {
+    let names = kinds.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")
+    return "SELECT id, name FROM qudo_kind WHERE name IN (\(names))"
+  }
+}
+
+extension Transaction {
+  /// A number stays the same until the end of the transaction, whatever the driver's other connections forget.
+  func number(of kind: Kind) -> Int64? {
+    if let number = numbers[kind] { return number }
+    numbers[kind] = kinds[kind]
+    return numbers[kind]
+  }
+
+  func requireNumber(of kind: Kind) throws(QudoError) -> Int64 {
+    guard let number = number(of: kind) else { throw QudoError(.database, "the kind \(kind) has no number") }
+    return number
+  }
+
+  func unknown(_ kinds: some Sequence<Kind>) -> [Kind] {
+    var seen: Set<Kind> = []
+    return kinds.filter { number(of: $0) == nil && seen.insert($0).inserted }
+  }
+
+  /// - Parameter rows: of ``KindNumbers/look(up:)``.
+  func add(kinds rows: Rows) throws(QudoError) {
+    try rows.forEach { row throws(QudoError) in know(Kind(row.text(1)), row.integer(0)) }
+  }
+
+  func know(_ kind: Kind, _ number: Int64) {
+    numbers[kind] = number
+    kinds.add(kind, number)
+  }
+
+  /// Kinds are made before the transaction, each by itself, so that a number that is known is a committed one.
+  func makeKinds(_ wanted: some Sequence<Kind>) throws(QudoError) {
+    let new = unknown(wanted)
+    guard !new.isEmpty else { return }
+    try lookUp(new)
+    for kind in unknown(new) {
+      do {
+        try connection.run("INSERT INTO qudo_kind(name) VALUES(\(Array(kind.name.utf8)))")
+      } catch where error.mysql?.isDuplicate == true {
+        // Somebody else did.
+      }
+    }
+    try lookUp(unknown(new))
+  }
+
+  private func lookUp(_ unknown: [Kind]) throws(QudoError) {
+    guard !unknown.isEmpty else { return }
+    if let rows = try connection.run(KindNumbers.look(up: unknown)).rows { try add(kinds: rows) }
+  }
+
+  /// The numbers of those kinds that the database knows, each once; nil for nil.
+  func numbers(of wanted: [Kind]?) throws(QudoError) -> [Int64]? {
+    guard let wanted else { return nil }
+    try lookUp(unknown(wanted))
+    return Set(wanted.compactMap { number(of: $0) }).sorted()
+  }
+}
+#endif

@@ -1,0 +1,78 @@
+#if MySQL
+internal import Dispatch
+internal import Qudo
+
+/// A place for one connection, with a thread of its own: no thread of Swift's pool ever waits for the server.
+final class Lane: @unchecked Sendable {  // reason: all that varies is touched on `thread` only
+  let thread = DispatchQueue(label: "qudo.mysql")
+  private let access: ServerAccess
+  private var connection: Connection?
+  private var lastUse = ContinuousClock.now
+  /// How many were left since some were pruned.
+  private var receipts = 0
+
+  init(_ access: ServerAccess) { self.access = access }
+
+  func close() { connection = nil }
+
+  /// Runs `body` in a transaction, again and again while others are in its way, until it is committed.
+  ///
+  /// When the connection is lost during the commit, it is repeated once; see ``Receipt``.
+  ///
+  /// - Parameter body: must commit, and look at ``Transaction/wasCommitted()`` first.
+  func transact<Result>(
+    until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
+  ) throws(QudoError) -> (Result, wakes: Bool) {
+    var turn = Retry()
+    var lost: Receipt?
+    do throws(QudoError) {
+      while true {
+        let transaction = Transaction(
+          try take(), access.kinds, time: access.time, after: lost, lifetimes: access.lifetimes)
+        do throws(QudoError) {
+          let result = try body(transaction)
+          lastUse = .now
+          if transaction.hasWritten { receipts += 1 }
+          return (result, transaction.wakes)
+        } catch {
+          let isLost = transaction.loses(error)
+          clean(transaction, after: error)
+          if isLost {
+            guard lost == nil || transaction.isConfirmed else { throw error }
+            lost = lost ?? transaction.receipt
+          }
+          Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
+        }
+      }
+    } catch {
+      let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
+      let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
+      throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
+    }
+  }
+
+  private func clean(_ transaction: Transaction, after error: QudoError) {
+    if error.mysql?.isOfConnection != true, (try? transaction.rollBack()) != nil { return }
+    // The server rolls back what a lost connection left.
+    connection = nil
+  }
+
+  /// Whether it is time for ``pruneReceipts()``: after so many new ones that as many old ones are gone in the long run.
+  var hasToPrune: Bool { receipts >= 64 }
+
+  /// After a call was answered, so that it waits for nothing. What goes wrong is no matter: the next one does it.
+  func pruneReceipts() {
+    receipts = 0
+    _ = try? transact(until: .now) { transaction throws(QudoError) in try transaction.pruneReceipts(atMost: 256) }
+  }
+
+  /// The connection, alive as far as can be told: one that was not used for a while is asked.
+  private func take() throws(QudoError) -> Connection {
+    if let connection, ContinuousClock.now - lastUse < .seconds(1) || connection.isAlive() { return connection }
+    connection = nil
+    let new = try access.connect()
+    connection = new
+    return new
+  }
+}
+#endif

@@ -1,0 +1,29 @@
+#if MySQL
+internal import Qudo
+
+/// How the logs' enumerations stand in the file. A number that only a newer version knows is read as a failure.
+extension FailureReason {
+  var number: Int64 {
+    switch self {
+    case .failed: 0
+    case .lost: 1
+    case .aborted: 2
+    }
+  }
+
+  init(number: Int64) { self = Self.allCases.first { $0.number == number } ?? .failed }
+}
+
+extension RunStatus {
+  var number: Int64 {
+    switch self {
+    case .completed: 0
+    case .replaced: 1
+    case .failed: 2
+    case .aborted: 3
+    }
+  }
+
+  init(number: Int64) { self = Self.allCases.first { $0.number == number } ?? .failed }
+}
+#endif

@@ -1,0 +1,26 @@
+#if MySQL
+public import Qudo
+
+extension MySQLDriver: LogDriver {
+  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.failures(query) }
+  }
+
+  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.statuses(query) }
+  }
+
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.replay(failures) }
+  }
+
+  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+    while true {
+      let count = try await pool.transact { transaction throws(QudoError) in try transaction.prune(prune) }
+      guard let count else { return 0 }
+      // Somebody else deleted them all meanwhile: there may be more.
+      if count > 0 { return count }
+    }
+  }
+}
+#endif

@@ -1,0 +1,109 @@
+#if MySQL
+internal import Dispatch
+internal import Qudo
+
+/// A bounded number of connections. Who finds none free waits in turn, for as long as the driver's time-out.
+final class Pool: Sendable {
+  private struct Waiter: Sendable {
+    let start: @Sendable (Lane) -> Void
+    let refuse: @Sendable (QudoError) -> Void
+  }
+
+  let access: ServerAccess
+  private let doorbell: Doorbell
+  private let queue: Locked<PoolQueue<Lane, Waiter>>
+  private let closers = Locked<[@Sendable () -> Void]>([])
+
+  init(_ access: ServerAccess, doorbell: Doorbell) {
+    self.access = access
+    self.doorbell = doorbell
+    queue = Locked(PoolQueue(capacity: access.settings.pool))
+  }
+
+  /// Runs `body` in a transaction, on a thread of a connection's own; see ``Lane``.
+  ///
+  /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
+  func transact<Result: Sendable>(
+    _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+  ) async throws(QudoError) -> Result {
+    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
+    let deadline = ContinuousClock.now + access.timeout
+    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
+      submit(
+        until: deadline,
+        Waiter(
+          start: { lane in
+            lane.thread.async {
+              let answer = self.run(lane, until: deadline, body)
+              // The next one first, so that the connection is not idle while the answer is on its way.
+              let hasToPrune = lane.hasToPrune
+              if !hasToPrune { self.leave(lane) }
+              continuation.resume(returning: answer)
+              guard hasToPrune else { return }
+              lane.pruneReceipts()
+              self.leave(lane)
+            }
+          }, refuse: { continuation.resume(returning: .failure($0)) }))
+    }
+    return try result.get()
+  }
+
+  private func run<Result>(
+    _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
+  ) -> Swift.Result<Result, QudoError> {
+    do throws(QudoError) {
+      let (result, wakes) = try lane.transact(until: deadline, body)
+      if wakes { doorbell.ring() }
+      return .success(result)
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private func submit(until deadline: ContinuousClock.Instant, _ waiter: Waiter) {
+    switch queue.withLock({ [access] in $0.enter(waiter, until: deadline) { Lane(access) } }) {
+    case .granted(let lane): waiter.start(lane)
+    case .queued(let startsWatch): if startsWatch { watch() }
+    case .closed: waiter.refuse(QudoError(.closed, "the database was closed"))
+    }
+  }
+
+  private func leave(_ lane: Lane) {
+    if let next = queue.withLock({ $0.leave(lane) }) { next.start(lane) } else { closeIfDone() }
+  }
+
+  private func watch() {
+    let tick = min(max(access.timeout / 4, .milliseconds(10)), .seconds(1))
+    DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
+      guard let self else { return }
+      let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
+      let late = QudoError(
+        .busy, "\(access.settings.name): all \(access.settings.pool) connections were in use until the time-out: raise the option pool, or try again later")
+      for waiter in expired { waiter.refuse(late) }
+      if goesOn { watch() }
+    }
+  }
+
+  var waitingCount: Int { queue.withLock { $0.waitingCount } }
+
+  /// Refuses what comes later; what was handed in is still done. Returns when it is, and the connections are closed.
+  func close() async {
+    await withCheckedContinuation { continuation in
+      closers.withLock { $0.append { continuation.resume() } }
+      queue.withLock { $0.close() }
+      closeIfDone()
+    }
+  }
+
+  private func closeIfDone() {
+    guard let lanes = queue.withLock({ $0.takeLanes() }) else { return }
+    let closers = closers.withLock { closers in
+      defer { closers = [] }
+      return closers
+    }
+    let group = DispatchGroup()
+    for lane in lanes { lane.thread.async(group: group) { lane.close() } }
+    group.notify(queue: .global()) { for closer in closers { closer() } }
+  }
+}
+#endif

@@ -1,0 +1,69 @@
+#if MySQL
+internal import Qudo
+
+extension Transaction {
+  func replay(_ failures: [Int64]) throws(QudoError) -> [ReplayResult] {
+    if let done = try wasCommitted() { return done.replayed.map { $0() } }
+    var results: [() -> ReplayResult] = []
+    var replayed: [Int64: InsertAnswer] = [:]
+    let found = try lock(failures)
+    for id in failures {
+      guard let row = found[id] else { results.append { .notFound }; continue }
+      if let job = row.replayedAs { results.append { .alreadyReplayed(job) }; continue }
+      if let answer = replayed[id], let result = answer.results.first {
+        if case .inserted(let job) = result { results.append { .alreadyReplayed(job) }; continue }
+      }
+      guard row.isFinal, let job = row.job else { results.append { .notFinal }; continue }
+      let answer = try insert([job])
+      replayed[id] = answer
+      // What it came to is known, and its id written down, by the next statements.
+      switch answer.answers.first {
+      case .known(let result): results.append { .conflict(result.id) }
+      default:
+        write("UPDATE qudo_failure SET replayed_as = LAST_INSERT_ID() WHERE id = \(id)")
+        _ = try read([])
+        results.append { .replayed(answer.ids.first ?? 0) }
+      }
+    }
+    receipt.replayed = results
+    try commit()
+    return results.map { $0() }
+  }
+
+  private struct Failure {
+    let isFinal: Bool
+    let replayedAs: Int64?
+    /// As it was, to be enqueued again. Nil where the payload is still with the job.
+    let job: NewJob?
+  }
+
+  private func lock(_ failures: [Int64]) throws(QudoError) -> [Int64: Failure] {
+    var found: [Int64: Failure] = [:]
+    let ids = Set(failures).sorted()
+    guard !ids.isEmpty else { return found }
+    let selects = ids.parts().map { part -> SQL in
+      """
+      SELECT id, final, replayed_as, (SELECT name FROM qudo_kind AS k WHERE k.id = l.kind), payload, codec, unique_key,
+        unique_scope, ranking, meta, kind
+      FROM qudo_failure AS l WHERE id IN \(list: part) FOR UPDATE
+      """
+    }
+    for rows in try read(selects) {
+      try rows.forEach { row throws(QudoError) in
+        know(Kind(row.text(3)), row.integer(10))
+        found[row.integer(0)] = Failure(
+          isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2), job: row.isNull(4) ? nil : Self.job(row))
+      }
+    }
+    return found
+  }
+
+  private static func job(_ row: Row) -> NewJob {
+    let scope = row.integerIfAny(7).flatMap { UniqueKey.Scope(rawValue: $0) } ?? .untilFinished
+    return NewJob(
+      Kind(row.text(3)), payload: Payload(row.bytes(4), codec: CodecID(row.integer(5))),
+      unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) }, priority: 0 &- Int(row.integer(8)),
+      meta: Meta(bytes: row.bytes(9)))
+  }
+}
+#endif

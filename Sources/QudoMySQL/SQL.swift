@@ -1,0 +1,103 @@
+#if MySQL
+/// A piece of SQL text.
+///
+/// What is put between the words of a literal can only be an integer, bytes, which are written as hexadecimal, or
+/// another piece of SQL: text from elsewhere does not compile.
+struct SQL: Sendable {
+  fileprivate(set) var bytes: [UInt8] = []
+
+  var isEmpty: Bool { bytes.isEmpty }
+  /// For tests and messages.
+  var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  static func += (sql: inout SQL, more: SQL) { sql.bytes += more.bytes }
+  static func + (a: SQL, b: SQL) -> SQL {
+    var sum = a
+    sum += b
+    return sum
+  }
+}
+
+extension SQL: ExpressibleByStringInterpolation {
+  init(stringLiteral value: StaticString) { value.withUTF8Buffer { bytes = Array($0) } }
+  init(stringInterpolation: Interpolation) { bytes = stringInterpolation.bytes }
+
+  struct Interpolation: StringInterpolationProtocol {
+    fileprivate var bytes: [UInt8] = []
+
+    init(literalCapacity: Int, interpolationCount: Int) { bytes.reserveCapacity(literalCapacity + interpolationCount * 12) }
+
+    mutating func appendLiteral(_ literal: StaticString) { literal.withUTF8Buffer { bytes += $0 } }
+
+    mutating func appendInterpolation(_ sql: SQL) { bytes += sql.bytes }
+
+    mutating func appendInterpolation(_ integer: some FixedWidthInteger) { append(integer: Int64(integer)) }
+
+    mutating func appendInterpolation(_ integer: Int64?) {
+      if let integer { append(integer: integer) } else { bytes += "NULL".utf8 }
+    }
+
+    /// As a hexadecimal literal, which has nothing in it that would have to be escaped.
+    mutating func appendInterpolation(_ value: some Collection<UInt8>) {
+      bytes.reserveCapacity(bytes.count + value.count * 2 + 3)
+      bytes += "x'".utf8
+      for byte in value {
+        bytes.append(Self.digit(byte >> 4))
+        bytes.append(Self.digit(byte & 15))
+      }
+      bytes.append(UInt8(ascii: "'"))
+    }
+
+    mutating func appendInterpolation(_ value: [UInt8]?) {
+      if let value { appendInterpolation(value[...]) } else { bytes += "NULL".utf8 }
+    }
+
+    /// - Parameter list: not empty.
+    mutating func appendInterpolation(list: some Collection<Int64>) {
+      bytes.append(UInt8(ascii: "("))
+      for integer in list {
+        if bytes.last != UInt8(ascii: "(") { bytes.append(UInt8(ascii: ",")) }
+        append(integer: integer)
+      }
+      bytes.append(UInt8(ascii: ")"))
+    }
+
+    private mutating func append(integer: Int64) {
+      if integer == .min {
+        // "-9223372036854775808" is read as a minus before a number that is out of range.
+        bytes += "(-9223372036854775807 - 1)".utf8
+        return
+      }
+      if integer < 0 {
+        // Two minus signs one after the other begin a comment.
+        if bytes.last == UInt8(ascii: "-") { bytes.append(UInt8(ascii: " ")) }
+        bytes.append(UInt8(ascii: "-"))
+      }
+      var rest = integer.magnitude
+      var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)  // 20 digits at most
+      withUnsafeMutableBytes(of: &digits) { buffer in  // unsafe: within the bytes of `digits`
+        var start = buffer.count
+        repeat {
+          start -= 1
+          buffer[start] = UInt8(ascii: "0") + UInt8(rest % 10)
+          rest /= 10
+        } while rest > 0
+        bytes += buffer[start...]
+      }
+    }
+
+    private static func digit(_ half: UInt8) -> UInt8 { half < 10 ? UInt8(ascii: "0") + half : UInt8(ascii: "A") + half - 10 }
+  }
+}
+
+extension Sequence<SQL> {
+  func joined(_ separator: SQL) -> SQL {
+    var sum = SQL()
+    for part in self {
+      if !sum.isEmpty { sum += separator }
+      sum += part
+    }
+    return sum
+  }
+}
+#endif

@@ -1,0 +1,45 @@
+#if MySQL
+internal import Qudo
+
+/// What the connections of one driver share.
+final class ServerAccess: Sendable {
+  let settings: Settings
+  let timeout: Duration
+  let kinds = KindNumbers()
+  private let clock: (@Sendable () -> Timestamp)?
+  private let observer: (@Sendable (SQL) -> Void)?
+  private let known = Locked<MySQLServerFacts?>(nil)
+
+  /// - Parameters:
+  ///   - receipts: how long those of idempotency keys are kept.
+  ///   - clock: for tests, instead of the server's.
+  ///   - observer: hears of each statement of the verbs before it is sent; for tests.
+  init(
+    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
+  ) {
+    self.observer = observer
+    lifetimes = ReceiptLifetimes(
+      transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds, keys: receipts.wholeMicroseconds)
+    self.settings = settings
+    self.timeout = timeout
+    self.clock = clock
+  }
+
+  let lifetimes: ReceiptLifetimes
+
+  /// As the server was when it was last connected to.
+  var facts: MySQLServerFacts? { known.withLock { $0 } }
+
+  var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
+
+  func connect() throws(QudoError) -> Connection {
+    let (connection, facts) = try Opening.connect(settings)
+    try Opening.prepare(connection, timeout: timeout)
+    // It may be another database by now, made anew.
+    kinds.forget()
+    known.withLock { $0 = facts }
+    connection.observer = observer
+    return connection
+  }
+}
+#endif

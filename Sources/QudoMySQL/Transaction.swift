@@ -1,0 +1,118 @@
+#if MySQL
+internal import Qudo
+
+/// What a verb works with. What it writes waits until something must be read, or until the commit, so that it costs as
+/// few round trips as can be.
+///
+/// The text of the first round trip begins the transaction and takes the server's time, as `@n`; that of the last one
+/// ends with COMMIT.
+final class Transaction {
+  enum Phase {
+    case waiting, begun
+    /// COMMIT is on its way.
+    case committing
+    case done
+  }
+
+  /// Microseconds since 1970, whatever the session's time zone is: UTC has no hour twice.
+  static let serverTime: SQL = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
+
+  let connection: Connection
+  let kinds: KindNumbers
+  private let time: SQL
+  private(set) var phase = Phase.waiting
+  private var writes: [(sql: SQL, then: ((StatementResult) -> Void)?)] = []
+  private var started: Timestamp?
+  /// Of kinds that this transaction has to do with.
+  var numbers: [Kind: Int64] = [:]
+  /// Workers may have something to claim.
+  var wakes = false
+
+  /// What this transaction will be known by.
+  let receipt: Receipt
+  /// Of the transaction that this one repeats, since its connection was lost during the commit.
+  let lost: Receipt?
+  let lifetimes: ReceiptLifetimes
+  /// Whether that one was committed after all.
+  var isConfirmed = false
+  /// Whether something was written that needs a receipt.
+  private(set) var hasWritten = false
+
+  /// - Parameters:
+  ///   - time: what the time of the transaction is; the server's unless a test says something else.
+  ///   - lost: of the transaction that this one repeats.
+  init(
+    _ connection: Connection, _ kinds: KindNumbers, time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
+    lifetimes: ReceiptLifetimes = ReceiptLifetimes()
+  ) {
+    self.connection = connection
+    self.kinds = kinds
+    self.time = time
+    self.lost = lost
+    self.lifetimes = lifetimes
+    receipt = Receipt(after: lost, lifetime: lifetimes.transactions)
+  }
+
+  /// The server's time; known when something was read.
+  var now: Timestamp { started ?? Timestamp(microseconds: 0) }
+
+  /// - Parameter then: told what came of it, before the transaction is over.
+  func write(_ sql: SQL, then: ((StatementResult) -> Void)? = nil) { writes.append((sql, then)) }
+
+  /// Writes what waits and then reads.
+  ///
+  /// - Returns: the rows of each of them.
+  func read(_ statements: [SQL]) throws(QudoError) -> [Rows] { try flush(statements, commits: false) }
+
+  func read(_ statement: SQL) throws(QudoError) -> Rows {
+    guard let rows = try read([statement]).first else { throw QudoError(.database, "a statement that reads gave no rows") }
+    return rows
+  }
+
+  /// Reads with one statement, without a transaction round it: it sees what was committed when it began.
+  func look(_ statement: SQL) throws(QudoError) -> Rows {
+    let results = try connection.run(["SET @n = \(time)", statement])
+    guard let rows = results[1].rows else { throw QudoError(.database, "a statement that reads gave no rows") }
+    return rows
+  }
+
+  /// Writes what waits, reads, and commits.
+  @discardableResult
+  func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
+    hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
+    if hasWritten, receipt.inserts.isEmpty { write(Receipt.write([receipt.row])) }
+    return try flush(statements, commits: true)
+  }
+
+  private func flush(_ reads: [SQL], commits: Bool) throws(QudoError) -> [Rows] {
+    if !commits { hasWritten = hasWritten || !writes.isEmpty }
+    let writes = writes
+    self.writes = []
+    if phase == .waiting, writes.isEmpty, reads.isEmpty {
+      if commits { phase = .done }
+      return []
+    }
+    let head: [SQL] = phase == .waiting ? ["SET @n = \(time)", "START TRANSACTION", "SELECT @n"] : []
+    let all = head + writes.map(\.sql) + reads + (commits ? ["COMMIT"] : [])
+    phase = .begun
+    let results = try connection.run(all) { if commits { self.phase = .committing } }
+    if !head.isEmpty, let row = results[2].rows?.next() { started = Timestamp(microseconds: row.integer(0)) }
+    for (write, result) in zip(writes, results.dropFirst(head.count)) { write.then?(result) }
+    if commits { phase = .done }
+    return results.dropFirst(head.count + writes.count).compactMap(\.rows)
+  }
+
+  /// Whether it may have been committed, and the answer was lost: the connection was, or "got error during COMMIT".
+  func loses(_ error: QudoError) -> Bool {
+    guard phase == .committing, hasWritten || isConfirmed, let cause = error.mysql else { return false }
+    return cause.isOfConnection || cause.code == 1180
+  }
+
+  /// After an error that left the connection usable.
+  func rollBack() throws(QudoError) {
+    guard phase == .begun || phase == .committing else { return }
+    try connection.run("ROLLBACK")
+    phase = .done
+  }
+}
+#endif

@@ -1,0 +1,20 @@
+#if MySQL
+import MariaDBServer
+import Qudo
+import QudoTesting
+import Testing
+
+/// All that a driver promises, each in a database of its own on a real server.
+@Suite struct ConformanceTests {
+  private static let cases = ConformanceSuite.cases(for: [.durable, .survivesPowerLoss, .severalProcesses])
+  private static let gate = Gate(8)
+
+  @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws {
+    try await Self.gate.pass {
+      let database = try await TestDatabase()
+      try await conformance.run(ConformanceSubject { clock in try database.driver { clock.now().wall } })
+      try await database.drop()
+    }
+  }
+}
+#endif

@@ -1,0 +1,45 @@
+#if MySQL
+import Qudo
+@testable import QudoMySQL
+import Testing
+
+@Suite struct SQLTests {
+  @Test func integersAndBytesAreWrittenOut() {
+    #expect(("\(0),\(7),\(1_234_567_890),\(Int64.max)" as SQL).text == "0,7,1234567890,9223372036854775807")
+    #expect(("\(-1) -\(-5) \(Int64.min)" as SQL).text == "-1 - -5 (-9223372036854775807 - 1)")
+    #expect(("\([0, 39, 92, 255] as [UInt8]) \([] as [UInt8])" as SQL).text == "x'00275CFF' x''")
+    #expect(("\(nil as [UInt8]?) \(nil as Int64?) \(3 as Int64?)" as SQL).text == "NULL NULL 3")
+    #expect(("IN \(list: [1, -2, 3])" as SQL).text == "IN (1,-2,3)")
+  }
+
+  @Test func aServerReadsWhatWasWritten() async throws {
+    let connection = try await TestDatabase().connection()
+    for integer in [0, 1, -1, .max, .min, 1 << 32, -(1 << 40)] as [Int64] {
+      #expect(try connection.run("SELECT \(integer), 5 - \(integer / 2)").rows?.next()?.integer(0) == integer)
+    }
+    var generator = SystemRandomNumberGenerator()
+    for length in [0, 1, 255, 100_000] {
+      let bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      #expect(try connection.run("SELECT \(bytes)").rows?.next()?.bytes(0) == bytes)
+    }
+  }
+
+  @Test func pointsOfAKeyAreGroupedAndBounded() {
+    var points = Points()
+    for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(id)) }
+    let conditions = points.conditions
+    #expect(conditions.count == 3)
+    #expect(conditions[2].text.hasPrefix("(due = 1 AND id IN (1000,"))
+    #expect(conditions[2].text.hasSuffix(" OR (due = 1199 AND id = 1199)"))
+    #expect(Points().conditions.isEmpty)
+  }
+
+  @Test func theFirstStatementThatFailsIsTold() async throws {
+    let connection = try await TestDatabase().connection()
+    #expect(throws: QudoError.self) { try connection.run(["SELECT 1", "SELECT nothing", "SELECT 2"]) }
+    // Nothing is left over that would come as an answer to the next one.
+    #expect(try connection.run("SELECT 3").rows?.next()?.integer(0) == 3)
+    #expect(try connection.run(["SELECT 4", "DO 0", "SELECT 5"]).map { $0.rows?.next()?.integer(0) } == [4, nil, 5])
+  }
+}
+#endif

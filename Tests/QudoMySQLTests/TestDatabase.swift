@@ -1,0 +1,36 @@
+#if MySQL
+import MariaDBServer
+import Qudo
+@testable import QudoMySQL
+
+/// A new database on a server.
+struct TestDatabase {
+  let server: MariaDBServer
+  let name: String
+
+  /// - Parameter server: the one that all tests share unless given.
+  init(on server: MariaDBServer? = nil) async throws {
+    self.server = if let server { server } else { try await MariaDBServer.shared() }
+    name = try await self.server.makeDatabase()
+  }
+
+  func driver(
+    options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
+    clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil
+  ) throws -> MySQLDriver {
+    try MySQLDriver(place(options: options, user: user, password: password), limits: limits, timeout: timeout, clock: clock,
+      observer: observer)
+  }
+
+  func place(options: String = "", user: String? = nil, password: String? = nil) throws -> DatabaseServer {
+    let url = try DatabaseURL(parsing: server.url(name, user: user, password: password, options: options))
+    guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
+    return place
+  }
+
+  /// A connection as Qudo sets it up, without Qudo's tables.
+  func connection(options: String = "") throws -> Connection { try Opening.connect(Settings(place(options: options))).0 }
+
+  func drop() async throws { try await server.query("DROP DATABASE \(name)") }
+}
+#endif
