@@ -75,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoBench",
+        "Qudo", "QudoSQLite", "QudoBench", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -102,7 +102,7 @@ let package = Package(
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
     .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "ProcessSupport", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [

@@ -1,5 +1,6 @@
 extension Databases {
-  /// Stores jobs in one database, all in one transaction: in the next one when it is certain that nothing was written.
+  /// Stores jobs in one database, all in one transaction: in the next one when it is certain that nothing was written. Under
+  /// idempotency keys it is repeated in the same one where that is not certain.
   func insert(_ jobs: [NewJob], within limit: Duration) async throws(QudoError) -> [EnqueueResult] {
     let end = end(limit)
     for member in members { member.probeIfDue() }
@@ -30,13 +31,27 @@ extension Databases {
   private func insert(_ jobs: [NewJob], _ member: DatabaseMember, _ end: Int64, share: Int64) async throws(QudoError) -> [EnqueueResult] {
     let now = options.clock.sinceBoot()
     guard now < end else { throw member.health.trouble ?? QudoError(.unreachable, "it was not asked: the deadline had passed") }
-    // That writes nothing: one that cannot be opened takes no more than its share of the time.
-    let driver = try await member.ready(until: share)
-    let name = driver.name
     // What is on its way to one database may be there: only who bears to have it twice asks another one before the end.
-    let results = try await member.call(until: options.failsOverUnknown ? share : end) { driver throws(QudoError) in
-      try await driver.insert(jobs)
+    let limit = options.failsOverUnknown ? share : end
+    let isRepeatable = !jobs.isEmpty && jobs.allSatisfy { $0.idempotencyKey != nil }
+    var unknown: QudoError?
+    var pause: Int64 = 50_000
+    while true {
+      do throws(QudoError) {
+        // That writes nothing: one that cannot be opened takes no more than its share of the time.
+        let name = try await member.ready(until: unknown == nil ? share : limit).name
+        return try await member.call(until: limit) { driver throws(QudoError) in try await driver.insert(jobs) }
+          .map { EnqueueResult($0, database: name) }
+      } catch {
+        // Once it is not known whether it was done, no later error says that it was not.
+        guard isRepeatable, unknown != nil || error.code == .outcomeUnknown else { throw error }
+        let first = unknown ?? error
+        unknown = first
+        let next = options.clock.sinceBoot() + pause
+        guard next < limit, !Task.isCancelled else { throw first }
+        _ = try? await options.clock.sleep(untilSinceBoot: next)
+        pause = min(pause * 2, 1_000_000)
+      }
     }
-    return results.map { EnqueueResult($0, database: name) }
   }
 }

@@ -1,4 +1,7 @@
 internal import Qudo
+#if MySQL
+internal import QudoMySQL
+#endif
 internal import QudoSQLite
 
 /// How the command opens a database.
@@ -7,14 +10,36 @@ struct DatabaseOpening: Sendable {
   let create: Bool
 
   /// Whether this build has a driver for servers.
-  static var hasServers: Bool { false }
+  static var hasServers: Bool {
+    #if MySQL
+    true
+    #else
+    false
+    #endif
+  }
 
   /// - Parameter name: what a new file is named.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
     case .sqlite(let path): try SQLiteDriver(path: path, name: name, durability: durability, create: create)
-    case .mysql: throw QudoError(.invalidArgument, "\(url): this build has no driver for MySQL and MariaDB")
+    case .mysql(let server): try await open(server)
     }
+  }
+
+  /// Connects, so that what is wrong is known.
+  private func open(_ server: DatabaseServer) async throws(QudoError) -> any LogDriver {
+    #if MySQL
+    let driver = try MySQLDriver(server)
+    do throws(QudoError) {
+      try await driver.connect()
+      return driver
+    } catch {
+      await driver.close()
+      throw error
+    }
+    #else
+    throw QudoError(.invalidArgument, "\(server): this build has no driver for MySQL and MariaDB")
+    #endif
   }
 
   /// What new files are named: as by default, but for those that would get the same name, since jobs are named by it. These are

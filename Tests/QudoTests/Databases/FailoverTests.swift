@@ -124,3 +124,52 @@ import Testing
     #expect(throws: QudoError.self) { try Fleet("a") { $0.deadline = .zero } }
   }
 }
+
+/// Enqueues under idempotency keys, which can be repeated.
+@Suite struct RepeatedEnqueueTests {
+  private func job(_ text: String) -> NewJob { NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text)) }
+
+  /// Moves the clock on until the task has ended.
+  private func finish(_ fleet: Fleet, _ task: Task<EnqueueResult, any Error>) async throws -> EnqueueResult {
+    let isOver = Locked(false)
+    let watch = Task {
+      defer { isOver.withLock { $0 = true } }
+      return try await task.value
+    }
+    while !isOver.withLock({ $0 }) {
+      fleet.clock.advance(by: .milliseconds(10))
+      await Task.yield()
+    }
+    return try await watch.value
+  }
+
+  @Test func whatIsNotKnownIsAskedAgainInTheSameDatabaseAndDoneOnce() async throws {
+    let fleet = try Fleet("a", "b")
+    fleet["a"].fault = .doneUnknown
+    let task = Task { try await fleet.queue.enqueue(job("x")) }
+    await fleet["a"].arrived(1)
+    await fleet.log.wait(for: "set aside a")
+    fleet["a"].fault = .none
+    #expect(try await finish(fleet, task) == .existing(JobID(database: "a", number: 1)))
+    #expect(try await fleet["a"].texts == ["x"])
+    #expect(fleet["b"].calls == 0)
+  }
+
+  @Test func aDatabaseThatThenRefusesDoesNotMakeItGoElsewhere() async throws {
+    let fleet = try Fleet("a", "b")
+    fleet["a"].fault = .doneUnknown
+    let task = Task { try await fleet.queue.enqueue(job("x")) }
+    await fleet["a"].arrived(1)
+    fleet["a"].fault = .refuses(refused)
+    let error = await #expect(throws: QudoError.self) { try await finish(fleet, task) }
+    #expect(error?.code == .outcomeUnknown)
+    #expect(fleet["b"].calls == 0)
+  }
+
+  @Test func withoutAKeyItIsNotAskedAgain() async throws {
+    let fleet = try Fleet("a", "b")
+    fleet["a"].fault = .doneUnknown
+    await #expect(throws: QudoError.self) { try await fleet.queue.enqueue([job("x"), fleet.job("y")]) }
+    #expect(fleet["a"].calls == 1)
+  }
+}
