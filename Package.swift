@@ -132,9 +132,19 @@ let package = Package(
         .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
+    .executableTarget(
+      name: "TortureProcess",
+      dependencies: [
+        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        .product(name: "Logging", package: "swift-log"),
+      ], path: "Tests/TortureProcess"),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
-    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess", "ProcessSupport"]),
+    .testTarget(
+      name: "TortureTests",
+      dependencies: [
+        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer", "TortureProcess",
+        "ProcessSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
