@@ -24,9 +24,10 @@ struct DatabaseHealth: Sendable {
   private(set) var trouble: QudoError?
   /// How long it is set aside.
   private let retry: Int64
-  /// Calls that are not answered, and since when.
-  private var open: [Int: Int64] = [:]
-  private var calls = 0
+  /// Calls that are not answered.
+  private var owed = 0
+  /// When the first of them was made, or the last answer came.
+  private var quietSince: Int64 = 0
 
   init(isOpen: Bool, retry: Int64) {
     state = isOpen ? .live : .unopened
@@ -42,7 +43,8 @@ struct DatabaseHealth: Sendable {
     return now >= until
   }
 
-  func isSlow(_ now: Int64) -> Bool { open.values.contains { now - $0 > Self.slow } }
+  /// Whether it owes an answer and has given none for a while.
+  func isSlow(_ now: Int64) -> Bool { owed > 0 && now - quietSince > Self.slow }
 
   /// - Returns: whether the caller is the one who is to find out. Only one is at a time.
   mutating func beginProbe() -> Bool {
@@ -52,25 +54,28 @@ struct DatabaseHealth: Sendable {
   }
 
   /// A call is on its way.
-  ///
-  /// - Returns: what to name it by.
-  mutating func asked(_ now: Int64) -> Int {
-    calls += 1
-    open[calls] = now
-    return calls
+  mutating func asked(_ now: Int64) {
+    if owed == 0 { quietSince = now }
+    owed += 1
   }
 
+  /// A call was answered, in time or late.
+  mutating func answered(_ now: Int64) {
+    owed = max(0, owed - 1)
+    quietSince = now
+  }
+
+  /// - Parameter isProbe: then what is still owed from before says nothing any more.
   /// - Returns: whether it was not live before.
-  mutating func succeeded(_ call: Int? = nil) -> Bool {
-    if let call { open[call] = nil }
+  mutating func succeeded(isProbe: Bool = false) -> Bool {
+    if isProbe { owed = 0 }
     guard state != .closed else { return false }
     defer { (state, trouble) = (.live, nil) }
     return trouble != nil
   }
 
   /// - Returns: whether it was taken for live before.
-  mutating func failed(_ error: QudoError, _ call: Int? = nil, now: Int64) -> Bool {
-    if let call { open[call] = nil }
+  mutating func failed(_ error: QudoError, now: Int64) -> Bool {
     guard state != .closed else { return false }
     // An error that says nothing of the database ends a probe without a result.
     guard error.setsAside || state == .probing else { return false }
@@ -80,9 +85,6 @@ struct DatabaseHealth: Sendable {
     trouble = error
     return wasLive
   }
-
-  /// A call is given up that may still be answered: it goes on to count as owed.
-  mutating func unanswered(_ error: QudoError, now: Int64) -> Bool { failed(error, now: now) }
 
   mutating func close() { state = .closed }
 }

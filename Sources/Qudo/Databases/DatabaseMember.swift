@@ -100,7 +100,7 @@ final class DatabaseMember: Sendable {
 
   private func ended(_ result: Answer<any Driver>) {
     switch result {
-    case .success: noteSuccess()
+    case .success: noteSuccess(isProbe: true)
     case .failure(let error): noteFailure(error)
     }
   }
@@ -129,7 +129,7 @@ final class DatabaseMember: Sendable {
   ) async throws(QudoError) -> Value {
     guard let driver else { throw QudoError(.unreachable, "the database is not open") }
     let asked = clock.sinceBoot()
-    let call = shared.withLock { $0.health.asked(asked) }
+    shared.withLock { $0.health.asked(asked) }
     let answer: Answer<Value>? = await race(
       until: time, clock,
       late: { answer in
@@ -139,10 +139,12 @@ final class DatabaseMember: Sendable {
     ) {
       do throws(QudoError) {
         let value = try await verb(driver)
-        self.noteSuccess(call)
+        self.noteAnswer()
+        self.noteSuccess()
         return .success(value)
       } catch {
-        self.noteFailure(error, call)
+        self.noteAnswer()
+        self.noteFailure(error)
         return .failure(error)
       }
     }
@@ -150,22 +152,22 @@ final class DatabaseMember: Sendable {
     let waited = Duration.microseconds(clock.sinceBoot() - asked)
     guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited)") }
     let error = QudoError(.outcomeUnknown, "\(name) did not answer within \(waited): what was asked may be done or not")
-    noteUnanswered(error)
+    noteFailure(error)
     throw error
   }
 
-  private func noteSuccess(_ call: Int? = nil) {
-    if shared.withLock({ $0.health.succeeded(call) }) { options.logger.notice("a database is used again", metadata: ["database": "\(name)"]) }
+  private func noteAnswer() {
+    let now = clock.sinceBoot()
+    shared.withLock { $0.health.answered(now) }
   }
 
-  private func noteFailure(_ error: QudoError, _ call: Int? = nil) {
-    let now = clock.sinceBoot()
-    if shared.withLock({ $0.health.failed(error, call, now: now) }) { report(error) }
+  private func noteSuccess(isProbe: Bool = false) {
+    if shared.withLock({ $0.health.succeeded(isProbe: isProbe) }) { options.logger.notice("a database is used again", metadata: ["database": "\(name)"]) }
   }
 
-  private func noteUnanswered(_ error: QudoError) {
+  private func noteFailure(_ error: QudoError) {
     let now = clock.sinceBoot()
-    if shared.withLock({ $0.health.unanswered(error, now: now) }) { report(error) }
+    if shared.withLock({ $0.health.failed(error, now: now) }) { report(error) }
   }
 
   private func report(_ error: QudoError) {

@@ -78,6 +78,13 @@ extension WorkerState {
     return (mode != .forever || phase != .working) && now - troubleSince >= options.patience.wholeMicroseconds
   }
 
+  /// When one of several databases counts as down.
+  func patienceEnd(_ now: Int64) -> Int64 {
+    guard retry != nil, troubles > 0 else { return .max }
+    let (end, isTooLate) = troubleSince.addingReportingOverflow(options.patience.wholeMicroseconds)
+    return isTooLate || end <= now ? .max : end
+  }
+
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }

@@ -137,7 +137,7 @@ struct WorkerState {
     if now >= wakeAt { (hungry, wakeAt) = (true, .max) }
     // Also while outcomes cannot be written: the jobs are to stay ours.
     if let (leases, duration) = takeRenewals(now) { return .extend(leases, by: duration) }
-    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd)) }
+    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
     giveBackStalled(now)
 
     let claim = isRefillDue ? nextClaim() : nil

@@ -16,6 +16,10 @@ struct ConfigurationParityTests {
 
   @Test func oneJobRunsAtATime() { #expect(WorkerOptions().concurrency == 1) }
 
+  @Test func severalDatabasesAreShuffledAndSetAsideForThirtySeconds() {
+    #expect(DatabaseOptions().order == .shuffled && DatabaseOptions().retry == .seconds(30))
+  }
+
   @Test func listsHaveTenRowsFromTheFirstOn() {
     #expect(LogQuery().limit == 10 && LogQuery().offset == 0 && LogQuery().kinds == nil)
   }

@@ -48,19 +48,40 @@ import Testing
 
   @Test func anAnswerThatComesLateCounts() {
     var health = health()
-    let call = health.asked(0)
-    _ = health.unanswered(QudoError(.outcomeUnknown, "no answer"), now: 10 * second)
+    health.asked(0)
+    _ = health.failed(QudoError(.outcomeUnknown, "no answer"), now: 10 * second)
     #expect(!health.isUsable)
-    let isBack = health.succeeded(call)
+    health.answered(12 * second)
+    let isBack = health.succeeded()
     #expect(isBack && health.state == .live && !health.isSlow(60 * second))
   }
 
   @Test func aDatabaseThatOwesAnAnswerForOverASecondIsSlow() {
     var health = health()
-    let call = health.asked(0)
+    health.asked(0)
     #expect(!health.isSlow(second) && health.isSlow(second + 1))
-    _ = health.succeeded(call)
-    #expect(!health.isSlow(second + 1))
+    health.answered(second + 1)
+    #expect(!health.isSlow(.max))
+  }
+
+  @Test func oneThatAnswersOthersMeanwhileIsNotSlow() {
+    var health = health()
+    health.asked(0)
+    health.asked(second)
+    health.answered(2 * second)
+    #expect(!health.isSlow(3 * second) && health.isSlow(3 * second + 1))
+  }
+
+  @Test func whatIsOwedFromBeforeDoesNotCountOnceItIsThereAgain() {
+    var health = health()
+    health.asked(0)
+    _ = health.failed(down, now: 0)
+    _ = health.beginProbe()
+    _ = health.succeeded(isProbe: true)
+    #expect(!health.isSlow(.max))
+    health.answered(0)
+    health.asked(second)
+    #expect(health.isSlow(3 * second))
   }
 
   @Test func aClosedDatabaseStaysClosed() {
@@ -107,7 +128,7 @@ extension DatabaseHealth {
 
   @Test func slowOnesComeLaterAndThoseSetAsideLast() {
     var slow = live()
-    _ = slow.asked(0)
+    slow.asked(0)
     var aside = live()
     _ = aside.failed(down, now: 0)
     #expect(order(.ordered, [aside, slow, live()], now: 2_000_000) == [2, 1, 0])
