@@ -9,9 +9,12 @@ struct ClaimReading {
   let request: ClaimRequest
   private let kinds: [ClaimableKind]
   private let unknown: [Kind]
+  /// Where it begins.
+  let view: Floors.View
 
-  init(_ request: ClaimRequest, _ transaction: Transaction) {
+  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View) {
     self.request = request
+    self.view = view
     kinds = transaction.claimable(request.abilities)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
   }
@@ -21,23 +24,28 @@ struct ClaimReading {
   /// The last ones read the ready, if any are asked for, and look up kinds that are not known yet.
   var statements: [SQL] {
     [
-      "SELECT \(RunningRow.columns) FROM qudo_running WHERE ends <= @n ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED",
-      Self.delayed(Self.sweep),
-    ] + [Self.ready(wanted, request.limit)].compactMap(\.self) + (unknown.isEmpty ? [] : [KindNumbers.look(up: unknown)])
+      """
+      SELECT \(RunningRow.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
+      ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
+      """, Self.delayed(Self.sweep, from: view),
+    ] + [Self.ready(wanted, request.limit, from: view)].compactMap(\.self) + (unknown.isEmpty ? [] : [KindNumbers.look(up: unknown)])
   }
 
   /// Delayed jobs that are due, earliest first.
-  static func delayed(_ limit: Int) -> SQL {
-    "SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE due <= @n ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED"
+  static func delayed(_ limit: Int, from view: Floors.View = Floors.View()) -> SQL {
+    """
+    SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.times("due")) due <= @n
+    ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
+    """
   }
 
   /// The best ready ones. Of several kinds each has an arm that reads a few entries of the index without locking them,
   /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
-  static func ready(_ kinds: [ClaimableKind], _ limit: Int) -> SQL? {
+  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: Floors.View = Floors.View()) -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
-        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(first.number)
+        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
         ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
         """
     }
@@ -45,7 +53,7 @@ struct ClaimReading {
     let arms = kinds.map { kind -> SQL in
       let count = kind.most(limit)
       return """
-        (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number)
+        (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number))
         ORDER BY ranking, due, id LIMIT \(count + max(count / 2, 8)))
         """
     }
@@ -58,7 +66,8 @@ struct ClaimReading {
   }
 
   /// - Parameter settled: jobs that are no more running by the time of the claim.
-  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> ClaimPlan {
+  /// - Returns: the plan, and whether nothing more has ended or is due.
+  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, isSwept: Bool) {
     let ended = rows[0].map { RunningRow($0) }.filter { !settled.contains($0.id) }
     let delayed = rows[1].map { Candidate($0, .delayed) }
     var ready = wanted.isEmpty ? [] : rows[2].map { Candidate($0, .ready) }
@@ -70,7 +79,8 @@ struct ClaimReading {
       if let more = Self.ready(new, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
       kinds = known
     }
-    return ClaimPlan(kinds, limit: request.limit, ready: ready, delayed: delayed, ended: ended)
+    let plan = ClaimPlan(kinds, limit: request.limit, ready: ready, delayed: delayed, ended: ended)
+    return (plan, rows[0].count < Self.sweep && rows[1].count < Self.sweep)
   }
 }
 

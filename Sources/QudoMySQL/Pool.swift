@@ -10,14 +10,28 @@ final class Pool: Sendable {
   }
 
   let access: ServerAccess
-  private let doorbell: Doorbell
+  let doorbell: Doorbell
+  private let poller: Poller
   private let queue: Locked<PoolQueue<Lane, Waiter>>
   private let closers = Locked<[@Sendable () -> Void]>([])
 
-  init(_ access: ServerAccess, doorbell: Doorbell) {
+  init(_ access: ServerAccess) {
     self.access = access
-    self.doorbell = doorbell
     queue = Locked(PoolQueue(capacity: access.settings.pool))
+    // Each of the two calls the other, and neither keeps the pool.
+    let place = Locked<Weak>(Weak())
+    let poller = Poller(
+      look: { () async throws(QudoError) -> Int64 in
+        guard let pool = place.withLock({ $0.pool }) else { throw QudoError(.closed, "the database was closed") }
+        return try await pool.transact { transaction throws(QudoError) in try transaction.highestID() }
+      }, ring: { place.withLock { $0.pool }?.doorbell.ring() })
+    self.poller = poller
+    doorbell = Doorbell { somebodyListens in poller.setActive(somebodyListens) }
+    place.withLock { $0.pool = self }
+  }
+
+  private struct Weak {
+    weak var pool: Pool?
   }
 
   /// Runs `body` in a transaction, on a thread of a connection's own; see ``Lane``.
@@ -52,8 +66,9 @@ final class Pool: Sendable {
     _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
-      let (result, wakes) = try lane.transact(until: deadline, body)
-      if wakes { doorbell.ring() }
+      let (result, effects) = try lane.transact(until: deadline, body)
+      if let highest = effects.highest { poller.enqueued(highest) }
+      if effects.wakes { doorbell.ring() }
       return .success(result)
     } catch {
       return .failure(error)

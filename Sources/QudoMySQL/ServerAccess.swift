@@ -6,6 +6,7 @@ final class ServerAccess: Sendable {
   let settings: Settings
   let timeout: Duration
   let kinds = KindNumbers()
+  let floors = Locked(Floors())
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
   private let known = Locked<MySQLServerFacts?>(nil)
