@@ -15,12 +15,12 @@ enum Opening {
   /// "mysql_library_init() is not thread-safe": once, before the first connection. A macro for this.
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
-  static func connect(_ settings: Settings) throws(QudoError) -> (Connection, MySQLServerFacts) {
+  static func connect(_ settings: Settings, timeout: Duration = .seconds(30)) throws(QudoError) -> (Connection, MySQLServerFacts) {
     guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
     let connection = Connection(handle)
     try setOptions(settings, connection)
     try connect(connection, settings)
-    return (connection, try setUp(connection, settings))
+    return (connection, try setUp(connection, settings, timeout))
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
@@ -71,13 +71,13 @@ enum Opening {
   }
 
   /// What Qudo relies on must not depend on how the server is set up.
-  private static func setUp(_ connection: Connection, _ settings: Settings) throws(QudoError) -> MySQLServerFacts {
+  private static func setUp(_ connection: Connection, _ settings: Settings, _ timeout: Duration) throws(QudoError) -> MySQLServerFacts {
     let (facts, stepsByOne) = try readFacts(connection)
     try facts.checkVersion()
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
-    let lockWait = Int64(max(1, min(10, settings.readTimeout.wholeSecondsUp / 2)))
+    let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
     try connection.run([
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 1",
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
