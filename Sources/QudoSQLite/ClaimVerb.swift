@@ -34,17 +34,32 @@ extension Transaction {
     ) { row throws(QudoError) in last = reading.read(row, kind.ability.kind, ends: ends) }
     guard let last else { return [] }
     connection.memory.runs(until: ends)
-    try connection.run(
-      """
-      INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
-      SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?
-      """,
-      .integer(boot), .integer(ends), .integer(token), .integer(Int64(kind.ability.lostLimit)),
-      .integer(now.wall.microseconds), .integer(kind.number), .integer(Int64(reading.jobs.count)))
-    try leaveReady(kind, reading.jobs.count, upTo: last)
+    if reading.jobs.count == 1 {
+      try start(last, kind, ends: ends, token: token)
+    } else {
+      try connection.run(
+        """
+        INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
+        SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?
+        """,
+        .integer(boot), .integer(ends), .integer(token), .integer(Int64(kind.ability.lostLimit)),
+        .integer(now.wall.microseconds), .integer(kind.number), .integer(Int64(reading.jobs.count)))
+      try leaveReady(kind, reading.jobs.count, upTo: last)
+    }
     connection.ready.forget(kind.number)
     try freeKeys(reading)
     return reading.jobs
+  }
+
+  /// Moves one that was just read.
+  private func start(_ key: ReadyKey, _ kind: ClaimableKind, ends: Int64, token: Int64) throws(QudoError) {
+    try connection.run(
+      "INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started) VALUES(?, ?, ?, ?, ?, ?, ?)", .integer(boot),
+      .integer(ends), .integer(key.id), .integer(token), .integer(kind.number), .integer(Int64(kind.ability.lostLimit)),
+      .integer(now.wall.microseconds))
+    try connection.run(
+      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND id = ?", .integer(kind.number), .integer(key.rank),
+      .integer(key.due), .integer(key.id))
   }
 
   /// The first ones of a kind are ready no more.

@@ -9,14 +9,6 @@ internal import Qudo
 /// with one sync; each is answered after that commit. Between processes, ``Turn`` is held round each transaction and
 /// checkpoint.
 final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, or by `thread`
-  struct Operation: Sendable {
-    /// Nil closes the file.
-    let body: (@Sendable (Transaction) throws(QudoError) -> Void)?
-    let isDurable: Bool
-    let deadline: ContinuousClock.Instant
-    let answer: @Sendable (QudoError?) -> Void
-  }
-
   private var core: WriterCore
   private let turn: Turn
   private let timeout: Duration
@@ -46,25 +38,16 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
     if isSmall, let result = try alone(isDurable, body) { return result }
-    let box = Locked<Result?>(nil)
-    let error: QudoError? = await withCheckedContinuation { continuation in
-      submit(
-        Operation(
-          body: { transaction throws(QudoError) in
-            let result = try body(transaction)
-            box.withLock { $0 = result }
-          }, isDurable: isDurable, deadline: .now + timeout, answer: { continuation.resume(returning: $0) }))
+    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
+      submit(Call(isDurable: isDurable, deadline: .now + timeout, continuation, body))
     }
-    if let error { throw error }
-    guard let result = box.withLock({ $0 }) else { throw QudoError(.database, "a committed operation left no result") }
-    return result
+    return try result.get()
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
   func close() async {
     await withCheckedContinuation { continuation in
-      let last = Operation(body: nil, isDurable: false, deadline: .now, answer: { _ in continuation.resume() })
-      if case .queuedFirst = queue.withLock({ $0.close(last) }) { thread.async { self.drain() } }
+      if case .queuedFirst = queue.withLock({ $0.close(Closing(continuation)) }) { thread.async { self.drain() } }
     }
   }
 
@@ -114,11 +97,11 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
         continue
       }
       let group = queue.withLock { $0.takeGroup() }
-      commit(group.filter { $0.body != nil }[...])
+      let closing = group.filter { $0 is Closing }
+      commit(closing.isEmpty ? group[...] : group.filter { !($0 is Closing) }[...])
       core.checkpointIfLarge()
       turn.giveBack()
       if core.takeRing() { doorbell.ring() }
-      let closing = group.filter { $0.body == nil }
       if !closing.isEmpty { core.close() }
       for operation in closing { operation.answer(nil) }
     } while queue.withLock { $0.leave() }
@@ -148,7 +131,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     guard !group.isEmpty else { return }
     do throws(QudoError) {
       try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
-        for operation in group { try operation.body?(transaction) }
+        for operation in group { try operation.run(in: transaction) }
       }
     } catch {
       switch error.code {

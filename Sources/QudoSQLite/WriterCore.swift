@@ -15,8 +15,10 @@ struct WriterCore {
   private let receiptLifetime: Duration
   private var synchronizesNow: Bool
   private var checkpoint = Checkpoint()
-  /// How long a transaction takes, a moving average.
-  private var pace = Duration.zero
+  /// How long a transaction takes in microseconds, a moving average.
+  private var pace: Int64 = 0
+  /// Not the database's own clock, which may stand still in tests.
+  private let stopwatch = SystemClock()
   private var rings = false
   var observer: (@Sendable (Event) -> Void)?
 
@@ -34,7 +36,7 @@ struct WriterCore {
   }
 
   /// On such a disk nobody waits on a thread of Swift's pool.
-  var isSlow: Bool { pace > .milliseconds(2) }
+  var isSlow: Bool { pace > 2000 }
 
   /// Whether workers may have something to claim since the last time.
   mutating func takeRing() -> Bool {
@@ -50,11 +52,11 @@ struct WriterCore {
     isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
-    let start = ContinuousClock.now
+    let start = stopwatch.sinceBoot()
     observer?(.transactionBegins)
     defer {
       observer?(.transactionEnds)
-      pace = (pace * 7 + (ContinuousClock.now - start)) / 8
+      pace = (pace * 7 + stopwatch.sinceBoot() - start) / 8
     }
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)

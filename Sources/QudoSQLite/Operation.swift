@@ -1,0 +1,56 @@
+internal import Qudo
+
+/// What a caller waits for while others commit.
+class Operation: @unchecked Sendable {  // reason: touched by the caller before it is handed in, then by the writer's thread only
+  let isDurable: Bool
+  let deadline: ContinuousClock.Instant
+
+  init(isDurable: Bool, deadline: ContinuousClock.Instant) {
+    self.isDurable = isDurable
+    self.deadline = deadline
+  }
+
+  /// Does its part of a transaction; again after a roll-back.
+  func run(in transaction: Transaction) throws(QudoError) {}
+
+  /// Lets the caller go on. Called once.
+  func answer(_ error: QudoError?) {}
+}
+
+/// A verb and its result.
+final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason: as above
+  private let body: @Sendable (Transaction) throws(QudoError) -> Result
+  private let continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>
+  private var result: Result?
+
+  init(
+    isDurable: Bool, deadline: ContinuousClock.Instant, _ continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>,
+    _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+  ) {
+    self.body = body
+    self.continuation = continuation
+    super.init(isDurable: isDurable, deadline: deadline)
+  }
+
+  override func run(in transaction: Transaction) throws(QudoError) { result = try body(transaction) }
+
+  override func answer(_ error: QudoError?) {
+    if let error { return continuation.resume(returning: .failure(error)) }
+    guard let result else {
+      return continuation.resume(returning: .failure(QudoError(.database, "a committed operation left no result")))
+    }
+    continuation.resume(returning: .success(result))
+  }
+}
+
+/// Closes the file after all that was handed in before.
+final class Closing: Operation, @unchecked Sendable {  // reason: as above
+  private let continuation: CheckedContinuation<Void, Never>
+
+  init(_ continuation: CheckedContinuation<Void, Never>) {
+    self.continuation = continuation
+    super.init(isDurable: false, deadline: .now)
+  }
+
+  override func answer(_ error: QudoError?) { continuation.resume() }
+}
