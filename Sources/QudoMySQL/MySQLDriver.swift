@@ -35,6 +35,7 @@ public struct MySQLDriver: Driver {
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool
+  private let inserter: Inserter
 
   /// Takes the settings and does not connect: that happens at the first call, and again after a connection was lost.
   ///
@@ -81,6 +82,7 @@ public struct MySQLDriver: Driver {
     self.limits = limits
     pool = Pool(ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer))
     doorbell = pool.doorbell
+    inserter = Inserter(pool)
   }
 
   /// Connects at once, and makes or migrates the tables.
@@ -104,11 +106,14 @@ public struct MySQLDriver: Driver {
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 
-  public func close() async { await pool.close() }
+  public func close() async {
+    await inserter.close()
+    await pool.close()
+  }
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await pool.transact { transaction throws(QudoError) in try transaction.run(inserting: jobs) }
+    return try await inserter.insert(jobs)
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {

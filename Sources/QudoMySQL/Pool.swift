@@ -43,26 +43,36 @@ final class Pool: Sendable {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
     let deadline = ContinuousClock.now + access.timeout
     let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
-      submit(
-        until: deadline,
-        Waiter(
-          start: { lane in
-            lane.thread.async {
-              let answer = self.run(lane, until: deadline, body)
-              // The next one first, so that the connection is not idle while the answer is on its way.
-              let hasToPrune = lane.hasToPrune
-              if !hasToPrune { self.leave(lane) }
-              continuation.resume(returning: answer)
-              guard hasToPrune else { return }
-              lane.pruneReceipts()
-              self.leave(lane)
-            }
-          }, refuse: { continuation.resume(returning: .failure($0)) }))
+      use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { lane in
+        let answer = self.run(lane, until: deadline, body)
+        return { continuation.resume(returning: answer) }
+      }
     }
     return try result.get()
   }
 
-  private func run<Result>(
+  /// Calls `body` with a connection, on its thread, and when it is free again what `body` returned.
+  func use(
+    until deadline: ContinuousClock.Instant, refuse: @escaping @Sendable (QudoError) -> Void,
+    _ body: @escaping @Sendable (Lane) -> @Sendable () -> Void
+  ) {
+    let start: @Sendable (Lane) -> Void = { lane in
+      lane.thread.async {
+        let answer = body(lane)
+        // The next one first, so that the connection is not idle while the answer is on its way.
+        let hasToPrune = lane.hasToPrune
+        if !hasToPrune { self.leave(lane) }
+        answer()
+        guard hasToPrune else { return }
+        lane.pruneReceipts()
+        self.leave(lane)
+      }
+    }
+    submit(until: deadline, Waiter(start: start, refuse: refuse))
+  }
+
+  /// To be called on the lane's thread.
+  func run<Result>(
     _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
