@@ -40,6 +40,15 @@ struct ClaimPlan {
   /// Their leases ended too often.
   private(set) var lost: [RunningRow] = []
 
+  /// For each kind the last one of the ready that is claimed.
+  var last: [Int64: Floors.Key] {
+    var last: [Int64: Floors.Key] = [:]
+    for (job, _) in chosen {
+      if case .ready = job.source { last[job.kind] = Floors.Key(ranking: job.ranking, due: job.due, id: job.id) }
+    }
+    return last
+  }
+
   /// - Parameters:
   ///   - ready: of the kinds, in whatever order.
   ///   - delayed: that are due, of whatever kind.

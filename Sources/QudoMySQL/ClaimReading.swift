@@ -6,38 +6,55 @@ struct ClaimReading {
   /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
   static let sweep = 1000
 
-  let request: ClaimRequest
-  private let kinds: [ClaimableKind]
-  private let unknown: [Kind]
+  /// With more kinds than this, those that had no ready jobs the last time have no arm of their own.
+  static let manyKinds = 8
 
-  init(_ request: ClaimRequest, _ transaction: Transaction) {
+  let request: ClaimRequest
+  /// Those that the database knows, and of which some are wanted.
+  private let wanted: [ClaimableKind]
+  /// Those that are read at once.
+  private let armed: [ClaimableKind]
+  private let unknown: [Kind]
+  /// Where it begins.
+  let view: Floors.View
+
+  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View) {
     self.request = request
-    kinds = transaction.claimable(request.abilities)
+    self.view = view
+    wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
+    armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
   }
 
-  private var wanted: [ClaimableKind] { kinds.filter { $0.most(request.limit) > 0 } }
-
-  /// The last ones read the ready, if any are asked for, and look up kinds that are not known yet.
   var statements: [SQL] {
-    [
-      "SELECT \(RunningRow.columns) FROM qudo_running WHERE ends <= @n ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED",
-      Self.delayed(Self.sweep),
-    ] + [Self.ready(wanted, request.limit)].compactMap(\.self) + (unknown.isEmpty ? [] : [KindNumbers.look(up: unknown)])
+    var statements: [SQL] = [
+      """
+      SELECT \(RunningRow.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
+      ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
+      """, Self.delayed(Self.sweep, from: view),
+    ]
+    if let ready = Self.ready(armed, request.limit, from: view) { statements.append(ready) }
+    // Jumps from kind to kind in the index.
+    if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
+    if !unknown.isEmpty { statements.append(KindNumbers.look(up: unknown)) }
+    return statements
   }
 
   /// Delayed jobs that are due, earliest first.
-  static func delayed(_ limit: Int) -> SQL {
-    "SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE due <= @n ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED"
+  static func delayed(_ limit: Int, from view: Floors.View = Floors.View()) -> SQL {
+    """
+    SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.times("due")) due <= @n
+    ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
+    """
   }
 
   /// The best ready ones. Of several kinds each has an arm that reads a few entries of the index without locking them,
   /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
-  static func ready(_ kinds: [ClaimableKind], _ limit: Int) -> SQL? {
+  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: Floors.View = Floors.View()) -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
-        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(first.number)
+        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
         ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
         """
     }
@@ -45,7 +62,7 @@ struct ClaimReading {
     let arms = kinds.map { kind -> SQL in
       let count = kind.most(limit)
       return """
-        (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number)
+        (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number))
         ORDER BY ranking, due, id LIMIT \(count + max(count / 2, 8)))
         """
     }
@@ -57,26 +74,48 @@ struct ClaimReading {
       """
   }
 
-  /// - Parameter settled: jobs that are no more running by the time of the claim.
-  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> ClaimPlan {
-    let ended = rows[0].map { RunningRow($0) }.filter { !settled.contains($0.id) }
-    let delayed = rows[1].map { Candidate($0, .delayed) }
-    var ready = wanted.isEmpty ? [] : rows[2].map { Candidate($0, .ready) }
-    var kinds = kinds
-    if !unknown.isEmpty, let found = rows.last {
-      try transaction.add(kinds: found)
-      let known = transaction.claimable(request.abilities)
-      let new = known.filter { kind in !kinds.contains { $0.number == kind.number } && kind.most(request.limit) > 0 }
-      if let more = Self.ready(new, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
-      kinds = known
-    }
-    return ClaimPlan(kinds, limit: request.limit, ready: ready, delayed: delayed, ended: ended)
+  /// - Parameters:
+  ///   - rows: of ``statements``.
+  ///   - settled: jobs that are no more running by the time of the claim.
+  /// - Returns: the plan, and whether nothing more has ended or is due.
+  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, isSwept: Bool) {
+    var rest = rows[...]
+    let ended = try take(&rest).map { RunningRow($0) }
+    let delayed = try take(&rest).map { Candidate($0, .delayed) }
+    var ready = armed.isEmpty || request.limit <= 0 ? [] : try take(&rest).map { Candidate($0, .ready) }
+    let full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
+    transaction.kinds.haveReady(full, of: wanted)
+    if !unknown.isEmpty { try transaction.add(kinds: try take(&rest)) }
+    // Kinds that were made, or had jobs, since.
+    let known = Set(wanted.map(\.number))
+    let all = transaction.claimable(request)
+    let more = all.filter { kind in !known.contains(kind.number) || full.contains(kind.number) && !armed.contains { $0.number == kind.number } }
+    if let more = Self.ready(more, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
+    if ready.isEmpty, !full.isEmpty { ready = try readEach(wanted.filter { full.contains($0.number) }, transaction) }
+    let live = ended.filter { !settled.contains($0.id) }
+    return (
+      ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
+      isSwept: ended.count < Self.sweep && delayed.count < Self.sweep
+    )
+  }
+
+  /// When others have all of the best ones locked: what comes behind those, which one kind at a time is found by itself.
+  private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate] {
+    try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in rows.map { Candidate($0, .ready) } }
+  }
+
+  private func take(_ rest: inout ArraySlice<Rows>) throws(QudoError) -> Rows {
+    guard let rows = rest.popFirst() else { throw QudoError(.database, "a statement of a claim gave no rows") }
+    return rows
   }
 }
 
 extension Transaction {
-  fileprivate func claimable(_ abilities: [ClaimRequest.Ability]) -> [ClaimableKind] {
-    abilities.compactMap { ability in number(of: ability.kind).map { ClaimableKind(ability: ability, number: $0) } }
+  /// Of those that the database knows.
+  fileprivate func claimable(_ request: ClaimRequest) -> [ClaimableKind] {
+    request.abilities.compactMap { ability in
+      number(of: ability.kind).map { ClaimableKind(ability: ability, number: $0) }.flatMap { $0.most(request.limit) > 0 ? $0 : nil }
+    }
   }
 }
 

@@ -21,13 +21,22 @@ extension Transaction {
       try commit()
       return (answer, nil)
     }
-    let reading = ClaimReading(request, self)
+    let reading = ClaimReading(request, self, from: floors.withLock { $0.view(.now) })
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
+    var start = ContinuousClock.now
     let (answer, ahead) = try settle(settlements, reading: isAhead ? reading.statements : [])
+    if !isAhead { start = .now }
     let rows = isAhead ? ahead : try read(reading.statements)
+    let took = ContinuousClock.now - start
     // What was read ahead still has the running that were settled.
     let settled = isAhead ? answer.settled(of: settlements) : []
-    return (answer, try claim(reading.plan(rows, self, settled: settled)))
+    var (plan, isSwept) = try reading.plan(rows, self, settled: settled)
+    if !reading.view.isWhole, plan.chosen.count < request.limit {
+      let whole = ClaimReading(request, self, from: Floors.View())
+      (plan, isSwept) = try whole.plan(try read(whole.statements), self, settled: settled)
+    }
+    floors.withLock { $0.claimed(from: reading.view, took: took, time: isSwept ? now.microseconds : nil, last: plan.last) }
+    return (answer, try claim(plan, from: reading.view))
   }
 
   func promote(limit: Int) throws(QudoError) -> Int {
@@ -39,6 +48,7 @@ extension Transaction {
   }
 
   private func promote(_ due: [Candidate], ready: [Candidate]) {
+    for job in ready { entered(job.kind, ranking: job.ranking, isOld: true) }
     var points = Points()
     for job in due { points.add("due = \(job.due)", job.id) }
     for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
@@ -48,7 +58,7 @@ extension Transaction {
     }
   }
 
-  private func claim(_ plan: ClaimPlan) throws(QudoError) -> Claim {
+  private func claim(_ plan: ClaimPlan, from view: Floors.View) throws(QudoError) -> Claim {
     takeBack(plan)
     var delayed = plan.promoted
     var points = Points()
@@ -61,13 +71,13 @@ extension Transaction {
     }
     promote(delayed, ready: plan.promoted)
     for condition in points.conditions { write("DELETE FROM qudo_ready WHERE \(condition)") }
-    return try read(start(plan.chosen))
+    return try read(start(plan.chosen), from: view)
   }
 
   /// Reads what was claimed, by this transaction or by the one that it repeats.
-  private func read(_ claimed: ClaimedRows) throws(QudoError) -> Claim {
+  private func read(_ claimed: ClaimedRows, from view: Floors.View) throws(QudoError) -> Claim {
     receipt.claimed = claimed
-    let rows = try commit(reading: claimed.reads + ["SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)"])
+    let rows = try commit(reading: claimed.reads + [view.next])
     var claim = Claim(jobs: try claimed.jobs(rows.dropLast()))
     if let next = rows.last?.next() {
       claim.nextDue = next.integerIfAny(0).map { .microseconds(max(0, $0 - now.microseconds)) }
@@ -79,7 +89,7 @@ extension Transaction {
   /// - Parameter done: of a transaction that was committed, and whose answer was lost.
   func claim(again done: Receipt) throws(QudoError) -> Claim? {
     guard let claimed = done.claimed else { return nil }
-    return try read(claimed)
+    return try read(claimed, from: Floors.View())
   }
 
   /// Jobs whose lease ended wait again where they stood, or end as lost.

@@ -32,6 +32,7 @@ final class Connection {
   ///
   /// - Parameter beforeLast: called before the last packet is sent.
   /// - Throws: what the first one that failed came to; those before it were executed.
+  @discardableResult
   func run(_ statements: [SQL], beforeLast: () -> Void = {}) throws(QudoError) -> [StatementResult] {
     var results: [StatementResult] = []
     results.reserveCapacity(statements.count)

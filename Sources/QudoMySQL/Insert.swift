@@ -139,6 +139,7 @@ extension Transaction {
 
   private func enter(_ place: Holders.Place, _ id: Int64, kind: Int64) {
     wakes = true
+    entered(kind, ranking: place.ranking, isOld: true)
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
     write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
   }
@@ -168,8 +169,12 @@ extension Transaction {
 
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
+    for row in rows {
+      if case .at = row.due { entered(row.kind, ranking: row.ranking, isOld: true) } else { entered(row.kind, ranking: row.ranking, isOld: false) }
+    }
     write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
       answer.ids += result.insertID..<result.insertID + Int64(rows.count)
+      self.effects.highest = result.insertID + Int64(rows.count) - 1
     }
     let keys = zip(0..., rows).flatMap { offset, row in
       row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }

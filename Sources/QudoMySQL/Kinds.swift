@@ -5,10 +5,24 @@ internal import Qudo
 /// number that was committed stays good; that a kind is not there is never remembered.
 final class KindNumbers: Sendable {
   private let numbers = Locked<[Kind: Int64]>([:])
+  /// The numbers of those that had ready jobs when they were last looked at. A hint: it saves a claim from looking at each.
+  private let ready = Locked<Set<Int64>>([])
 
   subscript(kind: Kind) -> Int64? { numbers.withLock { $0[kind] } }
 
   func add(_ kind: Kind, _ number: Int64) { numbers.withLock { $0[kind] = number } }
+
+  func haveReady(of kinds: [ClaimableKind]) -> [ClaimableKind] {
+    ready.withLock { ready in kinds.filter { ready.contains($0.number) } }
+  }
+
+  func haveReady(_ full: Set<Int64>, of kinds: [ClaimableKind]) {
+    guard kinds.count > 1 else { return }
+    ready.withLock { ready in
+      ready.subtract(kinds.map(\.number))
+      ready.formUnion(full)
+    }
+  }
 
   func forget() { numbers.withLock { $0 = [:] } }
 

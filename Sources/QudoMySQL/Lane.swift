@@ -22,18 +22,18 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   /// - Parameter body: must commit, and look at ``Transaction/wasCommitted()`` first.
   func transact<Result>(
     until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
-  ) throws(QudoError) -> (Result, wakes: Bool) {
+  ) throws(QudoError) -> (Result, Transaction.Effects) {
     var turn = Retry()
     var lost: Receipt?
     do throws(QudoError) {
       while true {
         let transaction = Transaction(
-          try take(), access.kinds, time: access.time, after: lost, lifetimes: access.lifetimes)
+          try take(), access.kinds, access.floors, time: access.time, after: lost, lifetimes: access.lifetimes)
         do throws(QudoError) {
           let result = try body(transaction)
           lastUse = .now
           if transaction.hasWritten { receipts += 1 }
-          return (result, transaction.wakes)
+          return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
           clean(transaction, after: error)

@@ -27,13 +27,15 @@ public import Qudo
 /// running are run again by others; when it is set back, the jobs of workers that died wait so much longer. A restart of
 /// the server ends no lease: the workers, which are elsewhere, go on.
 ///
-/// Nothing of the server tells a process of jobs that another one has enqueued: a worker that has nothing to do asks
-/// again at `WorkerOptions.poll`.
+/// A server does not call its clients. While a worker of this process has nothing to do, the driver looks for jobs that
+/// other processes have enqueued: fifty times a second after something happened, and up to a second apart after a while
+/// in which nothing did.
 public struct MySQLDriver: Driver {
   public let name: String
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool
+  private let inserter: Inserter
 
   /// Takes the settings and does not connect: that happens at the first call, and again after a connection was lost.
   ///
@@ -78,9 +80,9 @@ public struct MySQLDriver: Driver {
     let settings = try Settings(server)
     name = settings.name
     self.limits = limits
-    let doorbell = Doorbell()
-    self.doorbell = doorbell
-    pool = Pool(ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer), doorbell: doorbell)
+    pool = Pool(ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer))
+    doorbell = pool.doorbell
+    inserter = Inserter(pool)
   }
 
   /// Connects at once, and makes or migrates the tables.
@@ -100,14 +102,18 @@ public struct MySQLDriver: Driver {
   /// Whether what was acknowledged survives a power cut is known once the server was connected to: see
   /// ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    pool.access.facts?.losesOnPowerCut.isEmpty == true ? [.durable, .severalProcesses, .survivesPowerLoss] : [.durable, .severalProcesses]
+    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses]
+    return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 
-  public func close() async { await pool.close() }
+  public func close() async {
+    await inserter.close()
+    await pool.close()
+  }
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await pool.transact { transaction throws(QudoError) in try transaction.run(inserting: jobs) }
+    return try await inserter.insert(jobs)
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {

@@ -15,12 +15,12 @@ enum Opening {
   /// "mysql_library_init() is not thread-safe": once, before the first connection. A macro for this.
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
-  static func connect(_ settings: Settings) throws(QudoError) -> (Connection, MySQLServerFacts) {
+  static func connect(_ settings: Settings, timeout: Duration = .seconds(30)) throws(QudoError) -> (Connection, MySQLServerFacts) {
     guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
     let connection = Connection(handle)
     try setOptions(settings, connection)
     try connect(connection, settings)
-    return (connection, try setUp(connection, settings))
+    return (connection, try setUp(connection, settings, timeout))
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
@@ -71,33 +71,34 @@ enum Opening {
   }
 
   /// What Qudo relies on must not depend on how the server is set up.
-  private static func setUp(_ connection: Connection, _ settings: Settings) throws(QudoError) -> MySQLServerFacts {
-    let facts = try readFacts(connection)
+  private static func setUp(_ connection: Connection, _ settings: Settings, _ timeout: Duration) throws(QudoError) -> MySQLServerFacts {
+    let (facts, stepsByOne) = try readFacts(connection)
     try facts.checkVersion()
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
-    let lockWait = Int64(max(1, min(10, settings.readTimeout.wholeSecondsUp / 2)))
-    _ = try connection.run([
+    let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
+    try connection.run([
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 1",
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
       // Shorter than the read time-out, so that it is the server that gives up first.
       "SET SESSION innodb_lock_wait_timeout = \(lockWait)",
-      // The ids of the rows of one INSERT follow each other.
-      "SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1",
     ])
+    // The ids of the rows of one INSERT follow each other. Before MySQL 8.0.18 it takes a right to say so.
+    if !stepsByOne { try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"]) }
     return facts
   }
 
-  private static func readFacts(_ connection: Connection) throws(QudoError) -> MySQLServerFacts {
+  private static func readFacts(_ connection: Connection) throws(QudoError) -> (MySQLServerFacts, stepsByOne: Bool) {
     let result = try connection.run("""
-      SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin, @@sync_binlog
+      SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin, @@sync_binlog,
+        @@auto_increment_increment, @@auto_increment_offset
       """)
     guard let row = result.rows?.next() else { throw QudoError(.database, "the server does not tell its version") }
-    return MySQLServerFacts(
-      version: row.text(0), longestPacket: Int(clamping: row.integer(1)),
-      losesOnPowerCut: MySQLServerFacts.losesOnPowerCut(
-        flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5)))
+    let losses = MySQLServerFacts.losesOnPowerCut(
+      flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5))
+    let facts = MySQLServerFacts(version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
+    return (facts, stepsByOne: row.integer(6) == 1 && row.integer(7) == 1)
   }
 }
 #endif

@@ -10,14 +10,28 @@ final class Pool: Sendable {
   }
 
   let access: ServerAccess
-  private let doorbell: Doorbell
+  let doorbell: Doorbell
+  private let poller: Poller
   private let queue: Locked<PoolQueue<Lane, Waiter>>
   private let closers = Locked<[@Sendable () -> Void]>([])
 
-  init(_ access: ServerAccess, doorbell: Doorbell) {
+  init(_ access: ServerAccess) {
     self.access = access
-    self.doorbell = doorbell
     queue = Locked(PoolQueue(capacity: access.settings.pool))
+    // Each of the two calls the other, and neither keeps the pool.
+    let place = Locked<Weak>(Weak())
+    let poller = Poller(
+      look: { () async throws(QudoError) -> Int64 in
+        guard let pool = place.withLock({ $0.pool }) else { throw QudoError(.closed, "the database was closed") }
+        return try await pool.transact { transaction throws(QudoError) in try transaction.highestID() }
+      }, ring: { place.withLock { $0.pool }?.doorbell.ring() })
+    self.poller = poller
+    doorbell = Doorbell { somebodyListens in poller.setActive(somebodyListens) }
+    place.withLock { $0.pool = self }
+  }
+
+  private struct Weak {
+    weak var pool: Pool?
   }
 
   /// Runs `body` in a transaction, on a thread of a connection's own; see ``Lane``.
@@ -29,31 +43,42 @@ final class Pool: Sendable {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
     let deadline = ContinuousClock.now + access.timeout
     let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
-      submit(
-        until: deadline,
-        Waiter(
-          start: { lane in
-            lane.thread.async {
-              let answer = self.run(lane, until: deadline, body)
-              // The next one first, so that the connection is not idle while the answer is on its way.
-              let hasToPrune = lane.hasToPrune
-              if !hasToPrune { self.leave(lane) }
-              continuation.resume(returning: answer)
-              guard hasToPrune else { return }
-              lane.pruneReceipts()
-              self.leave(lane)
-            }
-          }, refuse: { continuation.resume(returning: .failure($0)) }))
+      use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { lane in
+        let answer = self.run(lane, until: deadline, body)
+        return { continuation.resume(returning: answer) }
+      }
     }
     return try result.get()
   }
 
-  private func run<Result>(
+  /// Calls `body` with a connection, on its thread, and when it is free again what `body` returned.
+  func use(
+    until deadline: ContinuousClock.Instant, refuse: @escaping @Sendable (QudoError) -> Void,
+    _ body: @escaping @Sendable (Lane) -> @Sendable () -> Void
+  ) {
+    let start: @Sendable (Lane) -> Void = { lane in
+      lane.thread.async {
+        let answer = body(lane)
+        // The next one first, so that the connection is not idle while the answer is on its way.
+        let hasToPrune = lane.hasToPrune
+        if !hasToPrune { self.leave(lane) }
+        answer()
+        guard hasToPrune else { return }
+        lane.pruneReceipts()
+        self.leave(lane)
+      }
+    }
+    submit(until: deadline, Waiter(start: start, refuse: refuse))
+  }
+
+  /// To be called on the lane's thread.
+  func run<Result>(
     _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
-      let (result, wakes) = try lane.transact(until: deadline, body)
-      if wakes { doorbell.ring() }
+      let (result, effects) = try lane.transact(until: deadline, body)
+      if let highest = effects.highest { poller.enqueued(highest) }
+      if effects.wakes { doorbell.ring() }
       return .success(result)
     } catch {
       return .failure(error)

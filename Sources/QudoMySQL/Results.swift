@@ -19,6 +19,8 @@ final class Rows {
   init(_ result: UnsafeMutablePointer<MYSQL_RES>) { self.result = result }
   deinit { mysql_free_result(result) }
 
+  var count: Int { Int(mysql_num_rows(result)) }
+
   /// A row is good until the next one is asked for.
   func next() -> Row? {
     guard let fields = mysql_fetch_row(result), let lengths = mysql_fetch_lengths(result) else { return nil }

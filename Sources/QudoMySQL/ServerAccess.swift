@@ -6,6 +6,7 @@ final class ServerAccess: Sendable {
   let settings: Settings
   let timeout: Duration
   let kinds = KindNumbers()
+  let floors = Locked(Floors())
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
   private let known = Locked<MySQLServerFacts?>(nil)
@@ -33,7 +34,7 @@ final class ServerAccess: Sendable {
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
   func connect() throws(QudoError) -> Connection {
-    let (connection, facts) = try Opening.connect(settings)
+    let (connection, facts) = try Opening.connect(settings, timeout: timeout)
     try Opening.prepare(connection, timeout: timeout)
     // It may be another database by now, made anew.
     kinds.forget()

@@ -89,6 +89,7 @@ extension Transaction {
   /// Jobs that were claimed before: an `untilStarted` key of theirs is free already.
   func enter(ready jobs: [(kind: Int64, ranking: Int64, due: Int64, id: Int64)]) {
     wakes = true
+    for job in jobs { entered(job.kind, ranking: job.ranking, isOld: true) }
     for part in jobs.parts(of: 1000) {
       let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),0)" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")

@@ -7,6 +7,14 @@ internal import Qudo
 /// The text of the first round trip begins the transaction and takes the server's time, as `@n`; that of the last one
 /// ends with COMMIT.
 final class Transaction {
+  /// What is still to be done after the commit.
+  struct Effects {
+    /// Workers may have something to claim.
+    var wakes = false
+    /// The highest id of a new job.
+    var highest: Int64?
+  }
+
   enum Phase {
     case waiting, begun
     /// COMMIT is on its way.
@@ -19,14 +27,18 @@ final class Transaction {
 
   let connection: Connection
   let kinds: KindNumbers
+  let floors: Locked<Floors>
   private let time: SQL
   private(set) var phase = Phase.waiting
   private var writes: [(sql: SQL, then: ((StatementResult) -> Void)?)] = []
   private var started: Timestamp?
   /// Of kinds that this transaction has to do with.
   var numbers: [Kind: Int64] = [:]
-  /// Workers may have something to claim.
-  var wakes = false
+  var effects = Effects()
+  var wakes: Bool {
+    get { effects.wakes }
+    set { effects.wakes = newValue }
+  }
 
   /// What this transaction will be known by.
   let receipt: Receipt
@@ -42,16 +54,20 @@ final class Transaction {
   ///   - time: what the time of the transaction is; the server's unless a test says something else.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: KindNumbers, time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
+    _ connection: Connection, _ kinds: KindNumbers, _ floors: Locked<Floors> = Locked(Floors()), time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
     lifetimes: ReceiptLifetimes = ReceiptLifetimes()
   ) {
     self.connection = connection
     self.kinds = kinds
+    self.floors = floors
     self.time = time
     self.lost = lost
     self.lifetimes = lifetimes
     receipt = Receipt(after: lost, lifetime: lifetimes.transactions)
   }
+
+  /// A job becomes ready.
+  func entered(_ kind: Int64, ranking: Int64, isOld: Bool) { floors.withLock { $0.entered(kind, ranking: ranking, isOld: isOld) } }
 
   /// The server's time; known when something was read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }

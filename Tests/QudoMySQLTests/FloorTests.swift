@@ -1,0 +1,94 @@
+#if MySQL
+@testable import QudoMySQL
+import Qudo
+import Testing
+
+@Suite struct FloorTests {
+  private let long = Floors.slow + .milliseconds(1)
+  private let start = ContinuousClock.now
+  private func key(_ id: Int64, ranking: Int64 = 0) -> Floors.Key { Floors.Key(ranking: ranking, due: 10 * id, id: id) }
+
+  private func slowFloors() -> Floors {
+    var floors = Floors()
+    for id in 1...2 { floors.claimed(from: floors.view(start), took: long, time: 100, last: [1: key(Int64(id))]) }
+    return floors
+  }
+
+  @Test func quickClaimsReadFromTheBeginning() {
+    var floors = Floors()
+    for _ in 0..<9 {
+      let view = floors.view(start)
+      #expect(view.isWhole)
+      floors.claimed(from: view, took: .milliseconds(1), time: 100, last: [1: key(5)])
+    }
+    // One slow one may be by chance.
+    floors.claimed(from: floors.view(start), took: long, time: 100, last: [1: key(6)])
+    let after = floors.view(start)
+    #expect(after.isWhole)
+  }
+
+  @Test func slowOnesGoOnWhereTheyCameToAndLookBackInTime() {
+    var floors = slowFloors()
+    let view = floors.view(start)
+    #expect(!view.isWhole)
+    #expect(view.ready(1).text.contains("id >= 2"))
+    #expect(view.ready(2).isEmpty)
+    #expect(view.times("due").text == "due > 100 AND")
+    floors.claimed(from: view, took: .zero, time: 120, last: [1: key(9), 2: key(1)])
+    // One that began earlier does not set it back.
+    floors.claimed(from: view, took: .zero, time: nil, last: [1: key(4)])
+    let next = floors.view(start)
+    #expect(next.ready(1).text.contains("id >= 9"))
+    #expect(next.ready(2).text.contains("id >= 1"))
+    #expect(next.next.text.contains("ends > 120"))
+    let whole = floors.view(start + Floors.rescan)
+    #expect(whole.isWhole)
+    floors.claimed(from: whole, took: .milliseconds(1), time: 130, last: [1: key(10)])
+    let quick = floors.view(start + Floors.rescan)
+    #expect(quick.isWhole, "it is quick again")
+  }
+
+  @Test func jobsOfOnesOwnThatLieBeforeItAreFound() {
+    for (ranking, isOld, isFound) in [(-1, false, true), (0, true, true), (0, false, false), (1, false, false)] as [(Int64, Bool, Bool)] {
+      var floors = slowFloors()
+      floors.entered(1, ranking: ranking, isOld: isOld)
+      let view = floors.view(start)
+      #expect(view.ready(1).isEmpty == isFound)
+    }
+  }
+
+  /// What lies before the floor is read from the index's own place.
+  @Test func theFloorIsLookedUpInTheIndexAndWhatIsMissedIsFound() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
+    let want = ClaimRequest([.init("a")], limit: 10)
+    let slow = Duration.seconds(1)
+    _ = try await driver.claim(ClaimRequest([.init("a")], limit: 1000))
+    let connection = try database.connection()
+    let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1").rows?.next())
+    let key = Floors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
+    driver.pool.access.floors.withLock { floors in
+      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: slow, time: 100, last: [1: key]) }
+    }
+    #expect(try await driver.claim(want).jobs.map(\.id) == Array(1001...1010))
+    #expect(try await driver.claim(want).jobs.map(\.id) == Array(1011...1020))
+
+    var floors = Floors()
+    for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: slow, time: 100, last: [1: key]) }
+    let view = floors.view(.now)
+    let sql = try #require(ClaimReading.ready([ClaimableKind(ability: .init("a"), number: 1)], 10, from: view))
+    try connection.run("ANALYZE TABLE qudo_ready")
+    let plan = try #require(try connection.run("EXPLAIN \(sql)").rows?.next())
+    #expect(plan.text(3) == "range")
+    #expect(!plan.text(9).contains("filesort"))
+
+    // Another process has a job before the floor: whoever finds less than it wants looks from the beginning.
+    let other = try database.driver()
+    _ = try await other.insert([NewJob("a", priority: 9)])
+    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 3000)).jobs.first?.priority == 9)
+    for one in [driver, other] { await one.close() }
+    try await database.drop()
+  }
+}
+#endif
