@@ -42,7 +42,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
-    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
     .target(name: "QudoMySQL", dependencies: ["Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
