@@ -32,7 +32,7 @@ struct Database: ParsableArguments {
       do { url = try DatabaseURL(parsing: text) } catch { throw ValidationError(error.message) }
       guard !urls.contains(url) else { throw ValidationError("\(SafeText.shown("\(url)")) is given twice") }
       if case .mysql = url.place, !DatabaseOpening.hasServers {
-        throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB")
+        throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
       }
       urls.append(url)
     }

@@ -38,8 +38,16 @@ struct DatabaseOpening: Sendable {
       throw error
     }
     #else
-    throw QudoError(.invalidArgument, "\(server): this build has no driver for MySQL and MariaDB")
+    throw QudoError(.invalidArgument, "\(server): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
     #endif
+  }
+
+  /// The schema as SQL, of a file or of a server's database.
+  static func schema(of url: DatabaseURL) -> String {
+    #if MySQL
+    if case .mysql = url.place { return MySQLDriver.schemaSQL }
+    #endif
+    return SQLiteDriver.schemaSQL
   }
 
   /// What new files are named: as by default, but for those that would get the same name, since jobs are named by it. These are
