@@ -6,12 +6,15 @@ internal import QudoMySQL
 struct ServerBacklog {
   var ready = 0
   var delayed = 0
-  /// How many were ready, ran and went.
+  /// How many were ready, ran and went; their leases would be over by now.
   var gone = 0
   /// How many kinds the ready jobs are of.
   var kinds = 1
 
   var names: [Kind] { kinds == 1 ? ["bench"] : (0..<kinds).map { Kind("bench.\($0)") } }
+
+  /// In microseconds, by the server's clock.
+  private static let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
   /// How many rows a statement writes: it must be done before the read time-out.
   private static let part = 50_000
@@ -26,7 +29,7 @@ struct ServerBacklog {
     try insert(raw, gone, due: "1000000 + n") { ids in
       """
       INSERT INTO qudo_ready SELECT kind, ranking, due, id, 0 FROM qudo_job WHERE \(ids);\
-      INSERT INTO qudo_running SELECT id, \(Timestamp.latest.microseconds), 1, kind, ranking, due, 0, 10 FROM qudo_job WHERE \(ids);\
+      INSERT INTO qudo_running SELECT id, \(Self.now) - id, 1, kind, ranking, due, 0, 10 FROM qudo_job WHERE \(ids);\
       DELETE FROM qudo_ready WHERE \(ids);DELETE FROM qudo_running WHERE \(ids);DELETE FROM qudo_job WHERE \(ids)
       """
     }
@@ -36,6 +39,8 @@ struct ServerBacklog {
     try insert(raw, delayed, due: "\(Timestamp.latest.microseconds - 1_000_000_000) + n") { ids in
       "INSERT INTO qudo_delayed SELECT due, id, kind, ranking, 0 FROM qudo_job WHERE \(ids)"
     }
+    // The server counts rows anew some seconds after a table has grown; until then it takes a scan for cheaper than the index.
+    try raw.run("ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_kind")
   }
 
   private func insert(_ raw: RawServer, _ count: Int, due: String, _ more: (String) -> String) throws {
@@ -81,6 +86,7 @@ extension MariaDBFloor {
       try server.run(
         "INSERT INTO qudobench_ready SELECT 1, 0, 0, id FROM qudobench_job WHERE id BETWEEN \(first + 1) AND \(first + size)")
     }
+    try server.run("ANALYZE TABLE qudobench_job, qudobench_ready")
   }
 }
 #endif
