@@ -42,7 +42,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
-    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite"]),
+    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
     .target(name: "QudoMySQL", dependencies: ["Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
@@ -75,13 +75,13 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoBench",
+        "Qudo", "QudoSQLite", "QudoBench", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoTesting"]),
+    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
@@ -102,7 +102,7 @@ let package = Package(
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
     .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "ProcessSupport", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [
@@ -132,9 +132,19 @@ let package = Package(
         .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    .executableTarget(name: "TortureProcess", dependencies: ["Qudo", "QudoSQLite", .product(name: "Logging", package: "swift-log")], path: "Tests/TortureProcess"),
+    .executableTarget(
+      name: "TortureProcess",
+      dependencies: [
+        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        .product(name: "Logging", package: "swift-log"),
+      ], path: "Tests/TortureProcess"),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
-    .testTarget(name: "TortureTests", dependencies: ["Qudo", "QudoSQLite", "CSQLite", "TortureProcess", "ProcessSupport"]),
+    .testTarget(
+      name: "TortureTests",
+      dependencies: [
+        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer", "TortureProcess",
+        "ProcessSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -4,9 +4,9 @@ extension Queue {
   ///     let id = try await queue.enqueue(SendMail(to: "ada@example.org")).id
   ///     let job = try await queue.job(id)
   ///
-  /// - Returns: nil when the job was completed or given up, or is in another database.
+  /// - Returns: nil when the job was completed or given up, or is in no database of the queue.
+  /// - Throws: ``QudoError`` when its database cannot be used.
   public func job(_ id: JobID) async throws(QudoError) -> StoredJob? {
-    guard id.database == driver.name else { return nil }
-    return try await driver.find(JobQuery(ids: [id.number], limit: 1)).first
+    try await databases.job(id)
   }
 }

@@ -6,27 +6,46 @@
 /// It is a value, cheap to copy, and generic to the end: `Queue<NoHooks>` where there are no hooks. Who does not want
 /// to name the type keeps it as `any Enqueuer`.
 public struct Queue<Hooks: HookSet>: Sendable {
-  /// The database.
-  public let driver: any Driver
+  /// Where the jobs are.
+  public let databases: Databases
   /// What jobs are encoded and decoded with.
   public let codecs: Codecs
   /// The hooks, composed into one.
   public let hooks: Hooks
+  /// How long an enqueue into one of several databases may take.
+  var deadline: Duration
+
+  /// - Parameters:
+  ///   - databases: where the jobs go.
+  ///   - codecs: JSON by default.
+  ///   - hooks: one below the other, in the order in which they hear of an enqueue.
+  public init(_ databases: Databases, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
+    self.databases = databases
+    self.codecs = codecs
+    self.hooks = hooks()
+    deadline = databases.options.deadline
+  }
+
+  /// A queue of several databases without hooks.
+  public init(_ databases: Databases, codecs: Codecs = Codecs()) where Hooks == NoHooks {
+    self.init(databases, codecs: codecs) {}
+  }
 
   /// - Parameters:
   ///   - driver: the database.
   ///   - codecs: JSON by default.
   ///   - hooks: one below the other, in the order in which they hear of an enqueue.
   public init(_ driver: any Driver, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
-    self.driver = driver
-    self.codecs = codecs
-    self.hooks = hooks()
+    self.init(Databases(driver), codecs: codecs, hooks: hooks)
   }
 
   /// A queue without hooks.
   public init(_ driver: any Driver, codecs: Codecs = Codecs()) where Hooks == NoHooks {
-    self.init(driver, codecs: codecs) {}
+    self.init(Databases(driver), codecs: codecs) {}
   }
+
+  /// Waits for what was handed in and lets go of the databases; later calls throw ``QudoError/Code/closed``.
+  public func close() async { await databases.close() }
 }
 
 /// What can enqueue: a whole queue without the type of its hooks.
@@ -57,8 +76,24 @@ extension Queue: Enqueuer {
 
   @usableFromInline
   func insert(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
+    guard let driver = databases.only else { return try await databases.insert(jobs, within: deadline) }
     let name = driver.name
     return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
+  }
+
+  /// The same queue, whose enqueues take at most so long, whatever the databases do, instead of ``DatabaseOptions/deadline``.
+  ///
+  ///     try await queue.within(.seconds(2)).enqueue(SendMail(to: "ada@example.org"))
+  ///
+  /// An enqueue that was on its way when the time was up throws ``QudoError/Code/outcomeUnknown``.
+  ///
+  /// - Throws: ``QudoError/Code/invalidArgument`` for less than 1 ms.
+  public func within(_ deadline: Duration) throws(QudoError) -> Queue {
+    guard deadline >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
+    let watched = try databases.watched
+    var queue = Queue(watched, codecs: codecs) { hooks }
+    queue.deadline = deadline
+    return queue
   }
 }
 

@@ -31,7 +31,7 @@ public enum Child {
     case "wake": try await wake(queue, say)
     default: throw BenchFailure("there is no \(arguments[0])")
     }
-    await queue.driver.close()
+    await queue.close()
   }
 
   /// Works for so long; writes the ids of its jobs, and says how many a second it did.

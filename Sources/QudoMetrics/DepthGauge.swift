@@ -7,7 +7,7 @@ public import Qudo
 ///
 ///     let worker = try Worker(queue, abilities, plugins: [DepthGauge(interval: .seconds(15))])
 ///
-/// Each metric has the dimension `kind`. The labels, after the prefix and an underscore:
+/// Each metric has the dimension `kind`, and with several databases `database`. The labels, after the prefix and an underscore:
 ///
 /// | label | what |
 /// |---|---|
@@ -56,11 +56,11 @@ public struct DepthGauge: Plugin {
 
   /// Trouble of the database is logged, and the next interval waited for.
   public func run(_ worker: WorkerContext) async throws {
-    let meters = (kinds ?? worker.kinds).map { Meters($0, prefix: prefix, factory: factory, measuresAge: measuresAge) }
+    var meters = AllMeters(kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
     while true {
       let begun = worker.clock.sinceBoot()
       do {
-        try await look(worker, meters)
+        try await look(worker, &meters)
       } catch let error as QudoError where !Task.isCancelled {
         worker.logger.warning(
           "the jobs could not be counted, the gauge tries again at its next interval",
@@ -73,24 +73,69 @@ public struct DepthGauge: Plugin {
     }
   }
 
-  private func look(_ worker: WorkerContext, _ meters: [Meters]) async throws {
-    let counts = try await worker.driver.count(meters.map(\.kind))
-    let byKind = Dictionary(counts.map { ($0.kind, $0) }) { first, _ in first }
-    for meters in meters {
-      let count = byKind[meters.kind] ?? JobCount(meters.kind)
-      meters.ready.set(count.ready)
-      meters.delayed.set(count.delayed)
-      meters.running.set(count.running)
-      guard let age = meters.age else { continue }
-      age.set(count.ready == 0 ? 0 : try await oldest(meters.kind, worker))
+  private func look(_ worker: WorkerContext, _ meters: inout AllMeters) async throws {
+    let (kinds, measuresAge, clock) = (meters.kinds, measuresAge, worker.clock)
+    let answers = await worker.databases.ask { driver throws(QudoError) in
+      try await Self.depths(driver, kinds, measuresAge: measuresAge, clock)
+    }
+    for answer in answers {
+      do throws(QudoError) {
+        let depths = try answer.result.get()
+        for (meters, depth) in zip(meters.of(answers.count > 1 ? answer.database : nil), depths) { meters.set(depth) }
+      } catch {
+        guard answers.count > 1 else { throw error }
+        worker.logger.warning(
+          "the jobs of a database could not be counted, the gauge tries again at its next interval",
+          metadata: ["database": "\(answer.database)", "error": "\(error)", "code": "\(error.code)"])
+      }
     }
   }
 
+  /// In the order of the kinds.
+  private static func depths(
+    _ driver: any Driver, _ kinds: [Kind], measuresAge: Bool, _ clock: any QueueClock
+  ) async throws(QudoError) -> [Depth] {
+    let counts = try await driver.count(kinds)
+    let byKind = Dictionary(counts.map { ($0.kind, $0) }) { first, _ in first }
+    var depths: [Depth] = []
+    for kind in kinds {
+      let count = byKind[kind] ?? JobCount(kind)
+      let age = measuresAge && count.ready > 0 ? try await oldest(kind, driver, clock) : 0
+      depths.append(Depth(count: count, age: age))
+    }
+    return depths
+  }
+
   /// In seconds.
-  private func oldest(_ kind: Kind, _ worker: WorkerContext) async throws -> Double {
-    guard let job = try await worker.driver.find(JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
+  private static func oldest(_ kind: Kind, _ driver: any Driver, _ clock: any QueueClock) async throws(QudoError) -> Double {
+    guard let job = try await driver.find(JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
     let since = max(job.due, job.enqueued)
-    return Double(max(worker.clock.now().wall.microseconds - since.microseconds, 0)) / 1_000_000
+    return Double(max(clock.now().wall.microseconds - since.microseconds, 0)) / 1_000_000
+  }
+}
+
+private struct Depth: Sendable {
+  let count: JobCount
+  let age: Double
+}
+
+/// The metric objects of each database, made when it is first told of.
+private struct AllMeters {
+  let kinds: [Kind]
+  let prefix: String
+  let factory: any MetricsFactory
+  let measuresAge: Bool
+  private var byDatabase: [String?: [Meters]] = [:]
+
+  init(kinds: [Kind], prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
+    (self.kinds, self.prefix, self.factory, self.measuresAge) = (kinds, prefix, factory, measuresAge)
+  }
+
+  mutating func of(_ database: String?) -> [Meters] {
+    if let meters = byDatabase[database] { return meters }
+    let meters = kinds.map { Meters($0, database, prefix: prefix, factory: factory, measuresAge: measuresAge) }
+    byDatabase[database] = meters
+    return meters
   }
 }
 
@@ -102,13 +147,21 @@ private struct Meters: Sendable {
   let running: Meter
   let age: Meter?
 
-  init(_ kind: Kind, prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
-    func meter(_ name: String) -> Meter { Meter(label: "\(prefix)_\(name)", dimensions: [("kind", kind.name)], factory: factory) }
+  init(_ kind: Kind, _ database: String?, prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
+    let dimensions = [("kind", kind.name)] + (database.map { [("database", $0)] } ?? [])
+    func meter(_ name: String) -> Meter { Meter(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory) }
     self.kind = kind
     ready = meter("ready")
     delayed = meter("delayed")
     running = meter("running")
     age = measuresAge ? meter("oldest_ready_seconds") : nil
+  }
+
+  func set(_ depth: Depth) {
+    ready.set(depth.count.ready)
+    delayed.set(depth.count.delayed)
+    running.set(depth.count.running)
+    age?.set(depth.age)
   }
 }
 #endif

@@ -35,16 +35,15 @@ public struct Pruner: Plugin {
 
   /// - Throws: `QudoError.Code.invalidArgument` for a driver without logs and for settings that make no sense.
   public func start(_ worker: WorkerContext) async throws {
-    _ = try logs(of: worker)
     try check()
+    for driver in worker.databases.opened { _ = try Self.logs(of: driver) }
   }
 
   /// Trouble of the database is logged, and the next interval waited for.
   public func run(_ worker: WorkerContext) async throws {
-    let logs = try logs(of: worker)
     while true {
       do {
-        let deleted = try await prune(logs, now: worker.clock.now().wall)
+        let deleted = try await prune(worker)
         if deleted > 0 { worker.logger.debug("the logs were pruned", metadata: ["deleted": "\(deleted)"]) }
       } catch let error as QudoError where !Task.isCancelled {
         worker.logger.warning(
@@ -56,30 +55,46 @@ public struct Pruner: Plugin {
     }
   }
 
-  private func prune(_ logs: any LogDriver, now: Timestamp) async throws -> Int {
+  private func prune(_ worker: WorkerContext) async throws -> Int {
+    let now = worker.clock.now().wall
     var deleted = 0
     if let maxAge {
-      deleted += try await repeated(Prune(before: now.advanced(by: .zero - maxAge), limit: batch), logs)
+      deleted += try await repeated(Prune(before: now.advanced(by: .zero - maxAge), limit: batch), worker)
     }
     if let maxCount {
-      deleted += try await repeated(Prune(keep: maxCount, limit: batch), logs)
+      deleted += try await repeated(Prune(keep: maxCount, limit: batch), worker)
     }
     return deleted
   }
 
-  private func repeated(_ prune: Prune, _ logs: any LogDriver) async throws -> Int {
+  /// Batch by batch, so that no call takes long; of several databases in each that answers.
+  private func repeated(_ prune: Prune, _ worker: WorkerContext) async throws -> Int {
     var deleted = 0
+    var isFirst = true
     while true {
       try Task.checkCancellation()
-      let count = try await logs.prune(prune)
+      let answers = await worker.databases.ask { driver throws(QudoError) in try await Self.logs(of: driver).prune(prune) }
+      var count = 0
+      for answer in answers {
+        do throws(QudoError) {
+          count += try answer.result.get()
+        } catch {
+          guard answers.count > 1 else { throw error }
+          guard isFirst else { continue }
+          worker.logger.warning(
+            "the logs of a database could not be pruned, the pruner tries again at its next interval",
+            metadata: ["database": "\(answer.database)", "error": "\(error)", "code": "\(error.code)"])
+        }
+      }
       if count == 0 { return deleted }
       deleted += count
+      isFirst = false
     }
   }
 
-  private func logs(of worker: WorkerContext) throws(QudoError) -> any LogDriver {
-    guard let logs = worker.driver as? any LogDriver else {
-      throw QudoError(.invalidArgument, "the driver of \(worker.driver.name) has no logs to prune: leave the pruner out")
+  private static func logs(of driver: any Driver) throws(QudoError) -> any LogDriver {
+    guard let logs = driver as? any LogDriver else {
+      throw QudoError(.invalidArgument, "the driver of \(driver.name) has no logs to prune: leave the pruner out")
     }
     return logs
   }

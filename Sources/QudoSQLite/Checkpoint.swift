@@ -1,12 +1,32 @@
 internal import CSQLite
+internal import Logging
+internal import Qudo
 
-/// When and how the WAL's pages go into the database file.
+/// When and how the WAL's pages go into the database file, and what to do when they cannot.
 struct Checkpoint {
   /// 4 MB with pages of 2 KiB, as much as SQLite lets come together by default.
   private static let interval: Int32 = 2000
-  private var dueAt = interval
+  /// From here on a WAL is worth a word, in bytes.
+  private static let large: Int64 = 64 << 20
 
-  func isDue(_ connection: Connection) -> Bool { connection.walPages >= dueAt }
+  private let pageSize: Int64
+  private let limit: Int32
+  private let logger: Logger
+  private var dueAt = interval
+  private var warnAt: Int64
+
+  /// - Parameter walLimit: in bytes.
+  init(pageSize: Int64, walLimit: Int, logger: Logger) {
+    self.pageSize = max(pageSize, 512)
+    limit = Int32(clamping: Int64(walLimit) / self.pageSize)
+    self.logger = logger
+    warnAt = min(Self.large, Int64(walLimit))
+  }
+
+  func isDue(_ connection: Connection) -> Bool { connection.walPages >= dueAt || isOverLimit(connection) }
+
+  /// Whether nothing more is to be put into the WAL until it can be used anew.
+  func isOverLimit(_ connection: Connection) -> Bool { connection.walPages >= limit }
 
   mutating func run(_ connection: Connection) {
     // Who reads an old snapshot is not waited for: what can be copied is.
@@ -15,7 +35,18 @@ struct Checkpoint {
     // is not waited for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which
     // syncs twice as fast as appending; it is not truncated.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
-    if code == SQLITE_OK { connection.walPages = 0 }
+    if code == SQLITE_OK { connection.walPages = 0 } else { warn(connection) }
     dueAt = connection.walPages + Self.interval
+    if code == SQLITE_OK { warnAt = min(Self.large, Int64(limit) * pageSize) }
+  }
+
+  /// Says it once, and again each time that it has doubled.
+  private mutating func warn(_ connection: Connection) {
+    let bytes = Int64(connection.walPages) * pageSize
+    guard bytes >= warnAt else { return }
+    warnAt = bytes * 2
+    logger.warning(
+      "somebody reads an old snapshot of the database, so that its WAL only grows: end that transaction",
+      metadata: ["wal": "\(bytes)", "limit": "\(Int64(limit) * pageSize)", "path": "\(connection.path)"])
   }
 }

@@ -3,10 +3,13 @@ internal import Qudo
 /// What a caller waits for while others commit.
 class Operation: @unchecked Sendable {  // reason: touched by the caller before it is handed in, then by the writer's thread only
   let isDurable: Bool
+  /// Whether it is refused while the WAL is as large as it may become.
+  let needsRoom: Bool
   let deadline: ContinuousClock.Instant
 
-  init(isDurable: Bool, deadline: ContinuousClock.Instant) {
+  init(isDurable: Bool, needsRoom: Bool, deadline: ContinuousClock.Instant) {
     self.isDurable = isDurable
+    self.needsRoom = needsRoom
     self.deadline = deadline
   }
 
@@ -24,12 +27,13 @@ final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason:
   private var result: Result?
 
   init(
-    isDurable: Bool, deadline: ContinuousClock.Instant, _ continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>,
+    isDurable: Bool, needsRoom: Bool, deadline: ContinuousClock.Instant,
+    _ continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>,
     _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) {
     self.body = body
     self.continuation = continuation
-    super.init(isDurable: isDurable, deadline: deadline)
+    super.init(isDurable: isDurable, needsRoom: needsRoom, deadline: deadline)
   }
 
   override func run(in transaction: Transaction) throws(QudoError) { result = try body(transaction) }
@@ -43,13 +47,29 @@ final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason:
   }
 }
 
+/// Makes the file smaller, outside any transaction.
+final class Compacting: Operation, @unchecked Sendable {  // reason: as above
+  private let continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>
+
+  init(deadline: ContinuousClock.Instant, _ continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>) {
+    self.continuation = continuation
+    super.init(isDurable: true, needsRoom: false, deadline: deadline)
+  }
+
+  override func answer(_ error: QudoError?) {
+    continuation.resume(returning: .failure(error ?? QudoError(.database, "nothing was done")))
+  }
+
+  func answer(_ compaction: Compaction) { continuation.resume(returning: .success(compaction)) }
+}
+
 /// Closes the file after all that was handed in before.
 final class Closing: Operation, @unchecked Sendable {  // reason: as above
   private let continuation: CheckedContinuation<Void, Never>
 
   init(_ continuation: CheckedContinuation<Void, Never>) {
     self.continuation = continuation
-    super.init(isDurable: false, deadline: .now)
+    super.init(isDurable: false, needsRoom: false, deadline: .now)
   }
 
   override func answer(_ error: QudoError?) { continuation.resume() }

@@ -21,8 +21,13 @@ extension Queue {
   ///   `outOfMemory` SQLite may have rolled back the whole transaction. Or the error of a hook that refused a job.
   @discardableResult
   public func enqueue(_ jobs: [NewJob], in connection: OpaquePointer?) throws -> [EnqueueResult] {
-    guard let driver = driver as? SQLiteDriver else {
-      throw QudoError(.invalidArgument, "the queue's driver is not a SQLiteDriver: only that can join a SQLite transaction")
+    let drivers = databases.opened.compactMap { $0 as? SQLiteDriver }
+    guard let driver = drivers.first, drivers.count == 1 else {
+      throw QudoError(
+        .invalidArgument,
+        drivers.isEmpty
+          ? "the queue's driver is not a SQLiteDriver, or is not open: only that can join a SQLite transaction"
+          : "the queue has several SQLite files: make a queue of the one whose transaction it is")
     }
     let results = try driver.insert(try hooks.prepare(jobs), in: connection)
     return results.map { EnqueueResult($0, database: driver.name) }

@@ -35,6 +35,10 @@ extension Queue {
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
+    let drivers = databases.opened
+    guard let driver = drivers.first, drivers.count == 1 else {
+      throw QudoError(.invalidArgument, "the queue has several databases: make a queue of the file that the statements are for")
+    }
     let clock: any QueueClock =
       (driver as? SQLiteDriver)?.clock ?? (driver as? UnopenedSQLiteDriver)?.clock ?? SystemClock()
     let receipts = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)

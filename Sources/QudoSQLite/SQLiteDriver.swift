@@ -1,4 +1,5 @@
 internal import CSQLite
+public import Logging
 public import Qudo
 
 /// Jobs in one SQLite file.
@@ -37,24 +38,31 @@ public struct SQLiteDriver: Driver {
   ///   - timeout: how long a call may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
   ///     Default 30 s; it is looked at about once a second.
   ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
+  ///   - walLimit: how large the WAL may become, in bytes, while somebody reads an old snapshot of the file and keeps it from
+  ///     being used anew: then enqueues fail as `QudoError.Code.busy`, so that the disk does not fill, while settling goes on.
+  ///     Default 1 GiB. Qudo itself never needs more than 64 MiB.
   ///   - clock: what due times and leases go by. Default: the machine's.
+  ///   - logger: hears of such a reader. Default: one with the label `qudo`.
   /// - Throws: `QudoError` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
+    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30,
+    clock: any QueueClock = SystemClock(), logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) {
     try self.init(
       path: path, name: name, durability: durability, create: create, limits: limits, timeout: timeout, receipts: receipts,
-      clock: clock, observer: nil)
+      walLimit: walLimit, clock: clock, logger: logger, observer: nil)
   }
 
   /// - Parameter observer: hears what the writer does under its turn.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), clock: any QueueClock, observer: (@Sendable (WriterCore.Event) -> Void)?
+    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30, clock: any QueueClock,
+    logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
+    guard walLimit >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
     let connection = try Opening.open(path: path, durability: durability, create: create)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
@@ -77,7 +85,10 @@ public struct SQLiteDriver: Driver {
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
     self.doorbell = doorbell
-    var core = WriterCore(connection, clock: clock, boot: stored.boot, durability: durability, receiptLifetime: receipts)
+    let checkpoint = Checkpoint(
+      pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
+    var core = WriterCore(
+      connection, clock: clock, boot: stored.boot, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
     core.observer = observer
     self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
@@ -94,7 +105,7 @@ public struct SQLiteDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small) { transaction throws(QudoError) in
+    return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true) { transaction throws(QudoError) in
       try transaction.insert(jobs)
     }
   }

@@ -32,16 +32,22 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   ///   - isDurable: whether it must be on the disk before it is answered. A claim need not: lost in a power cut, it is
   ///     a job that runs again.
   ///   - isSmall: whether it is done in a moment, so that a caller may do it on its own thread.
+  ///   - needsRoom: whether it is refused while the WAL is as large as it may become.
   /// - Throws: ``QudoError/Code/busy`` when it could not begin within the time-out.
   func write<Result: Sendable>(
-    isDurable: Bool, isSmall: Bool, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+    isDurable: Bool, isSmall: Bool, needsRoom: Bool = false, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
-    if isSmall, let result = try alone(isDurable, body) { return result }
+    if isSmall, let result = try alone(isDurable, needsRoom, body) { return result }
     let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
-      submit(Call(isDurable: isDurable, deadline: .now + timeout, continuation, body))
+      submit(Call(isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
     }
     return try result.get()
+  }
+
+  /// Makes the file smaller, under the turn.
+  func compact() async throws(QudoError) -> Compaction {
+    try await withCheckedContinuation { continuation in submit(Compacting(deadline: .now + timeout, continuation)) }.get()
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
@@ -68,14 +74,14 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   /// Nil if it must wait for others after all, or if the disk is so slow that a thread of Swift's pool must not wait for it.
   private func alone<Result>(
-    _ isDurable: Bool, _ body: (Transaction) throws(QudoError) -> Result
+    _ isDurable: Bool, _ needsRoom: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
     guard queue.withLock({ $0.enterAlone() }) else { return nil }
     defer {
       let more = core.needsCheckpoint
       if queue.withLock({ $0.leave(more: more) }) { thread.async { self.drain() } }
     }
-    guard !core.isSlow, turn.takeIfFree() else { return nil }
+    guard !core.isSlow, !(needsRoom && core.hasNoRoom), turn.takeIfFree() else { return nil }
     defer { if core.takeRing() { doorbell.ring() } }
     defer { turn.giveBack() }
     do {
@@ -98,13 +104,39 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       }
       let group = queue.withLock { $0.takeGroup() }
       let closing = group.filter { $0 is Closing }
-      commit(closing.isEmpty ? group[...] : group.filter { !($0 is Closing) }[...])
+      let compacting = group.compactMap { $0 as? Compacting }
+      commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
+      for operation in compacting { compact(operation) }
       core.checkpointIfLarge()
       turn.giveBack()
       if core.takeRing() { doorbell.ring() }
       if !closing.isEmpty { core.close() }
       for operation in closing { operation.answer(nil) }
     } while queue.withLock { $0.leave() }
+  }
+
+  /// Those that are done in a transaction; who may not add to the WAL is answered.
+  private func ordinary(_ group: [Operation]) -> [Operation] {
+    group.filter { operation in
+      guard core.hasNoRoom, operation.needsRoom else { return !(operation is Closing || operation is Compacting) }
+      operation.answer(Self.noRoom)
+      return false
+    }
+  }
+
+  private static let noRoom = QudoError(
+    .busy,
+    """
+    the WAL is as large as it may become, since somebody reads an old snapshot of the database: end that transaction, then \
+    enqueue again; nothing was written
+    """)
+
+  private func compact(_ operation: Compacting) {
+    do throws(QudoError) {
+      operation.answer(try core.compact())
+    } catch {
+      operation.answer(error)
+    }
   }
 
   private func takeTurn() throws(QudoError) {
@@ -127,28 +159,32 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   private static let tooLate = QudoError(.busy, "other processes kept the database busy until the time-out: try again later")
 
   /// One transaction for all. If one spoils it, each gets a transaction of its own, so that it spoils only itself.
-  private func commit(_ group: ArraySlice<Operation>) {
-    guard !group.isEmpty else { return }
+  private func commit(_ all: ArraySlice<Operation>) {
+    var group = all
+    while !group.isEmpty, !tryCommit(group) {
+      // A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
+      let now = ContinuousClock.now
+      for operation in group where operation.deadline <= now { operation.answer(Self.tooLate) }
+      group = group.filter { $0.deadline > now }[...]
+    }
+  }
+
+  /// - Returns: whether all were answered; else somebody else has the file.
+  private func tryCommit(_ group: ArraySlice<Operation>) -> Bool {
     do throws(QudoError) {
       try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
         for operation in group { try operation.run(in: transaction) }
       }
     } catch {
       switch error.code {
-      case .busy: waitForForeigner(group)
+      case .busy: return false
       case .outcomeUnknown: for operation in group { operation.answer(error) }
       case _ where group.count == 1: group.first?.answer(error)
       default: for index in group.indices { commit(group[index...index]) }
       }
-      return
+      return true
     }
     for operation in group { operation.answer(nil) }
-  }
-
-  /// A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
-  private func waitForForeigner(_ group: ArraySlice<Operation>) {
-    let now = ContinuousClock.now
-    for operation in group where operation.deadline <= now { operation.answer(Self.tooLate) }
-    commit(group.filter { $0.deadline > now }[...])
+    return true
   }
 }

@@ -14,7 +14,7 @@ struct WriterCore {
   private let isFull: Bool
   private let receiptLifetime: Duration
   private var synchronizesNow: Bool
-  private var checkpoint = Checkpoint()
+  private var checkpoint: Checkpoint
   /// How long a transaction takes in microseconds, a moving average.
   private var pace: Int64 = 0
   /// Not the database's own clock, which may stand still in tests.
@@ -23,10 +23,11 @@ struct WriterCore {
   var observer: (@Sendable (Event) -> Void)?
 
   init(
-    _ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability,
+    _ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability, checkpoint: Checkpoint,
     receiptLifetime: Duration
   ) {
     self.connection = connection
+    self.checkpoint = checkpoint
     self.clock = clock
     self.boot = boot
     isFull = durability == .full
@@ -100,7 +101,29 @@ struct WriterCore {
     sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil)
   }
 
+  /// Whether the WAL is as large as it may become.
+  var hasNoRoom: Bool { connection.map(checkpoint.isOverLimit) ?? false }
+
   var needsCheckpoint: Bool { connection.map(checkpoint.isDue) ?? false }
+
+  /// Rebuilds the file without what is free in it, and cuts off the WAL.
+  mutating func compact() throws(QudoError) -> Compaction {
+    guard let connection else { throw QudoError(.closed, "the database was closed") }
+    guard try !connection.hasForeignTables() else {
+      throw QudoError(.unsuitableFile, "the file has tables that are not Qudo's: let the application VACUUM its own file")
+    }
+    let before = try connection.bytes()
+    observer?(.transactionBegins)
+    defer { observer?(.transactionEnds) }
+    try synchronize(connection, true)
+    sqlite3_busy_timeout(connection.handle, 5000)
+    // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
+    try connection.execute("VACUUM")
+    connection.noticeOthers()
+    // What cannot be copied now is copied later.
+    if sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil) == SQLITE_OK { connection.walPages = 0 }
+    return Compaction(before: before, after: try connection.bytes())
+  }
 
   /// Under ``Turn``: no other Qudo commits or checkpoints.
   mutating func checkpointIfLarge() {

@@ -21,8 +21,8 @@ import Testing
 
     let worker = try Worker(queue, [Ability(SendMail.self)], concurrency: 4)
     try await worker.workUntilEmpty()
-    #expect(try await queue.driver.count().isEmpty)
-    await queue.driver.close()
+    #expect(try await queue.databases.only?.count() == [])
+    await queue.close()
   }
 
   @Test func theSnippetIsTheReadmes() throws {

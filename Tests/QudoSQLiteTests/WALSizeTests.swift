@@ -23,6 +23,39 @@ import Testing
     await driver.close()
   }
 
+  @Test func beyondItsLimitEnqueuesAreRefusedAndSettlesAreNot() async throws {
+    let file = try TemporaryFile()
+    let driver = try SQLiteDriver(path: file.path, walLimit: 16 << 20)
+    _ = try await driver.insert([NewJob("b")])
+    let held = try await driver.claim(ClaimRequest([.init("b")], limit: 1)).jobs
+    var reader: OpaquePointer?
+    #expect(sqlite3_open_v2(file.path, &reader, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)
+    defer { sqlite3_close_v2(reader) }
+    #expect(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM qudo_job", nil, nil, nil) == SQLITE_OK)
+    let job = NewJob("a", payload: Payload([UInt8](repeating: 0, count: 1 << 20)))
+    var stored = 0
+    let refusal = await #expect(throws: QudoError.self) {
+      while stored < 40 {
+        _ = try await driver.insert([job])
+        stored += 1
+      }
+    }
+    #expect(refusal?.code == .busy && (12...17).contains(stored))
+    #expect(try size(file) < 20 << 20)
+    #expect(try await driver.settle(held.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
+    // One more may be refused before the checkpoint that makes room.
+    _ = try? await driver.insert([job])
+    _ = try await driver.insert([job])
+    #expect(try await driver.count(["a"]).map(\.ready).allSatisfy { $0 > stored })
+    await driver.close()
+  }
+
+  @Test func aLimitThatMakesNoSenseIsRefused() throws {
+    let file = try TemporaryFile()
+    #expect { try SQLiteDriver(path: file.path, walLimit: 1 << 20) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+  }
+
   private func size(_ file: TemporaryFile) throws -> Int {
     try #require(try FileManager.default.attributesOfItem(atPath: file.path + "-wal")[.size] as? Int)
   }

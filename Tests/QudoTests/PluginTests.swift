@@ -109,7 +109,7 @@ import Testing
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin && error?.cause is Broken)
     #expect(log.withLock { $0 } == ["mailer starts", "store starts for [welcome]", "mailer stops, cancelled: false"])
-    #expect(try await queue.driver.count().first?.ready == 1)
+    #expect(try await queue.databases.only?.count().first?.ready == 1)
   }
 
   /// Runs until it is told to end, and says so.

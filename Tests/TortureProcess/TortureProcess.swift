@@ -16,6 +16,14 @@ struct TortureProcess {
     }
     let log = try LineLog(arguments[3])
     var random = SplitMix(state: seed)
+    #if MySQL
+    switch arguments[1] {
+    case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")
+    case "fleet-work": return try await FleetRoles(arguments[2], log).work()
+    case "fleet-stale": return try await FleetRoles(arguments[2], log).stale(&random)
+    default: break
+    }
+    #endif
     let driver = try SQLiteDriver(path: arguments[2], durability: Bool.random(using: &random) ? .full : .normal)
     switch arguments[1] {
     case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")

@@ -35,8 +35,8 @@ extension Plugin {
 public struct WorkerContext: Sendable {
   /// The queue with its hooks.
   public let queue: any Enqueuer
-  /// The database: for reading lists, pruning logs.
-  public let driver: any Driver
+  /// The databases: for reading lists, pruning logs. ``Databases/ask(_:)`` asks all of them.
+  public let databases: Databases
   /// The kinds that the worker performs.
   public let kinds: [Kind]
   /// The worker's.

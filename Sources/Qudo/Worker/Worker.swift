@@ -67,10 +67,10 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
   /// ``WorkerOptions/grace``, are cancelled after it, and those that do not complete are given back at once.
   ///
-  /// Trouble of the database is logged and waited out.
+  /// Trouble of the database is logged and waited out. Of several databases, the others are worked on meanwhile.
   ///
   /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed; and when a plugin does
-  ///   not start.
+  ///   not start. Of several databases, only when all were closed.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)
@@ -79,7 +79,11 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// Works until no job of its kinds is ready, delayed or running anywhere, or until the task is cancelled.
   ///
   /// - Parameter skipDelayed: leave jobs that are not due when nothing else is left.
-  /// - Throws: ``QudoError`` when the database cannot be used for longer than ``WorkerOptions/patience``.
+  /// Of several databases, one that cannot be used for longer than ``WorkerOptions/patience`` is not waited for when nothing
+  /// is left in the others; ``WorkSummary/unreachable`` names it.
+  ///
+  /// - Throws: ``QudoError`` when the database cannot be used for longer than ``WorkerOptions/patience``; of several
+  ///   databases, when none can.
   @discardableResult
   public func workUntilEmpty(skipDelayed: Bool = false) async throws(QudoError) -> WorkSummary {
     try await run(.untilEmpty(skipDelayed: skipDelayed))
@@ -91,13 +95,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// - Throws: as ``workUntilEmpty(skipDelayed:)``.
   public func workOnce() async throws(QudoError) -> Bool {
     let summary = try await run(.once)
-    return summary != WorkSummary()
+    return !summary.isNothing
   }
 
   /// Runs a job that nobody claimed, again and again, for measurements of what is round a run.
   package func rehearse(_ job: ClaimedJob, _ times: Int) async {
-    guard let ability = abilities[job.kind] else { return }
-    let engine = WorkerEngine(self, mode: .once)
+    guard let ability = abilities[job.kind], let driver = queue.databases.only else { return }
+    let engine = WorkerEngine(self, mode: .once, driver)
     for _ in 0..<times { _ = await engineHooks.perform(job, Run(engine: engine, ability: ability, slot: 0, started: 0)) }
   }
 
@@ -106,14 +110,46 @@ public struct Worker<Hooks: HookSet>: Sendable {
   }
 
   private var context: WorkerContext {
-    WorkerContext(queue: queue, driver: queue.driver, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
+    WorkerContext(queue: queue, databases: queue.databases, kinds: Array(abilities.keys), logger: options.logger, clock: options.clock)
   }
 
   private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
-    let engine = WorkerEngine(self, mode: mode)
+    guard let driver = queue.databases.only else { return await runCompany(mode) }
+    let engine = WorkerEngine(self, mode: mode, driver)
     // The engine's own calls must not be cancelled: a finished job is settled all the same.
     let work = Task { await engine.run() }
     return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+  }
+
+  private func runCompany(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
+    if mode == .once { return await runOnce() }
+    let company = WorkerCompany(self, mode: mode)
+    let work = Task { await company.run() }
+    return await withTaskCancellationHandler { await work.value } onCancel: { company.stop() }
+  }
+
+  /// One database after the other, until one has a job.
+  private func runOnce() async -> Result<WorkSummary, QudoError> {
+    var outcomes: [(String, WorkerCompany.Outcome)] = []
+    var random = SystemRandomNumberGenerator()
+    let databases = queue.databases
+    var route = EnqueueRoute(databases.members.count, databases.options.order, using: &random)
+    while let index = route.next(databases.options.clock.sinceBoot(), { databases.members[$0].health }), !Task.isCancelled {
+      let member = databases.members[index]
+      let outcome: WorkerCompany.Outcome
+      do throws(QudoError) {
+        let driver = try await member.ready(until: databases.end(databases.options.deadline))
+        let engine = WorkerEngine(self, mode: .once, driver, verbs: WatchedDriver(member: member, base: driver))
+        let work = Task { await engine.run() }
+        _ = await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+        outcome = engine.report
+      } catch {
+        outcome = (WorkSummary(), error)
+      }
+      outcomes.append((member.name, outcome))
+      if !outcome.summary.isNothing { return .success(outcome.summary) }
+    }
+    return outcomes.isEmpty ? .success(WorkSummary()) : WorkerCompany.sum(outcomes)
   }
 
   /// Runs one job each time that `body` asks for it, if one is ready, all between one start and one stop of the plugins.
@@ -122,7 +158,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ) async throws -> Success {
     try await plugins.around(context) { () async -> Result<Result<Success, any Error>, QudoError> in
       do {
-        return .success(.success(try await body { () async throws(QudoError) in try await runEngine(.once).get() != WorkSummary() }))
+        return .success(.success(try await body { () async throws(QudoError) in try await runEngine(.once).get().isNothing == false }))
       } catch {
         return .success(.failure(error))
       }

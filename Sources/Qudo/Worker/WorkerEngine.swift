@@ -17,9 +17,15 @@ final class WorkerEngine: Sendable {
     var isSignalled = false
     var timer: (time: Int64, task: Task<Void, Never>)?
     var listener: Int?
+    var trouble: QudoError?
   }
 
+  /// The database that the jobs are in.
   let driver: any Driver
+  /// What is called: the driver, or what watches it.
+  private let verbs: any Driver
+  /// Where several engines work together.
+  private let seat: Seat?
   let codecs: Codecs
   let abilities: [Kind: Ability]
   let plugins: Plugins
@@ -28,15 +34,24 @@ final class WorkerEngine: Sendable {
   let logger: Logger
   private let shared: Locked<Shared>
 
-  init<Hooks: HookSet>(_ worker: Worker<Hooks>, mode: WorkerState.Mode) {
-    driver = worker.queue.driver
+  /// - Parameters:
+  ///   - verbs: what is called instead of the driver.
+  ///   - seat: where several engines work together.
+  init<Hooks: HookSet>(
+    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, seat: Seat? = nil
+  ) {
+    self.driver = driver
+    self.verbs = verbs ?? driver
+    self.seat = seat
     codecs = worker.queue.codecs
     abilities = worker.abilities
     plugins = worker.plugins
     hooks = worker.engineHooks
     clock = worker.options.clock
     logger = worker.options.logger
-    shared = Locked(Shared(state: WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)))
+    var state = WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)
+    state.retry = verbs == nil ? nil : worker.queue.databases.options.retry.wholeMicroseconds
+    shared = Locked(Shared(state: state))
   }
 
   /// Ends the work within its graces.
@@ -46,10 +61,22 @@ final class WorkerEngine: Sendable {
     signal()
   }
 
+  /// Nothing is left anywhere, as far as that can be known.
+  func finish() {
+    shared.withLock { $0.state.finish() }
+    signal()
+  }
+
+  /// What was done, and what the database's trouble is if it has any.
+  var report: (summary: WorkSummary, trouble: QudoError?) {
+    shared.withLock { ($0.state.summary, $0.state.troubles > 0 ? $0.trouble : nil) }
+  }
+
   // MARK: The pump
 
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
+    if let seat { seat.company.wake(seat.leave(now: clock.sinceBoot())) }
     let (parked, timer, listener, summary) = shared.withLock { shared in
       defer { shared.parked = [] }
       shared.isOver = true
@@ -66,12 +93,7 @@ final class WorkerEngine: Sendable {
     while true {
       let rings = driver.doorbell.rings
       let now = clock.sinceBoot()
-      let (action, cancelled) = shared.withLock { shared in
-        shared.isSignalled = false
-        let (action, slots) = shared.state.next(now: now, rings: rings)
-        return (action, slots.compactMap { shared.tasks[$0] })
-      }
-      for task in cancelled { task.cancel() }
+      let action = decide(now: now, rings: rings)
       do {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
@@ -88,20 +110,44 @@ final class WorkerEngine: Sendable {
     }
   }
 
+  private func decide(now: Int64, rings: UInt64) -> WorkerState.Action {
+    let (action, cancelled, resumed, woken) = shared.withLock { shared in
+      shared.isSignalled = false
+      // A permit may have come for what was claimed before.
+      let resumed = seat == nil || shared.state.bufferedCount == 0 ? [] : handOut(&shared, now: now)
+      guard let seat else {
+        let (action, slots) = shared.state.next(now: now, rings: rings)
+        return (action, slots.compactMap { shared.tasks[$0] }, resumed, [Int]())
+      }
+      let (action, slots, woken) = seat.decide(&shared.state, now: now, rings: rings)
+      return (action, slots.compactMap { shared.tasks[$0] }, resumed, woken)
+    }
+    for (continuation, job) in resumed { continuation.resume(returning: job) }
+    for task in cancelled { task.cancel() }
+    seat?.company.wake(woken)
+    return action
+  }
+
   private func settle(_ settlements: [Settlement], _ request: ClaimRequest?) async throws(QudoError) {
     let asked = clock.sinceBoot()
     do {
-      let answer = try await driver.settle(settlements, claiming: request)
+      let answer = try await verbs.settle(settlements, claiming: request)
       if let didClaim = hooks.didClaim { for job in answer.claim?.jobs ?? [] { didClaim(job) } }
       let now = clock.sinceBoot()
-      let resumed = shared.withLock { shared in
+      let (resumed, woken) = shared.withLock { shared in
         shared.state.settled(settlements, answer.results)
-        if let request, let claim = answer.claim { shared.state.claimed(claim, by: request, asked: asked, now: now) }
-        return handOut(&shared, now: now)
+        if let request, let claim = answer.claim {
+          shared.state.claimed(claim, by: request, asked: asked, now: now)
+          seat?.answered(gotAll: claim.jobs.count >= request.limit, shared.state)
+        }
+        let resumed = handOut(&shared, now: now)
+        return (resumed, seat?.drop(now: now) ?? [])
       }
       for (continuation, job) in resumed { continuation.resume(returning: job) }
+      seat?.company.wake(woken)
       await report(settlements, answer.results)
     } catch {
+      if let seat { seat.company.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
       try trouble(error) { $0.failed(settlements, now: $1) }
     }
   }
@@ -112,20 +158,29 @@ final class WorkerEngine: Sendable {
   ) -> [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] {
     var resumed: [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] = []
     while let slot = shared.state.openSlot() {
-      guard let job = shared.state.begin(slot, now: now) else { break }
+      guard mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) else {
+        shared.state.closeSlot(slot)
+        break
+      }
       shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
     }
-    while let (slot, continuation) = shared.parked.last, let job = shared.state.begin(slot, now: now) {
+    while let (slot, continuation) = shared.parked.last, mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) {
       shared.parked.removeLast()
       resumed.append((continuation, job))
     }
     return resumed
   }
 
+  /// Whether a run may begin now: if so, it has a permit.
+  private func mayBegin(_ state: WorkerState, _ now: Int64) -> Bool {
+    guard let seat else { return true }
+    return state.hasJobToBegin && seat.begin(now: now)
+  }
+
   private func extend(_ leases: [Lease], by length: Duration) async throws(QudoError) {
     let asked = clock.sinceBoot()
     do {
-      let answer = try await driver.extend(leases, by: length)
+      let answer = try await verbs.extend(leases, by: length)
       let (lost, tasks) = shared.withLock { shared in
         let (lost, slots) = shared.state.extended(leases, answer, by: length, asked: asked)
         return (lost, slots.compactMap { shared.tasks[$0] })
@@ -139,7 +194,7 @@ final class WorkerEngine: Sendable {
 
   private func lookForRest() async throws(QudoError) {
     do {
-      let counts = try await driver.count(Array(abilities.keys))
+      let counts = try await verbs.count(Array(abilities.keys))
       shared.withLock { $0.state.rest(counts) }
     } catch {
       try trouble(error) { $0.failed([], now: $1) }
@@ -151,9 +206,13 @@ final class WorkerEngine: Sendable {
     _ error: QudoError, _ note: @Sendable (inout WorkerState, Int64) -> Bool
   ) throws(QudoError) {
     let now = clock.sinceBoot()
-    let givesUp = shared.withLock { note(&$0.state, now) }
-    guard error.isPassing, !givesUp else { throw error }
-    logger.warning("the database has trouble, the worker tries again", metadata: ["error": "\(error)", "code": "\(error.code)"])
+    let givesUp = shared.withLock { shared in
+      shared.trouble = error
+      return note(&shared.state, now)
+    }
+    // One database of several is never given up for ever, unless it was closed.
+    guard error.isPassing || (seat != nil && error.code != .closed), !givesUp else { throw error }
+    logger.warning("the database has trouble, the worker tries again", metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
   }
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
@@ -178,7 +237,7 @@ final class WorkerEngine: Sendable {
 
   // MARK: Waiting
 
-  private func signal() {
+  func signal() {
     let pump = shared.withLock { shared in
       shared.isSignalled = true
       defer { shared.pump = nil }
@@ -243,15 +302,19 @@ final class WorkerEngine: Sendable {
   /// Hands in an outcome and takes the next job; nil when the slot's task is to end.
   private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
-    let (job, waits, pump) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?) in
+    let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?, [Int]) in
       let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
-      let job = goesOn ? shared.state.begin(slot, now: now) : nil
-      guard !goesOn || shared.state.hasNews(now) else { return (job, job == nil, nil) }
+      seat?.end(shared.state)
+      let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
+      // A permit that is not used here goes to another database.
+      let woken = job == nil ? seat?.offer(now: now) ?? [] : []
+      guard !goesOn || shared.state.hasNews(now) || (job == nil && seat != nil) else { return (job, job == nil, nil, woken) }
       shared.isSignalled = true
       defer { shared.pump = nil }
-      return (job, goesOn && job == nil, shared.pump)
+      return (job, goesOn && job == nil, shared.pump, woken)
     }
+    seat?.company.wake(woken)
     if let pump {
       pump.resume()
       // It goes first, also where no other thread is free for it.
@@ -261,7 +324,7 @@ final class WorkerEngine: Sendable {
     return await withCheckedContinuation { continuation in
       let now = clock.sinceBoot()
       let (job, isOver) = shared.withLock { shared -> (ClaimedJob?, Bool) in
-        if let job = shared.state.begin(slot, now: now) { return (job, false) }
+        if mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) { return (job, false) }
         if !shared.isOver { shared.parked.append((slot, continuation)) }
         return (nil, shared.isOver)
       }

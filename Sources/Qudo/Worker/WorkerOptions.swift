@@ -18,7 +18,8 @@ public struct WorkerOptions: Sendable {
   /// How often an idle worker looks for jobs although nothing woke it: the safety net. Default 5 s.
   public var poll = Duration.seconds(5)
   /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` go on trying when the database has
-  /// trouble. Default 10 s. ``Worker/work()`` goes on for ever.
+  /// trouble. Default 10 s. ``Worker/work()`` goes on for ever. Of several databases, how long nothing else is left to do
+  /// before ``Worker/workUntilEmpty(skipDelayed:)`` no longer waits for one that has trouble.
   public var patience = Duration.seconds(10)
   /// Default: one with the label `qudo`.
   public var logger = Logger(label: "qudo")
@@ -57,8 +58,24 @@ public struct WorkSummary: Hashable, Sendable {
   /// Runs whose outcome came too late: somebody else has the job.
   public var leaseLost = 0
 
+  /// Of several databases, the names of those that could not be used at the end: what is left there is not known. Empty where
+  /// there is one database only, whose trouble is thrown.
+  public var unreachable: [String] = []
+
   /// Nothing.
   public init() {}
+
+  var isNothing: Bool { completed == 0 && retried == 0 && failed == 0 && snoozed == 0 && released == 0 && leaseLost == 0 }
+
+  mutating func add(_ part: WorkSummary) {
+    completed += part.completed
+    retried += part.retried
+    failed += part.failed
+    snoozed += part.snoozed
+    released += part.released
+    leaseLost += part.leaseLost
+    unreachable += part.unreachable
+  }
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {
     guard case .settled = result else {

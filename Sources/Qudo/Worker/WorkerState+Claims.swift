@@ -3,19 +3,25 @@ extension WorkerState {
   func nextClaim() -> ClaimRequest? {
     guard phase == .working else { return nil }
     if mode == .once, running > 0 || bufferedCount > 0 || summary != WorkSummary() || !finished.isEmpty { return nil }
-    let occupied = running + abandoned
-    let limit = concurrency - occupied + ahead - bufferedCount
-    guard limit > 0, occupied < concurrency || ahead > 0 else { return nil }
+    let vacant = room?.count ?? concurrency - running - abandoned
+    let limit = vacant + ahead - bufferedCount
+    guard limit > 0, vacant > 0 || ahead > 0 else { return nil }
     guard !heldOfLimited.isEmpty else { return ClaimRequest(request.abilities, limit: limit) }
     var abilities: [ClaimRequest.Ability] = []
     for var ability in request.abilities {
       if let most = self.abilities[ability.kind]?.policy.concurrency {
-        ability.limit = max(0, most - heldOfLimited[ability.kind, default: 0])
+        ability.limit = max(0, most - heldOfLimited[ability.kind, default: 0] - (room?.heldElsewhere[ability.kind] ?? 0))
         if ability.limit == 0 { continue }
       }
       abilities.append(ability)
     }
     return abilities.isEmpty ? nil : ClaimRequest(abilities, limit: limit)
+  }
+
+  /// Whether it could run more, and the worker's other databases have all permits, or all jobs that a limit allows.
+  var isCrowdedOut: Bool {
+    guard let room, phase == .working, running + abandoned < concurrency else { return false }
+    return room.count == 0 || room.heldElsewhere.values.contains { $0 > 0 }
   }
 
   /// How many jobs to hold beside those that run: as many as take the horizon to run, and at most twice as many as
@@ -61,16 +67,31 @@ extension WorkerState {
     finished = settlements + finished
     hungry = true
     if troubles == 0 { troubleSince = now }
-    retryAt = now + min(5_000_000, 50_000 << Int64(min(troubles, 7)))
+    let holds = running > 0 || bufferedCount > 0 || !finished.isEmpty
+    // Of several databases, one that has nothing of ours is left alone for longer.
+    retryAt = now + min(retry ?? 5_000_000, 50_000 << Int64(min(troubles, holds || retry == nil ? 7 : 40)), holds ? 5_000_000 : .max)
     troubles += 1
+    if retry != nil {
+      guard mode != .once else { return !holds || now - troubleSince >= options.patience.wholeMicroseconds }
+      return phase != .working && running == 0 && now - troubleSince >= options.patience.wholeMicroseconds
+    }
     return (mode != .forever || phase != .working) && now - troubleSince >= options.patience.wholeMicroseconds
+  }
+
+  /// When one of several databases counts as down.
+  func patienceEnd(_ now: Int64) -> Int64 {
+    guard retry != nil, troubles > 0 else { return .max }
+    let (end, isTooLate) = troubleSince.addingReportingOverflow(options.patience.wholeMicroseconds)
+    return isTooLate || end <= now ? .max : end
   }
 
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }
     restIsKnown = counts.contains { $0.ready > 0 || $0.running > 0 || ($0.delayed > 0 && !skipDelayed) }
-    if !restIsKnown { phase = .draining(until: .max) }
+    if !restIsKnown {
+      if retry == nil { phase = .draining(until: .max) } else { (restIsKnown, isEmpty) = (true, true) }
+    }
     if counts.contains(where: { $0.ready > 0 }) { hungry = true }
   }
 }

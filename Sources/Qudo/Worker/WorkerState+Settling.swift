@@ -6,7 +6,7 @@ extension WorkerState {
   /// Whether what has finished is to be settled now: when nothing is left for a slot that asks, and otherwise soon.
   func isSettleDue(_ now: Int64) -> Bool {
     guard !finished.isEmpty else { return false }
-    return bufferedCount == 0 || phase != .working || now - finishedSince >= Self.settleDelay
+    return bufferedCount == 0 || phase != .working || isCrowdedOut || now - finishedSince >= Self.settleDelay
   }
 
   /// Whether it is worth while to claim: half of the last batch has begun, or much is to be settled in the same transaction.

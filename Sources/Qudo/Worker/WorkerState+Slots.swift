@@ -13,6 +13,14 @@ extension WorkerState {
     return slots.count - 1
   }
 
+  /// An opened slot got no job after all.
+  mutating func closeSlot(_ slot: Int) {
+    slots[slot] = Slot()
+    taken -= 1
+  }
+
+  var hasJobToBegin: Bool { phase == .working && bufferedCount > 0 }
+
   /// The next job for a slot that has none.
   mutating func begin(_ slot: Int, now: Int64) -> ClaimedJob? {
     guard phase == .working, bufferedCount > 0 else { return nil }

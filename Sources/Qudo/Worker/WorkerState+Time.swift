@@ -4,7 +4,7 @@ extension WorkerState {
 
   /// What was claimed ahead and gets no turn, because the running jobs turn out to be slow, goes to whoever has time.
   mutating func giveBackStalled(_ now: Int64) {
-    guard bufferedCount > 0, running >= concurrency - abandoned, now - bufferMoved >= Self.stalled else { return }
+    guard bufferedCount > 0, running >= concurrency - abandoned || isCrowdedOut, now - bufferMoved >= Self.stalled else { return }
     giveBackBuffered()
     averageRun = max(averageRun, Double(now - bufferMoved))
     lastAhead = 0
@@ -30,6 +30,15 @@ extension WorkerState {
   mutating func stop(now: Int64) {
     guard phase == .working else { return }
     phase = .draining(until: now + options.grace.wholeMicroseconds)
+    if retry != nil { retryAt = 0 }
+    giveBackBuffered()
+  }
+
+  /// Nothing is left in any of several databases.
+  mutating func finish() {
+    isOver = true
+    guard phase == .working else { return }
+    phase = .draining(until: .max)
     giveBackBuffered()
   }
 

@@ -96,6 +96,15 @@ struct WorkerState {
   /// When the first of those that are to be settled came.
   var finishedSince: Int64 = 0
 
+  /// Of one of several databases: how long it is set aside; nil for the only one.
+  var retry: Int64?
+  /// Of one of several databases: what it may claim.
+  var room: WorkerPermits.Room?
+  /// Of one of several databases: when nothing was left there the worker goes on, until nothing is left anywhere.
+  var isEmpty = false
+  /// Nothing is left anywhere.
+  var isOver = false
+
   var troubles = 0
   var troubleSince: Int64 = 0
   var retryAt: Int64 = 0
@@ -123,17 +132,18 @@ struct WorkerState {
   }
 
   mutating func decide(now: Int64, rings: UInt64) -> Action {
+    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || troubles > 0 { return .finish }
     if rings != ringsSeen { hungry = true }
     if now >= wakeAt { (hungry, wakeAt) = (true, .max) }
     // Also while outcomes cannot be written: the jobs are to stay ours.
     if let (leases, duration) = takeRenewals(now) { return .extend(leases, by: duration) }
-    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd)) }
+    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
     giveBackStalled(now)
 
     let claim = isRefillDue ? nextClaim() : nil
     if isSettleDue(now) || (claim != nil && hungry) {
       defer { finished = [] }
-      if claim != nil { (hungry, ringsSeen) = (false, rings) }
+      if claim != nil { (hungry, ringsSeen, isEmpty) = (false, rings, false) }
       return .settle(finished, claiming: claim)
     }
     if phase != .working {
@@ -143,7 +153,7 @@ struct WorkerState {
       if mode == .once { return .finish }
       if case .untilEmpty = mode, !restIsKnown { return .lookForRest }
     }
-    let hasRoom = claim != nil && bufferedCount == 0
+    let hasRoom = (claim != nil || isCrowdedOut) && bufferedCount == 0
     if hasRoom != isListening {
       isListening = hasRoom
       // What came before somebody listened rang no bell: look once more.
@@ -157,6 +167,7 @@ struct WorkerState {
       until = min(until, wakeAt)
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
+    if isCrowdedOut, hungry || bufferedCount > 0, let room { until = min(until, room.changesAt) }
     if !finished.isEmpty { until = min(until, finishedSince + Self.settleDelay) }
     return .wait(until: until)
   }

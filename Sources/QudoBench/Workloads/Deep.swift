@@ -66,8 +66,9 @@ extension Bench {
     try Disk.sync(copy)
     return try await withQueue(copy, durability) { queue in
       // The first claim reads what the disk has; that is not what grows.
-      try await Self.settle(queue.driver, backlog.names, 100, batch: 100)
-      return try await rate(900) { try await Self.settle(queue.driver, backlog.names, 900, batch: batch) }
+      let driver = try await queue.databases.drivers()[0]
+      try await Self.settle(driver, backlog.names, 100, batch: 100)
+      return try await rate(900) { try await Self.settle(driver, backlog.names, 900, batch: batch) }
     }
   }
 }

@@ -71,7 +71,7 @@ extension Bench {
       runs += data.count / 8
     }
     guard ids.count == runs else { throw BenchFailure("\(runs - ids.count) jobs ran twice") }
-    let left = try await withQueue(path, .normal) { try await $0.driver.count().reduce(0) { $0 + $1.ready + $1.running } }
+    let left = try await withQueue(path, .normal) { try await $0.databases.drivers()[0].count().reduce(0) { $0 + $1.ready + $1.running } }
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
     guard left > 0 else { throw BenchFailure("\(count) jobs were too few for this disk: give more with --jobs") }
   }

@@ -14,7 +14,8 @@ extension Bench {
       } qudo: { path in
         try await withQueue(path, durability) { queue in
           try await fill(queue, count + warmUp)
-          return try await rate(count) { try await Self.settle(queue.driver, ["bench"], count, batch: 1) }
+          let driver = try await queue.databases.drivers()[0]
+          return try await rate(count) { try await Self.settle(driver, ["bench"], count, batch: 1) }
         }
       }
       let least: Double? = switch durability {

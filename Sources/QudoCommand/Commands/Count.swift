@@ -15,8 +15,9 @@ struct Count: AsyncParsableCommand {
   @Flag(help: "Print one JSON array.") var json = false
 
   func run() async throws {
-    try await database.use(create: false) { driver in
-      try Listing.show(await driver.count(kind.kinds), database: driver.name, json: json, nothing: "no jobs")
+    let kinds = kind.kinds
+    try await database.use(create: false) { databases in
+      try await Listing.show(databases, json: json, nothing: "no jobs") { driver throws(QudoError) in try await driver.count(kinds) }
     }
   }
 }

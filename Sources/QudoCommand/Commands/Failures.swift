@@ -17,8 +17,11 @@ struct Failures: AsyncParsableCommand {
   @OptionGroup var options: LogOptions
 
   func run() async throws {
-    try await database.use(create: false) { driver in
-      try Listing.show(await driver.failures(options.query), database: driver.name, json: options.json, nothing: "no failures")
+    let query = options.query
+    try await database.use(create: false) { databases in
+      try await Listing.show(databases, json: options.json, nothing: "no failures") { driver throws(QudoError) in
+        try await driver.failures(query)
+      }
     }
   }
 }

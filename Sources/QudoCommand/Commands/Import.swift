@@ -65,13 +65,13 @@ struct Import: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let path = try database.path()
+    let path = try database.path("import")
     // Before either is opened: opening the new file may write to it.
     let new = FileIdentity(path)
     if let new, new == FileIdentity(old) { throw CommandError("the old file and the new one are the same file") }
     let file = try PerlQudoFile(path: old, options: options)
     if dryRun, new == nil { return try show(file.planImport(), database: SQLiteDriver.defaultName(forPath: path)) }
-    try await database.useFile(durability: durability.durability, create: !dryRun) { driver in
+    try await database.useFile("import", durability: durability.durability, create: !dryRun) { driver in
       try show(await dryRun ? driver.planImport(from: file) : driver.importAll(from: file), database: driver.name)
     }
   }

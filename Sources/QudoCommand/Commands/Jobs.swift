@@ -7,7 +7,7 @@ struct Jobs: AsyncParsableCommand {
     discussion: """
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
       "dueAt", "leaseEndsAt"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs are in no list, but for the \
-      logs: see failures and statuses.
+      logs: see failures and statuses. Of several databases, the limit and --after are those of each.
 
         qudo jobs --state delayed --limit 20
         qudo jobs --after 120 --json
@@ -26,8 +26,8 @@ struct Jobs: AsyncParsableCommand {
 
   func run() async throws {
     let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: limit)
-    try await database.use(create: false) { driver in
-      try Listing.show(await driver.find(query), database: driver.name, json: json, nothing: "no jobs")
+    try await database.use(create: false) { databases in
+      try await Listing.show(databases, json: json, nothing: "no jobs") { driver throws(QudoError) in try await driver.find(query) }
     }
   }
 }

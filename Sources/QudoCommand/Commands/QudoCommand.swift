@@ -27,14 +27,20 @@ struct QudoCommand: AsyncParsableCommand {
         qudo failures
         qudo replay 17
 
+      With several databases an enqueue goes to one that is there, a worker works on all, and every listing names the database:
+
+        qudo work thumb='...' --database local.db --database /mnt/other/far.db
+        qudo databases --database local.db --database /mnt/other/far.db
+
       Every listing has --json, which prints one JSON array. Results are on standard output, all else is on standard error. \
       Durations are written as 500ms, 90s, 1h30m or 2d; a number alone is in seconds.
 
-      Exit status: 0 done, 1 failed, 64 wrong usage, 75 the database cannot be reached (it cannot be opened, or is busy).
+      Exit status: 0 done, 1 failed, 64 wrong usage, 75 no database can be reached (it cannot be opened, or is busy). A \
+      listing of several databases of which one is down lists the others, says so, and exits with 1.
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
+      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self,
     ])
 

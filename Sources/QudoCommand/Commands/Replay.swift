@@ -16,7 +16,8 @@ struct Replay: AsyncParsableCommand {
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("The ids of rows of the failure log.", valueName: "id")) var ids: [Int64] = []
+  @Argument(help: ArgumentHelp("The ids of rows of the failure log; with several databases DATABASE/ID.", valueName: "id"))
+  var ids: [JobName] = []
   @Flag(help: "All that can be replayed and was not yet, the oldest first.") var all = false
   @OptionGroup var kind: KindOption
   @Flag(help: "Print one JSON array.") var json = false
@@ -27,34 +28,67 @@ struct Replay: AsyncParsableCommand {
     if !all, kind.kinds != nil { throw ValidationError("--kind needs --all") }
   }
 
+  private struct Row {
+    let database: String
+    let failure: Int64
+    let result: ReplayResult
+  }
+
   func run() async throws {
-    try await database.use(durability: durability.durability, create: false) { driver in
-      let results = try await all ? replayAll(driver) : Array(zip(ids, driver.replay(ids)))
+    try await database.use(durability: durability.durability, create: false) { databases in
+      let (rows, isWhole) = try await all ? replayAll(databases) : (replayIDs(databases), true)
+      let isSeveral = databases.names.count > 1
       if json {
-        let rows = results.map { $1.json(failure: $0, database: driver.name) }
-        try Output.line(JSONWriter.array(rows))
+        try Output.line(JSONWriter.array(rows.map { $0.result.json(failure: $0.failure, database: $0.database) }))
       } else {
-        for case (_, .replayed(let job)) in results { try Output.line("\(job)") }
+        for row in rows {
+          if case .replayed(let job) = row.result { try Output.line(isSeveral ? "\(row.database)/\(job)" : "\(job)") }
+        }
       }
-      let troubles = results.compactMap { id, result in result.trouble.map { "failure \(id) \($0)" } }
+      let troubles = rows.compactMap { row in
+        row.result.trouble.map { "failure \(isSeveral ? SafeText.shown(row.database) + "/" : "")\(row.failure) \($0)" }
+      }
       for trouble in troubles { complain(trouble) }
-      if !troubles.isEmpty { throw ExitCode.failure }
+      if !troubles.isEmpty || !isWhole { throw ExitCode.failure }
     }
+  }
+
+  private func replayIDs(_ databases: Databases) async throws -> [Row] {
+    let names = databases.names
+    let named = try ids.map { (database: try $0.database(of: names), number: $0.number) }
+    var rows: [Row] = []
+    var rest = named[...]
+    while let first = rest.first {
+      let run = rest.prefix { $0.database == first.database }.map(\.number)
+      let results = try await databases.replay(run, in: first.database)
+      rows += zip(run, results).map { Row(database: first.database, failure: $0, result: $1) }
+      rest = rest.dropFirst(run.count)
+    }
+    return rows
   }
 
   private static let page = 1000
 
-  private func replayAll(_ driver: any LogDriver) async throws -> [(Int64, ReplayResult)] {
-    var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
-    var results: [(Int64, ReplayResult)] = []
-    while true {
-      let rows = try await driver.failures(query)
-      let ids = rows.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
-      if !ids.isEmpty { results += zip(ids, try await driver.replay(ids)) }
-      // Rows that are replayed stay in the log, so that the places of the others do not change.
-      query.offset += rows.count
-      if rows.count < Self.page { return results }
+  private func replayAll(_ databases: Databases) async throws -> ([Row], isWhole: Bool) {
+    var rows: [Row] = []
+    // Those that are down are found out about once.
+    let (answers, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
+    for (name, _) in answers {
+      var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
+      while true {
+        let page = query
+        let found = await databases.failures(page, in: name)
+        let failures = try found.get()
+        let ids = failures.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
+        if !ids.isEmpty {
+          rows += zip(ids, try await databases.replay(ids, in: name)).map { Row(database: name, failure: $0, result: $1) }
+        }
+        // Rows that are replayed stay in the log, so that the places of the others do not change.
+        query.offset += failures.count
+        if failures.count < Self.page { break }
+      }
     }
+    return (rows, isWhole)
   }
 }
 

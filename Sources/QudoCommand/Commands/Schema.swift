@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Qudo
-internal import QudoSQLite
 
 struct Schema: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,7 +15,14 @@ struct Schema: AsyncParsableCommand {
   @Flag(help: "Print the SQL of the whole schema, and do nothing.") var dryRun = false
 
   func run() async throws {
-    if dryRun { return try Output.line(SQLiteDriver.schemaSQL) }
-    try await database.use(create: true) { _ in }
+    let urls = try database.urls()
+    if dryRun { return try Output.line(DatabaseOpening.schema(of: try database.only("schema --dry-run"))) }
+    let isOne = urls.count == 1
+    try await database.use(create: true) { databases in
+      // One is open by now.
+      if isOne { return }
+      let (_, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
+      if !isWhole { throw ExitCode.failure }
+    }
   }
 }

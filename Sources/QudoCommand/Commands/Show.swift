@@ -9,11 +9,12 @@ struct Show: AsyncParsableCommand {
       and nothing else.
 
         qudo show 17
+        qudo show --database a.db --database b.db b/17
         qudo show 17 --payload > payload.bin
       """)
 
   @OptionGroup var database: Database
-  @Argument(help: "The job's id.") var id: Int64
+  @Argument(help: "The job's id; with several databases DATABASE/ID.") var id: JobName
   @Flag(help: "Print the payload's bytes alone.") var payload = false
   @Flag(help: "Print one JSON array.") var json = false
 
@@ -22,13 +23,14 @@ struct Show: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await database.use(create: false) { driver in
-      guard let job = try await driver.find(JobQuery(ids: [id], limit: 1)).first else {
-        throw CommandError("no job \(id) waits or runs in \(driver.name): it is finished, or there never was one")
+    try await database.use(create: false) { databases in
+      let name = try id.database(of: databases.names)
+      guard let job = try await Queue(databases).job(JobID(database: name, number: id.number)) else {
+        throw CommandError("no job \(id.number) waits or runs in \(SafeText.shown(name)): it is finished, or there never was one")
       }
       if payload { return try job.payload.bytes.withUnsafeBytes { try Output.write($0) } }
-      if json { return try Output.line(JSONWriter.array([job.json(database: driver.name)])) }
-      try Output.write(Self.text(job, database: driver.name))
+      if json { return try Output.line(JSONWriter.array([job.json(database: name)])) }
+      try Output.write(Self.text(job, database: name))
     }
   }
 

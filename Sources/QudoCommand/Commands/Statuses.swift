@@ -16,8 +16,11 @@ struct Statuses: AsyncParsableCommand {
   @OptionGroup var options: LogOptions
 
   func run() async throws {
-    try await database.use(create: false) { driver in
-      try Listing.show(await driver.statuses(options.query), database: driver.name, json: options.json, nothing: "no statuses")
+    let query = options.query
+    try await database.use(create: false) { databases in
+      try await Listing.show(databases, json: options.json, nothing: "no statuses") { driver throws(QudoError) in
+        try await driver.statuses(query)
+      }
     }
   }
 }

@@ -11,7 +11,7 @@ struct Work: AsyncParsableCommand {
       The command is split into words and run without a shell: blanks separate words; '...' keeps everything in it; "..." \
       keeps everything but a backslash before " and \\; a backslash elsewhere keeps the next character. {} in a word becomes the \
       payload, within that word, byte for byte; a payload with a NUL byte, or longer than the system allows, fails the job for good. \
-      The payload is also on standard input, and QUDO_JOB_ID, QUDO_KIND and QUDO_ATTEMPT are set.
+      The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set.
 
       Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
       the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message.
@@ -25,13 +25,15 @@ struct Work: AsyncParsableCommand {
       any worker. A second signal ends the grace.
 
       The exit status is 0 when the work was done or was stopped by a signal, however many jobs failed: those are in the failure log. \
-      It is 1 when the output can no longer be written.
+      It is 1 when the output can no longer be written, and with --until-empty when one of several databases was down at the end; the \
+      work in the others is done then.
 
         qudo work hash='sha256sum {}' --until-empty --concurrency 4
         qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s
       """)
 
   @OptionGroup var database: Database
+  @OptionGroup var fleet: FleetOptions
   @OptionGroup var durability: DurabilityOption
   @Argument(help: ArgumentHelp("What to run for which kind.", valueName: "kind=command")) var commands: [String]
   @OptionGroup var policy: PolicyOptions
@@ -89,8 +91,8 @@ struct Work: AsyncParsableCommand {
 
   func run() async throws {
     let stop = WorkStop()
-    try await database.use(durability: durability.durability, create: true) { driver in
-      let worker = try Worker(Queue(driver), abilities(stop), options: options)
+    try await database.use(durability: durability.durability, create: true, fleet) { databases in
+      let worker = try Worker(Queue(databases), abilities(stop), options: options)
       let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
       let work = Task { () async throws -> WorkSummary in
         untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
@@ -101,6 +103,9 @@ struct Work: AsyncParsableCommand {
       }
       let summary = try await work.value
       if verbose { complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)") }
+      guard summary.unreachable.isEmpty || !untilEmpty else {
+        throw CommandError("what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.shown($0) }.joined(separator: ", "))")
+      }
     }
     if let error = stop.lostOutput { throw error }
   }

@@ -5,7 +5,7 @@ struct Enqueue: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Enqueue a job, or one per line of standard input.",
     discussion: """
-      Prints the job's id once it is on the disk; with --json an object {"id", "database"}, and "existing": true where \
+      Prints the job's id once it is on the disk, with several databases as DATABASE/ID; with --json an object {"id", "database"}, and "existing": true where \
       --on-conflict keep kept the job that was there.
 
       --lines makes a job of each line of standard input, byte for byte but for the newline: a carriage return before it stays, \
@@ -21,6 +21,7 @@ struct Enqueue: AsyncParsableCommand {
       """)
 
   @OptionGroup var database: Database
+  @OptionGroup var fleet: FleetOptions
   @OptionGroup var durability: DurabilityOption
   @Argument(help: "The kind of job: 1 to 255 bytes.") var kind: String
   @Argument(help: "The payload: at most 1 MiB. Default: empty.") var payload: String?
@@ -43,11 +44,12 @@ struct Enqueue: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await database.use(durability: durability.durability, create: true) { driver in
+    try await database.use(durability: durability.durability, create: true, fleet) { databases in
+      let queue = Queue(databases)
       if isStream {
-        try await stream(driver)
+        try await stream(queue)
       } else {
-        try await enqueue([try readPayload(limit: driver.limits.payloadBytes)], driver)
+        try await enqueue([try readPayload(limit: Limits().payloadBytes)], queue)
       }
     }
   }
@@ -68,8 +70,8 @@ struct Enqueue: AsyncParsableCommand {
   private static let batch = 1000
 
   /// Enqueues what has come as soon as no more is there to be read, or a batch is full.
-  private func stream(_ driver: any Driver) async throws {
-    var splitter = LineSplitter(separator: null ? 0 : UInt8(ascii: "\n"), limit: driver.limits.payloadBytes)
+  private func stream(_ queue: Queue<NoHooks>) async throws {
+    var splitter = LineSplitter(separator: null ? 0 : UInt8(ascii: "\n"), limit: Limits().payloadBytes)
     let input = InputFile.standardInput
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 262_144, alignment: 16)
     defer { buffer.deallocate() }
@@ -82,15 +84,15 @@ struct Enqueue: AsyncParsableCommand {
       do { try splitter.feed(bytes, into: &waiting) } catch { isTooLong = true }
       if isAtEnd, let last = splitter.finish() { waiting.append(last) }
       let isPausing = isAtEnd || isTooLong || !input.isReady(within: 0)
-      try await enqueueBatches(&waiting, all: isPausing, driver)
+      try await enqueueBatches(&waiting, all: isPausing, queue)
       if isTooLong { throw tooLong(splitter) }
     }
   }
 
-  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ driver: any Driver) async throws {
+  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ queue: Queue<NoHooks>) async throws {
     var rest = waiting[...]
     while rest.count >= Self.batch || (all && !rest.isEmpty) {
-      try await enqueue(rest.prefix(Self.batch), driver)
+      try await enqueue(rest.prefix(Self.batch), queue)
       rest = rest.dropFirst(Self.batch)
     }
     waiting = Array(rest)
@@ -103,12 +105,13 @@ struct Enqueue: AsyncParsableCommand {
 
   // MARK: Results
 
-  private func enqueue(_ payloads: some Sequence<[UInt8]>, _ driver: any Driver) async throws {
-    let results = try await Queue(driver).enqueue(payloads.map { job($0) })
+  private func enqueue(_ payloads: some Sequence<[UInt8]>, _ queue: Queue<NoHooks>) async throws {
+    let results = try await queue.enqueue(payloads.map { job($0) })
     if json {
       try Output.write(JSONWriter.lines(results.compactMap { $0.json }))
     } else {
-      try Output.write(results.compactMap { $0.line }.joined())
+      let isSeveral = database.isSeveral
+      try Output.write(results.compactMap { $0.line(named: isSeveral) }.joined())
     }
     for case .conflict(let id) in results {
       throw CommandError(
@@ -118,9 +121,9 @@ struct Enqueue: AsyncParsableCommand {
 }
 
 extension EnqueueResult {
-  fileprivate var line: String? {
+  fileprivate func line(named: Bool) -> String? {
     if case .conflict = self { return nil }
-    return "\(id.number)\n"
+    return named ? "\(id)\n" : "\(id.number)\n"
   }
 
   fileprivate var json: JSON? {

@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Logging
 internal import Qudo
 public import QudoSQLite
 
@@ -13,39 +14,88 @@ internal import Darwin
 /// The option that says where the jobs are.
 struct Database: ParsableArguments {
   @Option(help: ArgumentHelp(
-    "The database: a path, or sqlite:PATH. Default: $QUDO_DATABASE, else qudo.db.", valueName: "database"))
+    """
+    The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; several times for several databases, of which \
+    one that is down is passed over. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
+    """, valueName: "database"))
   var database: [String] = []
 
-  func validate() throws {
-    if database.count > 1 { throw ValidationError("several databases are not in this build: give one --database") }
-    _ = try path()
+  func validate() throws { _ = try urls() }
+
+  /// In the order in which they were given.
+  func urls() throws -> [DatabaseURL] {
+    let variable = getenv("QUDO_DATABASE").map { String(cString: $0) } ?? ""
+    let all = database.isEmpty ? variable.split(separator: ",").map(String.init) : database
+    var urls: [DatabaseURL] = []
+    for text in all.isEmpty ? ["qudo.db"] : all {
+      let url: DatabaseURL
+      do { url = try DatabaseURL(parsing: text) } catch { throw ValidationError(error.message) }
+      guard !urls.contains(url) else { throw ValidationError("\(SafeText.shown("\(url)")) is given twice") }
+      if case .mysql = url.place, !DatabaseOpening.hasServers {
+        throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+      }
+      urls.append(url)
+    }
+    return urls
   }
 
-  /// The file's path.
-  func path() throws -> String {
-    let given = database.first ?? getenv("QUDO_DATABASE").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-    let url: DatabaseURL
-    do { url = try DatabaseURL(parsing: given ?? "qudo.db") } catch { throw ValidationError(error.message) }
-    guard case .sqlite(let path) = url.place else {
-      throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB")
-    }
+  /// Whether the jobs are in several databases, so that a job's id alone does not name it.
+  var isSeveral: Bool { (try? urls().count > 1) ?? false }
+
+  /// The only one.
+  func only(_ command: String) throws -> DatabaseURL {
+    let urls = try urls()
+    guard urls.count == 1 else { throw ValidationError("\(command) takes one --database") }
+    return urls[0]
+  }
+
+  /// The path of the only one.
+  func path(_ command: String) throws -> String {
+    guard case .sqlite(let path) = try only(command).place else { throw ValidationError("\(command) needs a SQLite file") }
     return path
   }
 
-  /// Opens the database, calls `body`, and closes it whatever comes.
+  /// Opens the database or the databases, calls `body`, and closes them whatever comes.
   ///
   /// - Parameter create: whether a file that is not there is made. Listings never do.
   func use<Result>(
-    durability: SQLiteDriver.Durability = .full, create: Bool, _ body: (any LogDriver) async throws -> Result
+    durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil, _ body: (Databases) async throws -> Result
   ) async throws -> Result {
-    try await useFile(durability: durability, create: create) { try await body($0) }
+    let urls = try urls()
+    let databases: Databases
+    if urls.count == 1 {
+      databases = Databases(try await DatabaseOpening(durability: durability, create: create).open(urls[0], name: nil))
+    } else {
+      databases = try several(urls, DatabaseOpening(durability: durability, create: create), fleet)
+    }
+    do {
+      let result = try await body(databases)
+      await databases.close()
+      return result
+    } catch {
+      await databases.close()
+      throw error
+    }
   }
 
-  /// The same for what only a SQLite file can do.
+  private func several(_ urls: [DatabaseURL], _ opening: DatabaseOpening, _ fleet: FleetOptions?) throws -> Databases {
+    var options = DatabaseOptions()
+    options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
+    // A listing says itself what is down.
+    options.logger.logLevel = fleet == nil ? .critical : .warning
+    if let fleet { fleet.set(&options) }
+    let names = DatabaseOpening.names(urls)
+    return try Databases(
+      zip(urls, names).map { url, name in
+        Databases.Source("\(url)") { () async throws(QudoError) in try await opening.open(url, name: name) }
+      }, options: options)
+  }
+
+  /// The only one, for what only a SQLite file can do.
   func useFile<Result>(
-    durability: SQLiteDriver.Durability, create: Bool, _ body: (SQLiteDriver) async throws -> Result
+    _ command: String, durability: SQLiteDriver.Durability, create: Bool, _ body: (SQLiteDriver) async throws -> Result
   ) async throws -> Result {
-    let driver = try SQLiteDriver(path: path(), durability: durability, create: create)
+    let driver = try SQLiteDriver(path: path(command), durability: durability, create: create)
     do {
       let result = try await body(driver)
       await driver.close()

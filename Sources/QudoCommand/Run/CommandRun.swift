@@ -42,7 +42,8 @@ enum CommandRun {
         program.contains("/") ? .path(FilePath(program)) : .name(program),
         arguments: arguments,
         environment: .inherit.updating([
-          "QUDO_JOB_ID": "\(context.job.id)", "QUDO_KIND": context.kind.name, "QUDO_ATTEMPT": "\(context.attempt)",
+          "QUDO_JOB_ID": "\(context.job.id)", "QUDO_JOB_DATABASE": context.database,
+          "QUDO_KIND": context.kind.name, "QUDO_ATTEMPT": "\(context.attempt)",
         ]),
         platformOptions: options,
         input: .fileDescriptor(input, closeAfterSpawningProcess: false),

@@ -48,9 +48,17 @@ extension Worker {
   /// When a job may be there to be claimed; nil when none is left.
   private func nextMoment() async throws -> Timestamp? {
     var next: Timestamp?
+    for driver in try await queue.databases.drivers() {
+      if let moment = try await nextMoment(driver) { next = min(next ?? moment, moment) }
+    }
+    return next
+  }
+
+  private func nextMoment(_ driver: any Driver) async throws -> Timestamp? {
+    var next: Timestamp?
     var query = JobQuery(kinds: Array(abilities.keys), limit: 500)
     while true {
-      let page = try await queue.driver.find(query)
+      let page = try await driver.find(query)
       for job in page {
         let moment = job.state == .running ? job.leaseEnds ?? job.due : job.due
         next = min(next ?? moment, moment)

@@ -60,7 +60,14 @@ extension Queue {
   ///
   /// - Throws: as `Driver.enqueued(_:codecs:)`, and what a hook throws.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
-    try await driver.live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
+    try await live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
+  }
+
+  /// Of all its databases.
+  func live(_ kinds: [Kind]?) async throws -> [StoredJob] {
+    var jobs: [StoredJob] = []
+    for driver in try await databases.drivers() { jobs += try await driver.live(kinds) }
+    return jobs
   }
 
   /// - Throws: ``/Qudo/UndecodablePayload``, and what a hook throws.

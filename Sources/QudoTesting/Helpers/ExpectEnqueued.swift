@@ -26,7 +26,7 @@ extension Queue {
     where matches: (J) throws -> Bool = { _ in true }
   ) async throws -> [EnqueuedJob<J>] {
     let expected = JobExpectation(unique: unique, priority: priority, due: due, meta: meta)
-    let all = try await driver.live(nil)
+    let all = try await live(nil)
     var found: [EnqueuedJob<J>] = []
     var lines: [String] = []
     for stored in all {
@@ -55,7 +55,7 @@ extension Queue {
   public func expectEnqueued(
     _ kind: Kind, payload: Payload? = nil, count: Int? = nil, _ expected: JobExpectation = JobExpectation()
   ) async throws -> [StoredJob] {
-    let all = try await driver.live(nil).map { $0.kind == kind ? try opened($0) : $0 }
+    let all = try await live(nil).map { $0.kind == kind ? try opened($0) : $0 }
     let found = all.filter { $0.kind == kind && $0.payload == payload ?? $0.payload && expected.fits($0) }
     let what = (payload.map { " and the payload \($0.shown)" } ?? "")
     try check(found.count, count, "\(kind)\(expected.words)\(what)", all.map { $0.line($0.kind == kind ? $0.payload.shown : "\($0.payload)") })
@@ -66,7 +66,7 @@ extension Queue {
   ///
   /// - Throws: ``UnexpectedJobs``, which lists those that are; ``/Qudo/QudoError``.
   public func expectNothingEnqueued(_ kinds: Kind...) async throws {
-    let there = try await driver.live(kinds.isEmpty ? nil : kinds)
+    let there = try await live(kinds.isEmpty ? nil : kinds)
     guard !there.isEmpty else { return }
     let of = kinds.isEmpty ? "" : " of \(kinds.map(\.name).joined(separator: ", "))"
     throw UnexpectedJobs("no job\(of) was expected", there: there.map { $0.line("\($0.payload)") })

@@ -48,7 +48,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     var options = WorkerOptions()
     options.clock = clock
     let recorder = FailureRecorder()
-    let recorded = Queue(queue.driver, codecs: queue.codecs) { HookPair(queue.hooks, recorder) }
+    let recorded = Queue(queue.databases, codecs: queue.codecs) { HookPair(queue.hooks, recorder) }
     worker = try Worker(recorded, abilities, plugins: plugins, options: options)
     self.queue = queue
     self.recorder = recorder

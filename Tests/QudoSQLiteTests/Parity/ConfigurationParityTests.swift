@@ -16,6 +16,10 @@ struct ConfigurationParityTests {
 
   @Test func oneJobRunsAtATime() { #expect(WorkerOptions().concurrency == 1) }
 
+  @Test func severalDatabasesAreShuffledAndSetAsideForThirtySeconds() {
+    #expect(DatabaseOptions().order == .shuffled && DatabaseOptions().retry == .seconds(30))
+  }
+
   @Test func listsHaveTenRowsFromTheFirstOn() {
     #expect(LogQuery().limit == 10 && LogQuery().offset == 0 && LogQuery().kinds == nil)
   }
@@ -41,6 +45,6 @@ struct ConfigurationParityTests {
     let queue = Queue(try SQLiteDriver(path: my.file.path), codecs: Codecs()) { SpyHook() }
     let worker = try Worker(queue, [ability("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
     #expect(try await worker.workOnce() == false)
-    await queue.driver.close()
+    await queue.close()
   }
 }

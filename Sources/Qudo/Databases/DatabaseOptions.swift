@@ -1,0 +1,39 @@
+public import Logging
+
+/// How a queue uses several databases.
+public struct DatabaseOptions: Sendable {
+  /// Which database an enqueue goes to.
+  public enum Order: String, Sendable, CaseIterable {
+    /// To one at random each time, so that equals share the load.
+    case shuffled
+    /// To the first that is there, in the order of the list: "the local file first", "the fleet first".
+    case ordered
+  }
+
+  /// Which database an enqueue goes to. Default: shuffled.
+  public var order = Order.shuffled
+  /// How long a database is set aside that had trouble. Default 30 s. Then somebody finds out whether it is there again,
+  /// while the others go on.
+  public var retry = Duration.seconds(30)
+  /// How long an enqueue may take at most, whatever the databases do, and each other call of one database. Default 10 s. See
+  /// ``Queue/within(_:)``.
+  public var deadline = Duration.seconds(10)
+  /// Whether an enqueue of which it is unknown whether it was done goes on to the next database. Default: no, it throws
+  /// ``QudoError/Code/outcomeUnknown``.
+  ///
+  /// With it an enqueue is acknowledged as long as any database answers, and its jobs may be in two of them, under two ids,
+  /// and then run in both. A unique key does not prevent that: it holds within one database.
+  public var failsOverUnknown = false
+  /// Hears of databases that are set aside, and of those that are used again. Default: one with the label `qudo`.
+  public var logger = Logger(label: "qudo")
+  /// What deadlines and retries go by. Default: the machine's.
+  public var clock: any QueueClock = SystemClock()
+
+  /// The defaults.
+  public init() {}
+
+  func check() throws(QudoError) {
+    guard retry >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the time for which a database is set aside is under 1 ms") }
+    guard deadline >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
+  }
+}

@@ -1,0 +1,111 @@
+internal import ArgumentParser
+internal import Logging
+internal import Qudo
+internal import QudoSQLite
+
+struct DatabasesCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "databases", abstract: "Show how each database is: whether it answers, its version, its clock, its jobs.",
+    discussion: """
+      With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "cause"}: \
+      the url has no password; state is live or down, and cause says why it is down; clockDifference is how many milliseconds the \
+      database's clock is ahead of this machine's, null where it goes by this machine's. Of one that is down, all but its url and \
+      cause is null, and database is its name only if that is known.
+
+      The exit status is 75 when none is live.
+
+        qudo databases --database local.db --database /mnt/other/far.db
+      """)
+
+  @OptionGroup var database: Database
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func run() async throws {
+    let urls = try database.urls()
+    let reports = await withTaskGroup(of: (Int, DatabaseReport).self) { group in
+      for (index, url) in urls.enumerated() { group.addTask { (index, await DatabaseReport.of(url)) } }
+      var all: [Int: DatabaseReport] = [:]
+      for await (index, report) in group { all[index] = report }
+      return urls.indices.compactMap { all[$0] }
+    }
+    try Listing.show(reports, database: "", json: json, nothing: "no databases")
+    guard reports.contains(where: { $0.cause == nil }) else { throw ExitCode(QudoError.Code.unreachable.exitStatus) }
+  }
+}
+
+/// How a database is.
+struct DatabaseReport: Sendable {
+  let url: DatabaseURL
+  var name: String?
+  var version: String?
+  var difference: Duration?
+  var counts: JobCount?
+  var cause: String?
+
+  static func of(_ url: DatabaseURL) async -> DatabaseReport {
+    var report = DatabaseReport(url: url)
+    do throws(QudoError) {
+      // In company, so that it has a deadline.
+      let databases = try Databases([
+        .init("\(url)") { () async throws(QudoError) in try await DatabaseOpening(durability: .full, create: false).open(url, name: nil) }
+      ], options: quiet)
+      report.name = try await look(databases, &report)
+      await databases.close()
+    } catch {
+      report.cause = "\(error)"
+    }
+    return report
+  }
+
+  private static var quiet: DatabaseOptions {
+    var options = DatabaseOptions()
+    options.logger.logLevel = .critical
+    return options
+  }
+
+  private static func look(_ databases: Databases, _ report: inout DatabaseReport) async throws(QudoError) -> String? {
+    let clock = SystemClock()
+    let answers = await databases.ask { driver throws(QudoError) in
+      let before = clock.now().wall
+      let description = try await (driver as? any DescribedDriver)?.describe()
+      let after = clock.now().wall
+      let middle = before.microseconds + (after.microseconds - before.microseconds) / 2
+      let difference = description?.clock.map { Duration.microseconds($0.microseconds - middle) }
+      return (description?.version, difference, try await driver.count())
+    }
+    guard let answer = answers.first else { return nil }
+    let (version, difference, counts) = try answer.result.get()
+    (report.version, report.difference) = (version, difference)
+    report.counts = counts.reduce(JobCount("")) { sum, count in
+      JobCount("", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed, running: sum.running + count.running)
+    }
+    return answer.database
+  }
+}
+
+extension DatabaseReport: Listed {
+  static var columns: [Table.Column] {
+    ["DATABASE", "STATE", "VERSION", .number("CLOCK"), .number("READY"), .number("DELAYED"), .number("RUNNING"), "URL", "CAUSE"]
+  }
+
+  private var state: String { cause == nil ? "live" : "down" }
+  /// Rounded.
+  private var milliseconds: Int64? { difference.map { ($0.wholeMicroseconds + ($0 < .zero ? -500 : 500)) / 1000 } }
+
+  var cells: [String] {
+    [
+      SafeText.shown(name ?? ""), state, SafeText.shown(version ?? ""), milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
+      counts.map { "\($0.ready)" } ?? "", counts.map { "\($0.delayed)" } ?? "", counts.map { "\($0.running)" } ?? "",
+      SafeText.shown("\(url)", limit: 60), SafeText.shown(cause ?? "", limit: 200),
+    ]
+  }
+
+  func json(database: String) -> JSON {
+    func number(_ count: Int?) -> JSON { count.map { .integer(Int64($0)) } ?? .null }
+    return .object([
+      ("database", .text(name)), ("url", .text("\(url)")), ("state", .text(state)), ("version", .text(version)),
+      ("clockDifference", milliseconds.map { .integer($0) } ?? .null), ("ready", number(counts?.ready)),
+      ("delayed", number(counts?.delayed)), ("running", number(counts?.running)), ("cause", .text(cause)),
+    ])
+  }
+}

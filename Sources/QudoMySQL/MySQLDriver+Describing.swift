@@ -1,0 +1,14 @@
+#if MySQL
+public import Qudo
+
+extension MySQLDriver: DescribedDriver {
+  /// The server's version, and its clock.
+  public func describe() async throws(QudoError) -> DatabaseDescription {
+    let facts = try await connect()
+    let now = try await pool.transact { transaction throws(QudoError) in try transaction.look("SELECT @n").next()?.integer(0) }
+    return DatabaseDescription(
+      version: "\(facts.isMariaDB ? "MariaDB" : "MySQL") \(facts.version.prefix { $0 != "-" })",
+      clock: now.map { Timestamp(microseconds: $0) })
+  }
+}
+#endif

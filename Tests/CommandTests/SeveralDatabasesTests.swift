@@ -1,0 +1,126 @@
+import Foundation
+import Testing
+
+/// The command with several databases, one of them broken.
+@Suite struct SeveralDatabasesTests {
+  let place: Workplace
+  private let both = ["--database", "a.db", "--database", "b.db"]
+
+  init() throws {
+    place = try Workplace()
+    try Data("this is no database, however long one looks at it, and that is what it says".utf8)
+      .write(to: place.folder.appendingPathComponent("bad.db"))
+  }
+
+  @discardableResult
+  private func qudo(_ arguments: String..., databases: [String], input: String = "") throws -> Workplace.Result {
+    try place.qudo(arguments + databases.flatMap { ["--database", $0] }, input: Data(input.utf8))
+  }
+
+  @Test func anEnqueueGoesToADatabaseThatIsThere() throws {
+    for number in 1...3 {
+      let result = try qudo("enqueue", "k", "--order", "ordered", databases: ["bad.db", "a.db", "b.db"])
+      #expect(result.status == 0 && result.output == "a/\(number)\n")
+      #expect(result.errors.contains("set aside") && result.errors.contains("not a SQLite database"))
+    }
+    let json = try qudo("enqueue", "k", "--json", "--order", "ordered", databases: ["a.db", "b.db"])
+    #expect(json.output == "{\"id\":4,\"database\":\"a\"}\n" && json.errors == "")
+    #expect(!place.exists("b.db"), "it was not needed")
+  }
+
+  @Test func shuffledIsTheDefault() throws {
+    let result = try qudo("enqueue", "k", "--lines", databases: ["a.db", "b.db"], input: "x\n")
+    #expect(result.status == 0 && ["a/1\n", "b/1\n"].contains(result.output))
+  }
+
+  @Test func filesOfOneNameGetDifferentOnes() throws {
+    for folder in ["x", "y"] { try FileManager.default.createDirectory(atPath: place.path(folder), withIntermediateDirectories: false) }
+    #expect(try qudo("enqueue", "k", "--order", "ordered", databases: ["x/q.db", "y/q.db"]).output == "x/q.db/1\n")
+    #expect(try qudo("show", "x/q.db/1", "--json", databases: ["x/q.db", "y/q.db"]).objects().first?["id"] as? Int == 1)
+  }
+
+  @Test func listingsShowThoseThatAnswerAndNameThem() throws {
+    try qudo("enqueue", "k", databases: ["a.db"])
+    try qudo("enqueue", "k", "--lines", databases: ["b.db"], input: "1\n2\n")
+    let table = try qudo("count", databases: ["a.db", "bad.db", "b.db"])
+    #expect(table.output == "DATABASE  KIND  READY  DELAYED  RUNNING\na         k         1        0        0\nb         k         2        0        0\n")
+    #expect(table.status == 1 && table.errors.contains("bad.db: ") && table.errors.contains("not a SQLite database"))
+    let whole = try qudo("jobs", "--json", databases: ["a.db", "b.db"])
+    #expect(whole.status == 0)
+    #expect(try whole.objects().map { "\($0["database"] ?? "")/\($0["id"] ?? "")" } == ["a/1", "b/1", "b/2"])
+  }
+
+  @Test func whenNoDatabaseCanBeReachedTheStatusSaysSo() throws {
+    for arguments in [["count"], ["jobs"], ["failures"], ["statuses"], ["databases"], ["enqueue", "k"], ["replay", "--all"]] {
+      let result = try place.qudo(arguments + ["--database", "bad.db", "--database", "none/x.db"], input: Data())
+      #expect(result.status == 75, "\(arguments)")
+      if arguments != ["databases"] {
+        #expect(result.errors.contains("bad.db: ") && result.errors.contains("none/x.db: "), "\(arguments): \(result.errors)")
+      }
+    }
+  }
+
+  @Test func aWorkerTakesJobsFromAll() throws {
+    try qudo("enqueue", "k", "one", databases: ["a.db"])
+    try qudo("enqueue", "k", "two", databases: ["b.db"])
+    let result = try qudo("work", "k=echo {} $QUDO_JOB_DATABASE", "--until-empty", databases: ["a.db", "b.db"])
+    #expect(result.status == 0 && result.lines.sorted() == ["one $QUDO_JOB_DATABASE", "two $QUDO_JOB_DATABASE"])
+    #expect(try place.qudo(["count", "--json"] + both, input: Data()).output == "[]\n")
+  }
+
+  @Test func aWorkerEmptiesTheOthersAndSaysWhichIsDown() throws {
+    try qudo("enqueue", "k", "one", databases: ["a.db"])
+    let result = try qudo("work", "k=printenv QUDO_JOB_DATABASE", "--until-empty", databases: ["a.db", "bad.db"])
+    #expect(result.status == 1 && result.output == "a\n")
+    #expect(result.errors.contains("what is left in these databases is not known, they are down: bad.db"))
+  }
+
+  @Test func aFailureIsReplayedByItsDatabaseAndId() throws {
+    for name in ["a.db", "b.db"] {
+      try qudo("enqueue", "k", databases: [name])
+      try qudo("work", "k=false", "--until-empty", databases: [name])
+    }
+    #expect(try qudo("replay", "1", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("replay", "b/1", databases: ["a.db", "b.db"]).output == "b/2\n")
+    let all = try qudo("replay", "--all", "--json", databases: ["a.db", "b.db"])
+    #expect(all.output == "[{\"database\":\"a\",\"failure\":1,\"result\":\"replayed\",\"job\":2}]\n")
+    let none = try qudo("replay", "c/1", databases: ["a.db", "b.db"])
+    #expect(none.status == 64 && none.errors.contains("no database is called c"))
+  }
+
+  @Test func databasesShowsHowEachIs() throws {
+    try qudo("enqueue", "k", "--lines", databases: ["a.db"], input: "1\n2\n")
+    try qudo("enqueue", "k", "--delay", "1h", databases: ["a.db"])
+    let result = try qudo("databases", "--json", databases: ["a.db", "bad.db", "none.db"])
+    #expect(result.status == 0)
+    let rows = try result.objects()
+    let keys = ["cause", "clockDifference", "database", "delayed", "ready", "running", "state", "url", "version"]
+    for row in rows { #expect(row.keys.sorted() == keys) }
+    #expect(rows.map { $0["state"] as? String } == ["live", "down", "down"] && rows.map { $0["url"] as? String } == ["a.db", "bad.db", "none.db"])
+    #expect(rows[0]["database"] as? String == "a" && rows[0]["ready"] as? Int == 2 && rows[0]["delayed"] as? Int == 1)
+    #expect((rows[0]["version"] as? String)?.hasPrefix("SQLite 3.") == true && rows[0]["cause"] is NSNull)
+    #expect((rows[1]["cause"] as? String)?.contains("not a SQLite database") == true && rows[1]["ready"] is NSNull)
+    #expect(!place.exists("none.db"), "nothing is made by looking")
+    #expect(try qudo("databases", databases: ["a.db"]).output.contains("live"))
+  }
+
+  @Test func schemaMakesAll() throws {
+    #expect(try qudo("schema", databases: ["a.db", "b.db"]).status == 0)
+    #expect(place.exists("a.db") && place.exists("b.db"))
+    #expect(try qudo("schema", databases: ["a.db", "bad.db"]).status == 1)
+  }
+
+  @Test func theVariableMayHoldSeveral() throws {
+    let result = try place.qudo("enqueue", "k", "--order", "ordered", environment: ["QUDO_DATABASE": "bad.db,b.db"])
+    #expect(result.status == 0 && result.output == "b/1\n")
+  }
+
+  @Test func wrongUsageIsRefused() throws {
+    #expect(try qudo("count", databases: ["a.db", "a.db"]).status == 64)
+    #expect(try qudo("import", "old.db", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("enqueue", "k", "--deadline", "0", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("enqueue", "k", "--retry", "0", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("show", "x", databases: ["a.db"]).status == 64)
+    #expect(!place.exists("a.db"))
+  }
+}

@@ -1,0 +1,107 @@
+#if MySQL
+import Foundation
+import Logging
+import Qudo
+import QudoMySQL
+import QudoSQLite
+
+/// What a process does with several databases, which are killed, stopped and brought back meanwhile: `TortureProcess
+/// fleet-enqueue|fleet-work|fleet-stale DATABASE,DATABASE,... LOG SEED`. Jobs are named `DATABASE/ID` in its log.
+struct FleetRoles {
+  let databases: Databases
+  let log: LineLog
+
+  init(_ list: String, _ log: LineLog) throws {
+    self.log = log
+    var options = DatabaseOptions()
+    options.retry = .seconds(1)
+    options.deadline = .seconds(3)
+    options.logger.logLevel = .critical
+    databases = try Databases(
+      list.split(separator: ",").map { text in
+        let url = try DatabaseURL(parsing: String(text))
+        return Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) }
+      }, options: options)
+  }
+
+  private static func open(_ url: DatabaseURL) async throws(QudoError) -> any Driver {
+    switch url.place {
+    case .sqlite(let path): return try SQLiteDriver(path: path, durability: .normal)
+    case .mysql(let server):
+      let driver = try MySQLDriver(server)
+      try await driver.connect()
+      return driver
+    }
+  }
+
+  /// Enqueues for ever, some jobs under idempotency keys. An enqueue that fails is told of, and nothing is expected of it.
+  func enqueue(_ random: inout SplitMix, name: String) async throws {
+    let queue = Queue(databases)
+    for round in 0... {
+      let jobs = (0..<Int.random(in: 1...3, using: &random)).map { number in
+        let text = "\(name)-\(round)-\(number)"
+        return NewJob("torture", payload: Payload(text), idempotencyKey: round % 2 == 0 ? IdempotencyKey(text) : nil)
+      }
+      let start = TortureProcess.nanoseconds()
+      let names = jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) }
+      do {
+        let results = try await queue.enqueue(jobs)
+        let end = TortureProcess.nanoseconds()
+        log.write(zip(names, results).map { "ack \($0) \(end) \(end - start) \($1.id.database)\n" }.joined())
+      } catch let error as QudoError {
+        log.write("refused \(error.code) \(TortureProcess.nanoseconds() - start)\n")
+      }
+      try await Task.sleep(for: .milliseconds(Int.random(in: 0...10, using: &random)))
+    }
+  }
+
+  /// Works for ever; some runs fail and are retried.
+  func work() async throws {
+    var policy = JobPolicy()
+    policy.lease = .seconds(2)
+    policy.maxRetries = .max
+    policy.lostLimit = .max
+    let ability = Ability("torture", policy: policy) { [log] context in
+      if Int.random(in: 0..<10) == 0 { throw CancellationError() }
+      log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(context.database)\n")
+    }
+    var options = WorkerOptions()
+    options.concurrency = 4
+    options.poll = .milliseconds(500)
+    options.logger.logLevel = .critical
+    try await Worker(Queue(databases) { FleetClaimLog(log: log) }, [ability], options: options).work()
+  }
+
+  /// Claims under leases that are too short and settles too late, wherever that is possible.
+  func stale(_ random: inout SplitMix) async throws {
+    while true {
+      let pause = Int.random(in: 0...60, using: &random)
+      _ = await databases.ask { [log] driver throws(QudoError) in
+        let request = ClaimRequest([.init("torture", lease: .milliseconds(20), lostLimit: .max)], limit: 3)
+        let jobs = try await driver.claim(request).jobs
+        log.write(jobs.map { "claim \(driver.name)/\($0.id) \($0.lease.token) \(TortureProcess.nanoseconds())\n" }.joined())
+        _ = try? await Task.sleep(for: .milliseconds(pause))
+        for job in jobs {
+          log.write("run \(String(decoding: job.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(driver.name)\n")
+        }
+        let start = TortureProcess.nanoseconds()
+        let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+        log.write(zip(jobs, results).map { job, result in
+          "settle \(driver.name)/\(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
+        }.joined())
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+  }
+}
+
+/// Who had which job when. A claim is told of when it was answered.
+private struct FleetClaimLog: Hook {
+  static let points: HookPoints = [.willWork]
+  let log: LineLog
+
+  func willWork(_ context: JobContext) async throws {
+    log.write("claim \(context.id) \(context.job.lease.token) \(TortureProcess.nanoseconds())\n")
+  }
+}
+#endif
