@@ -94,7 +94,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "QudoMySQLTests",
-      dependencies: ["Qudo", "QudoMySQL", "QudoTesting", "MariaDBServer", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
+      dependencies: [
+        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "MariaDBServer", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+      ]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),

@@ -12,8 +12,10 @@ public struct Queue<Hooks: HookSet>: Sendable {
   public let codecs: Codecs
   /// The hooks, composed into one.
   public let hooks: Hooks
-  /// How long an enqueue into one of several databases may take.
-  var deadline: Duration
+  /// How long an enqueue into one of several databases may take; nil where there is one that is not watched.
+  var deadline: Duration?
+  /// The only one, whose calls have nothing in between; where there are several it is not called.
+  private let driver: any Driver
 
   /// - Parameters:
   ///   - databases: where the jobs go.
@@ -23,7 +25,8 @@ public struct Queue<Hooks: HookSet>: Sendable {
     self.databases = databases
     self.codecs = codecs
     self.hooks = hooks()
-    deadline = databases.options.deadline
+    driver = databases.only ?? NoDriver()
+    deadline = databases.only == nil ? databases.options.deadline : nil
   }
 
   /// A queue of several databases without hooks.
@@ -76,7 +79,7 @@ extension Queue: Enqueuer {
 
   @usableFromInline
   func insert(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
-    guard let driver = databases.only else { return try await databases.insert(jobs, within: deadline) }
+    if let deadline { return try await databases.insert(jobs, within: deadline) }
     let name = driver.name
     return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
   }

@@ -170,7 +170,9 @@ extension Transaction {
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
     for row in rows {
-      if case .at = row.due { entered(row.kind, ranking: row.ranking, isOld: true) } else { entered(row.kind, ranking: row.ranking, isOld: false) }
+      var isOld = false
+      if case .at = row.due { isOld = true }
+      entered(row.kind, ranking: row.ranking, isOld: isOld)
     }
     write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
       answer.ids += result.insertID..<result.insertID + Int64(rows.count)

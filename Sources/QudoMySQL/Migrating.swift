@@ -31,7 +31,8 @@ extension Opening {
       try connection.run(statement)
     } catch where error.code == .database {
       throw QudoError(
-        .foreignSchema, "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
+        .foreignSchema,
+        "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
         cause: error.cause)
     }
   }

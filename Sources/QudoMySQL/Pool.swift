@@ -103,7 +103,11 @@ final class Pool: Sendable {
       guard let self else { return }
       let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
       let late = QudoError(
-        .busy, "\(access.settings.name): all \(access.settings.pool) connections were in use until the time-out: raise the option pool, or try again later")
+        .busy,
+        """
+        \(access.settings.name): all \(access.settings.pool) connections were in use until the time-out: raise the option pool, \
+        or try again later
+        """)
       for waiter in expired { waiter.refuse(late) }
       if goesOn { watch() }
     }

@@ -34,7 +34,7 @@ final class Receipt {
   /// The first one is that of the transaction.
   private func id(_ insert: Int) -> [UInt8] {
     var id = number
-    for (index, byte) in withUnsafeBytes(of: UInt64(insert).bigEndian, Array.init).enumerated() { id[8 + index] ^= byte }  // unsafe: the bytes of an integer
+    for index in 0..<8 { id[8 + index] ^= UInt8(truncatingIfNeeded: insert >> (56 - 8 * index)) }
     return id
   }
 

@@ -15,7 +15,7 @@ enum Programs {
       throw ServerTrouble(
         description: """
           \(name) is missing. The tests of the MySQL driver start real servers: install MariaDB 10.6 or newer \
-          (Debian, Ubuntu: apt-get install mariadb-server; macOS: brew install mariadb), or build without the trait MySQL.
+          (Debian, Ubuntu: apt-get install mariadb-server openssl; macOS: brew install mariadb openssl), or build without the trait MySQL.
           """)
     }
     return "\(folder)/\(name)"

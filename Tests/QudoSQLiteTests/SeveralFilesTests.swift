@@ -38,6 +38,8 @@ import Testing
     let (local, other) = (path("gone/local.db"), path("other.db"))
     var options = DatabaseOptions()
     options.order = .ordered
+    // So that a machine that has other things to do is no trouble of a database.
+    options.clock = clock
     let databases = try Databases([
       Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
       Databases.Source("other") { () async throws(QudoError) in try SQLiteDriver(path: other) },

@@ -6,51 +6,6 @@ public struct DatabaseAnswer<Value: Sendable>: Sendable {
   public let result: Result<Value, QudoError>
 }
 
-/// What is known of a database, without asking it.
-public struct DatabaseState: Sendable {
-  /// Whether it is used.
-  public enum Standing: String, Sendable, CaseIterable {
-    /// It was not needed yet.
-    case unopened
-    /// It is used.
-    case live
-    /// It had trouble, and is not used for a while.
-    case setAside
-    /// It was set aside, and somebody finds out whether it is there again.
-    case probing
-    /// It was closed.
-    case closed
-  }
-  /// Its name.
-  public let database: String
-  /// Whether it is used.
-  public let standing: Standing
-  /// Why it is not.
-  public let trouble: QudoError?
-  /// In how long somebody is to find out whether it is there again.
-  public let retryIn: Duration?
-}
-
-/// What only some drivers can tell.
-public protocol DescribedDriver: Driver {
-  /// What the database is, and what time it is there.
-  func describe() async throws(QudoError) -> DatabaseDescription
-}
-
-/// What a database says of itself.
-public struct DatabaseDescription: Hashable, Sendable {
-  /// The software and its version: `SQLite 3.45.0`.
-  public var version: String
-  /// Its clock; nil where it goes by this machine's.
-  public var clock: Timestamp?
-
-  /// For drivers.
-  public init(version: String, clock: Timestamp? = nil) {
-    self.version = version
-    self.clock = clock
-  }
-}
-
 /// Lists, database by database: one that is down does not hide the others.
 extension Databases {
   /// What is known of each, without asking any.
@@ -183,17 +138,5 @@ extension Driver {
   func logs() throws(QudoError) -> any LogDriver {
     guard let logs = self as? any LogDriver else { throw QudoError(.invalidArgument, "the driver of \(name) has no logs") }
     return logs
-  }
-}
-
-extension DatabaseHealth {
-  var standing: DatabaseState.Standing {
-    switch state {
-    case .unopened: .unopened
-    case .live: .live
-    case .setAside: .setAside
-    case .probing: .probing
-    case .closed: .closed
-    }
   }
 }

@@ -40,7 +40,8 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self, Schema.self,
+      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self,
+      Compact.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self,
     ])
 
