@@ -2,6 +2,14 @@
 internal import CMariaDB
 internal import Qudo
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// A connection of libmariadb, used by one thread at a time. Automatic reconnect is off: it would make a COMMIT of
 /// nothing out of a lost transaction.
 final class Connection {
@@ -79,6 +87,24 @@ final class Connection {
     if let rows = mysql_store_result(handle) { return StatementResult(rows: Rows(rows)) }
     guard mysql_field_count(handle) == 0 else { throw .mysql(error) }
     return StatementResult(affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle)))
+  }
+
+  /// What the server has sent although it was asked for nothing.
+  enum Silence {
+    case holds
+    /// It has said something, perhaps farewell.
+    case isBroken
+    /// It has closed the connection.
+    case isOver
+  }
+
+  /// Costs no round trip. A server that died since the last call is known here, before anything is sent of which it would not be
+  /// known whether it was done.
+  var silence: Silence {
+    var byte: UInt8 = 0
+    let count = recv(mysql_get_socket(handle), &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    if count > 0 { return .isBroken }
+    return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? .holds : .isOver
   }
 
   func isAlive() -> Bool {

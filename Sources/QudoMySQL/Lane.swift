@@ -68,7 +68,13 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.
   private func take() throws(QudoError) -> Connection {
-    if let connection, ContinuousClock.now - lastUse < .seconds(1) || connection.isAlive() { return connection }
+    if let connection {
+      switch connection.silence {
+      case .holds where ContinuousClock.now - lastUse < .seconds(1): return connection
+      case .holds, .isBroken: if connection.isAlive() { return connection }
+      case .isOver: break
+      }
+    }
     connection = nil
     let new = try access.connect()
     connection = new
