@@ -8,7 +8,9 @@ import Testing
   let work: Workplace
   init() throws { work = try Workplace() }
 
-  private func tables(_ server: MariaDBServer, _ database: String) async throws -> [String] { try await server.query("SHOW TABLES", in: database) }
+  private func tables(_ server: MariaDBServer, _ database: String) async throws -> [String] {
+    try await server.query("SHOW TABLES", in: database)
+  }
 
   /// The lines of each workload.
   private static let lines: [[String]: [String]] = [

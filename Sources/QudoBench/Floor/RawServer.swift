@@ -67,7 +67,7 @@ final class RawServer {
   func quoted(_ bytes: [UInt8]) -> [UInt8] {
     let quote = UInt8(ascii: "'")
     // "You must allocate the to buffer to be at least length*2+1 bytes long": mysql_real_escape_string.
-    let escaped = [UInt8](unsafeUninitializedCapacity: bytes.count * 2 + 1) { buffer, count in  // unsafe: as long as the library wants it
+    let escaped = [UInt8](unsafeUninitializedCapacity: bytes.count * 2 + 1) { buffer, count in  // unsafe: so long
       bytes.withUnsafeBytes { bytes in
         let (to, from) = (UnsafeMutableRawBufferPointer(buffer), bytes)
         count = Int(

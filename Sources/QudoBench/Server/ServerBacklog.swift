@@ -59,7 +59,10 @@ struct ServerBacklog {
 
   /// Above all that there are, and above those that were: AUTO_INCREMENT remembers.
   private func nextID(_ raw: RawServer) throws -> Int64 {
-    try raw.run("INSERT INTO qudo_job(kind, ranking, due, enqueued, attempt, lost, state, codec, payload) VALUES(1, 0, 0, 0, 1, 0, 0, 0, '')")
+    try raw.run(
+      """
+      INSERT INTO qudo_job(kind, ranking, due, enqueued, attempt, lost, state, codec, payload) VALUES(1, 0, 0, 0, 1, 0, 0, 0, '')
+      """)
     let id = try raw.numbers("SELECT LAST_INSERT_ID()").first ?? 0
     try raw.run("DELETE FROM qudo_job WHERE id = \(id)")
     return id

@@ -94,8 +94,8 @@ private struct ClaimTimes {
     return parts.map { part, times in
       let (below, above) = (base.map { median(times($0)) }, deep.map { median(times($0)) })
       return BenchLine(
-        workload: "\(name), \(part)", durability: nil, rate: median(above), unit: "ms", floor: median(below), floorName: "1,000 waiting",
-        ratios: zip(above, below).map { $0 / $1 }, target: target)
+        workload: "\(name), \(part)", durability: nil, rate: median(above), unit: "ms", floor: median(below),
+        floorName: "1,000 waiting", ratios: zip(above, below).map { $0 / $1 }, target: target)
     }
   }
 }

@@ -15,9 +15,9 @@ struct ServerTables {
     let found = try names()
     guard found.isEmpty else {
       throw BenchFailure("""
-        the database has the tables \(found.prefix(3).joined(separator: ", "))\(found.count > 3 ? " and more" : ""): the benchmark makes \
-        and drops all tables of these names and works only where there are none. Give it a database of its own, or drop what a benchmark left \
-        that was stopped
+        the database has the tables \(found.prefix(3).joined(separator: ", "))\(found.count > 3 ? " and more" : ""): the benchmark \
+        makes and drops all tables of these names and works only where there are none. Give it a database of its own, or drop what \
+        a benchmark left that was stopped
         """)
     }
     // Without IF NOT EXISTS: of two that begin at once one fails.
