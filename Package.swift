@@ -70,8 +70,13 @@ let package = Package(
       dependencies: [
         "Qudo", .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    // Its floors are raw SQLite: that is why it has the C module.
-    .target(name: "QudoBench", dependencies: ["Qudo", "QudoSQLite", "CSQLite"]),
+    // Its floors are raw SQLite and raw libmariadb: that is why it has the C modules.
+    .target(
+      name: "QudoBench",
+      dependencies: [
+        "Qudo", "QudoSQLite", "CSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+      ]),
     .executableTarget(
       name: "QudoCommand",
       dependencies: [

@@ -20,6 +20,9 @@ public enum Child {
   ///   - arguments: what ``Bench/Settings/spawn`` was given.
   ///   - say: writes a line to standard output.
   public static func run(_ arguments: [String], say: @escaping @Sendable (String) throws -> Void) async throws {
+    #if MySQL
+    if arguments.first == "server" { return try await drainServer(arguments, say) }
+    #endif
     guard arguments.count >= 3, let durability = SQLiteDriver.Durability(rawValue: arguments[2]) else {
       throw BenchFailure("this is run by the benchmark itself")
     }
@@ -35,7 +38,7 @@ public enum Child {
   }
 
   /// Works for so long; writes the ids of its jobs, and says how many a second it did.
-  private static func drain(
+  static func drain(
     _ queue: Queue<NoHooks>, _ seconds: Double, log: String, _ say: @Sendable (String) throws -> Void
   ) async throws {
     let ids = Locked<[Int64]>([])
@@ -51,8 +54,12 @@ public enum Child {
     let rate = Double(completed) / (clock.now - begin).inSeconds
     let done = ids.withLock { $0 }
     guard completed == done.count else { throw BenchFailure("\(done.count) runs, \(completed) completed") }
-    try done.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: log)) }  // unsafe: integers as they are, for this machine
+    try write(done, to: log)
     try say("\(rate)")
+  }
+
+  static func write(_ ids: [Int64], to log: String) throws {
+    try ids.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: log)) }  // unsafe: integers as they are, for this machine
   }
 
   /// Says when each job starts, and when asked what time on the processor it has used.

@@ -29,7 +29,7 @@ struct ClaimReading {
   var statements: [SQL] {
     var statements: [SQL] = [
       """
-      SELECT \(RunningRow.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
+      SELECT \(RunningRow.columns) FROM qudo_running FORCE INDEX(qudo_running_ends) WHERE \(view.times("ends")) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
     ]

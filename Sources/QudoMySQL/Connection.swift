@@ -21,6 +21,8 @@ final class Connection {
 
   /// Hears of each statement before it is sent; for tests.
   var observer: ((SQL) -> Void)?
+  /// How often the server was asked and has answered.
+  var roundTrips = Locked(0)
 
   /// Takes the handle over.
   init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
@@ -63,6 +65,7 @@ final class Connection {
   }
 
   private func send(_ text: [UInt8], _ count: Int, into results: inout [StatementResult]) throws(QudoError) {
+    roundTrips.withLock { $0 += 1 }
     let sent = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
       buffer.withMemoryRebound(to: CChar.self) { mysql_real_query(handle, $0.baseAddress, UInt($0.count)) }
     }
@@ -104,6 +107,9 @@ final class Connection {
     return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? .holds : .isOver
   }
 
-  func isAlive() -> Bool { mysql_ping(handle) == 0 }
+  func isAlive() -> Bool {
+    roundTrips.withLock { $0 += 1 }
+    return mysql_ping(handle) == 0
+  }
 }
 #endif

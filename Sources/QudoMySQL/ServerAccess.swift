@@ -9,6 +9,8 @@ final class ServerAccess: Sendable {
   let floors = Locked(Floors())
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
+  /// Of all connections, without those that setting them up takes.
+  let roundTrips = Locked(0)
   private let known = Locked<MySQLServerFacts?>(nil)
 
   /// - Parameters:
@@ -40,6 +42,7 @@ final class ServerAccess: Sendable {
     kinds.forget()
     known.withLock { $0 = facts }
     connection.observer = observer
+    connection.roundTrips = roundTrips
     return connection
   }
 }

@@ -31,10 +31,17 @@ import Testing
   }
 
   @Test func absurdArgumentsAreRefused() throws {
-    for arguments in [["nonsense"], ["--rounds", "0"], ["--jobs", "5"], ["--durability", "maybe"]] {
+    for arguments in [["nonsense"], ["--rounds", "0"], ["--jobs", "5"], ["--durability", "maybe"], ["--database", "jobs.db"]] {
       #expect(try work.qudo(["bench"] + arguments, input: Data()).status == 64)
     }
     let nowhere = try work.qudo("bench", "hooks", "--folder", "/nowhere/at/all")
     #expect(nowhere.status != 0 && nowhere.errors.contains("/nowhere/at/all"))
   }
+
+  #if !MySQL
+  @Test func aServerNeedsABuildForServers() throws {
+    let run = try work.qudo("bench", "--database", "mysql://qudo:secret@127.0.0.1:1/none")
+    #expect(run.status == 64 && run.errors.contains("--traits MySQL") && !run.errors.contains("secret"))
+  }
+  #endif
 }

@@ -48,33 +48,49 @@ extension Bench {
     let logs = (0..<processes).map { "\(settings.folder)/ids-\($0)" }
     defer { for log in logs { removeDatabase(log) } }
     let children = try logs.map { try settings.spawn(["drain", path, durability.rawValue, "\(seconds)", $0]) }
-    for child in children { guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") } }
-    for child in children { try await child.write("go") }
-    var rates: [Double] = []
-    for child in children {
-      guard let line = try await child.line(), let rate = Double(line) else { throw BenchFailure("a process did not say its rate") }
-      rates.append(rate)
-      try await child.end()
-    }
+    let rates = try await runTogether(children)
     try await check(path, logs, count)
     return rates
   }
 
   private func check(_ path: String, _ logs: [String], _ count: Int) async throws {
-    var ids: Set<Int64> = []
-    var runs = 0
-    for log in logs {
-      let data = try Data(contentsOf: URL(fileURLWithPath: log))
-      data.withUnsafeBytes { bytes in  // unsafe: read back as the integers that were written
-        for offset in stride(from: 0, to: bytes.count, by: 8) { ids.insert(bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)) }
-      }
-      runs += data.count / 8
-    }
-    guard ids.count == runs else { throw BenchFailure("\(runs - ids.count) jobs ran twice") }
+    let runs = try QudoBench.runs(in: logs)
     let left = try await withQueue(path, .normal) { try await $0.databases.drivers()[0].count().reduce(0) { $0 + $1.ready + $1.running } }
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
     guard left > 0 else { throw BenchFailure("\(count) jobs were too few for this disk: give more with --jobs") }
   }
+}
+
+/// Lets them begin at once when all are ready.
+///
+/// - Returns: what each says when it is done.
+func runTogether(_ children: [any ChildProcess]) async throws -> [Double] {
+  for child in children { guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") } }
+  for child in children { try await child.write("go") }
+  var rates: [Double] = []
+  for child in children {
+    guard let line = try await child.line(), let rate = Double(line) else { throw BenchFailure("a process did not say its rate") }
+    rates.append(rate)
+    try await child.end()
+  }
+  return rates
+}
+
+/// How many jobs were run by processes that wrote the ids down.
+///
+/// - Throws: ``BenchFailure`` when one was run twice.
+func runs(in logs: [String]) throws -> Int {
+  var ids: Set<Int64> = []
+  var runs = 0
+  for log in logs {
+    let data = try Data(contentsOf: URL(fileURLWithPath: log))
+    data.withUnsafeBytes { bytes in  // unsafe: read back as the integers that were written
+      for offset in stride(from: 0, to: bytes.count, by: 8) { ids.insert(bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)) }
+    }
+    runs += data.count / 8
+  }
+  guard ids.count == runs else { throw BenchFailure("\(runs - ids.count) jobs ran twice") }
+  return runs
 }
 
 /// A workload did something else than it should.

@@ -109,12 +109,12 @@ extension Bench {
       throw error
     }
   }
+}
 
-  /// Enqueues jobs in batches of 1,000.
-  func fill(_ queue: Queue<NoHooks>, _ count: Int, _ job: NewJob = NewJob("bench", payload: Payload(payload))) async throws {
-    let batch = Array(repeating: job, count: min(1000, count))
-    for first in stride(from: 0, to: count, by: 1000) {
-      try await queue.enqueue(count - first < batch.count ? Array(batch.prefix(count - first)) : batch)
-    }
+/// Enqueues jobs in batches of 1,000.
+func fill(_ queue: Queue<NoHooks>, _ count: Int, _ job: NewJob = NewJob("bench", payload: Payload(payload))) async throws {
+  let batch = Array(repeating: job, count: min(1000, count))
+  for first in stride(from: 0, to: count, by: 1000) {
+    try await queue.enqueue(count - first < batch.count ? Array(batch.prefix(count - first)) : batch)
   }
 }

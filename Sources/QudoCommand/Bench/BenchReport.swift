@@ -5,9 +5,39 @@ internal import QudoSQLite
 /// What was measured, as people and as programs read it.
 struct BenchReport {
   let lines: [BenchLine]
-  let settings: Bench.Settings
-  /// How often a second the disk can sync.
-  let syncs: Double
+  /// What was measured where, in sentences.
+  let about: String
+  /// The same for programs.
+  let settings: JSON
+
+  /// - Parameter syncs: how often a second the disk can sync.
+  init(_ lines: [BenchLine], _ settings: Bench.Settings, syncs: Double) {
+    self.lines = lines
+    about = """
+      SQLite \(SQLiteDriver.libraryVersion), pages of 2,048 bytes, payloads of 100 bytes, medians of \(settings.rounds) rounds.
+      The disk syncs \(Figures.grouped(Int(syncs))) overwrites of 4 KiB a second.
+      """
+    self.settings = .object([
+      ("sqlite", .text(SQLiteDriver.libraryVersion)), ("durability", .text(settings.durabilities.map(\.rawValue).joined(separator: ","))),
+      ("rounds", .integer(Int64(settings.rounds))), ("payloadBytes", .integer(100)), ("syncsPerSecond", .number(syncs)),
+    ])
+  }
+
+  #if MySQL
+  /// - Parameter server: its version and how it is set up.
+  init(_ lines: [BenchLine], server: ServerBench.Server, rounds: Int) {
+    self.lines = lines
+    let losses = server.losesOnPowerCut
+    about = """
+      The server is \(SafeText.shown(server.version)), payloads of 100 bytes, medians of \(rounds) rounds.
+      What it acknowledges \(losses.isEmpty ? "survives a power cut" : "may be lost in a power cut: \(losses.joined(separator: "; "))").
+      """
+    settings = .object([
+      ("server", .text(server.version)), ("survivesPowerCut", .bool(losses.isEmpty)), ("rounds", .integer(Int64(rounds))),
+      ("payloadBytes", .integer(100)),
+    ])
+  }
+  #endif
 
   var text: String {
     var table = Table([
@@ -15,7 +45,7 @@ struct BenchReport {
     ])
     for line in lines {
       table.add([
-        line.workload, line.durability ?? "", "\(Self.figure(line.rate)) \(line.unit)", line.floor.map(Self.figure) ?? "",
+        line.workload, line.durability ?? "", line.unit.isEmpty ? Self.figure(line.rate) : "\(Self.figure(line.rate)) \(line.unit)", line.floor.map(Self.figure) ?? "",
         line.floorName ?? "", Self.ratio(line.ratio), Self.ratio(line.ratios.min()), Self.ratio(line.ratios.max()),
         Self.target(line), line.met.map { $0 ? "met" : "FALLS SHORT" } ?? "",
       ])
@@ -25,8 +55,7 @@ struct BenchReport {
     return """
       \(table.text)
       \(judged - short) of \(judged) targets met.
-      SQLite \(SQLiteDriver.libraryVersion), pages of 2,048 bytes, payloads of 100 bytes, medians of \(settings.rounds) rounds.
-      The disk syncs \(Figures.grouped(Int(syncs))) overwrites of 4 KiB a second.
+      \(about)
 
       """
   }
@@ -43,18 +72,8 @@ struct BenchReport {
           ("targetIsLeast", line.target.map { .bool($0.isLeast) } ?? .null), ("met", line.met.map { .bool($0) } ?? .null),
         ]))
     }
-    let durabilities = settings.durabilities.map(\.rawValue).joined(separator: ",")
     var writer = JSONWriter()
-    try writer.write(
-      .object([
-        (
-          "settings",
-          .object([
-            ("sqlite", .text(SQLiteDriver.libraryVersion)), ("durability", .text(durabilities)), ("rounds", .integer(Int64(settings.rounds))),
-            ("payloadBytes", .integer(100)), ("syncsPerSecond", .number(syncs)),
-          ])
-        ), ("results", .array(results)),
-      ]))
+    try writer.write(.object([("settings", settings), ("results", .array(results))]))
     return writer.text + "\n"
   }
 

@@ -7,7 +7,7 @@ extension Workload: ExpressibleByArgument {}
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure Qudo against raw SQLite on this disk.",
+    commandName: "bench", abstract: "Measure Qudo against raw SQLite on this disk, or against raw calls on a server.",
     discussion: """
       Each workload runs through the library's public interface and, in turns with it, as a floor: prepared statements of raw \
       SQLite that do the least. The reference floor is the plain design (one table, one partial index, SQLite's own page size \
@@ -17,10 +17,19 @@ struct BenchCommand: AsyncParsableCommand {
       All workloads take under ten minutes. Measure on a quiet machine.
 
         qudo bench enqueue-one drain --durability full --rounds 5
+
+      With --database it measures a server instead, against calls of libmariadb: enqueue-one, enqueue-batch, claim-settle-one \
+      (and in batches), drain, drain-processes and deep. It needs a database without tables of Qudo, and leaves it so; a \
+      benchmark that was killed leaves tables whose names begin with qudo_ and qudobench_. A user who may CREATE, ALTER and DROP there \
+      is needed.
+
+        qudo bench --database mysql://user:password@host/empty --rounds 7
       """)
 
   @Argument(help: "Which workloads: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). All by default.")
   var workloads: [Workload] = []
+  @Option(help: "mysql://user:password@host:port/name, of a database for the benchmark alone. Default: new SQLite files.")
+  var database: String?
   @Option(help: "full, normal or off; may be given several times. Default: full and normal.")
   var durability: [SQLiteDriver.Durability] = []
   @Option(help: "How many jobs each measurement is made of; each workload has its own number.") var jobs: Int?
@@ -31,7 +40,34 @@ struct BenchCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be from 1 to 100") }
-    guard (1000...100_000_000).contains(jobs ?? 1000) else { throw ValidationError("--jobs must be from 1,000 to 100,000,000") }
+    let least = database == nil ? 1000 : 100
+    guard (least...100_000_000).contains(jobs ?? least) else {
+      throw ValidationError("--jobs must be from \(Figures.grouped(least)) to 100,000,000")
+    }
+    if let server = try server() { try validate(server) }
+  }
+
+  /// The server that is to be measured; nil for files.
+  private func server() throws -> DatabaseServer? {
+    guard let database else { return nil }
+    let url: DatabaseURL
+    do { url = try DatabaseURL(parsing: database) } catch { throw ValidationError(error.message) }
+    guard case .mysql(let server) = url.place else {
+      throw ValidationError("--database takes a server, mysql://user:password@host:port/name; files are new ones, in --folder")
+    }
+    return server
+  }
+
+  private func validate(_ server: DatabaseServer) throws {
+    #if MySQL
+    guard durability.isEmpty, !long else { throw ValidationError("--durability and --long are for files, not for servers") }
+    for workload in workloads where !ServerBench.workloads.contains(workload) {
+      let names = ServerBench.workloads.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("\(workload.rawValue) is not measured on servers: there are \(names)")
+    }
+    #else
+    throw ValidationError("\(SafeText.shown("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+    #endif
   }
 
   func run() async throws {
@@ -40,24 +76,51 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   private func run(in folder: TemporaryFolder) async throws {
+    #if MySQL
+    if let server = try server() { return try await run(server, in: folder) }
+    #endif
     var settings = Bench.Settings(folder: folder.path) { try PipedProcess($0) }
     if !durability.isEmpty { settings.durabilities = durability }
     settings.jobs = jobs
     settings.rounds = rounds
     settings.isLong = long
     let syncs = try Disk.syncRate(in: folder.path)
+    let bench = Bench(settings)
+    let (lines, failure) = await measure(Workload.allCases) { try await bench.run([$0], report: $1) }
+    try write(BenchReport(lines, settings, syncs: syncs), failure)
+  }
+
+  #if MySQL
+  private func run(_ server: DatabaseServer, in folder: TemporaryFolder) async throws {
+    var settings = ServerBench.Settings(server, folder: folder.path) { try PipedProcess($0) }
+    settings.jobs = jobs
+    settings.rounds = rounds
+    let bench = ServerBench(settings)
+    let facts = try bench.start()
+    var (lines, failure) = await measure(ServerBench.workloads) { try await bench.run($0, report: $1) }
+    do { try bench.end() } catch { failure = failure ?? error }
+    try write(BenchReport(lines, server: facts, rounds: rounds), failure)
+  }
+  #endif
+
+  /// - Returns: what was measured, and why that is not all.
+  private func measure(
+    _ all: [Workload], _ run: (Workload, (BenchLine) throws -> Void) async throws -> Void
+  ) async -> ([BenchLine], (any Error)?) {
     var lines: [BenchLine] = []
-    var failure: (any Error)?
     do {
-      for workload in workloads.isEmpty ? Workload.allCases : workloads {
+      for workload in workloads.isEmpty ? all : workloads {
         if Progress.isShown { complain("\(workload.rawValue)…") }
-        try await Bench(settings).run([workload]) { lines.append($0) }
+        try await run(workload) { lines.append($0) }
       }
+      return (lines, nil)
     } catch {
-      // What was measured before it is worth reading all the same.
-      failure = error
+      return (lines, error)
     }
-    let report = BenchReport(lines: lines, settings: settings, syncs: syncs)
+  }
+
+  /// What was measured before a failure is worth reading all the same.
+  private func write(_ report: BenchReport, _ failure: (any Error)?) throws {
     try Output.write(json ? try report.json() : report.text)
     if let failure { throw failure }
   }

@@ -1,0 +1,102 @@
+#if MySQL
+internal import Qudo
+internal import QudoMySQL
+
+extension ServerBench {
+  /// What a claim takes beside what must not matter: how many jobs wait, are delayed, of how many kinds, or have gone through
+  /// while somebody reads a snapshot from before.
+  func deep() async throws -> [BenchLine] {
+    let many = max(settings.jobs ?? 1_000_000, ClaimTimes.jobs)
+    let used = ClaimTimes.jobs * settings.rounds
+    return try await besideBase("deep \(grouped(many)) waiting", ServerBacklog(ready: max(many, used)), .atMost(1.5))
+      + besideBase("deep \(grouped(many)) delayed", ServerBacklog(ready: used, delayed: many), .atMost(1.5))
+      + besideBase("deep 50 kinds, \(grouped(many)) waiting", ServerBacklog(ready: max(many, used), kinds: 50), .atMost(10, .rate))
+      + besideSnapshot(many, used)
+  }
+
+  /// In turns with 1,000 jobs, for which the backlog's tables are put aside.
+  private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws -> [BenchLine] {
+    var (base, deep): ([ClaimTimes], [ClaimTimes]) = ([], [])
+    try await withNewTables {
+      try await withDriver { try await backlog.make(settings.server, $0) }
+      for round in 0..<settings.rounds {
+        if round.isMultiple(of: 2) { base.append(try await baseTimes()) }
+        deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) })
+        if !round.isMultiple(of: 2) { base.append(try await baseTimes()) }
+      }
+    }
+    return ClaimTimes.lines(name, base, deep, target)
+  }
+
+  private func baseTimes() async throws -> ClaimTimes {
+    try ServerTables(RawServer(settings.server)).putAside()
+    let backlog = ServerBacklog(ready: ClaimTimes.jobs)
+    let times = try await withDriver { driver in
+      try await backlog.make(settings.server, driver)
+      return try await ClaimTimes(driver, backlog.names)
+    }
+    let tables = ServerTables(try RawServer(settings.server))
+    try tables.dropQudo()
+    try tables.takeBack()
+    return times
+  }
+
+  /// Not in turns: the snapshot would be held beside the 1,000 jobs too.
+  private func besideSnapshot(_ many: Int, _ used: Int) async throws -> [BenchLine] {
+    var (base, deep): ([ClaimTimes], [ClaimTimes]) = ([], [])
+    let backlog = ServerBacklog(ready: used, gone: many)
+    try await withNewTables {
+      for _ in 0..<settings.rounds { base.append(try await baseTimes()) }
+      let reader = try RawServer(settings.server)
+      // "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ".
+      try reader.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT")
+      try await withDriver { try await backlog.make(settings.server, $0) }
+      for _ in 0..<settings.rounds { deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) }) }
+      // Fails when the server has ended the session meanwhile, and the snapshot with it.
+      try reader.run("COMMIT")
+    }
+    let name = "deep \(grouped(many)) gone under a snapshot"
+    let slowest = deep.flatMap { $0.one + $0.batch }.max() ?? .nan
+    return ClaimTimes.lines(name, base, deep, .atMost(5))
+      + [BenchLine(workload: "\(name), slowest claim", durability: nil, rate: slowest, unit: "ms")]
+  }
+}
+
+/// How long claims took, in milliseconds.
+private struct ClaimTimes {
+  /// As many are there to be claimed, and some fewer are.
+  static let jobs = 1000
+
+  /// Of one job.
+  var one: [Double] = []
+  /// Of 100 jobs.
+  var batch: [Double] = []
+
+  init(_ driver: MySQLDriver, _ kinds: [Kind]) async throws {
+    // The first claim reads what the disk has; that is not what grows.
+    _ = try await Self.claim(driver, kinds, 10)
+    for _ in 0..<8 { batch.append(try await Self.claim(driver, kinds, 100)) }
+    for _ in 0..<100 { one.append(try await Self.claim(driver, kinds, 1)) }
+  }
+
+  /// - Returns: how long the claim took; what was claimed is settled afterwards.
+  private static func claim(_ driver: MySQLDriver, _ kinds: [Kind], _ count: Int) async throws -> Double {
+    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: count)
+    var claim = Claim()
+    let time = try await ContinuousClock().measure { claim = try await driver.claim(request) }
+    guard claim.jobs.count == count else { throw BenchFailure("\(claim.jobs.count) jobs were claimed instead of \(count)") }
+    _ = try await driver.settle(claim.jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    return time.inMilliseconds
+  }
+
+  static func lines(_ name: String, _ base: [ClaimTimes], _ deep: [ClaimTimes], _ target: BenchLine.Target) -> [BenchLine] {
+    let parts: [(String, (ClaimTimes) -> [Double])] = [("claim of 100", { $0.batch }), ("claim of one", { $0.one })]
+    return parts.map { part, times in
+      let (below, above) = (base.map { median(times($0)) }, deep.map { median(times($0)) })
+      return BenchLine(
+        workload: "\(name), \(part)", durability: nil, rate: median(above), unit: "ms", floor: median(below), floorName: "1,000 waiting",
+        ratios: zip(above, below).map { $0 / $1 }, target: target)
+    }
+  }
+}
+#endif
