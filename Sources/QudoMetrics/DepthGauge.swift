@@ -57,6 +57,8 @@ public struct DepthGauge: Plugin {
   /// Trouble of the database is logged, and the next interval waited for.
   public func run(_ worker: WorkerContext) async throws {
     var meters = AllMeters(kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
+    // Known to whoever reads the metrics before the first look.
+    if worker.databases.only != nil { _ = meters.of(nil) }
     while true {
       let begun = worker.clock.sinceBoot()
       do {

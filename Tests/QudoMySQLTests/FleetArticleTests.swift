@@ -32,6 +32,8 @@ private struct Thumbnail: Job {
 
     var options = DatabaseOptions()
     options.order = .ordered
+    // The machine may have much else to do.
+    options.deadline = .seconds(120)
     let both = Queue(try Databases([
       Databases.Source("fleet") { () async throws(QudoError) in try MySQLDriver(DatabaseURL(parsing: fleet)) },
       Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
