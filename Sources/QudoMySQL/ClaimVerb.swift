@@ -31,7 +31,7 @@ extension Transaction {
     // What was read ahead still has the running that were settled.
     let settled = isAhead ? answer.settled(of: settlements) : []
     var (plan, isSwept) = try reading.plan(rows, self, settled: settled)
-    if !reading.view.isWhole, plan.chosen.count < request.limit {
+    if !reading.view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) {
       let whole = ClaimReading(request, self, from: Floors.View())
       (plan, isSwept) = try whole.plan(try read(whole.statements), self, settled: settled)
     }

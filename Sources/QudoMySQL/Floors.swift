@@ -7,12 +7,13 @@ internal import Qudo
 /// the purge lags behind, each claim steps over all that was claimed since: with a million of them 57 jobs were claimed in
 /// a second instead of thousands. So when claims that read from the beginning take long, the next ones begin where they came
 /// to. A job that another process enqueues with a higher priority than those that wait lies before that floor, and so does
-/// one whose claim was rolled back: once in a while, and whenever a claim finds less than it wants, it reads from the
-/// beginning again. So such a job may be overtaken for ``rescan``, and never is while claims are quick.
+/// one whose claim was rolled back: once in a while a claim reads from the beginning again, the sooner the less that costs.
+/// So such a job may be overtaken for 2 s, or 20 s where a whole read takes a second, and never is while claims are quick.
 struct Floors {
   /// A claim that takes longer than this to read has stepped over much.
   static let slow = Duration.milliseconds(100)
-  static let rescan = Duration.seconds(2)
+  /// How long to go on without reading from the beginning: so that this takes a twentieth of the time.
+  static func pause(after took: Duration) -> Duration { min(max(.seconds(2), took * 20), .seconds(20)) }
 
   struct Key: Comparable {
     let ranking: Int64
@@ -28,11 +29,13 @@ struct Floors {
     /// What ended, and what was due, up to this time has been dealt with.
     fileprivate(set) var time: Int64?
 
-    /// "AND ..." for a kind's ready jobs: not a row constructor, which is not looked up in the index.
+    /// "AND ..." for a kind's ready jobs. Not a row constructor, which is not looked up in the index; and each arm has all of
+    /// the columns, for from `ranking >= 0 AND (due > ...)` only the ranking would be.
     func ready(_ kind: Int64) -> SQL {
       guard let key = ready[kind] else { return "" }
       return """
-        AND ranking >= \(key.ranking) AND (ranking > \(key.ranking) OR due > \(key.due) OR (due = \(key.due) AND id >= \(key.id)))
+        AND (ranking > \(key.ranking) OR ranking = \(key.ranking) AND due > \(key.due)
+        OR ranking = \(key.ranking) AND due = \(key.due) AND id >= \(key.id))
         """
     }
 
@@ -52,15 +55,23 @@ struct Floors {
   private var ready: [Int64: Key] = [:]
   private var time: Int64?
   private var lastScan: ContinuousClock.Instant?
+  private var scanTook = Duration.zero
 
   mutating func view(_ now: ContinuousClock.Instant) -> View {
-    guard isSlow, let lastScan, now - lastScan < Self.rescan else {
+    guard isSlow, let lastScan, now - lastScan < Self.pause(after: scanTook) else {
       lastScan = now
       return View()
     }
     var view = View()
     (view.ready, view.time) = (ready, time)
     return view
+  }
+
+  /// Whether a claim that found less than it wants is to read from the beginning: if that is half of the pause ago.
+  mutating func mayScan(_ now: ContinuousClock.Instant) -> Bool {
+    if let lastScan, now - lastScan < Self.pause(after: scanTook) / 2 { return false }
+    lastScan = now
+    return true
   }
 
   /// - Parameters:
@@ -71,6 +82,7 @@ struct Floors {
   mutating func claimed(from view: View, took: Duration, time: Int64?, last: [Int64: Key]) {
     if view.isWhole {
       slowScans = took > Self.slow ? slowScans + 1 : 0
+      scanTook = took
       ready = [:]
       self.time = nil
     }

@@ -41,11 +41,21 @@ import Testing
     #expect(next.ready(1).text.contains("id >= 9"))
     #expect(next.ready(2).text.contains("id >= 1"))
     #expect(next.next.text.contains("ends > 120"))
-    let whole = floors.view(start + Floors.rescan)
+    let whole = floors.view(start + Floors.pause(after: long))
     #expect(whole.isWhole)
     floors.claimed(from: whole, took: .milliseconds(1), time: 130, last: [1: key(10)])
-    let quick = floors.view(start + Floors.rescan)
+    let quick = floors.view(start + Floors.pause(after: long))
     #expect(quick.isWhole, "it is quick again")
+  }
+
+  @Test func theLongerAWholeReadTakesTheMoreSeldomItIsDone() {
+    #expect(Floors.pause(after: .milliseconds(5)) == .seconds(2))
+    #expect(Floors.pause(after: .milliseconds(500)) == .seconds(10))
+    #expect(Floors.pause(after: .seconds(9)) == .seconds(20))
+    var floors = slowFloors()
+    let half = Floors.pause(after: long) / 2
+    let (early, late, again) = (floors.mayScan(start + half - .milliseconds(1)), floors.mayScan(start + half), floors.mayScan(start + half))
+    #expect(!early && late && !again)
   }
 
   @Test func jobsOfOnesOwnThatLieBeforeItAreFound() {
@@ -69,7 +79,7 @@ import Testing
     let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1").rows?.next())
     let key = Floors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
     driver.pool.access.floors.withLock { floors in
-      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: slow, time: 100, last: [1: key]) }
+      for _ in 0..<2 { floors.claimed(from: floors.view(.now - .seconds(11)), took: slow, time: 100, last: [1: key]) }
     }
     #expect(try await driver.claim(want).jobs.map(\.id) == Array(1001...1010))
     #expect(try await driver.claim(want).jobs.map(\.id) == Array(1011...1020))
@@ -81,6 +91,7 @@ import Testing
     try connection.run("ANALYZE TABLE qudo_ready")
     let plan = try #require(try connection.run("EXPLAIN \(sql)").rows?.next())
     #expect(plan.text(3) == "range")
+    #expect(plan.text(6) == "28", "all four columns are looked up")
     #expect(!plan.text(9).contains("filesort"))
 
     // Another process has a job before the floor: whoever finds less than it wants looks from the beginning.
