@@ -31,7 +31,8 @@ extension Transaction {
     // What was read ahead still has the running that were settled.
     let settled = isAhead ? answer.settled(of: settlements) : []
     var (plan, isSwept) = try reading.plan(rows, self, settled: settled)
-    if !reading.view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) {
+    // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
+    if !reading.view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
       let whole = ClaimReading(request, self, from: Floors.View())
       (plan, isSwept) = try whole.plan(try read(whole.statements), self, settled: settled)
     }

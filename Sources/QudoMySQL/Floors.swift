@@ -67,7 +67,7 @@ struct Floors {
     return view
   }
 
-  /// Whether a claim that found less than it wants is to read from the beginning: if that is half of the pause ago.
+  /// Whether a claim that found some, but less than it wants, is to read from the beginning: if that is half of the pause ago.
   mutating func mayScan(_ now: ContinuousClock.Instant) -> Bool {
     if let lastScan, now - lastScan < Self.pause(after: scanTook) / 2 { return false }
     lastScan = now

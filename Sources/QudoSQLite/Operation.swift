@@ -21,7 +21,7 @@ class Operation: @unchecked Sendable {  // reason: touched by the caller before 
 }
 
 /// A verb and its result.
-final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason: as above
+final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason: `result` is touched by the writer's thread only
   private let body: @Sendable (Transaction) throws(QudoError) -> Result
   private let continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>
   private var result: Result?
@@ -48,7 +48,7 @@ final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason:
 }
 
 /// Makes the file smaller, outside any transaction.
-final class Compacting: Operation, @unchecked Sendable {  // reason: as above
+final class Compacting: Operation, @unchecked Sendable {  // reason: it never varies
   private let continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>
 
   init(deadline: ContinuousClock.Instant, _ continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>) {
@@ -64,7 +64,7 @@ final class Compacting: Operation, @unchecked Sendable {  // reason: as above
 }
 
 /// Closes the file after all that was handed in before.
-final class Closing: Operation, @unchecked Sendable {  // reason: as above
+final class Closing: Operation, @unchecked Sendable {  // reason: it never varies
   private let continuation: CheckedContinuation<Void, Never>
 
   init(_ continuation: CheckedContinuation<Void, Never>) {

@@ -58,6 +58,19 @@ import Testing
     #expect(!early && late && !again)
   }
 
+  @Test func aClaimThatFindsNothingLooksFromTheBeginningAtOnce() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    _ = try await driver.insert((0..<20).map { _ in NewJob("a") })
+    let far = Floors.Key(ranking: 0, due: .max - 1, id: 1)
+    driver.pool.access.floors.withLock { floors in
+      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: nil, last: [1: far]) }
+    }
+    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == Array(1...10))
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test func jobsOfOnesOwnThatLieBeforeItAreFound() {
     for (ranking, isOld, isFound) in [(-1, false, true), (0, true, true), (0, false, false), (1, false, false)] as [(Int64, Bool, Bool)] {
       var floors = slowFloors()
