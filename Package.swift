@@ -90,7 +90,7 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "QudoMySQLTests",
@@ -105,6 +105,7 @@ let package = Package(
       name: "QudoEncryptionTests",
       dependencies: ["Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting"]),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
+    .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
     .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
@@ -142,15 +143,15 @@ let package = Package(
     .executableTarget(
       name: "TortureProcess",
       dependencies: [
-        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLite", "Evidence", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/TortureProcess"),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
       dependencies: [
-        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer", "TortureProcess",
-        "ProcessSupport",
+        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence", "MariaDBServer",
+        "TortureProcess", "ProcessSupport",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,3 +1,4 @@
+import Evidence
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
@@ -14,7 +15,7 @@ import Testing
   @Test(arguments: 1...12) func theyTakeTheSameJobsAsTheModel(seed: UInt64) async throws {
     let drivers: [any Driver] = [try file.open(clock: clock), try file.open(clock: clock)]
     let model = MemoryDriver(clock: clock)
-    var random = SplitMix(state: seed)
+    var random = Seeded(seed: seed)
     let kinds = (0..<40).map { Kind("kind.\($0)") }
     var held: [(found: Lease, expected: Lease)] = []
     for step in 0..<150 {
@@ -82,16 +83,5 @@ import Testing
     let second = try await driver.claim(request).jobs.map(\.id)
     #expect((first, second) == ([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]))
     await driver.close()
-  }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

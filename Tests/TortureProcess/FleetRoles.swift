@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import Logging
 import Qudo
@@ -35,7 +36,7 @@ struct FleetRoles {
   }
 
   /// Enqueues for ever, some jobs under idempotency keys. An enqueue that fails is told of, and nothing is expected of it.
-  func enqueue(_ random: inout SplitMix, name: String) async throws {
+  func enqueue(_ random: inout Seeded, name: String) async throws {
     let queue = Queue(databases)
     for round in 0... {
       let jobs = (0..<Int.random(in: 1...3, using: &random)).map { number in
@@ -73,7 +74,7 @@ struct FleetRoles {
   }
 
   /// Claims under leases that are too short and settles too late, wherever that is possible.
-  func stale(_ random: inout SplitMix) async throws {
+  func stale(_ random: inout Seeded) async throws {
     while true {
       let pause = Int.random(in: 0...60, using: &random)
       _ = await databases.ask { [log] driver throws(QudoError) in

@@ -1,3 +1,4 @@
+import Evidence
 import Foundation
 import Logging
 import Qudo
@@ -15,7 +16,7 @@ struct TortureProcess {
       exit(64)
     }
     let log = try LineLog(arguments[3])
-    var random = SplitMix(state: seed)
+    var random = Seeded(seed: seed)
     #if MySQL
     switch arguments[1] {
     case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")
@@ -33,7 +34,7 @@ struct TortureProcess {
   }
 
   /// Enqueues for ever: single jobs of several callers at once, and batches; some delayed, some urgent.
-  private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout SplitMix, name: String) async throws {
+  private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded, name: String) async throws {
     for round in 0... {
       let callers = Int.random(in: 1...4, using: &random)
       let batches = (0..<callers).map { caller in
@@ -73,7 +74,7 @@ struct TortureProcess {
   }
 
   /// Claims under leases that are too short and settles too late.
-  private static func stale(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout SplitMix) async throws {
+  private static func stale(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded) async throws {
     while true {
       let request = ClaimRequest([.init("torture", lease: .milliseconds(20), lostLimit: .max)], limit: 5)
       let jobs = try await driver.claim(request).jobs
@@ -117,17 +118,5 @@ final class LineLog: Sendable {
       let written = Foundation.write(file, bytes.baseAddress, bytes.count)
       if written != bytes.count { exit(70) }
     }
-  }
-}
-
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

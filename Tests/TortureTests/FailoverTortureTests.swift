@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import Foundation
 import MariaDBServer
 import ProcessSupport
@@ -116,7 +117,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
   }
 
   private func trouble(_ index: Int, until end: ContinuousClock.Instant) async throws {
-    var random = SplitMix(state: seed &+ UInt64(index) &* 7919)
+    var random = Seeded(seed: seed &+ UInt64(index) &* 7919)
     let server = servers[index]
     while ContinuousClock.now < end {
       try await Task.sleep(for: .milliseconds(Int.random(in: 200...2500, using: &random)))
@@ -137,7 +138,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
   }
 
   private func killProcesses(until end: ContinuousClock.Instant) async throws {
-    var random = SplitMix(state: seed &+ 1)
+    var random = Seeded(seed: seed &+ 1)
     while ContinuousClock.now < end {
       try await Task.sleep(for: .milliseconds(Int.random(in: 1000...3000, using: &random)))
       let index = Int.random(in: Self.roles.indices, using: &random)

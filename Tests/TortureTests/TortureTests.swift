@@ -1,4 +1,5 @@
 import CSQLite
+import Evidence
 import Foundation
 import ProcessSupport
 import Qudo
@@ -43,13 +44,13 @@ private final class Torture {
   private static let roles = ["enqueue", "enqueue", "work", "work", "stale"]
   private let folder: URL
   private var processes: [ChildProcess] = []
-  private var random: SplitMix
+  private var random: Seeded
   private var started = 0
   private var kills = 0
   private var database: String { folder.appendingPathComponent("torture.db").path }
 
   init(seed: UInt64) throws {
-    random = SplitMix(state: seed)
+    random = Seeded(seed: seed)
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
   }

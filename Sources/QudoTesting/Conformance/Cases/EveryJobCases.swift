@@ -72,7 +72,7 @@ struct Seeded: RandomNumberGenerator {
   private var state: UInt64
   init(seed: UInt64) { state = seed }
 
-  /// SplitMix64.
+  /// Seeded64.
   mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
