@@ -146,6 +146,11 @@ let package = Package(
         "Qudo", "QudoSQLite", "Evidence", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/TortureProcess"),
+    .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
+    .target(name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Evidence", "Qudo"], path: "Tests/FaultyDisk"),
+    .testTarget(
+      name: "DiskFaultTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk", .product(name: "Logging", package: "swift-log")]),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
@@ -157,7 +162,7 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type != .system && target.name != "CSpawn" {
+for target in package.targets where target.type != .system && target.name != "CSpawn" && target.name != "CFaultyDisk" {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

@@ -20,11 +20,12 @@ final class Connection {
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
 
-  init(path: String, create: Bool, readOnly: Bool = false) throws(QudoError) {
+  /// - Parameter vfs: the name of what SQLite reaches the disk by; nil for its own way.
+  init(path: String, create: Bool, readOnly: Bool = false, vfs: String? = nil) throws(QudoError) {
     var handle: OpaquePointer?
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
     let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-    let code = sqlite3_open_v2(path, &handle, flags, nil)
+    let code = sqlite3_open_v2(path, &handle, flags, vfs)
     guard let handle else { throw QudoError(.outOfMemory, "no memory to open \(path)") }
     guard code == SQLITE_OK else {
       let error = QudoError.sqlite(code, handle)

@@ -17,7 +17,10 @@ enum Opening {
     return String(last.split(separator: ".", omittingEmptySubsequences: true).first ?? "qudo")
   }
 
-  static func open(path: String, durability: SQLiteDriver.Durability, create: Bool) throws(QudoError) -> Connection {
+  /// - Parameter vfs: as in ``Connection``.
+  static func open(
+    path: String, durability: SQLiteDriver.Durability, create: Bool, vfs: String? = nil
+  ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
       throw QudoError(.unsuitableFile, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
     }
@@ -25,17 +28,19 @@ enum Opening {
       throw QudoError(.invalidArgument, "the database needs the path of a file")
     }
     do {
-      return try connect(path: path, durability: durability, create: create)
+      return try connect(path: path, durability: durability, create: create, vfs: vfs)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
   }
 
-  private static func connect(path: String, durability: SQLiteDriver.Durability, create: Bool) throws(QudoError) -> Connection {
+  private static func connect(
+    path: String, durability: SQLiteDriver.Durability, create: Bool, vfs: String?
+  ) throws(QudoError) -> Connection {
     // A name that begins with `file:` would be read as a URI.
     let path = path.hasPrefix("/") ? path : "./" + path
     try FileSystem.check(path)
-    let connection = try Connection(path: path, create: create)
+    let connection = try Connection(path: path, create: create, vfs: vfs)
     // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
       throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
@@ -60,8 +65,8 @@ enum Opening {
   }
 
   /// A connection for reading beside the writer, on a file that was opened before.
-  static func reader(path: String, patience: Duration) throws(QudoError) -> Connection {
-    let connection = try Connection(path: path, create: false)
+  static func reader(path: String, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
+    let connection = try Connection(path: path, create: false, vfs: vfs)
     sqlite3_busy_timeout(connection.handle, Int32(clamping: patience.wholeMicroseconds / 1000))
     try connection.harden()
     try connection.run("PRAGMA wal_autocheckpoint = 0")

@@ -11,10 +11,11 @@ final class Reader: Sendable {
     var closed = false
   }
 
-  private let path: String
+  let path: String
   private let clock: any QueueClock
   private let boot: Int64
   private let patience: Duration
+  private let vfs: String?
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.reader")
 
@@ -22,11 +23,13 @@ final class Reader: Sendable {
   ///   - path: absolute; the process may be in another folder by the time of the first call.
   ///   - boot: the number of the clock's boot in this file.
   ///   - patience: how long to wait for a process that recovers the file.
-  init(path: String, clock: any QueueClock, boot: Int64, patience: Duration = .seconds(30)) {
+  ///   - vfs: as in ``Connection``.
+  init(path: String, clock: any QueueClock, boot: Int64, patience: Duration = .seconds(30), vfs: String? = nil) {
     self.path = path
     self.clock = clock
     self.boot = boot
     self.patience = patience
+    self.vfs = vfs
   }
 
   func read<Result: Sendable>(
@@ -56,7 +59,7 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
-        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, patience: patience) }
+        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, patience: patience, vfs: vfs) }
         state.connection = connection
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), boot: boot))

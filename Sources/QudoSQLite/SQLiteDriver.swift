@@ -54,16 +54,18 @@ public struct SQLiteDriver: Driver {
       walLimit: walLimit, clock: clock, logger: logger, observer: nil)
   }
 
-  /// - Parameter observer: hears what the writer does under its turn.
+  /// - Parameters:
+  ///   - observer: hears what the writer does under its turn.
+  ///   - vfs: as in ``Connection``.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
     timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30, clock: any QueueClock,
-    logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?
+    logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?, vfs: String? = nil
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
     guard walLimit >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
-    let connection = try Opening.open(path: path, durability: durability, create: create)
+    let connection = try Opening.open(path: path, durability: durability, create: create, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
     try turn.take()
@@ -90,7 +92,7 @@ public struct SQLiteDriver: Driver {
     var core = WriterCore(
       connection, clock: clock, boot: stored.boot, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot)
+    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot, vfs: vfs)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 

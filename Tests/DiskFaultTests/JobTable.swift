@@ -1,0 +1,36 @@
+import Qudo
+import QudoSQLite
+
+/// What a file has for its users. Jobs are named by their payloads.
+struct JobTable: Hashable, CustomStringConvertible {
+  /// In the order in which they are claimed.
+  var ready: [String] = []
+  var running: Set<String> = []
+  var delayed: Set<String> = []
+  /// A replayed one ends in `>`.
+  var failures: [String] = []
+  var statuses: [String] = []
+
+  var live: [String] { (ready + running + delayed).sorted() }
+
+  var description: String {
+    "ready \(ready), running \(running.sorted()), delayed \(delayed.sorted()), failures \(failures), statuses \(statuses)"
+  }
+
+  /// As a driver tells it.
+  static func read(_ driver: SQLiteDriver) async throws(QudoError) -> JobTable {
+    let jobs = try await driver.find(JobQuery(limit: 1000))
+    var table = JobTable()
+    table.ready = jobs.filter { $0.state == .ready }.sorted { ($0.due.microseconds, $0.id) < ($1.due.microseconds, $1.id) }.map(\.payload.text)
+    table.running = Set(jobs.filter { $0.state == .running }.map(\.payload.text))
+    table.delayed = Set(jobs.filter { $0.state == .delayed }.map(\.payload.text))
+    table.failures = try await driver.failures(LogQuery(limit: 1000)).map { $0.message + ($0.replayedAs == nil ? "" : ">") }.sorted()
+    table.statuses = try await driver.statuses(LogQuery(limit: 1000)).map { "\($0.payload.text) \($0.status)" }.sorted()
+    return table
+  }
+}
+
+extension Payload {
+  /// Up to the first space; what follows only fills pages.
+  var text: String { String(decoding: bytes.prefix { $0 != 32 }, as: UTF8.self) }
+}

@@ -1,0 +1,184 @@
+import FaultyDisk
+import Foundation
+import Logging
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+
+/// A driver on a faulty disk, one caller, and the ledger of what the caller was told.
+final class Machine {
+  let disk: FaultyDisk
+  let folder: Folder
+  let clock: ManualClock
+  let durability: SQLiteDriver.Durability
+  private(set) var driver: SQLiteDriver?
+  var ledger: Ledger
+  /// Jobs that were claimed.
+  private(set) var held: [String: Lease] = [:]
+  /// The highest id that a caller was told.
+  private(set) var highestID: Int64 = 0
+  /// Whether a call has failed.
+  var isHurt = false
+  private(set) var codes: [QudoError.Code] = []
+
+  init(_ start: Start, _ durability: SQLiteDriver.Durability, isPowersafe: Bool = true) async throws {
+    disk = FaultyDisk(isPowersafe: isPowersafe)
+    folder = try Folder(try await start.files())
+    for end in Folder.ends { disk.adopt(folder.path + end) }
+    clock = ManualClock()
+    clock.advance(by: .seconds(100))
+    self.durability = durability
+    ledger = Ledger(start.table)
+  }
+
+  func open() throws(QudoError) {
+    driver = try SQLiteDriver(
+      path: folder.path, name: "jobs", durability: durability, timeout: .seconds(20), clock: clock, logger: Folder.quiet, observer: nil,
+      vfs: disk.name)
+  }
+
+  func close() async {
+    await driver?.close()
+    driver = nil
+  }
+
+  /// - Returns: what the caller was told, unless it was done.
+  @discardableResult
+  func perform(_ step: Step) async -> QudoError? {
+    clock.advance(by: .milliseconds(1))
+    do throws(QudoError) {
+      if driver == nil { try open() }
+      guard let driver else { return nil }
+      try await perform(step, driver)
+      return nil
+    } catch {
+      codes.append(error.code)
+      return error
+    }
+  }
+
+  private func perform(_ step: Step, _ driver: SQLiteDriver) async throws(QudoError) {
+    switch step {
+    case .enqueue(let names): try await enqueue(names, driver)
+    case .claim(let count): try await claim(count, driver)
+    case .settle(let endings, let next): try await settle(endings, claiming: next, driver)
+    case .extend(let name):
+      guard let lease = held[name] else { return }
+      if let extended = try await driver.extend([lease], by: .seconds(1000)).first { held[name] = extended }
+    case .replay: try await replay(driver)
+    case .prune: try await prune(driver)
+    case .compact: _ = try await driver.compact()
+    case .importing: try await importAll(driver)
+    case .reopen:
+      await close()
+      try open()
+    }
+  }
+
+  /// Calls, and notes what it was told.
+  private func call<Result>(
+    _ what: String, isDurable: Bool, _ call: () async throws(QudoError) -> Result, effect: @escaping (Result?, JobTable) -> JobTable?
+  ) async throws(QudoError) -> Result {
+    do throws(QudoError) {
+      let result = try await call()
+      ledger.acknowledge(what, isDurable: isDurable && durability == .full) { effect(result, $0) }
+      return result
+    } catch {
+      if error.code == .outcomeUnknown { ledger.doubt { effect(nil, $0) } }
+      throw error
+    }
+  }
+
+  private func note(_ results: [InsertResult]) {
+    for case .inserted(let id) in results { highestID = max(highestID, id) }
+  }
+
+  private func enqueue(_ names: [String], _ driver: SQLiteDriver) async throws(QudoError) {
+    let results = try await call("enqueue \(names)", isDurable: true) { () async throws(QudoError) in
+      try await driver.insert(names.map(newJob))
+    } effect: { _, table in
+      var table = table
+      table.ready += names
+      return table
+    }
+    note(results)
+  }
+
+  private func request(_ count: Int) -> ClaimRequest { ClaimRequest([.init("a", lease: .seconds(1000))], limit: count) }
+
+  private func claim(_ count: Int, _ driver: SQLiteDriver) async throws(QudoError) {
+    let request = request(count)
+    let claim = try await call("claim", isDurable: false) { () async throws(QudoError) in
+      try await driver.claim(request)
+    } effect: { claim, table in Self.claimed(claim, count, table) }
+    for job in claim.jobs { held[job.payload.text] = job.lease }
+  }
+
+  /// The first ones.
+  private static func claimed(_ claim: Claim?, _ count: Int, _ table: JobTable) -> JobTable? {
+    var table = table
+    let first = Array(table.ready.prefix(count))
+    if let claim, claim.jobs.map(\.payload.text) != first { return nil }
+    table.ready.removeFirst(first.count)
+    table.running.formUnion(first)
+    return table
+  }
+
+  private func settle(_ endings: [String: Step.Ending], claiming count: Int, _ driver: SQLiteDriver) async throws(QudoError) {
+    let names = endings.keys.filter { held[$0] != nil }.sorted()
+    let settlements = names.compactMap { name in
+      held[name].flatMap { lease in endings[name].map { Settlement(lease, $0.outcome(of: name), recording: .seconds(1)) } }
+    }
+    let next = count > 0 ? request(count) : nil
+    let answer = try await call("settle \(names)", isDurable: !names.isEmpty) { () async throws(QudoError) in
+      try await driver.settle(settlements, claiming: next)
+    } effect: { answer, table in
+      var table = table
+      for (index, name) in names.enumerated() {
+        let isRunning = table.running.contains(name)
+        if let result = answer?.results[index], (result == .leaseLost) == isRunning { return nil }
+        if isRunning { table = endings[name]?.effect(on: name, table) ?? table }
+      }
+      return count > 0 ? Self.claimed(answer?.claim, count, table) : table
+    }
+    for case .settled(let replacements) in answer.results { note(replacements) }
+    for name in names { held[name] = nil }
+    for job in answer.claim?.jobs ?? [] { held[job.payload.text] = job.lease }
+  }
+
+  private func replay(_ driver: SQLiteDriver) async throws(QudoError) {
+    let failures = try await driver.failures(LogQuery(oldestFirst: true, limit: 1000)).filter { $0.isFinal && $0.replayedAs == nil && $0.payload != nil }
+    let results = try await call("replay", isDurable: true) { () async throws(QudoError) in
+      try await driver.replay(failures.map(\.id))
+    } effect: { results, table in
+      var table = table
+      for (index, failure) in failures.enumerated() {
+        if let results, case .replayed = results[index] {} else if results != nil { return nil }
+        guard let place = table.failures.firstIndex(of: failure.message) else { return nil }
+        table.failures[place] += ">"
+        table.ready.append(failure.payload?.text ?? "")
+      }
+      table.failures.sort()
+      return table
+    }
+    for case .replayed(let id) in results { highestID = max(highestID, id) }
+  }
+
+  private func prune(_ driver: SQLiteDriver) async throws(QudoError) {
+    _ = try await call("prune", isDurable: false) { () async throws(QudoError) in
+      try await driver.prune(Prune())
+    } effect: { count, table in
+      if let count, count != table.failures.count + table.statuses.count { return nil }
+      var table = table
+      (table.failures, table.statuses) = ([], [])
+      return table
+    }
+  }
+
+  private func importAll(_ driver: SQLiteDriver) async throws(QudoError) {
+    let file = try PerlQudoFile(path: OldQueue.path)
+    _ = try await call("import", isDurable: true) { () async throws(QudoError) in
+      try await driver.importAll(from: file)
+    } effect: { _, table in OldQueue.effect(table) }
+  }
+}
