@@ -97,6 +97,13 @@ final class Connection {
       }, count)
   }
 
+  /// Whether a full disk may stop SQLite after the whole of a commit has been written: where it pads the WAL.
+  var padsWAL: Bool {
+    var isPowersafe: Int32 = -1
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &isPowersafe) == SQLITE_OK else { return true }
+    return isPowersafe == 0
+  }
+
   /// Where the file is, absolute and with symbolic links followed, as SQLite names the files beside it.
   var path: String { sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? "" }
 

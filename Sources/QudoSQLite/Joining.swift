@@ -70,7 +70,7 @@ private struct TransactionPart {
     if isInner { return try connection.execute("RELEASE qudo") }
     do {
       try connection.execute("COMMIT")
-    } catch where error.code == .ioError {
+    } catch where error.code == .ioError || error.code == .diskFull && connection.padsWAL {
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
     }
   }

@@ -76,9 +76,10 @@ struct WriterCore {
     do throws(QudoError) {
       try connection.run("COMMIT")
     } catch {
+      let pads = error.code == .diskFull && connection.padsWAL
       rollBack(connection)
       // The frames may be in the WAL all the same, and then recovery finds the transaction done.
-      guard error.code == .ioError else { throw error }
+      guard error.code == .ioError || pads else { throw error }
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
     }
     connection.noteCommit()
