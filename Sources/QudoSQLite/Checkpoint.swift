@@ -28,16 +28,19 @@ struct Checkpoint {
   /// Whether nothing more is to be put into the WAL until it can be used anew.
   func isOverLimit(_ connection: Connection) -> Bool { connection.walPages >= limit }
 
-  mutating func run(_ connection: Connection) {
+  /// - Returns: why not all could be copied.
+  mutating func run(_ connection: Connection) -> QudoError? {
     // Who reads an old snapshot is not waited for: what can be copied is.
     sqlite3_busy_timeout(connection.handle, 0)
     // FULL takes the write lock, so that a writer which is not Qudo's cannot begin meanwhile. One that has begun already
     // is not waited for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which
     // syncs twice as fast as appending; it is not truncated.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
-    if code == SQLITE_OK { connection.walPages = 0 } else { warn(connection) }
+    let error = code == SQLITE_OK ? nil : QudoError.sqlite(code, connection.handle)
+    if error == nil { connection.walPages = 0 } else { warn(connection) }
     dueAt = connection.walPages + Self.interval
-    if code == SQLITE_OK { warnAt = min(Self.large, Int64(limit) * pageSize) }
+    if error == nil { warnAt = min(Self.large, Int64(limit) * pageSize) }
+    return error
   }
 
   /// Says it once, and again each time that it has doubled.

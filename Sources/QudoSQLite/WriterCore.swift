@@ -20,6 +20,8 @@ struct WriterCore {
   /// Not the database's own clock, which may stand still in tests.
   private let stopwatch = SystemClock()
   private var rings = false
+  /// Whether a sync has failed since the WAL was last known to be as it seems.
+  private var mustWriteWALAgain = false
   var observer: (@Sendable (Event) -> Void)?
 
   init(
@@ -45,7 +47,11 @@ struct WriterCore {
     return rings
   }
 
-  mutating func close() { connection = nil }
+  mutating func close() {
+    // SQLite copies the WAL into the database when the last connection is closed.
+    if let connection { try? repairOutside(connection) }
+    connection = nil
+  }
 
   /// - Parameter waits: whether to wait a while for a writer that is not Qudo's.
   /// - Throws: ``QudoError/Code/busy`` when such a writer has the file; nothing was begun.
@@ -67,10 +73,12 @@ struct WriterCore {
       receiptLifetime: receiptLifetime)
     let result: Result
     do throws(QudoError) {
+      try repair(connection)
       result = try body(transaction)
       try transaction.finish()
     } catch {
       rollBack(connection)
+      notice(error)
       throw error
     }
     do throws(QudoError) {
@@ -78,6 +86,7 @@ struct WriterCore {
     } catch {
       let pads = error.code == .diskFull && connection.padsWAL
       rollBack(connection)
+      notice(error)
       // The frames may be in the WAL all the same, and then recovery finds the transaction done.
       guard error.code == .ioError || pads else { throw error }
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
@@ -95,6 +104,22 @@ struct WriterCore {
     try connection.execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
     synchronizesNow = isDurable
   }
+
+  /// In a transaction.
+  private mutating func repair(_ connection: Connection) throws(QudoError) {
+    guard mustWriteWALAgain else { return }
+    try connection.writeWALAgain()
+    mustWriteWALAgain = false
+  }
+
+  private mutating func repairOutside(_ connection: Connection) throws(QudoError) {
+    guard mustWriteWALAgain else { return }
+    try connection.run("BEGIN IMMEDIATE")
+    defer { rollBack(connection) }
+    try repair(connection)
+  }
+
+  private mutating func notice(_ error: QudoError) { if error.isFailedSync { mustWriteWALAgain = true } }
 
   /// SQLite has rolled back by itself after some errors; then there is nothing to do.
   private func rollBack(_ connection: Connection) {
@@ -118,19 +143,27 @@ struct WriterCore {
     defer { observer?(.transactionEnds) }
     try synchronize(connection, true)
     sqlite3_busy_timeout(connection.handle, 5000)
+    try repairOutside(connection)
     // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
-    try connection.execute("VACUUM")
+    do throws(QudoError) {
+      try connection.execute("VACUUM")
+    } catch {
+      notice(error)
+      throw error
+    }
     connection.noticeOthers()
     // What cannot be copied now is copied later.
-    if sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil) == SQLITE_OK { connection.walPages = 0 }
+    let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+    if code == SQLITE_OK { connection.walPages = 0 } else { notice(.sqlite(code, connection.handle)) }
     return Compaction(before: before, after: try connection.bytes())
   }
 
   /// Under ``Turn``: no other Qudo commits or checkpoints.
   mutating func checkpointIfLarge() {
-    guard let connection, checkpoint.isDue(connection) else { return }
+    // What the disk may lack of the WAL must not go on into the database: the next transaction mends that.
+    guard let connection, checkpoint.isDue(connection), !mustWriteWALAgain else { return }
     observer?(.checkpointBegins)
-    checkpoint.run(connection)
+    if let error = checkpoint.run(connection) { notice(error) }
     observer?(.checkpointEnds)
   }
 }

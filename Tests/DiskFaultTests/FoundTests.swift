@@ -4,6 +4,12 @@ import Testing
 
 /// What this harness has found, each by the shortest way to it.
 @Suite struct FoundTests {
+  /// The claim's part of the WAL was lost with the sync; what was acknowledged after it lay behind the hole.
+  @Test func whatIsAcknowledgedAfterAFailedSyncIsOnTheDisk() async throws {
+    let scenario = Scenario(name: "found", before: [.enqueue(["a", "b"])], steps: [.claim(1), .enqueue(["c"]), .enqueue(["d"])])
+    #expect(try await Trial(scenario: scenario, durability: .full, fault: Fault(.error, .sync, at: 1)).run().struck)
+  }
+
   /// Where SQLite pads the WAL, it may run out of room after the whole of the commit. It was told as `diskFull`.
   @Test func aCommitWhosePaddingFindsNoRoomIsInDoubt() async throws {
     let scenario = Scenario(name: "found", steps: [.enqueue(["a"])])

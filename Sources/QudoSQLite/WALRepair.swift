@@ -1,0 +1,45 @@
+internal import CSQLite
+internal import Qudo
+
+extension Connection {
+  /// Brings the WAL to the disk that has lost a part of it, from the system's memory. To be called inside a write transaction:
+  /// then nobody else writes to it.
+  ///
+  /// A sync that fails tells so once. Linux then takes the pages for written that it could not write, and the next sync says
+  /// that all is well: what is committed after them would be acknowledged, and found by no recovery. A page that is written
+  /// again, be it with the same bytes, is synced again.
+  func writeWALAgain() throws(QudoError) {
+    var file: UnsafeMutablePointer<sqlite3_file>?
+    // "a pointer to the sqlite3_file object associated with the journal file (either the rollback journal or the write-ahead log)"
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) == SQLITE_OK, let file,
+      let methods = file.pointee.pMethods?.pointee
+    else { return }
+    var code = SQLITE_OK
+    var size: Int64 = 0
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    buffer.withUnsafeMutableBytes { buffer in
+      code = methods.xFileSize(file, &size)
+      var place: Int64 = 0
+      while code == SQLITE_OK, place < size {
+        let count = Int32(min(Int64(buffer.count), size - place))
+        code = methods.xRead(file, buffer.baseAddress, count, place)
+        if code == SQLITE_OK { code = methods.xWrite(file, buffer.baseAddress, count, place) }
+        place += Int64(count)
+      }
+      if code == SQLITE_OK { code = methods.xSync(file, SQLITE_SYNC_FULL) }
+    }
+    guard code == SQLITE_OK else {
+      throw QudoError(
+        .ioError, "the disk failed to keep what was written before, and does again: check it; nothing was written",
+        cause: SQLiteError(code: code, message: "the WAL could not be written again"))
+    }
+  }
+}
+
+extension QudoError {
+  /// SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC, macros that Swift does not import.
+  var isFailedSync: Bool {
+    guard let code = (cause as? SQLiteError)?.code else { return false }
+    return code == SQLITE_IOERR | 4 << 8 || code == SQLITE_IOERR | 5 << 8
+  }
+}
