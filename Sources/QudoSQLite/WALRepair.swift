@@ -5,9 +5,10 @@ extension Connection {
   /// Brings the WAL to the disk that has lost a part of it, from the system's memory. To be called inside a write transaction:
   /// then nobody else writes to it.
   ///
-  /// A sync that fails tells so once. Linux then takes the pages for written that it could not write, and the next sync says
-  /// that all is well: what is committed after them would be acknowledged, and found by no recovery. A page that is written
-  /// again, be it with the same bytes, is synced again.
+  /// "Linux clears the error flag from dirty-writeback pages when it reports a write error, so the page will not be written
+  /// again. A subsequent fsync() on the same file descriptor will succeed" (enterprisedb.com, "Lost async page write (Linux)
+  /// and fsync() errors"). What is committed behind such a page would be acknowledged, and found by no recovery. A page that is
+  /// written to again, be it with the same bytes, is synced again.
   func writeWALAgain() throws(QudoError) {
     var file: UnsafeMutablePointer<sqlite3_file>?
     // "a pointer to the sqlite3_file object associated with the journal file (either the rollback journal or the write-ahead log)"

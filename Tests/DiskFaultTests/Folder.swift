@@ -52,16 +52,20 @@ final class Folder: Sendable {
       var statement: OpaquePointer?
       defer { sqlite3_finalize(statement) }
       var length = 0
-      let code = rest.withCString { text in
+      let prepared = rest.withCString { text in
         var tail: UnsafePointer<CChar>?
         let code = sqlite3_prepare_v2(handle, text, -1, &statement, &tail)
         length = tail.map { $0 - text } ?? 0
         return code
       }
-      try #require(code == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
+      try #require(prepared == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
       rest = String(decoding: Array(rest.utf8.dropFirst(length)), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-      while sqlite3_step(statement) == SQLITE_ROW { rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "") }
-      try #require(sqlite3_errcode(handle) == SQLITE_OK || sqlite3_errcode(handle) == SQLITE_DONE, "\(String(cString: sqlite3_errmsg(handle)))")
+      var code = sqlite3_step(statement)
+      while code == SQLITE_ROW {
+        rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "")
+        code = sqlite3_step(statement)
+      }
+      try #require(code == SQLITE_DONE, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
     }
     return rows
   }

@@ -14,9 +14,10 @@ import Testing
   @Test func aCommitWhosePaddingFindsNoRoomIsInDoubt() async throws {
     let scenario = Scenario(name: "found", steps: [.enqueue(["a"])])
     var at = 1
-    while try await Trial(scenario: scenario, durability: .full, fault: Fault(.full, .write, at: at, lasts: true), survival: .torn).run().struck {
-      at += 1
+    var trial: Trial {
+      Trial(scenario: scenario, durability: .full, fault: Fault(.full, .write, at: at, lasts: true), survival: .torn)
     }
+    while try await trial.run().struck { at += 1 }
     #expect(at > 1)
   }
 }

@@ -39,7 +39,9 @@ import Testing
   private static func names(_ caller: Int, _ call: Int) -> [String] { (1...3).map { "c\(caller).\(call).\($0)" } }
 
   /// - Returns: how many transactions there were.
-  private func run(_ durability: SQLiteDriver.Durability, _ fault: Fault, _ survival: Survival, _ seed: UInt64) async throws -> Int {
+  private func run(
+    _ durability: SQLiteDriver.Durability, _ fault: Fault, _ survival: Survival, _ seed: UInt64
+  ) async throws -> Int {
     let disk = FaultyDisk(isPowersafe: survival != .torn)
     let folder = try Folder(try await Start.empty.files())
     for end in Folder.ends { disk.adopt(folder.path + end) }

@@ -17,14 +17,22 @@ struct JobTable: Hashable, CustomStringConvertible {
     "ready \(ready), running \(running.sorted()), delayed \(delayed.sorted()), failures \(failures), statuses \(statuses)"
   }
 
+  func with(ready names: [String]) -> JobTable {
+    var table = self
+    table.ready += names
+    return table
+  }
+
   /// As a driver tells it.
   static func read(_ driver: SQLiteDriver) async throws(QudoError) -> JobTable {
     let jobs = try await driver.find(JobQuery(limit: 1000))
     var table = JobTable()
-    table.ready = jobs.filter { $0.state == .ready }.sorted { ($0.due.microseconds, $0.id) < ($1.due.microseconds, $1.id) }.map(\.payload.text)
+    let ready = jobs.filter { $0.state == .ready }
+    table.ready = ready.sorted { ($0.due.microseconds, $0.id) < ($1.due.microseconds, $1.id) }.map(\.payload.text)
     table.running = Set(jobs.filter { $0.state == .running }.map(\.payload.text))
     table.delayed = Set(jobs.filter { $0.state == .delayed }.map(\.payload.text))
-    table.failures = try await driver.failures(LogQuery(limit: 1000)).map { $0.message + ($0.replayedAs == nil ? "" : ">") }.sorted()
+    let failures = try await driver.failures(LogQuery(limit: 1000))
+    table.failures = failures.map { $0.message + ($0.replayedAs == nil ? "" : ">") }.sorted()
     table.statuses = try await driver.statuses(LogQuery(limit: 1000)).map { "\($0.payload.text) \($0.status)" }.sorted()
     return table
   }

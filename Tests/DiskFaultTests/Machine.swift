@@ -1,3 +1,4 @@
+import CSQLite
 import FaultyDisk
 import Foundation
 import Logging
@@ -12,6 +13,8 @@ final class Machine {
   let clock: ManualClock
   let durability: SQLiteDriver.Durability
   private(set) var driver: SQLiteDriver?
+  /// The application's own connection.
+  private var handle: OpaquePointer?
   var ledger: Ledger
   /// Jobs that were claimed.
   private(set) var held: [String: Lease] = [:]
@@ -33,11 +36,13 @@ final class Machine {
 
   func open() throws(QudoError) {
     driver = try SQLiteDriver(
-      path: folder.path, name: "jobs", durability: durability, timeout: .seconds(20), clock: clock, logger: Folder.quiet, observer: nil,
-      vfs: disk.name)
+      path: folder.path, name: "jobs", durability: durability, timeout: .seconds(20), clock: clock, logger: Folder.quiet,
+      observer: nil, vfs: disk.name)
   }
 
   func close() async {
+    sqlite3_close_v2(handle)
+    handle = nil
     await driver?.close()
     driver = nil
   }
@@ -60,6 +65,7 @@ final class Machine {
   private func perform(_ step: Step, _ driver: SQLiteDriver) async throws(QudoError) {
     switch step {
     case .enqueue(let names): try await enqueue(names, driver)
+    case .join(let names): try await join(names, driver)
     case .claim(let count): try await claim(count, driver)
     case .settle(let endings, let next): try await settle(endings, claiming: next, driver)
     case .extend(let name):
@@ -76,12 +82,15 @@ final class Machine {
   }
 
   /// Calls, and notes what it was told.
+  ///
+  /// - Parameter isDurable: whether something was written that must be on the disk when it is answered.
   private func call<Result>(
-    _ what: String, isDurable: Bool, _ call: () async throws(QudoError) -> Result, effect: @escaping (Result?, JobTable) -> JobTable?
+    _ what: String, isDurable: (Result) -> Bool, _ call: () async throws(QudoError) -> Result,
+    effect: @escaping (Result?, JobTable) -> JobTable?
   ) async throws(QudoError) -> Result {
     do throws(QudoError) {
       let result = try await call()
-      ledger.acknowledge(what, isDurable: isDurable && durability == .full) { effect(result, $0) }
+      ledger.acknowledge(what, isDurable: durability == .full && isDurable(result)) { effect(result, $0) }
       return result
     } catch {
       if error.code == .outcomeUnknown { ledger.doubt { effect(nil, $0) } }
@@ -94,13 +103,25 @@ final class Machine {
   }
 
   private func enqueue(_ names: [String], _ driver: SQLiteDriver) async throws(QudoError) {
-    let results = try await call("enqueue \(names)", isDurable: true) { () async throws(QudoError) in
+    let results = try await call("enqueue \(names)", isDurable: { _ in true }) { () async throws(QudoError) in
       try await driver.insert(names.map(newJob))
-    } effect: { _, table in
-      var table = table
-      table.ready += names
-      return table
+    } effect: { $1.with(ready: names) }
+    note(results)
+  }
+
+  private func join(_ names: [String], _ driver: SQLiteDriver) async throws(QudoError) {
+    if handle == nil {
+      let code = sqlite3_open_v2(folder.path, &handle, SQLITE_OPEN_READWRITE, disk.name)
+      guard code == SQLITE_OK else {
+        sqlite3_close_v2(handle)
+        handle = nil
+        throw QudoError(.cannotOpen, "SQLite \(code)")
+      }
+      sqlite3_exec(handle, "PRAGMA synchronous = \(durability.rawValue)", nil, nil, nil)
     }
+    let results = try await call("join \(names)", isDurable: { _ in true }) { () async throws(QudoError) in
+      try driver.join(handle) { transaction throws(QudoError) in try transaction.insert(names.map(newJob)) }
+    } effect: { $1.with(ready: names) }
     note(results)
   }
 
@@ -108,7 +129,7 @@ final class Machine {
 
   private func claim(_ count: Int, _ driver: SQLiteDriver) async throws(QudoError) {
     let request = request(count)
-    let claim = try await call("claim", isDurable: false) { () async throws(QudoError) in
+    let claim = try await call("claim", isDurable: { _ in false }) { () async throws(QudoError) in
       try await driver.claim(request)
     } effect: { claim, table in Self.claimed(claim, count, table) }
     for job in claim.jobs { held[job.payload.text] = job.lease }
@@ -130,7 +151,7 @@ final class Machine {
       held[name].flatMap { lease in endings[name].map { Settlement(lease, $0.outcome(of: name), recording: .seconds(1)) } }
     }
     let next = count > 0 ? request(count) : nil
-    let answer = try await call("settle \(names)", isDurable: !names.isEmpty) { () async throws(QudoError) in
+    let answer = try await call("settle \(names)", isDurable: { $0.results.contains { $0 != .leaseLost } }) { () async throws(QudoError) in
       try await driver.settle(settlements, claiming: next)
     } effect: { answer, table in
       var table = table
@@ -147,8 +168,9 @@ final class Machine {
   }
 
   private func replay(_ driver: SQLiteDriver) async throws(QudoError) {
-    let failures = try await driver.failures(LogQuery(oldestFirst: true, limit: 1000)).filter { $0.isFinal && $0.replayedAs == nil && $0.payload != nil }
-    let results = try await call("replay", isDurable: true) { () async throws(QudoError) in
+    let all = try await driver.failures(LogQuery(oldestFirst: true, limit: 1000))
+    let failures = all.filter { $0.isFinal && $0.replayedAs == nil && $0.payload != nil }
+    let results = try await call("replay", isDurable: { !$0.isEmpty }) { () async throws(QudoError) in
       try await driver.replay(failures.map(\.id))
     } effect: { results, table in
       var table = table
@@ -165,7 +187,7 @@ final class Machine {
   }
 
   private func prune(_ driver: SQLiteDriver) async throws(QudoError) {
-    _ = try await call("prune", isDurable: false) { () async throws(QudoError) in
+    _ = try await call("prune", isDurable: { _ in false }) { () async throws(QudoError) in
       try await driver.prune(Prune())
     } effect: { count, table in
       if let count, count != table.failures.count + table.statuses.count { return nil }
@@ -177,7 +199,7 @@ final class Machine {
 
   private func importAll(_ driver: SQLiteDriver) async throws(QudoError) {
     let file = try PerlQudoFile(path: OldQueue.path)
-    _ = try await call("import", isDurable: true) { () async throws(QudoError) in
+    _ = try await call("import", isDurable: { _ in true }) { () async throws(QudoError) in
       try await driver.importAll(from: file)
     } effect: { _, table in OldQueue.effect(table) }
   }

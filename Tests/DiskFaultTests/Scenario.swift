@@ -26,6 +26,7 @@ struct Scenario: Sendable, CustomStringConvertible {
       name: "compact", before: [.enqueue((1...6).map { "a\($0)" }), .claim(4), .settle(["a1": .completed([]), "a2": .completed([])])],
       steps: [.compact, .enqueue(["b"])]),
     Scenario(name: "import", steps: [.importing, .enqueue(["a"])]),
+    Scenario(name: "join the application", before: [.enqueue(["a"])], steps: [.join(["b"]), .enqueue(["c"]), .join(["d", "e"])]),
     Scenario(name: "close and open", before: [.enqueue(["a"]), .claim(1)], steps: [.enqueue(["b"]), .reopen, .settle(["a": .completed(["r"])])]),
     Scenario(name: "make a file", start: .missing, steps: [.reopen, .enqueue(["a"])]),
     Scenario(name: "migrate an old file", start: .old, steps: [.reopen, .enqueue(["a"]), .claim(1)]),

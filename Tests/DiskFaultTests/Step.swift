@@ -9,6 +9,8 @@ enum Step: Hashable, Sendable {
     case aborted
   }
   case enqueue([String])
+  /// On a connection of the application, in a transaction of its own.
+  case join([String])
   case claim(Int)
   case settle([String: Ending], claiming: Int = 0)
   case extend(String)
@@ -18,6 +20,15 @@ enum Step: Hashable, Sendable {
   case importing
   /// Closes the file and opens it again.
   case reopen
+}
+
+extension Step {
+  var isOnNewConnection: Bool {
+    switch self {
+    case .join, .reopen: true
+    default: false
+    }
+  }
 }
 
 extension Step.Ending {

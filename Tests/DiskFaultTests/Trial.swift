@@ -18,8 +18,8 @@ struct Trial: CustomStringConvertible {
   func run() async throws -> (struck: Bool, count: Int) {
     let machine = try await Machine(scenario.start, durability, isPowersafe: survival != .torn)
     try await prepare(machine)
-    // Who opens the file again cannot know of a sync that failed before.
-    machine.disk.losesFailedSyncs = !scenario.steps.contains(.reopen)
+    // Who opens the file again cannot know of a sync that failed before; nor can one connection of another's.
+    machine.disk.losesFailedSyncs = !scenario.steps.contains { $0.isOnNewConnection }
     machine.disk.arm(fault)
     for step in scenario.steps {
       let error = await machine.perform(step)

@@ -10,7 +10,7 @@ struct Way: Sendable {
   let fault: @Sendable (Int) -> Fault
 
   static let all = [
-    Way(name: "an error", durabilities: [.full, .normal]) { Fault(.error, .all, at: $0, partly: $0 % 2 == 0) },
+    Way(name: "an error", durabilities: [.full, .normal, .off]) { Fault(.error, .all, at: $0, partly: $0 % 2 == 0) },
     Way(name: "errors from then on", durabilities: [.full, .normal]) { Fault(.error, .all, at: $0, lasts: true) },
     Way(name: "no sync from then on", durabilities: [.full, .normal]) { Fault(.error, .sync, at: $0, lasts: true) },
     Way(name: "no room", durabilities: [.full]) { Fault(.full, .write, at: $0, partly: $0 % 2 == 0) },

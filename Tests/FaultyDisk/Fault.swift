@@ -45,7 +45,7 @@ public struct Fault: Hashable, Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(effect) at operation \(at) of kinds \(operations.rawValue)\(lasts ? " and from then on" : "")\(partly ? ", half arrives" : "")"
+    "\(effect) at operation \(at) of kinds \(operations.rawValue)" + (lasts ? " and from then on" : "") + (partly ? ", half arrives" : "")
   }
 }
 
