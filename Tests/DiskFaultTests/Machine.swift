@@ -198,7 +198,8 @@ final class Machine {
   }
 
   private func importAll(_ driver: SQLiteDriver) async throws(QudoError) {
-    let file = try PerlQudoFile(path: OldQueue.path)
+    guard let old = try? OldQueue.make() else { throw QudoError(.cannotOpen, "the old queue cannot be made") }
+    let file = try PerlQudoFile(path: old.path)
     _ = try await call("import", isDurable: { _ in true }) { () async throws(QudoError) in
       try await driver.importAll(from: file)
     } effect: { _, table in OldQueue.effect(table) }

@@ -2,9 +2,9 @@ import Foundation
 
 /// A file of the Perl job queue, to be imported.
 enum OldQueue {
-  private static let folder: Folder? = {
-    guard let folder = try? Folder([:]) else { return nil }
-    _ = try? folder.run("""
+  static func make() throws -> Folder {
+    let folder = try Folder([:])
+    try folder.run("""
       CREATE TABLE func(id INTEGER PRIMARY KEY, name);
       CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
       CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);
@@ -16,9 +16,7 @@ enum OldQueue {
       INSERT INTO job_status VALUES(1, 1, 'p4', NULL, 'abort', 7, 8);
       """)
     return folder
-  }()
-
-  static var path: String { folder?.path ?? "" }
+  }
 
   /// Its jobs are due later.
   static func effect(_ table: JobTable) -> JobTable {
