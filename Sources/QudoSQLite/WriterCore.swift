@@ -59,6 +59,7 @@ struct WriterCore {
       observer?(.transactionEnds)
       pace = (pace * 7 + stopwatch.sinceBoot() - start) / 8
     }
+    try connection.endTransaction()
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
@@ -70,13 +71,13 @@ struct WriterCore {
       result = try body(transaction)
       try transaction.finish()
     } catch {
-      rollBack(connection)
+      try? connection.endTransaction()
       throw error
     }
     do throws(QudoError) {
       try connection.run("COMMIT")
     } catch {
-      rollBack(connection)
+      try? connection.endTransaction()
       // The frames may be in the WAL all the same, and then recovery finds the transaction done.
       guard error.code == .ioError else { throw error }
       throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
@@ -95,12 +96,6 @@ struct WriterCore {
     synchronizesNow = isDurable
   }
 
-  /// SQLite has rolled back by itself after some errors; then there is nothing to do.
-  private func rollBack(_ connection: Connection) {
-    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
-    sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil)
-  }
-
   /// Whether the WAL is as large as it may become.
   var hasNoRoom: Bool { connection.map(checkpoint.isOverLimit) ?? false }
 
@@ -115,6 +110,7 @@ struct WriterCore {
     let before = try connection.bytes()
     observer?(.transactionBegins)
     defer { observer?(.transactionEnds) }
+    try connection.endTransaction()
     try synchronize(connection, true)
     sqlite3_busy_timeout(connection.handle, 5000)
     // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
