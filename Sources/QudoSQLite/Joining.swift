@@ -71,8 +71,8 @@ private struct TransactionPart {
     if isInner { return try connection.run("RELEASE qudo") }
     do {
       try connection.execute("COMMIT")
-    } catch where error.code == .ioError {
-      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+    } catch {
+      throw error.ofCommit
     }
   }
 

@@ -28,6 +28,20 @@ extension QudoError {
     return QudoError(kind, advice, cause: SQLiteError(code: code, message: text))
   }
 
+  /// What the error means when COMMIT made it.
+  ///
+  /// The frames may be in the WAL all the same, and then recovery finds the transaction done: they are written before they are
+  /// synced, and before they are entered in the WAL's index, which takes memory now and then.
+  var ofCommit: QudoError {
+    switch code {
+    case .ioError: QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: cause)
+    case .outOfMemory: QudoError(.outcomeUnknown, "memory ran out during the commit: it may or may not have been done", cause: cause)
+    default: self
+    }
+  }
+
+  /// SQLITE_IOERR_NOMEM, a macro that Swift does not import.
+  private static let noMemoryForIO: Int32 = SQLITE_IOERR | 12 << 8
   /// SQLITE_IOERR_WRITE, a macro that Swift does not import.
   private static let writeFailed: Int32 = SQLITE_IOERR | 3 << 8
   /// SQLITE_BUSY_SNAPSHOT, likewise.
@@ -38,6 +52,7 @@ extension QudoError {
     // A write that a quota or a limit on the size of files refuses; ENOSPC is SQLITE_FULL.
     if code == writeFailed, cause == EDQUOT || cause == EFBIG { return meaning(SQLITE_FULL, 0) }
     if code == oldSnapshot { return (.busy, "somebody else has written since this transaction began to read: repeat it, with BEGIN IMMEDIATE") }
+    if code == noMemoryForIO { return meaning(SQLITE_NOMEM, 0) }
     switch code & 0xFF {
     case SQLITE_BUSY, SQLITE_LOCKED: return (.busy, "another process holds the database: try again later")
     case SQLITE_FULL: return (.diskFull, "the disk is full: make room, then repeat; nothing was written")
@@ -46,8 +61,9 @@ extension QudoError {
     case SQLITE_NOTADB: return (.notADatabase, "the file is not a SQLite database")
     case SQLITE_CORRUPT: return (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
     case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: make room")
+    case SQLITE_IOERR where cause == ENOMEM: return meaning(SQLITE_NOMEM, 0)
     case SQLITE_IOERR: return (.ioError, "the disk reported an error")
-    case SQLITE_NOMEM: return (.outOfMemory, "memory ran out")
+    case SQLITE_NOMEM: return (.outOfMemory, "memory ran out: repeat it when there is some, or with less")
     default: return (.database, "the database reported an error")
     }
   }

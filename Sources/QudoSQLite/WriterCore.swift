@@ -78,9 +78,7 @@ struct WriterCore {
       try connection.run("COMMIT")
     } catch {
       try? connection.endTransaction()
-      // The frames may be in the WAL all the same, and then recovery finds the transaction done.
-      guard error.code == .ioError else { throw error }
-      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+      throw error.ofCommit
     }
     connection.noteCommit()
     rings = rings || transaction.effects.wakes
