@@ -27,7 +27,7 @@ struct Scarce {
     let file = try FileHandle(forUpdating: output)
     let child = try ChildProcess(built("ScarcityProcess").path, [role, folder.path] + arguments, files: (0, file.fileDescriptor, file.fileDescriptor))
     // A hang must fail, not stall.
-    let status = try await offThePool { child.end(within: 240 + Int(Evidence.seconds) * 2) }
+    let status = try await offThePool { child.end(within: 600 + Int(Evidence.seconds) * 2) }
     if status == nil { child.kill(SIGKILL) }
     let lines = String(decoding: try Data(contentsOf: output), as: UTF8.self).split(separator: "\n")
     #expect(status == 0, "\(role): \(lines.suffix(8).joined(separator: "\n").prefix(4000))", sourceLocation: place)

@@ -10,8 +10,8 @@ struct Scenario: Sendable {
   var warmUp: (@Sendable (SQLiteDriver) async throws -> Void)?
   /// Whether somebody reads an old snapshot meanwhile, so that the WAL only grows.
   var isPinned = false
-  /// How much longer its rounds take than those of others.
-  var weight = 1
+  /// Its rounds take so long that only the last requests are tried, those of the commit, unless there is time for all.
+  var isLong = false
   /// A single call, and what it answered, in words that are the same each time.
   let act: @Sendable (SQLiteDriver, [ClaimedJob]) async throws -> String
 }
@@ -159,7 +159,7 @@ extension Scenario {
 
   private static let upkeep: [Scenario] = [
     // The WAL's index in shared memory comes in blocks, of 4,062 pages the first one; and a checkpoint is due.
-    Scenario(name: "enqueue beyond a block of the WAL's index", warmUp: fillWAL, isPinned: true, weight: 6) { driver, _ in
+    Scenario(name: "enqueue beyond a block of the WAL's index", warmUp: fillWAL, isPinned: true, isLong: true) { driver, _ in
       "\(try await driver.insert((0..<20).map { job("\($0)" + String(repeating: "v", count: 20_000)) }))"
     },
     Scenario(
