@@ -7,11 +7,15 @@ import Foundation
 enum MemoryRole {
   /// The requests that are tried: all, if there is time for it; else some, others with another first seed.
   ///
-  /// - Parameter body: refuses them from that one on; returns how many were.
-  static func each(_ counts: [Int] = [1, 7, .max], about requests: Int, isLong: Bool = false, _ body: (Scarcity) async throws -> Int) async throws {
-    for count in counts where !isLong || count != 7 || Evidence.seconds > 0 {
-      let step = Evidence.seconds > 0 || isLong ? 1 : max(1, requests / (count == 1 ? 45 : 12))
-      var first = Evidence.seconds == 0 && isLong ? max(1, requests - 4) : 1 + Int(Evidence.firstSeed % UInt64(step))
+  /// - Parameters:
+  ///   - requests: about how many there are.
+  ///   - last: how many of them are tried without time.
+  ///   - body: refuses them from that one on; returns how many were.
+  static func each(_ counts: [Int] = [1, 7, .max], about requests: Int, last: Int? = nil, _ body: (Scarcity) async throws -> Int) async throws {
+    let last = Evidence.seconds > 0 ? nil : last
+    for count in counts where last == nil || count != 7 {
+      let step = Evidence.seconds > 0 || last != nil ? 1 : max(1, requests / (count == 1 ? 45 : 12))
+      var first = last.map { max(1, requests + 1 - $0) } ?? 1 + Int(Evidence.firstSeed % UInt64(step))
       while try await body(.requests(first: first, count: count)) > 0 { first += step }
     }
   }
@@ -26,13 +30,13 @@ enum MemoryRole {
     var all: [Rounds] = []
     for scenario in Scenario.all where name == nil || name == scenario.name {
       var rounds = try await Rounds(scenario, in: folder + "/\(all.count)")
-      try await each(about: rounds.figures.requests, isLong: scenario.isLong) { try await rounds.round($0) }
+      try await each(about: rounds.figures.requests, last: scenario.last) { try await rounds.round($0) }
       say("\(scenario.name): \(rounds.figures.requests) requests, \(rounds.figures.rounds) rounds")
       all.append(rounds)
     }
     for seed in Evidence.seeds(atLeast: 100) {
       let index = Int(seed % UInt64(all.count))
-      if all[index].scenario.isLong, Evidence.seconds == 0 { continue }
+      if all[index].scenario.last != nil, Evidence.seconds == 0 { continue }
       _ = try await all[index].round(.random(seed: seed, permille: [1, 5, 20, 100, 500][Int(seed / UInt64(all.count)) % 5]))
     }
     return "\(all.count) scenarios, \(words(all.map(\.figures)))"

@@ -10,8 +10,8 @@ struct Scenario: Sendable {
   var warmUp: (@Sendable (SQLiteDriver) async throws -> Void)?
   /// Whether somebody reads an old snapshot meanwhile, so that the WAL only grows.
   var isPinned = false
-  /// Its rounds take so long that only the last requests are tried, those of the commit, unless there is time for all.
-  var isLong = false
+  /// Its rounds take so long that only so many of the last requests are tried, unless there is time for all.
+  var last: Int?
   /// A single call, and what it answered, in words that are the same each time.
   let act: @Sendable (SQLiteDriver, [ClaimedJob]) async throws -> String
 }
@@ -158,8 +158,14 @@ extension Scenario {
   }
 
   private static let upkeep: [Scenario] = [
+    // Enough for a checkpoint, which comes after the call has returned and before the next one begins.
+    Scenario(name: "checkpoint", warmUp: { try await fillWAL($0, 180); _ = try await $0.promote(limit: 100) }, last: 9) { driver, _ in
+      let results = try await driver.insert((0..<30).map { job("\($0)" + String(repeating: "t", count: 20_000)) })
+      _ = try? await driver.promote(limit: 100)
+      return "\(results)"
+    },
     // The WAL's index in shared memory comes in blocks, of 4,062 pages the first one; and a checkpoint is due.
-    Scenario(name: "enqueue beyond a block of the WAL's index", warmUp: fillWAL, isPinned: true, isLong: true) { driver, _ in
+    Scenario(name: "enqueue beyond a block of the WAL's index", warmUp: { try await fillWAL($0, 395) }, isPinned: true, last: 5) { driver, _ in
       "\(try await driver.insert((0..<20).map { job("\($0)" + String(repeating: "v", count: 20_000)) }))"
     },
     Scenario(
@@ -167,8 +173,8 @@ extension Scenario {
     ) { driver, _ in "\(try await driver.compact())" },
   ]
 
-  private static func fillWAL(_ driver: SQLiteDriver) async throws {
-    _ = try await driver.insert((0..<395).map { job("\($0)" + String(repeating: "u", count: 20_000)) })
+  private static func fillWAL(_ driver: SQLiteDriver, _ count: Int) async throws {
+    _ = try await driver.insert((0..<count).map { job("\($0)" + String(repeating: "u", count: 20_000)) })
   }
 }
 
