@@ -42,6 +42,8 @@ struct RawFile {
   func check() throws -> String { try withConnection { try rows($0, "PRAGMA integrity_check").joined(separator: " ") } }
 
   /// What the next process would find if this one were killed now.
+  ///
+  /// To open and close the file beside SQLite loses this process's locks on it; but there is no other process.
   func contentsAfterKill(in folder: String) throws -> [String] {
     let copy = RawFile(path: folder + "/killed.db")
     defer { copy.remove() }
@@ -86,7 +88,9 @@ struct RawFile {
       code = sqlite3_step(statement)
       if code == SQLITE_ROW { rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "NULL") }
     }
-    guard code == SQLITE_DONE else { throw Failed(description: "\(path): \(String(cString: sqlite3_errmsg(database))) in \(sql)") }
+    guard code == SQLITE_DONE else {
+      throw Failed(description: "\(path): \(String(cString: sqlite3_errmsg(database))) in \(sql)")
+    }
     return rows
   }
 }

@@ -50,7 +50,9 @@ import Testing
       jumps += walk.jumps
       wakes += walk.wakes
     }
-    Evidence.report("scarcity, clock", "\(walks) walks, \(jumps) jumps of the wall clock of up to two hours, \(wakes) wakes, \(walks * Self.jobs) jobs ran once")
+    Evidence.report(
+      "scarcity, clock",
+      "\(walks) walks, \(jumps) jumps of the wall clock of up to two hours, \(wakes) wakes, \(walks * Self.jobs) jobs ran once")
   }
 
   private func walk(_ seed: UInt64) async throws -> (jumps: Int, wakes: Int) {

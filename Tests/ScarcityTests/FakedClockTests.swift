@@ -13,7 +13,9 @@ import Glibc
   /// Says that it began, and goes on when it is told to.
   private static let job = "p=sh -c 'echo {} > started; read x < go; echo {} > ended'"
 
-  @Test(.timeLimit(.minutes(5))) func aJumpOfTheWallClockTakesNoLeaseFromAWorkerThatRenewsIt() async throws { try await offThePool(Self.jumpUnderALease) }
+  @Test(.timeLimit(.minutes(5))) func aJumpOfTheWallClockTakesNoLeaseFromAWorkerThatRenewsIt() async throws {
+    try await offThePool(Self.jumpUnderALease)
+  }
 
   @Test(.timeLimit(.minutes(5))) func aJumpOfTheWallClockMovesDelayedJobsAndLosesNone() async throws {
     try await offThePool(Self.jumpRoundDelayedJobs)

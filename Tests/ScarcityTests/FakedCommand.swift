@@ -126,7 +126,9 @@ final class FakedCommand {
       while true {
         let now = try #require(try leaseEnd(), "the job does not run any more")
         if now > last { last = now; break }
-        guard now == last, ContinuousClock.now < end else { throw GaveUp(description: "the lease is not renewed: it ends at \(now)") }
+        guard now == last, ContinuousClock.now < end else {
+          throw GaveUp(description: "the lease is not renewed: it ends at \(now)")
+        }
         // One query after the other would keep a core busy.
         var none = pollfd()
         poll(&none, 0, 20)

@@ -25,7 +25,8 @@ struct Scarce {
     let output = folder.appendingPathComponent("output")
     try Data().write(to: output)
     let file = try FileHandle(forUpdating: output)
-    let child = try ChildProcess(built("ScarcityProcess").path, [role, folder.path] + arguments, files: (0, file.fileDescriptor, file.fileDescriptor))
+    let child = try ChildProcess(
+      built("ScarcityProcess").path, [role, folder.path] + arguments, files: (0, file.fileDescriptor, file.fileDescriptor))
     // A hang must fail, not stall.
     let status = try await offThePool { child.end(within: 600 + Int(Evidence.seconds) * 2) }
     if status == nil { child.kill(SIGKILL) }

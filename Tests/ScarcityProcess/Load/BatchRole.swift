@@ -13,7 +13,9 @@ enum BatchRole {
     let before = peakMemory()
     let results = try await driver.insert(jobs)
     let insert = peakMemory() - before
-    guard results.first == .inserted(1), results.last == .inserted(Int64(count)), results.count == count else { throw Broken("answers are missing") }
+    guard results.first == .inserted(1), results.last == .inserted(Int64(count)), results.count == count else {
+      throw Broken("answers are missing")
+    }
     guard try await driver.count(nil) == [JobCount("a", ready: count)] else { throw Broken("jobs are missing") }
     // And out again, in parts as a worker takes them.
     var done = 0
@@ -25,7 +27,9 @@ enum BatchRole {
     guard done == count, try await driver.count(nil) == [] else { throw Broken("\(done) of \(count) were done") }
     await driver.close()
     // Results, and what SQLite keeps of pages; the jobs themselves are the caller's.
-    guard insert < (12 << 20) + count * 24 else { throw Broken("a batch of \(count) took \(mebibytes(insert)) besides the jobs themselves") }
+    guard insert < (12 << 20) + count * 24 else {
+      throw Broken("a batch of \(count) took \(mebibytes(insert)) besides the jobs themselves")
+    }
     return "\(count) jobs in one call, \(mebibytes(insert)) besides the jobs themselves"
   }
 }

@@ -30,7 +30,9 @@ enum WorkerRole {
     }
     let summary = try await Worker(Queue(driver), abilities, options: options(8)).workUntilEmpty()
     let each = ran.withLock { $0 }
-    guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else { throw Broken("1,000 kinds: \(summary), \(each.count) ran") }
+    guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else {
+      throw Broken("1,000 kinds: \(summary), \(each.count) ran")
+    }
     await driver.close()
     return "1,000 kinds in one worker, 3,000 jobs ran once"
   }
@@ -47,7 +49,9 @@ enum WorkerRole {
     }
     let summary = try await Worker(Queue(driver), [ability], options: options(1000)).workUntilEmpty()
     let each = ran.withLock { $0 }
-    guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else { throw Broken("1,000 at once: \(summary), \(each.count) ran") }
+    guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else {
+      throw Broken("1,000 at once: \(summary), \(each.count) ran")
+    }
     await driver.close()
     let memory = peakMemory() - before
     guard memory < 200 << 20 else { throw Broken("1,000 jobs at once took \(mebibytes(memory))") }
@@ -97,7 +101,9 @@ enum WorkerRole {
     let summary = try await Worker(Queue(driver), [ability], options: options(8)).workUntilEmpty()
     Descriptors.giveBack()
     let each = ran.withLock { $0 }
-    guard summary.completed == 2000, each.count == 2000, each.values.allSatisfy({ $0 == 1 }) else { throw Broken("without descriptors: \(summary), \(each.count) ran") }
+    guard summary.completed == 2000, each.count == 2000, each.values.allSatisfy({ $0 == 1 }) else {
+      throw Broken("without descriptors: \(summary), \(each.count) ran")
+    }
     await driver.close()
     return "a worker goes on without descriptors, 2,000 jobs ran once"
   }

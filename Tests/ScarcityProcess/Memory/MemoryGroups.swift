@@ -26,7 +26,10 @@ struct MemoryGroups {
         group.addTask {
           // Every third has more than is done on the caller's own thread.
           let jobs = (0..<(caller % 3 == 0 ? 70 : 1)).map { NewJob("a", payload: Payload("\(caller)-\($0)")) }
-          do throws(QudoError) { return (caller, jobs.count, try await driver.insert(jobs).count == jobs.count ? nil : QudoError(.database, "too few answers")) } catch {
+          do throws(QudoError) {
+            let isAnswered = try await driver.insert(jobs).count == jobs.count
+            return (caller, jobs.count, isAnswered ? nil : QudoError(.database, "too few answers"))
+          } catch {
             return (caller, jobs.count, error)
           }
         }
@@ -44,11 +47,14 @@ struct MemoryGroups {
       case .outOfMemory where there == 0: figures.threw += 1
       case .outcomeUnknown where there == 0 || there == count: figures.unknown += 1
       default:
-        throw Broken("a group, seed \(seed): caller \(caller) got \(error.map { "\($0.code): \($0)" } ?? "its answer"), and \(there) of \(count) jobs are there")
+        let answer = error.map { "\($0.code): \($0)" } ?? "its answer"
+        throw Broken("a group, seed \(seed): caller \(caller) got \(answer), and \(there) of \(count) jobs are there")
       }
     }
     await driver.close()
-    guard scarcity_live() == live else { throw Broken("a group, seed \(seed): \(scarcity_live() - live) blocks of memory were not given back") }
+    guard scarcity_live() == live else {
+      throw Broken("a group, seed \(seed): \(scarcity_live() - live) blocks of memory were not given back")
+    }
     let check = try file.check()
     guard check == "ok" else { throw Broken("a group, seed \(seed): the file is damaged: \(check)") }
   }

@@ -38,7 +38,9 @@ struct MemoryJoins {
     let what = "enqueueing \(isInner ? "in a transaction" : "alone") on the application's connection, \(scarcity)"
     switch result {
     case .success:
-      guard there == jobs.count, mine == (isInner ? 1 : 0), isOpen == isInner else { throw Broken("\(what): \(there) jobs are there, and \(mine) rows") }
+      guard there == jobs.count, mine == (isInner ? 1 : 0), isOpen == isInner else {
+        throw Broken("\(what): \(there) jobs are there, and \(mine) rows")
+      }
     case .failure(let error as QudoError) where error.code == .outcomeUnknown && !isInner:
       figures.unknown += 1
       guard there == 0 || there == jobs.count else { throw Broken("\(what): it threw \(error), and \(there) jobs are there") }
@@ -69,7 +71,9 @@ final class Application {
   }
 
   func execute(_ sql: String) throws {
-    guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw Broken("\(String(cString: sqlite3_errmsg(handle))) in \(sql)") }
+    guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
+      throw Broken("\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
+    }
   }
 
   func count(_ table: String) throws -> Int {

@@ -28,8 +28,12 @@ struct MemoryLarge {
       do throws(QudoError) {
         _ = try await driver.insert([NewJob("large", payload: payload), NewJob("small")])
       } catch {
-        guard error.code == .outOfMemory else { throw Broken("\(megabytes) MiB of payload, \(Self.limit) of memory: \(error.code): \(error)") }
-        guard try await driver.count(["large", "small"]).isEmpty else { throw Broken("\(megabytes) MiB: it threw and did something") }
+        guard error.code == .outOfMemory else {
+          throw Broken("\(megabytes) MiB of payload, \(Self.limit) of memory: \(error.code): \(error)")
+        }
+        guard try await driver.count(["large", "small"]).isEmpty else {
+          throw Broken("\(megabytes) MiB: it threw and did something")
+        }
         _ = try await driver.insert([NewJob("small")])
         sqlite3_hard_heap_limit64(0)
         _ = try await driver.insert([NewJob("large", payload: payload)])

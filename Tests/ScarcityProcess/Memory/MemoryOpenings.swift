@@ -42,8 +42,12 @@ struct MemoryOpenings {
     figures.refused += refused
     if case .failure(let error) = result {
       figures.threw += 1
-      guard (error as? QudoError)?.code == .outOfMemory else { throw Broken("opening \(kind), \(scarcity): \((error as? QudoError)?.code as Any): \(error)") }
-      guard scarcity_live() == live, sqlite3_memory_used() == used else { throw Broken("opening \(kind), \(scarcity): memory was not given back") }
+      guard (error as? QudoError)?.code == .outOfMemory else {
+        throw Broken("opening \(kind), \(scarcity): \((error as? QudoError)?.code as Any): \(error)")
+      }
+      guard scarcity_live() == live, sqlite3_memory_used() == used else {
+        throw Broken("opening \(kind), \(scarcity): memory was not given back")
+      }
       result = Result { try Rounds.open(file) }
     }
     do {

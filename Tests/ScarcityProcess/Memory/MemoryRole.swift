@@ -11,7 +11,9 @@ enum MemoryRole {
   ///   - requests: about how many there are.
   ///   - last: how many of them are tried without time.
   ///   - body: refuses them from that one on; returns how many were.
-  static func each(_ counts: [Int] = [1, 7, .max], about requests: Int, last: Int? = nil, _ body: (Scarcity) async throws -> Int) async throws {
+  static func each(
+    _ counts: [Int] = [1, 7, .max], about requests: Int, last: Int? = nil, _ body: (Scarcity) async throws -> Int
+  ) async throws {
     let last = Evidence.seconds > 0 ? nil : last
     for count in counts where last == nil || count != 7 {
       let step = Evidence.seconds > 0 || last != nil ? 1 : max(1, requests / (count == 1 ? 45 : 12))

@@ -57,8 +57,12 @@ struct DescriptorOpenings {
     let clock = SystemClock()
     Descriptors.giveBack()
     let second = try SQLiteDriver(path: path, clock: clock, logger: quiet)
-    guard try await second.claim(ClaimRequest([.init("a")], limit: 1)).jobs.isEmpty else { throw Broken("a clock without descriptors ended another's lease") }
-    guard try await first.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()] else { throw Broken("a lease was lost") }
+    guard try await second.claim(ClaimRequest([.init("a")], limit: 1)).jobs.isEmpty else {
+      throw Broken("a clock without descriptors ended another's lease")
+    }
+    guard try await first.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()] else {
+      throw Broken("a lease was lost")
+    }
     await first.close()
     await second.close()
     return "a clock that is made without descriptors ends no lease"

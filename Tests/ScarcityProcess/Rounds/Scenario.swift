@@ -41,7 +41,8 @@ extension Scenario {
 
   private static let keyed: [NewJob] = [
     job("new", unique: UniqueKey("free")), job("rejected", unique: UniqueKey("held")),
-    job("kept", unique: UniqueKey("held", onConflict: .keep)), job("over", unique: UniqueKey("held", onConflict: .overwrite), due: .after(.seconds(9))),
+    job("kept", unique: UniqueKey("held", onConflict: .keep)),
+    job("over", unique: UniqueKey("held", onConflict: .overwrite), due: .after(.seconds(9))),
     NewJob("a", payload: Payload("once"), idempotencyKey: IdempotencyKey("first")),
     NewJob("a", payload: Payload("again"), idempotencyKey: IdempotencyKey("second")), job("last", "new.kind", due: .after(.seconds(5))),
   ]
@@ -118,7 +119,8 @@ extension Scenario {
         return try await driver.claim(request(9, "a")).jobs
       }
     ) { driver, claimed in
-      "\(try await driver.settle(claimed.map { Settlement($0.lease, .failed(message: String(repeating: "z", count: 16_000))) }, claiming: nil).results)"
+      let message = String(repeating: "z", count: 16_000)
+      return "\(try await driver.settle(claimed.map { Settlement($0.lease, .failed(message: message)) }, claiming: nil).results)"
     },
   ]
 
