@@ -6,7 +6,7 @@ import QudoSQLite
 /// A million jobs in one call; fewer where there is no time for it.
 enum BatchRole {
   static func run(in folder: String) async throws -> String {
-    let count = Evidence.seconds > 0 ? 1_000_000 : 300_000
+    let count = Evidence.seconds > 0 ? 1_000_000 : 200_000
     let driver = try SQLiteDriver(path: folder + "/jobs.db", durability: .normal, logger: quiet)
     let payload = Payload([UInt8](repeating: 7, count: 20))
     let jobs = (0..<count).map { NewJob("a", payload: payload, priority: $0 & 1) }

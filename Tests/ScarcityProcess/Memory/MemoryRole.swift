@@ -16,7 +16,7 @@ enum MemoryRole {
   ) async throws {
     let last = Evidence.seconds > 0 ? nil : last
     for count in counts where last == nil || count != 7 {
-      let step = Evidence.seconds > 0 || last != nil ? 1 : max(1, requests / (count == 1 ? 45 : 12))
+      let step = Evidence.seconds > 0 || last != nil ? 1 : max(1, requests / (count == 1 ? 30 : 8))
       var first = last.map { max(1, requests + 1 - $0) } ?? 1 + Int(Evidence.firstSeed % UInt64(step))
       while try await body(.requests(first: first, count: count)) > 0 { first += step }
     }
