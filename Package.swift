@@ -151,6 +151,13 @@ let package = Package(
     .testTarget(
       name: "DiskFaultTests",
       dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk", .product(name: "Logging", package: "swift-log")]),
+    // Has SQLite's allocator, descriptors and limits of its own: only a process of its own is linked with it.
+    .target(name: "CScarcity", dependencies: ["CSQLite"], path: "Tests/CScarcity"),
+    .executableTarget(
+      name: "ScarcityProcess",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "CScarcity", "Evidence", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/ScarcityProcess"),
+    .testTarget(name: "ScarcityTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
@@ -162,7 +169,7 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type != .system && target.name != "CSpawn" && target.name != "CFaultyDisk" {
+for target in package.targets where target.type != .system && !["CSpawn", "CFaultyDisk", "CScarcity"].contains(target.name) {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),

@@ -78,6 +78,17 @@ final class Connection {
     return sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK ? version : nil
   }
 
+  /// Rolls back what is open. SQLite has done so by itself after some errors; then there is nothing to do.
+  ///
+  /// Its statement is prepared by ``prepareToRollBack()``, since there may be no memory left to do it with. Should it fail all the
+  /// same, the next transaction begins with it.
+  func endTransaction() throws(QudoError) {
+    guard sqlite3_get_autocommit(handle) == 0 else { return }
+    try run("ROLLBACK")
+  }
+
+  func prepareToRollBack() throws(QudoError) { _ = try statement("ROLLBACK" as StaticString) }
+
   /// How many pages the WAL has, once they are counted.
   var walPages: Int32 {
     get { walPageCount?.pointee ?? 0 }

@@ -49,6 +49,7 @@ private struct TransactionPart {
   }
 
   func begin() throws(QudoError) {
+    try prepareToUndo()
     guard isInner else { return try connection.execute("BEGIN IMMEDIATE") }
     do {
       try connection.execute("SAVEPOINT qudo")
@@ -67,17 +68,34 @@ private struct TransactionPart {
   }
 
   func end() throws(QudoError) {
-    if isInner { return try connection.execute("RELEASE qudo") }
+    if isInner { return try connection.run("RELEASE qudo") }
     do {
       try connection.execute("COMMIT")
-    } catch where error.code == .ioError || error.code == .diskFull && connection.padsWAL {
-      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+    } catch {
+      throw error.ofCommit(connection)
     }
   }
 
-  /// SQLite has rolled back the whole transaction by itself after some errors; then there is nothing to do.
+  /// Later there may be no memory left to do it with.
+  private func prepareToUndo() throws(QudoError) {
+    try connection.prepareToRollBack()
+    guard isInner else { return }
+    _ = try connection.statement("ROLLBACK TO qudo" as StaticString)
+    _ = try connection.statement("RELEASE qudo" as StaticString)
+  }
+
+  /// SQLite has rolled back the whole transaction by itself after some errors; then there is nothing to do. And where it cannot roll
+  /// back Qudo's part, which takes memory, the whole goes: a half would be worse.
   func undo() {
-    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
-    sqlite3_exec(connection.handle, isInner ? "ROLLBACK TO qudo; RELEASE qudo" : "ROLLBACK", nil, nil, nil)
+    guard isInner, sqlite3_get_autocommit(connection.handle) == 0 else {
+      try? connection.endTransaction()
+      return
+    }
+    do throws(QudoError) {
+      try connection.run("ROLLBACK TO qudo")
+      try connection.run("RELEASE qudo")
+    } catch {
+      try? connection.endTransaction()
+    }
   }
 }

@@ -14,7 +14,7 @@ extension Opening {
       try connection.run("COMMIT")
       return (name, boot)
     } catch {
-      if sqlite3_get_autocommit(connection.handle) == 0 { sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil) }
+      try? connection.endTransaction()
       throw error
     }
   }

@@ -61,6 +61,7 @@ enum Opening {
     // compares the size of the ... WAL file left in the file-system to the size limit set by this pragma and if the ...
     // WAL file is larger it is truncated to the limit." Without such a reader it never comes near that.
     try connection.run("PRAGMA journal_size_limit = 67108864")
+    try connection.prepareToRollBack()
     return connection
   }
 

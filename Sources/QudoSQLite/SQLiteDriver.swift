@@ -68,6 +68,7 @@ public struct SQLiteDriver: Driver {
     let connection = try Opening.open(path: path, durability: durability, create: create, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
+    guard !now.boot.isEmpty else { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
     try turn.take()
     let stored: (name: String, boot: Int64)
     do {

@@ -65,6 +65,7 @@ struct WriterCore {
       observer?(.transactionEnds)
       pace = (pace * 7 + stopwatch.sinceBoot() - start) / 8
     }
+    try connection.endTransaction()
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
@@ -77,19 +78,17 @@ struct WriterCore {
       result = try body(transaction)
       try transaction.finish()
     } catch {
-      rollBack(connection)
+      try? connection.endTransaction()
       notice(error)
       throw error
     }
     do throws(QudoError) {
       try connection.run("COMMIT")
     } catch {
-      let pads = error.code == .diskFull && connection.padsWAL
-      rollBack(connection)
+      let failure = error.ofCommit(connection)
+      try? connection.endTransaction()
       notice(error)
-      // The frames may be in the WAL all the same, and then recovery finds the transaction done.
-      guard error.code == .ioError || pads else { throw error }
-      throw QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: error.cause)
+      throw failure
     }
     connection.noteCommit()
     rings = rings || transaction.effects.wakes
@@ -115,17 +114,11 @@ struct WriterCore {
   private mutating func repairOutside(_ connection: Connection) throws(QudoError) {
     guard mustWriteWALAgain else { return }
     try connection.run("BEGIN IMMEDIATE")
-    defer { rollBack(connection) }
+    defer { try? connection.endTransaction() }
     try repair(connection)
   }
 
   private mutating func notice(_ error: QudoError) { if error.isFailedSync { mustWriteWALAgain = true } }
-
-  /// SQLite has rolled back by itself after some errors; then there is nothing to do.
-  private func rollBack(_ connection: Connection) {
-    guard sqlite3_get_autocommit(connection.handle) == 0 else { return }
-    sqlite3_exec(connection.handle, "ROLLBACK", nil, nil, nil)
-  }
 
   /// Whether the WAL is as large as it may become.
   var hasNoRoom: Bool { connection.map(checkpoint.isOverLimit) ?? false }
@@ -141,6 +134,7 @@ struct WriterCore {
     let before = try connection.bytes()
     observer?(.transactionBegins)
     defer { observer?(.transactionEnds) }
+    try connection.endTransaction()
     try synchronize(connection, true)
     sqlite3_busy_timeout(connection.handle, 5000)
     try repairOutside(connection)

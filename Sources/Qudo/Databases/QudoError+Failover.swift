@@ -14,7 +14,7 @@ extension QudoError {
   var allowsFailover: Bool {
     switch code {
     case .outcomeUnknown: false
-    case .database, .outOfMemory: true
+    case .database, .outOfMemory, .tooManyFiles: true
     default: setsAside
     }
   }

@@ -12,7 +12,8 @@ public struct ClockReading: Sendable {
   public var wall: Timestamp
   /// Microseconds since the machine started, sleep included. Leases are in it; it never jumps.
   public var sinceBoot: Int64
-  /// Which start of the machine `sinceBoot` counts from. Leases of another boot are void.
+  /// Which start of the machine `sinceBoot` counts from. Leases of another boot are void. Empty if that cannot be told at this moment:
+  /// a driver that needs it must not go on then, since it would take all leases for void.
   public var boot: String
 
   /// All of it read at one moment.
@@ -40,9 +41,10 @@ public protocol QueueClock: Sendable {
 /// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on
 /// Darwin, where it goes on during sleep.
 public struct SystemClock: QueueClock {
-  private let boot: String
+  /// Nil while it cannot be read for want of descriptors or memory.
+  private let boot: String?
 
-  /// Reads the boot id; cheap to keep, needless to make again.
+  /// Reads the boot id; cheap to keep, needless to make again. What cannot be read now is read when it is asked for.
   public init() { boot = Self.bootID() }
 
   #if os(Linux)
@@ -52,7 +54,7 @@ public struct SystemClock: QueueClock {
   #endif
 
   public func now() -> ClockReading {
-    ClockReading(wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(), boot: boot)
+    ClockReading(wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(), boot: boot ?? Self.bootID() ?? "")
   }
 
   public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) }
@@ -73,7 +75,9 @@ public struct SystemClock: QueueClock {
   }
 
   /// "Each boot has its own": random(4) for boot_id on Linux, kern.bootsessionuuid on Darwin.
-  private static func bootID() -> String {
+  ///
+  /// - Returns: nil if it can be read at another time.
+  private static func bootID() -> String? {
     var buffer = [UInt8](repeating: 0, count: 64)
     #if canImport(Darwin)
     var size = buffer.count
@@ -81,7 +85,7 @@ public struct SystemClock: QueueClock {
     let text = buffer.prefix { $0 != 0 }
     #else
     let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "unknown" }
+    guard file >= 0 else { return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? nil : "unknown" }
     defer { close(file) }
     let count = read(file, &buffer, buffer.count)
     let text = buffer.prefix(max(count, 0)).prefix { $0 > 32 }

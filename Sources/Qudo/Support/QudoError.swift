@@ -7,7 +7,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
-      case unreachable, accessDenied
+      case unreachable, accessDenied, tooManyFiles
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -39,6 +39,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let outcomeUnknown = Code(value: .outcomeUnknown)
     /// Memory ran out.
     public static let outOfMemory = Code(value: .outOfMemory)
+    /// The process, or the system, has as many files open as it may. Nothing was written; it works again when some are closed.
+    public static let tooManyFiles = Code(value: .tooManyFiles)
     /// The driver was closed.
     public static let closed = Code(value: .closed)
     /// The asking task was cancelled before the operation began.

@@ -343,7 +343,7 @@ extension QudoError {
   /// Whether it may work again by itself.
   var isPassing: Bool {
     switch code {
-    case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .database, .cancelled: true
+    case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .tooManyFiles, .database, .cancelled: true
     default: false
     }
   }

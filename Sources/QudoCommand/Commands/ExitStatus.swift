@@ -20,7 +20,7 @@ extension QudoError.Code {
   var exitStatus: Int32 {
     switch self {
     case .invalidArgument: EX_USAGE
-    case .cannotOpen, .busy, .unreachable: EX_TEMPFAIL
+    case .cannotOpen, .tooManyFiles, .busy, .unreachable: EX_TEMPFAIL
     default: EXIT_FAILURE
     }
   }

@@ -1,0 +1,14 @@
+import Testing
+
+/// The system's limits are reached, in a process that has set them for itself.
+@Suite(.serialized) struct LimitTests {
+  @Test func withoutDescriptorsACallIsRefusedAndNothingIsLost() async throws { try await Scarce.run("descriptors") }
+
+  @Test func whereFilesMayNotGrowACallIsRefusedAndNothingIsLost() async throws { try await Scarce.run("room") }
+
+  @Test func tenThousandCallersWaitAtOnceAndEachIsAnswered() async throws { try await Scarce.run("callers") }
+
+  @Test func aHugeBatchTakesNoMoreMemoryThanItsJobs() async throws { try await Scarce.run("batch") }
+
+  @Test func workersTakeAThousandKindsAndRunAThousandJobsAtOnce() async throws { try await Scarce.run("workers") }
+}

@@ -1,0 +1,8 @@
+import Testing
+
+/// SQLite gets no memory, at each request that it makes.
+@Suite(.serialized) struct MemoryTests {
+  @Test func aCallThatGetsNoMemoryHappensWhollyOrNotAtAll() async throws { try await Scarce.run("memory") }
+
+  @Test func aFileThatGetsNoMemoryIsOpenedOrNot() async throws { try await Scarce.run("openings") }
+}
