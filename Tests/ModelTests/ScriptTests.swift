@@ -1,0 +1,39 @@
+import QudoTesting
+import Testing
+
+/// What scripts are made of.
+@Suite struct ScriptTests {
+  private let script = ModelScript(seed: 5, count: 2000)
+
+  @Test func aSeedIsAlwaysTheSameScript() {
+    #expect(script == ModelScript(seed: 5, count: 2000))
+    #expect(script != ModelScript(seed: 6, count: 2000))
+    #expect(script.steps.count == 2000)
+  }
+
+  @Test func textsAndBytesAreReadAsTheScriptThatTheyAreOf() throws {
+    #expect(ModelScript(bytes: script.bytes) == script)
+    let read = try ModelScript(parsing: "# comment\n\n\(script)")
+    #expect(read.description == script.description)
+    #expect(ModelScript(bytes: read.bytes) == read)
+    #expect(throws: ConformanceFailure.self) { try ModelScript(parsing: "job\nwork") }
+    #expect(throws: ConformanceFailure.self) { try ModelScript(parsing: "job key=k9") }
+  }
+
+  @Test func anyBytesAreAScript() {
+    for seed in 0..<50 {
+      let bytes = (0..<97).map { UInt8(truncatingIfNeeded: $0 * $0 &* (seed + 3) + $0) }
+      let script = ModelScript(bytes: bytes)
+      #expect(ModelScript(bytes: script.bytes) == script)
+    }
+  }
+
+  @Test func shrinkingLeavesWhatMatters() async {
+    let short = await script.shrunk { script in
+      let lines = script.description.split(separator: "\n")
+      guard let reboot = lines.firstIndex(of: "reboot") else { return false }
+      return lines[reboot...].contains { $0.hasPrefix("claim") && $0.contains("limit=5") }
+    }
+    #expect(short.description == "reboot\nclaim limit=5\n")
+  }
+}
