@@ -112,7 +112,8 @@ let package = Package(
     .testTarget(
       name: "ModelTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "Evidence", "MariaDBServer",
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
+        "MariaDBServer",
       ], exclude: ["Scripts"]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),

@@ -9,13 +9,19 @@ struct Trial: Sendable {
   /// A fresh database for as long as the body goes on.
   let withDatabase: @Sendable (_ body: (ConformanceSubject) async throws -> Int) async throws -> Int
 
-  /// On a disk of memory where there is one. Durability is off: no file outlives its test.
+  /// On a disk of memory where there is one. Durability is off: no file outlives its test. Every third connection enqueues in
+  /// transactions of an application's.
   static let sqlite = Trial(name: "SQLite") { body in
     let folder = scratch.appendingPathComponent("qudo-model-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appendingPathComponent("jobs.db").path
-    return try await body(ConformanceSubject { clock in try SQLiteDriver(path: path, durability: .off, clock: clock) })
+    let opened = Locked(0)
+    return try await body(ConformanceSubject { clock in
+      let driver = try SQLiteDriver(path: path, durability: .off, clock: clock)
+      let count = opened.withLock { $0 += 1; return $0 }
+      return count % 3 == 2 ? try JoinedDriver(driver, path: path) : driver
+    })
   }
 
   private static let scratch: URL = {
