@@ -26,7 +26,7 @@ struct Floors {
   struct View {
     fileprivate(set) var ready: [Int64: Key] = [:]
     var isWhole: Bool { ready.isEmpty && time == nil }
-    /// What ended, and what was due, up to this time has been dealt with.
+    /// What ended, and what was due, before this time has been dealt with.
     fileprivate(set) var time: Int64?
 
     /// "AND ..." for a kind's ready jobs. Not a row constructor, which is not looked up in the index; and each arm has all of
@@ -39,13 +39,13 @@ struct Floors {
         """
     }
 
-    /// `column > ... AND`, or nothing.
-    func times(_ column: SQL) -> SQL { time.map { "\(column) > \($0) AND" } ?? "" }
+    /// `column >= ... AND`, or nothing.
+    func times(_ column: SQL) -> SQL { time.map { "\(column) >= \($0) AND" } ?? "" }
 
     /// When the next delayed job is due and the next lease ends.
     var next: SQL {
       guard let time else { return "SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
-      return "SELECT (SELECT MIN(due) FROM qudo_delayed WHERE due > \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends > \(time))"
+      return "SELECT (SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))"
     }
   }
 

@@ -23,26 +23,34 @@ import Testing
 }
 
 extension Trial {
-  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { $0 } }
+  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { driver, _ in driver } }
 
-  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver(inner: $0) } }
+  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1) } }
 
-  private static func mariaDB(_ name: String, _ wrapped: @escaping @Sendable (MySQLDriver) -> any LogDriver) async throws -> Trial {
+  private static func mariaDB(_ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock) -> any LogDriver) async throws -> Trial {
     let server = try await MariaDBServer.shared()
     return Trial(name: name) { body in
       let name = try await server.makeDatabase()
       let url = try DatabaseURL(parsing: server.url(name))
       guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
-      let result = try await body(ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall })) })
+      let result = try await body(ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock) })
       try await server.query("DROP DATABASE \(name)")
       return result
     }
   }
 }
 
-/// The only connection, whose claims begin where the last ones came to.
+/// The only connection, whose claims begin where the last ones came to. While the server's clock is set back there are no floors:
+/// else jobs that come before them then are found some seconds later.
 private struct SlowDriver: LogDriver {
-  let inner: MySQLDriver
+  private let inner: MySQLDriver
+  private let clock: ManualClock
+  private let latest: Locked<Timestamp>
+
+  init(_ inner: MySQLDriver, _ clock: ManualClock) {
+    (self.inner, self.clock) = (inner, clock)
+    latest = Locked(clock.now().wall)
+  }
 
   var name: String { inner.name }
   var capabilities: Capabilities { inner.capabilities.subtracting(.severalProcesses) }
@@ -50,7 +58,13 @@ private struct SlowDriver: LogDriver {
   var doorbell: Doorbell { inner.doorbell }
 
   private func slowDown() {
+    let now = clock.now().wall
+    let isSetBack = latest.withLock { latest in
+      latest = max(latest, now)
+      return now < latest
+    }
     inner.pool.access.floors.withLock { floors in
+      guard !isSetBack else { return floors = Floors() }
       for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: 1, last: [:]) }
     }
   }
