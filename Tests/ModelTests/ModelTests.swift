@@ -7,7 +7,7 @@ import Testing
 /// Drivers and the model do the same at random, and must answer the same and hold the same.
 @Suite struct ModelTests {
   @Test func sqliteAndTheModelAgree() async throws {
-    try await agree(.sqlite, scripts: 300, steps: 500)
+    try await agree(.sqlite, scripts: 100, steps: 500)
   }
 
   @Test(arguments: Kept.all) func sqliteAgreesOnWhatWasFound(_ kept: Kept) async throws {

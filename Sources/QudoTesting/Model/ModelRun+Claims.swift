@@ -20,9 +20,16 @@ extension ModelRun {
   func takeRequest() -> ClaimRequest {
     defer { wants = [] }
     if !wants.isEmpty { return ClaimRequest(wants, limit: number("limit")) }
-    let named = self["kinds"].split(separator: "+").map(String.init)
-    let kinds = named.isEmpty || named == ["all"] ? Self.kinds : named
-    return ClaimRequest(kinds.map { .init(kind($0), lease: .seconds(20)) }, limit: number("limit"))
+    return ClaimRequest(abilities(self["kinds"]), limit: number("limit"))
+  }
+
+  /// Always the same array, as a worker has it: drivers may know it again.
+  private func abilities(_ names: String) -> [ClaimRequest.Ability] {
+    if let known = abilities[names] { return known }
+    let kinds = names.isEmpty || names == "all" ? Self.kinds : names.split(separator: "+").map(String.init)
+    let made = kinds.map { ClaimRequest.Ability(kind($0), lease: .seconds(20)) }
+    abilities[names] = made
+    return made
   }
 
   func promote(_ driver: any LogDriver) async throws {

@@ -22,6 +22,8 @@ final class ModelRun {
   var outcomes: [(driver: Settlement, model: Settlement)] = []
   /// How many payloads were numbered.
   var numbered = 0
+  /// Of claims without a `want` before them.
+  var abilities: [String: [ClaimRequest.Ability]] = [:]
   /// Of idempotency keys.
   var keys = ModelKeys()
   private var boots = 1

@@ -38,9 +38,34 @@ public struct ModelScript: Sendable, Hashable {
   ///   - count: how many steps.
   public init(seed: UInt64, count: Int) {
     var random = Seeded(seed: seed)
-    steps = (0..<max(0, count)).map { _ in
-      let verb = ModelVerb.dealt[Int.random(in: 0..<ModelVerb.dealt.count, using: &random)]
-      return Step(verb: verb, operands: verb.operands.map { UInt8.random(in: 0..<UInt8($0.values.count), using: &random) })
+    let swarm = Swarm(using: &random)
+    steps = (0..<max(0, count)).map { _ in swarm.step(using: &random) }
+  }
+
+  /// What a script at random has: not all that there is, so that it does the more of what it has.
+  private struct Swarm {
+    private let verbs: [ModelVerb]
+    /// The places of the values of each operand.
+    private let values: [ModelVerb: [[UInt8]]]
+
+    init(using random: inout Seeded) {
+      let left = ModelVerb.allCases.filter { ![.insert, .claim].contains($0) && Int.random(in: 0..<5, using: &random) == 0 }
+      verbs = ModelVerb.dealt.filter { !left.contains($0) }
+      var values: [ModelVerb: [[UInt8]]] = [:]
+      for verb in verbs where values[verb] == nil {
+        values[verb] = verb.operands.map { operand in
+          let all = operand.values.indices.map { UInt8($0) }
+          let some = all.filter { _ in Bool.random(using: &random) }
+          return some.isEmpty ? all : some
+        }
+      }
+      self.values = values
+    }
+
+    func step(using random: inout Seeded) -> Step {
+      let verb = verbs[Int.random(in: 0..<verbs.count, using: &random)]
+      let operands = (values[verb] ?? []).map { $0[Int.random(in: 0..<$0.count, using: &random)] }
+      return Step(verb: verb, operands: operands)
     }
   }
 }
