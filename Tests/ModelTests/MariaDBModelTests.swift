@@ -23,20 +23,33 @@ import Testing
 }
 
 extension Trial {
-  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { driver, _ in driver } }
+  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { driver, _, _ in driver } }
 
-  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1) } }
+  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) } }
 
-  private static func mariaDB(_ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock) -> any LogDriver) async throws -> Trial {
-    let server = try await MariaDBServer.shared()
+  private static func mariaDB(
+    _ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock, Locked<Timestamp>) -> any LogDriver
+  ) async throws -> Trial {
+    let server = try await Servers.one.value
     return Trial(name: name) { body in
       let name = try await server.makeDatabase()
       let url = try DatabaseURL(parsing: server.url(name))
       guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
-      let result = try await body(ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock) })
+      let latest = Locked(Timestamp.earliest)
+      let result = try await body(
+        ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock, latest) })
       try await server.query("DROP DATABASE \(name)")
       return result
     }
+  }
+}
+
+/// A server that writes to the disk once a second only: the machine does not fail here.
+private enum Servers {
+  static let one = Task {
+    try await MariaDBServer.start([
+      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync", "--sync-frm=0",
+    ])
   }
 }
 
@@ -45,11 +58,11 @@ extension Trial {
 private struct SlowDriver: LogDriver {
   private let inner: MySQLDriver
   private let clock: ManualClock
+  /// Of the database, whose drivers come and go.
   private let latest: Locked<Timestamp>
 
-  init(_ inner: MySQLDriver, _ clock: ManualClock) {
-    (self.inner, self.clock) = (inner, clock)
-    latest = Locked(clock.now().wall)
+  init(_ inner: MySQLDriver, _ clock: ManualClock, _ latest: Locked<Timestamp>) {
+    (self.inner, self.clock, self.latest) = (inner, clock, latest)
   }
 
   var name: String { inner.name }

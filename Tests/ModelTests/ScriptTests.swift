@@ -1,3 +1,4 @@
+import Foundation
 import QudoTesting
 import Testing
 
@@ -35,5 +36,16 @@ import Testing
       return lines[reboot...].contains { $0.hasPrefix("claim") && $0.contains("limit=5") }
     }
     #expect(short.description == "reboot\nclaim limit=5\n")
+  }
+
+  /// Those that fuzzing begins with.
+  @Test func theCorpusHasEveryVerb() throws {
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../Fuzz/Corpus/FuzzModel").standardized
+    let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    let scripts = try files.map { ModelScript(bytes: try Data(contentsOf: $0)) }
+    func verbs(_ scripts: [ModelScript]) -> Set<String> {
+      Set(scripts.flatMap(\.steps).map { String("\($0)".prefix { $0 != " " }) })
+    }
+    #expect(verbs(scripts) == verbs([script]))
   }
 }
