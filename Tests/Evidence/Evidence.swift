@@ -4,7 +4,7 @@ internal import Foundation
 public enum Evidence {
   /// How long each harness goes on at least, in seconds: `QUDO_EVIDENCE_SECONDS`. Absent, it stops after the rounds that its test asks
   /// for.
-  public static let seconds = number("QUDO_EVIDENCE_SECONDS").map(TimeInterval.init) ?? 0
+  public static let seconds = number("QUDO_EVIDENCE_SECONDS").map { TimeInterval($0) } ?? 0
 
   /// The first seed: `QUDO_EVIDENCE_SEED`, 1 by default. A failed test names the seed that repeats it.
   public static let firstSeed = number("QUDO_EVIDENCE_SEED") ?? 1
