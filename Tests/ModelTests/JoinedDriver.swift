@@ -25,7 +25,9 @@ final class JoinedDriver: LogDriver, @unchecked Sendable {  // reason: a script 
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await inner.settle(settlements, claiming: next) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { try await inner.extend(leases, by: duration) }
+  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await inner.extend(leases, by: duration)
+  }
   func promote(limit: Int) async throws(QudoError) -> Int { try await inner.promote(limit: limit) }
   func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await inner.find(query) }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await inner.count(kinds) }

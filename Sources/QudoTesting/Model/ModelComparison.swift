@@ -15,7 +15,7 @@ extension ModelRun {
     for (found, expected) in zip(found, expected) {
       if case .inserted(let id) = found, case .inserted(let model) = expected { meet(model, as: id) }
       let translated: InsertResult = switch expected {
-      case .inserted(let model): .inserted(try id(model))
+      case .inserted(let model): .inserted(ids[model] ?? 0)
       case .existing(let model): .existing(try id(model))
       case .overwritten(let model): .overwritten(try id(model))
       case .conflict(let model): .conflict(try id(model))

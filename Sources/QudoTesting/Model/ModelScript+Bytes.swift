@@ -22,7 +22,8 @@ extension ModelScript {
 extension ModelScript.Step {
   fileprivate var bytes: [UInt8] {
     let bits = zip(verb.operands, operands).reversed().reduce(UInt64(0)) { $0 << $1.0.bits | UInt64($1.1) }
-    return [UInt8(ModelVerb.dealt.firstIndex(of: verb) ?? 0)] + (0..<verb.byteCount).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+    let operands = (0..<verb.byteCount).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+    return [UInt8(ModelVerb.dealt.firstIndex(of: verb) ?? 0)] + operands
   }
 }
 

@@ -40,14 +40,15 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("lease", "newest 2nd 3rd 4th newest newest oldest 2nd 3rd 5th 6th 7th oldest newest newest newest"),
       ModelOperand("keep", "no no no yes"), ModelOperand("token", "right right right right right right right wrong"),
       ModelOperand(
-        "result", "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced released"),
+        "result", "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced"
+          + " released"),
       ModelOperand("after", ModelOperand.seconds), ModelOperand("recording", "no no no 0s 1us 5s 9s endless"),
     ],
     .settle: [.driver, ModelOperand("claims", "no no no yes"), .limit],
     .finish: [.driver, ModelOperand("leases", "all 3"), ModelOperand("claims", "no yes"), .limit],
     .extend: [
-      .driver, ModelOperand("leases", "newest all half none"), ModelOperand("by", "20s \(ModelOperand.seconds) 9s 9s 3600s endless 5s 5s 5s"),
-      ModelOperand("keep", "new old"),
+      .driver, ModelOperand("leases", "newest all half none"),
+      ModelOperand("by", "20s \(ModelOperand.seconds) 9s 9s 3600s endless 5s 5s 5s"), ModelOperand("keep", "new old"),
     ],
     .promote: [.driver, .page],
     .find: [
