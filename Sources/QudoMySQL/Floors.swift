@@ -49,6 +49,11 @@ struct Floors {
     }
   }
 
+  private let slow: Duration
+
+  /// - Parameter slow: what a claim takes longer for that has stepped over much.
+  init(slow: Duration = Self.slow) { self.slow = slow }
+
   /// How many claims from the beginning were slow, one after the other. One may have been by chance.
   private var slowScans = 0
   private var isSlow: Bool { slowScans >= 2 }
@@ -81,7 +86,7 @@ struct Floors {
   ///   - last: for each kind the last job that it took from the ready.
   mutating func claimed(from view: View, took: Duration, time: Int64?, last: [Int64: Key]) {
     if view.isWhole {
-      slowScans = took > Self.slow ? slowScans + 1 : 0
+      slowScans = took > slow ? slowScans + 1 : 0
       scanTook = took
       ready = [:]
       self.time = nil

@@ -12,7 +12,7 @@ extension ModelRun {
 
   func claim(_ driver: any LogDriver) async throws {
     let request = takeRequest()
-    guard let (found, expected) = try await both({ try await driver.claim(request) }, { try await model.claim(request) }) else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.claim(request) }) else { return }
     try match(found, expected)
   }
 
@@ -34,8 +34,7 @@ extension ModelRun {
 
   func promote(_ driver: any LogDriver) async throws {
     let limit = number("limit")
-    guard let (found, expected) = try await both({ try await driver.promote(limit: limit) }, { try await model.promote(limit: limit) })
-    else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.promote(limit: limit) }) else { return }
     try check(found, is: expected, here)
   }
 

@@ -43,8 +43,8 @@ extension ModelRun {
     default: key = self["key"]
     }
     let conflicts: [String: UniqueKey.Conflict] = ["reject": .reject, "keep": .keep, "overwrite": .overwrite]
-    return UniqueKey(
-      key, scope: self["scope"] == "untilStarted" ? .untilStarted : .untilFinished, onConflict: conflicts[self["conflict"]] ?? .reject)
+    let scope: UniqueKey.Scope = self["scope"] == "untilStarted" ? .untilStarted : .untilFinished
+    return UniqueKey(key, scope: scope, onConflict: conflicts[self["conflict"]] ?? .reject)
   }
 
   private func priority(_ text: String) -> Int {
@@ -80,7 +80,8 @@ extension ModelRun {
     for index in 0..<number("size") {
       numbered += 1
       jobs.append(NewJob(
-        kind(self["kind"]), payload: Payload("\(numbered)"), priority: self["priority"] == "mixed" ? index % 3 : 0, due: due(self["due"])))
+        kind(self["kind"]), payload: Payload("\(numbered)"), priority: self["priority"] == "mixed" ? index % 3 : 0,
+        due: due(self["due"])))
     }
   }
 
@@ -108,7 +109,7 @@ extension ModelRun {
       jobs = [NewJob("a", payload: Payload("\(numbered)"))]
     }
     let jobs = takeJobs()
-    guard let (found, expected) = try await both({ try await driver.insert(jobs) }, { try await model.insert(jobs) }) else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.insert(jobs) }) else { return }
     try match(found, expected)
   }
 

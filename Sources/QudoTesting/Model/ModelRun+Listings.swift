@@ -22,7 +22,8 @@ extension ModelRun {
     var translated = query
     translated.after = query.after == 0 ? 0 : try id(query.after)
     translated.ids = query.ids.map { $0.map { ids[$0] ?? Self.gone } }
-    guard let (found, expected) = try await both({ try await driver.find(translated) }, { try await model.find(query) }) else { return }
+    let answers = try await both({ try await driver.find(translated) }, { try await model.find(query) })
+    guard let (found, expected) = answers else { return }
     try check(found, is: try expected.map { try self.translated($0) }, here)
   }
 
@@ -46,7 +47,7 @@ extension ModelRun {
 
   func count(_ driver: any LogDriver) async throws {
     let filter = filter
-    guard let (found, expected) = try await both({ try await driver.count(filter) }, { try await model.count(filter) }) else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.count(filter) }) else { return }
     try check(found.sorted { $0.kind < $1.kind }, is: expected.sorted { $0.kind < $1.kind }, here)
   }
 
@@ -63,7 +64,8 @@ extension ModelRun {
     let translated = query.with(logs.failures)
     guard let (found, expected) = try await both({ try await driver.failures(translated) }, { try await model.failures(query) })
     else { return }
-    try check(found, is: try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }, here)
+    let rows = try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }
+    try check(found, is: rows, here)
   }
 
   func statuses(_ driver: any LogDriver) async throws {
@@ -73,7 +75,8 @@ extension ModelRun {
     let translated = query.with(logs.statuses)
     guard let (found, expected) = try await both({ try await driver.statuses(translated) }, { try await model.statuses(query) })
     else { return }
-    try check(found, is: try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }, here)
+    let rows = try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }
+    try check(found, is: rows, here)
   }
 
   func replay(_ driver: any LogDriver) async throws {
@@ -103,7 +106,7 @@ extension ModelRun {
   func prune(_ driver: any LogDriver) async throws {
     let before = self["before"] == "any" ? nil : clock.now().wall.advanced(by: duration(self["before"]))
     let prune = Prune(before: before, keep: number("keep"), limit: number("limit"))
-    guard let (found, expected) = try await both({ try await driver.prune(prune) }, { try await model.prune(prune) }) else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.prune(prune) }) else { return }
     try check(found, is: expected, here)
   }
 }

@@ -7,7 +7,8 @@ extension ModelRun {
     if self["token"] == "wrong" { lease = (lease.driver.withWrongToken, lease.model.withWrongToken) }
     let outcome = outcome()
     let recording = self["recording"] == "no" ? nil : duration(self["recording"])
-    outcomes.append((Settlement(lease.driver, outcome, recording: recording), Settlement(lease.model, outcome, recording: recording)))
+    let settlement = { (lease: Lease) in Settlement(lease, outcome, recording: recording) }
+    outcomes.append((settlement(lease.driver), settlement(lease.model)))
     // One that is kept is stale when it is used again.
     if self["keep"] == "no", self["token"] == "right" { leases.remove(at: index) }
   }
@@ -44,7 +45,9 @@ extension ModelRun {
   /// Completes many at once.
   func finish(_ driver: any LogDriver) async throws {
     let count = self["leases"] == "all" ? leases.count : min(3, leases.count)
-    let batch = leases.suffix(count).map { (driver: Settlement($0.driver, .completed()), model: Settlement($0.model, .completed())) }
+    let batch = leases.suffix(count).map { lease in
+      (driver: Settlement(lease.driver, .completed()), model: Settlement(lease.model, .completed()))
+    }
     leases.removeLast(count)
     try await settle(batch, claiming: self["claims"] == "yes" ? takeRequest() : nil, driver)
   }
@@ -53,7 +56,8 @@ extension ModelRun {
     _ batch: [(driver: Settlement, model: Settlement)], claiming next: ClaimRequest?, _ driver: any LogDriver
   ) async throws {
     let answers = try await both(
-      { try await driver.settle(batch.map(\.driver), claiming: next) }, { try await model.settle(batch.map(\.model), claiming: next) })
+      { try await driver.settle(batch.map(\.driver), claiming: next) },
+      { try await model.settle(batch.map(\.model), claiming: next) })
     guard let (found, expected) = answers else { return }
     try check(found.results.count, is: expected.results.count, here)
     for (found, expected) in zip(found.results, expected.results) {

@@ -139,7 +139,16 @@ final class ModelRun {
 
   // MARK: Both
 
+  /// Asks both the same, in the same words.
+  func both<Value>(
+    _ driver: any LogDriver, _ verb: (any LogDriver) async throws -> Value
+  ) async throws -> (driver: Value, model: Value)? {
+    try await both({ try await verb(driver) }, { try await verb(model) })
+  }
+
   /// Asks both the same.
+  ///
+  /// - Returns: nil if both threw the same.
   func both<Value>(
     _ driver: () async throws -> Value, _ model: () async throws -> Value
   ) async throws -> (driver: Value, model: Value)? {

@@ -40,7 +40,8 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("lease", "newest 2nd 3rd 4th newest newest oldest 2nd 3rd 5th 6th 7th oldest newest newest newest"),
       ModelOperand("keep", "no no no yes"), ModelOperand("token", "right right right right right right right wrong"),
       ModelOperand(
-        "result", "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced"
+        "result",
+        "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced"
           + " released"),
       ModelOperand("after", ModelOperand.seconds), ModelOperand("recording", "no no no 0s 1us 5s 9s endless"),
     ],

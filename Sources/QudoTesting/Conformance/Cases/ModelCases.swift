@@ -6,8 +6,8 @@ extension ConformanceSuite {
       do {
         try await script.run(on: subject)
       } catch let failure as ConformanceFailure {
-        throw ConformanceFailure(
-          file: failure.file, line: failure.line, message: "\(failure.message)\nModelScript(seed: \(seed), count: 400).shrunk(_:) finds the steps that matter")
+        let advice = "ModelScript(seed: \(seed), count: 400).shrunk(_:) finds the steps that matter"
+        throw ConformanceFailure(file: failure.file, line: failure.line, message: "\(failure.message)\n\(advice)")
       }
     }
   }
