@@ -11,6 +11,11 @@ let package = Package(
     .executableTarget(
       name: "FuzzMessagePack",
       dependencies: [.product(name: "Qudo", package: "qudo"), .product(name: "QudoMessagePack", package: "qudo")]),
+    .executableTarget(
+      name: "FuzzModel",
+      dependencies: [
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoSQLite", package: "qudo"), .product(name: "QudoTesting", package: "qudo"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

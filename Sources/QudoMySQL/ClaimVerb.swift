@@ -21,24 +21,30 @@ extension Transaction {
       try commit()
       return (answer, nil)
     }
-    let reading = ClaimReading(request, self, from: floors.withLock { $0.view(.now) })
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
+    let ahead = isAhead ? reading(request) : nil
     var start = ContinuousClock.now
-    let (answer, ahead) = try settle(settlements, reading: isAhead ? reading.statements : [])
+    let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [])
     if !isAhead { start = .now }
-    let rows = isAhead ? ahead : try read(reading.statements)
+    // Jobs that a settlement made ready have lowered the floors.
+    let reading = ahead ?? reading(request)
+    let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
     // What was read ahead still has the running that were settled.
     let settled = isAhead ? answer.settled(of: settlements) : []
     var (plan, isSwept) = try reading.plan(rows, self, settled: settled)
+    var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
-    if !reading.view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
-      let whole = ClaimReading(request, self, from: Floors.View())
+    if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
+      view = Floors.View()
+      let whole = ClaimReading(request, self, from: view)
       (plan, isSwept) = try whole.plan(try read(whole.statements), self, settled: settled)
     }
     floors.withLock { $0.claimed(from: reading.view, took: took, time: isSwept ? now.microseconds : nil, last: plan.last) }
-    return (answer, try claim(plan, from: reading.view))
+    return (answer, try claim(plan, from: view))
   }
+
+  private func reading(_ request: ClaimRequest) -> ClaimReading { ClaimReading(request, self, from: floors.withLock { $0.view(.now) }) }
 
   func promote(limit: Int) throws(QudoError) -> Int {
     guard limit > 0 else { return 0 }

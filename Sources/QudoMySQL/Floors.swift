@@ -26,7 +26,7 @@ struct Floors {
   struct View {
     fileprivate(set) var ready: [Int64: Key] = [:]
     var isWhole: Bool { ready.isEmpty && time == nil }
-    /// What ended, and what was due, up to this time has been dealt with.
+    /// What ended, and what was due, before this time has been dealt with.
     fileprivate(set) var time: Int64?
 
     /// "AND ..." for a kind's ready jobs. Not a row constructor, which is not looked up in the index; and each arm has all of
@@ -39,15 +39,20 @@ struct Floors {
         """
     }
 
-    /// `column > ... AND`, or nothing.
-    func times(_ column: SQL) -> SQL { time.map { "\(column) > \($0) AND" } ?? "" }
+    /// `column >= ... AND`, or nothing.
+    func times(_ column: SQL) -> SQL { time.map { "\(column) >= \($0) AND" } ?? "" }
 
     /// When the next delayed job is due and the next lease ends.
     var next: SQL {
       guard let time else { return "SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
-      return "SELECT (SELECT MIN(due) FROM qudo_delayed WHERE due > \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends > \(time))"
+      return "SELECT (SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))"
     }
   }
+
+  private let slow: Duration
+
+  /// - Parameter slow: what a claim takes longer for that has stepped over much.
+  init(slow: Duration = Self.slow) { self.slow = slow }
 
   /// How many claims from the beginning were slow, one after the other. One may have been by chance.
   private var slowScans = 0
@@ -81,7 +86,7 @@ struct Floors {
   ///   - last: for each kind the last job that it took from the ready.
   mutating func claimed(from view: View, took: Duration, time: Int64?, last: [Int64: Key]) {
     if view.isWhole {
-      slowScans = took > Self.slow ? slowScans + 1 : 0
+      slowScans = took > slow ? slowScans + 1 : 0
       scanTook = took
       ready = [:]
       self.time = nil

@@ -36,7 +36,7 @@ extension Transaction {
   /// forward, leases end early, and when it is set back, late; a restart of the server ends none.
   func end(of lease: Duration) -> Int64 {
     let (sum, overflow) = now.microseconds.addingReportingOverflow(lease.wholeMicroseconds)
-    return overflow ? .max : sum
+    return overflow ? .max - 1 : min(sum, .max - 1)
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {

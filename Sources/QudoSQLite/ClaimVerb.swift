@@ -97,9 +97,10 @@ extension Transaction {
     }
   }
 
+  /// At most one less than ``Memory/none``.
   func end(of lease: Duration) -> Int64 {
     let (sum, overflow) = now.sinceBoot.addingReportingOverflow(lease.wholeMicroseconds)
-    return overflow ? .max : sum
+    return overflow ? Memory.none - 1 : min(sum, Memory.none - 1)
   }
 
   /// Delayed jobs that are due become ready, earliest first.

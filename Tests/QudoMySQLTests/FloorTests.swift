@@ -33,14 +33,14 @@ import Testing
     #expect(!view.isWhole)
     #expect(view.ready(1).text.contains("id >= 2"))
     #expect(view.ready(2).isEmpty)
-    #expect(view.times("due").text == "due > 100 AND")
+    #expect(view.times("due").text == "due >= 100 AND")
     floors.claimed(from: view, took: .zero, time: 120, last: [1: key(9), 2: key(1)])
     // One that began earlier does not set it back.
     floors.claimed(from: view, took: .zero, time: nil, last: [1: key(4)])
     let next = floors.view(start)
     #expect(next.ready(1).text.contains("id >= 9"))
     #expect(next.ready(2).text.contains("id >= 1"))
-    #expect(next.next.text.contains("ends > 120"))
+    #expect(next.next.text.contains("ends >= 120"))
     let whole = floors.view(start + Floors.pause(after: long))
     #expect(whole.isWhole)
     floors.claimed(from: whole, took: .milliseconds(1), time: 130, last: [1: key(10)])
@@ -67,6 +67,12 @@ import Testing
       for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: nil, last: [1: far]) }
     }
     #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == Array(1...10))
+    // So it is with when the next one is due, after the server's clock was set back.
+    _ = try await driver.insert([NewJob("b", due: .after(.seconds(60)))])
+    driver.pool.access.floors.withLock { floors in
+      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: .max / 2, last: [1: far]) }
+    }
+    #expect(try await driver.claim(ClaimRequest([.init("b")], limit: 10)).nextDue != nil)
     await driver.close()
     try await database.drop()
   }

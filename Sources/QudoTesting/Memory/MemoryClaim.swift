@@ -40,14 +40,14 @@ extension MemoryDatabase {
   }
 
   /// Boots are numbered in the order in which they are seen.
-  private mutating func number(of boot: String) -> Int64 {
+  mutating func number(of boot: String) -> Int64 {
     if boots.last != boot { boots.append(boot) }
     return Int64(boots.count)
   }
 
   func end(of duration: Duration, _ now: ClockReading) -> Int64 {
     let (sum, overflow) = now.sinceBoot.addingReportingOverflow(duration.wholeMicroseconds)
-    return overflow ? .max : sum
+    return overflow ? .max - 1 : min(sum, .max - 1)
   }
 
   func hasEnded(_ lease: Lease, _ now: ClockReading) -> Bool {

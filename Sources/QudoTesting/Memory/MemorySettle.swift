@@ -72,7 +72,7 @@ extension MemoryDatabase {
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
     leases.map { lease in
       guard let row = row(of: lease), case .running(let current, let lostLimit) = row.place else { return nil }
-      let extended = Lease(job: current.job, token: current.token, boot: current.boot, ends: end(of: duration, now))
+      let extended = Lease(job: current.job, token: current.token, boot: number(of: now.boot), ends: end(of: duration, now))
       jobs[row.id]?.place = .running(extended, lostLimit: lostLimit)
       return extended
     }

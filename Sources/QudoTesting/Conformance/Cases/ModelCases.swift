@@ -1,12 +1,14 @@
-internal import Qudo
-
 extension ConformanceSuite {
   /// The driver and the memory driver do the same at random and must answer the same.
   static let model: [ConformanceCase] = (1...20).map { seed in
     ConformanceCase("theDriverAgreesWithTheModel\(seed)", .everyJobRuns) { subject in
-      let walk = try await ModelWalk(subject, seed: UInt64(seed))
-      for _ in 0..<250 { try await walk.step() }
-      try await walk.compare("at the end")
+      let script = ModelScript(seed: UInt64(seed), count: 400)
+      do {
+        try await script.run(on: subject)
+      } catch let failure as ConformanceFailure {
+        let advice = "ModelScript(seed: \(seed), count: 400).shrunk(_:) finds the steps that matter"
+        throw ConformanceFailure(file: failure.file, line: failure.line, message: "\(failure.message)\n\(advice)")
+      }
     }
   }
 }

@@ -1,0 +1,93 @@
+internal import Qudo
+
+extension ModelRun {
+  /// The driver's id of a job of the model.
+  func id(_ model: Int64) throws -> Int64 { try require(ids[model], "\(here): a job of the model's id \(model)") }
+
+  /// A new job.
+  func meet(_ model: Int64, as driver: Int64) {
+    ids[model] = driver
+    known.append(model)
+  }
+
+  func match(_ found: [InsertResult], _ expected: [InsertResult]) throws {
+    try check(found.count, is: expected.count, here)
+    for (found, expected) in zip(found, expected) {
+      if case .inserted(let id) = found, case .inserted(let model) = expected { meet(model, as: id) }
+      let translated: InsertResult = switch expected {
+      case .inserted(let model): .inserted(ids[model] ?? 0)
+      case .existing(let model): .existing(try id(model))
+      case .overwritten(let model): .overwritten(try id(model))
+      case .conflict(let model): .conflict(try id(model))
+      }
+      try check(found, is: translated, here)
+    }
+  }
+
+  func match(_ found: Claim, _ expected: Claim) throws {
+    try check(found.jobs.map(\.id), is: try expected.jobs.map { try id($0.id) }, here)
+    try check(found.nextDue, is: expected.nextDue, "\(here): next due")
+    try check(found.nextLeaseEnd, is: expected.nextLeaseEnd, "\(here): next lease end")
+    for (found, expected) in zip(found.jobs, expected.jobs) {
+      try check(Seen(found), is: Seen(expected), "\(here): claimed job \(found.id)")
+      leases.append((found.lease, expected.lease))
+    }
+  }
+
+  /// All that can be seen of both.
+  func compare() async throws {
+    let (driver, model) = (try await Snapshot(anyDriver), try await Snapshot(model))
+    var expected = model
+    expected.jobs = try model.jobs.map { try translated($0) }.sorted { $0.id < $1.id }
+    expected.failures = try model.failures.enumerated().map {
+      try translated($0.element, like: driver.failures.dropFirst($0.offset).first)
+    }
+    expected.statuses = try model.statuses.enumerated().map {
+      try translated($0.element, like: driver.statuses.dropFirst($0.offset).first)
+    }
+    try driver.check(is: expected, "after \(here)")
+  }
+
+  // MARK: The model's rows as the driver names them
+
+  func translated(_ job: StoredJob) throws -> StoredJob {
+    var job = job
+    job.id = try id(job.id)
+    return job
+  }
+
+  func translated(_ row: FailureRecord, like found: FailureRecord?) throws -> FailureRecord {
+    var row = row
+    row.id = found?.id ?? row.id
+    row.job = try id(row.job)
+    row.replayedAs = try row.replayedAs.map { try id($0) }
+    // The driver says it in its own words.
+    if row.reason == .lost { row.message = found?.message ?? row.message }
+    return row
+  }
+
+  func translated(_ row: StatusRecord, like found: StatusRecord?) throws -> StatusRecord {
+    var row = row
+    row.id = found?.id ?? row.id
+    row.job = try id(row.job)
+    return row
+  }
+}
+
+/// What a worker is given, without what each database names as it likes.
+private struct Seen: Hashable {
+  let kind: Kind
+  let payload: Payload
+  let priority: Int
+  let uniqueKey: [UInt8]?
+  let attempt: Int
+  let enqueued: Timestamp
+  let due: Timestamp
+  let meta: Meta
+
+  init(_ job: ClaimedJob) {
+    (kind, payload, priority, attempt, enqueued, due, meta) =
+      (job.kind, job.payload, job.priority, job.attempt, job.enqueued, job.due, job.meta)
+    uniqueKey = job.uniqueKey.map { Array($0.utf8) }
+  }
+}

@@ -1,0 +1,60 @@
+internal import Qudo
+
+extension ModelRun {
+  static let kinds = ["a", "b", "c", "d", "e", "f", "g", "h", "composed", "decomposed"]
+
+  func addWant() {
+    let kind = kind(self["kind"])
+    // Each kind once.
+    guard !wants.contains(where: { $0.kind == kind }) else { return }
+    wants.append(.init(kind, lease: duration(self["lease"]), lostLimit: number("lost"), limit: Int(self["limit"])))
+  }
+
+  func claim(_ driver: any LogDriver) async throws {
+    let request = takeRequest()
+    guard let (found, expected) = try await both(driver, { try await $0.claim(request) }) else { return }
+    try match(found, expected)
+  }
+
+  /// Of the kinds of the `want`s before it; else of those that this step names, or of all.
+  func takeRequest() -> ClaimRequest {
+    defer { wants = [] }
+    if !wants.isEmpty { return ClaimRequest(wants, limit: number("limit")) }
+    return ClaimRequest(abilities(self["kinds"]), limit: number("limit"))
+  }
+
+  /// Always the same array, as a worker has it: drivers may know it again.
+  private func abilities(_ names: String) -> [ClaimRequest.Ability] {
+    if let known = abilities[names] { return known }
+    let kinds = names.isEmpty || names == "all" ? Self.kinds : names.split(separator: "+").map(String.init)
+    let made = kinds.map { ClaimRequest.Ability(kind($0), lease: .seconds(20)) }
+    abilities[names] = made
+    return made
+  }
+
+  func promote(_ driver: any LogDriver) async throws {
+    let limit = number("limit")
+    guard let (found, expected) = try await both(driver, { try await $0.promote(limit: limit) }) else { return }
+    try check(found, is: expected, here)
+  }
+
+  func extend(_ driver: any LogDriver) async throws {
+    let chosen: [Int] = switch self["leases"] {
+    case "newest": Array(leases.indices.suffix(1))
+    case "all": Array(leases.indices)
+    case "half": leases.indices.filter { $0 % 2 == 0 }
+    default: []
+    }
+    let some = chosen.map { leases[$0] }
+    let duration = duration(self["by"])
+    guard let (found, expected) = try await both(
+      { try await driver.extend(some.map(\.driver), by: duration) }, { try await model.extend(some.map(\.model), by: duration) })
+    else { return }
+    try check(found.map { $0 == nil }, is: expected.map { $0 == nil }, here)
+    // The old values are as good.
+    guard self["keep"] == "new" else { return }
+    for (index, pair) in zip(chosen, zip(found, expected)) {
+      if let found = pair.0, let expected = pair.1 { leases[index] = (found, expected) }
+    }
+  }
+}

@@ -1,0 +1,120 @@
+internal import Qudo
+
+extension ModelRun {
+  func kind(_ name: String) -> Kind {
+    switch name {
+    case "composed": "\u{E9}"
+    case "decomposed": "e\u{301}"
+    default: Kind(name)
+    }
+  }
+
+  /// `5s`, `1us`, `-10s`, `endless`.
+  func duration(_ text: String) -> Duration {
+    if text == "endless" { return .seconds(Int64.max) }
+    if text.hasSuffix("us") { return .microseconds(Int64(text.dropLast(2)) ?? 0) }
+    return .seconds(Int64(text.dropLast()) ?? 0)
+  }
+
+  func job() -> NewJob {
+    NewJob(
+      kind(self["kind"]), payload: payload(), unique: unique(), priority: priority(self["priority"]), due: due(self["due"]),
+      meta: meta(), idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
+  }
+
+  private func payload() -> Payload {
+    numbered += 1
+    switch self["payload"] {
+    case "empty": return Payload("")
+    case "nul": return Payload([0, 1, 0, 255])
+    case "300", "5000": return Payload(Array(repeating: UInt8(truncatingIfNeeded: numbered), count: number("payload")))
+    case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapped(200, .json))
+    default: return Payload("\(numbered)")
+    }
+  }
+
+  private func unique() -> UniqueKey? {
+    let key: String
+    switch self["key"] {
+    case "none": return nil
+    case "composed": key = "\u{E9}"
+    case "decomposed": key = "e\u{301}"
+    case "long": key = String(repeating: "k", count: Limits.uniqueKeyBytes)
+    default: key = self["key"]
+    }
+    let conflicts: [String: UniqueKey.Conflict] = ["reject": .reject, "keep": .keep, "overwrite": .overwrite]
+    let scope: UniqueKey.Scope = self["scope"] == "untilStarted" ? .untilStarted : .untilFinished
+    return UniqueKey(key, scope: scope, onConflict: conflicts[self["conflict"]] ?? .reject)
+  }
+
+  private func priority(_ text: String) -> Int {
+    switch text {
+    case "lowest": Limits.priorities.lowerBound
+    case "highest": Limits.priorities.upperBound
+    default: Int(text) ?? 0
+    }
+  }
+
+  private func due(_ text: String) -> Due {
+    let now = clock.now().wall
+    switch text {
+    case "now": return .now
+    case "past": return .at(now.advanced(by: .seconds(-5)))
+    case "now+0s": return .at(now)
+    case "now+9s": return .at(now.advanced(by: .seconds(9)))
+    case "earliest": return .at(.earliest)
+    case "latest": return .at(.latest)
+    default: return .after(duration(text))
+    }
+  }
+
+  private func meta() -> Meta {
+    switch self["meta"] {
+    case "entry": ["step": "\(place)"]
+    case "bytes": Meta(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])
+    default: Meta()
+    }
+  }
+
+  func addCrowd() {
+    for index in 0..<number("size") {
+      numbered += 1
+      jobs.append(NewJob(
+        kind(self["kind"]), payload: Payload("\(numbered)"), priority: self["priority"] == "mixed" ? index % 3 : 0,
+        due: due(self["due"])))
+    }
+  }
+
+  /// One that is refused, and with it all of its insert.
+  func flawedJob() -> NewJob {
+    let tooLong = String(repeating: "x", count: 256)
+    switch self["flaw"] {
+    case "noKind": return NewJob("")
+    case "nulKind": return NewJob("a\0")
+    case "longKind": return NewJob(Kind(tooLong))
+    case "noKey": return NewJob("a", unique: UniqueKey(""))
+    case "nulKey": return NewJob("a", unique: UniqueKey("\0"))
+    case "longKey": return NewJob("a", unique: UniqueKey(tooLong))
+    case "payload": return NewJob("a", payload: Payload(Array(repeating: 0, count: model.limits.payloadBytes + 1)))
+    case "priority": return NewJob("a", priority: Limits.priorities.upperBound + 1)
+    case "delay": return NewJob("a", due: .after(.microseconds(-1)))
+    default: return NewJob("a", due: .at(Timestamp(microseconds: Timestamp.latest.microseconds + 1)))
+    }
+  }
+
+  /// Without a job before it, of one plain job.
+  func insert(_ driver: any LogDriver) async throws {
+    if jobs.isEmpty {
+      numbered += 1
+      jobs = [NewJob("a", payload: Payload("\(numbered)"))]
+    }
+    let jobs = takeJobs()
+    guard let (found, expected) = try await both(driver, { try await $0.insert(jobs) }) else { return }
+    try match(found, expected)
+  }
+
+  func takeJobs() -> [NewJob] {
+    defer { jobs = [] }
+    return jobs
+  }
+}

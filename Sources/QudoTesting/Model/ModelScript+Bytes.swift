@@ -1,0 +1,33 @@
+/// Scripts as bytes, for fuzzers: each step begins at a byte, so that steps can be put in, taken out and moved.
+extension ModelScript {
+  /// Any bytes are a script.
+  public init(bytes: some Sequence<UInt8>) {
+    self.init()
+    var rest = bytes.makeIterator()
+    while let first = rest.next() {
+      let verb = ModelVerb.dealt[Int(first) % ModelVerb.dealt.count]
+      var bits: UInt64 = 0
+      for place in 0..<verb.byteCount { bits |= UInt64(rest.next() ?? 0) << (8 * place) }
+      steps.append(Step(verb: verb, operands: verb.operands.map { operand in
+        defer { bits >>= operand.bits }
+        return UInt8(Int(bits & (1 << operand.bits - 1)) % operand.values.count)
+      }))
+    }
+  }
+
+  /// Bytes that are read as the same script.
+  public var bytes: [UInt8] { steps.flatMap(\.bytes) }
+}
+
+extension ModelScript.Step {
+  fileprivate var bytes: [UInt8] {
+    let bits = zip(verb.operands, operands).reversed().reduce(UInt64(0)) { $0 << $1.0.bits | UInt64($1.1) }
+    let operands = (0..<verb.byteCount).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+    return [UInt8(ModelVerb.dealt.firstIndex(of: verb) ?? 0)] + operands
+  }
+}
+
+extension ModelVerb {
+  /// Of all operands together; they have at most 64 bits.
+  fileprivate var byteCount: Int { (operands.reduce(0) { $0 + $1.bits } + 7) / 8 }
+}

@@ -1,0 +1,108 @@
+#if MySQL
+import MariaDBServer
+import Qudo
+@testable import QudoMySQL
+import QudoTesting
+import Testing
+
+/// The same on a real server, whose clock is the manual one.
+@Suite struct MariaDBModelTests {
+  @Test func mariaDBAndTheModelAgree() async throws {
+    try await agree(.mariaDB(), scripts: 10, steps: 500)
+  }
+
+  /// As if each claim that reads from the beginning took long. On one connection: what others do before a floor is found later.
+  @Test func mariaDBAndTheModelAgreeAboveFloors() async throws {
+    try await agree(.mariaDBAboveFloors(), scripts: 10, steps: 500)
+  }
+
+  @Test(arguments: Kept.all) func mariaDBAgreesOnWhatWasFound(_ kept: Kept) async throws {
+    _ = try await Trial.mariaDB().run(kept.script(), comparingEvery: 1)
+    _ = try await Trial.mariaDBAboveFloors().run(kept.script(), comparingEvery: 1)
+  }
+}
+
+extension Trial {
+  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { driver, _, _ in driver } }
+
+  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) } }
+
+  private static func mariaDB(
+    _ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock, Locked<Timestamp>) -> any LogDriver
+  ) async throws -> Trial {
+    let server = try await Servers.one.value
+    return Trial(name: name) { body in
+      let name = try await server.makeDatabase()
+      let url = try DatabaseURL(parsing: server.url(name))
+      guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
+      let latest = Locked(Timestamp.earliest)
+      let result = try await body(
+        ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock, latest) })
+      try await server.query("DROP DATABASE \(name)")
+      return result
+    }
+  }
+}
+
+/// A server that writes to the disk once a second only: the machine does not fail here.
+private enum Servers {
+  static let one = Task {
+    try await MariaDBServer.start([
+      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync", "--sync-frm=0",
+    ])
+  }
+}
+
+/// The only connection, whose claims begin where the last ones came to. While the server's clock is set back there are no floors:
+/// else jobs that come before them then are found some seconds later.
+private struct SlowDriver: LogDriver {
+  private let inner: MySQLDriver
+  private let clock: ManualClock
+  /// Of the database, whose drivers come and go.
+  private let latest: Locked<Timestamp>
+
+  init(_ inner: MySQLDriver, _ clock: ManualClock, _ latest: Locked<Timestamp>) {
+    (self.inner, self.clock, self.latest) = (inner, clock, latest)
+  }
+
+  var name: String { inner.name }
+  var capabilities: Capabilities { inner.capabilities.subtracting(.severalProcesses) }
+  var limits: Limits { inner.limits }
+  var doorbell: Doorbell { inner.doorbell }
+
+  private func slowDown() {
+    let now = clock.now().wall
+    let isSetBack = latest.withLock { latest in
+      latest = max(latest, now)
+      return now < latest
+    }
+    inner.pool.access.floors.withLock { floors in
+      guard !isSetBack else { return floors = Floors(slow: .seconds(3600)) }
+      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(3601), time: 1, last: [:]) }
+    }
+  }
+
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await inner.insert(jobs) }
+  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
+    slowDown()
+    return try await inner.claim(request)
+  }
+  func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    slowDown()
+    return try await inner.settle(settlements, claiming: next)
+  }
+  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await inner.extend(leases, by: duration)
+  }
+  func promote(limit: Int) async throws(QudoError) -> Int { try await inner.promote(limit: limit) }
+  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await inner.find(query) }
+  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await inner.count(kinds) }
+  func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await inner.failures(query) }
+  func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await inner.statuses(query) }
+  func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await inner.replay(failures) }
+  func prune(_ prune: Prune) async throws(QudoError) -> Int { try await inner.prune(prune) }
+  func close() async { await inner.close() }
+}
+#endif
