@@ -14,6 +14,7 @@ final class Reader: Sendable {
   private let path: String
   private let clock: any QueueClock
   private let boot: Int64
+  private let limits: Limits
   private let patience: Duration
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.reader")
@@ -22,10 +23,11 @@ final class Reader: Sendable {
   ///   - path: absolute; the process may be in another folder by the time of the first call.
   ///   - boot: the number of the clock's boot in this file.
   ///   - patience: how long to wait for a process that recovers the file.
-  init(path: String, clock: any QueueClock, boot: Int64, patience: Duration = .seconds(30)) {
+  init(path: String, clock: any QueueClock, boot: Int64, limits: Limits = Limits(), patience: Duration = .seconds(30)) {
     self.path = path
     self.clock = clock
     self.boot = boot
+    self.limits = limits
     self.patience = patience
   }
 
@@ -56,7 +58,7 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
-        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, patience: patience) }
+        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience) }
         state.connection = connection
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), boot: boot))
@@ -64,7 +66,7 @@ final class Reader: Sendable {
         return .success(result)
       } catch {
         state.connection = nil
-        return .failure(error)
+        return .failure(error.naming(path))
       }
     }
   }

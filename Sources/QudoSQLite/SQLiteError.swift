@@ -33,6 +33,10 @@ extension QudoError {
   /// SQLITE_BUSY_SNAPSHOT, likewise.
   private static let oldSnapshot: Int32 = SQLITE_BUSY | 2 << 8
 
+  /// SQLITE_CONSTRAINT_CHECK, _NOTNULL, _PRIMARYKEY, _UNIQUE, _ROWID, _DATATYPE, likewise: not those of triggers and foreign
+  /// keys, which an application may have on its own connection.
+  private static let rowConstraints = Set([1, 5, 6, 8, 10, 12].map { SQLITE_CONSTRAINT | Int32($0) << 8 })
+
   /// - Parameter cause: the system's number for what happened, where `code` is an I/O error.
   static func meaning(_ code: Int32, _ cause: Int32) -> (Code, String) {
     // A write that a quota or a limit on the size of files refuses; ENOSPC is SQLITE_FULL.
@@ -47,8 +51,23 @@ extension QudoError {
     case SQLITE_CORRUPT: return (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
     case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: make room")
     case SQLITE_IOERR: return (.ioError, "the disk reported an error")
+    case SQLITE_CONSTRAINT where rowConstraints.contains(code):
+      return (.corrupt, "a row is in the way that Qudo did not write, or a rule that is not Qudo's: the file was changed by others")
+    case SQLITE_MISMATCH: return (.corrupt, "a value is of another sort than Qudo writes: the file is damaged, or was changed by others")
+    case SQLITE_TOOBIG: return (.unsuitableFile, "a value in the file is larger than this driver takes: open it with a larger Limits.payloadBytes")
     case SQLITE_NOMEM: return (.outOfMemory, "memory ran out")
     default: return (.database, "the database reported an error")
+    }
+  }
+}
+
+extension QudoError {
+  /// With the file's path, where the file is what is wrong and the message does not name it yet.
+  func naming(_ path: String) -> QudoError {
+    switch code {
+    case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsuitableFile, .cannotOpen, .readOnly:
+      message.hasPrefix("\(path): ") ? self : QudoError(code, "\(path): \(message)", cause: cause)
+    default: self
     }
   }
 }

@@ -71,7 +71,7 @@ struct WriterCore {
       try transaction.finish()
     } catch {
       rollBack(connection)
-      throw error
+      throw error.naming(connection.path)
     }
     do throws(QudoError) {
       try connection.run("COMMIT")
@@ -108,6 +108,10 @@ struct WriterCore {
 
   /// Rebuilds the file without what is free in it, and cuts off the WAL.
   mutating func compact() throws(QudoError) -> Compaction {
+    do { return try vacuum() } catch { throw error.naming(connection?.path ?? "the database") }
+  }
+
+  private mutating func vacuum() throws(QudoError) -> Compaction {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     guard try !connection.hasForeignTables() else {
       throw QudoError(.unsuitableFile, "the file has tables that are not Qudo's: let the application VACUUM its own file")
@@ -118,7 +122,7 @@ struct WriterCore {
     try synchronize(connection, true)
     sqlite3_busy_timeout(connection.handle, 5000)
     // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
-    try connection.execute("VACUUM")
+    try connection.vacuum()
     connection.noticeOthers()
     // What cannot be copied now is copied later.
     if sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil) == SQLITE_OK { connection.walPages = 0 }
