@@ -146,6 +146,16 @@ let package = Package(
         "Qudo", "QudoSQLite", "Evidence", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/TortureProcess"),
+    .executableTarget(
+      name: "HostileFileProcess",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/HostileFileProcess"),
+    .testTarget(
+      name: "HostileFileTests",
+      dependencies: [
+        "Qudo", "QudoCommand", "QudoSQLite", "CSQLite", "Evidence", "HostileFileProcess", "ProcessSupport",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
