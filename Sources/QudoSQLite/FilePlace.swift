@@ -96,7 +96,7 @@ struct FilePlace {
   }
 
   private func checkFile(_ file: stat, isWritten: Bool) throws(QudoError) {
-    if Self.isKind(file, S_IFDIR) { throw QudoError(.cannotOpen, "it is a folder: give the path of a file") }
+    if Self.isKind(file, S_IFDIR) { throw QudoError(.cannotOpen, "it is a folder, which cannot be opened: give the path of a file") }
     guard Self.isKind(file, S_IFREG) else {
       throw QudoError(.unsuitableFile, "it is a device, a pipe or a socket, and not a file: give the path of a file")
     }
