@@ -164,6 +164,16 @@ let package = Package(
       dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "CScarcity", "Evidence", .product(name: "Logging", package: "swift-log")],
       path: "Tests/ScarcityProcess"),
     .testTarget(name: "ScarcityTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
+    .executableTarget(
+      name: "HostileFileProcess",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/HostileFileProcess"),
+    .testTarget(
+      name: "HostileFileTests",
+      dependencies: [
+        "Qudo", "QudoCommand", "QudoSQLite", "CSQLite", "Evidence", "HostileFileProcess", "ProcessSupport",
+        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
     .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",

@@ -112,7 +112,7 @@ public struct DepthGauge: Plugin {
   private static func oldest(_ kind: Kind, _ driver: any Driver, _ clock: any QueueClock) async throws(QudoError) -> Double {
     guard let job = try await driver.find(JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
     let since = max(job.due, job.enqueued)
-    return Double(max(clock.now().wall.microseconds - since.microseconds, 0)) / 1_000_000
+    return Double(max(clock.now().wall.microseconds.clampedMinus(since.microseconds), 0)) / 1_000_000
   }
 }
 

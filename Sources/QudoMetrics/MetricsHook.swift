@@ -59,7 +59,7 @@ public struct MetricsHook: Hook {
   /// Measures how long the job has waited.
   public func willWork(_ context: JobContext) async throws {
     let since = max(context.job.due, context.enqueued)
-    let wait = clock.now().wall.microseconds - since.microseconds
+    let wait = clock.now().wall.microseconds.clampedMinus(since.microseconds)
     metrics[context.kind].wait.recordMicroseconds(max(wait, 0))
   }
 

@@ -54,8 +54,8 @@ struct ClaimPlan {
   ///   - delayed: that are due, of whatever kind.
   ///   - ended: leases that have ended, of whatever kind.
   init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [RunningRow]) {
-    lost = ended.filter { $0.lost + 1 >= $0.lostLimit }
-    let back = ended.filter { $0.lost + 1 < $0.lostLimit }.map { row in
+    lost = ended.filter { $0.lost.clampedPlus(1) >= $0.lostLimit }
+    let back = ended.filter { $0.lost.clampedPlus(1) < $0.lostLimit }.map { row in
       Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, frees: false, source: .ended(row))
     }
     var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
@@ -69,7 +69,7 @@ struct ClaimPlan {
       taken.insert(candidate.id)
     }
     promoted = delayed.filter { !taken.contains($0.id) }
-    returned = ended.filter { $0.lost + 1 < $0.lostLimit && !taken.contains($0.id) }
+    returned = ended.filter { $0.lost.clampedPlus(1) < $0.lostLimit && !taken.contains($0.id) }
   }
 }
 #endif

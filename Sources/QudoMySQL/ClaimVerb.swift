@@ -87,8 +87,8 @@ extension Transaction {
     let rows = try commit(reading: claimed.reads + [view.next])
     var claim = Claim(jobs: try claimed.jobs(rows.dropLast()))
     if let next = rows.last?.next() {
-      claim.nextDue = next.integerIfAny(0).map { .microseconds(max(0, $0 - now.microseconds)) }
-      claim.nextLeaseEnd = next.integerIfAny(1).map { .microseconds(max(0, $0 - now.microseconds)) }
+      claim.nextDue = next.integerIfAny(0).map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+      claim.nextLeaseEnd = next.integerIfAny(1).map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     }
     return claim
   }
@@ -102,7 +102,7 @@ extension Transaction {
   /// Jobs whose lease ended wait again where they stood, or end as lost.
   private func takeBack(_ plan: ClaimPlan) {
     for row in plan.lost {
-      log(row.id, .lost, message: "the lease was lost \(row.lost + 1) times: the worker died or hung each time", final: true)
+      log(row.id, .lost, message: "the lease was lost \(row.lost.clampedPlus(1)) times: the worker died or hung each time", final: true)
     }
     var again = plan.returned
     for case (let job, _) in plan.chosen {

@@ -175,8 +175,9 @@ extension Transaction {
       entered(row.kind, ranking: row.ranking, isOld: isOld)
     }
     write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
-      answer.ids += result.insertID..<result.insertID + Int64(rows.count)
-      self.effects.highest = result.insertID + Int64(rows.count) - 1
+      let first = min(result.insertID, .max - Int64(rows.count))
+      answer.ids += first..<first + Int64(rows.count)
+      self.effects.highest = first + Int64(rows.count) - 1
     }
     let keys = zip(0..., rows).flatMap { offset, row in
       row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }

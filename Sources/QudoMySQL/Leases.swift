@@ -35,8 +35,7 @@ extension Transaction {
   /// The lease's end by the server's clock: there is no other that all of a fleet's machines share. When it is set
   /// forward, leases end early, and when it is set back, late; a restart of the server ends none.
   func end(of lease: Duration) -> Int64 {
-    let (sum, overflow) = now.microseconds.addingReportingOverflow(lease.wholeMicroseconds)
-    return overflow ? .max - 1 : min(sum, .max - 1)
+    min(now.microseconds.clampedPlus(lease.wholeMicroseconds), .max - 1)
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {

@@ -39,7 +39,7 @@ struct NewRow {
 
 extension NewJob {
   /// Sorts before others when the priority is higher.
-  var ranking: Int64 { -Int64(priority) }
+  var ranking: Int64 { 0 &- Int64(priority) }
 }
 
 extension Due {

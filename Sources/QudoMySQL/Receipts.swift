@@ -64,7 +64,7 @@ final class Receipt {
     guard !first.isEmpty else { return false }
     var isWhole: Set<ObjectIdentifier> = []
     for (index, insert) in inserts.enumerated() {
-      guard let start = first[id(index)] else { throw QudoError(.corrupt, "a receipt is missing: the tables were changed by others") }
+      guard let start = first[id(index)], start < .max - Int64(insert.count) else { throw QudoError(.corrupt, "a receipt is missing: the tables were changed by others") }
       // Of answers that came before the connection was lost the ids are known.
       if isWhole.insert(ObjectIdentifier(insert.answer)).inserted { insert.answer.ids = [] }
       insert.answer.ids += start..<start + Int64(insert.count)

@@ -69,7 +69,7 @@ struct ClaimOrder {
     var runs: [Run] = []
     for (key, kind) in chosen.sorted(by: { $0.key.id < $1.key.id }) {
       let ability = kinds[kind].ability
-      if let last = runs.last, last.ids.upperBound + 1 == key.id, last.ability.lease == ability.lease,
+      if let last = runs.last, last.ids.upperBound &+ 1 == key.id, last.ids.upperBound < key.id, last.ability.lease == ability.lease,
         last.ability.lostLimit == ability.lostLimit
       {
         runs[runs.count - 1].ids = last.ids.lowerBound...key.id

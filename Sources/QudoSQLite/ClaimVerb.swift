@@ -3,6 +3,7 @@ internal import Qudo
 extension Transaction {
   /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
   private static let sweep: Int64 = 1000
+  private static let changed = "the file is damaged, or was changed by others"
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
     try enterReady()
@@ -99,8 +100,7 @@ extension Transaction {
 
   /// At most one less than ``Memory/none``.
   func end(of lease: Duration) -> Int64 {
-    let (sum, overflow) = now.sinceBoot.addingReportingOverflow(lease.wholeMicroseconds)
-    return overflow ? Memory.none - 1 : min(sum, Memory.none - 1)
+    min(now.sinceBoot.clampedPlus(lease.wholeMicroseconds), Memory.none - 1)
   }
 
   /// Delayed jobs that are due become ready, earliest first.
@@ -115,8 +115,11 @@ extension Transaction {
     ) { row throws(QudoError) in due.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3))) }
     for job in due {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
+      // Of a time that is no integer this finds nothing, each time.
+      guard connection.changes == 1 else { throw QudoError(.corrupt, "job \(job.id) waits until a time that is none: \(Self.changed)") }
       try connection.run(
-        "INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(job.kind), .integer(job.rank), .integer(job.due), .integer(job.id))
+        "INSERT INTO qudo_ready(kind, rank, due, id) VALUES(?, ?, ?, ?)", .integer(job.kind), .integer(job.rank), .integer(job.due),
+        .integer(job.id))
       connection.ready.forget(job.kind)
     }
     return due.count
@@ -158,6 +161,7 @@ extension Transaction {
     for lease in ended {
       try connection.run(
         "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ?", .integer(lease.boot), .integer(lease.ends), .integer(lease.id))
+      guard connection.changes == 1 else { throw QudoError(.corrupt, "the lease of job \(lease.id) ends at a time that is none: \(Self.changed)") }
       try connection.run("UPDATE qudo_job SET lost = lost + 1 WHERE id = ?", .integer(lease.id))
       let lost = try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(lease.id)) ?? 0
       if lost >= lease.limit {
@@ -171,12 +175,12 @@ extension Transaction {
 
   private func nextDue() throws(QudoError) -> Duration? {
     let due = try firstDue()
-    return due == Memory.none ? nil : .microseconds(max(0, due - now.wall.microseconds))
+    return due == Memory.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 
   private func nextLeaseEnd() throws(QudoError) -> Duration? {
     let end = try firstEnd()
-    return end == Memory.none ? nil : .microseconds(max(0, end - now.sinceBoot))
+    return end == Memory.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
   /// When the first delayed job is due, or ``Memory/none``.

@@ -24,7 +24,8 @@ final class Connection {
   init(path: String, create: Bool, readOnly: Bool = false, vfs: String? = nil) throws(QudoError) {
     var handle: OpaquePointer?
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
-    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    // "The database filename is not allowed to contain a symbolic link": ``FilePlace`` has followed those that may be followed.
+    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW
     let code = sqlite3_open_v2(path, &handle, flags, vfs)
     guard let handle else { throw QudoError(.outOfMemory, "no memory to open \(path)") }
     guard code == SQLITE_OK else {
@@ -156,13 +157,15 @@ final class Connection {
   }
 
   /// The first column of the first row, or nil where there is no row or it is NULL.
+  ///
+  /// - Throws: ``QudoError/Code/corrupt`` for a text or a blob, which SQLite compares as larger than all numbers.
   @inline(__always)
   func integer(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Int64? {
     let statement = try statement(sql)
     defer { statement.reset() }
     try statement.bind(values)
-    guard try statement.step(), !statement.isNull(0) else { return nil }
-    return statement.integer(0)
+    guard try statement.step() else { return nil }
+    return try statement.number(0)
   }
 
   /// Calls `body` for each row.
@@ -179,7 +182,7 @@ final class Connection {
 
   func integer(_ sql: String, values: [Value]) throws(QudoError) -> Int64? {
     var found: Int64?
-    try each(try statement(sql), values) { row in if found == nil, !row.isNull(0) { found = row.integer(0) } }
+    try each(try statement(sql), values) { row throws(QudoError) in if found == nil { found = try row.number(0) } }
     return found
   }
 

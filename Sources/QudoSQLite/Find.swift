@@ -85,7 +85,7 @@ private struct Jobs {
     let leases = if let known = leases { known } else { try snapshot.leases() }
     self.leases = leases
     guard let ends = leases[row.integer(0)] else { return (.ready, nil) }
-    return (.running, wall.advanced(by: .microseconds(ends - snapshot.now.sinceBoot)))
+    return (.running, wall.advanced(by: .microseconds(ends.clampedMinus(snapshot.now.sinceBoot))))
   }
 
   private static func job(_ row: Statement, _ state: JobState, _ ends: Timestamp?) -> StoredJob {

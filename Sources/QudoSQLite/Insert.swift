@@ -54,14 +54,15 @@ extension Transaction {
       try enter(ids.lowerBound, place)
     } else {
       try connection.run(
-        "INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound),
-        .integer(ids.upperBound))
+        "INSERT INTO qudo_ready(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?",
+        .integer(ids.lowerBound), .integer(ids.upperBound))
     }
   }
 
   private func enter(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_ready VALUES(?, ?, ?, ?)", .integer(place.kind), .integer(place.rank), .integer(place.due), .integer(id))
+      "INSERT INTO qudo_ready(kind, rank, due, id) VALUES(?, ?, ?, ?)", .integer(place.kind), .integer(place.rank), .integer(place.due),
+      .integer(id))
   }
 
   /// Deletes a job for good.
@@ -103,7 +104,7 @@ extension Transaction {
 
   /// Puts a job with the ready where its row says that it belongs.
   func enterAgain(_ id: Int64) throws(QudoError) {
-    try connection.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+    try connection.run("INSERT INTO qudo_ready(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
     try forgetReady(of: id)
   }
 

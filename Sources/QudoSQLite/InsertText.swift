@@ -49,7 +49,7 @@ struct InsertText {
     if let key = place.receipt { add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)]) }
     if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
     add("""
-      INSERT OR REPLACE INTO qudo_info
+      INSERT OR REPLACE INTO qudo_info(key, value)
       SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
       """)
     let (condition, values) = condition(job, place)
@@ -138,7 +138,7 @@ extension Due {
 
 extension NewJob {
   /// Sorts before others when the priority is higher.
-  var rank: Int64 { -Int64(priority) }
+  var rank: Int64 { 0 &- Int64(priority) }
 }
 
 extension Meta {

@@ -1,14 +1,18 @@
 internal import CSQLite
+internal import Logging
 internal import Qudo
 
 extension Opening {
   /// Migrates in one transaction; ten processes that open a new file at once find nine times that it is done.
   static func prepare(
-    _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations
+    _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations,
+    logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) -> (name: String, boot: Int64) {
     try connection.run("BEGIN IMMEDIATE")
     do {
-      let name = try migrate(connection, name: name, now: now.wall, migrations)
+      let version = try migrate(connection, now: now.wall, migrations)
+      try SchemaCheck(connection).check(version: version, logger)
+      let name = try keep(name, connection)
       try connection.run("INSERT OR IGNORE INTO qudo_boot(boot) VALUES(?)", .text(now.boot))
       let boot = try connection.integer("SELECT id FROM qudo_boot WHERE boot = ?", .text(now.boot)) ?? 0
       try connection.run("COMMIT")
@@ -19,9 +23,8 @@ extension Opening {
     }
   }
 
-  private static func migrate(
-    _ connection: Connection, name: String, now: Timestamp, _ migrations: [Schema.Migration]
-  ) throws(QudoError) -> String {
+  /// - Returns: the version that the file has now.
+  private static func migrate(_ connection: Connection, now: Timestamp, _ migrations: [Schema.Migration]) throws(QudoError) -> Int64 {
     let version = try currentVersion(connection)
     for migration in migrations where migration.version > version {
       do {
@@ -32,18 +35,24 @@ extension Opening {
           cause: error.cause)
       }
       try connection.run(
-        "INSERT INTO qudo_schema VALUES(?, ?, ?, ?)", .integer(migration.version), .integer(now.microseconds),
-        .integer(migration.lowestReader), .integer(migration.lowestWriter))
+        "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(?, ?, ?, ?)", .integer(migration.version),
+        .integer(now.microseconds), .integer(migration.lowestReader), .integer(migration.lowestWriter))
     }
-    try connection.run("INSERT OR IGNORE INTO qudo_info VALUES('name', ?)", .text(name))
+    return max(version, migrations.last?.version ?? 0)
+  }
+
+  /// - Returns: the name that the file had before, if it had one.
+  private static func keep(_ name: String, _ connection: Connection) throws(QudoError) -> String {
+    try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('name', ?)", .text(name))
     var stored = name
     try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in stored = row.text(0) }
     return stored
   }
 
   private static func currentVersion(_ connection: Connection) throws(QudoError) -> Int64 {
-    let tables = try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'qudo\\_%' ESCAPE '\\'") ?? 0
-    guard tables > 0 else { return 0 }
+    let schema = try SchemaCheck(connection)
+    guard !schema.isEmpty else { return 0 }
+    try schema.checkVersions()
     let version: Int64?
     let lowest: Int64?
     do {

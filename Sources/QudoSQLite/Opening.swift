@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Logging
 internal import Qudo
 
 #if canImport(Glibc)
@@ -19,7 +20,8 @@ enum Opening {
 
   /// - Parameter vfs: as in ``Connection``.
   static func open(
-    path: String, durability: SQLiteDriver.Durability, create: Bool, vfs: String? = nil
+    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), logger: Logger = Logger(label: "qudo"),
+    vfs: String? = nil
   ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
       throw QudoError(.unsuitableFile, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
@@ -28,25 +30,29 @@ enum Opening {
       throw QudoError(.invalidArgument, "the database needs the path of a file")
     }
     do {
-      return try connect(path: path, durability: durability, create: create, vfs: vfs)
+      let place = try FilePlace(path)
+      place.warn(logger)
+      return try connect(place, durability: durability, create: create, limits: limits, vfs: vfs)
+    } catch where error.code == .database {
+      // What was asked is simple: it is the file's format or the text of its schema that is not understood.
+      throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
   }
 
   private static func connect(
-    path: String, durability: SQLiteDriver.Durability, create: Bool, vfs: String?
+    _ place: FilePlace, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, vfs: String?
   ) throws(QudoError) -> Connection {
-    // A name that begins with `file:` would be read as a URI.
-    let path = path.hasPrefix("/") ? path : "./" + path
-    try FileSystem.check(path)
-    let connection = try Connection(path: path, create: create, vfs: vfs)
+    try FileSystem.check(place.path)
+    if create { try place.makeFile() }
+    let connection = try Connection(path: place.path, create: create, vfs: vfs)
     // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
       throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
     }
     sqlite3_busy_timeout(connection.handle, 30_000)
-    try connection.harden()
+    try connection.harden(limits)
     // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
     try connection.run("PRAGMA page_size = 2048")
     try connection.requireWAL()
@@ -66,10 +72,10 @@ enum Opening {
   }
 
   /// A connection for reading beside the writer, on a file that was opened before.
-  static func reader(path: String, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
+  static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
     let connection = try Connection(path: path, create: false, vfs: vfs)
     sqlite3_busy_timeout(connection.handle, Int32(clamping: patience.wholeMicroseconds / 1000))
-    try connection.harden()
+    try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     // "prevents data changes on database files": sqlite.org/pragma.html#pragma_query_only.
     try connection.run("PRAGMA query_only = 1")
@@ -78,17 +84,6 @@ enum Opening {
 }
 
 extension Connection {
-  /// "All applications that read untrusted databases should" do these: sqlite.org/security.html.
-  func harden() throws(QudoError) {
-    for (option, value) in [
-      (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0), (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
-      (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
-    ] as [(Int32, Int32)] {
-      let code = qudo_db_config(handle, option, value)
-      guard code == SQLITE_OK else { throw .sqlite(code, handle) }
-    }
-  }
-
   /// A file that somebody else made is left in its journal mode and refused; an empty one becomes ours.
   func requireWAL() throws(QudoError) {
     if try journalMode() == "wal" { return }

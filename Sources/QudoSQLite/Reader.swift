@@ -14,6 +14,7 @@ final class Reader: Sendable {
   let path: String
   private let clock: any QueueClock
   private let boot: Int64
+  private let limits: Limits
   private let patience: Duration
   private let vfs: String?
   private let state = Locked(State())
@@ -24,10 +25,13 @@ final class Reader: Sendable {
   ///   - boot: the number of the clock's boot in this file.
   ///   - patience: how long to wait for a process that recovers the file.
   ///   - vfs: as in ``Connection``.
-  init(path: String, clock: any QueueClock, boot: Int64, patience: Duration = .seconds(30), vfs: String? = nil) {
+  init(
+    path: String, clock: any QueueClock, boot: Int64, limits: Limits = Limits(), patience: Duration = .seconds(30), vfs: String? = nil
+  ) {
     self.path = path
     self.clock = clock
     self.boot = boot
+    self.limits = limits
     self.patience = patience
     self.vfs = vfs
   }
@@ -59,7 +63,8 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
-        let connection = if let open = state.connection { open } else { try Opening.reader(path: path, patience: patience, vfs: vfs) }
+        let connection =
+          if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
         state.connection = connection
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), boot: boot))
@@ -67,7 +72,7 @@ final class Reader: Sendable {
         return .success(result)
       } catch {
         state.connection = nil
-        return .failure(error)
+        return .failure(error.naming(path))
       }
     }
   }

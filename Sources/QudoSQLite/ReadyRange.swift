@@ -16,7 +16,7 @@ struct ReadyRange {
       (ids, self.place) = (id...id, place)
       return true
     }
-    guard id == known.upperBound + 1 else { return false }
+    guard id == known.upperBound &+ 1, id > known.upperBound else { return false }
     ids = known.lowerBound...id
     return true
   }

@@ -17,7 +17,7 @@ extension Transaction {
     // A conflict wrote nothing, and may come out otherwise the next time.
     if case .conflict = result { return result }
     try connection.run(
-      "INSERT OR REPLACE INTO qudo_receipt VALUES(?, ?, ?)", bytes, .integer(result.id),
+      "INSERT OR REPLACE INTO qudo_receipt(key, job, expires) VALUES(?, ?, ?)", bytes, .integer(result.id),
       .integer(now.wall.advanced(by: receiptLifetime).microseconds))
     try pruneReceipts()
     return result

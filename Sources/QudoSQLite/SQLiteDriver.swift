@@ -27,7 +27,8 @@ public struct SQLiteDriver: Driver {
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
 
-  /// Opens the file, which is created unless `create` is false, and brings an older one up to this version.
+  /// Opens the file, which is created unless `create` is false, and brings an older one up to this version. A new file is its
+  /// owner's alone. What of other people's files is refused is in <doc:Files>.
   ///
   /// - Parameters:
   ///   - path: of the file; WAL and `-shm` file lie beside it.
@@ -42,7 +43,8 @@ public struct SQLiteDriver: Driver {
   ///     being used anew: then enqueues fail as `QudoError.Code.busy`, so that the disk does not fill, while settling goes on.
   ///     Default 1 GiB. Qudo itself never needs more than 64 MiB.
   ///   - clock: what due times and leases go by. Default: the machine's.
-  ///   - logger: hears of such a reader. Default: one with the label `qudo`.
+  ///   - logger: hears of such a reader, of rights that are too wide, and of triggers and views that are not Qudo's. Default: one
+  ///     with the label `qudo`.
   /// - Throws: `QudoError` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
@@ -65,7 +67,7 @@ public struct SQLiteDriver: Driver {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
     guard walLimit >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
-    let connection = try Opening.open(path: path, durability: durability, create: create, vfs: vfs)
+    let connection = try Opening.open(path: path, durability: durability, create: create, limits: limits, logger: logger, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
     guard !now.boot.isEmpty else { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
@@ -73,7 +75,9 @@ public struct SQLiteDriver: Driver {
     let stored: (name: String, boot: Int64)
     do {
       defer { turn.giveBack() }
-      stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now)
+      stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now, logger: logger)
+    } catch {
+      throw error.naming(path)
     }
     self.name = stored.name
     self.limits = limits
@@ -93,7 +97,7 @@ public struct SQLiteDriver: Driver {
     var core = WriterCore(
       connection, clock: clock, boot: stored.boot, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot, vfs: vfs)
+    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot, limits: limits, vfs: vfs)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 
@@ -129,7 +133,7 @@ public struct SQLiteDriver: Driver {
       guard case .completed(let jobs) = settlement.outcome else { continue }
       for job in jobs { try limits.check(job) }
     }
-    let isSmall = settlements.count + (next?.limit ?? 0) <= Self.small
+    let isSmall = next?.limit ?? 0 <= Self.small - settlements.count
     return try await writer.write(isDurable: isDurable, isSmall: isSmall) { transaction throws(QudoError) in
       let results = try transaction.settle(settlements)
       guard let next else { return (results, nil) }

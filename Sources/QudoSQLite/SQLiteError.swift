@@ -64,6 +64,9 @@ extension QudoError {
   /// Whether it is the system's number for that.
   static func isTooManyFiles(_ cause: Int32) -> Bool { cause == EMFILE || cause == ENFILE }
   static let tooManyFiles = "no more files can be opened: close some, or raise the limit (ulimit -n)"
+  /// SQLITE_CONSTRAINT_CHECK, _NOTNULL, _PRIMARYKEY, _UNIQUE, _ROWID, _DATATYPE, likewise: not those of triggers and foreign
+  /// keys, which an application may have on its own connection.
+  private static let rowConstraints = Set([1, 5, 6, 8, 10, 12].map { SQLITE_CONSTRAINT | Int32($0) << 8 })
 
   /// - Parameter cause: the system's number for what happened, where `code` is an I/O error.
   static func meaning(_ code: Int32, _ cause: Int32) -> (Code, String) {
@@ -82,9 +85,29 @@ extension QudoError {
     case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: make room")
     case SQLITE_IOERR where cause == ENOMEM: return meaning(SQLITE_NOMEM, 0)
     case SQLITE_IOERR: return (.ioError, "the disk reported an error")
-    case SQLITE_TOOBIG: return (.invalidArgument, "a payload is longer than SQLite takes, a billion bytes: keep large data elsewhere and enqueue its name")
+    case SQLITE_CONSTRAINT where rowConstraints.contains(code):
+      return (.corrupt, "a row is in the way that Qudo did not write, or a rule that is not Qudo's: the file was changed by others")
+    case SQLITE_MISMATCH: return (.corrupt, "a value is of another sort than Qudo writes: the file is damaged, or was changed by others")
+    case SQLITE_TOOBIG:
+      return (
+        .invalidArgument,
+        """
+        a payload, or a value in the file, is longer than this driver takes: give it larger Limits; above SQLite's own limit, a billion \
+        bytes, keep the data elsewhere and enqueue its name
+        """)
     case SQLITE_NOMEM: return (.outOfMemory, "memory ran out: repeat it when there is some, or with less")
     default: return (.database, "the database reported an error")
+    }
+  }
+}
+
+extension QudoError {
+  /// With the file's path, where the file is what is wrong and the message does not name it yet.
+  func naming(_ path: String) -> QudoError {
+    switch code {
+    case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsuitableFile, .cannotOpen, .readOnly:
+      message.hasPrefix("\(path): ") ? self : QudoError(code, "\(path): \(message)", cause: cause)
+    default: self
     }
   }
 }

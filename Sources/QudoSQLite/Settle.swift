@@ -89,7 +89,7 @@ extension Transaction {
       try enterAgain(id)
     } else {
       connection.memory.waits(until: due)
-      try connection.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
+      try connection.run("INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
     }
   }
 
@@ -97,6 +97,14 @@ extension Transaction {
   ///
   /// The scope of a unique key is kept for a replay. A claimed job that has a key and no scope had `untilStarted`.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) throws(QudoError) {
+    do {
+      try write(id, reason, message: message, final: final)
+    } catch where error.code == .diskFull {
+      throw try refusal(error, "qudo_failure")
+    }
+  }
+
+  private func write(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) throws(QudoError) {
     try connection.run(
       """
       INSERT INTO qudo_failure(
@@ -109,8 +117,24 @@ extension Transaction {
       .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
   }
 
+  /// With AUTOINCREMENT, a table that has had a row with the largest possible id takes no more: SQLite says that it is full.
+  private func refusal(_ error: QudoError, _ table: String) throws(QudoError) -> QudoError {
+    let highest = try connection.integer(
+      "SELECT max(coalesce((SELECT max(id) FROM \(table)), 0), coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = ?), 0))",
+      values: [.text(table)])
+    guard highest == .max else { return error }
+    return QudoError(.corrupt, "no id is left in \(table): the file was changed by others", cause: error.cause)
+  }
+
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) throws(QudoError) {
-    let started = now.wall.advanced(by: .zero - max(took, .zero))
+    do {
+      try write(id, status, started: now.wall.advanced(by: .zero - max(took, .zero)))
+    } catch where error.code == .diskFull {
+      throw try refusal(error, "qudo_status")
+    }
+  }
+
+  private func write(_ id: Int64, _ status: RunStatus, started: Timestamp) throws(QudoError) {
     try connection.run(
       """
       INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)

@@ -70,6 +70,16 @@ struct Statement {
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
 
+  /// Nil for NULL.
+  @inline(__always)
+  func number(_ column: Int32) throws(QudoError) -> Int64? {
+    switch sqlite3_column_type(handle, column) {
+    case SQLITE_NULL: return nil
+    case SQLITE_INTEGER, SQLITE_FLOAT: return integer(column)
+    default: throw QudoError(.corrupt, "there is no number where one belongs: the file is damaged, or was changed by others")
+    }
+  }
+
   func text(_ column: Int32) -> String {
     guard let start = sqlite3_column_text(handle, column) else { return "" }
     return String(decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)

@@ -19,7 +19,7 @@ final class Turn: Sendable {
   private let file: Int32
 
   init(path: String) throws(QudoError) {
-    file = open(path + "-wal", O_RDWR | O_CLOEXEC)
+    file = open(path + "-wal", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else {
       if QudoError.isTooManyFiles(errno) { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
       throw QudoError(.unsuitableFile, "\(path)-wal cannot be opened: check the rights of the file and of its folder")

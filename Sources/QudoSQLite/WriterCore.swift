@@ -80,7 +80,7 @@ struct WriterCore {
     } catch {
       try? connection.endTransaction()
       notice(error)
-      throw error
+      throw error.naming(connection.path)
     }
     do throws(QudoError) {
       try connection.run("COMMIT")
@@ -127,6 +127,10 @@ struct WriterCore {
 
   /// Rebuilds the file without what is free in it, and cuts off the WAL.
   mutating func compact() throws(QudoError) -> Compaction {
+    do { return try vacuum() } catch { throw error.naming(connection?.path ?? "the database") }
+  }
+
+  private mutating func vacuum() throws(QudoError) -> Compaction {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     guard try !connection.hasForeignTables() else {
       throw QudoError(.unsuitableFile, "the file has tables that are not Qudo's: let the application VACUUM its own file")
@@ -140,7 +144,7 @@ struct WriterCore {
     try repairOutside(connection)
     // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
     do throws(QudoError) {
-      try connection.execute("VACUUM")
+      try connection.vacuum()
     } catch {
       notice(error)
       throw error

@@ -30,6 +30,13 @@ import Testing
     }
   }
 
+  @Test(arguments: [Int64.min, .max, -1, -999_999, -1_000_000]) func aTimeThatAFileHasFromSomebodyElseIsShownSomehow(microseconds: Int64) {
+    let time = Timestamp(microseconds: microseconds)
+    #expect(time.utc.hasSuffix("Z") && !time.local.isEmpty)
+    if microseconds == -1 { #expect(time.utc == "1969-12-31T23:59:59.999Z") }
+    if microseconds == -1_000_000 { #expect(time.utc == "1969-12-31T23:59:59.000Z") }
+  }
+
   @Test func theLocalTimeNamesTheSameMoment() throws {
     for seconds in stride(from: Int64(0), to: 4_000_000_000, by: 7_654_321) {
       let time = Timestamp(microseconds: seconds * 1_000_000 + 123_000)

@@ -118,10 +118,15 @@ import Testing
     #expect(try file.rows("SELECT * FROM spy") == [])
   }
 
-  @Test func aTableThatAViewReplacedIsAnErrorAndNotRead() async throws {
+  @Test func aTableThatAViewReplacedIsRefused() async throws {
     await (try file.open()).close()
     try file.execute("DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
+    #expect(refusal() == .foreignSchema)
+  }
+
+  @Test func aTableThatAViewReplacesLaterIsAnErrorAndNotRead() async throws {
     let driver = try file.open()
+    try file.execute("DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
     await #expect(throws: QudoError.self) { try await driver.count() }
     await #expect(throws: QudoError.self) { try await driver.insert([job()]) }
   }

@@ -20,7 +20,7 @@ import Testing
     "DELETE FROM qudo_running WHERE id = ? AND token = ?",
     "UPDATE qudo_running SET boot = ?, ends = ? WHERE id = ? AND token = ?",
     // Once, at opening.
-    "SELECT count(*) FROM sqlite_schema", "SELECT lowest_writer FROM qudo_schema",
+    "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema", "SELECT lowest_writer FROM qudo_schema",
   ]
   /// Where the reader may read a whole table or sort.
   private let readerScans = [

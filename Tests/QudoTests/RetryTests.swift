@@ -17,6 +17,8 @@ import Testing
     let policy = RetryDelay.exponential(base: .seconds(1), cap: .seconds(60))
     #expect((1...8).map { delay(policy, $0) } == [1, 2, 4, 8, 16, 32, 60, 60].map { .seconds($0) })
     #expect(delay(policy, .max) == .seconds(60))
+    // No attempt is below 1, but a file may say so.
+    #expect(delay(policy, .min) == .seconds(1))
     #expect(delay(.exponential(base: .seconds(90), cap: .seconds(60)), 1) == .seconds(60))
   }
 

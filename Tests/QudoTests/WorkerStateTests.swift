@@ -56,6 +56,25 @@ import Testing
     return (asked, settled, nil)
   }
 
+  /// What a caller gives need not be a time that comes.
+  @Test mutating func timesBeyondAllTimeAreHeldThere() {
+    var policy = JobPolicy(lease: .seconds(Int64.max))
+    policy.timeLimit = .seconds(Int64.max)
+    state = Self.state(policy: policy) { options in
+      options.grace = .seconds(Int64.max)
+      options.cancelGrace = .seconds(Int64.max)
+      options.poll = .seconds(Int64.max)
+    }
+    var supply = 2
+    _ = settle(now: 1_000, supply: &supply)
+    let slot = openSlot()
+    let begins = state.begin(slot, now: 1_000) != nil
+    #expect(begins)
+    state.claimed(Claim(nextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000, now: 1_000)
+    state.stop(now: 1_000)
+    #expect(state.phaseEnd == .max)
+  }
+
   private mutating func expectRest(now: Int64, until: Int64, _ supply: inout Int) {
     let rest = settle(now: now, supply: &supply)
     #expect(rest.waitsUntil == until)

@@ -70,7 +70,7 @@ final class DatabaseMember: Sendable {
 
   /// Bounded by the deadline; what is answered later counts all the same.
   private func findOut() async -> Answer<any Driver> {
-    let end = clock.sinceBoot() + options.deadline.wholeMicroseconds
+    let end = clock.sinceBoot().clampedPlus(options.deadline.wholeMicroseconds)
     let answer = await race(until: end, clock, late: { self.ended($0) }) { await self.open() }
     let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.deadline)"))
     ended(result)

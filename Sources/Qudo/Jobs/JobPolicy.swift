@@ -55,7 +55,7 @@ public enum RetryDelay: Sendable {
     case .fixed(let delay):
       return max(delay, .zero)
     case .exponential(let base, let cap, let jitter):
-      let whole = Self.double(base, times: attempt - 1, cap: cap)
+      let whole = Self.double(base, times: max(attempt, 1) - 1, cap: cap)
       return max(.zero, whole * (1 - min(max(jitter, 0), 1) * random))
     case .computed(let compute):
       return max(.zero, compute(job, attempt))

@@ -22,10 +22,10 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let corrupt = Code(value: .corrupt)
     /// The file was written by a newer Qudo that does not allow this one.
     public static let newerSchema = Code(value: .newerSchema)
-    /// The file has `qudo_` tables that are not Qudo's.
+    /// The file has `qudo_` tables or indexes that are not Qudo's.
     public static let foreignSchema = Code(value: .foreignSchema)
-    /// The file's journal mode, place or SQLite version is not one that Qudo works with; or a file that is to be
-    /// imported has something in it that cannot be.
+    /// The file's journal mode, place or SQLite version is not one that Qudo works with, or it is no file, or a link or a file
+    /// that somebody else may have put there; or a file that is to be imported has something in it that cannot be.
     public static let unsuitableFile = Code(value: .unsuitableFile)
     /// The file or its folder cannot be written to.
     public static let readOnly = Code(value: .readOnly)

@@ -103,7 +103,7 @@ final class WorkerCompany: Sendable {
     while true {
       guard !isEnding else { return .success(nil) }
       let begun = clock.sinceBoot()
-      let result = await opening(member, until: begun.addingReportingOverflow(deadline).partialValue)
+      let result = await opening(member, until: begun.clampedPlus(deadline))
       let trouble: QudoError
       switch result {
       case .success(let driver): return .success(driver)
@@ -114,7 +114,7 @@ final class WorkerCompany: Sendable {
       let now = clock.sinceBoot()
       let since = troubleSince ?? begun
       troubleSince = since
-      let patienceEnd = since + options.patience.wholeMicroseconds
+      let patienceEnd = since.clampedPlus(options.patience.wholeMicroseconds)
       note(member.index, now >= patienceEnd ? .down : .busy)
       if shared.withLock({ $0.isOver }) { return .failure(trouble) }
       await nap(member.index, until: min(now + min(pause, retry), now >= patienceEnd ? .max : patienceEnd))

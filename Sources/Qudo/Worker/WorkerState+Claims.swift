@@ -47,7 +47,7 @@ extension WorkerState {
     hungry = hungry || claim.jobs.count >= request.limit
     restIsKnown = false
     let wait = min(claim.nextDue?.wholeMicroseconds ?? .max, claim.nextLeaseEnd?.wholeMicroseconds ?? .max)
-    wakeAt = wait == .max ? .max : now + wait
+    wakeAt = wait == .max ? .max : now.clampedPlus(wait)
   }
 
   mutating func settled(_ settlements: [Settlement], _ results: [SettleResult]) {

@@ -33,7 +33,7 @@ extension WorkerState {
     bufferMoved = now
     var run = Run(held: held)
     if let limit = abilities[held.job.kind]?.policy.timeLimit {
-      run.deadline = now + limit.wholeMicroseconds
+      run.deadline = now.clampedPlus(limit.wholeMicroseconds)
       nextDeadline = min(nextDeadline, run.deadline)
     }
     slots[slot].run = run

@@ -29,7 +29,7 @@ extension WorkerState {
   /// Claim no more, and end within the graces.
   mutating func stop(now: Int64) {
     guard phase == .working else { return }
-    phase = .draining(until: now + options.grace.wholeMicroseconds)
+    phase = .draining(until: now.clampedPlus(options.grace.wholeMicroseconds))
     if retry != nil { retryAt = 0 }
     giveBackBuffered()
   }
@@ -44,7 +44,7 @@ extension WorkerState {
 
   mutating func advancePhase(_ now: Int64, _ cancelled: inout [Int]) {
     if case .draining(let end) = phase, now >= end {
-      phase = .cancelling(until: now + options.cancelGrace.wholeMicroseconds)
+      phase = .cancelling(until: now.clampedPlus(options.cancelGrace.wholeMicroseconds))
       for index in slots.indices where slots[index].run != nil {
         if slots[index].run?.stop == nil { slots[index].run?.stop = .shutdown }
         slots[index].isCancelled = true
@@ -67,7 +67,7 @@ extension WorkerState {
       }
       guard let policy = abilities[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
       if run.stop == nil {
-        let end = now + options.cancelGrace.wholeMicroseconds
+        let end = now.clampedPlus(options.cancelGrace.wholeMicroseconds)
         slots[index].run?.stop = .timeLimit(limit)
         slots[index].run?.deadline = end
         slots[index].isCancelled = true

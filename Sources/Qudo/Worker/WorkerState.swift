@@ -163,7 +163,7 @@ struct WorkerState {
     var until = min(nextRenewal, nextDeadline)
     if hasRoom {
       // At least as often as the safety net asks.
-      wakeAt = min(wakeAt, now + options.poll.wholeMicroseconds)
+      wakeAt = min(wakeAt, now.clampedPlus(options.poll.wholeMicroseconds))
       until = min(until, wakeAt)
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }

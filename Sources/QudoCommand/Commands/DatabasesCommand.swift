@@ -70,7 +70,7 @@ struct DatabaseReport: Sendable {
       let description = try await (driver as? any DescribedDriver)?.describe()
       let after = clock.now().wall
       let middle = before.microseconds + (after.microseconds - before.microseconds) / 2
-      let difference = description?.clock.map { Duration.microseconds($0.microseconds - middle) }
+      let difference = description?.clock.map { Duration.microseconds($0.microseconds.clampedMinus(middle)) }
       return (description?.version, difference, try await driver.count())
     }
     guard let answer = answers.first else { return nil }
@@ -90,7 +90,7 @@ extension DatabaseReport: Listed {
 
   private var state: String { cause == nil ? "live" : "down" }
   /// Rounded.
-  private var milliseconds: Int64? { difference.map { ($0.wholeMicroseconds + ($0 < .zero ? -500 : 500)) / 1000 } }
+  private var milliseconds: Int64? { difference.map { $0.wholeMicroseconds.clampedPlus($0 < .zero ? -500 : 500) / 1000 } }
 
   var cells: [String] {
     [

@@ -22,10 +22,12 @@ extension Timestamp {
     return text(offset: offset) + (offset < 0 ? "-" : "+") + Self.digits(minutes / 60, 2) + ":" + Self.digits(minutes % 60, 2)
   }
 
-  private var wholeSeconds: Int64 { microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000 }
+  /// A file may have any number where a time should be.
+  private var wholeSeconds: Int64 { microseconds / 1_000_000 - (microseconds % 1_000_000 < 0 ? 1 : 0) }
 
   private func text(offset: Int64) -> String {
-    let milliseconds = (microseconds - wholeSeconds * 1_000_000) / 1000
+    let beyond = microseconds % 1_000_000
+    let milliseconds = (beyond < 0 ? beyond + 1_000_000 : beyond) / 1000
     let seconds = wholeSeconds + offset
     let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
     let date = CalendarTime.date(days: days)

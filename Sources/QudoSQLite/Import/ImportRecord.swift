@@ -64,7 +64,9 @@ struct ImportRecord {
   }
 
   private func addSource() throws(QudoError) -> Int64 {
-    let number = (try connection.integer("SELECT max(id) FROM qudo_import_source") ?? 0) + 1
+    let highest = try connection.integer("SELECT max(id) FROM qudo_import_source") ?? 0
+    guard highest < .max else { throw QudoError(.corrupt, "no number is left for a source: the file was changed by others") }
+    let number = highest + 1
     try connection.run("INSERT INTO qudo_import_source(name, id) VALUES(?, ?)", .text(name), .integer(number))
     return number
   }

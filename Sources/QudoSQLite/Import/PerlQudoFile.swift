@@ -23,6 +23,8 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
       try PerlCheck(connection: connection, options: options).run()
       self.source = options.source ?? connection.path
       self.connection = connection
+    } catch where error.code == .database {
+      throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
@@ -33,8 +35,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
 
   private static func open(_ path: String) throws(QudoError) -> Connection {
     do {
-      // A name that begins with `file:` would be read as a URI.
-      let connection = try Connection(path: path.hasPrefix("/") ? path : "./" + path, create: false, readOnly: true)
+      let connection = try Connection(path: try FilePlace(path, isWritten: false).path, create: false, readOnly: true)
       try connection.execute("PRAGMA busy_timeout = 30000")
       try connection.harden()
       try connection.run("BEGIN")

@@ -1,0 +1,88 @@
+import Evidence
+import Foundation
+import Qudo
+import QudoSQLite
+
+/// A process that may crash or hang, and whose last words then name the file that made it.
+///
+/// - `HostileFileProcess corpus FOLDER SEED FIRST`: works the damaged files of a seed, from the case with the number FIRST on.
+///   It says `case NUMBER NAME` before each, `bad NUMBER WHY` of each that is not as it should be, and `done NUMBER ANSWER` after.
+/// - `HostileFileProcess make FOLDER SEED NUMBER PATH`: makes one of them and leaves it.
+/// - `HostileFileProcess open PATH UMASK USER`: opens a file with that umask as that user, puts a job into it, and says `open`, or
+///   the code of the error and its message.
+@main
+struct HostileFileProcess {
+  static func main() async throws {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    switch (arguments.first, arguments.count) {
+    case ("corpus", 4): try await corpus(URL(fileURLWithPath: arguments[1]), UInt64(arguments[2]) ?? 1, first: Int(arguments[3]) ?? 0)
+    case ("make", 5):
+      let healthy = Healthy(folder: URL(fileURLWithPath: arguments[1]))
+      if !FileManager.default.fileExists(atPath: healthy.other.path) { try await healthy.make() }
+      let cases = try Corpus.cases(healthy, seed: UInt64(arguments[2]) ?? 1)
+      try make(cases[Int(arguments[3]) ?? 0], arguments[4], healthy)
+    case ("open", 4): await open(arguments[1], umask: arguments[2], user: arguments[3])
+    default: exit(64)
+    }
+  }
+
+  /// Nothing is to be lost when the process ends here.
+  private static func say(_ line: String) {
+    var line = line.replacingOccurrences(of: "\n", with: " ") + "\n"
+    line.withUTF8 { _ = write(1, $0.baseAddress, $0.count) }
+  }
+
+  private static func make(_ one: Case, _ path: String, _ healthy: Healthy) throws {
+    if one.copies { try FileManager.default.copyItem(atPath: healthy.closed.path, toPath: path) }
+    try one.make(path, healthy)
+  }
+
+  private static func corpus(_ folder: URL, _ seed: UInt64, first: Int) async throws {
+    let healthy = Healthy(folder: folder)
+    if first == 0 { try await healthy.make() }
+    let cases = try Corpus.cases(healthy, seed: seed)
+    for (number, one) in cases.enumerated().dropFirst(first) {
+      say("case \(number) \(one.name)")
+      let place = folder.appendingPathComponent("case")
+      try? FileManager.default.removeItem(at: place)
+      try FileManager.default.createDirectory(at: place, withIntermediateDirectories: false)
+      let path = place.appendingPathComponent("jobs.db").path
+      do {
+        try make(one, path, healthy)
+      } catch {
+        say("skipped \(number) \(error)")
+        continue
+      }
+      // Whoever goes on for ever is ended by it: a bound, and nothing that is waited for.
+      alarm(60)
+      var work = Work(path)
+      let refusal = one.isPerl ? await work.runImport() : await work.run()
+      alarm(0)
+      for bad in Set(work.bad).sorted().prefix(5) { say("bad \(number) \(bad)") }
+      if isMarked(path) { say("bad \(number) what was planted has run") }
+      if let precious = try? Data(contentsOf: URL(fileURLWithPath: path + ".precious")), precious != Data("precious".utf8) {
+        say("bad \(number) another file was written to")
+      }
+      let answer = one.isPerl ? "imported" : "worked \(work.codes.keys.sorted().joined(separator: ","))"
+      say("done \(number) \(refusal.map { "\(one.isPerl ? "import " : "")refused \($0)" } ?? answer)")
+    }
+    say("end \(cases.count)")
+  }
+
+  private static func open(_ path: String, umask mask: String, user: String) async {
+    if let mask = UInt32(mask, radix: 8) { umask(mode_t(mask)) }
+    if let user = UInt32(user), user != getuid(), setgid(user) != 0 || setuid(user) != 0 { exit(77) }
+    do throws(QudoError) {
+      let driver = try SQLiteDriver(path: path, durability: .off)
+      _ = try await driver.insert([NewJob("a")])
+      let modes = ["", "-wal", "-shm"].map { ending -> String in
+        var info = stat()
+        return stat(path + ending, &info) == 0 ? String(info.st_mode & 0o7777, radix: 8) : "none"
+      }
+      say("open \(modes.joined(separator: " "))")
+      await driver.close()
+    } catch {
+      say("\(error.code) \(error.message)")
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import CSQLite
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Rows that Qudo would never write: each of these ended the process, or went on for ever, before it was an error or an answer.
+@Suite struct HostileValueTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+
+  init() throws { file = try TemporaryFile() }
+
+  /// A new file, changed by somebody else.
+  private func driver(_ sql: String) async throws -> SQLiteDriver {
+    let first = try file.open(clock: clock)
+    _ = try await first.insert([job("x"), job("y", due: .after(.seconds(60)))])
+    await first.close()
+    try file.execute(sql)
+    return try file.open(clock: clock)
+  }
+
+  private func code(_ body: () async throws -> Void) async -> QudoError.Code? {
+    do {
+      try await body()
+      return nil
+    } catch { return (error as? QudoError)?.code }
+  }
+
+  @Test func aFailureWithTheLowestRankIsReplayed() async throws {
+    let driver = try await driver("""
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, codec, payload)
+      VALUES(9, 1, 1, 950, 0, 1, 'broke', -9223372036854775808, 0, x'')
+      """)
+    #expect(try await driver.replay([1]) == [.replayed(3)])
+    #expect(try await driver.failures(LogQuery()).map(\.priority) == [.min])
+  }
+
+  @Test func timesAtBothEndsOfAllNumbersAreAnswered() async throws {
+    let driver = try await driver("""
+      DELETE FROM qudo_delayed;
+      INSERT INTO qudo_delayed(due, id, kind, rank) SELECT -9223372036854775808, value, 1, 0 FROM (
+        WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 2500) SELECT value FROM n);
+      INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0)
+      """)
+    let claim = try await driver.claim(ClaimRequest([], limit: 1))
+    #expect(claim.nextDue == .zero && claim.nextLeaseEnd == nil)
+  }
+
+  /// Which are not there.
+  @Test func readyJobsWithTheHighestIDsAreLeftOrAnError() async throws {
+    let driver = try await driver("""
+      INSERT INTO qudo_kind(name) VALUES('b');
+      INSERT INTO qudo_ready(kind, rank, due, id) VALUES(1, 0, 0, 9223372036854775807), (2, 0, 0, 9223372036854775806), (2, 0, 1, 9223372036854775807)
+      """)
+    let code = await code { _ = try await driver.claim(want(20, "a", "b")) }
+    #expect(code == nil || code == .corrupt)
+  }
+
+  @Test(arguments: [
+    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5", "UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'",
+    "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0)", "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0)",
+  ])
+  func aTimeOrAnIDThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
+    let driver = try await driver(sql)
+    #expect(await code {
+      _ = try await driver.claim(want(20))
+      _ = try await driver.insert([job()])
+    } == .corrupt)
+  }
+
+  @Test func aLogWhoseIDsAreUsedUpIsDamagedAndTheDiskIsNotFull() async throws {
+    let driver = try await driver("INSERT INTO sqlite_sequence VALUES('qudo_failure', 9223372036854775807)")
+    let lease = try #require(try await driver.claim(want()).jobs.first).lease
+    #expect(await code { _ = try await driver.settle([Settlement(lease, .failed(message: ""))], claiming: nil) } == .corrupt)
+    #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 1)])
+  }
+
+  @Test func aClaimBesideSettlingMayAskForAnyNumber() async throws {
+    let driver = try await driver("")
+    let lease = try #require(try await driver.claim(want()).jobs.first).lease
+    #expect(try await driver.settle([Settlement(lease, .completed())], claiming: want(.max)).results == [.settled()])
+  }
+
+  @Test func anErrorAtWorkNamesTheFile() async throws {
+    let driver = try await driver("UPDATE qudo_delayed SET due = 'soon'")
+    await #expect { try await driver.claim(want()) } throws: { ($0 as? QudoError)?.message.contains(file.path) == true }
+  }
+
+  @Test func importSourcesWhoseNumbersAreUsedUpAreAnError() async throws {
+    let driver = try await driver("INSERT INTO qudo_import_source VALUES('old', 9223372036854775807)")
+    let old = try TemporaryFile()
+    try old.execute("""
+      CREATE TABLE func(id INTEGER PRIMARY KEY, name);
+      CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
+      CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);
+      CREATE TABLE job_status(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, status, job_start_time, job_end_time);
+      INSERT INTO func VALUES(1, 'a');
+      """)
+    #expect(await code { _ = try await driver.importAll(from: PerlQudoFile(path: old.path)) } == .corrupt)
+  }
+}
