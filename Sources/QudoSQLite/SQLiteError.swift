@@ -90,10 +90,10 @@ extension QudoError {
     case SQLITE_MISMATCH: return (.corrupt, "a value is of another sort than Qudo writes: the file is damaged, or was changed by others")
     case SQLITE_TOOBIG:
       return (
-        .invalidArgument,
+        .unsuitableFile,
         """
-        a payload, or a value in the file, is longer than this driver takes: give it larger Limits; above SQLite's own limit, a billion \
-        bytes, keep the data elsewhere and enqueue its name
+        a value in the file, or a payload, is longer than this driver takes: open it with a larger Limits.payloadBytes; above SQLite's own \
+        limit, a billion bytes, keep the data elsewhere and enqueue its name
         """)
     case SQLITE_NOMEM: return (.outOfMemory, "memory ran out: repeat it when there is some, or with less")
     default: return (.database, "the database reported an error")

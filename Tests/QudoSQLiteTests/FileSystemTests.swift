@@ -41,7 +41,7 @@ import Glibc
       (SQLITE_IOERR | 3 << 8, EIO, .ioError), (SQLITE_IOERR | 4 << 8, EDQUOT, .ioError), (SQLITE_READONLY | 6 << 8, 0, .readOnly),
       (SQLITE_CANTOPEN | 2 << 8, 0, .cannotOpen), (SQLITE_BUSY | 2 << 8, 0, .busy), (SQLITE_CORRUPT | 1 << 8, 0, .corrupt),
       (SQLITE_IOERR | 12 << 8, 0, .outOfMemory), (SQLITE_IOERR | 21 << 8, ENOMEM, .outOfMemory), (SQLITE_CANTOPEN, EMFILE, .tooManyFiles),
-      (SQLITE_CANTOPEN, ENFILE, .tooManyFiles), (SQLITE_TOOBIG, 0, .invalidArgument),
+      (SQLITE_CANTOPEN, ENFILE, .tooManyFiles), (SQLITE_TOOBIG, 0, .unsuitableFile),
     ] as [(Int32, Int32, QudoError.Code)] {
       #expect(QudoError.meaning(code, cause).0 == meaning)
     }

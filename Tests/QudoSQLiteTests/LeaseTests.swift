@@ -42,7 +42,7 @@ import Testing
 
   @Test func anExtensionBeyondAllTimeHoldsForEver() async throws {
     let lease = try await claimed()
-    #expect(try await driver.extend([lease], by: .seconds(Int64.max))[0]?.ends == .max)
+    #expect(try await driver.extend([lease], by: .seconds(Int64.max))[0]?.ends == .max - 1)
     #expect(try await driver.find(JobQuery()).map(\.leaseEnds) == [.latest])
   }
 }

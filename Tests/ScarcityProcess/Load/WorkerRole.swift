@@ -84,8 +84,17 @@ enum WorkerRole {
     return waking == .polling ? "woken 5 times without inotify" : "and 5 times with it"
   }
 
+  /// libdispatch makes a descriptor at the first timer of each of its clocks, and ends the process where it can have none.
+  private static func makeTimers() async throws {
+    try await Task.sleep(for: .microseconds(1), clock: .continuous)
+    try await Task.sleep(for: .microseconds(1), clock: .suspending)
+    await withCheckedContinuation { done in DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(1)) { done.resume() } }
+    await withCheckedContinuation { done in DispatchQueue.global().asyncAfter(wallDeadline: .now() + .microseconds(1)) { done.resume() } }
+  }
+
   /// A worker whose process has no descriptor left in the middle of its work: what needs one waits, the rest goes on.
   private static func descriptors(_ path: String) async throws -> String {
+    try await makeTimers()
     Descriptors.limit(to: 200)
     let driver = try SQLiteDriver(path: path, durability: .normal, logger: quiet)
     _ = try await driver.insert((0..<2000).map { NewJob("a", payload: Payload("\($0)")) })
