@@ -17,22 +17,30 @@ struct ClaimReading {
   private let unknown: [Kind]
   /// Where it begins.
   let view: Floors.View
+  /// Whether it looks at once for leases that have ended and for delayed jobs that are due; otherwise when there are any.
+  private let sweeps: Bool
 
-  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View) {
+  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View, sweeps: Bool) {
     self.request = request
     self.view = view
+    self.sweeps = sweeps
     wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
   }
 
-  var statements: [SQL] {
-    var statements: [SQL] = [
+  private var sweepStatements: [SQL] {
+    [
       """
       SELECT \(RunningRow.columns) FROM qudo_running FORCE INDEX(qudo_running_ends) WHERE \(view.times("ends")) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
     ]
+  }
+
+  /// The first one has the time.
+  var statements: [SQL] {
+    var statements = [view.next] + (sweeps ? sweepStatements : [])
     if let ready = Self.ready(armed, request.limit, from: view) { statements.append(ready) }
     // Jumps from kind to kind in the index.
     if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
@@ -77,11 +85,16 @@ struct ClaimReading {
   /// - Parameters:
   ///   - rows: of ``statements``.
   ///   - settled: jobs that are no more running by the time of the claim.
-  /// - Returns: the plan, and whether nothing more has ended or is due.
-  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, isSwept: Bool) {
+  /// - Returns: the plan, and what else was found.
+  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
     var rest = rows[...]
-    let ended = try take(&rest).map { RunningRow($0) }
-    let delayed = try take(&rest).map { Candidate($0, .delayed) }
+    let next = NextTimes(try take(&rest).next())
+    var swept = rest.prefix(sweeps ? 2 : 0)
+    rest = rest.dropFirst(swept.count)
+    if !sweeps, next.areDue(transaction.now) { swept = try transaction.read(sweepStatements)[...] }
+    let didSweep = !swept.isEmpty
+    let ended = didSweep ? try take(&swept).map { RunningRow($0) } : []
+    let delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
     var ready = armed.isEmpty || request.limit <= 0 ? [] : try take(&rest).map { Candidate($0, .ready) }
     let full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
     transaction.kinds.haveReady(full, of: wanted)
@@ -95,7 +108,9 @@ struct ClaimReading {
     let live = ended.filter { !settled.contains($0.id) }
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
-      isSwept: ended.count < Self.sweep && delayed.count < Self.sweep
+      ClaimFindings(
+        next: next, hasSwept: didSweep, hadToSweep: !ended.isEmpty || !delayed.isEmpty,
+        isSwept: ended.count < Self.sweep && delayed.count < Self.sweep)
     )
   }
 
@@ -108,6 +123,30 @@ struct ClaimReading {
     guard let rows = rest.popFirst() else { throw QudoError(.database, "a statement of a claim gave no rows") }
     return rows
   }
+}
+
+/// When the next delayed job is due and the next lease ends.
+struct NextTimes {
+  var due: Int64?
+  var end: Int64?
+
+  init(_ row: Row?) {
+    due = row?.integerIfAny(1)
+    end = row?.integerIfAny(2)
+  }
+
+  func areDue(_ now: Timestamp) -> Bool { [due, end].contains { $0.map { $0 <= now.microseconds } ?? false } }
+}
+
+/// What a claim saw besides the jobs.
+struct ClaimFindings {
+  /// Before the claim.
+  let next: NextTimes
+  let hasSwept: Bool
+  /// Whether there was something to be swept.
+  let hadToSweep: Bool
+  /// Whether nothing more has ended or is due.
+  let isSwept: Bool
 }
 
 extension Transaction {

@@ -24,7 +24,7 @@ extension Transaction {
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
     let ahead = isAhead ? reading(request) : nil
     var start = ContinuousClock.now
-    let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [])
+    let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: isAhead ? 0 : nil)
     if !isAhead { start = .now }
     // Jobs that a settlement made ready have lowered the floors.
     let reading = ahead ?? reading(request)
@@ -32,19 +32,27 @@ extension Transaction {
     let took = ContinuousClock.now - start
     // What was read ahead still has the running that were settled.
     let settled = isAhead ? answer.settled(of: settlements) : []
-    var (plan, isSwept) = try reading.plan(rows, self, settled: settled)
+    var (plan, findings) = try reading.plan(rows, self, settled: settled)
     var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
     if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
       view = Floors.View()
-      let whole = ClaimReading(request, self, from: view)
-      (plan, isSwept) = try whole.plan(try read(whole.statements), self, settled: settled)
+      let whole = ClaimReading(request, self, from: view, sweeps: true)
+      (plan, findings) = try whole.plan(try read(whole.statements), self, settled: settled)
     }
-    floors.withLock { $0.claimed(from: reading.view, took: took, time: isSwept ? now.microseconds : nil, last: plan.last) }
-    return (answer, try claim(plan, from: view))
+    floors.withLock { floors in
+      floors.claimed(from: reading.view, took: took, time: findings.isSwept ? now.microseconds : nil, last: plan.last)
+      floors.sweeps = findings.hadToSweep
+    }
+    // Whoever did nothing to the delayed, and nothing but plain settles to the running, knows when the next ones come.
+    let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
+    return (answer, try claim(plan, from: view, next: isKnown ? findings.next : nil))
   }
 
-  private func reading(_ request: ClaimRequest) -> ClaimReading { ClaimReading(request, self, from: floors.withLock { $0.view(.now) }) }
+  private func reading(_ request: ClaimRequest) -> ClaimReading {
+    let (view, sweeps) = floors.withLock { ($0.view(.now), $0.sweeps) }
+    return ClaimReading(request, self, from: view, sweeps: sweeps)
+  }
 
   func promote(limit: Int) throws(QudoError) -> Int {
     guard limit > 0 else { return 0 }
@@ -65,7 +73,8 @@ extension Transaction {
     }
   }
 
-  private func claim(_ plan: ClaimPlan, from view: Floors.View) throws(QudoError) -> Claim {
+  /// - Parameter next: as it was before, if this transaction did nothing else to it.
+  private func claim(_ plan: ClaimPlan, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
     takeBack(plan)
     var delayed = plan.promoted
     var points = Points()
@@ -78,25 +87,26 @@ extension Transaction {
     }
     promote(delayed, ready: plan.promoted)
     for condition in points.conditions { write("DELETE FROM qudo_ready WHERE \(condition)") }
-    return try read(start(plan.chosen), from: view)
+    return try read(start(plan.chosen), from: view, next: next)
   }
 
   /// Reads what was claimed, by this transaction or by the one that it repeats.
-  private func read(_ claimed: ClaimedRows, from view: Floors.View) throws(QudoError) -> Claim {
+  private func read(_ claimed: ClaimedRows, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
     receipt.claimed = claimed
-    let rows = try commit(reading: claimed.reads + [view.next])
-    var claim = Claim(jobs: try claimed.jobs(rows.dropLast()))
-    if let next = rows.last?.next() {
-      claim.nextDue = next.integerIfAny(0).map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
-      claim.nextLeaseEnd = next.integerIfAny(1).map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
-    }
+    let reads = claimed.reads
+    let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
+    var claim = Claim(jobs: try claimed.jobs(rows.prefix(reads.count)))
+    var times = next ?? NextTimes(rows.last?.next())
+    if next != nil, let end = claimed.expected.values.map(\.ends).min() { times.end = min(times.end ?? end, end) }
+    claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+    claim.nextLeaseEnd = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     return claim
   }
 
   /// - Parameter done: of a transaction that was committed, and whose answer was lost.
   func claim(again done: Receipt) throws(QudoError) -> Claim? {
     guard let claimed = done.claimed else { return nil }
-    return try read(claimed, from: Floors.View())
+    return try read(claimed, from: Floors.View(), next: nil)
   }
 
   /// Jobs whose lease ended wait again where they stood, or end as lost.
@@ -112,7 +122,7 @@ extension Transaction {
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
     forget(plan.lost.map(\.id))
-    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE id IN \(list: part)") }
+    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)") }
     if !plan.returned.isEmpty { enter(ready: plan.returned.map { ($0.kind, $0.ranking, $0.due, $0.id) }) }
   }
 
@@ -129,12 +139,12 @@ extension Transaction {
       for part in ids.sorted().parts() {
         write("""
           INSERT INTO qudo_running(\(RunningRow.columns))
-          SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, lost, \(terms.lostLimit) FROM qudo_job WHERE id IN \(list: part)
+          SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, lost, \(terms.lostLimit) FROM qudo_job WHERE \(ids: part)
           """)
       }
     }
     let freed = chosen.filter(\.0.frees).map(\.0.id).sorted()
-    for part in freed.parts() { write("UPDATE qudo_job SET held_key = NULL WHERE id IN \(list: part)") }
+    for part in freed.parts() { write("UPDATE qudo_job SET held_key = NULL WHERE \(ids: part)") }
     return rows
   }
 }
@@ -153,7 +163,7 @@ struct ClaimedRows {
 
   var reads: [SQL] {
     order.sorted().parts().map { part in
-      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta, ranking, due FROM qudo_job WHERE id IN \(list: part)"
+      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta, ranking, due FROM qudo_job WHERE \(ids: part)"
     }
   }
 

@@ -42,10 +42,12 @@ struct Floors {
     /// `column >= ... AND`, or nothing.
     func times(_ column: SQL) -> SQL { time.map { "\(column) >= \($0) AND" } ?? "" }
 
-    /// When the next delayed job is due and the next lease ends.
+    /// The time, when the next delayed job is due, and when the next lease ends.
     var next: SQL {
-      guard let time else { return "SELECT (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
-      return "SELECT (SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))"
+      guard let time else { return "SELECT @n, (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
+      return """
+        SELECT @n, (SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))
+        """
     }
   }
 
@@ -59,6 +61,8 @@ struct Floors {
   private var isSlow: Bool { slowScans >= 2 }
   private var ready: [Int64: Key] = [:]
   private var time: Int64?
+  /// Whether the last claim found leases that had ended or jobs that were due: the next one may as well.
+  var sweeps = false
   private var lastScan: ContinuousClock.Instant?
   private var scanTook = Duration.zero
 

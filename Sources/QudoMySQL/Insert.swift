@@ -102,7 +102,7 @@ extension Transaction {
     case .known(.conflict): break
     case .known(let result):
       plan.done[key] = .known(.existing(result.id))
-      write(Receipt.write(["(\(key.bytes), \(result.id), @n + \(lifetimes.keys))"]))
+      keep(["(\(key.bytes), \(result.id), @n + \(lifetimes.keys))"])
     case .new(let position, let result):
       if case .conflict = result(0) { break }
       plan.done[key] = .new(position) { .existing($0) }
@@ -179,14 +179,26 @@ extension Transaction {
       answer.ids += first..<first + Int64(rows.count)
       self.effects.highest = first + Int64(rows.count) - 1
     }
-    let keys = zip(0..., rows).flatMap { offset, row in
+    write(receipt.write(answer, rows.count))
+    keep(zip(0..., rows).flatMap { offset, row in
       row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
+    })
+    if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
+      let frees = row.unique?.scope == .untilStarted ? 1 : 0
+      write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(frees))")
+      return
     }
-    write(Receipt.write([receipt.row(answer, rows.count)] + keys))
     let mayWait = rows.contains { $0.due.mayWait }
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }
     if mayWait { enter("qudo_delayed", from: "\(range) AND due > @n") }
+  }
+
+  /// Keeps idempotency keys from being enqueued again.
+  private func keep(_ rows: [SQL]) {
+    guard !rows.isEmpty else { return }
+    keyCount += rows.count
+    write("INSERT INTO qudo_receipt(id, job, expires) VALUES\(rows.joined(","))")
   }
 
   /// Puts jobs where the waiting are, as their rows have it.

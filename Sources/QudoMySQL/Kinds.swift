@@ -67,9 +67,10 @@ extension Transaction {
     try lookUp(new)
     for kind in unknown(new) {
       do {
-        try connection.run("INSERT INTO qudo_kind(name) VALUES(\(Array(kind.name.utf8)))")
+        try connection.run(["INSERT INTO qudo_kind(name) VALUES(\(Array(kind.name.utf8)))", "COMMIT"])
       } catch where error.mysql?.isDuplicate == true {
-        // Somebody else did.
+        // Somebody else did. What was read of their row is locked until the end of the transaction.
+        try connection.run("ROLLBACK")
       }
     }
     try lookUp(unknown(new))
@@ -77,7 +78,7 @@ extension Transaction {
 
   private func lookUp(_ unknown: [Kind]) throws(QudoError) {
     guard !unknown.isEmpty else { return }
-    if let rows = try connection.run(KindNumbers.look(up: unknown)).rows { try add(kinds: rows) }
+    if let rows = try connection.run([KindNumbers.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
   }
 
   /// The numbers of those kinds that the database knows, each once; nil for nil.

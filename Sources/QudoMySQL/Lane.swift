@@ -8,12 +8,18 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   private let access: ServerAccess
   private var connection: Connection?
   private var lastUse = ContinuousClock.now
-  /// How many were left since some were pruned.
+  private var book = ReceiptBook()
+  /// How many receipts of keys were left since some were pruned, and of a new connection how many transactions.
   private var receipts = 0
+  private var isNew = true
 
   init(_ access: ServerAccess) { self.access = access }
 
-  func close() { connection = nil }
+  func close() {
+    // Nobody asks for what this lane has done any more. If it stays it is pruned some time.
+    if book.number > 0, let connection { _ = try? connection.run([book.forget, "COMMIT"]) }
+    connection = nil
+  }
 
   /// Runs `body` in a transaction, again and again while others are in its way, until it is committed.
   ///
@@ -28,11 +34,12 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     do throws(QudoError) {
       while true {
         let transaction = Transaction(
-          try take(), access.kinds, access.floors, time: access.time, after: lost, lifetimes: access.lifetimes)
+          try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes)
         do throws(QudoError) {
           let result = try body(transaction)
           lastUse = .now
-          if transaction.hasWritten { receipts += 1 }
+          if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
+          receipts += transaction.keyCount + (isNew ? 1 : 0)
           return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
@@ -45,6 +52,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
         }
       }
     } catch {
+      // What is on its way under this name may still be done.
+      if lost != nil { book = ReceiptBook() }
       let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
       let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
       throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
@@ -57,12 +66,13 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     connection = nil
   }
 
-  /// Whether it is time for ``pruneReceipts()``: after so many new ones that as many old ones are gone in the long run.
+  /// Whether it is time for ``pruneReceipts()``: after so many new ones of keys that as many old ones are gone in the long run, and once
+  /// for each connection that lasts.
   var hasToPrune: Bool { receipts >= 64 }
 
   /// After a call was answered, so that it waits for nothing. What goes wrong is no matter: the next one does it.
   func pruneReceipts() {
-    receipts = 0
+    (receipts, isNew) = (0, false)
     _ = try? transact(until: .now) { transaction throws(QudoError) in try transaction.pruneReceipts(atMost: 256) }
   }
 
@@ -77,7 +87,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     }
     connection = nil
     let new = try access.connect()
-    connection = new
+    (connection, isNew) = (new, true)
     return new
   }
 }

@@ -27,7 +27,7 @@ struct RunningRow {
 
   /// Waits for whoever has them locked: a claim that takes them back, or another who settles them.
   static func lock(_ leases: [Lease]) -> [SQL] {
-    Set(leases.map(\.job)).sorted().parts().map { "SELECT \(columns) FROM qudo_running WHERE id IN \(list: $0) FOR UPDATE" }
+    Set(leases.map(\.job)).sorted().parts().map { "SELECT \(columns) FROM qudo_running WHERE \(ids: $0) FOR UPDATE" }
   }
 }
 
@@ -46,7 +46,7 @@ extension Transaction {
     }
     let ends = end(of: duration)
     let good = leases.filter { tokens[$0.job] == $0.token }
-    for part in Set(good.map(\.job)).sorted().parts() { write("UPDATE qudo_running SET ends = \(ends) WHERE id IN \(list: part)") }
+    for part in Set(good.map(\.job)).sorted().parts() { write("UPDATE qudo_running SET ends = \(ends) WHERE \(ids: part)") }
     return leases.map { tokens[$0.job] == $0.token ? Lease(job: $0.job, token: $0.token, boot: 0, ends: ends) : nil }
   }
 }

@@ -35,12 +35,12 @@ struct Points {
     var arms: [SQL] = []
     var points = 0
     for (beginning, ids) in zip(beginnings, ids) {
-      for part in ids.parts() {
+      for part in ids.sorted().parts() {
         if points + part.count > mostPoints {
           conditions.append(arms.joined(" OR "))
           (arms, points) = ([], 0)
         }
-        arms.append(part.count == 1 ? "(\(beginning) AND id = \(part[part.startIndex]))" : "(\(beginning) AND id IN \(list: part))")
+        arms.append("(\(beginning) AND \(ids: part))")
         points += part.count
       }
     }

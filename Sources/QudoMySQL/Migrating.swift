@@ -7,6 +7,8 @@ extension Opening {
     _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations
   ) throws(QudoError) {
     let latest = migrations.last?.version ?? 0
+    // What only reads has begun a transaction as well.
+    defer { _ = try? connection.run("COMMIT") }
     if try version(connection, latest) >= latest { return }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
@@ -28,7 +30,7 @@ extension Opening {
 
   private static func apply(_ statement: SQL, of migration: Schema.Migration, _ connection: Connection) throws(QudoError) {
     do {
-      try connection.run(statement)
+      try connection.run([statement, "COMMIT"])
     } catch where error.code == .database {
       throw QudoError(
         .foreignSchema,

@@ -52,6 +52,9 @@ extension Due {
     }
   }
 
+  /// For a job that is ready at once, whatever the time is.
+  var readySQL: SQL? { mayWait ? nil : sql }
+
   func moment(_ now: Timestamp) -> Timestamp {
     switch self {
     case .now: now

@@ -79,7 +79,7 @@ enum Opening {
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
     try connection.run([
-      "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 1",
+      "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 0",
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
       // Shorter than the read time-out, so that it is the server that gives up first.
       "SET SESSION innodb_lock_wait_timeout = \(lockWait)",

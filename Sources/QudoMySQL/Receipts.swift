@@ -9,12 +9,27 @@ struct ReceiptLifetimes {
   var keys: Int64 = 86_400_000_000
 }
 
+/// What numbers the transactions of a lane, which come one after the other.
+struct ReceiptBook {
+  /// Of the lane: nobody else's.
+  let name: [UInt8] = (0..<16).map { _ in UInt8.random(in: 0...255) }
+  /// Of the last one that was committed.
+  var number: Int64 = 0
+
+  var forget: SQL { "DELETE FROM qudo_lane WHERE lane = \(name)" }
+}
+
 /// What tells whether a transaction was committed whose answer was lost.
 ///
-/// Each transaction that writes leaves a receipt, under a number of its own, and is repeated under the same number when its
-/// connection is lost during the commit: of the two only one can be committed, and the other one finds the receipt.
+/// Each lane has one row, in which each transaction that writes leaves its number: that of the one before, and one more, or
+/// else the statement fails. A transaction whose connection is lost during the commit is repeated under the same number: of the two
+/// only one can be committed, whenever the other one comes to life, and the repetition sees in the row whether it was done.
+///
+/// A row of its own for each transaction, which is to be deleted some time, cost twice as much: two places in indexes, and all of
+/// it again for the deletion.
 final class Receipt {
-  private let number: [UInt8]
+  private let lane: [UInt8]
+  let number: Int64
   /// For how long it is kept, in microseconds: longer than a driver tries again.
   private let lifetime: Int64
   /// The inserts that left a receipt of their own, with the first id.
@@ -26,45 +41,46 @@ final class Receipt {
   var replayed: [() -> ReplayResult] = []
 
   /// - Parameter lost: of the transaction that is repeated.
-  init(after lost: Receipt?, lifetime: Int64) {
-    number = lost?.number ?? (0..<16).map { _ in UInt8.random(in: 0...255) }
+  init(_ book: ReceiptBook, after lost: Receipt?, lifetime: Int64) {
+    lane = lost?.lane ?? book.name
+    number = lost?.number ?? book.number + 1
     self.lifetime = lifetime
   }
 
-  /// The first one is that of the transaction.
-  private func id(_ insert: Int) -> [UInt8] {
-    var id = number
-    for index in 0..<8 { id[8 + index] ^= UInt8(truncatingIfNeeded: insert >> (56 - 8 * index)) }
-    return id
-  }
-
   /// Follows the INSERT of `count` jobs.
-  func row(_ answer: InsertAnswer, _ count: Int) -> SQL {
+  func write(_ answer: InsertAnswer, _ count: Int) -> SQL {
     inserts.append((answer, count))
-    return "(\(id(inserts.count - 1)), LAST_INSERT_ID(), @n + \(lifetime))"
+    return write(part: inserts.count - 1, job: "LAST_INSERT_ID()")
   }
 
   /// For a transaction that inserts nothing.
-  var row: SQL { "(\(id(0)), 0, @n + \(lifetime))" }
+  var write: SQL { write(part: 0, job: "0") }
 
-  static func write(_ rows: [SQL]) -> SQL { "INSERT INTO qudo_receipt(id, job, expires) VALUES\(rows.joined(","))" }
+  /// The first part is the one that decides: "If you update a column that has been declared NOT NULL by setting to NULL, an error
+  /// occurs if strict SQL mode is enabled", and no statement comes after one that failed, COMMIT neither.
+  private func write(part: Int, job: SQL) -> SQL {
+    """
+    INSERT INTO qudo_lane(lane, part, number, job, expires) VALUES(\(lane), \(part), \(number), \(job), @n + \(lifetime)) \
+    ON DUPLICATE KEY UPDATE number = \(part == 0 ? "IF(number = \(number - 1), \(number), NULL)" : "\(number)" as SQL), \
+    job = \(job), expires = @n + \(lifetime)
+    """
+  }
 
   /// Waits for the transaction if it is still being committed.
-  var look: SQL {
-    let ids = (0..<max(inserts.count, 1)).map { index -> SQL in "\(id(index))" }.joined(",")
-    return "SELECT id, job FROM qudo_receipt WHERE id IN (\(ids)) FOR UPDATE"
-  }
+  var look: SQL { "SELECT part, job FROM qudo_lane WHERE lane = \(lane) AND number = \(number) FOR UPDATE" }
 
   /// Takes the ids of what was inserted.
   ///
   /// - Returns: whether the transaction was committed.
   func confirm(_ rows: Rows) throws(QudoError) -> Bool {
-    var first: [[UInt8]: Int64] = [:]
-    try rows.forEach { row throws(QudoError) in first[row.bytes(0)] = row.integer(1) }
-    guard !first.isEmpty else { return false }
+    var first: [Int64: Int64] = [:]
+    try rows.forEach { row throws(QudoError) in first[row.integer(0)] = row.integer(1) }
+    guard first[0] != nil else { return false }
     var isWhole: Set<ObjectIdentifier> = []
     for (index, insert) in inserts.enumerated() {
-      guard let start = first[id(index)], start < .max - Int64(insert.count) else { throw QudoError(.corrupt, "a receipt is missing: the tables were changed by others") }
+      guard let start = first[Int64(index)], start < .max - Int64(insert.count) else {
+        throw QudoError(.corrupt, "a receipt is missing: the tables were changed by others")
+      }
       // Of answers that came before the connection was lost the ids are known.
       if isWhole.insert(ObjectIdentifier(insert.answer)).inserted { insert.answer.ids = [] }
       insert.answer.ids += start..<start + Int64(insert.count)
@@ -83,12 +99,18 @@ extension Transaction {
     return lost
   }
 
-  /// Deletes receipts, of transactions and of idempotency keys, whose time is over, but not those that others have locked.
+  /// Deletes receipts, of idempotency keys and of lanes that are gone, whose time is over, but not those that others have locked.
   func pruneReceipts(atMost count: Int) throws(QudoError) {
-    let old = try read(
-      "SELECT id FROM qudo_receipt WHERE expires <= @n ORDER BY expires LIMIT \(count) FOR UPDATE SKIP LOCKED").map { $0.bytes(0) }
-    for part in old.parts() {
+    // There are as many lanes as connections: they have no index by time, which each transaction would pay for.
+    let found = try read([
+      "SELECT id FROM qudo_receipt WHERE expires <= @n ORDER BY expires LIMIT \(count) FOR UPDATE SKIP LOCKED",
+      "SELECT lane, part FROM qudo_lane WHERE expires <= @n LIMIT \(count) FOR UPDATE SKIP LOCKED",
+    ])
+    for part in found[0].map({ $0.bytes(0) }).parts() {
       write("DELETE FROM qudo_receipt WHERE id IN (\(part.map { id -> SQL in "\(id)" }.joined(",")))")
+    }
+    for lane in found[1].map({ ($0.bytes(0), $0.integer(1)) }) {
+      write("DELETE FROM qudo_lane WHERE lane = \(lane.0) AND part = \(lane.1)")
     }
     try commit(leavingReceipt: false)
   }

@@ -21,6 +21,9 @@ final class Rows {
 
   var count: Int { Int(mysql_num_rows(result)) }
 
+  /// To the first row again.
+  func rewind() { mysql_data_seek(result, 0) }
+
   /// A row is good until the next one is asked for.
   func next() -> Row? {
     guard let fields = mysql_fetch_row(result), let lengths = mysql_fetch_lengths(result) else { return nil }

@@ -24,8 +24,9 @@ struct Retry {
       losses += 1
       return .zero
     }
-    // A unique key, or a receipt, that another transaction took between our look and our write.
-    let isRace = cause.isDuplicate && ["qudo_job_unique", "PRIMARY"].contains { cause.message.contains($0) }
+    // A unique key, or a receipt, that another transaction took between our look and our write, or the lane's number, which the
+    // transaction took that this one repeats.
+    let isRace = cause.isDuplicate && ["qudo_job_unique", "PRIMARY"].contains { cause.message.contains($0) } || cause.isNull
     guard cause.isOfContention || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
     guard !isLate else { throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause) }
     contentions += 1

@@ -62,6 +62,51 @@ extension SQL: ExpressibleByStringInterpolation {
       bytes.append(UInt8(ascii: ")"))
     }
 
+    /// A condition on the column `id`.
+    ///
+    /// Ids that follow each other are a range: a list is looked up id by id, and costs as much to read and plan as the rows themselves.
+    /// The last one stands alone, for a range reads one row more than it has, and would wait for it where others have it locked.
+    ///
+    /// - Parameter ids: in ascending order, each once; not empty.
+    mutating func appendInterpolation(ids: some RandomAccessCollection<Int64>) {
+      let runs = Self.runs(ids)
+      guard runs.count < 8, ids.count > 3 * runs.count else {
+        if ids.count == 1, let id = ids.first {
+          bytes += "id = ".utf8
+          append(integer: id)
+        } else {
+          bytes += "id IN ".utf8
+          appendInterpolation(list: ids)
+        }
+        return
+      }
+      for (index, run) in runs.enumerated() {
+        bytes += (index == 0 ? "(" : " OR ").utf8
+        if run.lowerBound < run.upperBound {
+          bytes += "id BETWEEN ".utf8
+          append(integer: run.lowerBound)
+          bytes += " AND ".utf8
+          append(integer: run.upperBound - 1)
+          bytes += " OR ".utf8
+        }
+        bytes += "id = ".utf8
+        append(integer: run.upperBound)
+      }
+      bytes.append(UInt8(ascii: ")"))
+    }
+
+    private static func runs(_ ids: some RandomAccessCollection<Int64>) -> [ClosedRange<Int64>] {
+      var runs: [ClosedRange<Int64>] = []
+      for id in ids {
+        if let last = runs.last, last.upperBound < .max, id == last.upperBound + 1 {
+          runs[runs.count - 1] = last.lowerBound...id
+        } else {
+          runs.append(id...id)
+        }
+      }
+      return runs
+    }
+
     private mutating func append(integer: Int64) {
       if integer == .min {
         // "-9223372036854775808" is read as a minus before a number that is out of range.

@@ -8,6 +8,8 @@ struct SettleAnswer {
     case replaced(InsertAnswer)
   }
   var answers: [Answer] = []
+  /// Whether all of them were taken off the running before anything was read.
+  var isPlain = true
 
   var results: [SettleResult] {
     answers.map { answer in
@@ -20,13 +22,36 @@ struct SettleAnswer {
 }
 
 extension Transaction {
-  /// - Parameter ahead: what else is read in the same round trip, before anything is written.
+  /// - Parameters:
+  ///   - ahead: what else is read in the same round trip, before anything else is written.
+  ///   - clock: which statement of `ahead` has the time, if any.
   /// - Returns: the answer, and the rows of what was read ahead.
-  func settle(_ settlements: [Settlement], reading ahead: [SQL]) throws(QudoError) -> (SettleAnswer, [Rows]) {
+  func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Int? = nil) throws(QudoError) -> (SettleAnswer, [Rows]) {
+    guard !settlements.isEmpty else { return (SettleAnswer(), ahead.isEmpty ? [] : try read(ahead, clock: clock)) }
+    // A repetition has read something already, which it must not undo.
+    if lost == nil {
+      let plain = PlainSettlements(settlements)
+      if let found = try settle(settlements, plain, reading: ahead, clock: clock) { return found }
+      // A lease was lost, or was given twice.
+      try startAgain()
+    }
+    guard let found = try settle(settlements, PlainSettlements(), reading: ahead, clock: clock) else {
+      throw QudoError(.database, "a settle without plain settlements found too few of them")
+    }
+    return found
+  }
+
+  /// - Returns: nil if not all of the plain ones were running under their leases: nothing may come of this transaction then.
+  private func settle(
+    _ settlements: [Settlement], _ plain: PlainSettlements, reading ahead: [SQL], clock: Int?
+  ) throws(QudoError) -> (SettleAnswer, [Rows])? {
     var answer = SettleAnswer()
-    guard !settlements.isEmpty else { return (answer, ahead.isEmpty ? [] : try read(ahead)) }
-    let locks = RunningRow.lock(settlements.map(\.lease))
-    let found = try read(locks + ahead)
+    var removed = 0
+    for statement in plain.statements { write(statement) { removed += $0.affected } }
+    let locks = RunningRow.lock(settlements.map(\.lease).filter { !plain.jobs.contains($0.job) })
+    let found = try read(locks + ahead, clock: clock.map { $0 + locks.count })
+    guard removed == plain.jobs.count else { return nil }
+    answer.isPlain = plain.jobs.count == settlements.count
     var running: [Int64: RunningRow] = [:]
     for rows in found.prefix(locks.count) {
       for row in rows.map({ RunningRow($0) }) { running[row.id] = row }
@@ -34,6 +59,11 @@ extension Transaction {
     var parts = SettleParts()
     for settlement in settlements {
       let lease = settlement.lease
+      if plain.jobs.contains(lease.job) {
+        parts.gone.append(lease.job)
+        answer.answers.append(.known(.settled()))
+        continue
+      }
       guard let row = running[lease.job], row.token == lease.token else {
         answer.answers.append(.known(.leaseLost))
         continue
@@ -98,19 +128,19 @@ extension Transaction {
 
   private func write(_ parts: inout SettleParts) {
     leaveRunning(parts.completed + parts.released)
-    forget(parts.completed)
+    forget(parts.completed + parts.gone)
     parts = SettleParts()
   }
 
   func leaveRunning(_ ids: [Int64]) {
-    for part in ids.sorted().parts() { write("DELETE FROM qudo_running WHERE id IN \(list: part)") }
+    for part in ids.sorted().parts() { write("DELETE FROM qudo_running WHERE \(ids: part)") }
   }
 
   /// Deletes jobs for good. AUTO_INCREMENT does not give their ids again, not even after a restart of the server:
   /// "the current maximum auto-increment counter value is written to the redo log each time it changes" (MySQL 8.0;
   /// MariaDB since 10.2.4 keeps it in the root page of the table).
   func forget(_ ids: [Int64]) {
-    for part in ids.sorted().parts() { write("DELETE FROM qudo_job WHERE id IN \(list: part)") }
+    for part in ids.sorted().parts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
   }
 
   /// Only a final failure carries the payload; an earlier one points to the job.
@@ -138,8 +168,44 @@ extension Transaction {
 private struct SettleParts {
   /// Jobs that go.
   var completed: [Int64] = []
+  /// Jobs that go, and are not with the running any more.
+  var gone: [Int64] = []
   /// Jobs that wait again.
   var released: [Int64] = []
+}
+
+/// Those that only complete a job. Most do, and what is known of them is enough: they are taken off the running without looking at
+/// them first. How many were there tells whether all of the leases held.
+private struct PlainSettlements {
+  private(set) var jobs: Set<Int64> = []
+  private var leases: [Int64: [Int64]] = [:]
+
+  /// None.
+  init() {}
+
+  init(_ settlements: [Settlement]) {
+    for settlement in settlements where settlement.isPlain {
+      // A job that is settled twice is looked at.
+      guard jobs.insert(settlement.lease.job).inserted else { self = PlainSettlements(); return }
+      leases[settlement.lease.token, default: []].append(settlement.lease.job)
+    }
+    if settlements.contains(where: { !$0.isPlain && jobs.contains($0.lease.job) }) { self = PlainSettlements() }
+  }
+
+  /// Those of one claim have the same token.
+  var statements: [SQL] {
+    leases.sorted { $0.key < $1.key }.flatMap { token, ids in
+      ids.sorted().parts().map { part -> SQL in "DELETE FROM qudo_running WHERE \(ids: part) AND token = \(token)" }
+    }
+  }
+}
+
+extension Settlement {
+  /// Whether it does nothing but take the job away.
+  fileprivate var isPlain: Bool {
+    guard case .completed(let replacements) = outcome else { return false }
+    return replacements.isEmpty && recording == nil
+  }
 }
 
 extension RunStatus {

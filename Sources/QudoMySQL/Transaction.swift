@@ -4,8 +4,8 @@ internal import Qudo
 /// What a verb works with. What it writes waits until something must be read, or until the commit, so that it costs as
 /// few round trips as can be.
 ///
-/// The text of the first round trip begins the transaction and takes the server's time, as `@n`; that of the last one
-/// ends with COMMIT.
+/// The text of the first round trip takes the server's time, as `@n`; that of the last one ends with COMMIT. Each statement costs,
+/// whatever it does: there is no START TRANSACTION, since the connection does not commit by itself.
 final class Transaction {
   /// What is still to be done after the commit.
   struct Effects {
@@ -49,13 +49,16 @@ final class Transaction {
   var isConfirmed = false
   /// Whether something was written that needs a receipt.
   private(set) var hasWritten = false
+  /// How many idempotency keys were written down.
+  var keyCount = 0
 
   /// - Parameters:
   ///   - time: what the time of the transaction is; the server's unless a test says something else.
+  ///   - book: the lane's.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: KindNumbers, _ floors: Locked<Floors> = Locked(Floors()), time: SQL = Transaction.serverTime, after lost: Receipt? = nil,
-    lifetimes: ReceiptLifetimes = ReceiptLifetimes()
+    _ connection: Connection, _ kinds: KindNumbers, _ floors: Locked<Floors> = Locked(Floors()), time: SQL = Transaction.serverTime,
+    book: ReceiptBook = ReceiptBook(), after lost: Receipt? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes()
   ) {
     self.connection = connection
     self.kinds = kinds
@@ -63,7 +66,7 @@ final class Transaction {
     self.time = time
     self.lost = lost
     self.lifetimes = lifetimes
-    receipt = Receipt(after: lost, lifetime: lifetimes.transactions)
+    receipt = Receipt(book, after: lost, lifetime: lifetimes.transactions)
   }
 
   /// A job becomes ready.
@@ -77,17 +80,18 @@ final class Transaction {
 
   /// Writes what waits and then reads.
   ///
+  /// - Parameter clock: which of the statements has `@n` in its first column and one row, if any.
   /// - Returns: the rows of each of them.
-  func read(_ statements: [SQL]) throws(QudoError) -> [Rows] { try flush(statements, commits: false) }
+  func read(_ statements: [SQL], clock: Int? = nil) throws(QudoError) -> [Rows] { try flush(statements, clock: clock, commits: false) }
 
   func read(_ statement: SQL) throws(QudoError) -> Rows {
     guard let rows = try read([statement]).first else { throw QudoError(.database, "a statement that reads gave no rows") }
     return rows
   }
 
-  /// Reads with one statement, without a transaction round it: it sees what was committed when it began.
+  /// Reads with one statement, and ends the transaction that it begins: it sees what was committed when it began.
   func look(_ statement: SQL) throws(QudoError) -> Rows {
-    let results = try connection.run(["SET @n = \(time)", statement])
+    let results = try connection.run(["SET @n = \(time)", statement, "COMMIT"])
     guard let rows = results[1].rows else { throw QudoError(.database, "a statement that reads gave no rows") }
     return rows
   }
@@ -96,11 +100,11 @@ final class Transaction {
   @discardableResult
   func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
-    if hasWritten, receipt.inserts.isEmpty { write(Receipt.write([receipt.row])) }
-    return try flush(statements, commits: true)
+    if hasWritten, receipt.inserts.isEmpty { write(receipt.write) }
+    return try flush(statements, clock: nil, commits: true)
   }
 
-  private func flush(_ reads: [SQL], commits: Bool) throws(QudoError) -> [Rows] {
+  private func flush(_ reads: [SQL], clock: Int?, commits: Bool) throws(QudoError) -> [Rows] {
     if !commits { hasWritten = hasWritten || !writes.isEmpty }
     let writes = writes
     self.writes = []
@@ -108,14 +112,29 @@ final class Transaction {
       if commits { phase = .done }
       return []
     }
-    let head: [SQL] = phase == .waiting ? ["SET @n = \(time)", "START TRANSACTION", "SELECT @n"] : []
+    var head: [SQL] = phase == .waiting ? ["SET @n = \(time)"] : []
+    // Who only writes need not know the time.
+    let asks = phase == .waiting && clock == nil && !(commits && reads.isEmpty)
+    if asks { head.append("SELECT @n") }
+    let isFirst = phase == .waiting
     let all = head + writes.map(\.sql) + reads + (commits ? ["COMMIT"] : [])
     phase = .begun
     let results = try connection.run(all) { if commits { self.phase = .committing } }
-    if !head.isEmpty, let row = results[2].rows?.next() { started = Timestamp(microseconds: row.integer(0)) }
     for (write, result) in zip(writes, results.dropFirst(head.count)) { write.then?(result) }
+    let rows = results.dropFirst(head.count + writes.count).compactMap(\.rows)
+    if asks, let row = results[1].rows?.next() { started = Timestamp(microseconds: row.integer(0)) }
+    if isFirst, let clock, let row = rows[clock].next() {
+      started = Timestamp(microseconds: row.integer(0))
+      rows[clock].rewind()
+    }
     if commits { phase = .done }
-    return results.dropFirst(head.count + writes.count).compactMap(\.rows)
+    return rows
+  }
+
+  /// Undoes what was done so far, and begins anew: at another time, with other rows.
+  func startAgain() throws(QudoError) {
+    try connection.run("ROLLBACK")
+    (phase, started, writes, hasWritten) = (.waiting, nil, [], false)
   }
 
   /// Whether it may have been committed, and the answer was lost: the connection was, or "got error during COMMIT".
@@ -126,7 +145,7 @@ final class Transaction {
 
   /// After an error that left the connection usable.
   func rollBack() throws(QudoError) {
-    guard phase == .begun || phase == .committing else { return }
+    guard phase != .done else { return }
     try connection.run("ROLLBACK")
     phase = .done
   }

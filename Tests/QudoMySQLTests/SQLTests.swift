@@ -10,6 +10,13 @@ import Testing
     #expect(("\([0, 39, 92, 255] as [UInt8]) \([] as [UInt8])" as SQL).text == "x'00275CFF' x''")
     #expect(("\(nil as [UInt8]?) \(nil as Int64?) \(3 as Int64?)" as SQL).text == "NULL NULL 3")
     #expect(("IN \(list: [1, -2, 3])" as SQL).text == "IN (1,-2,3)")
+    for (ids, text) in [
+      ([7], "id = 7"), ([1, 2, 3], "id IN (1,2,3)"), ([-1, 0, 1, 2], "(id BETWEEN -1 AND 1 OR id = 2)"), ([1, 3, 5, 7], "id IN (1,3,5,7)"),
+      ([.max - 3, .max - 2, .max - 1, .max], "(id BETWEEN \(Int64.max - 3) AND \(Int64.max - 1) OR id = \(Int64.max))"),
+      (Array(1...9) + [20], "(id BETWEEN 1 AND 8 OR id = 9 OR id = 20)"), (Array(1...4) + Array(6...9), "(id BETWEEN 1 AND 3 OR id = 4 OR id BETWEEN 6 AND 8 OR id = 9)"),
+    ] as [([Int64], String)] {
+      #expect(("\(ids: ids)" as SQL).text == text)
+    }
   }
 
   @Test func aServerReadsWhatWasWritten() async throws {
@@ -29,7 +36,7 @@ import Testing
     for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(id)) }
     let conditions = points.conditions
     #expect(conditions.count == 3)
-    #expect(conditions[2].text.hasPrefix("(due = 1 AND id IN (1000,"))
+    #expect(conditions[2].text.hasPrefix("(due = 1 AND (id BETWEEN 1000 AND 1098 OR id = 1099)) OR "))
     #expect(conditions[2].text.hasSuffix(" OR (due = 1199 AND id = 1199)"))
     #expect(Points().conditions.isEmpty)
   }

@@ -29,7 +29,13 @@ struct TestDatabase {
   }
 
   /// A connection as Qudo sets it up, without Qudo's tables.
-  func connection(options: String = "") throws -> Connection { try Opening.connect(Settings(place(options: options))).0 }
+  ///
+  /// - Parameter commits: whether it commits each statement by itself, as the drivers' own do not.
+  func connection(options: String = "", commits: Bool = true) throws -> Connection {
+    let connection = try Opening.connect(Settings(place(options: options))).0
+    if commits { try connection.run("SET SESSION autocommit = 1") }
+    return connection
+  }
 
   func drop() async throws { try await server.query("DROP DATABASE \(name)") }
 }
