@@ -57,16 +57,15 @@ final class MariaDBFloor {
     }
     var text = limit > 0 ? "" : "START TRANSACTION;"
     if !held.isEmpty {
-      let ids = list(held)
-      text += "DELETE FROM qudobench_running WHERE id IN (\(ids));DELETE FROM qudobench_job WHERE id IN (\(ids));"
+      let ids = condition(held)
+      text += "DELETE FROM qudobench_running WHERE \(ids);DELETE FROM qudobench_job WHERE \(ids);"
     }
     if !found.isEmpty {
-      // Not over ranges: other processes have locked what lies beside them.
-      let ids = list(found)
+      let ids = condition(found)
       text += """
-        DELETE FROM qudobench_ready WHERE kind = 1 AND ranking = 0 AND due = 0 AND id IN (\(ids));\
+        DELETE FROM qudobench_ready WHERE kind = 1 AND ranking = 0 AND due = 0 AND \(ids);\
         INSERT INTO qudobench_running VALUES\(found.map { "(\($0))" }.joined(separator: ","));\
-        SELECT payload FROM qudobench_job WHERE id IN (\(ids));
+        SELECT payload FROM qudobench_job WHERE \(ids);
         """
     }
     try server.run(text + "COMMIT") { _ = $0.bytes(0) }
@@ -74,7 +73,13 @@ final class MariaDBFloor {
     return found
   }
 
-  private func list(_ ids: [Int64]) -> String { ids.map { "\($0)" }.joined(separator: ",") }
+  /// Ids without a gap as a range, which costs half of a list. Not with the last one: a range reads one row more than it has, and other
+  /// processes have locked that.
+  private func condition(_ ids: [Int64]) -> String {
+    guard ids.count > 2, let first = ids.first, let last = ids.last, last - first == Int64(ids.count - 1), zip(ids, ids.dropFirst()).allSatisfy(<)
+    else { return "id IN (\(ids.map { "\($0)" }.joined(separator: ",")))" }
+    return "(id BETWEEN \(first) AND \(last - 1) OR id = \(last))"
+  }
 
   /// How many there are that were not settled.
   func count() throws -> Int { Int(try server.numbers("SELECT COUNT(*) FROM qudobench_job").first ?? 0) }
