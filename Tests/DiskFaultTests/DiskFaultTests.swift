@@ -5,7 +5,7 @@ import QudoSQLite
 import Testing
 
 /// Operations on the disk fail in each way that there is, one after the other.
-@Suite(.timeLimit(.minutes(60))) struct DiskFaultTests {
+@Suite(.enabled(if: Evidence.isAsked), .timeLimit(.minutes(60))) struct DiskFaultTests {
   /// How many of a scenario's operations fail in each way, unless the harness is given time: then all do.
   private static let few = 7
 

@@ -7,7 +7,7 @@ import Testing
 
 /// Several callers at a time, who share commits. What fails when depends on how they meet; what they are told must hold
 /// however that is.
-@Suite(.timeLimit(.minutes(60))) struct GroupCommitTests {
+@Suite(.enabled(if: Evidence.isAsked), .timeLimit(.minutes(60))) struct GroupCommitTests {
   private enum Answer: Equatable {
     case done
     case unknown

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// The command on such files: it ends with a status and a line that says what is wrong.
-@Suite struct HostileFileCommandTests {
+@Suite(.enabled(if: Evidence.isAsked)) struct HostileFileCommandTests {
   private let verbs = [["count"], ["jobs"], ["failures", "--json"], ["enqueue", "a", "x"], ["statuses"], ["compact"]]
 
   @Test(.timeLimit(.minutes(10))) func theCommandEndsWithAStatusAndOneLine() throws {

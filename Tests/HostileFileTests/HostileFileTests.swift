@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Files that are damaged, or made by somebody who means ill. They are opened and worked in a process of their own, which may crash.
-@Suite struct HostileFileTests {
+@Suite(.enabled(if: Evidence.isAsked)) struct HostileFileTests {
   /// A case that was not as it should be.
   private struct Finding: CustomStringConvertible {
     let seed: UInt64

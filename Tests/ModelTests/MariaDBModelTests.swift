@@ -1,4 +1,5 @@
 #if MySQL
+import Evidence
 import MariaDBServer
 import Qudo
 @testable import QudoMySQL
@@ -7,12 +8,12 @@ import Testing
 
 /// The same on a real server, whose clock is the manual one.
 @Suite struct MariaDBModelTests {
-  @Test func mariaDBAndTheModelAgree() async throws {
+  @Test(.enabled(if: Evidence.isAsked)) func mariaDBAndTheModelAgree() async throws {
     try await agree(.mariaDB(), scripts: 10, steps: 500)
   }
 
   /// As if each claim that reads from the beginning took long. On one connection: what others do before a floor is found later.
-  @Test func mariaDBAndTheModelAgreeAboveFloors() async throws {
+  @Test(.enabled(if: Evidence.isAsked)) func mariaDBAndTheModelAgreeAboveFloors() async throws {
     try await agree(.mariaDBAboveFloors(), scripts: 10, steps: 500)
   }
 

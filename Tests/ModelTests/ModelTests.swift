@@ -6,7 +6,7 @@ import Testing
 
 /// Drivers and the model do the same at random, and must answer the same and hold the same.
 @Suite struct ModelTests {
-  @Test func sqliteAndTheModelAgree() async throws {
+  @Test(.enabled(if: Evidence.isAsked)) func sqliteAndTheModelAgree() async throws {
     try await agree(.sqlite, scripts: 100, steps: 500)
   }
 

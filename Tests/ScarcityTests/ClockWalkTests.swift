@@ -7,7 +7,7 @@ import QudoTesting
 import Testing
 
 /// Two workers on one file, each with jobs that take their time, while somebody sets the wall clock.
-@Suite struct ClockWalkTests {
+@Suite(.enabled(if: Evidence.isAsked)) struct ClockWalkTests {
   /// The jobs that began, and may not end yet.
   private final class Runs: Sendable {
     private struct State {

@@ -9,7 +9,7 @@ import Glibc
 
 #if os(Linux)
 /// The wall clock of real processes jumps, while they work and while they wait.
-@Suite(.enabled(if: FakedCommand.isWanted)) struct FakedClockTests {
+@Suite(.enabled(if: Evidence.isAsked), .enabled(if: FakedCommand.isWanted)) struct FakedClockTests {
   /// Says that it began, and goes on when it is told to.
   private static let job = "p=sh -c 'echo {} > started; read x < go; echo {} > ended'"
 

@@ -1,7 +1,8 @@
+import Evidence
 import Testing
 
 /// The system's limits are reached, in a process that has set them for itself.
-@Suite(.serialized) struct LimitTests {
+@Suite(.enabled(if: Evidence.isAsked), .serialized) struct LimitTests {
   @Test func withoutDescriptorsACallIsRefusedAndNothingIsLost() async throws { try await Scarce.run("descriptors") }
 
   @Test func whereFilesMayNotGrowACallIsRefusedAndNothingIsLost() async throws { try await Scarce.run("room") }

@@ -1,7 +1,8 @@
+import Evidence
 import Testing
 
 /// SQLite gets no memory, at each request that it makes.
-@Suite(.serialized) struct MemoryTests {
+@Suite(.enabled(if: Evidence.isAsked), .serialized) struct MemoryTests {
   @Test func aCallThatGetsNoMemoryHappensWhollyOrNotAtAll() async throws { try await Scarce.run("memory") }
 
   @Test func aFileThatGetsNoMemoryIsOpenedOrNot() async throws { try await Scarce.run("openings") }
