@@ -1,4 +1,5 @@
 #if MySQL
+import Dispatch
 import MariaDBServer
 @testable import QudoMySQL
 import Qudo
@@ -6,7 +7,8 @@ import Testing
 
 /// Connections and servers that are lost in the midst of things.
 @Suite struct FaultTests {
-  private let want = ClaimRequest([.init("a")], limit: 10)
+  /// The server's clock goes on, however long a test takes.
+  private let want = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 10)
 
   /// What was acknowledged, and what may be there.
   private struct Tally {
@@ -195,15 +197,17 @@ import Testing
     let driver = try database.driver(options: "pool=1", timeout: .milliseconds(200))
     try await driver.connect()
     let (started, signal) = AsyncStream<Void>.makeStream()
+    let isRefused = DispatchSemaphore(value: 0)
     async let slow: Void = driver.pool.transact { transaction throws(QudoError) in
       signal.finish()
-      _ = try transaction.connection.run("SELECT SLEEP(2)")
+      isRefused.wait()
       try transaction.commit()
     }
     for await _ in started {}
     let error = await #expect(throws: QudoError.self) { try await driver.count() }
     #expect(error?.code == .busy)
     #expect(error?.message.contains("all 1 connections") == true)
+    isRefused.signal()
     _ = try await slow
     #expect(try await driver.count() == [])
     await driver.close()
