@@ -4,7 +4,7 @@
 ///     try await ModelScript(seed: 7, count: 300).run(on: ConformanceSubject { clock in try MyDriver(path: path, clock: clock) })
 ///
 /// A script is made from a seed, from any bytes, or from a text with a step a line. The text of one that a driver fails on is
-/// what to keep as a test, once it is ``shrunk(_:)``.
+/// what to keep as a test, once it is ``shrunk(trying:_:)``.
 ///
 ///     job key=k1 due=5s
 ///     insert
