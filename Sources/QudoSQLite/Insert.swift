@@ -4,8 +4,16 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
-    for job in jobs {
-      results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
+    var rest = jobs[...]
+    while let job = rest.first {
+      let some = rest.prefix(Self.together)
+      if some.count == Self.together, some.allSatisfy(\.isPlain) {
+        for id in try store(some) { results.append(.inserted(id)) }
+        rest = rest.dropFirst(Self.together)
+      } else {
+        results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
+        rest = rest.dropFirst()
+      }
     }
     return results
   }
@@ -19,17 +27,18 @@ extension Transaction {
       return try conflict(job, with: holder, unique: unique, due: due, kind: kind)
     }
     let id = try store(job, kind: kind, due: due)
-    connection.ready.forget(kind)
-    if due > now.wall.microseconds {
-      try wait(id: id, kind: kind, rank: job.rank, due: due)
-    } else {
-      let place = ReadyRange.Place(kind: kind, rank: job.rank, due: due)
-      if !effects.ready.append(id, place) {
-        try enterReady()
-        _ = effects.ready.append(id, place)
-      }
-    }
+    try wait(id, ReadyRange.Place(kind: kind, rank: job.rank, due: due))
     return .inserted(id)
+  }
+
+  /// Of a job that was just stored; ready ones are put where they belong later, with others.
+  func wait(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
+    connection.ready.forget(place.kind)
+    guard place.due <= now.wall.microseconds else { return try wait(id: id, kind: place.kind, rank: place.rank, due: place.due) }
+    if !effects.ready.append(id, place) {
+      try enterReady()
+      _ = effects.ready.append(id, place)
+    }
   }
 
   private func store(_ job: NewJob, kind: Int64, due: Int64) throws(QudoError) -> Int64 {
