@@ -37,7 +37,7 @@ extension Transaction {
     var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
     if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
-      view = Floors.View()
+      view = floors.withLock { $0.whole() }
       let whole = ClaimReading(request, self, from: view, sweeps: true, takesTime: false)
       useTime()
       (plan, findings) = try whole.plan(try read(whole.statements), self, settled: settled)
@@ -53,7 +53,10 @@ extension Transaction {
   }
 
   private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
-    let (view, sweeps, fills) = floors.withLock { ($0.view(.now), $0.sweeps, $0.fills) }
+    let (view, sweeps, fills) = floors.withLock { floors in
+      floors.entered(entries)
+      return (floors.view(.now), floors.sweeps, floors.fills)
+    }
     return ClaimReading(request, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
   }
 
@@ -66,7 +69,7 @@ extension Transaction {
   }
 
   private func promote(_ due: [Candidate], ready: [Candidate]) {
-    for job in ready { entered(job.kind, ranking: job.ranking, isOld: true) }
+    for job in ready { entries.add(job.kind, ranking: job.ranking, isOld: true) }
     var points = Points()
     for job in due { points.add("due = \(job.due)", job.id) }
     for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
