@@ -2,24 +2,18 @@ internal import Qudo
 
 // A batch of plain jobs.
 extension Transaction {
-  /// How many plain jobs are stored by one statement: a tenth less to do than with one each, and with more it is not less.
+  /// How many plain jobs are stored by one statement: a fifth less for SQLite to do than with one each; fifty would be another
+  /// twentieth.
   static let together = 16
 
   func store(_ jobs: ArraySlice<NewJob>) throws(QudoError) -> [Int64] {
     var stored: [(id: Int64, place: ReadyRange.Place)] = []
-    var values: [Value] = [.integer(now.wall.microseconds)]
     stored.reserveCapacity(Self.together)
-    values.reserveCapacity(1 + 7 * Self.together)
     for job in jobs {
       let place = ReadyRange.Place(kind: try connection.kindID(creating: job.kind), rank: job.rank, due: due(job.due))
-      let id = try nextID()
-      stored.append((id, place))
-      values += [
-        .integer(id), .integer(place.kind), .integer(place.rank), .integer(place.due), .integer(job.payload.codec.number),
-        job.meta.isEmpty ? .null : .blob(job.meta.bytes), .blob(job.payload.bytes),
-      ]
+      stored.append((try nextID(), place))
     }
-    try connection.each(
+    let statement = try connection.statement(
       """
       INSERT INTO qudo_job(enqueued, id, kind, rank, due, codec, meta, payload, attempt, lost, state) VALUES
         (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
@@ -38,8 +32,22 @@ extension Transaction {
         (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
         (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
         (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0)
-      """, values
-    ) { _ in }
+      """ as StaticString)
+    defer { statement.reset() }
+    try statement.bind(.integer(now.wall.microseconds), at: 1)
+    // One by one, since a list of so many values is more to do than to bind them.
+    var position: Int32 = 2
+    for (job, (id, place)) in zip(jobs, stored) {
+      try statement.bind(.integer(id), at: position)
+      try statement.bind(.integer(place.kind), at: position + 1)
+      try statement.bind(.integer(place.rank), at: position + 2)
+      try statement.bind(.integer(place.due), at: position + 3)
+      try statement.bind(.integer(job.payload.codec.number), at: position + 4)
+      try statement.bind(job.meta.isEmpty ? .null : .blob(job.meta.bytes), at: position + 5)
+      try statement.bind(.blob(job.payload.bytes), at: position + 6)
+      position += 7
+    }
+    while try statement.step() {}
     for (id, place) in stored { try wait(id, place) }
     return stored.map(\.id)
   }
