@@ -135,11 +135,16 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     }
   }
 
+  /// Mostly short, and at times so long that an enqueue which takes all its time finds the database well throughout.
+  private static func wellBeing(_ random: inout Seeded) -> Duration {
+    .milliseconds(Int.random(in: Int.random(in: 0..<4, using: &random) == 0 ? 4000...8000 : 200...2500, using: &random))
+  }
+
   private func trouble(_ index: Int, until end: ContinuousClock.Instant) async throws {
     var random = Seeded(seed: seed &+ UInt64(index) &* 7919)
     let server = servers[index]
     while ContinuousClock.now < end {
-      try await Task.sleep(for: .milliseconds(Int.random(in: 200...2500, using: &random)))
+      try await Task.sleep(for: Self.wellBeing(&random))
       let from = now()
       let pause = Duration.milliseconds(Int.random(in: 200...4500, using: &random))
       let isKilled = Bool.random(using: &random)
@@ -161,7 +166,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
   private func troubleTheFile(until end: ContinuousClock.Instant) async throws {
     var random = Seeded(seed: seed &+ 3)
     while ContinuousClock.now < end {
-      try await Task.sleep(for: .milliseconds(Int.random(in: 200...2500, using: &random)))
+      try await Task.sleep(for: Self.wellBeing(&random))
       let pause = Duration.milliseconds(Int.random(in: 200...4500, using: &random))
       let fault = place.faults.randomElement(using: &random) ?? .turnHeld
       let (from, to) = fault == .diskFull ? try await leaveNoRoom(for: pause) : try await hold(fault, for: pause)
