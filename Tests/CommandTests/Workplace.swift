@@ -129,7 +129,7 @@ final class Running {
   }
 
   func kill(_ signal: Int32) { process.kill(signal) }
-
+  func limitDescriptors(to count: Int) throws { try process.limitDescriptors(to: count) }
   func write(_ text: String) throws { try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
   func closeInput() throws { try (input as? Pipe)?.fileHandleForWriting.close() }
 
