@@ -1,5 +1,5 @@
-import Evidence
 import Foundation
+import QudoTesting
 
 /// Rows that Qudo would never write, in tables that are right.
 extension Corpus {
