@@ -1,5 +1,5 @@
 /// A generator that can be repeated: Seeded64.
-public struct Seeded: RandomNumberGenerator {
+public struct Seeded: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   public init(seed: UInt64) { state = seed }
