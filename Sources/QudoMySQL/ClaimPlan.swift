@@ -22,8 +22,8 @@ struct Candidate {
   let ranking: Int64
   let due: Int64
   let id: Int64
-  /// Whether its unique key is free when it starts.
-  let frees: Bool
+  /// What is kept of its unique key.
+  let hold: KeyHold
   let source: Source
 
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
@@ -56,7 +56,7 @@ struct ClaimPlan {
   init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [RunningRow]) {
     lost = ended.filter { $0.lost.clampedPlus(1) >= $0.lostLimit }
     let back = ended.filter { $0.lost.clampedPlus(1) < $0.lostLimit }.map { row in
-      Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, frees: false, source: .ended(row))
+      Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
     }
     var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
     for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.ability) }

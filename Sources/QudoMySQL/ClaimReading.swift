@@ -19,29 +19,37 @@ struct ClaimReading {
   let view: Floors.View
   /// Whether it looks at once for leases that have ended and for delayed jobs that are due; otherwise when there are any.
   private let sweeps: Bool
+  /// What takes the time along with the ready jobs, and looks for the next times: one statement instead of three, and the time is
+  /// not known if there is no job.
+  private let time: SQL?
 
-  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View, sweeps: Bool) {
+  /// - Parameter takesTime: whether to expect that there are jobs; not when it sweeps.
+  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View, sweeps: Bool, takesTime: Bool) {
     self.request = request
     self.view = view
     self.sweeps = sweeps
     wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
+    time = takesTime && !armed.isEmpty && request.limit > 0 ? transaction.time : nil
   }
 
   private var sweepStatements: [SQL] {
     [
       """
-      SELECT \(RunningRow.columns) FROM qudo_running FORCE INDEX(qudo_running_ends) WHERE \(view.times("ends")) ends <= @n
+      SELECT \(RunningRow.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
     ]
   }
 
-  /// The first one has the time.
+  /// Where the ``statements`` have the time.
+  var clock: Transaction.Clock { time == nil ? .statement(0) : .column(7, of: 0) }
+
   var statements: [SQL] {
-    var statements = [view.next] + (sweeps ? sweepStatements : [])
-    if let ready = Self.ready(armed, request.limit, from: view) { statements.append(ready) }
+    var statements = time == nil ? [view.next] + (sweeps ? sweepStatements : []) : []
+    let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
+    if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
     // Jumps from kind to kind in the index.
     if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
     if !unknown.isEmpty { statements.append(KindNumbers.look(up: unknown)) }
@@ -58,11 +66,13 @@ struct ClaimReading {
 
   /// The best ready ones. Of several kinds each has an arm that reads a few entries of the index without locking them,
   /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
-  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: Floors.View = Floors.View()) -> SQL? {
+  ///
+  /// - Parameter besides: more columns.
+  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: Floors.View = Floors.View(), besides: SQL = "") -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
-        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
+        SELECT kind, ranking, due, id, frees\(besides) FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
         ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
         """
     }
@@ -75,7 +85,7 @@ struct ClaimReading {
         """
     }
     return """
-      SELECT r.kind, r.ranking, r.due, r.id, r.frees FROM
+      SELECT r.kind, r.ranking, r.due, r.id, r.frees\(besides) FROM
       (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(limit * 4)) AS best
       STRAIGHT_JOIN qudo_ready AS r ON r.kind = best.kind AND r.ranking = best.ranking AND r.due = best.due AND r.id = best.id
       ORDER BY best.ranking, best.due, best.id LIMIT \(kinds.contains { $0.most(limit) < limit } ? limit * 4 : limit) FOR UPDATE SKIP LOCKED
@@ -88,10 +98,13 @@ struct ClaimReading {
   /// - Returns: the plan, and what else was found.
   func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
     var rest = rows[...]
-    let next = NextTimes(try take(&rest).next())
+    let next = try next(&rest, transaction)
     var swept = rest.prefix(sweeps ? 2 : 0)
     rest = rest.dropFirst(swept.count)
-    if !sweeps, next.areDue(transaction.now) { swept = try transaction.read(sweepStatements)[...] }
+    if !sweeps, next.areDue(transaction.now) {
+      transaction.useTime()
+      swept = try transaction.read(sweepStatements)[...]
+    }
     let didSweep = !swept.isEmpty
     let ended = didSweep ? try take(&swept).map { RunningRow($0) } : []
     let delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
@@ -114,6 +127,15 @@ struct ClaimReading {
     )
   }
 
+  private func next(_ rest: inout ArraySlice<Rows>, _ transaction: Transaction) throws(QudoError) -> NextTimes {
+    guard time != nil else { return NextTimes(try take(&rest).next()) }
+    guard let rows = rest.first, let row = rows.next() else {
+      return NextTimes(try transaction.read([view.next], clock: .statement(0)).first?.next())
+    }
+    defer { rows.rewind() }
+    return NextTimes(row, at: 5)
+  }
+
   /// When others have all of the best ones locked: what comes behind those, which one kind at a time is found by itself.
   private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate] {
     try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in rows.map { Candidate($0, .ready) } }
@@ -130,9 +152,9 @@ struct NextTimes {
   var due: Int64?
   var end: Int64?
 
-  init(_ row: Row?) {
-    due = row?.integerIfAny(1)
-    end = row?.integerIfAny(2)
+  init(_ row: Row?, at column: Int = 1) {
+    due = row?.integerIfAny(column)
+    end = row?.integerIfAny(column + 1)
   }
 
   func areDue(_ now: Timestamp) -> Bool { [due, end].contains { $0.map { $0 <= now.microseconds } ?? false } }
@@ -162,7 +184,7 @@ extension Candidate {
   /// - Parameter row: kind, ranking, due time, id, frees.
   init(_ row: Row, _ source: Source) {
     self.init(
-      kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3), frees: row.integer(4) != 0, source: source)
+      kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3), hold: KeyHold(row.integer(4)), source: source)
   }
 }
 #endif

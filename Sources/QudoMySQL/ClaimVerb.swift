@@ -22,12 +22,13 @@ extension Transaction {
       return (answer, nil)
     }
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
-    let ahead = isAhead ? reading(request) : nil
+    // The time is needed at once by all that waits again.
+    let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
-    let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: isAhead ? 0 : nil)
+    let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
     if !isAhead { start = .now }
     // Jobs that a settlement made ready have lowered the floors.
-    let reading = ahead ?? reading(request)
+    let reading = ahead ?? reading(request, takesTime: false)
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
     // What was read ahead still has the running that were settled.
@@ -37,21 +38,23 @@ extension Transaction {
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
     if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
       view = Floors.View()
-      let whole = ClaimReading(request, self, from: view, sweeps: true)
+      let whole = ClaimReading(request, self, from: view, sweeps: true, takesTime: false)
+      useTime()
       (plan, findings) = try whole.plan(try read(whole.statements), self, settled: settled)
     }
     floors.withLock { floors in
       floors.claimed(from: reading.view, took: took, time: findings.isSwept ? now.microseconds : nil, last: plan.last)
       floors.sweeps = findings.hadToSweep
+      floors.fills = plan.chosen.count >= request.limit
     }
     // Whoever did nothing to the delayed, and nothing but plain settles to the running, knows when the next ones come.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
     return (answer, try claim(plan, from: view, next: isKnown ? findings.next : nil))
   }
 
-  private func reading(_ request: ClaimRequest) -> ClaimReading {
-    let (view, sweeps) = floors.withLock { ($0.view(.now), $0.sweeps) }
-    return ClaimReading(request, self, from: view, sweeps: sweeps)
+  private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
+    let (view, sweeps, fills) = floors.withLock { ($0.view(.now), $0.sweeps, $0.fills) }
+    return ClaimReading(request, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
   }
 
   func promote(limit: Int) throws(QudoError) -> Int {
@@ -68,7 +71,7 @@ extension Transaction {
     for job in due { points.add("due = \(job.due)", job.id) }
     for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
     for part in ready.parts(of: 1000) {
-      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees ? 1 : 0))" }
+      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
@@ -77,16 +80,16 @@ extension Transaction {
   private func claim(_ plan: ClaimPlan, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
     takeBack(plan)
     var delayed = plan.promoted
-    var points = Points()
+    var ready = ReadyRows()
     for (job, _) in plan.chosen {
       switch job.source {
-      case .ready: points.add("kind = \(job.kind) AND ranking = \(job.ranking) AND due = \(job.due)", job.id)
+      case .ready: ready.add(job)
       case .delayed: delayed.append(job)
       case .ended: break
       }
     }
     promote(delayed, ready: plan.promoted)
-    for condition in points.conditions { write("DELETE FROM qudo_ready WHERE \(condition)") }
+    for condition in ready.conditions(asPoints: isRepeated) { write("DELETE FROM qudo_ready WHERE \(condition)") }
     return try read(start(plan.chosen), from: view, next: next)
   }
 
@@ -118,16 +121,16 @@ extension Transaction {
     for case (let job, _) in plan.chosen {
       if case .ended(let row) = job.source { again.append(row) }
     }
-    let gone = (plan.lost + again).map(\.id)
+    let gone = plan.lost + again
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
-    forget(plan.lost.map(\.id))
+    forget(plan.lost.map { Gone(job: $0.id, hold: $0.hold) })
     for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)") }
-    if !plan.returned.isEmpty { enter(ready: plan.returned.map { ($0.kind, $0.ranking, $0.due, $0.id) }) }
+    if !plan.returned.isEmpty { enter(ready: plan.returned) }
   }
 
   private func start(_ chosen: [(Candidate, ClaimRequest.Ability)]) -> ClaimedRows {
-    var rows = ClaimedRows(token: Int64.random(in: 1...Int64.max))
+    var rows = ClaimedRows(holdingKeys: chosen.contains { $0.0.hold == .untilFinished })
     var groups: [ClaimedRows.Terms: [Int64]] = [:]
     for (job, ability) in chosen {
       let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
@@ -143,8 +146,7 @@ extension Transaction {
           """)
       }
     }
-    let freed = chosen.filter(\.0.frees).map(\.0.id).sorted()
-    for part in freed.parts() { write("UPDATE qudo_job SET held_key = NULL WHERE \(ids: part)") }
+    free(keysOf: chosen.filter { $0.0.hold == .untilStarted }.map(\.0.id))
     return rows
   }
 }
@@ -159,7 +161,11 @@ struct ClaimedRows {
   var order: [Int64] = []
   var expected: [Int64: (Kind, ends: Int64)] = [:]
 
-  init(token: Int64) { self.token = token }
+  /// - Parameter holdingKeys: whether one of the jobs may hold a unique key until it ends. The token tells that to who settles: most
+  ///   jobs hold none, and are settled without looking for it.
+  init(holdingKeys: Bool) { token = Int64.random(in: 2...Int64.max) & ~1 | (holdingKeys ? 1 : 0) }
+
+  static func mayHoldKeys(_ token: Int64) -> Bool { token & 1 == 1 }
 
   var reads: [SQL] {
     order.sorted().parts().map { part in

@@ -26,14 +26,15 @@ extension Transaction {
     return try jobs("\(Self.select) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
 
-  /// The state as it is at `@n`.
+  /// The state as it is at `@n`. The running are ordered by the end of their leases: grouped they become a table of their own for the
+  /// statement, which is looked up by id.
   private static let select: SQL = """
     SELECT j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends,
       IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
     FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind
     LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
     LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
-    LEFT JOIN qudo_running AS u ON u.id = j.id
+    LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running GROUP BY id) AS u ON u.id = j.id
     """
 
   /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.

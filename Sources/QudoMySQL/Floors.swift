@@ -43,11 +43,12 @@ struct Floors {
     func times(_ column: SQL) -> SQL { time.map { "\(column) >= \($0) AND" } ?? "" }
 
     /// The time, when the next delayed job is due, and when the next lease ends.
-    var next: SQL {
-      guard let time else { return "SELECT @n, (SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
-      return """
-        SELECT @n, (SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))
-        """
+    var next: SQL { "SELECT @n, \(times)" }
+
+    /// Two columns: when the next delayed job is due, and when the next lease ends.
+    var times: SQL {
+      guard let time else { return "(SELECT MIN(due) FROM qudo_delayed), (SELECT MIN(ends) FROM qudo_running)" }
+      return "(SELECT MIN(due) FROM qudo_delayed WHERE due >= \(time)), (SELECT MIN(ends) FROM qudo_running WHERE ends >= \(time))"
     }
   }
 
@@ -63,6 +64,8 @@ struct Floors {
   private var time: Int64?
   /// Whether the last claim found leases that had ended or jobs that were due: the next one may as well.
   var sweeps = false
+  /// Whether the last claim found as many as it wanted: the next one may as well.
+  var fills = false
   private var lastScan: ContinuousClock.Instant?
   private var scanTook = Duration.zero
 

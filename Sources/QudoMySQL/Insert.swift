@@ -36,6 +36,7 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
+    useTime()
     var plan = InsertPlan()
     try look(up: jobs, &plan)
     for job in jobs {
@@ -67,6 +68,9 @@ extension Transaction {
       "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
     })
     for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
+    for (key, job) in plan.holders.stale {
+      write("DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job)")
+    }
     for rows in found.dropFirst(holders.count) {
       try rows.forEach { row throws(QudoError) in
         guard let key = IdempotencyKey(bytes: row.bytes(0)) else { return }
@@ -180,18 +184,29 @@ extension Transaction {
       self.effects.highest = first + Int64(rows.count) - 1
     }
     write(receipt.write(answer, rows.count))
+    hold(zip(0..., rows).compactMap { offset, row in
+      row.unique.map { "(\(row.kind), \(Array($0.key.utf8)), LAST_INSERT_ID() + \(offset))" }
+    })
     keep(zip(0..., rows).flatMap { offset, row in
       row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
     })
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
-      let frees = row.unique?.scope == .untilStarted ? 1 : 0
-      write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(frees))")
+      write("""
+        INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
+        VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(KeyHold(row.unique).rawValue))
+        """)
       return
     }
     let mayWait = rows.contains { $0.due.mayWait }
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }
     if mayWait { enter("qudo_delayed", from: "\(range) AND due > @n") }
+  }
+
+  /// Keeps unique keys from being enqueued again while their jobs are there.
+  private func hold(_ rows: [SQL]) {
+    guard !rows.isEmpty else { return }
+    write("INSERT INTO qudo_unique(kind, name, job) VALUES\(rows.joined(","))")
   }
 
   /// Keeps idempotency keys from being enqueued again.
@@ -201,12 +216,13 @@ extension Transaction {
     write("INSERT INTO qudo_receipt(id, job, expires) VALUES\(rows.joined(","))")
   }
 
-  /// Puts jobs where the waiting are, as their rows have it.
-  func enter(_ table: SQL, from condition: SQL) {
+  /// Puts new jobs where the waiting are, as their rows have it.
+  private func enter(_ table: SQL, from condition: SQL) {
     wakes = true
     write("""
       INSERT INTO \(table)(kind, ranking, due, id, frees)
-      SELECT kind, ranking, due, id, (unique_scope = \(UniqueKey.Scope.untilStarted.rawValue) AND held_key IS NOT NULL)
+      SELECT kind, ranking, due, id, IF(unique_scope IS NULL, 0, \
+      IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))
       FROM qudo_job WHERE \(condition)
       """)
   }

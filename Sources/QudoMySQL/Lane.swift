@@ -31,10 +31,12 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   ) throws(QudoError) -> (Result, Transaction.Effects) {
     var turn = Retry()
     var lost: Receipt?
+    var isRepeated = false
     do throws(QudoError) {
       while true {
         let transaction = Transaction(
-          try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes)
+          try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
+          isRepeated: isRepeated)
         do throws(QudoError) {
           let result = try body(transaction)
           lastUse = .now
@@ -48,6 +50,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
             guard lost == nil || transaction.isConfirmed else { throw error }
             lost = lost ?? transaction.receipt
           }
+          isRepeated = true
           Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
         }
       }

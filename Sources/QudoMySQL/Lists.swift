@@ -17,10 +17,8 @@ extension Collection where Index == Int {
 struct Points {
   private var beginnings: [SQL] = []
   private var ids: [[Int64]] = []
-  private var count = 0
 
   mutating func add(_ beginning: SQL, _ id: Int64) {
-    count += 1
     if let last = beginnings.last, last.bytes == beginning.bytes {
       ids[ids.count - 1].append(id)
     } else {
@@ -29,19 +27,27 @@ struct Points {
     }
   }
 
+  /// - Parameter range: a whole condition, which counts as one point.
+  mutating func add(range: SQL) {
+    beginnings.append(range)
+    ids.append([])
+  }
+
   /// Conditions with a bounded number of points each.
   var conditions: [SQL] {
     var conditions: [SQL] = []
     var arms: [SQL] = []
     var points = 0
     for (beginning, ids) in zip(beginnings, ids) {
-      for part in ids.sorted().parts() {
-        if points + part.count > mostPoints {
+      let parts = ids.isEmpty ? [[]] : ids.sorted().parts()
+      for part in parts {
+        let count = max(1, part.count)
+        if points + count > mostPoints {
           conditions.append(arms.joined(" OR "))
           (arms, points) = ([], 0)
         }
-        arms.append("(\(beginning) AND \(ids: part))")
-        points += part.count
+        arms.append(part.isEmpty ? "(\(beginning))" : "(\(beginning) AND \(ids: part))")
+        points += count
       }
     }
     if !arms.isEmpty { conditions.append(arms.joined(" OR ")) }

@@ -36,7 +36,7 @@ extension QudoError {
     case 1044, 1045, 1130, 1131, 1132, 1251, 1396, 1698, 1820, 1862, 2049, 2059, 2061, 3118, 4151:
       (.accessDenied, "the server refuses the user: check user, password and from where the user may come")
     case 1142, 1143, 1227, 1370:
-      (.accessDenied, "the user lacks a right: grant SELECT, INSERT, UPDATE, DELETE, and CREATE for the first start, on the database")
+      (.accessDenied, "the user lacks a right: grant SELECT, INSERT, UPDATE, DELETE, and CREATE and ALTER for the first start, on the database")
     case 1049: (.cannotOpen, "the server has no such database: CREATE DATABASE makes it, Qudo does not")
     case 1205, 1213, 1020: (.busy, "others held what was needed until the time-out: try again later")
     case 1290, 1792, 1836, 3100: (.readOnly, "the server is read-only: it may be a replica, use the primary")

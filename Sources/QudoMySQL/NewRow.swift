@@ -22,13 +22,13 @@ struct NewRow {
   mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta) }
 
   static let columns: SQL =
-    "kind, ranking, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, held_key, meta, payload"
+    "kind, ranking, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload"
 
   /// In the order of ``columns``.
   var values: SQL {
     let key = unique.map { Array($0.key.utf8) }
     return """
-      (\(kind),\(ranking),\(due.sql),@n,1,0,0,\(payload.codec.number),\(key),\(unique?.scope.rawValue),\(key),\
+      (\(kind),\(ranking),\(due.sql),@n,1,0,0,\(payload.codec.number),\(key),\(unique?.scope.rawValue),\
       \(meta.isEmpty ? nil : meta.bytes),\(payload.bytes))
       """
   }

@@ -50,19 +50,21 @@ final class Receipt {
   /// Follows the INSERT of `count` jobs.
   func write(_ answer: InsertAnswer, _ count: Int) -> SQL {
     inserts.append((answer, count))
-    return write(part: inserts.count - 1, job: "LAST_INSERT_ID()")
+    return write(part: inserts.count - 1, job: "LAST_INSERT_ID()", time: "@n")
   }
 
   /// For a transaction that inserts nothing.
-  var write: SQL { write(part: 0, job: "0") }
+  ///
+  /// - Parameter time: nil for `@n`.
+  func write(at time: Timestamp?) -> SQL { write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n") }
 
   /// The first part is the one that decides: "If you update a column that has been declared NOT NULL by setting to NULL, an error
   /// occurs if strict SQL mode is enabled", and no statement comes after one that failed, COMMIT neither.
-  private func write(part: Int, job: SQL) -> SQL {
+  private func write(part: Int, job: SQL, time: SQL) -> SQL {
     """
-    INSERT INTO qudo_lane(lane, part, number, job, expires) VALUES(\(lane), \(part), \(number), \(job), @n + \(lifetime)) \
+    INSERT INTO qudo_lane(lane, part, number, job, expires) VALUES(\(lane), \(part), \(number), \(job), \(time) + \(lifetime)) \
     ON DUPLICATE KEY UPDATE number = \(part == 0 ? "IF(number = \(number - 1), \(number), NULL)" : "\(number)" as SQL), \
-    job = \(job), expires = @n + \(lifetime)
+    job = \(job), expires = \(time) + \(lifetime)
     """
   }
 

@@ -26,7 +26,7 @@ struct Retry {
     }
     // A unique key, or a receipt, that another transaction took between our look and our write, or the lane's number, which the
     // transaction took that this one repeats.
-    let isRace = cause.isDuplicate && ["qudo_job_unique", "PRIMARY"].contains { cause.message.contains($0) } || cause.isNull
+    let isRace = cause.isDuplicate && cause.message.contains("PRIMARY") || cause.isNull
     guard cause.isOfContention || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
     guard !isLate else { throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause) }
     contentions += 1

@@ -9,6 +9,8 @@ internal import Qudo
 /// A server commits by itself before and after each CREATE or ALTER, so that a migration is not one transaction: each of
 /// its statements can be run again after it was done, and the row that says that the version is there comes last.
 ///
+/// `frees` says what a waiting job holds of a unique key: see ``KeyHold``.
+///
 /// `ranking` is the priority with the other sign: `rank` is a word of MySQL 8's own. Texts are binary: compared and given
 /// back as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
 enum Schema {
@@ -20,12 +22,13 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 2
+  static let version: Int64 = 3
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
     // Who knows version 1 leaves receipts of its own in qudo_receipt.
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: lanes),
+    Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -105,5 +108,35 @@ enum Schema {
       PRIMARY KEY(lane, part)) ENGINE = InnoDB
     """
   ]
+
+  /// An index beside a table costs each job three times: when it comes, when it goes, and when InnoDB purges it. The index of unique
+  /// keys had an entry for each job, whether it has a key or not; now those that have one are in a table. The running are in the order
+  /// of the ends of their leases, which a lease knows, instead of having an index by that.
+  private static let fewerIndexes: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_unique(
+      kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, job BIGINT NOT NULL, PRIMARY KEY(kind, name), KEY qudo_unique_job(job)
+    ) ENGINE = InnoDB
+    """
+  ] + [
+    "INSERT IGNORE INTO qudo_unique(kind, name, job) SELECT kind, held_key, id FROM qudo_job WHERE held_key IS NOT NULL",
+    "UPDATE qudo_ready AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
+    "UPDATE qudo_delayed AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
+    "ALTER TABLE qudo_job DROP KEY qudo_job_unique, DROP COLUMN held_key",
+  ].flatMap { whileThere("qudo_job_unique", of: "qudo_job", $0) } + whileThere(
+    "qudo_running_ends", of: "qudo_running",
+    "ALTER TABLE qudo_running DROP KEY qudo_running_ends, DROP PRIMARY KEY, ADD PRIMARY KEY(ends, id)")
+
+  /// MySQL has no DROP KEY IF EXISTS.
+  ///
+  /// - Parameter statement: without a quote in it; what it does, or the last one of its kind, takes the key away.
+  private static func whileThere(_ key: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
+    [
+      """
+      SET @qudo_step = IF((SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() \
+      AND TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)') > 0, '\(statement)', 'DO 0')
+      """, "PREPARE qudo_step FROM @qudo_step", "EXECUTE qudo_step", "DEALLOCATE PREPARE qudo_step",
+    ]
+  }
 }
 #endif

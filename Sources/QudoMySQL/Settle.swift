@@ -24,9 +24,9 @@ struct SettleAnswer {
 extension Transaction {
   /// - Parameters:
   ///   - ahead: what else is read in the same round trip, before anything else is written.
-  ///   - clock: which statement of `ahead` has the time, if any.
+  ///   - clock: where `ahead` has the time, if it has it; only where all settlements are plain it may take the time.
   /// - Returns: the answer, and the rows of what was read ahead.
-  func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Int? = nil) throws(QudoError) -> (SettleAnswer, [Rows]) {
+  func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Clock? = nil) throws(QudoError) -> (SettleAnswer, [Rows]) {
     guard !settlements.isEmpty else { return (SettleAnswer(), ahead.isEmpty ? [] : try read(ahead, clock: clock)) }
     // A repetition has read something already, which it must not undo.
     if lost == nil {
@@ -43,24 +43,22 @@ extension Transaction {
 
   /// - Returns: nil if not all of the plain ones were running under their leases: nothing may come of this transaction then.
   private func settle(
-    _ settlements: [Settlement], _ plain: PlainSettlements, reading ahead: [SQL], clock: Int?
+    _ settlements: [Settlement], _ plain: PlainSettlements, reading ahead: [SQL], clock: Clock?
   ) throws(QudoError) -> (SettleAnswer, [Rows])? {
     var answer = SettleAnswer()
     var removed = 0
     for statement in plain.statements { write(statement) { removed += $0.affected } }
-    let locks = RunningRow.lock(settlements.map(\.lease).filter { !plain.jobs.contains($0.job) })
-    let found = try read(locks + ahead, clock: clock.map { $0 + locks.count })
+    let others = settlements.map(\.lease).filter { !plain.jobs.contains($0.job) }
+    let locks = RunningRow.lock(others)
+    let found = try read(locks + ahead, clock: clock?.behind(locks.count))
     guard removed == plain.jobs.count else { return nil }
     answer.isPlain = plain.jobs.count == settlements.count
-    var running: [Int64: RunningRow] = [:]
-    for rows in found.prefix(locks.count) {
-      for row in rows.map({ RunningRow($0) }) { running[row.id] = row }
-    }
+    var running = try running(under: others, found.prefix(locks.count))
     var parts = SettleParts()
     for settlement in settlements {
       let lease = settlement.lease
       if plain.jobs.contains(lease.job) {
-        parts.gone.append(lease.job)
+        parts.gone.append(Gone(job: lease.job, hold: ClaimedRows.mayHoldKeys(lease.token) ? .untilFinished : .none))
         answer.answers.append(.known(.settled()))
         continue
       }
@@ -72,7 +70,7 @@ extension Transaction {
       if let took = settlement.recording, let status = RunStatus(settlement.outcome) { record(row.id, status, took: took) }
       if case .completed(let jobs) = settlement.outcome, !jobs.isEmpty {
         // What came before goes first, and the job too, so that a replacement may carry its unique key.
-        parts.completed.append(row.id)
+        parts.completed.append(row)
         write(&parts)
         answer.answers.append(.replaced(try insert(jobs)))
       } else {
@@ -87,7 +85,7 @@ extension Transaction {
 
   private func write(_ outcome: Settlement.Outcome, of row: RunningRow, _ parts: inout SettleParts) {
     switch outcome {
-    case .completed: parts.completed.append(row.id)
+    case .completed: parts.completed.append(row)
     case .retry(let delay, let message):
       log(row.id, .failed, message: message, final: false)
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
@@ -95,52 +93,60 @@ extension Transaction {
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
     case .aborted(let message):
       log(row.id, .aborted, message: message, final: true)
-      parts.completed.append(row.id)
+      parts.completed.append(row)
     case .failed(let message):
       log(row.id, .failed, message: message, final: true)
-      parts.completed.append(row.id)
+      parts.completed.append(row)
     case .released:
-      parts.released.append(row.id)
-      enter(ready: [(row.kind, row.ranking, row.due, row.id)])
+      parts.released.append(row)
+      enter(ready: [row])
     }
   }
 
   private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
-    parts.released.append(row.id)
+    parts.released.append(row)
     write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts) WHERE id = \(row.id)")
     if due <= now.microseconds {
-      enter(ready: [(row.kind, row.ranking, due, row.id)])
+      enter(ready: [row], due: due)
     } else {
       wakes = true
-      write("INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(due), \(row.id), \(row.kind), \(row.ranking), 0)")
+      write("INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(due), \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))")
     }
   }
 
   /// Jobs that were claimed before: an `untilStarted` key of theirs is free already.
-  func enter(ready jobs: [(kind: Int64, ranking: Int64, due: Int64, id: Int64)]) {
+  ///
+  /// - Parameter due: when that has changed.
+  func enter(ready jobs: [RunningRow], due: Int64? = nil) {
     wakes = true
     for job in jobs { entered(job.kind, ranking: job.ranking, isOld: true) }
     for part in jobs.parts(of: 1000) {
-      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),0)" }
+      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
 
   private func write(_ parts: inout SettleParts) {
     leaveRunning(parts.completed + parts.released)
-    forget(parts.completed + parts.gone)
+    forget(parts.completed.map { Gone(job: $0.id, hold: $0.hold) } + parts.gone)
     parts = SettleParts()
   }
 
-  func leaveRunning(_ ids: [Int64]) {
-    for part in ids.sorted().parts() { write("DELETE FROM qudo_running WHERE \(ids: part)") }
+  func leaveRunning(_ rows: [RunningRow]) {
+    for condition in RunningRow.conditions(rows.map { ($0.ends, $0.id) }) { write("DELETE FROM qudo_running WHERE \(condition)") }
   }
 
   /// Deletes jobs for good. AUTO_INCREMENT does not give their ids again, not even after a restart of the server:
   /// "the current maximum auto-increment counter value is written to the redo log each time it changes" (MySQL 8.0;
   /// MariaDB since 10.2.4 keeps it in the root page of the table).
-  func forget(_ ids: [Int64]) {
-    for part in ids.sorted().parts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
+  func forget(_ jobs: [Gone]) {
+    // In the order in which an overwriting insert locks them.
+    free(keysOf: jobs.filter { $0.hold != .none }.map(\.job))
+    for part in jobs.map(\.job).sorted().parts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
+  }
+
+  func free(keysOf jobs: [Int64]) {
+    for part in jobs.sorted().parts() { write("DELETE FROM qudo_unique WHERE job IN \(list: part)") }
   }
 
   /// Only a final failure carries the payload; an earlier one points to the job.
@@ -167,18 +173,32 @@ extension Transaction {
 /// What several settlements write with one statement.
 private struct SettleParts {
   /// Jobs that go.
-  var completed: [Int64] = []
+  var completed: [RunningRow] = []
   /// Jobs that go, and are not with the running any more.
-  var gone: [Int64] = []
+  var gone: [Gone] = []
   /// Jobs that wait again.
-  var released: [Int64] = []
+  var released: [RunningRow] = []
+}
+
+/// A job that ends.
+struct Gone {
+  let job: Int64
+  /// Whether a unique key may be its own.
+  let hold: KeyHold
 }
 
 /// Those that only complete a job. Most do, and what is known of them is enough: they are taken off the running without looking at
 /// them first. How many were there tells whether all of the leases held.
 private struct PlainSettlements {
   private(set) var jobs: Set<Int64> = []
-  private var leases: [Int64: [Int64]] = [:]
+  private var leases: [Place: [Int64]] = [:]
+
+  /// Those of one claim, and of one kind, have the same.
+  private struct Place: Hashable, Comparable {
+    let ends: Int64
+    let token: Int64
+    static func < (a: Place, b: Place) -> Bool { (a.ends, a.token) < (b.ends, b.token) }
+  }
 
   /// None.
   init() {}
@@ -187,22 +207,24 @@ private struct PlainSettlements {
     for settlement in settlements where settlement.isPlain {
       // A job that is settled twice is looked at.
       guard jobs.insert(settlement.lease.job).inserted else { self = PlainSettlements(); return }
-      leases[settlement.lease.token, default: []].append(settlement.lease.job)
+      let lease = settlement.lease
+      leases[Place(ends: lease.ends, token: lease.token), default: []].append(lease.job)
     }
     if settlements.contains(where: { !$0.isPlain && jobs.contains($0.lease.job) }) { self = PlainSettlements() }
   }
 
-  /// Those of one claim have the same token.
   var statements: [SQL] {
-    leases.sorted { $0.key < $1.key }.flatMap { token, ids in
-      ids.sorted().parts().map { part -> SQL in "DELETE FROM qudo_running WHERE \(ids: part) AND token = \(token)" }
+    leases.sorted { $0.key < $1.key }.flatMap { place, ids in
+      ids.sorted().parts().map { part -> SQL in
+        "DELETE FROM qudo_running WHERE ends = \(place.ends) AND \(ids: part) AND token = \(place.token)"
+      }
     }
   }
 }
 
 extension Settlement {
   /// Whether it does nothing but take the job away.
-  fileprivate var isPlain: Bool {
+  var isPlain: Bool {
     guard case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty && recording == nil
   }

@@ -28,10 +28,13 @@ final class Transaction {
   let connection: Connection
   let kinds: KindNumbers
   let floors: Locked<Floors>
-  private let time: SQL
+  /// What takes the time.
+  let time: SQL
   private(set) var phase = Phase.waiting
   private var writes: [(sql: SQL, then: ((StatementResult) -> Void)?)] = []
   private var started: Timestamp?
+  /// Whether `@n` is still to be set.
+  private var needsTime = true
   /// Of kinds that this transaction has to do with.
   var numbers: [Kind: Int64] = [:]
   var effects = Effects()
@@ -49,6 +52,8 @@ final class Transaction {
   var isConfirmed = false
   /// Whether something was written that needs a receipt.
   private(set) var hasWritten = false
+  /// Whether it was tried before, and something was in its way.
+  let isRepeated: Bool
   /// How many idempotency keys were written down.
   var keyCount = 0
 
@@ -58,7 +63,8 @@ final class Transaction {
   ///   - lost: of the transaction that this one repeats.
   init(
     _ connection: Connection, _ kinds: KindNumbers, _ floors: Locked<Floors> = Locked(Floors()), time: SQL = Transaction.serverTime,
-    book: ReceiptBook = ReceiptBook(), after lost: Receipt? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes()
+    book: ReceiptBook = ReceiptBook(), after lost: Receipt? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
+    isRepeated: Bool = false
   ) {
     self.connection = connection
     self.kinds = kinds
@@ -66,11 +72,22 @@ final class Transaction {
     self.time = time
     self.lost = lost
     self.lifetimes = lifetimes
+    self.isRepeated = isRepeated
     receipt = Receipt(book, after: lost, lifetime: lifetimes.transactions)
   }
 
   /// A job becomes ready.
   func entered(_ kind: Int64, ranking: Int64, isOld: Bool) { floors.withLock { $0.entered(kind, ranking: ranking, isOld: isOld) } }
+
+  /// To be called before `@n` is used where a ``Clock/column(_:of:)`` was read.
+  func useTime() {
+    guard needsTime, let started else { return }
+    needsTime = false
+    write("SET @n = \(started.microseconds)")
+  }
+
+  /// Whether the time is known.
+  var hasStarted: Bool { started != nil }
 
   /// The server's time; known when something was read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
@@ -80,9 +97,43 @@ final class Transaction {
 
   /// Writes what waits and then reads.
   ///
-  /// - Parameter clock: which of the statements has `@n` in its first column and one row, if any.
+  /// - Parameter clock: where the time is, if one of the statements has it.
   /// - Returns: the rows of each of them.
-  func read(_ statements: [SQL], clock: Int? = nil) throws(QudoError) -> [Rows] { try flush(statements, clock: clock, commits: false) }
+  func read(_ statements: [SQL], clock: Clock? = nil) throws(QudoError) -> [Rows] { try flush(statements, clock: clock, commits: false) }
+
+  /// Where statements that are read first have the time.
+  enum Clock {
+    /// As `@n`, in the first column of the one row that this one of them gives.
+    case statement(Int)
+    /// In this column of the first row that this one of them gives, if it gives any; it takes the time by itself, and nothing
+    /// may need `@n` before. See ``Transaction/time``.
+    case column(Int, of: Int)
+
+    var statement: Int {
+      switch self {
+      case .statement(let index), .column(_, of: let index): index
+      }
+    }
+    var column: Int {
+      switch self {
+      case .statement: 0
+      case .column(let column, _): column
+      }
+    }
+    var takesTime: Bool {
+      switch self {
+      case .statement: false
+      case .column: true
+      }
+    }
+    /// With so many statements before.
+    func behind(_ count: Int) -> Clock {
+      switch self {
+      case .statement(let index): .statement(index + count)
+      case .column(let column, let index): .column(column, of: index + count)
+      }
+    }
+  }
 
   func read(_ statement: SQL) throws(QudoError) -> Rows {
     guard let rows = try read([statement]).first else { throw QudoError(.database, "a statement that reads gave no rows") }
@@ -100,11 +151,11 @@ final class Transaction {
   @discardableResult
   func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
-    if hasWritten, receipt.inserts.isEmpty { write(receipt.write) }
+    if hasWritten, receipt.inserts.isEmpty { write(receipt.write(at: started)) }
     return try flush(statements, clock: nil, commits: true)
   }
 
-  private func flush(_ reads: [SQL], clock: Int?, commits: Bool) throws(QudoError) -> [Rows] {
+  private func flush(_ reads: [SQL], clock: Clock?, commits: Bool) throws(QudoError) -> [Rows] {
     if !commits { hasWritten = hasWritten || !writes.isEmpty }
     let writes = writes
     self.writes = []
@@ -112,20 +163,23 @@ final class Transaction {
       if commits { phase = .done }
       return []
     }
-    var head: [SQL] = phase == .waiting ? ["SET @n = \(time)"] : []
+    var head: [SQL] = []
+    if started == nil, needsTime, clock?.takesTime != true {
+      head = ["SET @n = \(time)"]
+      needsTime = false
+    }
     // Who only writes need not know the time.
-    let asks = phase == .waiting && clock == nil && !(commits && reads.isEmpty)
+    let asks = !head.isEmpty && clock == nil && !(commits && reads.isEmpty)
     if asks { head.append("SELECT @n") }
-    let isFirst = phase == .waiting
     let all = head + writes.map(\.sql) + reads + (commits ? ["COMMIT"] : [])
     phase = .begun
     let results = try connection.run(all) { if commits { self.phase = .committing } }
     for (write, result) in zip(writes, results.dropFirst(head.count)) { write.then?(result) }
     let rows = results.dropFirst(head.count + writes.count).compactMap(\.rows)
     if asks, let row = results[1].rows?.next() { started = Timestamp(microseconds: row.integer(0)) }
-    if isFirst, let clock, let row = rows[clock].next() {
-      started = Timestamp(microseconds: row.integer(0))
-      rows[clock].rewind()
+    if started == nil, let clock, let row = rows[clock.statement].next() {
+      started = Timestamp(microseconds: row.integer(clock.column))
+      rows[clock.statement].rewind()
     }
     if commits { phase = .done }
     return rows
@@ -134,7 +188,7 @@ final class Transaction {
   /// Undoes what was done so far, and begins anew: at another time, with other rows.
   func startAgain() throws(QudoError) {
     try connection.run("ROLLBACK")
-    (phase, started, writes, hasWritten) = (.waiting, nil, [], false)
+    (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
   }
 
   /// Whether it may have been committed, and the answer was lost: the connection was, or "got error during COMMIT".

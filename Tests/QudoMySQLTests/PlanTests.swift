@@ -27,6 +27,8 @@ import Testing
       for plan in rows.map({ Plan($0) }) where plan.table.first?.isLetter == true {
         // A page of a log, or what is pruned of it, is read from one end of the log.
         if plan.type == "index", ["qudo_failure", "qudo_status"].contains(plan.table), statement.text.contains("LIMIT") { continue }
+        // A page of jobs needs the end of each one's lease: all of the running become a table of the statement's own.
+        if plan.table == "qudo_running", statement.text.contains("MAX(ends)") { continue }
         #expect(!plan.isBad, "\(plan) of \(statement.text.prefix(700))")
       }
     }
@@ -80,14 +82,14 @@ import Testing
     }
     var jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs
     jobs += try await driver.claim(ClaimRequest([.init("a"), .init("b", limit: 3), .init("c")], limit: 50)).jobs
-    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(100))
+    let leases = try await driver.extend(jobs.map(\.lease), by: .seconds(100)).compactMap { $0 }
     let outcomes: [Settlement.Outcome] = [
       .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""),
       .failed(message: ""), .aborted(message: ""), .snoozed(.seconds(5)), .released,
     ]
     for (number, outcome) in outcomes.enumerated() {
       _ = try await driver.settle(
-        jobs[number * 5..<number * 5 + 5].map { Settlement($0.lease, outcome, recording: .seconds(1)) },
+        leases[number * 5..<number * 5 + 5].map { Settlement($0, outcome, recording: .seconds(1)) },
         claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     }
     _ = try await driver.promote(limit: 10)

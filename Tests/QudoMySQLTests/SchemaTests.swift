@@ -36,7 +36,7 @@ import Testing
       }
       try await group.waitForAll()
     }
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3"])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
   }
@@ -46,7 +46,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 10)
+    #expect(try await tables(one).count == 11)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -60,8 +60,72 @@ import Testing
     for statement in Schema.migrations[0].statements.prefix(done) { try connection.run(statement) }
     #expect(try await code(database) == nil)
     #expect(try await tables(database) == tables(whole))
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3"])
     for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test func jobsOfSchema2KeepTheirKeysAndTheirLeases() async throws {
+    let database = try await TestDatabase()
+    let connection = try database.connection()
+    for migration in Schema.migrations.prefix(2) {
+      for statement in migration.statements + [Schema.record(migration)] { try connection.run([statement, "COMMIT"]) }
+    }
+    let never = Timestamp.latest.microseconds
+    // Ready, delayed, running, one whose key is free when it starts, one that has started, and one without a key. Of a running one schema 2
+    // does not say whether it holds a key, whichever token it has.
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      """
+      INSERT INTO qudo_job(id, kind, ranking, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, held_key, payload) VALUES
+      (1, 1, 0, 5, 5, 1, 0, 0, 0, 'ready', 0, 'ready', ''), (2, 1, 0, \(never), 5, 1, 0, 0, 0, 'delayed', 0, 'delayed', ''),
+      (3, 1, 0, 5, 5, 1, 0, 0, 0, 'even', 0, 'even', ''), (4, 1, 0, 5, 5, 1, 0, 0, 0, 'odd', 0, 'odd', ''),
+      (5, 1, 0, 6, 5, 1, 0, 0, 0, 'start', 1, 'start', ''), (6, 1, 0, 5, 5, 1, 0, 0, 0, 'started', 1, NULL, ''),
+      (7, 1, 0, 7, 5, 1, 0, 0, 0, NULL, NULL, NULL, '')
+      """, "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 1, 0), (1, 0, 6, 5, 1), (1, 0, 7, 7, 0)",
+      "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(never), 2, 1, 0, 0)",
+      """
+      INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost, lost_limit) VALUES
+      (3, \(never), 100, 1, 0, 5, 0, 9), (4, \(never), 101, 1, 0, 5, 0, 9), (6, \(never), 101, 1, 0, 5, 0, 9)
+      """, "COMMIT",
+    ])
+    let driver = try database.driver()
+    func enqueue(_ key: String) async throws -> InsertResult? {
+      try await driver.insert([NewJob("a", unique: UniqueKey(key, onConflict: .reject), due: .after(.seconds(9)))]).first
+    }
+    for (id, key) in [(1, "ready"), (2, "delayed"), (3, "even"), (4, "odd"), (5, "start")] as [(Int64, String)] {
+      #expect(try await enqueue(key) == .conflict(id))
+    }
+    #expect(try await enqueue("started")?.isConflict == false)
+    let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs
+    #expect(claimed.map(\.id) == [1, 5, 7])
+    #expect(try await enqueue("start")?.isConflict == false)
+    #expect(try await enqueue("ready") == .conflict(1))
+    let leases = claimed.map(\.lease) + [(3, 100), (4, 101), (6, 101)].map { Lease(job: $0.0, token: $0.1, boot: 0, ends: never) }
+    let results = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
+    #expect(results == Array(repeating: .settled(), count: 6))
+    for key in ["ready", "even", "odd"] { #expect(try await enqueue(key)?.isConflict == false) }
+    #expect(try await enqueue("delayed") == .conflict(2))
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test func aLeaseWhoseExtensionWasNotHeardOfIsFound() async throws {
+    let database = try await TestDatabase()
+    let (driver, other) = (try database.driver(), try database.driver())
+    _ = try await driver.insert((0..<6).map { _ in NewJob("a") })
+    let leases = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(100))], limit: 6)).jobs.map(\.lease)
+    let extended = try await other.extend(Array(leases[0..<4]), by: .seconds(200))
+    #expect(try await driver.extend([leases[0]], by: .seconds(300)).first??.token == leases[0].token)
+    let lost = Lease(job: leases[4].job, token: leases[4].token ^ 6, boot: 0, ends: leases[4].ends)
+    let settlements = [
+      Settlement(leases[0], .completed()), Settlement(leases[1], .released), Settlement(try #require(extended[2]), .completed()),
+      Settlement(leases[3], .completed(), recording: .seconds(1)), Settlement(lost, .completed()), Settlement(leases[4], .completed()),
+    ]
+    let results = try await driver.settle(settlements, claiming: nil).results
+    #expect(results == [.settled(), .settled(), .settled(), .settled(), .leaseLost, .settled()])
+    #expect(try await driver.count().map { [$0.ready, $0.running] } == [[1, 1]])
+    for driver in [driver, other] { await driver.close() }
+    try await database.drop()
   }
 
   @Test func tablesThatAreNotQudosAreRefused() async throws {
@@ -78,7 +142,7 @@ import Testing
     #expect(try await code(database) == nil)
     try await database.server.query("INSERT INTO qudo_schema VALUES(7, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, 3, 3)", in: database.name)
+    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, 4, 4)", in: database.name)
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
   }
@@ -87,8 +151,14 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 12)
+    #expect(try await tables(database).count == 13)
     try await database.drop()
+  }
+}
+
+extension InsertResult {
+  fileprivate var isConflict: Bool {
+    if case .conflict = self { true } else { false }
   }
 }
 #endif
