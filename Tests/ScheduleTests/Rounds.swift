@@ -67,28 +67,34 @@ private struct Figures: CustomStringConvertible {
 /// it would wait for ever.
 final class Watchdog: Sendable {
   static let one = Watchdog()
-  /// Some hundred times what a round takes: a bound, which is waited for only when something is wrong.
-  private static let limit: TimeInterval = 60
+  /// Some hundred times what a round takes: a bound, which is waited for only when something is wrong. Counted in looks, as the process
+  /// may be stopped meanwhile.
+  private static let limit = 300
+  private static let pause: TimeInterval = 0.2
   private let current = NSLock()
-  nonisolated(unsafe) private var scenario: (label: String, end: Date)?  // reason: touched under `current` only
+  nonisolated(unsafe) private var scenario: (label: String, looks: Int)?  // reason: touched under `current` only
 
   private init() {
     Thread { [self] in
       while true {
-        Thread.sleep(forTimeInterval: 0.2)
+        Thread.sleep(forTimeInterval: Self.pause)
         look()
       }
     }.start()
   }
 
-  func begin(_ label: String) { current.withLock { scenario = (label, Date(timeIntervalSinceNow: Self.limit)) } }
+  func begin(_ label: String) { current.withLock { scenario = (label, 0) } }
   func end() { current.withLock { scenario = nil } }
 
   private func look() {
-    guard let (label, end) = current.withLock({ scenario }) else { return }
+    let looked = current.withLock {
+      scenario?.looks += 1
+      return scenario
+    }
+    guard let (label, looks) = looked else { return }
     let wrong = Place.census.filter { $0.again > 0 || $0.forgotten > 0 }
     if !wrong.isEmpty { give("\(label): a continuation was forgotten or resumed twice", wrong) }
-    if Date() > end { give("\(label): it does not end within \(Int(Self.limit)) s", Place.census.filter { !$0.isWhole }) }
+    if looks > Self.limit { give("\(label): it does not end within a minute", Place.census.filter { !$0.isWhole }) }
   }
 
   private func give(_ trouble: String, _ census: [Place.Census]) -> Never {
