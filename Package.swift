@@ -116,6 +116,12 @@ let package = Package(
         "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
         "ForwardingDriver", "MariaDBServer",
       ], exclude: ["Scripts"]),
+    .testTarget(
+      name: "ScheduleTests",
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
+        "MariaDBServer", .product(name: "Logging", package: "swift-log"),
+      ]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(

@@ -35,7 +35,7 @@ final class Inserter: Sendable {
   /// As ``Pool/transact(_:)``.
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
-    let result: Result<[InsertResult], QudoError> = await withCheckedContinuation { continuation in
+    let result: Result<[InsertResult], QudoError> = await withContinuation { continuation in
       let call = Call(jobs: jobs, deadline: .now + pool.access.timeout) { continuation.resume(returning: $0) }
       switch state.withLock({ Self.add(call, to: &$0, runners: pool.access.settings.pool) }) {
       case nil: call.answer(.failure(QudoError(.closed, "the database was closed")))
@@ -57,7 +57,7 @@ final class Inserter: Sendable {
 
   /// Refuses what comes later; returns when what was handed in is done.
   func close() async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let closers = state.withLock { state in
         state.isClosed = true
         state.closers.append { continuation.resume() }
@@ -73,6 +73,7 @@ final class Inserter: Sendable {
       let group = self.take()
       let results = self.write(group, lane, until: deadline)
       return {
+        Schedule.point()
         for (call, result) in zip(group, results) { call.answer(result) }
         self.goOn()
       }

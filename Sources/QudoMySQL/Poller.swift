@@ -36,6 +36,7 @@ final class Poller: Sendable {
 
   private func poll() async {
     while !Task.isCancelled {
+      await Schedule.pause()
       do {
         let found = try await look()
         if state.withLock({ $0.memory.found(found) }) { ring() }

@@ -42,7 +42,7 @@ final class Pool: Sendable {
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
     let deadline = ContinuousClock.now + access.timeout
-    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
+    let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { lane in
         let answer = self.run(lane, until: deadline, body)
         return { continuation.resume(returning: answer) }
@@ -58,6 +58,7 @@ final class Pool: Sendable {
   ) {
     let start: @Sendable (Lane) -> Void = { lane in
       lane.thread.async {
+        Schedule.point()
         let answer = body(lane)
         // The next one first, so that the connection is not idle while the answer is on its way.
         let hasToPrune = lane.hasToPrune
@@ -117,7 +118,7 @@ final class Pool: Sendable {
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the connections are closed.
   func close() async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       closers.withLock { $0.append { continuation.resume() } }
       queue.withLock { $0.close() }
       closeIfDone()
@@ -130,6 +131,7 @@ final class Pool: Sendable {
       defer { closers = [] }
       return closers
     }
+    Schedule.point()
     let group = DispatchGroup()
     for lane in lanes { lane.thread.async(group: group) { lane.close() } }
     group.notify(queue: .global()) { for closer in closers { closer() } }

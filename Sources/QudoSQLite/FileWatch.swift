@@ -48,6 +48,7 @@ final class FileWatch: Sendable {
     }
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
     source.setEventHandler {
+      Schedule.point()
       // What happened does not matter, and many writes are one change.
       withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
         while read(events, buffer.baseAddress, buffer.count) > 0 {}

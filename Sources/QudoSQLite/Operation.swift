@@ -23,12 +23,12 @@ class Operation: @unchecked Sendable {  // reason: touched by the caller before 
 /// A verb and its result.
 final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason: `result` is touched by the writer's thread only
   private let body: @Sendable (Transaction) throws(QudoError) -> Result
-  private let continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>
+  private let continuation: Continuation<Swift.Result<Result, QudoError>, Never>
   private var result: Result?
 
   init(
     isDurable: Bool, needsRoom: Bool, deadline: ContinuousClock.Instant,
-    _ continuation: CheckedContinuation<Swift.Result<Result, QudoError>, Never>,
+    _ continuation: Continuation<Swift.Result<Result, QudoError>, Never>,
     _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) {
     self.body = body
@@ -49,9 +49,9 @@ final class Call<Result: Sendable>: Operation, @unchecked Sendable {  // reason:
 
 /// Makes the file smaller, outside any transaction.
 final class Compacting: Operation, @unchecked Sendable {  // reason: it never varies
-  private let continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>
+  private let continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>
 
-  init(deadline: ContinuousClock.Instant, _ continuation: CheckedContinuation<Swift.Result<Compaction, QudoError>, Never>) {
+  init(deadline: ContinuousClock.Instant, _ continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>) {
     self.continuation = continuation
     super.init(isDurable: true, needsRoom: false, deadline: deadline)
   }
@@ -65,9 +65,9 @@ final class Compacting: Operation, @unchecked Sendable {  // reason: it never va
 
 /// Closes the file after all that was handed in before.
 final class Closing: Operation, @unchecked Sendable {  // reason: it never varies
-  private let continuation: CheckedContinuation<Void, Never>
+  private let continuation: Continuation<Void, Never>
 
-  init(_ continuation: CheckedContinuation<Void, Never>) {
+  init(_ continuation: Continuation<Void, Never>) {
     self.continuation = continuation
     super.init(isDurable: false, needsRoom: false, deadline: .now)
   }

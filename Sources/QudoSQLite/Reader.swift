@@ -40,16 +40,20 @@ final class Reader: Sendable {
     _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
-    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
-      thread.async { continuation.resume(returning: self.perform(body)) }
+    let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
+      thread.async {
+        Schedule.point()
+        continuation.resume(returning: self.perform(body))
+      }
     }
     return try result.get()
   }
 
   /// Refuses what comes later; what was asked before is still answered. Returns when the connection is closed.
   func close() async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       thread.async {
+        Schedule.point()
         self.state.withLock { state in
           state.closed = true
           state.connection = nil

@@ -39,7 +39,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   ) async throws(QudoError) -> Result {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
     if isSmall, let result = try alone(isDurable, needsRoom, body) { return result }
-    let result: Swift.Result<Result, QudoError> = await withCheckedContinuation { continuation in
+    let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       submit(Call(isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
     }
     return try result.get()
@@ -47,12 +47,12 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   /// Makes the file smaller, under the turn.
   func compact() async throws(QudoError) -> Compaction {
-    try await withCheckedContinuation { continuation in submit(Compacting(deadline: .now + timeout, continuation)) }.get()
+    try await withContinuation { continuation in submit(Compacting(deadline: .now + timeout, continuation)) }.get()
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
   func close() async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       if case .queuedFirst = queue.withLock({ $0.close(Closing(continuation)) }) { thread.async { self.drain() } }
     }
   }
@@ -96,12 +96,14 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   private func drain() {
     repeat {
+      Schedule.point()
       do {
         try takeTurn()
       } catch {
         for operation in queue.withLock({ $0.takeGroup() }) { operation.answer(error) }
         continue
       }
+      Schedule.point()
       let group = queue.withLock { $0.takeGroup() }
       let closing = group.filter { $0 is Closing }
       let compacting = group.compactMap { $0 as? Compacting }
@@ -109,8 +111,10 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       for operation in compacting { compact(operation) }
       core.checkpointIfLarge()
       turn.giveBack()
+      Schedule.point()
       if core.takeRing() { doorbell.ring() }
       if !closing.isEmpty { core.close() }
+      Schedule.point()
       for operation in closing { operation.answer(nil) }
     } while queue.withLock { $0.leave() }
   }

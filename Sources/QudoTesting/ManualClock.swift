@@ -6,11 +6,11 @@ public final class ManualClock: QueueClock {
     var reading: ClockReading
     var next = 0
     var sleepers: [Int: Sleeper] = [:]
-    var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    var waiters: [(count: Int, continuation: Continuation<Void, Never>)] = []
   }
   private struct Sleeper {
     let time: Int64
-    let continuation: CheckedContinuation<Void, any Error>
+    let continuation: Continuation<Void, any Error>
   }
   private let state: Locked<State>
 
@@ -64,8 +64,8 @@ public final class ManualClock: QueueClock {
       return state.next
     }
     try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        let (answer, met) = state.withLock { state -> (Result<Void, any Error>?, [CheckedContinuation<Void, Never>]) in
+      try await withThrowingContinuation { continuation in
+        let (answer, met) = state.withLock { state -> (Result<Void, any Error>?, [Continuation<Void, Never>]) in
           // A cancellation that comes later finds the sleeper.
           if Task.isCancelled { return (.failure(CancellationError()), []) }
           if time <= state.reading.sinceBoot { return (.success(()), []) }
@@ -79,6 +79,7 @@ public final class ManualClock: QueueClock {
         if let answer { continuation.resume(with: answer) }
       }
     } onCancel: {
+      Schedule.point()
       let sleeper = state.withLock { $0.sleepers.removeValue(forKey: id) }
       sleeper?.continuation.resume(throwing: CancellationError())
     }
@@ -89,7 +90,7 @@ public final class ManualClock: QueueClock {
 
   /// Returns when at least `count` tasks sleep.
   public func sleepers(atLeast count: Int) async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let enough = state.withLock { state in
         if state.sleepers.count >= count { return true }
         state.waiters.append((count, continuation))

@@ -1,5 +1,5 @@
 /// A generator that gives the same numbers each time: Seeded64.
-package struct Seeded: RandomNumberGenerator {
+package struct Seeded: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   package init(seed: UInt64) { state = seed }

@@ -70,10 +70,12 @@ final class DatabaseMember: Sendable {
 
   /// Bounded by the deadline; what is answered later counts all the same.
   private func findOut() async -> Answer<any Driver> {
+    await Schedule.pause()
     let end = clock.sinceBoot().clampedPlus(options.deadline.wholeMicroseconds)
     let answer = await race(until: end, clock, late: { self.ended($0) }) { await self.open() }
     let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.deadline)"))
     ended(result)
+    await Schedule.pause()
     shared.withLock { $0.probe = nil }
     return result
   }
@@ -111,6 +113,7 @@ final class DatabaseMember: Sendable {
       return (shared.driver, shared.probe)
     }
     probe?.cancel()
+    await Schedule.pause()
     await driver?.close()
   }
 

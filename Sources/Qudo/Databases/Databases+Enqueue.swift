@@ -19,7 +19,8 @@ extension Databases {
           isUnknown = error
           guard options.failsOverUnknown else { throw error }
         } else if !error.allowsFailover {
-          throw error
+          // This one wrote nothing; another one, asked before it, may have.
+          throw isUnknown ?? error
         }
       }
     }

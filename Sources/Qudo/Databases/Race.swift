@@ -12,29 +12,34 @@ func race<Value: Sendable>(
 ) async -> Value? {
   let finish = Finish<Value>()
   let work = Task {
+    await Schedule.pause()
     let value = await body()
     if !finish.take(value) { late?(value) }
   }
   let timer = Task {
+    await Schedule.pause()
     do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // The body was faster.
     _ = finish.take(nil)
   }
   defer { timer.cancel() }
-  return await withTaskCancellationHandler { await finish.value() } onCancel: { work.cancel() }
+  return await withTaskCancellationHandler { await finish.value() } onCancel: {
+    Schedule.point()
+    work.cancel()
+  }
 }
 
 /// Where the first of two comers leaves its value.
 private final class Finish<Value: Sendable>: Sendable {
   private enum State {
     case open
-    case awaited(CheckedContinuation<Value?, Never>)
+    case awaited(Continuation<Value?, Never>)
     case over(Value?)
   }
   private let state = Locked(State.open)
 
   /// - Returns: whether it was the first.
   func take(_ value: Value?) -> Bool {
-    let (isFirst, waiter) = state.withLock { state -> (Bool, CheckedContinuation<Value?, Never>?) in
+    let (isFirst, waiter) = state.withLock { state -> (Bool, Continuation<Value?, Never>?) in
       switch state {
       case .open:
         state = .over(value)
@@ -50,7 +55,7 @@ private final class Finish<Value: Sendable>: Sendable {
   }
 
   func value() async -> Value? {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let result = state.withLock { state -> Value?? in
         if case .over(let value) = state { return .some(value) }
         state = .awaited(continuation)

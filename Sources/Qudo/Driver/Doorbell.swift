@@ -10,7 +10,7 @@ public final class Doorbell: Sendable {
   }
   private let state = Locked(State())
   /// Held while listeners come and go, so that the watch hears of it in order; `ring` does not take it.
-  private let changes = Locked(())
+  private let isWatching = Locked(false)
   private let watch: @Sendable (_ somebodyListens: Bool) -> Void
 
   /// - Parameter watch: called when the first listener comes and when the last one goes.
@@ -25,28 +25,38 @@ public final class Doorbell: Sendable {
       state.rings &+= 1
       return state.listeners.isEmpty ? [] : Array(state.listeners.values)
     }
-    for listener in listeners { listener() }
+    for listener in listeners {
+      Schedule.point()
+      listener()
+    }
   }
 
   /// Calls `body` at each ring, on whatever thread rings, until ``stopListening(_:)``.
   public func listen(_ body: @escaping @Sendable () -> Void) -> Int {
-    changes.withLock { _ in
-      let (id, first) = state.withLock { state in
-        let first = state.listeners.isEmpty
+    isWatching.withLock { isWatching in
+      let id = state.withLock { state in
         state.next += 1
         state.listeners[state.next] = body
-        return (state.next, first)
+        return state.next
       }
-      if first { watch(true) }
+      Schedule.point()
+      if !isWatching { watch(true) }
+      isWatching = true
       return id
     }
   }
 
   /// Ends what ``listen(_:)`` began. A call that has begun on another thread may still go on.
   public func stopListening(_ id: Int) {
-    changes.withLock { _ in
-      let last = state.withLock { state in state.listeners.removeValue(forKey: id) != nil && state.listeners.isEmpty }
-      if last { watch(false) }
+    isWatching.withLock { isWatching in
+      let isLast = state.withLock { state in
+        state.listeners[id] = nil
+        return state.listeners.isEmpty
+      }
+      Schedule.point()
+      guard isLast, isWatching else { return }
+      watch(false)
+      isWatching = false
     }
   }
 }

@@ -9,7 +9,8 @@ internal import Darwin
 /// A value behind a lock.
 ///
 /// Not `Synchronization.Mutex`: on Linux that is made of futexes which Thread Sanitizer does not see, so that it takes
-/// every access for a race. It knows `pthread_mutex_t`.
+/// every access for a race. It knows `pthread_mutex_t`. Nor may the value be of no
+/// size, as `()` is: then it has the address of the object itself, which is read without the lock.
 package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is touched under `mutex` only
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private var value: Value
@@ -26,6 +27,19 @@ package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is 
     mutex.deallocate()
   }
 
+  #if QUDO_SCHEDULES
+  package func withLock<Result: ~Copyable, Failure: Error>(
+    file: StaticString = #fileID, line: UInt = #line, _ body: (inout sending Value) throws(Failure) -> sending Result
+  ) throws(Failure) -> sending Result {
+    let place = Place.at(file, line)
+    Delays.pass(place)
+    defer { Delays.pass(place) }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    Delays.pass(place)
+    return try body(&value)
+  }
+  #else
   package func withLock<Result: ~Copyable, Failure: Error>(
     _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
@@ -33,4 +47,5 @@ package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is 
     defer { pthread_mutex_unlock(mutex) }
     return try body(&value)
   }
+  #endif
 }

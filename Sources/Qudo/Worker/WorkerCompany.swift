@@ -89,6 +89,7 @@ final class WorkerCompany: Sendable {
         shared.standings[member.index] = .busy
         return shared.isStopping
       }
+      await Schedule.pause()
       if isStopping { engine.stop() }
       _ = await engine.run()
       shared.withLock { $0.engines[member.index] = nil }
@@ -128,6 +129,7 @@ final class WorkerCompany: Sendable {
     let wait = Task { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
     keep(wait, member.index)
     let opening = Task { () async -> Result<any Driver, QudoError> in
+      await Schedule.pause()
       defer { wait.cancel() }
       do throws(QudoError) { return .success(try await member.ready(until: time)) } catch { return .failure(error) }
     }
@@ -165,6 +167,7 @@ final class WorkerCompany: Sendable {
     guard !engines.isEmpty || !naps.isEmpty else { return }
     // Not on this thread: the engine whose news this is holds its lock.
     Task {
+      await Schedule.pause()
       for engine in engines { engine.finish() }
       for nap in naps { nap.cancel() }
     }

@@ -10,9 +10,9 @@ final class WorkerEngine: Sendable {
     var state: WorkerState
     var tasks: [Int: Task<Void, Never>] = [:]
     /// Slots' tasks that wait for a job.
-    var parked: [(slot: Int, continuation: CheckedContinuation<ClaimedJob?, Never>)] = []
+    var parked: [(slot: Int, continuation: Continuation<ClaimedJob?, Never>)] = []
     var isOver = false
-    var pump: CheckedContinuation<Void, Never>?
+    var pump: Continuation<Void, Never>?
     /// Something happened since the pump last asked.
     var isSignalled = false
     var timer: (time: Int64, task: Task<Void, Never>)?
@@ -56,6 +56,7 @@ final class WorkerEngine: Sendable {
 
   /// Ends the work within its graces.
   func stop() {
+    Schedule.point()
     let now = clock.sinceBoot()
     shared.withLock { $0.state.stop(now: now) }
     signal()
@@ -92,6 +93,7 @@ final class WorkerEngine: Sendable {
   private func pump() async -> QudoError? {
     while true {
       let rings = driver.doorbell.rings
+      await Schedule.pause()
       let now = clock.sinceBoot()
       let action = decide(now: now, rings: rings)
       do {
@@ -155,8 +157,8 @@ final class WorkerEngine: Sendable {
   /// Jobs for the slots that wait, and new slots for more.
   private func handOut(
     _ shared: inout Shared, now: Int64
-  ) -> [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] {
-    var resumed: [(CheckedContinuation<ClaimedJob?, Never>, ClaimedJob)] = []
+  ) -> [(Continuation<ClaimedJob?, Never>, ClaimedJob)] {
+    var resumed: [(Continuation<ClaimedJob?, Never>, ClaimedJob)] = []
     while let slot = shared.state.openSlot() {
       guard mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) else {
         shared.state.closeSlot(slot)
@@ -247,7 +249,7 @@ final class WorkerEngine: Sendable {
   }
 
   private func wait(until time: Int64) async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let goesOn = shared.withLock { shared in
         if shared.isSignalled { return true }
         shared.pump = continuation
@@ -267,6 +269,7 @@ final class WorkerEngine: Sendable {
     }
     guard time < .max else { return }
     let task = Task { [clock] in
+      await Schedule.pause()
       do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer is set.
       self.shared.withLock { if $0.timer?.time == time { $0.timer = nil } }
       self.signal()
@@ -276,6 +279,7 @@ final class WorkerEngine: Sendable {
 
   private func listen() {
     let id = driver.doorbell.listen { [weak self] in self?.signal() }
+    Schedule.point()
     shared.withLock { $0.listener = id }
   }
 
@@ -292,6 +296,7 @@ final class WorkerEngine: Sendable {
   private func runSlot(_ slot: Int, first: ClaimedJob) async {
     var next: ClaimedJob? = first
     var known: Ability?
+    await Schedule.pause()
     while let job = next {
       let started = clock.sinceBoot()
       if known?.kind != job.kind { known = abilities[job.kind] }
@@ -304,7 +309,7 @@ final class WorkerEngine: Sendable {
   /// Hands in an outcome and takes the next job; nil when the slot's task is to end.
   private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
-    let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, CheckedContinuation<Void, Never>?, [Int]) in
+    let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
       let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
       seat?.end(shared.state)
@@ -323,7 +328,8 @@ final class WorkerEngine: Sendable {
       if !waits { await Task.yield() }
     }
     guard waits else { return job }
-    return await withCheckedContinuation { continuation in
+    await Schedule.pause()
+    return await withContinuation { continuation in
       let now = clock.sinceBoot()
       let (job, isOver) = shared.withLock { shared -> (ClaimedJob?, Bool) in
         if mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) { return (job, false) }

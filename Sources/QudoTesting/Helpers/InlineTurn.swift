@@ -7,12 +7,12 @@ final class InlineTurn: Sendable {
 
   private struct State {
     var isTaken = false
-    var waiters: [CheckedContinuation<Void, Never>] = []
+    var waiters: [Continuation<Void, Never>] = []
   }
   private let state = Locked(State())
 
   func take() async {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let isMine = state.withLock { state in
         if state.isTaken { state.waiters.append(continuation) }
         defer { state.isTaken = true }
@@ -23,7 +23,7 @@ final class InlineTurn: Sendable {
   }
 
   func giveBack() {
-    let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+    let next = state.withLock { state -> Continuation<Void, Never>? in
       guard !state.waiters.isEmpty else {
         state.isTaken = false
         return nil

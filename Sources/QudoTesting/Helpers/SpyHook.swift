@@ -17,7 +17,7 @@ public struct SpyHook: Hook {
   private struct State {
     var events: [SpyEvent] = []
     var dropped = 0
-    var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+    var waiters: [(count: Int, continuation: Continuation<Void, Never>)] = []
   }
   private let state = Locked(State())
   private let limit: Int
@@ -41,7 +41,7 @@ public struct SpyHook: Hook {
 
   /// Returns when it has heard at least `count` events: for a worker that works beside the test.
   public func events(atLeast count: Int) async -> [SpyEvent] {
-    await withCheckedContinuation { continuation in
+    await withContinuation { continuation in
       let isMet = state.withLock { state in
         if state.events.count + state.dropped >= count { return true }
         state.waiters.append((count, continuation))

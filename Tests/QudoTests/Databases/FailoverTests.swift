@@ -89,6 +89,15 @@ import Testing
     #expect(error?.code == .outcomeUnknown && (error?.cause as? DatabasesDown)?.troubles.count == 2)
   }
 
+  @Test func whoChoseItAndIsCancelledMeanwhileStillHearsThatItIsUnknown() async throws {
+    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    fleet["a"].fault = .doneUnknown
+    fleet["b"].fault = .refuses(QudoError(.cancelled, "the task was cancelled before anything was written"))
+    let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
+    #expect(error?.code == .outcomeUnknown)
+    #expect(try await fleet["a"].texts == ["x"])
+  }
+
   @Test func shuffledSharesTheLoad() async throws {
     let fleet = try Fleet("a", "b", order: .shuffled)
     for _ in 0..<100 { try await fleet.queue.enqueue(fleet.job("x")) }
