@@ -90,7 +90,7 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "QudoMySQLTests",
@@ -104,7 +104,8 @@ let package = Package(
     .testTarget(
       name: "QudoEncryptionTests",
       dependencies: ["Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting"]),
-    .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting"]),
+    .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/ForwardingDriver"),
+    .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
     .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
@@ -113,7 +114,7 @@ let package = Package(
       name: "ModelTests",
       dependencies: [
         "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
-        "MariaDBServer",
+        "ForwardingDriver", "MariaDBServer",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "ScheduleTests",
@@ -126,7 +127,7 @@ let package = Package(
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [
-        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting",
+        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "ForwardingDriver",
         .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
     .testTarget(
@@ -155,11 +156,11 @@ let package = Package(
     .executableTarget(
       name: "TortureProcess",
       dependencies: [
-        "Qudo", "QudoSQLite", "Evidence", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/TortureProcess"),
     .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
-    .target(name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Evidence", "Qudo"], path: "Tests/FaultyDisk"),
+    .target(name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Qudo", "QudoTesting"], path: "Tests/FaultyDisk"),
     .testTarget(
       name: "DiskFaultTests",
       dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk", .product(name: "Logging", package: "swift-log")]),
@@ -172,7 +173,7 @@ let package = Package(
     .testTarget(name: "ScarcityTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
     .executableTarget(
       name: "HostileFileProcess",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")],
       path: "Tests/HostileFileProcess"),
     .testTarget(
       name: "HostileFileTests",
@@ -184,7 +185,7 @@ let package = Package(
     .testTarget(
       name: "TortureTests",
       dependencies: [
-        "Qudo", "QudoSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence", "MariaDBServer",
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer",
         "TortureProcess", "ProcessSupport",
       ]),
   ],

@@ -19,6 +19,8 @@ struct ClaimReading {
   let view: Floors.View
   /// Whether it looks at once for leases that have ended and for delayed jobs that are due; otherwise when there are any.
   private let sweeps: Bool
+  /// Up to how many jobs the time and the next times come with each of them; the server works them out again for each.
+  private static let mostWithTime = 8
   /// What takes the time along with the ready jobs, and looks for the next times: one statement instead of three, and the time is
   /// not known if there is no job.
   private let time: SQL?
@@ -31,7 +33,7 @@ struct ClaimReading {
     wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
-    time = takesTime && !armed.isEmpty && request.limit > 0 ? transaction.time : nil
+    time = takesTime && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit) ? transaction.time : nil
   }
 
   private var sweepStatements: [SQL] {

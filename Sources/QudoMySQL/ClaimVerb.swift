@@ -37,7 +37,7 @@ extension Transaction {
     var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
     if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
-      view = Floors.View()
+      view = floors.withLock { $0.whole() }
       let whole = ClaimReading(request, self, from: view, sweeps: true, takesTime: false)
       useTime()
       (plan, findings) = try whole.plan(try read(whole.statements), self, settled: settled)
@@ -53,7 +53,10 @@ extension Transaction {
   }
 
   private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
-    let (view, sweeps, fills) = floors.withLock { ($0.view(.now), $0.sweeps, $0.fills) }
+    let (view, sweeps, fills) = floors.withLock { floors in
+      floors.entered(entries)
+      return (floors.view(.now), floors.sweeps, floors.fills)
+    }
     return ClaimReading(request, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
   }
 
@@ -66,7 +69,7 @@ extension Transaction {
   }
 
   private func promote(_ due: [Candidate], ready: [Candidate]) {
-    for job in ready { entered(job.kind, ranking: job.ranking, isOld: true) }
+    for job in ready { entries.add(job.kind, ranking: job.ranking, isOld: true) }
     var points = Points()
     for job in due { points.add("due = \(job.due)", job.id) }
     for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
@@ -136,7 +139,7 @@ extension Transaction {
       let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
       groups[terms, default: []].append(job.id)
       rows.order.append(job.id)
-      rows.expected[job.id] = (ability.kind, terms.ends)
+      rows.expected[job.id] = ClaimedRows.Row(kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due)
     }
     for (terms, ids) in groups {
       for part in ids.sorted().parts() {
@@ -157,9 +160,16 @@ struct ClaimedRows {
     let ends: Int64
     let lostLimit: Int64
   }
+  /// What is known before the job is read.
+  struct Row {
+    let kind: Kind
+    let ends: Int64
+    let ranking: Int64
+    let due: Int64
+  }
   let token: Int64
   var order: [Int64] = []
-  var expected: [Int64: (Kind, ends: Int64)] = [:]
+  var expected: [Int64: Row] = [:]
 
   /// - Parameter holdingKeys: whether one of the jobs may hold a unique key until it ends. The token tells that to who settles: most
   ///   jobs hold none, and are settled without looking for it.
@@ -169,7 +179,7 @@ struct ClaimedRows {
 
   var reads: [SQL] {
     order.sorted().parts().map { part in
-      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta, ranking, due FROM qudo_job WHERE \(ids: part)"
+      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta FROM qudo_job WHERE \(ids: part)"
     }
   }
 
@@ -178,11 +188,11 @@ struct ClaimedRows {
     for rows in parts {
       try rows.forEach { row throws(QudoError) in
         let id = row.integer(0)
-        guard let (kind, ends) = expected[id] else { return }
+        guard let known = expected[id] else { return }
         found[id] = ClaimedJob(
-          lease: Lease(job: id, token: token, boot: 0, ends: ends), kind: kind,
-          payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(row.integer(7)), uniqueKey: row.textIfAny(3),
-          attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: row.integer(8)),
+          lease: Lease(job: id, token: token, boot: 0, ends: known.ends), kind: known.kind,
+          payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(known.ranking), uniqueKey: row.textIfAny(3),
+          attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: known.due),
           meta: Meta(bytes: row.bytes(6)))
       }
     }

@@ -26,6 +26,8 @@ struct Floors {
   struct View {
     fileprivate(set) var ready: [Int64: Key] = [:]
     var isWhole: Bool { ready.isEmpty && time == nil }
+    /// How many jobs had entered when it was asked for.
+    fileprivate var age: UInt64 = 0
     /// What ended, and what was due, before this time has been dealt with.
     fileprivate(set) var time: Int64?
 
@@ -62,6 +64,9 @@ struct Floors {
   private var isSlow: Bool { slowScans >= 2 }
   private var ready: [Int64: Key] = [:]
   private var time: Int64?
+  /// How often jobs entered, and for each kind when that was the last time.
+  private var age: UInt64 = 0
+  private var entries: [Int64: UInt64] = [:]
   /// Whether the last claim found leases that had ended or jobs that were due: the next one may as well.
   var sweeps = false
   /// Whether the last claim found as many as it wanted: the next one may as well.
@@ -70,12 +75,20 @@ struct Floors {
   private var scanTook = Duration.zero
 
   mutating func view(_ now: ContinuousClock.Instant) -> View {
+    var view = View()
+    view.age = age
     guard isSlow, let lastScan, now - lastScan < Self.pause(after: scanTook) else {
       lastScan = now
-      return View()
+      return view
     }
-    var view = View()
     (view.ready, view.time) = (ready, time)
+    return view
+  }
+
+  /// Of a claim that reads all once more.
+  func whole() -> View {
+    var view = View()
+    view.age = age
     return view
   }
 
@@ -99,14 +112,34 @@ struct Floors {
       self.time = nil
     }
     guard isSlow else { return }
-    ready.merge(last) { max($0, $1) }
+    // What entered while the claim read may lie before what it came to.
+    ready.merge(last.filter { entries[$0.key, default: 0] <= view.age }) { max($0, $1) }
     if let time { self.time = max(self.time ?? time, time) }
   }
 
-  /// A job of this driver's own that may lie before the floor.
-  mutating func entered(_ kind: Int64, ranking: Int64, isOld: Bool) {
-    guard isSlow, let key = ready[kind] else { return }
-    if isOld || ranking < key.ranking { ready[kind] = nil }
+  /// Jobs of this driver's own that may lie before the floor.
+  ///
+  /// To be told once when they are there, which is after the commit, and before if the same transaction claims.
+  mutating func entered(_ jobs: Entries) {
+    guard !jobs.best.isEmpty else { return }
+    age += 1
+    for (kind, ranking) in jobs.best {
+      entries[kind] = age
+      if let key = ready[kind], ranking.map({ $0 < key.ranking }) ?? true { ready[kind] = nil }
+    }
+  }
+
+  /// For each kind the ranking of the best job that entered; nil where one is old, and may lie before all others.
+  struct Entries {
+    fileprivate var best: [Int64: Int64?] = [:]
+
+    mutating func add(_ kind: Int64, ranking: Int64, isOld: Bool) {
+      switch best[kind] {
+      case nil: best[kind] = .some(isOld ? nil : ranking)
+      case .some(nil): break
+      case .some(let before?): best[kind] = .some(isOld ? nil : min(before, ranking))
+      }
+    }
   }
 }
 #endif

@@ -143,7 +143,7 @@ extension Transaction {
 
   private func enter(_ place: Holders.Place, _ id: Int64, kind: Int64) {
     wakes = true
-    entered(kind, ranking: place.ranking, isOld: true)
+    entries.add(kind, ranking: place.ranking, isOld: true)
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
     write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
   }
@@ -176,9 +176,9 @@ extension Transaction {
     for row in rows {
       var isOld = false
       if case .at = row.due { isOld = true }
-      entered(row.kind, ranking: row.ranking, isOld: isOld)
+      entries.add(row.kind, ranking: row.ranking, isOld: isOld)
     }
-    write("INSERT INTO qudo_job(\(NewRow.columns)) VALUES\(rows.map(\.values).joined(","))") { result in
+    write("INSERT INTO qudo_job\(NewRow.insertion(of: rows))") { result in
       let first = min(result.insertID, .max - Int64(rows.count))
       answer.ids += first..<first + Int64(rows.count)
       self.effects.highest = first + Int64(rows.count) - 1

@@ -38,6 +38,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
           try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
+          // Whatever came of it, it may have been done.
+          defer { access.floors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }

@@ -21,19 +21,25 @@ struct NewRow {
   /// What overwriting does.
   mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta) }
 
-  static let columns: SQL =
-    "kind, ranking, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload"
-
-  /// In the order of ``columns``.
-  var values: SQL {
-    let key = unique.map { Array($0.key.utf8) }
+  /// "(columns) VALUES(...),(...)". Columns that have their defaults in all of the rows are left out: each costs to read and check.
+  static func insertion(of rows: some Collection<NewRow>) -> SQL {
+    let hasKeys = rows.contains { $0.unique != nil }
+    let hasMeta = rows.contains { !$0.meta.isEmpty }
+    let values = rows.map { $0.values(keys: hasKeys, meta: hasMeta) }.joined(",")
     return """
-      (\(kind),\(ranking),\(due.sql),@n,1,0,0,\(payload.codec.number),\(key),\(unique?.scope.rawValue),\
-      \(meta.isEmpty ? nil : meta.bytes),\(payload.bytes))
+      (kind,ranking,due,enqueued,codec\(hasKeys ? ",unique_key,unique_scope" : "" as SQL)\(hasMeta ? ",meta" : "" as SQL),payload) \
+      VALUES\(values)
       """
   }
 
-  /// About how long ``values`` are.
+  private func values(keys: Bool, meta hasMeta: Bool) -> SQL {
+    var besides = SQL()
+    if keys { besides += ",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" }
+    if hasMeta { besides += ",\(meta.isEmpty ? nil : meta.bytes)" }
+    return "(\(kind),\(ranking),\(due.sql),@n,\(payload.codec.number)\(besides),\(payload.bytes))"
+  }
+
+  /// About how long its values are.
   var textLength: Int { (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0) }
 }
 

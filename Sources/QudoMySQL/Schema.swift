@@ -117,7 +117,11 @@ enum Schema {
     CREATE TABLE IF NOT EXISTS qudo_unique(
       kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, job BIGINT NOT NULL, PRIMARY KEY(kind, name), KEY qudo_unique_job(job)
     ) ENGINE = InnoDB
+    """,
     """
+    ALTER TABLE qudo_job ALTER COLUMN attempt SET DEFAULT 1, ALTER COLUMN lost SET DEFAULT 0, ALTER COLUMN state SET DEFAULT 0,
+      ALTER COLUMN codec SET DEFAULT 0
+    """,
   ] + [
     "INSERT IGNORE INTO qudo_unique(kind, name, job) SELECT kind, held_key, id FROM qudo_job WHERE held_key IS NOT NULL",
     "UPDATE qudo_ready AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",

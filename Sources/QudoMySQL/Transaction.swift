@@ -76,8 +76,8 @@ final class Transaction {
     receipt = Receipt(book, after: lost, lifetime: lifetimes.transactions)
   }
 
-  /// A job becomes ready.
-  func entered(_ kind: Int64, ranking: Int64, isOld: Bool) { floors.withLock { $0.entered(kind, ranking: ranking, isOld: isOld) } }
+  /// Jobs that become ready.
+  var entries = Floors.Entries()
 
   /// To be called before `@n` is used where a ``Clock/column(_:of:)`` was read.
   func useTime() {

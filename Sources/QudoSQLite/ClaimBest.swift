@@ -26,12 +26,25 @@ extension Transaction {
 
   private func readOn(_ kind: Int64, after last: ReadyKey?, _ count: Int) throws(QudoError) {
     var keys: [ReadyKey] = []
-    let last = last ?? ReadyKey(rank: .min, due: .min, id: .min)
+    var rows = 0
+    let last = last ?? ReadyKey(rank: .min, due: .min, id: .min, last: .min)
+    // A row of which a part is known comes again, for the rest of it.
     try connection.each(
-      "SELECT rank, due, id FROM qudo_ready WHERE kind = ? AND (rank, due, id) > (?, ?, ?) ORDER BY rank, due, id LIMIT ?",
+      "SELECT rank, due, last, first FROM qudo_ready WHERE kind = ? AND (rank, due, last) > (?, ?, ?) ORDER BY rank, due, last LIMIT ?",
       .integer(kind), .integer(last.rank), .integer(last.due), .integer(last.id), .integer(Int64(count))
-    ) { row throws(QudoError) in keys.append(ReadyKey(rank: row.integer(0), due: row.integer(1), id: row.integer(2))) }
-    connection.ready.append(keys, isComplete: keys.count < count, to: kind)
+    ) { row throws(QudoError) in
+      rows += 1
+      let (rank, due, end) = (row.integer(0), row.integer(1), row.integer(2))
+      var id = row.integer(3)
+      guard id <= end else { throw ReadyRow.missing }
+      if rank == last.rank, due == last.due, id <= last.id { id = last.id + 1 }
+      while keys.count < count {
+        keys.append(ReadyKey(rank: rank, due: due, id: id, last: end))
+        if id == end { break }
+        id += 1
+      }
+    }
+    connection.ready.append(keys, isComplete: rows < count && keys.count < count, to: kind)
   }
 
   /// Jumps from kind to kind, so that of many kinds only those are looked up that have ready jobs.
@@ -51,23 +64,50 @@ extension Transaction {
   /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
   private func take(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let runs = order.runs()
-    var last: [Int: ReadyKey] = [:]
-    for (key, kind) in order.chosen { last[kind] = key }
+    var taken: [Int: Taken] = [:]
+    for (key, kind) in order.chosen { taken[kind, default: Taken()].take(key) }
     var jobs: [ClaimedJob] = []
-    if runs.count < last.count {
+    if runs.count < taken.count {
       var names: [Int64: Kind] = [:]
-      for (index, key) in last {
+      for (index, taken) in taken {
         let kind = order.kinds[index]
         names[kind.number] = kind.ability.kind
-        try leaveReady(kind, order.counts[index], upTo: key)
+        try leaveReady(taken, of: kind.number)
         connection.ready.take(order.counts[index], of: kind.number)
       }
       for run in runs { jobs += try take(run, names, token: token) }
     } else {
-      for index in last.keys { jobs += try take(order.kinds[index], order.counts[index], token: token) }
+      for index in taken.keys { jobs += try take(order.kinds[index], order.counts[index], token: token) }
     }
     jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
     return jobs
+  }
+
+  /// What is chosen of a kind: so many rows of the ready to their ends, and where the last of them ends.
+  private struct Taken {
+    var whole = 0
+    var lastWhole: ReadyKey?
+    /// Of a row that is not chosen whole the last chosen.
+    var part: ReadyKey?
+
+    mutating func take(_ key: ReadyKey) {
+      guard key.id == key.last else { return part = key }
+      (whole, lastWhole, part) = (whole + 1, key, nil)
+    }
+  }
+
+  private func leaveReady(_ taken: Taken, of kind: Int64) throws(QudoError) {
+    if let key = taken.lastWhole {
+      let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+      if taken.whole == 1 {
+        try delete(ReadyRow(place: place, first: key.id, last: key.last, read: key.id))
+      } else {
+        try leaveReady(upTo: place, key.last, count: taken.whole)
+      }
+    }
+    guard let key = taken.part else { return }
+    let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+    try shorten(ReadyRow(place: place, first: key.id, last: key.last, read: key.id))
   }
 
   private func take(_ run: ClaimOrder.Run, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
@@ -85,16 +125,9 @@ extension Transaction {
       _ = reading.read(row, kind, ends: ends)
     }
     connection.memory.runs(until: ends)
-    try connection.run(
-      """
-      INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
-      SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_job WHERE id BETWEEN ? AND ?
-      """,
-      .integer(boot), .integer(ends), .integer(token), .integer(Int64(run.ability.lostLimit)), .integer(now.wall.microseconds),
-      .integer(run.ids.lowerBound), .integer(run.ids.upperBound))
-    guard reading.jobs.count == run.count else {
-      throw QudoError(.corrupt, "a job waits but is not there: the file was changed by others")
-    }
+    try self.run(RunningRange(
+      boot: boot, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.ability.lostLimit), started: now.wall.microseconds))
+    guard reading.jobs.count == run.count else { throw ReadyRow.missing }
     try freeKeys(reading)
     return reading.jobs
   }

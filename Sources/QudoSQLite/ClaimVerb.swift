@@ -25,51 +25,49 @@ extension Transaction {
   func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ends = end(of: kind.ability.lease)
     var reading = Reading(token: token, boot: boot)
-    var last: ReadyKey?
+    var front = ReadyFront(kind: kind.number)
     // CROSS JOIN: "SQLite never reorders tables in a CROSS JOIN".
     try connection.each(
       """
-      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, r.id
-      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id = r.id WHERE r.kind = ? ORDER BY r.rank, r.due, r.id LIMIT ?
+      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, j.id, r.last, r.first
+      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id BETWEEN r.first AND r.last
+      WHERE r.kind = ? ORDER BY r.rank, r.due, r.last, j.id LIMIT ?
       """, .integer(kind.number), .integer(Int64(count))
-    ) { row throws(QudoError) in last = reading.read(row, kind.ability.kind, ends: ends) }
-    guard let last else { return [] }
-    connection.memory.runs(until: ends)
-    if reading.jobs.count == 1 {
-      try start(last, kind, ends: ends, token: token)
-    } else {
-      try connection.run(
-        """
-        INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started)
-        SELECT ?, ?, id, ?, kind, ?, ? FROM qudo_ready WHERE kind = ? ORDER BY rank, due, id LIMIT ?
-        """,
-        .integer(boot), .integer(ends), .integer(token), .integer(Int64(kind.ability.lostLimit)),
-        .integer(now.wall.microseconds), .integer(kind.number), .integer(Int64(reading.jobs.count)))
-      try leaveReady(kind, reading.jobs.count, upTo: last)
+    ) { row throws(QudoError) in
+      let key = reading.read(row, kind.ability.kind, ends: ends)
+      try front.read(key, last: row.integer(10), first: row.integer(11))
     }
+    guard let last = front.rows.last else { return [] }
+    guard last.isRead || reading.jobs.count == count else { throw ReadyRow.missing }
+    connection.memory.runs(until: ends)
+    let lease = RunningRange(
+      boot: boot, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.ability.lostLimit), started: now.wall.microseconds)
+    try start(front, lease)
+    try leaveReady(front.rows)
     connection.ready.forget(kind.number)
     try freeKeys(reading)
     return reading.jobs
   }
 
-  /// Moves one that was just read.
-  private func start(_ key: ReadyKey, _ kind: ClaimableKind, ends: Int64, token: Int64) throws(QudoError) {
-    try connection.run(
-      "INSERT INTO qudo_running(boot, ends, id, token, kind, lost_limit, started) VALUES(?, ?, ?, ?, ?, ?, ?)", .integer(boot),
-      .integer(ends), .integer(key.id), .integer(token), .integer(kind.number), .integer(Int64(kind.ability.lostLimit)),
-      .integer(now.wall.microseconds))
-    try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND id = ?", .integer(kind.number), .integer(key.rank),
-      .integer(key.due), .integer(key.id))
-  }
-
-  /// The first ones of a kind are ready no more.
-  func leaveReady(_ kind: ClaimableKind, _ count: Int, upTo last: ReadyKey) throws(QudoError) {
-    try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, id) <= (?, ?, ?)", .integer(kind.number), .integer(last.rank),
-      .integer(last.due), .integer(last.id))
-    guard connection.changes == count else {
-      throw QudoError(.corrupt, "a job of kind \(kind.ability.kind) waits but is not there: the file was changed by others")
+  /// Puts what was read with the running: a row for ids one after the other, or for each row that was read, whatever is less
+  /// to do.
+  private func start(_ front: ReadyFront, _ lease: RunningRange) throws(QudoError) {
+    var lease = lease
+    var runs = front.runs[...]
+    if let last = front.rows.last(where: \.isRead), runs.count > 4, runs.count * 2 > front.rows.count {
+      try connection.run(
+        """
+        INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started)
+        SELECT ?, ?, last, first, ?, ?, ? FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)
+        """,
+        .integer(lease.boot), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit), .integer(lease.started),
+        .integer(last.place.kind), .integer(last.place.rank), .integer(last.place.due), .integer(last.last))
+      guard let part = front.rows.last, !part.isRead else { return }
+      runs = [part.first...part.read]
+    }
+    for ids in runs {
+      lease.ids = ids
+      try run(lease)
     }
   }
 
@@ -87,7 +85,7 @@ extension Transaction {
 
     /// - Parameter row: payload, codec, unique key and its scope, attempt, time of the enqueue, meta, rank, due time, id.
     mutating func read(_ row: Statement, _ kind: Kind, ends: Int64) -> ReadyKey {
-      let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9))
+      let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9), last: row.integer(9))
       if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
       jobs.append(ClaimedJob(
         lease: Lease(job: key.id, token: token, boot: boot, ends: ends), kind: kind,
@@ -117,9 +115,7 @@ extension Transaction {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       // Of a time that is no integer this finds nothing, each time.
       guard connection.changes == 1 else { throw QudoError(.corrupt, "job \(job.id) waits until a time that is none: \(Self.changed)") }
-      try connection.run(
-        "INSERT INTO qudo_ready(kind, rank, due, id) VALUES(?, ?, ?, ?)", .integer(job.kind), .integer(job.rank), .integer(job.due),
-        .integer(job.id))
+      try enter(job.id...job.id, ReadyRange.Place(kind: job.kind, rank: job.rank, due: job.due))
       connection.ready.forget(job.kind)
     }
     return due.count
@@ -129,47 +125,62 @@ extension Transaction {
   ///
   /// - Returns: whether some may be left for the next claim.
   private func takeBackEnded() throws(QudoError) -> Bool {
-    var most = 0
+    var areLeft = false
     if !connection.memory.hasSweptBoots {
-      most = try takeBack("SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot < ? LIMIT ?", .integer(boot), .integer(Self.sweep))
-      most = max(most, try takeBack(
-        "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot > ? LIMIT ?", .integer(boot), .integer(Self.sweep)))
+      areLeft = try takeBack(
+        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot < ? LIMIT ?", .integer(boot),
+        .integer(Self.sweep))
+      if try takeBack(
+        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot > ? LIMIT ?", .integer(boot),
+        .integer(Self.sweep))
+      { areLeft = true }
       // Only others can add to them.
-      connection.memory.hasSweptBoots = most < Self.sweep
+      connection.memory.hasSweptBoots = !areLeft
     }
     if try firstEnd() <= now.sinceBoot {
-      most = max(most, try takeBack(
-        "SELECT boot, ends, id, lost_limit FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
-        .integer(now.sinceBoot), .integer(Self.sweep)))
+      let moreAreLeft = try takeBack(
+        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
+        .integer(now.sinceBoot), .integer(Self.sweep))
+      areLeft = areLeft || moreAreLeft
     }
-    return most >= Self.sweep
+    return areLeft
   }
 
-  /// - Returns: how many there were.
+  /// - Returns: whether there may be more.
   @inline(__always)
-  private func takeBack(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Int {
-    var ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)] = []
-    try connection.each(sql, values) { row throws(QudoError) in
-      ended.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3)))
-    }
-    try takeBack(ended)
-    return ended.count
+  private func takeBack(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Bool {
+    var ended: [RunningRange] = []
+    try connection.each(sql, values) { row throws(QudoError) in ended.append(try RunningRange(row)) }
+    return try takeBack(ended)
   }
 
-  private func takeBack(_ ended: [(boot: Int64, ends: Int64, id: Int64, limit: Int64)]) throws(QudoError) {
+  private func takeBack(_ ended: [RunningRange]) throws(QudoError) -> Bool {
     if !ended.isEmpty { connection.memory.ran(until: nil) }
-    for lease in ended {
-      try connection.run(
-        "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ?", .integer(lease.boot), .integer(lease.ends), .integer(lease.id))
-      guard connection.changes == 1 else { throw QudoError(.corrupt, "the lease of job \(lease.id) ends at a time that is none: \(Self.changed)") }
-      try connection.run("UPDATE qudo_job SET lost = lost + 1 WHERE id = ?", .integer(lease.id))
-      let lost = try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(lease.id)) ?? 0
-      if lost >= lease.limit {
-        try log(lease.id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
-        try forget(lease.id)
-      } else {
-        try enterAgain(lease.id)
-      }
+    var room = Self.sweep
+    for range in ended {
+      guard room > 0 else { return true }
+      var ids: [Int64] = []
+      try connection.each(
+        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", .integer(range.ids.lowerBound),
+        .integer(range.ids.upperBound), .integer(room)
+      ) { row throws(QudoError) in ids.append(row.integer(0)) }
+      // Where there are fewer than asked for, the others are gone, and the row goes with them.
+      let end = Int64(ids.count) < room ? range.ids.upperBound : ids.last ?? range.ids.upperBound
+      try cut(range, range.ids.lowerBound...end)
+      room -= Int64(ids.count)
+      for id in ids { try takeBack(id, lostLimit: range.lostLimit) }
+    }
+    return room <= 0 || Int64(ended.count) >= Self.sweep
+  }
+
+  private func takeBack(_ id: Int64, lostLimit: Int64) throws(QudoError) {
+    try connection.run("UPDATE qudo_job SET lost = lost + 1 WHERE id = ?", .integer(id))
+    let lost = try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(id)) ?? 0
+    if lost >= lostLimit {
+      try log(id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
+      try forget(id)
+    } else {
+      try enterAgain(id)
     }
   }
 
@@ -194,7 +205,7 @@ extension Transaction {
   /// When the first lease of this boot ends, or ``Memory/none``.
   private func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstEnd { return known }
-    let end = try connection.integer("SELECT ends FROM qudo_running WHERE boot = ? ORDER BY ends, id LIMIT 1", .integer(boot))
+    let end = try connection.integer("SELECT ends FROM qudo_running WHERE boot = ? ORDER BY ends, last LIMIT 1", .integer(boot))
     connection.memory.found(firstEnd: end)
     return end ?? Memory.none
   }

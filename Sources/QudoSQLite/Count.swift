@@ -4,7 +4,8 @@ extension Snapshot {
   /// A delayed job that is due counts as ready, and so does one whose lease has ended: the next claim finds both.
   ///
   /// Of the ready, only those of the kinds asked for are walked through. The delayed and the running are not kept by
-  /// kind: all are read, and sorted into kinds here, since `GROUP BY` would sort the rows, at five times the cost.
+  /// kind: all are read, and sorted into kinds here, since `GROUP BY` would sort the rows, at five times the cost. The kinds of
+  /// the running are looked up with the jobs.
   func count(_ kinds: [Kind]?) throws(QudoError) -> [JobCount] {
     let numbers = try numbers(of: kinds)
     guard numbers?.isEmpty != true else { return [] }
@@ -12,19 +13,27 @@ extension Snapshot {
     let filter = list.map { "WHERE kind IN \($0.sql)" } ?? ""
     let values = list?.values ?? []
     var tallies: [Int64: Tally] = [:]
-    try connection.each("SELECT kind, count(*) FROM qudo_ready \(filter) GROUP BY kind", values: values) { row throws(QudoError) in
-      tallies[row.integer(0), default: Tally()].ready += Int(row.integer(1))
+    try connection.each("SELECT kind, count(*) + total(last - first) FROM qudo_ready \(filter) GROUP BY kind", values: values) { row throws(QudoError) in
+      tallies[row.integer(0), default: Tally()].ready += max(0, min(Int(row.integer(1)), Self.mostReady))
     }
     let time = Value.integer(now.wall.microseconds)
     try connection.each("SELECT kind, due > ? FROM qudo_delayed \(filter)", values: [time] + values) { row throws(QudoError) in
       tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.delayed)
     }
-    let live: [Value] = [.integer(boot), .integer(now.sinceBoot)]
-    try connection.each("SELECT kind, boot = ? AND ends > ? FROM qudo_running \(filter)", values: live + values) { row throws(QudoError) in
-      tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.running)
+    for range in try running() {
+      let isLive = range.isLive(self)
+      try connection.each(
+        "SELECT kind FROM qudo_job WHERE id BETWEEN ? AND ?", values: [.integer(range.ids.lowerBound), .integer(range.ids.upperBound)]
+      ) { row throws(QudoError) in
+        let kind = row.integer(0)
+        if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(isLive, \.running) }
+      }
     }
     return try named(tallies)
   }
+
+  /// Of a kind in a file that was changed by others; no file has room for so many jobs.
+  private static let mostReady = 1 << 48
 
   private struct Tally {
     var ready = 0

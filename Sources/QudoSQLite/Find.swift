@@ -23,22 +23,51 @@ extension Snapshot {
 
   /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.
   private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, after: Int64, limit: Int) throws(QudoError) -> [Int64] {
-    let time = Value.integer(now.wall.microseconds)
-    let live: [Value] = [.integer(boot), .integer(now.sinceBoot)]
-    let sources: [(state: JobState, table: String, condition: String, values: [Value])] = [
-      (.ready, "qudo_ready", "", []), (.ready, "qudo_delayed", "due <= ? AND", [time]),
-      (.ready, "qudo_running", "NOT (boot = ? AND ends > ?) AND", live), (.delayed, "qudo_delayed", "due > ? AND", [time]),
-      (.running, "qudo_running", "boot = ? AND ends > ? AND", live),
-    ]
     let list = kinds.map { IntegerList($0) }
-    var ids: [Int64] = []
-    for source in sources where states.contains(source.state) {
+    let inKinds = list.map { "kind IN \($0.sql) AND" } ?? ""
+    let page = [Value.integer(after), .integer(Int64(limit))]
+    var ids: Set<Int64> = []
+    if states.contains(.ready) {
+      var ranges: [ClosedRange<Int64>] = []
+      var once = Once()
       try connection.each(
-        "SELECT id FROM \(source.table) WHERE \(source.condition) \(list.map { "kind IN \($0.sql) AND" } ?? "") id > ? ORDER BY id LIMIT ?",
-        values: source.values + (list?.values ?? []) + [.integer(after), .integer(Int64(limit))]
-      ) { row throws(QudoError) in ids.append(row.integer(0)) }
+        "SELECT first, last FROM qudo_ready WHERE \(inKinds) last > ? ORDER BY first LIMIT ?", values: (list?.values ?? []) + page
+      ) { row throws(QudoError) in if let ids = once.ids(row.integer(0), row.integer(1)) { ranges.append(ids) } }
+      try add(&ids, in: ranges, "", page)
+    }
+    for (state, condition) in [(JobState.ready, "due <= ?"), (.delayed, "due > ?")] where states.contains(state) {
+      try connection.each(
+        "SELECT id FROM qudo_delayed WHERE \(condition) AND \(inKinds) id > ? ORDER BY id LIMIT ?",
+        values: [.integer(now.wall.microseconds)] + (list?.values ?? []) + page
+      ) { row throws(QudoError) in ids.insert(row.integer(0)) }
+    }
+    for (state, isLive) in [(JobState.ready, false), (.running, true)] where states.contains(state) {
+      let ranges = try running().filter { $0.isLive(self) == isLive }.map(\.ids)
+      try add(&ids, in: ranges, inKinds, (list?.values ?? []) + page)
     }
     return Array(ids.sorted().prefix(limit))
+  }
+
+  /// - Parameters:
+  ///   - ranges: in their order, of each id one.
+  ///   - values: of the condition, and after which id and how many are wanted.
+  private func add(_ all: inout Set<Int64>, in ranges: [ClosedRange<Int64>], _ condition: String, _ values: [Value]) throws(QudoError) {
+    guard case .integer(let after)? = values.dropLast().last, case .integer(let limit)? = values.last else { return }
+    var count = 0
+    for range in ranges where range.upperBound > after && count < limit {
+      if condition.isEmpty, range.lowerBound == range.upperBound {
+        all.insert(range.lowerBound)
+        count += 1
+        continue
+      }
+      let bounds: [Value] = [.integer(range.lowerBound), .integer(range.upperBound)]
+      try connection.each(
+        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(condition) id > ? ORDER BY id LIMIT ?", values: bounds + values
+      ) { row throws(QudoError) in
+        all.insert(row.integer(0))
+        count += 1
+      }
+    }
   }
 }
 
@@ -47,7 +76,7 @@ private struct Jobs {
   let snapshot: Snapshot
   var found: [StoredJob] = []
   /// When the leases of the running end, by the clock since boot. They are not kept by id, so that all are read, when first needed.
-  private var leases: [Int64: Int64]?
+  private var leases: [RunningIDs]?
 
   init(snapshot: Snapshot) { self.snapshot = snapshot }
 
@@ -63,11 +92,14 @@ private struct Jobs {
   mutating func add(
     _ condition: String, _ values: [Value], fits: (_ kind: Int64, JobState) -> Bool = { _, _ in true }
   ) throws(QudoError) {
-    // The conditions on `w` and `d` are the whole of their keys.
+    // The conditions on `w` and `d` are the whole of their keys. No job of `w` is in two rows: the first one that ends with the
+    // job or after it has it, or none.
     try snapshot.connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
-        EXISTS (SELECT 1 FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.id = j.id),
+        j.id >= (
+          SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id
+          ORDER BY w.last LIMIT 1),
         EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)
       FROM qudo_job AS j WHERE \(condition)
       """, values: values
@@ -82,9 +114,9 @@ private struct Jobs {
     let wall = snapshot.now.wall
     if row.integer(11) != 0 { return (.ready, nil) }
     if row.integer(12) != 0 { return (row.integer(9) > wall.microseconds ? .delayed : .ready, nil) }
-    let leases = if let known = leases { known } else { try snapshot.leases() }
+    let leases = if let known = leases { known } else { try snapshot.running().filter { $0.isLive(snapshot) } }
     self.leases = leases
-    guard let ends = leases[row.integer(0)] else { return (.ready, nil) }
+    guard let ends = leases.end(of: row.integer(0)) else { return (.ready, nil) }
     return (.running, wall.advanced(by: .microseconds(ends.clampedMinus(snapshot.now.sinceBoot))))
   }
 
@@ -94,16 +126,5 @@ private struct Jobs {
       uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)), attempt: Int(row.integer(7)),
       enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: row.integer(9)), leaseEnds: ends,
       meta: Meta(bytes: row.blob(10)))
-  }
-}
-
-extension Snapshot {
-  /// When each lease that holds ends.
-  fileprivate func leases() throws(QudoError) -> [Int64: Int64] {
-    var leases: [Int64: Int64] = [:]
-    try connection.each(
-      "SELECT id, ends FROM qudo_running WHERE boot = ? AND ends > ?", .integer(boot), .integer(now.sinceBoot)
-    ) { row throws(QudoError) in leases[row.integer(0)] = row.integer(1) }
-    return leases
   }
 }

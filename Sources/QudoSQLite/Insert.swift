@@ -4,8 +4,16 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
-    for job in jobs {
-      results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
+    var rest = jobs[...]
+    while let job = rest.first {
+      let some = rest.prefix(Self.together)
+      if some.count == Self.together, some.allSatisfy(\.isPlain) {
+        for id in try store(some) { results.append(.inserted(id)) }
+        rest = rest.dropFirst(Self.together)
+      } else {
+        results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
+        rest = rest.dropFirst()
+      }
     }
     return results
   }
@@ -19,17 +27,18 @@ extension Transaction {
       return try conflict(job, with: holder, unique: unique, due: due, kind: kind)
     }
     let id = try store(job, kind: kind, due: due)
-    connection.ready.forget(kind)
-    if due > now.wall.microseconds {
-      try wait(id: id, kind: kind, rank: job.rank, due: due)
-    } else {
-      let place = ReadyRange.Place(kind: kind, rank: job.rank, due: due)
-      if !effects.ready.append(id, place) {
-        try enterReady()
-        _ = effects.ready.append(id, place)
-      }
-    }
+    try wait(id, ReadyRange.Place(kind: kind, rank: job.rank, due: due))
     return .inserted(id)
+  }
+
+  /// Of a job that was just stored; ready ones are put where they belong later, with others.
+  func wait(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
+    connection.ready.forget(place.kind)
+    guard place.due <= now.wall.microseconds else { return try wait(id: id, kind: place.kind, rank: place.rank, due: place.due) }
+    if !effects.ready.append(id, place) {
+      try enterReady()
+      _ = effects.ready.append(id, place)
+    }
   }
 
   private func store(_ job: NewJob, kind: Int64, due: Int64) throws(QudoError) -> Int64 {
@@ -46,23 +55,24 @@ extension Transaction {
     return id
   }
 
-  /// Puts what was stored with the ready: with one statement, of however many callers.
+  /// Puts what was stored with the ready, of however many callers: a row for those that stand at one place.
   func enterReady() throws(QudoError) {
-    guard let (ids, place) = effects.ready.take() else { return }
+    guard let (others, last) = effects.ready.take() else { return }
     effects.wakes = true
-    if ids.count == 1 {
-      try enter(ids.lowerBound, place)
-    } else {
-      try connection.run(
-        "INSERT INTO qudo_ready(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id BETWEEN ? AND ?",
-        .integer(ids.lowerBound), .integer(ids.upperBound))
+    // Jobs that stand at places of their own are put there by one statement.
+    if let first = others.first, Int64(others.count + 1) * 2 > last.ids.upperBound - first.ids.lowerBound {
+      return try connection.run(
+        "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ?",
+        .integer(first.ids.lowerBound), .integer(last.ids.upperBound))
     }
+    for part in others { try enter(part.ids, part.place) }
+    try enter(last.ids, last.place)
   }
 
-  private func enter(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
+  func enter(_ ids: ClosedRange<Int64>, _ place: ReadyRange.Place) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_ready(kind, rank, due, id) VALUES(?, ?, ?, ?)", .integer(place.kind), .integer(place.rank), .integer(place.due),
-      .integer(id))
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)", .integer(place.kind), .integer(place.rank),
+      .integer(place.due), .integer(ids.upperBound), .integer(ids.lowerBound))
   }
 
   /// Deletes a job for good.
@@ -75,7 +85,7 @@ extension Transaction {
   func wait(id: Int64, kind: Int64, rank: Int64, due: Int64) throws(QudoError) {
     effects.wakes = true
     if due <= now.wall.microseconds {
-      try enter(id, ReadyRange.Place(kind: kind, rank: rank, due: due))
+      try enter(id...id, ReadyRange.Place(kind: kind, rank: rank, due: due))
       connection.ready.forget(kind)
     } else {
       connection.memory.waits(until: due)
@@ -104,7 +114,8 @@ extension Transaction {
 
   /// Puts a job with the ready where its row says that it belongs.
   func enterAgain(_ id: Int64) throws(QudoError) {
-    try connection.run("INSERT INTO qudo_ready(kind, rank, due, id) SELECT kind, rank, due, id FROM qudo_job WHERE id = ?", .integer(id))
+    try connection.run(
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?", .integer(id))
     try forgetReady(of: id)
   }
 
@@ -117,9 +128,7 @@ extension Transaction {
   /// Takes a job out of the waiting. False if it does not wait, and then nothing has changed.
   private func leaveWaiting(_ id: Int64) throws(QudoError) -> Bool {
     try forgetReady(of: id)
-    try connection.run(
-      "DELETE FROM qudo_ready WHERE (kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE id = ?)", .integer(id))
-    if connection.changes > 0 { return true }
+    if try leaveReady(id) { return true }
     connection.memory.forgetDue()
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0

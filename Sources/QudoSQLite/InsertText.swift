@@ -63,9 +63,10 @@ struct InsertText {
         place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number), place.key,
         job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.value, .blob(job.payload.bytes),
       ] + values + place.isNewValues)
-    let columns = place.isReady ? "kind, rank, due, id" : "due, id, kind, rank"
+    let (table, columns) = place.isReady ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id") : (
+      "qudo_delayed(due, id, kind, rank)", "due, id, kind, rank")
     add("""
-      INSERT INTO \(place.isReady ? "qudo_ready" : "qudo_delayed")(\(columns))
+      INSERT INTO \(table)
       SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
       """)
     if let key = place.receipt { keep(key, job, place) }
@@ -99,21 +100,41 @@ struct InsertText {
   /// Whether a row of qudo_job waits at a place that it may just have been given.
   private static func waits(_ place: Place) -> String {
     place.isReady
-      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.id) = (qudo_job.kind, ?, ?, qudo_job.id))"
+      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.last) = (qudo_job.kind, ?, ?, qudo_job.id))"
       : "EXISTS (SELECT 1 FROM qudo_delayed AS w WHERE w.rank = ? AND (w.due, w.id) = (?, qudo_job.id))"
   }
 
+  /// Cut the job that has the key out of the row of the ready that it is in with others: what comes before it, the job itself if
+  /// others come after it, and then the rest, which keeps its end. It changes nothing but which rows there are.
+  private static let setApart = [
+    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id - 1, w.first \(itsRow) AND w.first < j.id",
+    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id, j.id \(itsRow) AND w.last > j.id",
+    """
+    UPDATE qudo_ready SET first = 1 + (SELECT id FROM qudo_job WHERE \(hasKey))
+    WHERE (kind, rank, due, last) = (SELECT w.kind, w.rank, w.due, w.last \(itsRow) AND w.last > j.id)
+    """,
+    "UPDATE qudo_ready SET first = last WHERE \(isReadyAlone)",
+  ]
+  private static let itsRow = """
+    FROM (SELECT id, kind, rank, due FROM qudo_job WHERE \(hasKey)) AS j
+    JOIN qudo_ready AS w ON w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id AND w.first <= j.id
+    """
+  private static let isReadyAlone = "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(hasKey))"
+
   /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
   private mutating func overwrite(_ job: NewJob, _ place: Place) {
-    let ready = "(kind, rank, due, id) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(Self.hasKey))"
+    // From here on it is a row of its own among the ready, if it is there.
+    for sql in Self.setApart { add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self)) }
+    let ready = Self.isReadyAlone
     let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
+    let (columns, values) = place.isReady ? ("kind, rank, due, last, first", "kind, ?, ?, id, id") : ("kind, rank, due, id", "kind, ?, ?, last")
     let key = [place.kind, place.key]
     let last = place.isNewValues
     add("UPDATE \(new) SET rank = ?, due = ? WHERE \(isThere)\(place.isNew)", [place.rank, place.due] + key + last)
     add(
-      "INSERT INTO \(new)(kind, rank, due, id) SELECT kind, ?, ?, id FROM \(old) WHERE \(wasThere)\(place.isNew)",
+      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)",
       [place.rank, place.due] + key + last)
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(

@@ -4,39 +4,140 @@ internal import Qudo
 // extended lease has the same token and is still good. Then its row is looked for among all the running, which happens
 // for stale leases only.
 extension Transaction {
-  /// Takes the job out of the running. False if the lease is lost.
-  func giveUp(_ lease: Lease) throws(QudoError) -> Bool {
-    try connection.run(
-      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id = ? AND token = ?", .integer(lease.boot),
-      .integer(lease.ends), .integer(lease.job), .integer(lease.token))
-    if connection.changes == 1 {
-      connection.memory.ran(until: lease.ends)
-      return true
+  /// Takes jobs out of the running.
+  ///
+  /// - Returns: for each whether it was there; false if the lease is lost.
+  func giveUp(_ leases: [Lease]) throws(QudoError) -> [Bool] {
+    if leases.count == 1 { return [try giveUpAlone(leases[0])] }
+    var isHeld = Array(repeating: false, count: leases.count)
+    for run in LeaseRuns(leases).runs {
+      let lease = leases[run.indices[run.indices.startIndex]]
+      if let ranges = try held(run.ids, by: lease) {
+        for range in ranges { try cut(range, run.ids) }
+        connection.memory.ran(until: lease.ends)
+        for index in run.indices { isHeld[index] = true }
+      } else {
+        for index in run.indices { isHeld[index] = try giveUp(leases[index]) }
+      }
     }
-    connection.memory.ran(until: nil)
-    try connection.run("DELETE FROM qudo_running WHERE id = ? AND token = ?", .integer(lease.job), .integer(lease.token))
-    return connection.changes == 1
+    return isHeld
+  }
+
+  /// A job that was claimed alone has a row alone.
+  private func giveUpAlone(_ lease: Lease) throws(QudoError) -> Bool {
+    try connection.run(
+      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.boot),
+      .integer(lease.ends), .integer(lease.job), .integer(lease.job), .integer(lease.token))
+    guard connection.changes == 1 else { return try giveUp(lease) }
+    connection.memory.ran(until: lease.ends)
+    return true
+  }
+
+  private func giveUp(_ lease: Lease) throws(QudoError) -> Bool {
+    guard let range = try range(of: lease) else { return false }
+    try cut(range, lease.job...lease.job)
+    connection.memory.ran(until: range.boot == boot ? range.ends : nil)
+    return true
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
     connection.memory.ran(until: nil)
-    var results: [Lease?] = []
-    results.reserveCapacity(leases.count)
-    for lease in leases {
-      let extended = Lease(job: lease.job, token: lease.token, boot: boot, ends: end(of: duration))
-      results.append(try move(lease, to: extended) ? extended : nil)
+    var results: [Lease?] = Array(repeating: nil, count: leases.count)
+    let ends = end(of: duration)
+    for run in LeaseRuns(leases).runs {
+      if let ranges = try held(run.ids, by: leases[run.indices[run.indices.startIndex]]) {
+        for range in ranges { try extend(range, run.ids, until: ends) }
+        for index in run.indices { results[index] = extended(leases[index], until: ends) }
+      } else {
+        for index in run.indices {
+          let lease = leases[index]
+          guard let range = try range(of: lease) else { continue }
+          try extend(range, lease.job...lease.job, until: ends)
+          results[index] = extended(lease, until: ends)
+        }
+      }
     }
     return results
   }
 
-  private func move(_ lease: Lease, to extended: Lease) throws(QudoError) -> Bool {
+  private func extended(_ lease: Lease, until ends: Int64) -> Lease { Lease(job: lease.job, token: lease.token, boot: boot, ends: ends) }
+
+  private func extend(_ range: RunningRange, _ ids: ClosedRange<Int64>, until ends: Int64) throws(QudoError) {
+    let part = range.ids.clamped(to: ids)
+    if part == range.ids {
+      try connection.run(
+        "UPDATE qudo_running SET boot = ?, ends = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(boot), .integer(ends),
+        .integer(range.boot), .integer(range.ends), .integer(range.ids.upperBound))
+      return try range.checkChanged(connection)
+    }
+    try cut(range, part)
+    var extended = range
+    (extended.ids, extended.boot, extended.ends) = (part, boot, ends)
+    try run(extended)
+  }
+
+  // MARK: Rows
+
+  /// Puts jobs with the running.
+  func run(_ range: RunningRange) throws(QudoError) {
     try connection.run(
-      "UPDATE qudo_running SET boot = ?, ends = ? WHERE boot = ? AND ends = ? AND id = ? AND token = ?", .integer(extended.boot),
-      .integer(extended.ends), .integer(lease.boot), .integer(lease.ends), .integer(lease.job), .integer(lease.token))
-    if connection.changes == 1 { return true }
+      "INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started) VALUES(?, ?, ?, ?, ?, ?, ?)", .integer(range.boot),
+      .integer(range.ends), .integer(range.ids.upperBound), .integer(range.ids.lowerBound), .integer(range.token),
+      .integer(range.lostLimit), .integer(range.started))
+  }
+
+  /// Takes jobs out of a row; what is left of it are up to two.
+  func cut(_ range: RunningRange, _ ids: ClosedRange<Int64>) throws(QudoError) {
+    let part = range.ids.clamped(to: ids)
+    if part == range.ids {
+      try connection.run(
+        "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND last = ?", .integer(range.boot), .integer(range.ends),
+        .integer(range.ids.upperBound))
+      return try range.checkChanged(connection)
+    }
+    if part.upperBound == range.ids.upperBound {
+      try connection.run(
+        "UPDATE qudo_running SET last = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(part.lowerBound - 1), .integer(range.boot),
+        .integer(range.ends), .integer(range.ids.upperBound))
+      return try range.checkChanged(connection)
+    }
     try connection.run(
-      "UPDATE qudo_running SET boot = ?, ends = ? WHERE id = ? AND token = ?", .integer(extended.boot), .integer(extended.ends),
-      .integer(lease.job), .integer(lease.token))
-    return connection.changes == 1
+      "UPDATE qudo_running SET first = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(part.upperBound + 1), .integer(range.boot),
+      .integer(range.ends), .integer(range.ids.upperBound))
+    try range.checkChanged(connection)
+    guard part.lowerBound > range.ids.lowerBound else { return }
+    var rest = range
+    rest.ids = range.ids.lowerBound...part.lowerBound - 1
+    try run(rest)
+  }
+
+  /// The rows that have these jobs under a lease of the first one's token, where it lies; nil if one is missing.
+  private func held(_ ids: ClosedRange<Int64>, by lease: Lease) throws(QudoError) -> [RunningRange]? {
+    var ranges: [RunningRange] = []
+    var next = ids.lowerBound
+    while true {
+      var found: RunningRange?
+      try connection.each(
+        """
+        SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot = ? AND ends = ? AND last >= ?
+        ORDER BY last LIMIT 1
+        """, .integer(lease.boot), .integer(lease.ends), .integer(next)
+      ) { row throws(QudoError) in found = try RunningRange(row) }
+      guard let range = found, range.ids.contains(next), range.token == lease.token else { return nil }
+      ranges.append(range)
+      if range.ids.upperBound >= ids.upperBound { return ranges }
+      next = range.ids.upperBound + 1
+    }
+  }
+
+  private func range(of lease: Lease) throws(QudoError) -> RunningRange? {
+    if let ranges = try held(lease.job...lease.job, by: lease) { return ranges.first }
+    var found: RunningRange?
+    try connection.each(
+      """
+      SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE token = ? AND ? BETWEEN first AND last LIMIT 1
+      """, .integer(lease.token), .integer(lease.job)
+    ) { row throws(QudoError) in found = try RunningRange(row) }
+    return found
   }
 }

@@ -18,10 +18,12 @@ enum Opening {
     return String(last.split(separator: ".", omittingEmptySubsequences: true).first ?? "qudo")
   }
 
-  /// - Parameter vfs: as in ``Connection``.
+  /// - Parameters:
+  ///   - patience: how long it waits for others at each step.
+  ///   - vfs: as in ``Connection``.
   static func open(
-    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), logger: Logger = Logger(label: "qudo"),
-    vfs: String? = nil
+    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), patience: Duration = .seconds(30),
+    logger: Logger = Logger(label: "qudo"), vfs: String? = nil
   ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
       throw QudoError(.unsuitableFile, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
@@ -32,7 +34,7 @@ enum Opening {
     do {
       let place = try FilePlace(path)
       place.warn(logger)
-      return try connect(place, durability: durability, create: create, limits: limits, vfs: vfs)
+      return try connect(place, durability: durability, create: create, limits: limits, patience: patience, vfs: vfs)
     } catch where error.code == .database {
       // What was asked is simple: it is the file's format or the text of its schema that is not understood.
       throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
@@ -42,7 +44,7 @@ enum Opening {
   }
 
   private static func connect(
-    _ place: FilePlace, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, vfs: String?
+    _ place: FilePlace, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, patience: Duration, vfs: String?
   ) throws(QudoError) -> Connection {
     try FileSystem.check(place.path)
     if create { try place.makeFile() }
@@ -51,11 +53,11 @@ enum Opening {
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
       throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
     }
-    sqlite3_busy_timeout(connection.handle, 30_000)
+    connection.waitForOthers(patience)
     try connection.harden(limits)
     // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
     try connection.run("PRAGMA page_size = 2048")
-    try connection.requireWAL()
+    try connection.requireWAL(within: patience)
     // Reading once makes the WAL file, on which writers take their turn.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
@@ -74,7 +76,7 @@ enum Opening {
   /// A connection for reading beside the writer, on a file that was opened before.
   static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
     let connection = try Connection(path: path, create: false, vfs: vfs)
-    sqlite3_busy_timeout(connection.handle, Int32(clamping: patience.wholeMicroseconds / 1000))
+    connection.waitForOthers(patience)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     // "prevents data changes on database files": sqlite.org/pragma.html#pragma_query_only.
@@ -84,8 +86,13 @@ enum Opening {
 }
 
 extension Connection {
+  /// "sleeps multiple times until at least "ms" milliseconds of sleeping have accumulated": sqlite.org/c3ref/busy_timeout.html.
+  fileprivate func waitForOthers(_ patience: Duration) {
+    sqlite3_busy_timeout(handle, Int32(clamping: patience.wholeMicroseconds / 1000))
+  }
+
   /// A file that somebody else made is left in its journal mode and refused; an empty one becomes ours.
-  func requireWAL() throws(QudoError) {
+  func requireWAL(within patience: Duration) throws(QudoError) {
     if try journalMode() == "wal" { return }
     let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
     // Another process may have made it ours between the two looks. It sets the mode first, so that whoever sees tables
@@ -94,19 +101,19 @@ extension Connection {
     guard tables == 0 else {
       throw QudoError(.unsuitableFile, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
     }
-    try becomeWAL()
+    try becomeWAL(within: patience)
     guard try journalMode() == "wal" else {
       throw QudoError(.unsuitableFile, "the file system does not let SQLite use its WAL mode: use a local disk")
     }
   }
 
   /// The change needs the file for itself for a moment; SQLite does not wait for that, whoever opens it with us.
-  private func becomeWAL() throws(QudoError) {
-    let patience = ContinuousClock.now + .seconds(30)
+  private func becomeWAL(within patience: Duration) throws(QudoError) {
+    let end = ContinuousClock.now + patience
     while true {
       do {
         return try run("PRAGMA journal_mode = WAL")
-      } catch where error.code == .busy && ContinuousClock.now < patience {
+      } catch where error.code == .busy && ContinuousClock.now < end {
         usleep(1000)
       }
     }

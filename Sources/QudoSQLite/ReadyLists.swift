@@ -3,6 +3,8 @@ struct ReadyKey: Comparable {
   let rank: Int64
   let due: Int64
   let id: Int64
+  /// The last job of the row that it is of.
+  let last: Int64
 
   static func < (a: ReadyKey, b: ReadyKey) -> Bool { (a.rank, a.due, a.id) < (b.rank, b.due, b.id) }
 }

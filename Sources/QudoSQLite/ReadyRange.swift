@@ -1,30 +1,40 @@
 /// Jobs with ids one after the other that are stored and are still to be put with the ready.
 struct ReadyRange {
   /// Where a job stands among the ready.
-  struct Place {
+  struct Place: Equatable {
     let kind: Int64
     let rank: Int64
     let due: Int64
   }
-  private var ids: ClosedRange<Int64>?
-  /// The first one's.
-  private var place = Place(kind: 0, rank: 0, due: 0)
+  /// Those of them that stand at one place: a row of the ready.
+  struct Part {
+    var ids: ClosedRange<Int64>
+    let place: Place
+  }
+  /// The last part. Most often it is the only one.
+  private var last: Part?
+  private var others: [Part] = []
 
   /// False if it does not come next.
   mutating func append(_ id: Int64, _ place: Place) -> Bool {
-    guard let known = ids else {
-      (ids, self.place) = (id...id, place)
+    guard let part = last else {
+      last = Part(ids: id...id, place: place)
       return true
     }
-    guard id == known.upperBound &+ 1, id > known.upperBound else { return false }
-    ids = known.lowerBound...id
+    guard id == part.ids.upperBound &+ 1, id > part.ids.upperBound else { return false }
+    if part.place == place {
+      last?.ids = part.ids.lowerBound...id
+    } else {
+      others.append(part)
+      last = Part(ids: id...id, place: place)
+    }
     return true
   }
 
-  /// All of them, and where the first one stands.
-  mutating func take() -> (ids: ClosedRange<Int64>, place: Place)? {
-    guard let ids else { return nil }
-    self.ids = nil
-    return (ids, place)
+  /// All of them, in the order of their ids: the last part, and those before it.
+  mutating func take() -> (others: [Part], last: Part)? {
+    guard let part = last else { return nil }
+    defer { (others, last) = ([], nil) }
+    return (others, part)
   }
 }

@@ -36,7 +36,7 @@ public struct SQLiteDriver: Driver {
   ///   - durability: what a power cut may take. Default: nothing that was acknowledged.
   ///   - create: whether a file that is not there is made. Default: yes.
   ///   - limits: what an insert refuses.
-  ///   - timeout: how long a call may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
+  ///   - timeout: how long a call, or this opening, may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
   ///     Default 30 s; it is looked at about once a second.
   ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
   ///   - walLimit: how large the WAL may become, in bytes, while somebody reads an old snapshot of the file and keeps it from
@@ -67,11 +67,12 @@ public struct SQLiteDriver: Driver {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
     guard walLimit >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
-    let connection = try Opening.open(path: path, durability: durability, create: create, limits: limits, logger: logger, vfs: vfs)
+    let connection = try Opening.open(
+      path: path, durability: durability, create: create, limits: limits, patience: timeout, logger: logger, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
     guard !now.boot.isEmpty else { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
-    try turn.take()
+    try turn.take(within: timeout)
     let stored: (name: String, boot: Int64)
     do {
       defer { turn.giveBack() }

@@ -15,12 +15,13 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 3
+  static let version: Int64 = 4
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, sql: second),
     Migration(version: 3, lowestReader: 1, lowestWriter: 1, sql: third),
+    Migration(version: 4, lowestReader: 4, lowestWriter: 4, sql: fourth),
   ]
 
   /// All of it as a script that makes an empty file what a first opening makes of it.
@@ -37,6 +38,31 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// A row of the ready or of the running is of jobs with ids one after the other, so that a batch has one row instead of a
+  /// thousand. The last one is part of the key, since claims and settlements take them away from the first on: that leaves
+  /// the key as it is. Each job that waits or runs now is a row of its own. Tables are made anew rather than altered: what
+  /// an application has made of views could stand in the way of that.
+  ///
+  /// No older version can read them: each of its statements names a column that is gone.
+  private static let fourth = """
+    CREATE TABLE qudo_copy AS SELECT kind, rank, due, id FROM qudo_ready;
+    DROP TABLE qudo_ready;
+    CREATE TABLE qudo_ready(
+      kind INTEGER NOT NULL, rank INTEGER NOT NULL, due INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL,
+      PRIMARY KEY(kind, rank, due, last)) WITHOUT ROWID;
+    INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_copy;
+    DROP TABLE qudo_copy;
+    CREATE TABLE qudo_copy AS SELECT boot, ends, id, token, lost_limit, started FROM qudo_running;
+    DROP TABLE qudo_running;
+    CREATE TABLE qudo_running(
+      boot INTEGER NOT NULL, ends INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, token INTEGER NOT NULL,
+      lost_limit INTEGER NOT NULL, started INTEGER NOT NULL,
+      PRIMARY KEY(boot, ends, last)) WITHOUT ROWID;
+    INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started)
+      SELECT boot, ends, id, id, token, lost_limit, started FROM qudo_copy;
+    DROP TABLE qudo_copy;
+    """
 
   /// Which row of which foreign database became what. They are asked for by an import only.
   private static let third = """

@@ -2,56 +2,56 @@ internal import Qudo
 
 extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
+    guard !settlements.isEmpty else { return [] }
+    let isHeld = try giveUp(settlements.map(\.lease))
     var results: [SettleResult] = []
     results.reserveCapacity(settlements.count)
-    var rest = settlements[...]
-    while let next = rest.first {
-      let run = rest.prefix(completedRun(rest))
-      if run.count > 1, try complete(run) {
-        results += repeatElement(.settled(), count: run.count)
-      } else if run.count > 1 {
-        for settlement in run { results.append(try settle(settlement)) }
-      } else {
-        results.append(try settle(next))
+    // Jobs that only go, until one comes that does more.
+    var completed: [Int64] = []
+    for (settlement, isHeld) in zip(settlements, isHeld) {
+      guard isHeld else {
+        results.append(.leaseLost)
+        continue
       }
-      rest = rest.dropFirst(max(run.count, 1))
+      if settlement.isPlain {
+        completed.append(settlement.lease.job)
+        results.append(.settled())
+        continue
+      }
+      try forget(completed)
+      completed.removeAll(keepingCapacity: true)
+      results.append(try settle(settlement))
     }
+    try forget(completed)
     return results
   }
 
-  /// How many settlements at the beginning only complete jobs with ids one after the other, of one claim.
-  private func completedRun(_ settlements: ArraySlice<Settlement>) -> Int {
-    guard let first = settlements.first else { return 0 }
-    var count = 0
-    for settlement in settlements {
-      let lease = settlement.lease
-      guard settlement.recording == nil, case .completed(let replacements) = settlement.outcome, replacements.isEmpty,
-        lease.job == first.lease.job &+ Int64(count), lease.token == first.lease.token, lease.ends == first.lease.ends,
-        lease.boot == first.lease.boot
-      else { break }
-      count += 1
+  /// Deletes jobs for good, by ranges of their ids.
+  private func forget(_ ids: [Int64]) throws(QudoError) {
+    if ids.count == 1 { return try forget(ids[0]) }
+    guard var first = ids.first else { return }
+    let ids = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 } ? ids : ids.sorted()
+    first = ids[0]
+    var last = first
+    for id in ids.dropFirst() {
+      if id == last &+ 1 {
+        last = id
+        continue
+      }
+      try forget(first...last)
+      (first, last) = (id, id)
     }
-    return count
+    try forget(first...last)
   }
 
-  /// All of them with a few statements. False if a lease is stale, and then nothing was done.
-  private func complete(_ run: ArraySlice<Settlement>) throws(QudoError) -> Bool {
-    guard let first = run.first?.lease, let last = run.last?.lease.job else { return true }
-    let held = try connection.integer(
-      "SELECT count(*) FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
-      .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
-    guard held == Int64(run.count) else { return false }
-    connection.memory.ran(until: first.ends)
-    try connection.run(
-      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND id BETWEEN ? AND ? AND token = ?", .integer(first.boot),
-      .integer(first.ends), .integer(first.job), .integer(last), .integer(first.token))
-    try willForget(highest: last)
-    try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(first.job), .integer(last))
-    return true
+  private func forget(_ ids: ClosedRange<Int64>) throws(QudoError) {
+    if ids.lowerBound == ids.upperBound { return try forget(ids.lowerBound) }
+    try willForget(highest: ids.upperBound)
+    try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
+  /// Of a job whose lease was good.
   private func settle(_ settlement: Settlement) throws(QudoError) -> SettleResult {
-    guard try giveUp(settlement.lease) else { return .leaseLost }
     if let took = settlement.recording, let status = RunStatus(settlement.outcome) {
       try record(settlement.lease.job, status, took: took)
     }
@@ -141,6 +141,14 @@ extension Transaction {
       SELECT id, kind, ?, ?, ?, unique_key, codec, payload FROM qudo_job WHERE id = ?
       """,
       .integer(status.number), .integer(started.microseconds), .integer(now.wall.microseconds), .integer(id))
+  }
+}
+
+extension Settlement {
+  /// Whether the job only goes.
+  fileprivate var isPlain: Bool {
+    guard recording == nil, case .completed(let replacements) = outcome else { return false }
+    return replacements.isEmpty
   }
 }
 

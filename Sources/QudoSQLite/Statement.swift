@@ -28,6 +28,13 @@ struct Statement {
     }
   }
 
+  /// - Parameter position: from 1 on.
+  @inline(__always)
+  func bind(_ value: Value, at position: Int32) throws(QudoError) {
+    let code = bind(value, position)
+    guard code == SQLITE_OK else { throw .sqlite(code, database) }
+  }
+
   @inline(__always)
   private func bind(_ value: Value, _ position: Int32) -> Int32 {
     switch value {

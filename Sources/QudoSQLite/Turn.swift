@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Qudo
 
 #if canImport(Glibc)
@@ -35,8 +36,38 @@ final class Turn: Sendable {
     }
   }
 
+  /// Waits for it so long at most, on this thread. Who waits in the kernel gets it in turn, which who asks again and again does not:
+  /// so another thread waits there.
+  ///
+  /// - Throws: ``QudoError/Code/busy``.
+  func take(within patience: Duration) throws(QudoError) {
+    if takeIfFree() { return }
+    let answer = Locked<(result: Result<Void, QudoError>?, isAwaited: Bool)>((nil, true))
+    let answered = DispatchSemaphore(value: 0)
+    DispatchQueue(label: "qudo.turn").async {
+      let result = Result { () throws(QudoError) in try self.take() }
+      let isAwaited = answer.withLock { answer in
+        answer.result = result
+        return answer.isAwaited
+      }
+      if !isAwaited, case .success = result { self.giveBack() }
+      answered.signal()
+    }
+    _ = answered.wait(timeout: .now() + .microseconds(Int(clamping: patience.wholeMicroseconds)))
+    let result = answer.withLock { answer in
+      answer.isAwaited = false
+      return answer.result
+    }
+    guard let result else { throw .keptBusy }
+    try result.get()
+  }
+
   /// Takes it if nobody has it.
   func takeIfFree() -> Bool { flock(file, LOCK_EX | LOCK_NB) == 0 }
 
   func giveBack() { flock(file, LOCK_UN) }
+}
+
+extension QudoError {
+  static let keptBusy = QudoError(.busy, "other processes kept the database busy until the time-out: try again later")
 }

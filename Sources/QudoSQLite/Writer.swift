@@ -155,12 +155,10 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
       guard let self else { return }
       let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
-      for operation in expired { operation.answer(Self.tooLate) }
+      for operation in expired { operation.answer(QudoError.keptBusy) }
       if goesOn { watch() }
     }
   }
-
-  private static let tooLate = QudoError(.busy, "other processes kept the database busy until the time-out: try again later")
 
   /// One transaction for all. If one spoils it, each gets a transaction of its own, so that it spoils only itself.
   private func commit(_ all: ArraySlice<Operation>) {
@@ -168,7 +166,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     while !group.isEmpty, !tryCommit(group) {
       // A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
       let now = ContinuousClock.now
-      for operation in group where operation.deadline <= now { operation.answer(Self.tooLate) }
+      for operation in group where operation.deadline <= now { operation.answer(QudoError.keptBusy) }
       group = group.filter { $0.deadline > now }[...]
     }
   }

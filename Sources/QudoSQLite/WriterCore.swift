@@ -13,7 +13,8 @@ struct WriterCore {
   private let boot: Int64
   private let isFull: Bool
   private let receiptLifetime: Duration
-  private var synchronizesNow: Bool
+  /// Nil when it is not sure.
+  private var synchronizesNow: Bool?
   private var checkpoint: Checkpoint
   /// How long a transaction takes in microseconds, a moving average.
   private var pace: Int64 = 0
@@ -106,7 +107,9 @@ struct WriterCore {
   /// is synchronized before each checkpoint"; the next durable commit syncs the whole WAL, and with it what came before.
   private mutating func synchronize(_ connection: Connection, _ isDurable: Bool) throws(QudoError) {
     guard isFull, synchronizesNow != isDurable else { return }
-    // Not kept as a statement: "some pragmas run during the SQL compilation stage, not the execution stage".
+    // Not kept as a statement: "some pragmas run during the SQL compilation stage, not the execution stage". One that fails, for
+    // want of memory, may have taken effect by then.
+    synchronizesNow = nil
     try connection.execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
     synchronizesNow = isDurable
   }

@@ -1,8 +1,10 @@
 // For the functions that end in _np, which Swift's modules of the C library do not show.
 #define _GNU_SOURCE
 #include "CSpawn.h"
+#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 
 int spawn_child(
     pid_t *id, const char *program, char *const *arguments, char *const *environment, const char *folder, int input, int output,
@@ -33,4 +35,16 @@ int spawn_child(
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return code;
+}
+
+int limit_descriptors(pid_t id, unsigned long count) {
+#ifdef __linux__
+  struct rlimit limit;
+  if (prlimit(id, RLIMIT_NOFILE, NULL, &limit)) return errno;
+  limit.rlim_cur = count;
+  return prlimit(id, RLIMIT_NOFILE, &limit, NULL) ? errno : 0;
+#else
+  (void)id, (void)count;
+  return ENOSYS;
+#endif
 }

@@ -36,12 +36,12 @@ final class Workplace {
   }
 
   func qudo(_ arguments: [String], input: Data, environment: [String: String] = [:]) throws -> Result {
-    try finish(Self.builtCommand(), arguments, input, environment)
+    try finish(built("qudo"), arguments, input, environment)
   }
 
   /// Runs a line of shell in which `$qudo` is the command.
   func shell(_ script: String) throws -> Result {
-    try finish(URL(fileURLWithPath: "/bin/sh"), ["-c", script], Data(), ["qudo": Self.builtCommand().path])
+    try finish(URL(fileURLWithPath: "/bin/sh"), ["-c", script], Data(), ["qudo": built("qudo").path])
   }
 
   private func finish(_ program: URL, _ arguments: [String], _ input: Data, _ environment: [String: String]) throws -> Result {
@@ -61,7 +61,7 @@ final class Workplace {
   /// Starts `qudo`, with pipes to talk to it.
   func start(_ arguments: String...) throws -> Running {
     let running = try Running(
-      Self.builtCommand(), arguments, in: folder, environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
+      built("qudo"), arguments, in: folder, environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
     started.append(running)
     return running
   }
@@ -76,18 +76,6 @@ final class Workplace {
   func lifeline(_ name: String) throws -> Reader {
     guard mkfifo(path(name), 0o600) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
     return Reader(file: open(path(name), O_RDONLY | O_NONBLOCK | O_CLOEXEC), closes: true)
-  }
-
-  /// Beside the test bundle, where the build puts both.
-  private static func builtCommand() throws -> URL {
-    var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    while place.path != "/" {
-      let command = place.appendingPathComponent("qudo")
-      var isFolder: ObjCBool = false
-      if FileManager.default.fileExists(atPath: command.path, isDirectory: &isFolder), !isFolder.boolValue { return command }
-      place.deleteLastPathComponent()
-    }
-    throw CocoaError(.fileNoSuchFile)
   }
 
   struct Result {
@@ -141,7 +129,7 @@ final class Running {
   }
 
   func kill(_ signal: Int32) { process.kill(signal) }
-
+  func limitDescriptors(to count: Int) throws { try process.limitDescriptors(to: count) }
   func write(_ text: String) throws { try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
   func closeInput() throws { try (input as? Pipe)?.fileHandleForWriting.close() }
 

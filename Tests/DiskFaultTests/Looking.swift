@@ -50,7 +50,9 @@ enum Looking {
 
   /// Each job is in one place, and nothing else is.
   private static let strays = """
-    WITH place(id) AS (SELECT id FROM qudo_ready UNION ALL SELECT id FROM qudo_delayed UNION ALL SELECT id FROM qudo_running)
+    WITH range(id, last) AS (SELECT first, last FROM qudo_ready UNION ALL SELECT first, last FROM qudo_running),
+      every(id, last) AS (SELECT id, last FROM range UNION ALL SELECT id + 1, last FROM every WHERE id < last),
+      place(id) AS (SELECT id FROM every UNION ALL SELECT id FROM qudo_delayed)
     SELECT (SELECT count(*) FROM qudo_job) - (SELECT count(*) FROM place)
     UNION ALL SELECT count(*) FROM (SELECT id FROM place EXCEPT SELECT id FROM qudo_job)
     """

@@ -1,6 +1,6 @@
-import Evidence
 import FaultyDisk
 import QudoSQLite
+import QudoTesting
 
 extension Trial {
   static func random(_ seed: UInt64) -> Trial {

@@ -1,4 +1,4 @@
-import Evidence
+import QudoTesting
 
 /// A file as it is on the disk, and what has not arrived there.
 final class DiskFile {

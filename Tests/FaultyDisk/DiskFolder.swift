@@ -1,4 +1,4 @@
-internal import Evidence
+import QudoTesting
 
 /// The files of a folder by their paths, as they are and as the disk has them.
 struct DiskFolder {

@@ -1,5 +1,5 @@
-import Evidence
 import Foundation
+import QudoTesting
 
 /// A file, or what stands where a file should be.
 struct Case {

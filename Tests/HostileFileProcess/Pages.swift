@@ -1,5 +1,5 @@
-import Evidence
 import Foundation
+import QudoTesting
 
 /// Damage to the bytes.
 extension Corpus {

@@ -48,18 +48,6 @@ final class HostileFolder {
   }
 }
 
-/// Beside the test bundle, where the build puts both.
-func built(_ name: String) throws -> URL {
-  var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-  while place.path != "/" {
-    let command = place.appendingPathComponent(name)
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: command.path, isDirectory: &isFolder), !isFolder.boolValue { return command }
-    place.deleteLastPathComponent()
-  }
-  throw CocoaError(.fileNoSuchFile)
-}
-
 /// Runs SQL on a connection that is not Qudo's.
 func execute(_ sql: String, in path: String) throws {
   var handle: OpaquePointer?

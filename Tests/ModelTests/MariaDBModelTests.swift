@@ -1,5 +1,6 @@
 #if MySQL
 import Evidence
+import ForwardingDriver
 import MariaDBServer
 import Qudo
 @testable import QudoMySQL
@@ -56,7 +57,7 @@ private enum Servers {
 
 /// The only connection, whose claims begin where the last ones came to. While the server's clock is set back there are no floors:
 /// else jobs that come before them then are found some seconds later.
-private struct SlowDriver: LogDriver {
+private struct SlowDriver: ForwardingDriver {
   private let inner: MySQLDriver
   private let clock: ManualClock
   /// Of the database, whose drivers come and go.
@@ -66,10 +67,8 @@ private struct SlowDriver: LogDriver {
     (self.inner, self.clock, self.latest) = (inner, clock, latest)
   }
 
-  var name: String { inner.name }
+  var base: any LogDriver { inner }
   var capabilities: Capabilities { inner.capabilities.subtracting(.severalProcesses) }
-  var limits: Limits { inner.limits }
-  var doorbell: Doorbell { inner.doorbell }
 
   private func slowDown() {
     let now = clock.now().wall
@@ -83,7 +82,6 @@ private struct SlowDriver: LogDriver {
     }
   }
 
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await inner.insert(jobs) }
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
     slowDown()
     return try await inner.claim(request)
@@ -94,16 +92,5 @@ private struct SlowDriver: LogDriver {
     slowDown()
     return try await inner.settle(settlements, claiming: next)
   }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await inner.extend(leases, by: duration)
-  }
-  func promote(limit: Int) async throws(QudoError) -> Int { try await inner.promote(limit: limit) }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await inner.find(query) }
-  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await inner.count(kinds) }
-  func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await inner.failures(query) }
-  func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await inner.statuses(query) }
-  func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await inner.replay(failures) }
-  func prune(_ prune: Prune) async throws(QudoError) -> Int { try await inner.prune(prune) }
-  func close() async { await inner.close() }
 }
 #endif

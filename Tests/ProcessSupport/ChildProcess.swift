@@ -61,6 +61,12 @@ public final class ChildProcess: @unchecked Sendable {  // reason: `state` is to
     }
   }
 
+  /// How many descriptors it may have from now on; those that it has it keeps. On Linux only.
+  public func limitDescriptors(to count: Int) throws {
+    let code = limit_descriptors(id, UInt(count))
+    guard code == 0 else { throw POSIXError(.init(rawValue: code) ?? .EIO) }
+  }
+
   /// Waits for its end.
   ///
   /// - Returns: the exit status, or the number of the signal that ended it; nil if it goes on for longer than that.

@@ -80,10 +80,41 @@ import Testing
   @Test func jobsOfOnesOwnThatLieBeforeItAreFound() {
     for (ranking, isOld, isFound) in [(-1, false, true), (0, true, true), (0, false, false), (1, false, false)] as [(Int64, Bool, Bool)] {
       var floors = slowFloors()
-      floors.entered(1, ranking: ranking, isOld: isOld)
+      floors.entered(entries((1, ranking, isOld)))
       let view = floors.view(start)
       #expect(view.ready(1).isEmpty == isFound)
     }
+  }
+
+  private func entries(_ jobs: (kind: Int64, ranking: Int64, isOld: Bool)...) -> Floors.Entries {
+    var entries = Floors.Entries()
+    for job in jobs { entries.add(job.kind, ranking: job.ranking, isOld: job.isOld) }
+    return entries
+  }
+
+  @Test func theBestOfSeveralThatEnterCounts() {
+    for jobs in [[(0, false), (-1, false)], [(-1, false), (0, false)], [(0, true), (5, false)], [(5, false), (0, true)]] as [[(Int64, Bool)]] {
+      var (floors, entries) = (slowFloors(), Floors.Entries())
+      for (ranking, isOld) in jobs { entries.add(1, ranking: ranking, isOld: isOld) }
+      floors.entered(entries)
+      let view = floors.view(start)
+      #expect(view.ready(1).isEmpty)
+    }
+  }
+
+  /// Its claim did not see them, as they were not committed yet.
+  @Test func jobsThatEnterWhileAnotherClaimReadsAreNotPassedOver() {
+    var floors = slowFloors()
+    floors.claimed(from: floors.view(start), took: .zero, time: nil, last: [1: key(2), 2: key(2)])
+    let view = floors.view(start)
+    floors.entered(entries((1, -1, false)))
+    floors.claimed(from: view, took: .zero, time: nil, last: [1: key(9), 2: key(9)])
+    var next = floors.view(start)
+    #expect(next.ready(1).isEmpty)
+    #expect(next.ready(2).text.contains("id >= 9"))
+    floors.claimed(from: next, took: .zero, time: nil, last: [1: key(10)])
+    next = floors.view(start)
+    #expect(next.ready(1).text.contains("id >= 10"))
   }
 
   /// What lies before the floor is read from the index's own place.

@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Foundation
 import InMemoryLogging
 import Logging

@@ -1,18 +1,14 @@
+import ForwardingDriver
 import Qudo
 
 /// A driver that tells of each prune, and fails it when told to.
-struct WatchedDriver: LogDriver {
+struct WatchedDriver: ForwardingDriver {
   let base: any LogDriver
   /// What each prune deleted; -1 for one that failed.
   let prunes = AsyncStream<Int>.makeStream()
   let failures = Locked<[QudoError]>([])
   /// Each prune says that it has deleted so many, and deletes nothing.
   var pretended: Int?
-
-  var name: String { base.name }
-  var capabilities: Capabilities { base.capabilities }
-  var limits: Limits { base.limits }
-  var doorbell: Doorbell { base.doorbell }
 
   func prune(_ prune: Prune) async throws(QudoError) -> Int {
     if let error = failures.withLock({ $0.popLast() }) {
@@ -23,20 +19,6 @@ struct WatchedDriver: LogDriver {
     prunes.continuation.yield(count)
     return count
   }
-
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
-  func settle(
-    _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { try await base.extend(leases, by: duration) }
-  func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
-  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
-  func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await base.failures(query) }
-  func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await base.statuses(query) }
-  func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await base.replay(failures) }
-  func close() async { await base.close() }
 }
 
 /// A driver without logs.

@@ -51,7 +51,8 @@ import Testing
   @Test func readyJobsWithTheHighestIDsAreLeftOrAnError() async throws {
     let driver = try await driver("""
       INSERT INTO qudo_kind(name) VALUES('b');
-      INSERT INTO qudo_ready(kind, rank, due, id) VALUES(1, 0, 0, 9223372036854775807), (2, 0, 0, 9223372036854775806), (2, 0, 1, 9223372036854775807)
+      INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(1, 0, 0, 9223372036854775807, 9223372036854775807),
+        (2, 0, 0, 9223372036854775806, 9223372036854775806), (2, 0, 1, 9223372036854775807, 9223372036854775807)
       """)
     let code = await code { _ = try await driver.claim(want(20, "a", "b")) }
     #expect(code == nil || code == .corrupt)

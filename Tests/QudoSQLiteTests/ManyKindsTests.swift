@@ -1,4 +1,3 @@
-import Evidence
 import Qudo
 @testable import QudoSQLite
 import QudoTesting

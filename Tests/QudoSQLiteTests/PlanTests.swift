@@ -17,17 +17,18 @@ import Testing
   /// Where the writer may read a whole table, by the statement's beginning, and why.
   private let writerScans = [
     // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
-    "DELETE FROM qudo_running WHERE id = ? AND token = ?",
-    "UPDATE qudo_running SET boot = ?, ends = ? WHERE id = ? AND token = ?",
+    "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE token = ?",
     // Once, at opening.
     "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema", "SELECT lowest_writer FROM qudo_schema",
   ]
   /// Where the reader may read a whole table or sort.
   private let readerScans = [
     // Counts rows: of all kinds, or of what is not kept by kind.
-    "SELECT kind, count(*) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed", "SELECT kind, boot = ? AND ends > ? FROM qudo_running",
+    "SELECT kind, count(*) + total(last - first) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed",
+    // Of the running a row for those of one claim.
+    "SELECT first, last, boot, ends FROM qudo_running",
     // The lowest ids of the jobs in a state, which are kept in another order.
-    "SELECT id FROM qudo_ready", "SELECT id FROM qudo_delayed", "SELECT id FROM qudo_running",
+    "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
     // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
     "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)", "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
   ]

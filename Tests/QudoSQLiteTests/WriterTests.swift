@@ -63,6 +63,30 @@ import Testing
     #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
+  @Test(.timeLimit(.minutes(1))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
+    await (try open()).close()
+    let driver = try open()
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    #expect(await code { try open(timeout: .milliseconds(50)) } == .busy)
+    async let patient = open(timeout: .seconds(Int64.max))
+    turn.giveBack()
+    // Nor has the one that gave up the turn now.
+    #expect(try await patient.insert([job("1")]) == [.inserted(1)])
+    #expect(try await driver.insert([job("2")]) == [.inserted(2)])
+  }
+
+  @Test(.timeLimit(.minutes(1))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws {
+    let driver = try open()
+    let foreign = try foreigner()
+    let beginning = ContinuousClock.now
+    #expect(await code { try open(timeout: .milliseconds(50)) } == .busy)
+    #expect(ContinuousClock.now - beginning < .seconds(20), "it waited for the default time-out")
+    sqlite3_close(foreign)
+    await (try open(timeout: .milliseconds(50))).close()
+    #expect(try await driver.insert([job()]) == [.inserted(1)])
+  }
+
   @Test func aCancelledTaskIsToldBeforeAnythingIsWritten() async throws {
     let driver = try open()
     let task = Task {

@@ -21,7 +21,7 @@ import Testing
   @Test func aFailureSaysWhereAndWhatWasExpected() async throws {
     let conformance = try #require(ConformanceSuite.all.first { $0.name == "idsGrowInTheOrderOfEnqueueing" })
     await #expect {
-      try await conformance.run(ConformanceSubject { BrokenDriver(inner: MemoryDriver(clock: $0)) })
+      try await conformance.run(ConformanceSubject { BrokenDriver(base: MemoryDriver(clock: $0)) })
     } throws: { error in
       guard let failure = error as? ConformanceFailure else { return false }
       return failure.file == "QudoTesting/IDCases.swift" && failure.line > 0 && failure.message.contains("expected an id above")

@@ -79,7 +79,7 @@ final class FakedCommand {
   /// Swift's runtime then does not find the arguments, which it looks for before it.
   private func launch(_ arguments: [String], output: Int32) throws -> ChildProcess {
     let child = try ChildProcess(
-      "/usr/bin/env", [Scarce.built("qudo").path] + arguments, in: folder.path, environment: environment, files: (0, output, output))
+      "/usr/bin/env", [built("qudo").path] + arguments, in: folder.path, environment: environment, files: (0, output, output))
     started.append(child)
     return child
   }

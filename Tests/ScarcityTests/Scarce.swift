@@ -3,20 +3,9 @@ import Foundation
 import ProcessSupport
 import Testing
 
-/// A child process that runs short of something, in a folder of its own.
+/// A child process that runs short of something, in a folder of its own. The test bundle does not depend on its target: it would be
+/// linked with what is the child's.
 struct Scarce {
-  /// Beside the test bundle, where the build puts both. The bundle does not depend on it: it would be linked with what is the child's.
-  static func built(_ name: String) throws -> URL {
-    var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    while place.path != "/" {
-      let command = place.appendingPathComponent(name)
-      var isFolder: ObjCBool = false
-      if FileManager.default.fileExists(atPath: command.path, isDirectory: &isFolder), !isFolder.boolValue { return command }
-      place.deleteLastPathComponent()
-    }
-    throw CocoaError(.fileNoSuchFile)
-  }
-
   /// Runs a role to its end and reports what it tried.
   static func run(_ role: String, _ arguments: String..., at place: SourceLocation = #_sourceLocation) async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-scarce-\(UUID().uuidString)")

@@ -1,6 +1,7 @@
 #if QUDO_SCHEDULES
 import Evidence
 import Qudo
+import QudoTesting
 
 /// One of those who call a driver at the same time: it enqueues, claims, extends and settles as its seed has it, and some of its tasks are
 /// cancelled. It writes down what it was told.

@@ -2,6 +2,7 @@
 import Evidence
 import Foundation
 import Qudo
+import QudoTesting
 import Testing
 
 /// Runs a scenario with one seed after the other, and looks at the census of continuations after each.

@@ -1,6 +1,7 @@
 #if QUDO_SCHEDULES
 import Evidence
 import Qudo
+import QudoTesting
 
 /// Callers who enqueue at the same moment, some of them again as soon as they are answered; and then nobody does before all were answered.
 /// So nobody comes later who would take along one that was overlooked.

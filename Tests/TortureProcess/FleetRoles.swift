@@ -1,12 +1,12 @@
 #if MySQL
-import Evidence
 import Foundation
 import Logging
 import Qudo
 import QudoMySQL
 import QudoSQLite
+import QudoTesting
 
-/// What a process does with several databases, which are killed, stopped and brought back meanwhile: `TortureProcess
+/// What a process does with several databases, which are killed, stopped, held, filled up and brought back meanwhile: `TortureProcess
 /// fleet-enqueue|fleet-work|fleet-stale DATABASE,DATABASE,... LOG SEED`. Jobs are named `DATABASE/ID` in its log.
 struct FleetRoles {
   let databases: Databases
@@ -27,7 +27,7 @@ struct FleetRoles {
 
   private static func open(_ url: DatabaseURL) async throws(QudoError) -> any Driver {
     switch url.place {
-    case .sqlite(let path): return try SQLiteDriver(path: path, durability: .normal)
+    case .sqlite(let path): return try SQLiteDriver(path: path, durability: .normal, timeout: .seconds(1))
     case .mysql(let server):
       let driver = try MySQLDriver(server)
       try await driver.connect()
@@ -50,7 +50,8 @@ struct FleetRoles {
         let end = TortureProcess.nanoseconds()
         log.write(zip(names, results).map { "ack \($0) \(end) \(end - start) \($1.id.database)\n" }.joined())
       } catch let error as QudoError {
-        log.write("refused \(error.code) \(TortureProcess.nanoseconds() - start)\n")
+        let end = TortureProcess.nanoseconds()
+        log.write("refused \(error.code) \(end) \(end - start)\n")
       }
       try await Task.sleep(for: .milliseconds(Int.random(in: 0...10, using: &random)))
     }

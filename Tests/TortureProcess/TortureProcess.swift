@@ -1,8 +1,8 @@
-import Evidence
 import Foundation
 import Logging
 import Qudo
 import QudoSQLite
+import QudoTesting
 
 /// A process that is meant to be killed: `TortureProcess ROLE DATABASE LOG SEED`.
 ///
@@ -12,11 +12,16 @@ struct TortureProcess {
   static func main() async throws {
     let arguments = CommandLine.arguments
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
-      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|stale DATABASE LOG SEED\n".utf8))
+      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
       exit(64)
     }
     let log = try LineLog(arguments[3])
     var random = Seeded(seed: seed)
+    switch arguments[1] {
+    case "hold-turn": try Holder.turn(arguments[2], log)
+    case "hold-transaction": try Holder.transaction(arguments[2], log)
+    default: break
+    }
     #if MySQL
     switch arguments[1] {
     case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")

@@ -1,9 +1,9 @@
 import CSQLite
-import Evidence
 import Foundation
 import ProcessSupport
 import Qudo
 import QudoSQLite
+import QudoTesting
 import Testing
 
 /// Several processes enqueue and work on one file and are killed at random.

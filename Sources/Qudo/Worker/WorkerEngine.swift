@@ -296,9 +296,11 @@ final class WorkerEngine: Sendable {
   private func runSlot(_ slot: Int, first: ClaimedJob) async {
     var next: ClaimedJob? = first
     await Schedule.pause()
+    var known: Ability?
     while let job = next {
       let started = clock.sinceBoot()
-      guard let ability = abilities[job.kind] else { return }
+      if known?.kind != job.kind { known = abilities[job.kind] }
+      guard let ability = known else { return }
       let outcome = await hooks.perform(job, Run(engine: self, ability: ability, slot: slot, started: started))
       next = await exchange(slot, outcome, started: started, recording: ability.policy.recordsStatus)
     }

@@ -34,9 +34,13 @@ extension WorkerState {
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
     lastAhead = max(0, request.limit - (concurrency - running - abandoned))
+    // Most often they are of one kind, one after the other.
+    var (kind, renewAt) = (Kind?.none, asked)
     for job in claim.jobs {
-      let lease = abilities[job.kind]?.policy.lease ?? .seconds(60)
-      let renewAt = asked + lease.wholeMicroseconds / 3
+      if job.kind != kind {
+        kind = job.kind
+        renewAt = asked + (abilities[job.kind]?.policy.lease ?? .seconds(60)).wholeMicroseconds / 3
+      }
       buffered.append(Held(job: job, lease: job.lease, renewAt: renewAt))
       nextRenewal = min(nextRenewal, renewAt)
       if !heldOfLimited.isEmpty { heldOfLimited[job.kind]? += 1 }

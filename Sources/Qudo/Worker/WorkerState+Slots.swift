@@ -32,7 +32,7 @@ extension WorkerState {
     }
     bufferMoved = now
     var run = Run(held: held)
-    if let limit = abilities[held.job.kind]?.policy.timeLimit {
+    if hasTimeLimits, let limit = abilities[held.job.kind]?.policy.timeLimit {
       run.deadline = now.clampedPlus(limit.wholeMicroseconds)
       nextDeadline = min(nextDeadline, run.deadline)
     }

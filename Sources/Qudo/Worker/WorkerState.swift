@@ -62,6 +62,8 @@ struct WorkerState {
 
   let mode: Mode
   let abilities: [Kind: Ability]
+  /// Whether any of them has one.
+  let hasTimeLimits: Bool
   let request: ClaimRequest
   let options: WorkerOptions
 
@@ -112,6 +114,7 @@ struct WorkerState {
   init(mode: Mode, abilities: [Kind: Ability], options: WorkerOptions) {
     self.mode = mode
     self.abilities = abilities
+    hasTimeLimits = abilities.values.contains { $0.policy.timeLimit != nil }
     self.options = options
     request = ClaimRequest(
       abilities.values.sorted { $0.kind < $1.kind }

@@ -31,10 +31,10 @@ struct Backlog: Hashable {
     let other = "(SELECT id FROM number WHERE name = 'bench.other')"
     // Due times of long ago and of the year 9999, in microseconds.
     try insert(database, ready, kind, due: "n")
-    if ready > 0 { try database.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job") }
+    if ready > 0 { try database.run("INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job") }
     if foreign > 0 {
       try insert(database, foreign, other, due: "n")
-      try database.run("INSERT INTO qudo_ready SELECT kind, rank, due, id FROM qudo_job WHERE kind = \(other)")
+      try database.run("INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE kind = \(other)")
     }
     if delayed > 0 {
       let far = Timestamp.latest.microseconds - 1_000_000_000

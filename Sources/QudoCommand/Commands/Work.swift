@@ -14,7 +14,9 @@ struct Work: AsyncParsableCommand {
       The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set.
 
       Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
-      the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message.
+      the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message. A command that \
+      cannot be started for want of descriptors, processes, memory or room for temporary files is no failure: its job waits for a \
+      second and comes again.
 
       What the command writes is passed on when it ends, the output of one whole, then that of the next, so that lines never mix. \
       Nothing is added: where an output does not end with a newline, the next begins in the same line. Children that a command \
@@ -64,7 +66,8 @@ struct Work: AsyncParsableCommand {
   }
 
   private func abilities(_ stop: WorkStop) throws -> [Ability] {
-    try commands.map { text in
+    let shortages = ShortageLog()
+    return try commands.map { text in
       let (kind, template) = try Self.parse(text)
       return Ability(kind, policy: policy.policy) { context in
         do {
@@ -73,6 +76,9 @@ struct Work: AsyncParsableCommand {
           // The job is not done: its output is part of it. It waits again, for whoever can be heard.
           stop.outputLost(lost.cause)
           throw Snooze(for: .zero)
+        } catch let shortage as Shortage {
+          shortages.add(shortage, context.logger)
+          throw Snooze(for: Shortage.pause)
         }
       }
     }

@@ -17,10 +17,13 @@ enum CommandRun {
   static func perform(_ template: CommandTemplate, _ context: JobContext) async throws {
     let payload = context.payload.bytes
     let words = try template.filled(with: payload)
-    let input = try NamelessFile.make(payload)
-    let output = try NamelessFile.make()
-    let errors = try NamelessFile.make()
-    let status = try await spawn(words, context, input.descriptor, output.descriptor, errors.descriptor)
+    let pass = await StartingGate.only.enter()
+    defer { pass.leave() }
+    let input = try Shortage.noticing { try NamelessFile.make(payload) }
+    let output = try Shortage.noticing { try NamelessFile.make() }
+    let errors = try Shortage.noticing { try NamelessFile.make() }
+    try Shortage.noticing { try StartingGate.checkDescriptors() }
+    let status = try await spawn(words, context, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
     do {
       try await PassOn.write(output: output, errors: errors)
     } catch {
@@ -31,8 +34,10 @@ enum CommandRun {
     try judge(status, errors)
   }
 
+  /// - Parameter started: called when the command runs.
   private static func spawn(
-    _ words: [[UInt8]], _ context: JobContext, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor
+    _ words: [[UInt8]], _ context: JobContext, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
+    started: () -> Void
   ) async throws -> TerminationStatus {
     let program = String(decoding: words[0], as: UTF8.self)
     // Arguments are C strings.
@@ -48,7 +53,8 @@ enum CommandRun {
         platformOptions: options,
         input: .fileDescriptor(input, closeAfterSpawningProcess: false),
         output: .fileDescriptor(output, closeAfterSpawningProcess: false),
-        error: .fileDescriptor(errors, closeAfterSpawningProcess: false)
+        error: .fileDescriptor(errors, closeAfterSpawningProcess: false),
+        body: { _ in started() }
       ).terminationStatus
     } catch let error as SubprocessError {
       throw failure(error, program)
@@ -66,6 +72,7 @@ enum CommandRun {
 
   private static func failure(_ error: SubprocessError, _ program: String) -> any Error {
     let name = SafeText.shown(program)
+    if error.code == .spawnFailed, let cause = error.underlyingError, let shortage = Shortage(cause) { return shortage }
     switch error.underlyingError {
     case .argListTooLong?:
       return Abort("the payload is too long for an argument on this system: let the command read it from standard input")

@@ -5,6 +5,14 @@ internal import Foundation
 #endif
 internal import SystemPackage
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// A temporary file that is in no folder and goes when it is closed.
 ///
 /// As a command's input or output it never blocks the command, and nobody waits for a child that the command left
@@ -17,7 +25,8 @@ struct NamelessFile: ~Copyable {
     let path = FilePath(FileManager.default.temporaryDirectory.path).appending("qudo-run-\(UUID().uuidString)")
     let file = NamelessFile(descriptor: try FileDescriptor.open(
       path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite))
-    try FileManager.default.removeItem(atPath: path.string)
+    // `FileManager` would need another descriptor.
+    guard unlink(path.string) == 0 else { throw Errno(rawValue: errno) }
     _ = try file.descriptor.writeAll(bytes)
     try file.descriptor.seek(offset: 0, from: .start)
     return file

@@ -9,3 +9,7 @@ int spawn_child(
     pid_t *_Nonnull id, const char *_Nonnull program, char *_Nullable const *_Nonnull arguments,
     char *_Nullable const *_Nonnull environment, const char *_Nullable folder, int input, int output, int errors,
     int apart);
+
+/// Sets how many descriptors a process may have.
+/// @return 0, or the error number
+int limit_descriptors(pid_t id, unsigned long count);

@@ -1,5 +1,4 @@
 import CScarcity
-import Evidence
 import Foundation
 import Qudo
 import QudoSQLite

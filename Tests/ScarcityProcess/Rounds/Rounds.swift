@@ -84,7 +84,7 @@ struct Rounds {
       refused = scarcity.end()
       try check(result, hasWritten: file.wal != wal, scarcity)
       try await goOn(driver, result, scarcity)
-      if figures.rounds % 4 == 0 { try await doOtherThings(driver, scarcity) }
+      if figures.rounds % 4 == 0 || figures.requests < 100 { try await doOtherThings(driver, scarcity) }
     }
     if figures.rounds % 4 == 0 {
       let found = try file.check()

@@ -160,6 +160,11 @@ extension Scenario {
   }
 
   private static let upkeep: [Scenario] = [
+    // SQLite is told that this need not be on the disk, and must know for the next enqueue, which others do, that it must.
+    Scenario(name: "from what is durable to what is not", warmUp: { _ = try await $0.insert([job("x")]) }) { driver, _ in
+      _ = try? await driver.promote(limit: 100)
+      return ""
+    },
     // Enough for a checkpoint, which comes after the call has returned and before the next one begins.
     Scenario(name: "checkpoint", warmUp: { try await fillWAL($0, 180); _ = try await $0.promote(limit: 100) }, last: 9) { driver, _ in
       let results = try await driver.insert((0..<30).map { job("\($0)" + String(repeating: "t", count: 20_000)) })

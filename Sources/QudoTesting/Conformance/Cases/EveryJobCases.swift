@@ -66,18 +66,3 @@ extension ConformanceSuite {
     throw ConformanceFailure(file: #fileID, line: #line, message: "expected the jobs to come to an end, found \(try await driver.count())")
   }
 }
-
-/// The same numbers each time.
-struct Seeded: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  /// Seeded64.
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}

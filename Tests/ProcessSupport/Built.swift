@@ -1,7 +1,7 @@
-import Foundation
+public import Foundation
 
-/// Beside the test bundle, where the build puts both.
-func built(_ name: String) throws -> URL {
+/// A program that the build has put beside the test bundle.
+public func built(_ name: String) throws -> URL {
   var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
   while place.path != "/" {
     let command = place.appendingPathComponent(name)

@@ -1,10 +1,10 @@
-/// A generator that can be repeated: Seeded64.
-public struct Seeded: RandomNumberGenerator, Sendable {
+/// A generator that gives the same numbers each time: Seeded64.
+package struct Seeded: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  public init(seed: UInt64) { state = seed }
+  package init(seed: UInt64) { state = seed }
 
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

@@ -1,0 +1,105 @@
+internal import Qudo
+
+/// A row of the ready: jobs with ids one after the other that stand at one place, as far as a claim has read it.
+struct ReadyRow {
+  let place: ReadyRange.Place
+  let first: Int64
+  let last: Int64
+  /// The highest id that was read.
+  var read: Int64
+
+  var isRead: Bool { read == last }
+
+  static let missing = QudoError(.corrupt, "a job waits but is not there: the file is damaged, or was changed by others")
+}
+
+/// The first rows of a kind, as a claim reads their jobs.
+struct ReadyFront {
+  let kind: Int64
+  private(set) var rows: [ReadyRow] = []
+  /// Ids that follow each other, over rows.
+  private(set) var runs: [ClosedRange<Int64>] = []
+
+  init(kind: Int64) { self.kind = kind }
+
+  /// The next job, and the row that it is of. Of each row all jobs must come.
+  mutating func read(_ key: ReadyKey, last: Int64, first: Int64) throws(QudoError) {
+    let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+    if let row = rows.last, !row.isRead {
+      guard row.last == last, row.place == place, row.read &+ 1 == key.id else { throw ReadyRow.missing }
+      rows[rows.count - 1].read = key.id
+    } else {
+      guard first == key.id, first <= last else { throw ReadyRow.missing }
+      rows.append(ReadyRow(place: place, first: first, last: last, read: key.id))
+    }
+    if let run = runs.last, run.upperBound &+ 1 == key.id, run.upperBound < key.id {
+      runs[runs.count - 1] = run.lowerBound...key.id
+    } else {
+      runs.append(key.id...key.id)
+    }
+  }
+}
+
+extension Transaction {
+  /// Takes a job out of the ready. False if it is not there, and then nothing has changed.
+  func leaveReady(_ id: Int64) throws(QudoError) -> Bool {
+    var found: ReadyRow?
+    try connection.each(
+      """
+      SELECT r.kind, r.rank, r.due, r.last, r.first
+      FROM qudo_job AS j CROSS JOIN qudo_ready AS r ON r.kind = j.kind AND r.rank = j.rank AND r.due = j.due AND r.last >= j.id
+      WHERE j.id = ? ORDER BY r.last LIMIT 1
+      """, .integer(id)
+    ) { row throws(QudoError) in
+      let place = ReadyRange.Place(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
+      found = ReadyRow(place: place, first: row.integer(4), last: row.integer(3), read: id)
+    }
+    guard let row = found, row.first <= id else { return false }
+    if row.last == id {
+      try delete(row)
+    } else {
+      try shorten(row)
+    }
+    if row.first < id { try enter(row.first...id - 1, row.place) }
+    return true
+  }
+
+  /// What was read of the first rows of a kind is ready no more.
+  func leaveReady(_ rows: [ReadyRow]) throws(QudoError) {
+    guard let last = rows.last else { return }
+    let whole = last.isRead ? rows.count : rows.count - 1
+    if whole == 1 {
+      try delete(rows[0])
+    } else if whole > 1 {
+      try leaveReady(upTo: rows[whole - 1].place, rows[whole - 1].last, count: whole)
+    }
+    if !last.isRead { try shorten(last) }
+  }
+
+  /// The rows of a kind up to one are deleted.
+  func leaveReady(upTo place: ReadyRange.Place, _ last: Int64, count: Int) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind), .integer(place.rank),
+      .integer(place.due), .integer(last))
+    try check(count)
+  }
+
+  func delete(_ row: ReadyRow) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.place.kind), .integer(row.place.rank),
+      .integer(row.place.due), .integer(row.last))
+    try check(1)
+  }
+
+  /// Only what comes after the highest id that was read stays.
+  func shorten(_ row: ReadyRow) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_ready SET first = ? WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.read + 1),
+      .integer(row.place.kind), .integer(row.place.rank), .integer(row.place.due), .integer(row.last))
+    try check(1)
+  }
+
+  private func check(_ count: Int) throws(QudoError) {
+    guard connection.changes == count else { throw ReadyRow.missing }
+  }
+}

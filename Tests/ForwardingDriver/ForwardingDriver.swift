@@ -1,0 +1,30 @@
+public import Qudo
+
+/// A driver that does what another one does, but for the verbs that it has itself.
+public protocol ForwardingDriver: LogDriver {
+  var base: any LogDriver { get }
+}
+
+extension ForwardingDriver {
+  public var name: String { base.name }
+  public var capabilities: Capabilities { base.capabilities }
+  public var limits: Limits { base.limits }
+  public var doorbell: Doorbell { base.doorbell }
+
+  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
+  public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
+  public func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
+  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await base.extend(leases, by: duration)
+  }
+  public func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
+  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+  public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
+  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await base.failures(query) }
+  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await base.statuses(query) }
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await base.replay(failures) }
+  public func prune(_ prune: Prune) async throws(QudoError) -> Int { try await base.prune(prune) }
+  public func close() async { await base.close() }
+}
