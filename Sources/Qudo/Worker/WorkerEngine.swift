@@ -295,8 +295,8 @@ final class WorkerEngine: Sendable {
 
   private func runSlot(_ slot: Int, first: ClaimedJob) async {
     var next: ClaimedJob? = first
-    var known: Ability?
     await Schedule.pause()
+    var known: Ability?
     while let job = next {
       let started = clock.sinceBoot()
       if known?.kind != job.kind { known = abilities[job.kind] }
