@@ -198,4 +198,6 @@ for target in package.targets where target.type != .system && !["CSpawn", "CFaul
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
   ]
+  // Set by `.ci/run`, so that no build of its own is needed for that.
+  if Context.environment["QUDO_STRICT"] != nil { target.swiftSettings?.append(.treatAllWarnings(as: .error)) }
 }

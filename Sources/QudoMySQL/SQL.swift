@@ -40,13 +40,14 @@ extension SQL: ExpressibleByStringInterpolation {
     /// As a hexadecimal literal, which has nothing in it that would have to be escaped.
     mutating func appendInterpolation(_ value: some Collection<UInt8>) {
       bytes += "x'".utf8
-      var index = bytes.count
-      bytes += repeatElement(UInt8(ascii: "'"), count: value.count * 2 + 1)
-      for byte in value {
-        bytes[index] = Self.digit(byte >> 4)
-        bytes[index + 1] = Self.digit(byte & 15)
-        index += 2
+      bytes += [UInt8](unsafeUninitializedCapacity: value.count * 2) { digits, count in  // unsafe: within the capacity
+        for byte in value {
+          digits[count] = Self.digit(byte >> 4)
+          digits[count + 1] = Self.digit(byte & 15)
+          count += 2
+        }
       }
+      bytes.append(UInt8(ascii: "'"))
     }
 
     mutating func appendInterpolation(_ value: [UInt8]?) {
