@@ -77,7 +77,7 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   }
 
   /// With SIGSTOP: connections stay open, new ones are taken by the system, nothing answers.
-  public func pause() { lock.withLock { process }?.kill(SIGSTOP) }
+  public func pause() { lock.withLock { process }?.stop() }
 
   /// After ``pause()``.
   public func resume() { lock.withLock { process }?.kill(SIGCONT) }

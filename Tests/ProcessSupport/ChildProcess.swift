@@ -61,6 +61,13 @@ public final class ChildProcess: @unchecked Sendable {  // reason: `state` is to
     }
   }
 
+  /// With SIGSTOP. Returns when it stands still: the signal comes to each of its threads some time after it was sent.
+  public func stop() {
+    kill(SIGSTOP)
+    var info = siginfo_t()
+    while waitid(P_PID, id_t(id), &info, WSTOPPED) == -1, errno == EINTR {}
+  }
+
   /// How many descriptors it may have from now on; those that it has it keeps. On Linux only.
   public func limitDescriptors(to count: Int) throws {
     let code = limit_descriptors(id, UInt(count))

@@ -49,8 +49,12 @@ import Testing
     let server = try await MariaDBServer.start()
     let driver = try await TestDatabase(on: server).driver()
     try await driver.connect()
+    let inserted = Locked(0)
     let killer = Task {
-      for _ in 0..<25 {
+      // As often as it takes, on however slow a machine, that much comes through in between.
+      var kills = 0
+      while kills < 25 || inserted.withLock({ $0 }) <= 50 {
+        kills += 1
         let kills = try await server.query(Self.kill).joined(separator: ";\n")
         // One that has gone by itself is no matter.
         if !kills.isEmpty { _ = try? await server.query(kills) }
@@ -64,7 +68,9 @@ import Testing
           var number = 0
           while !done.withLock({ $0 }) {
             number += 1
-            tally.add("\(worker)-\(number)", await insert("\(worker)-\(number)", driver))
+            let error = await insert("\(worker)-\(number)", driver)
+            tally.add("\(worker)-\(number)", error)
+            if error == nil { inserted.withLock { $0 += 1 } }
           }
           return tally
         }
