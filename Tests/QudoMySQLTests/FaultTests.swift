@@ -55,9 +55,9 @@ import Testing
       var kills = 0
       while kills < 25 || inserted.withLock({ $0 }) <= 50 {
         kills += 1
-        let kills = try await server.query(Self.kill).joined(separator: ";\n")
+        let statements = try await server.query(Self.kill).joined(separator: ";\n")
         // One that has gone by itself is no matter.
-        if !kills.isEmpty { _ = try? await server.query(kills) }
+        if !statements.isEmpty { _ = try? await server.query(statements) }
       }
     }
     let done = Locked(false)
