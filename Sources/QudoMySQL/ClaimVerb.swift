@@ -31,7 +31,7 @@ extension Transaction {
     let reading = ahead ?? reading(request, takesTime: false)
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
-    // What was read ahead still has the running that were settled.
+    // What was read ahead still has those of the running that are settled by looking at them.
     let settled = isAhead ? answer.settled(of: settlements) : []
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
     var view = reading.view

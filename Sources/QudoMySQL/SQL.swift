@@ -40,6 +40,9 @@ extension SQL: ExpressibleByStringInterpolation {
     /// As a hexadecimal literal, which has nothing in it that would have to be escaped.
     mutating func appendInterpolation(_ value: some Collection<UInt8>) {
       bytes += "x'".utf8
+      defer { bytes.append(UInt8(ascii: "'")) }
+      // With a capacity of 0 the count is written to the one empty array that all threads share: a race, though of zeros.
+      guard !value.isEmpty else { return }
       bytes += [UInt8](unsafeUninitializedCapacity: value.count * 2) { digits, count in  // unsafe: within the capacity
         for byte in value {
           digits[count] = Self.digit(byte >> 4)
@@ -47,7 +50,6 @@ extension SQL: ExpressibleByStringInterpolation {
           count += 2
         }
       }
-      bytes.append(UInt8(ascii: "'"))
     }
 
     mutating func appendInterpolation(_ value: [UInt8]?) {

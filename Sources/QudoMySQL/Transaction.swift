@@ -86,9 +86,6 @@ final class Transaction {
     write("SET @n = \(started.microseconds)")
   }
 
-  /// Whether the time is known.
-  var hasStarted: Bool { started != nil }
-
   /// The server's time; known when something was read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
 

@@ -60,6 +60,7 @@ final class StartingGate: Sendable {
   /// - Throws: when less than that are left.
   static func checkDescriptors() throws(Errno) {
     var open: [FileDescriptor] = []
+    // Nothing was written to them that a failure to close could lose.
     defer { for file in open { try? file.close() } }
     do {
       for _ in 0..<spares { open.append(try FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec)) }
