@@ -17,8 +17,9 @@ import Testing
     for _ in 0..<10 { _ = try await driver.insert(jobs) }
     #expect(try size(file) > 64 << 20, "the reader pins it")
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
-    // The next commit copies all, and the one after it begins anew.
-    for _ in 0..<2 { _ = try await driver.insert(jobs) }
+    // After the next commit all is copied, and what is committed then begins anew. Who came before the writer's thread did is
+    // committed first.
+    for _ in 0..<3 { _ = try await driver.insert(jobs) }
     #expect(try size(file) <= 64 << 20)
     await driver.close()
   }

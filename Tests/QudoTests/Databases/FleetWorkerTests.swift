@@ -89,45 +89,38 @@ import Testing
   }
 
   @Test func aDatabaseThatComesBackIsWorkedOnWithinTheRetryTime() async throws {
-    let fleet = try Fleet("a", "b")
+    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
     try await fill(fleet["a"], 1)
     fleet["a"].fault = .refuses(refused)
     let log = LineLog()
-    let worker = try fleet.worker([logging(log)])
+    let worker = try fleet.worker([logging(log)]) { $0.poll = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     fleet["a"].fault = .none
-    let came = Task { await log.wait(for: "a0") }
-    for _ in 0..<30 where !log.lines.contains("a0") {
-      await fleet.clock.sleepers(atLeast: 1)
-      fleet.clock.advance(by: .seconds(1))
-    }
-    await came.value
-    #expect(fleet.clock.sinceBoot() <= 1_000_000 + 30_000_000)
+    let back = fleet.clock.sinceBoot()
+    await fleet.passRetries { log.lines.contains("a0") }
+    #expect(fleet.clock.sinceBoot() <= back + 30_000_000)
     work.cancel()
     _ = try await work.value
   }
 
   @Test func anOutcomeIsOfferedUntilItsDatabaseTakesIt() async throws {
-    let fleet = try Fleet("a", "b")
+    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
     try await fill(fleet["a"], 1)
     let log = LineLog()
     let driver = fleet["a"]
-    let ability = Ability("a") { context in
+    let ability = Ability("a", policy: JobPolicy(lease: .seconds(3600))) { context in
       if context.database == "a" { driver.fault = .refuses(refused) }
       log.add(String(decoding: context.payload.bytes, as: UTF8.self))
     }
-    let worker = try fleet.worker([ability])
+    let worker = try fleet.worker([ability]) { $0.poll = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     // The others go on meanwhile.
     try await fleet.queue.enqueue(fleet.job("elsewhere"))
     await log.wait(for: "elsewhere")
     driver.fault = .none
-    while try await !driver.texts.isEmpty {
-      await fleet.clock.sleepers(atLeast: 1)
-      fleet.clock.advance(by: .milliseconds(500))
-    }
+    try await fleet.passRetries { try await driver.texts.isEmpty }
     #expect(log.lines == ["a0", "elsewhere"], "it ran once")
     work.cancel()
     let summary = try await work.value
@@ -135,18 +128,15 @@ import Testing
   }
 
   @Test func anOutcomeThatWasTakenUnheardIsNotTakenTwice() async throws {
-    let fleet = try Fleet("a", "b")
+    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
     try await fill(fleet["a"], 1)
     let driver = fleet["a"]
-    let ability = Ability("a") { _ in driver.fault = .doneUnknown }
-    let worker = try fleet.worker([ability])
+    let ability = Ability("a", policy: JobPolicy(lease: .seconds(3600))) { _ in driver.fault = .doneUnknown }
+    let worker = try fleet.worker([ability]) { $0.poll = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     driver.fault = .none
-    while !fleet.log.lines.contains(where: { $0.contains("came too late") }) {
-      await fleet.clock.sleepers(atLeast: 1)
-      fleet.clock.advance(by: .milliseconds(500))
-    }
+    await fleet.passRetries { fleet.log.lines.contains { $0.contains("came too late") } }
     work.cancel()
     #expect(try await work.value.leaseLost == 1)
     #expect(try await driver.texts == [])
@@ -166,10 +156,7 @@ import Testing
       _ = await ended.result
       isOver.withLock { $0 = true }
     }
-    for _ in 0..<100 where !isOver.withLock({ $0 }) {
-      fleet.clock.advance(by: .milliseconds(500))
-      await Task.yield()
-    }
+    await fleet.passRetries { isOver.withLock { $0 } }
     _ = await watch.value
     fleet["a"].fault = .none
   }
@@ -192,10 +179,10 @@ import Testing
   }
 
   @Test func oneThatIsDownIsNotWaitedForLongerThanThePatience() async throws {
-    let fleet = try Fleet("a", "b")
+    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
     for driver in fleet.drivers { try await fill(driver, 2) }
     fleet["a"].fault = .refuses(refused)
-    let worker = try fleet.worker([Ability("a") { _ in }])
+    let worker = try fleet.worker([Ability("a") { _ in }]) { $0.poll = .seconds(3600) }
     let work = Task { try await worker.workUntilEmpty() }
     let watch = Locked(false)
     let end = Task {
@@ -203,10 +190,7 @@ import Testing
       watch.withLock { $0 = true }
       return summary
     }
-    while !watch.withLock({ $0 }) {
-      fleet.clock.advance(by: .milliseconds(100))
-      await Task.yield()
-    }
+    await fleet.passRetries { watch.withLock { $0 } }
     let summary = try await end.value
     #expect(summary.completed == 2 && summary.unreachable == ["a"])
     #expect(try await fleet["a"].texts.count == 2)
