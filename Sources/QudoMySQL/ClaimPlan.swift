@@ -43,9 +43,13 @@ struct ClaimPlan {
   /// For each kind the last one of the ready that is claimed.
   var last: [Int64: Floors.Key] {
     var last: [Int64: Floors.Key] = [:]
+    var found: Candidate?
     for (job, _) in chosen {
-      if case .ready = job.source { last[job.kind] = Floors.Key(ranking: job.ranking, due: job.due, id: job.id) }
+      guard case .ready = job.source else { continue }
+      if let found, found.kind != job.kind { last[found.kind] = Floors.Key(found) }
+      found = job
     }
+    if let found { last[found.kind] = Floors.Key(found) }
     return last
   }
 
@@ -60,12 +64,24 @@ struct ClaimPlan {
     }
     var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
     for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.ability) }
+    var candidates = ready
+    if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }
+    // Most often they are in order already.
+    if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.turn < $1.turn }) { candidates.sort { $0.turn < $1.turn } }
+    chosen.reserveCapacity(min(candidates.count, limit))
     var taken: Set<Int64> = []
-    for candidate in (ready + delayed + back).sorted(by: { $0.turn < $1.turn }) {
+    // Of the kind of the one before.
+    var (kind, count, ability) = (Int64?.none, 0, ClaimRequest.Ability?.none)
+    for candidate in candidates {
       guard chosen.count < limit else { break }
-      guard let (count, ability) = left[candidate.kind], count > 0 else { continue }
-      left[candidate.kind] = (count - 1, ability)
+      if candidate.kind != kind {
+        if let kind { left[kind]?.0 = count }
+        (kind, count, ability) = (candidate.kind, left[candidate.kind]?.0 ?? 0, left[candidate.kind]?.1)
+      }
+      guard count > 0, let ability else { continue }
+      count -= 1
       chosen.append((candidate, ability))
+      if case .ready = candidate.source { continue }
       taken.insert(candidate.id)
     }
     promoted = delayed.filter { !taken.contains($0.id) }

@@ -98,7 +98,7 @@ struct ClaimReading {
   ///   - rows: of ``statements``.
   ///   - settled: jobs that are no more running by the time of the claim.
   /// - Returns: the plan, and what else was found.
-  func plan(_ rows: [Rows], _ transaction: Transaction, settled: Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
+  func plan(_ rows: [Rows], _ transaction: Transaction, settled: () -> Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
     var rest = rows[...]
     let next = try next(&rest, transaction)
     var swept = rest.prefix(sweeps ? 2 : 0)
@@ -120,7 +120,8 @@ struct ClaimReading {
     let more = all.filter { kind in !known.contains(kind.number) || full.contains(kind.number) && !armed.contains { $0.number == kind.number } }
     if let more = Self.ready(more, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
     if ready.isEmpty, !full.isEmpty { ready = try readEach(wanted.filter { full.contains($0.number) }, transaction) }
-    let live = ended.filter { !settled.contains($0.id) }
+    let gone = ended.isEmpty ? [] : settled()
+    let live = ended.filter { !gone.contains($0.id) }
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
       ClaimFindings(

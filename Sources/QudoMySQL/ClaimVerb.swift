@@ -32,7 +32,7 @@ extension Transaction {
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
     // What was read ahead still has those of the running that are settled by looking at them.
-    let settled = isAhead ? answer.settled(of: settlements) : []
+    let settled = { isAhead ? answer.settled(of: settlements) : [] }
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
     var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
@@ -103,7 +103,7 @@ extension Transaction {
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
     var claim = Claim(jobs: try claimed.jobs(rows.prefix(reads.count)))
     var times = next ?? NextTimes(rows.last?.next())
-    if next != nil, let end = claimed.expected.values.map(\.ends).min() { times.end = min(times.end ?? end, end) }
+    if next != nil, let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     claim.nextLeaseEnd = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     return claim
@@ -134,15 +134,15 @@ extension Transaction {
 
   private func start(_ chosen: [(Candidate, ClaimRequest.Ability)]) -> ClaimedRows {
     var rows = ClaimedRows(holdingKeys: chosen.contains { $0.0.hold == .untilFinished })
-    var groups: [ClaimedRows.Terms: [Int64]] = [:]
+    rows.jobs.reserveCapacity(chosen.count)
+    var groups = Groups<ClaimedRows.Terms, Int64>()
     for (job, ability) in chosen {
       let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
-      groups[terms, default: []].append(job.id)
-      rows.order.append(job.id)
-      rows.expected[job.id] = ClaimedRows.Row(kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due)
+      groups.add(job.id, to: terms)
+      rows.jobs.append(ClaimedRows.Row(id: job.id, kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
     }
-    for (terms, ids) in groups {
-      for part in ids.sorted().parts() {
+    for (terms, ids) in groups.all {
+      for part in ids.sorted().idParts() {
         write("""
           INSERT INTO qudo_running(\(RunningRow.columns))
           SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, lost, \(terms.lostLimit) FROM qudo_job WHERE \(ids: part)
@@ -162,14 +162,15 @@ struct ClaimedRows {
   }
   /// What is known before the job is read.
   struct Row {
+    let id: Int64
     let kind: Kind
     let ends: Int64
     let ranking: Int64
     let due: Int64
   }
   let token: Int64
-  var order: [Int64] = []
-  var expected: [Int64: Row] = [:]
+  /// In the order in which they should run.
+  var jobs: [Row] = []
 
   /// - Parameter holdingKeys: whether one of the jobs may hold a unique key until it ends. The token tells that to who settles: most
   ///   jobs hold none, and are settled without looking for it.
@@ -177,30 +178,45 @@ struct ClaimedRows {
 
   static func mayHoldKeys(_ token: Int64) -> Bool { token & 1 == 1 }
 
+  /// When the first of the leases ends.
+  var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }
+
   var reads: [SQL] {
-    order.sorted().parts().map { part in
+    jobs.map(\.id).sorted().idParts().map { part in
       "SELECT id, payload, codec, unique_key, attempt, enqueued, meta FROM qudo_job WHERE \(ids: part)"
     }
   }
 
   func jobs(_ parts: ArraySlice<Rows>) throws(QudoError) -> [ClaimedJob] {
-    var found: [Int64: ClaimedJob] = [:]
+    var found: [ClaimedJob] = []
+    found.reserveCapacity(jobs.count)
+    // What does not come in the order of the jobs.
+    var others: [Int64: ClaimedJob] = [:]
+    var known: [Int64: Row] = [:]
     for rows in parts {
       try rows.forEach { row throws(QudoError) in
         let id = row.integer(0)
-        guard let known = expected[id] else { return }
-        found[id] = ClaimedJob(
-          lease: Lease(job: id, token: token, boot: 0, ends: known.ends), kind: known.kind,
-          payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(known.ranking), uniqueKey: row.textIfAny(3),
-          attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: known.due),
-          meta: Meta(bytes: row.bytes(6)))
+        if found.count < jobs.count, jobs[found.count].id == id {
+          found.append(claimed(jobs[found.count], row))
+        } else {
+          if known.isEmpty { for job in jobs { known[job.id] = job } }
+          if let job = known[id] { others[id] = claimed(job, row) }
+        }
       }
     }
-    let jobs = order.compactMap { found[$0] }
-    guard jobs.count == order.count else {
+    found += jobs[found.count...].compactMap { others[$0.id] }
+    guard found.count == jobs.count else {
       throw QudoError(.corrupt, "a job waits but is not there: the tables were changed by others")
     }
-    return jobs
+    return found
+  }
+
+  private func claimed(_ job: Row, _ row: QudoMySQL.Row) -> ClaimedJob {
+    ClaimedJob(
+      lease: Lease(job: job.id, token: token, boot: 0, ends: job.ends), kind: job.kind,
+      payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking), uniqueKey: row.textIfAny(3),
+      attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: job.due),
+      meta: Meta(bytes: row.bytes(6)))
   }
 }
 

@@ -24,6 +24,9 @@ final class Connection {
   /// How often the server was asked and has answered.
   var roundTrips = Locked(0)
 
+  /// What is sent next. It is kept, since memory for so much is most often new to the process, and has to be cleared.
+  private var text: [UInt8] = []
+
   /// Takes the handle over.
   init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
   deinit { mysql_close(handle) }
@@ -46,12 +49,12 @@ final class Connection {
   func run(_ statements: [SQL], beforeLast: () -> Void = {}) throws(QudoError) -> [StatementResult] {
     var results: [StatementResult] = []
     results.reserveCapacity(statements.count)
-    var text: [UInt8] = []
+    text.removeAll(keepingCapacity: text.capacity <= 2 * longest)
     var count = 0
     for statement in statements {
       observer?(statement)
       if !text.isEmpty, text.count + statement.bytes.count + 1 > longest {
-        try send(text, count, into: &results)
+        try send(count, into: &results)
         text.removeAll(keepingCapacity: true)
         count = 0
       }
@@ -60,11 +63,11 @@ final class Connection {
       count += 1
     }
     beforeLast()
-    if count > 0 { try send(text, count, into: &results) }
+    if count > 0 { try send(count, into: &results) }
     return results
   }
 
-  private func send(_ text: [UInt8], _ count: Int, into results: inout [StatementResult]) throws(QudoError) {
+  private func send(_ count: Int, into results: inout [StatementResult]) throws(QudoError) {
     roundTrips.withLock { $0 += 1 }
     let sent = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
       buffer.withMemoryRebound(to: CChar.self) { mysql_real_query(handle, $0.baseAddress, UInt($0.count)) }

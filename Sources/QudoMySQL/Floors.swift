@@ -19,6 +19,8 @@ struct Floors {
     let ranking: Int64
     let due: Int64
     let id: Int64
+    init(ranking: Int64, due: Int64, id: Int64) { (self.ranking, self.due, self.id) = (ranking, due, id) }
+    init(_ job: Candidate) { self.init(ranking: job.ranking, due: job.due, id: job.id) }
     static func < (a: Key, b: Key) -> Bool { (a.ranking, a.due, a.id) < (b.ranking, b.due, b.id) }
   }
 
@@ -132,8 +134,12 @@ struct Floors {
   /// For each kind the ranking of the best job that entered; nil where one is old, and may lie before all others.
   struct Entries {
     fileprivate var best: [Int64: Int64?] = [:]
+    /// What was added before.
+    private var last: (kind: Int64, ranking: Int64, isOld: Bool)?
 
     mutating func add(_ kind: Int64, ranking: Int64, isOld: Bool) {
+      if let last, last == (kind, ranking, isOld) { return }
+      last = (kind, ranking, isOld)
       switch best[kind] {
       case nil: best[kind] = .some(isOld ? nil : ranking)
       case .some(nil): break

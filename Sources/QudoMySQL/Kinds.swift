@@ -35,9 +35,11 @@ final class KindNumbers: Sendable {
 extension Transaction {
   /// A number stays the same until the end of the transaction, whatever the driver's other connections forget.
   func number(of kind: Kind) -> Int64? {
-    if let number = numbers[kind] { return number }
-    numbers[kind] = kinds[kind]
-    return numbers[kind]
+    if let last = lastNumber, last.kind == kind { return last.number }
+    let number = numbers[kind] ?? kinds[kind]
+    numbers[kind] = number
+    lastNumber = number.map { (kind, $0) }
+    return number
   }
 
   func requireNumber(of kind: Kind) throws(QudoError) -> Int64 {

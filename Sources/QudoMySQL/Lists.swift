@@ -12,6 +12,31 @@ extension Collection where Index == Int {
   }
 }
 
+extension Array where Element == Int64 {
+  /// In parts for `\(ids:)`: all at once when that is a few ranges.
+  ///
+  /// To be called on ids in ascending order, each once.
+  func idParts() -> [ArraySlice<Int64>] { SQL.Interpolation.ranges(self) == nil ? parts() : [self[...]] }
+}
+
+/// Elements by a key, in the order in which the keys came first. Most often the next element has the key of the one before.
+struct Groups<Key: Hashable, Element> {
+  private(set) var all: [(key: Key, elements: [Element])] = []
+  private var places: [Key: Int] = [:]
+  private var last = 0
+
+  mutating func add(_ element: Element, to key: Key) {
+    if last >= all.count || all[last].key != key {
+      last = places[key] ?? all.count
+      if last == all.count {
+        places[key] = last
+        all.append((key, []))
+      }
+    }
+    all[last].elements.append(element)
+  }
+}
+
 /// Rows of a table by their whole keys: those with the same beginning of the key together, as plain ANDs and ORs. A row
 /// constructor with IN is not looked up in the index when it has one row only.
 struct Points {
@@ -39,9 +64,10 @@ struct Points {
     var arms: [SQL] = []
     var points = 0
     for (beginning, ids) in zip(beginnings, ids) {
-      let parts = ids.isEmpty ? [[]] : ids.sorted().parts()
+      let parts = ids.isEmpty ? [[]] : ids.sorted().idParts()
       for part in parts {
-        let count = max(1, part.count)
+        // Longer ones are ranges.
+        let count = part.count > mostPoints ? 1 : max(1, part.count)
         if points + count > mostPoints {
           conditions.append(arms.joined(" OR "))
           (arms, points) = ([], 0)

@@ -21,23 +21,41 @@ struct NewRow {
   /// What overwriting does.
   mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta) }
 
-  /// "(columns) VALUES(...),(...)". Columns that have their defaults in all of the rows are left out: each costs to read and check.
+  /// "INSERT ...". Columns that have their defaults in all of the rows are left out: each costs to read and check.
   static func insertion(of rows: some Collection<NewRow>) -> SQL {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
-    let values = rows.map { $0.values(keys: hasKeys, meta: hasMeta) }.joined(",")
-    return """
-      (kind,ranking,due,enqueued,codec\(hasKeys ? ",unique_key,unique_scope" : "" as SQL)\(hasMeta ? ",meta" : "" as SQL),payload) \
-      VALUES\(values)
-      """
+    var text = SQL.Interpolation(literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
+    text.appendLiteral("INSERT INTO qudo_job(kind,ranking,due,enqueued,codec")
+    if hasKeys { text.appendLiteral(",unique_key,unique_scope") }
+    if hasMeta { text.appendLiteral(",meta") }
+    text.appendLiteral(",payload) VALUES")
+    for (index, row) in rows.enumerated() {
+      if index > 0 { text.appendLiteral(",") }
+      row.write(keys: hasKeys, meta: hasMeta, to: &text)
+    }
+    return SQL(stringInterpolation: text)
   }
 
-  private func values(keys: Bool, meta hasMeta: Bool) -> SQL {
-    var besides = SQL()
-    if keys { besides += ",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" }
-    if hasMeta { besides += ",\(meta.isEmpty ? nil : meta.bytes)" }
-    return "(\(kind),\(ranking),\(due.sql),@n,\(payload.codec.number)\(besides),\(payload.bytes))"
+  /// Piece by piece: to put each row together by itself costs more than it has bytes.
+  private func write(keys: Bool, meta hasMeta: Bool, to text: inout SQL.Interpolation) {
+    text.appendLiteral("(")
+    text.appendInterpolation(kind)
+    text.appendLiteral(",")
+    text.appendInterpolation(ranking)
+    text.appendLiteral(",")
+    if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(due.sql) }
+    text.appendLiteral(",@n,")
+    text.appendInterpolation(payload.codec.number)
+    if keys { text.appendInterpolation(",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" as SQL) }
+    if hasMeta { text.appendInterpolation(",\(meta.isEmpty ? nil : meta.bytes)" as SQL) }
+    text.appendLiteral(",")
+    text.appendInterpolation(payload.bytes)
+    text.appendLiteral(")")
   }
+
+  /// Whether it is ready at once, as the other one is, and nothing but the id tells them apart among the ready.
+  func isReadyAtOnce(like other: NewRow) -> Bool { kind == other.kind && ranking == other.ranking && due.isNow && unique == nil }
 
   /// About how long its values are.
   var textLength: Int { (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0) }
@@ -55,6 +73,14 @@ extension Due {
     case .now: "@n"
     case .after(let delay): delay == .zero ? "@n" : "LEAST(@n + \(Due.bounded(delay)), \(Timestamp.latest.microseconds))"
     case .at(let time): "\(time.microseconds)"
+    }
+  }
+
+  var isNow: Bool {
+    switch self {
+    case .now: true
+    case .after(let delay): delay == .zero
+    case .at: false
     }
   }
 

@@ -27,13 +27,16 @@ struct ReadyRows {
   private var runs: [Run] = []
   /// The last one of each kind.
   private var open: [Int64: Int] = [:]
+  /// The one that the last job went to.
+  private var last: Int?
 
   /// - Parameter job: behind those of its kind that were added before.
   mutating func add(_ job: Candidate) {
-    if let index = open[job.kind], runs[index].goesOn(with: job) {
-      runs[index].dues.append(job.due)
+    if last.map({ runs[$0].kind != job.kind }) ?? true { last = open[job.kind] }
+    if let last, runs[last].goesOn(with: job) {
+      runs[last].dues.append(job.due)
     } else {
-      open[job.kind] = runs.count
+      (open[job.kind], last) = (runs.count, runs.count)
       runs.append(Run(job))
     }
   }

@@ -41,13 +41,18 @@ extension SQL: ExpressibleByStringInterpolation {
     mutating func appendInterpolation(_ value: some Collection<UInt8>) {
       bytes += "x'".utf8
       defer { bytes.append(UInt8(ascii: "'")) }
-      // With a capacity of 0 the count is written to the one empty array that all threads share: a race, though of zeros.
-      guard !value.isEmpty else { return }
-      bytes += [UInt8](unsafeUninitializedCapacity: value.count * 2) { digits, count in  // unsafe: within the capacity
-        for byte in value {
-          digits[count] = Self.digit(byte >> 4)
-          digits[count + 1] = Self.digit(byte & 15)
-          count += 2
+      var rest = value[...]
+      while !rest.isEmpty {
+        let part = rest.prefix(256)
+        rest = rest.dropFirst(256)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: part.count * 2) { digits in  // unsafe: within the capacity
+          var count = 0
+          for byte in part {
+            digits[count] = Self.digit(byte >> 4)
+            digits[count + 1] = Self.digit(byte & 15)
+            count += 2
+          }
+          bytes += digits
         }
       }
     }
@@ -73,8 +78,7 @@ extension SQL: ExpressibleByStringInterpolation {
     ///
     /// - Parameter ids: in ascending order, each once; not empty.
     mutating func appendInterpolation(ids: some RandomAccessCollection<Int64>) {
-      let runs = Self.runs(ids)
-      guard runs.count < 8, ids.count > 3 * runs.count else {
+      guard let runs = Self.ranges(ids) else {
         if ids.count == 1, let id = ids.first {
           bytes += "id = ".utf8
           append(integer: id)
@@ -99,16 +103,18 @@ extension SQL: ExpressibleByStringInterpolation {
       bytes.append(UInt8(ascii: ")"))
     }
 
-    private static func runs(_ ids: some RandomAccessCollection<Int64>) -> [ClosedRange<Int64>] {
+    /// - Returns: nil where a list is better.
+    static func ranges(_ ids: some RandomAccessCollection<Int64>) -> [ClosedRange<Int64>]? {
       var runs: [ClosedRange<Int64>] = []
       for id in ids {
         if let last = runs.last, last.upperBound < .max, id == last.upperBound + 1 {
           runs[runs.count - 1] = last.lowerBound...id
         } else {
           runs.append(id...id)
+          guard runs.count < 8 else { return nil }
         }
       }
-      return runs
+      return ids.count > 3 * runs.count ? runs : nil
     }
 
     private mutating func append(integer: Int64) {

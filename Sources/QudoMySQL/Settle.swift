@@ -48,16 +48,16 @@ extension Transaction {
     var answer = SettleAnswer()
     var removed = 0
     for statement in plain.statements { write(statement) { removed += $0.affected } }
-    let others = settlements.map(\.lease).filter { !plain.jobs.contains($0.job) }
+    let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
     let locks = RunningRow.lock(others)
     let found = try read(locks + ahead, clock: clock?.behind(locks.count))
-    guard removed == plain.jobs.count else { return nil }
-    answer.isPlain = plain.jobs.count == settlements.count
+    guard removed == plain.count else { return nil }
+    answer.isPlain = plain.isAll
     var running = try running(under: others, found.prefix(locks.count))
     var parts = SettleParts()
     for settlement in settlements {
       let lease = settlement.lease
-      if plain.jobs.contains(lease.job) {
+      if plain.has(lease.job) {
         parts.gone.append(Gone(job: lease.job, hold: ClaimedRows.mayHoldKeys(lease.token) ? .untilFinished : .none))
         answer.answers.append(.known(.settled()))
         continue
@@ -142,7 +142,7 @@ extension Transaction {
   func forget(_ jobs: [Gone]) {
     // In the order in which an overwriting insert locks them.
     free(keysOf: jobs.filter { $0.hold != .none }.map(\.job))
-    for part in jobs.map(\.job).sorted().parts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
+    for part in jobs.map(\.job).sorted().idParts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
   }
 
   func free(keysOf jobs: [Int64]) {
@@ -190,8 +190,12 @@ struct Gone {
 /// Those that only complete a job. Most do, and what is known of them is enough: they are taken off the running without looking at
 /// them first. How many were there tells whether all of the leases held.
 private struct PlainSettlements {
-  private(set) var jobs: Set<Int64> = []
-  private var leases: [Place: [Int64]] = [:]
+  /// In ascending order.
+  private var jobs: [Int64] = []
+  private var leases = Groups<Place, Int64>()
+  /// Whether there is nothing else to settle.
+  private(set) var isAll = false
+  var count: Int { jobs.count }
 
   /// Those of one claim, and of one kind, have the same.
   private struct Place: Hashable, Comparable {
@@ -204,18 +208,32 @@ private struct PlainSettlements {
   init() {}
 
   init(_ settlements: [Settlement]) {
+    jobs.reserveCapacity(settlements.count)
     for settlement in settlements where settlement.isPlain {
-      // A job that is settled twice is looked at.
-      guard jobs.insert(settlement.lease.job).inserted else { self = PlainSettlements(); return }
       let lease = settlement.lease
-      leases[Place(ends: lease.ends, token: lease.token), default: []].append(lease.job)
+      jobs.append(lease.job)
+      leases.add(lease.job, to: Place(ends: lease.ends, token: lease.token))
     }
-    if settlements.contains(where: { !$0.isPlain && jobs.contains($0.lease.job) }) { self = PlainSettlements() }
+    isAll = jobs.count == settlements.count
+    jobs.sort()
+    // A job that is settled twice is looked at.
+    let isTwice = zip(jobs, jobs.dropFirst()).contains(where: ==) || (!isAll && settlements.contains { !$0.isPlain && has($0.lease.job) })
+    if isTwice { self = PlainSettlements() }
+  }
+
+  func has(_ job: Int64) -> Bool {
+    if isAll { return true }
+    var (low, high) = (0, jobs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if jobs[middle] < job { low = middle + 1 } else { high = middle }
+    }
+    return low < jobs.count && jobs[low] == job
   }
 
   var statements: [SQL] {
-    leases.sorted { $0.key < $1.key }.flatMap { place, ids in
-      ids.sorted().parts().map { part -> SQL in
+    leases.all.sorted { $0.key < $1.key }.flatMap { place, ids in
+      ids.sorted().idParts().map { part -> SQL in
         "DELETE FROM qudo_running WHERE ends = \(place.ends) AND \(ids: part) AND token = \(place.token)"
       }
     }

@@ -37,6 +37,8 @@ final class Transaction {
   private var needsTime = true
   /// Of kinds that this transaction has to do with.
   var numbers: [Kind: Int64] = [:]
+  /// Of the kind that was asked for last: most often the next one is the same.
+  var lastNumber: (kind: Kind, number: Int64)?
   var effects = Effects()
   var wakes: Bool {
     get { effects.wakes }

@@ -31,14 +31,35 @@ import Testing
     }
   }
 
-  @Test func pointsOfAKeyAreGroupedAndBounded() {
+  @Test func pointsOfAKeyAreGroupedAndBounded() throws {
+    var points = Points()
+    for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(2 * id)) }
+    let conditions = points.conditions.map(\.text)
+    try #require(conditions.count == 3)
+    #expect(conditions[2].hasPrefix("(due = 1 AND id IN (2000,2002,"))
+    #expect(conditions[2].hasSuffix(" OR (due = 1199 AND id = 2398)"))
+    #expect(Points().conditions.isEmpty)
+  }
+
+  @Test func aRangeOfPointsIsOneHoweverLongItIs() throws {
     var points = Points()
     for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(id)) }
-    let conditions = points.conditions
-    #expect(conditions.count == 3)
-    #expect(conditions[2].text.hasPrefix("(due = 1 AND (id BETWEEN 1000 AND 1098 OR id = 1099)) OR "))
-    #expect(conditions[2].text.hasSuffix(" OR (due = 1199 AND id = 1199)"))
-    #expect(Points().conditions.isEmpty)
+    let conditions = points.conditions.map(\.text)
+    try #require(conditions.count == 1)
+    #expect(conditions[0].hasPrefix("(due = 1 AND (id BETWEEN 0 AND 1098 OR id = 1099)) OR "))
+    #expect(conditions[0].hasSuffix(" OR (due = 1199 AND id = 1199)"))
+  }
+
+  @Test func idsArePartedUnlessTheyAreFewRanges() {
+    #expect((0..<1200).map { Int64($0) }.idParts().map(\.count) == [1200])
+    #expect((0..<1200).map { Int64(2 * $0) }.idParts().map(\.count) == [500, 500, 200])
+    #expect([Int64]().idParts().isEmpty)
+  }
+
+  @Test func groupsKeepTheOrderOfTheirKeys() {
+    var groups = Groups<String, Int>()
+    for (number, key) in ["b", "b", "a", "b", "c", "a"].enumerated() { groups.add(number, to: key) }
+    #expect(groups.all.map(\.key) == ["b", "a", "c"] && groups.all.map(\.elements) == [[0, 1, 3], [2, 5], [4]])
   }
 
   @Test func theFirstStatementThatFailsIsTold() async throws {

@@ -63,7 +63,7 @@ import Testing
     #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
-  @Test(.timeLimit(.minutes(1))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
+  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
     await (try open()).close()
     let driver = try open()
     let turn = try Turn(path: file.path)
@@ -76,7 +76,7 @@ import Testing
     #expect(try await driver.insert([job("2")]) == [.inserted(2)])
   }
 
-  @Test(.timeLimit(.minutes(1))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws {
+  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws {
     let driver = try open()
     let foreign = try foreigner()
     let beginning = ContinuousClock.now

@@ -6,15 +6,40 @@ extension WorkerState {
   /// Whether what has finished is to be settled now: when nothing is left for a slot that asks, and otherwise soon.
   func isSettleDue(_ now: Int64) -> Bool {
     guard !finished.isEmpty else { return false }
-    return bufferedCount == 0 || phase != .working || isCrowdedOut || now - finishedSince >= Self.settleDelay
+    if bufferedCount == 0 || phase != .working || isCrowdedOut { return true }
+    return now - finishedSince >= Self.settleDelay && !isRestQuick(now)
+  }
+
+  /// When to look again whether what has finished is to be settled.
+  func settlesAt(_ now: Int64) -> Int64 {
+    let due = finishedSince + Self.settleDelay
+    return due <= now ? now + max(exchangeTook / 2, 100) : due
   }
 
   /// Whether it is worth while to claim: half of the last batch has begun, or much is to be settled in the same transaction.
-  var isRefillDue: Bool { bufferedCount <= refillAt || finished.count >= 250 }
+  func isRefillDue(_ now: Int64) -> Bool {
+    guard bufferedCount <= refillAt || finished.count >= 250 else { return false }
+    return bufferedCount == 0 || !isRestQuick(now)
+  }
+
+  /// Whether the rest of the buffer will have begun in half of the time that it takes to ask the database: then it is waited for, and
+  /// settled along, which makes half as many transactions of it.
+  private func isRestQuick(_ now: Int64) -> Bool {
+    let begun = filledCount - bufferedCount
+    let pace = begun > 0 ? Double(now - filledAt) / Double(begun) : max(beginningPace, Double(now - filledAt))
+    return Double(bufferedCount) * pace * 2 < Double(exchangeTook)
+  }
+
+  /// To be called when the buffer has been filled: from now on it is measured how fast it is emptied.
+  mutating func filled(_ count: Int, asked: Int64, now: Int64) {
+    let begun = filledCount - (bufferedCount - count)
+    if begun > 0 { beginningPace = Double(max(0, bufferMoved - filledAt)) / Double(begun) }
+    (exchangeTook, filledAt, filledCount) = (now - asked, now, bufferedCount)
+  }
 
   /// Whether the end of a run gives something to do: to wake for each would cost more than many a run.
   func hasNews(_ now: Int64) -> Bool {
     // The first one sets the time by which it is settled.
-    finished.count <= 1 || (hungry && isRefillDue) || isSettleDue(now)
+    finished.count <= 1 || (hungry && isRefillDue(now)) || isSettleDue(now)
   }
 }

@@ -95,6 +95,12 @@ struct WorkerState {
   var lastAhead = 0
   /// When no more jobs than this are buffered, it is time to claim.
   var refillAt = 0
+  /// How long the last claim took, when it was answered, and how many were in the buffer then.
+  var exchangeTook: Int64 = 0
+  var filledAt: Int64 = 0
+  var filledCount = 0
+  /// How long it took from one job of the claim before to the next, in microseconds.
+  var beginningPace = 0.0
   /// When the first of those that are to be settled came.
   var finishedSince: Int64 = 0
 
@@ -143,7 +149,7 @@ struct WorkerState {
     if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
     giveBackStalled(now)
 
-    let claim = isRefillDue ? nextClaim() : nil
+    let claim = isRefillDue(now) ? nextClaim() : nil
     if isSettleDue(now) || (claim != nil && hungry) {
       defer { finished = [] }
       if claim != nil { (hungry, ringsSeen, isEmpty) = (false, rings, false) }
@@ -171,7 +177,7 @@ struct WorkerState {
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
     if isCrowdedOut, hungry || bufferedCount > 0, let room { until = min(until, room.changesAt) }
-    if !finished.isEmpty { until = min(until, finishedSince + Self.settleDelay) }
+    if !finished.isEmpty { until = min(until, settlesAt(now)) }
     return .wait(until: until)
   }
 }

@@ -5,9 +5,9 @@ internal import QudoMySQL
 extension ServerBench {
   /// What so many processes do together in some seconds, Qudo's workers or the floor's loops, and that each job is done once.
   func drain(processes: Int) async throws -> [BenchLine] {
-    // For as long as they last when 100,000 are done in a second, which is more than can be done.
-    let count = settings.jobs.map { max($0, 20_000) } ?? 500_000
-    let seconds = Double(count) / 100_000
+    // For as long as they last when 200,000 are done in a second, which is more than can be done.
+    let count = settings.jobs.map { max($0, 20_000) } ?? 800_000
+    let seconds = Double(count) / 200_000
     var shares: [Double] = []
     let rounds = try await interleave { floor in
       try floor.fill(count)

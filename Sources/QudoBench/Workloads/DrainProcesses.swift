@@ -9,8 +9,16 @@ internal import QudoSQLite
 extension Bench {
   /// Four processes on one file, against one alone: what they do together, how evenly, and that each job is done once.
   func drainProcesses() async throws -> [BenchLine] {
-    // More than four processes can do in that time.
-    let count = settings.jobs.map { max($0, 300_000) } ?? 3_000_000
+    // About what four processes can do in that time; it is to last until the end.
+    var count = settings.jobs.map { max($0, 300_000) } ?? 4_500_000
+    while true {
+      if let lines = try await drainProcesses(of: count) { return lines }
+      count *= 2
+    }
+  }
+
+  /// - Returns: nil when there were too few jobs for this disk.
+  private func drainProcesses(of count: Int) async throws -> [BenchLine]? {
     let seconds = settings.jobs == nil ? 10.0 : 0.5
     let template = settings.folder + "/processes.db"
     defer { removeDatabase(template) }
@@ -18,18 +26,25 @@ extension Bench {
     var lines: [BenchLine] = []
     for durability in settings.durabilities {
       var shares: [Double] = []
+      var lasted = true
       let rounds = try await interleave { path in
+        guard lasted else { return 0 }
         try FileManager.default.copyItem(atPath: template, toPath: path)
         try Disk.sync(path)
-        return try await drain(path, durability, processes: 1, seconds: seconds, of: count).reduce(0, +)
+        let (rates, left) = try await drain(path, durability, processes: 1, seconds: seconds, of: count)
+        lasted = lasted && left > 0
+        return rates.reduce(0, +)
       } qudo: { path in
+        guard lasted else { return 0 }
         try FileManager.default.copyItem(atPath: template, toPath: path)
         try Disk.sync(path)
-        let rates = try await drain(path, durability, processes: 4, seconds: seconds, of: count)
+        let (rates, left) = try await drain(path, durability, processes: 4, seconds: seconds, of: count)
+        lasted = lasted && left > 0
         let together = rates.reduce(0, +)
         shares.append((rates.min() ?? 0) / together * 100)
         return together
       }
+      guard lasted else { return nil }
       lines.append(
         BenchLine(
           Workload.drainProcesses.rawValue, durability.rawValue, rounds, floorName: "one process", target: .atLeast(0.9)))
@@ -41,23 +56,23 @@ extension Bench {
     return lines
   }
 
-  /// - Returns: the jobs a second that each process did.
+  /// - Returns: the jobs a second that each process did, and how many jobs are left.
   private func drain(
     _ path: String, _ durability: SQLiteDriver.Durability, processes: Int, seconds: Double, of count: Int
-  ) async throws -> [Double] {
+  ) async throws -> (rates: [Double], left: Int) {
     let logs = (0..<processes).map { "\(settings.folder)/ids-\($0)" }
     defer { for log in logs { removeDatabase(log) } }
     let children = try logs.map { try settings.spawn(["drain", path, durability.rawValue, "\(seconds)", $0]) }
     let rates = try await runTogether(children)
-    try await check(path, logs, count)
-    return rates
+    return (rates, try await check(path, logs, count))
   }
 
-  private func check(_ path: String, _ logs: [String], _ count: Int) async throws {
+  /// - Returns: how many are left.
+  private func check(_ path: String, _ logs: [String], _ count: Int) async throws -> Int {
     let runs = try QudoBench.runs(in: logs)
     let left = try await withQueue(path, .normal) { try await $0.databases.drivers()[0].count().reduce(0) { $0 + $1.ready + $1.running } }
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
-    guard left > 0 else { throw BenchFailure("\(count) jobs were too few for this disk: give more with --jobs") }
+    return left
   }
 }
 
