@@ -199,6 +199,26 @@ import Testing
     #expect(held > 30 && begun == held - held / 2)
   }
 
+  /// Where asking takes longer than what is left takes to run, it is asked for when nothing is left: half as often.
+  @Test(arguments: [1, 100] as [Int64]) mutating func theQuickRestOfABatchIsSettledAlong(took: Int64) {
+    state = Self.state(concurrency: 1)
+    let request = ClaimRequest([.init("a")], limit: 100)
+    // It is answered 5 ms after it was asked for; what is left at half takes 50 microseconds to run, or 5 ms.
+    state.hungry = true
+    state.claimed(Claim(jobs: jobs(100)), by: request, asked: 0, now: 5_000)
+    let slot = openSlot()
+    let last = took == 1 ? 100 : 50
+    var now: Int64 = 5_000
+    for run in 1...last {
+      let begins = state.begin(slot, now: now) != nil
+      now += took
+      let goesOn = state.end(slot, .completed(), took: took, now: now, recording: false)
+      #expect(begins && goesOn)
+      #expect(state.isRefillDue(now) == (run == last), "after \(run)")
+      #expect(state.settlesAt(now) > now)
+    }
+  }
+
   @Test mutating func oneInterruptedRunOfManyDoesNotMakeThemSlow() {
     state = Self.state(concurrency: 1)
     var supply = 1_000_000
