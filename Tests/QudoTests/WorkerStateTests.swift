@@ -219,6 +219,16 @@ import Testing
     }
   }
 
+  @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
+    state = Self.state(concurrency: 1)
+    state.hungry = true
+    state.claimed(Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
+    let slot = openSlot()
+    let begins = state.begin(slot, now: 30_000_000) != nil
+    let goesOn = state.end(slot, .completed(), took: 2_000, now: 30_002_000, recording: false)
+    #expect(begins && goesOn && state.isSettleDue(30_004_000), "the rest takes 200 ms")
+  }
+
   @Test mutating func oneInterruptedRunOfManyDoesNotMakeThemSlow() {
     state = Self.state(concurrency: 1)
     var supply = 1_000_000

@@ -34,7 +34,9 @@ extension WorkerState {
   mutating func filled(_ count: Int, asked: Int64, now: Int64) {
     let begun = filledCount - (bufferedCount - count)
     if begun > 0 { beginningPace = Double(max(0, bufferMoved - filledAt)) / Double(begun) }
-    (exchangeTook, filledAt, filledCount) = (now - asked, now, bufferedCount)
+    // One that took long for once, since the database had trouble, must not keep back what has finished.
+    exchangeTook = min(max(0, now - asked), options.horizon.wholeMicroseconds.clampedPlus(options.horizon.wholeMicroseconds))
+    (filledAt, filledCount) = (now, bufferedCount)
   }
 
   /// Whether the end of a run gives something to do: to wake for each would cost more than many a run.

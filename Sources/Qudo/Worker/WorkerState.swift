@@ -95,7 +95,7 @@ struct WorkerState {
   var lastAhead = 0
   /// When no more jobs than this are buffered, it is time to claim.
   var refillAt = 0
-  /// How long the last claim took, when it was answered, and how many were in the buffer then.
+  /// How long the last claim took, but at most twice the horizon; when it was answered, and how many were in the buffer then.
   var exchangeTook: Int64 = 0
   var filledAt: Int64 = 0
   var filledCount = 0
