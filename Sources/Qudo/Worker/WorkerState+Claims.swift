@@ -46,7 +46,7 @@ extension WorkerState {
       if !heldOfLimited.isEmpty { heldOfLimited[job.kind]? += 1 }
     }
     refillAt = bufferedCount / 2
-    filled(claim.jobs.count, asked: asked, now: now)
+    filled(asked: asked, now: now)
     if phase != .working { giveBackBuffered() }
     if !claim.jobs.isEmpty { bufferMoved = now }
     hungry = hungry || claim.jobs.count >= request.limit

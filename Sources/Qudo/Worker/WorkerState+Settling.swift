@@ -1,6 +1,6 @@
 /// When to talk to the database. The slots go on with what is buffered meanwhile.
 extension WorkerState {
-  /// How long a finished job waits for others to be settled with.
+  /// How long a finished job waits for others to be settled with; longer while the rest is quick, by the horizon at most.
   static let settleDelay: Int64 = 2000
 
   /// Whether what has finished is to be settled now: when nothing is left for a slot that asks, and otherwise soon.
@@ -25,15 +25,12 @@ extension WorkerState {
   /// Whether the rest of the buffer will have begun in half of the time that it takes to ask the database: then it is waited for, and
   /// settled along, which makes half as many transactions of it.
   private func isRestQuick(_ now: Int64) -> Bool {
-    let begun = filledCount - bufferedCount
-    let pace = begun > 0 ? Double(now - filledAt) / Double(begun) : max(beginningPace, Double(now - filledAt))
+    let pace = Double(now - filledAt) / Double(max(filledCount - bufferedCount, 1))
     return Double(bufferedCount) * pace * 2 < Double(exchangeTook)
   }
 
   /// To be called when the buffer has been filled: from now on it is measured how fast it is emptied.
-  mutating func filled(_ count: Int, asked: Int64, now: Int64) {
-    let begun = filledCount - (bufferedCount - count)
-    if begun > 0 { beginningPace = Double(max(0, bufferMoved - filledAt)) / Double(begun) }
+  mutating func filled(asked: Int64, now: Int64) {
     // One that took long for once, since the database had trouble, must not keep back what has finished.
     exchangeTook = min(max(0, now - asked), options.horizon.wholeMicroseconds.clampedPlus(options.horizon.wholeMicroseconds))
     (filledAt, filledCount) = (now, bufferedCount)

@@ -99,8 +99,6 @@ struct WorkerState {
   var exchangeTook: Int64 = 0
   var filledAt: Int64 = 0
   var filledCount = 0
-  /// How long it took from one job of the claim before to the next, in microseconds.
-  var beginningPace = 0.0
   /// When the first of those that are to be settled came.
   var finishedSince: Int64 = 0
 
