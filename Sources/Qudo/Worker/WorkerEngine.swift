@@ -92,10 +92,8 @@ final class WorkerEngine: Sendable {
 
   private func pump() async -> QudoError? {
     while true {
-      let rings = driver.doorbell.rings
       await Schedule.pause()
-      let now = clock.sinceBoot()
-      let action = decide(now: now, rings: rings)
+      let action = decide(now: clock.sinceBoot())
       do {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
@@ -112,9 +110,11 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  private func decide(now: Int64, rings: UInt64) -> WorkerState.Action {
+  private func decide(now: Int64) -> WorkerState.Action {
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
+      // Read after that: a bell that rings later signals later, and is not waited through.
+      let rings = driver.doorbell.rings
       // A permit may have come for what was claimed before.
       let resumed = seat == nil || shared.state.bufferedCount == 0 ? [] : handOut(&shared, now: now)
       guard let seat else {
