@@ -17,6 +17,8 @@ extension Schedules {
         let runs = Runs()
         var options = WorkerOptions()
         options.concurrency = random.number(1...3)
+        // Then it listens only while nothing runs, and begins anew after each run.
+        if random.once(in: 2) { options.claimAhead = 0 }
         options.clock = clock
         options.logger = quiet
         let ability = Ability("a") { context in
@@ -25,8 +27,8 @@ extension Schedules {
         }
         let worker = try Worker(Queue(driver), [ability], options: options)
         let works = (0..<random.number(1...2)).map { _ in Task { try await worker.work() } }
-        // Where others enqueue as well, they wake whoever has missed it: so in some rounds nobody else does.
-        let (callers, count) = (random.number(1...3), 12)
+        // Where others enqueue as well, they wake whoever has missed it: so in half of the rounds nobody else does.
+        let (callers, count) = random.once(in: 2) ? (1, 36) : (random.number(2...3), 12)
         await withTaskGroup(of: Void.self) { group in
           for caller in 0..<callers {
             let ways = (0..<count).map { _ in (random.number(0...4), random.once(in: 2) ? random.number(0...30) : random.number(0...400)) }
