@@ -31,12 +31,13 @@ extension Bench {
       defer { removeDatabase(path) }
       try await backlog.make(path)
       for batch in [100, 1] {
-        // What is measured takes some milliseconds in batches.
-        let times = batch == 1 ? 1 : 5
-        let rounds = try await interleave { copy in
-          try await settle(basePath, copy, base, batch, durability, times)
-        } qudo: { copy in
-          try await settle(path, copy, backlog, batch, durability, times)
+        var rounds: [(floor: Double, qudo: Double)] = []
+        for _ in 0..<settings.rounds {
+          // What is measured takes some milliseconds in batches: less than what may come between, so it is done often.
+          rounds.append(
+            try await beside((basePath, base), (path, backlog), durability, times: batch == 1 ? 5 : 41) { driver, names in
+              try await rate(Self.part) { try await Self.settle(driver, names, Self.part, batch: batch) }
+            })
         }
         lines.append(
           BenchLine(
@@ -47,28 +48,46 @@ extension Bench {
     return lines
   }
 
-  private func settle(
-    _ template: String, _ copy: String, _ backlog: Backlog, _ batch: Int, _ durability: SQLiteDriver.Durability, _ times: Int
-  ) async throws -> Double {
-    var rates: [Double] = []
-    for _ in 0..<times {
-      removeDatabase(copy)
-      rates.append(try await settle(template, copy, backlog, batch, durability))
+  /// How many of 1,000 jobs are claimed and settled at a time.
+  private static let part = 900
+
+  /// The same in turns with copies of two files that are open at the same time. What was taken from either is put back at the end, which is
+  /// not measured.
+  ///
+  /// - Returns: the median of each.
+  private func beside(
+    _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog), _ durability: SQLiteDriver.Durability, times: Int,
+    _ measure: (any Driver, [Kind]) async throws -> Double
+  ) async throws -> (floor: Double, qudo: Double) {
+    try await withCopy(floor.path, durability) { below in
+      try await withCopy(qudo.path, durability) { above in
+        // The first claim reads what the disk has; that is not what grows.
+        try await Self.settle(below, floor.backlog.names, 1000 - Self.part, batch: 100)
+        try await Self.settle(above, qudo.backlog.names, 1000 - Self.part, batch: 100)
+        var (floors, rates): ([Double], [Double]) = ([], [])
+        for time in 0..<times {
+          for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
+            let (driver, names) = isFloor ? (below, floor.backlog.names) : (above, qudo.backlog.names)
+            let rate = try await measure(driver, names)
+            if isFloor { floors.append(rate) } else { rates.append(rate) }
+            let back = (0..<Self.part).map { NewJob(names[$0 % names.count], payload: Payload(payload)) }
+            _ = try await driver.insert(back)
+          }
+        }
+        return (median(floors), median(rates))
+      }
     }
-    return median(rates)
   }
 
-  private func settle(
-    _ template: String, _ copy: String, _ backlog: Backlog, _ batch: Int, _ durability: SQLiteDriver.Durability
-  ) async throws -> Double {
+  private func withCopy<Result>(
+    _ template: String, _ durability: SQLiteDriver.Durability, _ body: (any Driver) async throws -> Result
+  ) async throws -> Result {
+    let copy = template + ".copy"
+    removeDatabase(copy)
+    defer { removeDatabase(copy) }
     try FileManager.default.copyItem(atPath: template, toPath: copy)
     // Else the first checkpoint would have to write all of it.
     try Disk.sync(copy)
-    return try await withQueue(copy, durability) { queue in
-      // The first claim reads what the disk has; that is not what grows.
-      let driver = try await queue.databases.drivers()[0]
-      try await Self.settle(driver, backlog.names, 100, batch: 100)
-      return try await rate(900) { try await Self.settle(driver, backlog.names, 900, batch: batch) }
-    }
+    return try await withQueue(copy, durability) { queue in try await body(queue.databases.drivers()[0]) }
   }
 }
