@@ -29,13 +29,11 @@ struct Backlog: Hashable {
     try database.run("CREATE TEMP TABLE number AS SELECT id, name FROM qudo_kind")
     let kind = kinds == 1 ? "(SELECT id FROM number WHERE name = 'bench')" : "(SELECT id FROM number WHERE name = 'bench.' || (n % \(kinds)))"
     let other = "(SELECT id FROM number WHERE name = 'bench.other')"
-    // Due times of long ago and of the year 9999, in microseconds.
-    try insert(database, ready, kind, due: "n")
-    if ready > 0 { try database.run("INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job") }
-    if foreign > 0 {
-      try insert(database, foreign, other, due: "n")
-      try database.run("INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE kind = \(other)")
-    }
+    // Due times of long ago and of the year 9999, in microseconds. The jobs that wait have come a thousand in a call.
+    try insert(database, ready, kind, due: "n / 1000")
+    try enterReady(database, "kind <> \(other)", inRanges: kinds == 1)
+    try insert(database, foreign, other, due: "n / 1000")
+    try enterReady(database, "kind = \(other)", inRanges: true)
     if delayed > 0 {
       let far = Timestamp.latest.microseconds - 1_000_000_000
       try insert(database, delayed, "(SELECT id FROM number WHERE name = 'bench' OR name = 'bench.0')", due: "\(far) + n")
@@ -66,6 +64,15 @@ struct Backlog: Hashable {
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
       \(Self.numbers(count))
       SELECT n + (SELECT coalesce(max(id), 0) FROM qudo_job) + 1000000, \(kind), 0, \(due), 0, 1, 0, 0, 0, zeroblob(100) FROM numbers
+      """)
+  }
+
+  /// Jobs of one kind that came in one call are one row.
+  private func enterReady(_ database: RawDatabase, _ condition: String, inRanges: Bool) throws {
+    try database.run(
+      """
+      INSERT INTO qudo_ready(kind, rank, due, last, first)
+      SELECT kind, rank, due, max(id), min(id) FROM qudo_job WHERE \(condition) GROUP BY kind, rank, due\(inRanges ? "" : ", id")
       """)
   }
 
