@@ -38,7 +38,7 @@ struct ClaimPlan {
   /// Their leases ended, and they wait again.
   private(set) var returned: [RunningRow] = []
   /// Their leases ended too often.
-  private(set) var lost: [RunningRow] = []
+  private(set) var lost: [EndedLease] = []
 
   /// For each kind the last one of the ready that is claimed.
   var last: [Int64: Floors.Key] {
@@ -57,9 +57,10 @@ struct ClaimPlan {
   ///   - ready: of the kinds, in whatever order.
   ///   - delayed: that are due, of whatever kind.
   ///   - ended: leases that have ended, of whatever kind.
-  init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [RunningRow]) {
-    lost = ended.filter { $0.lost.clampedPlus(1) >= $0.lostLimit }
-    let back = ended.filter { $0.lost.clampedPlus(1) < $0.lostLimit }.map { row in
+  init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease]) {
+    lost = ended.filter(\.isTheLast)
+    let waiting = ended.filter { !$0.isTheLast }.map(\.row)
+    let back = waiting.map { row in
       Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
     }
     var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
@@ -85,7 +86,7 @@ struct ClaimPlan {
       taken.insert(candidate.id)
     }
     promoted = delayed.filter { !taken.contains($0.id) }
-    returned = ended.filter { $0.lost.clampedPlus(1) < $0.lostLimit && !taken.contains($0.id) }
+    returned = waiting.filter { !taken.contains($0.id) }
   }
 }
 #endif

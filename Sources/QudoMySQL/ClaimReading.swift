@@ -39,7 +39,7 @@ struct ClaimReading {
   private var sweepStatements: [SQL] {
     [
       """
-      SELECT \(RunningRow.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
+      SELECT \(EndedLease.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
     ]
@@ -108,7 +108,7 @@ struct ClaimReading {
       swept = try transaction.read(sweepStatements)[...]
     }
     let didSweep = !swept.isEmpty
-    let ended = didSweep ? try take(&swept).map { RunningRow($0) } : []
+    let ended = didSweep ? try take(&swept).map { EndedLease($0) } : []
     let delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
     var ready = armed.isEmpty || request.limit <= 0 ? [] : try take(&rest).map { Candidate($0, .ready) }
     let full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
@@ -121,7 +121,7 @@ struct ClaimReading {
     if let more = Self.ready(more, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
     if ready.isEmpty, !full.isEmpty { ready = try readEach(wanted.filter { full.contains($0.number) }, transaction) }
     let gone = ended.isEmpty ? [] : settled()
-    let live = ended.filter { !gone.contains($0.id) }
+    let live = ended.filter { !gone.contains($0.row.id) }
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
       ClaimFindings(

@@ -9,10 +9,9 @@ struct RunningRow {
   let kind: Int64
   let ranking: Int64
   let due: Int64
-  let lost: Int64
   let lostLimit: Int64
 
-  static let columns: SQL = "id, ends, token, kind, ranking, due, lost, lost_limit"
+  static let columns: SQL = "id, ends, token, kind, ranking, due, lost_limit"
 
   init(_ row: Row) {
     id = row.integer(0)
@@ -21,8 +20,7 @@ struct RunningRow {
     kind = row.integer(3)
     ranking = row.integer(4)
     due = row.integer(5)
-    lost = row.integer(6)
-    lostLimit = row.integer(7)
+    lostLimit = row.integer(6)
   }
 
   /// What is kept of the job's unique key. Jobs that were claimed together are told apart by nothing but their rows: if one of them
@@ -44,6 +42,19 @@ struct RunningRow {
     for (ends, id) in places.sorted(by: { $0 < $1 }) { points.add("ends = \(ends)", id) }
     return points.conditions
   }
+}
+
+/// A lease that has ended.
+struct EndedLease {
+  let row: RunningRow
+  /// How many leases of its job were lost before. That is with the job, and asked for only now.
+  let lost: Int64
+
+  static let columns: SQL = "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
+
+  init(_ row: Row) { (self.row, lost) = (RunningRow(row), row.integer(7)) }
+
+  var isTheLast: Bool { lost.clampedPlus(1) >= row.lostLimit }
 }
 
 extension Transaction {

@@ -22,13 +22,14 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 3
+  static let version: Int64 = 4
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
     // Who knows version 1 leaves receipts of its own in qudo_receipt.
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: lanes),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
+    Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: lostWithTheJob),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -127,18 +128,29 @@ enum Schema {
     "UPDATE qudo_ready AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
     "UPDATE qudo_delayed AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
     "ALTER TABLE qudo_job DROP KEY qudo_job_unique, DROP COLUMN held_key",
-  ].flatMap { whileThere("qudo_job_unique", of: "qudo_job", $0) } + whileThere(
-    "qudo_running_ends", of: "qudo_running",
+  ].flatMap { whileThere(key: "qudo_job_unique", of: "qudo_job", $0) } + whileThere(
+    key: "qudo_running_ends", of: "qudo_running",
     "ALTER TABLE qudo_running DROP KEY qudo_running_ends, DROP PRIMARY KEY, ADD PRIMARY KEY(ends, id)")
+
+  /// A job knows how many of its leases were lost, and whoever takes back a lease asks it: so that a claim need not read the job before it
+  /// puts it with the running.
+  private static let lostWithTheJob = whileThere(column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
 
   /// MySQL has no DROP KEY IF EXISTS.
   ///
   /// - Parameter statement: without a quote in it; what it does, or the last one of its kind, takes the key away.
-  private static func whileThere(_ key: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
+  private static func whileThere(key: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
+    whileThere("STATISTICS WHERE TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)'", statement)
+  }
+
+  private static func whileThere(column: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
+    whileThere("COLUMNS WHERE TABLE_NAME = '\(table)' AND COLUMN_NAME = '\(column)'", statement)
+  }
+
+  private static func whileThere(_ place: SQL, _ statement: SQL) -> [SQL] {
     [
       """
-      SET @qudo_step = IF((SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() \
-      AND TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)') > 0, '\(statement)', 'DO 0')
+      SET @qudo_step = IF((SELECT COUNT(*) FROM information_schema.\(place) AND TABLE_SCHEMA = DATABASE()) > 0, '\(statement)', 'DO 0')
       """, "PREPARE qudo_step FROM @qudo_step", "EXECUTE qudo_step", "DEALLOCATE PREPARE qudo_step",
     ]
   }

@@ -36,7 +36,7 @@ import Testing
       }
       try await group.waitForAll()
     }
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4"])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
   }
@@ -60,7 +60,7 @@ import Testing
     for statement in Schema.migrations[0].statements.prefix(done) { try connection.run(statement) }
     #expect(try await code(database) == nil)
     #expect(try await tables(database) == tables(whole))
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4"])
     for database in [whole, database] { try await database.drop() }
   }
 
@@ -109,6 +109,29 @@ import Testing
     try await database.drop()
   }
 
+  @Test func leasesOfSchema3EndWithWhatTheirJobsHaveLost() async throws {
+    let database = try await TestDatabase()
+    let connection = try database.connection()
+    for migration in Schema.migrations.prefix(3) {
+      for statement in migration.statements + [Schema.record(migration)] { try connection.run([statement, "COMMIT"]) }
+    }
+    // The second one has lost all but its last lease.
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      "INSERT INTO qudo_job(id, kind, ranking, due, enqueued, lost, payload) VALUES(1, 1, 0, 5, 5, 0, ''), (2, 1, 0, 5, 5, 1, '')",
+      """
+      INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost, lost_limit) VALUES
+      (1, 9, 100, 1, 0, 5, 0, 2), (2, 9, 100, 1, 0, 5, 1, 2)
+      """, "COMMIT",
+    ])
+    let driver = try database.driver()
+    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == [1])
+    let failures = try await driver.failures(LogQuery())
+    #expect(failures.map(\.job) == [2] && failures.first?.reason == .lost && failures.first?.message.contains("lost 2 times") == true)
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test func aLeaseWhoseExtensionWasNotHeardOfIsFound() async throws {
     let database = try await TestDatabase()
     let (driver, other) = (try database.driver(), try database.driver())
@@ -142,7 +165,7 @@ import Testing
     #expect(try await code(database) == nil)
     try await database.server.query("INSERT INTO qudo_schema VALUES(7, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, 4, 4)", in: database.name)
+    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
   }

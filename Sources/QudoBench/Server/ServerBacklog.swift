@@ -29,7 +29,7 @@ struct ServerBacklog {
     try insert(raw, gone, due: "1000000 + n") { ids in
       """
       INSERT INTO qudo_ready SELECT kind, ranking, due, id, 0 FROM qudo_job WHERE \(ids);\
-      INSERT INTO qudo_running SELECT id, \(Self.now) - id, 1, kind, ranking, due, 0, 10 FROM qudo_job WHERE \(ids);\
+      INSERT INTO qudo_running SELECT id, \(Self.now) - id, 1, kind, ranking, due, 10 FROM qudo_job WHERE \(ids);\
       DELETE FROM qudo_ready WHERE \(ids);DELETE FROM qudo_running WHERE \(ids);DELETE FROM qudo_job WHERE \(ids)
       """
     }
