@@ -43,6 +43,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
           let result = try body(transaction)
           lastUse = .now
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
+          // The receipt of the lost one must stay: it may be on its way still.
+          if lost != nil { book = ReceiptBook() }
           receipts += transaction.keyCount + (isNew ? 1 : 0)
           return (result, transaction.effects)
         } catch {

@@ -14,8 +14,6 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   /// Whether the transaction was in the way of another one, or another one in its: it may be repeated.
   var isOfContention: Bool { [1020, 1205, 1213].contains(code) }
   var isDuplicate: Bool { code == 1062 }
-  /// What a receipt fails with, see ``Receipt``.
-  var isNull: Bool { code == 1048 }
 
   /// The server closes the connection with these: it is shutting down, killed the connection, or was tired of waiting.
   private static let connection: Set<UInt32> = [1053, 1077, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 4031]

@@ -29,7 +29,7 @@ enum Schema {
     // Who knows version 1 leaves receipts of its own in qudo_receipt.
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: lanes),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
-    Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: lostWithTheJob),
+    Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -134,7 +134,12 @@ enum Schema {
 
   /// A job knows how many of its leases were lost, and whoever takes back a lease asks it: so that a claim need not read the job before it
   /// puts it with the running.
-  private static let lostWithTheJob = whileThere(column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
+  private static let fewerReads = whileThere(column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
+
+  /// The transactions of a lane have a row each, one after the other, instead of one that each of them changes.
+  private static let receiptRows = whileThere(
+    "STATISTICS WHERE TABLE_NAME = 'qudo_lane' AND INDEX_NAME = 'PRIMARY' AND COLUMN_NAME = 'part' AND SEQ_IN_INDEX = 2",
+    "ALTER TABLE qudo_lane DROP PRIMARY KEY, ADD PRIMARY KEY(lane, number, part)")
 
   /// MySQL has no DROP KEY IF EXISTS.
   ///

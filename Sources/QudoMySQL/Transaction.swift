@@ -150,7 +150,10 @@ final class Transaction {
   @discardableResult
   func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
-    if hasWritten, receipt.inserts.isEmpty { write(receipt.write(at: started)) }
+    if hasWritten {
+      if receipt.inserts.isEmpty { write(receipt.write(at: started)) }
+      if let forgetEarlier = receipt.forgetEarlier { write(forgetEarlier) }
+    }
     return try flush(statements, clock: nil, commits: true)
   }
 

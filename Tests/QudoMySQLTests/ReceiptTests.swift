@@ -75,20 +75,27 @@ import Testing
       _ = try late.insert([NewJob("a")])
       try late.commit()
     }
-    #expect(error?.mysql?.isNull == true)
+    #expect(error?.mysql?.isDuplicate == true)
     try connection.run("ROLLBACK")
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
     await driver.close()
     try await database.drop()
   }
 
-  @Test func aLaneHasOneReceiptHoweverMuchItDoes() async throws {
+  @Test func aLaneHasAFewReceiptsHoweverMuchItDoes() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "pool=1")
     for number in 0..<3 { _ = try await driver.insert([NewJob("a", payload: Payload("\(number)"))]) }
     let claimed = try await driver.claim(want).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: want)
-    #expect(try await database.server.query("SELECT part, number, job FROM qudo_lane", in: database.name) == ["0\t5\t0"])
+    func receipts() async throws -> [String] {
+      try await database.server.query("SELECT number, part, job FROM qudo_lane ORDER BY number", in: database.name)
+    }
+    #expect(try await receipts() == ["1\t0\t1", "2\t0\t2", "3\t0\t3", "4\t0\t0", "5\t0\t0"])
+    for _ in 6...Int(ReceiptBook.most) { _ = try await driver.insert([NewJob("a")]) }
+    #expect(try await receipts() == ["\(ReceiptBook.most)\t0\t\(ReceiptBook.most - 2)"])
+    _ = try await driver.insert([NewJob("a")])
+    #expect(try await receipts().count == 2)
     await driver.close()
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_lane", in: database.name) == ["0"])
     try await database.drop()
