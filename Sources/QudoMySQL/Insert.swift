@@ -178,7 +178,7 @@ extension Transaction {
       if case .at = row.due { isOld = true }
       entries.add(row.kind, ranking: row.ranking, isOld: isOld)
     }
-    write(NewRow.insertion(of: rows)) { result in
+    write(NewRow.insertion(of: rows, taking: rows.count == 1 ? takeTime() : nil)) { result in
       let first = min(result.insertID, .max - Int64(rows.count))
       answer.ids += first..<first + Int64(rows.count)
       self.effects.highest = first + Int64(rows.count) - 1

@@ -22,7 +22,9 @@ struct NewRow {
   mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta) }
 
   /// "INSERT ...". Columns that have their defaults in all of the rows are left out: each costs to read and check.
-  static func insertion(of rows: some Collection<NewRow>) -> SQL {
+  ///
+  /// - Parameter time: what takes the time, to be left in `@n`, which is not set yet; for one row only.
+  static func insertion(of rows: some Collection<NewRow>, taking time: SQL? = nil) -> SQL {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
     var text = SQL.Interpolation(literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
@@ -32,20 +34,25 @@ struct NewRow {
     text.appendLiteral(",payload) VALUES")
     for (index, row) in rows.enumerated() {
       if index > 0 { text.appendLiteral(",") }
-      row.write(keys: hasKeys, meta: hasMeta, to: &text)
+      row.write(keys: hasKeys, meta: hasMeta, taking: time, to: &text)
     }
     return SQL(stringInterpolation: text)
   }
 
   /// Piece by piece: to put each row together by itself costs more than it has bytes.
-  private func write(keys: Bool, meta hasMeta: Bool, to text: inout SQL.Interpolation) {
+  private func write(keys: Bool, meta hasMeta: Bool, taking time: SQL?, to text: inout SQL.Interpolation) {
     text.appendLiteral("(")
     text.appendInterpolation(kind)
     text.appendLiteral(",")
     text.appendInterpolation(ranking)
     text.appendLiteral(",")
-    if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(due.sql) }
-    text.appendLiteral(",@n,")
+    if let time {
+      // All that asks for the time within a statement gets the same, whichever column is written first.
+      text.appendInterpolation("\(due.sql(time)),@n := \(time)," as SQL)
+    } else {
+      if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(due.sql("@n")) }
+      text.appendLiteral(",@n,")
+    }
     text.appendInterpolation(payload.codec.number)
     if keys { text.appendInterpolation(",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" as SQL) }
     if hasMeta { text.appendInterpolation(",\(meta.isEmpty ? nil : meta.bytes)" as SQL) }
@@ -67,11 +74,11 @@ extension NewJob {
 }
 
 extension Due {
-  /// With `@n` for the time of the transaction.
-  var sql: SQL {
+  /// - Parameter now: the time of the transaction.
+  func sql(_ now: SQL) -> SQL {
     switch self {
-    case .now: "@n"
-    case .after(let delay): delay == .zero ? "@n" : "LEAST(@n + \(Due.bounded(delay)), \(Timestamp.latest.microseconds))"
+    case .now: now
+    case .after(let delay): delay == .zero ? now : "LEAST(\(now) + \(Due.bounded(delay)), \(Timestamp.latest.microseconds))"
     case .at(let time): "\(time.microseconds)"
     }
   }
@@ -85,7 +92,7 @@ extension Due {
   }
 
   /// For a job that is ready at once, whatever the time is.
-  var readySQL: SQL? { mayWait ? nil : sql }
+  var readySQL: SQL? { mayWait ? nil : sql("@n") }
 
   func moment(_ now: Timestamp) -> Timestamp {
     switch self {

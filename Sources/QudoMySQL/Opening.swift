@@ -76,6 +76,7 @@ enum Opening {
     try facts.checkVersion()
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
+    connection.setsInStatements = facts.isMariaDB
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
     try connection.run([

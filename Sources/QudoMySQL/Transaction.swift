@@ -88,6 +88,15 @@ final class Transaction {
     write("SET @n = \(started.microseconds)")
   }
 
+  /// For a statement that sets `@n` itself, where nothing else has set it or needs it before: that saves a statement.
+  ///
+  /// - Returns: what takes the time; nil if `@n` is there, or is to be set by a statement of its own.
+  func takeTime() -> SQL? {
+    guard needsTime, started == nil, writes.isEmpty, connection.setsInStatements else { return nil }
+    needsTime = false
+    return time
+  }
+
   /// The server's time; known when something was read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
 

@@ -9,7 +9,11 @@ final class MariaDBFloor {
   var roundTrips: Int { server.roundTrips }
   private var held: [Int64] = []
 
-  init(_ server: DatabaseServer) throws { self.server = try RawServer(server) }
+  init(_ server: DatabaseServer) throws {
+    self.server = try RawServer(server)
+    // Else each transaction would need a statement to begin it.
+    try self.server.run("SET SESSION autocommit = 0")
+  }
 
   func makeTables() throws {
     try server.run("""
@@ -26,7 +30,7 @@ final class MariaDBFloor {
     let value = Array("(".utf8) + server.quoted(payload) + Array(")".utf8)
     for first in stride(from: 0, to: count, by: batch) {
       let size = min(batch, count - first)
-      var text = Array("START TRANSACTION;INSERT INTO qudobench_job(payload) VALUES".utf8)
+      var text = Array("INSERT INTO qudobench_job(payload) VALUES".utf8)
       text.reserveCapacity(size * (value.count + 1) + 512)
       for index in 0..<size {
         if index > 0 { text.append(UInt8(ascii: ",")) }
@@ -52,10 +56,10 @@ final class MariaDBFloor {
     if limit > 0 {
       try server.run(
         """
-        START TRANSACTION;SELECT id FROM qudobench_ready WHERE kind = 1 ORDER BY ranking, due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
+        SELECT id FROM qudobench_ready WHERE kind = 1 ORDER BY ranking, due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
         """) { found.append($0.number(0)) }
     }
-    var text = limit > 0 ? "" : "START TRANSACTION;"
+    var text = ""
     if !held.isEmpty {
       let ids = condition(held)
       text += "DELETE FROM qudobench_running WHERE \(ids);DELETE FROM qudobench_job WHERE \(ids);"
