@@ -57,10 +57,10 @@ public struct ServerBench: Sendable {
   /// - Parameter report: hears of each line as soon as it is there.
   public func run(_ workload: Workload, report: (BenchLine) throws -> Void) async throws {
     let lines: [BenchLine] = switch workload {
-    case .enqueueOne: try await enqueue(Workload.enqueueOne.rawValue, settings.jobs ?? 2000, batch: 1)
+    case .enqueueOne: try await enqueue(Workload.enqueueOne.rawValue, settings.jobs ?? 20_000, batch: 1)
     case .enqueueBatch: try await enqueue(Workload.enqueueBatch.rawValue, settings.jobs ?? 100_000, batch: 1000)
     case .claimSettleOne:
-      try await claimSettle(Workload.claimSettleOne.rawValue, settings.jobs ?? 2000, batch: 1)
+      try await claimSettle(Workload.claimSettleOne.rawValue, settings.jobs ?? 10_000, batch: 1)
         + claimSettle("claim-settle-batch", settings.jobs ?? 50_000, batch: 1000)
     case .drain: try await drain(processes: 1)
     case .drainProcesses: try await drain(processes: 4)
