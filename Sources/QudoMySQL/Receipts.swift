@@ -29,8 +29,8 @@ struct ReceiptBook {
 /// comes to life, as the key is in the table already, and the repetition sees by the row whether it was done.
 ///
 /// Those before it are known to be done, and are deleted many at a time, as one range: one row for each lane, which was changed each
-/// time, cost the server twice as much, and a row under a key of its own, with an index by time, four times. After a loss the lane goes on
-/// under another name, so that what is looked for stays until its time is over.
+/// time, cost the server half as much again, and a row under a key of its own, with an index by time, twice that. After a loss the lane
+/// goes on under another name, so that what is looked for stays until its time is over.
 final class Receipt {
   private let lane: [UInt8]
   let number: Int64

@@ -88,6 +88,9 @@ public final class ManualClock: QueueClock {
   /// When the earliest of those who sleep wants to be woken, by ``sinceBoot()``.
   public var nextWake: Int64? { state.withLock { $0.sleepers.values.map(\.time).min() } }
 
+  /// How many tasks sleep now.
+  public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+
   /// Returns when at least `count` tasks sleep.
   public func sleepers(atLeast count: Int) async {
     await withContinuation { continuation in

@@ -118,6 +118,35 @@ import Testing
     #expect(asked.last == 1002)
   }
 
+  /// Nor does a claim that asked for little, as much was buffered or the last job still ran, make the next ones small.
+  @Test(arguments: [1, 8]) mutating func quickJobsThatEndWhileTheDatabaseIsAskedAreClaimedAheadMoreAndMore(left: Int) {
+    state = Self.state(concurrency: 1)
+    var supply = 1_000_000
+    _ = settle(now: 0, supply: &supply)
+    let slot = openSlot()
+    var (now, most): (Int64, Int) = (0, 0)
+    for _ in 0..<30 {
+      // All but so many have ended, of which one runs.
+      while state.begin(slot, now: now) != nil, state.bufferedCount >= left {
+        now += 2
+        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+      }
+      // At the latest, what has finished is settled some time after.
+      now += 10_000
+      guard case .settle(let settlements, let request?) = state.next(now: now, rings: 0).action else {
+        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+        continue
+      }
+      most = max(most, request.limit)
+      now += 2
+      _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+      while state.begin(slot, now: now) != nil { _ = state.end(slot, .completed(), took: 2, now: now, recording: false) }
+      state.settled(settlements, settlements.map { _ in .settled() })
+      state.claimed(Claim(jobs: jobs(request.limit)), by: request, asked: now - 2, now: now)
+    }
+    #expect(most >= 500)
+  }
+
   @Test mutating func slowJobsAreNotClaimedAhead() {
     var supply = 1000
     var now: Int64 = 0

@@ -33,7 +33,7 @@ extension WorkerState {
   }
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
-    lastAhead = max(0, request.limit - (concurrency - running - abandoned))
+    lastAhead = askedAhead
     // Most often they are of one kind, one after the other.
     var (kind, renewAt) = (Kind?.none, asked)
     for job in claim.jobs {

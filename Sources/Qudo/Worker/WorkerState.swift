@@ -92,7 +92,8 @@ struct WorkerState {
   /// How long a run takes, in microseconds: a moving average; negative before the first.
   var averageRun = -1.0
   var averagedRuns = 0.0
-  var lastAhead = 0
+  /// How many the claim that was asked for, and the last one that was answered, were to hold beside those that run.
+  var (askedAhead, lastAhead) = (0, 0)
   /// When no more jobs than this are buffered, it is time to claim.
   var refillAt = 0
   /// How long the last claim took, but at most twice the horizon; when it was answered, and how many were in the buffer then.
@@ -150,7 +151,7 @@ struct WorkerState {
     let claim = isRefillDue(now) ? nextClaim() : nil
     if isSettleDue(now) || (claim != nil && hungry) {
       defer { finished = [] }
-      if claim != nil { (hungry, ringsSeen, isEmpty) = (false, rings, false) }
+      if claim != nil { (hungry, ringsSeen, isEmpty, askedAhead) = (false, rings, false, ahead) }
       return .settle(finished, claiming: claim)
     }
     if phase != .working {
