@@ -4,7 +4,7 @@ import QudoTesting
 import Testing
 
 /// An idle worker is woken whenever a job comes: no timer comes to its help here, as its clock stands still.
-@Suite(.timeLimit(.minutes(1))) struct WakingTests {
+@Suite(.timeLimit(.minutes(5))) struct WakingTests {
   /// A job comes at each of the moments at which the worker looks at its clock, one after the other: while it claims, when it has found
   /// nothing, when it is about to wait.
   @Test(arguments: 1...12) func aJobThatComesBetweenTwoStepsIsFound(look: Int) async throws {
