@@ -101,6 +101,38 @@ import Testing
     try await database.drop()
   }
 
+  @Test func afterALossALaneGoesOnUnderAnotherName() async throws {
+    let database = try await TestDatabase()
+    let kills = Locked(0)
+    let driver = try database.driver(options: "pool=1", observer: { statement in
+      guard statement.text == "COMMIT", kills.withLock({ $0 == 1 }) else { return }
+      kills.withLock { $0 = 2 }
+      // All but its own.
+      do {
+        let other = try database.connection()
+        let found = try other.run("SELECT id FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND id <> CONNECTION_ID()").rows
+        for id in found?.map({ $0.integer(0) }) ?? [] { try other.run("KILL CONNECTION \(id)") }
+      } catch {
+        Issue.record(error)
+      }
+    })
+    func lanes() async throws -> [String] {
+      try await database.server.query(
+        "SELECT GROUP_CONCAT(number ORDER BY number) AS numbers FROM qudo_lane GROUP BY lane ORDER BY COUNT(*) DESC", in: database.name)
+    }
+    _ = try await driver.insert([NewJob("a")])
+    kills.withLock { $0 = 1 }
+    #expect(try await driver.insert([NewJob("a")]).count == 1)
+    #expect(kills.withLock { $0 } == 2)
+    #expect(try await lanes() == ["1,2"], "repeated under the same number")
+    _ = try await driver.insert([NewJob("a")])
+    #expect(try await lanes() == ["1,2", "1"])
+    #expect(try await driver.count() == [JobCount("a", ready: 3)])
+    await driver.close()
+    #expect(try await lanes() == ["1,2"], "what may still be asked for stays")
+    try await database.drop()
+  }
+
   @Test func receiptsGoWhenTheirTimeIsOver() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "pool=1", clock: { Timestamp(microseconds: 1_700_000_000_000_000) })
