@@ -16,8 +16,8 @@ final class Connection {
   let handle: UnsafeMutablePointer<MYSQL>
   /// The longest text that is put together of several statements.
   var longest = 1 << 20
-  /// Whether a statement may set a variable beside what else it does: "the ability to set variables in statements other than SET is
-  /// deprecated", says MySQL 8.0's manual, and "subject to removal". MariaDB's does not.
+  /// Whether a statement may set a variable beside what else it does. MySQL warns, since 8.0.13: "Setting user variables within expressions
+  /// is deprecated and will be removed in a future release"; MariaDB does not.
   var setsInStatements = false
   /// The longest packet that the server takes.
   var packet = 1 << 20

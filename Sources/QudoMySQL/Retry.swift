@@ -24,8 +24,8 @@ struct Retry {
       losses += 1
       return .zero
     }
-    // A unique key, or a receipt, that another transaction took between our look and our write: of the lane's number the one that this
-    // one repeats.
+    // A unique key, or a receipt, that another transaction took between our look and our write; or the lane's number, which the
+    // transaction took that this one repeats.
     let isRace = cause.isDuplicate && cause.message.contains("PRIMARY")
     guard cause.isOfContention || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
     guard !isLate else { throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause) }

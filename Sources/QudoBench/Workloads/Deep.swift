@@ -34,10 +34,7 @@ extension Bench {
         var rounds: [(floor: Double, qudo: Double)] = []
         for _ in 0..<settings.rounds {
           // What is measured takes some milliseconds in batches: less than what may come between, so it is done often.
-          rounds.append(
-            try await beside((basePath, base), (path, backlog), durability, times: batch == 1 ? 5 : 41) { driver, names in
-              try await rate(Self.part) { try await Self.settle(driver, names, Self.part, batch: batch) }
-            })
+          rounds.append(try await beside((basePath, base), (path, backlog), durability, batch: batch, times: batch == 1 ? 5 : 41))
         }
         lines.append(
           BenchLine(
@@ -51,13 +48,13 @@ extension Bench {
   /// How many of 1,000 jobs are claimed and settled at a time.
   private static let part = 900
 
-  /// The same in turns with copies of two files that are open at the same time. What was taken from either is put back at the end, which is
-  /// not measured.
+  /// Claims and settles in turns, with copies of two files that are open at the same time. What was taken from either is put back at the
+  /// end, which is not measured.
   ///
   /// - Returns: the median of each.
   private func beside(
-    _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog), _ durability: SQLiteDriver.Durability, times: Int,
-    _ measure: (any Driver, [Kind]) async throws -> Double
+    _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog), _ durability: SQLiteDriver.Durability,
+    batch: Int, times: Int
   ) async throws -> (floor: Double, qudo: Double) {
     try await withCopy(floor.path, durability) { below in
       try await withCopy(qudo.path, durability) { above in
@@ -68,8 +65,8 @@ extension Bench {
         for time in 0..<times {
           for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
             let (driver, names) = isFloor ? (below, floor.backlog.names) : (above, qudo.backlog.names)
-            let rate = try await measure(driver, names)
-            if isFloor { floors.append(rate) } else { rates.append(rate) }
+            let found = try await rate(Self.part) { try await Self.settle(driver, names, Self.part, batch: batch) }
+            if isFloor { floors.append(found) } else { rates.append(found) }
             let back = (0..<Self.part).map { NewJob(names[$0 % names.count], payload: Payload(payload)) }
             _ = try await driver.insert(back)
           }
