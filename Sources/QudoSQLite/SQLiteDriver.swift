@@ -22,8 +22,7 @@ public struct SQLiteDriver: Driver {
   let reader: Reader
   let clock: any QueueClock
   let receipts: Duration
-  /// The number of the clock's boot in this file.
-  let boot: Int64
+  let locks: KernelLocks
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
 
@@ -71,9 +70,8 @@ public struct SQLiteDriver: Driver {
       path: path, durability: durability, create: create, limits: limits, patience: timeout, logger: logger, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
-    guard !now.boot.isEmpty else { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
     try turn.take(within: timeout)
-    let stored: (name: String, boot: Int64)
+    let stored: Opening.Stored
     do {
       defer { turn.giveBack() }
       stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now, logger: logger)
@@ -84,21 +82,23 @@ public struct SQLiteDriver: Driver {
     self.limits = limits
     self.clock = clock
     self.receipts = receipts
-    self.boot = stored.boot
+    let locks = KernelLocks(turn)
+    self.locks = locks
     self.file = FileIdentity(connection.path)
     self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
-      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
+      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
+      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
+    watch.onClose { locks.hasWatchedDied }
     self.doorbell = doorbell
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
     var core = WriterCore(
-      connection, clock: clock, boot: stored.boot, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
+      connection, clock: clock, locks: locks, generation: stored.generation, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot, limits: limits, vfs: vfs)
+    self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, limits: limits, vfs: vfs)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 

@@ -41,7 +41,8 @@ import Testing
       DELETE FROM qudo_delayed;
       INSERT INTO qudo_delayed(due, id, kind, rank) SELECT -9223372036854775808, value, 1, 0 FROM (
         WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 2500) SELECT value FROM n);
-      INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0)
+      INSERT INTO qudo_instance VALUES(1, 'boot-1', 0, 0, 0);
+      INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0, 9223372036854775807)
       """)
     let claim = try await driver.claim(ClaimRequest([], limit: 1))
     #expect(claim.nextDue == .zero && claim.nextLeaseEnd == nil)
@@ -60,7 +61,9 @@ import Testing
 
   @Test(arguments: [
     "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5", "UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'",
-    "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0)", "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0)",
+    "INSERT INTO qudo_instance VALUES(1, 'boot-1', 0, 0, 0); INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
+    "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
+    "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0, 1)",
   ])
   func aTimeOrAnIDThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
     let driver = try await driver(sql)

@@ -31,8 +31,8 @@ import Testing
   @Test func anotherTokenOrAnotherJobIsRefused() async throws {
     let lease = try await claimed()
     for forged in [
-      Lease(job: lease.job, token: lease.token ^ 1, boot: lease.boot, ends: lease.ends),
-      Lease(job: lease.job + 1, token: lease.token, boot: lease.boot, ends: lease.ends),
+      Lease(job: lease.job, token: lease.token ^ 1, holder: lease.holder, ends: lease.ends),
+      Lease(job: lease.job + 1, token: lease.token, holder: lease.holder, ends: lease.ends),
     ] {
       #expect(try await driver.extend([forged], by: .seconds(1)) == [nil])
       #expect(try await driver.settle([Settlement(forged, .completed())], claiming: nil).results == [.leaseLost])

@@ -72,4 +72,7 @@ public struct Capabilities: OptionSet, Sendable {
   /// Leases go by a clock that never jumps: no setting of the wall clock ends or prolongs one, and a restart of the
   /// machine ends all. Without it they go by the wall clock of the database's server, and its restart ends none.
   public static let steadyLeases = Capabilities(rawValue: 16)
+  /// The database knows which open driver holds a lease, and whether it lives: when its process dies, or closes it, its jobs can be
+  /// claimed at once. Without it they can when their leases expire.
+  public static let recoversDeadHolders = Capabilities(rawValue: 32)
 }
