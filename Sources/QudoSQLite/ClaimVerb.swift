@@ -23,6 +23,10 @@ extension Transaction {
 
   /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
   func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    // The first claim that finds a job makes this driver one of those that hold leases.
+    if connection.instance == nil {
+      guard try hasReady(kind.number) else { return [] }
+    }
     let ends = end(of: kind.ability.lease)
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
@@ -49,6 +53,10 @@ extension Transaction {
     connection.ready.forget(kind.number)
     try freeKeys(reading)
     return reading.jobs
+  }
+
+  private func hasReady(_ kind: Int64) throws(QudoError) -> Bool {
+    try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
   }
 
   /// Puts what was read with the running: a row for ids one after the other, or for each row that was read, whatever is less

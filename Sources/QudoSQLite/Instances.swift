@@ -48,9 +48,13 @@ extension Transaction {
     try forgetDead(locks)
     // A byte is taken only if the file was restored to a state in which this number was still to be given.
     for _ in 0..<1000 {
-      try connection.run(
-        "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(?, 1, ?, ?)", .text(now.boot), .integer(Int64(getpid())),
-        .integer(now.wall.microseconds))
+      do throws(QudoError) {
+        try connection.run(
+          "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(?, 1, ?, ?)", .text(now.boot), .integer(Int64(getpid())),
+          .integer(now.wall.microseconds))
+      } catch where error.code == .diskFull {
+        throw try refusal(error, "qudo_instance")
+      }
       let id = connection.lastInsertedRow
       switch locks.hold(id) {
       case .held: break

@@ -54,6 +54,12 @@ final class KernelLocks: Sendable {
     if let instance { _ = set(Int16(F_UNLCK), at: Self.byte(of: instance)) }
   }
 
+  /// Gives up all: what a driver holds is free as soon as it is closed, not when it is deallocated.
+  func releaseAll() {
+    releaseInstance()
+    _ = set(Int16(F_UNLCK), at: 0, length: 0)
+  }
+
   /// Whether an instance that took its lock still has it. True where the kernel does not say: then the lease decides.
   func isHeld(_ instance: Int64) -> Bool {
     if held.withLock({ $0 }) == instance { return true }
@@ -97,8 +103,10 @@ final class KernelLocks: Sendable {
   private static func byte(of instance: Int64) -> off_t { off_t(clamping: max(0, instance)) &+ 1024 }
 
   /// - Returns: 0, or `errno`.
-  private func set(_ type: Int16, at byte: off_t) -> Int32 {
-    var lock = Self.lock(type, byte)
+  ///
+  /// - Parameter length: 0 for all from there on.
+  private func set(_ type: Int16, at byte: off_t, length: off_t = 1) -> Int32 {
+    var lock = Self.lock(type, byte, length)
     while fcntl(turn.descriptor, Self.setLock, &lock) != 0 {
       guard errno == EINTR else { return errno }
     }
@@ -107,18 +115,18 @@ final class KernelLocks: Sendable {
 
   /// Whether another open file description has a lock there; true if the kernel does not say.
   private func isLocked(_ byte: off_t) -> Bool {
-    var lock = Self.lock(Int16(F_WRLCK), byte)
+    var lock = Self.lock(Int16(F_WRLCK), byte, 1)
     // "If the lock could be placed, fcntl() does not actually place it, but returns F_UNLCK in the l_type field."
     guard fcntl(turn.descriptor, Self.getLock, &lock) == 0 else { return true }
     return lock.l_type != Int16(F_UNLCK)
   }
 
-  private static func lock(_ type: Int16, _ byte: off_t) -> flock {
+  private static func lock(_ type: Int16, _ byte: off_t, _ length: off_t) -> flock {
     var lock = flock()
     lock.l_type = type
     lock.l_whence = Int16(SEEK_SET)
     lock.l_start = byte
-    lock.l_len = 1
+    lock.l_len = length
     return lock
   }
 

@@ -71,12 +71,10 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
+        guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced("another file, or none, is at its path") }
         let connection =
           if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
         state.connection = connection
-        guard !connection.hasMoved, file == nil || FileIdentity(path) == file else {
-          throw QudoError.replaced("another file, or none, is at its path")
-        }
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))
         try connection.run("COMMIT")

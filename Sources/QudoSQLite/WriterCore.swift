@@ -61,7 +61,7 @@ struct WriterCore {
 
   mutating func close() {
     // First, so that who hears of the closing finds its jobs free.
-    locks.releaseInstance()
+    locks.releaseAll()
     // SQLite copies the WAL into the database when the last connection is closed.
     if let connection { try? repairOutside(connection) }
     connection = nil

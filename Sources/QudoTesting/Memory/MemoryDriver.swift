@@ -15,6 +15,7 @@ public struct MemoryDriver: LogDriver {
   public let capabilities: Capabilities = .steadyLeases
   public let limits: Limits
   public let doorbell = Doorbell()
+  public let generation = IdempotencyKey().bytes
   private let clock: any QueueClock
   private let state: Locked<State>
   /// Which of the drivers that share the database it is. The first one closes it for all.
