@@ -26,6 +26,8 @@ public struct SQLiteDriver: Driver {
   let boot: Int64
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
+  /// Those that jobs are enqueued on.
+  let appConnections: AppConnections
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version. A new file is its
   /// owner's alone. What of other people's files is refused is in <doc:Files>.
@@ -43,8 +45,8 @@ public struct SQLiteDriver: Driver {
   ///     being used anew: then enqueues fail as `QudoError.Code.busy`, so that the disk does not fill, while settling goes on.
   ///     Default 1 GiB. Qudo itself never needs more than 64 MiB.
   ///   - clock: what due times and leases go by. Default: the machine's.
-  ///   - logger: hears of such a reader, of rights that are too wide, and of triggers and views that are not Qudo's. Default: one
-  ///     with the label `qudo`.
+  ///   - logger: hears of such a reader, of rights that are too wide, of file systems that may be shared, of triggers and views that are
+  ///     not Qudo's, and of connections that ``prepareConnection(_:)`` was not called for. Default: one with the label `qudo`.
   /// - Throws: `QudoError` with a code that says why the file cannot be used.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
@@ -86,6 +88,7 @@ public struct SQLiteDriver: Driver {
     self.receipts = receipts
     self.boot = stored.boot
     self.file = FileIdentity(connection.path)
+    self.appConnections = AppConnections(logger)
     self.capabilities = durability == .full
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
       : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
