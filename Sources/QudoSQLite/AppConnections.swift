@@ -74,8 +74,7 @@ enum AppCheckpoint {
     try connection.run("PRAGMA fullfsync = 1")
     // Until something is read it has no WAL open.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
-    // With FULL the write lock keeps the application's other connections from committing; see ``Checkpoint``.
-    return sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil) == SQLITE_OK
+    return ExclusiveCheckpoint.run(connection) == nil
   }
 }
 

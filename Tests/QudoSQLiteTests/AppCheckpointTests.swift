@@ -60,6 +60,28 @@ import Testing
     #expect(try size > before + 5000 * 2000)
   }
 
+  @Test("copies nothing while the application has a write transaction open, on a SQLite with the bug") func besideTheApplication() throws {
+    try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
+    let connection = try Opening.open(path: file.path, durability: .normal, create: false)
+    var checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
+    #expect(checkpoint.run(connection, hasBug: true) == nil)
+    try app.run("INSERT INTO note SELECT randomblob(100000)")
+    let before = try size
+    try app.run("BEGIN IMMEDIATE; INSERT INTO note VALUES('open')")
+    #expect(checkpoint.run(connection, hasBug: true)?.code == .busy)
+    #expect(try size == before)
+    try app.run("COMMIT")
+    #expect(checkpoint.run(connection, hasBug: true) == nil)
+    #expect(try size > before + 90_000)
+    // It leaves no lock, and says if a reader of an old snapshot keeps it from copying all.
+    let reader = try AppConnection(file.path)
+    try reader.run("BEGIN; SELECT count(*) FROM note")
+    try app.run("INSERT INTO note SELECT randomblob(100000)")
+    #expect(checkpoint.run(connection, hasBug: true)?.code == .busy)
+    try reader.run("COMMIT")
+    #expect(checkpoint.run(connection, hasBug: true) == nil)
+  }
+
   @Test("leaves a connection as it is where SQLite has the fix") func fixed() throws {
     let before = try app.rows("PRAGMA wal_autocheckpoint")
     try SQLiteDriver.prepareConnection(app.handle, hasBug: false)
