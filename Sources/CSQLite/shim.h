@@ -16,6 +16,7 @@ static inline unsigned int qudo_file_system(const char *path) {
 /* Whether a path is the root of a mount: 1 or 0, and -1 where the kernel does not tell. "STATX_ATTR_MOUNT_ROOT (since Linux 5.8): The
    file is the root of a mount." The system call by itself, since not every C library has statx: struct statx has 256 bytes, with
    stx_attributes at 8 and stx_attributes_mask at 56. */
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,6 +32,16 @@ static inline int qudo_mount_root(const char *path) {
   return known & root ? (attributes & root) != 0 : -1;
 #else
   return -1;
+#endif
+}
+
+/* Gives a file another name, unless there is one: 0, or the number of the error. By its number, since not every C library has it. */
+static inline int qudo_rename_new(const char *from, const char *to) {
+#ifdef SYS_renameat2
+  /* AT_FDCWD, and RENAME_NOREPLACE. */
+  return syscall(SYS_renameat2, -100, from, -100, to, 1) == 0 ? 0 : errno;
+#else
+  return ENOSYS;
 #endif
 }
 #endif

@@ -61,9 +61,9 @@ struct FilePlace {
   typealias Way = @Sendable (_ path: String) -> Int32
 
   #if os(Linux)
-  private static let ways: [Way] = [makeFileByNode, makeFileByLink]
+  private static let ways: [Way] = [makeFileByNode, makeFileByRename]
   #else
-  private static let ways: [Way] = [makeFileByLink]
+  private static let ways: [Way] = [makeFileByRename]
   #endif
 
   /// It makes a file without opening it, and follows no link: "If pathname already exists, or is a symbolic link, this call fails with
@@ -71,20 +71,23 @@ struct FilePlace {
   @Sendable private static func makeFileByNode(_ path: String) -> Int32 { mknod(path, S_IFREG | 0o600, 0) == 0 ? 0 : errno }
 
   /// A file of another name is made and closed, and then given this one: nobody can have it open in SQLite when it is closed, which
-  /// would lose the locks that others in this process have.
-  @Sendable static func makeFileByLink(_ path: String) -> Int32 {
+  /// would lose the locks that others in this process have. At no moment has it both names, which would be refused.
+  @Sendable static func makeFileByRename(_ path: String) -> Int32 {
     let other = "\(FileSystem.folder(of: path))/.qudo-new-\(getpid())-\(UInt64.random(in: 0...(.max)))"
     let descriptor = open(other, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDWR, 0o600)
     guard descriptor >= 0 else { return errno }
     close(descriptor)
-    // "If newpath exists, it will not be overwritten."
-    let result = link(other, path) == 0 ? 0 : errno
-    unlink(other)
+    // "Don't overwrite newpath of the rename. Return an error if newpath already exists."
+    #if canImport(Darwin)
+    let result = renamex_np(other, path, UInt32(RENAME_EXCL)) == 0 ? 0 : errno
+    #else
+    let result = qudo_rename_new(other, path)
+    #endif
+    if result != 0 { unlink(other) }
     return result
   }
 
-  /// Where a file system knows neither nodes nor links, as FAT, SQLite has made the file with the rights that the umask leaves. Nothing
-  /// is in it yet.
+  /// Where a file system or a sandbox allows neither, SQLite has made the file with the rights that the umask leaves. Nothing is in it yet.
   func closeToOthers(_ logger: Logger) {
     guard let made = FileStatus(path), made.isFile, made.mode & 0o077 != 0 else { return }
     if chmod(path, 0o600) == 0, FileStatus(path)?.mode == 0o600 { return }

@@ -113,11 +113,11 @@ import Glibc
     #expect { try place.makeFile() } throws: { ($0 as? QudoError)?.code == .unsuitableFile }
   }
 
-  @Test("makes a file by a link where no node can be made, and closes to others what SQLite makes") func withoutNodes() throws {
+  @Test("makes a file by a rename where no node can be made, and closes to others what SQLite makes") func withoutNodes() throws {
     let place = try FilePlace(file.path)
     #expect(try place.makeFile(ways: [{ _ in EPERM }, { _ in EPERM }]))
     #expect(try names == [])
-    #expect(try !place.makeFile(ways: [{ _ in EPERM }, FilePlace.makeFileByLink]))
+    #expect(try !place.makeFile(ways: [{ _ in EPERM }, FilePlace.makeFileByRename]))
     chmod(file.path, 0o644)
     place.closeToOthers(Logger(label: "qudo"))
     #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
