@@ -29,18 +29,22 @@ struct Checkpoint {
   func isOverLimit(_ connection: Connection) -> Bool { connection.walPages >= limit }
 
   /// - Returns: why not all could be copied.
-  mutating func run(_ connection: Connection) -> QudoError? {
+  mutating func run(_ connection: Connection, hasBug: Bool = WALResetBug.isInLibrary) -> QudoError? {
     // Who reads an old snapshot is not waited for: what can be copied is.
     sqlite3_busy_timeout(connection.handle, 0)
-    // FULL takes the write lock, so that a writer which is not Qudo's cannot begin meanwhile. One that has begun already
-    // is not waited for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which
-    // syncs twice as fast as appending; it is not truncated.
-    let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
-    let error = code == SQLITE_OK ? nil : QudoError.sqlite(code, connection.handle)
+    let error = hasBug ? ExclusiveCheckpoint.run(connection) : Self.copy(connection)
     if error == nil { connection.walPages = 0 } else { warn(connection) }
     dueAt = connection.walPages + Self.interval
     if error == nil { warnAt = min(Self.large, Int64(limit) * pageSize) }
     return error
+  }
+
+  /// FULL takes the write lock, so that a writer which is not Qudo's does not begin meanwhile. One that has begun already is not waited
+  /// for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which syncs twice as fast as
+  /// appending; it is not truncated.
+  private static func copy(_ connection: Connection) -> QudoError? {
+    let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
+    return code == SQLITE_OK ? nil : QudoError.sqlite(code, connection.handle)
   }
 
   /// Says it once, and again each time that it has doubled.

@@ -20,13 +20,19 @@ final class Connection {
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
 
-  /// - Parameter vfs: the name of what SQLite reaches the disk by; nil for its own way.
-  init(path: String, create: Bool, readOnly: Bool = false, vfs: String? = nil) throws(QudoError) {
+  /// - Parameters:
+  ///   - parameters: of a URI, as `immutable=1`; nil for none.
+  ///   - vfs: the name of what SQLite reaches the disk by; nil for its own way.
+  init(path: String, create: Bool, readOnly: Bool = false, parameters: String? = nil, vfs: String? = nil) throws(QudoError) {
     var handle: OpaquePointer?
+    let name = parameters.map { "\(Self.uri(path))?\($0)" } ?? path
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
     // "The database filename is not allowed to contain a symbolic link": ``FilePlace`` has followed those that may be followed.
-    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW
-    let code = sqlite3_open_v2(path, &handle, flags, vfs)
+    // "The database is opened with shared cache disabled, overriding the default shared cache setting provided by
+    // sqlite3_enable_shared_cache()": an application may have called that.
+    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE
+      | (parameters == nil ? 0 : SQLITE_OPEN_URI)
+    let code = sqlite3_open_v2(name, &handle, flags, vfs)
     guard let handle else { throw QudoError(.outOfMemory, "no memory to open \(path)") }
     guard code == SQLITE_OK else {
       let error = QudoError.sqlite(code, handle)
@@ -51,6 +57,15 @@ final class Connection {
     kinds.detach(handle)
     sqlite3_close_v2(handle)
     walPageCount?.deallocate()
+  }
+
+  /// "%HH" for each byte that may mean something in a URI.
+  private static func uri(_ path: String) -> String {
+    "file:" + path.utf8.map { byte in
+      let isPlain = byte == UInt8(ascii: "/") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+        || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+      return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
   }
 
   func finalizeStatements() {

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Logging
 internal import Qudo
 
 #if canImport(Glibc)
@@ -18,8 +19,23 @@ enum FileSystem {
   private static let shared: [UInt32: String] = [
     0x6969: "NFS", 0x517B: "SMB", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB2", 0x0102_1997: "9p", 0x5346_414F: "AFS",
     0x6B41_4653: "AFS", 0x00C3_6400: "Ceph", 0x0BD0_0BD0: "Lustre", 0x4750_4653: "GPFS", 0x7461_636F: "OCFS2",
-    0x0116_1970: "GFS2", 0x564C: "NCP", 0x7375_7245: "Coda",
+    0x0116_1970: "GFS2", 0x564C: "NCP", 0x7375_7245: "Coda", 0x1983_0326: "BeeGFS", 0x2003_0528: "OrangeFS", 0xAAD7_AAEA: "PanFS",
+    0x0131_11A8: "IBRIX", 0xBEEF_DEAD: "StorNext", 0x786F_4256: "a shared folder of VirtualBox", 0xBACB_ACBC: "a shared folder of VMware",
+    0x7C7C_6673: "a shared folder of Parallels",
   ]
+
+  /// FUSE_SUPER_MAGIC. What is behind it the type does not say: sshfs and gcsfuse, but NTFS and encrypted folders as well; so it is no
+  /// reason to refuse.
+  private static let userSpace: UInt32 = 0x6573_5546
+
+  /// What to log of a type that may be shared between computers.
+  static func caution(type: UInt32) -> Logger.Message? {
+    guard type == userSpace else { return nil }
+    return """
+      the database is on a FUSE file system: if that is shared with another computer or a virtual machine, as sshfs, GlusterFS and \
+      virtiofs are, SQLite's WAL mode damages files there: use a local disk
+      """
+  }
 
   /// Why a file cannot be there, or nil if it can. A type that is not known is taken for local.
   static func refusal(type: UInt32) -> QudoError? { shared[type].map(refusal) }
@@ -34,7 +50,7 @@ enum FileSystem {
   }
 
   /// - Parameter path: of a file that may be missing; then its folder counts.
-  static func check(_ path: String) throws(QudoError) {
+  static func check(_ path: String, _ logger: Logger) throws(QudoError) {
     var place = path
     if access(place, F_OK) != 0 { place = folder(of: path) }
     #if canImport(Darwin)
@@ -43,7 +59,9 @@ enum FileSystem {
     let name = withUnsafeBytes(of: found.f_fstypename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     if let error = refusal(flags: found.f_flags, local: UInt32(MNT_LOCAL), name: name) { throw error }
     #elseif os(Linux)
-    if let error = refusal(type: qudo_file_system(place)) { throw error }
+    let type = qudo_file_system(place)
+    if let error = refusal(type: type) { throw error }
+    if let caution = caution(type: type) { logger.warning(caution, metadata: ["path": "\(path)"]) }
     #endif
   }
 

@@ -22,6 +22,7 @@ extension SQLiteDriver {
       connection.finalizeStatements()
       sqlite3_set_last_insert_rowid(handle, last)
     }
+    appConnections.check(connection)
     let part = TransactionPart(connection)
     try part.begin()
     do throws(QudoError) {

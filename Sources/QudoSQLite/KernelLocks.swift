@@ -25,13 +25,26 @@ final class KernelLocks: Sendable {
     case unsupported
   }
 
-  /// Its descriptor is the one that holds the locks.
-  private let turn: Turn
+  /// Its descriptor is the one that holds the locks; nil for one that only looks.
+  private let turn: Turn?
+  /// Of the `-wal`; negative where there is none, and so nobody has the file open.
+  private let descriptor: Int32
   private let held = Locked<Int64?>(nil)
   /// Those that had running jobs when they were last asked about.
   private let watched = Locked<Set<Int64>>([])
 
-  init(_ turn: Turn) { self.turn = turn }
+  init(_ turn: Turn) {
+    self.turn = turn
+    descriptor = turn.descriptor
+  }
+
+  /// For listings, which hold nothing.
+  init(looking path: String) {
+    turn = nil
+    descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+  }
+
+  deinit { if turn == nil, descriptor >= 0 { close(descriptor) } }
 
   /// Locks the byte of an instance, and unlocks the one that was held before.
   func hold(_ instance: Int64) -> Answer {
@@ -69,7 +82,7 @@ final class KernelLocks: Sendable {
   /// Whether the `-wal` was removed: whoever opens the file next makes another one.
   var isUnlinked: Bool {
     var info = stat()
-    return fstat(turn.descriptor, &info) == 0 && info.st_nlink == 0
+    return fstat(descriptor, &info) == 0 && info.st_nlink == 0
   }
 
   // MARK: Watching
@@ -107,7 +120,7 @@ final class KernelLocks: Sendable {
   /// - Parameter length: 0 for all from there on.
   private func set(_ type: Int16, at byte: off_t, length: off_t = 1) -> Int32 {
     var lock = Self.lock(type, byte, length)
-    while fcntl(turn.descriptor, Self.setLock, &lock) != 0 {
+    while fcntl(descriptor, Self.setLock, &lock) != 0 {
       guard errno == EINTR else { return errno }
     }
     return 0
@@ -115,9 +128,10 @@ final class KernelLocks: Sendable {
 
   /// Whether another open file description has a lock there; true if the kernel does not say.
   private func isLocked(_ byte: off_t) -> Bool {
+    guard descriptor >= 0 else { return false }
     var lock = Self.lock(Int16(F_WRLCK), byte, 1)
     // "If the lock could be placed, fcntl() does not actually place it, but returns F_UNLCK in the l_type field."
-    guard fcntl(turn.descriptor, Self.getLock, &lock) == 0 else { return true }
+    guard fcntl(descriptor, Self.getLock, &lock) == 0 else { return true }
     return lock.l_type != Int16(F_UNLCK)
   }
 

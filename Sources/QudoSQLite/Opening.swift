@@ -32,9 +32,9 @@ enum Opening {
       throw QudoError(.invalidArgument, "the database needs the path of a file")
     }
     do {
-      let place = try FilePlace(path)
+      let place = try FilePlace(path, vfs: vfs)
       place.warn(logger)
-      return try connect(place, durability: durability, create: create, limits: limits, patience: patience, vfs: vfs)
+      return try connect(place, durability: durability, create: create, limits: limits, patience: patience, logger: logger, vfs: vfs)
     } catch where error.code == .database {
       // What was asked is simple: it is the file's format or the text of its schema that is not understood.
       throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
@@ -44,11 +44,13 @@ enum Opening {
   }
 
   private static func connect(
-    _ place: FilePlace, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, patience: Duration, vfs: String?
+    _ place: FilePlace, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, patience: Duration, logger: Logger, vfs: String?
   ) throws(QudoError) -> Connection {
-    try FileSystem.check(place.path)
-    if create { try place.makeFile() }
+    try FileSystem.check(place.path, logger)
+    let isMadeBySQLite = create ? try place.makeFile() : false
     let connection = try Connection(path: place.path, create: create, vfs: vfs)
+    if isMadeBySQLite { place.closeToOthers(logger) }
+    try place.check(connection)
     // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
       throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
@@ -60,6 +62,8 @@ enum Opening {
     try connection.requireWAL(within: patience)
     // Reading once makes the WAL file, on which writers take their turn.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+    // SQLite opens what it finds there: somebody may have put it there since the first look.
+    try place.check(connection)
     // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
     try connection.execute("PRAGMA synchronous = \(durability.rawValue)")
     try connection.run("PRAGMA fullfsync = 1")
@@ -79,6 +83,9 @@ enum Opening {
     connection.waitForOthers(patience)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
+    // It is the last to be closed, and then makes the last checkpoint. "If the fullfsync flag is set, then the F_FULLFSYNC syncing
+    // method is used for all sync operations and the checkpoint_fullfsync setting is irrelevant."
+    try connection.run("PRAGMA fullfsync = 1")
     // "prevents data changes on database files": sqlite.org/pragma.html#pragma_query_only.
     try connection.run("PRAGMA query_only = 1")
     return connection
@@ -87,7 +94,7 @@ enum Opening {
 
 extension Connection {
   /// "sleeps multiple times until at least "ms" milliseconds of sleeping have accumulated": sqlite.org/c3ref/busy_timeout.html.
-  fileprivate func waitForOthers(_ patience: Duration) {
+  func waitForOthers(_ patience: Duration) {
     sqlite3_busy_timeout(handle, Int32(clamping: patience.wholeMicroseconds / 1000))
   }
 

@@ -28,6 +28,8 @@ public struct SQLiteDriver: Driver {
   public let generation: [UInt8]
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
+  /// Those that jobs are enqueued on.
+  let appConnections: AppConnections
 
   /// Opens the file, which is created unless `create` is false, and brings an older one up to this version. A new file is its
   /// owner's alone. What of other people's files is refused is in <doc:Files>.
@@ -45,8 +47,8 @@ public struct SQLiteDriver: Driver {
   ///     being used anew: then enqueues fail as `QudoError.Code.busy`, so that the disk does not fill, while settling goes on.
   ///     Default 1 GiB. Qudo itself never needs more than 64 MiB.
   ///   - clock: what due times and leases go by. Default: the machine's.
-  ///   - logger: hears of such a reader, of rights that are too wide, and of triggers and views that are not Qudo's. Default: one
-  ///     with the label `qudo`.
+  ///   - logger: hears of such a reader, of rights that are too wide, of file systems that may be shared, of triggers and views that are
+  ///     not Qudo's, and of connections that ``prepareConnection(_:)`` was not called for. Default: one with the label `qudo`.
   /// - Throws: `QudoError` with a code that says why the file cannot be used; `invalidArgument` if another open driver of the file
   ///   stands against `durability`.
   public init(
@@ -91,6 +93,7 @@ public struct SQLiteDriver: Driver {
     self.locks = locks
     self.generation = stored.generation
     self.file = FileIdentity(connection.path)
+    self.appConnections = AppConnections(logger)
     self.capabilities = durability == .full
       ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
       : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]

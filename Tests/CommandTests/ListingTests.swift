@@ -1,3 +1,4 @@
+import CSQLite
 import Foundation
 import Testing
 
@@ -34,6 +35,23 @@ import Testing
     #expect(job["priority"] as? Int == 7 && job["attempt"] as? Int == 1 && job["uniqueKey"] as? String == "u")
     #expect(job["dueAt"] as? String == "2031-01-02T03:04:05.678Z" && job["leaseEndsAt"] is NSNull)
     #expect(try place.qudo("show", "1", "--json").output == result.output)
+  }
+
+  @Test("lists while a writer is stuck, and leaves a file of an older schema as it is") func onlyLists() throws {
+    try place.qudo("enqueue", "k")
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open(place.path("qudo.db"), &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, "BEGIN IMMEDIATE; UPDATE qudo_info SET value = value", nil, nil, nil) == SQLITE_OK)
+    for command in [["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"]] {
+      #expect(try place.qudo(command, input: Data()).status == 0, "\(command)")
+    }
+    let older = "ROLLBACK; DELETE FROM qudo_schema WHERE version = (SELECT max(version) FROM qudo_schema)"
+    try #require(sqlite3_exec(handle, older, nil, nil, nil) == SQLITE_OK)
+    for _ in 0..<2 {
+      let result = try place.qudo("count")
+      #expect(result.status == 1 && result.errors.contains("of an older Qudo"), "\(result.errors)")
+    }
   }
 
   @Test func aPayloadThatIsNotUTF8IsBase64() throws {

@@ -16,8 +16,11 @@ import Testing
 
   init() throws { folder = try HostileFolder() }
 
-  private func open(_ path: String, umask: String = "022", user: UInt32 = getuid()) throws -> String {
-    try folder.run("HostileFileProcess", ["open", path, umask, "\(user)"]).lines.first ?? "nothing"
+  private func open(
+    _ path: String, umask: String = "022", user: UInt32 = getuid(), group: UInt32? = nil, verb: String = "open"
+  ) throws -> String {
+    let group = group.map { ["\($0)"] } ?? []
+    return try folder.run("HostileFileProcess", [verb, path, umask, "\(user)"] + group).lines.first ?? "nothing"
   }
 
   private func mode(_ path: String) throws -> Int {

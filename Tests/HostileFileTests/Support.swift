@@ -29,6 +29,10 @@ final class HostileFolder {
   }
 
   func run(_ program: String, _ arguments: [String], within seconds: Int = 300) throws -> Answer {
+    try run(path: try built(program).path, arguments, within: seconds)
+  }
+
+  func run(path program: String, _ arguments: [String], within seconds: Int = 300) throws -> Answer {
     let name = UUID().uuidString
     let files = try ["in", "out", "err"].map { end in
       try Data().write(to: url.appendingPathComponent("\(name).\(end)"))
@@ -38,7 +42,7 @@ final class HostileFolder {
     // A crash is to end it at once.
     environment["SWIFT_BACKTRACE"] = "enable=no"
     let process = try ChildProcess(
-      try built(program).path, arguments, environment: environment,
+      program, arguments, environment: environment,
       files: (files[0].fileDescriptor, files[1].fileDescriptor, files[2].fileDescriptor), apart: true)
     let status = process.end(within: seconds)
     if status == nil { process.kill(SIGKILL) }

@@ -1,5 +1,6 @@
 import CSQLite
 import Foundation
+import Logging
 import Qudo
 @testable import QudoSQLite
 import Testing
@@ -12,7 +13,8 @@ import Glibc
   /// As statfs(2) and the kernel's magic.h have them.
   @Test(arguments: [
     (0x6969, "NFS"), (0x517B, "SMB"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB2"), (0x0102_1997, "9p"), (0x5346_414F, "AFS"),
-    (0x00C3_6400, "Ceph"), (0x0BD0_0BD0, "Lustre"), (0x4750_4653, "GPFS"), (0x7461_636F, "OCFS2"),
+    (0x00C3_6400, "Ceph"), (0x0BD0_0BD0, "Lustre"), (0x4750_4653, "GPFS"), (0x7461_636F, "OCFS2"), (0x1983_0326, "BeeGFS"),
+    (0x2003_0528, "OrangeFS"), (0x786F_4256, "a shared folder of VirtualBox"), (0xBACB_ACBC, "a shared folder of VMware"),
   ] as [(UInt32, String)])
   func aNetworkFileSystemIsRefusedByName(type: UInt32, name: String) {
     let error = FileSystem.refusal(type: type)
@@ -23,6 +25,13 @@ import Glibc
   @Test(arguments: [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0] as [UInt32])
   func aLocalFileSystemIsTaken(type: UInt32) { #expect(FileSystem.refusal(type: type) == nil) }
 
+  /// Behind it may be a disk of this computer as well as another one's.
+  @Test("warns of FUSE, and of nothing else") func fuse() {
+    #expect(FileSystem.refusal(type: 0x6573_5546) == nil)
+    #expect(FileSystem.caution(type: 0x6573_5546)?.description.contains("FUSE") == true)
+    #expect(FileSystem.caution(type: 0xEF53) == nil)
+  }
+
   @Test func onDarwinTheFlagsDecide() {
     #expect(FileSystem.refusal(flags: 0x1001, local: 0x1000, name: "apfs") == nil)
     #expect(FileSystem.refusal(flags: 1, local: 0x1000, name: "smbfs")?.message.contains("(smbfs)") == true)
@@ -32,7 +41,7 @@ import Glibc
     for (path, folder) in [("a", "."), ("./a", "."), ("/a", "/"), ("/a/b", "/a"), ("a/b/c", "a/b")] {
       #expect(FileSystem.folder(of: path) == folder)
     }
-    #expect(throws: Never.self) { try FileSystem.check("/nowhere/at/all") }
+    #expect(throws: Never.self) { try FileSystem.check("/nowhere/at/all", Logger(label: "qudo")) }
   }
 
   @Test func whatTheSystemSaysIsTranslated() {

@@ -48,6 +48,11 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
+  /// Closed last, it makes the last checkpoint. Only macOS makes a difference.
+  @Test("syncs its checkpoint as the writer does") func fullSync() async throws {
+    #expect(try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.integer("PRAGMA fullfsync") } == 1)
+  }
+
   @Test func anErrorIsNotTheEnd() async throws {
     await #expect(throws: QudoError.self) { try await driver.reader.read { snapshot throws(QudoError) in
       try snapshot.connection.run("SELECT * FROM missing") } }

@@ -109,10 +109,9 @@ import Testing
     #expect(throws: QudoError.self) { try connection.execute("CREATE TABLE t(a); PRAGMA writable_schema = ON; DELETE FROM sqlite_schema") }
   }
 
-  @Test func aNewFileCanBeMadeByALinkAsWell() throws {
-    let place = try FilePlace(file.path)
-    place.makeFileByLink()
-    place.makeFileByLink()
+  @Test func aNewFileCanBeMadeByARenameAsWell() throws {
+    #expect(FilePlace.makeFileByRename(file.path) == 0)
+    #expect(FilePlace.makeFileByRename(file.path) == EEXIST)
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == ["jobs.db"])
     #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
   }

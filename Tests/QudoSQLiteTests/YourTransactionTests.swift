@@ -18,6 +18,8 @@ import Testing
 
   @Test func jobsAreEnqueuedWithSQLiteItself() async throws {
     let (queue, connection) = (my.queue, app.handle)
+    try SQLiteDriver.prepareConnection(connection)
+
     sqlite3_exec(connection, "BEGIN IMMEDIATE", nil, nil, nil)
     sqlite3_exec(connection, "INSERT INTO customer VALUES('Ada')", nil, nil, nil)
     try queue.enqueue(Greeting(name: "Ada"), in: connection)

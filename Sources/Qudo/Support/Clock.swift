@@ -38,8 +38,8 @@ public protocol QueueClock: Sendable {
   func sleep(untilSinceBoot time: Int64) async throws
 }
 
-/// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC on
-/// Darwin, where it goes on during sleep.
+/// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC_RAW on Darwin (untested).
+/// Both go on during sleep, and nobody sets them. A Linux without CLOCK_BOOTTIME gives CLOCK_MONOTONIC, which stands still during sleep.
 public struct SystemClock: QueueClock {
   /// Nil while it cannot be read for want of descriptors or memory.
   private let boot: String?
@@ -50,7 +50,9 @@ public struct SystemClock: QueueClock {
   #if os(Linux)
   private static var steady: clockid_t { CLOCK_BOOTTIME }
   #else
-  private static var steady: clockid_t { CLOCK_MONOTONIC }
+  /// CLOCK_MONOTONIC there is the wall clock less the time of the boot. This is "like CLOCK_MONOTONIC. However, this clock is unaffected by
+  /// frequency or time adjustments": clock_gettime(3) of Darwin.
+  private static var steady: clockid_t { CLOCK_MONOTONIC_RAW }
   #endif
 
   public func now() -> ClockReading {
@@ -68,9 +70,10 @@ public struct SystemClock: QueueClock {
     }
   }
 
-  private static func microseconds(_ clock: clockid_t) -> Int64 {
+  /// - Parameter clock: if the system has none of this number, CLOCK_MONOTONIC is read instead: time that stands still ends no lease.
+  static func microseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
-    clock_gettime(clock, &time)
+    if clock_gettime(clock, &time) != 0 { clock_gettime(CLOCK_MONOTONIC, &time) }
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
   }
 

@@ -16,7 +16,7 @@ struct Count: AsyncParsableCommand {
 
   func run() async throws {
     let kinds = kind.kinds
-    try await database.use(create: false) { databases in
+    try await database.list { databases in
       try await Listing.show(databases, json: json, nothing: "no jobs") { driver throws(QudoError) in try await driver.count(kinds) }
     }
   }

@@ -18,7 +18,7 @@ struct Failures: AsyncParsableCommand {
 
   func run() async throws {
     let query = options.query
-    try await database.use(create: false) { databases in
+    try await database.list { databases in
       try await Listing.show(databases, json: options.json, nothing: "no failures") { driver throws(QudoError) in
         try await driver.failures(query)
       }

@@ -26,7 +26,7 @@ struct Jobs: AsyncParsableCommand {
 
   func run() async throws {
     let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: limit)
-    try await database.use(create: false) { databases in
+    try await database.list { databases in
       try await Listing.show(databases, json: json, nothing: "no jobs") { driver throws(QudoError) in try await driver.find(query) }
     }
   }

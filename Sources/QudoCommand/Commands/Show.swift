@@ -23,7 +23,7 @@ struct Show: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await database.use(create: false) { databases in
+    try await database.list { databases in
       let name = try id.database(of: databases.names)
       guard let job = try await Queue(databases).job(JobID(database: name, number: id.number)) else {
         throw CommandError("no job \(id.number) waits or runs in \(SafeText.shown(name)): it is finished, or there never was one")

@@ -17,7 +17,7 @@ struct Statuses: AsyncParsableCommand {
 
   func run() async throws {
     let query = options.query
-    try await database.use(create: false) { databases in
+    try await database.list { databases in
       try await Listing.show(databases, json: options.json, nothing: "no statuses") { driver throws(QudoError) in
         try await driver.statuses(query)
       }

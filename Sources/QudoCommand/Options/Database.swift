@@ -57,16 +57,27 @@ struct Database: ParsableArguments {
 
   /// Opens the database or the databases, calls `body`, and closes them whatever comes.
   ///
-  /// - Parameter create: whether a file that is not there is made. Listings never do.
+  /// - Parameter create: whether a file that is not there is made.
   func use<Result>(
     durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil, _ body: (Databases) async throws -> Result
+  ) async throws -> Result {
+    try await use(DatabaseOpening(durability: durability, create: create), fleet, body)
+  }
+
+  /// Likewise for listings alone: a file is neither made nor changed, and no writer is waited for.
+  func list<Result>(_ body: (Databases) async throws -> Result) async throws -> Result {
+    try await use(DatabaseOpening(durability: .full, create: false, isListing: true), nil, body)
+  }
+
+  private func use<Result>(
+    _ opening: DatabaseOpening, _ fleet: FleetOptions?, _ body: (Databases) async throws -> Result
   ) async throws -> Result {
     let urls = try urls()
     let databases: Databases
     if urls.count == 1 {
-      databases = Databases(try await DatabaseOpening(durability: durability, create: create).open(urls[0], name: nil))
+      databases = Databases(try await opening.open(urls[0], name: nil))
     } else {
-      databases = try several(urls, DatabaseOpening(durability: durability, create: create), fleet)
+      databases = try several(urls, opening, fleet)
     }
     do {
       let result = try await body(databases)

@@ -8,6 +8,8 @@ internal import QudoSQLite
 struct DatabaseOpening: Sendable {
   let durability: SQLiteDriver.Durability
   let create: Bool
+  /// Whether a file is opened for listings alone.
+  var isListing = false
 
   /// Whether this build has a driver for servers.
   static var hasServers: Bool {
@@ -21,6 +23,7 @@ struct DatabaseOpening: Sendable {
   /// - Parameter name: what a new file is named.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
+    case .sqlite(let path) where isListing: try SQLiteListings(path: path)
     case .sqlite(let path): try SQLiteDriver(path: path, name: name, durability: durability, create: create)
     case .mysql(let server): try await open(server)
     }

@@ -241,7 +241,7 @@ import Testing
 }
 
 /// Warnings and errors.
-private struct LogOfLogs: LogHandler {
+struct LogOfLogs: LogHandler {
   let log: Log
   var metadata: Logger.Metadata = [:]
   var logLevel: Logger.Level = .warning

@@ -18,6 +18,7 @@ final class AppFile: Sendable {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
+    configuration.prepareDatabase { db in try SQLiteDriver.prepareConnection(db.sqliteConnection) }
     pool = try DatabasePool(path: path, configuration: configuration)
     try pool.write { db in
       try db.create(table: "customer") { $0.primaryKey("name", .text) }

@@ -14,6 +14,9 @@ import Testing
     let path = app.path
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
+    configuration.prepareDatabase { db in
+      try SQLiteDriver.prepareConnection(db.sqliteConnection)
+    }
     let pool = try DatabasePool(path: path, configuration: configuration)
     let queue = Queue(try SQLiteDriver(path: path))
 

@@ -1,0 +1,221 @@
+internal import CSQLite
+internal import Dispatch
+package import Logging
+package import Qudo
+
+/// A file opened for its listings alone, as the command's `count`, `jobs`, `show`, `failures` and `statuses` need it.
+///
+/// It changes nothing: it makes no table, migrates nothing and is no instance, so that processes of an older version go on. It takes no
+/// turn and no write lock, so that it waits for no writer. The right to read is enough, as far as SQLite can do without more. Its
+/// other verbs throw `QudoError.Code.readOnly`.
+package struct SQLiteListings: LogDriver, DescribedDriver {
+  package let name: String
+  package let limits: Limits
+  package let doorbell = Doorbell()
+  package let capabilities: Capabilities = []
+  private let reader: ListingReader
+
+  /// - Parameters:
+  ///   - path: of the file, which must be there.
+  ///   - timeout: how long a listing waits for a process that recovers or closes the file. Default 5 s.
+  /// - Throws: `QudoError`: `unsuitableFile` for a file without Qudo's tables, or with an older version of them, `newerSchema` for one
+  ///   that only a newer Qudo can read.
+  package init(
+    path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5), clock: any QueueClock = SystemClock(),
+    logger: Logger = Logger(label: "qudo")
+  ) throws(QudoError) {
+    guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
+      throw QudoError(.invalidArgument, "the database needs the path of a file")
+    }
+    self.limits = limits
+    reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
+    name = try reader.perform { snapshot throws(QudoError) in
+      var name = Opening.stem(path)
+      try snapshot.connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in name = row.text(0) }
+      return name
+    }
+  }
+
+  package func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+  }
+
+  package func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.count(kinds) }
+  }
+
+  package func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
+  }
+
+  package func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
+  }
+
+  package func describe() async throws(QudoError) -> DatabaseDescription {
+    DatabaseDescription(version: "SQLite \(SQLiteDriver.libraryVersion)")
+  }
+
+  /// Nothing is open between two listings.
+  package func close() async {}
+
+  private var refusal: QudoError { QudoError(.readOnly, "the file was opened for listings alone: open it with a SQLiteDriver") }
+
+  package func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw refusal }
+  package func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw refusal }
+  package func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { throw refusal }
+  package func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { throw refusal }
+  package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
+  package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
+  package func prune(_ prune: Prune) async throws(QudoError) -> Int { throw refusal }
+}
+
+/// Opens the file for each listing, and closes it after that.
+private final class ListingReader: Sendable {
+  private let path: String
+  private let limits: Limits
+  private let timeout: Duration
+  private let clock: any QueueClock
+  private let logger: Logger
+  private let thread = DispatchQueue(label: "qudo.listings")
+
+  init(path: String, limits: Limits, timeout: Duration, clock: any QueueClock, logger: Logger) {
+    self.path = path
+    self.limits = limits
+    self.timeout = timeout
+    self.clock = clock
+    self.logger = logger
+  }
+
+  func read<Result: Sendable>(
+    _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
+  ) async throws(QudoError) -> Result {
+    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
+    return try await withContinuation { continuation in
+      thread.async {
+        Schedule.point()
+        continuation.resume(returning: Swift.Result { () throws(QudoError) in try self.perform(body) })
+      }
+    }.get()
+  }
+
+  /// On this thread.
+  func perform<Result>(_ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
+    do throws(QudoError) {
+      let place = try FilePlace(path)
+      try FileSystem.check(place.path, logger)
+      if let result = try whereWritingIsAllowed(place, body) { return result }
+      for _ in 0..<20 {
+        if let result = try whereReadingIsAllowed(place, body) { return result }
+      }
+      throw QudoError(.busy, "other processes opened and closed the database each time that it was read: try again")
+    } catch where error.code == .database {
+      throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+    } catch {
+      throw error.naming(path)
+    }
+  }
+
+  /// As all connections are opened, so that the last one to be closed takes the `-wal` away.
+  ///
+  /// - Returns: nil where the file, or the files beside it, may not be written to.
+  private func whereWritingIsAllowed<Result>(
+    _ place: FilePlace, _ body: (Snapshot) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result? {
+    let connection: Connection
+    do throws(QudoError) {
+      connection = try Connection(path: place.path, create: false)
+      // It makes the -wal and the -shm. Whoever may not write to the file must not: they would be this user's own, and the file's owner
+      // could not write to them.
+      guard sqlite3_db_readonly(connection.handle, "main") == 0 else { return nil }
+      try begin(connection, place)
+    } catch where error.code == .cannotOpen || error.code == .readOnly {
+      return nil
+    }
+    return try list(connection, body)
+  }
+
+  /// - Returns: nil if the file was changed under a reading that takes no lock.
+  private func whereReadingIsAllowed<Result>(
+    _ place: FilePlace, _ body: (Snapshot) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result? {
+    let before = FileState(place.path)
+    // "if the -shm and -wal files already exist and are readable", or "if the database is immutable": sqlite.org/wal.html, "Read-Only
+    // Databases". Without a -wal and a journal nobody is writing, and all is in the file; it counts if that is so afterwards as well.
+    let parameters = before.isAlone ? "immutable=1" : "readonly_shm=1"
+    let result: Swift.Result<Result, QudoError>
+    do throws(QudoError) {
+      let connection = try Connection(path: place.path, create: false, readOnly: true, parameters: parameters)
+      try begin(connection, place)
+      result = .success(try list(connection, body))
+    } catch {
+      result = .failure(error)
+    }
+    let after = FileState(place.path)
+    if before.isAlone ? after != before : after.isAlone { return nil }
+    do throws(QudoError) {
+      return try result.get()
+    } catch where (error.code == .cannotOpen || error.code == .readOnly) && FileStatus(place.path) != nil {
+      throw QudoError(
+        .cannotOpen, "the file, its -wal or its -shm may not be read: run as the owner of the file, or give its group rights to it (chmod 660)",
+        cause: error.cause)
+    }
+  }
+
+  private struct FileState: Equatable {
+    private let stamp: [Int]?
+    /// Whether there is no file beside it.
+    let isAlone: Bool
+
+    init(_ path: String) {
+      // In this order: a writer makes the -wal before it changes the file.
+      stamp = FileStatus(path)?.stamp
+      isAlone = FileStatus(path + "-wal") == nil && FileStatus(path + "-journal") == nil
+    }
+  }
+
+  private func begin(_ connection: Connection, _ place: FilePlace) throws(QudoError) {
+    connection.waitForOthers(timeout)
+    try connection.harden(limits)
+    try connection.run("PRAGMA wal_autocheckpoint = 0")
+    try connection.run("PRAGMA fullfsync = 1")
+    try connection.run("PRAGMA query_only = 1")
+    try connection.run("BEGIN")
+    _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+    try place.check(connection)
+  }
+
+  private func list<Result>(_ connection: Connection, _ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
+    try checkSchema(connection)
+    let now = clock.now()
+    let locks = KernelLocks(looking: connection.path)
+    let result = try body(Snapshot(connection: connection, now: now, locks: locks))
+    try connection.run("COMMIT")
+    return result
+  }
+
+  private func checkSchema(_ connection: Connection) throws(QudoError) {
+    let schema = try SchemaCheck(connection)
+    guard !schema.isEmpty else {
+      throw QudoError(.unsuitableFile, "the file has no tables of Qudo: give the path of a queue, or enqueue the first job")
+    }
+    try schema.checkVersions()
+    guard let version = try connection.integer("SELECT max(version) FROM qudo_schema"),
+      let lowest = try connection.integer("SELECT lowest_reader FROM qudo_schema ORDER BY version DESC LIMIT 1")
+    else { throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file") }
+    guard lowest <= Schema.version else {
+      throw QudoError(.newerSchema, "the file has schema \(version), which needs a newer Qudo (this one knows \(Schema.version))")
+    }
+    guard version >= Schema.version else {
+      throw QudoError(
+        .unsuitableFile,
+        """
+        the file has schema \(version) of an older Qudo, and a listing does not bring it to \(Schema.version): list it with that Qudo, or \
+        let a worker or an enqueue of this one open it
+        """)
+    }
+    try schema.check(version: version, logger)
+  }
+}
