@@ -11,7 +11,7 @@ struct Checkpoint {
 
   private let pageSize: Int64
   private let limit: Int32
-  private let logger: Logger
+  let logger: Logger
   private var dueAt = interval
   private var warnAt: Int64
 
@@ -28,6 +28,15 @@ struct Checkpoint {
   /// Whether nothing more is to be put into the WAL until it can be used anew.
   func isOverLimit(_ connection: Connection) -> Bool { connection.walPages >= limit }
 
+  /// Of a WAL that is as large as it may become, when the file is opened: SQLite tells a connection of its own commits only, and a
+  /// process that enqueues once would never learn what the others have written. The file may be larger than what of it is in use; the
+  /// checkpoint that is due then tells.
+  func estimate(_ connection: Connection) {
+    // "Each frame consists of a 24-byte frame-header followed by a page-size bytes of page data": sqlite.org/fileformat2.html#walformat.
+    let pages = Int32(clamping: (connection.walBytes ?? 0) / (pageSize + 24))
+    if pages >= limit { connection.walPages = pages }
+  }
+
   /// - Returns: why not all could be copied.
   mutating func run(_ connection: Connection) -> QudoError? {
     // Who reads an old snapshot is not waited for: what can be copied is.
@@ -35,9 +44,16 @@ struct Checkpoint {
     // FULL takes the write lock, so that a writer which is not Qudo's cannot begin meanwhile. One that has begun already
     // is not waited for: SQLite then checkpoints as PASSIVE does. The WAL is written from its start again after it, which
     // syncs twice as fast as appending; it is not truncated.
-    let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, nil, nil)
+    var frames: Int32 = -1
+    let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_FULL, &frames, nil)
     let error = code == SQLITE_OK ? nil : QudoError.sqlite(code, connection.handle)
-    if error == nil { connection.walPages = 0 } else { warn(connection) }
+    if error == nil {
+      connection.walPages = 0
+    } else {
+      // "the total number of frames in the log file", whoever wrote them.
+      if frames >= 0 { connection.walPages = frames }
+      warn(connection)
+    }
     dueAt = connection.walPages + Self.interval
     if error == nil { warnAt = min(Self.large, Int64(limit) * pageSize) }
     return error

@@ -5,13 +5,25 @@ internal import Qudo
 struct Prunable: Sendable {
   var failures: [Int64] = []
   var statuses: [Int64] = []
-  var isEmpty: Bool { failures.isEmpty && statuses.isEmpty }
+  /// The keys of receipts whose time is over. They are no log: they go along, whatever was asked, and are not counted.
+  var receipts: [[UInt8]] = []
+  var isEmpty: Bool { failures.isEmpty && statuses.isEmpty && receipts.isEmpty }
 }
 
 extension Snapshot {
   func prunable(_ prune: Prune) throws(QudoError) -> Prunable {
     Prunable(
-      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune))
+      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune),
+      receipts: try oldReceipts(atMost: prune.limit))
+  }
+
+  private func oldReceipts(atMost limit: Int) throws(QudoError) -> [[UInt8]] {
+    guard limit > 0 else { return [] }
+    var keys: [[UInt8]] = []
+    try connection.each(
+      "SELECT key FROM qudo_receipt WHERE expires <= ? LIMIT ?", .integer(now.wall.microseconds), .integer(Int64(limit))
+    ) { row throws(QudoError) in keys.append(row.blob(0)) }
+    return keys
   }
 
   private func oldest(_ table: String, ended: String, _ prune: Prune) throws(QudoError) -> [Int64] {
@@ -37,6 +49,10 @@ extension Transaction {
         try connection.run("DELETE FROM \(table) WHERE id = ?", values: [.integer(id)])
         count += connection.changes
       }
+    }
+    // Again: an enqueue may have given the key another receipt meanwhile.
+    for key in rows.receipts {
+      try connection.run("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds))
     }
     return count
   }

@@ -8,7 +8,18 @@ struct Transaction {
     var wakes = false
     /// Stored jobs that are still to be put with the ready.
     var ready = ReadyRange()
+    /// Jobs whose lease had expired, of the claim that is at work: those that it gave up, and how many it made ready.
+    var givenUp: [GivenUpJob] = []
+    var recovered = 0
+    /// An answer tells of a job that others have written, which may not be on the disk yet.
+    var tellsOfOthers = false
     fileprivate var storesHighestID = false
+
+    /// What the next claim in the same transaction must not tell again.
+    func takeRecovered() -> (givenUp: [GivenUpJob], recovered: Int) {
+      defer { (givenUp, recovered) = ([], 0) }
+      return (givenUp, recovered)
+    }
   }
 
   let connection: Connection

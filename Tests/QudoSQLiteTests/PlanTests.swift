@@ -29,6 +29,8 @@ import Testing
     "SELECT first, last, boot, ends FROM qudo_running",
     // The lowest ids of the jobs in a state, which are kept in another order.
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
+    // Old receipts, which have no index by time: a prune's, up to its limit.
+    "SELECT key FROM qudo_receipt WHERE expires <= ?",
     // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
     "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)", "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
   ]
