@@ -37,7 +37,8 @@ extension Transaction {
     case .ready(let kinds):
       var count = 0
       for kind in kinds { count += try putAsideReady(of: kind) }
-      return count
+      // What became ready in the verb's own transaction is delayed again.
+      return count == 0 ? try putAsideDelayed() : count
     case .delayed: return try putAsideDelayed()
     case .running: return try putAsideRunning()
     }

@@ -75,7 +75,7 @@ import Testing
   private func tell(_ answer: Answer, _ driver: SQLiteDriver) async throws {
     switch answer {
     case .existing:
-      guard case .existing = try await driver.insert([NewJob("a", unique: UniqueKey("k"))])[0] else { throw Unexpected() }
+      guard case .existing = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .keep))])[0] else { throw Unexpected() }
     case .conflict:
       guard case .conflict = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .reject))])[0] else { throw Unexpected() }
     case .repeated:

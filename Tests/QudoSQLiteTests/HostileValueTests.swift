@@ -58,6 +58,18 @@ import Testing
     #expect(code == nil || code == .corrupt)
   }
 
+  /// They are put aside, and the jobs are claimed: see `BadRowTests`.
+  @Test(arguments: [
+    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5", "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0)",
+    "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0)",
+  ])
+  func aTimeThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
+    let driver = try await driver(sql)
+    _ = try await driver.claim(want(20))
+    let odd = "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
+    #expect(try file.rows(odd) == ["0"])
+  }
+
   @Test func anIDThatIsNoIntegerIsNotWaitedForWithoutEnd() async throws {
     let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
     #expect(await code {
