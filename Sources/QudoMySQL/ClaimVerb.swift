@@ -252,7 +252,7 @@ struct ClaimedRows {
 
   private func claimed(_ job: Row, _ row: QudoMySQL.Row) -> ClaimedJob {
     ClaimedJob(
-      lease: Lease(job: job.id, token: token, boot: 0, ends: job.ends), kind: job.kind,
+      lease: Lease(job: job.id, token: token, holder: 0, ends: job.ends), kind: job.kind,
       payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking), uniqueKey: row.textIfAny(3),
       attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: job.due),
       meta: Meta(bytes: row.bytes(6)))

@@ -79,7 +79,7 @@ extension Transaction {
     for condition in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
       write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)")
     }
-    return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, boot: 0, ends: ends) : nil }
+    return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, holder: 0, ends: ends) : nil }
   }
 
   /// The rows of the leases that hold, locked.

@@ -31,8 +31,8 @@ extension Transaction {
   ///
   /// - Returns: the number of rows that were bad.
   func putAside(_ rows: BadRows) throws(QudoError) -> Int {
-    connection.kinds.forgetFile()
-    defer { connection.kinds.forgetFile() }
+    connection.kinds.forget()
+    defer { connection.kinds.forget() }
     switch rows {
     case .ready(let kinds):
       var count = 0

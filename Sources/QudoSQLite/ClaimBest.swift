@@ -124,7 +124,8 @@ extension Transaction {
 
   private func take(_ run: ClaimOrder.Run, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ends = end(of: run.ability.lease)
-    var reading = Reading(token: token, boot: boot)
+    let holder = try instance()
+    var reading = Reading(token: token, holder: holder)
     try connection.each(
       """
       SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank, due, id, kind
@@ -138,7 +139,8 @@ extension Transaction {
     }
     connection.memory.runs(until: ends)
     try self.run(RunningRange(
-      boot: boot, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.ability.lostLimit), started: now.wall.microseconds))
+      instance: holder, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.ability.lostLimit),
+      started: now.wall.microseconds, lease: ends - now.sinceBoot))
     guard reading.jobs.count == run.count else { throw ReadyRow.missing(names.keys) }
     try freeKeys(reading)
     return reading.jobs

@@ -27,8 +27,13 @@ extension Transaction {
 
   /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
   func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    // The first claim that finds a job makes this driver one of those that hold leases.
+    if connection.instance == nil {
+      guard try hasReady(kind.number) else { return [] }
+    }
     let ends = end(of: kind.ability.lease)
-    var reading = Reading(token: token, boot: boot)
+    let holder = try instance()
+    var reading = Reading(token: token, holder: holder)
     var front = ReadyFront(kind: kind.number)
     // LEFT JOIN, which SQLite does not reorder either: a row whose jobs are all missing comes, with NULL for a job.
     try connection.each(
@@ -46,12 +51,17 @@ extension Transaction {
     guard last.isRead || reading.jobs.count == count else { throw ReadyRow.missing(kind.number) }
     connection.memory.runs(until: ends)
     let lease = RunningRange(
-      boot: boot, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.ability.lostLimit), started: now.wall.microseconds)
+      instance: holder, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.ability.lostLimit),
+      started: now.wall.microseconds, lease: ends - now.sinceBoot)
     try start(front, lease)
     try leaveReady(front.rows)
     connection.ready.forget(kind.number)
     try freeKeys(reading)
     return reading.jobs
+  }
+
+  private func hasReady(_ kind: Int64) throws(QudoError) -> Bool {
+    try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
   }
 
   /// Puts what was read with the running: a row for ids one after the other, or for each row that was read, whatever is less
@@ -62,11 +72,11 @@ extension Transaction {
     if let last = front.rows.last(where: \.isRead), runs.count > 4, runs.count * 2 > front.rows.count {
       try connection.run(
         """
-        INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started)
-        SELECT ?, ?, last, first, ?, ?, ? FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)
+        INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
+        SELECT ?, ?, last, first, ?, ?, ?, ? FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)
         """,
-        .integer(lease.boot), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit), .integer(lease.started),
-        .integer(last.place.kind), .integer(last.place.rank), .integer(last.place.due), .integer(last.last))
+        .integer(lease.instance), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit), .integer(lease.started),
+        .integer(lease.lease), .integer(last.place.kind), .integer(last.place.rank), .integer(last.place.due), .integer(last.last))
       guard let part = front.rows.last, !part.isRead else { return }
       runs = [part.first...part.read]
     }
@@ -83,7 +93,7 @@ extension Transaction {
   /// Claimed jobs, read from rows.
   struct Reading {
     let token: Int64
-    let boot: Int64
+    let holder: Int64
     var jobs: [ClaimedJob] = []
     /// Those whose unique key is held until they start.
     var freesKeys: [Int64] = []
@@ -93,7 +103,7 @@ extension Transaction {
       let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9), last: row.integer(9))
       if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
       jobs.append(ClaimedJob(
-        lease: Lease(job: key.id, token: token, boot: boot, ends: ends), kind: kind,
+        lease: Lease(job: key.id, token: token, holder: holder, ends: ends), kind: kind,
         payload: Payload(row.blob(0), codec: CodecID(row.integer(1))), priority: 0 &- Int(key.rank),
         uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
         enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: key.due), meta: Meta(bytes: row.blob(6))))
@@ -128,29 +138,52 @@ extension Transaction {
     return due.count
   }
 
-  /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost.
+  /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the order in
+  /// which their leases ended.
   ///
   /// - Returns: whether some may be left for the next claim.
   private func takeBackEnded() throws(QudoError) -> Bool {
+    let own = connection.instance
     var areLeft = false
-    if !connection.memory.hasSweptBoots {
-      areLeft = try takeBack(
-        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot < ? LIMIT ?", .integer(boot),
-        .integer(Self.sweep))
-      if try takeBack(
-        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot > ? LIMIT ?", .integer(boot),
-        .integer(Self.sweep))
-      { areLeft = true }
-      // Only others can add to them.
-      connection.memory.hasSweptBoots = !areLeft
+    var isOwnDone = own == nil
+    for holder in try holders() {
+      if !isOwnDone, let own, holder.instance.id > own {
+        isOwnDone = true
+        if try takeBackExpired(own, firstEnd: firstEnd()) { areLeft = true }
+      }
+      if try takeBack(holder) { areLeft = true }
     }
-    if try firstEnd() <= now.sinceBoot {
-      let moreAreLeft = try takeBack(
-        "SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot = ? AND ends <= ? LIMIT ?", .integer(boot),
-        .integer(now.sinceBoot), .integer(Self.sweep))
-      areLeft = areLeft || moreAreLeft
-    }
+    if !isOwnDone, let own, try takeBackExpired(own, firstEnd: firstEnd()) { areLeft = true }
     return areLeft
+  }
+
+  private func takeBack(_ holder: Holder) throws(QudoError) -> Bool {
+    guard let locks, !holder.instance.isAlive(locks, now) else {
+      var areLeft = try takeBackExpired(holder.instance.id, firstEnd: holder.firstEnd)
+      if holder.isAhead, try takeBackAhead(holder.instance.id) { areLeft = true }
+      return areLeft
+    }
+    let areLeft = try takeBack(
+      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? LIMIT ?",
+      .integer(holder.instance.id), .integer(Self.sweep))
+    if !areLeft { try forget(holder.instance) }
+    return areLeft
+  }
+
+  private func takeBackExpired(_ instance: Int64, firstEnd: Int64) throws(QudoError) -> Bool {
+    guard firstEnd <= now.sinceBoot else { return false }
+    return try takeBack(
+      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends <= ? LIMIT ?",
+      .integer(instance), .integer(now.sinceBoot), .integer(Self.sweep))
+  }
+
+  /// Leases that end later than their own length from now were given by another clock than the one that goes now.
+  private func takeBackAhead(_ instance: Int64) throws(QudoError) -> Bool {
+    try takeBack(
+      """
+      SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running
+      WHERE instance = ? AND ends - lease > ? LIMIT ?
+      """, .integer(instance), .integer(now.sinceBoot), .integer(Self.sweep))
   }
 
   /// - Returns: whether there may be more.
@@ -162,7 +195,9 @@ extension Transaction {
   }
 
   private func takeBack(_ ended: [RunningRange]) throws(QudoError) -> Bool {
-    if !ended.isEmpty { connection.memory.ran(until: nil) }
+    guard !ended.isEmpty else { return false }
+    connection.memory.ran(until: nil)
+    connection.memory.forgetOthers()
     var room = Self.sweep
     for range in ended {
       guard room > 0 else { return true }
@@ -211,7 +246,7 @@ extension Transaction {
   }
 
   private func nextLeaseEnd() throws(QudoError) -> Duration? {
-    let end = try firstEnd()
+    let end = try holders().reduce(try firstEnd()) { min($0, $1.firstEnd) }
     return end == Memory.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
@@ -228,12 +263,13 @@ extension Transaction {
     return due ?? Memory.none
   }
 
-  /// When the first lease of this boot ends, or ``Memory/none``.
+  /// When the first lease of this driver's own ends, or ``Memory/none``.
   private func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstEnd { return known }
+    guard let own = connection.instance else { return Memory.none }
     let end: Int64?
     do {
-      end = try connection.integer("SELECT ends FROM qudo_running WHERE boot = ? ORDER BY ends, last LIMIT 1", .integer(boot))
+      end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
     } catch {
       throw error.cause == nil ? QudoError(error.code, error.message, cause: BadRows.running) : error
     }

@@ -68,15 +68,41 @@ final class Connection {
   /// "The "data version" changes whenever any change occurs to the corresponding database file, either through SQL statements
   /// on the same database connection or through transactions committed by separate database connections possibly in other
   /// processes": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
-  func noticeOthers() {
+  ///
+  /// - Returns: whether it was.
+  func noticeOthers() -> Bool {
     let version = dataVersion
-    guard version == nil || version != memory.version else { return }
-    kinds.forgetFile()
+    guard version == nil || version != memory.version else { return false }
+    kinds.forget()
     memory.version = version
+    return true
   }
 
   /// After a commit of its own.
-  func noteCommit() { memory.version = dataVersion }
+  func noteCommit() {
+    memory.version = dataVersion
+    if let highest = memory.highestID { highestCommitted = highest }
+    if let new = memory.instance { (committedInstance, memory.instance) = (new, nil) }
+  }
+
+  /// The number of this driver among the instances that hold leases; nil before its first claim.
+  var instance: Int64? { memory.instance ?? committedInstance }
+  private var committedInstance: Int64?
+
+  /// The highest id that this connection has ever known to be given. It outlives what is remembered: in one history of a file it
+  /// never falls.
+  private(set) var highestCommitted: Int64 = 0
+
+  /// Whether another file, or none, is now where this one was opened.
+  ///
+  /// "SQLITE_FCNTL_HAS_MOVED … true if the file has been renamed, moved, or deleted since it was first opened":
+  /// sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
+  var hasMoved: Bool {
+    var hasMoved: Int32 = 0
+    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved) == SQLITE_OK && hasMoved != 0
+  }
+
+  var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(handle) }
 
   private var dataVersion: UInt32? {
     var version: UInt32 = 0

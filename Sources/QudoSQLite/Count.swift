@@ -21,12 +21,11 @@ extension Snapshot {
       tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.delayed)
     }
     for range in try running() {
-      let isLive = range.isLive(self)
       try connection.each(
         "SELECT kind FROM qudo_job WHERE id BETWEEN ? AND ?", values: [.integer(range.ids.lowerBound), .integer(range.ids.upperBound)]
       ) { row throws(QudoError) in
         let kind = row.integer(0)
-        if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(isLive, \.running) }
+        if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(range.isLive, \.running) }
       }
     }
     return try named(tallies)

@@ -9,7 +9,8 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Tells when a file is written to, by whichever process: inotify on Linux, kqueue on Darwin (untested).
+/// Tells when a file is written to, by whichever process, and when a process that had it open for writing has closed it, be it
+/// because it died: inotify on Linux. On Darwin kqueue tells of writes only (untested).
 ///
 /// Where the system has no more watches to give, the file's time is looked at every 20 ms instead.
 final class FileWatch: Sendable {
@@ -17,6 +18,7 @@ final class FileWatch: Sendable {
     var isActive = false
     var source: (any DispatchSourceProtocol)?
     var change: @Sendable () -> Void = {}
+    var hasDied: @Sendable () -> Bool = { false }
   }
   private let path: String
   private let state = Locked(State())
@@ -28,38 +30,72 @@ final class FileWatch: Sendable {
 
   func onChange(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.change = body } }
 
+  /// - Parameter hasDied: whether a process whose death matters has died. It is asked when a process has closed the file.
+  func onClose(_ hasDied: @escaping @Sendable () -> Bool) { state.withLock { $0.hasDied = hasDied } }
+
   func setActive(_ active: Bool) {
     state.withLock { state in
       guard active != state.isActive else { return }
       state.isActive = active
       state.source?.cancel()
-      state.source = active ? source(state.change) : nil
+      state.source = active ? source(state.change, state.hasDied) : nil
       state.source?.activate()
     }
   }
 
   #if os(Linux)
-  private func source(_ change: @escaping @Sendable () -> Void) -> any DispatchSourceProtocol {
+  private func source(
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool
+  ) -> any DispatchSourceProtocol {
     let events = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard events >= 0 else { return pollingSource(change) }
-    guard inotify_add_watch(events, path, UInt32(IN_MODIFY)) >= 0 else {
+    guard inotify_add_watch(events, path, UInt32(IN_MODIFY | IN_CLOSE_WRITE)) >= 0 else {
       close(events)
       return pollingSource(change)
     }
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
-    source.setEventHandler {
+    source.setEventHandler { [thread] in
       Schedule.point()
-      // What happened does not matter, and many writes are one change.
-      withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
-        while read(events, buffer.baseAddress, buffer.count) > 0 {}
-      }
-      change()
+      // Many writes are one change. What is not a closing counts as one, lost events included.
+      let (changed, closed) = Self.drain(events)
+      if changed { change() }
+      if closed { Self.look(hasDied, change, thread, Self.delays) }
     }
     source.setCancelHandler { close(events) }
     return source
   }
+
+  /// The kernel tells of a closing before it takes the locks away with it.
+  private static let delays = [1, 2, 5, 10, 20, 50, 100][...]
+
+  private static func look(
+    _ hasDied: @escaping @Sendable () -> Bool, _ change: @escaping @Sendable () -> Void, _ thread: DispatchQueue, _ delays: ArraySlice<Int>
+  ) {
+    if hasDied() { return change() }
+    guard let delay = delays.first else { return }
+    thread.asyncAfter(deadline: .now() + .milliseconds(delay)) { look(hasDied, change, thread, delays.dropFirst()) }
+  }
+
+  /// Reads all events.
+  private static func drain(_ events: Int32) -> (changed: Bool, closed: Bool) {
+    var (changed, closed) = (false, false)
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
+      while case let count = read(events, buffer.baseAddress, buffer.count), count > 0 {
+        var offset = 0
+        // "Each successful read(2) returns a buffer containing one or more … inotify_event structures": inotify(7).
+        while offset + MemoryLayout<inotify_event>.size <= count {
+          let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+          if event.mask & UInt32(IN_CLOSE_WRITE) != 0 { closed = true } else { changed = true }
+          offset += MemoryLayout<inotify_event>.size + Int(event.len)
+        }
+      }
+    }
+    return (changed, closed)
+  }
   #elseif canImport(Darwin)
-  private func source(_ change: @escaping @Sendable () -> Void) -> any DispatchSourceProtocol {
+  private func source(
+    _ change: @escaping @Sendable () -> Void, _: @escaping @Sendable () -> Bool
+  ) -> any DispatchSourceProtocol {
     let file = open(path, O_EVTONLY | O_CLOEXEC)
     guard file >= 0 else { return pollingSource(change) }
     let source = DispatchSource.makeFileSystemObjectSource(fileDescriptor: file, eventMask: [.write, .extend], queue: thread)

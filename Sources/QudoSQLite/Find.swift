@@ -42,7 +42,7 @@ extension Snapshot {
       ) { row throws(QudoError) in ids.insert(row.integer(0)) }
     }
     for (state, isLive) in [(JobState.ready, false), (.running, true)] where states.contains(state) {
-      let ranges = try running().filter { $0.isLive(self) == isLive }.map(\.ids)
+      let ranges = try running().filter { $0.isLive == isLive }.map(\.ids)
       try add(&ids, in: ranges, inKinds, (list?.values ?? []) + page)
     }
     return Array(ids.sorted().prefix(limit))
@@ -114,7 +114,7 @@ private struct Jobs {
     let wall = snapshot.now.wall
     if row.integer(11) != 0 { return (.ready, nil) }
     if row.integer(12) != 0 { return (row.integer(9) > wall.microseconds ? .delayed : .ready, nil) }
-    let leases = if let known = leases { known } else { try snapshot.running().filter { $0.isLive(snapshot) } }
+    let leases = if let known = leases { known } else { try snapshot.running().filter(\.isLive) }
     self.leases = leases
     guard let ends = leases.end(of: row.integer(0)) else { return (.ready, nil) }
     return (.running, wall.advanced(by: .microseconds(ends.clampedMinus(snapshot.now.sinceBoot))))

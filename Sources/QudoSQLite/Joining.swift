@@ -25,7 +25,7 @@ extension SQLiteDriver {
     let part = TransactionPart(connection)
     try part.begin()
     do throws(QudoError) {
-      let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects(),
+      let transaction = Transaction(connection: connection, now: clock.now(), locks: nil, effects: Transaction.Effects(),
         receiptLifetime: receipts)
       let result = try body(transaction)
       try transaction.finish()

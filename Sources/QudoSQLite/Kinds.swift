@@ -3,11 +3,10 @@ internal import Qudo
 
 /// The numbers that kinds have in the file, as far as a connection has met them.
 ///
-/// Qudo never deletes a kind, so that a number that was committed stays good. One that was given in a transaction
-/// which is rolled back does not: another process may give it to another kind. SQLite tells of each roll-back, those it
-/// makes by itself after an error included, and then all is forgotten. (Not of `ROLLBACK TO`: Qudo's own connections have
-/// no savepoints.) What other connections do, be it in this process, is seen when it is committed, or not at all; and that
-/// a kind is not there is never remembered.
+/// Qudo never deletes a kind, but a restore of the file does: when another connection has changed the file, all is forgotten.
+/// So is a number that was given in a transaction which is rolled back: another process may give it to another kind. SQLite
+/// tells of each roll-back, those it makes by itself after an error included. (Not of `ROLLBACK TO`: Qudo's own connections have
+/// no savepoints.) That a kind is not there is never remembered.
 final class KindNumbers {
   private var numbers: [Kind: Int64] = [:]
   /// How many are kept.
@@ -33,14 +32,10 @@ final class KindNumbers {
   /// What the last claim of several kinds was for, and what of it the file knows.
   fileprivate var claim: (abilities: [ClaimRequest.Ability], kinds: [ClaimableKind])?
 
-  private func forget() {
-    numbers = [:]
+  /// All that is known of the file.
+  func forget() {
+    numbers.removeAll(keepingCapacity: true)
     last = nil
-    forgetFile()
-  }
-
-  /// All but the numbers of kinds.
-  func forgetFile() {
     claim = nil
     memory = Memory()
     ready.forget()

@@ -1,8 +1,8 @@
 internal import Qudo
 
-// The token decides. Where a lease lies, `boot` and `ends`, says only where to look first: an older value of an
+// The token decides. Where a lease lies, `holder` and `ends`, says only where to look first: an older value of an
 // extended lease has the same token and is still good. Then its row is looked for among all the running, which happens
-// for stale leases only.
+// for stale leases only, and once for all of those that a call has.
 extension Transaction {
   /// Takes jobs out of the running.
   ///
@@ -10,14 +10,15 @@ extension Transaction {
   func giveUp(_ leases: [Lease]) throws(QudoError) -> [Bool] {
     if leases.count == 1 { return [try giveUpAlone(leases[0])] }
     var isHeld = Array(repeating: false, count: leases.count)
+    var places = TokenPlaces(leases)
     for run in LeaseRuns(leases).runs {
       let lease = leases[run.indices[run.indices.startIndex]]
       if let ranges = try held(run.ids, by: lease) {
         for range in ranges { try cut(range, run.ids) }
-        connection.memory.ran(until: lease.ends)
+        ran(lease.holder, until: lease.ends)
         for index in run.indices { isHeld[index] = true }
       } else {
-        for index in run.indices { isHeld[index] = try giveUp(leases[index]) }
+        for index in run.indices { isHeld[index] = try giveUp(leases[index], &places) }
       }
     }
     return isHeld
@@ -26,54 +27,73 @@ extension Transaction {
   /// A job that was claimed alone has a row alone.
   private func giveUpAlone(_ lease: Lease) throws(QudoError) -> Bool {
     try connection.run(
-      "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.boot),
+      "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.holder),
       .integer(lease.ends), .integer(lease.job), .integer(lease.job), .integer(lease.token))
-    guard connection.changes == 1 else { return try giveUp(lease) }
-    connection.memory.ran(until: lease.ends)
+    guard connection.changes == 1 else {
+      var places = TokenPlaces([lease])
+      return try giveUp(lease, &places)
+    }
+    ran(lease.holder, until: lease.ends)
     return true
   }
 
-  private func giveUp(_ lease: Lease) throws(QudoError) -> Bool {
-    guard let range = try range(of: lease) else { return false }
+  private func giveUp(_ lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> Bool {
+    guard let range = try range(of: lease, &places) else { return false }
     try cut(range, lease.job...lease.job)
-    connection.memory.ran(until: range.boot == boot ? range.ends : nil)
+    ran(range.instance, until: range.ends)
     return true
   }
 
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
+    let own = try instance()
     connection.memory.ran(until: nil)
+    if leases.contains(where: { $0.holder != own }) { connection.memory.forgetOthers() }
     var results: [Lease?] = Array(repeating: nil, count: leases.count)
     let ends = end(of: duration)
+    var places = TokenPlaces(leases)
+    let term = (instance: own, ends: ends, lease: ends - now.sinceBoot)
     for run in LeaseRuns(leases).runs {
       if let ranges = try held(run.ids, by: leases[run.indices[run.indices.startIndex]]) {
-        for range in ranges { try extend(range, run.ids, until: ends) }
-        for index in run.indices { results[index] = extended(leases[index], until: ends) }
+        for range in ranges { try extend(range, run.ids, to: term) }
+        for index in run.indices { results[index] = extended(leases[index], to: term) }
       } else {
         for index in run.indices {
           let lease = leases[index]
-          guard let range = try range(of: lease) else { continue }
-          try extend(range, lease.job...lease.job, until: ends)
-          results[index] = extended(lease, until: ends)
+          guard let range = try range(of: lease, &places) else { continue }
+          try extend(range, lease.job...lease.job, to: term)
+          places.add(lease.token, instance: term.instance, ends: term.ends)
+          results[index] = extended(lease, to: term)
         }
       }
     }
     return results
   }
 
-  private func extended(_ lease: Lease, until ends: Int64) -> Lease { Lease(job: lease.job, token: lease.token, boot: boot, ends: ends) }
+  /// Whoever renews a lease holds it.
+  private typealias Term = (instance: Int64, ends: Int64, lease: Int64)
 
-  private func extend(_ range: RunningRange, _ ids: ClosedRange<Int64>, until ends: Int64) throws(QudoError) {
+  private func extended(_ lease: Lease, to term: Term) -> Lease {
+    Lease(job: lease.job, token: lease.token, holder: term.instance, ends: term.ends)
+  }
+
+  private func extend(_ range: RunningRange, _ ids: ClosedRange<Int64>, to term: Term) throws(QudoError) {
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
       try connection.run(
-        "UPDATE qudo_running SET boot = ?, ends = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(boot), .integer(ends),
-        .integer(range.boot), .integer(range.ends), .integer(range.ids.upperBound))
+        "UPDATE qudo_running SET instance = ?, ends = ?, lease = ? WHERE instance = ? AND ends = ? AND last = ?",
+        .integer(term.instance), .integer(term.ends), .integer(term.lease), .integer(range.instance), .integer(range.ends),
+        .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     try cut(range, part)
     var extended = range
-    (extended.ids, extended.boot, extended.ends) = (part, boot, ends)
+    (extended.ids, extended.instance, extended.ends, extended.lease) = (part, term.instance, term.ends, term.lease)
     try run(extended)
+  }
+
+  /// Jobs that were claimed until then run no more.
+  func ran(_ holder: Int64, until ends: Int64) {
+    if holder == connection.instance { connection.memory.ran(until: ends) } else { connection.memory.forgetOthers() }
   }
 
   // MARK: Rows
@@ -81,9 +101,9 @@ extension Transaction {
   /// Puts jobs with the running.
   func run(_ range: RunningRange) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started) VALUES(?, ?, ?, ?, ?, ?, ?)", .integer(range.boot),
-      .integer(range.ends), .integer(range.ids.upperBound), .integer(range.ids.lowerBound), .integer(range.token),
-      .integer(range.lostLimit), .integer(range.started))
+      "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+      .integer(range.instance), .integer(range.ends), .integer(range.ids.upperBound), .integer(range.ids.lowerBound),
+      .integer(range.token), .integer(range.lostLimit), .integer(range.started), .integer(range.lease))
   }
 
   /// Takes jobs out of a row; what is left of it are up to two.
@@ -91,18 +111,18 @@ extension Transaction {
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
       try connection.run(
-        "DELETE FROM qudo_running WHERE boot = ? AND ends = ? AND last = ?", .integer(range.boot), .integer(range.ends),
+        "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ?", .integer(range.instance), .integer(range.ends),
         .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     if part.upperBound == range.ids.upperBound {
       try connection.run(
-        "UPDATE qudo_running SET last = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(part.lowerBound - 1), .integer(range.boot),
+        "UPDATE qudo_running SET last = ? WHERE instance = ? AND ends = ? AND last = ?", .integer(part.lowerBound - 1), .integer(range.instance),
         .integer(range.ends), .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     try connection.run(
-      "UPDATE qudo_running SET first = ? WHERE boot = ? AND ends = ? AND last = ?", .integer(part.upperBound + 1), .integer(range.boot),
+      "UPDATE qudo_running SET first = ? WHERE instance = ? AND ends = ? AND last = ?", .integer(part.upperBound + 1), .integer(range.instance),
       .integer(range.ends), .integer(range.ids.upperBound))
     try range.checkChanged(connection)
     guard part.lowerBound > range.ids.lowerBound else { return }
@@ -119,9 +139,9 @@ extension Transaction {
       var found: RunningRange?
       try connection.each(
         """
-        SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE boot = ? AND ends = ? AND last >= ?
+        SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends = ? AND last >= ?
         ORDER BY last LIMIT 1
-        """, .integer(lease.boot), .integer(lease.ends), .integer(next)
+        """, .integer(lease.holder), .integer(lease.ends), .integer(next)
       ) { row throws(QudoError) in found = try RunningRange(row) }
       guard let range = found, range.ids.contains(next), range.token == lease.token else { return nil }
       ranges.append(range)
@@ -130,14 +150,42 @@ extension Transaction {
     }
   }
 
-  private func range(of lease: Lease) throws(QudoError) -> RunningRange? {
+  private func range(of lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> RunningRange? {
     if let ranges = try held(lease.job...lease.job, by: lease) { return ranges.first }
-    var found: RunningRange?
-    try connection.each(
-      """
-      SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running WHERE token = ? AND ? BETWEEN first AND last LIMIT 1
-      """, .integer(lease.token), .integer(lease.job)
-    ) { row throws(QudoError) in found = try RunningRange(row) }
-    return found
+    if !places.areKnown {
+      places.begin()
+      try connection.each("SELECT token, instance, ends FROM qudo_running") { row throws(QudoError) in
+        places.add(row.integer(0), instance: row.integer(1), ends: row.integer(2))
+      }
+    }
+    for place in places.of(lease.token) {
+      let there = Lease(job: lease.job, token: lease.token, holder: place.instance, ends: place.ends)
+      if let ranges = try held(lease.job...lease.job, by: there) { return ranges.first }
+    }
+    return nil
   }
+}
+
+/// Where the rows are that have the tokens of a call's leases. What the call takes away of a row leaves the rest at its place.
+private struct TokenPlaces {
+  struct Place: Hashable {
+    let instance: Int64
+    let ends: Int64
+  }
+  private let leases: [Lease]
+  private var byToken: [Int64: Set<Place>] = [:]
+  /// Whether all of the running were looked through, or are about to be.
+  private(set) var areKnown = false
+
+  init(_ leases: [Lease]) { self.leases = leases }
+
+  mutating func begin() {
+    areKnown = true
+    for lease in leases { byToken[lease.token] = [] }
+  }
+
+  /// Other tokens than those of the call's leases are not kept.
+  mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Place(instance: instance, ends: ends)) }
+
+  func of(_ token: Int64) -> Set<Place> { byToken[token] ?? [] }
 }

@@ -9,10 +9,12 @@ struct Memory {
   var highestID: Int64?
   /// When the first delayed job is due; ``none`` if there is none.
   private(set) var firstDue: Int64?
-  /// When the first lease of this boot ends; ``none`` if there is none.
+  /// When the first of this driver's own leases ends; ``none`` if there is none.
   private(set) var firstEnd: Int64?
-  /// Whether leases of other boots were looked for and taken back.
-  var hasSweptBoots = false
+  /// The other instances that have running jobs; nil if they are to be looked for.
+  var holders: [Holder]?
+  /// The number of this driver among the instances, from the transaction that is open.
+  var instance: Int64?
 
   static let none = Int64.max
 
@@ -23,6 +25,9 @@ struct Memory {
   mutating func waits(until due: Int64) { if let first = firstDue { firstDue = min(first, due) } }
   /// Jobs leave the delayed.
   mutating func forgetDue() { firstDue = nil }
+
+  /// Jobs of other instances run no more, or begin to.
+  mutating func forgetOthers() { holders = nil }
 
   /// Jobs are claimed until then.
   mutating func runs(until end: Int64) { if let first = firstEnd { firstEnd = min(first, end) } }

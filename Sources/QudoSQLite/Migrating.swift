@@ -3,20 +3,27 @@ internal import Logging
 internal import Qudo
 
 extension Opening {
+  /// What stands in a file and is asked for once.
+  struct Stored {
+    let name: String
+    /// 16 random bytes, which no other file has but its copies.
+    let generation: [UInt8]
+  }
+
   /// Migrates in one transaction; ten processes that open a new file at once find nine times that it is done.
   static func prepare(
     _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations,
     logger: Logger = Logger(label: "qudo")
-  ) throws(QudoError) -> (name: String, boot: Int64) {
+  ) throws(QudoError) -> Stored {
     try connection.run("BEGIN IMMEDIATE")
     do {
       let version = try migrate(connection, now: now.wall, migrations)
       try SchemaCheck(connection).check(version: version, logger)
       let name = try keep(name, connection)
-      try connection.run("INSERT OR IGNORE INTO qudo_boot(boot) VALUES(?)", .text(now.boot))
-      let boot = try connection.integer("SELECT id FROM qudo_boot WHERE boot = ?", .text(now.boot)) ?? 0
+      let generation = try generation(connection)
+      try adoptOrphans(connection)
       try connection.run("COMMIT")
-      return (name, boot)
+      return Stored(name: name, generation: generation)
     } catch {
       try? connection.endTransaction()
       throw error
@@ -46,6 +53,24 @@ extension Opening {
     try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('name', ?)", .text(name))
     var stored = name
     try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in stored = row.text(0) }
+    return stored
+  }
+
+  /// Whoever changed the tables may have left running jobs without a holder. One that nobody is counts as dead.
+  private static func adoptOrphans(_ connection: Connection) throws(QudoError) {
+    try connection.run(
+      """
+      INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)
+      SELECT DISTINCT instance, '', 1, 0, 0 FROM qudo_running WHERE instance NOT IN (SELECT id FROM qudo_instance)
+      """)
+  }
+
+  private static func generation(_ connection: Connection) throws(QudoError) -> [UInt8] {
+    var stored: [UInt8] = []
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'generation'") { row throws(QudoError) in stored = row.blob(0) }
+    guard stored.count == 16 else {
+      throw QudoError(.corrupt, "qudo_info has no valid generation: the file was changed by another program. Restore it from a backup")
+    }
     return stored
   }
 

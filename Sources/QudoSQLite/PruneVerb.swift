@@ -21,7 +21,7 @@ extension Snapshot {
     guard limit > 0 else { return [] }
     var keys: [[UInt8]] = []
     try connection.each(
-      "SELECT key FROM qudo_receipt WHERE expires <= ? LIMIT ?", .integer(now.wall.microseconds), .integer(Int64(limit))
+      "SELECT key FROM qudo_receipt WHERE expires <= ? AND typeof(key) = 'blob' LIMIT ?", .integer(now.wall.microseconds), .integer(Int64(limit))
     ) { row throws(QudoError) in keys.append(row.blob(0)) }
     return keys
   }
@@ -41,9 +41,10 @@ extension Snapshot {
 }
 
 extension Transaction {
-  /// - Returns: how many were still there.
-  func delete(_ rows: Prunable) throws(QudoError) -> Int {
+  /// - Returns: how many rows of the logs were still there, and whether anything was.
+  func delete(_ rows: Prunable) throws(QudoError) -> (logRows: Int, isAny: Bool) {
     var count = 0
+    var receipts = 0
     for (table, ids) in [("qudo_failure", rows.failures), ("qudo_status", rows.statuses)] {
       for id in ids {
         try connection.run("DELETE FROM \(table) WHERE id = ?", values: [.integer(id)])
@@ -53,7 +54,8 @@ extension Transaction {
     // Again: an enqueue may have given the key another receipt meanwhile.
     for key in rows.receipts {
       try connection.run("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds))
+      receipts += connection.changes
     }
-    return count
+    return (count, count + receipts > 0)
   }
 }

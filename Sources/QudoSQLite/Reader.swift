@@ -13,7 +13,9 @@ final class Reader: Sendable {
 
   let path: String
   private let clock: any QueueClock
-  private let boot: Int64
+  private let locks: KernelLocks
+  /// Which file the writer has open.
+  private let file: FileIdentity?
   private let limits: Limits
   private let patience: Duration
   private let vfs: String?
@@ -22,15 +24,17 @@ final class Reader: Sendable {
 
   /// - Parameters:
   ///   - path: absolute; the process may be in another folder by the time of the first call.
-  ///   - boot: the number of the clock's boot in this file.
+  ///   - locks: tell which holders of leases are alive.
+  ///   - file: which file that must be; any for nil.
   ///   - patience: how long to wait for a process that recovers the file.
   ///   - vfs: as in ``Connection``.
   init(
-    path: String, clock: any QueueClock, boot: Int64, limits: Limits = Limits(), patience: Duration = .seconds(30), vfs: String? = nil
+    path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil, limits: Limits = Limits(), patience: Duration = .seconds(30), vfs: String? = nil
   ) {
     self.path = path
     self.clock = clock
-    self.boot = boot
+    self.locks = locks
+    self.file = file
     self.limits = limits
     self.patience = patience
     self.vfs = vfs
@@ -67,11 +71,12 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
+        guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced("another file, or none, is at its path") }
         let connection =
           if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
         state.connection = connection
         try connection.run("BEGIN")
-        let result = try body(Snapshot(connection: connection, now: clock.now(), boot: boot))
+        let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))
         try connection.run("COMMIT")
         return .success(result)
       } catch {
@@ -88,6 +93,5 @@ final class Reader: Sendable {
 struct Snapshot {
   let connection: Connection
   let now: ClockReading
-  /// The number of `now.boot` in this file.
-  let boot: Int64
+  let locks: KernelLocks
 }

@@ -3,11 +3,9 @@ internal import Qudo
 /// Which jobs run until when, for the reader.
 struct RunningIDs {
   let ids: ClosedRange<Int64>
-  let boot: Int64
   let ends: Int64
-
-  /// Whether their leases hold.
-  func isLive(_ snapshot: Snapshot) -> Bool { boot == snapshot.boot && ends > snapshot.now.sinceBoot }
+  /// Whether their leases hold: not expired, and the holder is alive.
+  let isLive: Bool
 }
 
 extension Snapshot {
@@ -16,11 +14,23 @@ extension Snapshot {
   func running() throws(QudoError) -> [RunningIDs] {
     var all: [RunningIDs] = []
     var once = Once()
-    try connection.each("SELECT first, last, boot, ends FROM qudo_running ORDER BY first") { row throws(QudoError) in
+    let alive = try aliveInstances()
+    try connection.each("SELECT first, last, instance, ends, lease FROM qudo_running ORDER BY first") { row throws(QudoError) in
       guard let ids = once.ids(row.integer(0), row.integer(1)) else { return }
-      all.append(RunningIDs(ids: ids, boot: row.integer(2), ends: row.integer(3)))
+      let (ends, lease) = (row.integer(3), row.integer(4))
+      let isLive = alive.contains(row.integer(2)) && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
+      all.append(RunningIDs(ids: ids, ends: ends, isLive: isLive))
     }
     return all
+  }
+
+  private func aliveInstances() throws(QudoError) -> Set<Int64> {
+    var alive: Set<Int64> = []
+    try connection.each("SELECT id, boot, locked FROM qudo_instance") { row throws(QudoError) in
+      let instance = Instance(row)
+      if instance.isAlive(locks, now) { alive.insert(instance.id) }
+    }
+    return alive
   }
 }
 

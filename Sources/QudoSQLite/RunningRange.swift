@@ -1,29 +1,33 @@
 internal import Qudo
 
-/// A row of the running: jobs with ids one after the other, under leases of one claim with the same end.
+/// A row of the running: jobs with ids one after the other, under leases of one claim with the same end and the same holder.
 struct RunningRange {
-  var boot: Int64
+  var instance: Int64
   var ends: Int64
   var ids: ClosedRange<Int64>
   let token: Int64
   let lostLimit: Int64
   let started: Int64
+  /// How long the lease was when it was given or renewed. One that ends later than that from now was given by another clock.
+  var lease: Int64
 
-  /// - Parameter row: boot, ends, last, first, token, lost_limit, started.
+  /// - Parameter row: instance, ends, last, first, token, lost_limit, started, lease.
   init(_ row: Statement) throws(QudoError) {
     let (last, first) = (row.integer(2), row.integer(3))
     guard first <= last else { throw Self.corrupt("leases of jobs are of none: job \(first) to \(last)") }
     self.init(
-      boot: row.integer(0), ends: row.integer(1), ids: first...last, token: row.integer(4), lostLimit: row.integer(5), started: row.integer(6))
+      instance: row.integer(0), ends: row.integer(1), ids: first...last, token: row.integer(4), lostLimit: row.integer(5),
+      started: row.integer(6), lease: row.integer(7))
   }
 
-  init(boot: Int64, ends: Int64, ids: ClosedRange<Int64>, token: Int64, lostLimit: Int64, started: Int64) {
-    self.boot = boot
+  init(instance: Int64, ends: Int64, ids: ClosedRange<Int64>, token: Int64, lostLimit: Int64, started: Int64, lease: Int64) {
+    self.instance = instance
     self.ends = ends
     self.ids = ids
     self.token = token
     self.lostLimit = lostLimit
     self.started = started
+    self.lease = lease
   }
 
   /// Of an end that is no integer a statement finds nothing, each time.
@@ -57,7 +61,7 @@ struct LeaseRuns {
       var end = start + 1
       while end < order.count {
         let next = leases[order[end]]
-        guard next.job == first.job &+ Int64(end - start), next.token == first.token, next.ends == first.ends, next.boot == first.boot else { break }
+        guard next.job == first.job &+ Int64(end - start), next.token == first.token, next.ends == first.ends, next.holder == first.holder else { break }
         end += 1
       }
       runs.append(Run(ids: first.job...first.job &+ Int64(end - start - 1), indices: order[start..<end]))

@@ -10,7 +10,8 @@ public struct SQLiteDriver: Driver {
     case full
     /// A power cut may take the last commits; it never damages the file. A crash of the process takes nothing.
     case normal
-    /// A power cut may damage the file. A crash of the process takes nothing.
+    /// A power cut may damage the file. A crash of the process takes nothing. It is refused beside another driver of the same file
+    /// at ``full`` or ``normal``, and they beside it: it would take their promises away.
     case off
   }
 
@@ -22,8 +23,8 @@ public struct SQLiteDriver: Driver {
   let reader: Reader
   let clock: any QueueClock
   let receipts: Duration
-  /// The number of the clock's boot in this file.
-  let boot: Int64
+  let locks: KernelLocks
+  public let generation: [UInt8]
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
 
@@ -45,7 +46,8 @@ public struct SQLiteDriver: Driver {
   ///   - clock: what due times and leases go by. Default: the machine's.
   ///   - logger: hears of such a reader, of rights that are too wide, and of triggers and views that are not Qudo's. Default: one
   ///     with the label `qudo`.
-  /// - Throws: `QudoError` with a code that says why the file cannot be used.
+  /// - Throws: `QudoError` with a code that says why the file cannot be used; `invalidArgument` if another open driver of the file
+  ///   stands against `durability`.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
     timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30,
@@ -71,12 +73,13 @@ public struct SQLiteDriver: Driver {
       path: path, durability: durability, create: create, limits: limits, patience: timeout, logger: logger, vfs: vfs)
     let turn = try Turn(path: connection.path)
     let now = clock.now()
-    guard !now.boot.isEmpty else { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
+    let locks = KernelLocks(turn)
     try turn.take(within: timeout)
-    let stored: (name: String, boot: Int64)
+    let stored: Opening.Stored
     do {
       defer { turn.giveBack() }
       stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now, logger: logger)
+      try connection.declare(durability, locks)
     } catch {
       throw error.naming(path)
     }
@@ -84,21 +87,23 @@ public struct SQLiteDriver: Driver {
     self.limits = limits
     self.clock = clock
     self.receipts = receipts
-    self.boot = stored.boot
+    self.locks = locks
+    self.generation = stored.generation
     self.file = FileIdentity(connection.path)
     self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
-      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases]
+      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
+      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
+    watch.onClose { locks.hasWatchedDied }
     self.doorbell = doorbell
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
     var core = WriterCore(
-      connection, clock: clock, boot: stored.boot, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
+      connection, clock: clock, locks: locks, generation: stored.generation, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, boot: stored.boot, limits: limits, vfs: vfs)
+    self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, limits: limits, vfs: vfs)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 

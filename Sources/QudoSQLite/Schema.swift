@@ -15,13 +15,14 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 4
+  static let version: Int64 = 5
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, sql: second),
     Migration(version: 3, lowestReader: 1, lowestWriter: 1, sql: third),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, sql: fourth),
+    Migration(version: 5, lowestReader: 5, lowestWriter: 5, sql: fifth),
   ]
 
   /// All of it as a script that makes an empty file what a first opening makes of it.
@@ -38,6 +39,29 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Running rows name the instance that holds them instead of the boot of its machine, and have the length of their leases, beyond
+  /// which none can end. What ran before goes by the boot, as it did: its holders have no lock. `generation` is another one in
+  /// each file. `delay` is how far off a delayed job was by its caller, if that gave no time.
+  ///
+  /// No older version can read them: each of its statements names a column that is gone.
+  private static let fifth = """
+    CREATE TABLE qudo_instance(
+      id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, locked INTEGER NOT NULL, pid INTEGER NOT NULL, opened_at INTEGER NOT NULL);
+    INSERT INTO qudo_instance(id, boot, locked, pid, opened_at) SELECT id, boot, 0, 0, 0 FROM qudo_boot;
+    DROP TABLE qudo_boot;
+    CREATE TABLE qudo_copy AS SELECT boot, ends, last, first, token, lost_limit, started FROM qudo_running;
+    DROP TABLE qudo_running;
+    CREATE TABLE qudo_running(
+      instance INTEGER NOT NULL, ends INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, token INTEGER NOT NULL,
+      lost_limit INTEGER NOT NULL, started INTEGER NOT NULL, lease INTEGER NOT NULL,
+      PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
+    INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
+      SELECT boot, ends, last, first, token, lost_limit, started, ends FROM qudo_copy;
+    DROP TABLE qudo_copy;
+    ALTER TABLE qudo_delayed ADD COLUMN delay INTEGER;
+    INSERT INTO qudo_info(key, value) VALUES('generation', randomblob(16));
+    """
 
   /// A row of the ready or of the running is of jobs with ids one after the other, so that a batch has one row instead of a
   /// thousand. The last one is part of the key, since claims and settlements take them away from the first on: that leaves

@@ -118,7 +118,7 @@ extension Transaction {
   }
 
   /// With AUTOINCREMENT, a table that has had a row with the largest possible id takes no more: SQLite says that it is full.
-  private func refusal(_ error: QudoError, _ table: String) throws(QudoError) -> QudoError {
+  func refusal(_ error: QudoError, _ table: String) throws(QudoError) -> QudoError {
     let highest = try connection.integer(
       "SELECT max(coalesce((SELECT max(id) FROM \(table)), 0), coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = ?), 0))",
       values: [.text(table)])

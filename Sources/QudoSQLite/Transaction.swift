@@ -24,8 +24,8 @@ struct Transaction {
 
   let connection: Connection
   let now: ClockReading
-  /// The number of `now.boot` in this file.
-  let boot: Int64
+  /// Tells which holders of leases are alive; nil on a connection of the application's, which claims nothing.
+  let locks: KernelLocks?
   let effects: Effects
   /// How long the receipts of idempotency keys are kept.
   let receiptLifetime: Duration
@@ -59,10 +59,37 @@ extension Transaction {
   /// The highest id that was ever given to a job.
   private func highestID() throws(QudoError) -> Int64 {
     if let known = connection.memory.highestID { return known }
-    let id = try connection.integer(
-      "SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id'))")
-    guard let id else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
-    connection.memory.highestID = id
-    return id
+    return try readIdentity().highestID
+  }
+
+  private func readIdentity() throws(QudoError) -> (highestID: Int64, generation: [UInt8]) {
+    var found: (highestID: Int64, generation: [UInt8])?
+    try connection.each(
+      """
+      SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
+        (SELECT value FROM qudo_info WHERE key = 'generation')
+      """
+    ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
+    guard let found else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
+    connection.memory.highestID = found.highestID
+    return found
+  }
+
+  /// When others have changed the file: that it is still the one that was opened, and goes on where it was left. A restore by
+  /// SQLite's own means is a transaction like any other.
+  ///
+  /// - Throws: ``QudoError/Code/databaseReplaced``.
+  func checkIdentity(_ generation: [UInt8]) throws(QudoError) {
+    let found = try readIdentity()
+    guard found.generation == generation else { throw .replaced("it has another generation") }
+    guard found.highestID >= connection.highestCommitted else { throw .replaced("ids that were given are unknown to it") }
+  }
+
+  /// After a restore: no id is given again that this process knows of, and what is told apart by the generation is told apart.
+  func beginAnew(from generation: [UInt8]) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(connection.highestCommitted))
+    try connection.run(
+      "UPDATE qudo_info SET value = randomblob(16) WHERE key = 'generation' AND value = ?", .blob(generation))
   }
 }

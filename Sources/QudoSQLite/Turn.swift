@@ -19,6 +19,9 @@ internal import Darwin
 final class Turn: Sendable {
   private let file: Int32
 
+  /// Open for as long as this is kept.
+  var descriptor: Int32 { file }
+
   init(path: String) throws(QudoError) {
     file = open(path + "-wal", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else {

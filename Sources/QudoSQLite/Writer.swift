@@ -108,7 +108,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       let closing = group.filter { $0 is Closing }
       let compacting = group.compactMap { $0 as? Compacting }
       // Who kept the WAL from being used anew may be gone.
-      if core.hasNoRoom { core.checkpointIfLarge() }
+      if core.hasNoRoom, group.contains(where: \.needsRoom) { core.checkpointIfLarge() }
       commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
       for operation in compacting { compact(operation) }
       core.checkpointIfLarge()

@@ -11,7 +11,10 @@ struct WriterCore {
 
   private var connection: Connection?
   private let clock: any QueueClock
-  private let boot: Int64
+  private let locks: KernelLocks
+  private let generation: [UInt8]
+  /// What every call fails with once the file is not the one that was opened.
+  private var replaced: QudoError?
   private let isFull: Bool
   private let receiptLifetime: Duration
   /// Nil when it is not sure.
@@ -27,13 +30,14 @@ struct WriterCore {
   var observer: (@Sendable (Event) -> Void)?
 
   init(
-    _ connection: Connection, clock: any QueueClock, boot: Int64, durability: SQLiteDriver.Durability, checkpoint: Checkpoint,
+    _ connection: Connection, clock: any QueueClock, locks: KernelLocks, generation: [UInt8], durability: SQLiteDriver.Durability, checkpoint: Checkpoint,
     receiptLifetime: Duration
   ) {
     self.connection = connection
     self.checkpoint = checkpoint
     self.clock = clock
-    self.boot = boot
+    self.locks = locks
+    self.generation = generation
     isFull = durability == .full
     self.receiptLifetime = receiptLifetime
     synchronizesNow = isFull
@@ -58,6 +62,8 @@ struct WriterCore {
   }
 
   mutating func close() {
+    // First, so that who hears of the closing finds its jobs free.
+    locks.releaseAll()
     // SQLite copies the WAL into the database when the last connection is closed.
     if let connection { try? repairOutside(connection) }
     connection = nil
@@ -104,22 +110,26 @@ struct WriterCore {
       observer?(.transactionEnds)
       pace = (pace * 7 + stopwatch.sinceBoot() - start) / 8
     }
+    if let replaced { throw replaced }
     try connection.endTransaction()
+    try checkPlace(connection)
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
-    connection.noticeOthers()
+    let isChanged = connection.noticeOthers()
     let pages = connection.walPages
-    let transaction = Transaction(connection: connection, now: clock.now(), boot: boot, effects: Transaction.Effects(),
+    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     let result: Result
     do throws(QudoError) {
       try repair(connection)
+      if isChanged { try transaction.checkIdentity(generation) }
       result = try body(transaction)
       try transaction.finish()
     } catch {
       try? connection.endTransaction()
       notice(error)
+      if error.code == .databaseReplaced { stop(connection, error) }
       throw error.ofSchema(connection, "lowest_writer").naming(connection.path)
     }
     do throws(QudoError) {
@@ -143,6 +153,27 @@ struct WriterCore {
     }
     rings = rings || transaction.effects.wakes
     return result
+  }
+
+  private mutating func checkPlace(_ connection: Connection) throws(QudoError) {
+    guard connection.hasMoved || locks.isUnlinked else { return }
+    let error = QudoError.replaced("another file, or none, is at its path").naming(connection.path)
+    replaced = error
+    throw error
+  }
+
+  /// After a restore: from now on each call fails. What can be done so that no id is given twice is done.
+  private mutating func stop(_ connection: Connection, _ error: QudoError) {
+    replaced = error.naming(connection.path)
+    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
+      receiptLifetime: receiptLifetime)
+    do throws(QudoError) {
+      try connection.run("BEGIN IMMEDIATE")
+      try transaction.beginAnew(from: generation)
+      try connection.run("COMMIT")
+    } catch {
+      try? connection.endTransaction()
+    }
   }
 
   /// At `full`, what need not be durable does not pay for it. "In WAL mode when synchronous is NORMAL (1), the WAL file
@@ -201,7 +232,7 @@ struct WriterCore {
       notice(error)
       throw error
     }
-    connection.noticeOthers()
+    _ = connection.noticeOthers()
     // What cannot be copied now is copied later.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     if code == SQLITE_OK { connection.walPages = 0 } else { notice(.sqlite(code, connection.handle)) }

@@ -17,10 +17,27 @@ struct JobTable: Hashable, CustomStringConvertible {
     "ready \(ready), running \(running.sorted()), delayed \(delayed.sorted()), failures \(failures), statuses \(statuses)"
   }
 
+  /// A job that is ready, since its driver was closed, is run by its lease all the same.
+  func running(_ name: String) -> JobTable {
+    guard ready.contains(name) else { return self }
+    var table = self
+    table.ready.removeAll { $0 == name }
+    table.running.insert(name)
+    return table
+  }
+
   func with(ready names: [String]) -> JobTable {
     var table = self
     table.ready += names
     return table
+  }
+
+  /// Whether it may be found so by another process: it finds the running jobs of dead ones ready, where they stood.
+  func allows(_ found: JobTable) -> Bool {
+    let recovered = running.subtracting(found.running)
+    return found.running.isSubset(of: running) && found.ready.filter { !recovered.contains($0) } == ready
+      && found.ready.count == ready.count + recovered.count && recovered.isSubset(of: found.ready)
+      && found.delayed == delayed && found.failures == failures && found.statuses == statuses
   }
 
   /// As a driver tells it.

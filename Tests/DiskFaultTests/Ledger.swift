@@ -29,6 +29,12 @@ struct Ledger {
   /// After a power loss: what the disk is known to have, and what came next without a hole.
   var afterPowerLoss: Set<JobTable> { moments[floor...].reduce(into: []) { $0.formUnion($1) } }
 
-  /// Somebody has looked.
-  mutating func found(_ table: JobTable) { moments.append([table]) }
+  /// Another process has looked.
+  mutating func found(_ table: JobTable) {
+    guard now.contains(where: { $0.allows(table) }) else {
+      contradiction = contradiction ?? "there is \(table), but it may be only \(now)"
+      return
+    }
+    moments.append([table])
+  }
 }

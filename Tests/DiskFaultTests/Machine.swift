@@ -18,6 +18,8 @@ final class Machine {
   var ledger: Ledger
   /// Jobs that were claimed.
   private(set) var held: [String: Lease] = [:]
+  /// Jobs of drivers that were closed, as long as no claim has taken them back: their leases may still be used.
+  private var ownerless: Set<String> = []
   /// The highest id that a caller was told.
   private(set) var highestID: Int64 = 0
   /// Whether a call has failed.
@@ -34,10 +36,22 @@ final class Machine {
     ledger = Ledger(start.table)
   }
 
-  func open() throws(QudoError) {
-    driver = try SQLiteDriver(
+  /// And looks which jobs of the last driver are ready now: they are taken back by the next claim.
+  func open() async throws(QudoError) {
+    let driver = try SQLiteDriver(
       path: folder.path, name: "jobs", durability: durability, timeout: .seconds(20), clock: clock, logger: Folder.quiet,
       observer: nil, vfs: disk.name)
+    let table: JobTable
+    do throws(QudoError) {
+      table = try await JobTable.read(driver)
+    } catch {
+      await driver.close()
+      throw error
+    }
+    ownerless.formUnion(ledger.now.flatMap(\.running))
+    ownerless.formIntersection(table.ready)
+    ledger.found(table)
+    self.driver = driver
   }
 
   func close() async {
@@ -52,7 +66,7 @@ final class Machine {
   func perform(_ step: Step) async -> QudoError? {
     clock.advance(by: .milliseconds(1))
     do throws(QudoError) {
-      if driver == nil { try open() }
+      if driver == nil { try await open() }
       guard let driver else { return nil }
       try await perform(step, driver)
       return nil
@@ -70,14 +84,20 @@ final class Machine {
     case .settle(let endings, let next): try await settle(endings, claiming: next, driver)
     case .extend(let name):
       guard let lease = held[name] else { return }
-      if let extended = try await driver.extend([lease], by: .seconds(1000)).first { held[name] = extended }
+      let extended = try await call("extend \(name)", isDurable: { _ in false }) { () async throws(QudoError) in
+        try await driver.extend([lease], by: .seconds(1000))
+      } effect: { [ownerless] leases, table in
+        ownerless.contains(name) && leases != [nil] ? table.running(name) : table
+      }
+      if extended != [nil] { ownerless.remove(name) }
+      if let extended = extended.first { held[name] = extended }
     case .replay: try await replay(driver)
     case .prune: try await prune(driver)
     case .compact: _ = try await driver.compact()
     case .importing: try await importAll(driver)
     case .reopen:
       await close()
-      try open()
+      try await open()
     }
   }
 
@@ -132,6 +152,7 @@ final class Machine {
     let claim = try await call("claim", isDurable: { _ in false }) { () async throws(QudoError) in
       try await driver.claim(request)
     } effect: { claim, table in Self.claimed(claim, count, table) }
+    ownerless = []
     for job in claim.jobs { held[job.payload.text] = job.lease }
   }
 
@@ -153,9 +174,10 @@ final class Machine {
     let next = count > 0 ? request(count) : nil
     let answer = try await call("settle \(names)", isDurable: { $0.results.contains { $0 != .leaseLost } }) { () async throws(QudoError) in
       try await driver.settle(settlements, claiming: next)
-    } effect: { answer, table in
+    } effect: { [ownerless] answer, table in
       var table = table
       for (index, name) in names.enumerated() {
+        if ownerless.contains(name) { table = table.running(name) }
         let isRunning = table.running.contains(name)
         if let result = answer?.results[index], (result == .leaseLost) == isRunning { return nil }
         if isRunning { table = endings[name]?.effect(on: name, table) ?? table }
@@ -164,6 +186,7 @@ final class Machine {
     }
     for case .settled(let replacements) in answer.results { note(replacements) }
     for name in names { held[name] = nil }
+    if next != nil { ownerless = [] }
     for job in answer.claim?.jobs ?? [] { held[job.payload.text] = job.lease }
   }
 

@@ -45,7 +45,7 @@ struct Trial: CustomStringConvertible {
   }
 
   private func prepare(_ machine: Machine) async throws {
-    if case .reopen = scenario.steps.first {} else { try machine.open() }
+    if case .reopen = scenario.steps.first {} else { try await machine.open() }
     for step in scenario.before {
       if let error = await machine.perform(step) { throw error }
     }

@@ -10,6 +10,7 @@ extension ForwardingDriver {
   public var capabilities: Capabilities { base.capabilities }
   public var limits: Limits { base.limits }
   public var doorbell: Doorbell { base.doorbell }
+  public var generation: [UInt8] { base.generation }
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }

@@ -33,7 +33,7 @@ struct HookCounts {
       let jobs = [NewJob("a", payload: Payload("x"))]
       for _ in 0..<count { try await queue.enqueue(jobs) }
     case "run":
-      let lease = Lease(job: 1, token: 1, boot: 1, ends: 0)
+      let lease = Lease(job: 1, token: 1, holder: 1, ends: 0)
       let now = Timestamp(microseconds: 0)
       let job = ClaimedJob(
         lease: lease, kind: "a", payload: Payload("x"), priority: 0, uniqueKey: nil, attempt: 1, enqueued: now, due: now)

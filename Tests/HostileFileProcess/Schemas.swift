@@ -3,7 +3,7 @@ import Foundation
 /// Tables that are called like Qudo's, and rules that are not Qudo's.
 extension Corpus {
   static let tables = [
-    "qudo_schema", "qudo_info", "qudo_kind", "qudo_boot", "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_failure",
+    "qudo_schema", "qudo_info", "qudo_kind", "qudo_instance", "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_failure",
     "qudo_status", "qudo_receipt", "qudo_import_source", "qudo_import",
   ]
   private static let indexes = ["qudo_job_unique", "qudo_failure_kind", "qudo_status_kind"]
@@ -138,7 +138,7 @@ extension Corpus {
     for (old, new) in [
       ("TEXT NOT NULL UNIQUE", "TEXT NOT NULL UNIQUE ON CONFLICT REPLACE"), ("TEXT NOT NULL UNIQUE", "TEXT NOT NULL COLLATE NOCASE UNIQUE"),
       ("TEXT NOT NULL UNIQUE", "TEXT NOT NULL COLLATE nobody UNIQUE"), ("INTEGER PRIMARY KEY", "\"INTEGER PRIMARY KEY\""),
-      ("INTEGER PRIMARY KEY", "INTEGER PRIMARY KEY REFERENCES qudo_boot(id) ON DELETE CASCADE"),
+      ("INTEGER PRIMARY KEY", "INTEGER PRIMARY KEY REFERENCES qudo_instance(id) ON DELETE CASCADE"),
     ] { cases.append(rewritten("qudo_kind: \(new)", "qudo_kind", old, new)) }
     cases.append(sql("a unique index", "CREATE UNIQUE INDEX planted ON qudo_job(kind, id); CREATE UNIQUE INDEX planted2 ON qudo_failure(failed_at, id)"))
     cases.append(sql("a plain index", "CREATE INDEX planted ON qudo_job(kind, due DESC)"))

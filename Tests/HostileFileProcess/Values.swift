@@ -53,7 +53,7 @@ extension Corpus {
       sql("a payload of 100 MB", "UPDATE qudo_job SET payload = zeroblob(104857600) WHERE id = (SELECT first FROM qudo_ready LIMIT 1)"),
       sql("a kind of 10 MB", "UPDATE qudo_kind SET name = CAST(zeroblob(10485760) AS TEXT) WHERE id = 1"),
       sql("a message of 10 MB", "UPDATE qudo_failure SET message = printf('%.*c', 10485760, 'x')"),
-      sql("a boot of 10 MB", "INSERT INTO qudo_boot(boot) VALUES(printf('%.*c', 10485760, 'x'))"),
+      sql("a boot of 10 MB", "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(printf('%.*c', 10485760, 'x'), 0, 1, 0)"),
       sql("a receipt's key of 1 MB", "INSERT INTO qudo_receipt VALUES(zeroblob(1048576), 1, 0), (x'', 2, 0), ('text', 3, 0)"),
       sql("ids are used up", "UPDATE qudo_job SET id = 9223372036854775807 WHERE id = (SELECT max(id) FROM qudo_job)"),
       sql("ids are used up, it is said", "UPDATE qudo_info SET value = 9223372036854775807 WHERE key = 'highest_id'"),
@@ -74,9 +74,9 @@ extension Corpus {
         """),
       sql("rows of the ready and the running end before they begin", "UPDATE qudo_ready SET first = last + 1; UPDATE qudo_running SET first = last + 5"),
       sql("rows begin before and after where they did", "UPDATE qudo_ready SET first = first - 3; UPDATE qudo_running SET first = first - 1"),
-      sql("a row of all numbers runs", "INSERT INTO qudo_running VALUES(1, 1, 9223372036854775807, -9223372036854775808, 77, 5, 0)"),
+      sql("a row of all numbers runs", "INSERT INTO qudo_running VALUES(1, 1, 9223372036854775807, -9223372036854775808, 77, 5, 0, 1)"),
       sql("rows of all numbers run", """
-        INSERT INTO qudo_running SELECT boot, ends + 1, 9223372036854775807, -9223372036854775808, token, lost_limit, started FROM qudo_running
+        INSERT INTO qudo_running SELECT instance, ends + 1, 9223372036854775807, -9223372036854775808, token, lost_limit, started, lease FROM qudo_running
         WHERE true ON CONFLICT DO NOTHING
         """),
       sql("each job is ready three times", """
@@ -86,7 +86,7 @@ extension Corpus {
       sql("jobs are ready, delayed and running", """
         INSERT OR IGNORE INTO qudo_ready SELECT kind, rank, due, id, id FROM qudo_job;
         INSERT OR IGNORE INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job;
-        INSERT OR IGNORE INTO qudo_running SELECT 1, 5000000, id, id, 77, 5, due FROM qudo_job
+        INSERT OR IGNORE INTO qudo_running SELECT 1, 5000000, id, id, 77, 5, due, 60000000 FROM qudo_job
         """),
       sql("jobs are nowhere", "DELETE FROM qudo_ready; DELETE FROM qudo_delayed; DELETE FROM qudo_running"),
       sql("ready jobs at both ends of all numbers", """
@@ -106,11 +106,16 @@ extension Corpus {
           WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 3500) SELECT value FROM n)
         """),
       sql("only leases that ended long before all time", """
-        INSERT INTO qudo_running SELECT 1, -9223372036854775808, value, value, 1, -5, 0 FROM (
+        INSERT INTO qudo_running SELECT 1, -9223372036854775808, value, value, 1, -5, 0, 0 FROM (
           WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 3500) SELECT value FROM n)
         """),
-      sql("the same lease twice", "INSERT INTO qudo_running SELECT boot, ends + 1, last, first, token, lost_limit, started FROM qudo_running"),
-      sql("leases of boots that are not there", "UPDATE qudo_running SET boot = boot + 7"),
+      sql("the same lease twice", "INSERT INTO qudo_running SELECT instance, ends + 1, last, first, token, lost_limit, started, lease FROM qudo_running"),
+      sql("leases of instances that are not there", "UPDATE qudo_running SET instance = instance + 7"),
+      sql("no instance is there", "DELETE FROM qudo_instance"),
+      sql("the same instance in each row", "UPDATE qudo_instance SET boot = '', locked = 0; UPDATE qudo_running SET lease = -1"),
+      sql("leases began in the far future", "UPDATE qudo_running SET ends = 9223372036854775807 - last, lease = 1"),
+      sql("a generation of text", "UPDATE qudo_info SET value = 'x' WHERE key = 'generation'"),
+      sql("no generation", "DELETE FROM qudo_info WHERE key = 'generation'"),
       sql("kinds that are not there", "DELETE FROM qudo_kind"),
       sql("two live jobs with a unique key", """
         PRAGMA writable_schema = ON;

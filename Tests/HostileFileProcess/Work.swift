@@ -66,7 +66,7 @@ struct Work {
       .snoozed(.seconds(5), countsAttempt: true), .completed(replacements: [NewJob("b", unique: UniqueKey("key 4"))]), .released,
     ]
     let settlements = claimed.enumerated().map { Settlement($1.lease, outcomes[$0 % outcomes.count], recording: .milliseconds(1)) }
-    let old = Lease(job: 3, token: 77, boot: 1, ends: 61_000_000)
+    let old = Lease(job: 3, token: 77, holder: 1, ends: 61_000_000)
     await attempt { _ = try await driver.settle(settlements + [Settlement(old, .completed())], claiming: round == 0 ? want : nil) }
     await attempt { _ = try await driver.promote(limit: 100) }
     await attempt { _ = try await driver.replay([1, 2, 3, .max, .min]) }

@@ -15,6 +15,7 @@ struct WatchedDriver: Driver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
     finds.withLock { $0 += query.kinds ?? [] }

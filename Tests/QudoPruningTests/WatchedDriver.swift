@@ -29,6 +29,7 @@ struct PlainDriver: Driver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }

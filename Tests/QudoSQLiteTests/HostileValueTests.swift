@@ -41,7 +41,8 @@ import Testing
       DELETE FROM qudo_delayed;
       INSERT INTO qudo_delayed(due, id, kind, rank) SELECT -9223372036854775808, value, 1, 0 FROM (
         WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 2500) SELECT value FROM n);
-      INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0)
+      INSERT INTO qudo_instance VALUES(1, 'boot-1', 0, 0, 0);
+      INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0, 9223372036854775807)
       """)
     let claim = try await driver.claim(ClaimRequest([], limit: 1))
     #expect(claim.nextDue == .zero && claim.nextLeaseEnd == nil)
@@ -60,14 +61,27 @@ import Testing
 
   /// They are put aside, and the jobs are claimed: see `BadRowTests`.
   @Test(arguments: [
-    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5", "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0)",
-    "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0)",
+    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5",
+    "INSERT INTO qudo_instance VALUES(1, 'boot-1', 0, 0, 0); INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
+    "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
+    "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0, 1)",
   ])
   func aTimeThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
     let driver = try await driver(sql)
     _ = try await driver.claim(want(20))
     let odd = "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
     #expect(try file.rows(odd) == ["0"])
+  }
+
+  @Test("receipts that no enqueue could have left do not keep a prune", .timeLimit(.minutes(5)))
+  func oddReceipts() async throws {
+    let driver = try await driver("INSERT INTO qudo_receipt VALUES('text', 3, 0), (x'', 2, 0), (x'00', 1, 0.5), (x'01', 1, 'text')")
+    #expect(try await driver.prune(Prune()) == 0)
+    #expect(try file.rows("SELECT count(*) FROM qudo_receipt WHERE typeof(key) = 'blob' AND expires < 10") == ["0"])
+    var once = job()
+    once.idempotencyKey = IdempotencyKey("k")
+    _ = try await driver.insert([once])
+    _ = try await driver.claim(want())
   }
 
   @Test func anIDThatIsNoIntegerIsNotWaitedForWithoutEnd() async throws {

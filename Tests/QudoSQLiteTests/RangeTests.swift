@@ -88,7 +88,7 @@ import Testing
     let leases = try await claimed(5)
     let others = try await claimed(5)
     #expect(leases[0].ends == others[0].ends)
-    let forged = leases.map { Lease(job: $0.job + 5, token: $0.token, boot: $0.boot, ends: $0.ends) }
+    let forged = leases.map { Lease(job: $0.job + 5, token: $0.token, holder: $0.holder, ends: $0.ends) }
     #expect(try await settle(forged) == forged.map { _ in .leaseLost })
     #expect(try await driver.extend(forged, by: .seconds(90)) == forged.map { _ in nil })
     // Half of them are.

@@ -86,8 +86,8 @@ import Testing
 
   @Test func aMessageSaysWhichTableItIs() async throws {
     await (try file.open()).close()
-    try file.execute("DROP TABLE qudo_boot; CREATE TABLE qudo_boot(a)")
-    #expect { try file.open() } throws: { "\($0)".hasPrefix("\(file.path): the table qudo_boot ") }
+    try file.execute("DROP TABLE qudo_instance; CREATE TABLE qudo_instance(a)")
+    #expect { try file.open() } throws: { "\($0)".hasPrefix("\(file.path): the table qudo_instance ") }
   }
 
   @Test func theLimitsLeaveRoomForAllThatQudoAsks() async throws {

@@ -39,11 +39,11 @@ import Testing
     try makeVersion1()
     let driver = try file.open(clock: clock)
     #expect(driver.name == "old")
-    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4"])
+    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5"])
     #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(want())
     #expect(ready.texts == ["ready"])
-    let old = Lease(job: 4, token: 77, boot: 1, ends: 61_000_000)
+    let old = Lease(job: 4, token: 77, holder: 1, ends: 61_000_000)
     #expect(try await driver.settle([Settlement(old, .completed()), Settlement(ready.jobs[0].lease, .failed(message: ""))], claiming: nil).results
       == [.settled(), .settled()])
     clock.advance(by: .seconds(10))
@@ -67,7 +67,7 @@ import Testing
       """)
     let driver = try file.open(clock: clock)
     #expect(try await driver.count() == [JobCount("a", ready: 21, delayed: 1, running: 21)])
-    let leases = (26...45).map { Lease(job: $0, token: 78, boot: 1, ends: 61_000_000) }
+    let leases = (26...45).map { Lease(job: $0, token: 78, holder: 1, ends: 61_000_000) }
     #expect(try await driver.extend([leases[3]], by: .seconds(90))[0] != nil)
     let outcomes: [Settlement] = leases.prefix(10).map { Settlement($0, .completed()) } + [Settlement(leases[11], .released)]
     #expect(try await driver.settle(outcomes, claiming: nil).results == Array(repeating: .settled(), count: 11))
@@ -89,7 +89,7 @@ import Testing
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["4"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["5"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -122,7 +122,7 @@ import Testing
     #expect(try other.rows(tables) == file.rows(tables))
     #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
     let driver = try other.open(clock: clock)
-    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4"])
+    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5"])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }
 

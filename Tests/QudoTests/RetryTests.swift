@@ -5,7 +5,7 @@ import Testing
 @Suite struct RetryTests {
   private func job(attempt: Int) -> ClaimedJob {
     ClaimedJob(
-      lease: Lease(job: 1, token: 1, boot: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: attempt,
+      lease: Lease(job: 1, token: 1, holder: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: attempt,
       enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
   }
 

@@ -26,7 +26,7 @@ import Testing
     (0..<count).map { _ in
       nextID += 1
       return ClaimedJob(
-        lease: Lease(job: nextID, token: 1, boot: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
+        lease: Lease(job: nextID, token: 1, holder: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
         enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
     }
   }

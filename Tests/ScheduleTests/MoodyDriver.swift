@@ -24,6 +24,7 @@ final class MoodyDriver: Driver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   /// From now on it does what it is asked, as do the calls that hang.
   func calm() {

@@ -3,7 +3,7 @@ extension QudoError {
   var setsAside: Bool {
     switch code {
     case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsuitableFile, .readOnly,
-      .diskFull, .busy, .ioError, .outcomeUnknown, .closed:
+      .diskFull, .busy, .ioError, .outcomeUnknown, .closed, .databaseReplaced:
       true
     // Of the call, the task or this process. Another error of the database may be one that this job causes everywhere.
     default: false

@@ -7,6 +7,7 @@ struct WatchedDriver: Driver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   private func call<Value: Sendable>(
     isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,

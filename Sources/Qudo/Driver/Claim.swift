@@ -37,17 +37,17 @@ public struct Lease: Hashable, Sendable {
   public let job: Int64
   /// Another one with each claim of the job.
   public let token: Int64
-  /// Where the database finds the lease: the boot it belongs to and its end by that boot's clock. These are hints;
-  /// after an extension the lease as it was before it is still good.
-  public let boot: Int64
-  /// See ``boot``.
+  /// Where the database finds the lease: the number of the open driver that holds it, if the database tells them apart, and the
+  /// lease's end by the database's clock. These are hints; after a renewal the lease as it was before is still good.
+  public let holder: Int64
+  /// See ``holder``.
   public let ends: Int64
 
   /// For drivers.
-  public init(job: Int64, token: Int64, boot: Int64, ends: Int64) {
+  public init(job: Int64, token: Int64, holder: Int64, ends: Int64) {
     self.job = job
     self.token = token
-    self.boot = boot
+    self.holder = holder
     self.ends = ends
   }
 }

@@ -15,6 +15,10 @@ public protocol Driver: Sendable {
   var limits: Limits { get }
   /// Rings when there may be jobs to claim.
   var doorbell: Doorbell { get }
+  /// Bytes that no other database has, 16 of them at random; with them ``JobContext/idempotencyKey`` is unique in the world.
+  ///
+  /// The default is none: then the key rests on the database's name, the job's number, and the microsecond of its enqueue.
+  var generation: [UInt8] { get }
 
   /// Stores jobs. The results are in the order of the jobs.
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult]
@@ -46,6 +50,8 @@ public protocol Driver: Sendable {
 }
 
 extension Driver {
+  public var generation: [UInt8] { [] }
+
   /// How many jobs of each kind are in each state.
   public func count() async throws(QudoError) -> [JobCount] { try await count(nil) }
 
@@ -72,4 +78,7 @@ public struct Capabilities: OptionSet, Sendable {
   /// Leases go by a clock that never jumps: no setting of the wall clock ends or prolongs one, and a restart of the
   /// machine ends all. Without it they go by the wall clock of the database's server, and its restart ends none.
   public static let steadyLeases = Capabilities(rawValue: 16)
+  /// The database knows which open driver holds a lease, and whether it lives: when its process dies, or closes it, its jobs can be
+  /// claimed at once. Without it they can when their leases expire.
+  public static let recoversDeadHolders = Capabilities(rawValue: 32)
 }

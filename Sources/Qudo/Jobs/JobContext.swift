@@ -17,8 +17,22 @@ public final class JobContext: Sendable {
 
   var codecs: Codecs { run.engine.codecs }
 
-  /// The job's name, the same in every run: good as an idempotency key for other services.
+  /// The job's name, the same in every run. It is unique within one history of one database: another host's database may have the
+  /// same name, and a database that is made anew or restored gives numbers again. For other services use ``idempotencyKey``.
   public var id: JobID { JobID(database: database, number: job.id) }
+  /// What another service should know this job by, so that it does the job's effect once although the job may run more than once:
+  ///
+  ///     request.headers["Idempotency-Key"] = "\(context.idempotencyKey)"
+  ///
+  /// It is the same in every run of the job, over retries and restarts, and no other job in the world has it: it is made of the
+  /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A failed job that is replayed is another
+  /// job, with another key. Computed at each call, in some microseconds.
+  public var idempotencyKey: IdempotencyKey {
+    let generation = run.engine.driver.generation
+    let origin = generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
+    return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueued.microseconds)")
+  }
+
   /// What sort of job it is.
   public var kind: Kind { job.kind }
   /// Starts at 1.

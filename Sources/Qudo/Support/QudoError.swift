@@ -7,7 +7,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
-      case unreachable, accessDenied, tooManyFiles
+      case unreachable, accessDenied, tooManyFiles, databaseReplaced
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -41,6 +41,9 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let outOfMemory = Code(value: .outOfMemory)
     /// The process, or the system, has as many files open as it may. Nothing was written; it works again when some are closed.
     public static let tooManyFiles = Code(value: .tooManyFiles)
+    /// The database is not the one that was opened: its file was replaced, removed, or restored from a backup meanwhile. Nothing was
+    /// written. Each later call fails likewise: close the queue and open it again.
+    public static let databaseReplaced = Code(value: .databaseReplaced)
     /// The driver was closed.
     public static let closed = Code(value: .closed)
     /// The asking task was cancelled before the operation began.

@@ -37,7 +37,7 @@ struct Backlog: Hashable {
     if delayed > 0 {
       let far = Timestamp.latest.microseconds - 1_000_000_000
       try insert(database, delayed, "(SELECT id FROM number WHERE name = 'bench' OR name = 'bench.0')", due: "\(far) + n")
-      try database.run("INSERT INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job WHERE due >= \(far)")
+      try database.run("INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE due >= \(far)")
     }
     if logged > 0 {
       try database.run(

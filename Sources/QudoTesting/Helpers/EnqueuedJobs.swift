@@ -79,7 +79,7 @@ extension Queue {
   func opened(_ stored: StoredJob) throws -> StoredJob {
     guard Hooks.points.contains(.deserialize) else { return stored }
     var claimed = ClaimedJob(
-      lease: Lease(job: stored.id, token: 0, boot: 0, ends: 0), kind: stored.kind, payload: stored.payload,
+      lease: Lease(job: stored.id, token: 0, holder: 0, ends: 0), kind: stored.kind, payload: stored.payload,
       priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
       due: stored.due, meta: stored.meta)
     try hooks.deserialize(&claimed)

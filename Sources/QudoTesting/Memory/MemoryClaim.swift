@@ -30,8 +30,8 @@ extension MemoryDatabase {
 
   private mutating func take(_ row: Row, _ ability: ClaimRequest.Ability, now: ClockReading) -> ClaimedJob {
     var row = row
-    let lease = Lease(job: row.id, token: lastToken, boot: number(of: now.boot), ends: end(of: ability.lease, now))
-    row.place = .running(lease, lostLimit: ability.lostLimit)
+    let lease = Lease(job: row.id, token: lastToken, holder: holder(), ends: end(of: ability.lease, now))
+    row.place = .running(lease, lostLimit: ability.lostLimit, boot: now.boot)
     if row.unique?.scope == .untilStarted { row.holdsKey = false }
     jobs[row.id] = row
     return ClaimedJob(
@@ -39,23 +39,17 @@ extension MemoryDatabase {
       attempt: row.attempt, enqueued: row.enqueued, due: row.due, meta: row.meta)
   }
 
-  /// Boots are numbered in the order in which they are seen.
-  mutating func number(of boot: String) -> Int64 {
-    if boots.last != boot { boots.append(boot) }
-    return Int64(boots.count)
-  }
-
   func end(of duration: Duration, _ now: ClockReading) -> Int64 {
     let (sum, overflow) = now.sinceBoot.addingReportingOverflow(duration.wholeMicroseconds)
     return overflow ? .max - 1 : min(sum, .max - 1)
   }
 
-  func hasEnded(_ lease: Lease, _ now: ClockReading) -> Bool {
-    lease.boot != Int64(boots.count) || boots.last != now.boot || lease.ends <= now.sinceBoot
+  func hasEnded(_ lease: Lease, boot: String, _ now: ClockReading) -> Bool {
+    boot != now.boot || deadHolders.contains(lease.holder) || lease.ends <= now.sinceBoot
   }
 
-  /// Jobs whose lease ended, or belongs to another boot, wait again where they stood, or end as lost: in the order in
-  /// which their leases ended.
+  /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the
+  /// order in which their leases ended.
   ///
   /// - Returns: those that ended, and how many wait again.
   private mutating func takeBackEnded(_ now: ClockReading) -> (givenUp: [GivenUpJob], recovered: Int) {
@@ -63,9 +57,9 @@ extension MemoryDatabase {
     var recovered = 0
     var ended: [(lease: Lease, limit: Int)] = []
     for row in jobs.values {
-      if case .running(let lease, let limit) = row.place, hasEnded(lease, now) { ended.append((lease, limit)) }
+      if case .running(let lease, let limit, let boot) = row.place, hasEnded(lease, boot: boot, now) { ended.append((lease, limit)) }
     }
-    ended.sort { ($0.lease.boot, $0.lease.ends, $0.lease.job) < ($1.lease.boot, $1.lease.ends, $1.lease.job) }
+    ended.sort { ($0.lease.holder, $0.lease.ends, $0.lease.job) < ($1.lease.holder, $1.lease.ends, $1.lease.job) }
     for (lease, limit) in ended {
       guard var row = jobs[lease.job] else { continue }
       row.lost += 1
@@ -99,7 +93,7 @@ extension MemoryDatabase {
   }
 
   private func nextLeaseEnd(_ now: ClockReading) -> Duration? {
-    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _) = row.place { lease.ends } else { nil } }.min()
+    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _, _) = row.place { lease.ends } else { nil } }.min()
     return next.map { .microseconds(max(0, $0 - now.sinceBoot)) }
   }
 }

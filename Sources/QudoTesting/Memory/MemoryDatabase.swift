@@ -5,7 +5,8 @@ struct MemoryDatabase {
   enum Place {
     case ready
     case delayed
-    case running(Lease, lostLimit: Int)
+    /// With the boot in which it was claimed or its lease was renewed.
+    case running(Lease, lostLimit: Int, boot: String)
   }
 
   struct Row {
@@ -47,8 +48,12 @@ struct MemoryDatabase {
   var jobs: [Int64: Row] = [:]
   var failures: [Failure] = []
   var statuses: [StatusRecord] = []
-  /// The boots in which jobs were claimed.
-  var boots: [String] = []
+  /// Which of the drivers that share the database calls.
+  var caller = 0
+  /// The numbers of those that have claimed, in that order.
+  private var holders: [Int: Int64] = [:]
+  /// Of those that were closed.
+  private(set) var deadHolders: Set<Int64> = []
   // The last numbers that were given out: none is given out twice.
   var lastJob: Int64 = 0
   var lastFailure: Int64 = 0
@@ -58,6 +63,16 @@ struct MemoryDatabase {
   private var receipts: [IdempotencyKey: (job: Int64, expires: Timestamp)] = [:]
   /// How long they are kept.
   var receiptLifetime = Duration.seconds(86_400)
+
+  /// The caller's number among those that hold leases.
+  mutating func holder() -> Int64 {
+    if let known = holders[caller] { return known }
+    holders[caller] = Int64(holders.count + 1)
+    return Int64(holders.count)
+  }
+
+  /// What the caller holds is free.
+  mutating func loseHolder() { if let number = holders[caller] { deadHolders.insert(number) } }
 
   mutating func insert(_ new: [NewJob], now: ClockReading) -> [InsertResult] {
     new.map { job in

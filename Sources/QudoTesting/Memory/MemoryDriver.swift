@@ -7,20 +7,36 @@ public struct MemoryDriver: LogDriver {
   private struct State {
     var database = MemoryDatabase()
     var isClosed = false
+    /// How many drivers share it.
+    var drivers = 1
   }
 
   public let name: String
   public let capabilities: Capabilities = .steadyLeases
   public let limits: Limits
   public let doorbell = Doorbell()
+  public let generation = IdempotencyKey().bytes
   private let clock: any QueueClock
-  private let state = Locked(State())
+  private let state: Locked<State>
+  /// Which of the drivers that share the database it is. The first one closes it for all.
+  private let index: Int
 
   /// Holds nothing yet. The clock is the machine's by default: most tests want a ``ManualClock``.
   public init(name: String = "memory", limits: Limits = Limits(), clock: any QueueClock = SystemClock()) {
     self.name = name
     self.limits = limits
     self.clock = clock
+    state = Locked(State())
+    index = 0
+  }
+
+  /// Another driver of the same jobs, as another process is. When it is closed, the jobs that it holds are free at once.
+  package init(sharing other: MemoryDriver) {
+    (name, limits, clock, state) = (other.name, other.limits, other.clock, other.state)
+    index = state.withLock { state in
+      defer { state.drivers += 1 }
+      return state.drivers
+    }
   }
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
@@ -81,7 +97,13 @@ public struct MemoryDriver: LogDriver {
     try verb { database, _ in database.prune(prune) }
   }
 
-  public func close() async { state.withLock { $0.isClosed = true } }
+  public func close() async {
+    state.withLock { state in
+      guard index != 0 else { return state.isClosed = true }
+      state.database.caller = index
+      state.database.loseHolder()
+    }
+  }
 
   /// One atomic transaction at one moment.
   private func verb<Result: Sendable>(
@@ -89,6 +111,7 @@ public struct MemoryDriver: LogDriver {
   ) throws(QudoError) -> Result {
     try state.withLock { state throws(QudoError) -> Result in
       guard !state.isClosed else { throw QudoError(.closed, "the database was closed") }
+      state.database.caller = index
       return body(&state.database, clock.now())
     }
   }

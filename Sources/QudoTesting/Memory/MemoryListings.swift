@@ -29,7 +29,7 @@ extension MemoryDatabase {
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed
-    case .running(let lease, _) where !hasEnded(lease, now):
+    case .running(let lease, _, let boot) where !hasEnded(lease, boot: boot, now):
       job.state = .running
       job.leaseEnds = now.wall.advanced(by: .microseconds(lease.ends - now.sinceBoot))
     case .ready, .delayed, .running: break

@@ -11,7 +11,7 @@ extension MemoryDatabase {
 
   /// The job of a lease that is the current one. The token decides, not the time.
   private func row(of lease: Lease) -> Row? {
-    guard let row = jobs[lease.job], case .running(let current, _) = row.place, current.token == lease.token else { return nil }
+    guard let row = jobs[lease.job], case .running(let current, _, _) = row.place, current.token == lease.token else { return nil }
     return row
   }
 
@@ -71,9 +71,9 @@ extension MemoryDatabase {
 
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
     leases.map { lease in
-      guard let row = row(of: lease), case .running(let current, let lostLimit) = row.place else { return nil }
-      let extended = Lease(job: current.job, token: current.token, boot: number(of: now.boot), ends: end(of: duration, now))
-      jobs[row.id]?.place = .running(extended, lostLimit: lostLimit)
+      guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else { return nil }
+      let extended = Lease(job: current.job, token: current.token, holder: holder(), ends: end(of: duration, now))
+      jobs[row.id]?.place = .running(extended, lostLimit: lostLimit, boot: now.boot)
       return extended
     }
   }

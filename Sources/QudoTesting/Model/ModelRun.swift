@@ -4,10 +4,14 @@ internal import Qudo
 /// the model's are translated.
 final class ModelRun {
   let subject: ConformanceSubject
-  let model: MemoryDriver
+  /// The model as the connection of this step has it.
+  var model: MemoryDriver { models[models.indices.contains(current) ? current : 0] }
   let clock: ManualClock
   /// The connections, of which some are not open.
   private var drivers: [any LogDriver]
+  /// For each of them, one that shares its jobs with the others.
+  private var models: [MemoryDriver]
+  private var current = 0
   private var slots: [String: Int] = ["first": 0]
   private let capabilities: Capabilities
 
@@ -40,7 +44,8 @@ final class ModelRun {
     capabilities = driver.capabilities
     // Without steady leases they go by the wall clock.
     let isSteady = capabilities.contains(.steadyLeases)
-    model = MemoryDriver(limits: driver.limits, clock: isSteady ? subject.clock : ServerClock(wall: subject.clock))
+    models = [MemoryDriver(limits: driver.limits, clock: isSteady ? subject.clock : ServerClock(wall: subject.clock))]
+    models[0] = MemoryDriver(sharing: models[0])
   }
 
   /// - Parameter interval: after how many verbs all that can be seen is compared.
@@ -104,10 +109,15 @@ final class ModelRun {
   /// The one that this step names.
   private func driver() async throws -> any LogDriver {
     guard capabilities.contains(.severalProcesses) else { return drivers[0] }
-    if let slot = slots[self["driver"]] { return drivers[slot] }
-    slots[self["driver"]] = drivers.count
+    if let slot = slots[self["driver"]] {
+      current = slot
+      return drivers[slot]
+    }
+    current = drivers.count
+    slots[self["driver"]] = current
     drivers.append(try await subject.open())
-    return drivers[drivers.count - 1]
+    models.append(MemoryDriver(sharing: models[0]))
+    return drivers[current]
   }
 
   /// One that is open, to look at what is there.
@@ -115,17 +125,25 @@ final class ModelRun {
 
   private func reopen() async throws {
     guard capabilities.contains(.durable), let slot = slots[self["driver"]] else { return }
-    await drivers[slot].close()
+    await close(slot)
     drivers[slot] = try await subject.open()
   }
 
   /// The machine of all the processes starts anew; that of a server does not.
   private func reboot() async throws {
     guard capabilities.contains(.durable) else { return }
-    for driver in drivers { await driver.close() }
+    for slot in drivers.indices { await close(slot) }
     boots += 1
     clock.reboot(as: "boot-\(boots)")
     for slot in drivers.indices { drivers[slot] = try await subject.open() }
+  }
+
+  /// What it holds is free, if the database knows who holds what.
+  private func close(_ slot: Int) async {
+    await drivers[slot].close()
+    guard capabilities.contains(.recoversDeadHolders) else { return }
+    await models[slot].close()
+    models[slot] = MemoryDriver(sharing: models[slot])
   }
 
   /// Somebody sets the wall clock.

@@ -111,6 +111,7 @@ struct SpyDriver: Driver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   /// The next calls of `verb` fail with these.
   func fail(_ verb: String, _ errors: [QudoError]) { failures.withLock { $0[verb] = errors } }

@@ -28,6 +28,7 @@ final class FaultyDriver: LogDriver {
   var capabilities: Capabilities { base.capabilities }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
 
   var fault: Fault {
     get { state.withLock { $0.fault } }

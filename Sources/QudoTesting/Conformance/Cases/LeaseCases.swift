@@ -18,6 +18,37 @@ extension ConformanceSuite {
       try check(try await other.settle(second.lease, .completed()), is: .settled())
       try check(try await one.count(), is: [])
     },
+    ConformanceCase("aClosedDriversJobsAreFreeAtOnce", .claimsAreExclusive, requires: [.severalProcesses, .recoversDeadHolders]) { subject in
+      let (one, other) = try await subject.openTwo()
+      let third = try await subject.open()
+      _ = try await one.insert([job("1"), job("2", kind: "b"), job("3"), job("4"), job("5")])
+      let lost = try await one.claim(want(2, "a", "b", lease: .seconds(Int64.max)))
+      _ = try await third.claim(want(1))
+      let kept = try await other.claim(want(1))
+      try check(kept.texts, is: ["4"])
+      // A lease belongs to whoever renewed it last.
+      let renewed = try await other.extend([lost.jobs[1].lease], by: .seconds(60))
+      try check(renewed.first??.token, is: lost.jobs[1].lease.token)
+      await one.close()
+      try check(try await other.count(), is: [JobCount("a", ready: 2, running: 2), JobCount("b", running: 1)])
+      try check(try await other.find(JobQuery()).map(\.state), is: [.ready, .running, .running, .running, .ready])
+      try check(try await other.texts(want(9, "a", "b")), is: ["1", "5"])
+      try check(try await other.settle(lost.jobs[0].lease, .completed()), is: .leaseLost)
+      await third.close()
+      try check(try await other.texts(want(9, "a", "b")), is: ["3"])
+      try check(try await other.settle(kept.jobs[0].lease, .completed()), is: .settled())
+    },
+    ConformanceCase("aClosedDriversJobsCountALostLease", .poisonIsStopped, requires: [.severalProcesses, .recoversDeadHolders]) { subject in
+      let other = try await subject.open()
+      try await other.insertNew(job("x"))
+      for _ in 0..<3 {
+        let dying = try await subject.open()
+        try check(try await dying.texts(want(1, lostLimit: 3)), is: ["x"])
+        await dying.close()
+      }
+      try check(try await other.texts(), is: [])
+      try check(try await other.failures(LogQuery()).map(\.reason), is: [.lost])
+    },
     ConformanceCase("aLeaseIsAsLongAsItsKindAsks", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("a"), job("b", kind: "b")])

@@ -27,7 +27,9 @@ extension ConformanceSuite {
           job("plain"), job("keyed", unique: UniqueKey("k")), job("later", priority: 3, due: .after(.seconds(9))),
           NewJob("b", payload: Payload([0, 255], codec: .json), meta: Meta(bytes: [1, 2])),
         ])
-        _ = try await driver.claim(want(1))
+        // Who is closed holds nothing, where the database knows: then the job stands where it stood.
+        let claimed = try await driver.claim(want(1))
+        if driver.capabilities.contains(.recoversDeadHolders) { _ = try await driver.release(claimed.jobs.map(\.lease)) }
       }
     },
     ConformanceCase("outcomesOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
@@ -47,7 +49,7 @@ extension ConformanceSuite {
       let claimed = try await first.claimOne()
       await first.close()
       let second = try await subject.open()
-      try check(try await second.texts(), is: [])
+      if !second.capabilities.contains(.recoversDeadHolders) { try check(try await second.texts(), is: []) }
       try check(try await second.settle(claimed.lease, .completed()), is: .settled())
     },
     ConformanceCase("theNameIsStable", .nothingIsLost, requires: .durable) { subject in

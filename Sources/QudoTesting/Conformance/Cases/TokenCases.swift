@@ -49,10 +49,10 @@ extension ConformanceSuite {
       let good = try await driver.claimOne().lease
       let waiting = try require(try await driver.find(JobQuery(states: [.ready])).first, "the other job").id
       for token in [0, -1, good.token &+ 1, .max, .min] where token != good.token {
-        try await checkIsLost(Lease(job: good.job, token: token, boot: good.boot, ends: good.ends), driver)
+        try await checkIsLost(Lease(job: good.job, token: token, holder: good.holder, ends: good.ends), driver)
       }
-      try await checkIsLost(Lease(job: waiting, token: good.token, boot: good.boot, ends: good.ends), driver)
-      try await checkIsLost(Lease(job: 999, token: good.token, boot: good.boot, ends: good.ends), driver)
+      try await checkIsLost(Lease(job: waiting, token: good.token, holder: good.holder, ends: good.ends), driver)
+      try await checkIsLost(Lease(job: 999, token: good.token, holder: good.holder, ends: good.ends), driver)
       try check(try await driver.settle(good, .completed()), is: .settled())
     },
     ConformanceCase("oneStaleLeaseInABatchSpoilsNoOther", .claimsAreExclusive) { subject in
@@ -82,7 +82,7 @@ extension ConformanceSuite {
       _ = try await driver.settle(done.sorted().map { Settlement(leases[$0], .completed()) }, claiming: nil)
       for index in [3, 4, 33] { _ = try await driver.extend([leases[index]], by: .seconds(90)) }
       let made = leases[50]
-      leases[50] = Lease(job: made.job, token: made.token ^ 1, boot: made.boot, ends: made.ends)
+      leases[50] = Lease(job: made.job, token: made.token ^ 1, holder: made.holder, ends: made.ends)
       let lost = stale.union(done).union([50])
       let found = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
       try check(found, is: leases.indices.map { lost.contains($0) ? .leaseLost : .settled() })

@@ -1,0 +1,123 @@
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// A row of `qudo_instance`: an open driver that has claimed jobs, and what it says about its leases.
+struct Instance {
+  let id: Int64
+  /// The boot that its leases count from, as its clock called it.
+  let boot: String
+  /// Whether it holds a kernel lock for as long as it lives.
+  let isLocked: Bool
+
+  /// - Parameter row: id, boot, locked.
+  init(_ row: Statement) {
+    id = row.integer(0)
+    boot = row.text(1)
+    isLocked = row.integer(2) != 0
+  }
+
+  /// Whether its process still has the file open. Without a lock that is not known: then its leases are good within its boot, and
+  /// if a boot could not be read, until they expire.
+  func isAlive(_ locks: KernelLocks, _ now: ClockReading) -> Bool {
+    if isLocked { return locks.isHeld(id) }
+    return boot == now.boot || boot.isEmpty || now.boot.isEmpty
+  }
+}
+
+/// Another instance with running jobs, as a connection remembers it while nobody else changes the file.
+struct Holder {
+  let instance: Instance
+  /// When the first of its leases ends.
+  let firstEnd: Int64
+  /// Whether one of them began later than now: by another clock, which has been set back since.
+  let isAhead: Bool
+}
+
+extension Transaction {
+  /// The number of this driver among those that hold leases. The first claim or renewal gives it one.
+  func instance() throws(QudoError) -> Int64 {
+    if let known = connection.instance { return known }
+    guard let locks else { throw QudoError(.database, "a claim on a connection of the application's") }
+    try forgetDead(locks)
+    // A byte is taken only if the file was restored to a state in which this number was still to be given.
+    for _ in 0..<1000 {
+      do throws(QudoError) {
+        try connection.run(
+          "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(?, 1, ?, ?)", .text(now.boot), .integer(Int64(getpid())),
+          .integer(now.wall.microseconds))
+      } catch where error.code == .diskFull {
+        throw try refusal(error, "qudo_instance")
+      }
+      let id = connection.lastInsertedRow
+      switch locks.hold(id) {
+      case .held: break
+      case .taken:
+        try connection.run("DELETE FROM qudo_instance WHERE id = ?", .integer(id))
+        continue
+      case .unsupported: try connection.run("UPDATE qudo_instance SET locked = 0 WHERE id = ?", .integer(id))
+      }
+      connection.memory.instance = id
+      return id
+    }
+    throw QudoError(.database, "no free number for this process among the holders of leases: close other processes that use the file")
+  }
+
+  /// Deletes the rows of drivers that were closed or killed and have nothing running.
+  private func forgetDead(_ locks: KernelLocks) throws(QudoError) {
+    var idle: [Instance] = []
+    try connection.each(
+      "SELECT id, boot, locked FROM qudo_instance WHERE NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = qudo_instance.id)"
+    ) { row throws(QudoError) in idle.append(Instance(row)) }
+    // Whether one without a lock is still there cannot be known: it may claim again, and its row is small.
+    for instance in idle where !instance.isAlive(locks, now) {
+      try connection.run("DELETE FROM qudo_instance WHERE id = ?", .integer(instance.id))
+    }
+  }
+
+  /// The other instances that have running jobs, in the order of their numbers.
+  ///
+  /// - Throws: ``QudoError/Code/databaseReplaced`` if this driver's own row is gone.
+  func holders() throws(QudoError) -> [Holder] {
+    if let known = connection.memory.holders { return known }
+    let own = connection.instance
+    var isThere = false
+    var holders: [Holder] = []
+    try connection.each(
+      """
+      SELECT id, boot, locked, (SELECT ends FROM qudo_running WHERE instance = i.id ORDER BY ends, last LIMIT 1),
+        (SELECT ends - lease FROM qudo_running WHERE instance = i.id ORDER BY ends DESC, last DESC LIMIT 1)
+      FROM qudo_instance AS i ORDER BY id
+      """
+    ) { row throws(QudoError) in
+      if row.integer(0) == own { return isThere = true }
+      guard let firstEnd = try row.number(3), let lastBegin = try row.number(4) else { return }
+      holders.append(Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now.sinceBoot))
+    }
+    guard own == nil || isThere else { throw .replaced("its row in qudo_instance is gone") }
+    connection.memory.holders = holders
+    locks?.watch(Set(holders.lazy.filter(\.instance.isLocked).map(\.instance.id)))
+    return holders
+  }
+
+  /// After the jobs of a dead instance were taken back.
+  func forget(_ instance: Instance) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_instance WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = ?1)", .integer(instance.id))
+  }
+}
+
+extension QudoError {
+  /// - Parameter sign: how it was noticed.
+  static func replaced(_ sign: String) -> QudoError {
+    QudoError(
+      .databaseReplaced,
+      "the database was replaced, removed or restored while it was open (\(sign)); nothing was written. Close the queue and open it again")
+  }
+}
