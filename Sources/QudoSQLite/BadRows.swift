@@ -21,6 +21,9 @@ enum BadRows: Error {
 extension QudoError {
   /// What is to be put aside, if it was met.
   var badRows: BadRows? { cause as? BadRows }
+
+  /// Of a value of these rows that is of another sort than Qudo writes; damage that SQLite has found is left as it is.
+  func of(_ rows: BadRows) -> QudoError { code == .corrupt && cause == nil ? QudoError(code, message, cause: rows) : self }
 }
 
 extension Transaction {

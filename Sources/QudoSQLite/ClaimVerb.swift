@@ -257,7 +257,7 @@ extension Transaction {
     do {
       due = try connection.integer("SELECT min(due) FROM qudo_delayed")
     } catch {
-      throw error.cause == nil ? QudoError(error.code, error.message, cause: BadRows.delayed) : error
+      throw error.of(.delayed)
     }
     connection.memory.found(firstDue: due)
     return due ?? Memory.none
@@ -271,7 +271,7 @@ extension Transaction {
     do {
       end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
     } catch {
-      throw error.cause == nil ? QudoError(error.code, error.message, cause: BadRows.running) : error
+      throw error.of(.running)
     }
     connection.memory.found(firstEnd: end)
     return end ?? Memory.none
