@@ -68,6 +68,7 @@ public enum Workload: String, CaseIterable, Sendable {
   case drainProcesses = "drain-processes"
   case deep
   case wake
+  case rescue
   case soak
   case hooks
 
@@ -81,6 +82,7 @@ public enum Workload: String, CaseIterable, Sendable {
     case .drainProcesses: try await bench.drainProcesses()
     case .deep: try await bench.deep()
     case .wake: try await bench.wake()
+    case .rescue: try await bench.rescue()
     case .soak: try await bench.soak()
     case .hooks: try await bench.hooks()
     }

@@ -32,6 +32,7 @@ public enum Child {
       guard arguments.count == 5, let seconds = Double(arguments[3]) else { throw BenchFailure("seconds and a log are missing") }
       try await drain(queue, seconds, log: arguments[4], say)
     case "wake": try await wake(queue, say)
+    case "hold": try await hold(queue, say)
     default: throw BenchFailure("there is no \(arguments[0])")
     }
     await queue.close()
@@ -76,6 +77,20 @@ public enum Child {
     for await _ in lines { try say("\(processorTime())") }
     work.cancel()
     _ = try await work.value
+  }
+
+  /// Says its number and when its job starts, which it holds until it is killed.
+  private static func hold(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
+    var policy = JobPolicy()
+    policy.lease = .seconds(3600)
+    policy.lostLimit = .max
+    let ability = Ability("bench", policy: policy) { _ in
+      try say("\(monotonic())")
+      try await ContinuousClock().sleep(for: .seconds(3600))
+    }
+    let worker = try Worker(queue, [ability], concurrency: 1)
+    try say("\(getpid())")
+    try await worker.work()
   }
 
   /// In nanoseconds, by a clock that all processes share.

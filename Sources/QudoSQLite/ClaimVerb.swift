@@ -60,7 +60,7 @@ extension Transaction {
     return reading.jobs
   }
 
-  private func hasReady(_ kind: Int64) throws(QudoError) -> Bool {
+  func hasReady(_ kind: Int64) throws(QudoError) -> Bool {
     try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
   }
 
@@ -240,18 +240,18 @@ extension Transaction {
     return jobs
   }
 
-  private func nextDue() throws(QudoError) -> Duration? {
+  func nextDue() throws(QudoError) -> Duration? {
     let due = try firstDue()
     return due == Memory.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 
-  private func nextLeaseEnd() throws(QudoError) -> Duration? {
+  func nextLeaseEnd() throws(QudoError) -> Duration? {
     let end = try holders().reduce(try firstEnd()) { min($0, $1.firstEnd) }
     return end == Memory.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
   /// When the first delayed job is due, or ``Memory/none``.
-  private func firstDue() throws(QudoError) -> Int64 {
+  func firstDue() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstDue { return known }
     let due: Int64?
     do {
@@ -264,7 +264,7 @@ extension Transaction {
   }
 
   /// When the first lease of this driver's own ends, or ``Memory/none``.
-  private func firstEnd() throws(QudoError) -> Int64 {
+  func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstEnd { return known }
     guard let own = connection.instance else { return Memory.none }
     let end: Int64?

@@ -18,6 +18,7 @@ final class FileWatch: Sendable {
     var isActive = false
     var source: (any DispatchSourceProtocol)?
     var change: @Sendable () -> Void = {}
+    var pause: @Sendable () -> Int = { 0 }
     var hasDied: @Sendable () -> Bool = { false }
   }
   private let path: String
@@ -28,7 +29,10 @@ final class FileWatch: Sendable {
 
   deinit { state.withLock { $0.source?.cancel() } }
 
-  func onChange(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.change = body } }
+  /// - Parameter pause: for how many milliseconds no change need be told after one.
+  func onChange(_ body: @escaping @Sendable () -> Void, pause: @escaping @Sendable () -> Int = { 0 }) {
+    state.withLock { ($0.change, $0.pause) = (body, pause) }
+  }
 
   /// - Parameter hasDied: whether a process whose death matters has died. It is asked when a process has closed the file.
   func onClose(_ hasDied: @escaping @Sendable () -> Bool) { state.withLock { $0.hasDied = hasDied } }
@@ -38,14 +42,14 @@ final class FileWatch: Sendable {
       guard active != state.isActive else { return }
       state.isActive = active
       state.source?.cancel()
-      state.source = active ? source(state.change, state.hasDied) : nil
+      state.source = active ? source(state.change, state.hasDied, state.pause) : nil
       state.source?.activate()
     }
   }
 
   #if os(Linux)
   private func source(
-    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool, _ pause: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
     let events = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard events >= 0 else { return pollingSource(change) }
@@ -60,6 +64,8 @@ final class FileWatch: Sendable {
       let (changed, closed) = Self.drain(events)
       if changed { change() }
       if closed { Self.look(hasDied, change, thread, Self.delays) }
+      // On this thread, which has nothing else to do: what comes meanwhile is one change, and wakes the process once.
+      if changed, case let pause = pause(), pause > 0 { usleep(UInt32(pause) * 1000) }
     }
     source.setCancelHandler { close(events) }
     return source
@@ -94,7 +100,7 @@ final class FileWatch: Sendable {
   }
   #elseif canImport(Darwin)
   private func source(
-    _ change: @escaping @Sendable () -> Void, _: @escaping @Sendable () -> Bool
+    _ change: @escaping @Sendable () -> Void, _: @escaping @Sendable () -> Bool, _: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
     let file = open(path, O_EVTONLY | O_CLOEXEC)
     guard file >= 0 else { return pollingSource(change) }

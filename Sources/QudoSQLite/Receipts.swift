@@ -52,10 +52,15 @@ extension Transaction {
   ///
   /// Not each time, since what is deleted wakes the other idle workers.
   func pruneReceiptsWhileIdle() throws(QudoError) {
-    let time = now.sinceBoot
-    if let last = connection.receiptsSeen, time >= last, time - last < Self.idleInterval { return }
-    connection.receiptsSeen = time
+    guard mayPruneReceipts else { return }
+    connection.receiptsSeen = now.sinceBoot
     connection.receiptCursor = try pruneReceipts(from: connection.receiptCursor ?? IdempotencyKey().bytes, Self.idleLook)
+  }
+
+  /// Whether it is time for an idle worker's next look.
+  var mayPruneReceipts: Bool {
+    guard let last = connection.receiptsSeen, now.sinceBoot >= last else { return true }
+    return now.sinceBoot - last >= Self.idleInterval
   }
 
   /// - Returns: where the next look begins.

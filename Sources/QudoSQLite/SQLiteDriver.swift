@@ -24,6 +24,7 @@ public struct SQLiteDriver: Driver {
   let clock: any QueueClock
   let receipts: Duration
   let locks: KernelLocks
+  private let idle: IdleStreak
   public let generation: [UInt8]
   /// Nil if the file was gone as soon as it was opened.
   let file: FileIdentity?
@@ -95,8 +96,10 @@ public struct SQLiteDriver: Driver {
       : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
-    watch.onChange { [weak doorbell] in doorbell?.ring() }
     watch.onClose { locks.hasWatchedDied }
+    let idle = IdleStreak()
+    self.idle = idle
+    watch.onChange { [weak doorbell] in doorbell?.ring() } pause: { idle.pause }
     self.doorbell = doorbell
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
@@ -124,9 +127,15 @@ public struct SQLiteDriver: Driver {
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) { transaction throws(QudoError) in
+    if idle.isIdle, !Task.isCancelled, let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) }) {
+      idle.note(claim)
+      return claim
+    }
+    let claim = try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) { transaction throws(QudoError) in
       try transaction.claim(request)
     }
+    idle.note(claim)
+    return claim
   }
 
   public func settle(
@@ -140,11 +149,14 @@ public struct SQLiteDriver: Driver {
       for job in jobs { try limits.check(job) }
     }
     let isSmall = next?.limit ?? 0 <= Self.small - settlements.count
-    return try await writer.write(isDurable: isDurable, isSmall: isSmall) { transaction throws(QudoError) in
+    let answer: (results: [SettleResult], claim: Claim?) = try await writer.write(isDurable: isDurable, isSmall: isSmall) {
+      transaction throws(QudoError) in
       let results = try transaction.settle(settlements)
       guard let next else { return (results, nil) }
       return (results, try transaction.claim(next))
     }
+    if let claim = answer.claim { idle.note(claim) }
+    return answer
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {

@@ -72,6 +72,15 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   // MARK: On the caller's thread
 
+  /// Reads on the writer's connection, without the turn and in no order with what waits to be written.
+  ///
+  /// - Returns: nil if the writer is at work, or if the read failed: then the verb itself says why.
+  func readIfFree<Result>(_ body: (Transaction) throws(QudoError) -> Result?) -> Result? {
+    guard queue.withLock({ $0.enterAlone() }) else { return nil }
+    defer { if queue.withLock({ $0.leave(more: false) }) { thread.async { self.drain() } } }
+    return try? core.read(body)
+  }
+
   /// Nil if it must wait for others after all, or if the disk is so slow that a thread of Swift's pool must not wait for it.
   private func alone<Result>(
     _ isDurable: Bool, _ needsRoom: Bool, _ body: (Transaction) throws(QudoError) -> Result

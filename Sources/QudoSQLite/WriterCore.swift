@@ -69,6 +69,28 @@ struct WriterCore {
     connection = nil
   }
 
+  /// In a read transaction, which no writer waits for.
+  mutating func read<Result>(_ body: (Transaction) throws(QudoError) -> Result) throws(QudoError) -> Result {
+    guard let connection, replaced == nil else { throw QudoError(.closed, "the database was closed") }
+    try connection.endTransaction()
+    try checkPlace(connection)
+    sqlite3_busy_timeout(connection.handle, 0)
+    try connection.run("BEGIN")
+    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
+      receiptLifetime: receiptLifetime)
+    do throws(QudoError) {
+      // The first read takes the snapshot. What is known of the file is forgotten after that, if others have changed it.
+      try transaction.checkIdentity(generation)
+      _ = connection.noticeOthers()
+      let result = try body(transaction)
+      try connection.run("COMMIT")
+      return result
+    } catch {
+      try? connection.endTransaction()
+      throw error
+    }
+  }
+
   /// - Parameter waits: whether to wait a while for a writer that is not Qudo's.
   /// - Throws: ``QudoError/Code/busy`` when such a writer has the file; nothing was begun.
   mutating func transact<Result>(

@@ -12,7 +12,7 @@ struct TortureProcess {
   static func main() async throws {
     let arguments = CommandLine.arguments
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
-      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
+      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|hold|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
       exit(64)
     }
     let log = try LineLog(arguments[3])
@@ -34,6 +34,7 @@ struct TortureProcess {
     switch arguments[1] {
     case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")
     case "work": try await work(driver, log)
+    case "hold": try await hold(driver, log)
     default: try await stale(driver, log, &random)
     }
   }
@@ -76,6 +77,18 @@ struct TortureProcess {
     options.concurrency = 4
     options.logger.logLevel = .critical
     try await Worker(Queue(driver) { ClaimLog(log: log) }, [ability], options: options).work()
+  }
+
+  /// Holds what it claims, under leases that outlive the torture, until it is killed.
+  private static func hold(_ driver: SQLiteDriver, _ log: LineLog) async throws {
+    var policy = JobPolicy()
+    policy.lease = .seconds(86_400)
+    policy.lostLimit = .max
+    let ability = Ability("held", policy: policy) { context in
+      log.write("begin \(String(decoding: context.payload.bytes, as: UTF8.self)) \(nanoseconds())\n")
+      try await Task.sleep(for: .seconds(86_400))
+    }
+    try await Worker(Queue(driver), [ability], concurrency: 4).work()
   }
 
   /// Claims under leases that are too short and settles too late.

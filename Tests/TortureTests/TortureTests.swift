@@ -23,6 +23,9 @@ import Testing
     #expect(report.acknowledged > 20, "too little happened to show anything")
     #expect(report.lost.isEmpty, "acknowledged and never run, seed \(seed): \(report.lost.prefix(5))")
     #expect(report.staleSettles.isEmpty, "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
+    // The leases of what was held outlive the torture: only the death of their holders frees it.
+    #expect(!report.rescues.isEmpty && report.unrescued.isEmpty, "held by a killed process and never begun again, seed \(seed): \(report.unrescued)")
+    #expect(report.rescues.allSatisfy { $0 < 10 }, "begun again after \(report.rescues.max() ?? 0) s, seed \(seed)")
     #expect(try torture.integrity() == "ok")
     #expect(try await torture.count() == [])
   }
@@ -36,17 +39,30 @@ private final class Torture {
     var late = 0
     var lost: [String] = []
     var staleSettles: [String] = []
+    /// How long after the kill of its holder each job began again, in seconds.
+    var rescues: [Double] = []
+    var unrescued: [String] = []
+
+    private func percentile(_ share: Double) -> String {
+      guard !rescues.isEmpty else { return "none" }
+      return String(format: "%.1f ms", rescues.sorted()[Int(share * Double(rescues.count - 1))] * 1000)
+    }
+
     var description: String {
-      "\(kills) kills, \(acknowledged) enqueues acknowledged, \(runs) runs, \(late) late settles refused, \(lost.count) lost, \(staleSettles.count) stale settles accepted"
+      "\(rescues.count) jobs of killed holders began again, p50 \(percentile(0.5)), p99 \(percentile(0.99)), \(kills) kills, \(acknowledged) enqueues acknowledged, \(runs) runs, \(late) late settles refused, \(lost.count) lost, \(staleSettles.count) stale settles accepted"
     }
   }
 
-  private static let roles = ["enqueue", "enqueue", "work", "work", "stale"]
+  private static let roles = ["enqueue", "enqueue", "work", "work", "stale", "hold", "hold", "hold"]
   private let folder: URL
   private var processes: [ChildProcess] = []
   private var random: Seeded
   private var started = 0
+  private var logs: [String] = []
+  private var lastLog: String { "\(started).log" }
   private var kills = 0
+  /// Of holders: which log was theirs, and when.
+  private var holderKills: [(log: String, time: UInt64)] = []
   private var database: String { folder.appendingPathComponent("torture.db").path }
 
   init(seed: UInt64) throws {
@@ -61,17 +77,32 @@ private final class Torture {
   }
 
   func run(for duration: Duration) async throws {
-    for role in Self.roles { processes.append(try start(role)) }
+    let driver = try SQLiteDriver(path: database, durability: .normal)
+    _ = try await driver.insert((0..<6).map { NewJob("held", payload: Payload("held-\($0)")) })
+    await driver.close()
+    for role in Self.roles {
+      processes.append(try start(role))
+      logs.append(lastLog)
+    }
     let end = ContinuousClock.now + duration
     while ContinuousClock.now < end || kills < 10 {
       try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
       let victim = Int.random(in: processes.indices, using: &random)
       try #require(processes[victim].isRunning, "a process ended by itself: \(Self.roles[victim])")
+      if Self.roles[victim] == "hold" { holderKills.append((logs[victim], DispatchTime.now().uptimeNanoseconds)) }
       stop(victim)
       kills += 1
       processes[victim] = try start(Self.roles[victim])
+      logs[victim] = lastLog
     }
+    try await rescueLast()
     for index in processes.indices { stop(index) }
+  }
+
+  /// What was held by those that were killed last has begun again.
+  private func rescueLast() async throws {
+    let end = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < end, try !report().unrescued.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
   }
 
   private func start(_ role: String) throws -> ChildProcess {
@@ -91,10 +122,13 @@ private final class Torture {
     let log = Locked<[String]>([])
     var policy = JobPolicy()
     policy.lostLimit = .max
+    let held = Ability("held", policy: policy) { context in
+      log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
+    }
     let ability = Ability("torture", policy: policy) { context in
       log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
     }
-    try await Worker(Queue(driver), [ability], concurrency: 2).workUntilEmpty()
+    try await Worker(Queue(driver), [ability, held], concurrency: 2).workUntilEmpty()
     await driver.close()
     try (log.withLock { $0 }.joined(separator: "\n") + "\n")
       .write(to: folder.appendingPathComponent("last.log"), atomically: false, encoding: .utf8)
@@ -125,6 +159,8 @@ private final class Torture {
     var ran: Set<String> = []
     /// By job: when each token's claim had been answered.
     var claims: [String: [(token: String, time: UInt64)]] = [:]
+    /// By held job: in which log it began, and when.
+    var begins: [String: [(log: String, time: UInt64)]] = [:]
     var settles: [(job: String, token: String, time: UInt64)] = []
     for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) where file.pathExtension == "log" {
       let text = try String(contentsOf: file, encoding: .utf8)
@@ -136,6 +172,7 @@ private final class Torture {
         case "run":
           ran.insert(words[1])
           report.runs += 1
+        case "begin": begins[words[1], default: []].append((file.lastPathComponent, try #require(UInt64(words[2]))))
         case "claim": claims[words[1], default: []].append((words[2], try #require(UInt64(words[3]))))
         case "settle" where words[4] == "lost": report.late += 1
         case "settle": settles.append((words[1], words[2], try #require(UInt64(words[3]))))
@@ -145,6 +182,18 @@ private final class Torture {
     }
     report.acknowledged = acknowledged.count
     report.lost = acknowledged.subtracting(ran).sorted()
+    for kill in holderKills {
+      for (job, begins) in begins {
+        let sorted = begins.sorted { $0.time < $1.time }
+        guard let last = sorted.last(where: { $0.time <= kill.time }), last.log == kill.log else { continue }
+        // It may have begun again in the moment of the kill, if it was claimed before.
+        guard let again = sorted.first(where: { $0.time > last.time && $0.log != kill.log }) else {
+          report.unrescued.append(job)
+          continue
+        }
+        report.rescues.append(Double(again.time) / 1e9 - Double(kill.time) / 1e9)
+      }
+    }
     for settle in settles {
       let own = claims[settle.job]?.first { $0.token == settle.token }?.time ?? 0
       let isStale = claims[settle.job]?.contains { $0.token != settle.token && $0.time > own && $0.time < settle.time } ?? false

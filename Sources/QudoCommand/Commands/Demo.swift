@@ -32,6 +32,7 @@ struct Demo: AsyncParsableCommand {
     let starts = try await demo.startLatencies()
     let pageSize = try await driver.pageSize()
     await driver.close()
+    let rescues = try await DemoRun.rescueLatencies(folder.path("rescue.db"), in: folder.path(""), durability.durability)
     let total = Figures.grouped(jobs)
     try Output.write(
       """
@@ -41,6 +42,8 @@ struct Demo: AsyncParsableCommand {
       one job until it is acknowledged, \(Figures.grouped(singles.count)) times
       start      p50 \(Figures.percentile(0.5, of: starts)), p99 \(Figures.percentile(0.99, of: starts)), \
       one job from its enqueue to its run in a waiting worker, \(Figures.grouped(starts.count)) times
+      rescue     p50 \(Figures.percentile(0.5, of: rescues)), p99 \(Figures.percentile(0.99, of: rescues)), \
+      a job from the SIGKILL of its worker to its run in another process, \(rescues.count) times
       checked    \(once ? "each job ran exactly once" : "NOT each job ran exactly once")
       file       \(Figures.grouped(try folder.size("demo.db") / 1024)) KiB after all jobs are done
       settings   durability \(durability.durability.rawValue), \

@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoBench
 internal import QudoSQLite
 
 /// What the demo does and measures, one after the other.
@@ -63,6 +64,14 @@ struct DemoRun: Sendable {
       times.append(try await clock.measure { try await queue.enqueue(job) })
     }
     return times
+  }
+
+  private static let kills = 20
+
+  /// How long it takes from the SIGKILL of a worker to the run of its job in another process.
+  static func rescueLatencies(_ path: String, in folder: String, _ durability: SQLiteDriver.Durability) async throws -> [Duration] {
+    let bench = Bench(Bench.Settings(folder: folder) { try PipedProcess($0) })
+    return try await bench.rescueTimes(path, durability, count: kills).map { .microseconds(Int64($0 * 1000)) }
   }
 
   /// How long it takes from the call that enqueues a job to its run, in a worker that waits for one.
