@@ -34,8 +34,8 @@ extension Transaction {
   ///
   /// - Returns: the number of rows that were bad.
   func putAside(_ rows: BadRows) throws(QudoError) -> Int {
-    connection.kinds.forget()
-    defer { connection.kinds.forget() }
+    forgetRows()
+    defer { forgetRows() }
     switch rows {
     case .ready(let kinds):
       var count = 0
@@ -45,6 +45,13 @@ extension Transaction {
     case .delayed: return try putAsideDelayed()
     case .running: return try putAsideRunning()
     }
+  }
+
+  /// The highest id is no row's: the transaction may be about to store it, for a job that was deleted.
+  private func forgetRows() {
+    let highest = connection.memory.highestID
+    connection.kinds.forget()
+    connection.memory.highestID = highest
   }
 
   private func putAsideReady(of kind: Int64) throws(QudoError) -> Int {

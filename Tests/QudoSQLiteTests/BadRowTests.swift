@@ -37,6 +37,7 @@ import Testing
     _ = try await driver.claim(request)
     #expect(try rows("qudo_ready") == "0")
     #expect(log.warnings.count == 1)
+    #expect(try await driver.insert([job()]) == [.inserted(6)], "no id is given again")
   }
 
   @Test("claims less than a range that lacks a job further back")
