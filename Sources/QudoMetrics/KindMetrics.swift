@@ -15,6 +15,7 @@ struct KindMetrics: Sendable {
   let snoozed: Counter
   let released: Counter
   let leasesLost: Counter
+  let givenUp: Counter
   let duration: Timer
   let wait: Timer
 
@@ -33,6 +34,7 @@ struct KindMetrics: Sendable {
     snoozed = counter("snoozed")
     released = counter("released")
     leasesLost = counter("leases_lost")
+    givenUp = counter("given_up")
     duration = timer("run_duration")
     wait = timer("wait")
   }

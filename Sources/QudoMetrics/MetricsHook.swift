@@ -21,14 +21,15 @@ public import Qudo
 /// | `snoozed` | runs whose job asked to come again later |
 /// | `released` | runs that ended because the worker was stopped or had lost the lease; their job goes back |
 /// | `leases_lost` | jobs that somebody else had taken over, as the extension of their lease found out |
+/// | `given_up` | jobs that a worker's claim gave up because their leases expired too often, those of other workers' kinds among them |
 /// | `run_duration` | timer: how long a run took, whatever came of it |
 /// | `wait` | timer: from the moment a job was due, or enqueued if that was later, to the beginning of its run |
 ///
-/// Outcomes are counted as they are decided, just before they are written. A job that goes to the failure log because its
-/// worker died too often has no run that ended, and is not counted.
+/// Outcomes are counted as they are decided, just before they are written. `failed` counts runs; a job that goes to the
+/// failure log because its workers died has no run that ended, and is in `given_up` instead.
 public struct MetricsHook: Hook {
   /// What it hears of.
-  public static let points: HookPoints = [.didEnqueue, .didClaim, .willWork, .didWork, .leaseLost]
+  public static let points: HookPoints = [.didEnqueue, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp]
 
   private let metrics: MetricsByKind
   private let clock: any QueueClock
@@ -81,5 +82,8 @@ public struct MetricsHook: Hook {
 
   /// Counts it.
   public func leaseLost(_ job: borrowing ClaimedJob) { metrics[job.kind].leasesLost.increment() }
+
+  /// Counts it.
+  public func didGiveUp(_ job: borrowing GivenUpJob, database: String) { metrics[job.kind].givenUp.increment() }
 }
 #endif

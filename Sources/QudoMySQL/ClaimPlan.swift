@@ -39,6 +39,13 @@ struct ClaimPlan {
   private(set) var returned: [RunningRow] = []
   /// Their leases ended too often.
   private(set) var lost: [EndedLease] = []
+  /// Their leases ended, and the jobs are not there: somebody else has deleted them.
+  private(set) var jobless: [RunningRow] = []
+
+  /// How many jobs of expired leases go on.
+  var recovered: Int {
+    returned.count + chosen.reduce(0) { count, one in if case .ended = one.0.source { count + 1 } else { count } }
+  }
 
   /// For each kind the last one of the ready that is claimed.
   var last: [Int64: Floors.Key] {
@@ -58,6 +65,8 @@ struct ClaimPlan {
   ///   - delayed: that are due, of whatever kind.
   ///   - ended: leases that have ended, of whatever kind.
   init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease]) {
+    jobless = ended.filter(\.isJobless).map(\.row)
+    let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
     lost = ended.filter(\.isTheLast)
     let waiting = ended.filter { !$0.isTheLast }.map(\.row)
     let back = waiting.map { row in

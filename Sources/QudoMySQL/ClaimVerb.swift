@@ -81,13 +81,16 @@ extension Transaction {
 
   /// - Parameter next: as it was before, if this transaction did nothing else to it.
   private func claim(_ plan: ClaimPlan, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
+    let givenUp = try givenUp(plan.lost)
     takeBack(plan)
     var delayed = plan.promoted
     for (job, _) in plan.chosen {
       if case .delayed = job.source { delayed.append(job) }
     }
     promote(delayed, ready: plan.promoted)
-    return try read(start(plan.chosen), from: view, next: next)
+    var rows = start(plan.chosen)
+    (rows.givenUp, rows.recovered) = (givenUp, plan.recovered)
+    return try read(rows, from: view, next: next)
   }
 
   /// Reads what was claimed, by this transaction or by the one that it repeats.
@@ -95,7 +98,7 @@ extension Transaction {
     receipt.claimed = claimed
     let reads = claimed.reads
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
-    var claim = Claim(jobs: try claimed.jobs(rows.prefix(reads.count)))
+    var claim = Claim(jobs: try claimed.jobs(rows.prefix(reads.count)), givenUp: claimed.givenUp, recovered: claimed.recovered)
     var times = next ?? NextTimes(rows.last?.next())
     if next != nil, let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
@@ -109,6 +112,24 @@ extension Transaction {
     return try read(claimed, from: Floors.View(), next: nil)
   }
 
+  /// What is told of jobs that are about to go.
+  private func givenUp(_ leases: [EndedLease]) throws(QudoError) -> [GivenUpJob] {
+    guard !leases.isEmpty else { return [] }
+    var jobs: [Int64: GivenUpJob] = [:]
+    let lost = Dictionary(leases.map { ($0.row.id, $0.lost.clampedPlus(1)) }, uniquingKeysWith: max)
+    let looks = lost.keys.sorted().parts().map { part -> SQL in
+      "SELECT j.id, k.name, j.attempt, j.unique_key FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind WHERE j.id IN \(list: part)"
+    }
+    for rows in try read(looks) {
+      try rows.forEach { row throws(QudoError) in
+        let id = row.integer(0)
+        jobs[id] = GivenUpJob(
+          id: id, kind: Kind(row.text(1)), attempt: Int(row.integer(2)), expiredLeases: Int(lost[id] ?? 0), uniqueKey: row.textIfAny(3))
+      }
+    }
+    return leases.compactMap { jobs[$0.row.id] }
+  }
+
   /// Jobs whose lease ended wait again where they stood, or end as lost.
   private func takeBack(_ plan: ClaimPlan) {
     let lost = plan.lost.map(\.row)
@@ -117,6 +138,7 @@ extension Transaction {
         lease.row.id, .lost, message: "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
         final: true)
     }
+    leaveRunning(plan.jobless)
     var again = plan.returned
     for case (let job, _) in plan.chosen {
       if case .ended(let row) = job.source { again.append(row) }
@@ -187,6 +209,9 @@ struct ClaimedRows {
   let token: Int64
   /// In the order in which they should run.
   var jobs: [Row] = []
+  /// Jobs of expired leases that the same transaction gave up, and how many it made ready or took.
+  var givenUp: [GivenUpJob] = []
+  var recovered = 0
 
   /// - Parameter holdingKeys: whether one of the jobs may hold a unique key until it ends. The token tells that to who settles: most
   ///   jobs hold none, and are settled without looking for it.
@@ -220,10 +245,8 @@ struct ClaimedRows {
         }
       }
     }
+    // A row whose job somebody else has deleted must not stop the others: it runs, as nobody's, until its lease expires, and then goes.
     found += jobs[found.count...].compactMap { others[$0.id] }
-    guard found.count == jobs.count else {
-      throw QudoError(.corrupt, "a job waits but is not there: the tables were changed by others")
-    }
     return found
   }
 

@@ -124,7 +124,7 @@ extension Transaction {
     let due = job.due.moment(now).microseconds
     write("""
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
-      meta = \(job.meta.isEmpty ? nil : job.meta.bytes), ranking = \(job.ranking), due = \(due) WHERE id = \(holder.id)
+      meta = \(job.meta.isEmpty ? nil : job.meta.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
       """)
     let new = Holders.Place(
       table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due, frees: place.frees)

@@ -10,7 +10,16 @@ final class KindNumbers: Sendable {
 
   subscript(kind: Kind) -> Int64? { numbers.withLock { $0[kind] } }
 
-  func add(_ kind: Kind, _ number: Int64) { numbers.withLock { $0[kind] = number } }
+  /// Applications that make up a kind for each of their customers must not fill the memory. What is forgotten is looked up again.
+  func add(_ kind: Kind, _ number: Int64) {
+    numbers.withLock { numbers in
+      if numbers.count >= Self.most { numbers = [:] }
+      numbers[kind] = number
+    }
+  }
+
+  /// How many are kept.
+  private static let most = 10_000
 
   func haveReady(of kinds: [ClaimableKind]) -> [ClaimableKind] {
     ready.withLock { ready in kinds.filter { ready.contains($0.number) } }

@@ -52,7 +52,14 @@ struct EndedLease {
 
   static let columns: SQL = "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
 
-  init(_ row: Row) { (self.row, lost) = (RunningRow(row), row.integer(7)) }
+  /// Whether there is no such job.
+  let isJobless: Bool
+
+  init(_ row: Row) {
+    self.row = RunningRow(row)
+    let lost = row.integerIfAny(7)
+    (self.lost, isJobless) = (lost ?? 0, lost == nil)
+  }
 
   var isTheLast: Bool { lost.clampedPlus(1) >= row.lostLimit }
 }

@@ -31,9 +31,11 @@ extension Transaction {
     let select: SQL = "SELECT l.id, k.name, \(columns) FROM \(table) AS l JOIN qudo_kind AS k ON k.id = l.kind"
     let order: SQL = query.oldestFirst ? "ASC" : "DESC"
     let offset = max(query.offset, 0)
-    guard let ids = query.ids else {
+    guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
       // The ids first, so that no payload is read of what is passed over.
-      let filter: SQL = kinds.map { "WHERE kind IN \(list: $0)" } ?? ""
+      var conditions: [SQL] = kinds.map { ["kind IN \(list: $0)"] } ?? []
+      if let after = query.after { conditions.append(query.oldestFirst ? "id > \(after)" : "id < \(after)") }
+      let filter: SQL = conditions.isEmpty ? "" : "WHERE \(conditions.joined(" AND "))"
       return try look("""
         \(select) JOIN (SELECT id FROM \(table) \(filter) ORDER BY id \(order) LIMIT \(query.limit) OFFSET \(offset)) AS page
         ON page.id = l.id ORDER BY l.id \(order)

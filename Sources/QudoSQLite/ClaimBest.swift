@@ -36,7 +36,7 @@ extension Transaction {
       rows += 1
       let (rank, due, end) = (row.integer(0), row.integer(1), row.integer(2))
       var id = row.integer(3)
-      guard id <= end else { throw ReadyRow.missing }
+      guard id <= end else { throw ReadyRow.missing(kind) }
       if rank == last.rank, due == last.due, id <= last.id { id = last.id + 1 }
       while keys.count < count {
         keys.append(ReadyKey(rank: rank, due: due, id: id, last: end))
@@ -48,17 +48,29 @@ extension Transaction {
   }
 
   /// Jumps from kind to kind, so that of many kinds only those are looked up that have ready jobs.
+  ///
+  /// Others may have far more kinds: after twice as many jumps as the worker has kinds, those that it did not come to are looked
+  /// up one by one, as a claim finds that it needs them.
   private func findEmpty(_ kinds: [ClaimableKind]) throws(QudoError) {
-    guard kinds.count > 8 else { return }
+    guard kinds.count > 8, let lowest = kinds.lazy.map(\.number).min(), let highest = kinds.lazy.map(\.number).max() else { return }
     var full: Set<Int64> = []
+    let most = kinds.count * 2
+    var (jumps, last) = (0, lowest)
     try connection.each(
       """
       WITH RECURSIVE next(kind) AS (
-        SELECT min(kind) FROM qudo_ready
-        UNION ALL SELECT (SELECT min(kind) FROM qudo_ready WHERE qudo_ready.kind > next.kind) FROM next WHERE next.kind IS NOT NULL)
+        SELECT min(kind) FROM qudo_ready WHERE kind >= ?
+        UNION ALL SELECT (SELECT min(kind) FROM qudo_ready WHERE qudo_ready.kind > next.kind) FROM next WHERE next.kind < ?
+        LIMIT ?)
       SELECT kind FROM next WHERE kind IS NOT NULL
-      """) { row throws(QudoError) in full.insert(row.integer(0)) }
-    for kind in kinds where !full.contains(kind.number) { connection.ready.append([], isComplete: true, to: kind.number) }
+      """, .integer(lowest), .integer(highest), .integer(Int64(most))
+    ) { row throws(QudoError) in
+      full.insert(row.integer(0))
+      (jumps, last) = (jumps + 1, row.integer(0))
+    }
+    for kind in kinds where !full.contains(kind.number) && (jumps < most || kind.number < last) {
+      connection.ready.append([], isComplete: true, to: kind.number)
+    }
   }
 
   /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
@@ -129,7 +141,7 @@ extension Transaction {
     try self.run(RunningRange(
       instance: holder, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.ability.lostLimit),
       started: now.wall.microseconds, lease: ends - now.sinceBoot))
-    guard reading.jobs.count == run.count else { throw ReadyRow.missing }
+    guard reading.jobs.count == run.count else { throw ReadyRow.missing(names.keys) }
     try freeKeys(reading)
     return reading.jobs
   }

@@ -9,7 +9,11 @@ extension Transaction {
     try enterReady()
     let areLeft = try takeBackEnded()
     _ = try promote(limit: Int(Self.sweep))
-    return Claim(jobs: try take(request), nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd())
+    let (givenUp, recovered) = effects.takeRecovered()
+    let jobs = try take(request)
+    if jobs.isEmpty { try pruneReceiptsWhileIdle() }
+    return Claim(
+      jobs: jobs, nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
   }
 
   private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
@@ -31,19 +35,20 @@ extension Transaction {
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
     var front = ReadyFront(kind: kind.number)
-    // CROSS JOIN: "SQLite never reorders tables in a CROSS JOIN".
+    // LEFT JOIN, which SQLite does not reorder either: a row whose jobs are all missing comes, with NULL for a job.
     try connection.each(
       """
       SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, j.id, r.last, r.first
-      FROM qudo_ready AS r CROSS JOIN qudo_job AS j ON j.id BETWEEN r.first AND r.last
+      FROM qudo_ready AS r LEFT JOIN qudo_job AS j ON j.id BETWEEN r.first AND r.last
       WHERE r.kind = ? ORDER BY r.rank, r.due, r.last, j.id LIMIT ?
       """, .integer(kind.number), .integer(Int64(count))
     ) { row throws(QudoError) in
+      guard !row.isNull(9) else { throw ReadyRow.missing(kind.number) }
       let key = reading.read(row, kind.ability.kind, ends: ends)
       try front.read(key, last: row.integer(10), first: row.integer(11))
     }
     guard let last = front.rows.last else { return [] }
-    guard last.isRead || reading.jobs.count == count else { throw ReadyRow.missing }
+    guard last.isRead || reading.jobs.count == count else { throw ReadyRow.missing(kind.number) }
     connection.memory.runs(until: ends)
     let lease = RunningRange(
       instance: holder, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.ability.lostLimit),
@@ -124,7 +129,9 @@ extension Transaction {
     for job in due {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       // Of a time that is no integer this finds nothing, each time.
-      guard connection.changes == 1 else { throw QudoError(.corrupt, "job \(job.id) waits until a time that is none: \(Self.changed)") }
+      guard connection.changes == 1 else {
+        throw QudoError(.corrupt, "job \(job.id) has an unusable due time: \(Self.changed)", cause: BadRows.delayed)
+      }
       try enter(job.id...job.id, ReadyRange.Place(kind: job.kind, rank: job.rank, due: job.due))
       connection.ready.forget(job.kind)
     }
@@ -213,10 +220,24 @@ extension Transaction {
     let lost = try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(id)) ?? 0
     if lost >= lostLimit {
       try log(id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
+      effects.givenUp += try givenUp(id, lost)
       try forget(id)
     } else {
+      effects.recovered += 1
       try enterAgain(id)
     }
+  }
+
+  /// What is told of a job that is about to go.
+  private func givenUp(_ id: Int64, _ lost: Int64) throws(QudoError) -> [GivenUpJob] {
+    var jobs: [GivenUpJob] = []
+    try connection.each(
+      "SELECT (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?", .integer(id)
+    ) { row throws(QudoError) in
+      jobs.append(GivenUpJob(
+        id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(lost), uniqueKey: row.isNull(2) ? nil : row.text(2)))
+    }
+    return jobs
   }
 
   func nextDue() throws(QudoError) -> Duration? {
@@ -232,7 +253,12 @@ extension Transaction {
   /// When the first delayed job is due, or ``Memory/none``.
   func firstDue() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstDue { return known }
-    let due = try connection.integer("SELECT min(due) FROM qudo_delayed")
+    let due: Int64?
+    do {
+      due = try connection.integer("SELECT min(due) FROM qudo_delayed")
+    } catch {
+      throw error.of(.delayed)
+    }
     connection.memory.found(firstDue: due)
     return due ?? Memory.none
   }
@@ -241,7 +267,12 @@ extension Transaction {
   func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.memory.firstEnd { return known }
     guard let own = connection.instance else { return Memory.none }
-    let end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
+    let end: Int64?
+    do {
+      end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
+    } catch {
+      throw error.of(.running)
+    }
     connection.memory.found(firstEnd: end)
     return end ?? Memory.none
   }

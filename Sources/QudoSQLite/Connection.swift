@@ -19,6 +19,10 @@ final class Connection {
   private var statements: [String: Statement] = [:]
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
+  /// Where the next look at old receipts begins; nil before the first.
+  var receiptCursor: [UInt8]?
+  /// When an idle worker last looked at some, by the clock since boot.
+  var receiptsSeen: Int64?
 
   /// - Parameters:
   ///   - parameters: of a URI, as `immutable=1`; nil for none.
@@ -148,6 +152,30 @@ final class Connection {
         context?.assumingMemoryBound(to: Int32.self).pointee = pages
         return SQLITE_OK
       }, count)
+  }
+
+  /// The size of the WAL file, in bytes, whatever of it is in use; nil if that cannot be told.
+  var walBytes: Int64? {
+    var size: Int64 = 0
+    guard let (wal, methods) = walFile, let ask = methods.xFileSize, ask(wal, &size) == SQLITE_OK else { return nil }
+    return size
+  }
+
+  /// Brings to the disk what others have written to the WAL.
+  func syncWAL() throws(QudoError) {
+    guard let (wal, methods) = walFile, let sync = methods.xSync else { return }
+    // As SQLite itself does with `PRAGMA fullfsync`: "SQLITE_SYNC_FULL means to use Mac OS X style fullsync instead of fsync()".
+    let code = sync(wal, SQLITE_SYNC_FULL)
+    guard code == SQLITE_OK else {
+      throw QudoError(.ioError, "the disk reported an error", cause: SQLiteError(code: code, message: "the WAL could not be synced"))
+    }
+  }
+
+  private var walFile: (UnsafeMutablePointer<sqlite3_file>, sqlite3_io_methods)? {
+    var wal: UnsafeMutablePointer<sqlite3_file>?
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK, let wal, let methods = wal.pointee.pMethods
+    else { return nil }
+    return (wal, methods.pointee)
   }
 
   /// Whether a full disk may stop SQLite after the whole of a commit has been written: where it pads the WAL.

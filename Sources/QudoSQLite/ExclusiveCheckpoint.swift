@@ -6,9 +6,11 @@ internal import Qudo
 /// `SQLITE_CHECKPOINT_FULL` takes the write lock as well; but where the application has it, and the busy handler gives up, SQLite goes on as
 /// in PASSIVE, without the lock (`sqlite3WalCheckpoint` in wal.c).
 enum ExclusiveCheckpoint {
-  /// - Parameter connection: whose WAL it is; the turn is held.
+  /// - Parameters:
+  ///   - connection: whose WAL it is; the turn is held.
+  ///   - frames: how many the WAL has, whoever wrote them.
   /// - Returns: nil when all of the WAL is in the database file, or why it is not.
-  static func run(_ connection: Connection) -> QudoError? {
+  static func run(_ connection: Connection, frames: inout Int32) -> QudoError? {
     do throws(QudoError) {
       // On another connection: "If ... the database connection ... has a write transaction open, SQLITE_LOCKED is returned" for a
       // checkpoint.
@@ -16,7 +18,7 @@ enum ExclusiveCheckpoint {
       try holder.run("PRAGMA wal_autocheckpoint = 0")
       // Who has the lock is not waited for. Closing the connection ends the transaction.
       try holder.execute("BEGIN IMMEDIATE")
-      var (frames, copied): (Int32, Int32) = (0, 0)
+      var copied: Int32 = 0
       let code = withExtendedLifetime(holder) {
         sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)
       }

@@ -8,7 +8,7 @@ extension Transaction {
 
   /// What a claim would answer, if it would find nothing to do; nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
-    guard request.limit > 0, request.abilities.count <= Self.mostKinds else { return nil }
+    guard request.limit > 0, request.abilities.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
     for ability in request.abilities {
       guard let kind = try connection.kindID(ability.kind) else { continue }
       if try hasReady(kind) { return nil }

@@ -100,12 +100,20 @@ extension Transaction {
     _ job: NewJob, with holder: Int64, unique: UniqueKey, due: Int64, kind: Int64
   ) throws(QudoError) -> InsertResult {
     switch unique.onConflict {
-    case .reject: return .conflict(holder)
-    case .keep: return .existing(holder)
+    case .reject:
+      effects.tellsOfOthers = true
+      return .conflict(holder)
+    case .keep:
+      effects.tellsOfOthers = true
+      return .existing(holder)
     case .overwrite:
-      guard try leaveWaiting(holder) else { return .conflict(holder) }
+      guard try leaveWaiting(holder) else {
+        effects.tellsOfOthers = true
+        return .conflict(holder)
+      }
+      // Another payload is another piece of work: what came of the old one is not held against it.
       try connection.run(
-        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE id = ?", .blob(job.payload.bytes),
+        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?", .blob(job.payload.bytes),
         .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(job.rank), .integer(due), .integer(holder))
       try wait(id: holder, kind: kind, rank: job.rank, due: due)
       return .overwritten(holder)

@@ -139,7 +139,8 @@ struct InsertText {
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(
       """
-      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ? WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
+      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0
+      WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
       """,
       [.blob(job.payload.bytes), .integer(job.payload.codec.number), job.meta.value, place.rank, place.due] + key
         + [place.rank, place.due] + last)

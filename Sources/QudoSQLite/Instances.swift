@@ -89,16 +89,20 @@ extension Transaction {
     let own = connection.instance
     var isThere = false
     var holders: [Holder] = []
-    try connection.each(
-      """
-      SELECT id, boot, locked, (SELECT ends FROM qudo_running WHERE instance = i.id ORDER BY ends, last LIMIT 1),
-        (SELECT ends - lease FROM qudo_running WHERE instance = i.id ORDER BY ends DESC, last DESC LIMIT 1)
-      FROM qudo_instance AS i ORDER BY id
-      """
-    ) { row throws(QudoError) in
-      if row.integer(0) == own { return isThere = true }
-      guard let firstEnd = try row.number(3), let lastBegin = try row.number(4) else { return }
-      holders.append(Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now.sinceBoot))
+    do throws(QudoError) {
+      try connection.each(
+        """
+        SELECT id, boot, locked, (SELECT ends FROM qudo_running WHERE instance = i.id ORDER BY ends, last LIMIT 1),
+          (SELECT ends - lease FROM qudo_running WHERE instance = i.id ORDER BY ends DESC, last DESC LIMIT 1)
+        FROM qudo_instance AS i ORDER BY id
+        """
+      ) { row throws(QudoError) in
+        if row.integer(0) == own { return isThere = true }
+        guard let firstEnd = try row.number(3), let lastBegin = try row.number(4) else { return }
+        holders.append(Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now.sinceBoot))
+      }
+    } catch {
+      throw error.of(.running)
     }
     guard own == nil || isThere else { throw .replaced("its row in qudo_instance is gone") }
     connection.memory.holders = holders

@@ -27,7 +27,7 @@ extension JobContext {
     }
     let replacements = try preparedReplacements()
     for job in replacements { try driver.limits.check(job) }
-    let settlement = Settlement(job.lease, .completed(replacements: replacements), recording: recordsStatus ? duration : nil)
+    let settlement = Settlement(lease, .completed(replacements: replacements), recording: recordsStatus ? duration : nil)
     try driver.join(connection) { transaction throws(QudoError) in
       guard try transaction.settle([settlement]) != [.leaseLost] else {
         throw QudoError(.leaseLost, "the lease of job \(id) is lost, or the job is completed already: roll back")

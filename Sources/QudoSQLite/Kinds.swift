@@ -9,6 +9,10 @@ internal import Qudo
 /// no savepoints.) That a kind is not there is never remembered.
 final class KindNumbers {
   private var numbers: [Kind: Int64] = [:]
+  /// How many are kept.
+  static let most = 10_000
+  /// How many are known, for tests.
+  var count: Int { numbers.count }
   /// Forgotten with them.
   let ready = ReadyLists()
   /// Likewise.
@@ -47,7 +51,11 @@ final class KindNumbers {
       if let number { last = (kind, number) }
       return number
     }
-    set { numbers[kind] = newValue }
+    set {
+      // Applications that make up a kind for each of their customers must not fill the memory. What is forgotten is looked up again.
+      if numbers.count >= Self.most { numbers = [:] }
+      numbers[kind] = newValue
+    }
   }
 }
 

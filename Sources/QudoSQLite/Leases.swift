@@ -2,7 +2,7 @@ internal import Qudo
 
 // The token decides. Where a lease lies, `holder` and `ends`, says only where to look first: an older value of an
 // extended lease has the same token and is still good. Then its row is looked for among all the running, which happens
-// for stale leases only.
+// for stale leases only, and once for all of those that a call has.
 extension Transaction {
   /// Takes jobs out of the running.
   ///
@@ -10,6 +10,7 @@ extension Transaction {
   func giveUp(_ leases: [Lease]) throws(QudoError) -> [Bool] {
     if leases.count == 1 { return [try giveUpAlone(leases[0])] }
     var isHeld = Array(repeating: false, count: leases.count)
+    var places = TokenPlaces(leases)
     for run in LeaseRuns(leases).runs {
       let lease = leases[run.indices[run.indices.startIndex]]
       if let ranges = try held(run.ids, by: lease) {
@@ -17,7 +18,7 @@ extension Transaction {
         ran(lease.holder, until: lease.ends)
         for index in run.indices { isHeld[index] = true }
       } else {
-        for index in run.indices { isHeld[index] = try giveUp(leases[index]) }
+        for index in run.indices { isHeld[index] = try giveUp(leases[index], &places) }
       }
     }
     return isHeld
@@ -28,13 +29,16 @@ extension Transaction {
     try connection.run(
       "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.holder),
       .integer(lease.ends), .integer(lease.job), .integer(lease.job), .integer(lease.token))
-    guard connection.changes == 1 else { return try giveUp(lease) }
+    guard connection.changes == 1 else {
+      var places = TokenPlaces([lease])
+      return try giveUp(lease, &places)
+    }
     ran(lease.holder, until: lease.ends)
     return true
   }
 
-  private func giveUp(_ lease: Lease) throws(QudoError) -> Bool {
-    guard let range = try range(of: lease) else { return false }
+  private func giveUp(_ lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> Bool {
+    guard let range = try range(of: lease, &places) else { return false }
     try cut(range, lease.job...lease.job)
     ran(range.instance, until: range.ends)
     return true
@@ -46,6 +50,7 @@ extension Transaction {
     if leases.contains(where: { $0.holder != own }) { connection.memory.forgetOthers() }
     var results: [Lease?] = Array(repeating: nil, count: leases.count)
     let ends = end(of: duration)
+    var places = TokenPlaces(leases)
     let term = (instance: own, ends: ends, lease: ends - now.sinceBoot)
     for run in LeaseRuns(leases).runs {
       if let ranges = try held(run.ids, by: leases[run.indices[run.indices.startIndex]]) {
@@ -54,8 +59,9 @@ extension Transaction {
       } else {
         for index in run.indices {
           let lease = leases[index]
-          guard let range = try range(of: lease) else { continue }
+          guard let range = try range(of: lease, &places) else { continue }
           try extend(range, lease.job...lease.job, to: term)
+          places.add(lease.token, instance: term.instance, ends: term.ends)
           results[index] = extended(lease, to: term)
         }
       }
@@ -144,14 +150,42 @@ extension Transaction {
     }
   }
 
-  private func range(of lease: Lease) throws(QudoError) -> RunningRange? {
+  private func range(of lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> RunningRange? {
     if let ranges = try held(lease.job...lease.job, by: lease) { return ranges.first }
-    var found: RunningRange?
-    try connection.each(
-      """
-      SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE token = ? AND ? BETWEEN first AND last LIMIT 1
-      """, .integer(lease.token), .integer(lease.job)
-    ) { row throws(QudoError) in found = try RunningRange(row) }
-    return found
+    if !places.areKnown {
+      places.begin()
+      try connection.each("SELECT token, instance, ends FROM qudo_running") { row throws(QudoError) in
+        places.add(row.integer(0), instance: row.integer(1), ends: row.integer(2))
+      }
+    }
+    for place in places.of(lease.token) {
+      let there = Lease(job: lease.job, token: lease.token, holder: place.instance, ends: place.ends)
+      if let ranges = try held(lease.job...lease.job, by: there) { return ranges.first }
+    }
+    return nil
   }
+}
+
+/// Where the rows are that have the tokens of a call's leases. What the call takes away of a row leaves the rest at its place.
+private struct TokenPlaces {
+  struct Place: Hashable {
+    let instance: Int64
+    let ends: Int64
+  }
+  private let leases: [Lease]
+  private var byToken: [Int64: Set<Place>] = [:]
+  /// Whether all of the running were looked through, or are about to be.
+  private(set) var areKnown = false
+
+  init(_ leases: [Lease]) { self.leases = leases }
+
+  mutating func begin() {
+    areKnown = true
+    for lease in leases { byToken[lease.token] = [] }
+  }
+
+  /// Other tokens than those of the call's leases are not kept.
+  mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Place(instance: instance, ends: ends)) }
+
+  func of(_ token: Int64) -> Set<Place> { byToken[token] ?? [] }
 }

@@ -35,12 +35,23 @@ extension Snapshot {
     let select = "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), \(columns) FROM \(table)"
     let order = query.oldestFirst ? "ASC" : "DESC"
     let inKinds = kinds.map { IntegerList($0) }
-    guard let ids = query.ids else {
+    guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
       // The ids first, so that no payload is read of what is passed over.
-      let page = "SELECT id FROM \(table) \(inKinds.map { "WHERE kind IN \($0.sql)" } ?? "") ORDER BY id \(order) LIMIT ? OFFSET ?"
+      var conditions: [String] = []
+      var values: [Value] = []
+      if let inKinds {
+        conditions.append("kind IN \(inKinds.sql)")
+        values += inKinds.values
+      }
+      if let after = query.after {
+        conditions.append(query.oldestFirst ? "id > ?" : "id < ?")
+        values.append(.integer(after))
+      }
+      let filter = conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))"
+      let page = "SELECT id FROM \(table) \(filter) ORDER BY id \(order) LIMIT ? OFFSET ?"
       try connection.each(
         "\(select) WHERE id IN (\(page)) ORDER BY id \(order)",
-        values: (inKinds?.values ?? []) + [.integer(Int64(query.limit)), .integer(Int64(max(query.offset, 0)))]
+        values: values + [.integer(Int64(query.limit)), .integer(Int64(max(query.offset, 0)))]
       ) { row throws(QudoError) in body(row) }
       return
     }

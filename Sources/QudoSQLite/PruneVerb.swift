@@ -5,13 +5,25 @@ internal import Qudo
 struct Prunable: Sendable {
   var failures: [Int64] = []
   var statuses: [Int64] = []
-  var isEmpty: Bool { failures.isEmpty && statuses.isEmpty }
+  /// The keys of receipts whose time is over. They are no log: they go along, whatever was asked, and are not counted.
+  var receipts: [[UInt8]] = []
+  var isEmpty: Bool { failures.isEmpty && statuses.isEmpty && receipts.isEmpty }
 }
 
 extension Snapshot {
   func prunable(_ prune: Prune) throws(QudoError) -> Prunable {
     Prunable(
-      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune))
+      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune),
+      receipts: try oldReceipts(atMost: prune.limit))
+  }
+
+  private func oldReceipts(atMost limit: Int) throws(QudoError) -> [[UInt8]] {
+    guard limit > 0 else { return [] }
+    var keys: [[UInt8]] = []
+    try connection.each(
+      "SELECT key FROM qudo_receipt WHERE expires <= ? AND typeof(key) = 'blob' LIMIT ?", .integer(now.wall.microseconds), .integer(Int64(limit))
+    ) { row throws(QudoError) in keys.append(row.blob(0)) }
+    return keys
   }
 
   private func oldest(_ table: String, ended: String, _ prune: Prune) throws(QudoError) -> [Int64] {
@@ -29,15 +41,21 @@ extension Snapshot {
 }
 
 extension Transaction {
-  /// - Returns: how many were still there.
-  func delete(_ rows: Prunable) throws(QudoError) -> Int {
+  /// - Returns: how many rows of the logs were still there, and whether anything was.
+  func delete(_ rows: Prunable) throws(QudoError) -> (logRows: Int, isAny: Bool) {
     var count = 0
+    var receipts = 0
     for (table, ids) in [("qudo_failure", rows.failures), ("qudo_status", rows.statuses)] {
       for id in ids {
         try connection.run("DELETE FROM \(table) WHERE id = ?", values: [.integer(id)])
         count += connection.changes
       }
     }
-    return count
+    // Again: an enqueue may have given the key another receipt meanwhile.
+    for key in rows.receipts {
+      try connection.run("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds))
+      receipts += connection.changes
+    }
+    return (count, count + receipts > 0)
   }
 }

@@ -80,8 +80,10 @@ final class Reader: Sendable {
         try connection.run("COMMIT")
         return .success(result)
       } catch {
+        let connection = state.connection
         state.connection = nil
-        return .failure(error.naming(path))
+        try? connection?.endTransaction()
+        return .failure((connection.map { error.ofSchema($0, "lowest_reader") } ?? error).naming(path))
       }
     }
   }

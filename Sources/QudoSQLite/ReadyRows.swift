@@ -10,7 +10,13 @@ struct ReadyRow {
 
   var isRead: Bool { read == last }
 
-  static let missing = QudoError(.corrupt, "a job waits but is not there: the file is damaged, or was changed by others")
+  static func missing(_ kind: Int64) -> QudoError { missing([kind]) }
+
+  /// - Parameter kinds: of which the row is.
+  static func missing(_ kinds: some Sequence<Int64>) -> QudoError {
+    QudoError(
+      .corrupt, "a job waits but is not there: the file is damaged, or was changed by others", cause: BadRows.ready(kinds: kinds.sorted()))
+  }
 }
 
 /// The first rows of a kind, as a claim reads their jobs.
@@ -26,16 +32,21 @@ struct ReadyFront {
   mutating func read(_ key: ReadyKey, last: Int64, first: Int64) throws(QudoError) {
     let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
     if let row = rows.last, !row.isRead {
-      guard row.last == last, row.place == place, row.read &+ 1 == key.id else { throw ReadyRow.missing }
+      guard row.last == last, row.place == place, row.read &+ 1 == key.id else { throw ReadyRow.missing(kind) }
       rows[rows.count - 1].read = key.id
     } else {
-      guard first == key.id, first <= last else { throw ReadyRow.missing }
+      guard first == key.id, first <= last else { throw ReadyRow.missing(kind) }
       rows.append(ReadyRow(place: place, first: first, last: last, read: key.id))
     }
-    if let run = runs.last, run.upperBound &+ 1 == key.id, run.upperBound < key.id {
-      runs[runs.count - 1] = run.lowerBound...key.id
+    add(key.id)
+  }
+
+  /// The next id.
+  mutating func add(_ id: Int64) {
+    if let run = runs.last, run.upperBound &+ 1 == id, run.upperBound < id {
+      runs[runs.count - 1] = run.lowerBound...id
     } else {
-      runs.append(key.id...key.id)
+      runs.append(id...id)
     }
   }
 }
@@ -81,14 +92,14 @@ extension Transaction {
     try connection.run(
       "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind), .integer(place.rank),
       .integer(place.due), .integer(last))
-    try check(count)
+    try check(count, place.kind)
   }
 
   func delete(_ row: ReadyRow) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.place.kind), .integer(row.place.rank),
       .integer(row.place.due), .integer(row.last))
-    try check(1)
+    try check(1, row.place.kind)
   }
 
   /// Only what comes after the highest id that was read stays.
@@ -96,10 +107,10 @@ extension Transaction {
     try connection.run(
       "UPDATE qudo_ready SET first = ? WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.read + 1),
       .integer(row.place.kind), .integer(row.place.rank), .integer(row.place.due), .integer(row.last))
-    try check(1)
+    try check(1, row.place.kind)
   }
 
-  private func check(_ count: Int) throws(QudoError) {
-    guard connection.changes == count else { throw ReadyRow.missing }
+  private func check(_ count: Int, _ kind: Int64) throws(QudoError) {
+    guard connection.changes == count else { throw ReadyRow.missing(kind) }
   }
 }

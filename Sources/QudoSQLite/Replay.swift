@@ -9,7 +9,10 @@ extension Transaction {
 
   private func replay(_ id: Int64) throws(QudoError) -> ReplayResult {
     guard let row = try failure(id) else { return .notFound }
-    if let job = row.replayedAs { return .alreadyReplayed(job) }
+    if let job = row.replayedAs {
+      effects.tellsOfOthers = true
+      return .alreadyReplayed(job)
+    }
     guard row.isFinal, let job = row.job else { return .notFinal }
     switch try insert([job]).first {
     case .inserted(let job):

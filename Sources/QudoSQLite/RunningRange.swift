@@ -36,7 +36,7 @@ struct RunningRange {
   }
 
   private static func corrupt(_ what: String) -> QudoError {
-    QudoError(.corrupt, "\(what): the file is damaged, or was changed by others")
+    QudoError(.corrupt, "\(what): the file is damaged, or was changed by others", cause: BadRows.running)
   }
 }
 

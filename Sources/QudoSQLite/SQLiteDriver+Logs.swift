@@ -19,9 +19,10 @@ extension SQLiteDriver: LogDriver {
     while true {
       let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
       if rows.isEmpty { return 0 }
-      let count = try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in try transaction.delete(rows) }
-      // Somebody else deleted them all meanwhile: there may be more.
-      if count > 0 { return count }
+      let deleted = try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in try transaction.delete(rows) }
+      if deleted.logRows > 0 { return deleted.logRows }
+      // Others deleted the rows of the logs meanwhile, or there were receipts only: there may be more.
+      if !deleted.isAny, rows.failures.isEmpty, rows.statuses.isEmpty { return 0 }
     }
   }
 }

@@ -102,6 +102,20 @@ extension QudoError {
 }
 
 extension QudoError {
+  /// What an error of one of Qudo's own statements means, outside any transaction: those are right, unless a newer version has
+  /// migrated the file meanwhile. "no such column" would never pass.
+  ///
+  /// - Parameter lowest: the column of `qudo_schema` that says who may still do what was done.
+  func ofSchema(_ connection: Connection, _ lowest: String) -> QudoError {
+    guard code == .database, let result = (cause as? SQLiteError)?.code, [SQLITE_ERROR, SQLITE_SCHEMA].contains(result & 0xFF) else { return self }
+    let found = try? connection.integer("SELECT \(lowest) FROM qudo_schema ORDER BY version DESC LIMIT 1", values: [])
+    guard let found, found > Schema.version else { return self }
+    return QudoError(
+      .newerSchema,
+      "a newer Qudo has migrated the file, which now needs schema \(found) (this one knows \(Schema.version)): start this program with that version",
+      cause: cause)
+  }
+
   /// With the file's path, where the file is what is wrong and the message does not name it yet.
   func naming(_ path: String) -> QudoError {
     switch code {

@@ -8,7 +8,18 @@ struct Transaction {
     var wakes = false
     /// Stored jobs that are still to be put with the ready.
     var ready = ReadyRange()
+    /// Jobs whose lease had expired, of the claim that is at work: those that it gave up, and how many it made ready.
+    var givenUp: [GivenUpJob] = []
+    var recovered = 0
+    /// An answer tells of a job that others have written, which may not be on the disk yet.
+    var tellsOfOthers = false
     fileprivate var storesHighestID = false
+
+    /// What the next claim in the same transaction must not tell again.
+    func takeRecovered() -> (givenUp: [GivenUpJob], recovered: Int) {
+      defer { (givenUp, recovered) = ([], 0) }
+      return (givenUp, recovered)
+    }
   }
 
   let connection: Connection
@@ -71,7 +82,20 @@ extension Transaction {
   func checkIdentity(_ generation: [UInt8]) throws(QudoError) {
     let found = try readIdentity()
     guard found.generation == generation else { throw .replaced("it has another generation") }
-    guard found.highestID >= connection.highestCommitted else { throw .replaced("ids that were given are unknown to it") }
+    guard found.highestID < connection.highestCommitted else { return }
+    guard try isNamed(above: found.highestID) else { throw .replaced("ids that were given are unknown to it") }
+    connection.memory.highestID = connection.highestCommitted
+    effects.storesHighestID = true
+  }
+
+  /// Whether a row still says where a job with a higher id is: then somebody has deleted that job by SQL, where a restored file would
+  /// have neither.
+  private func isNamed(above id: Int64) throws(QudoError) -> Bool {
+    try connection.integer(
+      """
+      SELECT EXISTS(SELECT 1 FROM qudo_ready WHERE last > ?1) OR EXISTS(SELECT 1 FROM qudo_delayed WHERE id > ?1)
+        OR EXISTS(SELECT 1 FROM qudo_running WHERE last > ?1)
+      """, .integer(id)) == 1
   }
 
   /// After a restore: no id is given again that this process knows of, and what is told apart by the generation is told apart.

@@ -116,6 +116,8 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       let group = queue.withLock { $0.takeGroup() }
       let closing = group.filter { $0 is Closing }
       let compacting = group.compactMap { $0 as? Compacting }
+      // Who kept the WAL from being used anew may be gone.
+      if core.hasNoRoom, group.contains(where: \.needsRoom) { core.checkpointIfLarge() }
       commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
       for operation in compacting { compact(operation) }
       core.checkpointIfLarge()
@@ -169,14 +171,13 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
-  /// One transaction for all. If one spoils it, each gets a transaction of its own, so that it spoils only itself.
+  /// One transaction for all. If one spoils it, each half gets one of its own, and so on, so that it spoils only itself, and the others
+  /// pay with a few transactions instead of one each.
   private func commit(_ all: ArraySlice<Operation>) {
     var group = all
     while !group.isEmpty, !tryCommit(group) {
       // A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
-      let now = ContinuousClock.now
-      for operation in group where operation.deadline <= now { operation.answer(QudoError.keptBusy) }
-      group = group.filter { $0.deadline > now }[...]
+      group = stillWaiting(group)
     }
   }
 
@@ -191,11 +192,22 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       case .busy: return false
       case .outcomeUnknown: for operation in group { operation.answer(error) }
       case _ where group.count == 1: group.first?.answer(error)
-      default: for index in group.indices { commit(group[index...index]) }
+      default:
+        let middle = group.startIndex + group.count / 2
+        commit(group[..<middle])
+        commit(stillWaiting(group[middle...]))
       }
       return true
     }
     for operation in group { operation.answer(nil) }
     return true
+  }
+
+  /// Those who still have time; the others are answered.
+  private func stillWaiting(_ group: ArraySlice<Operation>) -> ArraySlice<Operation> {
+    let now = ContinuousClock.now
+    guard group.contains(where: { $0.deadline <= now }) else { return group }
+    for operation in group where operation.deadline <= now { operation.answer(QudoError.keptBusy) }
+    return group.filter { $0.deadline > now }[...]
   }
 }

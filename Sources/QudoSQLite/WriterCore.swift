@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Logging
 internal import Qudo
 
 /// The writer's connection and what is done with it, by one thread at a time.
@@ -41,6 +42,7 @@ struct WriterCore {
     self.receiptLifetime = receiptLifetime
     synchronizesNow = isFull
     connection.countWALPages()
+    self.checkpoint.estimate(connection)
   }
 
   /// On such a disk nobody waits on a thread of Swift's pool.
@@ -94,6 +96,35 @@ struct WriterCore {
   mutating func transact<Result>(
     isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
+    var rounds = 0
+    while true {
+      do throws(QudoError) {
+        return try attempt(isDurable: isDurable, waits: waits, body)
+      } catch {
+        // Each round takes away at least one row, of one table or of some kinds.
+        guard let rows = error.badRows, rounds < Self.mostRounds, try putAside(rows, waits: waits) else { throw error }
+        rounds += 1
+      }
+    }
+  }
+
+  private static let mostRounds = 100
+
+  /// In a transaction of its own, so that what comes of the next attempt undoes nothing of it.
+  ///
+  /// - Returns: whether there was anything.
+  private mutating func putAside(_ rows: BadRows, waits: Bool) throws(QudoError) -> Bool {
+    let count = try attempt(isDurable: false, waits: waits) { transaction throws(QudoError) in try transaction.putAside(rows) }
+    guard count > 0 else { return false }
+    checkpoint.logger.warning(
+      "rows that contradict the jobs put aside: another program has changed Qudo's tables; change jobs by Qudo's commands only",
+      metadata: ["path": "\(connection?.path ?? "")", "table": "\(rows.table)", "rows": "\(count)"])
+    return true
+  }
+
+  private mutating func attempt<Result>(
+    isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     let start = stopwatch.sinceBoot()
     observer?(.transactionBegins)
@@ -108,6 +139,7 @@ struct WriterCore {
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
     let isChanged = connection.noticeOthers()
+    let pages = connection.walPages
     let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     let result: Result
@@ -120,7 +152,7 @@ struct WriterCore {
       try? connection.endTransaction()
       notice(error)
       if error.code == .databaseReplaced { stop(connection, error) }
-      throw error.naming(connection.path)
+      throw error.ofSchema(connection, "lowest_writer").naming(connection.path)
     }
     do throws(QudoError) {
       try connection.run("COMMIT")
@@ -131,6 +163,16 @@ struct WriterCore {
       throw failure
     }
     connection.noteCommit()
+    // A transaction that wrote nothing has synced nothing. What it found may have been written at a lower durability, or by the
+    // application, and must not be undone by a power cut once it was told. The count of pages changes with each write of one's own.
+    if isFull, isDurable, transaction.effects.tellsOfOthers, connection.walPages == pages {
+      do throws(QudoError) {
+        try connection.syncWAL()
+      } catch {
+        notice(error)
+        throw error
+      }
+    }
     rings = rings || transaction.effects.wakes
     return result
   }

@@ -45,9 +45,10 @@ struct HookCounts {
 
 /// Names points that neither loop passes.
 struct Unused: Hook {
-  static var points: HookPoints { [.didClaim, .leaseLost] }
+  static var points: HookPoints { [.didClaim, .leaseLost, .didGiveUp] }
   func didClaim(_ job: borrowing ClaimedJob) { print("claimed") }
   func leaseLost(_ job: borrowing ClaimedJob) { print("lost") }
+  func didGiveUp(_ job: borrowing GivenUpJob, database: String) { print("given up") }
 }
 
 /// Does a little at each point of both loops.

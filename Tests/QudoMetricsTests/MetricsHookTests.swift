@@ -122,7 +122,7 @@ import Testing
     try await queue.enqueue((0..<100).map { NewJob($0 % 2 == 0 ? "a" : "b") })
     let worker = try Worker(queue, [Ability("a") { _ in }, Ability("b") { _ in }], options: options())
     try await worker.workUntilEmpty()
-    #expect(factory.made.withLock { $0 } == 2 * 13)
+    #expect(factory.made.withLock { $0 } == 2 * 14)
     #expect(totals() == ["shop_enqueued": 50, "shop_claimed": 50, "shop_completed": 50])
   }
 }

@@ -59,14 +59,33 @@ import Testing
     #expect(code == nil || code == .corrupt)
   }
 
+  /// They are put aside, and the jobs are claimed: see `BadRowTests`.
   @Test(arguments: [
-    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5", "UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'",
+    "UPDATE qudo_delayed SET due = 'soon'", "UPDATE qudo_delayed SET due = 0.5",
     "INSERT INTO qudo_instance VALUES(1, 'boot-1', 0, 0, 0); INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
     "INSERT INTO qudo_running VALUES(1, 'soon', 1, 1, 1, 5, 0, 1)",
     "DELETE FROM qudo_ready; INSERT INTO qudo_running VALUES(1, 0.5, 1, 1, 1, 5, 0, 1)",
   ])
-  func aTimeOrAnIDThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
+  func aTimeThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
     let driver = try await driver(sql)
+    _ = try await driver.claim(want(20))
+    let odd = "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
+    #expect(try file.rows(odd) == ["0"])
+  }
+
+  @Test("receipts that no enqueue could have left do not keep a prune", .timeLimit(.minutes(5)))
+  func oddReceipts() async throws {
+    let driver = try await driver("INSERT INTO qudo_receipt VALUES('text', 3, 0), (x'', 2, 0), (x'00', 1, 0.5), (x'01', 1, 'text')")
+    #expect(try await driver.prune(Prune()) == 0)
+    #expect(try file.rows("SELECT count(*) FROM qudo_receipt WHERE typeof(key) = 'blob' AND expires < 10") == ["0"])
+    var once = job()
+    once.idempotencyKey = IdempotencyKey("k")
+    _ = try await driver.insert([once])
+    _ = try await driver.claim(want())
+  }
+
+  @Test func anIDThatIsNoIntegerIsNotWaitedForWithoutEnd() async throws {
+    let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
     #expect(await code {
       _ = try await driver.claim(want(20))
       _ = try await driver.insert([job()])
@@ -87,8 +106,8 @@ import Testing
   }
 
   @Test func anErrorAtWorkNamesTheFile() async throws {
-    let driver = try await driver("UPDATE qudo_delayed SET due = 'soon'")
-    await #expect { try await driver.claim(want()) } throws: { ($0 as? QudoError)?.message.contains(file.path) == true }
+    let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
+    await #expect { try await driver.insert([job()]) } throws: { ($0 as? QudoError)?.message.contains(file.path) == true }
   }
 
   @Test func importSourcesWhoseNumbersAreUsedUpAreAnError() async throws {

@@ -35,6 +35,17 @@ import Testing
     #expect(try await driver.count([decomposed]) == [JobCount(decomposed, ready: 2)])
   }
 
+  @Test("kinds that are made up without end do not fill the memory")
+  func bounded() async throws {
+    let count = KindNumbers.most + 50
+    _ = try await driver.insert((0..<count).map { job(kind: Kind("customer.\($0)")) })
+    let known = try await driver.writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in transaction.connection.kinds.count }
+    #expect(known <= KindNumbers.most)
+    #expect(try await driver.claim(want(1, "customer.0")).jobs.count == 1)
+    #expect(try await driver.insert([job(kind: "customer.1")]).count == 1)
+    #expect(try file.rows("SELECT count(*) FROM qudo_kind") == ["\(count)"])
+  }
+
   @Test func aKindIsLookedUpOnce() async throws {
     _ = try await driver.insert([job(), job(), job(kind: "b")])
     let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in [transaction.connection.kinds["a"], transaction.connection.kinds["b"]] }

@@ -1,5 +1,6 @@
+import CSQLite
 import Qudo
-import QudoSQLite
+@testable import QudoSQLite
 import QudoTesting
 import Testing
 
@@ -26,6 +27,37 @@ import Testing
     #expect(extended.token == lease.token && again.ends - extended.ends == 30_000_000)
     #expect(try await driver.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()])
     #expect(try await driver.settle([Settlement(again, .completed())], claiming: nil).results == [.leaseLost])
+  }
+
+  /// Each of them would else read through all that run.
+  @Test("a call reads through the running once, however many of its leases are stale")
+  func staleLeases() async throws {
+    _ = try await driver.insert((0..<400).map { job("\($0)") })
+    var leases: [Lease] = []
+    // One by one, so that each has a row and a token of its own.
+    for _ in 0..<400 { leases += try await driver.claim(want(1)).jobs.map(\.lease) }
+    clock.advance(by: .seconds(1))
+    let stale = Array(leases.prefix(200))
+    for lease in stale { #expect(try await driver.extend([lease], by: .seconds(90))[0] != nil) }
+    let gone = (1...100).map { Lease(job: 1000 + Int64($0), token: 7, holder: leases[0].holder, ends: leases[0].ends) }
+    func steps(_ some: [Lease]) async throws -> (steps: Int, held: Int) {
+      try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
+        let count = Locked(0)
+        let context = Unmanaged.passUnretained(count).toOpaque()
+        sqlite3_progress_handler(transaction.connection.handle, 10, { context in
+          if let context { Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 } }
+          return 0
+        }, context)
+        defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
+        let held = try transaction.giveUp(some).count { $0 }
+        return (count.withLock { $0 }, held)
+      }
+    }
+    let (few, one) = try await steps([stale[0], stale[1]])
+    let (many, rest) = try await steps(Array(stale[2...]) + gone)
+    #expect(one == 2 && rest == 198)
+    #expect(many < few * 25, "\(few) for two, \(many) for 298, times ten steps")
+    #expect(try await driver.count() == [JobCount("a", running: 200)])
   }
 
   @Test func anotherTokenOrAnotherJobIsRefused() async throws {

@@ -1,3 +1,4 @@
+import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
@@ -64,6 +65,39 @@ import Testing
     }
     #expect(try await drivers[0].count().reduce(0) { $0 + $1.ready } == model.count().reduce(0) { $0 + $1.ready })
     for driver in drivers { await driver.close() }
+  }
+
+  /// Promise 8: what a claim does must not grow with the kinds that others have.
+  @Test("a claim of many kinds looks at few of those that it does not want")
+  func otherKinds() async throws {
+    let driver = try file.open(clock: clock)
+    let kinds = (0...12).map { Kind("mine.\($0)") }
+    _ = try await driver.insert(kinds.dropLast().map { NewJob($0) })
+    func steps() async throws -> Int {
+      // Others have changed the file: nothing of it is remembered.
+      try file.execute("INSERT INTO qudo_kind(name) VALUES('new.' || random())")
+      return try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
+        let count = Locked(0)
+        let context = Unmanaged.passUnretained(count).toOpaque()
+        sqlite3_progress_handler(transaction.connection.handle, 10, { context in
+          if let context { Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 } }
+          return 0
+        }, context)
+        defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
+        #expect(try transaction.claim(ClaimRequest(kinds.map { .init($0) }, limit: 0)).jobs.isEmpty)
+        _ = try transaction.takeBest(try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
+        return count.withLock { $0 }
+      }
+    }
+    let few = try await steps()
+    try file.execute("""
+      INSERT INTO qudo_ready(kind, rank, due, last, first)
+      WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 21000) SELECT value, 0, 0, value, value FROM n;
+      INSERT INTO qudo_kind(id, name) VALUES(30000, 'mine.12')
+      """)
+    let many = try await steps()
+    #expect(many < few + 200, "\(few) and \(many) times ten steps")
+    await driver.close()
   }
 
   @Test func whatIsRolledBackIsNotRemembered() async throws {

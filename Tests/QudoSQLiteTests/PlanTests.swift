@@ -17,7 +17,7 @@ import Testing
   /// Where the writer may read a whole table, by the statement's beginning, and why.
   private let writerScans = [
     // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
-    "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE token = ?",
+    "SELECT token, instance, ends FROM qudo_running",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT", "SELECT id, boot, locked FROM qudo_instance",
     "SELECT id, boot, locked, (SELECT ends FROM qudo_running",
@@ -32,6 +32,8 @@ import Testing
     "SELECT first, last, instance, ends, lease FROM qudo_running", "SELECT id, boot, locked FROM qudo_instance",
     // The lowest ids of the jobs in a state, which are kept in another order.
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
+    // Old receipts, which have no index by time: a prune's, up to its limit.
+    "SELECT key FROM qudo_receipt WHERE expires <= ?",
     // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
     "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)", "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
   ]

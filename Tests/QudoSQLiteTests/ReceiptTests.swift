@@ -23,6 +23,68 @@ import Testing
     #expect(left < 480)
   }
 
+  /// Each day as many keys that are random as keys that lie close together, later ones behind earlier ones.
+  @Test("keys of two shapes leave no more than the live ones and a share", .timeLimit(.minutes(10)))
+  func twoShapes() async throws {
+    let my = try Harness()
+    let perDay = 1500
+    for day in 0..<8 {
+      for step in 0..<10 {
+        var jobs: [NewJob] = []
+        for index in 0..<(perDay / 10) {
+          let number = UInt64(day * perDay + step * (perDay / 10) + index)
+          jobs.append(NewJob("a", idempotencyKey: IdempotencyKey()))
+          let tail = withUnsafeBytes(of: number.bigEndian) { Array($0) }
+          jobs.append(NewJob("a", idempotencyKey: IdempotencyKey(bytes: Array("ORDER-00".utf8) + tail)))
+        }
+        _ = try await my.driver.insert(jobs)
+        my.clock.advance(by: .seconds(8640))
+      }
+      let all = try #require(try await count(my.driver))
+      #expect(all < Int64(2 * perDay) * 6 / 5, "day \(day)")
+    }
+    await my.driver.close()
+  }
+
+  @Test("processes that enqueue once and end go on where the one before ended", .timeLimit(.minutes(10)))
+  func oneShots() async throws {
+    let file = try TemporaryFile()
+    let clock = ManualClock()
+    let first = try file.open(clock: clock)
+    _ = try await first.insert((0..<200).map { _ in NewJob("a", idempotencyKey: IdempotencyKey()) })
+    await first.close()
+    clock.advance(by: .seconds(86_401))
+    for _ in 0..<20 {
+      let driver = try file.open(clock: clock)
+      _ = try await driver.insert([NewJob("a", idempotencyKey: IdempotencyKey())])
+      await driver.close()
+    }
+    #expect(Int64(try file.rows("SELECT count(*) FROM qudo_receipt")[0]) ?? 0 <= 20 + 16)
+  }
+
+  @Test("prune takes old receipts along and does not count them")
+  func pruned() async throws {
+    let my = try Harness()
+    _ = try await my.driver.insert((0..<30).map { _ in NewJob("a", idempotencyKey: IdempotencyKey()) })
+    #expect(try await my.driver.prune(Prune(limit: 10)) == 0)
+    #expect(try await count(my.driver) == 30)
+    my.clock.advance(by: .seconds(86_401))
+    #expect(try await my.driver.prune(Prune(limit: 10)) == 0)
+    #expect(try await count(my.driver) == 0)
+  }
+
+  @Test("idle workers take old receipts though no more keyed enqueues come")
+  func idle() async throws {
+    let my = try Harness()
+    _ = try await my.driver.insert((0..<300).map { _ in NewJob("b", idempotencyKey: IdempotencyKey()) })
+    my.clock.advance(by: .seconds(86_401))
+    for _ in 0..<8 {
+      _ = try await my.driver.claim(want(1, "a"))
+      my.clock.advance(by: .seconds(61))
+    }
+    #expect(try await count(my.driver) == 0)
+  }
+
   @Test func jobsWithoutAKeyLeaveNone() async throws {
     let my = try Harness()
     _ = try await my.driver.insert([NewJob("a"), NewJob("a", unique: UniqueKey("k"))])

@@ -45,11 +45,34 @@ import Testing
     #expect(try size(file) < 20 << 20)
     #expect(try await driver.settle(held.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
-    // One more may be refused before the checkpoint that makes room.
-    _ = try? await driver.insert([job])
+    // The checkpoint that makes room comes first.
     _ = try await driver.insert([job])
     #expect(try await driver.count(["a"]).map(\.ready).allSatisfy { $0 > stored })
     await driver.close()
+  }
+
+  @Test("a process that has written nothing yet knows that the WAL is at its limit")
+  func limitOfOthers() async throws {
+    let file = try TemporaryFile()
+    let other = try SQLiteDriver(path: file.path, durability: .normal)
+    var reader: OpaquePointer?
+    #expect(sqlite3_open_v2(file.path, &reader, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)
+    defer { sqlite3_close_v2(reader) }
+    #expect(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM qudo_job", nil, nil, nil) == SQLITE_OK)
+    let job = NewJob("a", payload: Payload([UInt8](repeating: 0, count: 1 << 20)))
+    _ = try await other.insert(Array(repeating: job, count: 20))
+    #expect(try size(file) > 17 << 20)
+    for _ in 0..<3 {
+      let driver = try SQLiteDriver(path: file.path, durability: .normal, walLimit: 16 << 20)
+      await #expect { try await driver.insert([NewJob("a")]) } throws: { ($0 as? QudoError)?.code == .busy }
+      await driver.close()
+    }
+    #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
+    // The file is as large as before until it is used anew.
+    let driver = try SQLiteDriver(path: file.path, durability: .normal, walLimit: 16 << 20)
+    #expect(try await driver.insert([NewJob("a")]) == [.inserted(21)])
+    await driver.close()
+    await other.close()
   }
 
   @Test func aLimitThatMakesNoSenseIsRefused() throws {

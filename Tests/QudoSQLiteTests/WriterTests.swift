@@ -111,6 +111,39 @@ import Testing
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
   }
 
+  @Test("one that spoils a transaction costs its neighbours a few more, not one each")
+  func spoiledGroup() async throws {
+    let transactions = Locked(0)
+    let driver = try SQLiteDriver(
+      path: file.path, durability: .normal, timeout: .seconds(3600), clock: SystemClock(),
+      observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let (done, spoiled) = (Locked(0), Locked(0))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<64 {
+        group.addTask {
+          guard number == 40 else {
+            _ = try await driver.insert([job("\(number)")])
+            return done.withLock { $0 += 1 }
+          }
+          let code = await code {
+            try await driver.writer.write(isDurable: true, isSmall: false) { _ throws(QudoError) in throw QudoError(.invalidArgument, "spoiled") }
+          }
+          if code == .invalidArgument { spoiled.withLock { $0 += 1 } }
+        }
+      }
+      while driver.writer.waitingCount < 64 { await Task.yield() }
+      turn.giveBack()
+      try await group.waitForAll()
+    }
+    #expect(done.withLock { $0 } == 63 && spoiled.withLock { $0 } == 1)
+    // The whole, and two halves each time.
+    #expect(transactions.withLock { $0 } <= 1 + 2 * 6)
+    #expect(try await driver.count() == [JobCount("a", ready: 63)])
+    await driver.close()
+  }
+
   @Test func closingWaitsForWhatWasHandedInAndAnswersEachCaller() async throws {
     let driver = try open()
     let done = Locked(0)

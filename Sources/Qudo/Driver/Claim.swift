@@ -101,11 +101,44 @@ public struct Claim: Sendable {
   public var nextDue: Duration?
   /// How long until the next lease ends, of whatever kind; nil without any.
   public var nextLeaseEnd: Duration?
+  /// The jobs of whatever kind that this claim gave up, in the order in which their leases expired. Most often empty.
+  public var givenUp: [GivenUpJob]
+  /// The number of jobs whose lease had expired and that this claim made ready again, or took itself.
+  public var recovered: Int
 
   /// For drivers.
-  public init(jobs: [ClaimedJob] = [], nextDue: Duration? = nil, nextLeaseEnd: Duration? = nil) {
+  public init(
+    jobs: [ClaimedJob] = [], nextDue: Duration? = nil, nextLeaseEnd: Duration? = nil, givenUp: [GivenUpJob] = [], recovered: Int = 0
+  ) {
     self.jobs = jobs
     self.nextDue = nextDue
     self.nextLeaseEnd = nextLeaseEnd
+    self.givenUp = givenUp
+    self.recovered = recovered
+  }
+}
+
+/// A job that a claim gave up, because its lease expired as often as ``JobPolicy/lostLimit`` allows: its workers died or hung.
+///
+/// The job is gone, and the failure log has it with its payload as ``FailureReason/lost``, from where it can be replayed.
+public struct GivenUpJob: Hashable, Sendable {
+  /// The number that the job had in its database.
+  public let id: Int64
+  /// The kind of the job; not necessarily one that the claim asked for.
+  public let kind: Kind
+  /// The number of the run that did not end; starts at 1.
+  public let attempt: Int
+  /// How many of the job's leases expired.
+  public let expiredLeases: Int
+  /// The job's unique key, which is free again; nil for a job without one.
+  public let uniqueKey: String?
+
+  /// For drivers, and for tests of hooks.
+  public init(id: Int64, kind: Kind, attempt: Int, expiredLeases: Int, uniqueKey: String? = nil) {
+    self.id = id
+    self.kind = kind
+    self.attempt = attempt
+    self.expiredLeases = expiredLeases
+    self.uniqueKey = uniqueKey
   }
 }

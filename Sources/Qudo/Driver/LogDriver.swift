@@ -26,19 +26,34 @@ public struct LogQuery: Sendable {
   public var oldestFirst = false
   /// How many at most. Default 10.
   public var limit = 10
-  /// How many to pass over. Default 0. Its cost grows with it.
+  /// How many to pass over. Default 0. Its cost grows with it, and rows that come meanwhile shift the pages: see ``after``.
   public var offset = 0
   /// These rows; any for nil.
   public var ids: [Int64]?
+  /// Rows that come after this one in the order of the list: the ``FailureRecord/id`` or ``StatusRecord/id`` of the last row of the
+  /// page before. Newest first these have lower ids, oldest first higher ones. The row itself need not be there any more. Default:
+  /// nil, from the beginning.
+  ///
+  /// Prefer it to ``offset`` for paging: it costs the same for each page, and rows that are written or pruned between two pages
+  /// neither repeat nor hide others.
+  public var after: Int64?
 
-  /// Each with its default.
-  public init(kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil) {
+  /// A query for the newest 10 rows of all kinds, unless told otherwise.
+  public init(
+    kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil, after: Int64? = nil
+  ) {
     self.kinds = kinds
     self.oldestFirst = oldestFirst
     self.limit = limit
     self.offset = offset
     self.ids = ids
+    self.after = after
   }
+}
+
+extension LogQuery {
+  /// Whether a row with this id comes after the one that the query begins after.
+  package func isAfter(_ id: Int64) -> Bool { after.map { oldestFirst ? id > $0 : id < $0 } ?? true }
 }
 
 /// Why a run is in the failure log.

@@ -58,7 +58,8 @@ public struct JobQuery: Sendable {
   public var ids: [Int64]?
   /// These kinds; any for nil.
   public var kinds: [Kind]?
-  /// These states; any for nil.
+  /// These states; any for nil. Each page is of its own moment: a job that changes its state between two pages may be in both, or
+  /// in neither.
   public var states: Set<JobState>?
   /// Ids above this one: the last of the page before.
   public var after: Int64 = 0

@@ -39,6 +39,14 @@ public protocol HookSet: Sendable {
   /// A job was taken over by somebody else while it was held or run here, as a renewal found out; its outcome counts for
   /// nothing.
   func leaseLost(_ job: borrowing ClaimedJob)
+
+  /// A worker's claim gave up a job of whatever kind, because its lease expired too often: other workers died or hung with it.
+  /// No run ends with that, so that no other point hears of it. The job is in the failure log already.
+  ///
+  /// - Parameters:
+  ///   - job: what is known of it. Its payload is in the failure log only.
+  ///   - database: the name of the database that it was in.
+  func didGiveUp(_ job: borrowing GivenUpJob, database: String)
 }
 
 /// Code at points of a job's life. Name the points that are heard, and write those functions:
@@ -64,6 +72,7 @@ extension Hook {
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {}
   @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {}
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {}
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {}
 }
 
 /// The hook that hears of nothing.

@@ -80,4 +80,11 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
     case .second(let hook): if Second.points.contains(.leaseLost) { hook.leaseLost(job) }
     }
   }
+
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    switch self {
+    case .first(let hook): if First.points.contains(.didGiveUp) { hook.didGiveUp(job, database: database) }
+    case .second(let hook): if Second.points.contains(.didGiveUp) { hook.didGiveUp(job, database: database) }
+    }
+  }
 }

@@ -55,6 +55,10 @@ public struct HookOfKinds<Wrapped: HookSet>: HookSet {
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
     if kinds.contains(job.kind) { wrapped.leaseLost(job) }
   }
+
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    if kinds.contains(job.kind) { wrapped.didGiveUp(job, database: database) }
+  }
 }
 
 extension HookSet {

@@ -66,4 +66,9 @@ public struct HookPair<First: HookSet, Second: HookSet>: HookSet {
     if First.points.contains(.leaseLost) { first.leaseLost(job) }
     if Second.points.contains(.leaseLost) { second.leaseLost(job) }
   }
+
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    if First.points.contains(.didGiveUp) { first.didGiveUp(job, database: database) }
+    if Second.points.contains(.didGiveUp) { second.didGiveUp(job, database: database) }
+  }
 }

@@ -25,4 +25,6 @@ public struct HookPoints: OptionSet, Sendable {
   @inlinable public static var didFail: Self { Self(rawValue: 256) }
   /// ``HookSet/leaseLost(_:)``
   @inlinable public static var leaseLost: Self { Self(rawValue: 512) }
+  /// ``HookSet/didGiveUp(_:database:)``
+  @inlinable public static var didGiveUp: Self { Self(rawValue: 1024) }
 }

@@ -32,4 +32,6 @@ public struct OptionalHook<Wrapped: HookSet>: HookSet {
   @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { await wrapped?.didFail(run, failure) }
 
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) { wrapped?.leaseLost(job) }
+
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) { wrapped?.didGiveUp(job, database: database) }
 }

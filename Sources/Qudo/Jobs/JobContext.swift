@@ -96,6 +96,9 @@ public final class JobContext: Sendable {
   /// The database that the job is in.
   package var driver: any Driver { run.engine.driver }
 
+  /// The job's lease as it is now: ``job`` has it as it was claimed, and a renewal may have moved it since.
+  package var lease: Lease { run.engine.lease(run.slot, of: job.id) ?? job.lease }
+
   /// Whether the run is to have a row in the status log.
   package var recordsStatus: Bool { run.ability.policy.recordsStatus }
 

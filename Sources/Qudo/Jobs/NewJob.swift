@@ -46,7 +46,9 @@ public struct UniqueKey: Hashable, Sendable {
     case reject
     /// The enqueue reports ``InsertResult/existing(_:)``; the job that is there stays as it is.
     case keep
-    /// Payload, priority and due time of a job that waits are overwritten; a running one is left alone and reported.
+    /// Payload, priority and due time of a job that waits are overwritten, and it begins anew with its first attempt and without lost
+    /// leases: another payload is another piece of work. It keeps its id and the time of its enqueue. A running one is left alone and
+    /// reported.
     case overwrite
   }
   /// 1 to 255 bytes of UTF-8 without NUL, compared as bytes.

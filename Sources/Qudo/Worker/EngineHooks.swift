@@ -6,6 +6,7 @@ struct EngineHooks: Sendable {
   @usableFromInline let didClaim: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
   @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
+  @usableFromInline let didGiveUp: (@Sendable (GivenUpJob, String) -> Void)?
   @usableFromInline let prepare: @Sendable ([NewJob]) throws -> [NewJob]
 
   @inlinable
@@ -14,6 +15,7 @@ struct EngineHooks: Sendable {
     prepare = { try hooks.prepare($0) }
     if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
+    if Hooks.points.contains(.didGiveUp) { didGiveUp = { hooks.didGiveUp($0, database: $1) } } else { didGiveUp = nil }
     if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, $1) } } else { didEnqueue = nil }
   }
 }

@@ -147,6 +147,7 @@ final class WorkerEngine: Sendable {
       }
       for (continuation, job) in resumed { continuation.resume(returning: job) }
       seat?.company.wake(woken)
+      if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
       await report(settlements, answer.results)
     } catch {
       if let seat { seat.company.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
@@ -229,6 +230,19 @@ final class WorkerEngine: Sendable {
       for (job, result) in zip(jobs, replaced) {
         await didEnqueue(job, EnqueueResult(result, database: driver.name))
       }
+    }
+  }
+
+  /// Of jobs of workers that died or hung.
+  private func report(_ claim: Claim) {
+    if claim.recovered > 0 {
+      logger.info("jobs of expired leases recovered", metadata: ["database": "\(driver.name)", "jobs": "\(claim.recovered)"])
+    }
+    for job in claim.givenUp {
+      logger.error(
+        "job given up: its lease expired \(job.expiredLeases) times",
+        metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)", "attempt": "\(job.attempt)"])
+      hooks.didGiveUp?(job, driver.name)
     }
   }
 
@@ -342,6 +356,14 @@ final class WorkerEngine: Sendable {
 
   /// The job of a slot's run was completed in a transaction of the application's, which is not committed yet.
   func completedElsewhere(_ slot: Int) { shared.withLock { $0.state.completedElsewhere(slot) } }
+
+  /// The newest lease of the job that a slot runs; nil if it runs that job no more.
+  func lease(_ slot: Int, of job: Int64) -> Lease? {
+    shared.withLock { shared in
+      guard shared.state.slots.indices.contains(slot), let held = shared.state.slots[slot].run?.held, held.job.id == job else { return nil }
+      return held.lease
+    }
+  }
 
   /// Why a slot's run was cancelled, if it was.
   func stopReason(_ slot: Int) -> WorkerState.Stop? { shared.withLock { $0.state.stop(of: slot) } }

@@ -57,6 +57,9 @@ public struct WorkSummary: Hashable, Sendable {
   public var released = 0
   /// Runs whose outcome came too late: somebody else has the job.
   public var leaseLost = 0
+  /// Jobs, of whatever kind, that this worker's claims gave up because their leases expired too often: see ``GivenUpJob``. They are
+  /// not in ``failed``, which counts runs of this worker.
+  public var givenUp = 0
 
   /// Of several databases, the names of those that could not be used at the end: what is left there is not known. Empty where
   /// there is one database only, whose trouble is thrown.
@@ -74,6 +77,7 @@ public struct WorkSummary: Hashable, Sendable {
     snoozed += part.snoozed
     released += part.released
     leaseLost += part.leaseLost
+    givenUp += part.givenUp
     unreachable += part.unreachable
   }
 

@@ -2,7 +2,7 @@
 extension WorkerState {
   func nextClaim() -> ClaimRequest? {
     guard phase == .working else { return nil }
-    if mode == .once, running > 0 || bufferedCount > 0 || summary != WorkSummary() || !finished.isEmpty { return nil }
+    if mode == .once, running > 0 || bufferedCount > 0 || !summary.isNothing || !finished.isEmpty { return nil }
     let vacant = room?.count ?? concurrency - running - abandoned
     let limit = vacant + ahead - bufferedCount
     guard limit > 0, vacant > 0 || ahead > 0 else { return nil }
@@ -34,6 +34,7 @@ extension WorkerState {
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
     lastAhead = askedAhead
+    summary.givenUp += claim.givenUp.count
     // Most often they are of one kind, one after the other.
     var (kind, renewAt) = (Kind?.none, asked)
     for job in claim.jobs {

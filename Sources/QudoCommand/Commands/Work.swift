@@ -108,7 +108,10 @@ struct Work: AsyncParsableCommand {
         if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
       }
       let summary = try await work.value
-      if verbose { complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)") }
+      if verbose {
+        let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
+        complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)")
+      }
       guard summary.unreachable.isEmpty || !untilEmpty else {
         throw CommandError("what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.shown($0) }.joined(separator: ", "))")
       }

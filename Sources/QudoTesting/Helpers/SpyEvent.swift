@@ -24,6 +24,8 @@ public enum SpyEvent: Hashable, Sendable {
   case didWork(Kind, job: Int64, SpyOutcome)
   /// Somebody else has it.
   case leaseLost(Kind, job: Int64)
+  /// A claim gave the job up, after so many expired leases.
+  case didGiveUp(Kind, job: Int64, expiredLeases: Int)
 
   /// The name of the point: `willEnqueue`; of the two of `around` it is `begins` and `ends`.
   public var name: String {
@@ -39,6 +41,7 @@ public enum SpyEvent: Hashable, Sendable {
     case .didFail: "didFail"
     case .didWork: "didWork"
     case .leaseLost: "leaseLost"
+    case .didGiveUp: "didGiveUp"
     }
   }
 }

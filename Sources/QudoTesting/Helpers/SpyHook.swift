@@ -11,7 +11,7 @@ public import Qudo
 public struct SpyHook: Hook {
   /// All of them.
   public static let points: HookPoints = [
-    .willEnqueue, .serialize, .didEnqueue, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail, .leaseLost,
+    .willEnqueue, .serialize, .didEnqueue, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail, .leaseLost, .didGiveUp,
   ]
 
   private struct State {
@@ -87,4 +87,7 @@ public struct SpyHook: Hook {
     hear(.didFail(run.context.kind, job: run.context.job.id, error: String(describing: failure)))
   }
   public func leaseLost(_ job: borrowing ClaimedJob) { hear(.leaseLost(job.kind, job: job.id)) }
+  public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    hear(.didGiveUp(job.kind, job: job.id, expiredLeases: job.expiredLeases))
+  }
 }

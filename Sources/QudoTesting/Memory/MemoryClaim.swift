@@ -5,14 +5,14 @@ extension MemoryDatabase {
   private static let sweep = 1000
 
   mutating func claim(_ request: ClaimRequest, now: ClockReading) -> Claim {
-    takeBackEnded(now)
+    let (givenUp, recovered) = takeBackEnded(now)
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
     for (turn, ability) in candidates(request) {
       if let row = jobs[turn.id] { claimed.append(take(row, ability, now: now)) }
     }
-    return Claim(jobs: claimed, nextDue: nextDue(now), nextLeaseEnd: nextLeaseEnd(now))
+    return Claim(jobs: claimed, nextDue: nextDue(now), nextLeaseEnd: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
   }
 
   private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.Ability)] {
@@ -50,7 +50,11 @@ extension MemoryDatabase {
 
   /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the
   /// order in which their leases ended.
-  private mutating func takeBackEnded(_ now: ClockReading) {
+  ///
+  /// - Returns: those that ended, and how many wait again.
+  private mutating func takeBackEnded(_ now: ClockReading) -> (givenUp: [GivenUpJob], recovered: Int) {
+    var givenUp: [GivenUpJob] = []
+    var recovered = 0
     var ended: [(lease: Lease, limit: Int)] = []
     for row in jobs.values {
       if case .running(let lease, let limit, let boot) = row.place, hasEnded(lease, boot: boot, now) { ended.append((lease, limit)) }
@@ -61,10 +65,15 @@ extension MemoryDatabase {
       row.lost += 1
       row.place = .ready
       jobs[row.id] = row
-      guard row.lost >= limit else { continue }
+      guard row.lost >= limit else {
+        recovered += 1
+        continue
+      }
       log(row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", isFinal: true, now: now)
       jobs[row.id] = nil
+      givenUp.append(GivenUpJob(id: row.id, kind: row.kind, attempt: row.attempt, expiredLeases: row.lost, uniqueKey: row.unique?.key))
     }
+    return (givenUp, recovered)
   }
 
   /// Delayed jobs that are due become ready, earliest first.

@@ -124,6 +124,8 @@ struct MemoryDatabase {
       row.meta = job.meta
       row.priority = job.priority
       row.due = job.due.time(now.wall)
+      // Another payload is another piece of work: what came of the old one is not held against it.
+      (row.attempt, row.lost) = (1, 0)
       wait(row, now: now)
       return .overwritten(row.id)
     }

@@ -23,7 +23,9 @@ extension MemoryDatabase.Failure: LogRow {
 extension Array where Element: LogRow {
   /// What a query asks for, of rows that stand oldest first.
   func select(_ query: LogQuery) -> [Element] {
-    let fitting = filter { query.kinds?.contains($0.kind) ?? true && query.ids?.contains($0.id) ?? true }
+    let fitting = filter { row in
+      query.isAfter(row.id) && query.kinds?.contains(row.kind) ?? true && query.ids?.contains(row.id) ?? true
+    }
     let ordered = query.oldestFirst ? fitting : fitting.reversed()
     return Array(ordered.dropFirst(Swift.max(0, query.offset)).prefix(Swift.max(0, query.limit)))
   }

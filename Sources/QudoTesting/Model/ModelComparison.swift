@@ -28,6 +28,9 @@ extension ModelRun {
     try check(found.jobs.map(\.id), is: try expected.jobs.map { try id($0.id) }, here)
     try check(found.nextDue, is: expected.nextDue, "\(here): next due")
     try check(found.nextLeaseEnd, is: expected.nextLeaseEnd, "\(here): next lease end")
+    try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
+    let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
+    try check(found.givenUp.map { [$0.id, Int64($0.attempt), Int64($0.expiredLeases)] }, is: givenUp, "\(here): jobs given up")
     for (found, expected) in zip(found.jobs, expected.jobs) {
       try check(Seen(found), is: Seen(expected), "\(here): claimed job \(found.id)")
       leases.append((found.lease, expected.lease))

@@ -69,7 +69,28 @@ extension ConformanceSuite {
       }
       try check(try await driver.settle(claimed.lease, .retry(after: .seconds(1), message: "")), is: .settled())
       try check(try await driver.insert(job("new", unique: key)), is: .overwritten(id))
-      try check(try await driver.claim(want()).jobs.map(\.attempt), is: [2])
+      try check(try await driver.claim(want()).jobs.map(\.attempt), is: [1])
+    },
+    ConformanceCase("overwritingBeginsAnew", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k", onConflict: .overwrite)
+      let id = try await driver.insertNew(job("old", unique: key))
+      // A failed run, and all the lost leases but one.
+      try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
+      for _ in 0..<2 {
+        _ = try await driver.claimOne(want(1, lostLimit: 3))
+        subject.clock.advance(by: .seconds(61))
+      }
+      try check(try await driver.claim(want(1, "b")).recovered, is: 1)
+      try check(try await driver.findOne().attempt, is: 2)
+      try check(try await driver.insert(job("new", unique: key)), is: .overwritten(id))
+      for _ in 0..<2 {
+        let claimed = try await driver.claimOne(want(1, lostLimit: 3))
+        try check(claimed.attempt, is: 1, "another payload is another piece of work")
+        try check(claimed.payload.text, is: "new")
+        subject.clock.advance(by: .seconds(61))
+      }
+      try check(try await driver.claimOne(want(1, lostLimit: 3)).id, is: id, "its workers have died twice, not four times")
     },
     ConformanceCase("overwritingWithoutAConflictInserts", .keysAreUnique) { subject in
       let driver = try await subject.open()

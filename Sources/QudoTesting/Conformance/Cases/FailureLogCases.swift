@@ -43,6 +43,25 @@ extension ConformanceSuite {
       func listed(_ query: LogQuery) async throws -> [Int64] { try await driver.failures(query).map(\.id) }
       try await checkPages(ids, listed)
     },
+    ConformanceCase("whatComesAndGoesBetweenPagesOfALogShiftsNone", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await fail(9, driver)
+      let ids = try await driver.failures().map(\.id)
+      var (newest, oldest) = (Int64?.none, Int64?.none)
+      var (down, up) = ([Int64](), [Int64]())
+      for page in 0..<3 {
+        let (below, above) = (
+          try await driver.failures(LogQuery(limit: 3, after: newest)), try await driver.failures(LogQuery(oldestFirst: true, limit: 3, after: oldest)))
+        down += below.map(\.id)
+        up += above.map(\.id)
+        (newest, oldest) = (below.last?.id, above.last?.id)
+        try await fail(1, driver)
+        // Three of the pages that were seen.
+        if page == 0 { try check(try await driver.prune(Prune(limit: 2)) > 0, is: true) }
+      }
+      try check(down, is: Array(ids.reversed().prefix(7)), "newest first; the oldest two were pruned")
+      try check(up, is: ids, "oldest first")
+    },
   ]
 
   /// Fails jobs of the kinds a and b in turn.
@@ -72,6 +91,13 @@ extension ConformanceSuite {
     try check(try await listed(LogQuery(kinds: [])), is: [])
     try check(try await listed(LogQuery(ids: [ids[3], ids[0], 9999])), is: [ids[3], ids[0]])
     try check(try await listed(LogQuery(ids: [])), is: [])
+    try check(try await listed(LogQuery(limit: 3, after: newest[2])), is: Array(newest[3..<6]), "the page after a row")
+    try check(try await listed(LogQuery(oldestFirst: true, limit: 3, after: ids[2])), is: Array(ids[3..<6]))
+    try check(try await listed(LogQuery(after: ids[0])), is: [])
+    try check(try await listed(LogQuery(oldestFirst: true, after: .min)), is: Array(ids.prefix(10)))
+    try check(try await listed(LogQuery(limit: 1, offset: 1, after: newest[2])), is: [newest[4]])
+    try check(try await listed(LogQuery(kinds: ["b"], oldestFirst: true, after: ofB[3])), is: Array(ofB[4...]))
+    try check(try await listed(LogQuery(ids: [ids[3], ids[0], ids[7]], after: ids[7])), is: [ids[3], ids[0]])
     try check(try await listed(LogQuery(kinds: ["a"], ids: [ids[3], ids[0]])), is: [ids[0]])
   }
 }

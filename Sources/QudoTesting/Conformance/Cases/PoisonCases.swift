@@ -23,6 +23,26 @@ extension ConformanceSuite {
       }
       try check(try await driver.failures().count, is: 3)
     },
+    ConformanceCase("aClaimTellsWhichJobsItGaveUpAndHowManyItRecovered", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      let lost = try await driver.insertNew(job("poison", unique: UniqueKey("k")))
+      _ = try await driver.claimOne(want(1, lostLimit: 1))
+      let other = try await driver.insertNew(job("other"))
+      _ = try await driver.claimOne(want(1, lostLimit: 2))
+      subject.clock.advance(by: .seconds(61))
+      // Whatever the claim is for.
+      let claim = try require(try await driver.settle([], claiming: want(1, "b")).claim, "a claim")
+      try check(claim.givenUp, is: [GivenUpJob(id: lost, kind: "a", attempt: 1, expiredLeases: 1, uniqueKey: "k")])
+      try check(claim.recovered, is: 1)
+      let next = try await driver.claim(want(lostLimit: 2))
+      try check(next.jobs.map(\.id), is: [other])
+      try check(next.givenUp, is: [], "told once")
+      try check(next.recovered, is: 0)
+      subject.clock.advance(by: .seconds(61))
+      let last = try await driver.claim(want(1, "a"))
+      try check(last.givenUp, is: [GivenUpJob(id: other, kind: "a", attempt: 1, expiredLeases: 2)])
+      try check(last.recovered, is: 0)
+    },
     ConformanceCase("lostJobsAreLoggedInTheOrderInWhichTheirLeasesEnded", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("3"), job("1"), job("2"), job("4")])

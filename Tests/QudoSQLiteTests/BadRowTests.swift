@@ -1,0 +1,163 @@
+import Logging
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Rows that contradict the jobs, as another program's SQL leaves them: they are put aside, and all else goes on.
+@Suite struct BadRowTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+  let log = WarningLog()
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try SQLiteDriver(path: file.path, durability: .normal, clock: clock, logger: log.logger)
+  }
+
+  private func insert(_ count: Int, kind: Kind = "a", due: Due = .now) async throws {
+    _ = try await driver.insert((0..<count).map { job("\($0)", kind: kind, due: due) })
+  }
+
+  private func rows(_ table: String) throws -> String { try file.rows("SELECT count(*) FROM \(table)")[0] }
+
+  private static let many = (0..<12).map { Kind("kind.\($0)") }
+
+  @Test("puts aside ready jobs that were deleted by SQL", arguments: [
+    ("id = 3", [1, 2, 4, 5]), ("id = 1", [2, 3, 4, 5]), ("id = 5", [1, 2, 3, 4]), ("id IN (1, 3, 5)", [2, 4]), ("id > 0", []),
+  ] as [(String, [Int64])], [1, 12])
+  func deletedReady(_ gone: (condition: String, left: [Int64]), kinds: Int) async throws {
+    try await insert(5, kind: Self.many[0])
+    try file.execute("DELETE FROM qudo_job WHERE \(gone.condition)")
+    let request = ClaimRequest(Self.many.prefix(kinds).map { .init($0) }, limit: 10)
+    #expect(try await driver.claim(request).jobs.map(\.id) == gone.left)
+    #expect(log.warnings.count == 1, "said once")
+    #expect(log.warnings.first?.contains("qudo_ready") == true)
+    _ = try await driver.claim(request)
+    #expect(try rows("qudo_ready") == "0")
+    #expect(log.warnings.count == 1)
+    #expect(try await driver.insert([job()]) == [.inserted(6)], "no id is given again")
+  }
+
+  @Test("claims less than a range that lacks a job further back")
+  func notReachedYet() async throws {
+    try await insert(6)
+    try file.execute("DELETE FROM qudo_job WHERE id = 5")
+    #expect(try await driver.claim(want(3)).jobs.map(\.id) == [1, 2, 3])
+    #expect(try await driver.claim(want(3)).jobs.map(\.id) == [4, 6])
+  }
+
+  @Test("claims each job of the range once though rows between are empty")
+  func rowsBetween() async throws {
+    for _ in 0..<6 { try await insert(1) }
+    try file.execute("DELETE FROM qudo_job WHERE id IN (2, 4)")
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3, 5, 6])
+    #expect(try file.rows("SELECT first, last FROM qudo_running ORDER BY first") == ["1|1", "3|3", "5|6"], "no lease is of nobody")
+  }
+
+  @Test("puts aside delayed jobs that were deleted by SQL")
+  func deletedDelayed() async throws {
+    try await insert(3, due: .after(.seconds(5)))
+    try file.execute("DELETE FROM qudo_job WHERE id = 2")
+    clock.advance(by: .seconds(6))
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3])
+    #expect(try rows("qudo_delayed") == "0")
+    #expect(try rows("qudo_ready") == "0")
+  }
+
+  @Test("makes delayed jobs ready whose due time cannot be used", arguments: ["'soon'", "0.5"])
+  func unusableDueTime(_ time: String) async throws {
+    try await insert(1)
+    try await insert(1, due: .after(.seconds(5)))
+    try file.execute("UPDATE qudo_delayed SET due = \(time)")
+    // The job's own row still has its due time.
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [1])
+    clock.advance(by: .seconds(6))
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [2])
+    try await insert(1, due: .after(.seconds(5)))
+    try file.execute("UPDATE qudo_delayed SET due = \(time); UPDATE qudo_job SET due = \(time) WHERE id = 3")
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [3])
+    #expect(log.warnings.count == 2)
+  }
+
+  @Test("makes running jobs ready whose lease ends at no time", arguments: ["'soon'", "0.5"])
+  func unusableLeaseEnd(_ time: String) async throws {
+    try await insert(2)
+    #expect(try await driver.claim(want()).jobs.count == 2)
+    try file.execute("UPDATE qudo_running SET ends = \(time)")
+    clock.advance(by: .seconds(1))
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 2])
+    #expect(log.warnings.count == 1)
+  }
+
+  @Test("lets leases go whose jobs were deleted by SQL")
+  func deletedRunning() async throws {
+    try await insert(3)
+    _ = try await driver.claim(want(lease: .seconds(5)))
+    try file.execute("DELETE FROM qudo_job WHERE id = 2")
+    clock.advance(by: .seconds(6))
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3])
+    #expect(try rows("qudo_running") == "2")
+  }
+
+  @Test("writes the outcomes that share a transaction with a bad row")
+  func outcomesAreKept() async throws {
+    try await insert(4)
+    let first = try await driver.claim(want(1)).jobs
+    try file.execute("DELETE FROM qudo_job WHERE id = 3")
+    let answer = try await driver.settle(first.map { Settlement($0.lease, .completed()) }, claiming: want())
+    #expect(answer.results == [.settled()])
+    #expect(answer.claim?.jobs.map(\.id) == [2, 4])
+    #expect(try file.rows("SELECT id FROM qudo_job ORDER BY id") == ["2", "4"])
+  }
+
+  @Test("a worker goes on and ends when nothing is left", .timeLimit(.minutes(5)))
+  func workerGoesOn() async throws {
+    try await insert(5)
+    try file.execute("DELETE FROM qudo_job WHERE id = 3")
+    var options = WorkerOptions()
+    options.clock = clock
+    let summary = try await Worker(Queue(driver), [Ability("a") { _ in }], options: options).workUntilEmpty()
+    #expect(summary.completed == 4)
+  }
+
+  @Test("a range of all numbers leaves those that are there")
+  func allNumbers() async throws {
+    try await insert(2)
+    try file.execute("UPDATE qudo_ready SET first = -9223372036854775808, last = 9223372036854775807")
+    #expect(try await driver.claim(want(1)).jobs.map(\.id) == [1])
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [2])
+  }
+
+  @Test("damage that cannot be put aside is still an error")
+  func realDamage() async throws {
+    _ = try await driver.insert([job(kind: "a"), job(kind: "b")])
+    try file.execute("UPDATE qudo_job SET kind = 7")
+    await #expect { _ = try await driver.claim(want(10, "a", "b")) } throws: { ($0 as? QudoError)?.code == .corrupt }
+    #expect(log.warnings == [])
+  }
+}
+
+/// The warnings of a logger, with their metadata.
+final class WarningLog: Sendable {
+  private struct Handler: LogHandler {
+    let log: WarningLog
+    var logLevel = Logger.Level.info
+    var metadata = Logger.Metadata()
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+    func log(event: LogEvent) {
+      guard event.level >= .warning else { return }
+      let details = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+      log.lines.withLock { $0.append("\(event.level): \(event.message) \(details)") }
+    }
+  }
+  private let lines = Locked<[String]>([])
+
+  var warnings: [String] { lines.withLock { $0 } }
+
+  var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+}
