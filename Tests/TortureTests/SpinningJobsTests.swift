@@ -1,3 +1,4 @@
+import CSQLite
 import Foundation
 import ProcessSupport
 import Qudo
@@ -47,19 +48,15 @@ import Testing
     let thief = Ability("spin", policy: JobPolicy(lease: .milliseconds(300), lostLimit: 100)) { _ in stolen.withLock { $0 += 1 } }
     let worker = try Worker(Queue(driver), [thief], concurrency: count)
     let work = Task { try await worker.work() }
-    var looks = 0
-    try await until {
-      let jobs = try await driver.find(JobQuery())
-      looks += 1
-      for job in jobs where stolen.withLock({ $0 }) == 0 { #expect(job.state == .running, "the lease of \(job.id) is behind the clock") }
-      return jobs.isEmpty
-    }
+    let watch = LeaseWatch(database)
+    try await until { try await driver.find(JobQuery()).isEmpty }
+    let (looks, behind) = try watch.end()
     work.cancel()
     _ = try await work.value
     #expect(stolen.withLock { $0 } == 0, "an idle worker got jobs that run")
     try await until { lines("spin").count { $0.hasPrefix("end") } == count }
     #expect(lines("spin").count { $0.hasPrefix("begin") } == count)
-    #expect(looks > 10)
+    #expect(looks > 100 && behind == 0, "a lease was behind the clock at \(behind) of \(looks) looks")
     await driver.close()
   }
 
@@ -77,5 +74,55 @@ import Testing
     #expect(try await driver.count() == [])
     #expect(lines("spin-limited").allSatisfy { $0.hasPrefix("begin") }, "the jobs still run")
     await driver.close()
+  }
+}
+
+/// Looks at the leases from a thread that is not of Swift's pool.
+private final class LeaseWatch: Sendable {
+  private let state = Locked((looks: 0, behind: 0, isOver: false, error: Int32?.none))
+  private let ended = DispatchSemaphore(value: 0)
+
+  init(_ path: String) {
+    Thread.detachNewThread { [state, ended] in
+      let code = Self.watch(path, state)
+      state.withLock { $0.error = code == SQLITE_OK ? nil : code }
+      ended.signal()
+    }
+  }
+
+  func end() throws -> (looks: Int, behind: Int) {
+    state.withLock { $0.isOver = true }
+    try #require(ended.wait(timeout: .now() + 60) == .success)
+    let seen = state.withLock { $0 }
+    try #require(seen.error == nil, "SQLite said \(seen.error ?? 0)")
+    return (seen.looks, seen.behind)
+  }
+
+  private static func watch(_ path: String, _ state: Locked<(looks: Int, behind: Int, isOver: Bool, error: Int32?)>) -> Int32 {
+    var handle: OpaquePointer?
+    var statement: OpaquePointer?
+    defer {
+      sqlite3_finalize(statement)
+      sqlite3_close(handle)
+    }
+    let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE, nil)
+    guard code == SQLITE_OK else { return code }
+    sqlite3_busy_timeout(handle, 60000)
+    let prepared = sqlite3_prepare_v2(handle, "SELECT min(ends) FROM qudo_running", -1, &statement, nil)
+    guard prepared == SQLITE_OK else { return prepared }
+    let clock = SystemClock()
+    while !state.withLock({ $0.isOver }) {
+      // Before the look: what is renewed after this moment was ahead at this moment.
+      let now = clock.sinceBoot()
+      guard sqlite3_step(statement) == SQLITE_ROW else { return sqlite3_reset(statement) }
+      let isBehind = sqlite3_column_type(statement, 0) != SQLITE_NULL && sqlite3_column_int64(statement, 0) <= now
+      sqlite3_reset(statement)
+      state.withLock { state in
+        state.looks += 1
+        if isBehind { state.behind += 1 }
+      }
+      usleep(2000)
+    }
+    return SQLITE_OK
   }
 }
