@@ -1,9 +1,10 @@
 import Foundation
 import Logging
 import Qudo
-import QudoSQLite
 import QudoTesting
 import Testing
+
+@testable import QudoSQLite
 
 /// Real files, of which some are missing, damaged or held up.
 @Suite struct SeveralFilesTests {
@@ -50,6 +51,50 @@ import Testing
     #expect(try await databases.count()[1].result.get() == [JobCount("greet", ready: 2)])
     await queue.close()
     #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/SeveralDatabases.md", by: #filePath, but: "\0") == [])
+  }
+
+  @Test("finds the free database while as many as there are cores keep their openings waiting", .timeLimit(.minutes(5)))
+  func openingsThatBlock() async throws {
+    defer { clear() }
+    let held = (0...ProcessInfo.processInfo.activeProcessorCount).map { "held\($0).db" }
+    // As long as they are open, the WAL whose lock is held is the one that others open.
+    let holders = try held.map { try SQLiteDriver(path: path($0)) }
+    let turns = try held.map { try Turn(path: path($0)) }
+    for turn in turns { try turn.take() }
+    // A worker of the same process, whose jobs must stay its own meanwhile.
+    let busy = try SQLiteDriver(path: path("busy.db"))
+    _ = try await busy.insert([job()])
+    let (begun, gate) = (Log(), Gate())
+    let runs = Locked(0)
+    let ability = Ability("a", policy: policy { $0.lease = .milliseconds(300) }) { _ in
+      runs.withLock { $0 += 1 }
+      begun.add("begun")
+      await gate.pass()
+    }
+    let worker = try Worker(Queue(busy), [ability], concurrency: 1)
+    let other = try Worker(Queue(try SQLiteDriver(path: path("busy.db"))), [ability], concurrency: 1)
+    let work = [worker, other].map { worker in Task { try await worker.work() } }
+    await begun.count(1)
+
+    var options = DatabaseOptions()
+    options.order = .ordered
+    options.deadline = .seconds(3)
+    options.logger.logLevel = .critical
+    let databases = try Databases((held + ["free.db"]).map { name in
+      let path = path(name)
+      return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, timeout: .seconds(15)) }
+    }, options: options)
+    let beginning = ContinuousClock.now
+    #expect(try await Queue(databases).enqueue(job("x")).id == JobID(database: "free", number: 1))
+    #expect(ContinuousClock.now - beginning < .seconds(10), "it waited for those that are held")
+    gate.open()
+    for task in work { task.cancel() }
+    var lost = 0
+    for task in work { lost += try await task.value.leaseLost }
+    #expect(lost == 0 && runs.withLock { $0 } == 1)
+    for turn in turns { turn.giveBack() }
+    for holder in holders { await holder.close() }
+    await databases.close()
   }
 
   private func clear() { try? FileManager.default.removeItem(at: folder) }

@@ -63,6 +63,34 @@ import Testing
     #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
+  @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave() async throws {
+    let driver = try open(timeout: .milliseconds(50))
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    for _ in 0..<3 { #expect(await code { try await driver.insert([job()]) } == .busy) }
+    turn.giveBack()
+    _ = try await driver.insert([job("last")])
+    #expect(try await driver.claim(want()).texts == ["last"])
+  }
+
+  @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
+    let driver = try open(timeout: .milliseconds(200))
+    _ = try await driver.insert([job("first")])
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let insert = Task { await code { try await driver.insert([job("late")]) } }
+    while driver.writer.waitingCount == 0 { await Task.yield() }
+    async let twice: Void = driver.close()
+    await driver.close()
+    await twice
+    await driver.close()
+    #expect(await insert.value == .busy, "what was handed in before is answered")
+    #expect(await code { try await driver.claim(want()) } == .closed)
+    turn.giveBack()
+    let again = try open()
+    #expect(try await again.claim(want()).texts == ["first"])
+  }
+
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
     await (try open()).close()
     let driver = try open()

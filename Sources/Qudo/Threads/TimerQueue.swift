@@ -11,6 +11,7 @@ struct TimerQueue<Sleeper> {
   private var lastID: UInt64 = 0
 
   var count: Int { sleepers.count }
+  var heapCount: Int { heap.count }
 
   /// An id for ``insert(_:_:until:)``, each once.
   mutating func makeID() -> UInt64 {
