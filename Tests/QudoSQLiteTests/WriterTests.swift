@@ -74,12 +74,16 @@ import Testing
   }
 
   @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
-    let driver = try open(timeout: .milliseconds(200))
+    let driver = try open(timeout: .seconds(1))
     _ = try await driver.insert([job("first")])
     let turn = try Turn(path: file.path)
     try turn.take()
-    let insert = Task { await code { try await driver.insert([job("late")]) } }
-    while driver.writer.waitingCount == 0 { await Task.yield() }
+    let isAnswered = Locked(false)
+    let insert = Task {
+      defer { isAnswered.withLock { $0 = true } }
+      return await code { try await driver.insert([job("late")]) }
+    }
+    while driver.writer.waitingCount == 0, !isAnswered.withLock({ $0 }) { await Task.yield() }
     async let twice: Void = driver.close()
     await driver.close()
     await twice

@@ -48,11 +48,13 @@ extension WorkerState {
       nextRenewal = min(nextRenewal, renewAt)
       if !heldOfLimited.isEmpty { heldOfLimited[job.kind]? += 1 }
     }
-    if !claim.jobs.isEmpty { noteSizes(Double(bytes) / Double(claim.jobs.count)) }
     refillAt = bufferedCount / 2
     filled(asked: asked, now: now)
     if phase != .working { giveBackBuffered() }
-    if !claim.jobs.isEmpty { bufferMoved = now }
+    if !claim.jobs.isEmpty {
+      bufferMoved = now
+      noteSizes(Double(bytes) / Double(claim.jobs.count))
+    }
     hungry = hungry || claim.jobs.count >= request.limit
     restIsKnown = false
     let wait = min(claim.nextDue?.wholeMicroseconds ?? .max, claim.nextLeaseEnd?.wholeMicroseconds ?? .max)
