@@ -1,5 +1,6 @@
 import CSQLite
 import Foundation
+import Logging
 import Qudo
 import QudoTesting
 import Testing
@@ -93,6 +94,23 @@ import Testing
     turn.giveBack()
     let again = try open()
     #expect(try await again.claim(want()).texts == ["first"])
+  }
+
+  /// A writer whose lock fails, as `flock` does with ENOLCK.
+  private func writerWithoutLock() throws -> Writer {
+    let connection = try Opening.open(path: file.path, durability: .normal, create: true)
+    let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
+    let core = WriterCore(
+      connection, clock: SystemClock(), boot: 1, durability: .normal, checkpoint: checkpoint, receiptLifetime: .seconds(1))
+    return Writer(core: core, turn: Turn(file: -1), timeout: .seconds(30), doorbell: Doorbell())
+  }
+
+  @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1))) func lockThatFails() async throws {
+    let writer = try writerWithoutLock()
+    #expect(await code { try await writer.compact() } == .ioError)
+    #expect(FileManager.default.fileExists(atPath: file.path + "-wal"))
+    await writer.close()
+    #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"), "whoever closes the file last removes its WAL")
   }
 
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
