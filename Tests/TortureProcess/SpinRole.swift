@@ -8,9 +8,11 @@ enum SpinRole {
   static let kind: Kind = "spin"
   static let concurrency = ProcessInfo.processInfo.activeProcessorCount
 
-  /// Each job takes five leases.
+  static let lease = Duration.milliseconds(800)
+
+  /// Each job takes more than three leases.
   static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
-    try await work(driver, log, policy: JobPolicy(lease: .milliseconds(300), lostLimit: 100), for: 1_500_000_000)
+    try await work(driver, log, policy: JobPolicy(lease: lease, lostLimit: 100), for: 2_600_000_000)
   }
 
   /// Each job has a time limit and does not notice that it was cancelled.

@@ -45,7 +45,7 @@ import Testing
     }
     try await until { lines("spin").count { $0.hasPrefix("begin") } == count }
     let stolen = Locked(0)
-    let thief = Ability("spin", policy: JobPolicy(lease: .milliseconds(300), lostLimit: 100)) { _ in stolen.withLock { $0 += 1 } }
+    let thief = Ability("spin", policy: JobPolicy(lease: .milliseconds(800), lostLimit: 100)) { _ in stolen.withLock { $0 += 1 } }
     let worker = try Worker(Queue(driver), [thief], concurrency: count)
     let work = Task { try await worker.work() }
     let watch = LeaseWatch(database)
