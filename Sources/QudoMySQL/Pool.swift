@@ -13,6 +13,8 @@ final class Pool: Sendable {
   let doorbell: Doorbell
   private let poller: Poller
   private let queue: Locked<PoolQueue<Lane, Waiter>>
+  /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
+  private let watcher = DispatchQueue(label: "qudo.mysql.watch")
   private let closers = Locked<[@Sendable () -> Void]>([])
 
   init(_ access: ServerAccess) {
@@ -100,7 +102,7 @@ final class Pool: Sendable {
 
   private func watch() {
     let tick = min(max(access.timeout / 4, .milliseconds(10)), .seconds(1))
-    DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
+    watcher.asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
       guard let self else { return }
       let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
       let late = QudoError(

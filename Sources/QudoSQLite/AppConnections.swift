@@ -74,7 +74,8 @@ enum AppCheckpoint {
     try connection.run("PRAGMA fullfsync = 1")
     // Until something is read it has no WAL open.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
-    return ExclusiveCheckpoint.run(connection) == nil
+    var frames: Int32 = -1
+    return ExclusiveCheckpoint.run(connection, frames: &frames) == nil
   }
 }
 

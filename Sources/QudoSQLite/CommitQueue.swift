@@ -9,6 +9,8 @@ struct CommitQueue<Operation> {
   private struct Waiting {
     let operation: Operation
     let deadline: ContinuousClock.Instant?
+    /// Whether it closes the database.
+    var isLast = false
   }
 
   private var waiting: [Waiting] = []
@@ -16,6 +18,10 @@ struct CommitQueue<Operation> {
   private var isBusy = false
   private(set) var isClosed = false
   private var isWatched = false
+  /// The thread waits for another process, and touches nothing until it has ended that.
+  private var isAwaitingTurn = false
+  /// The database was closed without the thread, which waited for too long.
+  private var isGivenUp = false
 
   var count: Int { waiting.count }
 
@@ -33,11 +39,15 @@ struct CommitQueue<Operation> {
     return isBusy ? .queued : .queuedFirst
   }
 
-  /// Refuses all that comes later. The last operation is always admitted.
-  mutating func close(_ last: Operation) -> Admission {
-    isClosed = false
-    defer { isClosed = true }
-    return enqueue(last, until: nil)
+  /// Refuses all that comes later. The last operation is admitted, unless the database was closed without the thread.
+  ///
+  /// - Parameter deadline: when it is done without the thread, if that still waits for another process then; see ``giveUp(_:)``.
+  mutating func close(_ last: Operation, until deadline: ContinuousClock.Instant? = nil) -> Admission {
+    isClosed = true
+    guard !isGivenUp else { return .closed }
+    waiting.append(Waiting(operation: last, deadline: deadline, isLast: true))
+    defer { isBusy = true }
+    return isBusy ? .queued : .queuedFirst
   }
 
   /// - Parameter more: whether there is more to do although nobody waits.
@@ -53,9 +63,9 @@ struct CommitQueue<Operation> {
     return waiting.map(\.operation)
   }
 
-  /// Those who have waited long enough.
+  /// Those who have waited long enough, without those that close the database.
   mutating func takeExpired(_ now: ContinuousClock.Instant) -> [Operation] {
-    let isExpired = { (one: Waiting) in one.deadline.map { $0 <= now } ?? false }
+    let isExpired = { (one: Waiting) in !one.isLast && one.deadline.map { $0 <= now } ?? false }
     let expired = waiting.filter(isExpired).map(\.operation)
     if !expired.isEmpty { waiting.removeAll(where: isExpired) }
     return expired
@@ -68,7 +78,25 @@ struct CommitQueue<Operation> {
   }
 
   mutating func keepWatching() -> Bool {
-    isWatched = !waiting.isEmpty
+    // Also when nobody waits any more: who comes while the thread still waits for another process needs to be watched as well.
+    isWatched = !waiting.isEmpty || isAwaitingTurn
     return isWatched
+  }
+
+  /// The thread is about to wait for another process.
+  mutating func beginWaiting() { isAwaitingTurn = true }
+
+  /// - Returns: whether the thread may go on; if not, the database was closed meanwhile.
+  mutating func endWaiting() -> Bool {
+    isAwaitingTurn = false
+    return !isGivenUp
+  }
+
+  /// What closes the database, if it has waited long enough, and for nothing but a thread that waits for another process. Then the
+  /// thread is not to touch anything any more.
+  mutating func giveUp(_ now: ContinuousClock.Instant) -> [Operation] {
+    guard isAwaitingTurn, waiting.allSatisfy(\.isLast), waiting.contains(where: { $0.deadline.map { $0 <= now } ?? false }) else { return [] }
+    isGivenUp = true
+    return takeGroup()
   }
 }

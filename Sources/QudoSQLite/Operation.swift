@@ -63,13 +63,13 @@ final class Compacting: Operation, @unchecked Sendable {  // reason: it never va
   func answer(_ compaction: Compaction) { continuation.resume(returning: .success(compaction)) }
 }
 
-/// Closes the file after all that was handed in before.
+/// Closes the file after all that was handed in before; when its time is up, without the turn.
 final class Closing: Operation, @unchecked Sendable {  // reason: it never varies
   private let continuation: Continuation<Void, Never>
 
-  init(_ continuation: Continuation<Void, Never>) {
+  init(deadline: ContinuousClock.Instant, _ continuation: Continuation<Void, Never>) {
     self.continuation = continuation
-    super.init(isDurable: false, needsRoom: false, deadline: .now)
+    super.init(isDurable: false, needsRoom: false, deadline: deadline)
   }
 
   override func answer(_ error: QudoError?) { continuation.resume() }

@@ -30,6 +30,9 @@ final class Turn: Sendable {
     }
   }
 
+  /// On a file that is open, and is closed with it; for tests.
+  init(file: Int32) { self.file = file }
+
   deinit { close(file) }
 
   /// Waits for it.

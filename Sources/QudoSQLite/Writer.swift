@@ -8,13 +8,15 @@ internal import Qudo
 /// somebody is at work the others wait, and then a thread of the writer's own runs all that wait in one transaction
 /// with one sync; each is answered after that commit. Between processes, ``Turn`` is held round each transaction and
 /// checkpoint.
-final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, or by `thread`
+final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it was given `thread`'s part
   private var core: WriterCore
   private let turn: Turn
   private let timeout: Duration
   private let doorbell: Doorbell
   private let queue = Locked(CommitQueue<Operation>())
   private let thread = DispatchQueue(label: "qudo.writer")
+  /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
+  private let watcher = DispatchQueue(label: "qudo.writer.watch")
 
   init(core: consuming WriterCore, turn: Turn, timeout: Duration, doorbell: Doorbell) {
     self.core = core
@@ -51,9 +53,17 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
+  ///
+  /// If another process keeps the turn, what was handed in is answered with `busy` when its time is up, and the file is closed
+  /// without the turn after the time-out.
   func close() async {
     await withContinuation { continuation in
-      if case .queuedFirst = queue.withLock({ $0.close(Closing(continuation)) }) { thread.async { self.drain() } }
+      let closing = Closing(deadline: .now + timeout, continuation)
+      switch queue.withLock({ $0.close(closing, until: closing.deadline) }) {
+      case .queued: break
+      case .queuedFirst: thread.async { self.drain() }
+      case .closed: closing.answer(nil)
+      }
     }
   }
 
@@ -107,9 +117,11 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     repeat {
       Schedule.point()
       do {
-        try takeTurn()
+        guard try takeTurn() else { return }
       } catch {
-        for operation in queue.withLock({ $0.takeGroup() }) { operation.answer(error) }
+        let group = queue.withLock { $0.takeGroup() }
+        if group.contains(where: { $0 is Closing }) { core.closeWithoutTurn() }
+        for operation in group { operation.answer(error) }
         continue
       }
       Schedule.point()
@@ -154,19 +166,36 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
-  private func takeTurn() throws(QudoError) {
-    if turn.takeIfFree() { return }
+  /// - Returns: false if the file was closed meanwhile: then this thread must not touch it.
+  private func takeTurn() throws(QudoError) -> Bool {
+    if turn.takeIfFree() { return true }
     // While this thread waits for another process, another one looks after those whose time is up.
-    if queue.withLock({ $0.startWatching() }) { watch() }
-    try turn.take()
+    let isFirst = queue.withLock { queue in
+      queue.beginWaiting()
+      return queue.startWatching()
+    }
+    if isFirst { watch() }
+    let result = Result { () throws(QudoError) in try turn.take() }
+    Schedule.point()
+    guard queue.withLock({ $0.endWaiting() }) else {
+      if case .success = result { turn.giveBack() }
+      return false
+    }
+    try result.get()
+    return true
   }
 
   private func watch() {
     let tick = min(max(timeout / 4, .milliseconds(10)), .seconds(1))
-    DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
+    watcher.asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
       guard let self else { return }
-      let (expired, goesOn) = queue.withLock { ($0.takeExpired(.now), $0.keepWatching()) }
+      let (expired, last, goesOn) = queue.withLock { queue in
+        let now = ContinuousClock.now
+        return (queue.takeExpired(now), queue.giveUp(now), queue.keepWatching())
+      }
       for operation in expired { operation.answer(QudoError.keptBusy) }
+      if !last.isEmpty { core.closeWithoutTurn() }
+      for operation in last { operation.answer(nil) }
       if goesOn { watch() }
     }
   }

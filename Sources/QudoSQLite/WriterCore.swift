@@ -91,6 +91,16 @@ struct WriterCore {
     }
   }
 
+  /// Another process keeps the turn, or the system does not give it. Without it nothing may be written; nor need it be: "When the
+  /// last connection to a particular database is closing, that connection will acquire an exclusive lock for a short time while
+  /// it cleans up the WAL and shared-memory files" (sqlite.org/wal.html), so that nobody commits beside that.
+  mutating func closeWithoutTurn() {
+    locks.releaseAll()
+    // What the disk may lack of the WAL must not go on into the database: it is left to who opens the file next.
+    if mustWriteWALAgain, let connection { _ = qudo_db_config(connection.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
+    connection = nil
+  }
+
   /// - Parameter waits: whether to wait a while for a writer that is not Qudo's.
   /// - Throws: ``QudoError/Code/busy`` when such a writer has the file; nothing was begun.
   mutating func transact<Result>(

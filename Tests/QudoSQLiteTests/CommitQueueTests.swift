@@ -54,6 +54,44 @@ import Testing
     #expect(early == [] && expired == ["a", "c"] && group == ["b", "last"])
   }
 
+  @Test("closes without the thread when that has waited for another process for too long")
+  mutating func givenUp() {
+    let now = ContinuousClock.now
+    _ = queue.enqueue("a", until: now + .seconds(1))
+    _ = queue.close("last", until: now + .seconds(2))
+    queue.beginWaiting()
+    let (early, expired) = (queue.giveUp(now + .seconds(2)), queue.takeExpired(now + .seconds(1)))
+    #expect(early == [] && expired == ["a"], "what was handed in before is answered first")
+    let (tooEarly, last) = (queue.giveUp(now + .seconds(1)), queue.giveUp(now + .seconds(2)))
+    let goesOn = queue.endWaiting()
+    #expect(tooEarly == [] && last == ["last"] && !goesOn)
+    let (again, late) = (queue.close("again", until: now), queue.enqueue("late", until: now))
+    #expect(again == .closed && late == .closed)
+  }
+
+  @Test("leaves the closing to a thread that is at work")
+  mutating func notGivenUp() {
+    let now = ContinuousClock.now
+    _ = queue.close("last", until: now)
+    queue.beginWaiting()
+    let goesOn = queue.endWaiting()
+    let last = queue.giveUp(now + .seconds(9))
+    let group = queue.takeGroup()
+    #expect(goesOn && last == [] && group == ["last"])
+  }
+
+  @Test("watches as long as the thread waits for another process, though nobody waits for it any more")
+  mutating func watchedWhileWaiting() {
+    _ = queue.enqueue("a", until: later)
+    queue.beginWaiting()
+    _ = queue.startWatching()
+    _ = queue.takeExpired(later)
+    let during = queue.keepWatching()
+    _ = queue.endWaiting()
+    let after = queue.keepWatching()
+    #expect(during && !after)
+  }
+
   @Test mutating func theyAreWatchedByOneAsLongAsAnyWaits() {
     _ = queue.enqueue("a", until: later)
     let (first, second, goesOn) = (queue.startWatching(), queue.startWatching(), queue.keepWatching())

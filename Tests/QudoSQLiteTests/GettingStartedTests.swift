@@ -54,6 +54,7 @@ private struct ImageStore {
   let log = Log()
   func resize(_ image: String, to width: Int) async throws { log.add("\(image) \(width)") }
   func rotate(_ name: String) async throws { log.add(name) }
+  func scaleOnThisThread(_ image: String) { log.add(image) }
 }
 
 @Suite struct GettingStartedTests {
@@ -93,8 +94,12 @@ private struct ImageStore {
       try await images.rotate(String(decoding: context.payload.bytes, as: UTF8.self))
     }
     try await queue.enqueue(MakeThumbnail(image: "ada.png"))
-    try await Worker(queue, [thumbnails, rotation], concurrency: 4).workUntilEmpty()
-    #expect(images.log.sorted == ["access.log", "ada.png 200"])
+    let scaling = Ability("image.scale", policy: JobPolicy(execution: .blocking)) { context in
+      images.scaleOnThisThread(String(decoding: context.payload.bytes, as: UTF8.self))
+    }
+    try await queue.enqueue(NewJob("image.scale", payload: Payload("large.png")))
+    try await Worker(queue, [thumbnails, rotation, scaling], concurrency: 4).workUntilEmpty()
+    #expect(images.log.sorted == ["access.log", "ada.png 200", "large.png"])
   }
 
   @Test func aRunSaysWhatBecomesOfItsJob() async throws {

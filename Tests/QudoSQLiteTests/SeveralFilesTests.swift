@@ -1,9 +1,10 @@
 import Foundation
 import Logging
 import Qudo
-import QudoSQLite
 import QudoTesting
 import Testing
+
+@testable import QudoSQLite
 
 /// Real files, of which some are missing, damaged or held up.
 @Suite struct SeveralFilesTests {
@@ -50,6 +51,55 @@ import Testing
     #expect(try await databases.count()[1].result.get() == [JobCount("greet", ready: 2)])
     await queue.close()
     #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/SeveralDatabases.md", by: #filePath, but: "\0") == [])
+  }
+
+  @Test("finds the free database while as many as there are cores keep their openings waiting", .timeLimit(.minutes(10)))
+  func openingsThatBlock() async throws {
+    defer { clear() }
+    let held = (0...ProcessInfo.processInfo.activeProcessorCount).map { "held\($0).db" }
+    // As long as they are open, the WAL whose lock is held is the one that others open.
+    let holders = try held.map { try SQLiteDriver(path: path($0)) }
+    let turns = try held.map { try Turn(path: path($0)) }
+    for turn in turns { try turn.take() }
+    // A worker of the same process, which must go on renewing its leases meanwhile.
+    let busy = SpyDriver(base: try SQLiteDriver(path: path("busy.db")))
+    _ = try await busy.insert([job()])
+    let (begun, gate) = (Log(), Gate())
+    let ability = Ability("a", policy: policy { $0.lease = .seconds(3) }) { _ in
+      begun.add("begun")
+      await gate.pass()
+    }
+    let worker = try Worker(Queue(busy), [ability], concurrency: 1)
+    let work = Task { try await worker.work() }
+    await begun.count(1)
+
+    var options = DatabaseOptions()
+    options.order = .ordered
+    options.clock = clock
+    options.logger.logLevel = .critical
+    let databases = try Databases((held + ["free.db"]).map { name in
+      let path = path(name)
+      return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, timeout: .seconds(300)) }
+    }, options: options)
+    let beginning = ContinuousClock.now
+    let enqueue = Task { try await Queue(databases).enqueue(job("x")) }
+    let share = options.deadline / (held.count + 1)
+    for number in held.indices {
+      // Those of the openings before, this one's, and the enqueue's.
+      await clock.sleepers(atLeast: number + 2)
+      clock.advance(by: share)
+    }
+    #expect(try await enqueue.value.id == JobID(database: "free", number: 1))
+    #expect(ContinuousClock.now - beginning < .seconds(120), "it waited for those that are held")
+    // The openings go on.
+    let renewals = busy.log.entries.count { $0 == "extend 1" }
+    while busy.log.entries.count(where: { $0 == "extend 1" }) < renewals + 2 { try await Task.sleep(for: .milliseconds(10)) }
+    gate.open()
+    work.cancel()
+    _ = try await work.value
+    for turn in turns { turn.giveBack() }
+    for holder in holders { await holder.close() }
+    await databases.close()
   }
 
   private func clear() { try? FileManager.default.removeItem(at: folder) }

@@ -1,5 +1,6 @@
 import CSQLite
 import Foundation
+import Logging
 import Qudo
 import QudoTesting
 import Testing
@@ -61,6 +62,55 @@ import Testing
     turn.giveBack()
     _ = try await driver.insert([job("3")])
     #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
+  }
+
+  @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave() async throws {
+    let driver = try open(timeout: .milliseconds(50))
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    for _ in 0..<3 { #expect(await code { try await driver.insert([job()]) } == .busy) }
+    turn.giveBack()
+    _ = try await driver.insert([job("last")])
+    #expect(try await driver.claim(want()).texts == ["last"])
+  }
+
+  @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
+    let driver = try open(timeout: .seconds(1))
+    _ = try await driver.insert([job("first")])
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let isAnswered = Locked(false)
+    let insert = Task {
+      defer { isAnswered.withLock { $0 = true } }
+      return await code { try await driver.insert([job("late")]) }
+    }
+    while driver.writer.waitingCount == 0, !isAnswered.withLock({ $0 }) { await Task.yield() }
+    async let twice: Void = driver.close()
+    await driver.close()
+    await twice
+    await driver.close()
+    #expect(await insert.value == .busy, "what was handed in before is answered")
+    #expect(await code { try await driver.claim(want()) } == .closed)
+    turn.giveBack()
+    let again = try open()
+    #expect(try await again.claim(want()).texts == ["first"])
+  }
+
+  /// A writer whose lock fails, as `flock` does with ENOLCK.
+  private func writerWithoutLock() throws -> Writer {
+    let connection = try Opening.open(path: file.path, durability: .normal, create: true)
+    let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
+    let core = WriterCore(
+      connection, clock: SystemClock(), boot: 1, durability: .normal, checkpoint: checkpoint, receiptLifetime: .seconds(1))
+    return Writer(core: core, turn: Turn(file: -1), timeout: .seconds(30), doorbell: Doorbell())
+  }
+
+  @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1))) func lockThatFails() async throws {
+    let writer = try writerWithoutLock()
+    #expect(await code { try await writer.compact() } == .ioError)
+    #expect(FileManager.default.fileExists(atPath: file.path + "-wal"))
+    await writer.close()
+    #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"), "whoever closes the file last removes its WAL")
   }
 
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {

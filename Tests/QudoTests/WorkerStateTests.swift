@@ -276,6 +276,28 @@ import Testing
     #expect(quick == 1_000 && state.ahead <= 2)
   }
 
+  @Test("claims fewer jobs ahead when their payloads are large") mutating func bytesAhead() {
+    state = Self.state { $0.maxPrefetchBytes = 1000 }
+    func claim(_ bytes: Int) -> Claim {
+      Claim(jobs: [
+        ClaimedJob(
+          lease: Lease(job: 1, token: 1, holder: 1, ends: 0), kind: "a", payload: Payload([UInt8](repeating: 0, count: bytes)), priority: 0,
+          uniqueKey: nil, attempt: 1, enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
+      ])
+    }
+    state.averageRun = 1
+    state.lastAhead = 10_000
+    #expect(state.ahead == 1000, "nothing is known of them: one byte each")
+    for (bytes, ahead) in [(100, 10...10), (2000, 0...0), (0, 0...0)] {
+      state.claimed(claim(bytes), by: ClaimRequest([], limit: 1), asked: 0, now: 0)
+      state.lastAhead = 10_000
+      #expect(ahead.contains(state.ahead), "\(bytes) bytes")
+    }
+    for _ in 0..<100 { state.claimed(claim(10), by: ClaimRequest([], limit: 1), asked: 0, now: 0) }
+    state.lastAhead = 10_000
+    #expect((90...100).contains(state.ahead), "smaller ones are believed after a while")
+  }
+
   @Test mutating func leasesAreRenewedAtAThirdOfTheirTime() {
     var supply = 2
     let rest = settle(now: 0, supply: &supply)

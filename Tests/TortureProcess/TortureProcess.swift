@@ -12,7 +12,7 @@ struct TortureProcess {
   static func main() async throws {
     let arguments = CommandLine.arguments
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
-      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|hold|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
+      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
       exit(64)
     }
     let log = try LineLog(arguments[3])
@@ -35,6 +35,8 @@ struct TortureProcess {
     case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")
     case "work": try await work(driver, log)
     case "hold": try await hold(driver, log)
+    case "spin": try await SpinRole.work(driver, log)
+    case "spin-limited": try await SpinRole.limited(driver, log)
     default: try await stale(driver, log, &random)
     }
   }

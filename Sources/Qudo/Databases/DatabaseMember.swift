@@ -18,6 +18,8 @@ final class DatabaseMember: Sendable {
   /// Whether another database has this name: jobs are named by it.
   private let isTaken: @Sendable (_ name: String, _ by: Int) -> Bool
   private let shared: Locked<Shared>
+  /// Where it is found out whether it is there.
+  private let thread = SerialThread("qudo.probe")
 
   init(
     _ index: Int, _ source: Databases.Source, _ options: DatabaseOptions, isTaken: @escaping @Sendable (_ name: String, _ by: Int) -> Bool
@@ -52,7 +54,7 @@ final class DatabaseMember: Sendable {
     if let driver, health.state == .live { return driver }
     if health.state == .closed { throw QudoError(.closed, "the database was closed") }
     let probe = probe()
-    guard let answer = await race(until: time, clock, { await probe.value }) else {
+    guard let answer = await race(until: time, clock, on: thread, { await probe.value }) else {
       throw health.trouble ?? QudoError(.unreachable, "it could not be opened in time")
     }
     return try answer.get()
@@ -62,7 +64,7 @@ final class DatabaseMember: Sendable {
     shared.withLock { shared in
       if let probe = shared.probe { return probe }
       _ = shared.health.beginProbe()
-      let task = Task { await self.findOut() }
+      let task = Task(executorPreference: thread) { await self.findOut() }
       shared.probe = task
       return task
     }
@@ -72,7 +74,8 @@ final class DatabaseMember: Sendable {
   private func findOut() async -> Answer<any Driver> {
     await Schedule.pause()
     let end = clock.sinceBoot().clampedPlus(options.deadline.wholeMicroseconds)
-    let answer = await race(until: end, clock, late: { self.ended($0) }) { await self.open() }
+    // An opening may block its thread, until long after its time: so each has one of its own.
+    let answer = await race(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
     let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.deadline)"))
     ended(result)
     await Schedule.pause()
@@ -92,8 +95,15 @@ final class DatabaseMember: Sendable {
         await driver.close()
         throw QudoError(.invalidArgument, "two databases have the name \(driver.name), by which jobs are named: give one of them another")
       }
-      shared.withLock { if $0.driver == nil, $0.health.state != .closed { $0.driver = driver } }
-      return .success(driver)
+      let (stored, isClosed) = shared.withLock { shared in
+        let isClosed = shared.health.state == .closed
+        if shared.driver == nil, !isClosed { shared.driver = driver }
+        return (shared.driver, isClosed)
+      }
+      // It came late, and another opening was faster, or nobody needs it any more.
+      if stored?.doorbell !== driver.doorbell { await driver.close() }
+      guard let stored, !isClosed else { throw QudoError(.closed, "the database was closed") }
+      return .success(stored)
     } catch {
       // Whatever it is, here it is this database's trouble.
       return .failure(error.setsAside ? error : QudoError(.cannotOpen, error.message, cause: error.cause))
@@ -123,21 +133,22 @@ final class DatabaseMember: Sendable {
   ///
   /// - Parameters:
   ///   - time: when the answer is no longer waited for.
+  ///   - executor: where the verb is called; nil for Swift's pool.
   ///   - isRead: whether it may take long because there is much to read: then that alone does not set the database aside.
   ///   - late: called with an answer that came after that.
   /// - Throws: what the verb throws; ``QudoError/Code/outcomeUnknown`` when there was no answer.
   func call<Value: Sendable>(
-    until time: Int64, isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
+    until time: Int64, on executor: (any TaskExecutor)? = nil, isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
     guard let driver else { throw QudoError(.unreachable, "the database is not open") }
     let asked = clock.sinceBoot()
     shared.withLock { $0.health.asked(asked) }
     let answer: Answer<Value>? = await race(
-      until: time, clock,
+      until: time, clock, on: executor,
       late: { answer in
         guard let late, case .success(let value) = answer else { return }
-        Task { await late(driver, value) }
+        Task(executorPreference: executor) { await late(driver, value) }
       }
     ) {
       do throws(QudoError) {

@@ -4,19 +4,20 @@
 /// the caller's task is handed on to it.
 ///
 /// - Parameters:
-///   - time: in microseconds since the boot.
+///   - time: in microseconds since the boot. No thread of Swift's pool is needed for it to come.
+///   - executor: where the body runs; nil for Swift's pool.
 ///   - late: called with what the body returns after all.
 /// - Returns: nil when the time came first.
 func race<Value: Sendable>(
-  until time: Int64, _ clock: any QueueClock, late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
+  until time: Int64, _ clock: any QueueClock, on executor: (any TaskExecutor)? = nil, late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
 ) async -> Value? {
   let finish = Finish<Value>()
-  let work = Task {
+  let work = Task(executorPreference: executor) {
     await Schedule.pause()
     let value = await body()
     if !finish.take(value) { late?(value) }
   }
-  let timer = Task {
+  let timer = Task(executorPreference: SerialThread.deadlines) {
     await Schedule.pause()
     do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // The body was faster.
     _ = finish.take(nil)

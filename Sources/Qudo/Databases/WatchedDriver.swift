@@ -1,7 +1,12 @@
 /// A member's driver as a worker uses it: each call ends within the deadline, and what it says of the database is noted.
+///
+/// The driver runs on a thread that is neither of Swift's pool nor the caller's: a database that hangs holds up nothing else.
 struct WatchedDriver: Driver {
   let member: DatabaseMember
   let base: any Driver
+  private let thread = SerialThread("qudo.database")
+
+  init(member: DatabaseMember, base: any Driver) { (self.member, self.base) = (member, base) }
 
   var name: String { base.name }
   var capabilities: Capabilities { base.capabilities }
@@ -14,7 +19,7 @@ struct WatchedDriver: Driver {
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
     let (end, isTooLate) = member.options.clock.sinceBoot().addingReportingOverflow(member.options.deadline.wholeMicroseconds)
-    return try await member.call(until: isTooLate ? .max : end, isRead: isRead, late: late, verb)
+    return try await member.call(until: isTooLate ? .max : end, on: thread, isRead: isRead, late: late, verb)
   }
 
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {

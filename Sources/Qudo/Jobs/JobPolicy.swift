@@ -15,11 +15,26 @@ public struct JobPolicy: Sendable {
   public var recordsStatus: Bool
   /// How many jobs of the kind run at once in one worker. Default: as many as the worker runs.
   public var concurrency: Int?
+  /// Where the jobs run. Default: on Swift's pool.
+  public var execution: Execution
+
+  /// Where the jobs of a kind run.
+  public enum Execution: Hashable, Sendable {
+    /// On Swift's pool, which has one thread per core. For jobs that await what takes long.
+    case cooperative
+    /// On threads of the worker's own, one per running job. For jobs that block their thread: that call a synchronous client, wait
+    /// for a lock, a semaphore or a child process, or compute for long without suspending. On Swift's pool, as many of them as
+    /// there are cores stop everything else that is asynchronous in the process.
+    ///
+    /// A thread is made when no other is idle, and ends after 5 s without a job. The hooks round a run, and the child tasks that it makes, run
+    /// there as well; tasks that it makes with `Task { }`, and actors with executors of their own, do not.
+    case blocking
+  }
 
   /// Each with its default.
   public init(
     maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), lease: Duration = .seconds(60), timeLimit: Duration? = nil,
-    lostLimit: Int = 5, recordsStatus: Bool = false, concurrency: Int? = nil
+    lostLimit: Int = 5, recordsStatus: Bool = false, concurrency: Int? = nil, execution: Execution = .cooperative
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
@@ -28,6 +43,7 @@ public struct JobPolicy: Sendable {
     self.lostLimit = lostLimit
     self.recordsStatus = recordsStatus
     self.concurrency = concurrency
+    self.execution = execution
   }
 
   func check(_ kind: Kind) throws(QudoError) {

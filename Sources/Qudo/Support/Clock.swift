@@ -62,12 +62,8 @@ public struct SystemClock: QueueClock {
   public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) }
 
   public func sleep(untilSinceBoot time: Int64) async throws {
-    while true {
-      let left = time - sinceBoot()
-      guard left > 0 else { return }
-      // In pieces of a day at most, for arithmetic's sake.
-      try await Task.sleep(for: .microseconds(min(left, 86_400_000_000)), tolerance: .zero)
-    }
+    // Not by `Task.sleep`: jobs that keep each thread of Swift's pool busy would hold up whoever sleeps on another one.
+    while sinceBoot() < time { try await Timers.shared.sleep(untilSinceBoot: time) }
   }
 
   /// - Parameter clock: if the system has none of this number, CLOCK_MONOTONIC is read instead: time that stands still ends no lease.

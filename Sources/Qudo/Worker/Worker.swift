@@ -12,6 +12,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   package let abilities: [Kind: Ability]
   let plugins: Plugins
   let engineHooks: EngineHooks
+  /// For handlers that block; nil if there are none.
+  let threads: BlockingThreads?
 
   /// - Parameters:
   ///   - queue: where the jobs come from.
@@ -62,6 +64,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     self.abilities = byKind
     self.options = options
     engineHooks = hooks
+    threads = abilities.contains { $0.policy.execution == .blocking } ? BlockingThreads() : nil
   }
 
   /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
@@ -117,14 +120,14 @@ public struct Worker<Hooks: HookSet>: Sendable {
     guard let driver = queue.databases.only else { return await runCompany(mode) }
     let engine = WorkerEngine(self, mode: mode, driver)
     // The engine's own calls must not be cancelled: a finished job is settled all the same.
-    let work = Task { await engine.run() }
+    let work = Task(executorPreference: engine.thread) { await engine.run() }
     return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
   }
 
   private func runCompany(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
     if mode == .once { return await runOnce() }
     let company = WorkerCompany(self, mode: mode)
-    let work = Task { await company.run() }
+    let work = Task(executorPreference: company.thread) { await company.run() }
     return await withTaskCancellationHandler { await work.value } onCancel: { company.stop() }
   }
 
@@ -140,7 +143,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
       do throws(QudoError) {
         let driver = try await member.ready(until: databases.end(databases.options.deadline))
         let engine = WorkerEngine(self, mode: .once, driver, verbs: WatchedDriver(member: member, base: driver))
-        let work = Task { await engine.run() }
+        let work = Task(executorPreference: engine.thread) { await engine.run() }
         _ = await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
         outcome = engine.report
       } catch {

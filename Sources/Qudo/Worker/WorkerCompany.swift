@@ -11,6 +11,8 @@ final class WorkerCompany: Sendable {
   /// What was done in a database, and what its trouble is if it has any at the end.
   typealias Outcome = (summary: WorkSummary, trouble: QudoError?)
 
+  /// Where ``run()`` is to be called. The engines have threads of their own: a database that hangs holds up its own only.
+  let thread = SerialThread("qudo.workers")
   let permits: Locked<WorkerPermits>
   private let members: [DatabaseMember]
   private let mode: WorkerState.Mode
@@ -91,7 +93,7 @@ final class WorkerCompany: Sendable {
       }
       await Schedule.pause()
       if isStopping { engine.stop() }
-      _ = await engine.run()
+      _ = await withTaskExecutorPreference(engine.thread) { await engine.run() }
       shared.withLock { $0.engines[member.index] = nil }
       return engine.report
     }
@@ -126,9 +128,9 @@ final class WorkerCompany: Sendable {
 
   /// Nil when the work ends before there is an answer.
   private func opening(_ member: DatabaseMember, until time: Int64) async -> Result<any Driver, QudoError>? {
-    let wait = Task { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
+    let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
     keep(wait, member.index)
-    let opening = Task { () async -> Result<any Driver, QudoError> in
+    let opening = Task(executorPreference: thread) { () async -> Result<any Driver, QudoError> in
       await Schedule.pause()
       defer { wait.cancel() }
       do throws(QudoError) { return .success(try await member.ready(until: time)) } catch { return .failure(error) }
@@ -138,7 +140,7 @@ final class WorkerCompany: Sendable {
   }
 
   private func nap(_ index: Int, until time: Int64) async {
-    let nap = Task { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
+    let nap = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
     keep(nap, index)
     await nap.value
   }
@@ -166,7 +168,7 @@ final class WorkerCompany: Sendable {
     }
     guard !engines.isEmpty || !naps.isEmpty else { return }
     // Not on this thread: the engine whose news this is holds its lock.
-    Task {
+    Task(executorPreference: thread) {
       await Schedule.pause()
       for engine in engines { engine.finish() }
       for nap in naps { nap.cancel() }

@@ -2,6 +2,9 @@ internal import Logging
 
 /// The tasks round a ``WorkerState``: one pump that talks to the database, and a task per slot that runs jobs.
 ///
+/// The pump and its timer run on a thread of their own, so that jobs which keep Swift's pool busy stop no renewal, time limit or
+/// settlement. The slots' tasks run on the pool, and a handler that blocks on threads of the worker's if its policy says so.
+///
 /// Lock, decide, unlock, act. A slot's task runs one job after the other; to cancel a run is to cancel its slot's task,
 /// which then ends with that run and is replaced. So a quick job costs no task of its own.
 @usableFromInline
@@ -32,6 +35,10 @@ final class WorkerEngine: Sendable {
   let hooks: EngineHooks
   let clock: any QueueClock
   let logger: Logger
+  /// Where ``run()`` is to be called.
+  let thread = SerialThread("qudo.worker")
+  /// For handlers that block; nil if there are none.
+  private let threads: BlockingThreads?
   private let shared: Locked<Shared>
 
   /// - Parameters:
@@ -49,6 +56,7 @@ final class WorkerEngine: Sendable {
     hooks = worker.engineHooks
     clock = worker.options.clock
     logger = worker.options.logger
+    threads = worker.threads
     var state = WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)
     state.retry = verbs == nil ? nil : worker.queue.databases.options.retry.wholeMicroseconds
     shared = Locked(Shared(state: state))
@@ -150,9 +158,20 @@ final class WorkerEngine: Sendable {
       if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
       await report(settlements, answer.results)
     } catch {
+      let left = request == nil || error.isPassing ? settlements : await settleAlone(settlements)
       if let seat { seat.company.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
-      try trouble(error) { $0.failed(settlements, now: $1) }
+      try trouble(error) { $0.failed(left, now: $1) }
     }
+  }
+
+  /// Settles without claiming: it may be the claim that failed, at a row that is damaged, and with it the whole transaction.
+  ///
+  /// - Returns: what could not be settled.
+  private func settleAlone(_ settlements: [Settlement]) async -> [Settlement] {
+    guard !settlements.isEmpty, let answer = try? await verbs.settle(settlements, claiming: nil) else { return settlements }
+    shared.withLock { $0.state.settledAlone(settlements, answer.results) }
+    await report(settlements, answer.results)
+    return []
   }
 
   /// Jobs for the slots that wait, and new slots for more.
@@ -165,6 +184,7 @@ final class WorkerEngine: Sendable {
         shared.state.closeSlot(slot)
         break
       }
+      // A task does not inherit the thread of the one that makes it.
       shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
     }
     while let (slot, continuation) = shared.parked.last, mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) {
@@ -282,7 +302,7 @@ final class WorkerEngine: Sendable {
       shared.timer = nil
     }
     guard time < .max else { return }
-    let task = Task { [clock] in
+    let task = Task(executorPreference: thread) { [clock] in
       await Schedule.pause()
       do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer is set.
       self.shared.withLock { if $0.timer?.time == time { $0.timer = nil } }
@@ -315,7 +335,13 @@ final class WorkerEngine: Sendable {
       let started = clock.sinceBoot()
       if known?.kind != job.kind { known = abilities[job.kind] }
       guard let ability = known else { return }
-      let outcome = await hooks.perform(job, Run(engine: self, ability: ability, slot: slot, started: started))
+      let run = Run(engine: self, ability: ability, slot: slot, started: started)
+      let outcome: Settlement.Outcome
+      if ability.policy.execution == .blocking, let threads {
+        outcome = await threads.run { await hooks.perform(job, run) }
+      } else {
+        outcome = await hooks.perform(job, run)
+      }
       next = await exchange(slot, outcome, started: started, recording: ability.policy.recordsStatus)
     }
   }
@@ -336,11 +362,7 @@ final class WorkerEngine: Sendable {
       return (job, goesOn && job == nil, shared.pump, woken)
     }
     seat?.company.wake(woken)
-    if let pump {
-      pump.resume()
-      // It goes first, also where no other thread is free for it.
-      if !waits { await Task.yield() }
-    }
+    pump?.resume()
     guard waits else { return job }
     await Schedule.pause()
     return await withContinuation { continuation in

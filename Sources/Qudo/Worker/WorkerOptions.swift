@@ -9,6 +9,10 @@ public struct WorkerOptions: Sendable {
   /// As many are as take about ``horizon`` to run, judged by how long jobs took of late: none when they are slow. What
   /// was claimed and does not get its turn is given back.
   public var claimAhead = 1000
+  /// The bytes of payloads at most that are claimed ahead, judged by the payloads of the last claims. Default 16 MiB.
+  ///
+  /// A claim that brings larger payloads than the ones before may exceed it once.
+  public var maxPrefetchBytes = 16 << 20
   /// How much work is claimed ahead. Default 20 ms.
   public var horizon = Duration.milliseconds(20)
   /// When the worker is stopped, how long its running jobs may go on before they are cancelled. Default 10 s.
@@ -35,6 +39,9 @@ public struct WorkerOptions: Sendable {
     }
     guard (0...100_000).contains(claimAhead) else {
       throw QudoError(.invalidArgument, "the number of jobs to claim ahead, \(claimAhead), is not from 0 to 100,000")
+    }
+    guard maxPrefetchBytes >= 0 else {
+      throw QudoError(.invalidArgument, "the number of bytes to claim ahead, \(maxPrefetchBytes), is negative")
     }
     for (name, value) in [("horizon", horizon), ("grace", grace), ("cancel grace", cancelGrace), ("patience", patience)] where value < .zero {
       throw QudoError(.invalidArgument, "the \(name) is negative")

@@ -29,7 +29,8 @@ extension WorkerState {
   var ahead: Int {
     guard mode != .once, averageRun >= 0 else { return 0 }
     let target = Double(options.horizon.wholeMicroseconds) * Double(concurrency) / max(averageRun, 1)
-    return min(Int(min(target, Double(options.claimAhead))), 2 * lastAhead + concurrency)
+    let room = Double(options.maxPrefetchBytes) / max(averageBytes, 1)
+    return min(Int(min(target, room, Double(options.claimAhead))), 2 * lastAhead + concurrency)
   }
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
@@ -37,7 +38,9 @@ extension WorkerState {
     summary.givenUp += claim.givenUp.count
     // Most often they are of one kind, one after the other.
     var (kind, renewAt) = (Kind?.none, asked)
+    var bytes = 0
     for job in claim.jobs {
+      bytes += job.payload.bytes.count
       if job.kind != kind {
         kind = job.kind
         renewAt = asked + (abilities[job.kind]?.policy.lease ?? .seconds(60)).wholeMicroseconds / 3
@@ -49,16 +52,29 @@ extension WorkerState {
     refillAt = bufferedCount / 2
     filled(asked: asked, now: now)
     if phase != .working { giveBackBuffered() }
-    if !claim.jobs.isEmpty { bufferMoved = now }
+    if !claim.jobs.isEmpty {
+      bufferMoved = now
+      noteSizes(Double(bytes) / Double(claim.jobs.count))
+    }
     hungry = hungry || claim.jobs.count >= request.limit
     restIsKnown = false
     let wait = min(claim.nextDue?.wholeMicroseconds ?? .max, claim.nextLeaseEnd?.wholeMicroseconds ?? .max)
     wakeAt = wait == .max ? .max : now.clampedPlus(wait)
   }
 
+  /// Larger payloads count at once, smaller ones little by little: the next claim may bring large ones again.
+  private mutating func noteSizes(_ average: Double) {
+    averageBytes = max(average, averageBytes + (average - averageBytes) / 8)
+  }
+
   mutating func settled(_ settlements: [Settlement], _ results: [SettleResult]) {
-    for (settlement, result) in zip(settlements, results) { summary.count(settlement, result) }
+    settledAlone(settlements, results)
     worked()
+  }
+
+  /// Without the claim, which failed: so the trouble goes on.
+  mutating func settledAlone(_ settlements: [Settlement], _ results: [SettleResult]) {
+    for (settlement, result) in zip(settlements, results) { summary.count(settlement, result) }
   }
 
   mutating func worked() {

@@ -92,6 +92,8 @@ struct WorkerState {
   /// How long a run takes, in microseconds: a moving average; negative before the first.
   var averageRun = -1.0
   var averagedRuns = 0.0
+  /// How many bytes a payload has, as the last claims had them.
+  var averageBytes = 0.0
   /// How many the claim that was asked for, and the last one that was answered, were to hold beside those that run.
   var (askedAhead, lastAhead) = (0, 0)
   /// When no more jobs than this are buffered, it is time to claim.

@@ -265,6 +265,24 @@ import Testing
     await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .corrupt }
   }
 
+  @Test("settles what has finished though a damaged row makes the claim beside it fail") func damagedRow() async throws {
+    _ = try await driver.insert([job("1"), job("2", due: .after(.seconds(3600)))])
+    let file = my.file
+    let ability = Ability("a") { _ in try file.execute("UPDATE qudo_delayed SET due = 'soon'") }
+    await #expect { try await my.worker([ability]).work() } throws: { ($0 as? QudoError)?.code == .corrupt }
+    #expect(try file.rows("SELECT id FROM qudo_job") == ["2"])
+  }
+
+  @Test("settles alone once more when it is given up beside a claim") func settlesAlone() async throws {
+    let spy = SpyDriver(base: driver)
+    _ = try await driver.insert([job()])
+    spy.fail("settle", [QudoError(.corrupt, "damaged")])
+    let worker = try Worker(Queue(spy), [Ability("a") { _ in }], options: my.options())
+    await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .corrupt }
+    #expect(spy.log.entries.last == "settle 1, claimed 0 of 0")
+    #expect(try await driver.count() == [])
+  }
+
   @Test func patienceEnds() async throws {
     let spy = SpyDriver(base: driver)
     spy.fail("claim", Array(repeating: QudoError(.busy, "busy"), count: 10_000))

@@ -26,9 +26,10 @@ import Testing
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .refuses(refused)
     try await fleet.queue.enqueue(fleet.job("1"))
-    fleet["a"].fault = .none
+    fleet["a"].fault = .hangs
     fleet.clock.advance(by: .seconds(30))
     try await fleet.queue.enqueue(fleet.job("2"))  // It goes to the other, while somebody finds out.
+    fleet["a"].fault = .none
     await fleet.log.wait(for: "used again a")
     try await fleet.queue.enqueue(fleet.job("3"))
     #expect(try await fleet["a"].texts == ["3"])
