@@ -123,7 +123,7 @@ let package = Package(
         "MariaDBServer", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "QudoSQLite", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [

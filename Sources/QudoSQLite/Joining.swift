@@ -50,7 +50,13 @@ private struct TransactionPart {
 
   func begin() throws(QudoError) {
     try prepareToUndo()
-    guard isInner else { return try connection.execute("BEGIN IMMEDIATE") }
+    guard isInner else {
+      do {
+        return try connection.execute("BEGIN IMMEDIATE")
+      } catch where error.code == .readOnly {
+        throw readOnly(error)
+      }
+    }
     do {
       try connection.execute("SAVEPOINT qudo")
     } catch where error.code == .busy {
@@ -61,10 +67,26 @@ private struct TransactionPart {
       // Takes the write lock and changes nothing. A transaction that first reads and then writes is not let wait for the
       // lock; one that has not read yet is.
       try connection.run("DELETE FROM qudo_info WHERE 0")
+    } catch where error.code == .readOnly {
+      undo()
+      throw readOnly(error)
     } catch {
       undo()
       throw error
     }
+  }
+
+  /// What keeps the application's connection from writing, where it is not the file's rights.
+  private func readOnly(_ error: QudoError) -> QudoError {
+    if sqlite3_db_readonly(connection.handle, "main") == 1 {
+      return QudoError(
+        .readOnly, "the connection, or its file, is for reading only: enqueue on a connection that may write", cause: error.cause)
+    }
+    // "When set to on, ... prevents data changes on database files": the manual of PRAGMA query_only.
+    guard (try? connection.integer("PRAGMA query_only")) == 1 else { return error }
+    return QudoError(
+      .readOnly, "the transaction is for reading only (PRAGMA query_only is on): enqueue in one that writes, GRDB's write for instance",
+      cause: error.cause)
   }
 
   func end() throws(QudoError) {

@@ -84,14 +84,17 @@ import Testing
   @Test func failuresAreListedAndReplayedOnce() throws {
     try place.qudo("enqueue", "k", "x", "--unique-key", "u", "--priority", "3")
     let command = "k=sh -c 'echo $QUDO_ATTEMPT broken >&2; exit 3'"
-    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1").status == 0)
+    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
     let result = try place.qudo("failures", "--json")
     #expect(keys(String(result.output.split(separator: "\n")[0])) == [
-      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed",
+      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed", "reason", "final", "priority",
+      "replayedAs",
     ])
     let rows = try result.objects()
     #expect(rows.map { $0["message"] as? String } == ["exit status 3: 2 broken", "exit status 3: 1 broken"])
     #expect(rows.map { $0["attempt"] as? Int } == [2, 1] && rows.map { $0["job"] as? Int } == [1, 1])
+    #expect(rows.map { $0["final"] as? Bool } == [true, false] && rows.map { $0["reason"] as? String } == ["failed", "failed"])
+    #expect(rows.allSatisfy { $0["priority"] as? Int == 3 && $0["replayedAs"] is NSNull })
     #expect(rows[0]["payload"] as? String == "x" && rows[1]["payload"] is NSNull && rows[0]["replayed"] as? Bool == false)
     #expect(try place.qudo("failures", "--oldest-first", "--limit", "1", "--offset", "1", "--json").objects().first?["id"] as? Int == 2)
     #expect(try place.qudo("failures", "--kind", "other", "--json").output == "[]\n")
@@ -104,13 +107,14 @@ import Testing
     #expect(try again.objects().map { $0["result"] as? String } == ["alreadyReplayed", "notFinal", "notFound"])
     #expect(again.errors.split(separator: "\n").count == 3)
     #expect(try place.qudo("failures", "--json").objects().map { $0["replayed"] as? Bool } == [true, false])
+    #expect(try place.qudo("failures", "--json").objects().map { $0["replayedAs"] as? Int } == [2, nil])
     #expect(try place.qudo("failures").output.contains("replayed as 2"))
   }
 
   @Test func allFailuresOfAKindAreReplayed() throws {
     try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
     try place.qudo("enqueue", "b")
-    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1").status == 0)
+    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
     let replayed = try place.qudo("replay", "--all", "--kind", "a", "--json").objects()
     #expect(replayed.map { $0["result"] as? String } == ["replayed", "replayed", "replayed"])
     #expect(replayed.compactMap { $0["job"] as? Int } == [5, 6, 7])

@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: [("exit 3", "111"), ("exit 65", "1"), ("exit 0", "1"), ("kill -9 $$", "111")])
   func theExitStatusDecides(command: String, runs: String) throws {
     try place.qudo("enqueue", "p")
-    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--until-empty")
+    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--retry-delay", "0", "--until-empty")
     #expect(worked.status == 0 && worked.output == runs)
   }
 

@@ -25,4 +25,6 @@ public struct HookPoints: OptionSet, Sendable {
   @inlinable public static var didFail: Self { Self(rawValue: 256) }
   /// ``HookSet/leaseLost(_:)``
   @inlinable public static var leaseLost: Self { Self(rawValue: 512) }
+  /// ``HookSet/didEnqueueInTransaction(_:_:)``
+  @inlinable public static var didEnqueueInTransaction: Self { Self(rawValue: 1024) }
 }

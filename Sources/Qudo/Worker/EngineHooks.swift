@@ -5,6 +5,8 @@ struct EngineHooks: Sendable {
   @usableFromInline let perform: @Sendable (ClaimedJob, Run) async -> Settlement.Outcome
   @usableFromInline let didClaim: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
+  /// Called for jobs of an application's transaction.
+  @usableFromInline let didEnqueueInTransaction: (@Sendable (NewJob, EnqueueResult) -> Void)?
   @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let prepare: @Sendable ([NewJob]) throws -> [NewJob]
 
@@ -15,6 +17,11 @@ struct EngineHooks: Sendable {
     if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
     if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, $1) } } else { didEnqueue = nil }
+    if Hooks.points.contains(.didEnqueueInTransaction) {
+      didEnqueueInTransaction = { hooks.didEnqueueInTransaction($0, $1) }
+    } else {
+      didEnqueueInTransaction = nil
+    }
   }
 }
 

@@ -33,10 +33,10 @@ enum Leaving {
     case is ClosedOutput:
       exit(EXIT_FAILURE)  // Nobody reads any more: there is nothing to say.
     case let error as QudoError:
-      complain("\(error)")
+      complain(Self.line("\(error)"))
       exit(error.code.exitStatus)
     case let error as CommandError:
-      complain(error.description)
+      complain(Self.line(error.description))
       exit(EXIT_FAILURE)
     case let code as ExitCode:
       exit(code.rawValue)
@@ -44,6 +44,9 @@ enum Leaving {
       leave(withUsage: error)
     }
   }
+
+  /// A path, or what a file has, must not look like a message of its own.
+  private static func line(_ text: String) -> String { text.split(whereSeparator: \.isNewline).joined(separator: " ") }
 
   /// Help, a version, or what the parser did not understand.
   private static func leave(withUsage error: any Error) -> Never {
