@@ -33,7 +33,7 @@ extension SQLiteDriver {
       return result
     } catch {
       part.undo()
-      throw error
+      throw part.explained(error)
     }
   }
 }
@@ -53,8 +53,8 @@ private struct TransactionPart {
     guard isInner else {
       do {
         return try connection.execute("BEGIN IMMEDIATE")
-      } catch where error.code == .readOnly {
-        throw readOnly(error)
+      } catch {
+        throw explained(error)
       }
     }
     do {
@@ -67,17 +67,15 @@ private struct TransactionPart {
       // Takes the write lock and changes nothing. A transaction that first reads and then writes is not let wait for the
       // lock; one that has not read yet is.
       try connection.run("DELETE FROM qudo_info WHERE 0")
-    } catch where error.code == .readOnly {
-      undo()
-      throw readOnly(error)
     } catch {
       undo()
-      throw error
+      throw explained(error)
     }
   }
 
-  /// What keeps the application's connection from writing, where it is not the file's rights.
-  private func readOnly(_ error: QudoError) -> QudoError {
+  /// The same error, or where it is that nothing can be written, what keeps this connection from it.
+  func explained(_ error: QudoError) -> QudoError {
+    guard error.code == .readOnly else { return error }
     if sqlite3_db_readonly(connection.handle, "main") == 1 {
       return QudoError(
         .readOnly, "the connection, or its file, is for reading only: enqueue on a connection that may write", cause: error.cause)

@@ -1,5 +1,6 @@
 #if os(Linux)
 import Foundation
+import Glibc
 import Testing
 
 /// Signals that come to a worker and to its commands, as from `timeout`, a terminal and systemd.
@@ -20,10 +21,9 @@ import Testing
     try place.qudo("enqueue", "p", "--lines", input: "1\n2\n3\n")
     // A command that starts a worker of its own would be another matter: here each is ended by itself.
     let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; echo $$ $PPID > started; sleep 300'", "--concurrency", "3")
-    let pids = try (1...3).map { _ in try #require(try started.line()).split(separator: " ").map(String.init) }
-    let commands = pids.map { "-" + $0[0] }.joined(separator: " ")
-    let first = commandFirst ? "\(commands) \(pids[0][1])" : "\(pids[0][1]) \(commands)"
-    #expect(try place.shell("kill -\(signal) -- \(first)").status == 0)
+    let pids = try (1...3).map { _ in try #require(try started.line()).split(separator: " ").compactMap { pid_t($0) } }
+    let (commands, own) = (pids.map { -$0[0] }, [pids[0][1]])
+    for target in commandFirst ? commands + own : own + commands { #expect(kill(target, signal) == 0) }
     #expect(try worker.end() == 0)
     try nothingFailed(ready: 3)
     #expect(try place.qudo("jobs", "--json").objects().map { $0["attempt"] as? Int } == [1, 1, 1])

@@ -69,6 +69,49 @@ import Testing
     #expect(try place.qudo("show", "1").output.contains(#"a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\"#))
   }
 
+  @Test("a listing says that it is cut, on standard error") func cut() throws {
+    try place.qudo("enqueue", "k", "--lines", input: (1...101).map { "\($0)\n" }.joined())
+    let jobs = try place.qudo("jobs")
+    #expect(jobs.lines.count == 101 && jobs.errors == "qudo: there are more jobs than these 100: --limit shows more\n")
+    let whole = try place.qudo("jobs", "--limit", "101")
+    #expect(whole.lines.count == 102 && whole.errors == "")
+    let json = try place.qudo("jobs", "--json")
+    #expect(try json.objects().count == 100 && json.errors == "")
+    #expect(try place.qudo("work", "k=false", "--until-empty", "--record", "--concurrency", "8").status == 0)
+    for command in ["failures", "statuses"] {
+      let log = try place.qudo(command)
+      #expect(log.lines.count == 11 && log.errors == "qudo: there are more \(command) than these 10: --limit shows more\n")
+      #expect(try place.qudo(command, "--offset", "91").errors == "")
+    }
+  }
+
+  @Test("nothing from paths, names and a hostile schema reaches the terminal") func hostileNames() throws {
+    let evil = "e\u{1b}]0;x\u{7}\u{202e}"
+    try place.qudo("enqueue", "k", "--database", "\(evil).db", "--database", "b.db")
+    let made = try place.shell(
+      "sqlite3 bad.db \"CREATE TABLE qudo_x(a); CREATE VIEW qudo_info AS SELECT \\\"$(printf 'no\\033[2J\\nqudo: line')\\\"\" 2>/dev/null || true")
+    #expect(made.status == 0)
+    for command in [
+      ["count", "--database", "\(evil).db", "--database", "b.db"], ["count", "--database", "\(evil)/none.db"], ["show", "9", "--database", "\(evil).db"],
+      ["enqueue", "k", "--database", "\(evil).db"], ["enqueue", "k", "--payload-file", evil], ["work", "k='\(evil)"], ["count", "--\(evil)"],
+      ["databases", "--database", "\(evil)/none.db"], ["enqueue", "k", "--database", "\(evil).db", "--database", "c.db"], ["count", "--database", "bad.db"],
+      ["work", "k=true", "--until-empty", "--database", "\(evil).db", "--database", "\(evil)/x.db"],
+    ] {
+      let result = try place.qudo(command, input: Data())
+      for text in [result.output, result.errors] {
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value < 0x7F) }, "\(command): \(text)")
+      }
+    }
+  }
+
+  @Test("replays of large failures take little memory, and are said as they are made") func largeReplay() throws {
+    try Data(String(repeating: String(repeating: "x", count: 1 << 20) + "\n", count: 100).utf8).write(to: URL(fileURLWithPath: place.path("lines")))
+    #expect(try place.shell(#""$qudo" enqueue k --lines < lines > /dev/null; "$qudo" work k=false --until-empty 2> /dev/null"#).status == 0)
+    let result = try place.shell(peak + #" '"$qudo" replay --all > ids'; wc -l < ids"#)
+    #expect(result.lines.last == "100")
+    #expect(try #require(result.lines.first.flatMap { Int($0) }) < 200_000)
+  }
+
   @Test func aLongPayloadIsShortenedInATable() throws {
     try place.qudo("enqueue", "k", String(repeating: "é", count: 500))
     #expect(try place.qudo("jobs").output.hasSuffix(" " + String(repeating: "é", count: 60) + "…\n"))
