@@ -45,8 +45,10 @@ enum Leaving {
     }
   }
 
-  /// A path, or what a file has, must not look like a message of its own.
-  private static func line(_ text: String) -> String { text.split(whereSeparator: \.isNewline).joined(separator: " ") }
+  /// Further lines are set in: a path, or what a file has, must not look like a message of its own.
+  private static func line(_ text: String) -> String {
+    text.split(whereSeparator: \.isNewline).enumerated().map { $0 == 0 || $1.hasPrefix(" ") ? String($1) : "  \($1)" }.joined(separator: "\n")
+  }
 
   /// Help, a version, or what the parser did not understand.
   private static func leave(withUsage error: any Error) -> Never {

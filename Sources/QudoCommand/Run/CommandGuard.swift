@@ -72,6 +72,8 @@ final class CommandGuard: Sendable {
 
   private func set(_ number: Int, _ group: pid_t?) {
     state.withLock { state in
+      // The second end of one is no news.
+      guard state.groups[number] != nil else { return }
       state.groups[number] = group
       // If the guard is gone, the next one is told.
       _ = send(GuardMessage.line(number, group), &state)

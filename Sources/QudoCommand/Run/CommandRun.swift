@@ -39,11 +39,11 @@ enum CommandRun {
     let input = try Shortage.noticing { try NamelessFile.make(payload) }
     let output = try Shortage.noticing { try NamelessFile.make() }
     let errors = try Shortage.noticing { try NamelessFile.make() }
-    try Shortage.noticing { try StartingGate.checkDescriptors() }
     let run = try await CommandGuard.only.begin(context.logger)
+    // Also when it is not even started.
     defer { run.ended() }
+    try Shortage.noticing { try StartingGate.checkDescriptors() }
     let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
-    run.ended()
     do {
       try await PassOn.write(output: output, errors: errors)
     } catch {
@@ -61,6 +61,8 @@ enum CommandRun {
     _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.Run, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
     started: @escaping () -> Void
   ) async throws -> TerminationStatus {
+    // What it has left behind may stay.
+    defer { guarded.ended() }
     let program = String(decoding: words[0], as: UTF8.self)
     // Arguments are C strings.
     let arguments = Arguments(words.dropFirst().map { $0 + [0] })
