@@ -81,7 +81,7 @@ import Testing
     let worker = try place.start("work", "p=sh -c 'echo $PPID > alive'")
     let pid = try #require(try alive.line())
     let found = try place.shell("pgrep -P \(pid) -f guard-process").lines
-    #expect(found.count == 1)
+    try #require(found.count == 1)
     #expect(try place.shell("for s in TERM INT HUP QUIT; do kill -$s \(found[0]); done; sleep 0.1; kill -0 \(found[0])").status == 0)
     worker.kill(SIGTERM)
     #expect(try worker.end() == 0)
