@@ -34,7 +34,7 @@ import Testing
       #expect(try read(text(date)) == date)
     }
     for format in JSONCodec.DateFormat.allCases {
-      let reminder = Reminder(at: Date(), others: [.distantPast, .distantFuture, Date(timeIntervalSince1970: 0)])
+      let reminder = Reminder(at: Date(timeIntervalSinceReferenceDate: 794_059_200.25), others: [.distantPast, .distantFuture, Date(timeIntervalSince1970: 0)])
       let codec = JSONCodec(dates: format)
       #expect(try codec.decode(Reminder.self, from: try codec.encode(reminder, of: "a"), of: "a") == reminder)
     }
