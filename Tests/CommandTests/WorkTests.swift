@@ -142,6 +142,16 @@ import Testing
     #expect(!place.exists("pwned"))
   }
 
+  @Test("the help's example with a shell runs as it stands there") func helpsShell() throws {
+    try Data("text".utf8).write(to: URL(fileURLWithPath: place.path("a \"b\" $(touch pwned)")))
+    try place.qudo("enqueue", "pack", "a \"b\" $(touch pwned)")
+    let help = try place.qudo("work", "--help").output
+    let line = try #require(help.split(separator: "\n").first { $0.contains("sh -c \"") }).drop { $0 == " " }
+    #expect(line.hasPrefix("qudo work pack='") && line.hasSuffix("'"))
+    #expect(try place.shell("\"$qudo\"\(line.dropFirst("qudo".count)) --until-empty").status == 0)
+    #expect(place.exists("a \"b\" $(touch pwned).gz") && !place.exists("pwned"))
+  }
+
   @Test("a failed job is tried again after a delay that grows", arguments: [[], ["--retry-delay", "10s..1h"], ["--retry-delay", "30s"]])
   func retryDelays(options: [String]) throws {
     try place.qudo("enqueue", "p")

@@ -25,7 +25,7 @@ struct Work: AsyncParsableCommand {
       For a shell's pipes and variables run sh -c, and pass the payload as an argument of its own, never within the script: sh would \
       run what a payload such as $(rm -rf .) says.
 
-        qudo work thumb='sh -c "convert \\"$1\\" -resize 200x \\"$1.png\\" && echo done" sh {}'
+        qudo work pack='sh -c "gzip -c \\"$1\\" > \\"$1.gz\\"" sh {}'
 
       Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
       the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message. A command that \

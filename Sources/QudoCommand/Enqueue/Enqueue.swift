@@ -10,7 +10,7 @@ struct Enqueue: AsyncParsableCommand {
 
       --lines makes a job of each line of standard input, byte for byte but for the newline: a carriage return before it stays, \
       the bytes need not be UTF-8, an empty line is an empty payload, and a last line without a newline counts. --null does the same \
-      between NUL bytes, as find -print0 writes them. Lines that come together share a transaction, up to 1,000, and are \
+      between NUL bytes, as find -print0 writes them. Lines that come together share a transaction, up to 1,000 of them and some 2 MiB, and are \
       acknowledged together; no line waits for the next. If one is too long, those before it stay enqueued, and the message says which \
       it was.
 
