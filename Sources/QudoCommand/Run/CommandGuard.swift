@@ -28,6 +28,8 @@ final class CommandGuard: Sendable {
     /// The running commands' groups, by the number of the run; 0 as long as the group is not known.
     var groups: [Int: pid_t] = [:]
     var isWarned = false
+    /// How many guards ended at once.
+    var attempts = 0
   }
   private let state = Locked(State())
   /// Nobody else's.
@@ -118,7 +120,13 @@ final class CommandGuard: Sendable {
   /// Starts a guard, and waits until no signal can end it any more.
   private func launch() async throws -> FileDescriptor {
     let (input, channel) = try Self.pipe()
-    let (ready, answer) = try Self.pipe()
+    let ready: FileDescriptor, answer: FileDescriptor
+    do {
+      (ready, answer) = try Self.pipe()
+    } catch {
+      for end in [input, channel] { try? end.close() }  // Nothing is in it.
+      throw error
+    }
     _ = fcntl(channel.rawValue, F_SETFL, O_NONBLOCK)
     var options = PlatformOptions()
     // No terminal's signal reaches it, nor one to this process's group.
@@ -126,22 +134,30 @@ final class CommandGuard: Sendable {
     let failure = Locked<(any Error)?>(nil)
     let name = name
     Task { [options] in
+      // Once and no more: the numbers may be other files' by then.
+      let ends = Locked<[FileDescriptor]>([input, answer])
+      let closeEnds: @Sendable () -> Void = {
+        ends.withLock { ends in
+          for end in ends { try? end.close() }  // The guard has them, or nobody needs them.
+          ends = []
+        }
+      }
       var pid: pid_t?
       do {
         pid = try await run(
           ThisProgram.executable, arguments: Arguments(executablePathOverride: "job-guard", remainingValues: ["guard-process", name]),
           environment: .inherit.updating(["QUDO_RUN": nil]), platformOptions: options,
-          input: .fileDescriptor(input, closeAfterSpawningProcess: true), output: .fileDescriptor(answer, closeAfterSpawningProcess: true),
+          input: .fileDescriptor(input, closeAfterSpawningProcess: false), output: .fileDescriptor(answer, closeAfterSpawningProcess: false),
           error: .discarded,
           body: { execution in
             OwnChildren.only.insert(execution.processIdentifier.value)
+            closeEnds()
             return execution.processIdentifier.value
           }
         ).closureResult
       } catch {
         failure.withLock { $0 = error }
-        // Where it got no further than that, they are open.
-        try? answer.close()
+        closeEnds()
       }
       if let pid { OwnChildren.only.remove(pid) }
     }
@@ -154,7 +170,12 @@ final class CommandGuard: Sendable {
     try? ready.close()
     if isReady { return channel }
     try? channel.close()
-    throw failure.withLock { $0 } ?? Errno.resourceTemporarilyUnavailable
+    // One that ended at once may have been short of something too; not for ever, as no job would ever run.
+    let attempts = state.withLock { state in
+      state.attempts += 1
+      return state.attempts
+    }
+    throw failure.withLock { $0 } ?? (attempts < 5 ? Errno.resourceTemporarilyUnavailable : .noChildProcess) as any Error
   }
 
   private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
