@@ -90,7 +90,8 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "QudoMySQLTests",
@@ -123,7 +124,7 @@ let package = Package(
         "MariaDBServer", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "MariaDBServer", "ProcessSupport", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "QudoSQLite", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [

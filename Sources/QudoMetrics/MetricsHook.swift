@@ -10,7 +10,7 @@ public import Qudo
 ///
 /// | label | what |
 /// |---|---|
-/// | `enqueued` | jobs that were stored, by an enqueue or as a replacement |
+/// | `enqueued` | jobs that were stored, by an enqueue or as a replacement; in the application's own transaction also one that is rolled back |
 /// | `conflicts` | jobs that were not: another live job had the unique key, and was kept or overwritten |
 /// | `claimed` | jobs that a worker took, run or not |
 /// | `completed` | runs that completed their job |
@@ -29,7 +29,7 @@ public import Qudo
 /// failure log because its workers died has no run that ended, and is in `given_up` instead.
 public struct MetricsHook: Hook {
   /// What it hears of.
-  public static let points: HookPoints = [.didEnqueue, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp]
+  public static let points: HookPoints = [.didEnqueue, .didEnqueueInTransaction, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp]
 
   private let metrics: MetricsByKind
   private let clock: any QueueClock
@@ -46,8 +46,13 @@ public struct MetricsHook: Hook {
   }
 
   /// Counts it, or the conflict.
-  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {
-    let metrics = metrics[job.kind]
+  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { count(job.kind, result) }
+
+  /// Counts it, or the conflict: before the application commits, and also if it rolls back.
+  public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) { count(job.kind, result) }
+
+  private func count(_ kind: Kind, _ result: EnqueueResult) {
+    let metrics = metrics[kind]
     switch result {
     case .inserted: metrics.enqueued.increment()
     case .existing, .overwritten, .conflict: metrics.conflicts.increment()

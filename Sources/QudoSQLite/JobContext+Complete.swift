@@ -11,7 +11,7 @@ extension JobContext {
   ///     try transaction.commit()
   ///
   /// The jobs that `replace(with:)` was given so far are enqueued, and the status is recorded if the kind's policy
-  /// asks for it. Of the hooks, `willEnqueue` and `serialize` are called for the former, `didEnqueue` is not. Call it once,
+  /// asks for it. Of the hooks, `willEnqueue`, `serialize` and `didEnqueueInTransaction` are called for the former. Call it once,
   /// as the last thing before the commit, and return from the job after it:
   ///
   /// - Committed, the run counts as completed, whatever it does then.
@@ -28,12 +28,14 @@ extension JobContext {
     let replacements = try preparedReplacements()
     for job in replacements { try driver.limits.check(job) }
     let settlement = Settlement(lease, .completed(replacements: replacements), recording: recordsStatus ? duration : nil)
-    try driver.join(connection) { transaction throws(QudoError) in
-      guard try transaction.settle([settlement]) != [.leaseLost] else {
+    let results = try driver.join(connection) { transaction throws(QudoError) in
+      guard case .settled(let results) = try transaction.settle([settlement]).first else {
         throw QudoError(.leaseLost, "the lease of job \(id) is lost, or the job is completed already: roll back")
       }
       // Before a commit, so that nobody takes a lease that is gone for one that was lost.
       completedElsewhere()
+      return results
     }
+    replacementsJoined(replacements, results)
   }
 }

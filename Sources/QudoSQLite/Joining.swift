@@ -34,7 +34,7 @@ extension SQLiteDriver {
       return result
     } catch {
       part.undo()
-      throw error
+      throw part.explained(error)
     }
   }
 }
@@ -51,7 +51,13 @@ private struct TransactionPart {
 
   func begin() throws(QudoError) {
     try prepareToUndo()
-    guard isInner else { return try connection.execute("BEGIN IMMEDIATE") }
+    guard isInner else {
+      do {
+        return try connection.execute("BEGIN IMMEDIATE")
+      } catch {
+        throw explained(error)
+      }
+    }
     do {
       try connection.execute("SAVEPOINT qudo")
     } catch where error.code == .busy {
@@ -64,8 +70,22 @@ private struct TransactionPart {
       try connection.run("DELETE FROM qudo_info WHERE 0")
     } catch {
       undo()
-      throw error
+      throw explained(error)
     }
+  }
+
+  /// The same error, or where it is that nothing can be written, what keeps this connection from it.
+  func explained(_ error: QudoError) -> QudoError {
+    guard error.code == .readOnly else { return error }
+    if sqlite3_db_readonly(connection.handle, "main") == 1 {
+      return QudoError(
+        .readOnly, "the connection, or its file, is for reading only: enqueue on a connection that may write", cause: error.cause)
+    }
+    // "When set to on, ... prevents data changes on database files": the manual of PRAGMA query_only.
+    guard (try? connection.integer("PRAGMA query_only")) == 1 else { return error }
+    return QudoError(
+      .readOnly, "the transaction is for reading only (PRAGMA query_only is on): enqueue in one that writes, GRDB's write for instance",
+      cause: error.cause)
   }
 
   func end() throws(QudoError) {

@@ -7,7 +7,8 @@ extension Queue {
   ///
   ///     try queue.enqueue(SendMail(to: "ada@example.org"), in: connection)
   ///
-  /// `willEnqueue` and `serialize` of the queue's hooks are called, `didEnqueue` is not. What a power cut may take is what
+  /// `willEnqueue` and `serialize` of the queue's hooks are called, then `didEnqueueInTransaction` in place of `didEnqueue`: whether the
+  /// application commits, Qudo does not know. What a power cut may take is what
   /// the connection's settings say. See <doc:YourTransaction>.
   ///
   /// - Parameters:
@@ -29,8 +30,13 @@ extension Queue {
           ? "the queue's driver is not a SQLiteDriver, or is not open: only that can join a SQLite transaction"
           : "the queue has several SQLite files: make a queue of the one whose transaction it is")
     }
-    let results = try driver.insert(try hooks.prepare(jobs), in: connection)
-    return results.map { EnqueueResult($0, database: driver.name) }
+    let prepared = try hooks.prepare(jobs)
+    let results = try driver.insert(prepared, in: connection)
+    let named = results.map { EnqueueResult($0, database: driver.name) }
+    if Hooks.points.contains(.didEnqueueInTransaction) {
+      for (job, result) in zip(prepared, named) { hooks.didEnqueueInTransaction(job, result) }
+    }
+    return named
   }
 
   /// Stores one job as a part of the application's own transaction.

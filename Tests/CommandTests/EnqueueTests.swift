@@ -1,6 +1,11 @@
 import Foundation
 import Testing
 
+/// Runs a line of shell and prints the most memory that one of its processes had, in KiB.
+let peak =
+  "python3 -c 'import resource, subprocess, sys; subprocess.run([\"sh\", \"-c\", \"exec \" + sys.argv[1]], check=True); "
+  + "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'"
+
 /// `qudo enqueue`, as a person runs it.
 @Suite struct EnqueueTests {
   let place: Workplace
@@ -80,10 +85,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000Z"), ("2026-03-01T12:00z", "2026-03-01T12:00:00.000Z"),
-    ("2026-03-01T13:00:00.25+01:00", "2026-03-01T12:00:00.250Z"), ("2026-03-01 06:30:00-0530", "2026-03-01T12:00:00.000Z"),
-    ("2024-02-29T23:59:59.9999999+00", "2024-02-29T23:59:59.999Z"), ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
-    ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+    ("2126-03-01T12:00:00Z", "2126-03-01T12:00:00.000Z"), ("2126-03-01T12:00z", "2126-03-01T12:00:00.000Z"),
+    ("2126-03-01T13:00:00.25+01:00", "2126-03-01T12:00:00.250Z"), ("2126-03-01 06:30:00-0530", "2126-03-01T12:00:00.000Z"),
+    ("2124-02-29T23:59:59.9999999+00", "2124-02-29T23:59:59.999Z"), ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
   ]) func aTimeHasAZone(text: String, due: String) throws {
     #expect(try place.qudo("enqueue", "k", "--at", text).status == 0)
     #expect(try place.qudo("jobs", "--json").objects().first?["dueAt"] as? String == due)
@@ -108,6 +112,28 @@ import Testing
     let result = try place.qudo(["enqueue"] + arguments, input: Data("x\n".utf8))
     #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: "))
     #expect(!place.exists("qudo.db"))
+  }
+
+  @Test("a past time counts as now, and jumps no queue") func pastTime() throws {
+    try place.qudo("enqueue", "k", "first")
+    #expect(try place.qudo("enqueue", "k", "second", "--at", "0001-01-01T00:00:00Z").status == 0)
+    #expect(try place.qudo("enqueue", "k", "third", "--at", "2001-01-01T00:00:00Z").status == 0)
+    #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "first\nsecond\nthird\n")
+  }
+
+  @Test("a payload may begin with a dash, after --", arguments: ["--help", "-h", "--version", "--json", "-"]) func dashes(payload: String) throws {
+    #expect(try place.qudo("enqueue", "k", "--", payload).output == "1\n")
+    #expect(try String(decoding: self.payload(1), as: UTF8.self) == payload)
+  }
+
+  @Test("long lines share transactions by their bytes") func longLines() throws {
+    let line = String(repeating: "x", count: 1 << 20)
+    try place.qudo("enqueue", "warm", "up")
+    let input = place.path("lines")
+    try Data(String(repeating: line + "\n", count: 100).utf8).write(to: URL(fileURLWithPath: input))
+    let result = try place.shell(peak + #" '"$qudo" enqueue k --lines < lines > ids'; tail -n 1 ids"#)
+    #expect(result.status == 0 && result.lines.last == "101")
+    #expect(try #require(result.lines.first.flatMap { Int($0) }) < 120_000)
   }
 
   @Test func anArgumentThatIsNotUTF8IsRefusedInsteadOfChanged() throws {

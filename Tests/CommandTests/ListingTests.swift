@@ -87,6 +87,49 @@ import Testing
     #expect(try place.qudo("show", "1").output.contains(#"a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\"#))
   }
 
+  @Test("a listing says that it is cut, on standard error") func cut() throws {
+    try place.qudo("enqueue", "k", "--lines", input: (1...101).map { "\($0)\n" }.joined())
+    let jobs = try place.qudo("jobs")
+    #expect(jobs.lines.count == 101 && jobs.errors == "qudo: there are more jobs than these 100: --limit shows more\n")
+    let whole = try place.qudo("jobs", "--limit", "101")
+    #expect(whole.lines.count == 102 && whole.errors == "")
+    let json = try place.qudo("jobs", "--json")
+    #expect(try json.objects().count == 100 && json.errors == "")
+    #expect(try place.qudo("work", "k=false", "--until-empty", "--record", "--concurrency", "8").status == 0)
+    for command in ["failures", "statuses"] {
+      let log = try place.qudo(command)
+      #expect(log.lines.count == 11 && log.errors == "qudo: there are more \(command) than these 10: --limit shows more\n")
+      #expect(try place.qudo(command, "--offset", "91").errors == "")
+    }
+  }
+
+  @Test("nothing from paths, names and a hostile schema reaches the terminal") func hostileNames() throws {
+    let evil = "e\u{1b}]0;x\u{7}\u{202e}"
+    try place.qudo("enqueue", "k", "--database", "\(evil).db", "--database", "b.db")
+    let made = try place.shell(
+      "sqlite3 bad.db \"CREATE TABLE qudo_x(a); CREATE VIEW qudo_info AS SELECT \\\"$(printf 'no\\033[2J\\nqudo: line')\\\"\" 2>/dev/null || true")
+    #expect(made.status == 0)
+    for command in [
+      ["count", "--database", "\(evil).db", "--database", "b.db"], ["count", "--database", "\(evil)/none.db"], ["show", "9", "--database", "\(evil).db"],
+      ["enqueue", "k", "--database", "\(evil).db"], ["enqueue", "k", "--payload-file", evil], ["work", "k='\(evil)"], ["count", "--\(evil)"],
+      ["databases", "--database", "\(evil)/none.db"], ["enqueue", "k", "--database", "\(evil).db", "--database", "c.db"], ["count", "--database", "bad.db"],
+      ["work", "k=true", "--until-empty", "--database", "\(evil).db", "--database", "\(evil)/x.db"],
+    ] {
+      let result = try place.qudo(command, input: Data())
+      for text in [result.output, result.errors] {
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value < 0x7F) }, "\(command): \(text)")
+      }
+    }
+  }
+
+  @Test("replays of large failures take little memory, and are said as they are made") func largeReplay() throws {
+    try Data(String(repeating: String(repeating: "x", count: 1 << 20) + "\n", count: 100).utf8).write(to: URL(fileURLWithPath: place.path("lines")))
+    #expect(try place.shell(#""$qudo" enqueue k --lines < lines > /dev/null; "$qudo" work k=false --until-empty 2> /dev/null"#).status == 0)
+    let result = try place.shell(peak + #" '"$qudo" replay --all > ids'; wc -l < ids"#)
+    #expect(result.lines.last == "100")
+    #expect(try #require(result.lines.first.flatMap { Int($0) }) < 200_000)
+  }
+
   @Test func aLongPayloadIsShortenedInATable() throws {
     try place.qudo("enqueue", "k", String(repeating: "é", count: 500))
     #expect(try place.qudo("jobs").output.hasSuffix(" " + String(repeating: "é", count: 60) + "…\n"))
@@ -102,14 +145,17 @@ import Testing
   @Test func failuresAreListedAndReplayedOnce() throws {
     try place.qudo("enqueue", "k", "x", "--unique-key", "u", "--priority", "3")
     let command = "k=sh -c 'echo $QUDO_ATTEMPT broken >&2; exit 3'"
-    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1").status == 0)
+    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
     let result = try place.qudo("failures", "--json")
     #expect(keys(String(result.output.split(separator: "\n")[0])) == [
-      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed",
+      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed", "reason", "final", "priority",
+      "replayedAs",
     ])
     let rows = try result.objects()
     #expect(rows.map { $0["message"] as? String } == ["exit status 3: 2 broken", "exit status 3: 1 broken"])
     #expect(rows.map { $0["attempt"] as? Int } == [2, 1] && rows.map { $0["job"] as? Int } == [1, 1])
+    #expect(rows.map { $0["final"] as? Bool } == [true, false] && rows.map { $0["reason"] as? String } == ["failed", "failed"])
+    #expect(rows.allSatisfy { $0["priority"] as? Int == 3 && $0["replayedAs"] is NSNull })
     #expect(rows[0]["payload"] as? String == "x" && rows[1]["payload"] is NSNull && rows[0]["replayed"] as? Bool == false)
     #expect(try place.qudo("failures", "--oldest-first", "--limit", "1", "--offset", "1", "--json").objects().first?["id"] as? Int == 2)
     #expect(try place.qudo("failures", "--kind", "other", "--json").output == "[]\n")
@@ -122,13 +168,14 @@ import Testing
     #expect(try again.objects().map { $0["result"] as? String } == ["alreadyReplayed", "notFinal", "notFound"])
     #expect(again.errors.split(separator: "\n").count == 3)
     #expect(try place.qudo("failures", "--json").objects().map { $0["replayed"] as? Bool } == [true, false])
+    #expect(try place.qudo("failures", "--json").objects().map { $0["replayedAs"] as? Int } == [2, nil])
     #expect(try place.qudo("failures").output.contains("replayed as 2"))
   }
 
   @Test func allFailuresOfAKindAreReplayed() throws {
     try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
     try place.qudo("enqueue", "b")
-    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1").status == 0)
+    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
     let replayed = try place.qudo("replay", "--all", "--kind", "a", "--json").objects()
     #expect(replayed.map { $0["result"] as? String } == ["replayed", "replayed", "replayed"])
     #expect(replayed.compactMap { $0["job"] as? Int } == [5, 6, 7])

@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: [("exit 3", "111"), ("exit 65", "1"), ("exit 0", "1"), ("kill -9 $$", "111")])
   func theExitStatusDecides(command: String, runs: String) throws {
     try place.qudo("enqueue", "p")
-    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--until-empty")
+    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--retry-delay", "0", "--until-empty")
     #expect(worked.status == 0 && worked.output == runs)
   }
 
@@ -129,6 +129,42 @@ import Testing
     try place.qudo("enqueue", "q", "soon", "--delay", "100ms")
     #expect(try place.qudo("work", "q=echo {}", "--until-empty").output == "soon\n")
   }
+
+  @Test("a kind with = and \\ can be worked", arguments: [("a=b", #"a\=b=echo {}=c"#), (#"a\"#, #"a\\=echo {}=c"#), (#"a\b"#, #"a\b=echo {}=c"#)])
+  func kindWithEquals(kind: String, command: String) throws {
+    try place.qudo("enqueue", kind, "x")
+    #expect(try place.qudo("work", command, "--until-empty").output == "x=c\n")
+  }
+
+  @Test("the help's way to a shell passes on what a payload would inject") func injection() throws {
+    try place.qudo("enqueue", "p", #""; touch pwned; $(touch pwned) '"#)
+    #expect(try place.qudo("work", #"p=sh -c "printf '%s|' \"$1\"" sh {}"#, "--until-empty").output == #""; touch pwned; $(touch pwned) '|"#)
+    #expect(!place.exists("pwned"))
+  }
+
+  @Test("the help's example with a shell runs as it stands there") func helpsShell() throws {
+    try Data("text".utf8).write(to: URL(fileURLWithPath: place.path("a \"b\" $(touch pwned)")))
+    try place.qudo("enqueue", "pack", "a \"b\" $(touch pwned)")
+    let help = try place.qudo("work", "--help").output
+    let line = try #require(help.split(separator: "\n").first { $0.contains("sh -c \"") }).drop { $0 == " " }
+    #expect(line.hasPrefix("qudo work pack='") && line.hasSuffix("'"))
+    #expect(try place.shell("\"$qudo\"\(line.dropFirst("qudo".count)) --until-empty").status == 0)
+    #expect(place.exists("a \"b\" $(touch pwned).gz") && !place.exists("pwned"))
+  }
+
+  @Test("a failed job is tried again after a delay that grows", arguments: [[], ["--retry-delay", "10s..1h"], ["--retry-delay", "30s"]])
+  func retryDelays(options: [String]) throws {
+    try place.qudo("enqueue", "p")
+    let least: [Double] = options.isEmpty ? [0.5, 1] : options[1] == "30s" ? [30, 30] : [5, 10]
+    let most: [Double] = options.isEmpty ? [1, 2] : options[1] == "30s" ? [30, 30] : [10, 20]
+    let failed = try place.qudo(["work", "p=false", "--until-empty", "--skip-delayed", "--max-retries", "9", "--verbose"] + options, input: Data())
+    let delay = try #require(failed.errors.firstMatch(of: /delay ([0-9.]+)(ms|s)/))
+    let seconds = try #require(Double(delay.1)) / (delay.2 == "ms" ? 1000 : 1)
+    #expect(seconds >= least[0] && seconds <= most[0])
+  }
+
+  @Test("a delay that does not rise is wrong usage", arguments: ["5m..1s", "0..1s", "1s..", "..1s", "1s..2s..3s"])
+  func noDelay(text: String) throws { #expect(try place.qudo("work", "p=true", "--retry-delay", text).status == 64) }
 
   @Test func jobsOfOtherKindsAreLeftAlone() throws {
     try place.qudo("enqueue", "other")

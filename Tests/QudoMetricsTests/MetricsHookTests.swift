@@ -40,6 +40,14 @@ import Testing
     #expect(totals("b") == ["qudo_enqueued": 2])
   }
 
+  @Test("enqueues of the application's own transaction are counted") func transactions() async throws {
+    let hook = MetricsHook(factory: metrics, clock: clock)
+    #expect(MetricsHook.points.contains(.didEnqueueInTransaction))
+    hook.didEnqueueInTransaction(NewJob("a"), .inserted(JobID(database: "d", number: 1)))
+    hook.didEnqueueInTransaction(NewJob("a"), .conflict(JobID(database: "d", number: 1)))
+    #expect(totals() == ["qudo_enqueued": 1, "qudo_conflicts": 1])
+  }
+
   @Test func everyOutcomeIsCounted() async throws {
     var policy = JobPolicy()
     policy.maxRetries = 1

@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Qudo
 import QudoSQLite
 import QudoTesting
@@ -23,12 +24,8 @@ import Testing
 
   /// Another process: in this one opening and closing the file would lose SQLite's locks.
   private func shell(_ script: String) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-ec", script, "sh", file.folder.path]
-    try process.run()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0)
+    let process = try ChildProcess("/bin/sh", ["-ec", script, "sh", file.folder.path])
+    try #require(process.end(within: 60) == 0)
   }
 
   @Test("VACUUM INTO ends while others write, and gives a queue") func busyFile() async throws {

@@ -21,7 +21,7 @@ struct FetchPage: Job {
     var policy = JobPolicy()
     policy.maxRetries = 5
     policy.retryDelay = .exponential(base: .seconds(1), cap: .seconds(300), jitter: 0.5)
-    policy.timeLimit = .seconds(30)
+    policy.timeLimit = .seconds(300)
     policy.concurrency = 2
     return policy
   }()

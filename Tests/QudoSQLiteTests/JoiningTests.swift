@@ -82,11 +82,42 @@ import Testing
     #expect(sqlite3_txn_state(app.handle, "main") == SQLITE_TXN_NONE)
   }
 
-  @Test func hooksBeforeTheEnqueueAreCalledAndThoseAfterItAreNot() async throws {
+  @Test func hooksAreCalledBeforeTheEnqueueAndToldThatItMayBeRolledBack() async throws {
     let queue = Queue(driver) { Told(log: log) }
     try queue.enqueue(job("x"), in: app.handle)
     try queue.enqueue(Greeting(name: "Ada"), in: app.handle)
-    #expect(log.entries == ["willEnqueue a", "serialize a", "willEnqueue greet", "serialize greet"])
+    #expect(log.entries == [
+      "willEnqueue a", "serialize a", "didEnqueueInTransaction a jobs/1", "willEnqueue greet", "serialize greet",
+      "didEnqueueInTransaction greet jobs/2",
+    ])
+  }
+
+  @Test("all ways to compose hooks pass on enqueues of a transaction", arguments: [false, true]) func composed(isFirst: Bool) async throws {
+    let queue = Queue(driver) {
+      if isFirst { Told(log: log) } else { Told(log: log).only("a") }
+      if isFirst { Told(log: log) }
+      NoHooks()
+    }
+    try queue.enqueue([job("x"), job("y", kind: "b")], in: app.handle)
+    let heard = log.entries.filter { $0.hasPrefix("didEnqueueInTransaction") }
+    #expect(heard == (isFirst ? ["a jobs/1", "a jobs/1", "b jobs/2", "b jobs/2"] : ["a jobs/1"]).map { "didEnqueueInTransaction \($0)" })
+  }
+
+  @Test("an enqueue in a transaction that only reads says so", arguments: [false, true]) func readTransaction(isInner: Bool) async throws {
+    if isInner { try app.run("BEGIN; SELECT count(*) FROM customer") }
+    try app.run("PRAGMA query_only = 1")
+    let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: app.handle) }
+    #expect(error?.code == .readOnly && error?.message.hasPrefix("the transaction is for reading only (PRAGMA query_only is on)") == true)
+    try app.run("PRAGMA query_only = 0")
+    try queue.enqueue(job(), in: app.handle)
+  }
+
+  @Test("an enqueue on a connection that only reads says so") func readConnection() async throws {
+    var handle: OpaquePointer?
+    defer { sqlite3_close_v2(handle) }
+    try #require(sqlite3_open_v2(my.file.path, &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nil) == SQLITE_OK)
+    let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: handle) }
+    #expect(error?.code == .readOnly && error?.message.hasPrefix("the connection, or its file, is for reading only") == true)
   }
 
   @Test func typedJobsAreEncoded() async throws {
@@ -106,9 +137,10 @@ struct Greeting: Job {
 }
 
 private struct Told: Hook {
-  static let points: HookPoints = [.willEnqueue, .serialize, .didEnqueue]
+  static let points: HookPoints = [.willEnqueue, .serialize, .didEnqueue, .didEnqueueInTransaction]
   let log: Log
   func willEnqueue(_ job: inout NewJob) throws { log.add("willEnqueue \(job.kind)") }
   func serialize(_ job: inout NewJob) throws { log.add("serialize \(job.kind)") }
   func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { log.add("didEnqueue") }
+  func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) { log.add("didEnqueueInTransaction \(job.kind) \(result.id)") }
 }

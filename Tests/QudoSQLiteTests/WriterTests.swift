@@ -100,9 +100,11 @@ import Testing
   private func writerWithoutLock() throws -> Writer {
     let connection = try Opening.open(path: file.path, durability: .normal, create: true)
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
+    let turn = Turn(file: -1)
     let core = WriterCore(
-      connection, clock: SystemClock(), boot: 1, durability: .normal, checkpoint: checkpoint, receiptLifetime: .seconds(1))
-    return Writer(core: core, turn: Turn(file: -1), timeout: .seconds(30), doorbell: Doorbell())
+      connection, clock: SystemClock(), locks: KernelLocks(turn), generation: [], durability: .normal, checkpoint: checkpoint,
+      receiptLifetime: .seconds(1))
+    return Writer(core: core, turn: turn, timeout: .seconds(30), doorbell: Doorbell())
   }
 
   @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1))) func lockThatFails() async throws {

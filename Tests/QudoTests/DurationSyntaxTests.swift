@@ -2,6 +2,12 @@ import Qudo
 import Testing
 
 @Suite struct DurationSyntaxTests {
+  @Test("durations are written as people read them", arguments: [
+    (Duration.zero, "0us"), (.microseconds(999), "999us"), (.milliseconds(250), "250ms"), (.microseconds(1500), "1.5ms"),
+    (.seconds(15.869710203005743), "15.87s"), (.seconds(2), "2s"), (.seconds(59), "59s"), (.seconds(90), "1m30s"), (.seconds(3600), "1h"),
+    (.seconds(5400), "1h30m"), (.seconds(86_400 * 2), "2d"), (.seconds(-90), "-1m30s"), (.milliseconds(1050), "1.05s"),
+  ]) func inUnits(duration: Duration, text: String) { #expect(duration.inUnits == text) }
+
   @Test(arguments: [
     ("500ms", Duration.milliseconds(500)), ("90s", .seconds(90)), ("1h30m", .seconds(5400)), ("2d", .seconds(172_800)),
     ("1.5h", .seconds(5400)), ("7", .seconds(7)), ("0.25", .milliseconds(250)), ("3us", .microseconds(3)),

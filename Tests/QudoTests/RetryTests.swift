@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Qudo
@@ -27,6 +28,32 @@ import Testing
     #expect(delay(policy, 1, random: 0) == .seconds(8))
     #expect(delay(policy, 1, random: 0.5) == .seconds(6))
     #expect(delay(policy, 1, random: 1) == .seconds(4))
+  }
+
+  @Test("delays that make no sense are refused", arguments: [
+    RetryDelay.exponential(base: .seconds(10), cap: .seconds(1)), .exponential(base: .seconds(-1), cap: .seconds(1)),
+    .exponential(base: .seconds(1), cap: .seconds(2), jitter: 1.5), .exponential(base: .seconds(1), cap: .seconds(2), jitter: .nan),
+  ]) func refused(delay: RetryDelay) throws {
+    let error = #expect(throws: QudoError.self) { try JobPolicy(retryDelay: delay).check("a") }
+    #expect(error?.code == .invalidArgument)
+  }
+
+  @Test("delays that make sense are not refused", arguments: [
+    RetryDelay.exponential(base: .seconds(1), cap: .seconds(1), jitter: 1), .fixed(.zero), .exponential(base: .zero, cap: .zero),
+  ]) func allowed(delay: RetryDelay) throws { try JobPolicy(retryDelay: delay).check("a") }
+
+  @Test("a failure's message is what a localized error says") func localized() throws {
+    struct Refused: LocalizedError { var errorDescription: String? { "the card was refused" } }
+    struct Silent: LocalizedError {}
+    for (error, message) in [(Refused(), "the card was refused"), (Silent(), "Silent()")] as [(any Error, String)] {
+      for error in [error, Ability.Failure(error: error, retryDelay: .zero)] {
+        guard case .failed(let logged) = decide(failure: error, job: job(attempt: 1), policy: JobPolicy(), random: 0) else {
+          Issue.record("it has not failed")
+          continue
+        }
+        #expect(logged == message)
+      }
+    }
   }
 
   @Test func noDelayIsNegative() {

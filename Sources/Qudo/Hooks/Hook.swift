@@ -16,6 +16,11 @@ public protocol HookSet: Sendable {
   /// A job was enqueued, or kept by another job with its unique key.
   func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async
 
+  /// A job was enqueued as a part of the application's own transaction, which may still be rolled back: with
+  /// `enqueue(_:in:)` of `QudoSQLite`, or as a replacement with its `JobContext.complete(in:)`. Nothing tells Qudo what becomes of
+  /// that transaction. ``didEnqueue(_:_:)`` is not called for it.
+  func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult)
+
   /// A worker has claimed a job. It may still be given back without a run.
   func didClaim(_ job: borrowing ClaimedJob)
 
@@ -57,12 +62,16 @@ public protocol HookSet: Sendable {
 ///     }
 ///
 /// After the enqueue, no error of a hook loses a job.
+///
+/// A point that ``HookSet/points`` does not name is not called, even if its function is there; and a function whose parameters are
+/// not those of the protocol, `inout` among them, is another function, which nobody calls.
 public protocol Hook: HookSet {}
 
 extension Hook {
   @inlinable public func willEnqueue(_ job: inout NewJob) throws {}
   @inlinable public func serialize(_ job: inout NewJob) throws {}
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {}
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {}
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {}
   @inlinable public func deserialize(_ job: inout ClaimedJob) throws {}
   @inlinable public func willWork(_ context: JobContext) async throws {}

@@ -29,6 +29,13 @@ public enum HookEither<First: HookSet, Second: HookSet>: HookSet {
     }
   }
 
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {
+    switch self {
+    case .first(let hook): if First.points.contains(.didEnqueueInTransaction) { hook.didEnqueueInTransaction(job, result) }
+    case .second(let hook): if Second.points.contains(.didEnqueueInTransaction) { hook.didEnqueueInTransaction(job, result) }
+    }
+  }
+
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
     switch self {
     case .first(let hook): if First.points.contains(.didClaim) { hook.didClaim(job) }

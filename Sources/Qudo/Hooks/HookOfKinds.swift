@@ -25,6 +25,10 @@ public struct HookOfKinds<Wrapped: HookSet>: HookSet {
     if kinds.contains(job.kind) { await wrapped.didEnqueue(job, result) }
   }
 
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {
+    if kinds.contains(job.kind) { wrapped.didEnqueueInTransaction(job, result) }
+  }
+
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
     if kinds.contains(job.kind) { wrapped.didClaim(job) }
   }

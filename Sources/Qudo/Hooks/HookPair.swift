@@ -29,6 +29,11 @@ public struct HookPair<First: HookSet, Second: HookSet>: HookSet {
     if Second.points.contains(.didEnqueue) { await second.didEnqueue(job, result) }
   }
 
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {
+    if First.points.contains(.didEnqueueInTransaction) { first.didEnqueueInTransaction(job, result) }
+    if Second.points.contains(.didEnqueueInTransaction) { second.didEnqueueInTransaction(job, result) }
+  }
+
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
     if First.points.contains(.didClaim) { first.didClaim(job) }
     if Second.points.contains(.didClaim) { second.didClaim(job) }

@@ -27,4 +27,6 @@ public struct HookPoints: OptionSet, Sendable {
   @inlinable public static var leaseLost: Self { Self(rawValue: 512) }
   /// ``HookSet/didGiveUp(_:database:)``
   @inlinable public static var didGiveUp: Self { Self(rawValue: 1024) }
+  /// ``HookSet/didEnqueueInTransaction(_:_:)``
+  @inlinable public static var didEnqueueInTransaction: Self { Self(rawValue: 2048) }
 }

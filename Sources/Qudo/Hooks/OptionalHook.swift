@@ -14,6 +14,10 @@ public struct OptionalHook<Wrapped: HookSet>: HookSet {
 
   @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { await wrapped?.didEnqueue(job, result) }
 
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {
+    wrapped?.didEnqueueInTransaction(job, result)
+  }
+
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) { wrapped?.didClaim(job) }
 
   @inlinable public func deserialize(_ job: inout ClaimedJob) throws { try wrapped?.deserialize(&job) }

@@ -20,7 +20,12 @@ public struct Codecs: Sendable {
   /// What new payloads are encoded with.
   public let primary: any Codec
   private let all: [CodecID: any Codec]
+  /// What raw bytes are taken for where a job type is asked for.
+  private let plain: (any Codec)?
 
+  /// A payload of raw bytes, codec 0, is decoded with `primary`; where that wraps other codecs, with the innermost of them if it
+  /// is among these by itself. So a typed handler performs what the command, or another program, enqueued as bytes.
+  ///
   /// - Parameters:
   ///   - primary: what new payloads are encoded with. Default: JSON.
   ///   - others: codecs that payloads in the database may have been written with; JSON is always among them.
@@ -29,6 +34,7 @@ public struct Codecs: Sendable {
     var all: [CodecID: any Codec] = [:]
     for codec in [JSONCodec()] + others + [primary] { all[codec.id] = codec }
     self.all = all
+    plain = all[primary.id.innermost]
   }
 
   /// Encodes with ``primary``.
@@ -40,13 +46,14 @@ public struct Codecs: Sendable {
 
   /// - Throws: ``UndecodablePayload``.
   public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
-    guard let codec = all[payload.codec] else {
+    guard let codec = all[payload.codec] ?? (payload.codec == .raw ? plain : nil) else {
       throw UndecodablePayload(description: "the payload was written with codec \(payload.codec), which this queue was not given")
     }
     do {
       return try codec.decode(type, from: payload.bytes, of: kind)
     } catch {
-      throw UndecodablePayload(description: "the payload is not \(codec.name) for \(type): \(decodingWords(error))")
+      let what = payload.codec == codec.id ? "the payload is" : "the payload, which was enqueued as bytes, is"
+      throw UndecodablePayload(description: "\(what) not \(codec.name) for \(type): \(decodingWords(error))")
     }
   }
 }

@@ -24,6 +24,13 @@ public struct CodecID: Hashable, Sendable, CustomStringConvertible {
   ///   - base: of the codec that wrote the bytes.
   public static func wrapped(_ wrapper: UInt8, _ base: CodecID) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
 
+  /// The codec that wrote the value, below all that wrap it.
+  var innermost: CodecID {
+    var number = number
+    while number > 255 { number >>= 8 }
+    return CodecID(number)
+  }
+
   /// The number; of one that wraps others their numbers, the outermost first: `17/16/1`.
   public var description: String {
     guard number > 255 else { return "\(number)" }

@@ -5,26 +5,71 @@ internal import Foundation
 #endif
 
 /// JSON in UTF-8, keys in sorted order so that equal values have equal bytes. The default.
+///
+/// A `Date` is ISO 8601 in UTC, `"2026-03-01T12:00:00.25Z"`, with as many digits as it takes to read the same date again, nine at
+/// most. Payloads of any ``DateFormat`` are read, those of earlier versions of Qudo among them.
 public struct JSONCodec: Codec {
-  public init() {}
+  /// How dates are written. Each of them is read, whatever is written.
+  public enum DateFormat: Sendable, CaseIterable {
+    /// Text in UTC, `"2026-03-01T12:00:00Z"`; any offset is read. A date outside of the years 1 to 9999 is a number, as with
+    /// ``secondsSince2001``.
+    case iso8601
+    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. Numbers are read like that by default.
+    case secondsSince2001
+    /// A number, as in JSON of most other programs. Numbers are read like that where it is chosen: not payloads with dates that
+    /// were written as ``secondsSince2001``.
+    case secondsSince1970
+  }
+
+  private let dates: DateFormat
+
+  /// - Parameter dates: how dates are written. Default: ISO 8601.
+  public init(dates: DateFormat = .iso8601) { self.dates = dates }
   public var id: CodecID { .json }
   public var name: String { "JSON" }
 
   // For all: they are Sendable, and to make one for each payload cost 2,400 instructions of 29,000.
-  private static let decoder = JSONDecoder()
-  private static let encoder: JSONEncoder = {
+  private static let decoder = makeDecoder { Date(timeIntervalSinceReferenceDate: $0) }
+  private static let decoderSince1970 = makeDecoder { Date(timeIntervalSince1970: $0) }
+  private static let encoder = makeEncoder(.custom { date, encoder in
+    var container = encoder.singleValueContainer()
+    if let text = ISO8601.text(date) { try container.encode(text) } else { try container.encode(date.timeIntervalSinceReferenceDate) }
+  })
+  private static let encoderSince2001 = makeEncoder(.deferredToDate)
+  private static let encoderSince1970 = makeEncoder(.secondsSince1970)
+
+  private static func makeEncoder(_ dates: JSONEncoder.DateEncodingStrategy) -> JSONEncoder {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = dates
     return encoder
-  }()
+  }
+
+  private static func makeDecoder(_ date: @escaping @Sendable (Double) -> Date) -> JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.dateDecodingStrategy = .custom { decoder in
+      let container = try decoder.singleValueContainer()
+      guard let text = try? container.decode(String.self) else { return date(try container.decode(Double.self)) }
+      if let date = ISO8601.date(text) { return date }
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "expected a date in ISO 8601 with a zone, such as 2026-03-01T12:00:00Z")
+    }
+    return decoder
+  }
 
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
-    [UInt8](try Self.encoder.encode(value))
+    let encoder =
+      switch dates {
+      case .iso8601: Self.encoder
+      case .secondsSince2001: Self.encoderSince2001
+      case .secondsSince1970: Self.encoderSince1970
+      }
+    return [UInt8](try encoder.encode(value))
   }
 
   public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
     do {
-      return try Self.decoder.decode(type, from: Data(bytes))
+      return try (dates == .secondsSince1970 ? Self.decoderSince1970 : Self.decoder).decode(type, from: Data(bytes))
     } catch let error as DecodingError {
       throw Self.located(error, in: bytes)
     }

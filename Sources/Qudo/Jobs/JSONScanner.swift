@@ -5,10 +5,10 @@ internal import Foundation
 #endif
 
 /// Finds places in JSON, for messages of errors: the decoder that found the error does not tell.
-struct JSONScanner {
-  struct Fault: Error {
-    let byte: Int
-    let problem: String
+package struct JSONScanner {
+  package struct Fault: Error {
+    package let byte: Int
+    package let problem: String
   }
 
   private let bytes: [UInt8]
@@ -21,7 +21,7 @@ struct JSONScanner {
   }
 
   /// What keeps the bytes from being one JSON value; nil if nothing does.
-  static func fault(in bytes: [UInt8]) -> Fault? {
+  package static func fault(in bytes: [UInt8]) -> Fault? {
     var scanner = JSONScanner(bytes)
     do {
       try scanner.value()

@@ -108,6 +108,12 @@ public final class JobContext: Sendable {
   /// The jobs that are to be enqueued in the transaction that completes this one, as they are to be stored.
   package func preparedReplacements() throws -> [NewJob] { try run.engine.hooks.prepare(takeReplacements()) }
 
+  /// Tells the hooks that these were enqueued in a transaction of the application's.
+  package func replacementsJoined(_ jobs: [NewJob], _ results: [InsertResult]) {
+    guard let heard = run.engine.hooks.didEnqueueInTransaction else { return }
+    for (job, result) in zip(jobs, results) { heard(job, EnqueueResult(result, database: database)) }
+  }
+
   /// Says that the job was completed in a transaction of the application's, which need not be committed yet: if it turns
   /// out to be gone when the run has ended, the run was completed.
   package func completedElsewhere() { run.engine.completedElsewhere(run.slot) }

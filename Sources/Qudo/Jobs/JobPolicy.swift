@@ -1,3 +1,9 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
+
 /// How a kind's jobs are run, retried and given up.
 public struct JobPolicy: Sendable {
   /// How often a failed job is tried again. Default 0.
@@ -53,6 +59,7 @@ public struct JobPolicy: Sendable {
     guard maxRetries >= 0 else { throw QudoError(.invalidArgument, "the number of retries of \(kind) is negative") }
     guard concurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the concurrency of \(kind) is under 1") }
     guard timeLimit ?? .seconds(1) > .zero else { throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0") }
+    try retryDelay.check(kind)
   }
 }
 
@@ -65,6 +72,17 @@ public enum RetryDelay: Sendable {
   case exponential(base: Duration, cap: Duration, jitter: Double = 0)
   /// By the job and its failed attempt, which starts at 1.
   case computed(@Sendable (ClaimedJob, _ attempt: Int) -> Duration)
+
+  func check(_ kind: Kind) throws(QudoError) {
+    guard case .exponential(let base, let cap, let jitter) = self else { return }
+    guard base >= .zero else { throw QudoError(.invalidArgument, "the retry delay of \(kind) has a negative base: give 0 or more") }
+    guard cap >= base else {
+      throw QudoError(.invalidArgument, "the retry delay of \(kind) has a cap of \(cap.inUnits), below its base of \(base.inUnits): give a higher cap")
+    }
+    guard (0...1).contains(jitter) else {
+      throw QudoError(.invalidArgument, "the jitter of \(kind)'s retry delay is \(jitter): give a share from 0 to 1")
+    }
+  }
 
   func delay(after attempt: Int, of job: ClaimedJob, random: Double) -> Duration {
     switch self {
@@ -109,7 +127,7 @@ public struct Snooze: Error, Sendable {
 struct TimeLimitExceeded: Error, CustomStringConvertible {
   let limit: Duration
   var ignored = false
-  var description: String { "exceeded its time limit of \(limit)\(ignored ? " and ignored its cancellation" : "")" }
+  var description: String { "exceeded its time limit of \(limit.inUnits)\(ignored ? " and ignored its cancellation" : "")" }
 }
 
 /// What becomes of a run that threw. Pure: no clock, no database.
@@ -127,9 +145,10 @@ func decide(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Doub
   }
 }
 
-/// The error's own words, of which the log keeps 16 KiB.
+/// The error's own words, of which the log keeps 16 KiB: what a `LocalizedError` says of itself, else its description.
 private func logged(_ error: any Error) -> String {
-  let text = String(describing: (error as? Ability.Failure)?.error ?? error)
+  let error = (error as? Ability.Failure)?.error ?? error
+  let text = (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
   guard text.utf8.count > 16384 else { return text }
   return String(decoding: text.utf8.prefix(16384), as: UTF8.self) + "…"
 }

@@ -23,6 +23,25 @@ extension Duration {
     self = .microseconds(total)
   }
 
+  /// As ``init(parsing:)`` reads it, in the two largest units that say it to a hundredth: `15.87s`, `250ms`, `1h30m`, `2d`.
+  package var inUnits: String {
+    let (sign, whole) = wholeMicroseconds < 0 ? ("-", wholeMicroseconds.magnitude) : ("", wholeMicroseconds.magnitude)
+    if whole < 1000 { return "\(sign)\(whole)us" }
+    if whole < 1_000_000 { return sign + Self.hundredths((whole + 5) / 10) + "ms" }
+    if whole < 60_000_000 { return sign + Self.hundredths((whole + 5000) / 10_000) + "s" }
+    let seconds = (whole + 500_000) / 1_000_000
+    let parts = seconds < 3600 ? [(seconds / 60, "m"), (seconds % 60, "s")]
+      : seconds < 86_400 ? [(seconds / 3600, "h"), (seconds % 3600 / 60, "m")] : [(seconds / 86_400, "d"), (seconds % 86_400 / 3600, "h")]
+    return sign + parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
+  }
+
+  /// `1587` as `15.87`, `1500` as `15`.
+  private static func hundredths(_ number: UInt64) -> String {
+    let (whole, rest) = (number / 100, number % 100)
+    if rest == 0 { return "\(whole)" }
+    return "\(whole)." + (rest % 10 == 0 ? "\(rest / 10)" : (rest < 10 ? "0" : "") + "\(rest)")
+  }
+
   private static let longest: Int64 = 100_000 * 86_400_000_000
 
   private static func unit(_ name: String) -> Int64? {

@@ -5,6 +5,8 @@ struct EngineHooks: Sendable {
   @usableFromInline let perform: @Sendable (ClaimedJob, Run) async -> Settlement.Outcome
   @usableFromInline let didClaim: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
+  /// Called for jobs of an application's transaction.
+  @usableFromInline let didEnqueueInTransaction: (@Sendable (NewJob, EnqueueResult) -> Void)?
   @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didGiveUp: (@Sendable (GivenUpJob, String) -> Void)?
   @usableFromInline let prepare: @Sendable ([NewJob]) throws -> [NewJob]
@@ -17,6 +19,11 @@ struct EngineHooks: Sendable {
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
     if Hooks.points.contains(.didGiveUp) { didGiveUp = { hooks.didGiveUp($0, database: $1) } } else { didGiveUp = nil }
     if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, $1) } } else { didEnqueue = nil }
+    if Hooks.points.contains(.didEnqueueInTransaction) {
+      didEnqueueInTransaction = { hooks.didEnqueueInTransaction($0, $1) }
+    } else {
+      didEnqueueInTransaction = nil
+    }
   }
 }
 

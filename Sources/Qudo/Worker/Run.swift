@@ -50,7 +50,7 @@ struct Run: Sendable {
     let outcome = decide(failure: failure, job: context.job, policy: ability.policy, random: .random(in: 0...1))
     switch outcome {
     case .retry(let delay, let message):
-      context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay)"])
+      context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
     case .failed(let message), .aborted(let message):
       context.logger.error("a job failed", metadata: ["error": "\(message)"])
     case .completed, .snoozed, .released: break

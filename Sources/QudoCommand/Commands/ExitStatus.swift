@@ -33,16 +33,21 @@ enum Leaving {
     case is ClosedOutput:
       exit(EXIT_FAILURE)  // Nobody reads any more: there is nothing to say.
     case let error as QudoError:
-      complain("\(error)")
+      complain(Self.line("\(error)"))
       exit(error.code.exitStatus)
     case let error as CommandError:
-      complain(error.description)
+      complain(Self.line(error.description))
       exit(EXIT_FAILURE)
     case let code as ExitCode:
       exit(code.rawValue)
     default:
       leave(withUsage: error)
     }
+  }
+
+  /// Further lines are set in: a path, or what a file has, must not look like a message of its own.
+  private static func line(_ text: String) -> String {
+    text.split(whereSeparator: \.isNewline).enumerated().map { $0 == 0 || $1.hasPrefix(" ") ? String($1) : "  \($1)" }.joined(separator: "\n")
   }
 
   /// Help, a version, or what the parser did not understand.

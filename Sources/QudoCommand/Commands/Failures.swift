@@ -6,7 +6,8 @@ struct Failures: AsyncParsableCommand {
     abstract: "List failed runs, the newest first.",
     discussion: """
       With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
-      "replayed"}. The payload is there where the job was given up; such a row can be replayed by its id, once. Of an earlier \
+      "replayed", "reason", "final", "priority", "replayedAs"}. The reason is failed, aborted or lost; final says whether the job was \
+      given up; replayedAs is the id of the job that it was replayed as, null if it was not or if that is not known. The payload is there where the job was given up; such a row can be replayed by its id, once. Of an earlier \
       failed run it is null: the job still has it. A payload that is not UTF-8 is "payloadBase64" instead.
 
         qudo failures --kind mail.send --limit 50
@@ -19,7 +20,7 @@ struct Failures: AsyncParsableCommand {
   func run() async throws {
     let query = options.query
     try await database.list { databases in
-      try await Listing.show(databases, json: options.json, nothing: "no failures") { driver throws(QudoError) in
+      try await Listing.show(databases, json: options.json, limit: options.limit, of: "failures") { driver throws(QudoError) in
         try await driver.failures(query)
       }
     }
@@ -48,7 +49,8 @@ extension FailureRecord: Listed {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
       ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failed)),
-      ("replayed", .bool(replayedAs != nil)),
+      ("replayed", .bool(replayedAs != nil)), ("reason", .text(reason.rawValue)), ("final", .bool(isFinal)),
+      ("priority", .integer(Int64(priority))), ("replayedAs", replayedAs.flatMap { $0 == 0 ? nil : .integer($0) } ?? .null),
     ])
   }
 }

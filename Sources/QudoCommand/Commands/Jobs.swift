@@ -25,9 +25,9 @@ struct Jobs: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: limit)
+    let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: Listing.beyond(limit))
     try await database.list { databases in
-      try await Listing.show(databases, json: json, nothing: "no jobs") { driver throws(QudoError) in try await driver.find(query) }
+      try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in try await driver.find(query) }
     }
   }
 }

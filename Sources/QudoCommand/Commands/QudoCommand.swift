@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Logging
 internal import Qudo
 internal import QudoSQLite
 
@@ -42,26 +43,26 @@ struct QudoCommand: AsyncParsableCommand {
     subcommands: [
       Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self,
       Compact.self, Schema.self,
-      Demo.self, BenchCommand.self, BenchProcess.self,
+      Demo.self, BenchCommand.self, BenchProcess.self, GuardProcess.self,
     ])
 
   static func main() async {
     // A reader that goes away is an error of `write`, so that running commands are not left alone.
     signal(SIGPIPE, SIG_IGN)
+    // "If the disposition of SIGCHLD is set to ignored, [...] the status is discarded": waitid(2), about a parent's that ignored it.
+    signal(SIGCHLD, SIG_DFL)
+    if OwnChildren.mustReap {
+      // "Only signals for which the init process has established a signal handler can be sent" to it: pid_namespaces(7).
+      for number in [SIGTERM, SIGINT] { signal(number) { _exit(128 + $0) } }
+    }
+    // Also what a driver says reaches the terminal by this alone.
+    LoggingSystem.bootstrap { _ in StandardErrorLog() }
     do {
-      try requireUTF8()
-      var command = try parseAsRoot()
+      try ThreadLimit.check()
+      var command = try parseAsRoot(Array(StartArguments.checked().dropFirst()))
       if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
     } catch {
       Leaving.leave(with: error)
-    }
-  }
-
-  /// Swift replaces what is not UTF-8 in an argument: such a payload would be stored as another.
-  private static func requireUTF8() throws(QudoError) {
-    for index in 1..<max(1, Int(CommandLine.argc)) {
-      guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
-      throw QudoError(.invalidArgument, "argument \(index) is not UTF-8: give such bytes with --lines, --null or --payload-file")
     }
   }
 }

@@ -36,41 +36,66 @@ struct Replay: AsyncParsableCommand {
 
   func run() async throws {
     try await database.use(durability: durability.durability, create: false) { databases in
-      let (rows, isWhole) = try await all ? replayAll(databases) : (replayIDs(databases), true)
-      let isSeveral = databases.names.count > 1
-      if json {
-        try Output.line(JSONWriter.array(rows.map { $0.result.json(failure: $0.failure, database: $0.database) }))
-      } else {
-        for row in rows {
-          if case .replayed(let job) = row.result { try Output.line(isSeveral ? "\(row.database)/\(job)" : "\(job)") }
-        }
+      var report = Report(json: json, isSeveral: databases.names.count > 1)
+      var isWhole = true
+      do {
+        if all { isWhole = try await replayAll(databases, &report) } else { try await replayIDs(databases, &report) }
+      } catch {
+        try report.end()
+        throw error
       }
-      let troubles = rows.compactMap { row in
-        row.result.trouble.map { "failure \(isSeveral ? SafeText.shown(row.database) + "/" : "")\(row.failure) \($0)" }
-      }
-      for trouble in troubles { complain(trouble) }
-      if !troubles.isEmpty || !isWhole { throw ExitCode.failure }
+      try report.end()
+      if report.hasTrouble || !isWhole { throw ExitCode.failure }
     }
   }
 
-  private func replayIDs(_ databases: Databases) async throws -> [Row] {
+  /// What became of the rows, said as soon as it is known: an error later must not hide what is done.
+  private struct Report {
+    let json: Bool
+    let isSeveral: Bool
+    private(set) var hasTrouble = false
+    private var isBegun = false
+
+    init(json: Bool, isSeveral: Bool) {
+      self.json = json
+      self.isSeveral = isSeveral
+    }
+
+    mutating func add(_ rows: [Row]) throws {
+      for row in rows {
+        if json {
+          try Output.write((isBegun ? ",\n" : "[") + JSONWriter.one(row.result.json(failure: row.failure, database: row.database)))
+        } else if case .replayed(let job) = row.result {
+          try Output.line(isSeveral ? "\(SafeText.shown(row.database))/\(job)" : "\(job)")
+        }
+        isBegun = true
+        guard let trouble = row.result.trouble else { continue }
+        hasTrouble = true
+        complain("failure \(isSeveral ? SafeText.shown(row.database) + "/" : "")\(row.failure) \(trouble)")
+      }
+    }
+
+    func end() throws {
+      if json { try Output.line(isBegun ? "]" : "[]") }
+    }
+  }
+
+  private func replayIDs(_ databases: Databases, _ report: inout Report) async throws {
     let names = databases.names
     let named = try ids.map { (database: try $0.database(of: names), number: $0.number) }
-    var rows: [Row] = []
     var rest = named[...]
     while let first = rest.first {
-      let run = rest.prefix { $0.database == first.database }.map(\.number)
+      let run = rest.prefix(Self.page).prefix { $0.database == first.database }.map(\.number)
       let results = try await databases.replay(run, in: first.database)
-      rows += zip(run, results).map { Row(database: first.database, failure: $0, result: $1) }
+      try report.add(zip(run, results).map { Row(database: first.database, failure: $0, result: $1) })
       rest = rest.dropFirst(run.count)
     }
-    return rows
   }
 
-  private static let page = 1000
+  /// How many rows at once: each may have a payload of 1 MiB and more.
+  private static let page = 32
 
-  private func replayAll(_ databases: Databases) async throws -> ([Row], isWhole: Bool) {
-    var rows: [Row] = []
+  private func replayAll(_ databases: Databases, _ report: inout Report) async throws -> Bool {
     // Those that are down are found out about once.
     let (answers, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
     for (name, _) in answers {
@@ -81,14 +106,14 @@ struct Replay: AsyncParsableCommand {
         let failures = try found.get()
         let ids = failures.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
         if !ids.isEmpty {
-          rows += zip(ids, try await databases.replay(ids, in: name)).map { Row(database: name, failure: $0, result: $1) }
+          try report.add(zip(ids, try await databases.replay(ids, in: name)).map { Row(database: name, failure: $0, result: $1) })
         }
         // Rows that are replayed stay in the log, so that the places of the others do not change.
         query.offset += failures.count
         if failures.count < Self.page { break }
       }
     }
-    return (rows, isWhole)
+    return isWhole
   }
 }
 

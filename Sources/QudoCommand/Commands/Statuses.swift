@@ -18,7 +18,7 @@ struct Statuses: AsyncParsableCommand {
   func run() async throws {
     let query = options.query
     try await database.list { databases in
-      try await Listing.show(databases, json: options.json, nothing: "no statuses") { driver throws(QudoError) in
+      try await Listing.show(databases, json: options.json, limit: options.limit, of: "statuses") { driver throws(QudoError) in
         try await driver.statuses(query)
       }
     }

@@ -2,6 +2,14 @@ internal import ArgumentParser
 internal import Logging
 internal import Qudo
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 struct Work: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a command for each job of the given kinds.",
@@ -11,7 +19,13 @@ struct Work: AsyncParsableCommand {
       The command is split into words and run without a shell: blanks separate words; '...' keeps everything in it; "..." \
       keeps everything but a backslash before " and \\; a backslash elsewhere keeps the next character. {} in a word becomes the \
       payload, within that word, byte for byte; a payload with a NUL byte, or longer than the system allows, fails the job for good. \
-      The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set.
+      The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set, and QUDO_RUN, \
+      which is different for each run. A = in a kind is written \\=, and a backslash before it \\\\.
+
+      For a shell's pipes and variables run sh -c, and pass the payload as an argument of its own, never within the script: sh would \
+      run what a payload such as $(rm -rf .) says.
+
+        qudo work pack='sh -c "gzip -c \\"$1\\" > \\"$1.gz\\"" sh {}'
 
       Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
       the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message. A command that \
@@ -22,9 +36,13 @@ struct Work: AsyncParsableCommand {
       Nothing is added: where an output does not end with a newline, the next begins in the same line. Children that a command \
       leaves behind are not waited for, nor is what they write later passed on.
 
-      At SIGTERM, SIGINT or SIGHUP no more jobs are taken. Running commands, which have process groups of their own and do not get a \
+      At SIGTERM, SIGINT or SIGHUP no more jobs are taken. Running commands, which have sessions of their own and do not get a \
       terminal's Ctrl-C, may end within --grace; then they get SIGTERM, and SIGKILL 5 s later, and their jobs wait again at once, for \
-      any worker. A second signal ends the grace.
+      any worker. A second signal ends the grace. A command that gets one of these signals from elsewhere while the worker stops, as \
+      from systemd, and dies of it or exits with 128 and its number, has not failed either: its job waits again.
+
+      If this process is killed, with SIGKILL or by a crash, its commands and what they have started are killed at once, by a process \
+      of its own that waits for that.
 
       The exit status is 0 when the work was done or was stopped by a signal, however many jobs failed: those are in the failure log. \
       It is 1 when the output can no longer be written, and with --until-empty when one of several databases was down at the end; the \
@@ -56,10 +74,16 @@ struct Work: AsyncParsableCommand {
   }
 
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
-    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, !parts[0].isEmpty else { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
+    var (kind, rest) = ("", Substring(text).unicodeScalars)
+    while let scalar = rest.popFirst(), scalar != "=" {
+      // The kind may have that sign.
+      let isEscape = scalar == "\\" && (rest.first == "=" || rest.first == "\\")
+      kind.unicodeScalars.append(isEscape ? rest.removeFirst() : scalar)
+      if rest.isEmpty { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
+    }
+    guard !kind.isEmpty else { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
     do {
-      return (Kind(String(parts[0])), try CommandTemplate(String(parts[1])))
+      return (Kind(kind), try CommandTemplate(String(rest)))
     } catch {
       throw ValidationError(error.message)
     }
@@ -79,6 +103,9 @@ struct Work: AsyncParsableCommand {
         } catch let shortage as Shortage {
           shortages.add(shortage, context.logger)
           throw Snooze(for: Shortage.pause)
+        } catch let ended as EndedBySignal {
+          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.patience) { throw Snooze(for: .zero) }
+          throw CommandError(ended.message)
         }
       }
     }
@@ -104,7 +131,11 @@ struct Work: AsyncParsableCommand {
         untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
       }
       stop.attach(work)
-      try Signals.watch(Signals.ending) { [verbose] _ in
+      try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in
+        if number == SIGCHLD {
+          Task { await OwnChildren.only.reapOthers() }
+          return
+        }
         if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
       }
       let summary = try await work.value

@@ -23,12 +23,16 @@ struct TemporaryFolder {
   init(in folder: String? = nil, _ name: String) throws {
     let parent = folder.map { URL(fileURLWithPath: $0) } ?? FileManager.default.temporaryDirectory
     url = parent.appendingPathComponent("\(name)-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     let (url, isInterrupted) = (url, isInterrupted)
+    // Before it is made, so that no signal leaves it behind.
     try Signals.watch(Signals.ending) { number in
       isInterrupted.withLock { $0 = true }
       Self.remove(url)
       Signals.die(of: number)
+    }
+    try isInterrupted.withLock { isInterrupted in
+      guard !isInterrupted else { throw CommandError("a signal came") }
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
   }
 
@@ -55,6 +59,10 @@ struct TemporaryFolder {
   }
 
   private static func remove(_ url: URL) {
-    try? FileManager.default.removeItem(at: url)  // A temporary folder that stays does no harm.
+    // While that goes on, files may still be made in it.
+    for _ in 0..<20 {
+      if (try? FileManager.default.removeItem(at: url)) != nil || !FileManager.default.fileExists(atPath: url.path) { return }
+      usleep(5000)
+    }
   }
 }

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// Cuts a stream of bytes into what lies between separators, whatever else the bytes are.
 struct LineSplitter {
   let separator: UInt8
@@ -19,15 +27,15 @@ struct LineSplitter {
   ///
   /// - Throws: ``TooLong`` at the first line over the limit, be it complete or not; those before it are in `lines`.
   mutating func feed(_ bytes: UnsafeRawBufferPointer, into lines: inout [[UInt8]]) throws(TooLong) {
-    var rest = bytes[...]
-    while let end = rest.firstIndex(of: separator) {
-      try add(rest[..<end])
+    var start = 0
+    while let end = Self.index(of: separator, in: bytes, from: start) {
+      try add(bytes[start..<end])
       lines.append(begun)
       count += 1
       begun = []
-      rest = rest[(end + 1)...]
+      start = end + 1
     }
-    try add(rest)
+    try add(bytes[start...])
   }
 
   /// A last line without a separator counts.
@@ -38,8 +46,13 @@ struct LineSplitter {
     return begun
   }
 
+  private static func index(of byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+    return memchr(base + start, Int32(byte), bytes.count - start).map { UnsafeRawPointer($0) - base }
+  }
+
   private mutating func add(_ bytes: Slice<UnsafeRawBufferPointer>) throws(TooLong) {
     guard begun.count + bytes.count <= limit else { throw TooLong() }
-    begun += bytes
+    begun.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes))
   }
 }

@@ -42,6 +42,8 @@ struct JobOptions: ParsableArguments {
 
   var due: Due {
     if let delay { return .after(delay) }
-    return at.map { .at($0) } ?? .now
+    // A past time would put the job before others that are due.
+    guard let at, at > SystemClock().now().wall else { return .now }
+    return .at(at)
   }
 }

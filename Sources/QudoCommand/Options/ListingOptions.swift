@@ -22,5 +22,6 @@ struct LogOptions: ParsableArguments {
     guard offset >= 0 else { throw ValidationError("--offset must not be negative") }
   }
 
-  var query: LogQuery { LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: limit, offset: offset) }
+  /// One row more than is shown, so that it is known whether there are more.
+  var query: LogQuery { LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: Listing.beyond(limit), offset: offset) }
 }

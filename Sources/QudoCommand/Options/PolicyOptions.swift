@@ -5,9 +5,13 @@ internal import Qudo
 struct PolicyOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How often a failed job is tried again, 0 or more.", valueName: "number")) var maxRetries = 0
   @Option(
-    help: ArgumentHelp("How long a failed job waits before it is tried again. Default: not at all.", valueName: "duration"),
-    transform: { try Duration(parsing: $0) })
-  var retryDelay: Duration?
+    help: ArgumentHelp(
+      """
+      How long a failed job waits before it is tried again: 30s each time, or 1s..5m, twice as long each time from the first to the \
+      last, each made shorter by a random share of up to a half. Default: 1s..5m.
+      """, valueName: "duration"),
+    transform: Self.delay)
+  var retryDelay: RetryDelay?
   @Option(
     help: ArgumentHelp(
       "How long after the death of this process its jobs are taken over; at least 100ms, renewed while they run. Default: 60s.",
@@ -22,6 +26,16 @@ struct PolicyOptions: ParsableArguments {
   var timeLimit: Duration?
   @Flag(help: "Record finished runs in the status log, which statuses lists.") var record = false
 
+  private static let jitter = 0.5
+
+  private static func delay(_ text: String) throws -> RetryDelay {
+    // Jobs that failed together do not come back together.
+    guard let dots = text.firstRange(of: "..") else { return .fixed(try Duration(parsing: text)) }
+    let (base, cap) = (try Duration(parsing: String(text[..<dots.lowerBound])), try Duration(parsing: String(text[dots.upperBound...])))
+    guard base > .zero, cap >= base else { throw ValidationError("--retry-delay \(SafeText.shown(text)) must rise, from above 0") }
+    return .exponential(base: base, cap: cap, jitter: jitter)
+  }
+
   func validate() throws {
     guard maxRetries >= 0 else { throw ValidationError("--max-retries must not be negative") }
     guard lease ?? .seconds(60) >= .milliseconds(100) else { throw ValidationError("--lease must be at least 100ms") }
@@ -31,7 +45,7 @@ struct PolicyOptions: ParsableArguments {
   var policy: JobPolicy {
     var policy = JobPolicy()
     policy.maxRetries = maxRetries
-    policy.retryDelay = .fixed(retryDelay ?? .zero)
+    policy.retryDelay = retryDelay ?? .exponential(base: .seconds(1), cap: .seconds(300), jitter: Self.jitter)
     if let lease { policy.lease = lease }
     policy.timeLimit = timeLimit
     policy.recordsStatus = record

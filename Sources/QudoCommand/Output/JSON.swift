@@ -68,6 +68,13 @@ struct JSONWriter {
     return writer.text
   }
 
+  /// A value alone.
+  static func one(_ value: JSON) throws -> String {
+    var writer = JSONWriter()
+    try writer.write(value)
+    return writer.text
+  }
+
   /// Lines with an object each.
   static func lines(_ values: [JSON]) throws -> String {
     var writer = JSONWriter()

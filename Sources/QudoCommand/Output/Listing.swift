@@ -29,18 +29,28 @@ enum Listing {
     if all.allSatisfy(\.rows.isEmpty), Output.isTerminal { complain(nothing) }
   }
 
+  /// One row more than are shown of a listing with this limit.
+  static func beyond(_ limit: Int) -> Int { limit < .max ? limit + 1 : limit }
+
   /// Asks all databases, and shows what those have that answer.
   ///
+  /// - Parameters:
+  ///   - limit: how many rows of each are shown; if there are more, that is said.
+  ///   - what: what the rows are.
   /// - Throws: the error of the only one; of several, `unreachable` when none answers, and the status 1 when one does not.
   static func show<Row: Listed & Sendable>(
-    _ databases: Databases, json: Bool, nothing: String, _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
+    _ databases: Databases, json: Bool, limit: Int, of what: String, _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
   ) async throws {
     let answers = await databases.ask { driver throws(QudoError) in
       guard let driver = driver as? any LogDriver else { throw QudoError(.database, "the database has no logs") }
       return try await body(driver)
     }
-    let (parts, isWhole) = try answers.answered()
-    try show(parts, json: json, nothing: nothing, named: answers.count > 1)
+    let (all, isWhole) = try answers.answered()
+    let parts = all.map { (database: $0.database, rows: Array($0.rows.prefix(limit))) }
+    try show(parts, json: json, nothing: "no \(what)", named: answers.count > 1)
+    if !json, all.contains(where: { $0.rows.count > limit }) {
+      complain("there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more")
+    }
     if !isWhole { throw ExitCode.failure }
   }
 }

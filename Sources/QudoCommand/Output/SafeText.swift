@@ -15,6 +15,13 @@ enum SafeText {
     return shown
   }
 
+  /// The same of text that may have lines, and whose backslashes stay: a message, in which some of it was shown before.
+  static func lines(_ text: String) -> String {
+    var shown = ""
+    for scalar in text.unicodeScalars { shown += scalar == "\n" || scalar == "\\" ? String(scalar) : escaped(scalar) }
+    return shown
+  }
+
   static func shown(_ payload: Payload?, limit: Int = .max) -> String {
     guard let payload else { return "" }
     // What lies beyond the limit need not be looked at, but for the end of a character that it cuts.

@@ -2,9 +2,26 @@ internal import Qudo
 internal import Subprocess
 internal import SystemPackage
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// What a command wrote could not be passed on.
 struct LostOutput: Error {
   let cause: any Error
+}
+
+/// A command was ended by a signal that may have been meant for the worker as well.
+struct EndedBySignal: Error {
+  let message: String
+  /// Whether it said so by its exit status, as shells do, and not the kernel.
+  let isStatus: Bool
+  /// How long the worker may wait for the same signal.
+  static let patience = Duration.seconds(1)
 }
 
 /// One run of a command for a job.
@@ -22,8 +39,11 @@ enum CommandRun {
     let input = try Shortage.noticing { try NamelessFile.make(payload) }
     let output = try Shortage.noticing { try NamelessFile.make() }
     let errors = try Shortage.noticing { try NamelessFile.make() }
+    let run = try await CommandGuard.only.begin(context.logger)
+    // Also when it is not even started.
+    defer { run.ended() }
     try Shortage.noticing { try StartingGate.checkDescriptors() }
-    let status = try await spawn(words, context, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
+    let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
     do {
       try await PassOn.write(output: output, errors: errors)
     } catch {
@@ -31,41 +51,53 @@ enum CommandRun {
     }
     // A command that was stopped and says that all is well may have done a part only.
     try Task.checkCancellation()
+    // Nor is it the command's fault that nobody could write any more where its outputs go.
+    if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom { throw Shortage(.noSpace) ?? Errno.noSpace as any Error }
     try judge(status, errors)
   }
 
   /// - Parameter started: called when the command runs.
   private static func spawn(
-    _ words: [[UInt8]], _ context: JobContext, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
-    started: () -> Void
+    _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.Run, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
+    started: @escaping () -> Void
   ) async throws -> TerminationStatus {
+    // What it has left behind may stay.
+    defer { guarded.ended() }
     let program = String(decoding: words[0], as: UTF8.self)
     // Arguments are C strings.
     let arguments = Arguments(words.dropFirst().map { $0 + [0] })
+    var child: pid_t?
+    defer { if let child { OwnChildren.only.remove(child) } }
     do {
       return try await run(
         program.contains("/") ? .path(FilePath(program)) : .name(program),
         arguments: arguments,
-        environment: .inherit.updating([
-          "QUDO_JOB_ID": "\(context.job.id)", "QUDO_JOB_DATABASE": context.database,
-          "QUDO_KIND": context.kind.name, "QUDO_ATTEMPT": "\(context.attempt)",
+        environment: CommandEnvironment.adding([
+          ("QUDO_JOB_ID", "\(context.job.id)"), ("QUDO_JOB_DATABASE", context.database), ("QUDO_KIND", context.kind.name),
+          ("QUDO_ATTEMPT", "\(context.attempt)"), ("QUDO_RUN", guarded.name),
         ]),
         platformOptions: options,
         input: .fileDescriptor(input, closeAfterSpawningProcess: false),
         output: .fileDescriptor(output, closeAfterSpawningProcess: false),
         error: .fileDescriptor(errors, closeAfterSpawningProcess: false),
-        body: { _ in started() }
+        body: { execution in
+          child = execution.processIdentifier.value
+          OwnChildren.only.insert(execution.processIdentifier.value)
+          guarded.started(execution.processIdentifier.value)
+          started()
+        }
       ).terminationStatus
     } catch let error as SubprocessError {
       throw failure(error, program)
     }
   }
 
-  /// A process group of its own, so that Ctrl-C at a terminal reaches the worker alone, which grants the command its
-  /// grace; and so that what the command has started is stopped with it.
+  /// A session of its own, which is a process group too: so Ctrl-C at a terminal reaches the worker alone, which grants the command
+  /// its grace; what the command has started is stopped with it; and a command that asks the terminal for something finds none,
+  /// where one in the background of the worker's would be stopped by SIGTTIN for ever.
   private static var options: PlatformOptions {
     var options = PlatformOptions()
-    options.processGroupID = 0
+    options.createSession = true
     options.teardownSequence = [.gracefulShutDown(toProcessGroup: true, allowedDurationToNextStep: killDelay)]
     return options
   }
@@ -95,7 +127,13 @@ enum CommandRun {
     let start = text.firstIndex { !$0.isWhitespace } ?? text.endIndex
     let end = text.lastIndex { !$0.isWhitespace }.map { text.index(after: $0) } ?? text.endIndex
     let message = start < end ? "\(words): \(text[start..<end])" : words
-    if case .exited(65) = status { throw Abort(message) }
+    let stopping = [SIGHUP, SIGINT, SIGTERM]
+    switch status {
+    case .exited(65): throw Abort(message)
+    case .signaled(let signal) where stopping.contains(signal): throw EndedBySignal(message: message, isStatus: false)
+    case .exited(let code) where stopping.contains(code - 128): throw EndedBySignal(message: message, isStatus: true)
+    default: break
+    }
     throw CommandError(message)
   }
 }

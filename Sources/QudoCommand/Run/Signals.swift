@@ -53,7 +53,9 @@ enum Signals {
     signal(number, SIG_DFL)
     // To the process, not to this thread, which may have the signal blocked.
     kill(getpid(), number)
-    while true { pause() }
+    // Process 1 is not ended by a signal that it does not handle; any other is, by the time the signal was delivered.
+    while !OwnChildren.mustReap { pause() }
+    _exit(128 + number)
   }
 
   private static func isIgnored(_ number: Int32) -> Bool {

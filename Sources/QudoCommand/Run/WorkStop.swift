@@ -33,6 +33,17 @@ final class WorkStop: Sendable {
     return requests
   }
 
+  /// Whether it was asked for, or is within that time.
+  ///
+  /// A signal to a group comes to the worker and to a command at once, but the worker may see the command's end first.
+  func isRequested(within time: Duration) async -> Bool {
+    let end = ContinuousClock.now + time
+    while true {
+      if state.withLock({ $0.requests > 0 }) { return true }
+      guard ContinuousClock.now < end, (try? await Task.sleep(for: .milliseconds(5))) != nil else { return false }
+    }
+  }
+
   /// What a command wrote could not be passed on: there is no point in going on.
   func outputLost(_ error: any Error) {
     state.withLock { $0.lostOutput = $0.lostOutput ?? error }

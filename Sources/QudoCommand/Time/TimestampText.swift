@@ -19,7 +19,7 @@ extension Timestamp {
     guard localtime_r(&seconds, &fields) != nil else { return utc }
     let offset = Int64(fields.tm_gmtoff)
     let minutes = abs(offset) / 60
-    return text(offset: offset) + (offset < 0 ? "-" : "+") + Self.digits(minutes / 60, 2) + ":" + Self.digits(minutes % 60, 2)
+    return text(offset: offset) + (offset < 0 ? "-" : "+") + ISO8601.padded(minutes / 60, 2) + ":" + ISO8601.padded(minutes % 60, 2)
   }
 
   /// A file may have any number where a time should be.
@@ -28,17 +28,6 @@ extension Timestamp {
   private func text(offset: Int64) -> String {
     let beyond = microseconds % 1_000_000
     let milliseconds = (beyond < 0 ? beyond + 1_000_000 : beyond) / 1000
-    let seconds = wholeSeconds + offset
-    let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
-    let date = CalendarTime.date(days: days)
-    let rest = seconds - days * 86_400
-    return Self.digits(date.year, 4) + "-" + Self.digits(date.month, 2) + "-" + Self.digits(date.day, 2) + "T"
-      + Self.digits(rest / 3600, 2) + ":" + Self.digits(rest / 60 % 60, 2) + ":" + Self.digits(rest % 60, 2) + "."
-      + Self.digits(milliseconds, 3)
-  }
-
-  private static func digits(_ number: Int64, _ width: Int) -> String {
-    let text = "\(number)"
-    return String(repeating: "0", count: max(0, width - text.count)) + text
+    return ISO8601.text(seconds: wholeSeconds + offset) + "." + ISO8601.padded(milliseconds, 3)
   }
 }

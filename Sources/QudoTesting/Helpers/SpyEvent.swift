@@ -8,6 +8,8 @@ public enum SpyEvent: Hashable, Sendable {
   case serialize(Kind, Payload)
   /// With the answer to the enqueue.
   case didEnqueue(Kind, EnqueueResult)
+  /// With the answer to the enqueue, in a transaction that may still be rolled back.
+  case didEnqueueInTransaction(Kind, EnqueueResult)
   /// A worker has it.
   case didClaim(Kind, job: Int64)
   /// With the payload as the hooks after the spy left it.
@@ -33,6 +35,7 @@ public enum SpyEvent: Hashable, Sendable {
     case .willEnqueue: "willEnqueue"
     case .serialize: "serialize"
     case .didEnqueue: "didEnqueue"
+    case .didEnqueueInTransaction: "didEnqueueInTransaction"
     case .didClaim: "didClaim"
     case .deserialize: "deserialize"
     case .willWork: "willWork"

@@ -1,0 +1,35 @@
+internal import Subprocess
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// This process's environment with some variables more, byte for byte.
+enum CommandEnvironment {
+  static func adding(_ variables: [(name: String, value: String)]) -> Environment {
+    var (entries, isUTF8, isPlain) = ([[UInt8]](), true, true)
+    var next = environ
+    while let entry = next.pointee {
+      next += 1
+      let bytes = Array(UnsafeBufferPointer(start: UnsafeRawPointer(entry).assumingMemoryBound(to: UInt8.self), count: strlen(entry)))  // unsafe: a C string
+      if variables.contains(where: { bytes.starts(with: Array("\($0.name)=".utf8)) }) { continue }
+      if String(validating: bytes, as: UTF8.self) == nil { isUTF8 = false }
+      // Such entries are refused as bytes.
+      guard let first = bytes.first, bytes.contains(UInt8(ascii: "=")), !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
+        isPlain = false
+        continue
+      }
+      entries.append(bytes + [0])
+    }
+    // As text all names are taken, but what is not UTF-8 is replaced.
+    if isUTF8, !isPlain {
+      return .inherit.updating(Dictionary(uniqueKeysWithValues: variables.map { (Environment.Key(rawValue: $0.name)!, $0.value) }))
+    }
+    for (name, value) in variables { entries.append(Array("\(name)=\(value)".utf8) + [0]) }
+    return .custom(entries)
+  }
+}
