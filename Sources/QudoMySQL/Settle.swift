@@ -105,7 +105,7 @@ extension Transaction {
 
   private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
     parts.released.append(row)
-    write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts) WHERE id = \(row.id)")
+    write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)")
     if due <= now.microseconds {
       enter(ready: [row], due: due)
     } else {

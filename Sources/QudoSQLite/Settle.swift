@@ -84,7 +84,7 @@ extension Transaction {
 
   private func wait(again id: Int64, due: Int64, attempts: Int64) throws(QudoError) {
     effects.wakes = true
-    try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ? WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
+    try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
     if due <= now.wall.microseconds {
       try enterAgain(id)
     } else {

@@ -25,10 +25,12 @@ extension MemoryDatabase {
     case .retry(let delay, let message):
       log(row, .failed, message, isFinal: false, now: now)
       row.attempt += 1
+      row.lost = 0
       row.due = now.wall.advanced(by: delay)
       wait(row, now: now)
     case .snoozed(let delay, let countsAttempt):
       if countsAttempt { row.attempt += 1 }
+      row.lost = 0
       row.due = now.wall.advanced(by: delay)
       wait(row, now: now)
     case .failed(let message):

@@ -71,9 +71,25 @@ extension ConformanceSuite {
         try check(claimed.attempt, is: attempt)
         try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
       }
-      try check(try await driver.claim(want(lostLimit: 5)).jobs.map(\.attempt), is: [3])
-      subject.clock.advance(by: .seconds(60))
-      try check(try await driver.claim(want()).jobs.count, is: 0, "after five lost leases, retries between them")
+      for _ in 0..<5 {
+        try check(try await driver.claim(want(lostLimit: 5)).jobs.map(\.attempt), is: [3])
+        subject.clock.advance(by: .seconds(60))
+      }
+      try check(try await driver.claim(want()).jobs.count, is: 0, "after five lost leases in a row")
+    },
+    ConformanceCase("onlyLostLeasesInARowCount", .poisonIsStopped) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job())
+      for outcome in [.snoozed(.zero), .retry(after: .zero, message: ""), .snoozed(.zero, countsAttempt: true)] as [Settlement.Outcome] {
+        _ = try await driver.claimOne(want(1, lostLimit: 2))
+        subject.clock.advance(by: .seconds(60))
+        try await driver.settle(try await driver.claimOne(want(1, lostLimit: 2)).lease, outcome)
+      }
+      for _ in 0..<2 {
+        _ = try await driver.claimOne(want(1, lostLimit: 2))
+        subject.clock.advance(by: .seconds(60))
+      }
+      try check(try await driver.claim(want()).jobs.count, is: 0)
     },
     ConformanceCase("aLeaseThatEndedWithAGivenUpJobIsLost", .poisonIsStopped) { subject in
       let driver = try await subject.open()

@@ -1,0 +1,45 @@
+#if os(Linux)
+import Foundation
+import Testing
+
+/// Workers in containers that share a folder: each has its own name for the boot, and its own process numbers.
+@Suite struct ContainerTests {
+  let place: Workplace
+
+  init() throws { place = try Workplace() }
+
+  @Test(
+    "two containers share a file: a killed one's jobs run again, and no other job runs twice",
+    .enabled(if: Workplace.canContain, "needs the right to make mount and process namespaces"))
+  func twoContainers() throws {
+    let jobs = (1...200).map(String.init)
+    try place.qudo("enqueue", "p", "--lines", input: jobs.joined(separator: "\n") + "\n")
+    let begun = try place.lifeline("begun")
+    // Each job lasts for several renewals of its lease.
+    let command = "p=sh -c 'exec 3>>begun; echo \"$0 $1\" >&3; sleep 0.6'"
+    let (a, b) = ("11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "22222222-bbbb-4bbb-8bbb-bbbbbbbbbbbb")
+    let first = try place.start(
+      bootID: a, "work", command + " a {}", "--concurrency", "10", "--lease", "300ms", "--until-empty")
+    let second = try place.start(
+      bootID: b, "work", command + " b {}", "--concurrency", "10", "--lease", "300ms", "--until-empty")
+    var lines: [String] = []
+    func mayRunTwice() -> Set<String> { Set(lines.filter { $0.hasPrefix("a ") }.suffix(20).map { String($0.dropFirst(2)) }) }
+    while !lines.contains(where: { $0.hasPrefix("a ") }) || !lines.contains(where: { $0.hasPrefix("b ") }) || lines.count < 60 {
+      lines.append(try #require(try begun.line()))
+    }
+    first.kill(SIGKILL)
+    _ = try first.end()
+    #expect(try second.end() == 0)
+    lines += try begun.rest().split(separator: "\n").map(String.init)
+
+    let runs = Dictionary(grouping: lines, by: { String($0.dropFirst(2)) }).mapValues(\.count)
+    #expect(Set(runs.keys) == Set(jobs))
+    let twice = Set(runs.filter { $0.value > 1 }.keys)
+    #expect(twice.count <= 10, "no more than the killed one ran")
+    #expect(twice.isSubset(of: mayRunTwice()), "only what the killed one began last")
+    #expect(runs.values.allSatisfy { $0 <= 2 })
+    #expect(try place.qudo("count").output == "")
+    #expect(try place.qudo("failures").output == "")
+  }
+}
+#endif
