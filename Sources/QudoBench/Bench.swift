@@ -69,6 +69,7 @@ public enum Workload: String, CaseIterable, Sendable {
   case deep
   case wake
   case rescue
+  case crowd
   case soak
   case hooks
 
@@ -83,6 +84,7 @@ public enum Workload: String, CaseIterable, Sendable {
     case .deep: try await bench.deep()
     case .wake: try await bench.wake()
     case .rescue: try await bench.rescue()
+    case .crowd: try await bench.crowd()
     case .soak: try await bench.soak()
     case .hooks: try await bench.hooks()
     }

@@ -33,6 +33,7 @@ public enum Child {
       try await drain(queue, seconds, log: arguments[4], say)
     case "wake": try await wake(queue, say)
     case "hold": try await hold(queue, say)
+    case "idle": try await idle(queue, say)
     default: throw BenchFailure("there is no \(arguments[0])")
     }
     await queue.close()
@@ -75,6 +76,21 @@ public enum Child {
       }
     }
     for await _ in lines { try say("\(processorTime())") }
+    work.cancel()
+    _ = try await work.value
+  }
+
+  /// Has nothing to do until its input ends.
+  private static func idle(_ queue: Queue<NoHooks>, _ say: @Sendable (String) throws -> Void) async throws {
+    let worker = try Worker(queue, [Ability("another") { _ in }])
+    let work = Task { try await worker.work() }
+    try say("ready")
+    await withContinuation { continuation in
+      DispatchQueue(label: "qudo.bench.input").async {
+        while readLine() != nil {}
+        continuation.resume()
+      }
+    }
     work.cancel()
     _ = try await work.value
   }

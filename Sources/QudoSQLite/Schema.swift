@@ -42,7 +42,7 @@ enum Schema {
 
   /// Running rows name the instance that holds them instead of the boot of its machine, and have the length of their leases, beyond
   /// which none can end. What ran before goes by the boot, as it did: its holders have no lock. `generation` is another one in
-  /// each file. `delay` is how far off a delayed job was by its caller, if that gave no time.
+  /// each file.
   ///
   /// No older version can read them: each of its statements names a column that is gone.
   private static let fifth = """
@@ -59,7 +59,6 @@ enum Schema {
     INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
       SELECT boot, ends, last, first, token, lost_limit, started, ends FROM qudo_copy;
     DROP TABLE qudo_copy;
-    ALTER TABLE qudo_delayed ADD COLUMN delay INTEGER;
     INSERT INTO qudo_info(key, value) VALUES('generation', randomblob(16));
     """
 

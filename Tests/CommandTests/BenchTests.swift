@@ -14,7 +14,7 @@ import Testing
     let workloads = Set(results.compactMap { ($0["workload"] as? String)?.split { $0 == " " || $0 == "," }.first.map(String.init) })
     #expect(
       workloads == [
-        "enqueue-one", "enqueue-many-callers", "enqueue-batch", "claim-settle-one", "drain", "drain-processes", "deep", "wake", "rescue", "soak", "hooks",
+        "enqueue-one", "enqueue-many-callers", "enqueue-batch", "claim-settle-one", "drain", "drain-processes", "deep", "wake", "rescue", "crowd", "soak", "hooks",
       ])
     for result in results {
       let rate = try #require(result["rate"] as? Double)
