@@ -77,6 +77,29 @@ import Testing
     #expect(try await driver.claim(want(99)).texts == ["ready", "running"] + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
   }
 
+  @Test("leases that a process of version 4 gave hold within their boot, and can be settled")
+  func leasesOfVersion4() async throws {
+    try makeVersion1()
+    for migration in Schema.migrations.dropFirst().prefix(3) {
+      try file.execute("BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT")
+    }
+    try file.execute("""
+      INSERT INTO qudo_boot VALUES(2, 'boot-0');
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload) VALUES
+        (6, 1, 0, 1000, 900, 1, 0, 0, 0, 'a'), (7, 1, 0, 1000, 900, 1, 0, 0, 0, 'b'), (8, 1, 0, 1000, 900, 1, 0, 0, 0, 'c');
+      INSERT INTO qudo_running(boot, ends, last, first, token, lost_limit, started) VALUES
+        (1, 62000000, 7, 6, 78, 5, 1000), (2, 900000000000, 8, 8, 79, 5, 1000);
+      """)
+    let driver = try file.open(clock: clock)
+    #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed, .running, .running, .ready])
+    #expect(try await driver.claim(want()).texts == ["ready", "c"])
+    let leases = [Lease(job: 6, token: 78, holder: 1, ends: 62_000_000), Lease(job: 8, token: 79, holder: 2, ends: 900_000_000_000)]
+    #expect(try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results == [.settled(), .leaseLost])
+    clock.advance(by: .seconds(61))
+    #expect(try await driver.claim(want()).texts == ["ready", "running", "b", "c", "delayed"])
+    #expect(try file.rows("SELECT length(value) FROM qudo_info WHERE key = 'generation'") == ["16"])
+  }
+
   /// It wrote a row for each job, where there are now rows for several.
   @Test func anOlderVersionThatIsAtWorkFindsNothingOfWhatItWroteTo() async throws {
     try makeVersion1()
