@@ -28,6 +28,7 @@ extension Transaction {
   /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
   func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     // The first claim that finds a job makes this driver one of those that hold leases.
+    guard count > 0 else { return [] }
     if connection.instance == nil {
       guard try hasReady(kind.number) else { return [] }
     }

@@ -72,9 +72,11 @@ extension MemoryDatabase {
   }
 
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
-    leases.map { lease in
+    // Whoever renews is one of those that hold leases, whatever becomes of it.
+    let holder = holder()
+    return leases.map { lease in
       guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else { return nil }
-      let extended = Lease(job: current.job, token: current.token, holder: holder(), ends: end(of: duration, now))
+      let extended = Lease(job: current.job, token: current.token, holder: holder, ends: end(of: duration, now))
       jobs[row.id]?.place = .running(extended, lostLimit: lostLimit, boot: now.boot)
       return extended
     }

@@ -116,7 +116,8 @@ final class ModelRun {
     current = drivers.count
     slots[self["driver"]] = current
     drivers.append(try await subject.open())
-    models.append(MemoryDriver(sharing: models[0]))
+    // A database that does not know who holds a lease knows of one holder.
+    models.append(capabilities.contains(.recoversDeadHolders) ? MemoryDriver(sharing: models[0]) : models[0])
     return drivers[current]
   }
 
