@@ -47,7 +47,6 @@ extension Transaction {
   func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
     let own = try instance()
     connection.memory.ran(until: nil)
-    if leases.contains(where: { $0.holder != own }) { connection.memory.forgetOthers() }
     var results: [Lease?] = Array(repeating: nil, count: leases.count)
     let ends = end(of: duration)
     var places = TokenPlaces(leases)
@@ -77,6 +76,8 @@ extension Transaction {
   }
 
   private func extend(_ range: RunningRange, _ ids: ClosedRange<Int64>, to term: Term) throws(QudoError) {
+    // Whatever the lease says: it may have been renewed by another since.
+    if range.instance != term.instance { connection.memory.forgetOthers() }
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
       try connection.run(

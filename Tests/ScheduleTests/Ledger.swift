@@ -93,8 +93,9 @@ final class Ledger: Sendable {
     }
   }
 
+  /// - Parameter heldState: of jobs that a caller holds: `running`, or `ready` if its driver was closed and the database knows.
   /// - Throws: when the jobs in the database are not those that the callers were told of.
-  func check(_ found: [StoredJob]) throws {
+  func check(_ found: [StoredJob], heldState: JobState = .running) throws {
     let found = Dictionary(found.map { ($0.payload.name, $0.state) }) { first, _ in first }
     let (jobs, inDoubt, troubles) = state.withLock { ($0.jobs, $0.claimsInDoubt, $0.troubles) }
     guard troubles.isEmpty else { throw Wrong(troubles.prefix(3).joined(separator: "; ")) }
@@ -109,7 +110,7 @@ final class Ledger: Sendable {
       }
       guard let state = found[name] else { throw Wrong("\(what) is not there, though it was acknowledged") }
       guard job.claims - job.returns == 0 || job.claims - job.returns == 1 else { throw Wrong("\(what) had two holders at once") }
-      if job.claims > job.returns, state != .running { throw Wrong("\(what) is held, and is \(state)") }
+      if job.claims > job.returns, state != heldState { throw Wrong("\(what) is held, and is \(state)") }
       if job.claims == job.returns, state == .running, !inDoubt { throw Wrong("\(what) is running, and nobody holds it") }
     }
   }
