@@ -116,6 +116,8 @@ extension Transaction {
       DELETE FROM qudo_delayed
       WHERE typeof(due) <> 'integer' OR typeof(id) <> 'integer' OR NOT EXISTS (SELECT 1 FROM qudo_job WHERE qudo_job.id = qudo_delayed.id)
       """)
+    try connection.run("UPDATE qudo_delayed SET written = NULL WHERE typeof(written) NOT IN ('integer', 'null')")
+    count += connection.changes
     for id in ids { try waitAgain(id...id) }
     return count
   }

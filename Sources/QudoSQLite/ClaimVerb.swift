@@ -3,17 +3,18 @@ internal import Qudo
 extension Transaction {
   /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
   private static let sweep: Int64 = 1000
-  private static let changed = "the file is damaged, or was changed by others"
+  static let changed = "the file is damaged, or was changed by others"
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
     try enterReady()
     let areLeft = try takeBackEnded()
+    let areAhead = try restartDelays(limit: Int(Self.sweep))
     _ = try promote(limit: Int(Self.sweep))
     let (givenUp, recovered) = effects.takeRecovered()
     let jobs = try take(request)
     if jobs.isEmpty { try pruneReceiptsWhileIdle() }
     return Claim(
-      jobs: jobs, nextDue: try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
+      jobs: jobs, nextDue: areAhead ? .zero : try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
   }
 
   private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {

@@ -20,21 +20,24 @@ extension Transaction {
 
   func insert(_ job: NewJob) throws(QudoError) -> InsertResult {
     let kind = try connection.kindID(creating: job.kind)
-    let due = due(job.due)
+    let due = job.due.moment(now.wall).microseconds
     if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
       // It may be one of these.
       try enterReady()
-      return try conflict(job, with: holder, unique: unique, due: due, kind: kind)
+      return try conflict(job, with: holder, unique: unique, Delay(job.due, now.wall), kind: kind)
     }
     let id = try store(job, kind: kind, due: due)
-    try wait(id, ReadyRange.Place(kind: kind, rank: job.rank, due: due))
+    try wait(id, ReadyRange.Place(kind: kind, rank: job.rank, due: due), job.due)
     return .inserted(id)
   }
 
   /// Of a job that was just stored; ready ones are put where they belong later, with others.
-  func wait(_ id: Int64, _ place: ReadyRange.Place) throws(QudoError) {
+  func wait(_ id: Int64, _ place: ReadyRange.Place, _ due: Due) throws(QudoError) {
     connection.ready.forget(place.kind)
-    guard place.due <= now.wall.microseconds else { return try wait(id: id, kind: place.kind, rank: place.rank, due: place.due) }
+    guard place.due <= now.wall.microseconds else {
+      effects.wakes = true
+      return try enter(id, Delay(due, now.wall), kind: place.kind, rank: place.rank)
+    }
     if !effects.ready.append(id, place) {
       try enterReady()
       _ = effects.ready.append(id, place)
@@ -82,22 +85,18 @@ extension Transaction {
   }
 
   /// Puts a job where the waiting are: with the ready if it is due, else with the delayed.
-  func wait(id: Int64, kind: Int64, rank: Int64, due: Int64) throws(QudoError) {
+  func wait(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     effects.wakes = true
-    if due <= now.wall.microseconds {
-      try enter(id...id, ReadyRange.Place(kind: kind, rank: rank, due: due))
+    if delay.due <= now.wall.microseconds {
+      try enter(id...id, ReadyRange.Place(kind: kind, rank: rank, due: delay.due))
       connection.ready.forget(kind)
     } else {
-      connection.memory.waits(until: due)
-      try connection.run(
-        "INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(?, ?, ?, ?)", .integer(due), .integer(id), .integer(kind), .integer(rank))
+      try enter(id, delay, kind: kind, rank: rank)
     }
   }
 
-  func due(_ due: Due) -> Int64 { due.moment(now.wall).microseconds }
-
   private func conflict(
-    _ job: NewJob, with holder: Int64, unique: UniqueKey, due: Int64, kind: Int64
+    _ job: NewJob, with holder: Int64, unique: UniqueKey, _ delay: Delay, kind: Int64
   ) throws(QudoError) -> InsertResult {
     switch unique.onConflict {
     case .reject:
@@ -114,8 +113,8 @@ extension Transaction {
       // Another payload is another piece of work: what came of the old one is not held against it.
       try connection.run(
         "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(job.rank), .integer(due), .integer(holder))
-      try wait(id: holder, kind: kind, rank: job.rank, due: due)
+        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(job.rank), .integer(delay.due), .integer(holder))
+      try wait(holder, delay, kind: kind, rank: job.rank)
       return .overwritten(holder)
     }
   }

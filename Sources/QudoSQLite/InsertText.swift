@@ -33,6 +33,7 @@ struct InsertText {
     let key: SQLValue
     let rank: SQLValue
     let due: SQLValue
+    let written: SQLValue
     let isReady: Bool
     let receipt: SQLValue?
 
@@ -42,10 +43,11 @@ struct InsertText {
   }
 
   private mutating func add(_ job: NewJob) {
-    let due = job.due.moment(now)
+    let delay = Delay(job.due, now)
     let place = Place(
       kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
-      due: .integer(due.microseconds), isReady: due <= now, receipt: job.idempotencyKey.map { .blob($0.bytes) })
+      due: .integer(delay.due),
+      written: delay.written.map { .integer($0) } ?? .null, isReady: delay.due <= now.microseconds, receipt: job.idempotencyKey.map { .blob($0.bytes) })
     if let key = place.receipt { add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)]) }
     if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
     add("""
@@ -64,11 +66,12 @@ struct InsertText {
         job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.value, .blob(job.payload.bytes),
       ] + values + place.isNewValues)
     let (table, columns) = place.isReady ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id") : (
-      "qudo_delayed(due, id, kind, rank)", "due, id, kind, rank")
-    add("""
+      "qudo_delayed(due, id, kind, rank, written)", "due, id, kind, rank, ?")
+    add(
+      """
       INSERT INTO \(table)
       SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
-      """)
+      """, place.isReady ? [] : [place.written])
     if let key = place.receipt { keep(key, job, place) }
   }
 
@@ -129,13 +132,15 @@ struct InsertText {
     let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
-    let (columns, values) = place.isReady ? ("kind, rank, due, last, first", "kind, ?, ?, id, id") : ("kind, rank, due, id", "kind, ?, ?, last")
+    let (columns, values) = place.isReady ? ("kind, rank, due, last, first", "kind, ?, ?, id, id") : (
+      "kind, rank, due, written, id", "kind, ?, ?, ?, last")
+    let (assignments, times) = place.isReady ? ("rank = ?, due = ?", [place.rank, place.due]) : (
+      "rank = ?, due = ?, written = ?", [place.rank, place.due, place.written])
     let key = [place.kind, place.key]
     let last = place.isNewValues
-    add("UPDATE \(new) SET rank = ?, due = ? WHERE \(isThere)\(place.isNew)", [place.rank, place.due] + key + last)
+    add("UPDATE \(new) SET \(assignments) WHERE \(isThere)\(place.isNew)", times + key + last)
     add(
-      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)",
-      [place.rank, place.due] + key + last)
+      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)", times + key + last)
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(
       """

@@ -10,7 +10,7 @@ extension Transaction {
     var stored: [(id: Int64, place: ReadyRange.Place)] = []
     stored.reserveCapacity(Self.together)
     for job in jobs {
-      let place = ReadyRange.Place(kind: try connection.kindID(creating: job.kind), rank: job.rank, due: due(job.due))
+      let place = ReadyRange.Place(kind: try connection.kindID(creating: job.kind), rank: job.rank, due: job.due.moment(now.wall).microseconds)
       stored.append((try nextID(), place))
     }
     let statement = try connection.statement(
@@ -48,7 +48,7 @@ extension Transaction {
       position += 7
     }
     while try statement.step() {}
-    for (id, place) in stored { try wait(id, place) }
+    for (job, (id, place)) in zip(jobs, stored) { try wait(id, place, job.due) }
     return stored.map(\.id)
   }
 }

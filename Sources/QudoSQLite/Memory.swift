@@ -9,6 +9,8 @@ struct Memory {
   var highestID: Int64?
   /// When the first delayed job is due; ``none`` if there is none.
   private(set) var firstDue: Int64?
+  /// No relative delay was written later than this; ``never`` if there is none.
+  private(set) var lastWritten: Int64?
   /// When the first of this driver's own leases ends; ``none`` if there is none.
   private(set) var firstEnd: Int64?
   /// The other instances that have running jobs; nil if they are to be looked for.
@@ -17,14 +19,22 @@ struct Memory {
   var instance: Int64?
 
   static let none = Int64.max
+  static let never = Int64.min
 
   mutating func found(firstDue: Int64?) { self.firstDue = firstDue ?? Self.none }
+  mutating func found(lastWritten: Int64?) { self.lastWritten = lastWritten ?? Self.never }
   mutating func found(firstEnd: Int64?) { self.firstEnd = firstEnd ?? Self.none }
 
   /// A job is put with the delayed.
-  mutating func waits(until due: Int64) { if let first = firstDue { firstDue = min(first, due) } }
+  mutating func waits(_ delay: Delay) {
+    if let first = firstDue { firstDue = min(first, delay.due) }
+    if let last = lastWritten, let written = delay.written { lastWritten = max(last, written) }
+  }
   /// Jobs leave the delayed.
   mutating func forgetDue() { firstDue = nil }
+
+  /// Relative delays begin anew.
+  mutating func forgetWritten() { lastWritten = nil }
 
   /// Jobs of other instances run no more, or begin to.
   mutating func forgetOthers() { holders = nil }

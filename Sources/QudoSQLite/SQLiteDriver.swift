@@ -170,7 +170,8 @@ public struct SQLiteDriver: Driver {
 
   public func promote(limit: Int) async throws(QudoError) -> Int {
     try await writer.write(isDurable: false, isSmall: limit <= Self.small) { transaction throws(QudoError) in
-      try transaction.promote(limit: limit)
+      if limit > 0 { _ = try transaction.restartDelays(limit: limit) }
+      return try transaction.promote(limit: limit)
     }
   }
 

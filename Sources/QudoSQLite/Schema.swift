@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 5
+  static let version: Int64 = 6
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -23,6 +23,7 @@ enum Schema {
     Migration(version: 3, lowestReader: 1, lowestWriter: 1, sql: third),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, sql: fourth),
     Migration(version: 5, lowestReader: 5, lowestWriter: 5, sql: fifth),
+    Migration(version: 6, lowestReader: 5, lowestWriter: 5, sql: sixth),
   ]
 
   /// All of it as a script that makes an empty file what a first opening makes of it.
@@ -39,6 +40,13 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// The time at which a job was given a relative delay: a clock that shows less than that has been set back since. Version 5 goes on
+  /// to write NULL.
+  private static let sixth = """
+    ALTER TABLE qudo_delayed ADD COLUMN written INTEGER;
+    CREATE INDEX qudo_delayed_written ON qudo_delayed(written) WHERE written IS NOT NULL;
+    """
 
   /// Running rows name the instance that holds them instead of the boot of its machine, and have the length of their leases, beyond
   /// which none can end. What ran before goes by the boot, as it did: its holders have no lock. `generation` is another one in

@@ -66,9 +66,9 @@ extension Transaction {
       return try insert(replacements)
     case .retry(let delay, let message):
       try log(id, .failed, message: message, final: false)
-      try wait(again: id, due: due(.after(delay)), attempts: 1)
+      try wait(again: id, Delay(.after(delay), now.wall), attempts: 1)
     case .snoozed(let delay, let counts):
-      try wait(again: id, due: due(.after(delay)), attempts: counts ? 1 : 0)
+      try wait(again: id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)
     case .aborted(let message):
       try log(id, .aborted, message: message, final: true)
       try forget(id)
@@ -82,14 +82,16 @@ extension Transaction {
     return []
   }
 
-  private func wait(again id: Int64, due: Int64, attempts: Int64) throws(QudoError) {
+  private func wait(again id: Int64, _ delay: Delay, attempts: Int64) throws(QudoError) {
     effects.wakes = true
-    try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(due), .integer(attempts), .integer(id))
-    if due <= now.wall.microseconds {
+    try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(delay.due), .integer(attempts), .integer(id))
+    if delay.due <= now.wall.microseconds {
       try enterAgain(id)
     } else {
-      connection.memory.waits(until: due)
-      try connection.run("INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE id = ?", .integer(id))
+      connection.memory.waits(delay)
+      try connection.run(
+        "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT due, id, kind, rank, ? FROM qudo_job WHERE id = ?",
+        delay.written.map { .integer($0) } ?? .null, .integer(id))
     }
   }
 

@@ -85,7 +85,7 @@ extension Corpus {
         """),
       sql("jobs are ready, delayed and running", """
         INSERT OR IGNORE INTO qudo_ready SELECT kind, rank, due, id, id FROM qudo_job;
-        INSERT OR IGNORE INTO qudo_delayed SELECT due, id, kind, rank FROM qudo_job;
+        INSERT OR IGNORE INTO qudo_delayed SELECT due, id, kind, rank, due FROM qudo_job;
         INSERT OR IGNORE INTO qudo_running SELECT 1, 5000000, id, id, 77, 5, due, 60000000 FROM qudo_job
         """),
       sql("jobs are nowhere", "DELETE FROM qudo_ready; DELETE FROM qudo_delayed; DELETE FROM qudo_running"),
@@ -96,13 +96,13 @@ extension Corpus {
           (3, 0, 0, 9223372036854775807, 9223372036854775807)
         """),
       sql("delayed jobs at both ends of all numbers", """
-        INSERT INTO qudo_delayed VALUES(9223372036854775807, 1, 1, 0), (9223372036854775806, 2, 1, 0), (-9223372036854775808, 3, 1, 0),
-          (-9223372036854775808, 4, 1, -9223372036854775808)
+        INSERT INTO qudo_delayed VALUES(9223372036854775807, 1, 1, 0, NULL), (9223372036854775806, 2, 1, 0, -9223372036854775808),
+          (-9223372036854775808, 3, 1, 0, NULL), (-9223372036854775808, 4, 1, -9223372036854775808, 9223372036854775807)
         """),
       // One more than a claim promotes.
       sql("only jobs that were delayed until long before all time", """
         DELETE FROM qudo_delayed;
-        INSERT INTO qudo_delayed SELECT -9223372036854775808, value, 1, 0 FROM (
+        INSERT INTO qudo_delayed SELECT -9223372036854775808, value, 1, 0, 9223372036854775807 FROM (
           WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 3500) SELECT value FROM n)
         """),
       sql("only leases that ended long before all time", """

@@ -81,6 +81,18 @@ import Testing
     #expect(log.warnings.count == 2)
   }
 
+  @Test("keeps delayed jobs whose delay was written at no time", arguments: ["'soon'", "0.5", "x'00'", "-9223372036854775808", "9223372036854775807"])
+  func unusableDelay(_ time: String) async throws {
+    try await insert(1, due: .after(.seconds(5)))
+    try await insert(1)
+    try file.execute("UPDATE qudo_delayed SET written = \(time)")
+    #expect(try await driver.claim(want()).jobs.map(\.id) == [2] || time == "9223372036854775807")
+    clock.advance(by: .seconds(6))
+    _ = try await driver.claim(want())
+    #expect(try await driver.find(JobQuery()).map(\.state) == [.running, .running])
+    #expect(try rows("qudo_delayed") == "0")
+  }
+
   @Test("makes running jobs ready whose lease ends at no time", arguments: ["'soon'", "0.5"])
   func unusableLeaseEnd(_ time: String) async throws {
     try await insert(2)

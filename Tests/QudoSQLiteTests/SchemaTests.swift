@@ -39,7 +39,7 @@ import Testing
     try makeVersion1()
     let driver = try file.open(clock: clock)
     #expect(driver.name == "old")
-    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5"])
+    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5"])
     #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(want())
     #expect(ready.texts == ["ready"])
@@ -100,6 +100,31 @@ import Testing
     #expect(try file.rows("SELECT length(value) FROM qudo_info WHERE key = 'generation'") == ["16"])
   }
 
+  @Test("delays that a process of version 5 wrote hold, and it goes on to write them", arguments: [1, 2, 3, 4, 5])
+  func delaysOfOlderVersions(version: Int) async throws {
+    try makeVersion1()
+    for migration in Schema.migrations.dropFirst().prefix(version - 1) {
+      try file.execute("BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT")
+    }
+    let driver = try file.open(clock: clock)
+    let lowest = try #require(Schema.migrations.last)
+    #expect(lowest.lowestReader == 5 && lowest.lowestWriter == 5, "a program of version 5 works on with the file, as it does here")
+    try file.execute("""
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
+        VALUES(6, 1, 0, 1700000020000000, 900, 1, 0, 0, 0, CAST('of 5' AS BLOB));
+      INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(1700000020000000, 6, 1, 0);
+      """)
+    _ = try await driver.insert([job("of 6", due: .after(.seconds(30)))])
+    #expect(try await driver.claim(want(1)).texts == ["ready"])
+    // What is not known to be a relative delay stays.
+    clock.jump(by: .seconds(-100))
+    #expect(try await driver.claim(want()).nextDue == .seconds(30))
+    clock.advance(by: .seconds(30))
+    #expect(try await driver.claim(want()).texts == ["of 6"])
+    clock.advance(by: .seconds(90))
+    #expect(try await driver.claim(want()).texts.suffix(2) == ["delayed", "of 5"])
+  }
+
   /// It wrote a row for each job, where there are now rows for several.
   @Test func anOlderVersionThatIsAtWorkFindsNothingOfWhatItWroteTo() async throws {
     try makeVersion1()
@@ -145,7 +170,7 @@ import Testing
     #expect(try other.rows(tables) == file.rows(tables))
     #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
     let driver = try other.open(clock: clock)
-    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5"])
+    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6"])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }
 

@@ -21,6 +21,26 @@ import Glibc
     try await offThePool(Self.jumpRoundDelayedJobs)
   }
 
+  @Test("a retry that was written in 2080 by a wrong clock is due after its delay", .timeLimit(.minutes(5)))
+  func wrongYear() async throws { try await offThePool(Self.retryInAnotherYear) }
+
+  @Sendable private static func retryInAnotherYear() throws {
+    let place = try FakedCommand()
+    let started = try place.pipe("started")
+    try place.set("+20000d")
+    try place.run("enqueue", "p", "later", "--delay", "2s")
+    try place.run("enqueue", "f", "again")
+    try place.run("work", "f=false", "--max-retries", "3", "--retry-delay", "2s", "--skip-delayed", "--until-empty")
+    #expect(try place.run("count", "--json").contains(#""delayed":1"#))
+    try place.set("+0")
+    let worker = try place.start("work", "p=sh -c 'echo {} > started'", "f=sh -c 'echo {} > started'")
+    #expect(try [started.line(), started.line()].sorted() == ["again", "later"])
+    worker.kill(SIGTERM)
+    #expect(worker.end(within: 60) == 0)
+    #expect(try place.run("count", "--json") == "[]\n")
+    Evidence.report("scarcity, faked clock", "2 delays of 2 s that were written 20,000 days ahead: both jobs ran today")
+  }
+
   @Sendable private static func jumpUnderALease() throws {
     let place = try FakedCommand()
     let (started, go, ended) = (try place.pipe("started"), try place.pipe("go"), try place.pipe("ended"))

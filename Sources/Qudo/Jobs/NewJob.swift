@@ -25,7 +25,8 @@ extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
 public enum Due: Hashable, Sendable {
   /// At once.
   case now
-  /// Not negative.
+  /// After this time, which is not negative. With a driver on the callers' own machine (``Capabilities/steadyLeases``) the delay begins anew
+  /// if the wall clock is set back meanwhile.
   case after(Duration)
   /// A time in the past counts as due, and before later ones.
   case at(Timestamp)

@@ -6,13 +6,14 @@ extension MemoryDatabase {
 
   mutating func claim(_ request: ClaimRequest, now: ClockReading) -> Claim {
     let (givenUp, recovered) = takeBackEnded(now)
+    let areAhead = restartDelays(limit: Self.sweep, now)
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
     for (turn, ability) in candidates(request) {
       if let row = jobs[turn.id] { claimed.append(take(row, ability, now: now)) }
     }
-    return Claim(jobs: claimed, nextDue: nextDue(now), nextLeaseEnd: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
+    return Claim(jobs: claimed, nextDue: areAhead ? .zero : nextDue(now), nextLeaseEnd: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
   }
 
   private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.Ability)] {
@@ -74,6 +75,23 @@ extension MemoryDatabase {
       givenUp.append(GivenUpJob(id: row.id, kind: row.kind, attempt: row.attempt, expiredLeases: row.lost, uniqueKey: row.unique?.key))
     }
     return (givenUp, recovered)
+  }
+
+  /// Relative delays that were given later than now, by a clock that has been set back since, begin anew.
+  ///
+  /// - Returns: whether some may be left.
+  mutating func restartDelays(limit: Int, _ now: ClockReading) -> Bool {
+    guard knowsDelays else { return false }
+    var ahead: [(delayed: Timestamp, due: Timestamp, id: Int64)] = []
+    for row in jobs.values {
+      if case .delayed = row.place, let delayed = row.delayed, delayed > now.wall { ahead.append((delayed, row.due, row.id)) }
+    }
+    ahead.sort { $0 > $1 }
+    for (delayed, due, id) in ahead.prefix(limit) {
+      jobs[id]?.due = now.wall.advanced(by: .microseconds(due.microseconds - delayed.microseconds))
+      jobs[id]?.delayed = now.wall
+    }
+    return ahead.count >= limit
   }
 
   /// Delayed jobs that are due become ready, earliest first.

@@ -16,6 +16,8 @@ struct MemoryDatabase {
     var meta: Meta
     var priority: Int
     var due: Timestamp
+    /// When it was given a relative delay.
+    var delayed: Timestamp?
     let enqueued: Timestamp
     let unique: UniqueKey?
     /// Whether others with the key are refused.
@@ -61,6 +63,8 @@ struct MemoryDatabase {
   var lastToken: Int64 = 0
   /// Of enqueues under an idempotency key, with the moment at which each goes.
   private var receipts: [IdempotencyKey: (job: Int64, expires: Timestamp)] = [:]
+  /// Whether it does what a database on the callers' own machine does when the wall clock is set back: a server's clock is another one.
+  var knowsDelays = true
   /// How long they are kept.
   var receiptLifetime = Duration.seconds(86_400)
 
@@ -94,7 +98,7 @@ struct MemoryDatabase {
     lastJob += 1
     let row = Row(
       id: lastJob, kind: job.kind, payload: job.payload, meta: job.meta, priority: job.priority, due: job.due.time(now.wall),
-      enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
+      delayed: job.due.isRelative ? now.wall : nil, enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     wait(row, now: now)
     return .inserted(row.id)
   }
@@ -124,6 +128,7 @@ struct MemoryDatabase {
       row.meta = job.meta
       row.priority = job.priority
       row.due = job.due.time(now.wall)
+      row.delayed = job.due.isRelative ? now.wall : nil
       // Another payload is another piece of work: what came of the old one is not held against it.
       (row.attempt, row.lost) = (1, 0)
       wait(row, now: now)
@@ -133,6 +138,8 @@ struct MemoryDatabase {
 }
 
 extension Due {
+  fileprivate var isRelative: Bool { if case .after = self { true } else { false } }
+
   fileprivate func time(_ now: Timestamp) -> Timestamp {
     switch self {
     case .now: now

@@ -30,6 +30,13 @@ public struct MemoryDriver: LogDriver {
     index = 0
   }
 
+  /// A model of a server, by whose clock due times go.
+  package static func server(limits: Limits, clock: any QueueClock) -> MemoryDriver {
+    let driver = MemoryDriver(limits: limits, clock: clock)
+    driver.state.withLock { $0.database.knowsDelays = false }
+    return driver
+  }
+
   /// Another driver of the same jobs, as another process is. When it is closed, the jobs that it holds are free at once.
   package init(sharing other: MemoryDriver) {
     (name, limits, clock, state) = (other.name, other.limits, other.clock, other.state)
@@ -68,7 +75,10 @@ public struct MemoryDriver: LogDriver {
   }
 
   public func promote(limit: Int) async throws(QudoError) -> Int {
-    try verb { $0.promote(limit: limit, now: $1) }
+    try verb { database, now in
+      if limit > 0 { _ = database.restartDelays(limit: limit, now) }
+      return database.promote(limit: limit, now: now)
+    }
   }
 
   public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {

@@ -26,12 +26,12 @@ extension MemoryDatabase {
       log(row, .failed, message, isFinal: false, now: now)
       row.attempt += 1
       row.lost = 0
-      row.due = now.wall.advanced(by: delay)
+      (row.due, row.delayed) = (now.wall.advanced(by: delay), now.wall)
       wait(row, now: now)
     case .snoozed(let delay, let countsAttempt):
       if countsAttempt { row.attempt += 1 }
       row.lost = 0
-      row.due = now.wall.advanced(by: delay)
+      (row.due, row.delayed) = (now.wall.advanced(by: delay), now.wall)
       wait(row, now: now)
     case .failed(let message):
       log(row, .failed, message, isFinal: true, now: now)

@@ -44,7 +44,10 @@ final class ModelRun {
     capabilities = driver.capabilities
     // Without steady leases they go by the wall clock.
     let isSteady = capabilities.contains(.steadyLeases)
-    models = [MemoryDriver(limits: driver.limits, clock: isSteady ? subject.clock : ServerClock(wall: subject.clock))]
+    models = [
+      isSteady ? MemoryDriver(limits: driver.limits, clock: subject.clock)
+        : .server(limits: driver.limits, clock: ServerClock(wall: subject.clock))
+    ]
     models[0] = MemoryDriver(sharing: models[0])
   }
 

@@ -17,11 +17,58 @@ extension ConformanceSuite {
     },
     ConformanceCase("dueTimesAreWallTime", .clocksAreKeptApart) { subject in
       let driver = try await subject.open()
-      try await driver.insertNew(job("x", due: .after(.seconds(3600))))
+      try await driver.insertNew(job("x", due: .at(subject.clock.now().wall.advanced(by: .seconds(3600)))))
       subject.clock.jump(by: .seconds(-60))
       try check(try await driver.claim(want()).nextDue, is: .seconds(3660))
       subject.clock.jump(by: .seconds(3660))
       try check(try await driver.texts(), is: ["x"])
+    },
+    ConformanceCase("relativeDelaysBeginAnewWhenTheWallClockWasSetBack", .clocksAreKeptApart, requires: .steadyLeases) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("retried", priority: 3))
+      try await driver.insertNew(job("snoozed", priority: 2))
+      let claimed = try await driver.claim(want(2)).jobs
+      let time = subject.clock.now().wall.advanced(by: .seconds(3600))
+      try await driver.insertNew(job("key", unique: UniqueKey("k"), due: .at(time)))
+      try await driver.settle(claimed[0].lease, .retry(after: .seconds(10), message: ""))
+      try await driver.settle(claimed[1].lease, .snoozed(.seconds(20), countsAttempt: false))
+      _ = try await driver.insert([job("later", due: .after(.seconds(30))), job("absolute", due: .at(time))])
+      _ = try await driver.insert([job("over", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.seconds(40)))])
+      subject.clock.jump(by: .seconds(-1_000_000))
+      try check(try await driver.claim(want()).nextDue, is: .seconds(10))
+      for text in ["retried", "snoozed", "later", "over"] {
+        subject.clock.advance(by: .seconds(10))
+        try check(try await driver.texts(), is: [text])
+      }
+      try check(try await driver.claim(want()).nextDue, is: .seconds(1_003_560))
+      try check(try await driver.find(JobQuery(states: [.delayed])).map(\.due), is: [time])
+    },
+    ConformanceCase("aDelayThatBeganAnewIsKeptByTheJob", .clocksAreKeptApart, requires: .steadyLeases) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x", unique: UniqueKey("k"), due: .after(.seconds(10))))
+      subject.clock.jump(by: .seconds(-86_400))
+      try check(try await driver.promote(limit: 1), is: 0)
+      let due = subject.clock.now().wall.advanced(by: .seconds(10))
+      try check(try await driver.find(JobQuery()).map(\.due), is: [due])
+      // A small step, as a time server makes it, within the delay.
+      subject.clock.advance(by: .seconds(4))
+      subject.clock.jump(by: .seconds(-1))
+      try check(try await driver.claim(want()).nextDue, is: .seconds(7))
+      subject.clock.jump(by: .seconds(-4))
+      try check(try await driver.claim(want()).nextDue, is: .seconds(10))
+      _ = try await driver.insert([job("y", unique: UniqueKey("k", onConflict: .overwrite), due: .now)])
+      try check(try await driver.texts(), is: ["y"])
+    },
+    ConformanceCase("manyDelaysBeginAnew", .clocksAreKeptApart, requires: .steadyLeases) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.insert((0..<2500).map { job("\($0)", due: .after(.seconds(1 + $0 / 100))) })
+      subject.clock.jump(by: .seconds(-86_400))
+      for _ in 0..<2 { try check(try await driver.claim(want()).nextDue, is: .zero, "delays of the wrong clock are left") }
+      try check(try await driver.claim(want()).nextDue, is: .seconds(1))
+      subject.clock.advance(by: .seconds(25))
+      var texts: [String] = []
+      while texts.count < 2500, let more = try? await driver.claim(want(1000)).texts, !more.isEmpty { texts += more }
+      try check(texts, is: (0..<2500).map { "\($0)" })
     },
     ConformanceCase("whatWasReadyStaysReadyWhenTheWallClockGoesBack", .clocksAreKeptApart, requires: .steadyLeases) { subject in
       let driver = try await subject.open()

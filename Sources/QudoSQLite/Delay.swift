@@ -1,0 +1,66 @@
+internal import Qudo
+
+/// When a job that waits is due, and, if that was said as a delay from then on, when it was said.
+struct Delay {
+  let due: Int64
+  let written: Int64?
+
+  init(_ due: Due, _ now: Timestamp) {
+    self.due = due.moment(now).microseconds
+    written = if case .after = due { now.microseconds } else { nil }
+  }
+
+  /// What is left of a delay that was written by a clock which has been set back since is not known. It begins anew: the job waits for at
+  /// least the time that was asked for, and not until a year that the wrong clock had in mind.
+  init(anew due: Int64, written: Int64, _ now: Int64) {
+    self.due = now.clampedPlus(max(0, due.clampedMinus(written)))
+    self.written = now
+  }
+}
+
+extension Transaction {
+  /// - Returns: whether some may be left for the next claim.
+  func restartDelays(limit: Int) throws(QudoError) -> Bool {
+    let time = now.wall.microseconds
+    guard try lastWritten() > time else { return false }
+    connection.memory.forgetWritten()
+    connection.memory.forgetDue()
+    var ahead: [(written: Int64, due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
+    try connection.each(
+      """
+      SELECT written, due, id, kind, rank FROM qudo_delayed WHERE written > ? ORDER BY written DESC, due DESC, id DESC LIMIT ?
+      """, .integer(time), .integer(Int64(limit))
+    ) { row throws(QudoError) in ahead.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4))) }
+    for job in ahead {
+      try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
+      guard connection.changes == 1 else {
+        throw QudoError(.corrupt, "job \(job.id) has an unusable due time: \(Self.changed)", cause: BadRows.delayed)
+      }
+      let delay = Delay(anew: job.due, written: job.written, time)
+      try connection.run("UPDATE qudo_job SET due = ? WHERE id = ?", .integer(delay.due), .integer(job.id))
+      try enter(job.id, delay, kind: job.kind, rank: job.rank)
+    }
+    return ahead.count == limit
+  }
+
+  /// Puts a job with the delayed.
+  func enter(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
+    connection.memory.waits(delay)
+    try connection.run(
+      "INSERT INTO qudo_delayed(due, id, kind, rank, written) VALUES(?, ?, ?, ?, ?)", .integer(delay.due), .integer(id), .integer(kind),
+      .integer(rank), delay.written.map { .integer($0) } ?? .null)
+  }
+
+  /// When the last relative delay was written, or earlier than ``Memory/never``.
+  func lastWritten() throws(QudoError) -> Int64 {
+    if let known = connection.memory.lastWritten { return known }
+    let written: Int64?
+    do {
+      written = try connection.integer("SELECT max(written) FROM qudo_delayed WHERE written IS NOT NULL")
+    } catch {
+      throw error.of(.delayed)
+    }
+    connection.memory.found(lastWritten: written)
+    return written ?? Memory.never
+  }
+}
