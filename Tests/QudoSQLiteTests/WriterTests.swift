@@ -196,6 +196,29 @@ import Testing
     await driver.close()
   }
 
+  @Test("the claims of an idle worker take no turn from those who write", .timeLimit(.minutes(5)))
+  func idleClaims() async throws {
+    let transactions = Locked(0)
+    let driver = try SQLiteDriver(
+      path: file.path, durability: .normal, timeout: .seconds(3600), clock: SystemClock(),
+      observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
+    #expect(try await driver.claim(want(9, "idle")).texts == [])
+    let before = transactions.withLock { $0 }
+    let other = try open()
+    let turn = try Turn(path: file.path)
+    for number in 1...20 {
+      _ = try await other.insert([job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))])
+      try turn.take()
+      #expect(try await driver.claim(want(9, "idle")).texts == [])
+      turn.giveBack()
+    }
+    #expect(transactions.withLock { $0 } == before)
+    _ = try await other.insert([job("now", kind: "idle")])
+    #expect(try await driver.claim(want(9, "idle")).texts == ["now"])
+    await other.close()
+    await driver.close()
+  }
+
   @Test func closingWaitsForWhatWasHandedInAndAnswersEachCaller() async throws {
     let driver = try open()
     let done = Locked(0)
