@@ -70,7 +70,11 @@ struct Work: AsyncParsableCommand {
     guard (1...1000).contains(concurrency) else { throw ValidationError("--concurrency must be from 1 to 1,000") }
     if skipDelayed, !untilEmpty { throw ValidationError("--skip-delayed needs --until-empty") }
     // What the worker would refuse is wrong usage, and refused before a database is made.
-    for text in commands { _ = try Self.parse(text) }
+    var kinds: Set<Kind> = []
+    for text in commands {
+      let kind = try Self.parse(text).kind
+      guard kinds.insert(kind).inserted else { throw ValidationError("the kind \(SafeText.shown(kind.name)) is given twice") }
+    }
   }
 
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
