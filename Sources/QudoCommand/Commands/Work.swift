@@ -130,11 +130,7 @@ struct Work: AsyncParsableCommand {
     let stop = WorkStop()
     try await database.use(durability: durability.durability, create: true, fleet) { databases in
       let worker = try Worker(Queue(databases), abilities(stop), options: options)
-      let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
-      let work = Task { () async throws -> WorkSummary in
-        untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
-      }
-      stop.attach(work)
+      // First: a signal that came before, or a process that cannot watch for any, would end with jobs claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in
         if number == SIGCHLD {
           Task { await OwnChildren.only.reapOthers() }
@@ -142,6 +138,11 @@ struct Work: AsyncParsableCommand {
         }
         if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
       }
+      let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
+      let work = Task { () async throws -> WorkSummary in
+        untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
+      }
+      stop.attach(work)
       let summary = try await work.value
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
