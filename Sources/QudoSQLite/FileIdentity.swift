@@ -39,12 +39,10 @@ struct FilesBeside: Sendable {
   private let wal: (path: String, identity: FileIdentity?)
   private let shm: (path: String, identity: FileIdentity?)
 
-  /// - Parameters:
-  ///   - path: of the database, which is open.
-  ///   - wal: the `-wal`, open.
-  init(_ path: String, wal descriptor: Int32) {
-    wal = (path + "-wal", FileIdentity(descriptor: descriptor))
-    // SQLite does not show its own.
+  /// - Parameter path: of the database, which is open.
+  init(_ path: String) {
+    // By name, as they are looked for later: some file systems number an open file otherwise.
+    wal = (path + "-wal", FileIdentity(path + "-wal"))
     shm = (path + "-shm", FileIdentity(path + "-shm"))
   }
 

@@ -77,7 +77,7 @@ public struct SQLiteDriver: Driver {
     let turn = try Turn(path: connection.path)
     let now = clock.now()
     let locks = KernelLocks(turn)
-    let beside = FilesBeside(connection.path, wal: turn.descriptor)
+    let beside = FilesBeside(connection.path)
     try turn.take(within: timeout)
     let stored: Opening.Stored
     do {

@@ -102,7 +102,7 @@ import Testing
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
     let turn = Turn(file: -1)
     let core = WriterCore(
-      connection, clock: SystemClock(), locks: KernelLocks(turn), beside: FilesBeside(file.path, wal: -1), generation: [], durability: .normal,
+      connection, clock: SystemClock(), locks: KernelLocks(turn), beside: FilesBeside(file.path), generation: [], durability: .normal,
       checkpoint: checkpoint, receiptLifetime: .seconds(1))
     return Writer(core: core, turn: turn, timeout: .seconds(30), doorbell: Doorbell())
   }
