@@ -12,7 +12,7 @@ internal import Darwin
 /// Tells when a file is written to, by whichever process, and when a process that had it open for writing has closed it, be it
 /// because it died: inotify on Linux. On Darwin kqueue tells of writes only (untested).
 ///
-/// Where the system has no more watches to give, the file's time is looked at every 20 ms instead.
+/// Where the system has no more watches to give, the file's time, and whether somebody has died, are looked at every 20 ms instead.
 final class FileWatch: Sendable {
   private struct State {
     var isActive = false
@@ -22,10 +22,12 @@ final class FileWatch: Sendable {
     var hasDied: @Sendable () -> Bool = { false }
   }
   private let path: String
+  private let polls: Bool
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.watch", qos: .userInitiated)
 
-  init(path: String) { self.path = path }
+  /// - Parameter polls: whether it is as if the system had no watch to give; for tests.
+  init(path: String, polls: Bool = false) { (self.path, self.polls) = (path, polls) }
 
   deinit { state.withLock { $0.source?.cancel() } }
 
@@ -51,11 +53,11 @@ final class FileWatch: Sendable {
   private func source(
     _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool, _ pause: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
-    let events = inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
-    guard events >= 0 else { return pollingSource(change) }
+    let events = polls ? -1 : inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
+    guard events >= 0 else { return pollingSource(change, hasDied) }
     guard inotify_add_watch(events, path, UInt32(IN_MODIFY | IN_CLOSE_WRITE)) >= 0 else {
       close(events)
-      return pollingSource(change)
+      return pollingSource(change, hasDied)
     }
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
     source.setEventHandler { [thread] in
@@ -100,10 +102,10 @@ final class FileWatch: Sendable {
   }
   #elseif canImport(Darwin)
   private func source(
-    _ change: @escaping @Sendable () -> Void, _: @escaping @Sendable () -> Bool, _: @escaping @Sendable () -> Int
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool, _: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
-    let file = open(path, O_EVTONLY | O_CLOEXEC)
-    guard file >= 0 else { return pollingSource(change) }
+    let file = polls ? -1 : open(path, O_EVTONLY | O_CLOEXEC)
+    guard file >= 0 else { return pollingSource(change, hasDied) }
     let source = DispatchSource.makeFileSystemObjectSource(fileDescriptor: file, eventMask: [.write, .extend], queue: thread)
     source.setEventHandler(handler: change)
     source.setCancelHandler { close(file) }
@@ -111,7 +113,9 @@ final class FileWatch: Sendable {
   }
   #endif
 
-  private func pollingSource(_ change: @escaping @Sendable () -> Void) -> any DispatchSourceProtocol {
+  private func pollingSource(
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool
+  ) -> any DispatchSourceProtocol {
     let source = DispatchSource.makeTimerSource(queue: thread)
     source.schedule(deadline: .now(), repeating: .milliseconds(20))
     let seen = Locked(Self.stamp(path))
@@ -121,7 +125,7 @@ final class FileWatch: Sendable {
         defer { seen = now }
         return seen != now
       }
-      if changed { change() }
+      if changed || hasDied() { change() }
     }
     return source
   }

@@ -118,6 +118,9 @@ extension Transaction {
 }
 
 extension QudoError {
+  static let otherFile = "another file, or none, is at its path"
+  static let otherBeside = "another file, or none, is where its -wal or its -shm was"
+
   /// - Parameter sign: how it was noticed.
   static func replaced(_ sign: String) -> QudoError {
     QudoError(

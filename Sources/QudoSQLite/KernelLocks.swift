@@ -79,12 +79,6 @@ final class KernelLocks: Sendable {
     return isLocked(Self.byte(of: instance))
   }
 
-  /// Whether the `-wal` was removed: whoever opens the file next makes another one.
-  var isUnlinked: Bool {
-    var info = stat()
-    return fstat(descriptor, &info) == 0 && info.st_nlink == 0
-  }
-
   // MARK: Watching
 
   /// Remembers whose death matters.

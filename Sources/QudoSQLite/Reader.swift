@@ -16,6 +16,7 @@ final class Reader: Sendable {
   private let locks: KernelLocks
   /// Which file the writer has open.
   private let file: FileIdentity?
+  private let beside: FilesBeside?
   private let limits: Limits
   private let patience: Duration
   private let vfs: String?
@@ -26,15 +27,18 @@ final class Reader: Sendable {
   ///   - path: absolute; the process may be in another folder by the time of the first call.
   ///   - locks: tell which holders of leases are alive.
   ///   - file: which file that must be; any for nil.
+  ///   - beside: which `-wal` and `-shm` those must be; any for nil.
   ///   - patience: how long to wait for a process that recovers the file.
   ///   - vfs: as in ``Connection``.
   init(
-    path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil, limits: Limits = Limits(), patience: Duration = .seconds(30), vfs: String? = nil
+    path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil, beside: FilesBeside? = nil, limits: Limits = Limits(),
+    patience: Duration = .seconds(30), vfs: String? = nil
   ) {
     self.path = path
     self.clock = clock
     self.locks = locks
     self.file = file
+    self.beside = beside
     self.limits = limits
     self.patience = patience
     self.vfs = vfs
@@ -71,7 +75,8 @@ final class Reader: Sendable {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
-        guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced("another file, or none, is at its path") }
+        guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced(QudoError.otherFile) }
+        guard beside?.haveMoved != true else { throw QudoError.replaced(QudoError.otherBeside) }
         let connection =
           if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
         state.connection = connection

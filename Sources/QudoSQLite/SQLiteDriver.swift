@@ -77,6 +77,7 @@ public struct SQLiteDriver: Driver {
     let turn = try Turn(path: connection.path)
     let now = clock.now()
     let locks = KernelLocks(turn)
+    let beside = FilesBeside(connection.path)
     try turn.take(within: timeout)
     let stored: Opening.Stored
     do {
@@ -107,9 +108,10 @@ public struct SQLiteDriver: Driver {
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
     var core = WriterCore(
-      connection, clock: clock, locks: locks, generation: stored.generation, durability: durability, checkpoint: checkpoint, receiptLifetime: receipts)
+      connection, clock: clock, locks: locks, beside: beside, generation: stored.generation, durability: durability, checkpoint: checkpoint,
+      receiptLifetime: receipts)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, limits: limits, vfs: vfs)
+    self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, beside: beside, limits: limits, vfs: vfs)
     self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
   }
 

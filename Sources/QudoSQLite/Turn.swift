@@ -45,9 +45,15 @@ final class Turn: Sendable {
   /// Waits for it so long at most, on this thread. Who waits in the kernel gets it in turn, which who asks again and again does not:
   /// so another thread waits there.
   ///
+  /// Nothing ends its waiting but the turn. While a process keeps that, as one that was stopped does, a thread and a descriptor are
+  /// left behind by the first who gives up. Whoever comes after it asks again and again, or each attempt would leave one more.
+  ///
   /// - Throws: ``QudoError/Code/busy``.
   func take(within patience: Duration) throws(QudoError) {
     if takeIfFree() { return }
+    let end = DispatchTime.now() + .microseconds(Int(clamping: patience.wholeMicroseconds))
+    let identity = FileIdentity(descriptor: file)
+    if let identity, Self.leftBehind.withLock({ $0.contains(identity) }) { return try ask(until: end) }
     let answer = Locked<(result: Result<Void, QudoError>?, isAwaited: Bool)>((nil, true))
     let answered = DispatchSemaphore(value: 0)
     DispatchQueue(label: "qudo.turn").async {
@@ -56,16 +62,30 @@ final class Turn: Sendable {
         answer.result = result
         return answer.isAwaited
       }
-      if !isAwaited, case .success = result { self.giveBack() }
+      if !isAwaited {
+        if case .success = result { self.giveBack() }
+        if let identity { Self.leftBehind.withLock { _ = $0.remove(identity) } }
+      }
       answered.signal()
     }
-    _ = answered.wait(timeout: .now() + .microseconds(Int(clamping: patience.wholeMicroseconds)))
+    _ = answered.wait(timeout: end)
     let result = answer.withLock { answer in
       answer.isAwaited = false
+      if answer.result == nil, let identity { Self.leftBehind.withLock { _ = $0.insert(identity) } }
       return answer.result
     }
     guard let result else { throw .keptBusy }
     try result.get()
+  }
+
+  /// The files for whose turn a thread still waits that nobody waits for any more.
+  private static let leftBehind = Locked<Set<FileIdentity>>([])
+
+  private func ask(until end: DispatchTime) throws(QudoError) {
+    while !takeIfFree() {
+      guard DispatchTime.now() < end else { throw .keptBusy }
+      usleep(2000)
+    }
   }
 
   /// Takes it if nobody has it.

@@ -12,6 +12,7 @@ struct WriterCore {
   private var connection: Connection?
   private let clock: any QueueClock
   private let locks: KernelLocks
+  private let beside: FilesBeside
   private let generation: [UInt8]
   /// What every call fails with once the file is not the one that was opened.
   private var replaced: QudoError?
@@ -31,13 +32,14 @@ struct WriterCore {
   var observer: (@Sendable (Event) -> Void)?
 
   init(
-    _ connection: Connection, clock: any QueueClock, locks: KernelLocks, generation: [UInt8], durability: SQLiteDriver.Durability, checkpoint: Checkpoint,
-    receiptLifetime: Duration
+    _ connection: Connection, clock: any QueueClock, locks: KernelLocks, beside: FilesBeside, generation: [UInt8],
+    durability: SQLiteDriver.Durability, checkpoint: Checkpoint, receiptLifetime: Duration
   ) {
     self.connection = connection
     self.checkpoint = checkpoint
     self.clock = clock
     self.locks = locks
+    self.beside = beside
     self.generation = generation
     isFull = durability == .full
     self.receiptLifetime = receiptLifetime
@@ -188,12 +190,12 @@ struct WriterCore {
     return result
   }
 
-  /// At most every 10 ms: the two calls to the system would make a commit of one job at `normal` a tenth slower.
+  /// At most every 10 ms: the three calls to the system would make a commit of one job at `normal` a tenth slower.
   private mutating func checkPlace(_ connection: Connection, now: Int64) throws(QudoError) {
     guard now >= checksPlaceAt else { return }
     checksPlaceAt = now + 10_000
-    guard connection.hasMoved || locks.isUnlinked else { return }
-    let error = QudoError.replaced("another file, or none, is at its path").naming(connection.path)
+    guard let sign = connection.hasMoved ? QudoError.otherFile : beside.haveMoved ? QudoError.otherBeside : nil else { return }
+    let error = QudoError.replaced(sign).naming(connection.path)
     replaced = error
     throw error
   }

@@ -41,5 +41,23 @@ import Testing
     #expect(try place.qudo("count").output == "")
     #expect(try place.qudo("failures").output == "")
   }
+
+  @Test(
+    "a container with a time namespace of its own and another process leave each other's leases alone",
+    .enabled(if: Workplace.canBeAhead, "needs the right to make time namespaces, and a system that has them"))
+  func timeNamespace() throws {
+    try place.qudo("enqueue", "t", "--lines", input: "1\n2\n")
+    let begun = try place.lifeline("begun")
+    // Each looks again and again at the other's lease, which is renewed many times.
+    let command = "t=sh -c 'exec 3>>begun; echo \"$1\" >&3; sleep 3' sh {}"
+    let ahead = try place.start(ahead: "work", command, "--lease", "300ms", "--until-empty")
+    let first = try #require(try begun.line())
+    let beside = try place.start("work", command, "--lease", "300ms", "--until-empty")
+    #expect(try ahead.end() == 0)
+    #expect(try beside.end() == 0)
+    let runs = [first] + (try begun.rest().split(separator: "\n").map(String.init))
+    #expect(runs.sorted() == ["1", "2"])
+    #expect(try place.qudo("failures").output == "")
+  }
 }
 #endif

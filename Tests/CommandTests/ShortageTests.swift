@@ -25,6 +25,19 @@ import Testing
   }
   #endif
 
+  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(5))) func noPipe() throws {
+    var found = 0
+    for limit in 8...16 {
+      try place.qudo("enqueue", "p", "1")
+      let short = try place.shell("ulimit -n \(limit); exec timeout 1 \"$qudo\" work p=true --until-empty")
+      let after = try place.qudo("work", "p=true", "--until-empty", "-v")
+      guard short.errors.contains("there is no pipe for signals") else { continue }
+      found += 1
+      #expect(short.status == 1 && !after.errors.contains("recovered"), "\(limit) descriptors: \(after.errors)")
+    }
+    #expect(found > 0)
+  }
+
   /// What tells of a command's end is a descriptor too: without one the worker would wait for it for ever.
   @Test func moreCommandsThanThereAreDescriptorsForEndAllTheSame() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...30).map { "\($0)\n" }.joined())

@@ -78,6 +78,12 @@ import Testing
     #expect(try messages() == ["the command \(name) is not there, or may not be run"])
   }
 
+  @Test("a kind that is given twice is wrong usage, and makes no database") func kindTwice() throws {
+    let result = try place.qudo("work", "p=true", "p=false")
+    #expect(result.status == 64 && result.errors.contains("the kind p is given twice"))
+    #expect(!place.exists("qudo.db"))
+  }
+
   @Test func theEndOfStandardErrorIsTheMessageAndAllOfItIsPassedOn() throws {
     try place.qudo("enqueue", "p")
     let worked = try place.qudo("work", "p=sh -c 'seq 2000 >&2; exit 4'", "--until-empty")

@@ -102,8 +102,8 @@ import Testing
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
     let turn = Turn(file: -1)
     let core = WriterCore(
-      connection, clock: SystemClock(), locks: KernelLocks(turn), generation: [], durability: .normal, checkpoint: checkpoint,
-      receiptLifetime: .seconds(1))
+      connection, clock: SystemClock(), locks: KernelLocks(turn), beside: FilesBeside(file.path), generation: [], durability: .normal,
+      checkpoint: checkpoint, receiptLifetime: .seconds(1))
     return Writer(core: core, turn: turn, timeout: .seconds(30), doorbell: Doorbell())
   }
 
@@ -127,6 +127,32 @@ import Testing
     #expect(try await patient.insert([job("1")]) == [.inserted(1)])
     #expect(try await driver.insert([job("2")]) == [.inserted(2)])
   }
+
+  #if os(Linux)
+  @Test("openings that have given up leave no more than one descriptor behind", .timeLimit(.minutes(5))) func givenUpOpenings() async throws {
+    await (try open()).close()
+    let driver = try open()
+    let turn = try Turn(path: file.path)
+    try turn.take()
+    let before = walDescriptors
+    for _ in 0..<5 { #expect(await code { try open(timeout: .milliseconds(20)) } == .busy) }
+    #expect(walDescriptors <= before + 1)
+    turn.giveBack()
+    // That one gives the turn back.
+    _ = try await driver.insert([job("1")])
+    while walDescriptors > before { await Task.yield() }
+    let patient = try open(timeout: .seconds(60))
+    #expect(try await patient.claim(want()).texts == ["1"])
+    await patient.close()
+    await driver.close()
+  }
+
+  /// How many descriptors this process has on the `-wal`.
+  private var walDescriptors: Int {
+    let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return all.count { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == file.path + "-wal" }
+  }
+  #endif
 
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws {
     let driver = try open()

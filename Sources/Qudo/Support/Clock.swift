@@ -40,6 +40,7 @@ public protocol QueueClock: Sendable {
 
 /// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC_RAW on Darwin (untested).
 /// Both go on during sleep, and nobody sets them. A Linux without CLOCK_BOOTTIME gives CLOCK_MONOTONIC, which stands still during sleep.
+/// In a time namespace of Linux it is the machine's time since boot all the same.
 public struct SystemClock: QueueClock {
   /// Nil while it cannot be read for want of descriptors or memory.
   private let boot: String?
@@ -59,7 +60,7 @@ public struct SystemClock: QueueClock {
     ClockReading(wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(), boot: boot ?? Self.bootID() ?? "")
   }
 
-  public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) }
+  public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) &- TimeNamespace.offset }
 
   public func sleep(untilSinceBoot time: Int64) async throws {
     // Not by `Task.sleep`: jobs that keep each thread of Swift's pool busy would hold up whoever sleeps on another one.

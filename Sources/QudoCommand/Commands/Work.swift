@@ -70,7 +70,11 @@ struct Work: AsyncParsableCommand {
     guard (1...1000).contains(concurrency) else { throw ValidationError("--concurrency must be from 1 to 1,000") }
     if skipDelayed, !untilEmpty { throw ValidationError("--skip-delayed needs --until-empty") }
     // What the worker would refuse is wrong usage, and refused before a database is made.
-    for text in commands { _ = try Self.parse(text) }
+    var kinds: Set<Kind> = []
+    for text in commands {
+      let kind = try Self.parse(text).kind
+      guard kinds.insert(kind).inserted else { throw ValidationError("the kind \(SafeText.shown(kind.name)) is given twice") }
+    }
   }
 
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
@@ -126,11 +130,7 @@ struct Work: AsyncParsableCommand {
     let stop = WorkStop()
     try await database.use(durability: durability.durability, create: true, fleet) { databases in
       let worker = try Worker(Queue(databases), abilities(stop), options: options)
-      let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
-      let work = Task { () async throws -> WorkSummary in
-        untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
-      }
-      stop.attach(work)
+      // First: a signal that came before, or a process that cannot watch for any, would end with jobs claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in
         if number == SIGCHLD {
           Task { await OwnChildren.only.reapOthers() }
@@ -138,6 +138,11 @@ struct Work: AsyncParsableCommand {
         }
         if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
       }
+      let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
+      let work = Task { () async throws -> WorkSummary in
+        untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
+      }
+      stop.attach(work)
       let summary = try await work.value
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""

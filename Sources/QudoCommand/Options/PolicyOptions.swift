@@ -14,8 +14,10 @@ struct PolicyOptions: ParsableArguments {
   var retryDelay: RetryDelay?
   @Option(
     help: ArgumentHelp(
-      "How long after the death of this process its jobs are taken over; at least 100ms, renewed while they run. Default: 60s.",
-      valueName: "duration"),
+      """
+      How long this process may stand still before its jobs are taken over; at least 100ms, renewed while they run. If it dies, jobs of \
+      a SQLite file are taken over at once, those of a server after this time. Default: 60s.
+      """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var lease: Duration?
   @Option(

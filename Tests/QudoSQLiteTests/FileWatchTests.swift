@@ -1,0 +1,23 @@
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+@Suite struct FileWatchTests {
+  @Test("hears of a death also where the system has no watch to give", .timeLimit(.minutes(5))) func polls() async throws {
+    let file = try TemporaryFile()
+    let driver = try file.open(clock: SystemClock())
+    let watch = FileWatch(path: file.path + "-wal", polls: true)
+    let (changes, told) = AsyncStream<Void>.makeStream()
+    let hasDied = Locked(false)
+    watch.onChange { told.yield() }
+    // Nobody writes to the file.
+    watch.onClose { hasDied.withLock { $0 } }
+    watch.setActive(true)
+    hasDied.withLock { $0 = true }
+    var all = changes.makeAsyncIterator()
+    #expect(await all.next() != nil)
+    watch.setActive(false)
+    await driver.close()
+  }
+}
