@@ -154,14 +154,33 @@ public struct SQLiteDriver: Driver {
       for job in jobs { try limits.check(job) }
     }
     let isSmall = next?.limit ?? 0 <= Self.small - settlements.count
-    let answer: (results: [SettleResult], claim: Claim?) = try await writer.write(isDurable: isDurable, isSmall: isSmall) {
-      transaction throws(QudoError) in
-      let results = try transaction.settle(settlements)
-      guard let next else { return (results, nil) }
-      return (results, try transaction.claim(next))
+    do throws(QudoError) {
+      let answer: (results: [SettleResult], claim: Claim?) = try await writer.write(isDurable: isDurable, isSmall: isSmall) {
+        transaction throws(QudoError) in
+        let results = try transaction.settle(settlements)
+        guard let next else { return (results, nil) }
+        return (results, try transaction.claim(next))
+      }
+      if let claim = answer.claim { idle.note(claim) }
+      return answer
+    } catch {
+      guard error.badRows != nil, let next else { throw error }
+      return try await settle(settlements, thenClaiming: next)
     }
-    if let claim = answer.claim { idle.note(claim) }
-    return answer
+  }
+
+  /// In two transactions. Another program has made rows of a job that is settled here: they contradict the jobs only once it is gone,
+  /// and are put aside then.
+  private func settle(
+    _ settlements: [Settlement], thenClaiming next: ClaimRequest
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    let results = try await settle(settlements, claiming: nil).results
+    do throws(QudoError) {
+      return (results, try await claim(next))
+    } catch {
+      // The outcomes are written. The next claim meets the error again.
+      return (results, Claim(nextDue: .zero))
+    }
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {

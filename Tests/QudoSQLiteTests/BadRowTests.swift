@@ -40,6 +40,21 @@ import Testing
     #expect(try await driver.insert([job()]) == [.inserted(6)], "no id is given again")
   }
 
+  @Test("puts aside a second row of a job that is settled and looked for in one transaction", arguments: [
+    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due + 1, id, id FROM qudo_job",
+    "INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due + 1, id, kind, rank FROM qudo_job",
+  ])
+  func secondRow(sql: String) async throws {
+    try await insert(1)
+    let lease = try #require(try await driver.claim(want()).jobs.first).lease
+    try file.execute(sql)
+    try await insert(1)
+    clock.advance(by: .seconds(1))
+    let answer = try await driver.settle([Settlement(lease, .completed())], claiming: want())
+    #expect(answer.results == [.settled()] && answer.claim?.jobs.map(\.id) == [2])
+    #expect(try rows("qudo_ready") == "0" && rows("qudo_delayed") == "0" && rows("qudo_job") == "1")
+  }
+
   @Test("claims less than a range that lacks a job further back")
   func notReachedYet() async throws {
     try await insert(6)
