@@ -24,8 +24,15 @@ final class Connection {
 
   /// Hears of each statement before it is sent; for tests.
   var observer: ((SQL) -> Void)?
+  /// Says what is sent instead of a statement; for tests.
+  var replacing: ((SQL) -> [UInt8])?
   /// How often the server was asked and has answered.
   var roundTrips = Locked(0)
+
+  /// Whether it is known what the server has done of what it was sent. A connection of which that is not known is not used again.
+  private(set) var isSound = true
+  /// Whether the last text failed at its last statement; what came before was done.
+  private(set) var isAtLast = false
 
   /// What is sent next. It is kept, since memory for so much is most often new to the process, and has to be cleared.
   private var text: [UInt8] = []
@@ -56,13 +63,14 @@ final class Connection {
     var count = 0
     for statement in statements {
       observer?(statement)
-      if !text.isEmpty, text.count + statement.bytes.count + 1 > longest {
+      let bytes = replacing?(statement) ?? statement.bytes
+      if !text.isEmpty, text.count + bytes.count + 1 > longest {
         try send(count, into: &results)
         text.removeAll(keepingCapacity: true)
         count = 0
       }
       if !text.isEmpty { text.append(UInt8(ascii: ";")) }
-      text += statement.bytes
+      text += bytes
       count += 1
     }
     beforeLast()
@@ -75,24 +83,41 @@ final class Connection {
     let sent = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
       buffer.withMemoryRebound(to: CChar.self) { mysql_real_query(handle, $0.baseAddress, UInt($0.count)) }
     }
-    guard sent == 0 else { throw .mysql(error) }
-    let before = results.count
+    isAtLast = count == 1
+    guard sent == 0 else { throw failure() }
+    var taken = 0
     // Each result is taken, even when nobody wants it: "Commands out of sync" otherwise.
     while true {
       results.append(try takeResult())
+      taken += 1
+      isAtLast = taken >= count - 1
       let next = mysql_next_result(handle)
-      if next > 0 { throw .mysql(error) }
+      if next > 0 { throw failure() }
       if next < 0 { break }
     }
-    guard results.count - before == count else {
-      throw QudoError(.database, "\(count) statements were sent and \(results.count - before) answered")
+    guard taken == count else {
+      isSound = false
+      isAtLast = false
+      throw .mysql(MySQLError(code: MySQLError.interrupted, message: "the server answered \(taken) of \(count) statements"))
     }
+  }
+
+  private func failure() -> QudoError {
+    let error = error
+    if error.isOfConnection || error.isOfStop { isSound = false }
+    return .mysql(error)
   }
 
   private func takeResult() throws(QudoError) -> StatementResult {
     if let rows = mysql_store_result(handle) { return StatementResult(rows: Rows(rows)) }
-    guard mysql_field_count(handle) == 0 else { throw .mysql(error) }
+    guard mysql_field_count(handle) == 0 else { throw failure() }
     return StatementResult(affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle)))
+  }
+
+  /// Whether the session is as a transaction leaves it and the next one needs it, as the last answer has it.
+  var isBetweenTransactions: Bool {
+    let status = handle.pointee.server_status
+    return status & UInt32(SERVER_STATUS_IN_TRANS) == 0 && status & UInt32(SERVER_STATUS_AUTOCOMMIT) == 0
   }
 
   /// What the server has sent although it was asked for nothing.

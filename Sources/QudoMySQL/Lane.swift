@@ -42,6 +42,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
           defer { access.floors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
+          if !transaction.connection.isSound || !transaction.connection.isBetweenTransactions { connection = nil }
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
           // The receipt of the lost one must stay: it may be on its way still.
           if lost != nil { book = ReceiptBook() }
@@ -68,7 +69,9 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   }
 
   private func clean(_ transaction: Transaction, after error: QudoError) {
-    if error.mysql?.isOfConnection != true, (try? transaction.rollBack()) != nil { return }
+    // First, so that its locks are gone when the connection is.
+    let isRolledBack = error.mysql?.isOfConnection != true && (try? transaction.rollBack()) != nil
+    if isRolledBack, transaction.connection.isSound, transaction.connection.isBetweenTransactions { return }
     // The server rolls back what a lost connection left.
     connection = nil
   }

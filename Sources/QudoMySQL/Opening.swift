@@ -25,8 +25,9 @@ enum Opening {
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
     let server = settings.server
-    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it.
-    let flags = UInt(CLIENT_MULTI_STATEMENTS)
+    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it. An UPDATE tells how many rows it found,
+    // not how many of them it changed.
+    let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
     guard
       mysql_real_connect(
         connection.handle, server.host, server.user, server.password, server.name, UInt32(server.port), settings.socket, flags) != nil

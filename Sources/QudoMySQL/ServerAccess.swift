@@ -9,6 +9,7 @@ final class ServerAccess: Sendable {
   let floors: Locked<Floors>
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
+  private let replacing: (@Sendable (SQL) -> [UInt8])?
   /// Of all connections, without those that setting them up takes.
   let roundTrips = Locked(0)
   private let known = Locked<MySQLServerFacts?>(nil)
@@ -17,10 +18,12 @@ final class ServerAccess: Sendable {
   ///   - receipts: how long those of idempotency keys are kept.
   ///   - clock: for tests, instead of the server's.
   ///   - observer: hears of each statement of the verbs before it is sent; for tests.
+  ///   - replacing: says what is sent instead; for tests.
   init(
-    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
+    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil,
+    replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) {
-    self.observer = observer
+    (self.observer, self.replacing) = (observer, replacing)
     lifetimes = ReceiptLifetimes(
       transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds, keys: receipts.wholeMicroseconds)
     self.settings = settings
@@ -43,7 +46,7 @@ final class ServerAccess: Sendable {
     // It may be another database by now, made anew.
     kinds.forget()
     known.withLock { $0 = facts }
-    connection.observer = observer
+    (connection.observer, connection.replacing) = (observer, replacing)
     connection.roundTrips = roundTrips
     return connection
   }

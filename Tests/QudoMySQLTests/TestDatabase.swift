@@ -16,10 +16,11 @@ struct TestDatabase {
 
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
-    clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil
+    clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil,
+    replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws -> MySQLDriver {
     try MySQLDriver(place(options: options, user: user, password: password), limits: limits, timeout: timeout, clock: clock,
-      observer: observer)
+      observer: observer, replacing: replacing)
   }
 
   func place(options: String = "", user: String? = nil, password: String? = nil) throws -> DatabaseServer {

@@ -1,0 +1,174 @@
+#if MySQL
+import Foundation
+import MariaDBServer
+@testable import QudoMySQL
+import Qudo
+import Testing
+
+/// Statements that the server is told to stop: a transaction is whole or not there.
+@Suite struct StoppedStatementTests {
+  private let want = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 100)
+
+  private func check(_ database: TestDatabase) async throws {
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+  }
+
+  /// How the statements begin that change rows by a condition.
+  static let counted = [
+    "DELETE FROM qudo_running", "DELETE FROM qudo_job", "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_unique",
+    "UPDATE qudo_job", "UPDATE qudo_running", "INSERT INTO qudo_running", "INSERT INTO qudo_ready", "INSERT INTO qudo_delayed",
+    "INSERT INTO qudo_failure", "INSERT INTO qudo_status",
+  ]
+
+  /// The statement as one that changes nothing and reports success, which is what a stopped DELETE comes to; nil for another one.
+  private static func short(_ statement: SQL, _ beginning: String) -> [UInt8]? {
+    let text = statement.text
+    guard text.hasPrefix(beginning), let place = text.firstRange(of: " WHERE ") else { return nil }
+    return Array("\(text[..<place.lowerBound]) WHERE 0 AND (\(text[place.upperBound...]))".utf8)
+  }
+
+  private static let outcomes: [Settlement.Outcome] = [
+    .completed(), .failed(message: "no"), .retry(after: .zero, message: "again"), .retry(after: .seconds(3600), message: "later"),
+    .released, .snoozed(.seconds(1)), .aborted(message: "end"), .completed(replacements: [NewJob("a"), NewJob("a", due: .after(.seconds(5)))]),
+  ]
+
+  @Test("a statement that changes nothing and reports success is not committed", arguments: counted)
+  func shortStatement(_ beginning: String) async throws {
+    let database = try await TestDatabase()
+    let met = Locked(0)
+    let driver = try database.driver(options: "pool=1", replacing: { statement in
+      guard let short = Self.short(statement, beginning), met.withLock({ $0 += 1; return $0 % 20 == 1 }) else { return statement.bytes }
+      return short
+    })
+    for _ in 0..<4 {
+      _ = try await driver.insert((0..<12).map { NewJob("a", payload: Payload("\($0)")) })
+      _ = try await driver.insert([
+        NewJob("a", unique: UniqueKey("k")), NewJob("a", unique: UniqueKey("s", scope: .untilStarted)), NewJob("a", due: .after(.seconds(3600))),
+        NewJob("a", due: .after(.microseconds(1))), NewJob("a", due: .at(Timestamp(microseconds: 1))),
+      ])
+      _ = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.microseconds(1)))])
+      try await check(database)
+      _ = try await driver.promote(limit: 100)
+      let first = try await driver.claim(want).jobs
+      #expect(first.count >= 16)
+      try await check(database)
+      var leases: [Lease] = []
+      for lease in try await driver.extend(first.map(\.lease), by: .seconds(7200)) { leases.append(try #require(lease)) }
+      try await check(database)
+      let last = leases.removeLast()
+      let settlements = leases.enumerated().map { index, lease in
+        Settlement(lease, Self.outcomes[index % Self.outcomes.count], recording: index < 8 ? .seconds(1) : nil)
+      }
+      let settled = try await driver.settle(settlements, claiming: want)
+      for result in settled.results { if case .leaseLost = result { Issue.record("a lease was lost") } }
+      try await check(database)
+      let rest = (settled.claim?.jobs ?? []).map { Settlement($0.lease, .completed()) } + [Settlement(last, .completed())]
+      #expect(try await driver.settle(rest, claiming: nil).results == rest.map { _ in .settled() })
+      try await check(database)
+    }
+    #expect(met.withLock { $0 } > 2, "there was none of these statements")
+    await driver.close()
+    try await database.drop()
+  }
+
+  /// On a thread of its own, since it blocks.
+  private final class Attack: Sendable {
+    let result = Locked<Result<Int, any Error>?>(nil)
+  }
+
+  /// Each job, and what is known of it.
+  private struct Tally {
+    var inserted: Set<Int64> = []
+    var settled: Set<Int64> = []
+    var unknown = 0
+    var errors: [String: Int] = [:]
+
+    mutating func add(_ error: QudoError) {
+      errors["\(error.code) \(error.cause.map { "\($0)" } ?? "")", default: 0] += 1
+      if error.code == .outcomeUnknown { unknown += 1 }
+      #expect([.busy, .unreachable, .outcomeUnknown].contains(error.code), "\(error)")
+    }
+  }
+
+  /// Stops whatever runs, until it is told to end.
+  ///
+  /// - Returns: how often it did.
+  private func attack(_ database: TestDatabase, _ verb: SQL, until isDone: @escaping @Sendable () -> Bool) throws -> Int {
+    let connection = try database.connection()
+    var count = 0
+    while !isDone() {
+      let found = try connection.run("""
+        SELECT id FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND id <> CONNECTION_ID() AND command = 'Query'
+        """)
+      for id in found.rows?.map({ $0.integer(0) }) ?? [] {
+        // 1094: it has ended by itself.
+        if (try? connection.run("KILL \(verb) \(id)")) != nil { count += 1 }
+      }
+    }
+    return count
+  }
+
+  private func use(_ driver: MySQLDriver, _ tally: Locked<Tally>, round: Int) async {
+    do throws(QudoError) {
+      let jobs = (0..<(round % 12 + 1)).map { number in
+        NewJob("a", payload: Payload("\(number)"), due: number % 5 == 4 ? .after(.milliseconds(1)) : .now)
+      }
+      let ids = try await driver.insert(jobs).map(\.id)
+      tally.withLock { $0.inserted.formUnion(ids) }
+    } catch { tally.withLock { $0.add(error) } }
+    do throws(QudoError) {
+      let claimed = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(3600))], limit: round % 16 + 1)).jobs
+      let settlements = claimed.enumerated().map { index, job in
+        Settlement(job.lease, round % 3 == 0 ? Self.outcomes[index % Self.outcomes.count] : .completed())
+      }
+      let results = try await driver.settle(settlements, claiming: nil).results
+      tally.withLock { tally in
+        for (settlement, result) in zip(settlements, results) {
+          guard case .settled(let replacements) = result else { continue }
+          tally.inserted.formUnion(replacements.map(\.id))
+          switch settlement.outcome {
+          case .completed, .failed, .aborted: tally.settled.insert(settlement.lease.job)
+          default: break
+          }
+        }
+      }
+    } catch { tally.withLock { $0.add(error) } }
+  }
+
+  @Test("while the server stops statements, each transaction is whole", arguments: ["QUERY", "CONNECTION"])
+  func attacked(_ verb: String) async throws {
+    let database = try await TestDatabase(on: try await MariaDBServer.start())
+    let driver = try database.driver(options: "read-timeout=10s", timeout: .seconds(20))
+    try await driver.connect()
+    let tally = Locked(Tally())
+    let done = Locked(false)
+    let words: SQL = verb == "QUERY" ? "QUERY" : "CONNECTION"
+    let attack = Attack()
+    Thread.detachNewThread { attack.result.withLock { $0 = Result { try self.attack(database, words) { done.withLock { $0 } } } } }
+    let end = ContinuousClock.now + .seconds(verb == "QUERY" ? 12 : 4)
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<3 {
+        group.addTask {
+          var round = 0
+          while ContinuousClock.now < end {
+            round += 1
+            await use(driver, tally, round: round)
+          }
+        }
+      }
+    }
+    done.withLock { $0 = true }
+    while attack.result.withLock({ $0 == nil }) { try await Task.sleep(for: .milliseconds(5)) }
+    let kills = try attack.result.withLock { try $0?.get() } ?? 0
+    #expect(kills > 50)
+    try await check(database)
+    let found = Set(try await driver.find(JobQuery(limit: 1_000_000)).map(\.id))
+    let all = tally.withLock { $0 }
+    print("\(verb): \(kills) kills, \(all.inserted.count) inserted, \(all.settled.count) settled, \(all.errors)")
+    // What was settled without an answer is gone too.
+    if all.errors.isEmpty { #expect(all.inserted.subtracting(all.settled) == found) }
+    #expect(all.settled.isDisjoint(with: found))
+    await driver.close()
+  }
+}
+#endif
