@@ -39,7 +39,22 @@ final class Connection {
 
   /// Takes the handle over.
   init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
-  deinit { mysql_close(handle) }
+  deinit {
+    if let (watch, wait) = watched {
+      wait.close()
+      watch.remove(wait)
+    }
+    mysql_close(handle)
+  }
+
+  private var watched: (watch: SessionWatch, wait: Wait)?
+
+  /// To be called when it is connected, once.
+  func beWatched(by watch: SessionWatch) {
+    let wait = Wait(socket: mysql_get_socket(handle), session: Int64(mysql_thread_id(handle)))
+    watch.add(wait)
+    watched = (watch, wait)
+  }
 
   var error: MySQLError {
     MySQLError(code: mysql_errno(handle), message: mysql_error(handle).map { String(cString: $0) } ?? "unknown")
@@ -80,17 +95,21 @@ final class Connection {
 
   private func send(_ count: Int, into results: inout [StatementResult]) throws(QudoError) {
     roundTrips.withLock { $0 += 1 }
+    if count > 1 { watched?.wait.sent() }
+    defer { if count > 1 { watched?.wait.isOver() } }
     let sent = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
       buffer.withMemoryRebound(to: CChar.self) { mysql_real_query(handle, $0.baseAddress, UInt($0.count)) }
     }
     isAtLast = count == 1
     guard sent == 0 else { throw failure() }
     var taken = 0
+    if count > 1 { watched?.watch.start() }
     // Each result is taken, even when nobody wants it: "Commands out of sync" otherwise.
     while true {
       results.append(try takeResult())
       taken += 1
       isAtLast = taken >= count - 1
+      if taken < count { watched?.wait.answered(more: true) }
       let next = mysql_next_result(handle)
       if next > 0 { throw failure() }
       if next < 0 { break }

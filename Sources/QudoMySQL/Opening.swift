@@ -16,11 +16,17 @@ enum Opening {
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
   static func connect(_ settings: Settings, timeout: Duration = .seconds(30)) throws(QudoError) -> (Connection, MySQLServerFacts) {
+    let connection = try connectPlain(settings)
+    return (connection, try setUp(connection, settings, timeout))
+  }
+
+  /// A connection that is as the server makes it.
+  static func connectPlain(_ settings: Settings) throws(QudoError) -> Connection {
     guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
     let connection = Connection(handle)
     try setOptions(settings, connection)
     try connect(connection, settings)
-    return (connection, try setUp(connection, settings, timeout))
+    return connection
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {

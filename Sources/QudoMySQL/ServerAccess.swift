@@ -27,6 +27,7 @@ final class ServerAccess: Sendable {
     lifetimes = ReceiptLifetimes(
       transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds, keys: receipts.wholeMicroseconds)
     self.settings = settings
+    watch = SessionWatch(settings)
     self.timeout = timeout
     self.clock = clock
     // Where a test decides what time it is, how fast the server is decides nothing.
@@ -34,6 +35,7 @@ final class ServerAccess: Sendable {
   }
 
   let lifetimes: ReceiptLifetimes
+  let watch: SessionWatch
 
   /// As the server was when it was last connected to.
   var facts: MySQLServerFacts? { known.withLock { $0 } }
@@ -48,6 +50,7 @@ final class ServerAccess: Sendable {
     known.withLock { $0 = facts }
     (connection.observer, connection.replacing) = (observer, replacing)
     connection.roundTrips = roundTrips
+    connection.beWatched(by: watch)
     return connection
   }
 }

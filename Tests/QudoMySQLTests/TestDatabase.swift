@@ -17,9 +17,11 @@ struct TestDatabase {
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil,
-    replacing: (@Sendable (SQL) -> [UInt8])? = nil
+    replacing: (@Sendable (SQL) -> [UInt8])? = nil, port: UInt16? = nil
   ) throws -> MySQLDriver {
-    try MySQLDriver(place(options: options, user: user, password: password), limits: limits, timeout: timeout, clock: clock,
+    var place = try place(options: options, user: user, password: password)
+    if let port { place.port = port }
+    return try MySQLDriver(place, limits: limits, timeout: timeout, clock: clock,
       observer: observer, replacing: replacing)
   }
 
