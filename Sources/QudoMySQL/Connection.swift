@@ -74,6 +74,12 @@ final class Connection {
   func run(_ statements: [SQL], beforeLast: () -> Void = {}) throws(QudoError) -> [StatementResult] {
     var results: [StatementResult] = []
     results.reserveCapacity(statements.count)
+    try run(statements, into: &results, beforeLast: beforeLast)
+    return results
+  }
+
+  /// Keeps the results of the statements before the one that failed.
+  func run(_ statements: [SQL], into results: inout [StatementResult], beforeLast: () -> Void = {}) throws(QudoError) {
     text.removeAll(keepingCapacity: text.capacity <= 2 * longest)
     var count = 0
     for statement in statements {
@@ -90,7 +96,6 @@ final class Connection {
     }
     beforeLast()
     if count > 0 { try send(count, into: &results) }
-    return results
   }
 
   private func send(_ count: Int, into results: inout [StatementResult]) throws(QudoError) {

@@ -7,6 +7,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   let thread = DispatchQueue(label: "qudo.mysql")
   private let access: ServerAccess
   private var connection: Connection?
+  /// As it was when the connection was opened.
+  private var generation: UInt64 = 0
   private var lastUse = ContinuousClock.now
   private var book = ReceiptBook()
   /// How many receipts of keys were left since some were pruned, and of a new connection how many transactions.
@@ -50,6 +52,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
           return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
+          if error.mysql?.isOfDemotion == true { access.leaveServer() }
           clean(transaction, after: error)
           if isLost {
             guard lost == nil || transaction.isConfirmed else { throw error }
@@ -62,6 +65,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     } catch {
       // What is on its way under this name may still be done.
       if lost != nil { book = ReceiptBook() }
+      let error = access.passing(error)
       let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
       let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
       throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
@@ -88,7 +92,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.
   private func take() throws(QudoError) -> Connection {
-    if let connection {
+    if let connection, generation == access.generation {
       switch connection.silence {
       case .holds where ContinuousClock.now - lastUse < .seconds(1): return connection
       case .holds, .isBroken: if connection.isAlive() { return connection }
@@ -96,6 +100,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
       }
     }
     connection = nil
+    // Before it is opened: what is left meanwhile is left again.
+    generation = access.generation
     let new = try access.connect()
     (connection, isNew) = (new, true)
     return new

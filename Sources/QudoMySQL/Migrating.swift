@@ -3,20 +3,57 @@ internal import Qudo
 
 extension Opening {
   /// Brings the tables up to this version. Of ten that come at once one does it, and the others wait for it.
+  ///
+  /// Costs nothing where the version is this one; an empty database gets its tables in two round trips.
+  ///
+  /// - Parameter found: What ``schemaVersion`` came to, the last time that the connection was asked anything.
   static func prepare(
-    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations
+    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>
   ) throws(QudoError) {
     let latest = migrations.last?.version ?? 0
+    if let version = try version(found, latest), version >= latest { return }
     // What only reads has begun a transaction as well.
     defer { _ = try? connection.run("COMMIT") }
-    if try version(connection, latest) >= latest { return }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
-    try take(lock, connection, timeout)
-    defer { _ = try? connection.run("DO RELEASE_LOCK(\(lock))") }
-    let version = try version(connection, latest)
+    let results = try connection.run(["ROLLBACK", "SELECT GET_LOCK(\(lock), 1)", tables])
+    var isReleased = false
+    defer { if !isReleased { _ = try? connection.run("DO RELEASE_LOCK(\(lock))") } }
+    var names = results[2].rows?.map { $0.text(0).lowercased() } ?? []
+    if results[1].rows?.next()?.integer(0) != 1 {
+      try take(lock, connection, timeout)
+      names = try connection.run(tables).rows?.map { $0.text(0).lowercased() } ?? []
+    }
+    guard !names.isEmpty else {
+      try make(migrations, connection, releasing: lock)
+      isReleased = true
+      return
+    }
+    guard names.contains("qudo_schema") else {
+      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
+    }
+    let version = try version(Result { () throws(QudoError) in try connection.run(schemaVersion).rows }, latest) ?? 0
     for migration in migrations where migration.version > version {
       for statement in migration.statements + [Schema.record(migration)] { try apply(statement, of: migration, connection) }
+    }
+  }
+
+  private static let tables: SQL =
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'"
+
+  /// Fails where there are no tables of Qudo.
+  static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
+
+  /// All tables of an empty database, in one text.
+  private static func make(_ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL) throws(QudoError) {
+    let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
+    var results: [StatementResult] = []
+    do {
+      try connection.run(statements.map { $0.1 } + ["COMMIT", "DO RELEASE_LOCK(\(lock))"], into: &results)
+    } catch {
+      _ = try? connection.run("DO RELEASE_LOCK(\(lock))")
+      guard error.code == .database, results.count < statements.count else { throw error }
+      throw inTheWay(of: statements[results.count].0, error)
     }
   }
 
@@ -32,32 +69,29 @@ extension Opening {
     do {
       try connection.run([statement, "COMMIT"])
     } catch where error.code == .database {
-      throw QudoError(
-        .foreignSchema,
-        "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
-        cause: error.cause)
+      throw inTheWay(of: migration, error)
     }
   }
 
-  /// 0 for a database without tables of Qudo.
-  private static func version(_ connection: Connection, _ latest: Int64) throws(QudoError) -> Int64 {
-    let rows = try connection.run(
-      "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'")
-    let tables = rows.rows?.map { $0.text(0).lowercased() } ?? []
-    guard !tables.isEmpty else { return 0 }
-    guard tables.contains("qudo_schema") else {
-      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
-    }
-    let row: Row?
-    let found: Rows?
+  private static func inTheWay(of migration: Schema.Migration, _ error: QudoError) -> QudoError {
+    QudoError(
+      .foreignSchema,
+      "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
+      cause: error.cause)
+  }
+
+  /// - Returns: Nil if there is no table of the version.
+  private static func version(_ found: Result<Rows?, QudoError>, _ latest: Int64) throws(QudoError) -> Int64? {
+    let rows: Rows?
     do {
-      found = try connection.run("SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1").rows
-      row = found?.next()
+      rows = try found.get()
+    } catch where error.mysql?.code == 1146 {
+      return nil
     } catch where error.code == .database {
       throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database", cause: error.cause)
     }
     // Somebody began and did not come to the end.
-    guard let row else { return 0 }
+    guard let row = rows?.next() else { return 0 }
     guard row.integer(1) <= latest else {
       throw QudoError(.newerSchema, "the database has schema \(row.integer(0)), which needs a newer Qudo (this one knows \(latest))")
     }

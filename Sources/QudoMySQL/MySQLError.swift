@@ -16,6 +16,10 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   var isDuplicate: Bool { code == 1062 }
   /// The server was told to stop the statement, by KILL QUERY or by a limit of its own: it may be repeated.
   var isOfStop: Bool { [1317, 1969, 3024].contains(code) }
+  /// The server takes no writes any more, or not yet: it was demoted, or is being promoted. Its name may lead to another one by now.
+  var isOfDemotion: Bool { [1290, 1792, 1836, 3100, 3989].contains(code) }
+  /// The server refuses the user altogether.
+  var isOfRefusal: Bool { [1044, 1045, 1130, 1698, 3118, 4151].contains(code) }
   /// A check of ``Write`` failed. No other statement comes to these: no value of a job can be NULL or out of range.
   var isShort: Bool { code == Self.short || code == 1048 }
   static let short: UInt32 = 1690
@@ -43,7 +47,7 @@ extension QudoError {
       (.accessDenied, "the user lacks a right: grant SELECT, INSERT, UPDATE, DELETE, and CREATE and ALTER for the first start, on the database")
     case 1049: (.cannotOpen, "the server has no such database: CREATE DATABASE makes it, Qudo does not")
     case 1205, 1213, 1020: (.busy, "others held what was needed until the time-out: try again later")
-    case 1290, 1792, 1836, 3100: (.readOnly, "the server is read-only: it may be a replica, use the primary")
+    case 1290, 1792, 1836, 3100, 3989: (.readOnly, "the server is read-only: it may be a replica, use the primary")
     case 1021, 1114, 1883: (.diskFull, "the server's disk or table space is full: make room, then repeat; nothing was written")
     case 1037, 1038, 1041, 5, 2008: (.outOfMemory, "memory ran out")
     case 1153, 2020: (.invalidArgument, "a statement is longer than the server takes: raise its max_allowed_packet")

@@ -14,6 +14,7 @@ struct Retry {
   private var contentions = 0
   private var losses = 0
   private var shortages = 0
+  private var demotions = 0
 
   /// - Parameter isLate: whether the driver's time-out is over.
   /// - Returns: how long to wait before.
@@ -28,6 +29,12 @@ struct Retry {
     // A unique key, or a receipt, that another transaction took between our look and our write; or the lane's number, which the
     // transaction took that this one repeats.
     let isRace = cause.isDuplicate && cause.message.contains("PRIMARY")
+    if cause.isOfDemotion {
+      // Once over a new connection, which may lead elsewhere.
+      guard demotions < 1, !isLate else { throw error }
+      demotions += 1
+      return .zero
+    }
     if cause.isShort {
       shortages += 1
       // Whoever is stopped so often is not stopped.

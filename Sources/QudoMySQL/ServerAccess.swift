@@ -13,6 +13,7 @@ final class ServerAccess: Sendable {
   /// Of all connections, without those that setting them up takes.
   let roundTrips = Locked(0)
   private let known = Locked<MySQLServerFacts?>(nil)
+  private let left = Locked<UInt64>(0)
 
   /// - Parameters:
   ///   - receipts: how long those of idempotency keys are kept.
@@ -42,9 +43,27 @@ final class ServerAccess: Sendable {
 
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
+  /// Connections of an earlier generation are not used again.
+  var generation: UInt64 { left.withLock { $0 } }
+
+  /// After the server has said that it takes no writes: all connections are opened anew, and its name is resolved anew with that.
+  func leaveServer() { left.withLock { $0 &+= 1 } }
+
+  /// What a server that was good before says while it is replaced, or while its users are changed, may pass.
+  func passing(_ error: QudoError) -> QudoError {
+    guard facts != nil, let cause = error.mysql else { return error }
+    if cause.isOfDemotion {
+      return QudoError(.unreachable, "the server has become read-only: if another one is the primary by now, lead the name there", cause: cause)
+    }
+    if cause.isOfRefusal {
+      return QudoError(.unreachable, "the server refuses the user that it took before: check user and password", cause: cause)
+    }
+    return error
+  }
+
   func connect() throws(QudoError) -> Connection {
-    let (connection, facts) = try Opening.connect(settings, timeout: timeout)
-    try Opening.prepare(connection, timeout: timeout)
+    let (connection, facts, schema) = try Opening.connect(settings, timeout: timeout)
+    try Opening.prepare(connection, timeout: timeout, found: schema)
     // It may be another database by now, made anew.
     kinds.forget()
     known.withLock { $0 = facts }

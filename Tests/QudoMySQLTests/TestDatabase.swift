@@ -14,6 +14,9 @@ struct TestDatabase {
     name = try await self.server.makeDatabase()
   }
 
+  /// One that is there.
+  init(on server: MariaDBServer, name: String) { (self.server, self.name) = (server, name) }
+
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil,
