@@ -12,13 +12,12 @@ extension Opening {
   ) throws(QudoError) {
     let latest = migrations.last?.version ?? 0
     if let version = try version(found, latest), version >= latest { return }
-    // What only reads has begun a transaction as well.
-    defer { _ = try? connection.run("COMMIT") }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
     let results = try connection.run(["ROLLBACK", "SELECT GET_LOCK(\(lock), 1)", tables])
+    // What only reads has begun a transaction as well.
     var isReleased = false
-    defer { if !isReleased { _ = try? connection.run("DO RELEASE_LOCK(\(lock))") } }
+    defer { if !isReleased { _ = try? connection.run(["COMMIT", "DO RELEASE_LOCK(\(lock))"]) } }
     var names = results[2].rows?.map { $0.text(0).lowercased() } ?? []
     if results[1].rows?.next()?.integer(0) != 1 {
       try take(lock, connection, timeout)
@@ -51,7 +50,6 @@ extension Opening {
     do {
       try connection.run(statements.map { $0.1 } + ["COMMIT", "DO RELEASE_LOCK(\(lock))"], into: &results)
     } catch {
-      _ = try? connection.run("DO RELEASE_LOCK(\(lock))")
       guard error.code == .database, results.count < statements.count else { throw error }
       throw inTheWay(of: statements[results.count].0, error)
     }

@@ -89,7 +89,7 @@ enum Opening {
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
     var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
     // "The server is running with the --secure-timestamp option": nobody can have set it then.
-    if results.isEmpty, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
+    if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
       (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
     }
     guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {

@@ -4,18 +4,20 @@ internal import Qudo
 /// The settings of a session that Qudo relies on. A server's own, and those of its `init_connect`, may be others.
 enum SessionSettings {
   /// How many statements come before the one that ``facts(_:)`` reads.
-  static let count = 2
+  static let count = 3
 
   /// - Parameters:
   ///   - lockWait: How many seconds a statement waits for a lock: shorter than the read timeout, so that it is the server that gives up.
   ///   - setsTime: Whether `timestamp` is set back to the clock. Some servers let nobody touch it.
   static func statements(lockWait: Int64, setsTime: Bool = true) -> [SQL] {
     [
+      // By itself: the literals of a text are read as the connection's character set says.
+      "SET NAMES utf8mb4",
       """
-      SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION autocommit = 0, SESSION completion_type = 0,
+      SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION autocommit = 0, SESSION completion_type = 0,
         SESSION innodb_lock_wait_timeout = \(lockWait), SESSION lock_wait_timeout = \(lockWait), SESSION sql_safe_updates = 0,
         SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1, SESSION sql_auto_is_null = 0,
-        SESSION unique_checks = 1, SESSION foreign_key_checks = 1, SESSION time_zone = '+00:00'\(setsTime ? ", timestamp = DEFAULT" as SQL : "")
+        SESSION unique_checks = 1, SESSION foreign_key_checks = 1\(setsTime ? ", timestamp = DEFAULT" as SQL : "")
         /*M!100600 , SESSION max_statement_time = 0 */ /*!80000 , SESSION max_execution_time = 0 */
       """,
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", facts,

@@ -71,6 +71,44 @@ import Testing
     try await database.drop()
   }
 
+  /// Fails as if the server had been told to stop it.
+  private static let stopped = "SIGNAL SQLSTATE '70100' SET MYSQL_ERRNO = 1317, MESSAGE_TEXT = 'stopped'"
+
+  @Test("a connection whose ROLLBACK was stopped is not used again") func stoppedRollback() async throws {
+    let database = try await TestDatabase()
+    let stops = Locked(["INSERT INTO qudo_ready", "ROLLBACK"])
+    let driver = try database.driver(options: "pool=1", replacing: { statement in
+      let isStopped = stops.withLock { stops in
+        guard let next = stops.first, statement.text.hasPrefix(next) else { return false }
+        stops.removeFirst()
+        return true
+      }
+      return isStopped ? Array(Self.stopped.utf8) : statement.bytes
+    })
+    #expect(try await driver.insert([NewJob("a")]).count == 1)
+    #expect(stops.withLock { $0 } == [])
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+    #expect(try await driver.find(JobQuery(limit: 10)).count == 1)
+    try await check(database)
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test("a COMMIT that was done and is reported as stopped is not done again") func stoppedCommit() async throws {
+    let database = try await TestDatabase()
+    let stops = Locked(0)
+    let driver = try database.driver(options: "pool=1", replacing: { statement in
+      guard statement.text == "COMMIT", stops.withLock({ $0 += 1; return $0 == 3 }) else { return statement.bytes }
+      return statement.bytes + Array("; \(Self.stopped)".utf8)
+    })
+    for number in 1...3 { #expect(try await driver.insert([NewJob("a", payload: Payload("\(number)"))]).count == 1) }
+    #expect(stops.withLock { $0 } > 3)
+    #expect(try await driver.find(JobQuery(limit: 10)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } == ["1", "2", "3"])
+    try await check(database)
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test("a server that owes an answer and sleeps is left within seconds") func forgottenAnswer() async throws {
     let database = try await TestDatabase()
     let relay = try Relay(to: database.server.port)
