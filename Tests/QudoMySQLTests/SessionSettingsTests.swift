@@ -18,17 +18,17 @@ import Testing
     "max_sort_length = 64", "sql_warnings = 1", "low_priority_updates = 1",
   ]
   /// These are a session's only.
-  private static let ofSessions = ["timestamp = 1000000000", "insert_id = 77", "last_insert_id = 88"]
+  private static let ofSessions = ["timestamp = 1000000000", "last_insert_id = 88"]
 
   private static let cases = settings.flatMap { [(setting: $0, isGlobal: true), (setting: $0, isGlobal: false)] }
     + ofSessions.map { (setting: $0, isGlobal: false) }
 
-  private func run(_ driver: MySQLDriver) async throws {
-    let want = ClaimRequest([.init("a", lease: .seconds(60))], limit: 10)
+  private func run(_ driver: MySQLDriver, _ kind: Kind, _ later: Kind) async throws {
+    let want = ClaimRequest([.init(kind, lease: .seconds(60))], limit: 10)
     let before = Int64(Date().timeIntervalSince1970 * 1_000_000)
-    let ids = try await driver.insert((0..<12).map { NewJob("a", payload: Payload("j\($0)")) }).map(\.id)
+    let ids = try await driver.insert((0..<12).map { NewJob(kind, payload: Payload("j\($0)")) }).map(\.id)
     #expect(ids == Array(ids[0]..<ids[0] + 12))
-    #expect(try await driver.insert([NewJob("b", unique: UniqueKey("ä\\'"), due: .after(.seconds(60)))]).count == 1)
+    #expect(try await driver.insert([NewJob(later, unique: UniqueKey("ä\\'"), due: .after(.seconds(60)))]).count == 1)
     let jobs = try await driver.claim(want).jobs
     #expect(jobs.map(\.id) == Array(ids.prefix(10)))
     #expect(abs(jobs[0].enqueued.microseconds - before) < 600_000_000)
@@ -40,39 +40,53 @@ import Testing
     let rest = try #require(settled.claim?.jobs)
     #expect(rest.count == 6)
     #expect(try await driver.settle(rest.map { Settlement($0.lease, .completed()) }, claiming: nil).results == rest.map { _ in .settled() })
-    #expect(try await driver.count() == [JobCount("b", delayed: 1)])
-    #expect(try await driver.failures(LogQuery(limit: 100)).count == 5)
-    let failed = try await driver.failures(LogQuery(limit: 100)).filter(\.isFinal).map(\.id)
+    #expect(try await driver.count([kind, later]) == [JobCount(later, delayed: 1)])
+    let failures = try await driver.failures(LogQuery(kinds: [kind], limit: 100))
+    #expect(failures.count == 5)
+    let failed = failures.filter(\.isFinal).map(\.id)
     #expect(try await driver.replay(failed).count == failed.count)
+  }
+
+  /// What brings a setting back.
+  private func reset(_ names: [String], _ values: String) -> String {
+    let values = values.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+    let parts = zip(names, values).map { name, value in
+      "GLOBAL \(name) = \(value.allSatisfy { $0.isNumber || $0 == "." } && !value.isEmpty ? value : "'\(value)'")"
+    }
+    return "SET \(parts.joined(separator: ", "));"
   }
 
   @Test("each verb works whatever the server sets for its sessions")
   func settings() async throws {
     let server = try await MariaDBServer.start()
-    for (setting, isGlobal) in Self.cases {
-      let database = try await TestDatabase(on: server)
-      // Of users without SUPER only, init_connect is run.
-      try await server.query("CREATE OR REPLACE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'")
-      let parts = setting.split(separator: ", ").map(String.init)
-      let names = parts.compactMap { $0.split(separator: " ").first.map(String.init) }
-      let quoted = setting.replacing("'", with: "''")
-      let earlier = try await server.query("SELECT CONCAT_WS('|', \(names.map { isGlobal ? "@@GLOBAL.\($0)" : "0" }.joined(separator: ",")))")
-      try await server.query(isGlobal ? "SET GLOBAL \(setting.replacing(", ", with: ", GLOBAL "))" : "SET GLOBAL init_connect = 'SET \(quoted)'")
+    // Of users without SUPER only, init_connect is run.
+    try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO app@'%'; REVOKE SUPER, CONNECTION ADMIN ON *.* FROM app@'%'")
+    var database = try await TestDatabase(on: server)
+    var back = ""
+    for (index, (setting, isGlobal)) in Self.cases.enumerated() {
+      // What the tables could be made otherwise under.
+      if ["sql_mode", "read_only", "autocommit"].contains(where: { setting.contains($0) }) {
+        if !back.isEmpty { try await server.query("SET SESSION TRANSACTION READ WRITE; \(back)") }
+        back = ""
+        database = try await TestDatabase(on: server)
+      }
+      let names = setting.split(separator: ", ").compactMap { $0.split(separator: " ").first.map(String.init) }
+      let set = isGlobal
+        ? "SET GLOBAL \(setting.replacing(", ", with: ", GLOBAL "));"
+        : "SET GLOBAL init_connect = 'SET \(setting.replacing("'", with: "''"))';"
+      let earlier = names.map { isGlobal ? "@@GLOBAL.\($0)" : "0" }.joined(separator: ",")
+      let values = try await server.query("SET SESSION max_statement_time = 0; \(back) SELECT CONCAT_WS('|', \(earlier)); \(set)").first ?? ""
+      back = isGlobal ? reset(names, values) : "SET GLOBAL init_connect = '';"
       do {
         let driver = try database.driver(options: "pool=2", user: "app", password: "pw")
-        try await run(driver)
+        try await run(driver, Kind("a\(index)"), Kind("b\(index)"))
         await driver.close()
       } catch {
         Issue.record("\(isGlobal ? "GLOBAL" : "init_connect") \(setting): \(error)")
       }
-      let values = (earlier.first ?? "").split(separator: "|", omittingEmptySubsequences: false).map(String.init)
-      let back = zip(names, values).map { name, value in
-        "GLOBAL \(name) = \(value.allSatisfy { $0.isNumber || $0 == "." } && !value.isEmpty ? value : "'\(value)'")"
-      }
-      try await server.query("SET SESSION max_statement_time = 0; SET GLOBAL init_connect = ''\(isGlobal ? "; SET \(back.joined(separator: ", "))" : "")")
-      #expect(try await TableInvariants.violations(in: database.name, on: server) == [])
-      try await database.drop()
     }
+    try await server.query("SET SESSION max_statement_time = 0; \(back)")
+    #expect(try await TableInvariants.violations(in: database.name, on: server) == [])
   }
 
   @Test("a binary log of statements is refused with what to do") func binaryLog() async throws {

@@ -207,7 +207,7 @@ import Testing
       for _ in 0..<3 {
         group.addTask {
           var round = 0
-          while kills.withLock({ $0 }) < 200 {
+          while kills.withLock({ $0 }) < (verb == "QUERY" ? 600 : 200) {
             round += 1
             await use(driver, tally, round: round)
           }
