@@ -36,8 +36,17 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     var isRepeated = false
     do throws(QudoError) {
       while true {
+        let taken: Connection
+        do throws(QudoError) {
+          taken = try take()
+        } catch {
+          // While it was opened. A server that is not there is not waited for.
+          guard let cause = error.mysql, cause.isOfStop || cause.isOfContention else { throw error }
+          Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
+          continue
+        }
         let transaction = Transaction(
-          try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
+          taken, access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
           // Whatever came of it, it may have been done.

@@ -48,10 +48,14 @@ extension Opening {
     let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
     var results: [StatementResult] = []
     do {
-      try connection.run(statements.map { $0.1 } + ["COMMIT", "DO RELEASE_LOCK(\(lock))"], into: &results)
+      // Others may be making tables as well, and each waits for the server's dictionary.
+      let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
+      let end: [SQL] = ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
+      try connection.run(begin + statements.map { $0.1 } + end, into: &results)
     } catch {
-      guard error.code == .database, results.count < statements.count else { throw error }
-      throw inTheWay(of: statements[results.count].0, error)
+      let index = results.count - 2
+      guard error.code == .database, statements.indices.contains(index) else { throw error }
+      throw inTheWay(of: statements[index].0, error)
     }
   }
 

@@ -15,7 +15,7 @@ enum SessionSettings {
       "SET NAMES utf8mb4",
       """
       SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION autocommit = 0, SESSION completion_type = 0,
-        SESSION innodb_lock_wait_timeout = \(lockWait), SESSION lock_wait_timeout = \(lockWait), SESSION sql_safe_updates = 0,
+        SESSION innodb_lock_wait_timeout = \(lockWait), SESSION lock_wait_timeout = \(max(lockWait, 10)), SESSION sql_safe_updates = 0,
         SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1, SESSION sql_auto_is_null = 0,
         SESSION unique_checks = 1, SESSION foreign_key_checks = 1\(setsTime ? ", timestamp = DEFAULT" as SQL : "")
         /*M!100600 , SESSION max_statement_time = 0 */ /*!80000 , SESSION max_execution_time = 0 */

@@ -78,7 +78,8 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
     Thread.detachNewThread { [self] in
       while let (packet, isFirst) = Self.packet(client) {
         let delay = lock.withLock {
-          if isFirst { state.commands[index] += 1 }
+          // COM_QUIT asks for nothing.
+          if isFirst, packet.count > 4, packet[4] != 1 { state.commands[index] += 1 }
           if let swallows = state.swallows, swallows.count > 0, packet.firstRange(of: swallows.text) != nil {
             state.swallows?.count -= 1
             flow.swallow(after: 1)
