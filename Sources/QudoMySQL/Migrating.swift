@@ -4,17 +4,22 @@ internal import Qudo
 extension Opening {
   /// Brings the tables up to this version. Of ten that come at once one does it, and the others wait for it.
   ///
-  /// Costs nothing where the version is this one; an empty database gets its tables in two round trips.
+  /// Costs nothing where the version is this one; an empty database gets its tables in three round trips, and in more from a slow server.
   ///
-  /// - Parameter found: What ``schemaVersion`` came to, the last time that the connection was asked anything.
+  /// - Parameters:
+  ///   - found: What ``schemaVersion`` came to, the last time that the connection was asked anything.
+  ///   - silence: How long the server may be silent.
   static func prepare(
-    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>
+    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>,
+    silence: Duration = .seconds(30)
   ) throws(QudoError) {
     let latest = migrations.last?.version ?? 0
     if let version = try version(found, latest), version >= latest { return }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
+    let start = ContinuousClock.now
     let results = try connection.run(["ROLLBACK", "SELECT GET_LOCK(\(lock), 1)", tables])
+    let trip = ContinuousClock.now - start
     // What only reads has begun a transaction as well.
     var isReleased = false
     defer { if !isReleased { _ = try? connection.run(["COMMIT", "DO RELEASE_LOCK(\(lock))"]) } }
@@ -24,7 +29,7 @@ extension Opening {
       names = try connection.run(tables).rows?.map { $0.text(0).lowercased() } ?? []
     }
     guard !names.isEmpty else {
-      try make(migrations, connection, releasing: lock)
+      try make(migrations, connection, releasing: lock, silence: silence, trip: trip)
       isReleased = true
       return
     }
@@ -43,19 +48,36 @@ extension Opening {
   /// Fails where there are no tables of Qudo.
   static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
 
-  /// All tables of an empty database, in one text.
-  private static func make(_ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL) throws(QudoError) {
+  /// All tables of an empty database, in as few texts as the server's silence may be long for: it answers a text when all of it is done.
+  ///
+  /// - Parameters:
+  ///   - silence: How long the server may be silent.
+  ///   - trip: How long a round trip takes.
+  private static func make(
+    _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration, trip: Duration
+  ) throws(QudoError) {
     let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
-    var results: [StatementResult] = []
-    do {
-      // Others may be making tables as well, and each waits for the server's dictionary.
-      let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
-      let end: [SQL] = ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
-      try connection.run(begin + statements.map { $0.1 } + end, into: &results)
-    } catch {
-      let index = results.count - 2
-      guard error.code == .database, statements.indices.contains(index) else { throw error }
-      throw inTheWay(of: statements[index].0, error)
+    // Others may be making tables as well, and each waits for the server's dictionary.
+    let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
+    let end: [SQL] = ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
+    var rest = statements[...]
+    // One tells how long they take.
+    var count = 1
+    while !rest.isEmpty {
+      let part = rest.prefix(count)
+      rest = rest.dropFirst(count)
+      let before = part.startIndex == 0 ? begin : []
+      let start = ContinuousClock.now
+      var results: [StatementResult] = []
+      do {
+        try connection.run(before + part.map { $0.1 } + (rest.isEmpty ? end : []), into: &results)
+      } catch {
+        let index = part.startIndex + results.count - before.count
+        guard error.code == .database, part.indices.contains(index) else { throw error }
+        throw inTheWay(of: part[index].0, error)
+      }
+      let each = max(.milliseconds(1), (ContinuousClock.now - start - trip) / part.count)
+      count = max(1, Int(min(1000, silence / 8 / each)))
     }
   }
 

@@ -63,7 +63,7 @@ final class ServerAccess: Sendable {
 
   func connect() throws(QudoError) -> Connection {
     let (connection, facts, schema) = try Opening.connect(settings, timeout: timeout)
-    try Opening.prepare(connection, timeout: timeout, found: schema)
+    try Opening.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
     // It may be another database by now, made anew.
     kinds.forget()
     known.withLock { $0 = facts }

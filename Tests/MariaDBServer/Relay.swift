@@ -21,7 +21,6 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
     var target: UInt16
     var commands: [Int] = []
     var swallows: (text: [UInt8], count: Int)?
-    var delay = 0.0
     var isClosed = false
   }
 
@@ -60,9 +59,6 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
   /// The number of commands of each connection, in the order in which they were opened: what a client asks and waits for.
   public var commands: [Int] { lock.withLock { state.commands } }
 
-  /// How long each command waits on its way.
-  public func delay(_ seconds: Double) { lock.withLock { state.delay = seconds } }
-
   /// Keeps the answers from the client after the first of so many texts that have `text` in them, as if the server had forgotten them.
   public func swallowAnswers(to text: String, count: Int = 1) { lock.withLock { state.swallows = (Array(text.utf8), count) } }
 
@@ -77,16 +73,14 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
     let flow = Flow()
     Thread.detachNewThread { [self] in
       while let (packet, isFirst) = Self.packet(client) {
-        let delay = lock.withLock {
+        lock.withLock {
           // COM_QUIT asks for nothing.
           if isFirst, packet.count > 4, packet[4] != 1 { state.commands[index] += 1 }
           if let swallows = state.swallows, swallows.count > 0, packet.firstRange(of: swallows.text) != nil {
             state.swallows?.count -= 1
             flow.swallow(after: 1)
           }
-          return isFirst ? state.delay : 0
         }
-        if delay > 0 { usleep(UInt32(delay * 1_000_000)) }
         guard Self.send(packet, server) else { break }
       }
       shutdown(server, Int32(SHUT_RDWR))
