@@ -109,6 +109,32 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a SELECT that was stopped and found nothing loses no job") func emptySelects() async throws {
+    let database = try await TestDatabase()
+    let replaced = Locked(0)
+    let driver = try database.driver(options: "pool=1", replacing: { statement in
+      let text = statement.text
+      // The jobs that were claimed; and of a lease that has ended, how often its job has lost one: without an answer the job seems gone.
+      let short = text.hasPrefix("SELECT id, payload")
+        ? text.replacing(" WHERE ", with: " WHERE 0 AND ") : text.replacing("(SELECT lost FROM", with: "(SELECT NULL FROM")
+      guard short != text, replaced.withLock({ $0 += 1; return $0 % 2 == 1 }) else { return statement.bytes }
+      return Array(short.utf8)
+    })
+    _ = try await driver.insert([NewJob("a"), NewJob("a")])
+    let brief = ClaimRequest([.init("a", lease: .microseconds(1), lostLimit: 100)], limit: 10)
+    #expect(try await driver.claim(brief).jobs.count == 2)
+    #expect(replaced.withLock { $0 } == 2)
+    var claimed = 0
+    for _ in 0..<4 {
+      claimed = max(claimed, try await driver.claim(brief).jobs.count)
+      try await check(database)
+    }
+    #expect(claimed == 2)
+    #expect(try await driver.find(JobQuery(limit: 10)).count == 2)
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test("a server that owes an answer and sleeps is left within seconds") func forgottenAnswer() async throws {
     let database = try await TestDatabase()
     let relay = try Relay(to: database.server.port)
