@@ -3,15 +3,17 @@ internal import Qudo
 
 /// A statement that writes, and how many rows it must change.
 ///
-/// A server that is told to stop a statement can report success all the same. MariaDB's optimizer takes a stopped look at an index for
-/// "no row fits": `mysql_delete()` ends with `my_ok(thd, 0)` where `check_quick()` gave up, the stop is forgotten, and the statements that
-/// follow go on, COMMIT too. So each statement that finds its rows by a condition says how many there are, and a transaction with one
-/// that changed another number is never committed: the client compares the counts of what it has read before the commit, and the server
-/// those of the text that ends with COMMIT, by an expression that fails. No statement comes after one that failed.
+/// A server that is told to stop a statement can report success all the same. MariaDB's optimizer takes a stopped look
+/// at an index for "no row fits": `mysql_delete()` ends with `my_ok(thd, 0)` where `check_quick()` gave up, the stop is
+/// forgotten, and the statements that follow go on, COMMIT too. So each statement that finds its rows by a condition
+/// says how many there are, and a transaction with one that changed another number is never committed: the client
+/// compares the counts of what it has read before the commit, and the server those of the text that ends with COMMIT,
+/// by an expression that fails. No statement comes after one that failed.
 struct Write {
   /// The text before ``value``.
   private let start: SQL
-  /// A value of a NOT NULL column, which can hold the check of the statement before: that costs no statement of its own.
+  /// A value of a NOT NULL column, which can hold the check of the statement before: that costs no statement of its
+  /// own.
   private let value: SQL?
   private let rest: SQL
   /// How many rows it must change; nil where nothing depends on that.

@@ -12,9 +12,10 @@ internal import Darwin
 
 /// Ends connections whose server has forgotten that it owes an answer.
 ///
-/// A server that is told to stop a statement just when it is done with it leaves the rest of the text: MariaDB's loop over the statements of
-/// a text ends `while (!thd->killed && …)`, and the last answer says that more follow. The session then sleeps, with all its locks, and the
-/// client waits for its read timeout. So while an answer is due for a second, another connection asks whether the session sleeps.
+/// A server that is told to stop a statement just when it is done with it leaves the rest of the text: MariaDB's loop
+/// over the statements of a text ends `while (!thd->killed && …)`, and the last answer says that more follow. The
+/// session then sleeps, with all its locks, and the client waits for its read timeout. So while an answer is due for a
+/// second, another connection asks whether the session sleeps.
 final class SessionWatch: Sendable {
   /// How long a server may owe the next answer of a text before it is asked what it does.
   static let patience = Duration.seconds(1)
@@ -123,7 +124,8 @@ final class Wait: Sendable {
 
   /// Whether some answers to a text have come, and no next one for long.
   ///
-  /// Without any answer, the server may not have begun: with a pool of threads the text waits while the session counts as asleep.
+  /// Without any answer, the server may not have begun: with a pool of threads the text waits while the session counts
+  /// as asleep.
   var isLate: Bool {
     state.withLock { state in
       guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience else { return false }

@@ -56,10 +56,12 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
   /// Where connections lead that are opened from now on.
   public func lead(to port: UInt16) { lock.withLock { state.target = port } }
 
-  /// The number of commands of each connection, in the order in which they were opened: what a client asks and waits for.
+  /// The number of commands of each connection, in the order in which they were opened: what a client asks and waits
+  /// for.
   public var commands: [Int] { lock.withLock { state.commands } }
 
-  /// Keeps the answers from the client after the first of so many texts that have `text` in them, as if the server had forgotten them.
+  /// Keeps the answers from the client after the first of so many texts that have `text` in them, as if the server had
+  /// forgotten them.
   public func swallowAnswers(to text: String, count: Int = 1) { lock.withLock { state.swallows = (Array(text.utf8), count) } }
 
   /// How many texts are still to be left without answers.
