@@ -72,7 +72,7 @@ extension Transaction {
     for job in ready { entries.add(job.kind, ranking: job.ranking, isOld: true) }
     var points = Points()
     for job in due { points.add("due = \(job.due)", job.id) }
-    for condition in points.conditions { write("DELETE FROM qudo_delayed WHERE \(condition)") }
+    for (condition, count) in points.counted { write("DELETE FROM qudo_delayed WHERE \(condition)", count: count) }
     for part in ready.parts(of: 1000) {
       let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
@@ -82,7 +82,7 @@ extension Transaction {
   /// - Parameter next: as it was before, if this transaction did nothing else to it.
   private func claim(_ plan: ClaimPlan, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
     let givenUp = try givenUp(plan.lost)
-    takeBack(plan)
+    try takeBack(plan)
     var delayed = plan.promoted
     for (job, _) in plan.chosen {
       if case .delayed = job.source { delayed.append(job) }
@@ -98,7 +98,12 @@ extension Transaction {
     receipt.claimed = claimed
     let reads = claimed.reads
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
-    var claim = Claim(jobs: try claimed.jobs(rows.prefix(reads.count)), givenUp: claimed.givenUp, recovered: claimed.recovered)
+    var jobs = try claimed.jobs(rows.prefix(reads.count))
+    // Jobs that are gone, or a SELECT that the server was told to stop: see ``Write``. They are claimed by now.
+    if jobs.count < claimed.jobs.count, let again = try? connection.run(reads + ["COMMIT"]) {
+      jobs = try claimed.jobs(again.compactMap(\.rows)[...])
+    }
+    var claim = Claim(jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered)
     var times = next ?? NextTimes(rows.last?.next())
     if next != nil, let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
@@ -131,14 +136,14 @@ extension Transaction {
   }
 
   /// Jobs whose lease ended wait again where they stood, or end as lost.
-  private func takeBack(_ plan: ClaimPlan) {
+  private func takeBack(_ plan: ClaimPlan) throws(QudoError) {
     let lost = plan.lost.map(\.row)
     for lease in plan.lost {
       log(
         lease.row.id, .lost, message: "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
         final: true)
     }
-    leaveRunning(plan.jobless)
+    leaveRunning(try gone(plan.jobless))
     var again = plan.returned
     for case (let job, _) in plan.chosen {
       if case .ended(let row) = job.source { again.append(row) }
@@ -147,8 +152,16 @@ extension Transaction {
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
     forget(lost.map { Gone(job: $0.id, hold: $0.hold) })
-    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)") }
+    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count) }
     if !plan.returned.isEmpty { enter(ready: plan.returned) }
+  }
+
+  /// Those of them whose jobs are gone indeed, by another look.
+  private func gone(_ jobless: [RunningRow]) throws(QudoError) -> [RunningRow] {
+    guard !jobless.isEmpty else { return [] }
+    let looks = jobless.map(\.id).sorted().parts().map { part -> SQL in "SELECT id FROM qudo_job WHERE id IN \(list: part)" }
+    let live = Set(try read(looks).flatMap { rows in rows.map { $0.integer(0) } })
+    return jobless.filter { !live.contains($0.id) }
   }
 
   /// From so many on the server copies the rows of the ready itself: for a thousand that takes 1.4 ms, where a list of values takes 2.1, and
@@ -169,25 +182,27 @@ extension Transaction {
       if case .ready = job.source { ready.add(index, to: terms) } else { written.append(row(job, terms)) }
       rows.jobs.append(ClaimedRows.Row(id: job.id, kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
     }
+    for (terms, indices) in ready.all where indices.count < Self.leastCopied {
+      for index in indices { written.append(row(chosen[index].0, terms)) }
+    }
+    // Before the ready go, so that the receipt, which comes last, holds the check of those.
+    for part in written.parts(of: 1000) { write("INSERT INTO qudo_running(\(RunningRow.columns)) VALUES\(part.joined(","))") }
     for (terms, indices) in ready.all {
-      let isCopied = indices.count >= Self.leastCopied
       var places = ReadyRows()
-      for index in indices {
-        places.add(chosen[index].0)
-        if !isCopied { written.append(row(chosen[index].0, terms)) }
-      }
-      for condition in places.conditions(asPoints: isRepeated) {
-        if isCopied {
+      for index in indices { places.add(chosen[index].0) }
+      for (condition, count) in places.conditions(asPoints: isRepeated) {
+        if indices.count >= Self.leastCopied {
           write("""
             INSERT INTO qudo_running(\(RunningRow.columns))
             SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, \(terms.lostLimit) FROM qudo_ready WHERE \(condition)
-            """)
+            """, count: count)
         }
-        write("DELETE FROM qudo_ready WHERE \(condition)")
+        write("DELETE FROM qudo_ready WHERE \(condition)", count: count)
       }
     }
-    for part in written.parts(of: 1000) { write("INSERT INTO qudo_running(\(RunningRow.columns)) VALUES\(part.joined(","))") }
-    free(keysOf: chosen.filter { $0.0.hold == .untilStarted }.map(\.0.id))
+    let started = chosen.filter { $0.0.hold == .untilStarted }.map(\.0.id).sorted()
+    free(keysOf: started)
+    for part in started.parts() { write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))")) }
     return rows
   }
 }

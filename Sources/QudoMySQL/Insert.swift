@@ -69,7 +69,11 @@ extension Transaction {
     })
     for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
     for (key, job) in plan.holders.stale {
-      write("DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job)")
+      // That the job is gone is looked at again: what was read may be what a stopped statement left.
+      write("""
+        DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job) \
+        AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = \(job))
+        """)
     }
     for rows in found.dropFirst(holders.count) {
       try rows.forEach { row throws(QudoError) in
@@ -125,7 +129,7 @@ extension Transaction {
     write("""
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
       meta = \(job.meta.isEmpty ? nil : job.meta.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
-      """)
+      """, count: 1)
     let new = Holders.Place(
       table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due, frees: place.frees)
     enter(new, holder.id, kind: kind)
@@ -136,8 +140,8 @@ extension Transaction {
   private func leave(_ place: Holders.Place, _ id: Int64, kind: Int64) {
     switch place.table {
     case .ready:
-      write("DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)")
-    case .delayed: write("DELETE FROM qudo_delayed WHERE due = \(place.due) AND id = \(id)")
+      write("DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)", count: 1)
+    case .delayed: write("DELETE FROM qudo_delayed WHERE due = \(place.due) AND id = \(id)", count: 1)
     }
   }
 
@@ -178,18 +182,20 @@ extension Transaction {
       if case .at = row.due { isOld = true }
       entries.add(row.kind, ranking: row.ranking, isOld: isOld)
     }
+    // The server does not look for what it inserts, and a statement of values is whole or fails.
     write(NewRow.insertion(of: rows, taking: rows.count == 1 ? takeTime() : nil)) { result in
       let first = min(result.insertID, .max - Int64(rows.count))
       answer.ids += first..<first + Int64(rows.count)
       self.effects.highest = first + Int64(rows.count) - 1
     }
-    write(receipt.write(answer, rows.count))
     hold(zip(0..., rows).compactMap { offset, row in
       row.unique.map { "(\(row.kind), \(Array($0.key.utf8)), LAST_INSERT_ID() + \(offset))" }
     })
     keep(zip(0..., rows).flatMap { offset, row in
       row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
     })
+    // The last one, for it holds the check of the statement before.
+    defer { write(receipt.write(answer, rows.count)) }
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
       write("""
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
@@ -204,11 +210,16 @@ extension Transaction {
       write("""
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
         SELECT \(first.kind), \(first.ranking), @n, id, \(KeyHold.none.rawValue) FROM qudo_job WHERE \(range)
-        """)
+        """, count: rows.count)
       return
     }
-    if rows.contains(where: { $0.due.mayBeReady }) { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range) }
-    if mayWait { enter("qudo_delayed", from: "\(range) AND due > @n") }
+    let mayBeReady = rows.contains { $0.due.mayBeReady }
+    // How many there are of each is known where all are of one sort.
+    if mayBeReady { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count) }
+    guard mayWait else { return }
+    if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
+    enter("qudo_delayed", from: "\(range) AND due > @n", count: mayBeReady ? nil : rows.count)
+    if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
   }
 
   /// Keeps unique keys from being enqueued again while their jobs are there.
@@ -225,14 +236,14 @@ extension Transaction {
   }
 
   /// Puts new jobs where the waiting are, as their rows have it.
-  private func enter(_ table: SQL, from condition: SQL) {
+  private func enter(_ table: SQL, from condition: SQL, count: Int?) {
     wakes = true
     write("""
       INSERT INTO \(table)(kind, ranking, due, id, frees)
       SELECT kind, ranking, due, id, IF(unique_scope IS NULL, 0, \
       IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))
       FROM qudo_job WHERE \(condition)
-      """)
+      """, count: count)
   }
 }
 

@@ -7,6 +7,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   let thread = DispatchQueue(label: "qudo.mysql")
   private let access: ServerAccess
   private var connection: Connection?
+  /// As it was when the connection was opened.
+  private var generation: UInt64 = 0
   private var lastUse = ContinuousClock.now
   private var book = ReceiptBook()
   /// How many receipts of keys were left since some were pruned, and of a new connection how many transactions.
@@ -34,14 +36,24 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     var isRepeated = false
     do throws(QudoError) {
       while true {
+        let taken: Connection
+        do throws(QudoError) {
+          taken = try take()
+        } catch {
+          // While it was opened. A server that is not there is not waited for.
+          guard let cause = error.mysql, cause.isOfStop || cause.isOfContention else { throw error }
+          Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
+          continue
+        }
         let transaction = Transaction(
-          try take(), access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
+          taken, access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
           // Whatever came of it, it may have been done.
           defer { access.floors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
+          if !transaction.connection.isSound || !transaction.connection.isBetweenTransactions { connection = nil }
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
           // The receipt of the lost one must stay: it may be on its way still.
           if lost != nil { book = ReceiptBook() }
@@ -49,6 +61,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
           return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
+          if error.mysql?.isOfDemotion == true { access.leaveServer() }
           clean(transaction, after: error)
           if isLost {
             guard lost == nil || transaction.isConfirmed else { throw error }
@@ -61,6 +74,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
     } catch {
       // What is on its way under this name may still be done.
       if lost != nil { book = ReceiptBook() }
+      let error = access.passing(error)
       let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
       let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
       throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
@@ -68,7 +82,9 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
   }
 
   private func clean(_ transaction: Transaction, after error: QudoError) {
-    if error.mysql?.isOfConnection != true, (try? transaction.rollBack()) != nil { return }
+    // First, so that its locks are gone when the connection is.
+    let isRolledBack = error.mysql?.isOfConnection != true && (try? transaction.rollBack()) != nil
+    if isRolledBack, transaction.connection.isSound, transaction.connection.isBetweenTransactions { return }
     // The server rolls back what a lost connection left.
     connection = nil
   }
@@ -85,7 +101,7 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.
   private func take() throws(QudoError) -> Connection {
-    if let connection {
+    if let connection, generation == access.generation {
       switch connection.silence {
       case .holds where ContinuousClock.now - lastUse < .seconds(1): return connection
       case .holds, .isBroken: if connection.isAlive() { return connection }
@@ -93,6 +109,8 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
       }
     }
     connection = nil
+    // Before it is opened: what is left meanwhile is left again.
+    generation = access.generation
     let new = try access.connect()
     (connection, isNew) = (new, true)
     return new

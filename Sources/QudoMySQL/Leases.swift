@@ -32,15 +32,15 @@ struct RunningRow {
   static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.ends, $0.job) }) }
 
   fileprivate static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
-    conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0) FOR UPDATE" }
+    conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0.condition) FOR UPDATE" }
   }
 
   /// The key begins with the end, so that the leases that end first are found without an index of their own, which each claim and each
   /// settlement would pay for.
-  static func conditions(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
+  static func conditions(_ places: [(ends: Int64, id: Int64)]) -> [(condition: SQL, count: Int)] {
     var points = Points()
     for (ends, id) in places.sorted(by: { $0 < $1 }) { points.add("ends = \(ends)", id) }
-    return points.conditions
+    return points.counted
   }
 }
 
@@ -76,8 +76,8 @@ extension Transaction {
     let running = try running(under: leases, try read(RunningRow.lock(leases)))
     let ends = end(of: duration)
     let good = Set(leases.filter { running[$0.job]?.token == $0.token }.map(\.job)).compactMap { running[$0] }
-    for condition in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
-      write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)")
+    for (condition, count) in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
+      write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)", count: count)
     }
     return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, holder: 0, ends: ends) : nil }
   }

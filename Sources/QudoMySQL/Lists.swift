@@ -42,6 +42,7 @@ struct Groups<Key: Hashable, Element> {
 struct Points {
   private var beginnings: [SQL] = []
   private var ids: [[Int64]] = []
+  private var counts: [Int: Int] = [:]
 
   mutating func add(_ beginning: SQL, _ id: Int64) {
     if let last = beginnings.last, last.bytes == beginning.bytes {
@@ -52,31 +53,38 @@ struct Points {
     }
   }
 
-  /// - Parameter range: a whole condition, which counts as one point.
-  mutating func add(range: SQL) {
+  /// - Parameters:
+  ///   - range: a whole condition, which counts as one point.
+  ///   - count: how many rows fit it.
+  mutating func add(range: SQL, count: Int) {
+    counts[beginnings.count] = count
     beginnings.append(range)
     ids.append([])
   }
 
   /// Conditions with a bounded number of points each.
-  var conditions: [SQL] {
-    var conditions: [SQL] = []
+  var conditions: [SQL] { counted.map(\.condition) }
+
+  /// The same, each with the number of rows that fit it if all are there.
+  var counted: [(condition: SQL, count: Int)] {
+    var conditions: [(condition: SQL, count: Int)] = []
     var arms: [SQL] = []
-    var points = 0
-    for (beginning, ids) in zip(beginnings, ids) {
+    var (points, rows) = (0, 0)
+    for (index, (beginning, ids)) in zip(beginnings, ids).enumerated() {
       let parts = ids.isEmpty ? [[]] : ids.sorted().idParts()
       for part in parts {
         // Longer ones are ranges.
         let count = part.count > mostPoints ? 1 : max(1, part.count)
         if points + count > mostPoints {
-          conditions.append(arms.joined(" OR "))
-          (arms, points) = ([], 0)
+          conditions.append((arms.joined(" OR "), rows))
+          (arms, points, rows) = ([], 0, 0)
         }
         arms.append(part.isEmpty ? "(\(beginning))" : "(\(beginning) AND \(ids: part))")
         points += count
+        rows += part.isEmpty ? counts[index] ?? 0 : part.count
       }
     }
-    if !arms.isEmpty { conditions.append(arms.joined(" OR ")) }
+    if !arms.isEmpty { conditions.append((arms.joined(" OR "), rows)) }
     return conditions
   }
 }

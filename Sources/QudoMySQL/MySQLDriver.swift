@@ -69,9 +69,10 @@ public struct MySQLDriver: Driver {
   /// - Parameters:
   ///   - clock: the wall time, instead of the server's.
   ///   - observer: hears of each statement of the verbs before it is sent.
+  ///   - replacing: says what is sent instead of it.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400),
-    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil
+    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
     guard receipts > .zero, receipts <= .seconds(36_525 * 86_400) else {
@@ -80,7 +81,8 @@ public struct MySQLDriver: Driver {
     let settings = try Settings(server)
     name = settings.name
     self.limits = limits
-    pool = Pool(ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer))
+    pool = Pool(
+      ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer, replacing: replacing))
     doorbell = pool.doorbell
     inserter = Inserter(pool)
   }

@@ -14,6 +14,16 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   /// Whether the transaction was in the way of another one, or another one in its: it may be repeated.
   var isOfContention: Bool { [1020, 1205, 1213].contains(code) }
   var isDuplicate: Bool { code == 1062 }
+  /// The server was told to stop the statement, by KILL QUERY or by a limit of its own: it may be repeated.
+  var isOfStop: Bool { [1317, 1969, 3024].contains(code) }
+  /// The server takes no writes any more, or not yet: it was demoted, or is being promoted. Its name may lead to another one by now.
+  var isOfDemotion: Bool { [1290, 1792, 1836, 3100, 3989].contains(code) }
+  /// The server refuses the user altogether.
+  var isOfRefusal: Bool { [1044, 1045, 1130, 1698, 3118, 4151].contains(code) }
+  /// A check of ``Write`` failed. No other statement comes to these: no value of a job can be NULL or out of range.
+  var isShort: Bool { code == Self.short || code == 1048 }
+  static let short: UInt32 = 1690
+  static let interrupted: UInt32 = 1317
 
   /// The server closes the connection with these: it is shutting down, killed the connection, or was tired of waiting.
   private static let connection: Set<UInt32> = [1053, 1077, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 4031]
@@ -37,13 +47,14 @@ extension QudoError {
       (.accessDenied, "the user lacks a right: grant SELECT, INSERT, UPDATE, DELETE, and CREATE and ALTER for the first start, on the database")
     case 1049: (.cannotOpen, "the server has no such database: CREATE DATABASE makes it, Qudo does not")
     case 1205, 1213, 1020: (.busy, "others held what was needed until the time-out: try again later")
-    case 1290, 1792, 1836, 3100: (.readOnly, "the server is read-only: it may be a replica, use the primary")
+    case 1290, 1792, 1836, 3100, 3989: (.readOnly, "the server is read-only: it may be a replica, use the primary")
     case 1021, 1114, 1883: (.diskFull, "the server's disk or table space is full: make room, then repeat; nothing was written")
     case 1037, 1038, 1041, 5, 2008: (.outOfMemory, "memory ran out")
     case 1153, 2020: (.invalidArgument, "a statement is longer than the server takes: raise its max_allowed_packet")
     case 1034, 1035, 1194, 1195, 1712: (.corrupt, "a table is damaged: restore it from a backup")
     case 1030, 1026, 1024, 1023: (.ioError, "the server's storage reported an error")
     case 1317, 1969, 3024: (.busy, "the statement was stopped by the server: by KILL QUERY or its own time limit; nothing was written")
+    case MySQLError.short, 1048: (.busy, "the server stopped a statement half-way and reported success; nothing was written")
     case 1665: (.unsuitableFile, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
     case 1040, 1203, 1226: (.unreachable, "the server takes no more connections: raise max_connections, or lower the pools")
     case 1129: (.unreachable, "the server blocks this machine after too many failed connections: FLUSH HOSTS lets it in again")

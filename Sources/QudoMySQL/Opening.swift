@@ -15,18 +15,31 @@ enum Opening {
   /// "mysql_library_init() is not thread-safe": once, before the first connection. A macro for this.
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
-  static func connect(_ settings: Settings, timeout: Duration = .seconds(30)) throws(QudoError) -> (Connection, MySQLServerFacts) {
+  /// Costs one round trip after the exchange of passwords, with the look at the schema.
+  ///
+  /// - Returns: the connection, what the server says about itself, and what it says of the schema's version.
+  static func connect(
+    _ settings: Settings, timeout: Duration = .seconds(30)
+  ) throws(QudoError) -> (Connection, MySQLServerFacts, Result<Rows?, QudoError>) {
+    let connection = try connectPlain(settings)
+    let (facts, schema) = try setUp(connection, settings, timeout)
+    return (connection, facts, schema)
+  }
+
+  /// A connection that is as the server makes it.
+  static func connectPlain(_ settings: Settings) throws(QudoError) -> Connection {
     guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
     let connection = Connection(handle)
     try setOptions(settings, connection)
     try connect(connection, settings)
-    return (connection, try setUp(connection, settings, timeout))
+    return connection
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
     let server = settings.server
-    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it.
-    let flags = UInt(CLIENT_MULTI_STATEMENTS)
+    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it. An UPDATE tells how many rows it found,
+    // not how many of them it changed.
+    let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
     guard
       mysql_real_connect(
         connection.handle, server.host, server.user, server.password, server.name, UInt32(server.port), settings.socket, flags) != nil
@@ -70,36 +83,41 @@ enum Opening {
     return place
   }
 
-  /// What Qudo relies on must not depend on how the server is set up.
-  private static func setUp(_ connection: Connection, _ settings: Settings, _ timeout: Duration) throws(QudoError) -> MySQLServerFacts {
-    let (facts, stepsByOne) = try readFacts(connection)
-    try facts.checkVersion()
+  private static func setUp(
+    _ connection: Connection, _ settings: Settings, _ timeout: Duration
+  ) throws(QudoError) -> (MySQLServerFacts, Result<Rows?, QudoError>) {
+    let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
+    var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
+    // "The server is running with the --secure-timestamp option": nobody can have set it then.
+    if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
+      (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
+    }
+    guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {
+      throw failure ?? QudoError(.database, "the server does not tell its version")
+    }
+    let facts = try SessionSettings.facts(row)
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
     connection.setsInStatements = facts.isMariaDB
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
-    let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
-    try connection.run([
-      "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 0",
-      "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-      // Shorter than the read time-out, so that it is the server that gives up first.
-      "SET SESSION innodb_lock_wait_timeout = \(lockWait)",
-    ])
-    // The ids of the rows of one INSERT follow each other. Before MySQL 8.0.18 it takes a right to say so.
-    if !stepsByOne { try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"]) }
-    return facts
+    // Before MySQL 8.0.18 it takes a right to say so.
+    if row.integer(6) != 1 || row.integer(7) != 1 {
+      try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"])
+    }
+    if let failure, results.count == SessionSettings.count + 1 { return (facts, .failure(failure)) }
+    if let failure { throw failure }
+    return (facts, .success(results[SessionSettings.count + 1].rows))
   }
 
-  private static func readFacts(_ connection: Connection) throws(QudoError) -> (MySQLServerFacts, stepsByOne: Bool) {
-    let result = try connection.run("""
-      SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin, @@sync_binlog,
-        @@auto_increment_increment, @@auto_increment_offset
-      """)
-    guard let row = result.rows?.next() else { throw QudoError(.database, "the server does not tell its version") }
-    let losses = MySQLServerFacts.losesOnPowerCut(
-      flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5))
-    let facts = MySQLServerFacts(version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
-    return (facts, stepsByOne: row.integer(6) == 1 && row.integer(7) == 1)
+  private static func ask(_ connection: Connection, _ statements: [SQL]) -> ([StatementResult], QudoError?) {
+    var results: [StatementResult] = []
+    do throws(QudoError) {
+      // The last one fails where there are no tables yet.
+      try connection.run(statements + [schemaVersion, "COMMIT"], into: &results)
+      return (results, nil)
+    } catch {
+      return (results, error)
+    }
   }
 }
 #endif

@@ -52,7 +52,7 @@ final class Receipt {
   }
 
   /// Follows the INSERT of `count` jobs.
-  func write(_ answer: InsertAnswer, _ count: Int) -> SQL {
+  func write(_ answer: InsertAnswer, _ count: Int) -> Write {
     inserts.append((answer, count))
     return write(part: inserts.count - 1, job: "LAST_INSERT_ID()", time: "@n")
   }
@@ -60,11 +60,13 @@ final class Receipt {
   /// For a transaction that inserts nothing.
   ///
   /// - Parameter time: nil for `@n`.
-  func write(at time: Timestamp?) -> SQL { write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n") }
+  func write(at time: Timestamp?) -> Write { write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n") }
 
   /// If it is there already, the statement fails, and no statement comes after one that failed, COMMIT neither.
-  private func write(part: Int, job: SQL, time: SQL) -> SQL {
-    "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(lane), \(number), \(part), \(job), \(time) + \(lifetime))"
+  private func write(part: Int, job: SQL, time: SQL) -> Write {
+    Write(
+      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(lane), \(number), ", holding: "\(part)",
+      ", \(job), \(time) + \(lifetime))")
   }
 
   /// Takes earlier receipts away when it is time to: whoever asks for this one has heard of those.
@@ -117,7 +119,7 @@ extension Transaction {
     }
     var places = Points()
     for row in found[1].map({ (lane: $0.bytes(0), number: $0.integer(1), part: $0.integer(2)) }) {
-      places.add(range: "lane = \(row.lane) AND number = \(row.number) AND part = \(row.part)")
+      places.add(range: "lane = \(row.lane) AND number = \(row.number) AND part = \(row.part)", count: 1)
     }
     for condition in places.conditions { write("DELETE FROM qudo_lane WHERE \(condition)") }
     try commit(leavingReceipt: false)

@@ -20,7 +20,7 @@ extension Transaction {
       switch answer.answers.first {
       case .known(let result): results.append { .conflict(result.id) }
       default:
-        write("UPDATE qudo_failure SET replayed_as = LAST_INSERT_ID() WHERE id = \(id)")
+        write("UPDATE qudo_failure SET replayed_as = LAST_INSERT_ID() WHERE id = \(id)", count: 1)
         _ = try read([])
         results.append { .replayed(answer.ids.first ?? 0) }
       }

@@ -13,6 +13,8 @@ internal import Darwin
 struct Retry {
   private var contentions = 0
   private var losses = 0
+  private var shortages = 0
+  private var demotions = 0
 
   /// - Parameter isLate: whether the driver's time-out is over.
   /// - Returns: how long to wait before.
@@ -27,8 +29,22 @@ struct Retry {
     // A unique key, or a receipt, that another transaction took between our look and our write; or the lane's number, which the
     // transaction took that this one repeats.
     let isRace = cause.isDuplicate && cause.message.contains("PRIMARY")
-    guard cause.isOfContention || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
-    guard !isLate else { throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause) }
+    if cause.isOfDemotion {
+      // Once over a new connection, which may lead elsewhere.
+      guard demotions < 1, !isLate else { throw error }
+      demotions += 1
+      return .zero
+    }
+    if cause.isShort {
+      shortages += 1
+      // Whoever is stopped so often is not stopped.
+      guard shortages < 10 else { throw Self.corrupt(cause) }
+    }
+    guard cause.isOfContention || cause.isOfStop || cause.isShort || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
+    guard !isLate else {
+      if cause.isOfStop || cause.isShort { throw error }
+      throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause)
+    }
     contentions += 1
     // At once the first time: the other one has gone on by then.
     let most = contentions == 1 ? 0 : min(50_000, 1000 << min(contentions, 10))
@@ -36,7 +52,7 @@ struct Retry {
   }
 
   private static func corrupt(_ cause: MySQLError) -> QudoError {
-    QudoError(.corrupt, "a row is there that must not be: the tables were changed by others", cause: cause)
+    QudoError(.corrupt, cause.isShort ? "rows are missing that must be there: the tables were changed by others" : "a row is there that must not be: the tables were changed by others", cause: cause)
   }
 
   /// On a thread of the driver's own.

@@ -46,19 +46,28 @@ extension Transaction {
     _ settlements: [Settlement], _ plain: PlainSettlements, reading ahead: [SQL], clock: Clock?
   ) throws(QudoError) -> (SettleAnswer, [Rows])? {
     var answer = SettleAnswer()
-    var removed = 0
+    // All that plain settlements write is written before anything is read, so that the counts are known before the commit.
+    var (removed, deleted) = (0, 0)
     for statement in plain.statements { write(statement) { removed += $0.affected } }
+    let keyed = plain.isEmpty ? [] : settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayHoldKeys($0.token) }.map(\.job)
+    free(keysOf: keyed)
+    for part in plain.jobs.idParts() { write("DELETE FROM qudo_job WHERE \(ids: part)") { deleted += $0.affected } }
     let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
     let locks = RunningRow.lock(others)
-    let found = try read(locks + ahead, clock: clock?.behind(locks.count))
-    guard removed == plain.count else { return nil }
+    // After a statement that changed less than it must, the jobs may be gone: others have deleted them.
+    let looks = isCareful ? Self.look(for: others.map(\.job)) : []
+    let kept = Self.look(forKeysOf: keyed)
+    let all = looks + kept + locks
+    let found = try read(all + ahead, clock: clock?.behind(all.count))
+    guard removed == plain.count, deleted == plain.count else { return nil }
+    for rows in found.dropFirst(looks.count).prefix(kept.count) where rows.count > 0 { return nil }
+    let live = isCareful ? Set(found.prefix(looks.count).flatMap { rows in rows.map { $0.integer(0) } }) : nil
     answer.isPlain = plain.isAll
-    var running = try running(under: others, found.prefix(locks.count))
-    var parts = SettleParts()
+    var running = try running(under: others, found.dropFirst(looks.count + kept.count).prefix(locks.count))
+    var parts = SettleParts(live: live)
     for settlement in settlements {
       let lease = settlement.lease
       if plain.has(lease.job) {
-        parts.gone.append(Gone(job: lease.job, hold: ClaimedRows.mayHoldKeys(lease.token) ? .untilFinished : .none))
         answer.answers.append(.known(.settled()))
         continue
       }
@@ -67,7 +76,9 @@ extension Transaction {
         continue
       }
       running[lease.job] = nil
-      if let took = settlement.recording, let status = RunStatus(settlement.outcome) { record(row.id, status, took: took) }
+      if let took = settlement.recording, let status = RunStatus(settlement.outcome), parts.isLive(row) {
+        record(row.id, status, took: took)
+      }
       if case .completed(let jobs) = settlement.outcome, !jobs.isEmpty {
         // What came before goes first, and the job too, so that a replacement may carry its unique key.
         parts.completed.append(row)
@@ -80,37 +91,49 @@ extension Transaction {
     }
     write(&parts)
     receipt.settled = answer
-    return (answer, Array(found.dropFirst(locks.count)))
+    return (answer, Array(found.dropFirst(all.count)))
+  }
+
+  private static func look(for jobs: [Int64]) -> [SQL] {
+    Set(jobs).sorted().parts().map { "SELECT id FROM qudo_job WHERE id IN \(list: $0) FOR UPDATE" }
+  }
+
+  /// How many of the jobs have a unique key is not known, only that none has one after they were freed.
+  private static func look(forKeysOf jobs: [Int64]) -> [SQL] {
+    jobs.sorted().parts().map { "SELECT job FROM qudo_unique WHERE job IN \(list: $0) LIMIT 1" }
   }
 
   private func write(_ outcome: Settlement.Outcome, of row: RunningRow, _ parts: inout SettleParts) {
     switch outcome {
     case .completed: parts.completed.append(row)
     case .retry(let delay, let message):
-      log(row.id, .failed, message: message, final: false)
+      if parts.isLive(row) { log(row.id, .failed, message: message, final: false) }
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
     case .snoozed(let delay, let counts):
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
     case .aborted(let message):
-      log(row.id, .aborted, message: message, final: true)
+      if parts.isLive(row) { log(row.id, .aborted, message: message, final: true) }
       parts.completed.append(row)
     case .failed(let message):
-      log(row.id, .failed, message: message, final: true)
+      if parts.isLive(row) { log(row.id, .failed, message: message, final: true) }
       parts.completed.append(row)
     case .released:
       parts.released.append(row)
-      enter(ready: [row])
+      if parts.isLive(row) { enter(ready: [row]) }
     }
   }
 
   private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
     parts.released.append(row)
-    write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)")
+    guard parts.isLive(row) else { return }
+    write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)", count: 1)
     if due <= now.microseconds {
       enter(ready: [row], due: due)
     } else {
       wakes = true
-      write("INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(due), \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))")
+      write(Write(
+        "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(", holding: "\(due)",
+        ", \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))"))
     }
   }
 
@@ -128,21 +151,29 @@ extension Transaction {
 
   private func write(_ parts: inout SettleParts) {
     leaveRunning(parts.completed + parts.released)
-    forget(parts.completed.map { Gone(job: $0.id, hold: $0.hold) } + parts.gone)
-    parts = SettleParts()
+    forget(parts.completed.map { Gone(job: $0.id, hold: $0.hold) }, live: parts.live)
+    parts = SettleParts(live: parts.live)
   }
 
   func leaveRunning(_ rows: [RunningRow]) {
-    for condition in RunningRow.conditions(rows.map { ($0.ends, $0.id) }) { write("DELETE FROM qudo_running WHERE \(condition)") }
+    for (condition, count) in RunningRow.conditions(rows.map { ($0.ends, $0.id) }) {
+      write("DELETE FROM qudo_running WHERE \(condition)", count: count)
+    }
   }
 
   /// Deletes jobs for good. AUTO_INCREMENT does not give their ids again, not even after a restart of the server:
   /// "the current maximum auto-increment counter value is written to the redo log each time it changes" (MySQL 8.0;
   /// MariaDB since 10.2.4 keeps it in the root page of the table).
-  func forget(_ jobs: [Gone]) {
+  ///
+  /// - Parameter live: those that are there; nil if all are.
+  func forget(_ jobs: [Gone], live: Set<Int64>? = nil) {
     // In the order in which an overwriting insert locks them.
-    free(keysOf: jobs.filter { $0.hold != .none }.map(\.job))
-    for part in jobs.map(\.job).sorted().idParts() { write("DELETE FROM qudo_job WHERE \(ids: part)") }
+    let keyed = jobs.filter { $0.hold != .none }.map(\.job)
+    free(keysOf: keyed)
+    for part in keyed.sorted().parts() { write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))")) }
+    for part in jobs.map(\.job).filter({ live?.contains($0) ?? true }).sorted().idParts() {
+      write("DELETE FROM qudo_job WHERE \(ids: part)", count: part.count)
+    }
   }
 
   func free(keysOf jobs: [Int64]) {
@@ -157,7 +188,7 @@ extension Transaction {
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
         unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : "NULL" as SQL)
       FROM qudo_job WHERE id = \(id)
-      """)
+      """, count: 1)
   }
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) {
@@ -166,18 +197,20 @@ extension Transaction {
       INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)
       SELECT id, kind, \(status.number), \(started.microseconds), \(now.microseconds), unique_key, codec, payload
       FROM qudo_job WHERE id = \(id)
-      """)
+      """, count: 1)
   }
 }
 
 /// What several settlements write with one statement.
 private struct SettleParts {
+  /// The jobs that are there; nil if all are, as far as is known.
+  let live: Set<Int64>?
   /// Jobs that go.
   var completed: [RunningRow] = []
-  /// Jobs that go, and are not with the running any more.
-  var gone: [Gone] = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
+
+  func isLive(_ row: RunningRow) -> Bool { live?.contains(row.id) ?? true }
 }
 
 /// A job that ends.
@@ -191,11 +224,12 @@ struct Gone {
 /// them first. How many were there tells whether all of the leases held.
 private struct PlainSettlements {
   /// In ascending order.
-  private var jobs: [Int64] = []
+  private(set) var jobs: [Int64] = []
   private var leases = Groups<Place, Int64>()
   /// Whether there is nothing else to settle.
   private(set) var isAll = false
   var count: Int { jobs.count }
+  var isEmpty: Bool { jobs.isEmpty }
 
   /// Those of one claim, and of one kind, have the same.
   private struct Place: Hashable, Comparable {
@@ -223,6 +257,7 @@ private struct PlainSettlements {
 
   func has(_ job: Int64) -> Bool {
     if isAll { return true }
+    if jobs.isEmpty { return false }
     var (low, high) = (0, jobs.count)
     while low < high {
       let middle = (low + high) / 2

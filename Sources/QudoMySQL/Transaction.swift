@@ -31,7 +31,7 @@ final class Transaction {
   /// What takes the time.
   let time: SQL
   private(set) var phase = Phase.waiting
-  private var writes: [(sql: SQL, then: ((StatementResult) -> Void)?)] = []
+  private var writes: [Write] = []
   private var started: Timestamp?
   /// Whether `@n` is still to be set.
   private var needsTime = true
@@ -56,6 +56,8 @@ final class Transaction {
   private(set) var hasWritten = false
   /// Whether it was tried before, and something was in its way.
   let isRepeated: Bool
+  /// Whether a statement has changed fewer rows than it must, so that what is there is looked at first.
+  private(set) var isCareful: Bool
   /// How many idempotency keys were written down.
   var keyCount = 0
 
@@ -75,6 +77,7 @@ final class Transaction {
     self.lost = lost
     self.lifetimes = lifetimes
     self.isRepeated = isRepeated
+    isCareful = isRepeated
     receipt = Receipt(book, after: lost, lifetime: lifetimes.transactions)
   }
 
@@ -100,8 +103,15 @@ final class Transaction {
   /// The server's time; known when something was read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
 
-  /// - Parameter then: told what came of it, before the transaction is over.
-  func write(_ sql: SQL, then: ((StatementResult) -> Void)? = nil) { writes.append((sql, then)) }
+  /// - Parameters:
+  ///   - count: how many rows it must change, or nothing is committed; nil for a statement that does not look for its rows, or of
+  ///     which nothing depends on how many there are.
+  ///   - then: told what came of it, before the transaction is over.
+  func write(_ sql: SQL, count: Int? = nil, then: ((StatementResult) -> Void)? = nil) {
+    write(Write(sql, count: count, then: then))
+  }
+
+  func write(_ write: Write) { writes.append(write) }
 
   /// Writes what waits and then reads.
   ///
@@ -150,6 +160,12 @@ final class Transaction {
 
   /// Reads with one statement, and ends the transaction that it begins: it sees what was committed when it began.
   func look(_ statement: SQL) throws(QudoError) -> Rows {
+    let rows = try lookOnce(statement)
+    // A SELECT that the server was told to stop may end as one that finds nothing: see ``Write``.
+    return rows.count == 0 ? try lookOnce(statement) : rows
+  }
+
+  private func lookOnce(_ statement: SQL) throws(QudoError) -> Rows {
     let results = try connection.run(["SET @n = \(time)", statement, "COMMIT"])
     guard let rows = results[1].rows else { throw QudoError(.database, "a statement that reads gave no rows") }
     return rows
@@ -182,11 +198,16 @@ final class Transaction {
     // Who only writes need not know the time.
     let asks = !head.isEmpty && clock == nil && !(commits && reads.isEmpty)
     if asks { head.append("SELECT @n") }
-    let all = head + writes.map(\.sql) + reads + (commits ? ["COMMIT"] : [])
+    let (texts, places) = Self.texts(writes, checked: commits)
+    let all = head + texts + reads + (commits ? ["COMMIT"] : [])
     phase = .begun
     let results = try connection.run(all) { if commits { self.phase = .committing } }
-    for (write, result) in zip(writes, results.dropFirst(head.count)) { write.then?(result) }
-    let rows = results.dropFirst(head.count + writes.count).compactMap(\.rows)
+    for (write, place) in zip(writes, places) {
+      let result = results[head.count + place]
+      if let count = write.count, result.affected != count { throw .short(result.affected, count) }
+      write.then?(result)
+    }
+    let rows = results.dropFirst(head.count + texts.count).compactMap(\.rows)
     if asks, let row = results[1].rows?.next() { started = Timestamp(microseconds: row.integer(0)) }
     if started == nil, let clock, let row = rows[clock.statement].next() {
       started = Timestamp(microseconds: row.integer(clock.column))
@@ -196,16 +217,38 @@ final class Transaction {
     return rows
   }
 
+  /// - Parameter checked: whether the server is to compare the counts, since it commits before the client can.
+  /// - Returns: the statements, and where among them the writes are.
+  private static func texts(_ writes: [Write], checked: Bool) -> ([SQL], [Int]) {
+    var texts: [SQL] = []
+    var places: [Int] = []
+    // How many rows the last one must have changed.
+    var count: Int?
+    for write in writes {
+      if checked, let unchecked = count, !write.holdsCheck {
+        texts.append(Write.check(unchecked))
+        count = nil
+      }
+      places.append(texts.count)
+      texts.append(write.text(checking: checked ? count : nil))
+      count = write.count
+    }
+    if checked, let count { texts.append(Write.check(count)) }
+    return (texts, places)
+  }
+
   /// Undoes what was done so far, and begins anew: at another time, with other rows.
   func startAgain() throws(QudoError) {
     try connection.run("ROLLBACK")
+    isCareful = true
     (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
   }
 
-  /// Whether it may have been committed, and the answer was lost: the connection was, or "got error during COMMIT".
+  /// Whether it may have been committed, and the answer was lost: the connection was, "got error during COMMIT", or the server was told to
+  /// stop the COMMIT and MySQL says so although it was done.
   func loses(_ error: QudoError) -> Bool {
     guard phase == .committing, hasWritten || isConfirmed, let cause = error.mysql else { return false }
-    return cause.isOfConnection || cause.code == 1180
+    return cause.isOfConnection || cause.code == 1180 || cause.isOfStop && connection.isAtLast
   }
 
   /// After an error that left the connection usable.

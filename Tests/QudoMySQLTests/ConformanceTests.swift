@@ -13,6 +13,10 @@ import Testing
     try await Self.gate.pass {
       let database = try await TestDatabase()
       try await conformance.run(ConformanceSubject { clock in try database.driver { clock.now().wall } })
+      // A case that never connects leaves no tables.
+      if try await !database.server.query("SHOW TABLES", in: database.name).isEmpty {
+        #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+      }
       try await database.drop()
     }
   }

@@ -1,0 +1,159 @@
+#if MySQL
+internal import Dispatch
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// Ends connections whose server has forgotten that it owes an answer.
+///
+/// A server that is told to stop a statement just when it is done with it leaves the rest of the text: MariaDB's loop
+/// over the statements of a text ends `while (!thd->killed && …)`, and the last answer says that more follow. The
+/// session then sleeps, with all its locks, and the client waits for its read timeout. So while an answer is due for a
+/// second, another connection asks whether the session sleeps.
+final class SessionWatch: Sendable {
+  /// How long a server may owe the next answer of a text before it is asked what it does.
+  static let patience = Duration.seconds(1)
+  private static let tick = DispatchTimeInterval.milliseconds(500)
+
+  private struct State {
+    var waits: [ObjectIdentifier: Wait] = [:]
+    var isTicking = false
+  }
+
+  private let settings: Settings
+  private let queue = DispatchQueue(label: "qudo.mysql.sessions")
+  private let state = Locked(State())
+  /// How many connections were ended; for tests.
+  let endings = Locked(0)
+
+  init(_ settings: Settings) { self.settings = settings }
+
+  func add(_ wait: Wait) { state.withLock { $0.waits[ObjectIdentifier(wait)] = wait } }
+  func remove(_ wait: Wait) { state.withLock { $0.waits[ObjectIdentifier(wait)] = nil } }
+
+  /// To be called when a text was sent.
+  func start() {
+    let isFirst = state.withLock { state in
+      defer { state.isTicking = true }
+      return !state.isTicking
+    }
+    if isFirst { schedule() }
+  }
+
+  private func schedule() {
+    queue.asyncAfter(deadline: .now() + Self.tick) { [weak self] in self?.look() }
+  }
+
+  /// Goes on while any answer is due, so that an idle driver does nothing.
+  private func look() {
+    let waits = state.withLock { Array($0.waits.values) }
+    let late = waits.filter(\.isLate)
+    if !late.isEmpty { end(late) }
+    let goesOn = state.withLock { state in
+      state.isTicking = waits.contains(where: \.isPending)
+      return state.isTicking
+    }
+    if goesOn { schedule() }
+  }
+
+  /// What goes wrong is no matter: the read timeout ends the wait then.
+  private func end(_ late: [Wait]) {
+    let places = late.compactMap { wait in wait.place.map { (wait, $0) } }
+    let list = places.map { "\($0.1.session)" as SQL }.joined(",")
+    guard !places.isEmpty, let connection = try? Opening.connectPlain(settings) else { return }
+    guard
+      let found = try? connection.run("SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (\(list)) AND COMMAND = 'Sleep'").rows
+    else { return }
+    let asleep = Set(found.map { $0.integer(0) })
+    for (wait, place) in places where asleep.contains(place.session) {
+      if wait.end(ifStill: place) { endings.withLock { $0 += 1 } }
+    }
+  }
+}
+
+/// What a connection waits for; asked by the watch's thread while the connection's own is blocked.
+final class Wait: Sendable {
+  /// One wait for one answer.
+  struct Place: Equatable {
+    let session: Int64
+    let number: UInt64
+  }
+
+  private struct State {
+    let socket: Int32
+    let session: Int64
+    var isClosed = false
+    /// When the answer before came, if there was one to the text.
+    var since: ContinuousClock.Instant?
+    /// Whether the server has something to answer.
+    var isPending = false
+    var number: UInt64 = 0
+  }
+
+  private let state: Locked<State>
+
+  init(socket: Int32, session: Int64) { state = Locked(State(socket: socket, session: session)) }
+
+  func sent() {
+    state.withLock { state in
+      state.number &+= 1
+      (state.isPending, state.since) = (true, nil)
+    }
+  }
+
+  func answered(more: Bool) {
+    state.withLock { state in
+      state.number &+= 1
+      (state.isPending, state.since) = (more, more ? .now : nil)
+    }
+  }
+
+  /// After a failure.
+  func isOver() { state.withLock { ($0.isPending, $0.since) = (false, nil) } }
+
+  /// To be called before the socket is closed: its number may be another one's afterwards.
+  func close() { state.withLock { $0.isClosed = true } }
+
+  var isPending: Bool { state.withLock { $0.isPending && !$0.isClosed } }
+
+  /// Whether some answers to a text have come, and no next one for long.
+  ///
+  /// Without any answer, the server may not have begun: with a pool of threads the text waits while the session counts
+  /// as asleep.
+  var isLate: Bool {
+    state.withLock { state in
+      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience else { return false }
+      return Self.isSilent(state.socket)
+    }
+  }
+
+  var place: Place? { state.withLock { $0.isClosed || !$0.isPending ? nil : Place(session: $0.session, number: $0.number) } }
+
+  /// - Returns: whether it did; the connection's own thread hears of it as of a lost connection.
+  func end(ifStill place: Place) -> Bool {
+    state.withLock { state in
+      guard !state.isClosed, state.isPending, state.number == place.number else { return false }
+      return shutdown(state.socket, Int32(SHUT_RDWR)) == 0
+    }
+  }
+
+  /// A long answer over a slow network comes in piece by piece after the session has gone to sleep.
+  private static func isSilent(_ socket: Int32) -> Bool {
+    #if os(Linux)
+    var info = tcp_info()
+    var length = socklen_t(MemoryLayout<tcp_info>.size)
+    // A socket of another kind has no network to be slow.
+    guard getsockopt(socket, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 else { return true }
+    return info.tcpi_last_data_recv >= 1000
+    #else
+    return true
+    #endif
+  }
+}
+#endif
