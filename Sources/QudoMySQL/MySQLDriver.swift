@@ -102,7 +102,7 @@ public struct MySQLDriver: Driver {
   /// Whether what was acknowledged survives a power cut is known once the server was connected to: see
   /// ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses]
+    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses, .remote]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 

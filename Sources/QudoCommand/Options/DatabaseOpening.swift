@@ -20,6 +20,13 @@ struct DatabaseOpening: Sendable {
     #endif
   }
 
+  /// Refuses a server's URL with options that are unknown or wrong. Nothing is opened.
+  static func check(_ url: DatabaseURL) throws(QudoError) {
+    #if MySQL
+    if url.isServer { _ = try MySQLDriver(url) }
+    #endif
+  }
+
   /// - Parameter name: what a new file is named.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
@@ -63,5 +70,11 @@ struct DatabaseOpening: Sendable {
       guard case .sqlite(let path) = url.place, stems.count(where: { $0 == stem }) > 1 else { return nil }
       return path
     }
+  }
+}
+
+extension DatabaseURL {
+  var isServer: Bool {
+    if case .mysql = place { true } else { false }
   }
 }
