@@ -7,7 +7,7 @@ let peak =
   + "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'"
 
 /// `qudo enqueue`, as a person runs it.
-@Suite struct EnqueueTests {
+@Suite(.waitsForProcesses) struct EnqueueTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What the command lists, and what it says when there is nothing to list from.
-@Suite struct ListingTests {
+@Suite(.waitsForProcesses) struct ListingTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

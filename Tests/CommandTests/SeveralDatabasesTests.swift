@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The command with several databases, one of them broken.
-@Suite struct SeveralDatabasesTests {
+@Suite(.waitsForProcesses) struct SeveralDatabasesTests {
   let place: Workplace
   private let both = ["--database", "a.db", "--database", "b.db"]
 

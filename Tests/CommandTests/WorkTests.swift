@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo work` with commands that end by themselves.
-@Suite struct WorkTests {
+@Suite(.waitsForProcesses) struct WorkTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }
