@@ -37,8 +37,17 @@ final class ServerAccess: Sendable {
 
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
+  /// A user whom the server let in before is refused while its rights are changed, or by a server that takes its place: that passes.
+  private func open() throws(QudoError) -> (Connection, MySQLServerFacts) {
+    do throws(QudoError) {
+      return try Opening.connect(settings, timeout: timeout)
+    } catch where error.code == .accessDenied && facts != nil {
+      throw QudoError(.unreachable, "the server refuses the user, whom it let in before: check user and password", cause: error.cause)
+    }
+  }
+
   func connect() throws(QudoError) -> Connection {
-    let (connection, facts) = try Opening.connect(settings, timeout: timeout)
+    let (connection, facts) = try open()
     try Opening.prepare(connection, timeout: timeout)
     // It may be another database by now, made anew.
     kinds.forget()

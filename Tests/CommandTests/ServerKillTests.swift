@@ -80,7 +80,10 @@ import Testing
     let killAt = Int(seed &* 977 % UInt64(Self.lines / 2)) + 1
     while let line = try running.output.line() {
       names.append(servers.count > 1 ? line : "far0/\(line)")
-      if names.count == killAt { try await kill() }
+      guard names.count == killAt else { continue }
+      // In whatever the next batch is at by then.
+      usleep(UInt32(seed &* 7919 % 60) * 1000)
+      try await kill()
     }
     let status = try running.end()
     try await after()

@@ -94,7 +94,7 @@ import Testing
     let result = try qudo("databases", "--json", databases: ["a.db", "bad.db", "none.db"])
     #expect(result.status == 0)
     let rows = try result.objects()
-    let keys = ["cause", "clockDifference", "database", "delayed", "ready", "running", "state", "url", "version"]
+    let keys = ["cause", "clockDifference", "database", "delayed", "isOpen", "ready", "running", "state", "url", "version", "workers"]
     for row in rows { #expect(row.keys.sorted() == keys) }
     #expect(rows.map { $0["state"] as? String } == ["live", "down", "down"] && rows.map { $0["url"] as? String } == ["a.db", "bad.db", "none.db"])
     #expect(rows[0]["database"] as? String == "a" && rows[0]["ready"] as? Int == 2 && rows[0]["delayed"] as? Int == 1)

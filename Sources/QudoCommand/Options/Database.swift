@@ -16,7 +16,8 @@ struct Database: ParsableArguments {
   @Option(help: ArgumentHelp(
     """
     The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; several times for several databases, of which \
-    one that is down is passed over. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
+    one that is down is passed over. Other users can read a password here: leave it out, and name a file with it in the URL, \
+    mysql://user@host/name?password-file=PATH, or set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
     """, valueName: "database"))
   var database: [String] = []
 
