@@ -104,6 +104,39 @@ import Testing
     #expect(try qudo("databases", databases: ["a.db"]).output.contains("live"))
   }
 
+  @Test("databases only reads: an older file is not migrated") func olderFile() throws {
+    try qudo("enqueue", "k", databases: ["a.db"])
+    let file = PerlDatabase(path: place.path("a.db"))
+    try file.execute("DELETE FROM qudo_schema WHERE version = (SELECT max(version) FROM qudo_schema); PRAGMA wal_checkpoint(TRUNCATE)")
+    let before = try file.bytes
+    let row = try #require(try qudo("databases", "--json", databases: ["a.db"]).objects().first)
+    #expect((row["cause"] as? String)?.contains("of an older Qudo") == true && row["isOpen"] is NSNull, "\(row)")
+    #expect(try file.bytes == before)
+  }
+
+  @Test("databases shows whether anybody works in a file") func workers() throws {
+    func row() throws -> [String: Any] { try #require(try qudo("databases", "--json", databases: ["a.db"]).objects().first) }
+    try qudo("enqueue", "k", "x", databases: ["a.db"])
+    let closed = try row()
+    #expect(closed["ready"] as? Int == 1 && closed["workers"] as? Int == 0 && closed["isOpen"] as? Bool == false)
+    let (started, go) = (try place.fifo("started"), try place.fifo("go"))
+    let worker = try place.start("work", "k=sh -c 'echo $$ >> pids; echo up > started; read x < go'", "--database", "a.db")
+    #expect(try started.line() == "up")
+    let open = try row()
+    #expect(open["running"] as? Int == 1 && open["workers"] as? Int == 1 && open["isOpen"] as? Bool == true)
+    worker.kill(SIGTERM)
+    go.put("on\n")
+    #expect(try worker.end() == 0)
+    #expect(try row()["isOpen"] as? Bool == false)
+  }
+
+  @Test("jobs that a file took in the place of another are told of at the end") func fellBack() throws {
+    let result = try qudo("enqueue", "k", "--lines", "--order", "ordered", databases: ["bad.db", "a.db"], input: "1\n2\n")
+    #expect(result.status == 0 && result.output == "a/1\na/2\n")
+    #expect(result.errors.hasSuffix("2 jobs went to a.db, since bad.db could not be used; they stay there until a worker with --database a.db runs them\n"))
+    #expect(try qudo("enqueue", "k", "--order", "ordered", databases: ["a.db", "b.db"]).errors == "")
+  }
+
   @Test func schemaMakesAll() throws {
     #expect(try qudo("schema", databases: ["a.db", "b.db"]).status == 0)
     #expect(place.exists("a.db") && place.exists("b.db"))

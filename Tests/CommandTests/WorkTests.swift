@@ -172,6 +172,19 @@ import Testing
     #expect(try place.qudo("count", "--json").objects().first?["ready"] as? Int == 1)
   }
 
+  @Test("kinds that wait and that it does not run are told of, each once") func otherKinds() throws {
+    try place.qudo("enqueue", "mail.snd", "--lines", input: "1\n2\n")
+    try place.qudo("enqueue", "later", "--delay", "1h")
+    try place.qudo("enqueue", "p")
+    let words = "qudo: jobs are ready of kinds that this worker does not run: mail.snd (2)\n"
+    #expect(try place.qudo("work", "p=true", "--until-empty").errors == words)
+    let worker = try place.start("work", "p=true")
+    try worker.errors.wait(for: "mail.snd (2)")
+    worker.kill(SIGTERM)
+    #expect(try worker.end() == 0)
+    #expect(try place.qudo("work", "p=true", "mail.snd=true", "--until-empty").errors == "")
+  }
+
   @Test func aReaderThatGoesAwayLosesNoJob() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
     // More than a pipe holds: the write fails once `true` has gone.

@@ -99,6 +99,8 @@ struct Database: ParsableArguments {
   ) throws -> Databases {
     var options = DatabaseOptions()
     (options.repeatsUnknown, options.waitsForOutages) = (enqueues, enqueues)
+    // Where no other is to have its share of the time: a batch over a slow network takes a while.
+    if urls.count == 1 { options.deadline = .seconds(30) }
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     // A listing says itself what is down.
     options.logger.logLevel = fleet == nil ? .critical : .warning

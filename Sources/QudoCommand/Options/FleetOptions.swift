@@ -14,7 +14,7 @@ struct FleetOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       How long an enqueue may take at most, and with several databases any call of one of them. Until then an enqueue waits for a server \
-      that is away. Default: 10s.
+      that is away. Default: 10s, for one server 30s.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var deadline: Duration?
