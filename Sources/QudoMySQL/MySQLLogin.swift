@@ -42,7 +42,9 @@ public struct MySQLLogin: Sendable {
   init(completing server: DatabaseServer, password: String?, optionFile: String?) throws(QudoError) {
     var (completed, warnings) = (server, [String]())
     let passwordFile = server.options.first { $0.name == "password-file" }?.value
-    if let passwordFile, try SecretFile(passwordFile).isReadableByOthers { warnings.append(Self.readable(passwordFile)) }
+    if let passwordFile, try SecretFile(passwordFile).isReadableByOthers {
+      warnings.append(Self.readable(passwordFile))
+    }
     var needsPassword = server.password == nil && passwordFile == nil
     if needsPassword, let password {
       completed.password = password
@@ -65,7 +67,9 @@ public struct MySQLLogin: Sendable {
     self.warnings = warnings
   }
 
-  private static func readable(_ path: String) -> String { "any user may read the password in \(path). Run chmod 600 \(path)" }
+  private static func readable(_ path: String) -> String {
+    "any user may read the password in \(path). Run chmod 600 \(path)"
+  }
 
   private static func variable(_ name: String) -> String? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }

@@ -34,7 +34,9 @@ struct OptionFile {
   /// contains a # comment character": Using Option Files, in MySQL's manual. What `my_print_defaults` makes of it decides the rest.
   private static func value(_ text: String) -> String {
     let value = trimmed(withoutComment(text)[...])
-    guard value.count > 1, let quote = value.first, quote == "'" || quote == "\"", value.last == quote else { return unescaped(value) }
+    guard value.count > 1, let quote = value.first, quote == "'" || quote == "\"", value.last == quote else {
+      return unescaped(value)
+    }
     return unescaped(String(value.dropFirst().dropLast()))
   }
 
@@ -44,7 +46,9 @@ struct OptionFile {
     var isEscaped = false
     for character in text {
       if quote == nil, character == "#" { break }
-      if character == "'" || character == "\"", !isEscaped { quote = quote == nil ? character : quote == character ? nil : quote }
+      if character == "'" || character == "\"", !isEscaped {
+        quote = quote == nil ? character : quote == character ? nil : quote
+      }
       isEscaped = quote != nil && character == "\\" && !isEscaped
       kept.append(character)
     }
@@ -70,7 +74,9 @@ struct OptionFile {
   }
 
   private static func trimmed(_ text: some StringProtocol) -> String {
-    guard let first = text.firstIndex(where: { !$0.isWhitespace }), let last = text.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+    guard let first = text.firstIndex(where: { !$0.isWhitespace }),
+      let last = text.lastIndex(where: { !$0.isWhitespace })
+    else { return "" }
     return String(text[first...last])
   }
 }

@@ -54,7 +54,9 @@ struct SecretFile {
   static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   private static func failure(_ path: String, _ reason: String) -> QudoError {
-    QudoError(.cannotOpen, "cannot read the password file \(path): \(reason). Name a file with the password in it that this user may read")
+    QudoError(
+      .cannotOpen,
+      "cannot read the password file \(path): \(reason). Name a file with the password in it that this user may read")
   }
 }
 #endif

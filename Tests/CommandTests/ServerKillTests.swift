@@ -29,17 +29,22 @@ import Testing
     let servers = [try await MariaDBServer.start(), try await MariaDBServer.start()]
     var (kills, doubled, reported) = (0, 0, 0)
     for seed in Evidence.seeds(atLeast: 2) {
-      let outcome = try await round(servers, seed, deadline: "6s", ["--order", "ordered"]) { servers[0].kill() } after: {
+      let outcome = try await round(servers, seed, deadline: "10s", ["--order", "ordered"]) {
+        servers[0].kill()
+      } after: {
         try await servers[0].start()
       }
       #expect(outcome.status == 0 && outcome.isWhole, "seed \(seed): \(outcome.errors.suffix(2000))")
-      #expect(outcome.doubled.isSubset(of: outcome.reported), "seed \(seed): \(outcome.doubled.subtracting(outcome.reported).sorted().prefix(5))")
+      #expect(
+        outcome.doubled.isSubset(of: outcome.reported),
+        "seed \(seed): \(outcome.doubled.subtracting(outcome.reported).sorted().prefix(5))")
       #expect(outcome.errors.contains("since far0 could not be used"), "seed \(seed): \(outcome.errors.suffix(2000))")
       kills += 1
       doubled += outcome.doubled.count
       reported += outcome.reported.count
     }
-    Evidence.report("kills of one of two servers", "\(kills) kills, \(reported) lines reported as perhaps doubled, \(doubled) were")
+    Evidence.report(
+      "kills of one of two servers", "\(kills) kills, \(reported) lines reported as perhaps doubled, \(doubled) were")
   }
 
   @Test func withOneServerThatComesBackEachLineIsThereOnce() async throws {
@@ -49,7 +54,8 @@ import Testing
       let outcome = try await round([server], seed, deadline: "60s") {
         server.kill()
         try await server.start()
-      } after: {}
+      } after: {
+      }
       #expect(outcome.status == 0 && outcome.isWhole, "seed \(seed): \(outcome.errors.suffix(2000))")
       #expect(outcome.doubled == [] && outcome.reported == [], "seed \(seed): \(outcome.doubled.sorted().prefix(5))")
       kills += 1
@@ -59,7 +65,8 @@ import Testing
 
   /// Runs the command, calls `kill` when as many lines were acknowledged as the seed says, and looks at the databases after `after`.
   private func round(
-    _ servers: [MariaDBServer], _ seed: UInt64, deadline: String, _ options: [String] = [], kill: () async throws -> Void,
+    _ servers: [MariaDBServer], _ seed: UInt64, deadline: String, _ options: [String] = [],
+    kill: () async throws -> Void,
     after: () async throws -> Void
   ) async throws -> Outcome {
     let place = try Workplace()
@@ -71,9 +78,12 @@ import Testing
     }
     try Data((1...Self.lines).map { "\($0)\n" }.joined().utf8).write(to: place.folder.appendingPathComponent("lines"))
     try Data().write(to: place.folder.appendingPathComponent("errors"))
-    let (input, errors) = (try FileHandle(forReadingFrom: place.folder.appendingPathComponent("lines")),
-      try FileHandle(forUpdating: place.folder.appendingPathComponent("errors")))
-    let running = try Running(built("qudo"), arguments, in: place.folder, environment: [:], input: input, output: Pipe(), errors: errors)
+    let (input, errors) = (
+      try FileHandle(forReadingFrom: place.folder.appendingPathComponent("lines")),
+      try FileHandle(forUpdating: place.folder.appendingPathComponent("errors"))
+    )
+    let running = try Running(
+      built("qudo"), arguments, in: place.folder, environment: [:], input: input, output: Pipe(), errors: errors)
     defer { running.kill(SIGKILL) }
     var names: [String] = []
     // Not always at the end of a batch.

@@ -19,7 +19,9 @@ import Testing
     case file, environment, optionFile
   }
 
-  @Test("from a file, the environment or ~/.my.cnf", arguments: Place.allCases) func password(from source: Place) async throws {
+  @Test("from a file, the environment or ~/.my.cnf", arguments: Place.allCases) func password(from source: Place)
+    async throws
+  {
     let server = try await MariaDBServer.shared()
     let name = try await server.makeDatabase()
     var (environment, user, options) = (["HOME": place.folder.path], "\(server.user)@", "")
@@ -34,7 +36,8 @@ import Testing
     }
     let url = "mysql://\(user)127.0.0.1:\(server.port)/\(name)\(options)"
     let running = try Running(
-      built("qudo"), ["enqueue", "k", "--lines", "--database", url], in: place.folder, environment: environment, input: Pipe(), output: Pipe(),
+      built("qudo"), ["enqueue", "k", "--lines", "--database", url], in: place.folder, environment: environment,
+      input: Pipe(), output: Pipe(),
       errors: Pipe())
     try running.write("hello\n")
     #expect(try running.output.line() == "1")
@@ -47,7 +50,9 @@ import Testing
     #expect(try running.end() == 0)
     #expect(errors.isEmpty == (source != .file) && !errors.contains(server.password), "\(errors)")
     if source == .file { #expect(errors == "qudo: any user may read the password in secret. Run chmod 600 secret\n") }
-    #expect(try place.qudo("work", "k=echo {}", "--until-empty", "--database", url, environment: environment).output == "hello\n")
+    #expect(
+      try place.qudo("work", "k=echo {}", "--until-empty", "--database", url, environment: environment).output
+        == "hello\n")
   }
 
   @Test("a password file that is not there is told with its name") func noFile() throws {

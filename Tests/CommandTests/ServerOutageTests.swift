@@ -75,7 +75,8 @@ import Testing
     #expect(try place.qudo("show", id, "--payload", "--database", url).output == "meanwhile")
   }
 
-  @Test("an enqueue waits no longer than its deadline, and says from which line to go on") func deadline() async throws {
+  @Test("an enqueue waits no longer than its deadline, and says from which line to go on") func deadline() async throws
+  {
     let (server, url, _) = try await server()
     let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "1s", "--database", url)
     try enqueue.write("one\n")
@@ -85,7 +86,9 @@ import Testing
     try enqueue.closeInput()
     let errors = try enqueue.errors.rest()
     #expect(try enqueue.end() == 75)
-    #expect(errors.contains("the server is read-only") && errors.contains("line 1 is enqueued. Go on from line 2"), "\(errors)")
+    #expect(
+      errors.contains("the server is read-only") && errors.contains("line 1 is enqueued. Go on from line 2"),
+      "\(errors)")
     #expect(try enqueue.output.rest() == "")
     try await Outage.readOnly.end(server)
     #expect(try place.qudo("count", "--json", "--database", url).objects().first?["ready"] as? Int == 1)
@@ -109,7 +112,9 @@ import Testing
     _ server: MariaDBServer, _ databases: [String], _ options: [String]
   ) throws -> (output: [String], errors: String, status: Int32) {
     let running = try Running(
-      built("qudo"), ["enqueue", "k", "--lines", "--deadline", "2s"] + options + databases.flatMap { ["--database", $0] }, in: place.folder,
+      built("qudo"),
+      ["enqueue", "k", "--lines", "--deadline", "2s"] + options + databases.flatMap { ["--database", $0] },
+      in: place.folder,
       environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
     defer { running.kill(SIGKILL) }
     try running.write("1\n")
@@ -126,26 +131,36 @@ import Testing
     let (server, url, _) = try await server()
     let result = try enqueueWhileItHangs(server, [url + "?name=far", "near.db"], ["--order", "ordered", "--json"])
     #expect(result.status == 0, "\(result.errors)")
-    #expect(result.output == [
-      #"{"id":1,"database":"far"}"#, #"{"id":1,"database":"near","mayBeDoubled":true}"#, #"{"id":2,"database":"near","mayBeDoubled":true}"#,
-    ])
+    #expect(
+      result.output == [
+        #"{"id":1,"database":"far"}"#, #"{"id":1,"database":"near","mayBeDoubled":true}"#,
+        #"{"id":2,"database":"near","mayBeDoubled":true}"#,
+      ])
     #expect(result.errors.contains("line 2 may be doubled: it is in near as 1, and may be in far"))
     #expect(result.errors.contains("line 3 may be doubled: it is in near as 2, and may be in far"))
-    #expect(result.errors.contains("2 jobs went to near.db, since far could not be used; they stay there until a worker"))
+    #expect(
+      result.errors.contains("2 jobs went to near.db, since far could not be used; they stay there until a worker"))
     server.resume()
     // The first that asks after it waits until the server has come to what it was sent.
     #expect(try place.qudo("show", "1", "--payload", "--database", url).output == "1")
   }
 
-  @Test("with --on-unknown stop it ends and says from which line to go on", arguments: [[], ["near.db"]]) func stop(more: [String]) async throws {
+  @Test("with --on-unknown stop it ends and says from which line to go on", arguments: [[], ["near.db"]]) func stop(
+    more: [String]
+  ) async throws {
     let (server, url, _) = try await server()
-    let result = try enqueueWhileItHangs(server, [url + "?name=far"] + more, ["--order", "ordered", "--on-unknown", "stop"])
+    let result = try enqueueWhileItHangs(
+      server, [url + "?name=far"] + more, ["--order", "ordered", "--on-unknown", "stop"])
     #expect(result.status == 1 && result.output == [more.isEmpty ? "1" : "far/1"], "\(result.errors)")
-    #expect(result.errors.contains("line 1 is enqueued, lines 2 to 3 may be. Go on from line 2, which may double lines 2 to 3"), "\(result.errors)")
+    #expect(
+      result.errors.contains(
+        "line 1 is enqueued, lines 2 to 3 may be. Go on from line 2, which may double lines 2 to 3"), "\(result.errors)"
+    )
     server.resume()
     guard more.isEmpty else { return #expect(!place.exists("near.db") && !result.errors.contains("--idempotency-key")) }
     let key = try #require(result.errors.firstMatch(of: /with --idempotency-key ([0-9a-f]+): none is doubled/)).1
-    let again = try place.qudo("enqueue", "k", "--lines", "--json", "--idempotency-key", String(key), "--database", url, input: "1\n2\n3\n4\n")
+    let again = try place.qudo(
+      "enqueue", "k", "--lines", "--json", "--idempotency-key", String(key), "--database", url, input: "1\n2\n3\n4\n")
     #expect(again.status == 0 && again.lines.count == 4 && again.lines[0].contains(#""existing":true"#))
     let payloads = try place.qudo("jobs", "--json", "--database", url).objects().compactMap { $0["payload"] as? String }
     #expect(payloads.sorted() == ["1", "2", "3", "4"])

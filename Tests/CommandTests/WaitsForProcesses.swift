@@ -11,7 +11,9 @@ struct WaitsForProcesses: SuiteTrait, TestTrait, TestScoping {
 
   var isRecursive: Bool { true }
 
-  func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void) async throws {
+  func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void)
+    async throws
+  {
     await Self.turns.enter()
     let result: Result<Void, any Error>
     do {
@@ -36,7 +38,10 @@ private actor Turns {
   init(_ count: Int) { free = count }
 
   func enter() async {
-    guard free == 0 else { return free -= 1 }
+    guard free == 0 else {
+      free -= 1
+      return
+    }
     await withCheckedContinuation { waiting.append($0) }
   }
 

@@ -34,7 +34,9 @@ extension Queue {
   }
 
   /// - Parameter spareKeys: what jobs without a key get where ``DatabaseOptions/repeatsUnknown`` gives them one; random ones if nil.
-  package func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?) async throws -> EnqueueReport {
+  package func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?) async throws
+    -> EnqueueReport
+  {
     let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try hooks.prepare(jobs)
     let report: EnqueueReport
     if let deadline {

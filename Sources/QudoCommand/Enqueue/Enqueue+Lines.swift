@@ -29,7 +29,9 @@ extension Enqueue {
     }
   }
 
-  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ done: inout Int, _ run: inout EnqueueRun) async throws {
+  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ done: inout Int, _ run: inout EnqueueRun)
+    async throws
+  {
     var rest = waiting[...]
     while let count = Self.batch(of: rest, all: all) {
       try await enqueue(rest.prefix(count), after: done, &run)
@@ -51,7 +53,8 @@ extension Enqueue {
 
   private func tooLong(_ splitter: LineSplitter) -> CommandError {
     let before = splitter.count == 0 ? "nothing was enqueued" : "the lines before it are enqueued"
-    return CommandError("line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
+    return CommandError(
+      "line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
   }
 
   /// - Parameter done: how many lines came before these.
@@ -68,7 +71,8 @@ extension Enqueue {
     }
     try await run.enqueue(jobs)
     if let refusal {
-      throw CommandError(refusal.description + (done + jobs.count > 0 ? "; the lines before it are enqueued" : "; nothing was enqueued"))
+      throw CommandError(
+        refusal.description + (done + jobs.count > 0 ? "; the lines before it are enqueued" : "; nothing was enqueued"))
     }
   }
 }

@@ -18,7 +18,8 @@ struct EnqueueRun {
   private var done = 0
 
   init(
-    _ databases: Databases, _ urls: [DatabaseURL], kind: String, json: Bool, key: String?, isStream: Bool, order: DatabaseOptions.Order,
+    _ databases: Databases, _ urls: [DatabaseURL], kind: String, json: Bool, key: String?, isStream: Bool,
+    order: DatabaseOptions.Order,
     onUnknown: UnknownOutcome
   ) {
     queue = Queue(databases)
@@ -69,7 +70,9 @@ struct EnqueueRun {
     let others = report.mayAlsoBeIn.map { SafeText.shown($0) }.joined(separator: ", ")
     for (index, result) in report.results.enumerated() {
       let what = isStream ? "line \(done + index + 1)" : "the job"
-      complain("\(what) may be doubled: it is in \(SafeText.shown(result.id.database)) as \(result.id.number), and may be in \(others)")
+      complain(
+        "\(what) may be doubled: it is in \(SafeText.shown(result.id.database)) as \(result.id.number), and may be in \(others)"
+      )
     }
   }
 
@@ -90,16 +93,19 @@ struct EnqueueRun {
     let knowsKeys = places.count == 1 && (isKeyed || places[0].url.isServer)
     guard isStream else {
       guard isUnknown else { return "" }
-      return knowsKeys ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if it bears to be run twice"
+      return knowsKeys
+        ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if it bears to be run twice"
     }
-    let before = switch done {
-    case 0: "no line before is enqueued"
-    case 1: "line 1 is enqueued"
-    default: "lines 1 to \(done) are enqueued"
-    }
+    let before =
+      switch done {
+      case 0: "no line before is enqueued"
+      case 1: "line 1 is enqueued"
+      default: "lines 1 to \(done) are enqueued"
+      }
     guard isUnknown else { return done == 0 ? "; nothing was enqueued" : "; \(before). Go on from line \(done + 1)" }
     let these = count == 1 ? "line \(done + 1)" : "lines \(done + 1) to \(done + count)"
-    let repetition = knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): none is doubled then" : ""
+    let repetition =
+      knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): none is doubled then" : ""
     return "; \(before), \(these) may be. Go on from line \(done + 1), which may double \(these)\(repetition)"
   }
 

@@ -40,7 +40,9 @@ final class OtherKinds: Sendable {
     let new = told.withLock { told in counts.keys.filter { told.insert($0).inserted } }
     guard !new.isEmpty else { return }
     let most = 10
-    let names = new.sorted { $0.name < $1.name }.prefix(most).map { "\(SafeText.shown($0.name)) (\(counts[$0, default: 0]))" }
+    let names = new.sorted { $0.name < $1.name }.prefix(most).map {
+      "\(SafeText.shown($0.name)) (\(counts[$0, default: 0]))"
+    }
     let more = new.count > most ? ", and \(new.count - most) kinds more" : ""
     complain("jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
   }

@@ -1,3 +1,4 @@
+import Logging
 import Qudo
 import QudoTesting
 import Testing
@@ -251,6 +252,33 @@ extension Fleet {
     fleet["a"].fault = .refuses(QudoError(.corrupt, "damaged"))
     await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
     #expect(fleet["a"].calls == 1)
+  }
+
+  @Test("while one is asked again, the next one is opened") func opensTheNext() async throws {
+    let clock = ManualClock()
+    let first = FaultyDriver("a", clock: clock)
+    (first.isRemote, first.fault) = (true, .doneUnknown)
+    let (openings, opened) = AsyncStream<Void>.makeStream()
+    var options = DatabaseOptions()
+    (options.order, options.repeatsUnknown, options.clock) = (.ordered, true, clock)
+    options.logger = Logger(label: "fleet") { _ in LineLog() }
+    let databases = try Databases(
+      [
+        Databases.Source(first),
+        Databases.Source("b") { () async throws(QudoError) in
+          opened.finish()
+          return MemoryDriver(name: "b", clock: clock)
+        },
+      ], options: options)
+    let task = Task { try await Queue(databases).enqueue([NewJob("k")], onUnknown: .elsewhere) }
+    // The clock stands still: the first one's share of the time is not over.
+    for await _ in openings {}
+    first.fault = .none
+    while databases.states.first?.standing != .live {
+      clock.advance(by: .milliseconds(10))
+      try await Task.sleep(for: .microseconds(200))
+    }
+    #expect(try await task.value.mayAlsoBeIn == [])
   }
 
   @Test("while it waits, a database with a lost answer is asked again under the same keys") func waitsForTheAnswer() async throws {
