@@ -124,7 +124,7 @@ let package = Package(
         "MariaDBServer", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "QudoSQLite", "MariaDBServer", "ProcessSupport", "CSQLite"]),
+    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite"]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [

@@ -10,6 +10,7 @@ public import Qudo
 /// | option | meaning | default |
 /// |---|---|---|
 /// | `name` | what jobs are named by | `host:port/database` |
+/// | `password-file` | the path of a file with the password, which is read for each connection; see also ``MySQLLogin`` | none |
 /// | `pool` | how many connections at most | 4 |
 /// | `connect-timeout` | how long a connection may take | `5s` |
 /// | `read-timeout`, `write-timeout` | how long the server may be silent | `30s` |
@@ -104,7 +105,7 @@ public struct MySQLDriver: Driver {
   /// Whether what was acknowledged survives a power cut is known once the server was connected to: see
   /// ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses]
+    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses, .remote]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 

@@ -36,13 +36,13 @@ enum Opening {
   }
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
-    let server = settings.server
+    let (server, password) = (settings.server, try settings.password())
     // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it. An UPDATE tells how many rows it found,
     // not how many of them it changed.
     let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
     guard
       mysql_real_connect(
-        connection.handle, server.host, server.user, server.password, server.name, UInt32(server.port), settings.socket, flags) != nil
+        connection.handle, server.host, server.user, password, server.name, UInt32(server.port), settings.socket, flags) != nil
     else { throw .mysql(connection.error) }
   }
 

@@ -14,6 +14,8 @@ struct Settings: Sendable {
   /// How many connections at most.
   var pool = 4
   var tls: TLS?
+  /// Of the file with the password, instead of one in the URL.
+  var passwordFile: String?
 
   struct TLS: Sendable, Equatable {
     /// The PEM file with the certificates that are trusted; nil for the system's.
@@ -35,6 +37,7 @@ struct Settings: Sendable {
       case "connect-timeout": connectTimeout = try Self.timeout(option)
       case "read-timeout": readTimeout = try Self.timeout(option)
       case "write-timeout": writeTimeout = try Self.timeout(option)
+      case "password-file": passwordFile = option.value
       case "socket": socket = option.value
       case "pool": pool = try Self.connections(option)
       case "tls": usesTLS = try Self.usesTLS(option)
@@ -44,16 +47,19 @@ struct Settings: Sendable {
       default:
         throw QudoError(.invalidArgument, """
           the database's URL has the option '\(option.name.prefix(40))', which there is not: there are name, pool, socket, \
-          connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and tls-key
+          password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and tls-key
           """)
       }
     }
     try setTLS(tls, usesTLS)
+    guard passwordFile == nil || server.password == nil else {
+      throw QudoError(.invalidArgument, "the database's URL has a password and the option password-file: leave one out")
+    }
     guard !name.isEmpty else { throw QudoError(.invalidArgument, "the option name is empty: leave it out, or give the name that jobs are named by") }
     guard !server.name.isEmpty, server.name.utf8.count <= 64 else {
       throw QudoError(.invalidArgument, "the name of the server's database must have 1 to 64 characters")
     }
-    let texts = [server.host, server.name, name, server.user, server.password, socket] + [self.tls?.authorities, self.tls?.certificate, self.tls?.key]
+    let texts = [server.host, server.name, name, server.user, server.password, socket, passwordFile] + [self.tls?.authorities, self.tls?.certificate, self.tls?.key]
     guard !texts.contains(where: { $0?.utf8.contains(0) == true }) else { throw QudoError(.invalidArgument, "the database's URL has a NUL byte") }
   }
 
@@ -66,6 +72,11 @@ struct Settings: Sendable {
       throw QudoError(.invalidArgument, "the options tls-cert and tls-key go together")
     }
     if usesTLS == true || tls != TLS() { self.tls = tls }
+  }
+
+  /// To be asked for at each connection, so that a password which is changed in its file is used.
+  func password() throws(QudoError) -> String? {
+    if let passwordFile { try SecretFile(passwordFile).line } else { server.password }
   }
 
   private static func timeout(_ option: DatabaseServer.Option) throws(QudoError) -> Duration {

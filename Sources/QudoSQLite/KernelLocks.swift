@@ -102,6 +102,9 @@ final class KernelLocks: Sendable {
     return false
   }
 
+  /// Whether a driver is open, in whatever process: each has declared its durability.
+  var hasDriver: Bool { isLocked(Self.synced) || isLocked(Self.unsynced) }
+
   // MARK: Bytes
 
   private static let unsynced: off_t = 1

@@ -53,7 +53,16 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   }
 
   package func describe() async throws(QudoError) -> DatabaseDescription {
-    DatabaseDescription(version: "SQLite \(SQLiteDriver.libraryVersion)")
+    try await reader.read { snapshot throws(QudoError) in
+      var workers = 0
+      var isKnown = true
+      try snapshot.connection.each("SELECT id, boot, locked FROM qudo_instance") { row throws(QudoError) in
+        let instance = Instance(row)
+        if !instance.isLocked { isKnown = false } else if snapshot.locks.isHeld(instance.id) { workers += 1 }
+      }
+      return DatabaseDescription(
+        version: "SQLite \(SQLiteDriver.libraryVersion)", workers: isKnown ? workers : nil, isOpen: snapshot.locks.hasDriver)
+    }
   }
 
   /// Nothing is open between two listings.

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// That the measurements run and are printed; what they measure is for a quiet machine.
-@Suite struct BenchTests {
+@Suite(.waitsForProcesses) struct BenchTests {
   let work: Workplace
   init() throws { work = try Workplace() }
 

@@ -4,7 +4,7 @@ import QudoSQLite
 import Testing
 
 /// Jobs that the command enqueues, in typed handlers, and the other way round.
-@Suite struct CodecTests {
+@Suite(.waitsForProcesses) struct CodecTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The command, against the original's script and its worker under an init script.
-@Suite("Perl: `qudo` script: create the schema, --dry_run prints it; worker under an init script, prefork, max requests per child")
+@Suite("Perl: `qudo` script: create the schema, --dry_run prints it; worker under an init script, prefork, max requests per child", .waitsForProcesses)
 struct CommandParityTests {
   let place: Workplace
 

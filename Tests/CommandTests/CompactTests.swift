@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo compact`.
-@Suite struct CompactTests {
+@Suite(.waitsForProcesses) struct CompactTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Workers in containers that share a folder: each has its own name for the boot, and its own process numbers.
-@Suite struct ContainerTests {
+@Suite(.waitsForProcesses) struct ContainerTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Commands whose worker is killed.
-@Suite struct DeathTests {
+@Suite(.waitsForProcesses) struct DeathTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -1,4 +1,6 @@
 import Foundation
+import Qudo
+import QudoSQLite
 import Testing
 
 /// Runs a line of shell and prints the most memory that one of its processes had, in KiB.
@@ -7,7 +9,7 @@ let peak =
   + "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'"
 
 /// `qudo enqueue`, as a person runs it.
-@Suite struct EnqueueTests {
+@Suite(.waitsForProcesses) struct EnqueueTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }
@@ -82,6 +84,19 @@ let peak =
     #expect(overwritten.status == 0 && overwritten.output == "{\"id\":1,\"database\":\"qudo\"}\n")
     #expect(try String(decoding: payload(1), as: UTF8.self) == "b")
     #expect(try place.qudo("enqueue", "other", "--unique-key", "u").output == "2\n")
+  }
+
+  @Test("an enqueue under an idempotency key is done once") func idempotencyKey() async throws {
+    #expect(try place.qudo("enqueue", "k", "a", "--idempotency-key", "order 4711").output == "1\n")
+    let again = try place.qudo("enqueue", "k", "b", "--idempotency-key", "order 4711", "--json")
+    #expect(again.status == 0 && again.output == "{\"id\":1,\"database\":\"qudo\",\"existing\":true}\n")
+    #expect(try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n").output == "2\n3\n")
+    #expect(try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n3\n").output == "2\n3\n4\n")
+    #expect(try place.qudo("enqueue", "k", "--idempotency-key", "").status == 64)
+    // It is the library's key of the same text.
+    let driver = try SQLiteDriver(path: place.path("qudo.db"))
+    #expect(try await driver.insert([NewJob("k", idempotencyKey: IdempotencyKey("order 4711"))]) == [.existing(1)])
+    await driver.close()
   }
 
   @Test(arguments: [

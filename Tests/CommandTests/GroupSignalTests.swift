@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// Signals that come to a worker and to its commands, as from `timeout`, a terminal and systemd.
-@Suite struct GroupSignalTests {
+@Suite(.waitsForProcesses) struct GroupSignalTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

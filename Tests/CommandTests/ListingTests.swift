@@ -1,9 +1,11 @@
 import CSQLite
 import Foundation
+import Qudo
+import QudoSQLite
 import Testing
 
 /// What the command lists, and what it says when there is nothing to list from.
-@Suite struct ListingTests {
+@Suite(.waitsForProcesses) struct ListingTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }
@@ -263,5 +265,30 @@ import Testing
     let result = try place.qudo(["demo", "--jobs", "3000", "--durability", "off"], input: Data(), environment: ["TMPDIR": place.path("tmp")])
     #expect(result.status == 0 && result.output.contains("each job ran exactly once") && result.errors == "")
     #expect(try FileManager.default.contentsOfDirectory(atPath: place.path("tmp")) == [])
+  }
+}
+
+/// `qudo replay --all` beside others who change the failure log.
+@Suite(.waitsForProcesses) struct ReplayAllTests {
+  let place: Workplace
+
+  init() throws { place = try Workplace() }
+
+  @Test("rows that are pruned meanwhile hide no others") func pruned() async throws {
+    // A pipe holds the lines of some of them.
+    let count = 3000
+    let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .off)
+    _ = try await driver.insert((1...count).map { NewJob("k", payload: Payload("\($0)")) })
+    let claim = try await driver.claim(ClaimRequest([.init("k")], limit: count))
+    _ = try await driver.settle(claim.jobs.map { Settlement($0.lease, .failed(message: "no")) }, claiming: nil)
+    let replay = try place.start("replay", "--all", "--json", "--durability", "off")
+    let first = try #require(try replay.output.line())
+    // The first page is done, and the pipe has no room for all the others.
+    #expect(try await driver.prune(Prune(keep: count - 32, limit: 32)) == 32)
+    let objects = try JSONSerialization.jsonObject(with: Data((first + replay.output.rest()).utf8)) as? [[String: Any]]
+    #expect(objects?.compactMap { $0["failure"] as? Int } == Array(1...count))
+    #expect(objects?.allSatisfy { $0["result"] as? String == "replayed" } == true)
+    #expect(try replay.end() == 0)
+    await driver.close()
   }
 }

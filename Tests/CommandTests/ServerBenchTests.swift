@@ -4,7 +4,7 @@ import MariaDBServer
 import Testing
 
 /// That a server is measured, in a database that is as empty afterwards as it was; what is measured is for a quiet machine.
-@Suite struct ServerBenchTests {
+@Suite(.waitsForProcesses) struct ServerBenchTests {
   let work: Workplace
   init() throws { work = try Workplace() }
 

@@ -4,7 +4,7 @@ import MariaDBServer
 import Testing
 
 /// The command with a server, alone and beside a file.
-@Suite struct ServerTests {
+@Suite(.waitsForProcesses) struct ServerTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

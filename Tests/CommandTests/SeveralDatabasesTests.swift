@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The command with several databases, one of them broken.
-@Suite struct SeveralDatabasesTests {
+@Suite(.waitsForProcesses) struct SeveralDatabasesTests {
   let place: Workplace
   private let both = ["--database", "a.db", "--database", "b.db"]
 
@@ -94,7 +94,7 @@ import Testing
     let result = try qudo("databases", "--json", databases: ["a.db", "bad.db", "none.db"])
     #expect(result.status == 0)
     let rows = try result.objects()
-    let keys = ["cause", "clockDifference", "database", "delayed", "ready", "running", "state", "url", "version"]
+    let keys = ["cause", "clockDifference", "database", "delayed", "isOpen", "ready", "running", "state", "url", "version", "workers"]
     for row in rows { #expect(row.keys.sorted() == keys) }
     #expect(rows.map { $0["state"] as? String } == ["live", "down", "down"] && rows.map { $0["url"] as? String } == ["a.db", "bad.db", "none.db"])
     #expect(rows[0]["database"] as? String == "a" && rows[0]["ready"] as? Int == 2 && rows[0]["delayed"] as? Int == 1)
@@ -102,6 +102,39 @@ import Testing
     #expect((rows[1]["cause"] as? String)?.contains("not a SQLite database") == true && rows[1]["ready"] is NSNull)
     #expect(!place.exists("none.db"), "nothing is made by looking")
     #expect(try qudo("databases", databases: ["a.db"]).output.contains("live"))
+  }
+
+  @Test("databases only reads: an older file is not migrated") func olderFile() throws {
+    try qudo("enqueue", "k", databases: ["a.db"])
+    let file = PerlDatabase(path: place.path("a.db"))
+    try file.execute("DELETE FROM qudo_schema WHERE version = (SELECT max(version) FROM qudo_schema); PRAGMA wal_checkpoint(TRUNCATE)")
+    let before = try file.bytes
+    let row = try #require(try qudo("databases", "--json", databases: ["a.db"]).objects().first)
+    #expect((row["cause"] as? String)?.contains("of an older Qudo") == true && row["isOpen"] is NSNull, "\(row)")
+    #expect(try file.bytes == before)
+  }
+
+  @Test("databases shows whether anybody works in a file") func workers() throws {
+    func row() throws -> [String: Any] { try #require(try qudo("databases", "--json", databases: ["a.db"]).objects().first) }
+    try qudo("enqueue", "k", "x", databases: ["a.db"])
+    let closed = try row()
+    #expect(closed["ready"] as? Int == 1 && closed["workers"] as? Int == 0 && closed["isOpen"] as? Bool == false)
+    let (started, go) = (try place.fifo("started"), try place.fifo("go"))
+    let worker = try place.start("work", "k=sh -c 'echo $$ >> pids; echo up > started; read x < go'", "--database", "a.db")
+    #expect(try started.line() == "up")
+    let open = try row()
+    #expect(open["running"] as? Int == 1 && open["workers"] as? Int == 1 && open["isOpen"] as? Bool == true)
+    worker.kill(SIGTERM)
+    go.put("on\n")
+    #expect(try worker.end() == 0)
+    #expect(try row()["isOpen"] as? Bool == false)
+  }
+
+  @Test("jobs that a file took in the place of another are told of at the end") func fellBack() throws {
+    let result = try qudo("enqueue", "k", "--lines", "--order", "ordered", databases: ["bad.db", "a.db"], input: "1\n2\n")
+    #expect(result.status == 0 && result.output == "a/1\na/2\n")
+    #expect(result.errors.hasSuffix("2 jobs went to a.db, since bad.db could not be used; they stay there until a worker with --database a.db runs them\n"))
+    #expect(try qudo("enqueue", "k", "--order", "ordered", databases: ["a.db", "b.db"]).errors == "")
   }
 
   @Test func schemaMakesAll() throws {

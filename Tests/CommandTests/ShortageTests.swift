@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo work` where no command can be started for a while, for want of descriptors.
-@Suite struct ShortageTests {
+@Suite(.waitsForProcesses) struct ShortageTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

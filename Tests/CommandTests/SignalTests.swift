@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What signals do to `qudo work`.
-@Suite struct SignalTests {
+@Suite(.waitsForProcesses) struct SignalTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

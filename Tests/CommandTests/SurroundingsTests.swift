@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// `qudo` where something that is usually there is not: in containers, under supervisors, on full disks.
-@Suite struct SurroundingsTests {
+@Suite(.waitsForProcesses) struct SurroundingsTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

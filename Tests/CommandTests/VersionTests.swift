@@ -2,7 +2,7 @@ import Foundation
 import Qudo
 import Testing
 
-@Suite struct VersionTests {
+@Suite(.waitsForProcesses) struct VersionTests {
   /// "Unreleased", or the version that was released last.
   private func newestHeading() throws -> String {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../CHANGELOG.md")

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo work` with commands that end by themselves.
-@Suite struct WorkTests {
+@Suite(.waitsForProcesses) struct WorkTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }
@@ -176,6 +176,19 @@ import Testing
     try place.qudo("enqueue", "other")
     #expect(try place.qudo("work", "p=false", "q=false", "--until-empty").status == 0)
     #expect(try place.qudo("count", "--json").objects().first?["ready"] as? Int == 1)
+  }
+
+  @Test("kinds that wait and that it does not run are told of, each once") func otherKinds() throws {
+    try place.qudo("enqueue", "mail.snd", "--lines", input: "1\n2\n")
+    try place.qudo("enqueue", "later", "--delay", "1h")
+    try place.qudo("enqueue", "p")
+    let words = "qudo: jobs are ready of kinds that this worker does not run: mail.snd (2)\n"
+    #expect(try place.qudo("work", "p=true", "--until-empty").errors == words)
+    let worker = try place.start("work", "p=true")
+    try worker.errors.wait(for: "mail.snd (2)")
+    worker.kill(SIGTERM)
+    #expect(try worker.end() == 0)
+    #expect(try place.qudo("work", "p=true", "mail.snd=true", "--until-empty").errors == "")
   }
 
   @Test func aReaderThatGoesAwayLosesNoJob() throws {

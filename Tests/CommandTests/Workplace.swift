@@ -164,6 +164,7 @@ final class Running {
     self.errors = Reader(file: (errors as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: errors)
   }
 
+  var id: Int32 { process.id }
   func kill(_ signal: Int32) { process.kill(signal) }
   func limitDescriptors(to count: Int) throws { try process.limitDescriptors(to: count) }
   func write(_ text: String) throws { try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }

@@ -24,13 +24,13 @@ import Testing
     server.kill()
     let driver = try database.driver()
     #expect(driver.name == "127.0.0.1:\(server.port)/\(database.name)")
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses])
+    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .remote])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
     #expect(error.code == .unreachable)
     try await server.start()
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1)])
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .survivesPowerLoss])
+    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .survivesPowerLoss, .remote])
     await driver.close()
   }
 
@@ -72,7 +72,7 @@ import Testing
     let database = try await TestDatabase(on: server)
     try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'; SET GLOBAL read_only = 1")
     let driver = try database.driver(user: "app", password: "pw")
-    #expect(await code(try database.driver(user: "app", password: "pw")) == .readOnly)
+    #expect(await code(try database.driver(user: "app", password: "pw")) == .unreachable)
     try await server.query("SET GLOBAL read_only = 0")
     _ = try await driver.insert([NewJob("a")])
     try await server.query("SET GLOBAL read_only = 1")
@@ -144,7 +144,7 @@ import Testing
     let facts = try await driver.connect()
     #expect(facts.isMariaDB)
     #expect(facts.losesOnPowerCut == ["innodb_flush_log_at_trx_commit is 2: set it to 1"])
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses])
+    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .remote])
     await driver.close()
   }
 

@@ -10,6 +10,8 @@ final class DatabaseMember: Sendable {
     var driver: (any Driver)?
     /// Opens it, or finds out whether it is there again; all who need to know wait for the same one.
     var probe: Task<Answer<any Driver>, Never>?
+    /// What it was last set aside for, as far as that was told, and when.
+    var told: (code: QudoError.Code, time: Int64)?
   }
   let index: Int
   let options: DatabaseOptions
@@ -44,6 +46,11 @@ final class DatabaseMember: Sendable {
   /// Finds out in the background whether it is there again, if it is time.
   func probeIfDue() {
     if health.isDue(clock.sinceBoot()) { _ = probe() }
+  }
+
+  /// Opens it in the background if it was not needed yet, and soon may be.
+  func prepare() {
+    if health.state == .unopened { _ = probe() }
   }
 
   /// Its driver: opened, and if it was set aside, asked whether it is there.
@@ -181,11 +188,18 @@ final class DatabaseMember: Sendable {
 
   private func noteFailure(_ error: QudoError) {
     let now = clock.sinceBoot()
-    if shared.withLock({ $0.health.failed(error, now: now) }) { report(error) }
+    let level = shared.withLock { shared -> Logger.Level? in
+      guard shared.health.failed(error, now: now) else { return nil }
+      // One that answers, and cannot write, is set aside again with each enqueue that waits for it.
+      if let told = shared.told, told.code == error.code, now - told.time < options.retry.wholeMicroseconds { return .info }
+      shared.told = (error.code, now)
+      return .warning
+    }
+    if let level { report(error, level) }
   }
 
-  private func report(_ error: QudoError) {
-    options.logger.warning(
-      "a database is set aside", metadata: ["database": "\(name)", "for": "\(options.retry)", "error": "\(error)", "code": "\(error.code)"])
+  private func report(_ error: QudoError, _ level: Logger.Level) {
+    options.logger.log(
+      level: level, "a database is set aside", metadata: ["database": "\(name)", "for": "\(options.retry)", "error": "\(error)", "code": "\(error.code)"])
   }
 }

@@ -24,6 +24,17 @@ public struct DatabaseOptions: Sendable {
   /// With it an enqueue is acknowledged as long as any database answers, and its jobs may be in two of them, under two ids,
   /// and then run in both. A unique key does not prevent that: it holds within one database.
   public var failsOverUnknown = false
+  /// Whether jobs that are enqueued without an ``IdempotencyKey`` get one where a network lies between, so that an enqueue whose
+  /// answer is lost is repeated in the same database, until the deadline, and done once. Default: no.
+  ///
+  /// Each such job costs a receipt, and each enqueue a look at the receipts: a round trip more. Files (and each driver without
+  /// ``Capabilities/remote``) give no job a key: their answers are not lost.
+  public var repeatsUnknown = false
+  /// Whether an enqueue that finds no database available waits for one until its deadline. Default: no, it throws
+  /// ``QudoError/Code/unreachable`` at once.
+  ///
+  /// It bridges a restart or a fail-over of the only server. Errors that do not pass, such as a refused password, are thrown at once.
+  public var waitsForOutages = false
   /// Hears of databases that are set aside, and of those that are used again. Default: one with the label `qudo`.
   public var logger = Logger(label: "qudo")
   /// What deadlines and retries go by. Default: the machine's.

@@ -1,58 +1,89 @@
+internal import Logging
+
 extension Databases {
+  /// Stores jobs in one database, as ``DatabaseOptions`` say.
+  func insert(_ jobs: [NewJob], within limit: Duration) async throws(QudoError) -> [EnqueueResult] {
+    let report = try await insert(
+      jobs, within: limit, onUnknown: options.failsOverUnknown ? .elsewhere : .stop, spareKeys: nil)
+    if !report.mayAlsoBeIn.isEmpty, let database = report.results.first?.id.database {
+      // Whoever asks for a report tells it in other words.
+      let others = report.mayAlsoBeIn.joined(separator: ", ")
+      options.logger.warning(
+        "enqueue may be doubled",
+        metadata: ["database": "\(database)", "other": "\(others)", "jobs": "\(report.results.count)"])
+    }
+    return report.results
+  }
+
   /// Stores jobs in one database, all in one transaction: in the next one when it is certain that nothing was written. Under
   /// idempotency keys it is repeated in the same one where that is not certain.
-  func insert(_ jobs: [NewJob], within limit: Duration) async throws(QudoError) -> [EnqueueResult] {
-    let end = end(limit)
+  func insert(
+    _ jobs: [NewJob], within limit: Duration, onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?
+  ) async throws(QudoError) -> EnqueueReport {
+    var enqueue = MemberEnqueue(
+      jobs, end: end(limit), onUnknown: policy,
+      spareKeys: options.repeatsUnknown ? spareKeys ?? Self.randomKeys(jobs.count) : nil)
+    var pause: Int64 = 50_000
+    while true {
+      let troubles: [DatabasesDown.Trouble]
+      switch try await insertOnce(&enqueue) {
+      case .done(let report): return report
+      case .down(let all): troubles = all
+      }
+      let next = options.clock.sinceBoot() + pause
+      guard options.waitsForOutages, next < enqueue.end, !Task.isCancelled,
+        troubles.contains(where: { $0.error.isOutage })
+      else {
+        throw enqueue.error(DatabasesDown(troubles: troubles))
+      }
+      if pause == 50_000 {
+        options.logger.warning(
+          "no database is available, waiting", metadata: ["error": "\(DatabasesDown(troubles: troubles))"])
+      }
+      _ = try? await options.clock.sleep(untilSinceBoot: next)
+      pause = min(pause * 2, 1_000_000)
+    }
+  }
+
+  private enum Round {
+    case done(EnqueueReport)
+    case down([DatabasesDown.Trouble])
+  }
+
+  /// Asks one database after the other.
+  private func insertOnce(_ enqueue: inout MemberEnqueue) async throws(QudoError) -> Round {
     for member in members { member.probeIfDue() }
     var random = SystemRandomNumberGenerator()
     var route = EnqueueRoute(members.count, options.order, using: &random)
     var troubles: [DatabasesDown.Trouble] = []
-    var isUnknown: QudoError?
     while let index = route.next(options.clock.sinceBoot(), { members[$0].health }) {
       let member = members[index]
-      guard !Task.isCancelled else { throw isUnknown ?? QudoError(.cancelled, "the task was cancelled before anything was done") }
+      guard !Task.isCancelled else {
+        throw enqueue.unknown ?? QudoError(.cancelled, "the task was cancelled before anything was done")
+      }
+      let share = route.share(from: options.clock.sinceBoot(), to: enqueue.end)
       do throws(QudoError) {
-        return try await insert(jobs, member, end, share: route.share(from: options.clock.sinceBoot(), to: end))
+        let results = try await enqueue.insert(
+          into: member, share: share, others: route.rest.map { members[$0] }, options.clock)
+        return .done(
+          EnqueueReport(
+            results: results, mayAlsoBeIn: enqueue.doubts.filter { $0 != member.index }.map { members[$0].name }))
       } catch {
         troubles.append(.init(database: member.name, error: error))
         if error.code == .outcomeUnknown {
-          isUnknown = error
-          guard options.failsOverUnknown else { throw error }
+          guard enqueue.policy == .elsewhere else { throw error }
         } else if !error.allowsFailover {
           // This one wrote nothing; another one, asked before it, may have.
-          throw isUnknown ?? error
+          throw enqueue.unknown ?? error
         }
       }
     }
-    let down = DatabasesDown(troubles: troubles)
-    guard let isUnknown else { throw down.error }
-    throw QudoError(.outcomeUnknown, isUnknown.message, cause: down)
+    return .down(troubles)
   }
 
-  private func insert(_ jobs: [NewJob], _ member: DatabaseMember, _ end: Int64, share: Int64) async throws(QudoError) -> [EnqueueResult] {
-    let now = options.clock.sinceBoot()
-    guard now < end else { throw member.health.trouble ?? QudoError(.unreachable, "it was not asked: the deadline had passed") }
-    // What is on its way to one database may be there: only who bears to have it twice asks another one before the end.
-    let limit = options.failsOverUnknown ? share : end
-    let isRepeatable = !jobs.isEmpty && jobs.allSatisfy { $0.idempotencyKey != nil }
-    var unknown: QudoError?
-    var pause: Int64 = 50_000
-    while true {
-      do throws(QudoError) {
-        // That writes nothing: one that cannot be opened takes no more than its share of the time.
-        let name = try await member.ready(until: unknown == nil ? share : limit).name
-        return try await member.call(until: limit) { driver throws(QudoError) in try await driver.insert(jobs) }
-          .map { EnqueueResult($0, database: name) }
-      } catch {
-        // Once it is not known whether it was done, no later error says that it was not.
-        guard isRepeatable, unknown != nil || error.code == .outcomeUnknown else { throw error }
-        let first = unknown ?? error
-        unknown = first
-        let next = options.clock.sinceBoot() + pause
-        guard next < limit, !Task.isCancelled else { throw first }
-        _ = try? await options.clock.sleep(untilSinceBoot: next)
-        pause = min(pause * 2, 1_000_000)
-      }
-    }
+  /// One after the other, from a random one on.
+  private static func randomKeys(_ count: Int) -> [IdempotencyKey] {
+    let first = IdempotencyKey()
+    return (0..<count).map { first.numbered($0) }
   }
 }

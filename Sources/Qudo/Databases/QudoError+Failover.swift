@@ -10,6 +10,9 @@ extension QudoError {
     }
   }
 
+  /// Whether the database is away and may be back soon: it restarts, or another server takes its place.
+  var isOutage: Bool { code == .unreachable || code == .outcomeUnknown }
+
   /// Whether an enqueue that got it may go on to another database: nothing was written, and the fault is not the job's.
   var allowsFailover: Bool {
     switch code {

@@ -10,10 +10,17 @@ public struct DatabaseDescription: Hashable, Sendable {
   public var version: String
   /// Its clock; nil where it goes by this machine's.
   public var clock: Timestamp?
+  /// The number of open drivers, of all processes, that have claimed jobs of it. One that has found none to claim yet does not count.
+  /// Nil where that is not known.
+  public var workers: Int?
+  /// Whether a process has it open to enqueue or to work. Nil where that is not known.
+  public var isOpen: Bool?
 
   /// For drivers.
-  public init(version: String, clock: Timestamp? = nil) {
+  public init(version: String, clock: Timestamp? = nil, workers: Int? = nil, isOpen: Bool? = nil) {
     self.version = version
     self.clock = clock
+    self.workers = workers
+    self.isOpen = isOpen
   }
 }

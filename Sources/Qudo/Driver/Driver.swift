@@ -81,4 +81,6 @@ public struct Capabilities: OptionSet, Sendable {
   /// The database knows which open driver holds a lease, and whether it lives: when its process dies, or closes it, its jobs can be
   /// claimed at once. Without it they can when their leases expire.
   public static let recoversDeadHolders = Capabilities(rawValue: 32)
+  /// A network lies between the driver and the database: the answer to a call that was done can be lost.
+  public static let remote = Capabilities(rawValue: 64)
 }

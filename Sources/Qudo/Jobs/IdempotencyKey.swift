@@ -29,10 +29,17 @@ public struct IdempotencyKey: Hashable, Sendable {
     (high, low) = (word(bytes.prefix(8)), word(bytes.dropFirst(8)))
   }
 
+  private init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
   private init(words: [UInt32]) {
     high = UInt64(words[0]) << 32 | UInt64(words[1])
     low = UInt64(words[2]) << 32 | UInt64(words[3])
   }
+
+  /// The key of one of many enqueues, such as the lines of a file, that go under this key together.
+  ///
+  /// Neighbors are neighbors in the database's index too: a batch touches few of its pages.
+  package func numbered(_ number: Int) -> IdempotencyKey { IdempotencyKey(high: high, low: low &+ UInt64(truncatingIfNeeded: number)) }
 
   /// The 16 bytes that stand in the database.
   public var bytes: [UInt8] { [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } } }

@@ -10,6 +10,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// How it works.
   public let options: WorkerOptions
   package let abilities: [Kind: Ability]
+  /// The kinds that it performs.
+  package var kinds: [Kind] { Array(abilities.keys) }
   let plugins: Plugins
   let engineHooks: EngineHooks
   /// For handlers that block; nil if there are none.

@@ -77,7 +77,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   private func run(in folder: TemporaryFolder) async throws {
     #if MySQL
-    if let server = try server() { return try await run(server, in: folder) }
+    if let server = try server() { return try await run(DatabaseOpening.completed(server), in: folder) }
     #endif
     var settings = Bench.Settings(folder: folder.path) { try PipedProcess($0) }
     if !durability.isEmpty { settings.durabilities = durability }

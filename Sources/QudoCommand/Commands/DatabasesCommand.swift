@@ -7,10 +7,18 @@ struct DatabasesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "databases", abstract: "Show how each database is: whether it answers, its version, its clock, its jobs.",
     discussion: """
-      With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "cause"}: \
+      A file is only read: it is neither made nor migrated.
+
+      With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "workers", \
+      "isOpen", "cause"}: \
       the url has no password; state is live or down, and cause says why it is down; clockDifference is how many milliseconds the \
-      database's clock is ahead of this machine's, null where it goes by this machine's. Of one that is down, all but its url and \
-      cause is null, and database is its name only if that is known.
+      database's clock is ahead of this machine's, null where it goes by this machine's. workers is how many open workers have claimed \
+      jobs of a file, without those that have found none yet; isOpen is whether any process has the file open to enqueue or to work. \
+      Both are null for servers. Of a database that is down, all but its url and cause is null, and database is its name only if that is \
+      known.
+
+      Jobs in a file that no process has open stay there until a worker opens it, for instance those that an enqueue put there while \
+      the servers were away.
 
       The exit status is 75 when none is live.
 
@@ -40,6 +48,8 @@ struct DatabaseReport: Sendable {
   var version: String?
   var difference: Duration?
   var counts: JobCount?
+  var workers: Int?
+  var isOpen: Bool?
   var cause: String?
 
   static func of(_ url: DatabaseURL) async -> DatabaseReport {
@@ -47,7 +57,7 @@ struct DatabaseReport: Sendable {
     do throws(QudoError) {
       // In company, so that it has a deadline.
       let databases = try Databases([
-        .init("\(url)") { () async throws(QudoError) in try await DatabaseOpening(durability: .full, create: false).open(url, name: nil) }
+        .init("\(url)") { () async throws(QudoError) in try await DatabaseOpening(durability: .full, create: false, isListing: true).open(url, name: nil) }
       ], options: quiet)
       report.name = try await look(databases, &report)
       await databases.close()
@@ -71,11 +81,12 @@ struct DatabaseReport: Sendable {
       let after = clock.now().wall
       let middle = before.microseconds + (after.microseconds - before.microseconds) / 2
       let difference = description?.clock.map { Duration.microseconds($0.microseconds.clampedMinus(middle)) }
-      return (description?.version, difference, try await driver.count())
+      return (description, difference, try await driver.count())
     }
     guard let answer = answers.first else { return nil }
-    let (version, difference, counts) = try answer.result.get()
-    (report.version, report.difference) = (version, difference)
+    let (description, difference, counts) = try answer.result.get()
+    (report.version, report.difference) = (description?.version, difference)
+    (report.workers, report.isOpen) = (description?.workers, description?.isOpen)
     report.counts = counts.reduce(JobCount("")) { sum, count in
       JobCount("", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed, running: sum.running + count.running)
     }
@@ -85,7 +96,10 @@ struct DatabaseReport: Sendable {
 
 extension DatabaseReport: Listed {
   static var columns: [Table.Column] {
-    ["DATABASE", "STATE", "VERSION", .number("CLOCK"), .number("READY"), .number("DELAYED"), .number("RUNNING"), "URL", "CAUSE"]
+    [
+      "DATABASE", "STATE", "VERSION", .number("CLOCK"), .number("READY"), .number("DELAYED"), .number("RUNNING"), .number("WORKERS"), "OPEN", "URL",
+      "CAUSE",
+    ]
   }
 
   private var state: String { cause == nil ? "live" : "down" }
@@ -96,6 +110,7 @@ extension DatabaseReport: Listed {
     [
       SafeText.shown(name ?? ""), state, SafeText.shown(version ?? ""), milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
       counts.map { "\($0.ready)" } ?? "", counts.map { "\($0.delayed)" } ?? "", counts.map { "\($0.running)" } ?? "",
+      workers.map { "\($0)" } ?? "", isOpen.map { $0 ? "yes" : "no" } ?? "",
       SafeText.shown("\(url)", limit: 60), SafeText.shown(cause ?? "", limit: 200),
     ]
   }
@@ -105,7 +120,8 @@ extension DatabaseReport: Listed {
     return .object([
       ("database", .text(name)), ("url", .text("\(url)")), ("state", .text(state)), ("version", .text(version)),
       ("clockDifference", milliseconds.map { .integer($0) } ?? .null), ("ready", number(counts?.ready)),
-      ("delayed", number(counts?.delayed)), ("running", number(counts?.running)), ("cause", .text(cause)),
+      ("delayed", number(counts?.delayed)), ("running", number(counts?.running)), ("workers", number(workers)),
+      ("isOpen", isOpen.map { .bool($0) } ?? .null), ("cause", .text(cause)),
     ])
   }
 }

@@ -12,7 +12,10 @@ internal import Darwin
 /// The command failed, and this is why.
 struct CommandError: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  /// What the command exits with.
+  let status: Int32
+
+  init(_ description: String, status: Int32 = EXIT_FAILURE) { (self.description, self.status) = (description, status) }
 }
 
 extension QudoError.Code {
@@ -37,7 +40,7 @@ enum Leaving {
       exit(error.code.exitStatus)
     case let error as CommandError:
       complain(Self.line(error.description))
-      exit(EXIT_FAILURE)
+      exit(error.status)
     case let code as ExitCode:
       exit(code.rawValue)
     default:

@@ -108,9 +108,9 @@ struct Replay: AsyncParsableCommand {
         if !ids.isEmpty {
           try report.add(zip(ids, try await databases.replay(ids, in: name)).map { Row(database: name, failure: $0, result: $1) })
         }
-        // Rows that are replayed stay in the log, so that the places of the others do not change.
-        query.offset += failures.count
-        if failures.count < Self.page { break }
+        // From row to row: those that come or are pruned meanwhile shift no others.
+        guard failures.count == Self.page, let last = failures.last else { break }
+        query.after = last.id
       }
     }
     return isWhole

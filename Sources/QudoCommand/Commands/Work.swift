@@ -44,6 +44,11 @@ struct Work: AsyncParsableCommand {
       If this process is killed, with SIGKILL or by a crash, its commands and what they have started are killed at once, by a process \
       of its own that waits for that.
 
+      At its start, now and then, and at the end of --until-empty, the worker says which kinds have ready jobs that it does not run: \
+      jobs of a kind whose name is mistyped wait for ever.
+
+      A server that is away, fails over, or refuses the password for a while is waited for, with --until-empty for 10 s.
+
       The exit status is 0 when the work was done or was stopped by a signal, however many jobs failed: those are in the failure log. \
       It is 1 when the output can no longer be written, and with --until-empty when one of several databases was down at the end; the \
       work in the others is done then.
@@ -143,7 +148,13 @@ struct Work: AsyncParsableCommand {
         untilEmpty ? try await worker.workUntilEmpty(skipDelayed: skipDelayed) : try await worker.work()
       }
       stop.attach(work)
+      let others = OtherKinds(databases, own: worker.kinds)
+      let watch = Task { await others.watch() }
+      defer { watch.cancel() }
       let summary = try await work.value
+      watch.cancel()
+      await watch.value
+      if untilEmpty { await others.look() }
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
         complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)")

@@ -16,7 +16,8 @@ struct Database: ParsableArguments {
   @Option(help: ArgumentHelp(
     """
     The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; several times for several databases, of which \
-    one that is down is passed over. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
+    one that is down is passed over. Other users can read a password here: leave it out, and name a file with it in the URL, \
+    mysql://user@host/name?password-file=PATH, or set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
     """, valueName: "database"))
   var database: [String] = []
 
@@ -30,6 +31,7 @@ struct Database: ParsableArguments {
     for text in all.isEmpty ? ["qudo.db"] : all {
       let url: DatabaseURL
       do { url = try DatabaseURL(parsing: text) } catch { throw ValidationError(error.message) }
+      do { try DatabaseOpening.check(url) } catch { throw ValidationError(error.message) }
       guard !urls.contains(url) else { throw ValidationError("\(SafeText.shown("\(url)")) is given twice") }
       if case .mysql = url.place, !DatabaseOpening.hasServers {
         throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
@@ -57,27 +59,30 @@ struct Database: ParsableArguments {
 
   /// Opens the database or the databases, calls `body`, and closes them whatever comes.
   ///
-  /// - Parameter create: whether a file that is not there is made.
+  /// - Parameters:
+  ///   - create: whether a file that is not there is made.
+  ///   - enqueues: whether a server that is away is waited for, and an enqueue of which it did not tell the outcome repeated.
   func use<Result>(
-    durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil, _ body: (Databases) async throws -> Result
+    durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil, enqueues: Bool = false,
+    _ body: (Databases) async throws -> Result
   ) async throws -> Result {
-    try await use(DatabaseOpening(durability: durability, create: create), fleet, body)
+    try await use(DatabaseOpening(durability: durability, create: create), fleet, enqueues: enqueues, body)
   }
 
   /// Likewise for listings alone: a file is neither made nor changed, and no writer is waited for.
   func list<Result>(_ body: (Databases) async throws -> Result) async throws -> Result {
-    try await use(DatabaseOpening(durability: .full, create: false, isListing: true), nil, body)
+    try await use(DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
   }
 
   private func use<Result>(
-    _ opening: DatabaseOpening, _ fleet: FleetOptions?, _ body: (Databases) async throws -> Result
+    _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool, _ body: (Databases) async throws -> Result
   ) async throws -> Result {
     let urls = try urls()
     let databases: Databases
-    if urls.count == 1 {
+    if urls.count == 1, !enqueues || !urls[0].isServer {
       databases = Databases(try await opening.open(urls[0], name: nil))
     } else {
-      databases = try several(urls, opening, fleet)
+      databases = try watched(urls, opening, fleet, enqueues: enqueues)
     }
     do {
       let result = try await body(databases)
@@ -89,8 +94,13 @@ struct Database: ParsableArguments {
     }
   }
 
-  private func several(_ urls: [DatabaseURL], _ opening: DatabaseOpening, _ fleet: FleetOptions?) throws -> Databases {
+  private func watched(
+    _ urls: [DatabaseURL], _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool
+  ) throws -> Databases {
     var options = DatabaseOptions()
+    (options.repeatsUnknown, options.waitsForOutages) = (enqueues, enqueues)
+    // Where no other is to have its share of the time: a batch over a slow network takes a while.
+    if urls.count == 1 { options.deadline = .seconds(30) }
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     // A listing says itself what is down.
     options.logger.logLevel = fleet == nil ? .critical : .warning

@@ -20,6 +20,13 @@ struct DatabaseOpening: Sendable {
     #endif
   }
 
+  /// Refuses a server's URL with options that are unknown or wrong. Nothing is opened.
+  static func check(_ url: DatabaseURL) throws(QudoError) {
+    #if MySQL
+    if url.isServer { _ = try MySQLDriver(url) }
+    #endif
+  }
+
   /// - Parameter name: what a new file is named.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
@@ -32,7 +39,7 @@ struct DatabaseOpening: Sendable {
   /// Connects, so that what is wrong is known.
   private func open(_ server: DatabaseServer) async throws(QudoError) -> any LogDriver {
     #if MySQL
-    let driver = try MySQLDriver(server)
+    let driver = try MySQLDriver(Self.completed(server))
     do throws(QudoError) {
       try await driver.connect()
       return driver
@@ -44,6 +51,18 @@ struct DatabaseOpening: Sendable {
     throw QudoError(.invalidArgument, "\(server): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
     #endif
   }
+
+  #if MySQL
+  /// With user and password from where they are kept, if the URL lacks them.
+  static func completed(_ server: DatabaseServer) throws(QudoError) -> DatabaseServer {
+    let login = try MySQLLogin(completing: server)
+    for warning in login.warnings where told.withLock({ $0.insert(warning).inserted }) { complain(warning) }
+    return login.server
+  }
+
+  /// Each warning is given once.
+  private static let told = Locked<Set<String>>([])
+  #endif
 
   /// The schema as SQL, of a file or of a server's database.
   static func schema(of url: DatabaseURL) -> String {
@@ -63,5 +82,11 @@ struct DatabaseOpening: Sendable {
       guard case .sqlite(let path) = url.place, stems.count(where: { $0 == stem }) > 1 else { return nil }
       return path
     }
+  }
+}
+
+extension DatabaseURL {
+  var isServer: Bool {
+    if case .mysql = place { true } else { false }
   }
 }

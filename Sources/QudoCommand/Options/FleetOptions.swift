@@ -12,7 +12,10 @@ struct FleetOptions: ParsableArguments {
   var retry: Duration?
   @Option(
     help: ArgumentHelp(
-      "Of several databases, how long an enqueue, or any call of one of them, may take at most. Default: 10s.", valueName: "duration"),
+      """
+      How long an enqueue may take at most, and with several databases any call of one of them. Until then an enqueue waits for a server \
+      that is away. Default: 10s, for one server 30s.
+      """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var deadline: Duration?
 
@@ -29,3 +32,19 @@ struct FleetOptions: ParsableArguments {
 }
 
 extension DatabaseOptions.Order: ExpressibleByArgument {}
+
+/// What an enqueue does that a server, or the network, has cut off.
+struct UnknownOption: ParsableArguments {
+  @Option(help: ArgumentHelp(
+    """
+    When a database does not answer until the deadline, so that it has the jobs or not: elsewhere (they go to the next one too, and it is \
+    said which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
+    """, valueName: "policy"))
+  var onUnknown: UnknownOutcome?
+
+  func policy(_ order: DatabaseOptions.Order, databases count: Int) -> UnknownOutcome {
+    onUnknown ?? (count > 1 && order == .ordered ? .elsewhere : .stop)
+  }
+}
+
+extension UnknownOutcome: ExpressibleByArgument {}

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo import`, again and again, and beside what is there.
-@Suite struct ImportAgainTests {
+@Suite(.waitsForProcesses) struct ImportAgainTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What `qudo import` refuses before it writes anything.
-@Suite struct ImportRefusalTests {
+@Suite(.waitsForProcesses) struct ImportRefusalTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

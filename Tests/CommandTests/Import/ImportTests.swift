@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `qudo import`: what becomes of what is in an old file.
-@Suite struct ImportTests {
+@Suite(.waitsForProcesses) struct ImportTests {
   let place: Workplace
 
   init() throws { place = try Workplace() }

@@ -1,3 +1,4 @@
+import Logging
 import Qudo
 import QudoTesting
 import Testing
@@ -135,23 +136,26 @@ import Testing
   }
 }
 
-/// Enqueues under idempotency keys, which can be repeated.
-@Suite struct RepeatedEnqueueTests {
-  private func job(_ text: String) -> NewJob { NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text)) }
-
+extension Fleet {
   /// Moves the clock on until the task has ended.
-  private func finish(_ fleet: Fleet, _ task: Task<EnqueueResult, any Error>) async throws -> EnqueueResult {
+  fileprivate func finish<Value: Sendable>(_ task: Task<Value, any Error>) async throws -> Value {
     let isOver = Locked(false)
     let watch = Task {
       defer { isOver.withLock { $0 = true } }
       return try await task.value
     }
     while !isOver.withLock({ $0 }) {
-      fleet.clock.advance(by: .milliseconds(10))
-      await Task.yield()
+      clock.advance(by: .milliseconds(10))
+      // Slowly, so that the databases answer before their time is over.
+      try await Task.sleep(for: .microseconds(200))
     }
     return try await watch.value
   }
+}
+
+/// Enqueues under idempotency keys, which can be repeated.
+@Suite struct RepeatedEnqueueTests {
+  private func job(_ text: String) -> NewJob { NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text)) }
 
   @Test func whatIsNotKnownIsAskedAgainInTheSameDatabaseAndDoneOnce() async throws {
     let fleet = try Fleet("a", "b")
@@ -160,7 +164,7 @@ import Testing
     await fleet["a"].arrived(1)
     await fleet.log.wait(for: "set aside a")
     fleet["a"].fault = .none
-    #expect(try await finish(fleet, task) == .existing(JobID(database: "a", number: 1)))
+    #expect(try await fleet.finish(task) == .existing(JobID(database: "a", number: 1)))
     #expect(try await fleet["a"].texts == ["x"])
     #expect(fleet["b"].calls == 0)
   }
@@ -171,7 +175,7 @@ import Testing
     let task = Task { try await fleet.queue.enqueue(job("x")) }
     await fleet["a"].arrived(1)
     fleet["a"].fault = .refuses(refused)
-    let error = await #expect(throws: QudoError.self) { try await finish(fleet, task) }
+    let error = await #expect(throws: QudoError.self) { try await fleet.finish(task) }
     #expect(error?.code == .outcomeUnknown)
     #expect(fleet["b"].calls == 0)
   }
@@ -181,5 +185,117 @@ import Testing
     fleet["a"].fault = .doneUnknown
     await #expect(throws: QudoError.self) { try await fleet.queue.enqueue([job("x"), fleet.job("y")]) }
     #expect(fleet["a"].calls == 1)
+  }
+}
+
+/// Enqueues without keys of their own, whose outcome may be unknown.
+@Suite struct UnknownOutcomeTests {
+  @Test("where a network lies between, jobs get keys, and are stored once") func repeated() async throws {
+    let fleet = try Fleet("a", "b") { $0.repeatsUnknown = true }
+    fleet["a"].isRemote = true
+    fleet["a"].fault = .doneUnknown
+    let task = Task { try await fleet.queue.enqueue(fleet.job("x")) }
+    await fleet.log.wait(for: "set aside a")
+    fleet["a"].fault = .none
+    #expect(try await fleet.finish(task) == .inserted(JobID(database: "a", number: 1)), "it is this enqueue's own")
+    #expect(try await fleet["a"].texts == ["x"])
+    #expect(fleet["b"].calls == 0)
+  }
+
+  @Test("a file's jobs get no keys") func file() async throws {
+    let fleet = try Fleet("a", "b") { $0.repeatsUnknown = true }
+    fleet["a"].fault = .doneUnknown
+    let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
+    #expect(error?.code == .outcomeUnknown && fleet["a"].calls == 1)
+  }
+
+  @Test("what goes elsewhere is reported") func elsewhere() async throws {
+    let fleet = try Fleet("a", "b")
+    fleet["a"].fault = .doneUnknown
+    let report = try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .elsewhere)
+    #expect(report.results == [.inserted(JobID(database: "b", number: 1))] && report.mayAlsoBeIn == ["a"])
+    #expect(try await fleet["a"].texts == ["x"])
+    let other = try await fleet.queue.enqueue([fleet.job("y")], onUnknown: .elsewhere)
+    #expect(other.mayAlsoBeIn == [])
+  }
+
+  @Test("stop overrules failsOverUnknown, and a plain enqueue logs what may be doubled") func policies() async throws {
+    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    fleet["a"].fault = .doneUnknown
+    let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .stop) }
+    #expect(error?.code == .outcomeUnknown && fleet["b"].calls == 0)
+    #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b", "nothing is in doubt: a is set aside")
+    #expect(!fleet.log.lines.contains("enqueue may be doubled b"))
+    let twice = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    twice["a"].fault = .doneUnknown
+    try await twice.queue.enqueue(twice.job("x"))
+    #expect(twice.log.lines.contains("enqueue may be doubled b"))
+  }
+
+  @Test("an enqueue waits for a database until its deadline, if it is told to") func waits() async throws {
+    let fleet = try Fleet("a", "b") { $0.waitsForOutages = true }
+    for driver in fleet.drivers { driver.fault = .refuses(refused) }
+    let task = Task { try await fleet.queue.enqueue(fleet.job("x")) }
+    await fleet.log.wait(for: "no database is available, waiting")
+    fleet["b"].fault = .none
+    #expect(try await fleet.finish(task).id.database == "b")
+    fleet["b"].fault = .refuses(refused)
+    let end = fleet.clock.sinceBoot() + 9_000_000
+    let late = Task { try await fleet.queue.enqueue(fleet.job("y")) }
+    let error = await #expect(throws: QudoError.self) { try await fleet.finish(late) }
+    #expect(error?.code == .unreachable && (error?.cause as? DatabasesDown)?.troubles.count == 2)
+    #expect(fleet.clock.sinceBoot() >= end)
+  }
+
+  @Test("what does not pass is not waited for") func lasting() async throws {
+    let fleet = try Fleet("a") { $0.waitsForOutages = true }
+    fleet["a"].fault = .refuses(QudoError(.corrupt, "damaged"))
+    await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
+    #expect(fleet["a"].calls == 1)
+  }
+
+  @Test("while one is asked again, the next one is opened") func opensTheNext() async throws {
+    let clock = ManualClock()
+    let first = FaultyDriver("a", clock: clock)
+    (first.isRemote, first.fault) = (true, .doneUnknown)
+    let (openings, opened) = AsyncStream<Void>.makeStream()
+    var options = DatabaseOptions()
+    (options.order, options.repeatsUnknown, options.clock) = (.ordered, true, clock)
+    options.logger = Logger(label: "fleet") { _ in LineLog() }
+    let databases = try Databases(
+      [
+        Databases.Source(first),
+        Databases.Source("b") { () async throws(QudoError) in
+          opened.finish()
+          return MemoryDriver(name: "b", clock: clock)
+        },
+      ], options: options)
+    let task = Task { try await Queue(databases).enqueue([NewJob("k")], onUnknown: .elsewhere) }
+    // The clock stands still: the first one's share of the time is not over.
+    for await _ in openings {}
+    first.fault = .none
+    while databases.states.first?.standing != .live {
+      clock.advance(by: .milliseconds(10))
+      try await Task.sleep(for: .microseconds(200))
+    }
+    #expect(try await task.value.mayAlsoBeIn == [])
+  }
+
+  @Test("while it waits, a database with a lost answer is asked again under the same keys") func waitsForTheAnswer() async throws {
+    let fleet = try Fleet("a", "b") { ($0.repeatsUnknown, $0.waitsForOutages, $0.deadline) = (true, true, .seconds(60)) }
+    fleet["a"].isRemote = true
+    (fleet["a"].fault, fleet["b"].fault) = (.doneUnknown, .refuses(refused))
+    let task = Task { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .elsewhere) }
+    await fleet["a"].arrived(1)
+    fleet["a"].fault = .refuses(refused)
+    let back = Task {
+      await fleet.log.wait(for: "no database is available, waiting")
+      fleet["a"].fault = .none
+    }
+    let report = try await fleet.finish(task)
+    await back.value
+    #expect(report.results == [.inserted(JobID(database: "a", number: 1))] && report.mayAlsoBeIn == [])
+    #expect(try await fleet["a"].texts == ["x"])
+    #expect(try await fleet["b"].texts == [])
   }
 }

@@ -17,6 +17,7 @@ final class FaultyDriver: LogDriver {
     var fault = Fault.none
     var waiters: [CheckedContinuation<Void, Never>] = []
     var calls = 0
+    var isRemote = false
     var arrivals: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
   }
   let base: MemoryDriver
@@ -25,7 +26,11 @@ final class FaultyDriver: LogDriver {
   init(_ name: String, clock: ManualClock) { base = MemoryDriver(name: name, clock: clock) }
 
   var name: String { base.name }
-  var capabilities: Capabilities { base.capabilities }
+  var capabilities: Capabilities { isRemote ? base.capabilities.union(.remote) : base.capabilities }
+  var isRemote: Bool {
+    get { state.withLock { $0.isRemote } }
+    set { state.withLock { $0.isRemote = newValue } }
+  }
   var limits: Limits { base.limits }
   var doorbell: Doorbell { base.doorbell }
   var generation: [UInt8] { base.generation }

@@ -1,0 +1,78 @@
+internal import Qudo
+
+/// A job per line of standard input.
+extension Enqueue {
+  /// A thousand lines in a transaction are 60 times as fast as one at a time.
+  private static let batch = 1000
+  /// Nor more bytes than that and one line: what waits is in memory several times.
+  private static let batchBytes = 2 << 20
+
+  /// Enqueues what has come as soon as no more is there to be read, or a batch is full.
+  func stream(_ run: inout EnqueueRun) async throws {
+    var splitter = LineSplitter(separator: null ? 0 : UInt8(ascii: "\n"), limit: Limits().payloadBytes)
+    let input = InputFile.standardInput
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 262_144, alignment: 16)
+    defer { buffer.deallocate() }
+    var waiting: [[UInt8]] = []
+    // How many lines were taken from `waiting`.
+    var done = 0
+    var isAtEnd = false
+    while !isAtEnd {
+      let bytes = try input.next(into: buffer)
+      isAtEnd = bytes.isEmpty
+      var isTooLong = false
+      do { try splitter.feed(bytes, into: &waiting) } catch { isTooLong = true }
+      if isAtEnd, let last = splitter.finish() { waiting.append(last) }
+      let isPausing = isAtEnd || isTooLong || !input.isReady(within: 0)
+      try await enqueueBatches(&waiting, all: isPausing, &done, &run)
+      if isTooLong { throw tooLong(splitter) }
+    }
+  }
+
+  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ done: inout Int, _ run: inout EnqueueRun)
+    async throws
+  {
+    var rest = waiting[...]
+    while let count = Self.batch(of: rest, all: all) {
+      try await enqueue(rest.prefix(count), after: done, &run)
+      rest = rest.dropFirst(count)
+      done += count
+    }
+    waiting = Array(rest)
+  }
+
+  /// - Returns: how many lines the next transaction has; nil while there are not enough.
+  private static func batch(of waiting: ArraySlice<[UInt8]>, all: Bool) -> Int? {
+    var bytes = 0
+    for (index, line) in waiting.enumerated() {
+      bytes += line.count
+      if bytes >= batchBytes || index + 1 == batch { return index + 1 }
+    }
+    return all && !waiting.isEmpty ? waiting.count : nil
+  }
+
+  private func tooLong(_ splitter: LineSplitter) -> CommandError {
+    let before = splitter.count == 0 ? "nothing was enqueued" : "the lines before it are enqueued"
+    return CommandError(
+      "line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
+  }
+
+  /// - Parameter done: how many lines came before these.
+  private func enqueue(_ payloads: some Sequence<[UInt8]>, after done: Int, _ run: inout EnqueueRun) async throws {
+    var jobs: [NewJob] = []
+    var refusal: CommandError?
+    for (index, payload) in payloads.enumerated() {
+      do throws(CommandError) {
+        jobs.append(job(payload, try codec(of: payload, line: done + index + 1)))
+      } catch {
+        refusal = error
+        break
+      }
+    }
+    try await run.enqueue(jobs)
+    if let refusal {
+      throw CommandError(
+        refusal.description + (done + jobs.count > 0 ? "; the lines before it are enqueued" : "; nothing was enqueued"))
+    }
+  }
+}

@@ -1,0 +1,139 @@
+internal import Qudo
+
+/// Enqueues batches, prints what becomes of them, and knows how far it has come.
+struct EnqueueRun {
+  private let queue: Queue<NoHooks>
+  private let places: [(url: DatabaseURL, index: Int)]
+  private let kind: String
+  private let json: Bool
+  private let isStream: Bool
+  private let onUnknown: UnknownOutcome
+  /// Whether the key was given, and so goes to files too.
+  private let isKeyed: Bool
+  /// What the key of each job is made of.
+  private let name: String
+  private let key: IdempotencyKey
+  private var fallback: FallbackCount
+  /// How many jobs were acknowledged.
+  private var done = 0
+
+  init(
+    _ databases: Databases, _ urls: [DatabaseURL], kind: String, json: Bool, key: String?, isStream: Bool,
+    order: DatabaseOptions.Order,
+    onUnknown: UnknownOutcome
+  ) {
+    queue = Queue(databases)
+    places = urls.enumerated().map { ($1, $0) }
+    (self.kind, self.json, self.isStream, self.onUnknown) = (kind, json, isStream, onUnknown)
+    isKeyed = key != nil
+    name = key ?? String(IdempotencyKey().description.prefix(16))
+    self.key = IdempotencyKey(name)
+    fallback = FallbackCount(databases, urls, order)
+  }
+
+  /// - Throws: what ended it, with the line to go on from.
+  mutating func enqueue(_ jobs: [NewJob]) async throws {
+    guard !jobs.isEmpty else { return }
+    let keys = jobs.indices.map { key.numbered(isStream ? done + $0 + 1 : 0) }
+    let keyed = isKeyed ? zip(jobs, keys).map { with($0, $1) } : jobs
+    let report: EnqueueReport
+    do {
+      report = try await queue.enqueue(keyed, onUnknown: onUnknown, spareKeys: keys)
+    } catch let error as QudoError {
+      throw stopped(error.own, jobs.count)
+    }
+    try write(report)
+    done += jobs.count
+    fallback.add(report.results)
+    for case .conflict(let id) in report.results {
+      throw CommandError(
+        "job \(id.number) of kind \(SafeText.shown(kind)) has the unique key and is not finished: nothing was enqueued")
+    }
+  }
+
+  private func with(_ job: NewJob, _ key: IdempotencyKey) -> NewJob {
+    var job = job
+    job.idempotencyKey = key
+    return job
+  }
+
+  // MARK: Results
+
+  private func write(_ report: EnqueueReport) throws {
+    let isInDoubt = !report.mayAlsoBeIn.isEmpty
+    if json {
+      try Output.write(JSONWriter.lines(report.results.compactMap { $0.json(mayBeDoubled: isInDoubt) }))
+    } else {
+      try Output.write(report.results.compactMap { $0.line(named: places.count > 1) }.joined())
+    }
+    guard isInDoubt else { return }
+    let others = report.mayAlsoBeIn.map { SafeText.shown($0) }.joined(separator: ", ")
+    for (index, result) in report.results.enumerated() {
+      let what = isStream ? "line \(done + index + 1)" : "the job"
+      complain(
+        "\(what) may be doubled: it is in \(SafeText.shown(result.id.database)) as \(result.id.number), and may be in \(others)"
+      )
+    }
+  }
+
+  /// Says of jobs that went to another place than where they are worked on usually.
+  func tellWhatFellBack() {
+    for line in fallback.lines { complain(line) }
+  }
+
+  // MARK: The line to go on from
+
+  private func stopped(_ error: QudoError, _ count: Int) -> CommandError {
+    CommandError("\(error)\(advice(error, count))", status: error.code.exitStatus)
+  }
+
+  private func advice(_ error: QudoError, _ count: Int) -> String {
+    let isUnknown = error.code == .outcomeUnknown
+    // Elsewhere the keys are not known; and a file knows those only that were given.
+    let knowsKeys = places.count == 1 && (isKeyed || places[0].url.isServer)
+    guard isStream else {
+      guard isUnknown else { return "" }
+      return knowsKeys
+        ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if it bears to be run twice"
+    }
+    let before =
+      switch done {
+      case 0: "no line before is enqueued"
+      case 1: "line 1 is enqueued"
+      default: "lines 1 to \(done) are enqueued"
+      }
+    guard isUnknown else { return done == 0 ? "; nothing was enqueued" : "; \(before). Go on from line \(done + 1)" }
+    let these = count == 1 ? "line \(done + 1)" : "lines \(done + 1) to \(done + count)"
+    let repetition =
+      knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): none is doubled then" : ""
+    return "; \(before), \(these) may be. Go on from line \(done + 1), which may double \(these)\(repetition)"
+  }
+
+  private var shownName: String { isKeyed ? "as before" : name }
+}
+
+extension QudoError {
+  /// Of the only database, what it said itself.
+  fileprivate var own: QudoError {
+    guard code == .unreachable, let down = cause as? DatabasesDown, down.troubles.count == 1 else { return self }
+    return down.troubles[0].error
+  }
+}
+
+extension EnqueueResult {
+  fileprivate func line(named: Bool) -> String? {
+    if case .conflict = self { return nil }
+    return named ? "\(SafeText.shown(id.database))/\(id.number)\n" : "\(id.number)\n"
+  }
+
+  fileprivate func json(mayBeDoubled: Bool) -> JSON? {
+    var members: [(key: String, value: JSON)] = [("id", .integer(id.number)), ("database", .text(id.database))]
+    switch self {
+    case .inserted, .overwritten: break
+    case .existing: members.append(("existing", .bool(true)))
+    case .conflict: return nil
+    }
+    if mayBeDoubled { members.append(("mayBeDoubled", .bool(true))) }
+    return .object(members)
+  }
+}
