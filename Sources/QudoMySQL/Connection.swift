@@ -95,6 +95,8 @@ final class Connection {
     return StatementResult(affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle)))
   }
 
+  var socket: Int32 { Int32(truncatingIfNeeded: mysql_get_socket(handle)) }
+
   /// What the server has sent although it was asked for nothing.
   enum Silence {
     case holds

@@ -83,7 +83,7 @@ enum Opening {
       "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "SET SESSION autocommit = 0",
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
       // Shorter than the read time-out, so that it is the server that gives up first.
-      "SET SESSION innodb_lock_wait_timeout = \(lockWait)",
+      "SET SESSION innodb_lock_wait_timeout = \(lockWait)", idleLimit(facts),
     ])
     // The ids of the rows of one INSERT follow each other. Before MySQL 8.0.18 it takes a right to say so.
     if !stepsByOne { try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"]) }
@@ -91,14 +91,16 @@ enum Opening {
   }
 
   private static func readFacts(_ connection: Connection) throws(QudoError) -> (MySQLServerFacts, stepsByOne: Bool) {
+    let asked = SystemClock().now().wall
     let result = try connection.run("""
       SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin, @@sync_binlog,
-        @@auto_increment_increment, @@auto_increment_offset
+        @@auto_increment_increment, @@auto_increment_offset, \(Transaction.serverTime)
       """)
     guard let row = result.rows?.next() else { throw QudoError(.database, "the server does not tell its version") }
     let losses = MySQLServerFacts.losesOnPowerCut(
       flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5))
-    let facts = MySQLServerFacts(version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
+    var facts = MySQLServerFacts(version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
+    facts.clockAhead = MySQLServerFacts.clockAhead(row.integer(8), asked: asked, answered: SystemClock().now().wall)
     return (facts, stepsByOne: row.integer(6) == 1 && row.integer(7) == 1)
   }
 }
