@@ -125,7 +125,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   private func look(_ memory: WatchMemory) -> WatchMemory.Outcome {
     do throws(QudoError) {
       let connection = try take()
-      let length = min(memory.length, access.settings.readTimeout / 3, access.longestWatch)
+      let length = min(memory.length, access.settings.readTimeout / 2, access.longestWatch)
       let look = WatchLook(memory.wanted, access.kinds, length: length, time: access.time)
       let isOn = state.withLock { state in
         guard !state.isClosed else { return false }

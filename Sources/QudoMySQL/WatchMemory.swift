@@ -54,7 +54,8 @@ struct WatchMemory {
       return false
     }
     wasLost = false
-    (missedBefore, missed) = (missed, [])
+    // Whoever has not claimed since the last ring is still busy with that.
+    if !missed.isEmpty { (missedBefore, missed) = (missed, []) }
     return true
   }
 }

@@ -50,6 +50,8 @@ import Testing
     #expect(memory.wanted == ["a", "b"])
     _ = memory.note(.found(step: 1))
     #expect(memory.wanted == ["b"])
+    for _ in 0..<3 { _ = memory.note(.found(step: 1)) }
+    #expect(memory.wanted == ["b"], "nobody has claimed since")
   }
 
   @Test func whoListensHearsOfAnotherProcesssJob() async throws {
