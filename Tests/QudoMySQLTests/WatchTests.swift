@@ -118,10 +118,12 @@ import Testing
     #expect(try await here.claim(want).jobs.isEmpty)
     let (rings, signal) = AsyncStream<Void>.makeStream()
     let id = here.doorbell.listen { signal.yield() }
-    let before = here.doorbell.rings
+    // The kind is not known yet: it looks for its name.
+    let looks = "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE 'WITH RECURSIVE s%qudo_kind%'"
+    while try await database.server.query(looks).isEmpty { await Task.yield() }
+    #expect(here.doorbell.rings == 0)
     let inserted = try await there.insert([NewJob("a")])
     for await _ in rings { break }
-    #expect(here.doorbell.rings - before <= 2)
     #expect(try await here.claim(want).jobs.map(\.id) == inserted.map(\.id))
     here.doorbell.stopListening(id)
     for driver in [here, there] { await driver.close() }
