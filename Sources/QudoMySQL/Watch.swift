@@ -174,9 +174,9 @@ struct WatchLook {
     ]
     if wanted.isEmpty { conditions.append("(SELECT 1 FROM qudo_ready WHERE id >= s.i * 0 LIMIT 1) = 1") }
     if !known.isEmpty { conditions.append("(SELECT 1 FROM qudo_ready WHERE kind IN \(list: known) AND id >= s.i * 0 LIMIT 1) = 1") }
-    if !unknown.isEmpty {
-      let names = unknown.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")
-      conditions.append("(SELECT 1 FROM qudo_kind WHERE name IN (\(names)) AND id >= s.i * 0 LIMIT 1) = 1")
+    // Not `name = x'...'`: of a unique key that is looked up once, before the statement begins.
+    for kind in unknown {
+      conditions.append("(SELECT 1 FROM qudo_kind WHERE name = IF(s.i < 0, '', \(Array(kind.name.utf8))) LIMIT 1) = 1")
     }
     statement = """
       WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < \(count))
