@@ -44,7 +44,11 @@ let package = Package(
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
-    .target(name: "QudoMySQL", dependencies: ["Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"]))]),
+    .target(
+      name: "QudoMySQL",
+      dependencies: [
+        "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])), .product(name: "Logging", package: "swift-log"),
+      ]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "QudoCompression", dependencies: ["Qudo", .target(name: "CZlib", condition: .when(traits: ["Compression"]))]),
@@ -202,3 +206,4 @@ for target in package.targets where target.type != .system && !["CSpawn", "CFaul
   // Set by `.ci/run`, so that no build of its own is needed for that.
   if Context.environment["QUDO_STRICT"] != nil { target.swiftSettings?.append(.treatAllWarnings(as: .error)) }
 }
+

@@ -33,13 +33,13 @@ struct ClaimReading {
     wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
-    time = takesTime && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit) ? transaction.time : nil
+    time = takesTime && !view.looks && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit) ? transaction.time : nil
   }
 
-  private var sweepStatements: [SQL] {
+  private func sweepStatements(from view: Floors.View) -> [SQL] {
     [
       """
-      SELECT \(EndedLease.columns) FROM qudo_running WHERE \(view.times("ends")) ends <= @n
+      SELECT \(EndedLease.columns) FROM qudo_running WHERE \(view.fromEnds) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
     ]
@@ -49,7 +49,8 @@ struct ClaimReading {
   var clock: Transaction.Clock { time == nil ? .statement(0) : .column(7, of: 0) }
 
   var statements: [SQL] {
-    var statements = time == nil ? [view.next] + (sweeps ? sweepStatements : []) : []
+    var statements = time == nil ? [view.next] : []
+    if view.looks { statements += Floors.Look.statements(view, armed) } else if sweeps { statements += sweepStatements(from: view) }
     let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
     if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
     // Jumps from kind to kind in the index.
@@ -61,7 +62,7 @@ struct ClaimReading {
   /// Delayed jobs that are due, earliest first.
   static func delayed(_ limit: Int, from view: Floors.View = Floors.View()) -> SQL {
     """
-    SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.times("due")) due <= @n
+    SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.fromDue) due <= @n
     ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
     """
   }
@@ -100,12 +101,18 @@ struct ClaimReading {
   /// - Returns: the plan, and what else was found.
   func plan(_ rows: [Rows], _ transaction: Transaction, settled: () -> Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
     var rest = rows[...]
-    let next = try next(&rest, transaction)
-    var swept = rest.prefix(sweeps ? 2 : 0)
+    var next = try next(&rest, transaction)
+    var view = view
+    let look = view.looks ? try Floors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
+    if let look {
+      view.lower(to: look)
+      next.lower(to: look)
+    }
+    var swept = rest.prefix(sweeps && look == nil ? 2 : 0)
     rest = rest.dropFirst(swept.count)
-    if !sweeps, next.areDue(transaction.now) {
+    if swept.isEmpty, next.areDue(transaction.now) {
       transaction.useTime()
-      swept = try transaction.read(sweepStatements)[...]
+      swept = try transaction.read(sweepStatements(from: view))[...]
     }
     let didSweep = !swept.isEmpty
     let ended = didSweep ? try take(&swept).map { EndedLease($0) } : []
@@ -114,6 +121,7 @@ struct ClaimReading {
     let full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
     transaction.kinds.haveReady(full, of: wanted)
     if !unknown.isEmpty { try transaction.add(kinds: try take(&rest)) }
+    if let look { ready += try readFound(look, transaction) }
     // Kinds that were made, or had jobs, since.
     let known = Set(wanted.map(\.number))
     let all = transaction.claimable(request)
@@ -125,7 +133,7 @@ struct ClaimReading {
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
       ClaimFindings(
-        next: next, hasSwept: didSweep, hadToSweep: !ended.isEmpty || !delayed.isEmpty,
+        next: next, view: view, look: look, hasSwept: didSweep, hadToSweep: !ended.isEmpty || !delayed.isEmpty,
         isSwept: ended.count < Self.sweep && delayed.count < Self.sweep)
     )
   }
@@ -137,6 +145,19 @@ struct ClaimReading {
     }
     defer { rows.rewind() }
     return NextTimes(row, at: 5)
+  }
+
+  /// What a look found below the bounds.
+  private func readFound(_ look: Floors.Look, _ transaction: Transaction) throws(QudoError) -> [Candidate] {
+    let reads = armed.compactMap { kind in
+      look.ready[kind.number].map { found -> SQL in
+        """
+        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number, from: found))
+        ORDER BY ranking, due, id LIMIT \(kind.most(request.limit)) FOR UPDATE SKIP LOCKED
+        """
+      }
+    }
+    return reads.isEmpty ? [] : try transaction.read(reads).flatMap { rows in rows.map { Candidate($0, .ready) } }
   }
 
   /// When others have all of the best ones locked: what comes behind those, which one kind at a time is found by itself.
@@ -156,8 +177,25 @@ struct NextTimes {
   var end: Int64?
 
   init(_ row: Row?, at column: Int = 1) {
-    due = row?.integerIfAny(column)
-    end = row?.integerIfAny(column + 1)
+    due = Self.time(row, column)
+    end = Self.time(row, column + 1)
+  }
+
+  /// What stands for no time at all: NULL is what a MIN gives that the server was told to stop.
+  static let never = Int64.max
+
+  /// The beginning of a subquery, whose condition and bracket are to follow.
+  static func least(_ column: SQL, _ table: SQL) -> SQL { "(SELECT COALESCE(MIN(\(column)), \(never)) FROM \(table)" }
+
+  /// - Returns: nil for none; the earliest of all if it is not known, so that it is looked for.
+  static func time(_ row: Row?, _ column: Int) -> Int64? {
+    let time = row?.integerIfAny(column) ?? 0
+    return time == never ? nil : time
+  }
+
+  mutating func lower(to look: Floors.Look) {
+    if let found = look.due { due = min(due ?? found, found) }
+    if let found = look.ends { end = min(end ?? found, found) }
   }
 
   func areDue(_ now: Timestamp) -> Bool { [due, end].contains { $0.map { $0 <= now.microseconds } ?? false } }
@@ -167,11 +205,22 @@ struct NextTimes {
 struct ClaimFindings {
   /// Before the claim.
   let next: NextTimes
+  /// Where it began, below which nothing was found.
+  let view: Floors.View
+  /// What was found below the bounds, if that was looked for.
+  let look: Floors.Look?
   let hasSwept: Bool
   /// Whether there was something to be swept.
   let hadToSweep: Bool
   /// Whether nothing more has ended or is due.
   let isSwept: Bool
+
+  /// When the first lease ends of those that were not taken back; without any, each new one ends after now.
+  func firstEnd(_ now: Timestamp) -> Int64? {
+    guard isSwept else { return nil }
+    guard let end = next.end else { return now.microseconds }
+    return hasSwept ? min(end, now.microseconds) : end
+  }
 }
 
 extension Transaction {

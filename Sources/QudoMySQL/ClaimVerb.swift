@@ -34,22 +34,25 @@ extension Transaction {
     // What was read ahead still has those of the running that are settled by looking at them.
     let settled = { isAhead ? answer.settled(of: settlements) : [] }
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
-    var view = reading.view
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
-    if !view.isWhole, plan.chosen.count < request.limit, floors.withLock({ $0.mayScan(.now) }) || plan.chosen.isEmpty {
-      view = floors.withLock { $0.whole() }
-      let whole = ClaimReading(request, self, from: view, sweeps: true, takesTime: false)
+    if !reading.view.isWhole, !reading.view.looks, plan.chosen.count < request.limit,
+      floors.withLock({ $0.mayLook(.now) }) || plan.chosen.isEmpty
+    {
+      let again = ClaimReading(request, self, from: reading.view.looking(), sweeps: false, takesTime: false)
       useTime()
-      (plan, findings) = try whole.plan(try read(whole.statements), self, settled: settled)
-    }
-    floors.withLock { floors in
-      floors.claimed(from: reading.view, took: took, time: findings.isSwept ? now.microseconds : nil, last: plan.last)
-      floors.sweeps = findings.hadToSweep
-      floors.fills = plan.chosen.count >= request.limit
+      (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
     // Whoever did nothing to the delayed, and nothing but plain settles to the running, knows when the next ones come.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
-    return (answer, try claim(plan, from: view, next: isKnown ? findings.next : nil))
+    let claim = try claim(plan, from: findings.view, next: isKnown ? findings.next : nil)
+    floors.withLock { floors in
+      floors.claimed(
+        from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
+        ends: findings.firstEnd(now), last: plan.last, .now)
+      floors.sweeps = findings.hadToSweep
+      floors.fills = plan.chosen.count >= request.limit
+    }
+    return (answer, claim)
   }
 
   private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
@@ -69,7 +72,7 @@ extension Transaction {
   }
 
   private func promote(_ due: [Candidate], ready: [Candidate]) {
-    for job in ready { entries.add(job.kind, ranking: job.ranking, isOld: true) }
+    for job in ready { entries.add(job.kind, Floors.Key(job)) }
     var points = Points()
     for job in due { points.add("due = \(job.due)", job.id) }
     for (condition, count) in points.counted { write("DELETE FROM qudo_delayed WHERE \(condition)", count: count) }
@@ -105,7 +108,8 @@ extension Transaction {
     }
     var claim = Claim(jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered)
     var times = next ?? NextTimes(rows.last?.next())
-    if next != nil, let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
+    // Read from a bound, they may lack it.
+    if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     claim.nextLeaseEnd = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     return claim
@@ -179,6 +183,7 @@ extension Transaction {
     }
     for (index, (job, ability)) in chosen.enumerated() {
       let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
+      entries.add(lease: terms.ends)
       if case .ready = job.source { ready.add(index, to: terms) } else { written.append(row(job, terms)) }
       rows.jobs.append(ClaimedRows.Row(id: job.id, kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
     }

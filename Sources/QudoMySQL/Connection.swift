@@ -144,6 +144,8 @@ final class Connection {
     return status & UInt32(SERVER_STATUS_IN_TRANS) == 0 && status & UInt32(SERVER_STATUS_AUTOCOMMIT) == 0
   }
 
+  var socket: Int32 { Int32(truncatingIfNeeded: mysql_get_socket(handle)) }
+
   /// What the server has sent although it was asked for nothing.
   enum Silence {
     case holds

@@ -50,9 +50,6 @@ extension Transaction {
     return "SELECT id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY id LIMIT \(query.limit)"
   }
 
-  /// 0 without any job.
-  func highestID() throws(QudoError) -> Int64 { try look("SELECT MAX(id) FROM qudo_job").next()?.integer(0) ?? 0 }
-
   private func jobs(_ sql: SQL) throws(QudoError) -> [StoredJob] {
     let rows = try look(sql)
     let states: [JobState] = [.ready, .delayed, .running]

@@ -147,7 +147,7 @@ extension Transaction {
 
   private func enter(_ place: Holders.Place, _ id: Int64, kind: Int64) {
     wakes = true
-    entries.add(kind, ranking: place.ranking, isOld: true)
+    entries.add(kind, Floors.Key(ranking: place.ranking, due: place.due, id: id))
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
     write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
   }
@@ -178,9 +178,11 @@ extension Transaction {
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
     for row in rows {
-      var isOld = false
-      if case .at = row.due { isOld = true }
-      entries.add(row.kind, ranking: row.ranking, isOld: isOld)
+      if case .at(let time) = row.due {
+        entries.add(row.kind, Floors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
+      } else {
+        entries.add(row.kind, ranking: row.ranking)
+      }
     }
     // The server does not look for what it inserts, and a statement of values is whole or fails.
     write(NewRow.insertion(of: rows, taking: rows.count == 1 ? takeTime() : nil)) { result in

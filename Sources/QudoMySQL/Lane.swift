@@ -17,6 +17,13 @@ final class Lane: @unchecked Sendable {  // reason: all that varies is touched o
 
   init(_ access: ServerAccess) { self.access = access }
 
+  /// When it was not used for half a minute.
+  func closeIfUnused() {
+    guard connection != nil, ContinuousClock.now - lastUse > .seconds(30) else { return }
+    close()
+    book = ReceiptBook()
+  }
+
   func close() {
     // Nobody asks for what this lane has done any more. If it stays it is pruned some time.
     if book.number > 0, let connection { _ = try? connection.run([book.forget, "COMMIT"]) }

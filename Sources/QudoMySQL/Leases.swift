@@ -76,6 +76,7 @@ extension Transaction {
     let running = try running(under: leases, try read(RunningRow.lock(leases)))
     let ends = end(of: duration)
     let good = Set(leases.filter { running[$0.job]?.token == $0.token }.map(\.job)).compactMap { running[$0] }
+    if !good.isEmpty { entries.add(lease: ends) }
     for (condition, count) in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
       write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)", count: count)
     }

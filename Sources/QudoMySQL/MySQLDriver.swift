@@ -28,9 +28,8 @@ public import Qudo
 /// running are run again by others; when it is set back, the jobs of workers that died wait so much longer. A restart of
 /// the server ends no lease: the workers, which are elsewhere, go on.
 ///
-/// A server does not call its clients. While a worker of this process has nothing to do, the driver looks for jobs that
-/// other processes have enqueued: fifty times a second after something happened, and up to a second apart after a while
-/// in which nothing did.
+/// A server does not call its clients. While a worker of this process has nothing to do, a statement of the driver looks fifty
+/// times a second, on the server, whether there is something to claim.
 public struct MySQLDriver: Driver {
   public let name: String
   public let limits: Limits
@@ -129,7 +128,13 @@ public struct MySQLDriver: Driver {
     for case .completed(let jobs) in settlements.map(\.outcome) {
       for job in jobs { try limits.check(job) }
     }
-    return try await pool.transact { transaction throws(QudoError) in try transaction.run(settling: settlements, claiming: next) }
+    let answer = try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(settling: settlements, claiming: next)
+    }
+    if let next, let claim = answer.claim, claim.jobs.count < next.limit {
+      pool.jobWatch.missed(next.abilities.lazy.filter { $0.limit != 0 }.map(\.kind))
+    }
+    return answer
   }
 
   public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {

@@ -87,15 +87,18 @@ enum Opening {
     _ connection: Connection, _ settings: Settings, _ timeout: Duration
   ) throws(QudoError) -> (MySQLServerFacts, Result<Rows?, QudoError>) {
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
+    var asked = SystemClock().now().wall
     var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
     // "The server is running with the --secure-timestamp option": nobody can have set it then.
     if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
+      asked = SystemClock().now().wall
       (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
     }
     guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {
       throw failure ?? QudoError(.database, "the server does not tell its version")
     }
-    let facts = try SessionSettings.facts(row)
+    var facts = try SessionSettings.facts(row)
+    facts.clockAhead = MySQLServerFacts.clockAhead(row.integer(10), asked: asked, answered: SystemClock().now().wall)
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
     connection.setsInStatements = facts.isMariaDB

@@ -11,7 +11,7 @@ final class Pool: Sendable {
 
   let access: ServerAccess
   let doorbell: Doorbell
-  private let poller: Poller
+  let jobWatch: Watch
   private let queue: Locked<PoolQueue<Lane, Waiter>>
   /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.mysql.watch")
@@ -22,13 +22,11 @@ final class Pool: Sendable {
     queue = Locked(PoolQueue(capacity: access.settings.pool))
     // Each of the two calls the other, and neither keeps the pool.
     let place = Locked<Weak>(Weak())
-    let poller = Poller(
-      look: { () async throws(QudoError) -> Int64 in
-        guard let pool = place.withLock({ $0.pool }) else { throw QudoError(.closed, "the database was closed") }
-        return try await pool.transact { transaction throws(QudoError) in try transaction.highestID() }
-      }, ring: { place.withLock { $0.pool }?.doorbell.ring() })
-    self.poller = poller
-    doorbell = Doorbell { somebodyListens in poller.setActive(somebodyListens) }
+    let jobWatch = Watch(
+      access, isOpen: { place.withLock { $0.pool } != nil }, ring: { place.withLock { $0.pool }?.doorbell.ring() },
+      looked: { place.withLock { $0.pool }?.closeUnused() })
+    self.jobWatch = jobWatch
+    doorbell = Doorbell(findsAll: true) { somebodyListens in jobWatch.setActive(somebodyListens) }
     place.withLock { $0.pool = self }
   }
 
@@ -80,11 +78,20 @@ final class Pool: Sendable {
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
       let (result, effects) = try lane.transact(until: deadline, body)
-      if let highest = effects.highest { poller.enqueued(highest) }
       if effects.wakes { doorbell.ring() }
       return .success(result)
     } catch {
       return .failure(error)
+    }
+  }
+
+  /// A worker that has nothing to do needs no connection but its watch's.
+  private func closeUnused() {
+    for lane in queue.withLock({ $0.takeIdle() }) {
+      lane.thread.async {
+        lane.closeIfUnused()
+        self.leave(lane)
+      }
     }
   }
 
@@ -136,6 +143,7 @@ final class Pool: Sendable {
     Schedule.point()
     let group = DispatchGroup()
     for lane in lanes { lane.thread.async(group: group) { lane.close() } }
+    jobWatch.close(group)
     group.notify(queue: .global()) { for closer in closers { closer() } }
   }
 }

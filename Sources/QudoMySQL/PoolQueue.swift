@@ -54,6 +54,13 @@ struct PoolQueue<Lane, Waiter> {
     return isWatched
   }
 
+  /// The connections that nobody uses, each to be given back with ``leave(_:)``.
+  mutating func takeIdle() -> [Lane] {
+    guard !isClosed else { return [] }
+    defer { idle = [] }
+    return idle
+  }
+
   mutating func close() { isClosed = true }
 
   /// The connections, when it is closed and nobody uses any.

@@ -71,7 +71,9 @@ final class Receipt {
 
   /// Takes earlier receipts away when it is time to: whoever asks for this one has heard of those.
   var forgetEarlier: SQL? {
-    number.isMultiple(of: ReceiptBook.most) ? "DELETE FROM qudo_lane WHERE lane = \(lane) AND number < \(number)" : nil
+    guard number.isMultiple(of: ReceiptBook.most) else { return nil }
+    // From below, or it would step over all that a snapshot of somebody's keeps in the index.
+    return "DELETE FROM qudo_lane WHERE lane = \(lane) AND number >= \(number - 2 * ReceiptBook.most) AND number < \(number)"
   }
 
   /// Waits for the transaction if it is still being committed.

@@ -41,6 +41,9 @@ final class ServerAccess: Sendable {
   /// As the server was when it was last connected to.
   var facts: MySQLServerFacts? { known.withLock { $0 } }
 
+  /// How long one statement of a watch may take: a test's clock stands still meanwhile.
+  var longestWatch: Duration { clock == nil ? WatchMemory.longest : .milliseconds(200) }
+
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
   /// Connections of an earlier generation are not used again.
@@ -66,6 +69,7 @@ final class ServerAccess: Sendable {
     try Opening.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
     // It may be another database by now, made anew.
     kinds.forget()
+    if clock == nil, known.withLock({ $0 == nil }) { facts.warnOfClock(settings.name) }
     known.withLock { $0 = facts }
     (connection.observer, connection.replacing) = (observer, replacing)
     connection.roundTrips = roundTrips

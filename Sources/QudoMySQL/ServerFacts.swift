@@ -11,6 +11,8 @@ public struct MySQLServerFacts: Sendable {
   public let longestPacket: Int
   /// The settings that let a power cut take what was acknowledged; empty if none does.
   public let losesOnPowerCut: [String]
+  /// How far its clock is ahead of this machine's; below zero if it is behind.
+  public internal(set) var clockAhead = Duration.zero
 
   init(version: String, longestPacket: Int, losesOnPowerCut: [String]) {
     self.version = version

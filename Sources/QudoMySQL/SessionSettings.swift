@@ -21,18 +21,26 @@ enum SessionSettings {
         SESSION sql_safe_updates = 0,
         SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1, SESSION sql_auto_is_null = 0,
         SESSION unique_checks = 1, SESSION foreign_key_checks = 1\(setsTime ? ", timestamp = DEFAULT" as SQL : "")
-        /*M!100600 , SESSION max_statement_time = 0 */ /*!80000 , SESSION max_execution_time = 0 */
+        /*M!100600 , SESSION max_statement_time = 0, SESSION idle_transaction_timeout = \(idleSeconds) */
+        /*!80000 , SESSION max_execution_time = 0, SESSION wait_timeout = LEAST(@@SESSION.wait_timeout, 60) */
       """,
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", facts,
     ]
   }
+
+  /// A client that goes away in the middle of a transaction, its machine or its network with it, must not keep what it has locked: for the
+  /// server that connection may hold for hours. A client that was merely held up repeats the transaction.
+  ///
+  /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes the connection" (MariaDB). MySQL
+  /// has nothing but `wait_timeout`, which ends connections without a transaction as well; those are opened anew when they are needed.
+  private static let idleSeconds = 5
 
   /// The ids of the rows of one INSERT follow each other where the steps are 1.
   private static let facts: SQL = """
     SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin,
       @@sync_binlog,
       @@auto_increment_increment, @@auto_increment_offset, 0 /*M!100600 OR @@binlog_format = 'STATEMENT' */,
-      ABS(TIMESTAMPDIFF(SECOND, NOW(), SYSDATE())) > 1
+      ABS(TIMESTAMPDIFF(SECOND, NOW(), SYSDATE())) > 1, \(Transaction.serverTime)
     """
 
   /// - Throws: `QudoError.Code.unsuitableFile` for a server that cannot be used as it is set up.

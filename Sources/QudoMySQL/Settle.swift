@@ -142,7 +142,7 @@ extension Transaction {
   /// - Parameter due: when that has changed.
   func enter(ready jobs: [RunningRow], due: Int64? = nil) {
     wakes = true
-    for job in jobs { entries.add(job.kind, ranking: job.ranking, isOld: true) }
+    for job in jobs { entries.add(job.kind, Floors.Key(ranking: job.ranking, due: due ?? job.due, id: job.id)) }
     for part in jobs.parts(of: 1000) {
       let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")

@@ -77,8 +77,11 @@ private struct SlowDriver: ForwardingDriver {
       return now < latest
     }
     inner.pool.access.floors.withLock { floors in
-      guard !isSetBack else { return floors = Floors(slow: .seconds(3600)) }
-      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(3601), time: 1, last: [:]) }
+      guard !isSetBack else { return floors = Floors(slow: .seconds(3600), leastWalk: .zero) }
+      if !floors.isOn {
+        floors = Floors(slow: .seconds(3600), leastWalk: .zero)
+        floors.turnOn(.now)
+      }
     }
   }
 

@@ -3,6 +3,7 @@
 import Qudo
 import Testing
 
+/// The bounds that claims begin at, without a server.
 @Suite struct FloorTests {
   private let long = Floors.slow + .milliseconds(1)
   private let start = ContinuousClock.now
@@ -10,8 +11,19 @@ import Testing
 
   private func slowFloors() -> Floors {
     var floors = Floors()
-    for id in 1...2 { floors.claimed(from: floors.view(start), took: long, time: 100, last: [1: key(Int64(id))]) }
+    for id in 1...2 { claimed(&floors, floors.view(start), took: long, due: 100, [1: key(Int64(id))]) }
     return floors
+  }
+
+  private func claimed(
+    _ floors: inout Floors, _ view: Floors.View, took: Duration = .zero, look: Floors.Look? = nil, due: Int64? = nil, ends: Int64? = nil,
+    _ last: [Int64: Floors.Key], after: Duration = .zero
+  ) {
+    floors.claimed(from: view, took: took, look: look, due: due, ends: ends, last: last, start + after)
+  }
+
+  private func look(_ walk: Duration, ready: [Int64: Floors.Key] = [:], due: Int64? = nil, ends: Int64? = nil) -> Floors.Look {
+    Floors.Look(ready: ready, due: due, ends: ends, walk: walk)
   }
 
   @Test func quickClaimsReadFromTheBeginning() {
@@ -19,137 +31,135 @@ import Testing
     for _ in 0..<9 {
       let view = floors.view(start)
       #expect(view.isWhole)
-      floors.claimed(from: view, took: .milliseconds(1), time: 100, last: [1: key(5)])
+      claimed(&floors, view, took: .milliseconds(1), due: 100, [1: key(5)])
     }
     // One slow one may be by chance.
-    floors.claimed(from: floors.view(start), took: long, time: 100, last: [1: key(6)])
+    claimed(&floors, floors.view(start), took: long, due: 100, [1: key(6)])
     let after = floors.view(start)
     #expect(after.isWhole)
   }
 
-  @Test func slowOnesGoOnWhereTheyCameToAndLookBackInTime() {
+  @Test func slowOnesGoOnWhereTheyCameTo() {
     var floors = slowFloors()
     let view = floors.view(start)
-    #expect(!view.isWhole)
+    #expect(!view.isWhole && !view.looks)
     #expect(view.ready(1).text.contains("id >= 2"))
     #expect(view.ready(2).isEmpty)
-    #expect(view.times("due").text == "due >= 100 AND")
-    floors.claimed(from: view, took: .zero, time: 120, last: [1: key(9), 2: key(1)])
+    #expect(view.fromDue.text == "due >= 100 AND")
+    #expect(view.fromEnds.isEmpty)
+    claimed(&floors, view, due: 120, ends: 300, [1: key(9), 2: key(1)])
     // One that began earlier does not set it back.
-    floors.claimed(from: view, took: .zero, time: nil, last: [1: key(4)])
+    claimed(&floors, view, [1: key(4)])
     let next = floors.view(start)
     #expect(next.ready(1).text.contains("id >= 9"))
     #expect(next.ready(2).text.contains("id >= 1"))
-    #expect(next.next.text.contains("ends >= 120"))
-    let whole = floors.view(start + Floors.pause(after: long))
-    #expect(whole.isWhole)
-    floors.claimed(from: whole, took: .milliseconds(1), time: 130, last: [1: key(10)])
-    let quick = floors.view(start + Floors.pause(after: long))
-    #expect(quick.isWhole, "it is quick again")
+    #expect(next.next.text.contains("due >= 120") && next.next.text.contains("ends >= 300"))
   }
 
-  @Test func theLongerAWholeReadTakesTheMoreSeldomItIsDone() {
-    #expect(Floors.pause(after: .milliseconds(5)) == .seconds(2))
-    #expect(Floors.pause(after: .milliseconds(500)) == .seconds(10))
-    #expect(Floors.pause(after: .seconds(9)) == .seconds(20))
+  @Test func theyExpireByTime() {
     var floors = slowFloors()
-    let half = Floors.pause(after: long) / 2
-    let (early, late, again) = (floors.mayScan(start + half - .milliseconds(1)), floors.mayScan(start + half), floors.mayScan(start + half))
+    let looks = [Floors.shortestPause - .milliseconds(1), Floors.shortestPause, Floors.shortestPause].map { floors.view(start + $0).looks }
+    #expect(looks == [false, true, false], "one claim looks for all")
+  }
+
+  @Test func theyExpireByCount() {
+    var floors = slowFloors()
+    let looks = (0...Floors.most).map { _ in floors.view(start).looks }
+    #expect(looks.firstIndex(of: true) == Floors.most)
+    let next = floors.view(start)
+    #expect(!next.looks)
+  }
+
+  @Test func theLongerALookTakesTheMoreSeldomItIsDone() {
+    #expect(Floors.pause(after: .milliseconds(1)) == Floors.shortestPause)
+    #expect(Floors.pause(after: .milliseconds(20)) == .milliseconds(400))
+    // Twice this, if the claim that looks fails, and the look itself, are less than 2 s.
+    #expect(Floors.pause(after: .milliseconds(180)) == .milliseconds(900))
+    #expect(Floors.pause(after: .seconds(1)) == .seconds(5))
+    var floors = slowFloors()
+    let half = Floors.shortestPause / 2
+    let (early, late, again) = (floors.mayLook(start + half - .milliseconds(1)), floors.mayLook(start + half), floors.mayLook(start + half))
     #expect(!early && late && !again)
   }
 
-  @Test func aClaimThatFindsNothingLooksFromTheBeginningAtOnce() async throws {
-    let database = try await TestDatabase()
-    let driver = try database.driver()
-    _ = try await driver.insert((0..<20).map { _ in NewJob("a") })
-    let far = Floors.Key(ranking: 0, due: .max - 1, id: 1)
-    driver.pool.access.floors.withLock { floors in
-      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: nil, last: [1: far]) }
-    }
-    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == Array(1...10))
-    // So it is with when the next one is due, after the server's clock was set back.
-    _ = try await driver.insert([NewJob("b", due: .after(.seconds(60)))])
-    driver.pool.access.floors.withLock { floors in
-      for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: .seconds(1), time: .max / 2, last: [1: far]) }
-    }
-    #expect(try await driver.claim(ClaimRequest([.init("b")], limit: 10)).nextDue != nil)
-    await driver.close()
-    try await database.drop()
+  /// Claims over a slow network are slow, and bounds do not make them quick.
+  @Test func boundsThatSaveNothingAreGivenUpForAWhile() {
+    var floors = slowFloors()
+    claimed(&floors, floors.view(start + .seconds(1)), look: look(Floors.leastWalk - .microseconds(1)), [1: key(3)])
+    #expect(!floors.isOn)
+    for _ in 0..<3 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: Floors.rest - .milliseconds(1)) }
+    #expect(!floors.isOn)
+    for _ in 0..<2 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: Floors.rest) }
+    #expect(floors.isOn)
+    claimed(&floors, floors.view(start), look: look(Floors.leastWalk), [1: key(5)])
+    #expect(floors.isOn)
   }
 
-  @Test func jobsOfOnesOwnThatLieBeforeItAreFound() {
-    for (ranking, isOld, isFound) in [(-1, false, true), (0, true, true), (0, false, false), (1, false, false)] as [(Int64, Bool, Bool)] {
-      var floors = slowFloors()
-      floors.entered(entries((1, ranking, isOld)))
+  @Test func whatALookFindsLowersTheBounds() {
+    var floors = slowFloors()
+    claimed(&floors, floors.view(start), due: 100, ends: 100, [1: key(9)])
+    let early = floors.view(start)
+    // More than it wanted lay there: the last one that it took is the bound.
+    claimed(&floors, floors.view(start), look: look(.seconds(1), ready: [1: key(3)], due: 40, ends: 50), [1: key(5)])
+    // One that began before may have passed others.
+    claimed(&floors, early, [1: key(12)])
+    var view = floors.view(start)
+    #expect(view.ready(1).text.contains("id >= 5"))
+    #expect(view.fromDue.text.contains("40") && view.fromEnds.text.contains("50"))
+    // Others had it locked.
+    claimed(&floors, view, look: look(.seconds(1), ready: [1: key(2)]), [:])
+    view = floors.view(start)
+    #expect(view.ready(1).text.contains("id >= 2"))
+  }
+
+  @Test func jobsOfOnesOwnThatLieBelowAreFound() {
+    for (ranking, old, bound) in [(-1, nil, "id >= -9223372036854775807 - 1"), (0, nil, "id >= 2"), (1, nil, "id >= 2"), (nil, key(1), "id >= 1"),
+      (nil, key(7), "id >= 2"), (-1, key(1), "ranking > -1"), (0, key(1), "id >= 1")] as [(Int64?, Floors.Key?, String)]
+    {
+      var (floors, entries) = (slowFloors(), Floors.Entries())
+      if let ranking { entries.add(1, ranking: ranking) }
+      if let old { entries.add(1, old) }
+      floors.entered(entries)
       let view = floors.view(start)
-      #expect(view.ready(1).isEmpty == isFound)
+      #expect(view.ready(1).text.replacing("(-9", with: "-9").contains(bound), "\(view.ready(1).text)")
     }
   }
 
-  private func entries(_ jobs: (kind: Int64, ranking: Int64, isOld: Bool)...) -> Floors.Entries {
-    var entries = Floors.Entries()
-    for job in jobs { entries.add(job.kind, ranking: job.ranking, isOld: job.isOld) }
-    return entries
+  @Test func leasesOfOnesOwnThatEndEarlierAreFound() {
+    var (floors, entries) = (slowFloors(), Floors.Entries())
+    claimed(&floors, floors.view(start), ends: 500, [:])
+    for end in [700, 300, 400] as [Int64] { entries.add(lease: end) }
+    floors.entered(entries)
+    let view = floors.view(start)
+    #expect(view.fromEnds.text == "ends >= 300 AND")
   }
 
   @Test func theBestOfSeveralThatEnterCounts() {
-    for jobs in [[(0, false), (-1, false)], [(-1, false), (0, false)], [(0, true), (5, false)], [(5, false), (0, true)]] as [[(Int64, Bool)]] {
+    for rankings in [[0, -1], [-1, 0], [-1, -1, 5]] as [[Int64]] {
       var (floors, entries) = (slowFloors(), Floors.Entries())
-      for (ranking, isOld) in jobs { entries.add(1, ranking: ranking, isOld: isOld) }
+      for ranking in rankings { entries.add(1, ranking: ranking) }
+      for id in [9, 1, 5] as [Int64] { entries.add(1, key(id, ranking: 3)) }
       floors.entered(entries)
       let view = floors.view(start)
-      #expect(view.ready(1).isEmpty)
+      #expect(view.ready(1).text.contains("ranking > -1"))
     }
   }
 
   /// Its claim did not see them, as they were not committed yet.
   @Test func jobsThatEnterWhileAnotherClaimReadsAreNotPassedOver() {
     var floors = slowFloors()
-    floors.claimed(from: floors.view(start), took: .zero, time: nil, last: [1: key(2), 2: key(2)])
+    claimed(&floors, floors.view(start), [1: key(2), 2: key(2)])
     let view = floors.view(start)
-    floors.entered(entries((1, -1, false)))
-    floors.claimed(from: view, took: .zero, time: nil, last: [1: key(9), 2: key(9)])
+    var entries = Floors.Entries()
+    entries.add(1, ranking: 0)
+    floors.entered(entries)
+    claimed(&floors, view, [1: key(9), 2: key(9)])
     var next = floors.view(start)
-    #expect(next.ready(1).isEmpty)
+    #expect(next.ready(1).text.contains("id >= 2"))
     #expect(next.ready(2).text.contains("id >= 9"))
-    floors.claimed(from: next, took: .zero, time: nil, last: [1: key(10)])
+    claimed(&floors, next, [1: key(10)])
     next = floors.view(start)
     #expect(next.ready(1).text.contains("id >= 10"))
-  }
-
-  /// What lies before the floor is read from the index's own place.
-  @Test func theFloorIsLookedUpInTheIndexAndWhatIsMissedIsFound() async throws {
-    let database = try await TestDatabase()
-    let driver = try database.driver()
-    _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
-    let want = ClaimRequest([.init("a")], limit: 10)
-    let slow = Duration.seconds(1)
-    _ = try await driver.claim(ClaimRequest([.init("a")], limit: 1000))
-    let connection = try database.connection()
-    let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1").rows?.next())
-    let key = Floors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
-    driver.pool.access.floors.withLock { floors in
-      for _ in 0..<2 { floors.claimed(from: floors.view(.now - .seconds(11)), took: slow, time: 100, last: [1: key]) }
-    }
-    #expect(try await driver.claim(want).jobs.map(\.id) == Array(1001...1010))
-    #expect(try await driver.claim(want).jobs.map(\.id) == Array(1011...1020))
-
-    var floors = Floors()
-    for _ in 0..<2 { floors.claimed(from: floors.view(.now), took: slow, time: 100, last: [1: key]) }
-    let view = floors.view(.now)
-    let sql = try #require(ClaimReading.ready([ClaimableKind(ability: .init("a"), number: 1)], 10, from: view))
-    try connection.run("ANALYZE TABLE qudo_ready")
-    let plan = try #require(try connection.run("EXPLAIN \(sql)").rows?.next())
-    #expect(plan.text(3) == "range")
-    #expect(plan.text(6) == "28", "all four columns are looked up")
-    #expect(!plan.text(9).contains("filesort"))
-
-    // Another process has a job before the floor: whoever finds less than it wants looks from the beginning.
-    let other = try database.driver()
-    _ = try await other.insert([NewJob("a", priority: 9)])
-    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 3000)).jobs.first?.priority == 9)
-    for one in [driver, other] { await one.close() }
-    try await database.drop()
   }
 }
 #endif

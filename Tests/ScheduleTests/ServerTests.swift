@@ -7,7 +7,7 @@ import QudoTesting
 import Testing
 
 extension Schedules {
-  /// The pool of connections to a server, the transactions that callers share, and the poller.
+  /// The pool of connections to a server, the transactions that callers share, and the watch.
   @Suite(.enabled(if: Evidence.isAsked)) struct ServerTests {
     @Test func eachCallerIsAnsweredOnceAndToldTheTruth() async throws {
       try await callers("callers of a server", seeds: 12, options: { "pool=\($0.number(1...3))" })

@@ -13,8 +13,16 @@ public final class Doorbell: Sendable {
   private let isWatching = Locked(false)
   private let watch: @Sendable (_ somebodyListens: Bool) -> Void
 
-  /// - Parameter watch: called when the first listener comes and when the last one goes.
-  public init(watch: @escaping @Sendable (_ somebodyListens: Bool) -> Void = { _ in }) { self.watch = watch }
+  /// Whether it rings for whatever can be claimed while somebody listens, also for what others give back or commit late: a
+  /// listener then need look by itself only now and then.
+  public let findsAll: Bool
+
+  /// - Parameters:
+  ///   - findsAll: whether the driver looks for all that can be claimed while somebody listens.
+  ///   - watch: called when the first listener comes and when the last one goes.
+  public init(findsAll: Bool = false, watch: @escaping @Sendable (_ somebodyListens: Bool) -> Void = { _ in }) {
+    (self.findsAll, self.watch) = (findsAll, watch)
+  }
 
   /// How often it rang.
   public var rings: UInt64 { state.withLock { $0.rings } }

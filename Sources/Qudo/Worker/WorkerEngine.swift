@@ -59,6 +59,7 @@ final class WorkerEngine: Sendable {
     threads = worker.threads
     var state = WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)
     state.retry = verbs == nil ? nil : worker.queue.databases.options.retry.wholeMicroseconds
+    if driver.doorbell.findsAll { state.poll = state.poll.clampedTimes(WorkerOptions.pollsLeftOut) }
     shared = Locked(Shared(state: state))
   }
 

@@ -20,7 +20,10 @@ public struct WorkerOptions: Sendable {
   /// How long a cancelled job may take to end before it is no longer waited for. Default 5 s.
   public var cancelGrace = Duration.seconds(5)
   /// How often an idle worker looks for jobs although nothing woke it: the safety net. Default 5 s.
+  ///
+  /// Sixty times as rarely beside a doorbell that ``Doorbell/findsAll``, as that of a server does.
   public var poll = Duration.seconds(5)
+  static let pollsLeftOut: Int64 = 60
   /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` go on trying when the database has
   /// trouble. Default 10 s. ``Worker/work()`` goes on for ever. Of several databases, how long nothing else is left to do
   /// before ``Worker/workUntilEmpty(skipDelayed:)`` no longer waits for one that has trouble.

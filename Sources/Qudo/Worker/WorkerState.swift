@@ -105,6 +105,8 @@ struct WorkerState {
   /// When the first of those that are to be settled came.
   var finishedSince: Int64 = 0
 
+  /// How often it looks although nothing woke it, in microseconds.
+  var poll: Int64
   /// Of one of several databases: how long it is set aside; nil for the only one.
   var retry: Int64?
   /// Of one of several databases: what it may claim.
@@ -123,6 +125,7 @@ struct WorkerState {
     self.abilities = abilities
     hasTimeLimits = abilities.values.contains { $0.policy.timeLimit != nil }
     self.options = options
+    poll = options.poll.wholeMicroseconds
     request = ClaimRequest(
       abilities.values.sorted { $0.kind < $1.kind }
         .map { .init($0.kind, lease: $0.policy.lease, lostLimit: $0.policy.lostLimit) }, limit: 0)
@@ -173,7 +176,7 @@ struct WorkerState {
     var until = min(nextRenewal, nextDeadline)
     if hasRoom {
       // At least as often as the safety net asks.
-      wakeAt = min(wakeAt, now.clampedPlus(options.poll.wholeMicroseconds))
+      wakeAt = min(wakeAt, now.clampedPlus(poll))
       until = min(until, wakeAt)
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
