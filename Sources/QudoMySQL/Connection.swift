@@ -127,7 +127,12 @@ final class Connection {
   }
 
   private func failure() -> QudoError {
-    let error = error
+    var error = error
+    if watched?.wait.isEnded == true {
+      // A stop like any other, but for a COMMIT: it may be that the answers were lost and not the statements.
+      error = MySQLError(code: MySQLError.interrupted, message: "the server left out answers to a text")
+      isAtLast = true
+    }
     if error.isOfConnection || error.isOfStop { isSound = false }
     return .mysql(error)
   }

@@ -24,6 +24,8 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   var isShort: Bool { code == Self.short || code == 1048 }
   static let short: UInt32 = 1690
   static let interrupted: UInt32 = 1317
+  /// "Failed to read auto-increment value from storage engine": what the server says when it was told to stop just then.
+  static let noID: UInt32 = 1467
 
   /// The server closes the connection with these: it is shutting down, killed the connection, or was tired of waiting.
   private static let connection: Set<UInt32> = [1053, 1077, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 4031]

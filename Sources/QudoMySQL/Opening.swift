@@ -17,11 +17,13 @@ enum Opening {
 
   /// Costs one round trip after the exchange of passwords, with the look at the schema.
   ///
+  /// - Parameter watch: ends the connection if the server leaves out answers.
   /// - Returns: the connection, what the server says about itself, and what it says of the schema's version.
   static func connect(
-    _ settings: Settings, timeout: Duration = .seconds(30)
+    _ settings: Settings, timeout: Duration = .seconds(30), watch: SessionWatch? = nil
   ) throws(QudoError) -> (Connection, MySQLServerFacts, Result<Rows?, QudoError>) {
     let connection = try connectPlain(settings)
+    if let watch { connection.beWatched(by: watch) }
     let (facts, schema) = try setUp(connection, settings, timeout)
     return (connection, facts, schema)
   }

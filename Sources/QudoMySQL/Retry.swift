@@ -40,6 +40,12 @@ struct Retry {
       // Whoever is stopped so often is not stopped.
       guard shortages < 10 else { throw Self.corrupt(cause) }
     }
+    if cause.code == MySQLError.noID {
+      // A stop as well, unless no id is left.
+      shortages += 1
+      guard shortages < 10, !isLate else { throw error }
+      return .zero
+    }
     guard cause.isOfContention || cause.isOfStop || cause.isShort || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
     guard !isLate else {
       if cause.isOfStop || cause.isShort { throw error }

@@ -65,7 +65,7 @@ final class ServerAccess: Sendable {
   }
 
   func connect() throws(QudoError) -> Connection {
-    let (connection, facts, schema) = try Opening.connect(settings, timeout: timeout)
+    let (connection, facts, schema) = try Opening.connect(settings, timeout: timeout, watch: watch)
     try Opening.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
     // It may be another database by now, made anew.
     kinds.forget()
@@ -73,7 +73,6 @@ final class ServerAccess: Sendable {
     known.withLock { $0 = facts }
     (connection.observer, connection.replacing) = (observer, replacing)
     connection.roundTrips = roundTrips
-    connection.beWatched(by: watch)
     return connection
   }
 }

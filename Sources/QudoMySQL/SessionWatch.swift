@@ -89,6 +89,8 @@ final class Wait: Sendable {
     let socket: Int32
     let session: Int64
     var isClosed = false
+    /// Whether the watch has ended the connection.
+    var isEnded = false
     /// When the answer before came, if there was one to the text.
     var since: ContinuousClock.Instant?
     /// Whether the server has something to answer.
@@ -120,6 +122,8 @@ final class Wait: Sendable {
   /// To be called before the socket is closed: its number may be another one's afterwards.
   func close() { state.withLock { $0.isClosed = true } }
 
+  var isEnded: Bool { state.withLock { $0.isEnded } }
+
   var isPending: Bool { state.withLock { $0.isPending && !$0.isClosed } }
 
   /// Whether some answers to a text have come, and no next one for long.
@@ -139,7 +143,8 @@ final class Wait: Sendable {
   func end(ifStill place: Place) -> Bool {
     state.withLock { state in
       guard !state.isClosed, state.isPending, state.number == place.number else { return false }
-      return shutdown(state.socket, Int32(SHUT_RDWR)) == 0
+      state.isEnded = shutdown(state.socket, Int32(SHUT_RDWR)) == 0
+      return state.isEnded
     }
   }
 
