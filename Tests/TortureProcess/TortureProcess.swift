@@ -27,6 +27,8 @@ struct TortureProcess {
     case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")
     case "fleet-work": return try await FleetRoles(arguments[2], log).work()
     case "fleet-stale": return try await FleetRoles(arguments[2], log).stale(&random)
+    case "server-enqueue": return try await FleetRoles(arguments[2], log).produce(&random, name: "\(seed)")
+    case "server-work": return try await FleetRoles(arguments[2], log).serve()
     default: break
     }
     #endif
