@@ -16,6 +16,27 @@ import Testing
     #expect(settings == ["1\t\(server.port)"])
   }
 
+  @Test("the invariants name each broken rule") func invariants() async throws {
+    let server = try await MariaDBServer.shared()
+    let name = try await server.makeDatabase()
+    try await server.query("""
+      CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT);
+      CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, frees INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
+      CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
+      INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL), (2, 1, 0, 5, 'k', 0); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 0);
+      INSERT INTO qudo_running VALUES(2, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'k', 2);
+      """, in: name)
+    #expect(try await TableInvariants.violations(in: name, on: server) == [])
+    try await server.query("""
+      INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL), (4, 1, 0, 5, 'm', 0); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 0), (4, 1, 0, 6, 0);
+      INSERT INTO qudo_running VALUES(9, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'x', 8);
+      """, in: name)
+    #expect(try await TableInvariants.violations(in: name, on: server) == [
+      "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running", "a row differs from its job 4 delayed",
+      "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
+    ])
+  }
+
   @Test func aUserWithThePasswordComesInByTCPAndNobodyElse() async throws {
     let server = try await MariaDBServer.shared()
     func connect(_ password: String) throws -> Int32? {

@@ -1,0 +1,73 @@
+/// The rules that Qudo's tables keep at every moment, because each transaction is whole or not there.
+///
+/// - Each job is in exactly one of `qudo_ready`, `qudo_delayed` and `qudo_running`.
+/// - Each row of these has its job, and says of it what the job's own row says.
+/// - No table has an id twice.
+/// - Each unique key that a job holds until it ends is its own, and no key belongs to a job that is gone.
+///
+/// All rules are checked in one snapshot, so that they can be checked while workers and enqueuers are busy.
+public enum TableInvariants {
+  /// Returns one line per broken rule and job; empty if the tables keep all rules.
+  ///
+  /// - Parameters:
+  ///   - database: The name of a database on `server` that has Qudo's tables.
+  ///   - server: The server; it may stop statements of its other sessions meanwhile.
+  ///   - most: The maximum number of lines for each rule.
+  public static func violations(in database: String, on server: MariaDBServer, atMost most: Int = 20) async throws -> [String] {
+    let lines = try await server.query(script(atMost: most), in: database)
+    // Without the last line, something stopped the statements, and nothing is known.
+    guard lines.last == end else { throw ServerTrouble(description: "the invariants were not read to the end: \(lines)") }
+    return lines.dropLast().map { line in line.replacing("\t", with: " ") }
+  }
+
+  private static let end = "all rules were read"
+
+  private static func script(atMost most: Int) -> String {
+    let statements = rules.map { rule, select in "SELECT '\(rule)', broken.* FROM (\(select)) AS broken LIMIT \(most)" }
+    let begin = [
+      "SET SESSION max_statement_time = 0", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+      "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    ]
+    return (begin + statements + ["COMMIT", "SELECT '\(end)'"]).joined(separator: ";\n") + ";\n"
+  }
+
+  private static let places = """
+    SELECT id, kind, ranking, due, 'ready' AS place FROM qudo_ready
+    UNION ALL SELECT id, kind, ranking, due, 'delayed' FROM qudo_delayed
+    UNION ALL SELECT id, kind, ranking, due, 'running' FROM qudo_running
+    """
+
+  private static let rules = [
+    (
+      "a job is in no place",
+      """
+      SELECT j.id FROM qudo_job AS j WHERE j.id NOT IN (SELECT id FROM qudo_ready) AND j.id NOT IN (SELECT id FROM qudo_delayed)
+      AND j.id NOT IN (SELECT id FROM qudo_running)
+      """
+    ),
+    (
+      "an id is in several places",
+      "SELECT id, GROUP_CONCAT(place ORDER BY place) FROM (\(places)) AS p GROUP BY id HAVING COUNT(*) > 1"
+    ),
+    ("a row has no job", "SELECT p.id, p.place FROM (\(places)) AS p LEFT JOIN qudo_job AS j ON j.id = p.id WHERE j.id IS NULL"),
+    (
+      "a row differs from its job",
+      """
+      SELECT p.id, p.place FROM (\(places)) AS p JOIN qudo_job AS j ON j.id = p.id
+      WHERE p.kind <> j.kind OR p.ranking <> j.ranking OR p.due <> j.due
+      """
+    ),
+    (
+      "a unique key has no job",
+      "SELECT u.job, u.name FROM qudo_unique AS u LEFT JOIN qudo_job AS j ON j.id = u.job AND j.kind = u.kind WHERE j.id IS NULL"
+    ),
+    (
+      "a job does not hold its unique key",
+      """
+      SELECT j.id, j.unique_key FROM qudo_job AS j LEFT JOIN qudo_unique AS u ON u.kind = j.kind AND u.name = j.unique_key AND u.job = j.id
+      WHERE j.unique_key IS NOT NULL AND u.job IS NULL
+      AND (j.unique_scope = 0 OR j.id IN (SELECT id FROM qudo_ready WHERE frees = 1) OR j.id IN (SELECT id FROM qudo_delayed WHERE frees = 1))
+      """
+    ),
+  ]
+}
