@@ -14,8 +14,9 @@ import Testing
       let database = try await TestDatabase()
       try await conformance.run(ConformanceSubject { clock in try database.driver { clock.now().wall } })
       // A case that never connects leaves no tables.
-      guard try await !database.server.query("SHOW TABLES", in: database.name).isEmpty else { return }
-      #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+      if try await !database.server.query("SHOW TABLES", in: database.name).isEmpty {
+        #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+      }
       try await database.drop()
     }
   }
