@@ -8,7 +8,10 @@ import QudoTesting
 final class Crew: Sendable {
   enum Role: String {
     case enqueuer = "server-enqueue"
+    /// A worker of all databases.
     case worker = "server-work"
+    /// A worker for each of them.
+    case workers = "server-work-each"
   }
 
   private struct Member {
@@ -26,12 +29,12 @@ final class Crew: Sendable {
   }
 
   let folder: URL
-  private let urls: [String]
+  private let places: [TorturedServer]
   private let seed: UInt64
   private let state = Locked(State())
 
-  init(_ urls: [String], seed: UInt64) throws {
-    (self.urls, self.seed) = (urls, seed)
+  init(_ places: [TorturedServer], seed: UInt64) throws {
+    (self.places, self.seed) = (places, seed)
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
   }
@@ -64,29 +67,42 @@ final class Crew: Sendable {
       try? null.close()
       try? file.close()
     }
-    // One that is delayed opens its databases one after the other, so each gets the list in another order.
-    let list = number % 2 == 0 ? urls : urls.reversed()
+    // Which one comes first is which one is opened first.
+    let urls = (number % 2 == 0 ? places : places.reversed()).map { $0.url(isHasty: role != .workers) }
     let process = try ChildProcess(
       try built("TortureProcess").path,
-      [role.rawValue, list.joined(separator: ","), folder.appendingPathComponent("\(number).log").path, "\((seed << 16) + UInt64(number))"],
+      [role.rawValue, urls.joined(separator: ","), folder.appendingPathComponent("\(number).log").path, "\((seed << 16) + UInt64(number))"],
       files: (null.fileDescriptor, file.fileDescriptor, file.fileDescriptor))
     return Member(role: role, process: process, number: number)
   }
 
-  /// Kills one of a role with SIGKILL.
-  ///
-  /// - Parameter pause: before another one is started in its place.
-  func kill(_ role: Role, _ random: inout Seeded, pause: Duration) throws {
+  /// Kills an enqueuer with SIGKILL, and starts another one.
+  func killEnqueuer(_ random: inout Seeded, pause: Duration) throws {
     let choice = random.next()
     let victim = state.withLock { state -> Member? in
-      let places = state.members.indices.filter { state.members[$0].role == role }
+      let places = state.members.indices.filter { state.members[$0].role == .enqueuer }
       // Whoever is taken out first is nobody else's victim, and has not ended by itself.
       return places.isEmpty ? nil : state.members.remove(at: places[Int(choice % UInt64(places.count))])
     }
     guard let victim else { return }
     end(victim)
     wait(pause)
-    try start([role])
+    try start([victim.role])
+  }
+
+  /// Kills the workers with SIGKILL, and starts one or two others: most of the time one has to do for all.
+  func killWorkers(_ random: inout Seeded, pause: Duration) throws {
+    let roles = [[Role.worker], [.workers], [.worker, .workers]].randomElement(using: &random) ?? []
+    let victims = state.withLock { state in
+      let victims = state.members.filter { $0.role != .enqueuer }
+      state.members.removeAll { $0.role != .enqueuer }
+      return victims
+    }
+    // None is there while the other server's turn has killed them.
+    guard !victims.isEmpty else { return }
+    for victim in victims { end(victim) }
+    wait(pause)
+    try start(roles)
   }
 
   private func end(_ member: Member) {
@@ -114,10 +130,10 @@ final class Crew: Sendable {
     try start(ended.map(\.role))
   }
 
-  func stop(_ role: Role) {
+  func stop(_ roles: Set<Role>) {
     let members = state.withLock { state in
-      let members = state.members.filter { $0.role == role }
-      state.members.removeAll { $0.role == role }
+      let members = state.members.filter { roles.contains($0.role) }
+      state.members.removeAll { roles.contains($0.role) }
       return members
     }
     for member in members { end(member) }

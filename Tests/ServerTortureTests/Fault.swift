@@ -8,6 +8,7 @@ enum Fault: String, CaseIterable {
   case killQuery = "KILL QUERY"
   case killConnection = "KILL CONNECTION"
   case statementLimit = "statement time limit"
+  case rowsLocked = "rows locked"
   case readOnly = "read-only"
   case serverStopped = "server SIGSTOP"
   case serverKilled = "server SIGKILL"
@@ -16,7 +17,7 @@ enum Fault: String, CaseIterable {
   case delayed = "packets delayed"
   case truncated = "stream truncated"
   case cut = "connections cut"
-  case workerKilled = "worker SIGKILL"
+  case workersKilled = "workers SIGKILL"
   case enqueuerKilled = "enqueuer SIGKILL"
 
   /// Those that `QUDO_TORTURE_FAULTS` names, in the words of the report and with commas between them; all when it is absent.
@@ -25,12 +26,16 @@ enum Fault: String, CaseIterable {
     return words.split(separator: ",").compactMap { Fault(rawValue: $0.trimmingCharacters(in: .whitespaces)) }
   }()
 
-  /// In a random order, again and again: so that each comes soon.
+  /// In a random order, again and again: so that each comes soon. Those that stop statements come more often: what is torn then is torn
+  /// seldom.
   struct Deck {
     private var rest: [Fault] = []
 
     mutating func next(_ random: inout Seeded) -> Fault {
-      if rest.isEmpty { rest = Fault.asked.shuffled(using: &random) }
+      if rest.isEmpty {
+        let stopping = Fault.asked.filter { $0 == .killQuery || $0 == .statementLimit }
+        rest = (Fault.asked + stopping + stopping).shuffled(using: &random)
+      }
       return rest.popLast() ?? .serverStopped
     }
   }

@@ -23,6 +23,8 @@ struct Ledger {
   /// What each enqueue took, in seconds, and when it was answered.
   private(set) var enqueues: [(took: Double, time: UInt64)] = []
   private(set) var refused: [String: Int] = [:]
+  /// Workers of one database that an error of the database has ended, by its code.
+  private(set) var ended: [String: Int] = [:]
   /// Ids that two jobs have got.
   private(set) var reused: [String] = []
   private var names: [String: Substring] = [:]
@@ -52,6 +54,7 @@ struct Ledger {
     case ("refused", 4):
       refused[String(words[1]), default: 0] += 1
       try addEnqueue(words[2], words[3])
+    case ("ended", 4): ended[String(words[1]), default: 0] += 1
     case ("run", 7):
       runCount += 1
       ran.insert(String(words[1]))

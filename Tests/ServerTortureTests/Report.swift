@@ -5,10 +5,12 @@ import Foundation
 struct Report: CustomStringConvertible {
   var records: [FaultRecord] = []
   /// Of the time after the faults, until all was done.
-  var last = FaultRecord(fault: .workerKilled, server: "", from: 0)
+  var last = FaultRecord(fault: .workersKilled, server: "", from: 0)
   var acknowledged = 0
   var refused: [String: Int] = [:]
   var longestEnqueue = 0.0
+  /// Workers of one database that an error has ended.
+  var ended: [String: Int] = [:]
   var runs = 0
   var repeated = 0
 
@@ -38,12 +40,16 @@ struct Report: CustomStringConvertible {
         return index == 0 ? cell.0 + padding : padding + cell.0
       }.joined(separator: "  ")
     }
-    let refusals = refused.sorted { $0.key < $1.key }.map { ", \($0.value) \($0.key)" }.joined()
     return lines.joined(separator: "\n") + """
 
-      \(acknowledged) jobs acknowledged, enqueues refused: \(refused.values.reduce(0, +))\(refusals); longest enqueue \
-      \(Self.milliseconds(longestEnqueue)) ms; \(runs) runs, \(repeated) of them again
+      \(acknowledged) jobs acknowledged, enqueues refused: \(Self.counts(refused)); longest enqueue \(Self.milliseconds(longestEnqueue)) ms; \(runs) \
+      runs, \(repeated) of them again; workers of one database that an error has ended: \(Self.counts(ended))
       """
+  }
+
+  private static func counts(_ counts: [String: Int]) -> String {
+    let parts = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    return "\(counts.values.reduce(0, +))\(parts.isEmpty ? "" : " (\(parts))")"
   }
 
   private func row(_ name: String, _ records: [FaultRecord]) -> [String] {

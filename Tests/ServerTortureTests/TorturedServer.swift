@@ -2,6 +2,7 @@
 import FaultyNetwork
 import Foundation
 import MariaDBServer
+import Qudo
 
 /// A server, a database on it, and the proxy through which the processes reach it.
 struct TorturedServer: Sendable {
@@ -25,8 +26,9 @@ struct TorturedServer: Sendable {
       """)
   }
 
-  var url: String {
-    let options = "name=\(name)&connect-timeout=2s&read-timeout=2s&write-timeout=2s"
+  /// - Parameter isHasty: whether its calls give up after 2 s without an answer; by default after 30 s.
+  func url(isHasty: Bool) -> String {
+    let options = "name=\(name)" + (isHasty ? "&connect-timeout=2s&read-timeout=2s&write-timeout=2s" : "")
     return "mysql://\(Self.user):\(Self.password)@127.0.0.1:\(proxy.port)/\(database)?\(options)"
   }
 
@@ -47,19 +49,27 @@ struct TorturedServer: Sendable {
 
   /// As ``MariaDBServer/start(_:)``, for a thread of the test's own.
   func restart() throws {
-    let done = DispatchSemaphore(value: 0)
-    let failure = Failure()
-    Task { [server] in
-      do { try await server.start() } catch { failure.set(error) }
-      done.signal()
-    }
-    done.wait()
-    if let error = failure.error { throw error }
+    try awaited { [server] in try await server.start() }
   }
 
-  private final class Failure: @unchecked Sendable {  // reason: written before the semaphore's signal, read after its wait
-    private(set) var error: (any Error)?
-    func set(_ error: any Error) { self.error = error }
+  /// What is broken in its tables, for a thread of the test's own.
+  func broken() throws -> [String] {
+    try awaited { [server, database] in try await TableInvariants.violations(in: database, on: server) }
   }
+}
+
+/// Waits for a task on a thread that is not one of Swift's pool.
+private func awaited<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
+  let result = Locked<Result<Value, any Error>?>(nil)
+  let done = DispatchSemaphore(value: 0)
+  Task {
+    let value: Result<Value, any Error>
+    do { value = .success(try await body()) } catch { value = .failure(error) }
+    result.withLock { $0 = value }
+    done.signal()
+  }
+  done.wait()
+  guard let value = result.withLock({ $0 }) else { throw CancellationError() }
+  return try value.get()
 }
 #endif

@@ -61,7 +61,7 @@ struct Torturer {
 
   /// Most are short; some are longer than a call's time-out or a lease.
   private mutating func length() -> Duration {
-    .milliseconds(Int.random(in: Int.random(in: 0..<5, using: &random) == 0 ? 2500...4500 : 200...2000, using: &random))
+    .milliseconds(Int.random(in: Int.random(in: 0..<3, using: &random) == 0 ? 2300...4500 : 200...1500, using: &random))
   }
 
   private mutating func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
@@ -71,10 +71,13 @@ struct Torturer {
     let length = length()
     let proxy = place.proxy
     defer { proxy.heal() }
+    // What is slow is caught in its midst more often, and goes other ways.
+    if Bool.random(using: &random) { proxy.set(.delays(Int.random(in: 10...250, using: &random)), Proxy.Direction.some(&random)) }
     switch fault {
-    case .killQuery: return try kill("QUERY", whose: "AND command = 'Query'", pauses: 0...8, for: length)
-    case .killConnection: return try kill("CONNECTION", whose: "", pauses: 5...100, for: length)
-    case .statementLimit: try limitStatements(for: length)
+    case .killQuery: return try kill("QUERY", for: length)
+    case .killConnection: return try kill("CONNECTION", for: length)
+    case .statementLimit: return try limitStatements(for: length)
+    case .rowsLocked: try lock(for: length)
     case .readOnly: try turnReadOnly(for: length)
     case .serverStopped:
       place.server.pause()
@@ -89,8 +92,8 @@ struct Torturer {
     case .delayed: pass(.delays(Int.random(in: 5...400, using: &random)), for: length)
     case .truncated: return truncate(for: length)
     case .cut: return cut(for: length)
-    case .workerKilled: try crew.kill(.worker, &random, pause: milliseconds(0...1000))
-    case .enqueuerKilled: try crew.kill(.enqueuer, &random, pause: milliseconds(0...1000))
+    case .workersKilled: try crew.killWorkers(&random, pause: milliseconds(0...500))
+    case .enqueuerKilled: try crew.killEnqueuer(&random, pause: milliseconds(0...1000))
     }
     return 1
   }
@@ -100,34 +103,66 @@ struct Torturer {
     wait(length)
   }
 
-  private mutating func kill(_ what: String, whose: String, pauses: ClosedRange<Int>, for length: Duration) throws -> Int {
+  /// Stops the statements that run, or closes sessions: all of them at once, or one after the other.
+  private mutating func kill(_ what: String, for length: Duration) throws -> Int {
     let session = try place.session()
+    let isQuery = what == "QUERY"
+    let together = Bool.random(using: &random)
+    let pauses = (isQuery ? [0...1, 0...8, 5...40] : [5...100, 100...400]).randomElement(using: &random) ?? 0...8
+    var users = "SELECT id FROM information_schema.processlist WHERE user = '\(TorturedServer.user)'"
+    if isQuery { users += [" AND command = 'Query'", " AND info RLIKE '^(INSERT|UPDATE|DELETE|COMMIT)'"].randomElement(using: &random) ?? "" }
     let end = ContinuousClock.now + length
     var count = 0
     while ContinuousClock.now < end {
-      let users = "SELECT id FROM information_schema.processlist WHERE user = '\(TorturedServer.user)' \(whose)"
-      for row in try session.rows(users) {
+      let victims = try session.rows(users).map { $0[0] }
+      if together, !victims.isEmpty { try session.rows("KILL \(what) USER '\(TorturedServer.user)'") }
+      for victim in victims where !together {
         do {
-          try session.rows("KILL \(what) \(row[0])")
-          count += 1
+          try session.rows("KILL \(what) \(victim)")
         } catch let error as ServerSession.Failure where error.code == 1094 {
           // It has ended meanwhile.
         }
       }
+      count += victims.count
       wait(milliseconds(pauses))
     }
     return count
   }
 
   /// New sessions take the limit, and have it for as long as they live.
-  private mutating func limitStatements(for length: Duration) throws {
+  ///
+  /// - Returns: how many statements the server stopped for it.
+  private mutating func limitStatements(for length: Duration) throws -> Int {
     let session = try place.session()
-    let limit = ["0.0015", "0.003", "0.006"].randomElement(using: &random) ?? "0.0015"
-    try session.rows("SET GLOBAL max_statement_time = \(limit)")
+    let count = { () throws -> Int in
+      try session.rows("SHOW GLOBAL STATUS LIKE 'Max_statement_time_exceeded'").first.flatMap { Int($0[1]) } ?? 0
+    }
+    let before = try count()
+    let end = ContinuousClock.now + length
     defer { place.proxy.cut() }
-    place.proxy.cut()
-    wait(length)
+    while ContinuousClock.now < end {
+      let limit = ["0.0007", "0.001", "0.0015", "0.002"].randomElement(using: &random) ?? "0.0015"
+      try session.rows("SET GLOBAL max_statement_time = 0")
+      place.proxy.cut()
+      // Until some are connected: with the shortest limits no connection is set up.
+      wait(milliseconds(0...150))
+      try session.rows("SET GLOBAL max_statement_time = \(limit)")
+      place.proxy.cut()
+      wait(milliseconds(100...700))
+    }
     try session.rows("SET GLOBAL max_statement_time = 0")
+    return try count() - before
+  }
+
+  /// Others wait for what a session of somebody else holds, some of them until the server gives up for them in the middle of what they do.
+  private mutating func lock(for length: Duration) throws {
+    let session = try place.session()
+    let table = ["qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane"].randomElement(using: &random) ?? "qudo_job"
+    try session.rows("SET SESSION innodb_lock_wait_timeout = 5")
+    try session.rows("START TRANSACTION")
+    _ = try? session.rows("SELECT 1 FROM \(table) LIMIT \(Int.random(in: 1...1000, using: &random)) FOR UPDATE")
+    wait(length)
+    try session.rows("ROLLBACK")
   }
 
   private func turnReadOnly(for length: Duration) throws {
@@ -167,7 +202,7 @@ struct Torturer {
   private mutating func settle(_ record: inout FaultRecord) throws {
     let session = try place.answer()
     record.to = Self.now
-    try look(session, &record)
+    try look(&record)
     waiting.begin()
     let start = ContinuousClock.now
     while true {
@@ -179,11 +214,11 @@ struct Torturer {
     record.waits = waiting.waits
     let late = waiting.waits.filter { $0 > Self.longestWait }
     if !late.isEmpty { record.broken.insert("\(late.count) jobs waited for more than 5 s, the longest for \(late.max() ?? 0) s") }
-    try look(session, &record)
+    try look(&record)
   }
 
-  private mutating func look(_ session: ServerSession, _ record: inout FaultRecord) throws {
-    let broken = Set(try Invariants.broken(session)).subtracting(known)
+  private mutating func look(_ record: inout FaultRecord) throws {
+    let broken = Set(try place.broken()).subtracting(known)
     known.formUnion(broken)
     record.broken.formUnion(broken)
   }

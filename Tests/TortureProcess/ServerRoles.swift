@@ -2,9 +2,10 @@
 import Foundation
 import Logging
 import Qudo
+import QudoMySQL
 import QudoTesting
 
-/// What the processes of the torture of servers do: `TortureProcess server-enqueue|server-work URL,URL,... LOG SEED`.
+/// What the processes of the torture of servers do: `TortureProcess server-enqueue|server-work|server-work-each URL,URL,... LOG SEED`.
 ///
 /// A payload is `NAME:WHAT`; what says how the job's run ends.
 extension FleetRoles {
@@ -18,7 +19,7 @@ extension FleetRoles {
     let queue = Queue(databases)
     for round in 0... {
       let hasKeys = Bool.random(using: &random)
-      let jobs = (0..<Int.random(in: 1...3, using: &random)).map { number in
+      let jobs = (0..<Int.random(in: Int.random(in: 0..<16, using: &random) == 0 ? 10...60 : 1...3, using: &random)).map { number in
         let text = "\(name)-\(round)-\(number)"
         return NewJob(
           Self.kinds.randomElement(using: &random) ?? "torture",
@@ -43,13 +44,37 @@ extension FleetRoles {
         let end = TortureProcess.nanoseconds()
         log.write("refused \(error.code) \(end) \(end - start)\n")
       }
-      try await Task.sleep(for: .milliseconds(Int.random(in: 10...40, using: &random)))
+      try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
     }
   }
 
   /// Works for ever, and writes down each run that comes to its end.
-  func serve() async throws {
-    let policy = JobPolicy(maxRetries: .max, lease: .seconds(3), lostLimit: .max)
+  func serve() async throws { try await serve(Queue(databases)) }
+
+  /// Likewise, with a worker for each database, which nothing watches. One that ends begins again.
+  func serveEach() async throws {
+    try await withThrowingTaskGroup { group in
+      for url in urls {
+        guard case .mysql(let server) = url.place else { continue }
+        group.addTask {
+          while true {
+            let driver = try MySQLDriver(server)
+            do {
+              try await serve(Queue(driver))
+            } catch let error as QudoError {
+              log.write("ended \(error.code) \(TortureProcess.nanoseconds()) \(driver.name)\n")
+            }
+            await driver.close()
+            try await Task.sleep(for: .milliseconds(100))
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  private func serve(_ queue: Queue<some HookSet>) async throws {
+    let policy = JobPolicy(maxRetries: .max, lease: .seconds(2), lostLimit: .max)
     let abilities = Self.kinds.map { kind in
       Ability(kind, policy: policy) { [log] context in try await Self.perform(context, log) }
     }
@@ -57,7 +82,7 @@ extension FleetRoles {
     options.concurrency = 4
     options.poll = .milliseconds(500)
     options.logger.logLevel = .critical
-    try await Worker(Queue(databases), abilities, options: options).work()
+    try await Worker(queue, abilities, options: options).work()
   }
 
   private static func name(_ payload: Payload) -> Substring {
