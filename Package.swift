@@ -115,6 +115,8 @@ let package = Package(
     .target(name: "CSpawn", path: "Tests/CSpawn"),
     .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
     .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
+    .target(name: "FaultyNetwork", path: "Tests/FaultyNetwork"),
+    .testTarget(name: "FaultyNetworkTests", dependencies: ["FaultyNetwork"]),
     .testTarget(
       name: "ModelTests",
       dependencies: [
@@ -192,6 +194,12 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer",
         "TortureProcess", "ProcessSupport",
+      ]),
+    .testTarget(
+      name: "ServerTortureTests",
+      dependencies: [
+        "Evidence", "FaultyNetwork", "MariaDBServer", "ProcessSupport", "Qudo", "QudoTesting", "TortureProcess",
+        .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -11,18 +11,18 @@ import QudoTesting
 struct FleetRoles {
   let databases: Databases
   let log: LineLog
+  let urls: [DatabaseURL]
 
-  init(_ list: String, _ log: LineLog) throws {
+  /// - Parameter retry: how long a database is set aside.
+  init(_ list: String, _ log: LineLog, retry: Duration = .seconds(1)) throws {
     self.log = log
+    urls = try list.split(separator: ",").map { try DatabaseURL(parsing: String($0)) }
     var options = DatabaseOptions()
-    options.retry = .seconds(1)
+    options.retry = retry
     options.deadline = .seconds(3)
     options.logger.logLevel = .critical
     databases = try Databases(
-      list.split(separator: ",").map { text in
-        let url = try DatabaseURL(parsing: String(text))
-        return Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) }
-      }, options: options)
+      urls.map { url in Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) } }, options: options)
   }
 
   private static func open(_ url: DatabaseURL) async throws(QudoError) -> any Driver {

@@ -27,6 +27,11 @@ struct TortureProcess {
     case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")
     case "fleet-work": return try await FleetRoles(arguments[2], log).work()
     case "fleet-stale": return try await FleetRoles(arguments[2], log).stale(&random)
+    case "server-enqueue", "server-work", "server-work-each":
+      // Where a database is set aside for long, little happens to it meanwhile.
+      let roles = try FleetRoles(arguments[2], log, retry: [.milliseconds(50), .milliseconds(200), .seconds(1)][Int(seed % 3)])
+      if arguments[1] == "server-enqueue" { return try await roles.produce(&random, name: "\(seed)") }
+      return try await arguments[1] == "server-work" ? roles.serve() : roles.serveEach()
     default: break
     }
     #endif
