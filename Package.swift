@@ -199,7 +199,7 @@ let package = Package(
       name: "ServerTortureTests",
       dependencies: [
         "Evidence", "FaultyNetwork", "MariaDBServer", "ProcessSupport", "Qudo", "QudoTesting", "TortureProcess",
-        .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
   ],
   swiftLanguageModes: [.v6]

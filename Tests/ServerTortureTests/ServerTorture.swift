@@ -61,13 +61,14 @@ struct ServerTorture: Sendable {
     var record = FaultRecord(fault: .enqueuerKilled, server: "", from: Torturer.now)
     for place in places {
       let session = try place.session()
-      var waiting = WaitingJobs()
-      let end = ContinuousClock.now + .seconds(12)
+      var waiting = WaitingJobs(longest: Torturer.longestWait)
+      let end = ContinuousClock.now + .seconds(20)
       while ContinuousClock.now < end, try session.rows("SELECT 1 FROM qudo_job LIMIT 1") != [] {
         try waiting.look(session)
         wait(.milliseconds(50))
       }
       record.waits += waiting.waits
+      record.broken.formUnion(waiting.late.map { "\(place.name): \($0)" })
       let states = "SELECT 'ready', id FROM qudo_ready UNION ALL SELECT 'delayed', id FROM qudo_delayed UNION ALL SELECT 'running', id FROM qudo_running"
       for row in try session.rows(states) { record.broken.insert("\(place.name)/\(row[1]) is left, \(row[0])") }
     }
@@ -89,11 +90,12 @@ struct ServerTorture: Sendable {
       wrong += try place.broken().map { "\(place.name), at the end: \($0)" }
       given.formUnion(try session.rows("SELECT payload FROM qudo_failure WHERE final = 1").map { String($0[0].prefix { $0 != ":" }) })
     }
-    let lost = ledger.acknowledged.union(ledger.owed).subtracting(ledger.ran).subtracting(given)
+    let acknowledged = ledger.acknowledged.union(report.records.flatMap(\.added))
+    let lost = acknowledged.union(ledger.owed).subtracting(ledger.ran).subtracting(given)
     wrong += lost.sorted().map { "\($0) was acknowledged, never ran, and is not in the failure log" }
     let repeated = ledger.repeated(report.records, killed: crew.killed, lease: Self.lease)
     wrong += repeated.unexplained
-    report.acknowledged = ledger.acknowledged.count
+    report.acknowledged = acknowledged.count
     report.refused = ledger.refused
     report.longestEnqueue = ledger.enqueues.map(\.took).max() ?? 0
     report.ended = ledger.ended

@@ -59,7 +59,7 @@ struct TorturedServer: Sendable {
 }
 
 /// Waits for a task on a thread that is not one of Swift's pool.
-private func awaited<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
+func awaited<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) throws -> Value {
   let result = Locked<Result<Value, any Error>?>(nil)
   let done = DispatchSemaphore(value: 0)
   Task {

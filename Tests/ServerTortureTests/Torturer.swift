@@ -11,6 +11,8 @@ struct FaultRecord: Sendable {
   let from: UInt64
   /// When it was over and the server answered.
   var to: UInt64 = 0
+  /// Jobs that were added to fill the workers' time.
+  var added: [String] = []
   /// How often it struck: sessions killed, connections cut.
   var strikes = 0
   /// Of the jobs that waited after it, in seconds.
@@ -23,7 +25,7 @@ struct FaultRecord: Sendable {
 ///
 /// It blocks, and has a thread of its own.
 struct Torturer {
-  /// A ready job waits no longer than that beside a healthy worker, in seconds.
+  /// A job is left waiting no longer than that beside a healthy worker, in seconds.
   static let longestWait = 5.0
   /// What waits longer than that is no longer waited for.
   private static let patience = 12.0
@@ -32,7 +34,7 @@ struct Torturer {
   private let crew: Crew
   private var random: Seeded
   private var deck = Fault.Deck()
-  private var waiting = WaitingJobs()
+  private var waiting = WaitingJobs(longest: Torturer.longestWait)
   private var records: [FaultRecord] = []
   /// What was found broken already is not found again.
   private var known: Set<String> = []
@@ -45,15 +47,18 @@ struct Torturer {
 
   /// Goes on for so long.
   mutating func run(for duration: Duration) throws -> [FaultRecord] {
+    let filling = try Filling(place)
     let end = ContinuousClock.now + duration
     while ContinuousClock.now < end {
       var record = FaultRecord(fault: deck.next(&random), server: place.name, from: Self.now)
+      record.added = try filling.fill(place.session(), round: records.count)
       record.strikes = try strike(record.fault)
       try settle(&record)
       records.append(record)
       try crew.replaceEnded()
-      wait(.milliseconds(Int.random(in: 0...300, using: &random)))
+      wait(milliseconds(0...300))
     }
+    try filling.close()
     return records
   }
 
@@ -207,13 +212,12 @@ struct Torturer {
     let start = ContinuousClock.now
     while true {
       try waiting.look(session)
-      if waiting.longest > Self.patience { waiting.abandon(above: Self.longestWait) }
-      if ContinuousClock.now - start > .milliseconds(700), waiting.longest < 0.3 { break }
+      if ContinuousClock.now - start > .milliseconds(700), waiting.longestWhole < 0.3 { break }
+      if waiting.longestWhole > Self.patience { waiting.abandon() }
       wait(.milliseconds(50))
     }
     record.waits = waiting.waits
-    let late = waiting.waits.filter { $0 > Self.longestWait }
-    if !late.isEmpty { record.broken.insert("\(late.count) jobs waited for more than 5 s, the longest for \(late.max() ?? 0) s") }
+    record.broken.formUnion(waiting.late)
     try look(&record)
   }
 

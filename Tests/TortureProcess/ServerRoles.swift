@@ -44,7 +44,7 @@ extension FleetRoles {
         let end = TortureProcess.nanoseconds()
         log.write("refused \(error.code) \(end) \(end - start)\n")
       }
-      try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
+      try await Task.sleep(for: .milliseconds(Int.random(in: 10...60, using: &random)))
     }
   }
 
@@ -79,7 +79,7 @@ extension FleetRoles {
       Ability(kind, policy: policy) { [log] context in try await Self.perform(context, log) }
     }
     var options = WorkerOptions()
-    options.concurrency = 4
+    options.concurrency = 8
     options.poll = .milliseconds(500)
     options.logger.logLevel = .critical
     try await Worker(queue, abilities, options: options).work()
@@ -99,6 +99,8 @@ extension FleetRoles {
     switch what {
     case "waits":
       try await Task.sleep(for: .milliseconds(20))
+    case "fills":
+      try await Task.sleep(for: .milliseconds(50))
     case "fails" where context.attempt == 1:
       tell("again")
       throw Failure()
