@@ -1,4 +1,5 @@
 #if MySQL
+import Foundation
 import MariaDBServer
 @testable import QudoMySQL
 import Qudo
@@ -68,6 +69,31 @@ import Testing
     here.doorbell.stopListening(id)
     await here.close()
     await there.close()
+    try await database.drop()
+  }
+
+  /// The statement's rows are joined once and its subqueries not: a kind that it looked up at its beginning would be unknown for ever.
+  @Test("a kind that is made while a statement looks is seen by it", .timeLimit(.minutes(5))) func newKind() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    try await driver.connect()
+    let statement = WatchLook(["new"], driver.pool.access.kinds, length: .seconds(15), time: Transaction.serverTime).statement
+    let look = Task {
+      try await withCheckedThrowingContinuation { (answer: CheckedContinuation<Bool, any Error>) in
+        Thread.detachNewThread {
+          answer.resume(with: Result {
+            let connection = try database.connection()
+            try connection.run("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+            return try connection.run(statement).rows?.next() != nil
+          })
+        }
+      }
+    }
+    let looks = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()"
+    while try await database.server.query(looks, in: database.name) != ["1"] { await Task.yield() }
+    _ = try await driver.insert([NewJob("new")])
+    #expect(try await look.value, "it has come to its end")
+    await driver.close()
     try await database.drop()
   }
 
