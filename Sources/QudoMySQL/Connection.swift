@@ -31,7 +31,7 @@ final class Connection {
 
   /// Whether it is known what the server has done of what it was sent. A connection of which that is not known is not used again.
   private(set) var isSound = true
-  /// Whether the last text failed at its last statement; what came before was done.
+  /// Whether the last text failed at its last statement, or it is not known at which one: the last one may be done.
   private(set) var isAtLast = false
 
   /// What is sent next. It is kept, since memory for so much is most often new to the process, and has to be cleared.
@@ -121,7 +121,9 @@ final class Connection {
     }
     guard taken == count else {
       isSound = false
-      isAtLast = false
+      // The server has left out the rest, or the network has lost its answers: a connection that ends between two of them looks to the
+      // library like the end of the answers. Then the COMMIT may be done.
+      isAtLast = true
       throw .mysql(MySQLError(code: MySQLError.interrupted, message: "the server answered \(taken) of \(count) statements"))
     }
   }
