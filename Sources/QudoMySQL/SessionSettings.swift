@@ -33,7 +33,12 @@ enum SessionSettings {
   ///
   /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes the connection" (MariaDB). MySQL
   /// has nothing but `wait_timeout`, which ends connections without a transaction as well; those are opened anew when they are needed.
-  private static let idleSeconds = 5
+  #if QUDO_SCHEDULES
+  // The sanitizer, and threads that give way, hold a client up for longer.
+  static let idleSeconds: Int64 = 60
+  #else
+  static let idleSeconds: Int64 = 5
+  #endif
 
   /// The ids of the rows of one INSERT follow each other where the steps are 1.
   private static let facts: SQL = """

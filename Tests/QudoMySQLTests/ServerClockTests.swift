@@ -39,7 +39,7 @@ import Testing
     let database = try await TestDatabase()
     let connection = try Opening.connect(Settings(database.place())).0
     let limit = try connection.run("SELECT @@SESSION.idle_transaction_timeout").rows?.next()?.integer(0)
-    #expect(limit == 5)
+    #expect(limit == SessionSettings.idleSeconds)
     try await database.drop()
   }
 }
