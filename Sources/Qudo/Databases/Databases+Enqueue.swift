@@ -40,6 +40,7 @@ extension Databases {
         options.logger.warning(
           "no database is available, waiting", metadata: ["error": "\(DatabasesDown(troubles: troubles))"])
       }
+      // If the task is cancelled meanwhile, the databases are asked once more, and the guard above ends it.
       _ = try? await options.clock.sleep(untilSinceBoot: next)
       pause = min(pause * 2, 1_000_000)
     }

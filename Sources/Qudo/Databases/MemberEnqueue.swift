@@ -62,6 +62,7 @@ struct MemberEnqueue: Sendable {
         if policy == .elsewhere { for other in others { other.prepare() } }
         let next = clock.sinceBoot() + pause
         guard isRepeatable, next < limit, !Task.isCancelled else { throw first }
+        // If the task is cancelled meanwhile, the batch is repeated once more, and the guard above ends it.
         _ = try? await clock.sleep(untilSinceBoot: next)
         pause = min(pause * 2, 1_000_000)
       }
