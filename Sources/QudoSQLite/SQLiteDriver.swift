@@ -116,8 +116,9 @@ public struct SQLiteDriver: Driver {
   }
 
   public func close() async {
-    await writer.close()
+    // The writer last: with the last connection go the -wal and the -shm, which the reader looks for.
     await reader.close()
+    await writer.close()
   }
 
   /// Up to this many jobs a caller writes on its own thread, when the writer is free; more than that are work enough

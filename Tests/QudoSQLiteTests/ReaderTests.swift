@@ -48,9 +48,29 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
-  /// Closed last, it makes the last checkpoint. Only macOS makes a difference.
+  /// Should it be closed last, it makes the last checkpoint. Only macOS makes a difference.
   @Test("syncs its checkpoint as the writer does") func fullSync() async throws {
     #expect(try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.integer("PRAGMA fullfsync") } == 1)
+  }
+
+  /// With the last connection SQLite removes the files beside the database: a read must not take that for a restore.
+  @Test func closingIsNoReplacement() async throws {
+    await driver.close()
+    for _ in 0..<200 {
+      let driver = try file.open()
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await driver.close() }
+        for _ in 0..<4 {
+          group.addTask {
+            do throws(QudoError) {
+              #expect(try await driver.count() == [])
+            } catch {
+              #expect(error.code == .closed)
+            }
+          }
+        }
+      }
+    }
   }
 
   @Test func anErrorIsNotTheEnd() async throws {
