@@ -124,7 +124,7 @@ let package = Package(
         "ForwardingDriver", "MariaDBServer",
       ], exclude: ["Scripts"]),
     .testTarget(
-      name: "ScheduleTests",
+      name: "InterleavingTests",
       dependencies: [
         "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
         "MariaDBServer", .product(name: "Logging", package: "swift-log"),

@@ -25,8 +25,8 @@ public struct Queue<Hooks: HookSet>: Sendable {
     self.databases = databases
     self.codecs = codecs
     self.hooks = hooks()
-    driver = databases.only ?? NoDriver()
-    deadline = databases.only == nil ? databases.options.deadline : nil
+    driver = databases.only ?? ClosedDriver()
+    deadline = databases.only == nil ? databases.options.callTimeout : nil
   }
 
   /// A queue of several databases without hooks.
@@ -72,7 +72,7 @@ extension Queue: Enqueuer {
     let jobs = try hooks.prepare(jobs)
     let results = try await insert(jobs)
     if Hooks.points.contains(.didEnqueue) {
-      for (job, result) in zip(jobs, results) { await hooks.didEnqueue(job, result) }
+      for (job, result) in zip(jobs, results) { await hooks.didEnqueue(job, result: result) }
     }
     return results
   }
@@ -84,14 +84,14 @@ extension Queue: Enqueuer {
     return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
   }
 
-  /// The same queue, whose enqueues take at most so long, whatever the databases do, instead of ``DatabaseOptions/deadline``.
+  /// The same queue, whose enqueues take at most so long, whatever the databases do, instead of ``DatabaseOptions/callTimeout``.
   ///
   ///     try await queue.within(.seconds(2)).enqueue(SendMail(to: "ada@example.org"))
   ///
   /// An enqueue that was on its way when the time was up throws ``QudoError/Code/outcomeUnknown``.
   ///
   /// - Throws: ``QudoError/Code/invalidArgument`` for less than 1 ms.
-  public func within(_ deadline: Duration) throws(QudoError) -> Queue {
+  public func withTimeout(_ deadline: Duration) throws(QudoError) -> Queue {
     guard deadline >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
     let watched = try databases.watched
     var queue = Queue(watched, codecs: codecs) { hooks }

@@ -44,7 +44,7 @@ public enum Child {
     _ queue: Queue<NoHooks>, _ seconds: Double, log: String, _ say: @Sendable (String) throws -> Void
   ) async throws {
     let ids = Locked<[Int64]>([])
-    let worker = try Worker(queue, [Ability("bench") { context in ids.withLock { $0.append(context.job.id) } }])
+    let worker = try Worker(queue, handlers: [JobHandler("bench") { context in ids.withLock { $0.append(context.job.id) } }])
     try say("ready")
     guard readLine() == "go" else { return }
     let clock = ContinuousClock()
@@ -66,7 +66,7 @@ public enum Child {
 
   /// Says when each job starts, and when asked what time on the processor it has used.
   private static func wake(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
-    let worker = try Worker(queue, [Ability("bench") { _ in try say("\(monotonic())") }])
+    let worker = try Worker(queue, handlers: [JobHandler("bench") { _ in try say("\(monotonic())") }])
     let work = Task { try await worker.work() }
     try say("ready")
     let lines = AsyncStream<String> { continuation in
@@ -82,7 +82,7 @@ public enum Child {
 
   /// Has nothing to do until its input ends.
   private static func idle(_ queue: Queue<NoHooks>, _ say: @Sendable (String) throws -> Void) async throws {
-    let worker = try Worker(queue, [Ability("another") { _ in }])
+    let worker = try Worker(queue, handlers: [JobHandler("another") { _ in }])
     let work = Task { try await worker.work() }
     try say("ready")
     await withContinuation { continuation in
@@ -98,13 +98,13 @@ public enum Child {
   /// Says its number and when its job starts, which it holds until it is killed.
   private static func hold(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
     var policy = JobPolicy()
-    policy.lease = .seconds(3600)
-    policy.lostLimit = .max
-    let ability = Ability("bench", policy: policy) { _ in
+    policy.leaseDuration = .seconds(3600)
+    policy.maxExpiredLeases = .max
+    let demand = JobHandler("bench", policy: policy) { _ in
       try say("\(monotonic())")
       try await ContinuousClock().sleep(for: .seconds(3600))
     }
-    let worker = try Worker(queue, [ability], concurrency: 1)
+    let worker = try Worker(queue, handlers: [demand], concurrency: 1)
     try say("\(getpid())")
     try await worker.work()
   }

@@ -27,7 +27,7 @@ public struct EncryptedCodec<Base: Codec>: Codec {
     self.keys = keys
   }
 
-  public var id: CodecID { .wrapped(17, base.id) }
+  public var id: CodecID { .wrapping(17, as: base.id) }
   public var name: String { "encrypted \(base.name)" }
 
   /// - Throws: what the base throws; ``EncryptionError`` if the cipher refuses.

@@ -24,7 +24,7 @@ public struct MessagePackCodec: Codec {
     let output = Output()
     let session = Session()
     defer { session.end() }
-    try Frame(output, session, nil).write(value)
+    try EncodingNode(output, session, nil).write(value)
     return output.bytes
   }
 

@@ -5,7 +5,7 @@ public import Qudo
 
 /// Tells how many jobs are there, and how long the oldest one has waited, at an interval while a worker works.
 ///
-///     let worker = try Worker(queue, abilities, plugins: [DepthGauge(interval: .seconds(15))])
+///     let worker = try Worker(queue, handlers, plugins: [DepthGauge(interval: .seconds(15))])
 ///
 /// Each metric has the dimension `kind`, and with several databases `database`. The labels, after the prefix and an underscore:
 ///
@@ -77,7 +77,7 @@ public struct DepthGauge: Plugin {
 
   private func look(_ worker: WorkerContext, _ meters: inout AllMeters) async throws {
     let (kinds, measuresAge, clock) = (meters.kinds, measuresAge, worker.clock)
-    let answers = await worker.databases.ask { driver throws(QudoError) in
+    let answers = await worker.databases.forEachDriver { driver throws(QudoError) in
       try await Self.depths(driver, kinds, measuresAge: measuresAge, clock)
     }
     for answer in answers {
@@ -110,8 +110,8 @@ public struct DepthGauge: Plugin {
 
   /// In seconds.
   private static func oldest(_ kind: Kind, _ driver: any Driver, _ clock: any QueueClock) async throws(QudoError) -> Double {
-    guard let job = try await driver.find(JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
-    let since = max(job.due, job.enqueued)
+    guard let job = try await driver.jobs(matching: JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
+    let since = max(job.dueAt, job.enqueuedAt)
     return Double(max(clock.now().wall.microseconds.clampedMinus(since.microseconds), 0)) / 1_000_000
   }
 }

@@ -46,10 +46,10 @@ public struct MetricsHook: Hook {
   }
 
   /// Counts it, or the conflict.
-  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { count(job.kind, result) }
+  public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { count(job.kind, result) }
 
   /// Counts it, or the conflict: before the application commits, and also if it rolls back.
-  public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) { count(job.kind, result) }
+  public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) { count(job.kind, result) }
 
   private func count(_ kind: Kind, _ result: EnqueueResult) {
     let metrics = metrics[kind]
@@ -64,7 +64,7 @@ public struct MetricsHook: Hook {
 
   /// Measures how long the job has waited.
   public func willWork(_ context: JobContext) async throws {
-    let since = max(context.job.due, context.enqueued)
+    let since = max(context.job.dueAt, context.enqueuedAt)
     let wait = clock.now().wall.microseconds.clampedMinus(since.microseconds)
     metrics[context.kind].wait.recordMicroseconds(max(wait, 0))
   }

@@ -3,12 +3,12 @@ internal import Qudo
 
 /// One of a worker's kinds that the database knows.
 struct ClaimableKind {
-  let ability: ClaimRequest.Ability
+  let demand: ClaimRequest.KindDemand
   /// Its number in the database.
   let number: Int64
 
   /// How many of it may be claimed.
-  func most(_ limit: Int) -> Int { max(0, min(limit, ability.limit ?? limit)) }
+  func most(_ limit: Int) -> Int { max(0, min(limit, demand.limit ?? limit)) }
 }
 
 /// A job that may be claimed, and where it was found.
@@ -31,8 +31,8 @@ struct Candidate {
 
 /// What a claim does with the jobs that it found and locked, decided without a database.
 struct ClaimPlan {
-  /// In the order in which they should run, each with its ability.
-  private(set) var chosen: [(Candidate, ClaimRequest.Ability)] = []
+  /// In the order in which they should run, each with its demand.
+  private(set) var chosen: [(Candidate, ClaimRequest.KindDemand)] = []
   /// Due, and ready from now on.
   private(set) var promoted: [Candidate] = []
   /// Their leases ended, and they wait again.
@@ -48,15 +48,15 @@ struct ClaimPlan {
   }
 
   /// For each kind the last one of the ready that is claimed.
-  var last: [Int64: Floors.Key] {
-    var last: [Int64: Floors.Key] = [:]
+  var last: [Int64: ScanCursors.Key] {
+    var last: [Int64: ScanCursors.Key] = [:]
     var found: Candidate?
     for (job, _) in chosen {
       guard case .ready = job.source else { continue }
-      if let found, found.kind != job.kind { last[found.kind] = Floors.Key(found) }
+      if let found, found.kind != job.kind { last[found.kind] = ScanCursors.Key(found) }
       found = job
     }
-    if let found { last[found.kind] = Floors.Key(found) }
+    if let found { last[found.kind] = ScanCursors.Key(found) }
     return last
   }
 
@@ -72,8 +72,8 @@ struct ClaimPlan {
     let back = waiting.map { row in
       Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
     }
-    var left: [Int64: (Int, ClaimRequest.Ability)] = [:]
-    for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.ability) }
+    var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
+    for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.demand) }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }
     // Most often they are in order already.
@@ -81,16 +81,16 @@ struct ClaimPlan {
     chosen.reserveCapacity(min(candidates.count, limit))
     var taken: Set<Int64> = []
     // Of the kind of the one before.
-    var (kind, count, ability) = (Int64?.none, 0, ClaimRequest.Ability?.none)
+    var (kind, count, demand) = (Int64?.none, 0, ClaimRequest.KindDemand?.none)
     for candidate in candidates {
       guard chosen.count < limit else { break }
       if candidate.kind != kind {
         if let kind { left[kind]?.0 = count }
-        (kind, count, ability) = (candidate.kind, left[candidate.kind]?.0 ?? 0, left[candidate.kind]?.1)
+        (kind, count, demand) = (candidate.kind, left[candidate.kind]?.0 ?? 0, left[candidate.kind]?.1)
       }
-      guard count > 0, let ability else { continue }
+      guard count > 0, let demand else { continue }
       count -= 1
-      chosen.append((candidate, ability))
+      chosen.append((candidate, demand))
       if case .ready = candidate.source { continue }
       taken.insert(candidate.id)
     }

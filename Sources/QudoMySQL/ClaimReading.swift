@@ -16,7 +16,7 @@ struct ClaimReading {
   private let armed: [ClaimableKind]
   private let unknown: [Kind]
   /// Where it begins.
-  let view: Floors.View
+  let view: ScanCursors.View
   /// Whether it looks at once for leases that have ended and for delayed jobs that are due; otherwise when there are any.
   private let sweeps: Bool
   /// Up to how many jobs the time and the next times come with each of them; the server works them out again for each.
@@ -26,17 +26,17 @@ struct ClaimReading {
   private let time: SQL?
 
   /// - Parameter takesTime: whether to expect that there are jobs; not when it sweeps.
-  init(_ request: ClaimRequest, _ transaction: Transaction, from view: Floors.View, sweeps: Bool, takesTime: Bool) {
+  init(_ request: ClaimRequest, _ transaction: Transaction, from view: ScanCursors.View, sweeps: Bool, takesTime: Bool) {
     self.request = request
     self.view = view
     self.sweeps = sweeps
     wanted = transaction.claimable(request)
-    unknown = request.limit > 0 ? transaction.unknown(request.abilities.map(\.kind)) : []
+    unknown = request.limit > 0 ? transaction.unknown(request.demands.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
     time = takesTime && !view.looks && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit) ? transaction.time : nil
   }
 
-  private func sweepStatements(from view: Floors.View) -> [SQL] {
+  private func sweepStatements(from view: ScanCursors.View) -> [SQL] {
     [
       """
       SELECT \(EndedLease.columns) FROM qudo_running WHERE \(view.fromEnds) ends <= @n
@@ -50,17 +50,17 @@ struct ClaimReading {
 
   var statements: [SQL] {
     var statements = time == nil ? [view.next] : []
-    if view.looks { statements += Floors.Look.statements(view, armed) } else if sweeps { statements += sweepStatements(from: view) }
+    if view.looks { statements += ScanCursors.Look.statements(view, armed) } else if sweeps { statements += sweepStatements(from: view) }
     let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
     if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
     // Jumps from kind to kind in the index.
     if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
-    if !unknown.isEmpty { statements.append(KindNumbers.look(up: unknown)) }
+    if !unknown.isEmpty { statements.append(ConnectionCache.look(up: unknown)) }
     return statements
   }
 
   /// Delayed jobs that are due, earliest first.
-  static func delayed(_ limit: Int, from view: Floors.View = Floors.View()) -> SQL {
+  static func delayed(_ limit: Int, from view: ScanCursors.View = ScanCursors.View()) -> SQL {
     """
     SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.fromDue) due <= @n
     ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
@@ -71,7 +71,7 @@ struct ClaimReading {
   /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
   ///
   /// - Parameter besides: more columns.
-  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: Floors.View = Floors.View(), besides: SQL = "") -> SQL? {
+  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: ScanCursors.View = ScanCursors.View(), besides: SQL = "") -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
@@ -103,7 +103,7 @@ struct ClaimReading {
     var rest = rows[...]
     var next = try next(&rest, transaction)
     var view = view
-    let look = view.looks ? try Floors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
+    let look = view.looks ? try ScanCursors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
     if let look {
       view.lower(to: look)
       next.lower(to: look)
@@ -148,7 +148,7 @@ struct ClaimReading {
   }
 
   /// What a look found below the bounds.
-  private func readFound(_ look: Floors.Look, _ transaction: Transaction) throws(QudoError) -> [Candidate] {
+  private func readFound(_ look: ScanCursors.Look, _ transaction: Transaction) throws(QudoError) -> [Candidate] {
     let reads = armed.compactMap { kind in
       look.ready[kind.number].map { found -> SQL in
         """
@@ -193,7 +193,7 @@ struct NextTimes {
     return time == never ? nil : time
   }
 
-  mutating func lower(to look: Floors.Look) {
+  mutating func lower(to look: ScanCursors.Look) {
     if let found = look.due { due = min(due ?? found, found) }
     if let found = look.ends { end = min(end ?? found, found) }
   }
@@ -206,9 +206,9 @@ struct ClaimFindings {
   /// Before the claim.
   let next: NextTimes
   /// Where it began, below which nothing was found.
-  let view: Floors.View
+  let view: ScanCursors.View
   /// What was found below the bounds, if that was looked for.
-  let look: Floors.Look?
+  let look: ScanCursors.Look?
   let hasSwept: Bool
   /// Whether there was something to be swept.
   let hadToSweep: Bool
@@ -226,8 +226,8 @@ struct ClaimFindings {
 extension Transaction {
   /// Of those that the database knows.
   fileprivate func claimable(_ request: ClaimRequest) -> [ClaimableKind] {
-    request.abilities.compactMap { ability in
-      number(of: ability.kind).map { ClaimableKind(ability: ability, number: $0) }.flatMap { $0.most(request.limit) > 0 ? $0 : nil }
+    request.demands.compactMap { demand in
+      number(of: demand.kind).map { ClaimableKind(demand: demand, number: $0) }.flatMap { $0.most(request.limit) > 0 ? $0 : nil }
     }
   }
 }

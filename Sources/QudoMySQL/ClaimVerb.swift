@@ -72,8 +72,8 @@ extension Transaction {
   }
 
   private func promote(_ due: [Candidate], ready: [Candidate]) {
-    for job in ready { entries.add(job.kind, Floors.Key(job)) }
-    var points = Points()
+    for job in ready { entries.add(job.kind, ScanCursors.Key(job)) }
+    var points = PointPredicate()
     for job in due { points.add("due = \(job.due)", job.id) }
     for (condition, count) in points.counted { write("DELETE FROM qudo_delayed WHERE \(condition)", count: count) }
     for part in ready.parts(of: 1000) {
@@ -83,7 +83,7 @@ extension Transaction {
   }
 
   /// - Parameter next: as it was before, if this transaction did nothing else to it.
-  private func claim(_ plan: ClaimPlan, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
+  private func claim(_ plan: ClaimPlan, from view: ScanCursors.View, next: NextTimes?) throws(QudoError) -> Claim {
     let givenUp = try givenUp(plan.lost)
     try takeBack(plan)
     var delayed = plan.promoted
@@ -97,7 +97,7 @@ extension Transaction {
   }
 
   /// Reads what was claimed, by this transaction or by the one that it repeats.
-  private func read(_ claimed: ClaimedRows, from view: Floors.View, next: NextTimes?) throws(QudoError) -> Claim {
+  private func read(_ claimed: ClaimedRows, from view: ScanCursors.View, next: NextTimes?) throws(QudoError) -> Claim {
     receipt.claimed = claimed
     let reads = claimed.reads
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
@@ -110,15 +110,15 @@ extension Transaction {
     var times = next ?? NextTimes(rows.last?.next())
     // Read from a bound, they may lack it.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
-    claim.nextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
-    claim.nextLeaseEnd = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+    claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+    claim.timeUntilNextLeaseExpiry = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     return claim
   }
 
   /// - Parameter done: of a transaction that was committed, and whose answer was lost.
-  func claim(again done: Receipt) throws(QudoError) -> Claim? {
+  func claim(again done: CommitToken) throws(QudoError) -> Claim? {
     guard let claimed = done.claimed else { return nil }
-    return try read(claimed, from: Floors.View(), next: nil)
+    return try read(claimed, from: ScanCursors.View(), next: nil)
   }
 
   /// What is told of jobs that are about to go.
@@ -155,7 +155,7 @@ extension Transaction {
     let gone = lost + again
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
-    forget(lost.map { Gone(job: $0.id, hold: $0.hold) })
+    deleteJobs(lost.map { DeletedJob(job: $0.id, hold: $0.hold) })
     for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count) }
     if !plan.returned.isEmpty { enter(ready: plan.returned) }
   }
@@ -173,7 +173,7 @@ extension Transaction {
   private static let leastCopied = 8
 
   /// Takes jobs off the ready, and puts them and the others with the running.
-  private func start(_ chosen: [(Candidate, ClaimRequest.Ability)]) -> ClaimedRows {
+  private func start(_ chosen: [(Candidate, ClaimRequest.KindDemand)]) -> ClaimedRows {
     var rows = ClaimedRows(holdingKeys: chosen.contains { $0.0.hold == .untilFinished })
     rows.jobs.reserveCapacity(chosen.count)
     var ready = Groups<ClaimedRows.Terms, Int>()
@@ -181,11 +181,11 @@ extension Transaction {
     func row(_ job: Candidate, _ terms: ClaimedRows.Terms) -> SQL {
       "(\(job.id),\(terms.ends),\(rows.token),\(job.kind),\(job.ranking),\(job.due),\(terms.lostLimit))"
     }
-    for (index, (job, ability)) in chosen.enumerated() {
-      let terms = ClaimedRows.Terms(ends: end(of: ability.lease), lostLimit: Int64(ability.lostLimit))
+    for (index, (job, demand)) in chosen.enumerated() {
+      let terms = ClaimedRows.Terms(ends: end(of: demand.leaseDuration), lostLimit: Int64(demand.maxExpiredLeases))
       entries.add(lease: terms.ends)
       if case .ready = job.source { ready.add(index, to: terms) } else { written.append(row(job, terms)) }
-      rows.jobs.append(ClaimedRows.Row(id: job.id, kind: ability.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
+      rows.jobs.append(ClaimedRows.Row(id: job.id, kind: demand.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
     }
     for (terms, indices) in ready.all where indices.count < Self.leastCopied {
       for index in indices { written.append(row(chosen[index].0, terms)) }
@@ -272,10 +272,10 @@ struct ClaimedRows {
 
   private func claimed(_ job: Row, _ row: QudoMySQL.Row) -> ClaimedJob {
     ClaimedJob(
-      lease: Lease(job: job.id, token: token, holder: 0, ends: job.ends), kind: job.kind,
+      lease: Lease(job: job.id, token: token, holder: 0, expiresAt: job.ends), kind: job.kind,
       payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking), uniqueKey: row.textIfAny(3),
-      attempt: Int(row.integer(4)), enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: job.due),
-      meta: Meta(bytes: row.bytes(6)))
+      attempt: Int(row.integer(4)), enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: job.due),
+      metadata: JobMetadata(bytes: row.bytes(6)))
   }
 }
 

@@ -154,7 +154,7 @@ final class Connection {
   var socket: Int32 { Int32(truncatingIfNeeded: mysql_get_socket(handle)) }
 
   /// What the server has sent although it was asked for nothing.
-  enum Silence {
+  enum SocketState {
     case holds
     /// It has said something, perhaps farewell.
     case isBroken
@@ -164,7 +164,7 @@ final class Connection {
 
   /// Costs no round trip. A server that died since the last call is known here, before anything is sent of which it would not be
   /// known whether it was done.
-  var silence: Silence {
+  var silence: SocketState {
     var byte: UInt8 = 0
     let count = recv(mysql_get_socket(handle), &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
     if count > 0 { return .isBroken }

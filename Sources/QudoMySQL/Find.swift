@@ -58,9 +58,9 @@ extension Transaction {
       return StoredJob(
         id: row.integer(0), kind: Kind(row.text(1)), state: state, payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
         uniqueKey: row.textIfAny(4), priority: 0 &- Int(row.integer(5)), attempt: Int(row.integer(6)),
-        enqueued: Timestamp(microseconds: row.integer(7)), due: Timestamp(microseconds: row.integer(8)),
-        leaseEnds: state == .running ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
-        meta: Meta(bytes: row.bytes(9)))
+        enqueuedAt: Timestamp(microseconds: row.integer(7)), dueAt: Timestamp(microseconds: row.integer(8)),
+        leaseExpiresAt: state == .running ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
+        metadata: JobMetadata(bytes: row.bytes(9)))
     }
   }
 }

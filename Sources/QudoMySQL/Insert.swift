@@ -54,16 +54,16 @@ extension Transaction {
 
   /// What others have of the jobs' keys, in one round trip.
   private func look(up jobs: [NewJob], _ plan: inout InsertPlan) throws(QudoError) {
-    var keys: Set<Holders.Key> = []
+    var keys: Set<UniqueKeyLookup.Key> = []
     var locks = false
     for job in jobs {
       guard let unique = job.unique else { continue }
-      keys.insert(Holders.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
+      keys.insert(UniqueKeyLookup.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
       if case .overwrite = unique.onConflict { locks = true }
     }
     let names = Array(Set(jobs.compactMap(\.idempotencyKey)))
     guard !keys.isEmpty || !names.isEmpty else { return }
-    let holders = Holders.look(up: keys, locks: locks)
+    let holders = UniqueKeyLookup.look(up: keys, locks: locks)
     let found = try read(holders + names.parts().map { part in
       "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
     })
@@ -93,7 +93,7 @@ extension Transaction {
       plan.rows.append(NewRow(job, kind: kind))
       return .new(position) { .inserted($0) }
     }
-    let key = Holders.Key(kind: kind, bytes: Array(unique.key.utf8))
+    let key = UniqueKeyLookup.Key(kind: kind, bytes: Array(unique.key.utf8))
     if let position = plan.positions[key] {
       if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job) }
       return .new(position) { unique.onConflict.result($0) }
@@ -119,7 +119,7 @@ extension Transaction {
   }
 
   private func conflict(
-    _ job: NewJob, _ unique: UniqueKey, with holder: Holders.Holder, kind: Int64, _ current: inout Holders.Holder?
+    _ job: NewJob, _ unique: UniqueKey, with holder: UniqueKeyLookup.Holder, kind: Int64, _ current: inout UniqueKeyLookup.Holder?
   ) -> InsertResult {
     guard case .overwrite = unique.onConflict, let place = holder.place else {
       return unique.onConflict == .keep ? .existing(holder.id) : .conflict(holder.id)
@@ -128,16 +128,16 @@ extension Transaction {
     let due = job.due.moment(now).microseconds
     write("""
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
-      meta = \(job.meta.isEmpty ? nil : job.meta.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
+      meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
       """, count: 1)
-    let new = Holders.Place(
+    let new = UniqueKeyLookup.RowPosition(
       table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due, frees: place.frees)
-    enter(new, holder.id, kind: kind)
+    insertReady(new, holder.id, kind: kind)
     current?.place = new
     return .overwritten(holder.id)
   }
 
-  private func leave(_ place: Holders.Place, _ id: Int64, kind: Int64) {
+  private func leave(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
     switch place.table {
     case .ready:
       write("DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)", count: 1)
@@ -145,9 +145,9 @@ extension Transaction {
     }
   }
 
-  private func enter(_ place: Holders.Place, _ id: Int64, kind: Int64) {
+  private func insertReady(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
     wakes = true
-    entries.add(kind, Floors.Key(ranking: place.ranking, due: place.due, id: id))
+    entries.add(kind, ScanCursors.Key(ranking: place.ranking, due: place.due, id: id))
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
     write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
   }
@@ -179,7 +179,7 @@ extension Transaction {
     wakes = true
     for row in rows {
       if case .at(let time) = row.due {
-        entries.add(row.kind, Floors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
+        entries.add(row.kind, ScanCursors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
       } else {
         entries.add(row.kind, ranking: row.ranking)
       }
@@ -217,10 +217,10 @@ extension Transaction {
     }
     let mayBeReady = rows.contains { $0.due.mayBeReady }
     // How many there are of each is known where all are of one sort.
-    if mayBeReady { enter("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count) }
+    if mayBeReady { insertReady("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count) }
     guard mayWait else { return }
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
-    enter("qudo_delayed", from: "\(range) AND due > @n", count: mayBeReady ? nil : rows.count)
+    insertReady("qudo_delayed", from: "\(range) AND due > @n", count: mayBeReady ? nil : rows.count)
     if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
   }
 
@@ -238,7 +238,7 @@ extension Transaction {
   }
 
   /// Puts new jobs where the waiting are, as their rows have it.
-  private func enter(_ table: SQL, from condition: SQL, count: Int?) {
+  private func insertReady(_ table: SQL, from condition: SQL, count: Int?) {
     wakes = true
     write("""
       INSERT INTO \(table)(kind, ranking, due, id, frees)
@@ -253,8 +253,8 @@ extension Transaction {
 private struct InsertPlan {
   var rows: [NewRow] = []
   /// Where the new rows are that have unique keys.
-  var positions: [Holders.Key: Int] = [:]
-  var holders = Holders()
+  var positions: [UniqueKeyLookup.Key: Int] = [:]
+  var holders = UniqueKeyLookup()
   /// What was enqueued before, or in this call, under idempotency keys.
   var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
 }

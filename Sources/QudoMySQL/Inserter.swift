@@ -73,7 +73,7 @@ final class Inserter: Sendable {
       let group = self.take()
       let results = self.write(group, lane, until: deadline)
       return {
-        Schedule.point()
+        Interleaving.point()
         for (call, result) in zip(group, results) { call.answer(result) }
         self.goOn()
       }
@@ -115,7 +115,7 @@ final class Inserter: Sendable {
   }
 
   /// If one spoils the transaction of all, each gets one of its own, so that it spoils only itself.
-  private func write(_ group: [Call], _ lane: Lane, until deadline: ContinuousClock.Instant) -> [Result<[InsertResult], QudoError>] {
+  private func write(_ group: [Call], _ lane: PooledConnection, until deadline: ContinuousClock.Instant) -> [Result<[InsertResult], QudoError>] {
     guard !group.isEmpty else { return [] }
     let jobs = group.count == 1 ? group[0].jobs : group.flatMap(\.jobs)
     switch pool.run(lane, until: deadline, { transaction throws(QudoError) in try transaction.run(inserting: jobs) }) {

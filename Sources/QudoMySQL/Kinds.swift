@@ -3,7 +3,7 @@ internal import Qudo
 
 /// The numbers that kinds have in the database, as far as the driver has met them. Qudo never deletes a kind, so that a
 /// number that was committed stays good; that a kind is not there is never remembered.
-final class KindNumbers: Sendable {
+final class ConnectionCache: Sendable {
   private let numbers = Locked<[Kind: Int64]>([:])
   /// The numbers of those that had ready jobs when they were last looked at. A hint: it saves a claim from looking at each.
   private let ready = Locked<Set<Int64>>([])
@@ -33,7 +33,7 @@ final class KindNumbers: Sendable {
     }
   }
 
-  func forget() { numbers.withLock { $0 = [:] } }
+  func invalidate() { numbers.withLock { $0 = [:] } }
 
   static func look(up kinds: [Kind]) -> SQL {
     let names = kinds.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")
@@ -89,7 +89,7 @@ extension Transaction {
 
   private func lookUp(_ unknown: [Kind]) throws(QudoError) {
     guard !unknown.isEmpty else { return }
-    if let rows = try connection.run([KindNumbers.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
+    if let rows = try connection.run([ConnectionCache.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
   }
 
   /// The numbers of those kinds that the database knows, each once; nil for nil.

@@ -29,7 +29,7 @@ struct RunningRow {
 
   /// Looks where the leases say that they end. Waits for whoever has the rows locked: a claim that takes them back, or another who
   /// settles them.
-  static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.ends, $0.job) }) }
+  static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.expiresAt, $0.job) }) }
 
   fileprivate static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
     conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0.condition) FOR UPDATE" }
@@ -38,7 +38,7 @@ struct RunningRow {
   /// The key begins with the end, so that the leases that end first are found without an index of their own, which each claim and each
   /// settlement would pay for.
   static func conditions(_ places: [(ends: Int64, id: Int64)]) -> [(condition: SQL, count: Int)] {
-    var points = Points()
+    var points = PointPredicate()
     for (ends, id) in places.sorted(by: { $0 < $1 }) { points.add("ends = \(ends)", id) }
     return points.counted
   }
@@ -71,7 +71,7 @@ extension Transaction {
     min(now.microseconds.clampedPlus(lease.wholeMicroseconds), .max - 1)
   }
 
-  func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
+  func renew(_ leases: [Lease], for duration: Duration) throws(QudoError) -> [Lease?] {
     guard !leases.isEmpty else { return [] }
     let running = try running(under: leases, try read(RunningRow.lock(leases)))
     let ends = end(of: duration)
@@ -80,7 +80,7 @@ extension Transaction {
     for (condition, count) in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
       write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)", count: count)
     }
-    return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, holder: 0, ends: ends) : nil }
+    return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, holder: 0, expiresAt: ends) : nil }
   }
 
   /// The rows of the leases that hold, locked.

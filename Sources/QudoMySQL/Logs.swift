@@ -10,7 +10,7 @@ extension Transaction {
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), reason: FailureReason(number: row.integer(4)),
         message: row.text(5), payload: row.bytesIfAny(7).map { Payload($0, codec: CodecID(row.integer(6))) },
         uniqueKey: row.textIfAny(8), priority: 0 &- Int(row.integer(9)), attempt: Int(row.integer(10)),
-        failed: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0, replayedAs: row.integerIfAny(13))
+        failedAt: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0, replayedAs: row.integerIfAny(13))
     }
   }
 
@@ -19,7 +19,7 @@ extension Transaction {
       StatusRecord(
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), status: RunStatus(number: row.integer(4)),
         payload: Payload(row.bytes(6), codec: CodecID(row.integer(5))), uniqueKey: row.textIfAny(7),
-        started: Timestamp(microseconds: row.integer(8)), ended: Timestamp(microseconds: row.integer(9)))
+        startedAt: Timestamp(microseconds: row.integer(8)), endedAt: Timestamp(microseconds: row.integer(9)))
     }
   }
 

@@ -14,7 +14,7 @@ extension MySQLDriver: LogDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.replay(failures) }
   }
 
-  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+  public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     while true {
       let count = try await pool.transact { transaction throws(QudoError) in try transaction.prune(prune) }
       guard let count else { return 0 }

@@ -49,21 +49,21 @@ public struct MySQLDriver: Driver {
   ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for options that are unknown or wrong.
   public init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400)
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
-    try self.init(server, limits: limits, timeout: timeout, receipts: receipts, clock: nil)
+    try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
   }
 
   /// As ``init(_:limits:timeout:receipts:)``, from a URL.
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a URL of a file too.
   public init(
-    _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400)
+    _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
     guard case .mysql(let server) = url.place else {
       throw QudoError(.invalidArgument, "\(url) is no database of a server: mysql://user:password@host:port/name is one")
     }
-    try self.init(server, limits: limits, timeout: timeout, receipts: receipts)
+    try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime)
   }
 
   /// - Parameters:
@@ -71,18 +71,18 @@ public struct MySQLDriver: Driver {
   ///   - observer: hears of each statement of the verbs before it is sent.
   ///   - replacing: says what is sent instead of it.
   init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400),
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400),
     clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
-    guard receipts > .zero, receipts <= .seconds(36_525 * 86_400) else {
+    guard idempotencyKeyLifetime > .zero, idempotencyKeyLifetime <= .seconds(36_525 * 86_400) else {
       throw QudoError(.invalidArgument, "receipts are kept for some time above 0 and at most 100 years")
     }
     let settings = try Settings(server)
     name = settings.name
     self.limits = limits
     pool = Pool(
-      ServerAccess(settings, timeout: timeout, receipts: receipts, clock: clock, observer: observer, replacing: replacing))
+      ConnectionFactory(settings, timeout: timeout, receipts: idempotencyKeyLifetime, clock: clock, observer: observer, replacing: replacing))
     doorbell = pool.doorbell
     inserter = Inserter(pool)
   }
@@ -104,7 +104,7 @@ public struct MySQLDriver: Driver {
   /// Whether what was acknowledged survives a power cut is known once the server was connected to: see
   /// ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .severalProcesses, .wakesOtherProcesses, .remote]
+    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 
@@ -132,14 +132,14 @@ public struct MySQLDriver: Driver {
       try transaction.run(settling: settlements, claiming: next)
     }
     if let next, let claim = answer.claim, claim.jobs.count < next.limit {
-      pool.jobWatch.missed(next.abilities.lazy.filter { $0.limit != 0 }.map(\.kind))
+      pool.jobWatch.missed(next.demands.lazy.filter { $0.limit != 0 }.map(\.kind))
     }
     return answer
   }
 
-  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+  public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try await pool.transact { transaction throws(QudoError) in
-      let extended = try transaction.extend(leases, by: duration)
+      let extended = try transaction.renew(leases, for: duration)
       // Done twice it is done once.
       try transaction.commit(leavingReceipt: false)
       return extended
@@ -150,7 +150,7 @@ public struct MySQLDriver: Driver {
     try await pool.transact { transaction throws(QudoError) in try transaction.promote(limit: limit) }
   }
 
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
     try await pool.transact { transaction throws(QudoError) in try transaction.find(query) }
   }
 

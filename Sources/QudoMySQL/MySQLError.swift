@@ -57,7 +57,7 @@ extension QudoError {
     case 1030, 1026, 1024, 1023: (.ioError, "the server's storage reported an error")
     case 1317, 1969, 3024: (.busy, "the statement was stopped by the server: by KILL QUERY or its own time limit; nothing was written")
     case MySQLError.short, 1048: (.busy, "the server stopped a statement half-way and reported success; nothing was written")
-    case 1665: (.unsuitableFile, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
+    case 1665: (.unsupportedDatabase, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
     case 1040, 1203, 1226: (.unreachable, "the server takes no more connections: raise max_connections, or lower the pools")
     case 1129: (.unreachable, "the server blocks this machine after too many failed connections: FLUSH HOSTS lets it in again")
     case 2026: (.unreachable, "the encrypted connection failed: check that the server has TLS and that its certificate fits `tls-ca` and the host")

@@ -8,18 +8,18 @@ struct NewRow {
   var ranking: Int64
   var due: Due
   var payload: Payload
-  var meta: Meta
+  var meta: JobMetadata
   /// Those that are to lead to this job.
   var keys: [IdempotencyKey] = []
 
   init(_ job: NewJob, kind: Int64) {
     self.kind = kind
     unique = job.unique
-    (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta)
+    (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
   }
 
   /// What overwriting does.
-  mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.meta) }
+  mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata) }
 
   /// "INSERT ...". Columns that have their defaults in all of the rows are left out: each costs to read and check.
   ///

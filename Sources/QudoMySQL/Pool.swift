@@ -5,19 +5,19 @@ internal import Qudo
 /// A bounded number of connections. Who finds none free waits in turn, for as long as the driver's time-out.
 final class Pool: Sendable {
   private struct Waiter: Sendable {
-    let start: @Sendable (Lane) -> Void
+    let start: @Sendable (PooledConnection) -> Void
     let refuse: @Sendable (QudoError) -> Void
   }
 
-  let access: ServerAccess
+  let access: ConnectionFactory
   let doorbell: Doorbell
   let jobWatch: Watch
-  private let queue: Locked<PoolQueue<Lane, Waiter>>
+  private let queue: Locked<PoolQueue<PooledConnection, Waiter>>
   /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.mysql.watch")
   private let closers = Locked<[@Sendable () -> Void]>([])
 
-  init(_ access: ServerAccess) {
+  init(_ access: ConnectionFactory) {
     self.access = access
     queue = Locked(PoolQueue(capacity: access.settings.pool))
     // Each of the two calls the other, and neither keeps the pool.
@@ -54,11 +54,11 @@ final class Pool: Sendable {
   /// Calls `body` with a connection, on its thread, and when it is free again what `body` returned.
   func use(
     until deadline: ContinuousClock.Instant, refuse: @escaping @Sendable (QudoError) -> Void,
-    _ body: @escaping @Sendable (Lane) -> @Sendable () -> Void
+    _ body: @escaping @Sendable (PooledConnection) -> @Sendable () -> Void
   ) {
-    let start: @Sendable (Lane) -> Void = { lane in
+    let start: @Sendable (PooledConnection) -> Void = { lane in
       lane.thread.async {
-        Schedule.point()
+        Interleaving.point()
         let answer = body(lane)
         // The next one first, so that the connection is not idle while the answer is on its way.
         let hasToPrune = lane.hasToPrune
@@ -74,7 +74,7 @@ final class Pool: Sendable {
 
   /// To be called on the lane's thread.
   func run<Result>(
-    _ lane: Lane, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
+    _ lane: PooledConnection, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
       let (result, effects) = try lane.transact(until: deadline, body)
@@ -96,14 +96,14 @@ final class Pool: Sendable {
   }
 
   private func submit(until deadline: ContinuousClock.Instant, _ waiter: Waiter) {
-    switch queue.withLock({ [access] in $0.enter(waiter, until: deadline) { Lane(access) } }) {
+    switch queue.withLock({ [access] in $0.enter(waiter, until: deadline) { PooledConnection(access) } }) {
     case .granted(let lane): waiter.start(lane)
     case .queued(let startsWatch): if startsWatch { watch() }
     case .closed: waiter.refuse(QudoError(.closed, "the database was closed"))
     }
   }
 
-  private func leave(_ lane: Lane) {
+  private func leave(_ lane: PooledConnection) {
     if let next = queue.withLock({ $0.leave(lane) }) { next.start(lane) } else { closeIfDone() }
   }
 
@@ -140,7 +140,7 @@ final class Pool: Sendable {
       defer { closers = [] }
       return closers
     }
-    Schedule.point()
+    Interleaving.point()
     let group = DispatchGroup()
     for lane in lanes { lane.thread.async(group: group) { lane.close() } }
     jobWatch.close(group)

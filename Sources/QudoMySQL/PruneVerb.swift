@@ -5,7 +5,7 @@ internal import Qudo
 /// deleted by id.
 extension Transaction {
   /// - Returns: how many were still there; nil if nothing is left to be deleted.
-  func prune(_ prune: Prune) throws(QudoError) -> Int? {
+  func prune(_ prune: PruneOptions) throws(QudoError) -> Int? {
     guard prune.limit > 0 else { return nil }
     var count = 0
     var found = 0
@@ -18,7 +18,7 @@ extension Transaction {
     return found == 0 ? nil : count
   }
 
-  private func oldest(_ table: SQL, ended: SQL, _ prune: Prune) throws(QudoError) -> [Int64] {
+  private func oldest(_ table: SQL, ended: SQL, _ prune: PruneOptions) throws(QudoError) -> [Int64] {
     guard let newest = try read("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET \(max(prune.keep, 0))").next()?.integer(0)
     else { return [] }
     let before: SQL = prune.before.map { "AND \(ended) < \($0.microseconds)" } ?? ""

@@ -10,7 +10,7 @@ package final class RawConnection {
 
   /// Connects, and makes no tables.
   package init(_ server: DatabaseServer) throws(QudoError) {
-    (connection, facts, _) = try Opening.connect(Settings(server))
+    (connection, facts, _) = try DatabaseOpener.connect(Settings(server))
     try connection.run("SET SESSION autocommit = 1")
   }
 }

@@ -44,7 +44,7 @@ struct ReadyRows {
   /// - Parameter asPoints: no ranges. A job that came back, is as old as these and is locked by somebody else may stand between them, and
   ///   a range waits for it.
   func conditions(asPoints: Bool) -> [(condition: SQL, count: Int)] {
-    var points = Points()
+    var points = PointPredicate()
     for run in runs {
       var rest = run.dues[...]
       if !asPoints, let first = rest.first, let last = rest.last, first < last, rest.count >= Self.leastRange {

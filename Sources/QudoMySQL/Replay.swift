@@ -63,7 +63,7 @@ extension Transaction {
     return NewJob(
       Kind(row.text(3)), payload: Payload(row.bytes(4), codec: CodecID(row.integer(5))),
       unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) }, priority: 0 &- Int(row.integer(8)),
-      meta: Meta(bytes: row.bytes(9)))
+      metadata: JobMetadata(bytes: row.bytes(9)))
   }
 }
 #endif

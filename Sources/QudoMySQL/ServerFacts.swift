@@ -21,12 +21,12 @@ public struct MySQLServerFacts: Sendable {
     self.losesOnPowerCut = losesOnPowerCut
   }
 
-  /// - Throws: `QudoError.Code.unsuitableFile` for a server that is too old. `SKIP LOCKED` came with MariaDB 10.6 and MySQL 8.0.
+  /// - Throws: `QudoError.Code.unsupportedDatabase` for a server that is too old. `SKIP LOCKED` came with MariaDB 10.6 and MySQL 8.0.
   func checkVersion() throws(QudoError) {
     let numbers = Self.numbers(of: version)
     let lowest = isMariaDB ? [10, 6] : [8, 0]
     guard numbers.lexicographicallyPrecedes(lowest) else { return }
-    throw QudoError(.unsuitableFile, "the server is \(version): MariaDB 10.6 or MySQL 8.0 is the oldest that can be used")
+    throw QudoError(.unsupportedDatabase, "the server is \(version): MariaDB 10.6 or MySQL 8.0 is the oldest that can be used")
   }
 
   /// Major and minor. A MariaDB may put "5.5.5-" before its own version, for the sake of old replicas.

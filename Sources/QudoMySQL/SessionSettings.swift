@@ -33,7 +33,7 @@ enum SessionSettings {
   ///
   /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes the connection" (MariaDB). MySQL
   /// has nothing but `wait_timeout`, which ends connections without a transaction as well; those are opened anew when they are needed.
-  #if QUDO_SCHEDULES
+  #if QUDO_INTERLEAVINGS
   // The sanitizer, and threads that give way, hold a client up for longer.
   static let idleSeconds: Int64 = 60
   #else
@@ -48,7 +48,7 @@ enum SessionSettings {
       ABS(TIMESTAMPDIFF(SECOND, NOW(), SYSDATE())) > 1, \(Transaction.serverTime)
     """
 
-  /// - Throws: `QudoError.Code.unsuitableFile` for a server that cannot be used as it is set up.
+  /// - Throws: `QudoError.Code.unsupportedDatabase` for a server that cannot be used as it is set up.
   static func facts(_ row: Row) throws(QudoError) -> MySQLServerFacts {
     let losses = MySQLServerFacts.losesOnPowerCut(
       flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5))
@@ -56,11 +56,11 @@ enum SessionSettings {
     try facts.checkVersion()
     if row.integer(4) != 0, row.integer(8) != 0 {
       throw QudoError(
-        .unsuitableFile, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
+        .unsupportedDatabase, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
     }
     if row.integer(9) != 0 {
       throw QudoError(
-        .unsuitableFile,
+        .unsupportedDatabase,
         "the server sets each session's timestamp, so that its clock stands still: remove that from its init_connect")
     }
     return facts

@@ -66,7 +66,7 @@ final class SessionWatch: Sendable {
   private func end(_ late: [Wait]) {
     let places = late.compactMap { wait in wait.place.map { (wait, $0) } }
     let list = places.map { "\($0.1.session)" as SQL }.joined(",")
-    guard !places.isEmpty, let connection = try? Opening.connectPlain(settings) else { return }
+    guard !places.isEmpty, let connection = try? DatabaseOpener.connectPlain(settings) else { return }
     guard
       let found = try? connection.run("SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (\(list)) AND COMMAND = 'Sleep'").rows
     else { return }

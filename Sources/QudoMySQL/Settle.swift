@@ -142,7 +142,7 @@ extension Transaction {
   /// - Parameter due: when that has changed.
   func enter(ready jobs: [RunningRow], due: Int64? = nil) {
     wakes = true
-    for job in jobs { entries.add(job.kind, Floors.Key(ranking: job.ranking, due: due ?? job.due, id: job.id)) }
+    for job in jobs { entries.add(job.kind, ScanCursors.Key(ranking: job.ranking, due: due ?? job.due, id: job.id)) }
     for part in jobs.parts(of: 1000) {
       let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))" }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
@@ -151,7 +151,7 @@ extension Transaction {
 
   private func write(_ parts: inout SettleParts) {
     leaveRunning(parts.completed + parts.released)
-    forget(parts.completed.map { Gone(job: $0.id, hold: $0.hold) }, live: parts.live)
+    deleteJobs(parts.completed.map { DeletedJob(job: $0.id, hold: $0.hold) }, live: parts.live)
     parts = SettleParts(live: parts.live)
   }
 
@@ -166,7 +166,7 @@ extension Transaction {
   /// MariaDB since 10.2.4 keeps it in the root page of the table).
   ///
   /// - Parameter live: those that are there; nil if all are.
-  func forget(_ jobs: [Gone], live: Set<Int64>? = nil) {
+  func deleteJobs(_ jobs: [DeletedJob], live: Set<Int64>? = nil) {
     // In the order in which an overwriting insert locks them.
     let keyed = jobs.filter { $0.hold != .none }.map(\.job)
     free(keysOf: keyed)
@@ -214,7 +214,7 @@ private struct SettleParts {
 }
 
 /// A job that ends.
-struct Gone {
+struct DeletedJob {
   let job: Int64
   /// Whether a unique key may be its own.
   let hold: KeyHold
@@ -246,7 +246,7 @@ private struct PlainSettlements {
     for settlement in settlements where settlement.isPlain {
       let lease = settlement.lease
       jobs.append(lease.job)
-      leases.add(lease.job, to: Place(ends: lease.ends, token: lease.token))
+      leases.add(lease.job, to: Place(ends: lease.expiresAt, token: lease.token))
     }
     isAll = jobs.count == settlements.count
     jobs.sort()

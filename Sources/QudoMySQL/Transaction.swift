@@ -26,8 +26,8 @@ final class Transaction {
   static let serverTime: SQL = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
   let connection: Connection
-  let kinds: KindNumbers
-  let floors: Locked<Floors>
+  let kinds: ConnectionCache
+  let floors: Locked<ScanCursors>
   /// What takes the time.
   let time: SQL
   private(set) var phase = Phase.waiting
@@ -46,9 +46,9 @@ final class Transaction {
   }
 
   /// What this transaction will be known by.
-  let receipt: Receipt
+  let receipt: CommitToken
   /// Of the transaction that this one repeats, since its connection was lost during the commit.
-  let lost: Receipt?
+  let lost: CommitToken?
   let lifetimes: ReceiptLifetimes
   /// Whether that one was committed after all.
   var isConfirmed = false
@@ -66,8 +66,8 @@ final class Transaction {
   ///   - book: the lane's.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: KindNumbers, _ floors: Locked<Floors> = Locked(Floors()), time: SQL = Transaction.serverTime,
-    book: ReceiptBook = ReceiptBook(), after lost: Receipt? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
+    _ connection: Connection, _ kinds: ConnectionCache, _ floors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
+    book: CommitTokenStore = CommitTokenStore(), after lost: CommitToken? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
     isRepeated: Bool = false
   ) {
     self.connection = connection
@@ -78,11 +78,11 @@ final class Transaction {
     self.lifetimes = lifetimes
     self.isRepeated = isRepeated
     isCareful = isRepeated
-    receipt = Receipt(book, after: lost, lifetime: lifetimes.transactions)
+    receipt = CommitToken(book, after: lost, lifetime: lifetimes.transactions)
   }
 
   /// Jobs that become ready.
-  var entries = Floors.Entries()
+  var entries = ScanCursors.Entries()
 
   /// To be called before `@n` is used where a ``Clock/column(_:of:)`` was read.
   func useTime() {

@@ -34,7 +34,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.mysql.watch")
   private let ends = DispatchSemaphore(value: 0)
-  private let access: ServerAccess
+  private let access: ConnectionFactory
   private let isOpen: @Sendable () -> Bool
   private let ring: @Sendable () -> Void
   private let looked: @Sendable () -> Void
@@ -45,7 +45,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   ///   - ring: called when there is something to claim.
   ///   - looked: called after each statement.
   init(
-    _ access: ServerAccess, isOpen: @escaping @Sendable () -> Bool, ring: @escaping @Sendable () -> Void,
+    _ access: ConnectionFactory, isOpen: @escaping @Sendable () -> Bool, ring: @escaping @Sendable () -> Void,
     looked: @escaping @Sendable () -> Void
   ) {
     (self.access, self.isOpen, self.ring, self.looked) = (access, isOpen, ring, looked)
@@ -99,7 +99,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
 
   private func run() {
     while isOpen(), let memory = state.withLock({ Self.goOn(&$0) }) {
-      Schedule.point()
+      Interleaving.point()
       let outcome = look(memory)
       let (rings, pause) = state.withLock { state in
         let wasInterrupted = state.isInterrupted
@@ -159,7 +159,7 @@ struct WatchLook {
   ///   - wanted: which kinds; all if it is empty.
   ///   - length: how long.
   ///   - time: what takes the server's time.
-  init(_ wanted: Set<Kind>, _ numbers: KindNumbers, length: Duration, time: SQL) {
+  init(_ wanted: Set<Kind>, _ numbers: ConnectionCache, length: Duration, time: SQL) {
     let step = WatchMemory.step.wholeMicroseconds
     let count = max(1, min(length.wholeMicroseconds / step, 1000))
     var (known, unknown): ([Int64], [Kind]) = ([], [])

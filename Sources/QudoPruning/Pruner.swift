@@ -4,7 +4,7 @@ public import Qudo
 /// Keeps the failure log and the status log from growing for ever: deletes what is too old or too much, from the worker's
 /// start on and then at an interval.
 ///
-///     let worker = try Worker(queue, abilities, plugins: [Pruner(maxAge: .seconds(7 * 86_400))])
+///     let worker = try Worker(queue, handlers, plugins: [Pruner(maxAge: .seconds(7 * 86_400))])
 ///
 /// A failure that is deleted cannot be replayed any more. One worker of a database with a pruner is enough; more of them do
 /// no harm.
@@ -59,21 +59,21 @@ public struct Pruner: Plugin {
     let now = worker.clock.now().wall
     var deleted = 0
     if let maxAge {
-      deleted += try await repeated(Prune(before: now.advanced(by: .zero - maxAge), limit: batch), worker)
+      deleted += try await repeated(PruneOptions(before: now.advanced(by: .zero - maxAge), limit: batch), worker)
     }
     if let maxCount {
-      deleted += try await repeated(Prune(keep: maxCount, limit: batch), worker)
+      deleted += try await repeated(PruneOptions(keep: maxCount, limit: batch), worker)
     }
     return deleted
   }
 
   /// Batch by batch, so that no call takes long; of several databases in each that answers.
-  private func repeated(_ prune: Prune, _ worker: WorkerContext) async throws -> Int {
+  private func repeated(_ prune: PruneOptions, _ worker: WorkerContext) async throws -> Int {
     var deleted = 0
     var isFirst = true
     while true {
       try Task.checkCancellation()
-      let answers = await worker.databases.ask { driver throws(QudoError) in try await Self.logs(of: driver).prune(prune) }
+      let answers = await worker.databases.forEachDriver { driver throws(QudoError) in try await Self.logs(of: driver).prune(prune) }
       var count = 0
       for answer in answers {
         do throws(QudoError) {

@@ -49,9 +49,9 @@ extension Transaction {
 
   /// The highest id is no row's: the transaction may be about to store it, for a job that was deleted.
   private func forgetRows() {
-    let highest = connection.memory.highestID
-    connection.kinds.forget()
-    connection.memory.highestID = highest
+    let highest = connection.hints.highestID
+    connection.kinds.invalidate()
+    connection.hints.highestID = highest
   }
 
   private func putAsideReady(of kind: Int64) throws(QudoError) -> Int {
@@ -64,7 +64,7 @@ extension Transaction {
         AND first <= last AND (SELECT count(*) FROM qudo_job AS j WHERE j.id BETWEEN r.first AND r.last) <= last - first
       """, .integer(kind)
     ) { row throws(QudoError) in
-      let place = ReadyRange.Place(kind: kind, rank: row.integer(0), due: row.integer(1))
+      let place = ReadyRange.SortKey(kind: kind, rank: row.integer(0), due: row.integer(1))
       ranges.append(ReadyRow(place: place, first: row.integer(2), last: row.integer(3), read: row.integer(3)))
     }
     for range in ranges {

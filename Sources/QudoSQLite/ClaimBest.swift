@@ -3,11 +3,11 @@ internal import Qudo
 /// Claims of several kinds.
 extension Transaction {
   /// How many keys of a kind are read at once, at least.
-  private static let look = 32
+  private static let pageSize = 32
 
   /// Takes the best of all the kinds. What was read of them before is not read again, so that the cost goes with how many
   /// jobs are claimed and not with how many kinds there are.
-  func takeBest(_ kinds: [ClaimableKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+  func claimBest(_ kinds: [ClaimableKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ready = connection.ready
     if ready.isEmpty { try findEmpty(kinds) }
     var order = ClaimOrder(kinds)
@@ -16,12 +16,12 @@ extension Transaction {
       case .key(let key): return key
       case .end: return nil
       case .unknown(let last):
-        try readOn(kind, after: last, max(Self.look, min(limit - position, 1000)))
+        try readOn(kind, after: last, max(Self.pageSize, min(limit - position, 1000)))
         guard case .key(let key) = ready.entry(position, of: kind) else { return nil }
         return key
       }
     }
-    return try take(order, token: token)
+    return try claimReady(order, token: token)
   }
 
   private func readOn(_ kind: Int64, after last: ReadyKey?, _ count: Int) throws(QudoError) {
@@ -74,8 +74,8 @@ extension Transaction {
   }
 
   /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
-  private func take(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
-    let runs = order.runs()
+  private func claimReady(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let runs = order.batches()
     var taken: [Int: Taken] = [:]
     for (key, kind) in order.chosen { taken[kind, default: Taken()].take(key) }
     var jobs: [ClaimedJob] = []
@@ -83,15 +83,15 @@ extension Transaction {
       var names: [Int64: Kind] = [:]
       for (index, taken) in taken {
         let kind = order.kinds[index]
-        names[kind.number] = kind.ability.kind
-        try leaveReady(taken, of: kind.number)
+        names[kind.number] = kind.demand.kind
+        try removeFromReady(taken, of: kind.number)
         connection.ready.take(order.counts[index], of: kind.number)
       }
-      for run in runs { jobs += try take(run, names, token: token) }
+      for run in runs { jobs += try claimReady(run, names, token: token) }
     } else {
-      for index in taken.keys { jobs += try take(order.kinds[index], order.counts[index], token: token) }
+      for index in taken.keys { jobs += try claimReady(order.kinds[index], order.counts[index], token: token) }
     }
-    jobs.sort { ($1.priority, $0.due.microseconds, $0.id) < ($0.priority, $1.due.microseconds, $1.id) }
+    jobs.sort { ($1.priority, $0.dueAt.microseconds, $0.id) < ($0.priority, $1.dueAt.microseconds, $1.id) }
     return jobs
   }
 
@@ -108,22 +108,22 @@ extension Transaction {
     }
   }
 
-  private func leaveReady(_ taken: Taken, of kind: Int64) throws(QudoError) {
+  private func removeFromReady(_ taken: Taken, of kind: Int64) throws(QudoError) {
     if let key = taken.lastWhole {
-      let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+      let place = ReadyRange.SortKey(kind: kind, rank: key.rank, due: key.due)
       if taken.whole == 1 {
         try delete(ReadyRow(place: place, first: key.id, last: key.last, read: key.id))
       } else {
-        try leaveReady(upTo: place, key.last, count: taken.whole)
+        try removeFromReady(upTo: place, key.last, count: taken.whole)
       }
     }
     guard let key = taken.part else { return }
-    let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+    let place = ReadyRange.SortKey(kind: kind, rank: key.rank, due: key.due)
     try shorten(ReadyRow(place: place, first: key.id, last: key.last, read: key.id))
   }
 
-  private func take(_ run: ClaimOrder.Run, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
-    let ends = end(of: run.ability.lease)
+  private func claimReady(_ run: ClaimOrder.Batch, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
+    let ends = end(of: run.demand.leaseDuration)
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
     try connection.each(
@@ -137,9 +137,9 @@ extension Transaction {
       }
       _ = reading.read(row, kind, ends: ends)
     }
-    connection.memory.runs(until: ends)
-    try self.run(RunningRange(
-      instance: holder, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.ability.lostLimit),
+    connection.hints.noteRunning(until: ends)
+    try self.insertRunning(RunningRange(
+      instance: holder, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.demand.maxExpiredLeases),
       started: now.wall.microseconds, lease: ends - now.sinceBoot))
     guard reading.jobs.count == run.count else { throw ReadyRow.missing(names.keys) }
     try freeKeys(reading)

@@ -2,12 +2,12 @@ internal import Qudo
 
 /// One of a worker's kinds that the file knows.
 struct ClaimableKind {
-  let ability: ClaimRequest.Ability
+  let demand: ClaimRequest.KindDemand
   /// Its number in the file.
   let number: Int64
 
   /// How many of it may be claimed.
-  func most(_ limit: Int) -> Int { max(0, min(limit, ability.limit ?? limit)) }
+  func most(_ limit: Int) -> Int { max(0, min(limit, demand.limit ?? limit)) }
 }
 
 /// The best ready jobs of several kinds: each kind has them in order, and the kinds' first ones are held in a heap.
@@ -58,23 +58,23 @@ struct ClaimOrder {
   }
 
   /// Ids that follow each other and are claimed alike.
-  struct Run {
+  struct Batch {
     var ids: ClosedRange<Int64>
-    let ability: ClaimRequest.Ability
+    let demand: ClaimRequest.KindDemand
     var count: Int { Int(ids.upperBound - ids.lowerBound) + 1 }
   }
 
   /// The chosen ones as runs of ids.
-  func runs() -> [Run] {
-    var runs: [Run] = []
+  func batches() -> [Batch] {
+    var runs: [Batch] = []
     for (key, kind) in chosen.sorted(by: { $0.key.id < $1.key.id }) {
-      let ability = kinds[kind].ability
-      if let last = runs.last, last.ids.upperBound &+ 1 == key.id, last.ids.upperBound < key.id, last.ability.lease == ability.lease,
-        last.ability.lostLimit == ability.lostLimit
+      let demand = kinds[kind].demand
+      if let last = runs.last, last.ids.upperBound &+ 1 == key.id, last.ids.upperBound < key.id, last.demand.leaseDuration == demand.leaseDuration,
+        last.demand.maxExpiredLeases == demand.maxExpiredLeases
       {
         runs[runs.count - 1].ids = last.ids.lowerBound...key.id
       } else {
-        runs.append(Run(ids: key.id...key.id, ability: ability))
+        runs.append(Batch(ids: key.id...key.id, demand: demand))
       }
     }
     return runs

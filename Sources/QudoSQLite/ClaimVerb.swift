@@ -2,38 +2,38 @@ internal import Qudo
 
 extension Transaction {
   /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
-  private static let sweep: Int64 = 1000
+  private static let recoveryBatch: Int64 = 1000
   static let changed = "the file is damaged, or was changed by others"
 
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
-    try enterReady()
-    let areLeft = try takeBackEnded()
-    let areAhead = try restartDelays(limit: Int(Self.sweep))
-    _ = try promote(limit: Int(Self.sweep))
+    try insertCollectedReady()
+    let areLeft = try recoverExpired()
+    let areAhead = try restartDelays(limit: Int(Self.recoveryBatch))
+    _ = try promote(limit: Int(Self.recoveryBatch))
     let (givenUp, recovered) = effects.takeRecovered()
-    let jobs = try take(request)
+    let jobs = try claimReady(request)
     if jobs.isEmpty { try pruneReceiptsWhileIdle() }
     return Claim(
-      jobs: jobs, nextDue: areAhead ? .zero : try nextDue(), nextLeaseEnd: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
+      jobs: jobs, timeUntilNextDue: areAhead ? .zero : try nextDue(), timeUntilNextLeaseExpiry: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
   }
 
-  private func take(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
+  private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    let kinds = try connection.claimable(request.abilities)
+    let kinds = try connection.claimable(request.demands)
     let token = Int64.random(in: 1...Int64.max)
-    if kinds.count > 1 { return try takeBest(kinds, request.limit, token: token) }
+    if kinds.count > 1 { return try claimBest(kinds, request.limit, token: token) }
     guard let kind = kinds.first else { return [] }
-    return try take(kind, kind.most(request.limit), token: token)
+    return try claimReady(kind, kind.most(request.limit), token: token)
   }
 
   /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
-  func take(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
+  func claimReady(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     // The first claim that finds a job makes this driver one of those that hold leases.
     guard count > 0 else { return [] }
     if connection.instance == nil {
       guard try hasReady(kind.number) else { return [] }
     }
-    let ends = end(of: kind.ability.lease)
+    let ends = end(of: kind.demand.leaseDuration)
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
     var front = ReadyFront(kind: kind.number)
@@ -46,18 +46,18 @@ extension Transaction {
       """, .integer(kind.number), .integer(Int64(count))
     ) { row throws(QudoError) in
       guard !row.isNull(9) else { throw ReadyRow.missing(kind.number) }
-      let key = reading.read(row, kind.ability.kind, ends: ends)
+      let key = reading.read(row, kind.demand.kind, ends: ends)
       try front.read(key, last: row.integer(10), first: row.integer(11))
     }
     guard let last = front.rows.last else { return [] }
     guard last.isRead || reading.jobs.count == count else { throw ReadyRow.missing(kind.number) }
-    connection.memory.runs(until: ends)
+    connection.hints.noteRunning(until: ends)
     let lease = RunningRange(
-      instance: holder, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.ability.lostLimit),
+      instance: holder, ends: ends, ids: 0...0, token: token, lostLimit: Int64(kind.demand.maxExpiredLeases),
       started: now.wall.microseconds, lease: ends - now.sinceBoot)
     try start(front, lease)
-    try leaveReady(front.rows)
-    connection.ready.forget(kind.number)
+    try removeFromReady(front.rows)
+    connection.ready.invalidate(kind.number)
     try freeKeys(reading)
     return reading.jobs
   }
@@ -84,7 +84,7 @@ extension Transaction {
     }
     for ids in runs {
       lease.ids = ids
-      try run(lease)
+      try insertRunning(lease)
     }
   }
 
@@ -105,17 +105,17 @@ extension Transaction {
       let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9), last: row.integer(9))
       if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
       jobs.append(ClaimedJob(
-        lease: Lease(job: key.id, token: token, holder: holder, ends: ends), kind: kind,
+        lease: Lease(job: key.id, token: token, holder: holder, expiresAt: ends), kind: kind,
         payload: Payload(row.blob(0), codec: CodecID(row.integer(1))), priority: 0 &- Int(key.rank),
         uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
-        enqueued: Timestamp(microseconds: row.integer(5)), due: Timestamp(microseconds: key.due), meta: Meta(bytes: row.blob(6))))
+        enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: key.due), metadata: JobMetadata(bytes: row.blob(6))))
       return key
     }
   }
 
   /// At most one less than ``Memory/none``.
   func end(of lease: Duration) -> Int64 {
-    min(now.sinceBoot.clampedPlus(lease.wholeMicroseconds), Memory.none - 1)
+    min(now.sinceBoot.clampedPlus(lease.wholeMicroseconds), FileHints.none - 1)
   }
 
   /// Delayed jobs that are due become ready, earliest first.
@@ -123,7 +123,7 @@ extension Transaction {
     let time = now.wall.microseconds
     // "If the LIMIT expression evaluates to a negative value, then there is no upper bound on the number of rows returned."
     guard limit > 0, try firstDue() <= time else { return 0 }
-    connection.memory.forgetDue()
+    connection.hints.invalidateDue()
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
       "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
@@ -134,8 +134,8 @@ extension Transaction {
       guard connection.changes == 1 else {
         throw QudoError(.corrupt, "job \(job.id) has an unusable due time: \(Self.changed)", cause: BadRows.delayed)
       }
-      try enter(job.id...job.id, ReadyRange.Place(kind: job.kind, rank: job.rank, due: job.due))
-      connection.ready.forget(job.kind)
+      try insertReady(job.id...job.id, ReadyRange.SortKey(kind: job.kind, rank: job.rank, due: job.due))
+      connection.ready.invalidate(job.kind)
     }
     return due.count
   }
@@ -144,7 +144,7 @@ extension Transaction {
   /// which their leases ended.
   ///
   /// - Returns: whether some may be left for the next claim.
-  private func takeBackEnded() throws(QudoError) -> Bool {
+  private func recoverExpired() throws(QudoError) -> Bool {
     let own = connection.instance
     var areLeft = false
     var isOwnDone = own == nil
@@ -167,8 +167,8 @@ extension Transaction {
     }
     let areLeft = try takeBack(
       "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? LIMIT ?",
-      .integer(holder.instance.id), .integer(Self.sweep))
-    if !areLeft { try forget(holder.instance) }
+      .integer(holder.instance.id), .integer(Self.recoveryBatch))
+    if !areLeft { try deleteInstance(holder.instance) }
     return areLeft
   }
 
@@ -176,7 +176,7 @@ extension Transaction {
     guard firstEnd <= now.sinceBoot else { return false }
     return try takeBack(
       "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends <= ? LIMIT ?",
-      .integer(instance), .integer(now.sinceBoot), .integer(Self.sweep))
+      .integer(instance), .integer(now.sinceBoot), .integer(Self.recoveryBatch))
   }
 
   /// Leases that end later than their own length from now were given by another clock than the one that goes now.
@@ -185,7 +185,7 @@ extension Transaction {
       """
       SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running
       WHERE instance = ? AND ends - lease > ? LIMIT ?
-      """, .integer(instance), .integer(now.sinceBoot), .integer(Self.sweep))
+      """, .integer(instance), .integer(now.sinceBoot), .integer(Self.recoveryBatch))
   }
 
   /// - Returns: whether there may be more.
@@ -198,9 +198,9 @@ extension Transaction {
 
   private func takeBack(_ ended: [RunningRange]) throws(QudoError) -> Bool {
     guard !ended.isEmpty else { return false }
-    connection.memory.ran(until: nil)
-    connection.memory.forgetOthers()
-    var room = Self.sweep
+    connection.hints.noteEnded(until: nil)
+    connection.hints.invalidateHolders()
+    var room = Self.recoveryBatch
     for range in ended {
       guard room > 0 else { return true }
       var ids: [Int64] = []
@@ -214,7 +214,7 @@ extension Transaction {
       room -= Int64(ids.count)
       for id in ids { try takeBack(id, lostLimit: range.lostLimit) }
     }
-    return room <= 0 || Int64(ended.count) >= Self.sweep
+    return room <= 0 || Int64(ended.count) >= Self.recoveryBatch
   }
 
   private func takeBack(_ id: Int64, lostLimit: Int64) throws(QudoError) {
@@ -223,10 +223,10 @@ extension Transaction {
     if lost >= lostLimit {
       try log(id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
       effects.givenUp += try givenUp(id, lost)
-      try forget(id)
+      try deleteJob(id)
     } else {
       effects.recovered += 1
-      try enterAgain(id)
+      try reinsertReady(id)
     }
   }
 
@@ -244,38 +244,38 @@ extension Transaction {
 
   func nextDue() throws(QudoError) -> Duration? {
     let due = try firstDue()
-    return due == Memory.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
+    return due == FileHints.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 
   func nextLeaseEnd() throws(QudoError) -> Duration? {
     let end = try holders().reduce(try firstEnd()) { min($0, $1.firstEnd) }
-    return end == Memory.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
+    return end == FileHints.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
   /// When the first delayed job is due, or ``Memory/none``.
   func firstDue() throws(QudoError) -> Int64 {
-    if let known = connection.memory.firstDue { return known }
+    if let known = connection.hints.firstDue { return known }
     let due: Int64?
     do {
       due = try connection.integer("SELECT min(due) FROM qudo_delayed")
     } catch {
       throw error.of(.delayed)
     }
-    connection.memory.found(firstDue: due)
-    return due ?? Memory.none
+    connection.hints.found(firstDue: due)
+    return due ?? FileHints.none
   }
 
   /// When the first lease of this driver's own ends, or ``Memory/none``.
   func firstEnd() throws(QudoError) -> Int64 {
-    if let known = connection.memory.firstEnd { return known }
-    guard let own = connection.instance else { return Memory.none }
+    if let known = connection.hints.firstExpiry { return known }
+    guard let own = connection.instance else { return FileHints.none }
     let end: Int64?
     do {
       end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
     } catch {
       throw error.of(.running)
     }
-    connection.memory.found(firstEnd: end)
-    return end ?? Memory.none
+    connection.hints.found(firstEnd: end)
+    return end ?? FileHints.none
   }
 }

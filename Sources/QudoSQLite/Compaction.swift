@@ -17,7 +17,7 @@ extension SQLiteDriver {
   /// "The VACUUM command may change the ROWIDs for entries in any tables that do not have an explicit INTEGER PRIMARY KEY":
   /// so the file of an application, which has other tables, is refused.
   ///
-  /// - Throws: `QudoError`: `unsuitableFile` for a file that is not Qudo's alone; `diskFull`, and then nothing has changed;
+  /// - Throws: `QudoError`: `unsupportedDatabase` for a file that is not Qudo's alone; `diskFull`, and then nothing has changed;
   ///   `busy` when somebody else holds the file.
   public func compact() async throws(QudoError) -> Compaction { try await writer.compact() }
 }

@@ -7,13 +7,13 @@ final class Connection {
   let handle: OpaquePointer
   private let isBorrowed: Bool
   /// The numbers of the kinds that this connection has met.
-  let kinds: KindNumbers
+  let kinds: ConnectionCache
   /// What claims have read of the ready jobs.
   var ready: ReadyLists { kinds.ready }
   /// What else it knows.
-  var memory: Memory {
-    get { kinds.memory }
-    _modify { yield &kinds.memory }
+  var hints: FileHints {
+    get { kinds.hints }
+    _modify { yield &kinds.hints }
   }
   /// By their text; and for those whose text is a literal by where it lies, which is found faster.
   private var statements: [String: Statement] = [:]
@@ -45,14 +45,14 @@ final class Connection {
     }
     self.handle = handle
     isBorrowed = false
-    kinds = KindNumbers(handle)
+    kinds = ConnectionCache(handle)
   }
 
   /// For a single call on a handle that is not Qudo's: it gets no hook and stays open.
   init(borrowing handle: OpaquePointer) {
     self.handle = handle
     isBorrowed = true
-    kinds = KindNumbers()
+    kinds = ConnectionCache()
   }
 
   deinit {
@@ -85,23 +85,23 @@ final class Connection {
   /// processes": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
   ///
   /// - Returns: whether it was.
-  func noticeOthers() -> Bool {
+  func invalidateIfChanged() -> Bool {
     let version = dataVersion
-    guard version == nil || version != memory.version else { return false }
-    kinds.forget()
-    memory.version = version
+    guard version == nil || version != hints.version else { return false }
+    kinds.invalidate()
+    hints.version = version
     return true
   }
 
   /// After a commit of its own.
   func noteCommit() {
-    memory.version = dataVersion
-    if let highest = memory.highestID { highestCommitted = highest }
-    if let new = memory.instance { (committedInstance, memory.instance) = (new, nil) }
+    hints.version = dataVersion
+    if let highest = hints.highestID { highestCommitted = highest }
+    if let new = hints.instance { (committedInstance, hints.instance) = (new, nil) }
   }
 
   /// The number of this driver among the instances that hold leases; nil before its first claim.
-  var instance: Int64? { memory.instance ?? committedInstance }
+  var instance: Int64? { hints.instance ?? committedInstance }
   private var committedInstance: Int64?
 
   /// The highest id that this connection has ever known to be given. It outlives what is remembered: in one history of a file it

@@ -23,8 +23,8 @@ extension Transaction {
   func restartDelays(limit: Int) throws(QudoError) -> Bool {
     let time = now.wall.microseconds
     guard try lastWritten() > time else { return false }
-    connection.memory.forgetWritten()
-    connection.memory.forgetDue()
+    connection.hints.invalidateWritten()
+    connection.hints.invalidateDue()
     var ahead: [(written: Int64, due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
       """
@@ -38,14 +38,14 @@ extension Transaction {
       }
       let delay = Delay(anew: job.due, written: job.written, time)
       try connection.run("UPDATE qudo_job SET due = ? WHERE id = ?", .integer(delay.due), .integer(job.id))
-      try enter(job.id, delay, kind: job.kind, rank: job.rank)
+      try insertDelayed(job.id, delay, kind: job.kind, rank: job.rank)
     }
     return ahead.count == limit
   }
 
   /// Puts a job with the delayed.
-  func enter(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
-    connection.memory.waits(delay)
+  func insertDelayed(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
+    connection.hints.noteDelayed(delay)
     try connection.run(
       "INSERT INTO qudo_delayed(due, id, kind, rank, written) VALUES(?, ?, ?, ?, ?)", .integer(delay.due), .integer(id), .integer(kind),
       .integer(rank), delay.written.map { .integer($0) } ?? .null)
@@ -53,14 +53,14 @@ extension Transaction {
 
   /// When the last relative delay was written, or earlier than ``Memory/never``.
   func lastWritten() throws(QudoError) -> Int64 {
-    if let known = connection.memory.lastWritten { return known }
+    if let known = connection.hints.lastWritten { return known }
     let written: Int64?
     do {
       written = try connection.integer("SELECT max(written) FROM qudo_delayed WHERE written IS NOT NULL")
     } catch {
       throw error.of(.delayed)
     }
-    connection.memory.found(lastWritten: written)
-    return written ?? Memory.never
+    connection.hints.found(lastWritten: written)
+    return written ?? FileHints.never
   }
 }

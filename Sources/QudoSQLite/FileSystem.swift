@@ -45,7 +45,7 @@ enum FileSystem {
 
   private static func refusal(_ name: String) -> QudoError {
     QudoError(
-      .unsuitableFile,
+      .unsupportedDatabase,
       "it is on a network file system (\(name)), where SQLite's WAL mode damages files: use a local disk, and enqueue from the computer that has it")
   }
 

@@ -61,7 +61,7 @@ final class FileWatch: Sendable {
     }
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
     source.setEventHandler { [thread] in
-      Schedule.point()
+      Interleaving.point()
       // Many writes are one change. What is not a closing counts as one, lost events included.
       let (changed, closed) = Self.drain(events)
       if changed { change() }

@@ -124,7 +124,7 @@ private struct Jobs {
     StoredJob(
       id: row.integer(0), kind: Kind(row.text(2)), state: state, payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
       uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)), attempt: Int(row.integer(7)),
-      enqueued: Timestamp(microseconds: row.integer(8)), due: Timestamp(microseconds: row.integer(9)), leaseEnds: ends,
-      meta: Meta(bytes: row.blob(10)))
+      enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: Timestamp(microseconds: row.integer(9)), leaseExpiresAt: ends,
+      metadata: JobMetadata(bytes: row.blob(10)))
   }
 }

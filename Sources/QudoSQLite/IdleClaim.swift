@@ -8,16 +8,16 @@ extension Transaction {
 
   /// What a claim would answer, if it would find nothing to do; nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
-    guard request.limit > 0, request.abilities.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
-    for ability in request.abilities {
-      guard let kind = try connection.kindID(ability.kind) else { continue }
+    guard request.limit > 0, request.demands.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
+    for demand in request.demands {
+      guard let kind = try connection.kindID(demand.kind) else { continue }
       if try hasReady(kind) { return nil }
     }
     guard try firstDue() > now.wall.microseconds, try lastWritten() <= now.wall.microseconds, try firstEnd() > now.sinceBoot else { return nil }
     for holder in try holders() {
       guard let locks, holder.instance.isAlive(locks, now), !holder.isAhead, holder.firstEnd > now.sinceBoot else { return nil }
     }
-    return Claim(jobs: [], nextDue: try nextDue(), nextLeaseEnd: try nextLeaseEnd())
+    return Claim(jobs: [], timeUntilNextDue: try nextDue(), timeUntilNextLeaseExpiry: try nextLeaseEnd())
   }
 }
 

@@ -6,10 +6,10 @@ extension Transaction {
     results.reserveCapacity(jobs.count)
     var rest = jobs[...]
     while let job = rest.first {
-      let some = rest.prefix(Self.together)
-      if some.count == Self.together, some.allSatisfy(\.isPlain) {
+      let some = rest.prefix(Self.batchSize)
+      if some.count == Self.batchSize, some.allSatisfy(\.isPlain) {
         for id in try store(some) { results.append(.inserted(id)) }
-        rest = rest.dropFirst(Self.together)
+        rest = rest.dropFirst(Self.batchSize)
       } else {
         results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
         rest = rest.dropFirst()
@@ -23,23 +23,23 @@ extension Transaction {
     let due = job.due.moment(now.wall).microseconds
     if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
       // It may be one of these.
-      try enterReady()
+      try insertCollectedReady()
       return try conflict(job, with: holder, unique: unique, Delay(job.due, now.wall), kind: kind)
     }
     let id = try store(job, kind: kind, due: due)
-    try wait(id, ReadyRange.Place(kind: kind, rank: job.rank, due: due), job.due)
+    try insertWaiting(id, ReadyRange.SortKey(kind: kind, rank: job.rank, due: due), job.due)
     return .inserted(id)
   }
 
   /// Of a job that was just stored; ready ones are put where they belong later, with others.
-  func wait(_ id: Int64, _ place: ReadyRange.Place, _ due: Due) throws(QudoError) {
-    connection.ready.forget(place.kind)
+  func insertWaiting(_ id: Int64, _ place: ReadyRange.SortKey, _ due: Due) throws(QudoError) {
+    connection.ready.invalidate(place.kind)
     guard place.due <= now.wall.microseconds else {
       effects.wakes = true
-      return try enter(id, Delay(due, now.wall), kind: place.kind, rank: place.rank)
+      return try insertDelayed(id, Delay(due, now.wall), kind: place.kind, rank: place.rank)
     }
     if !effects.ready.append(id, place) {
-      try enterReady()
+      try insertCollectedReady()
       _ = effects.ready.append(id, place)
     }
   }
@@ -53,13 +53,13 @@ extension Transaction {
       """,
       .integer(id), .integer(kind), .integer(job.rank), .integer(due), .integer(now.wall.microseconds),
       .integer(job.payload.codec.number), .text(job.unique?.key),
-      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.meta.isEmpty ? .null : .blob(job.meta.bytes),
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadata.isEmpty ? .null : .blob(job.metadata.bytes),
       .blob(job.payload.bytes))
     return id
   }
 
   /// Puts what was stored with the ready, of however many callers: a row for those that stand at one place.
-  func enterReady() throws(QudoError) {
+  func insertCollectedReady() throws(QudoError) {
     guard let (others, last) = effects.ready.take() else { return }
     effects.wakes = true
     // Jobs that stand at places of their own are put there by one statement.
@@ -68,30 +68,30 @@ extension Transaction {
         "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ?",
         .integer(first.ids.lowerBound), .integer(last.ids.upperBound))
     }
-    for part in others { try enter(part.ids, part.place) }
-    try enter(last.ids, last.place)
+    for part in others { try insertReady(part.ids, part.place) }
+    try insertReady(last.ids, last.place)
   }
 
-  func enter(_ ids: ClosedRange<Int64>, _ place: ReadyRange.Place) throws(QudoError) {
+  func insertReady(_ ids: ClosedRange<Int64>, _ place: ReadyRange.SortKey) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)", .integer(place.kind), .integer(place.rank),
       .integer(place.due), .integer(ids.upperBound), .integer(ids.lowerBound))
   }
 
   /// Deletes a job for good.
-  func forget(_ id: Int64) throws(QudoError) {
-    try willForget(highest: id)
+  func deleteJob(_ id: Int64) throws(QudoError) {
+    try willDelete(highest: id)
     try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
   }
 
   /// Puts a job where the waiting are: with the ready if it is due, else with the delayed.
-  func wait(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
+  func insertWaiting(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     effects.wakes = true
     if delay.due <= now.wall.microseconds {
-      try enter(id...id, ReadyRange.Place(kind: kind, rank: rank, due: delay.due))
-      connection.ready.forget(kind)
+      try insertReady(id...id, ReadyRange.SortKey(kind: kind, rank: rank, due: delay.due))
+      connection.ready.invalidate(kind)
     } else {
-      try enter(id, delay, kind: kind, rank: rank)
+      try insertDelayed(id, delay, kind: kind, rank: rank)
     }
   }
 
@@ -106,21 +106,21 @@ extension Transaction {
       effects.tellsOfOthers = true
       return .existing(holder)
     case .overwrite:
-      guard try leaveWaiting(holder) else {
+      guard try removeFromWaiting(holder) else {
         effects.tellsOfOthers = true
         return .conflict(holder)
       }
       // Another payload is another piece of work: what came of the old one is not held against it.
       try connection.run(
         "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), job.meta.isEmpty ? .null : .blob(job.meta.bytes), .integer(job.rank), .integer(delay.due), .integer(holder))
-      try wait(holder, delay, kind: kind, rank: job.rank)
+        .integer(job.payload.codec.number), job.metadata.isEmpty ? .null : .blob(job.metadata.bytes), .integer(job.rank), .integer(delay.due), .integer(holder))
+      try insertWaiting(holder, delay, kind: kind, rank: job.rank)
       return .overwritten(holder)
     }
   }
 
   /// Puts a job with the ready where its row says that it belongs.
-  func enterAgain(_ id: Int64) throws(QudoError) {
+  func reinsertReady(_ id: Int64) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?", .integer(id))
     try forgetReady(of: id)
@@ -129,14 +129,14 @@ extension Transaction {
   /// What is known of the ready jobs of a job's kind is so no more.
   private func forgetReady(of id: Int64) throws(QudoError) {
     guard !connection.ready.isEmpty, let kind = try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id)) else { return }
-    connection.ready.forget(kind)
+    connection.ready.invalidate(kind)
   }
 
   /// Takes a job out of the waiting. False if it does not wait, and then nothing has changed.
-  private func leaveWaiting(_ id: Int64) throws(QudoError) -> Bool {
+  private func removeFromWaiting(_ id: Int64) throws(QudoError) -> Bool {
     try forgetReady(of: id)
-    if try leaveReady(id) { return true }
-    connection.memory.forgetDue()
+    if try removeFromReady(id) { return true }
+    connection.hints.invalidateDue()
     try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
   }

@@ -63,7 +63,7 @@ extension Transaction {
         continue
       case .unsupported: try connection.run("UPDATE qudo_instance SET locked = 0 WHERE id = ?", .integer(id))
       }
-      connection.memory.instance = id
+      connection.hints.instance = id
       return id
     }
     throw QudoError(.database, "no free number for this process among the holders of leases: close other processes that use the file")
@@ -85,7 +85,7 @@ extension Transaction {
   ///
   /// - Throws: ``QudoError/Code/databaseReplaced`` if this driver's own row is gone.
   func holders() throws(QudoError) -> [Holder] {
-    if let known = connection.memory.holders { return known }
+    if let known = connection.hints.holders { return known }
     let own = connection.instance
     var isThere = false
     var holders: [Holder] = []
@@ -105,13 +105,13 @@ extension Transaction {
       throw error.of(.running)
     }
     guard own == nil || isThere else { throw .replaced("its row in qudo_instance is gone") }
-    connection.memory.holders = holders
+    connection.hints.holders = holders
     locks?.watch(Set(holders.lazy.filter(\.instance.isLocked).map(\.instance.id)))
     return holders
   }
 
   /// After the jobs of a dead instance were taken back.
-  func forget(_ instance: Instance) throws(QudoError) {
+  func deleteInstance(_ instance: Instance) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_instance WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = ?1)", .integer(instance.id))
   }

@@ -26,14 +26,14 @@ final class KernelLocks: Sendable {
   }
 
   /// Its descriptor is the one that holds the locks; nil for one that only looks.
-  private let turn: Turn?
+  private let turn: WriteLock?
   /// Of the `-wal`; negative where there is none, and so nobody has the file open.
   private let descriptor: Int32
   private let held = Locked<Int64?>(nil)
   /// Those that had running jobs when they were last asked about.
   private let watched = Locked<Set<Int64>>([])
 
-  init(_ turn: Turn) {
+  init(_ turn: WriteLock) {
     self.turn = turn
     descriptor = turn.descriptor
   }

@@ -7,61 +7,61 @@ extension Transaction {
   /// Takes jobs out of the running.
   ///
   /// - Returns: for each whether it was there; false if the lease is lost.
-  func giveUp(_ leases: [Lease]) throws(QudoError) -> [Bool] {
-    if leases.count == 1 { return [try giveUpAlone(leases[0])] }
+  func removeFromRunning(_ leases: [Lease]) throws(QudoError) -> [Bool] {
+    if leases.count == 1 { return [try removeOneFromRunning(leases[0])] }
     var isHeld = Array(repeating: false, count: leases.count)
-    var places = TokenPlaces(leases)
-    for run in LeaseRuns(leases).runs {
+    var places = TokenLookup(leases)
+    for run in LeaseGroups(leases).groups {
       let lease = leases[run.indices[run.indices.startIndex]]
       if let ranges = try held(run.ids, by: lease) {
         for range in ranges { try cut(range, run.ids) }
-        ran(lease.holder, until: lease.ends)
+        ran(lease.holder, until: lease.expiresAt)
         for index in run.indices { isHeld[index] = true }
       } else {
-        for index in run.indices { isHeld[index] = try giveUp(leases[index], &places) }
+        for index in run.indices { isHeld[index] = try removeFromRunning(leases[index], &places) }
       }
     }
     return isHeld
   }
 
   /// A job that was claimed alone has a row alone.
-  private func giveUpAlone(_ lease: Lease) throws(QudoError) -> Bool {
+  private func removeOneFromRunning(_ lease: Lease) throws(QudoError) -> Bool {
     try connection.run(
       "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.holder),
-      .integer(lease.ends), .integer(lease.job), .integer(lease.job), .integer(lease.token))
+      .integer(lease.expiresAt), .integer(lease.job), .integer(lease.job), .integer(lease.token))
     guard connection.changes == 1 else {
-      var places = TokenPlaces([lease])
-      return try giveUp(lease, &places)
+      var places = TokenLookup([lease])
+      return try removeFromRunning(lease, &places)
     }
-    ran(lease.holder, until: lease.ends)
+    ran(lease.holder, until: lease.expiresAt)
     return true
   }
 
-  private func giveUp(_ lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> Bool {
+  private func removeFromRunning(_ lease: Lease, _ places: inout TokenLookup) throws(QudoError) -> Bool {
     guard let range = try range(of: lease, &places) else { return false }
     try cut(range, lease.job...lease.job)
     ran(range.instance, until: range.ends)
     return true
   }
 
-  func extend(_ leases: [Lease], by duration: Duration) throws(QudoError) -> [Lease?] {
+  func renew(_ leases: [Lease], for duration: Duration) throws(QudoError) -> [Lease?] {
     let own = try instance()
-    connection.memory.ran(until: nil)
+    connection.hints.noteEnded(until: nil)
     var results: [Lease?] = Array(repeating: nil, count: leases.count)
     let ends = end(of: duration)
-    var places = TokenPlaces(leases)
+    var places = TokenLookup(leases)
     let term = (instance: own, ends: ends, lease: ends - now.sinceBoot)
-    for run in LeaseRuns(leases).runs {
+    for run in LeaseGroups(leases).groups {
       if let ranges = try held(run.ids, by: leases[run.indices[run.indices.startIndex]]) {
-        for range in ranges { try extend(range, run.ids, to: term) }
-        for index in run.indices { results[index] = extended(leases[index], to: term) }
+        for range in ranges { try renew(range, run.ids, to: term) }
+        for index in run.indices { results[index] = renewed(leases[index], to: term) }
       } else {
         for index in run.indices {
           let lease = leases[index]
           guard let range = try range(of: lease, &places) else { continue }
-          try extend(range, lease.job...lease.job, to: term)
+          try renew(range, lease.job...lease.job, to: term)
           places.add(lease.token, instance: term.instance, ends: term.ends)
-          results[index] = extended(lease, to: term)
+          results[index] = renewed(lease, to: term)
         }
       }
     }
@@ -71,13 +71,13 @@ extension Transaction {
   /// Whoever renews a lease holds it.
   private typealias Term = (instance: Int64, ends: Int64, lease: Int64)
 
-  private func extended(_ lease: Lease, to term: Term) -> Lease {
-    Lease(job: lease.job, token: lease.token, holder: term.instance, ends: term.ends)
+  private func renewed(_ lease: Lease, to term: Term) -> Lease {
+    Lease(job: lease.job, token: lease.token, holder: term.instance, expiresAt: term.ends)
   }
 
-  private func extend(_ range: RunningRange, _ ids: ClosedRange<Int64>, to term: Term) throws(QudoError) {
+  private func renew(_ range: RunningRange, _ ids: ClosedRange<Int64>, to term: Term) throws(QudoError) {
     // Whatever the lease says: it may have been renewed by another since.
-    if range.instance != term.instance { connection.memory.forgetOthers() }
+    if range.instance != term.instance { connection.hints.invalidateHolders() }
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
       try connection.run(
@@ -89,18 +89,18 @@ extension Transaction {
     try cut(range, part)
     var extended = range
     (extended.ids, extended.instance, extended.ends, extended.lease) = (part, term.instance, term.ends, term.lease)
-    try run(extended)
+    try insertRunning(extended)
   }
 
   /// Jobs that were claimed until then run no more.
   func ran(_ holder: Int64, until ends: Int64) {
-    if holder == connection.instance { connection.memory.ran(until: ends) } else { connection.memory.forgetOthers() }
+    if holder == connection.instance { connection.hints.noteEnded(until: ends) } else { connection.hints.invalidateHolders() }
   }
 
   // MARK: Rows
 
   /// Puts jobs with the running.
-  func run(_ range: RunningRange) throws(QudoError) {
+  func insertRunning(_ range: RunningRange) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
       .integer(range.instance), .integer(range.ends), .integer(range.ids.upperBound), .integer(range.ids.lowerBound),
@@ -129,7 +129,7 @@ extension Transaction {
     guard part.lowerBound > range.ids.lowerBound else { return }
     var rest = range
     rest.ids = range.ids.lowerBound...part.lowerBound - 1
-    try run(rest)
+    try insertRunning(rest)
   }
 
   /// The rows that have these jobs under a lease of the first one's token, where it lies; nil if one is missing.
@@ -142,7 +142,7 @@ extension Transaction {
         """
         SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends = ? AND last >= ?
         ORDER BY last LIMIT 1
-        """, .integer(lease.holder), .integer(lease.ends), .integer(next)
+        """, .integer(lease.holder), .integer(lease.expiresAt), .integer(next)
       ) { row throws(QudoError) in found = try RunningRange(row) }
       guard let range = found, range.ids.contains(next), range.token == lease.token else { return nil }
       ranges.append(range)
@@ -151,7 +151,7 @@ extension Transaction {
     }
   }
 
-  private func range(of lease: Lease, _ places: inout TokenPlaces) throws(QudoError) -> RunningRange? {
+  private func range(of lease: Lease, _ places: inout TokenLookup) throws(QudoError) -> RunningRange? {
     if let ranges = try held(lease.job...lease.job, by: lease) { return ranges.first }
     if !places.areKnown {
       places.begin()
@@ -160,7 +160,7 @@ extension Transaction {
       }
     }
     for place in places.of(lease.token) {
-      let there = Lease(job: lease.job, token: lease.token, holder: place.instance, ends: place.ends)
+      let there = Lease(job: lease.job, token: lease.token, holder: place.instance, expiresAt: place.ends)
       if let ranges = try held(lease.job...lease.job, by: there) { return ranges.first }
     }
     return nil
@@ -168,13 +168,13 @@ extension Transaction {
 }
 
 /// Where the rows are that have the tokens of a call's leases. What the call takes away of a row leaves the rest at its place.
-private struct TokenPlaces {
-  struct Place: Hashable {
+private struct TokenLookup {
+  struct Match: Hashable {
     let instance: Int64
     let ends: Int64
   }
   private let leases: [Lease]
-  private var byToken: [Int64: Set<Place>] = [:]
+  private var byToken: [Int64: Set<Match>] = [:]
   /// Whether all of the running were looked through, or are about to be.
   private(set) var areKnown = false
 
@@ -186,7 +186,7 @@ private struct TokenPlaces {
   }
 
   /// Other tokens than those of the call's leases are not kept.
-  mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Place(instance: instance, ends: ends)) }
+  mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Match(instance: instance, ends: ends)) }
 
-  func of(_ token: Int64) -> Set<Place> { byToken[token] ?? [] }
+  func of(_ token: Int64) -> Set<Match> { byToken[token] ?? [] }
 }

@@ -10,7 +10,7 @@ extension Snapshot {
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), reason: FailureReason(number: row.integer(4)),
         message: row.text(5), payload: row.isNull(7) ? nil : Payload(row.blob(7), codec: CodecID(row.integer(6))),
         uniqueKey: row.isNull(8) ? nil : row.text(8), priority: 0 &- Int(row.integer(9)), attempt: Int(row.integer(10)),
-        failed: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0,
+        failedAt: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0,
         replayedAs: row.isNull(13) ? nil : row.integer(13)))
     }
     return found
@@ -22,7 +22,7 @@ extension Snapshot {
       found.append(StatusRecord(
         id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)), status: RunStatus(number: row.integer(4)),
         payload: Payload(row.blob(6), codec: CodecID(row.integer(5))), uniqueKey: row.isNull(7) ? nil : row.text(7),
-        started: Timestamp(microseconds: row.integer(8)), ended: Timestamp(microseconds: row.integer(9))))
+        startedAt: Timestamp(microseconds: row.integer(8)), endedAt: Timestamp(microseconds: row.integer(9))))
     }
     return found
   }

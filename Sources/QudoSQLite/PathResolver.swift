@@ -70,7 +70,7 @@ enum PathResolver {
     if let status = FileStatus(path) { return status }
     switch errno {
     case ENOENT: return nil
-    case ENAMETOOLONG: throw FilePlace.tooLong
+    case ENAMETOOLONG: throw DatabasePath.tooLong
     default: throw QudoError(.cannotOpen, "\(path) cannot be reached (\(Self.reason)): check the rights of the folders above it, or use another path")
     }
   }
@@ -95,12 +95,12 @@ enum PathResolver {
     let folder = FileStatus(folder.isEmpty ? "/" : folder)
     if isLast {
       guard link.isOurs else {
-        throw QudoError(.unsuitableFile, "it is a symbolic link of another user, who may lead it anywhere: give the path of the file")
+        throw QudoError(.unsupportedDatabase, "it is a symbolic link of another user, who may lead it anywhere: give the path of the file")
       }
       // There its owner says nothing: a user with the right to may have made a hard link to a link of ours.
       if folder?.isOpenToAll == true {
         throw QudoError(
-          .unsuitableFile, "it is a symbolic link in a folder that everybody may write to, and may lead anywhere: give the path of the file")
+          .unsupportedDatabase, "it is a symbolic link in a folder that everybody may write to, and may lead anywhere: give the path of the file")
       }
       return
     }
@@ -109,7 +109,7 @@ enum PathResolver {
     guard let folder, folder.isOpenToAll else { return }
     guard link.isOurs || link.owner == folder.owner, link.linkCount == 1 else {
       throw QudoError(
-        .unsuitableFile,
+        .unsupportedDatabase,
         "\(path) is a symbolic link of another user in a folder that everybody may write to, and may lead anywhere: give the path behind it")
     }
   }

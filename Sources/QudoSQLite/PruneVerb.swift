@@ -11,7 +11,7 @@ struct Prunable: Sendable {
 }
 
 extension Snapshot {
-  func prunable(_ prune: Prune) throws(QudoError) -> Prunable {
+  func prunable(_ prune: PruneOptions) throws(QudoError) -> Prunable {
     Prunable(
       failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune),
       receipts: try oldReceipts(atMost: prune.limit))
@@ -26,7 +26,7 @@ extension Snapshot {
     return keys
   }
 
-  private func oldest(_ table: String, ended: String, _ prune: Prune) throws(QudoError) -> [Int64] {
+  private func oldest(_ table: String, ended: String, _ prune: PruneOptions) throws(QudoError) -> [Int64] {
     let newest = try connection.integer("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?", values: [.integer(Int64(max(prune.keep, 0)))])
     guard let newest, prune.limit > 0 else { return [] }
     var ids: [Int64] = []

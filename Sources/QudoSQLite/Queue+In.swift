@@ -34,7 +34,7 @@ extension Queue {
     let results = try driver.insert(prepared, in: connection)
     let named = results.map { EnqueueResult($0, database: driver.name) }
     if Hooks.points.contains(.didEnqueueInTransaction) {
-      for (job, result) in zip(prepared, named) { hooks.didEnqueueInTransaction(job, result) }
+      for (job, result) in zip(prepared, named) { hooks.didEnqueueInTransaction(job, result: result) }
     }
     return named
   }

@@ -22,7 +22,7 @@ extension SQLiteDriver {
     for jobs: [NewJob], limits: Limits = Limits(), receipts: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
   ) throws(QudoError) -> [SQLStatement] {
     for job in jobs { try limits.check(job) }
-    return InsertText(jobs, now: clock.now().wall, receiptLifetime: receipts).statements
+    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: receipts).statements
   }
 }
 
@@ -40,7 +40,7 @@ extension Queue {
       throw QudoError(.invalidArgument, "the queue has several databases: make a queue of the file that the statements are for")
     }
     let clock: any QueueClock =
-      (driver as? SQLiteDriver)?.clock ?? (driver as? UnopenedSQLiteDriver)?.clock ?? SystemClock()
+      (driver as? SQLiteDriver)?.clock ?? (driver as? SQLiteEnqueueStatements)?.clock ?? SystemClock()
     let receipts = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
     return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, receipts: receipts, clock: clock)
   }

@@ -50,7 +50,7 @@ final class Reader: Sendable {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       thread.async {
-        Schedule.point()
+        Interleaving.point()
         continuation.resume(returning: self.perform(body))
       }
     }
@@ -61,7 +61,7 @@ final class Reader: Sendable {
   func close() async {
     await withContinuation { continuation in
       thread.async {
-        Schedule.point()
+        Interleaving.point()
         self.state.withLock { state in
           state.closed = true
           state.connection = nil
@@ -78,7 +78,7 @@ final class Reader: Sendable {
         guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced(QudoError.otherFile) }
         guard beside?.haveMoved != true else { throw QudoError.replaced(QudoError.otherBeside) }
         let connection =
-          if let open = state.connection { open } else { try Opening.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
+          if let open = state.connection { open } else { try DatabaseOpener.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
         state.connection = connection
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))

@@ -26,11 +26,11 @@ final class ReadyLists {
   /// Whether there is anything to be forgotten.
   var isEmpty: Bool { lists.isEmpty }
 
-  func forget() { if !lists.isEmpty { lists = [:] } }
+  func invalidate() { if !lists.isEmpty { lists = [:] } }
 
   /// Jobs of that kind become ready, or go, other than by ``take(_:of:)``.
   @inline(__always)
-  func forget(_ kind: Int64) { if !lists.isEmpty { lists[kind] = nil } }
+  func invalidate(_ kind: Int64) { if !lists.isEmpty { lists[kind] = nil } }
 
   enum Entry {
     case key(ReadyKey)

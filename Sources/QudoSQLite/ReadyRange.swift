@@ -1,7 +1,7 @@
 /// Jobs with ids one after the other that are stored and are still to be put with the ready.
 struct ReadyRange {
   /// Where a job stands among the ready.
-  struct Place: Equatable {
+  struct SortKey: Equatable {
     let kind: Int64
     let rank: Int64
     let due: Int64
@@ -9,14 +9,14 @@ struct ReadyRange {
   /// Those of them that stand at one place: a row of the ready.
   struct Part {
     var ids: ClosedRange<Int64>
-    let place: Place
+    let place: SortKey
   }
   /// The last part. Most often it is the only one.
   private var last: Part?
   private var others: [Part] = []
 
   /// False if it does not come next.
-  mutating func append(_ id: Int64, _ place: Place) -> Bool {
+  mutating func append(_ id: Int64, _ place: SortKey) -> Bool {
     guard let part = last else {
       last = Part(ids: id...id, place: place)
       return true

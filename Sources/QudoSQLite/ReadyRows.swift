@@ -2,7 +2,7 @@ internal import Qudo
 
 /// A row of the ready: jobs with ids one after the other that stand at one place, as far as a claim has read it.
 struct ReadyRow {
-  let place: ReadyRange.Place
+  let place: ReadyRange.SortKey
   let first: Int64
   let last: Int64
   /// The highest id that was read.
@@ -30,7 +30,7 @@ struct ReadyFront {
 
   /// The next job, and the row that it is of. Of each row all jobs must come.
   mutating func read(_ key: ReadyKey, last: Int64, first: Int64) throws(QudoError) {
-    let place = ReadyRange.Place(kind: kind, rank: key.rank, due: key.due)
+    let place = ReadyRange.SortKey(kind: kind, rank: key.rank, due: key.due)
     if let row = rows.last, !row.isRead {
       guard row.last == last, row.place == place, row.read &+ 1 == key.id else { throw ReadyRow.missing(kind) }
       rows[rows.count - 1].read = key.id
@@ -53,7 +53,7 @@ struct ReadyFront {
 
 extension Transaction {
   /// Takes a job out of the ready. False if it is not there, and then nothing has changed.
-  func leaveReady(_ id: Int64) throws(QudoError) -> Bool {
+  func removeFromReady(_ id: Int64) throws(QudoError) -> Bool {
     var found: ReadyRow?
     try connection.each(
       """
@@ -62,7 +62,7 @@ extension Transaction {
       WHERE j.id = ? ORDER BY r.last LIMIT 1
       """, .integer(id)
     ) { row throws(QudoError) in
-      let place = ReadyRange.Place(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
+      let place = ReadyRange.SortKey(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
       found = ReadyRow(place: place, first: row.integer(4), last: row.integer(3), read: id)
     }
     guard let row = found, row.first <= id else { return false }
@@ -71,24 +71,24 @@ extension Transaction {
     } else {
       try shorten(row)
     }
-    if row.first < id { try enter(row.first...id - 1, row.place) }
+    if row.first < id { try insertReady(row.first...id - 1, row.place) }
     return true
   }
 
   /// What was read of the first rows of a kind is ready no more.
-  func leaveReady(_ rows: [ReadyRow]) throws(QudoError) {
+  func removeFromReady(_ rows: [ReadyRow]) throws(QudoError) {
     guard let last = rows.last else { return }
     let whole = last.isRead ? rows.count : rows.count - 1
     if whole == 1 {
       try delete(rows[0])
     } else if whole > 1 {
-      try leaveReady(upTo: rows[whole - 1].place, rows[whole - 1].last, count: whole)
+      try removeFromReady(upTo: rows[whole - 1].place, rows[whole - 1].last, count: whole)
     }
     if !last.isRead { try shorten(last) }
   }
 
   /// The rows of a kind up to one are deleted.
-  func leaveReady(upTo place: ReadyRange.Place, _ last: Int64, count: Int) throws(QudoError) {
+  func removeFromReady(upTo place: ReadyRange.SortKey, _ last: Int64, count: Int) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind), .integer(place.rank),
       .integer(place.due), .integer(last))

@@ -4,7 +4,7 @@ internal import Qudo
 // with the table.
 extension Transaction {
   /// How many receipts each enqueue under a key looks at, to delete those whose time is over.
-  private static let look = 16
+  private static let pageSize = 16
 
   func insertOnce(_ job: NewJob) throws(QudoError) -> InsertResult {
     guard let key = job.idempotencyKey else { return try insert(job) }
@@ -32,7 +32,7 @@ extension Transaction {
     // A process that enqueues once and ends goes on where the one before it ended.
     let known = connection.receiptCursor
     let cursor = if let known { known } else { try storedCursor() }
-    let next = try pruneReceipts(from: cursor, Self.look)
+    let next = try pruneReceipts(from: cursor, Self.pageSize)
     connection.receiptCursor = next
     guard known == nil else { return }
     try connection.run("INSERT OR REPLACE INTO qudo_info(key, value) VALUES('receipt_cursor', ?)", .blob(next))

@@ -49,6 +49,6 @@ extension Transaction {
     return NewJob(
       Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
       unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject), priority: 0 &- Int(row.integer(7)),
-      meta: Meta(bytes: row.blob(8)))
+      metadata: JobMetadata(bytes: row.blob(8)))
   }
 }

@@ -41,13 +41,13 @@ struct RunningRange {
 }
 
 /// Which of some leases can be looked for together: those of one claim whose jobs have ids one after the other.
-struct LeaseRuns {
-  struct Run {
+struct LeaseGroups {
+  struct Group {
     var ids: ClosedRange<Int64>
     /// Where the leases are among all, in the order of their ids.
     var indices: ArraySlice<Int>
   }
-  private(set) var runs: [Run] = []
+  private(set) var groups: [Group] = []
 
   init(_ leases: [Lease]) {
     var order = Array(leases.indices)
@@ -61,10 +61,10 @@ struct LeaseRuns {
       var end = start + 1
       while end < order.count {
         let next = leases[order[end]]
-        guard next.job == first.job &+ Int64(end - start), next.token == first.token, next.ends == first.ends, next.holder == first.holder else { break }
+        guard next.job == first.job &+ Int64(end - start), next.token == first.token, next.expiresAt == first.expiresAt, next.holder == first.holder else { break }
         end += 1
       }
-      runs.append(Run(ids: first.job...first.job &+ Int64(end - start - 1), indices: order[start..<end]))
+      groups.append(Group(ids: first.job...first.job &+ Int64(end - start - 1), indices: order[start..<end]))
       start = end
     }
   }

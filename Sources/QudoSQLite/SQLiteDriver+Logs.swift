@@ -15,7 +15,7 @@ extension SQLiteDriver: LogDriver {
     }
   }
 
-  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+  public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     while true {
       let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
       if rows.isEmpty { return 0 }

@@ -6,7 +6,7 @@ extension SQLiteDriver {
   public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
   /// The name that a new file at this path gets: the file's, without its endings.
-  public static func defaultName(forPath path: String) -> String { Opening.stem(path) }
+  public static func defaultName(forPath path: String) -> String { DatabaseOpener.stem(path) }
 
   /// The size of the file's pages in bytes: 2,048 in a file that Qudo made.
   public func pageSize() async throws(QudoError) -> Int {

@@ -53,12 +53,12 @@ public struct SQLiteDriver: Driver {
   ///   stands against `durability`.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30,
+    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30,
     clock: any QueueClock = SystemClock(), logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) {
     try self.init(
-      path: path, name: name, durability: durability, create: create, limits: limits, timeout: timeout, receipts: receipts,
-      walLimit: walLimit, clock: clock, logger: logger, observer: nil)
+      path: path, name: name, durability: durability, create: create, limits: limits, busyTimeout: busyTimeout, idempotencyKeyLifetime: idempotencyKeyLifetime,
+      maxWALSize: maxWALSize, clock: clock, logger: logger, observer: nil)
   }
 
   /// - Parameters:
@@ -66,23 +66,23 @@ public struct SQLiteDriver: Driver {
   ///   - vfs: as in ``Connection``.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30), receipts: Duration = .seconds(86_400), walLimit: Int = 1 << 30, clock: any QueueClock,
+    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30, clock: any QueueClock,
     logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?, vfs: String? = nil
   ) throws(QudoError) {
-    guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
-    guard receipts > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
-    guard walLimit >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
-    let connection = try Opening.open(
-      path: path, durability: durability, create: create, limits: limits, patience: timeout, logger: logger, vfs: vfs)
-    let turn = try Turn(path: connection.path)
+    guard busyTimeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
+    guard idempotencyKeyLifetime > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
+    guard maxWALSize >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
+    let connection = try DatabaseOpener.open(
+      path: path, durability: durability, create: create, limits: limits, patience: busyTimeout, logger: logger, vfs: vfs)
+    let turn = try WriteLock(path: connection.path)
     let now = clock.now()
     let locks = KernelLocks(turn)
     let beside = FilesBeside(connection.path)
-    try turn.take(within: timeout)
-    let stored: Opening.Stored
+    try turn.take(within: busyTimeout)
+    let stored: DatabaseOpener.Stored
     do {
       defer { turn.giveBack() }
-      stored = try Opening.prepare(connection, name: name ?? Opening.stem(path), now: now, logger: logger)
+      stored = try DatabaseOpener.prepare(connection, name: name ?? DatabaseOpener.stem(path), now: now, logger: logger)
       try connection.declare(durability, locks)
     } catch {
       throw error.naming(path)
@@ -90,14 +90,14 @@ public struct SQLiteDriver: Driver {
     self.name = stored.name
     self.limits = limits
     self.clock = clock
-    self.receipts = receipts
+    self.receipts = idempotencyKeyLifetime
     self.locks = locks
     self.generation = stored.generation
     self.file = FileIdentity(connection.path)
     self.appConnections = AppConnections(logger)
     self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
-      : [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
+      ? [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
+      : [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onClose { locks.hasWatchedDied }
@@ -106,13 +106,13 @@ public struct SQLiteDriver: Driver {
     watch.onChange { [weak doorbell] in doorbell?.ring() } pause: { idle.pause }
     self.doorbell = doorbell
     let checkpoint = Checkpoint(
-      pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: walLimit, logger: logger)
+      pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: maxWALSize, logger: logger)
     var core = WriterCore(
       connection, clock: clock, locks: locks, beside: beside, generation: stored.generation, durability: durability, checkpoint: checkpoint,
-      receiptLifetime: receipts)
+      receiptLifetime: idempotencyKeyLifetime)
     core.observer = observer
     self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, beside: beside, limits: limits, vfs: vfs)
-    self.writer = Writer(core: core, turn: turn, timeout: timeout, doorbell: doorbell)
+    self.writer = Writer(core: core, turn: turn, timeout: busyTimeout, doorbell: doorbell)
   }
 
   public func close() async {
@@ -180,13 +180,13 @@ public struct SQLiteDriver: Driver {
       return (results, try await claim(next))
     } catch {
       // The outcomes are written. The next claim meets the error again.
-      return (results, Claim(nextDue: .zero))
+      return (results, Claim(timeUntilNextDue: .zero))
     }
   }
 
-  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+  public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try await writer.write(isDurable: false, isSmall: leases.count <= Self.small) { transaction throws(QudoError) in
-      try transaction.extend(leases, by: duration)
+      try transaction.renew(leases, for: duration)
     }
   }
 
@@ -197,7 +197,7 @@ public struct SQLiteDriver: Driver {
     }
   }
 
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
   }
 

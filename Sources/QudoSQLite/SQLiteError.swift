@@ -90,7 +90,7 @@ extension QudoError {
     case SQLITE_MISMATCH: return (.corrupt, "a value is of another sort than Qudo writes: the file is damaged, or was changed by others")
     case SQLITE_TOOBIG:
       return (
-        .unsuitableFile,
+        .unsupportedDatabase,
         """
         a value in the file, or a payload, is longer than this driver takes: open it with a larger Limits.payloadBytes; above SQLite's own \
         limit, a billion bytes, keep the data elsewhere and enqueue its name
@@ -119,7 +119,7 @@ extension QudoError {
   /// With the file's path, where the file is what is wrong and the message does not name it yet.
   func naming(_ path: String) -> QudoError {
     switch code {
-    case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsuitableFile, .cannotOpen, .readOnly:
+    case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsupportedDatabase, .cannotOpen, .readOnly:
       message.hasPrefix("\(path): ") ? self : QudoError(code, "\(path): \(message)", cause: cause)
     default: self
     }

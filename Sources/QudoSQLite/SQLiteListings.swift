@@ -18,7 +18,7 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   /// - Parameters:
   ///   - path: of the file, which must be there.
   ///   - timeout: how long a listing waits for a process that recovers or closes the file. Default 5 s.
-  /// - Throws: `QudoError`: `unsuitableFile` for a file without Qudo's tables, or with an older version of them, `newerSchema` for one
+  /// - Throws: `QudoError`: `unsupportedDatabase` for a file without Qudo's tables, or with an older version of them, `newerSchema` for one
   ///   that only a newer Qudo can read.
   package init(
     path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5), clock: any QueueClock = SystemClock(),
@@ -30,13 +30,13 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
     self.limits = limits
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
     name = try reader.perform { snapshot throws(QudoError) in
-      var name = Opening.stem(path)
+      var name = DatabaseOpener.stem(path)
       try snapshot.connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in name = row.text(0) }
       return name
     }
   }
 
-  package func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+  package func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
   }
 
@@ -75,10 +75,10 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   package func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { throw refusal }
-  package func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { throw refusal }
+  package func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { throw refusal }
   package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
   package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
-  package func prune(_ prune: Prune) async throws(QudoError) -> Int { throw refusal }
+  package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
 }
 
 /// Opens the file for each listing, and closes it after that.
@@ -104,7 +104,7 @@ private final class ListingReader: Sendable {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
     return try await withContinuation { continuation in
       thread.async {
-        Schedule.point()
+        Interleaving.point()
         continuation.resume(returning: Swift.Result { () throws(QudoError) in try self.perform(body) })
       }
     }.get()
@@ -113,7 +113,7 @@ private final class ListingReader: Sendable {
   /// On this thread.
   func perform<Result>(_ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
     do throws(QudoError) {
-      let place = try FilePlace(path)
+      let place = try DatabasePath(path)
       try FileSystem.check(place.path, logger)
       if let result = try whereWritingIsAllowed(place, body) { return result }
       for _ in 0..<20 {
@@ -121,7 +121,7 @@ private final class ListingReader: Sendable {
       }
       throw QudoError(.busy, "other processes opened and closed the database each time that it was read: try again")
     } catch where error.code == .database {
-      throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
     } catch {
       throw error.naming(path)
     }
@@ -131,7 +131,7 @@ private final class ListingReader: Sendable {
   ///
   /// - Returns: nil where the file, or the files beside it, may not be written to.
   private func whereWritingIsAllowed<Result>(
-    _ place: FilePlace, _ body: (Snapshot) throws(QudoError) -> Result
+    _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
     let connection: Connection
     do throws(QudoError) {
@@ -148,7 +148,7 @@ private final class ListingReader: Sendable {
 
   /// - Returns: nil if the file was changed under a reading that takes no lock.
   private func whereReadingIsAllowed<Result>(
-    _ place: FilePlace, _ body: (Snapshot) throws(QudoError) -> Result
+    _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
     let before = FileState(place.path)
     // "if the -shm and -wal files already exist and are readable", or "if the database is immutable": sqlite.org/wal.html, "Read-Only
@@ -185,7 +185,7 @@ private final class ListingReader: Sendable {
     }
   }
 
-  private func begin(_ connection: Connection, _ place: FilePlace) throws(QudoError) {
+  private func begin(_ connection: Connection, _ place: DatabasePath) throws(QudoError) {
     connection.waitForOthers(timeout)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
@@ -208,7 +208,7 @@ private final class ListingReader: Sendable {
   private func checkSchema(_ connection: Connection) throws(QudoError) {
     let schema = try SchemaCheck(connection)
     guard !schema.isEmpty else {
-      throw QudoError(.unsuitableFile, "the file has no tables of Qudo: give the path of a queue, or enqueue the first job")
+      throw QudoError(.unsupportedDatabase, "the file has no tables of Qudo: give the path of a queue, or enqueue the first job")
     }
     try schema.checkVersions()
     guard let version = try connection.integer("SELECT max(version) FROM qudo_schema"),
@@ -219,7 +219,7 @@ private final class ListingReader: Sendable {
     }
     guard version >= Schema.version else {
       throw QudoError(
-        .unsuitableFile,
+        .unsupportedDatabase,
         """
         the file has schema \(version) of an older Qudo, and a listing does not bring it to \(Schema.version): list it with that Qudo, or \
         let a worker or an enqueue of this one open it

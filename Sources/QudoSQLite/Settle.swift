@@ -3,7 +3,7 @@ internal import Qudo
 extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
     guard !settlements.isEmpty else { return [] }
-    let isHeld = try giveUp(settlements.map(\.lease))
+    let isHeld = try removeFromRunning(settlements.map(\.lease))
     var results: [SettleResult] = []
     results.reserveCapacity(settlements.count)
     // Jobs that only go, until one comes that does more.
@@ -18,17 +18,17 @@ extension Transaction {
         results.append(.settled())
         continue
       }
-      try forget(completed)
+      try deleteJobs(completed)
       completed.removeAll(keepingCapacity: true)
       results.append(try settle(settlement))
     }
-    try forget(completed)
+    try deleteJobs(completed)
     return results
   }
 
   /// Deletes jobs for good, by ranges of their ids.
-  private func forget(_ ids: [Int64]) throws(QudoError) {
-    if ids.count == 1 { return try forget(ids[0]) }
+  private func deleteJobs(_ ids: [Int64]) throws(QudoError) {
+    if ids.count == 1 { return try deleteJob(ids[0]) }
     guard var first = ids.first else { return }
     let ids = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 } ? ids : ids.sorted()
     first = ids[0]
@@ -38,15 +38,15 @@ extension Transaction {
         last = id
         continue
       }
-      try forget(first...last)
+      try deleteJobs(first...last)
       (first, last) = (id, id)
     }
-    try forget(first...last)
+    try deleteJobs(first...last)
   }
 
-  private func forget(_ ids: ClosedRange<Int64>) throws(QudoError) {
-    if ids.lowerBound == ids.upperBound { return try forget(ids.lowerBound) }
-    try willForget(highest: ids.upperBound)
+  private func deleteJobs(_ ids: ClosedRange<Int64>) throws(QudoError) {
+    if ids.lowerBound == ids.upperBound { return try deleteJob(ids.lowerBound) }
+    try willDelete(highest: ids.upperBound)
     try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
@@ -62,33 +62,33 @@ extension Transaction {
     switch outcome {
     case .completed(let replacements):
       // The old row goes first, so that a replacement may carry the same unique key.
-      try forget(id)
+      try deleteJob(id)
       return try insert(replacements)
     case .retry(let delay, let message):
       try log(id, .failed, message: message, final: false)
-      try wait(again: id, Delay(.after(delay), now.wall), attempts: 1)
+      try requeue(again: id, Delay(.after(delay), now.wall), attempts: 1)
     case .snoozed(let delay, let counts):
-      try wait(again: id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)
+      try requeue(again: id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)
     case .aborted(let message):
       try log(id, .aborted, message: message, final: true)
-      try forget(id)
+      try deleteJob(id)
     case .failed(let message):
       try log(id, .failed, message: message, final: true)
-      try forget(id)
+      try deleteJob(id)
     case .released:
       effects.wakes = true
-      try enterAgain(id)
+      try reinsertReady(id)
     }
     return []
   }
 
-  private func wait(again id: Int64, _ delay: Delay, attempts: Int64) throws(QudoError) {
+  private func requeue(again id: Int64, _ delay: Delay, attempts: Int64) throws(QudoError) {
     effects.wakes = true
     try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(delay.due), .integer(attempts), .integer(id))
     if delay.due <= now.wall.microseconds {
-      try enterAgain(id)
+      try reinsertReady(id)
     } else {
-      connection.memory.waits(delay)
+      connection.hints.noteDelayed(delay)
       try connection.run(
         "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT due, id, kind, rank, ? FROM qudo_job WHERE id = ?",
         delay.written.map { .integer($0) } ?? .null, .integer(id))

@@ -32,7 +32,7 @@ struct Transaction {
 
   /// Before the commit.
   func finish() throws(QudoError) {
-    try enterReady()
+    try insertCollectedReady()
     guard effects.storesHighestID else { return }
     try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(try highestID()))
   }
@@ -45,20 +45,20 @@ extension Transaction {
   func nextID() throws(QudoError) -> Int64 {
     let highest = try highestID()
     guard highest < .max else { throw QudoError(.corrupt, "no id is left: the file was changed by others") }
-    connection.memory.highestID = highest + 1
+    connection.hints.highestID = highest + 1
     // The job that has it keeps it in mind.
     effects.storesHighestID = false
     return highest + 1
   }
 
   /// To be called before jobs are deleted for good.
-  func willForget(highest id: Int64) throws(QudoError) {
+  func willDelete(highest id: Int64) throws(QudoError) {
     if id >= (try highestID()) { effects.storesHighestID = true }
   }
 
   /// The highest id that was ever given to a job.
   private func highestID() throws(QudoError) -> Int64 {
-    if let known = connection.memory.highestID { return known }
+    if let known = connection.hints.highestID { return known }
     return try readIdentity().highestID
   }
 
@@ -71,7 +71,7 @@ extension Transaction {
       """
     ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
     guard let found else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
-    connection.memory.highestID = found.highestID
+    connection.hints.highestID = found.highestID
     return found
   }
 
@@ -84,7 +84,7 @@ extension Transaction {
     guard found.generation == generation else { throw .replaced("it has another generation") }
     guard found.highestID < connection.highestCommitted else { return }
     guard try isNamed(above: found.highestID) else { throw .replaced("ids that were given are unknown to it") }
-    connection.memory.highestID = connection.highestCommitted
+    connection.hints.highestID = connection.highestCommitted
     effects.storesHighestID = true
   }
 

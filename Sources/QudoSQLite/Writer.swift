@@ -10,15 +10,15 @@ internal import Qudo
 /// checkpoint.
 final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it was given `thread`'s part
   private var core: WriterCore
-  private let turn: Turn
+  private let turn: WriteLock
   private let timeout: Duration
   private let doorbell: Doorbell
-  private let queue = Locked(CommitQueue<Operation>())
+  private let queue = Locked(CommitQueue<WriterOperation>())
   private let thread = DispatchQueue(label: "qudo.writer")
   /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.writer.watch")
 
-  init(core: consuming WriterCore, turn: Turn, timeout: Duration, doorbell: Doorbell) {
+  init(core: consuming WriterCore, turn: WriteLock, timeout: Duration, doorbell: Doorbell) {
     self.core = core
     self.turn = turn
     self.timeout = timeout
@@ -42,14 +42,14 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
     if isSmall, let result = try alone(isDurable, needsRoom, body) { return result }
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
-      submit(Call(isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
+      submit(WriteOperation(isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
     }
     return try result.get()
   }
 
   /// Makes the file smaller, under the turn.
   func compact() async throws(QudoError) -> Compaction {
-    try await withContinuation { continuation in submit(Compacting(deadline: .now + timeout, continuation)) }.get()
+    try await withContinuation { continuation in submit(CompactOperation(deadline: .now + timeout, continuation)) }.get()
   }
 
   /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
@@ -58,7 +58,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   /// without the turn after the time-out.
   func close() async {
     await withContinuation { continuation in
-      let closing = Closing(deadline: .now + timeout, continuation)
+      let closing = CloseOperation(deadline: .now + timeout, continuation)
       switch queue.withLock({ $0.close(closing, until: closing.deadline) }) {
       case .queued: break
       case .queuedFirst: thread.async { self.drain() }
@@ -72,7 +72,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   /// How many wait to be committed.
   var waitingCount: Int { queue.withLock { $0.count } }
 
-  private func submit(_ operation: Operation) {
+  private func submit(_ operation: WriterOperation) {
     switch queue.withLock({ $0.enqueue(operation, until: operation.deadline) }) {
     case .queued: break
     case .queuedFirst: thread.async { self.drain() }
@@ -115,37 +115,37 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   private func drain() {
     repeat {
-      Schedule.point()
+      Interleaving.point()
       do {
         guard try takeTurn() else { return }
       } catch {
         let group = queue.withLock { $0.takeGroup() }
-        if group.contains(where: { $0 is Closing }) { core.closeWithoutTurn() }
+        if group.contains(where: { $0 is CloseOperation }) { core.closeWithoutTurn() }
         for operation in group { operation.answer(error) }
         continue
       }
-      Schedule.point()
+      Interleaving.point()
       let group = queue.withLock { $0.takeGroup() }
-      let closing = group.filter { $0 is Closing }
-      let compacting = group.compactMap { $0 as? Compacting }
+      let closing = group.filter { $0 is CloseOperation }
+      let compacting = group.compactMap { $0 as? CompactOperation }
       // Who kept the WAL from being used anew may be gone.
       if core.hasNoRoom, group.contains(where: \.needsRoom) { core.checkpointIfLarge() }
       commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
       for operation in compacting { compact(operation) }
       core.checkpointIfLarge()
       turn.giveBack()
-      Schedule.point()
+      Interleaving.point()
       if core.takeRing() { doorbell.ring() }
       if !closing.isEmpty { core.close() }
-      Schedule.point()
+      Interleaving.point()
       for operation in closing { operation.answer(nil) }
     } while queue.withLock { $0.leave() }
   }
 
   /// Those that are done in a transaction; who may not add to the WAL is answered.
-  private func ordinary(_ group: [Operation]) -> [Operation] {
+  private func ordinary(_ group: [WriterOperation]) -> [WriterOperation] {
     group.filter { operation in
-      guard core.hasNoRoom, operation.needsRoom else { return !(operation is Closing || operation is Compacting) }
+      guard core.hasNoRoom, operation.needsRoom else { return !(operation is CloseOperation || operation is CompactOperation) }
       operation.answer(Self.noRoom)
       return false
     }
@@ -158,7 +158,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     enqueue again; nothing was written
     """)
 
-  private func compact(_ operation: Compacting) {
+  private func compact(_ operation: CompactOperation) {
     do throws(QudoError) {
       operation.answer(try core.compact())
     } catch {
@@ -176,7 +176,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
     if isFirst { watch() }
     let result = Result { () throws(QudoError) in try turn.take() }
-    Schedule.point()
+    Interleaving.point()
     guard queue.withLock({ $0.endWaiting() }) else {
       if case .success = result { turn.giveBack() }
       return false
@@ -202,7 +202,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   /// One transaction for all. If one spoils it, each half gets one of its own, and so on, so that it spoils only itself, and the others
   /// pay with a few transactions instead of one each.
-  private func commit(_ all: ArraySlice<Operation>) {
+  private func commit(_ all: ArraySlice<WriterOperation>) {
     var group = all
     while !group.isEmpty, !tryCommit(group) {
       // A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
@@ -211,7 +211,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   }
 
   /// - Returns: whether all were answered; else somebody else has the file.
-  private func tryCommit(_ group: ArraySlice<Operation>) -> Bool {
+  private func tryCommit(_ group: ArraySlice<WriterOperation>) -> Bool {
     do throws(QudoError) {
       try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
         for operation in group { try operation.run(in: transaction) }
@@ -233,7 +233,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   }
 
   /// Those who still have time; the others are answered.
-  private func stillWaiting(_ group: ArraySlice<Operation>) -> ArraySlice<Operation> {
+  private func stillWaiting(_ group: ArraySlice<WriterOperation>) -> ArraySlice<WriterOperation> {
     let now = ContinuousClock.now
     guard group.contains(where: { $0.deadline <= now }) else { return group }
     for operation in group where operation.deadline <= now { operation.answer(QudoError.keptBusy) }

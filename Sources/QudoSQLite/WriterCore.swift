@@ -51,7 +51,7 @@ struct WriterCore {
   /// On such a disk nobody waits on a thread of Swift's pool.
   var isSlow: Bool { pace > Self.slow }
 
-  #if QUDO_SCHEDULES
+  #if QUDO_INTERLEAVINGS
   // It is not the disk that pauses there.
   private static let slow: Int64 = 50_000
   #else
@@ -84,7 +84,7 @@ struct WriterCore {
     do throws(QudoError) {
       // The first read takes the snapshot. What is known of the file is forgotten after that, if others have changed it.
       try transaction.checkIdentity(generation)
-      _ = connection.noticeOthers()
+      _ = connection.invalidateIfChanged()
       let result = try body(transaction)
       try connection.run("COMMIT")
       return result
@@ -151,7 +151,7 @@ struct WriterCore {
     try synchronize(connection, isDurable)
     sqlite3_busy_timeout(connection.handle, waits ? 100 : 0)
     try connection.run("BEGIN IMMEDIATE")
-    let isChanged = connection.noticeOthers()
+    let isChanged = connection.invalidateIfChanged()
     let pages = connection.walPages
     let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
@@ -254,7 +254,7 @@ struct WriterCore {
   private mutating func vacuum() throws(QudoError) -> Compaction {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     guard try !connection.hasForeignTables() else {
-      throw QudoError(.unsuitableFile, "the file has tables that are not Qudo's: let the application VACUUM its own file")
+      throw QudoError(.unsupportedDatabase, "the file has tables that are not Qudo's: let the application VACUUM its own file")
     }
     let before = try connection.bytes()
     observer?(.transactionBegins)
@@ -270,7 +270,7 @@ struct WriterCore {
       notice(error)
       throw error
     }
-    _ = connection.noticeOthers()
+    _ = connection.invalidateIfChanged()
     // What cannot be copied now is copied later.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     if code == SQLITE_OK { connection.walPages = 0 } else { notice(.sqlite(code, connection.handle)) }

@@ -28,7 +28,7 @@ public struct WorkerService<Hooks: HookSet>: Service {
 extension WorkerService: CustomStringConvertible {
   /// What the group's log lines call it.
   public var description: String {
-    "worker of \(worker.abilities.keys.sorted().map(\.name).joined(separator: ", "))"
+    "worker of \(worker.handlers.keys.sorted().map(\.name).joined(separator: ", "))"
   }
 }
 #endif

@@ -79,7 +79,7 @@ public final class ManualClock: QueueClock {
         if let answer { continuation.resume(with: answer) }
       }
     } onCancel: {
-      Schedule.point()
+      Interleaving.point()
       let sleeper = state.withLock { $0.sleepers.removeValue(forKey: id) }
       sleeper?.continuation.resume(throwing: CancellationError())
     }

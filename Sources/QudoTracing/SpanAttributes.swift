@@ -25,7 +25,7 @@ extension Span {
       attributes["messaging.qudo.snoozed"] = true
       return
     }
-    let cause = (error as? Ability.Failure)?.error ?? error
+    let cause = (error as? JobHandler.Failure)?.error ?? error
     recordError(cause)
     attributes["error.type"] = "\(type(of: cause))"
     setStatus(SpanStatus(code: .error, message: "\(cause)"))

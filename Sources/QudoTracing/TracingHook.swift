@@ -34,12 +34,12 @@ public struct TracingHook: Hook {
   /// Writes the current context into the job's meta. One that is there already, because whoever enqueues it has set it, stays.
   public func willEnqueue(_ job: inout NewJob) throws {
     guard let context = ServiceContext.current else { return }
-    var injected = Meta()
+    var injected = JobMetadata()
     let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
     instrument.inject(context, into: &injected, using: MetaCarrier())
     let names = injected.names
-    guard names.allSatisfy({ job.meta[$0] == nil }) else { return }
-    for name in names { job.meta[name] = injected[name] }
+    guard names.allSatisfy({ job.metadata[$0] == nil }) else { return }
+    for name in names { job.metadata[name] = injected[name] }
   }
 
   /// Runs the job in a span.
@@ -59,7 +59,7 @@ public struct TracingHook: Hook {
   private func startSpan(_ context: JobContext) -> any Span {
     var origin = ServiceContext.topLevel
     let instrument: any Instrument = tracer ?? InstrumentationSystem.instrument
-    instrument.extract(context.meta, into: &origin, using: MetaCarrier())
+    instrument.extract(context.metadata, into: &origin, using: MetaCarrier())
     let tracer: any Tracer = tracer ?? InstrumentationSystem.tracer
     let above = parent == .child ? origin : .topLevel
     let span = tracer.startSpan("process \(context.kind)", context: above, ofKind: .consumer)

@@ -3,8 +3,8 @@ import Testing
 
 /// That the measurements run and are printed; what they measure is for a quiet machine.
 @Suite(.waitsForProcesses) struct BenchTests {
-  let work: Workplace
-  init() throws { work = try Workplace() }
+  let work: CommandWorkspace
+  init() throws { work = try CommandWorkspace() }
 
   @Test func everyWorkloadIsMeasured() throws {
     let run = try work.qudo("bench", "--jobs", "1000", "--rounds", "1", "--durability", "off", "--json")

@@ -5,9 +5,9 @@ import Testing
 
 /// Jobs that the command enqueues, in typed handlers, and the other way round.
 @Suite(.waitsForProcesses) struct CodecTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   /// As in the help of `qudo enqueue`.
   struct SendMail: Job, Equatable {
@@ -20,7 +20,7 @@ import Testing
   private func performed(_ codecs: Codecs = Codecs()) async throws -> [SendMail] {
     let queue = Queue(try SQLiteDriver(path: place.path("qudo.db")), codecs: codecs)
     let done = Locked<[SendMail]>([])
-    let worker = try Worker(queue, [Ability(SendMail.self) { job, _ in done.withLock { $0.append(job) } }], concurrency: 1)
+    let worker = try Worker(queue, handlers: [JobHandler(SendMail.self) { job, _ in done.withLock { $0.append(job) } }], concurrency: 1)
     try await worker.workUntilEmpty()
     await queue.close()
     return done.withLock { $0 }

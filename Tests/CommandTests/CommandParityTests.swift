@@ -4,9 +4,9 @@ import Testing
 /// The command, against the original's script and its worker under an init script.
 @Suite("Perl: `qudo` script: create the schema, --dry_run prints it; worker under an init script, prefork, max requests per child", .waitsForProcesses)
 struct CommandParityTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test func theSchemaIsMade() throws {
     #expect(try place.qudo("schema", "--database", "q.db").status == 0)

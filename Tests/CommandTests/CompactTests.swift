@@ -3,9 +3,9 @@ import Testing
 
 /// `qudo compact`.
 @Suite(.waitsForProcesses) struct CompactTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test func theRoomOfJobsThatAreGoneIsGivenBack() throws {
     let lines = (0..<500).map { "\($0)" + String(repeating: "x", count: 1_000) }.joined(separator: "\n") + "\n"

@@ -4,13 +4,13 @@ import Testing
 
 /// Workers in containers that share a folder: each has its own name for the boot, and its own process numbers.
 @Suite(.waitsForProcesses) struct ContainerTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test(
     "two containers share a file: a killed one's jobs run again, and no other job runs twice",
-    .enabled(if: Workplace.canContain, "needs the right to make mount and process namespaces"))
+    .enabled(if: CommandWorkspace.canContain, "needs the right to make mount and process namespaces"))
   func twoContainers() throws {
     let jobs = (1...200).map(String.init)
     try place.qudo("enqueue", "p", "--lines", input: jobs.joined(separator: "\n") + "\n")
@@ -44,7 +44,7 @@ import Testing
 
   @Test(
     "a container with a time namespace of its own and another process leave each other's leases alone",
-    .enabled(if: Workplace.canBeAhead, "needs the right to make time namespaces, and a system that has them"))
+    .enabled(if: CommandWorkspace.canBeAhead, "needs the right to make time namespaces, and a system that has them"))
   func timeNamespace() throws {
     try place.qudo("enqueue", "t", "--lines", input: "1\n2\n")
     let begun = try place.lifeline("begun")

@@ -4,9 +4,9 @@ import Testing
 
 /// Commands whose worker is killed.
 @Suite(.waitsForProcesses) struct DeathTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test("all of a killed worker's commands end at once", arguments: [
     "exec sleep 77", "sleep 78 & wait", "trap \"\" TERM HUP INT; sleep 79; sleep 79", "setsid sleep 76 & wait",

@@ -10,9 +10,9 @@ let peak =
 
 /// `qudo enqueue`, as a person runs it.
 @Suite(.waitsForProcesses) struct EnqueueTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func payload(_ id: Int) throws -> Data { try place.qudo("show", "\(id)", "--payload").bytes }
 

@@ -5,9 +5,9 @@ import Testing
 
 /// Signals that come to a worker and to its commands, as from `timeout`, a terminal and systemd.
 @Suite(.waitsForProcesses) struct GroupSignalTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func nothingFailed(ready: Int) throws {
     #expect(try place.qudo("failures", "--json").output == "[]\n")

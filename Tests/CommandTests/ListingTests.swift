@@ -6,9 +6,9 @@ import Testing
 
 /// What the command lists, and what it says when there is nothing to list from.
 @Suite(.waitsForProcesses) struct ListingTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   /// The keys of a JSON object in their order.
   private func keys(_ json: String) -> [String] {
@@ -270,9 +270,9 @@ import Testing
 
 /// `qudo replay --all` beside others who change the failure log.
 @Suite(.waitsForProcesses) struct ReplayAllTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test("rows that are pruned meanwhile hide no others") func pruned() async throws {
     // A pipe holds the lines of some of them.
@@ -284,7 +284,7 @@ import Testing
     let replay = try place.start("replay", "--all", "--json", "--durability", "off")
     let first = try #require(try replay.output.line())
     // The first page is done, and the pipe has no room for all the others.
-    #expect(try await driver.prune(Prune(keep: count - 32, limit: 32)) == 32)
+    #expect(try await driver.prune(PruneOptions(keep: count - 32, limit: 32)) == 32)
     let objects = try JSONSerialization.jsonObject(with: Data((first + replay.output.rest()).utf8)) as? [[String: Any]]
     #expect(objects?.compactMap { $0["failure"] as? Int } == Array(1...count))
     #expect(objects?.allSatisfy { $0["result"] as? String == "replayed" } == true)

@@ -5,8 +5,8 @@ import Testing
 
 /// That a server is measured, in a database that is as empty afterwards as it was; what is measured is for a quiet machine.
 @Suite(.waitsForProcesses) struct ServerBenchTests {
-  let work: Workplace
-  init() throws { work = try Workplace() }
+  let work: CommandWorkspace
+  init() throws { work = try CommandWorkspace() }
 
   private func tables(_ server: MariaDBServer, _ database: String) async throws -> [String] {
     try await server.query("SHOW TABLES", in: database)

@@ -69,7 +69,7 @@ import Testing
     kill: () async throws -> Void,
     after: () async throws -> Void
   ) async throws -> Outcome {
-    let place = try Workplace()
+    let place = try CommandWorkspace()
     var databases: [(server: MariaDBServer, name: String)] = []
     var arguments = ["enqueue", "k", "--lines", "--deadline", deadline] + options
     for (index, server) in servers.enumerated() {

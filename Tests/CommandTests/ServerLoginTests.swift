@@ -6,9 +6,9 @@ import Testing
 
 /// The command reaches a server without a password among its arguments, which all users of the machine can read.
 @Suite(.waitsForProcesses) struct ServerLoginTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func write(_ name: String, _ text: String, mode: Int = 0o600) throws {
     try Data(text.utf8).write(to: place.folder.appendingPathComponent(name))

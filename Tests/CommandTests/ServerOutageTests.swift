@@ -6,9 +6,9 @@ import Testing
 
 /// A server that cannot be used for a while: a worker and an enqueue wait, and go on.
 @Suite(.waitsForProcesses) struct ServerOutageTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   /// What a fail-over looks like to a client.
   enum Outage: CaseIterable {

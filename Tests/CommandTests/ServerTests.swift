@@ -5,9 +5,9 @@ import Testing
 
 /// The command with a server, alone and beside a file.
 @Suite(.waitsForProcesses) struct ServerTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   @Test func theCommandWorksOnAServer() async throws {
     let server = try await MariaDBServer.shared()
@@ -24,7 +24,7 @@ import Testing
   @Test func aServerThatIsDownOrHangsIsPassedOver() async throws {
     let server = try await MariaDBServer.start()
     let url = server.url(try await server.makeDatabase(), options: "name=far")
-    func enqueue(_ payload: String) throws -> Workplace.Result {
+    func enqueue(_ payload: String) throws -> CommandWorkspace.Result {
       try place.qudo("enqueue", "k", payload, "--database", url, "--database", "near.db", "--order", "ordered", "--deadline", "4s")
     }
     #expect(try enqueue("1").output == "far/1\n")

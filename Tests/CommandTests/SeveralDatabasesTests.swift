@@ -3,17 +3,17 @@ import Testing
 
 /// The command with several databases, one of them broken.
 @Suite(.waitsForProcesses) struct SeveralDatabasesTests {
-  let place: Workplace
+  let place: CommandWorkspace
   private let both = ["--database", "a.db", "--database", "b.db"]
 
   init() throws {
-    place = try Workplace()
+    place = try CommandWorkspace()
     try Data("this is no database, however long one looks at it, and that is what it says".utf8)
       .write(to: place.folder.appendingPathComponent("bad.db"))
   }
 
   @discardableResult
-  private func qudo(_ arguments: String..., databases: [String], input: String = "") throws -> Workplace.Result {
+  private func qudo(_ arguments: String..., databases: [String], input: String = "") throws -> CommandWorkspace.Result {
     try place.qudo(arguments + databases.flatMap { ["--database", $0] }, input: Data(input.utf8))
   }
 

@@ -3,9 +3,9 @@ import Testing
 
 /// What signals do to `qudo work`.
 @Suite(.waitsForProcesses) struct SignalTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func counts() throws -> [Int?] {
     let row = try place.qudo("count", "--json").objects().first

@@ -4,9 +4,9 @@ import Testing
 
 /// `qudo` where something that is usually there is not: in containers, under supervisors, on full disks.
 @Suite(.waitsForProcesses) struct SurroundingsTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private static var mayUnshare: Bool { geteuid() == 0 }
 

@@ -11,7 +11,7 @@ import Testing
   }
 
   @Test func theCommandSaysItsVersionAndSQLites() throws {
-    let result = try Workplace().qudo("--version")
+    let result = try CommandWorkspace().qudo("--version")
     #expect(result.status == 0 && result.errors == "")
     let parts = try #require(result.output.wholeMatch(of: /qudo ([^ ,]+), SQLite 3\.\d+\.\d+\n/))
     #expect(parts.1 == QudoRelease.version)

@@ -3,9 +3,9 @@ import Testing
 
 /// `qudo work` with commands that end by themselves.
 @Suite(.waitsForProcesses) struct WorkTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func messages() throws -> [String?] {
     try place.qudo("failures", "--json").objects().map { $0["message"] as? String }

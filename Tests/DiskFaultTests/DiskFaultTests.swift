@@ -11,7 +11,7 @@ import Testing
 
   @Test(arguments: Scenario.all) func eachOperationFails(_ scenario: Scenario) async throws {
     var figures: [String] = []
-    for way in Way.all {
+    for way in FaultKind.all {
       var count = 0
       for durability in way.durabilities { count += try await tryAll(scenario, way, durability) }
       if count > 0 { figures.append("\(way.name) \(count)") }
@@ -20,7 +20,7 @@ import Testing
   }
 
   /// - Returns: how many faults struck.
-  private func tryAll(_ scenario: Scenario, _ way: Way, _ durability: SQLiteDriver.Durability) async throws -> Int {
+  private func tryAll(_ scenario: Scenario, _ way: FaultKind, _ durability: SQLiteDriver.Durability) async throws -> Int {
     let operations = try await way.trial(scenario, durability, at: .max, seed: 0).run().count
     let step = Evidence.seconds > 0 ? 1 : max(1, (operations + Self.few - 1) / Self.few)
     var count = 0
@@ -40,7 +40,7 @@ import Testing
   @Test func whateverIsAskedOfADiskThatFails() async throws {
     var count = 0
     for seed in Evidence.seeds(atLeast: 150) {
-      let trial = Trial.random(seed)
+      let trial = FaultRun.random(seed)
       do {
         if try await trial.run().struck { count += 1 }
       } catch {

@@ -17,8 +17,8 @@ import Testing
   private static let callers = 6
   private static let calls = 3
 
-  @Test(arguments: Way.all.indices) func whatEachCallerIsToldHolds(_ index: Int) async throws {
-    let way = Way.all[index]
+  @Test(arguments: FaultKind.all.indices) func whatEachCallerIsToldHolds(_ index: Int) async throws {
+    let way = FaultKind.all[index]
     var (count, transactions) = (0, 0)
     for seed in Evidence.seeds(atLeast: 12) {
       var random = Seeded(seed: seed)
@@ -97,7 +97,7 @@ import Testing
       return .done
     } catch {
       if error.code == .outcomeUnknown { return .unknown }
-      guard [.ioError, .diskFull, .cannotOpen].contains(error.code) else { throw Wrong("a caller was told \(error)") }
+      guard [.ioError, .diskFull, .cannotOpen].contains(error.code) else { throw InvariantViolation("a caller was told \(error)") }
       return .failed
     }
   }
@@ -107,7 +107,7 @@ import Testing
     let driver = try SQLiteDriver(path: folder.path, durability: .off, clock: clock, logger: Folder.quiet)
     let names = Set(try await JobTable.read(driver).live)
     await driver.close()
-    guard try folder.run("PRAGMA integrity_check") == ["ok"] else { throw Wrong("the file is damaged") }
+    guard try folder.run("PRAGMA integrity_check") == ["ok"] else { throw InvariantViolation("the file is damaged") }
     return names
   }
 
@@ -118,11 +118,11 @@ import Testing
       for (call, answer) in answers.enumerated() {
         let found = Set(Self.names(caller, call)).intersection(there).count
         let what = "caller \(caller)'s call \(call), which is \(answer)"
-        guard found == 0 || found == 3 else { throw Wrong("only a part of \(what), is there") }
-        if answer == .failed, found > 0 { throw Wrong("\(what), is there") }
+        guard found == 0 || found == 3 else { throw InvariantViolation("only a part of \(what), is there") }
+        if answer == .failed, found > 0 { throw InvariantViolation("\(what), is there") }
         guard answer == .done else { continue }
-        if found == 0, isWhole { throw Wrong("\(what), is not there") }
-        if found > 0, isOver { throw Wrong("\(what), is there, and one before it is not") }
+        if found == 0, isWhole { throw InvariantViolation("\(what), is not there") }
+        if found > 0, isOver { throw InvariantViolation("\(what), is there, and one before it is not") }
         isOver = found == 0
       }
     }

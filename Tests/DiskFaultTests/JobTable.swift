@@ -42,10 +42,10 @@ struct JobTable: Hashable, CustomStringConvertible {
 
   /// As a driver tells it.
   static func read(_ driver: SQLiteDriver) async throws(QudoError) -> JobTable {
-    let jobs = try await driver.find(JobQuery(limit: 1000))
+    let jobs = try await driver.jobs(matching: JobQuery(limit: 1000))
     var table = JobTable()
     let ready = jobs.filter { $0.state == .ready }
-    table.ready = ready.sorted { ($0.due.microseconds, $0.id) < ($1.due.microseconds, $1.id) }.map(\.payload.text)
+    table.ready = ready.sorted { ($0.dueAt.microseconds, $0.id) < ($1.dueAt.microseconds, $1.id) }.map(\.payload.text)
     table.running = Set(jobs.filter { $0.state == .running }.map(\.payload.text))
     table.delayed = Set(jobs.filter { $0.state == .delayed }.map(\.payload.text))
     let failures = try await driver.failures(LogQuery(limit: 1000))

@@ -48,7 +48,7 @@ enum Start: Sendable, CaseIterable {
     guard var lease = try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs.first?.lease else { return }
     let wal = driver.reader.path + "-wal"
     while let size = try FileManager.default.attributesOfItem(atPath: wal)[.size] as? Int, size < 1_990 * (2048 + 24) {
-      if let next = try await driver.extend([lease], by: .seconds(1000)).first, let next { lease = next }
+      if let next = try await driver.renew([lease], for: .seconds(1000)).first, let next { lease = next }
     }
   }
 

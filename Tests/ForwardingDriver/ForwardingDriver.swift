@@ -17,15 +17,15 @@ extension ForwardingDriver {
   public func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await base.extend(leases, by: duration)
+  public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await base.renew(leases, for: duration)
   }
   public func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await base.failures(query) }
   public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await base.statuses(query) }
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await base.replay(failures) }
-  public func prune(_ prune: Prune) async throws(QudoError) -> Int { try await base.prune(prune) }
+  public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { try await base.prune(prune) }
   public func close() async { await base.close() }
 }

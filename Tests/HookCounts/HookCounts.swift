@@ -33,11 +33,11 @@ struct HookCounts {
       let jobs = [NewJob("a", payload: Payload("x"))]
       for _ in 0..<count { try await queue.enqueue(jobs) }
     case "run":
-      let lease = Lease(job: 1, token: 1, holder: 1, ends: 0)
+      let lease = Lease(job: 1, token: 1, holder: 1, expiresAt: 0)
       let now = Timestamp(microseconds: 0)
       let job = ClaimedJob(
-        lease: lease, kind: "a", payload: Payload("x"), priority: 0, uniqueKey: nil, attempt: 1, enqueued: now, due: now)
-      await (try Worker(queue, [Ability("a") { _ in }])).rehearse(job, count)
+        lease: lease, kind: "a", payload: Payload("x"), priority: 0, uniqueKey: nil, attempt: 1, enqueuedAt: now, dueAt: now)
+      await (try Worker(queue, handlers: [JobHandler("a") { _ in }])).rehearse(job, count)
     default: throw Usage()
     }
   }
@@ -56,7 +56,7 @@ struct Busy: Hook {
   static var points: HookPoints { [.willEnqueue, .serialize, .didEnqueue, .deserialize, .willWork, .around, .didWork] }
   func willEnqueue(_ job: inout NewJob) throws { job.priority &+= 1 }
   func serialize(_ job: inout NewJob) throws { job.priority &+= 1 }
-  func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { if job.priority < 0 { print(result) } }
+  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { if job.priority < 0 { print(result) } }
   func deserialize(_ job: inout ClaimedJob) throws { job.payload.codec = .json }
   func willWork(_ context: JobContext) async throws { if context.attempt > 1 { print(context.id) } }
   func around<Result: Sendable, Failure: Error>(
@@ -79,9 +79,9 @@ struct NoDriver: Driver {
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { ([], nil) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { [] }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { [] }
   func promote(limit: Int) async throws(QudoError) -> Int { 0 }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { [] }
   func close() async {}
 }

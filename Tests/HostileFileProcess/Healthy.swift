@@ -55,7 +55,7 @@ struct Healthy {
       job.priority = number % 5 - 2
       if number % 4 == 0 { job.unique = UniqueKey("key \(number)", scope: number % 8 == 0 ? .untilStarted : .untilFinished) }
       if number % 6 == 1 { job.due = .after(.seconds(60 * number)) }
-      if number % 7 == 2 { job.meta = ["request": "\(number)", "tenant": "x"] }
+      if number % 7 == 2 { job.metadata = ["request": "\(number)", "tenant": "x"] }
       if number % 5 == 3 { job.idempotencyKey = IdempotencyKey("once \(number)") }
       jobs.append(job)
     }
@@ -79,6 +79,6 @@ struct Healthy {
   }
 
   private func request(limit: Int) -> ClaimRequest {
-    ClaimRequest(Self.kinds.map { .init($0, lease: .seconds(60)) }, limit: limit)
+    ClaimRequest(Self.kinds.map { .init($0, leaseDuration: .seconds(60)) }, limit: limit)
   }
 }

@@ -100,7 +100,7 @@ struct HostileFileProcess {
   private static func share(_ path: String) async {
     sqlite3_enable_shared_cache(1)
     do {
-      let driver = try SQLiteDriver(path: path, durability: .off, timeout: .milliseconds(200))
+      let driver = try SQLiteDriver(path: path, durability: .off, busyTimeout: .milliseconds(200))
       _ = try await driver.insert([NewJob("a")])
       // In a cache that is shared a connection that reads a table keeps the others from writing to it.
       var (handle, statement): (OpaquePointer?, OpaquePointer?)

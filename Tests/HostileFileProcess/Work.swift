@@ -20,7 +20,7 @@ struct Work {
     let clock = ManualClock(sinceBoot: 3_000_000)
     let driver: SQLiteDriver
     do throws(QudoError) {
-      driver = try SQLiteDriver(path: path, durability: .off, timeout: .seconds(5), clock: clock, logger: quiet)
+      driver = try SQLiteDriver(path: path, durability: .off, busyTimeout: .seconds(5), clock: clock, logger: quiet)
     } catch {
       judge(error, opening: true)
       return error.code.description
@@ -43,9 +43,9 @@ struct Work {
 
   private mutating func use(_ driver: SQLiteDriver, _ clock: ManualClock, _ round: Int) async {
     await attempt { _ = try await driver.count() }
-    await attempt { _ = try await driver.find(JobQuery()) }
-    await attempt { _ = try await driver.find(JobQuery(kinds: Healthy.kinds, states: [.running, .delayed])) }
-    await attempt { _ = try await driver.find(JobQuery(ids: Array(-2...50))) }
+    await attempt { _ = try await driver.jobs(matching: JobQuery()) }
+    await attempt { _ = try await driver.jobs(matching: JobQuery(kinds: Healthy.kinds, states: [.running, .delayed])) }
+    await attempt { _ = try await driver.jobs(matching: JobQuery(ids: Array(-2...50))) }
     await attempt { _ = try await driver.failures(LogQuery(limit: 1000)) }
     await attempt { _ = try await driver.statuses(LogQuery(oldestFirst: true, limit: 1000)) }
     var jobs = (0..<5).map { NewJob(Healthy.kinds[$0 % 3], payload: Payload("new \($0)"), priority: $0) }
@@ -55,22 +55,22 @@ struct Work {
     jobs[4].kind = "new.kind"
     await attempt { _ = try await driver.insert(jobs) }
     await attempt { _ = try await driver.insert([NewJob("a", unique: UniqueKey("key 0"))]) }
-    let want = ClaimRequest((Healthy.kinds + (0..<8).map { Kind("none \($0)") }).map { .init($0, lease: .seconds(30)) }, limit: 20)
+    let want = ClaimRequest((Healthy.kinds + (0..<8).map { Kind("none \($0)") }).map { .init($0, leaseDuration: .seconds(30)) }, limit: 20)
     var claimed: [ClaimedJob] = []
     await attempt { claimed += try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs }
-    await attempt { claimed += try await driver.claim(ClaimRequest([.init("b", lease: .seconds(1))], limit: .max)).jobs }
+    await attempt { claimed += try await driver.claim(ClaimRequest([.init("b", leaseDuration: .seconds(1))], limit: .max)).jobs }
     await attempt { claimed += try await driver.claim(want).jobs }
-    await attempt { _ = try await driver.extend(claimed.map(\.lease), by: .seconds(Int64.max)) }
+    await attempt { _ = try await driver.renew(claimed.map(\.lease), for: .seconds(Int64.max)) }
     let outcomes: [Settlement.Outcome] = [
       .completed(), .failed(message: "broke"), .retry(after: .seconds(Int64.max), message: "again"), .aborted(message: "no use"),
       .snoozed(.seconds(5), countsAttempt: true), .completed(replacements: [NewJob("b", unique: UniqueKey("key 4"))]), .released,
     ]
     let settlements = claimed.enumerated().map { Settlement($1.lease, outcomes[$0 % outcomes.count], recording: .milliseconds(1)) }
-    let old = Lease(job: 3, token: 77, holder: 1, ends: 61_000_000)
+    let old = Lease(job: 3, token: 77, holder: 1, expiresAt: 61_000_000)
     await attempt { _ = try await driver.settle(settlements + [Settlement(old, .completed())], claiming: round == 0 ? want : nil) }
     await attempt { _ = try await driver.promote(limit: 100) }
     await attempt { _ = try await driver.replay([1, 2, 3, .max, .min]) }
-    await attempt { _ = try await driver.prune(Prune(before: clock.now().wall, keep: 3)) }
+    await attempt { _ = try await driver.prune(PruneOptions(before: clock.now().wall, keep: 3)) }
   }
 
   /// The worker's own arithmetic, with attempts, times and kinds as they are in the file.
@@ -79,13 +79,13 @@ struct Work {
     var policy = JobPolicy(maxRetries: 3, retryDelay: .exponential(base: .seconds(1), cap: .seconds(3600), jitter: 0.5))
     policy.recordsStatus = true
     var options = WorkerOptions()
-    options.patience = .zero
+    options.outageTimeout = .zero
     options.logger = quiet
-    let abilities = Healthy.kinds.map { kind in
-      Ability(kind, policy: policy) { context in if context.job.id % 2 == 0 { throw Broken() } }
+    let handlers = Healthy.kinds.map { kind in
+      JobHandler(kind, policy: policy) { context in if context.job.id % 2 == 0 { throw Broken() } }
     }
     await attempt {
-      let worker = try Worker(Queue(driver), abilities, options: options)
+      let worker = try Worker(Queue(driver), handlers: handlers, options: options)
       for _ in 0..<5 where try await worker.workOnce() {}
     }
   }
@@ -101,7 +101,7 @@ struct Work {
     codes[error.code.description, default: 0] += 1
     let odd: [QudoError.Code] = [.outcomeUnknown, .busy, .closed, .cancelled, .diskFull, .outOfMemory, .invalidArgument, .database]
     if odd.contains(error.code) { bad.append("\(error.code): \(error)") }
-    let names = opening || [.corrupt, .notADatabase, .unsuitableFile, .cannotOpen, .readOnly, .foreignSchema].contains(error.code)
+    let names = opening || [.corrupt, .notADatabase, .unsupportedDatabase, .cannotOpen, .readOnly, .foreignSchema].contains(error.code)
     let file = URL(fileURLWithPath: path).lastPathComponent
     if names, !error.message.contains(file), error.code != .closed { bad.append("does not name the file: \(error)") }
     if !error.message.contains(":") && error.message.count < 20 { bad.append("does not say what to do: \(error)") }

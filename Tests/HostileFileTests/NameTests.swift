@@ -37,8 +37,8 @@ import Testing
     try #require(link(path, other) == 0)
     for path in [path, other] {
       let answer = try run("open", path)
-      #expect(answer.hasPrefix("unsuitableFile") && answer.contains("mount the folder, not the file"), "\(answer)")
-      #expect(try run("list", path).hasPrefix("unsuitableFile"))
+      #expect(answer.hasPrefix("unsupportedDatabase") && answer.contains("mount the folder, not the file"), "\(answer)")
+      #expect(try run("list", path).hasPrefix("unsupportedDatabase"))
     }
     #expect(try !FileManager.default.contentsOfDirectory(atPath: folder.path).contains("b.db-wal"))
     try FileManager.default.removeItem(atPath: other)
@@ -49,7 +49,7 @@ import Testing
     let precious = folder.file("precious")
     try Data("precious".utf8).write(to: URL(fileURLWithPath: precious))
     try #require(link(precious, folder.file("a.db-wal")) == 0)
-    #expect(try run("open", folder.file("a.db")).hasPrefix("unsuitableFile"))
+    #expect(try run("open", folder.file("a.db")).hasPrefix("unsupportedDatabase"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: precious)) == Data("precious".utf8))
   }
 
@@ -81,7 +81,7 @@ import Testing
     let lines = answer.lines
     try #require(lines.count == 3, "\(answer)")
     #expect(lines[0].hasPrefix("open") && lines[2].hasPrefix("open"), "\(lines)")
-    #expect(lines[1].hasPrefix("unsuitableFile") && lines[1].contains("mount the folder, not the file"), "\(lines[1])")
+    #expect(lines[1].hasPrefix("unsupportedDatabase") && lines[1].contains("mount the folder, not the file"), "\(lines[1])")
   }
   #endif
 
@@ -92,7 +92,7 @@ import Testing
     let place = try makeFolder("tmp", mode: 0o1777)
     try makeFile(place + "/jobs.db" + ending, owner: Self.stranger, mode: 0o666)
     let answer = try run("open", place + "/jobs.db")
-    #expect(answer.hasPrefix("unsuitableFile") && answer.contains("belongs to another user"), "\(answer)")
+    #expect(answer.hasPrefix("unsupportedDatabase") && answer.contains("belongs to another user"), "\(answer)")
     #expect(try FileManager.default.attributesOfItem(atPath: place + "/jobs.db" + ending)[.size] as? Int == 0)
   }
 
@@ -104,7 +104,7 @@ import Testing
       try FileManager.default.createSymbolicLink(atPath: "\(place)/\(name)", withDestinationPath: target)
       try #require(lchown("\(place)/\(name)", owner, owner) == 0)
     }
-    #expect(try run("open", place + "/evil/q.db").hasPrefix("unsuitableFile"))
+    #expect(try run("open", place + "/evil/q.db").hasPrefix("unsupportedDatabase"))
     #expect(!FileManager.default.fileExists(atPath: target + "/q.db"))
     #expect(try run("open", place + "/mine/q.db").hasPrefix("open"))
     // In a folder that is not open to all its owner may put links: it is he who decides about all in it.

@@ -80,7 +80,7 @@ import Testing
     let place = try makeFolder("open", mode: mode)
     let target = folder.file("target.db")
     try FileManager.default.createSymbolicLink(atPath: place + "/jobs.db", withDestinationPath: target)
-    #expect(try open(place + "/jobs.db").hasPrefix("unsuitableFile"))
+    #expect(try open(place + "/jobs.db").hasPrefix("unsupportedDatabase"))
     #expect(!FileManager.default.fileExists(atPath: target))
   }
 
@@ -88,7 +88,7 @@ import Testing
     let place = try makeFolder("theirs", mode: 0o755, owner: Self.stranger)
     try FileManager.default.createSymbolicLink(atPath: place + "/jobs.db", withDestinationPath: folder.file("target.db"))
     try #require(lchown(place + "/jobs.db", Self.stranger, Self.stranger) == 0)
-    #expect(try open(place + "/jobs.db").hasPrefix("unsuitableFile"))
+    #expect(try open(place + "/jobs.db").hasPrefix("unsupportedDatabase"))
     #expect(try open(place + "/jobs.db", user: Self.stranger).hasPrefix("cannotOpen"))
     #expect(!FileManager.default.fileExists(atPath: folder.file("target.db")))
   }
@@ -97,7 +97,7 @@ import Testing
     let place = try makeFolder("tmp", mode: 0o1777)
     let path = place + "/jobs.db"
     #expect(try open(path, user: Self.stranger).hasPrefix("open"))
-    #expect(try open(path).hasPrefix("unsuitableFile"))
+    #expect(try open(path).hasPrefix("unsupportedDatabase"))
   }
 
   @Test(.enabled(if: isRoot)) func whatMayNotBeWrittenToIsSaidToBeSo() throws {

@@ -19,21 +19,21 @@ import Testing
   }
 
   @Test(arguments: Kept.all) func mariaDBAgreesOnWhatWasFound(_ kept: Kept) async throws {
-    _ = try await Trial.mariaDB().run(kept.script(), comparingEvery: 1)
-    _ = try await Trial.mariaDBAboveFloors().run(kept.script(), comparingEvery: 1)
+    _ = try await ModelCheck.mariaDB().run(kept.script(), comparingEvery: 1)
+    _ = try await ModelCheck.mariaDBAboveFloors().run(kept.script(), comparingEvery: 1)
   }
 }
 
-extension Trial {
-  static func mariaDB() async throws -> Trial { try await mariaDB("MariaDB") { driver, _, _ in driver } }
+extension ModelCheck {
+  static func mariaDB() async throws -> ModelCheck { try await mariaDB("MariaDB") { driver, _, _ in driver } }
 
-  static func mariaDBAboveFloors() async throws -> Trial { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) } }
+  static func mariaDBAboveFloors() async throws -> ModelCheck { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) } }
 
   private static func mariaDB(
     _ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock, Locked<Timestamp>) -> any LogDriver
-  ) async throws -> Trial {
+  ) async throws -> ModelCheck {
     let server = try await Servers.one.value
-    return Trial(name: name) { body in
+    return ModelCheck(name: name) { body in
       let name = try await server.makeDatabase()
       let url = try DatabaseURL(parsing: server.url(name))
       guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
@@ -68,7 +68,7 @@ private struct SlowDriver: ForwardingDriver {
   }
 
   var base: any LogDriver { inner }
-  var capabilities: Capabilities { inner.capabilities.subtracting(.severalProcesses) }
+  var capabilities: Capabilities { inner.capabilities.subtracting(.multiProcess) }
 
   private func slowDown() {
     let now = clock.now().wall
@@ -77,9 +77,9 @@ private struct SlowDriver: ForwardingDriver {
       return now < latest
     }
     inner.pool.access.floors.withLock { floors in
-      guard !isSetBack else { return floors = Floors(slow: .seconds(3600), leastWalk: .zero) }
+      guard !isSetBack else { return floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero) }
       if !floors.isOn {
-        floors = Floors(slow: .seconds(3600), leastWalk: .zero)
+        floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
         floors.turnOn(.now)
       }
     }

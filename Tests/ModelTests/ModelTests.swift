@@ -11,13 +11,13 @@ import Testing
   }
 
   @Test(arguments: Kept.all) func sqliteAgreesOnWhatWasFound(_ kept: Kept) async throws {
-    _ = try await Trial.sqlite.run(kept.script(), comparingEvery: 1)
-    _ = try await Trial.memory.run(kept.script(), comparingEvery: 1)
+    _ = try await ModelCheck.sqlite.run(kept.script(), comparingEvery: 1)
+    _ = try await ModelCheck.memory.run(kept.script(), comparingEvery: 1)
   }
 }
 
 /// Runs scripts until they are so many, or until the time is over.
-func agree(_ trial: Trial, scripts: Int, steps: Int) async throws {
+func agree(_ trial: ModelCheck, scripts: Int, steps: Int) async throws {
   var (done, verbs) = (0, 0)
   for seed in Evidence.seeds(atLeast: scripts) {
     verbs += try await trial.run(ModelScript(seed: seed, count: steps), of: seed)

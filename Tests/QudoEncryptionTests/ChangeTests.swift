@@ -40,15 +40,15 @@ struct ChangeTests {
     for (number, codecs) in stages.enumerated() {
       try await Queue(driver, codecs: codecs).enqueue(Mail(to: "\(number)"))
     }
-    let stored = try await driver.find(JobQuery()).map(\.payload)
+    let stored = try await driver.jobs(matching: JobQuery()).map(\.payload)
     #expect(stored.map { "\($0.codec)" } == ["1", "2", "3", "16/1", "17/16/3", "17/16/3"])
     #expect(stored.dropFirst(3).allSatisfy { $0.bytes.count < 200 })
 
     let others: [any Codec] = [PropertyListCodec(), MessagePackCodec(), CompressedCodec(JSONCodec())]
     let seen = Locked<[String]>([])
-    let ability = Ability(Mail.self) { mail, _ in seen.withLock { $0.append(mail.to) } }
+    let handler = JobHandler(Mail.self) { mail, _ in seen.withLock { $0.append(mail.to) } }
     let queue = Queue(driver, codecs: Codecs(two, others: others))
-    let summary = try await Worker(queue, [ability]).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [handler]).workUntilEmpty()
     #expect(summary.completed == 6 && summary.failed == 0)
     #expect(seen.withLock { $0 } == ["0", "1", "2", "3", "4", "5"])
   }
@@ -60,7 +60,7 @@ struct ChangeTests {
     try await Queue(driver, codecs: Codecs(one)).enqueue(Mail(to: "a"))
     try await Queue(driver, codecs: Codecs(MessagePackCodec())).enqueue(Mail(to: "b"))
     let two = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 2, keys: keys.filter { $0.key == 2 }))
-    let summary = try await Worker(Queue(driver, codecs: Codecs(two)), [Ability(Mail.self)]).workUntilEmpty()
+    let summary = try await Worker(Queue(driver, codecs: Codecs(two)), handlers: [JobHandler(Mail.self)]).workUntilEmpty()
     #expect(summary.failed == 2)
     let failures = try await driver.failures(LogQuery(oldestFirst: true)).map(\.message)
     #expect(failures == [

@@ -19,7 +19,7 @@ import Testing
 
   private func enqueued(with queue: Queue<NoHooks>) async throws -> String {
     try await queue.enqueue(mail)
-    return try #require(try await driver.find(JobQuery()).map { "\($0.payload.codec)" }.last)
+    return try #require(try await driver.jobs(matching: JobQuery()).map { "\($0.payload.codec)" }.last)
   }
 
   private func message(_ payload: Payload, _ codecs: Codecs) -> String? {

@@ -33,9 +33,9 @@ import Testing
     var options = WorkerOptions()
     options.clock = clock
     // So long that the gauge alone wakes.
-    options.poll = .seconds(1_000_000_000)
+    options.pollInterval = .seconds(1_000_000_000)
     if let log { options.logger = Logger(label: "test") { _ in log } }
-    let worker = try Worker(Queue(driver), [Ability("idle") { _ in }], plugins: [gauge], options: options)
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [gauge], options: options)
     let work = Task { try await worker.work() }
     await clock.sleepers(atLeast: 2)
     try await body()
@@ -127,7 +127,7 @@ import Testing
 
   @Test func anIntervalOfNothingIsRefused() async throws {
     let gauge = DepthGauge(interval: .zero, factory: metrics)
-    let worker = try Worker(Queue(try driver()), [Ability("idle") { _ in }], plugins: [gauge])
+    let worker = try Worker(Queue(try driver()), handlers: [JobHandler("idle") { _ in }], plugins: [gauge])
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect((error?.cause as? QudoError)?.code == .invalidArgument)
   }

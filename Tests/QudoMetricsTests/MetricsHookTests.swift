@@ -20,8 +20,8 @@ import Testing
   func options() -> WorkerOptions {
     var options = WorkerOptions()
     options.clock = clock
-    options.poll = .seconds(1_000_000)
-    options.grace = .zero
+    options.pollInterval = .seconds(1_000_000)
+    options.shutdownGracePeriod = .zero
     return options
   }
 
@@ -43,15 +43,15 @@ import Testing
   @Test("enqueues of the application's own transaction are counted") func transactions() async throws {
     let hook = MetricsHook(factory: metrics, clock: clock)
     #expect(MetricsHook.points.contains(.didEnqueueInTransaction))
-    hook.didEnqueueInTransaction(NewJob("a"), .inserted(JobID(database: "d", number: 1)))
-    hook.didEnqueueInTransaction(NewJob("a"), .conflict(JobID(database: "d", number: 1)))
+    hook.didEnqueueInTransaction(NewJob("a"), result: .inserted(JobID(database: "d", number: 1)))
+    hook.didEnqueueInTransaction(NewJob("a"), result: .conflict(JobID(database: "d", number: 1)))
     #expect(totals() == ["qudo_enqueued": 1, "qudo_conflicts": 1])
   }
 
   @Test func everyOutcomeIsCounted() async throws {
     var policy = JobPolicy()
     policy.maxRetries = 1
-    let ability = Ability("a", policy: policy) { context in
+    let handler = JobHandler("a", policy: policy) { context in
       switch String(decoding: context.payload.bytes, as: UTF8.self) {
       case "fail": throw Broken()
       case "abort": try context.abort("no")
@@ -62,7 +62,7 @@ import Testing
     }
     let queue = queue
     try await queue.enqueue(["complete", "fail", "abort", "snooze", "replace"].map { NewJob("a", payload: Payload($0)) })
-    try await Worker(queue, [ability], options: options()).workUntilEmpty()
+    try await Worker(queue, handlers: [handler], options: options()).workUntilEmpty()
     #expect(totals() == [
       "qudo_enqueued": 6, "qudo_claimed": 8, "qudo_completed": 4, "qudo_replaced": 1, "qudo_retried": 1, "qudo_failed": 1,
       "qudo_aborted": 1, "qudo_snoozed": 1,
@@ -71,13 +71,13 @@ import Testing
 
   @Test func aRunThatIsStoppedCountsAsReleased() async throws {
     let (running, begins) = AsyncStream<Void>.makeStream()
-    let ability = Ability("a") { _ in
+    let handler = JobHandler("a") { _ in
       begins.yield()
       try await Task.sleep(for: .seconds(86_400))
     }
     let queue = queue
     try await queue.enqueue(NewJob("a"))
-    let worker = try Worker(queue, [ability], options: options())
+    let worker = try Worker(queue, handlers: [handler], options: options())
     let work = Task { try await worker.work() }
     for await _ in running { break }
     work.cancel()
@@ -87,13 +87,13 @@ import Testing
 
   @Test func aLostLeaseIsCounted() async throws {
     let (running, begins) = AsyncStream<Void>.makeStream()
-    let ability = Ability("a") { _ in
+    let handler = JobHandler("a") { _ in
       begins.yield()
       try await Task.sleep(for: .seconds(86_400))
     }
     let queue = queue
     try await queue.enqueue(NewJob("a"))
-    let worker = try Worker(queue, [ability], options: options())
+    let worker = try Worker(queue, handlers: [handler], options: options())
     async let work = worker.workUntilEmpty()
     for await _ in running { break }
     // Somebody else takes the job over and completes it, before the worker looks after its lease again.
@@ -106,11 +106,11 @@ import Testing
   }
 
   @Test func waitAndDurationAreMeasured() async throws {
-    let ability = Ability("a") { [clock] _ in clock.advance(by: .milliseconds(1500)) }
+    let handler = JobHandler("a") { [clock] _ in clock.advance(by: .milliseconds(1500)) }
     let queue = queue
     try await queue.enqueue(NewJob("a", due: .after(.seconds(10))))
     clock.advance(by: .seconds(15))
-    #expect(try await Worker(queue, [ability], options: options()).workOnce())
+    #expect(try await Worker(queue, handlers: [handler], options: options()).workOnce())
     #expect(try metrics.expectTimer("qudo_wait", [("kind", "a")]).values == [5_000_000_000])
     #expect(try metrics.expectTimer("qudo_run_duration", [("kind", "a")]).values == [1_500_000_000])
   }
@@ -120,7 +120,7 @@ import Testing
     let queue = queue
     try await queue.enqueue(NewJob("a", due: .at(Timestamp(microseconds: 0))))
     clock.advance(by: .seconds(2))
-    #expect(try await Worker(queue, [Ability("a") { _ in }], options: options()).workOnce())
+    #expect(try await Worker(queue, handlers: [JobHandler("a") { _ in }], options: options()).workOnce())
     #expect(try metrics.expectTimer("qudo_wait", [("kind", "a")]).values == [2_000_000_000])
   }
 
@@ -128,7 +128,7 @@ import Testing
     let factory = CountingFactory(base: metrics)
     let queue = Queue(driver) { MetricsHook(prefix: "shop", factory: factory, clock: clock) }
     try await queue.enqueue((0..<100).map { NewJob($0 % 2 == 0 ? "a" : "b") })
-    let worker = try Worker(queue, [Ability("a") { _ in }, Ability("b") { _ in }], options: options())
+    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in }, JobHandler("b") { _ in }], options: options())
     try await worker.workUntilEmpty()
     #expect(factory.made.withLock { $0 } == 2 * 14)
     #expect(totals() == ["shop_enqueued": 50, "shop_claimed": 50, "shop_completed": 50])

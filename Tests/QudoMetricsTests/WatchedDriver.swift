@@ -17,9 +17,9 @@ struct WatchedDriver: Driver {
   var doorbell: Doorbell { base.doorbell }
   var generation: [UInt8] { base.generation }
 
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
     finds.withLock { $0 += query.kinds ?? [] }
-    return try await base.find(query)
+    return try await base.jobs(matching: query)
   }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     clock.advance(by: delay)
@@ -32,7 +32,7 @@ struct WatchedDriver: Driver {
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { try await base.extend(leases, by: duration) }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
   func close() async { await base.close() }
 }

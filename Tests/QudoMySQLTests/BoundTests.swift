@@ -6,17 +6,17 @@ import Testing
 
 /// The bounds that claims begin at, on a real server: what appears below them is found.
 @Suite struct BoundTests {
-  private let one = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 1)
+  private let one = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 1)
 
   /// A driver whose claims are bounded, with 30 jobs of which it has claimed 10. No bound expires before ``expire(_:)``.
   private func bounded(_ database: TestDatabase) async throws -> MySQLDriver {
     let driver = try database.driver()
     _ = try await driver.insert((0..<30).map { NewJob("a", payload: Payload("\($0)")) })
     driver.pool.access.floors.withLock { floors in
-      floors = Floors(slow: .seconds(3600), leastWalk: .zero)
+      floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
       floors.turnOn(.now)
     }
-    let claimed = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(3600))], limit: 10)).jobs
+    let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)).jobs
     #expect(claimed.map(\.id) == Array(1...10))
     keep(driver)
     return driver
@@ -82,9 +82,9 @@ import Testing
     #expect(try await claim(driver) == 1000)
     #expect(try await claim(driver) == 1001)
     // Another process's lease may be shorter than those that are known.
-    _ = try await other.claim(ClaimRequest([.init("a", lease: .seconds(30))], limit: 1))
+    _ = try await other.claim(ClaimRequest([.init("a", leaseDuration: .seconds(30))], limit: 1))
     expire(driver)
-    let next = try await driver.claim(one).nextLeaseEnd
+    let next = try await driver.claim(one).timeUntilNextLeaseExpiry
     #expect(next.map { $0 <= .seconds(30) } == true)
     for one in [driver, other] { await one.close() }
     try await database.drop()
@@ -93,7 +93,7 @@ import Testing
   @Test func aClaimThatFindsNothingLooksBelowAtOnce() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)
-    #expect(try await driver.claim(ClaimRequest([.init("a", lease: .seconds(3600))], limit: 20)).jobs.count == 20)
+    #expect(try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 20)).jobs.count == 20)
     let other = try database.driver()
     _ = try await other.insert([NewJob("a", priority: 9)])
     #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 5)).jobs.map(\.priority) == [9])
@@ -120,20 +120,20 @@ import Testing
     _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
     let connection = try database.connection()
     let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1 OFFSET 1000").rows?.next())
-    let key = Floors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
-    var floors = Floors(slow: .zero)
+    let key = ScanCursors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
+    var floors = ScanCursors(slow: .zero)
     for _ in 0..<2 {
       floors.claimed(from: floors.view(.now), took: .seconds(1), look: nil, due: 100, ends: 100, last: [1: key], .now)
     }
     let view = floors.view(.now)
-    let kind = ClaimableKind(ability: .init("a"), number: 1)
+    let kind = ClaimableKind(demand: .init("a"), number: 1)
     let sql = try #require(ClaimReading.ready([kind], 10, from: view))
     try connection.run("ANALYZE TABLE qudo_ready")
     let plan = try #require(try connection.run("EXPLAIN \(sql)").rows?.next())
     #expect(plan.text(3) == "range")
     #expect(plan.text(6) == "28", "all four columns are looked up")
     #expect(!plan.text(9).contains("filesort"))
-    for statement in Floors.Look.statements(view, [kind]).dropFirst() {
+    for statement in ScanCursors.Look.statements(view, [kind]).dropFirst() {
       for plan in try #require(try connection.run("EXPLAIN \(statement)").rows).map({ $0.text(9) }) { #expect(!plan.contains("filesort")) }
     }
     await driver.close()

@@ -6,7 +6,7 @@ import Testing
 
 /// All that a driver promises, each in a database of its own on a real server.
 @Suite struct ConformanceTests {
-  private static let cases = ConformanceSuite.cases(for: [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses])
+  private static let cases = ConformanceSuite.cases(for: [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup])
   private static let gate = Gate(8)
 
   @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws {

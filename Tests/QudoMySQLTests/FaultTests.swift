@@ -8,7 +8,7 @@ import Testing
 /// Connections and servers that are lost in the midst of things.
 @Suite struct FaultTests {
   /// The server's clock goes on, however long a test takes.
-  private let want = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 10)
+  private let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)
 
   /// What was acknowledged, and what may be there.
   private struct Tally {
@@ -33,7 +33,7 @@ import Testing
   }
 
   private func check(_ tally: Tally, _ driver: MySQLDriver) async throws {
-    let found = try await driver.find(JobQuery(limit: 100_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) }
+    let found = try await driver.jobs(matching: JobQuery(limit: 100_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) }
     #expect(Set(found).count == found.count, "each once")
     #expect(tally.inserted.subtracting(found).isEmpty, "what was acknowledged is there")
     #expect(Set(found).subtracting(tally.inserted).isSubset(of: tally.unknown), "and else only what may be there")
@@ -159,7 +159,7 @@ import Testing
       last = ids[1]
       let jobs = try await driver.claim(want).jobs
       _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: ""), recording: .zero) }, claiming: nil)
-      #expect(try await driver.prune(Prune()) == 4)
+      #expect(try await driver.prune(PruneOptions()) == 4)
       if isKilled { server.kill() } else { try await server.stop() }
       try await server.start()
     }

@@ -33,13 +33,13 @@ private struct Thumbnail: Job {
     var options = DatabaseOptions()
     options.order = .ordered
     // The machine may have much else to do.
-    options.deadline = .seconds(120)
+    options.callTimeout = .seconds(120)
     let both = Queue(try Databases([
       Databases.Source("fleet") { () async throws(QudoError) in try MySQLDriver(DatabaseURL(parsing: fleet)) },
       Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
     ], options: options))
     try await both.enqueue(Thumbnail(photo: 2))
-    let worker = try Worker(both, [Ability(Thumbnail.self)], concurrency: 4)
+    let worker = try Worker(both, handlers: [JobHandler(Thumbnail.self)], concurrency: 4)
     try await worker.workUntilEmpty()
     #expect(done.withLock { $0.sorted() } == ["fleet 2", "local 1"])
 
@@ -47,7 +47,7 @@ private struct Thumbnail: Job {
     try await both.enqueue(Thumbnail(photo: 3), idempotencyKey: IdempotencyKey("upload 3"))
     let again = try await both.enqueue(Thumbnail(photo: 3), idempotencyKey: IdempotencyKey("upload 3"))
     guard case .existing = again else { Issue.record("\(again)"); return }
-    try await Worker(elsewhere, [Ability(Thumbnail.self)]).workUntilEmpty()
+    try await Worker(elsewhere, handlers: [JobHandler(Thumbnail.self)]).workUntilEmpty()
     #expect(done.withLock { $0.last } == "fleet 3")
     await elsewhere.close()
 

@@ -5,29 +5,29 @@ import Testing
 
 /// The bounds that claims begin at, without a server.
 @Suite struct FloorTests {
-  private let long = Floors.slow + .milliseconds(1)
+  private let long = ScanCursors.slow + .milliseconds(1)
   private let start = ContinuousClock.now
-  private func key(_ id: Int64, ranking: Int64 = 0) -> Floors.Key { Floors.Key(ranking: ranking, due: 10 * id, id: id) }
+  private func key(_ id: Int64, ranking: Int64 = 0) -> ScanCursors.Key { ScanCursors.Key(ranking: ranking, due: 10 * id, id: id) }
 
-  private func slowFloors() -> Floors {
-    var floors = Floors()
+  private func slowFloors() -> ScanCursors {
+    var floors = ScanCursors()
     for id in 1...2 { claimed(&floors, floors.view(start), took: long, due: 100, [1: key(Int64(id))]) }
     return floors
   }
 
   private func claimed(
-    _ floors: inout Floors, _ view: Floors.View, took: Duration = .zero, look: Floors.Look? = nil, due: Int64? = nil, ends: Int64? = nil,
-    _ last: [Int64: Floors.Key], after: Duration = .zero
+    _ floors: inout ScanCursors, _ view: ScanCursors.View, took: Duration = .zero, look: ScanCursors.Look? = nil, due: Int64? = nil, ends: Int64? = nil,
+    _ last: [Int64: ScanCursors.Key], after: Duration = .zero
   ) {
     floors.claimed(from: view, took: took, look: look, due: due, ends: ends, last: last, start + after)
   }
 
-  private func look(_ walk: Duration, ready: [Int64: Floors.Key] = [:], due: Int64? = nil, ends: Int64? = nil) -> Floors.Look {
-    Floors.Look(ready: ready, due: due, ends: ends, walk: walk)
+  private func look(_ walk: Duration, ready: [Int64: ScanCursors.Key] = [:], due: Int64? = nil, ends: Int64? = nil) -> ScanCursors.Look {
+    ScanCursors.Look(ready: ready, due: due, ends: ends, walk: walk)
   }
 
   @Test func quickClaimsReadFromTheBeginning() {
-    var floors = Floors()
+    var floors = ScanCursors()
     for _ in 0..<9 {
       let view = floors.view(start)
       #expect(view.isWhole)
@@ -58,26 +58,26 @@ import Testing
 
   @Test func theyExpireByTime() {
     var floors = slowFloors()
-    let looks = [Floors.shortestPause - .milliseconds(1), Floors.shortestPause, Floors.shortestPause].map { floors.view(start + $0).looks }
+    let looks = [ScanCursors.shortestPause - .milliseconds(1), ScanCursors.shortestPause, ScanCursors.shortestPause].map { floors.view(start + $0).looks }
     #expect(looks == [false, true, false], "one claim looks for all")
   }
 
   @Test func theyExpireByCount() {
     var floors = slowFloors()
-    let looks = (0...Floors.most).map { _ in floors.view(start).looks }
-    #expect(looks.firstIndex(of: true) == Floors.most)
+    let looks = (0...ScanCursors.most).map { _ in floors.view(start).looks }
+    #expect(looks.firstIndex(of: true) == ScanCursors.most)
     let next = floors.view(start)
     #expect(!next.looks)
   }
 
   @Test func theLongerALookTakesTheMoreSeldomItIsDone() {
-    #expect(Floors.pause(after: .milliseconds(1)) == Floors.shortestPause)
-    #expect(Floors.pause(after: .milliseconds(20)) == .milliseconds(400))
+    #expect(ScanCursors.pause(after: .milliseconds(1)) == ScanCursors.shortestPause)
+    #expect(ScanCursors.pause(after: .milliseconds(20)) == .milliseconds(400))
     // Twice this, if the claim that looks fails, and the look itself, are less than 2 s.
-    #expect(Floors.pause(after: .milliseconds(180)) == .milliseconds(900))
-    #expect(Floors.pause(after: .seconds(1)) == .seconds(5))
+    #expect(ScanCursors.pause(after: .milliseconds(180)) == .milliseconds(900))
+    #expect(ScanCursors.pause(after: .seconds(1)) == .seconds(5))
     var floors = slowFloors()
-    let half = Floors.shortestPause / 2
+    let half = ScanCursors.shortestPause / 2
     let (early, late, again) = (floors.mayLook(start + half - .milliseconds(1)), floors.mayLook(start + half), floors.mayLook(start + half))
     #expect(!early && late && !again)
   }
@@ -85,13 +85,13 @@ import Testing
   /// Claims over a slow network are slow, and bounds do not make them quick.
   @Test func boundsThatSaveNothingAreGivenUpForAWhile() {
     var floors = slowFloors()
-    claimed(&floors, floors.view(start + .seconds(1)), look: look(Floors.leastWalk - .microseconds(1)), [1: key(3)])
+    claimed(&floors, floors.view(start + .seconds(1)), look: look(ScanCursors.leastWalk - .microseconds(1)), [1: key(3)])
     #expect(!floors.isOn)
-    for _ in 0..<3 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: Floors.rest - .milliseconds(1)) }
+    for _ in 0..<3 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: ScanCursors.rest - .milliseconds(1)) }
     #expect(!floors.isOn)
-    for _ in 0..<2 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: Floors.rest) }
+    for _ in 0..<2 { claimed(&floors, floors.view(start), took: long, [1: key(4)], after: ScanCursors.rest) }
     #expect(floors.isOn)
-    claimed(&floors, floors.view(start), look: look(Floors.leastWalk), [1: key(5)])
+    claimed(&floors, floors.view(start), look: look(ScanCursors.leastWalk), [1: key(5)])
     #expect(floors.isOn)
   }
 
@@ -114,9 +114,9 @@ import Testing
 
   @Test func jobsOfOnesOwnThatLieBelowAreFound() {
     for (ranking, old, bound) in [(-1, nil, "id >= -9223372036854775807 - 1"), (0, nil, "id >= 2"), (1, nil, "id >= 2"), (nil, key(1), "id >= 1"),
-      (nil, key(7), "id >= 2"), (-1, key(1), "ranking > -1"), (0, key(1), "id >= 1")] as [(Int64?, Floors.Key?, String)]
+      (nil, key(7), "id >= 2"), (-1, key(1), "ranking > -1"), (0, key(1), "id >= 1")] as [(Int64?, ScanCursors.Key?, String)]
     {
-      var (floors, entries) = (slowFloors(), Floors.Entries())
+      var (floors, entries) = (slowFloors(), ScanCursors.Entries())
       if let ranking { entries.add(1, ranking: ranking) }
       if let old { entries.add(1, old) }
       floors.entered(entries)
@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test func leasesOfOnesOwnThatEndEarlierAreFound() {
-    var (floors, entries) = (slowFloors(), Floors.Entries())
+    var (floors, entries) = (slowFloors(), ScanCursors.Entries())
     claimed(&floors, floors.view(start), ends: 500, [:])
     for end in [700, 300, 400] as [Int64] { entries.add(lease: end) }
     floors.entered(entries)
@@ -136,7 +136,7 @@ import Testing
 
   @Test func theBestOfSeveralThatEnterCounts() {
     for rankings in [[0, -1], [-1, 0], [-1, -1, 5]] as [[Int64]] {
-      var (floors, entries) = (slowFloors(), Floors.Entries())
+      var (floors, entries) = (slowFloors(), ScanCursors.Entries())
       for ranking in rankings { entries.add(1, ranking: ranking) }
       for id in [9, 1, 5] as [Int64] { entries.add(1, key(id, ranking: 3)) }
       floors.entered(entries)
@@ -150,7 +150,7 @@ import Testing
     var floors = slowFloors()
     claimed(&floors, floors.view(start), [1: key(2), 2: key(2)])
     let view = floors.view(start)
-    var entries = Floors.Entries()
+    var entries = ScanCursors.Entries()
     entries.add(1, ranking: 0)
     floors.entered(entries)
     claimed(&floors, view, [1: key(9), 2: key(9)])

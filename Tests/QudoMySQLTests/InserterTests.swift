@@ -36,7 +36,7 @@ import Testing
         }
       }
     }
-    let found = Dictionary(uniqueKeysWithValues: try await driver.find(JobQuery()).map { ($0.id, $0) })
+    let found = Dictionary(uniqueKeysWithValues: try await driver.jobs(matching: JobQuery()).map { ($0.id, $0) })
     #expect(found.count == 60)
     let all = answers.withLock { $0 }
     for number in 0..<40 {

@@ -24,13 +24,13 @@ import Testing
     server.kill()
     let driver = try database.driver()
     #expect(driver.name == "127.0.0.1:\(server.port)/\(database.name)")
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .remote])
+    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
     #expect(error.code == .unreachable)
     try await server.start()
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1)])
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .survivesPowerLoss, .remote])
+    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote])
     await driver.close()
   }
 
@@ -144,7 +144,7 @@ import Testing
     let facts = try await driver.connect()
     #expect(facts.isMariaDB)
     #expect(facts.losesOnPowerCut == ["innodb_flush_log_at_trx_commit is 2: set it to 1"])
-    #expect(driver.capabilities == [.durable, .severalProcesses, .wakesOtherProcesses, .remote])
+    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote])
     await driver.close()
   }
 

@@ -67,7 +67,7 @@ import Testing
       _ = try await driver.insert((0..<1000).map { NewJob(kind, unique: UniqueKey("\($0)"), due: .after(.seconds(1000 + $0))) })
     }
     _ = try await driver.insert((0..<2000).map { _ in NewJob("r") })
-    for _ in 0..<20 { _ = try await driver.claim(ClaimRequest([.init("r", lease: .seconds(10_000))], limit: 100)) }
+    for _ in 0..<20 { _ = try await driver.claim(ClaimRequest([.init("r", leaseDuration: .seconds(10_000))], limit: 100)) }
     _ = try await driver.insert((0..<2000).map { _ in NewJob("f") })
     for _ in 0..<20 {
       let jobs = try await driver.claim(ClaimRequest([.init("f")], limit: 100)).jobs
@@ -82,7 +82,7 @@ import Testing
     }
     var jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs
     jobs += try await driver.claim(ClaimRequest([.init("a"), .init("b", limit: 3), .init("c")], limit: 50)).jobs
-    let leases = try await driver.extend(jobs.map(\.lease), by: .seconds(100)).compactMap { $0 }
+    let leases = try await driver.renew(jobs.map(\.lease), for: .seconds(100)).compactMap { $0 }
     let outcomes: [Settlement.Outcome] = [
       .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""),
       .failed(message: ""), .aborted(message: ""), .snoozed(.seconds(5)), .released,
@@ -93,12 +93,12 @@ import Testing
         claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     }
     _ = try await driver.promote(limit: 10)
-    _ = try await driver.find(JobQuery())
-    _ = try await driver.find(JobQuery(ids: jobs.map(\.id)))
+    _ = try await driver.jobs(matching: JobQuery())
+    _ = try await driver.jobs(matching: JobQuery(ids: jobs.map(\.id)))
     let ids = try await driver.failures(LogQuery(kinds: ["f"])).map(\.id)
     _ = try await driver.statuses(LogQuery())
     _ = try await driver.replay(ids)
-    _ = try await driver.prune(Prune(limit: 10))
+    _ = try await driver.prune(PruneOptions(limit: 10))
   }
 }
 #endif

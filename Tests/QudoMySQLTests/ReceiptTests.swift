@@ -8,8 +8,8 @@ import Testing
 @Suite struct ReceiptTests {
   private let want = ClaimRequest([.init("a")], limit: 10)
 
-  private func transaction(_ connection: Connection, after lost: Receipt? = nil) -> Transaction {
-    Transaction(connection, KindNumbers(), after: lost)
+  private func transaction(_ connection: Connection, after lost: CommitToken? = nil) -> Transaction {
+    Transaction(connection, ConnectionCache(), after: lost)
   }
 
   @Test func whatWasCommittedIsAnsweredAndNotDoneAgain() async throws {
@@ -92,8 +92,8 @@ import Testing
       try await database.server.query("SELECT number, part, job FROM qudo_lane ORDER BY number", in: database.name)
     }
     #expect(try await receipts() == ["1\t0\t1", "2\t0\t2", "3\t0\t3", "4\t0\t0", "5\t0\t0"])
-    for _ in 6...Int(ReceiptBook.most) { _ = try await driver.insert([NewJob("a")]) }
-    #expect(try await receipts() == ["\(ReceiptBook.most)\t0\t\(ReceiptBook.most - 2)"])
+    for _ in 6...Int(CommitTokenStore.most) { _ = try await driver.insert([NewJob("a")]) }
+    #expect(try await receipts() == ["\(CommitTokenStore.most)\t0\t\(CommitTokenStore.most - 2)"])
     _ = try await driver.insert([NewJob("a")])
     #expect(try await receipts().count == 2)
     await driver.close()

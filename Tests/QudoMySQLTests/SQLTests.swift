@@ -32,17 +32,17 @@ import Testing
   }
 
   @Test func pointsOfAKeyAreGroupedAndBounded() throws {
-    var points = Points()
+    var points = PointPredicate()
     for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(2 * id)) }
     let conditions = points.conditions.map(\.text)
     try #require(conditions.count == 3)
     #expect(conditions[2].hasPrefix("(due = 1 AND id IN (2000,2002,"))
     #expect(conditions[2].hasSuffix(" OR (due = 1199 AND id = 2398)"))
-    #expect(Points().conditions.isEmpty)
+    #expect(PointPredicate().conditions.isEmpty)
   }
 
   @Test func aRangeOfPointsIsOneHoweverLongItIs() throws {
-    var points = Points()
+    var points = PointPredicate()
     for id in 0..<1200 { points.add(id < 1100 ? "due = 1" : "due = \(id)", Int64(id)) }
     let conditions = points.conditions.map(\.text)
     try #require(conditions.count == 1)

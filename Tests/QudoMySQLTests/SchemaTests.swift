@@ -100,7 +100,7 @@ import Testing
     #expect(claimed.map(\.id) == [1, 5, 7])
     #expect(try await enqueue("start")?.isConflict == false)
     #expect(try await enqueue("ready") == .conflict(1))
-    let leases = claimed.map(\.lease) + [(3, 100), (4, 101), (6, 101)].map { Lease(job: $0.0, token: $0.1, holder: 0, ends: never) }
+    let leases = claimed.map(\.lease) + [(3, 100), (4, 101), (6, 101)].map { Lease(job: $0.0, token: $0.1, holder: 0, expiresAt: never) }
     let results = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
     #expect(results == Array(repeating: .settled(), count: 6))
     for key in ["ready", "even", "odd"] { #expect(try await enqueue(key)?.isConflict == false) }
@@ -136,10 +136,10 @@ import Testing
     let database = try await TestDatabase()
     let (driver, other) = (try database.driver(), try database.driver())
     _ = try await driver.insert((0..<6).map { _ in NewJob("a") })
-    let leases = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(100))], limit: 6)).jobs.map(\.lease)
-    let extended = try await other.extend(Array(leases[0..<4]), by: .seconds(200))
-    #expect(try await driver.extend([leases[0]], by: .seconds(300)).first??.token == leases[0].token)
-    let lost = Lease(job: leases[4].job, token: leases[4].token ^ 6, holder: 0, ends: leases[4].ends)
+    let leases = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(100))], limit: 6)).jobs.map(\.lease)
+    let extended = try await other.renew(Array(leases[0..<4]), for: .seconds(200))
+    #expect(try await driver.renew([leases[0]], for: .seconds(300)).first??.token == leases[0].token)
+    let lost = Lease(job: leases[4].job, token: leases[4].token ^ 6, holder: 0, expiresAt: leases[4].expiresAt)
     let settlements = [
       Settlement(leases[0], .completed()), Settlement(leases[1], .released), Settlement(try #require(extended[2]), .completed()),
       Settlement(leases[3], .completed(), recording: .seconds(1)), Settlement(lost, .completed()), Settlement(leases[4], .completed()),

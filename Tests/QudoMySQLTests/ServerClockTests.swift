@@ -37,7 +37,7 @@ import Testing
   /// A client that is gone must not keep what it has locked for hours.
   @Test func anIdleTransactionEnds() async throws {
     let database = try await TestDatabase()
-    let connection = try Opening.connect(Settings(database.place())).0
+    let connection = try DatabaseOpener.connect(Settings(database.place())).0
     let limit = try connection.run("SELECT @@SESSION.idle_transaction_timeout").rows?.next()?.integer(0)
     #expect(limit == SessionSettings.idleSeconds)
     try await database.drop()

@@ -24,15 +24,15 @@ import Testing
     + ofSessions.map { (setting: $0, isGlobal: false) }
 
   private func run(_ driver: MySQLDriver, _ kind: Kind, _ later: Kind) async throws {
-    let want = ClaimRequest([.init(kind, lease: .seconds(60))], limit: 10)
+    let want = ClaimRequest([.init(kind, leaseDuration: .seconds(60))], limit: 10)
     let before = Int64(Date().timeIntervalSince1970 * 1_000_000)
     let ids = try await driver.insert((0..<12).map { NewJob(kind, payload: Payload("j\($0)")) }).map(\.id)
     #expect(ids == Array(ids[0]..<ids[0] + 12))
     #expect(try await driver.insert([NewJob(later, unique: UniqueKey("ä\\'"), due: .after(.seconds(60)))]).count == 1)
     let jobs = try await driver.claim(want).jobs
     #expect(jobs.map(\.id) == Array(ids.prefix(10)))
-    #expect(abs(jobs[0].enqueued.microseconds - before) < 600_000_000)
-    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(120))
+    #expect(abs(jobs[0].enqueuedAt.microseconds - before) < 600_000_000)
+    _ = try await driver.renew(jobs.map(\.lease), for: .seconds(120))
     let outcomes: [Settlement.Outcome] = [.completed(), .failed(message: "no"), .retry(after: .zero, message: "again"), .released]
     let settlements = jobs.enumerated().map { Settlement($1.lease, outcomes[$0 % 4], recording: .seconds(1)) }
     let settled = try await driver.settle(settlements, claiming: want)
@@ -93,7 +93,7 @@ import Testing
     let server = try await MariaDBServer.start(["--log-bin=log", "--server-id=1", "--binlog-format=STATEMENT"])
     let driver = try await TestDatabase(on: server).driver()
     let error = await #expect(throws: QudoError.self) { try await driver.connect() }
-    #expect(error?.code == .unsuitableFile)
+    #expect(error?.code == .unsupportedDatabase)
     #expect(error?.message.contains("set its binlog_format to MIXED or ROW") == true)
     await driver.close()
   }

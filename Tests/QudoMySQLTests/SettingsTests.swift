@@ -53,7 +53,7 @@ import Testing
       return
     }
     let error = #expect(throws: QudoError.self) { try facts.checkVersion() }
-    #expect(error?.code == .unsuitableFile)
+    #expect(error?.code == .unsupportedDatabase)
     #expect(error?.message.contains(version) == true)
   }
 

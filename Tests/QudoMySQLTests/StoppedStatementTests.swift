@@ -7,7 +7,7 @@ import Testing
 
 /// Statements that the server is told to stop: a transaction is whole or not there.
 @Suite struct StoppedStatementTests {
-  private let want = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 100)
+  private let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 100)
 
   private func check(_ database: TestDatabase) async throws {
     #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
@@ -53,7 +53,7 @@ import Testing
       #expect(first.count >= 16)
       try await check(database)
       var leases: [Lease] = []
-      for lease in try await driver.extend(first.map(\.lease), by: .seconds(7200)) { leases.append(try #require(lease)) }
+      for lease in try await driver.renew(first.map(\.lease), for: .seconds(7200)) { leases.append(try #require(lease)) }
       try await check(database)
       let last = leases.removeLast()
       let settlements = leases.enumerated().map { index, lease in
@@ -88,7 +88,7 @@ import Testing
     #expect(try await driver.insert([NewJob("a")]).count == 1)
     #expect(stops.withLock { $0 } == [])
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
-    #expect(try await driver.find(JobQuery(limit: 10)).count == 1)
+    #expect(try await driver.jobs(matching: JobQuery(limit: 10)).count == 1)
     try await check(database)
     await driver.close()
     try await database.drop()
@@ -103,7 +103,7 @@ import Testing
     })
     for number in 1...3 { #expect(try await driver.insert([NewJob("a", payload: Payload("\(number)"))]).count == 1) }
     #expect(stops.withLock { $0 } > 3)
-    #expect(try await driver.find(JobQuery(limit: 10)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } == ["1", "2", "3"])
+    #expect(try await driver.jobs(matching: JobQuery(limit: 10)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } == ["1", "2", "3"])
     try await check(database)
     await driver.close()
     try await database.drop()
@@ -121,7 +121,7 @@ import Testing
       return Array(short.utf8)
     })
     _ = try await driver.insert([NewJob("a"), NewJob("a")])
-    let brief = ClaimRequest([.init("a", lease: .microseconds(1), lostLimit: 100)], limit: 10)
+    let brief = ClaimRequest([.init("a", leaseDuration: .microseconds(1), maxExpiredLeases: 100)], limit: 10)
     #expect(try await driver.claim(brief).jobs.count == 2)
     #expect(replaced.withLock { $0 } == 2)
     var claimed = 0
@@ -130,7 +130,7 @@ import Testing
       try await check(database)
     }
     #expect(claimed == 2)
-    #expect(try await driver.find(JobQuery(limit: 10)).count == 2)
+    #expect(try await driver.jobs(matching: JobQuery(limit: 10)).count == 2)
     await driver.close()
     try await database.drop()
   }
@@ -200,7 +200,7 @@ import Testing
       tally.withLock { $0.inserted.formUnion(ids) }
     } catch { tally.withLock { $0.add(error) } }
     do throws(QudoError) {
-      let claimed = try await driver.claim(ClaimRequest([.init("a", lease: .seconds(3600))], limit: round % 16 + 1)).jobs
+      let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: round % 16 + 1)).jobs
       let settlements = claimed.enumerated().map { index, job in
         Settlement(job.lease, round % 3 == 0 ? Self.outcomes[index % Self.outcomes.count] : .completed())
       }
@@ -244,7 +244,7 @@ import Testing
     while attack.result.withLock({ $0 == nil }) { try await Task.sleep(for: .milliseconds(5)) }
     try attack.result.withLock { try $0?.get() }
     try await check(database)
-    let found = Set(try await driver.find(JobQuery(limit: 1_000_000)).map(\.id))
+    let found = Set(try await driver.jobs(matching: JobQuery(limit: 1_000_000)).map(\.id))
     let all = tally.withLock { $0 }
     // What was settled without an answer is gone too.
     if all.errors.isEmpty { #expect(all.inserted.subtracting(all.settled) == found) }

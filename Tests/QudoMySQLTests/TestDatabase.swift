@@ -38,7 +38,7 @@ struct TestDatabase {
   ///
   /// - Parameter commits: whether it commits each statement by itself, as the drivers' own do not.
   func connection(options: String = "", commits: Bool = true) throws -> Connection {
-    let connection = try Opening.connect(Settings(place(options: options))).0
+    let connection = try DatabaseOpener.connect(Settings(place(options: options))).0
     // However slow the machine is, a transaction that a test keeps open stays so.
     try connection.run("SET SESSION idle_transaction_timeout = 0")
     if commits { try connection.run("SET SESSION autocommit = 1") }

@@ -102,7 +102,7 @@ import Testing
     let database = try await TestDatabase()
     let (here, there) = (try database.driver(), try database.driver())
     let ids = try await there.insert([NewJob("a"), NewJob("a")]).map(\.id)
-    let want = ClaimRequest([.init("a", lease: .seconds(3600))], limit: 5)
+    let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 5)
     let leases = try await there.claim(want).jobs.map(\.lease)
     let late = try database.connection(commits: false)
     try late.run([

@@ -30,8 +30,8 @@ import Testing
     options.clock = clock
     options.logger = logger
     // So long that the pruner alone wakes.
-    options.poll = .seconds(1_000_000)
-    return try Worker(Queue(driver), [Ability("idle") { _ in }], plugins: [pruner], options: options)
+    options.pollInterval = .seconds(1_000_000)
+    return try Worker(Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [pruner], options: options)
   }
 
   /// So many rows in each log.

@@ -10,7 +10,7 @@ struct WatchedDriver: ForwardingDriver {
   /// Each prune says that it has deleted so many, and deletes nothing.
   var pretended: Int?
 
-  func prune(_ prune: Prune) async throws(QudoError) -> Int {
+  func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     if let error = failures.withLock({ $0.popLast() }) {
       prunes.continuation.yield(-1)
       throw error
@@ -36,9 +36,9 @@ struct PlainDriver: Driver {
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { try await base.extend(leases, by: duration) }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
   func close() async { await base.close() }
 }

@@ -33,7 +33,7 @@ import Testing
     try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
     #expect(try app.rows("PRAGMA wal_autocheckpoint") == ["0"])
     let before = try size
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     #expect(turn.takeIfFree())
     try fill(app)
     // By itself it would have made one after 1,000 pages.
@@ -62,7 +62,7 @@ import Testing
 
   @Test("copies nothing while the application has a write transaction open, on a SQLite with the bug") func besideTheApplication() throws {
     try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
-    let connection = try Opening.open(path: file.path, durability: .normal, create: false)
+    let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: false)
     var checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
     #expect(checkpoint.run(connection, hasBug: true) == nil)
     try app.run("INSERT INTO note SELECT randomblob(100000)")

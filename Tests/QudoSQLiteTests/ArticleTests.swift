@@ -32,7 +32,7 @@ struct Chronicle: Hook {
     if case .completed = run.outcome { log.add("\(run.context.id) is done") }
   }
 
-  func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
+  func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
     log.add("\(run.context.id) failed: \(failure)")
   }
 }
@@ -68,23 +68,23 @@ struct Sealing: Hook {
     }
     await #expect(throws: TooLarge.self) { try await queue.enqueue(job(String(repeating: "x", count: 10_001))) }
     try await queue.enqueue(job("abc"))
-    #expect(try await driver.find(JobQuery()).map(\.payload) == [Payload("cba")])
-    let ability = Ability("a", policy: policy { $0.maxRetries = 1 }) { [log] context in
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.payload) == [Payload("cba")])
+    let handler = JobHandler("a", policy: policy { $0.maxRetries = 1 }) { [log] context in
       log.add(context.text)
       if context.attempt == 1 { throw Broken() }
     }
-    try await Worker(queue, [ability], options: my.options()).workUntilEmpty()
+    try await Worker(queue, handlers: [handler], options: my.options()).workUntilEmpty()
     #expect(log.entries == ["jobs/1 begins", "abc", "jobs/1 failed: Broken()", "jobs/1 begins", "abc", "jobs/1 is done"])
   }
 
   @Test func aReplayPassesThroughNoHook() async throws {
     let queue = Queue(driver) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
     try await queue.enqueue(job("abc"))
-    let ability = Ability("a") { [log] context in
+    let handler = JobHandler("a") { [log] context in
       log.add(context.text)
       throw Broken()
     }
-    let worker = try Worker(queue, [ability], options: my.options())
+    let worker = try Worker(queue, handlers: [handler], options: my.options())
     _ = try await worker.workUntilEmpty()
     #expect(try await driver.failures(LogQuery()).map(\.payload) == [Payload("cba")])
     _ = try await driver.replay([1])
@@ -94,11 +94,11 @@ struct Sealing: Hook {
 
   @Test func aRunThatReturnsInSpiteOfItsCancellationIsCompleted() async throws {
     _ = try await driver.insert([job()])
-    let ability = Ability("a", policy: policy { $0.timeLimit = .seconds(5) }) { [log] _ in
+    let handler = JobHandler("a", policy: policy { $0.timeLimit = .seconds(5) }) { [log] _ in
       log.add("started")
       try? await forever()
     }
-    async let summary = my.worker([ability]).workUntilEmpty()
+    async let summary = my.worker([handler]).workUntilEmpty()
     await log.count(1)
     my.clock.advance(by: .seconds(5))
     #expect(try await summary.completed == 1)
@@ -107,7 +107,7 @@ struct Sealing: Hook {
   @Test func lostLeasesLeaveTheAttemptAsItWas() async throws {
     _ = try await driver.insert([job()])
     for _ in 0..<2 {
-      #expect(try await driver.claim(want()).jobs.map(\.attempt) == [1])
+      #expect(try await driver.claim(demand()).jobs.map(\.attempt) == [1])
       my.clock.advance(by: .seconds(60))
     }
     #expect(try await driver.failures(LogQuery()) == [])

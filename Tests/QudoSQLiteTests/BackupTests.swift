@@ -52,7 +52,7 @@ import Testing
     let ready = try #require(try await copy.count().first?.ready)
     #expect(ready >= 10)
     #expect(try await driver.count().first.map { $0.ready >= ready } == true)
-    #expect(try await copy.claim(want(3)).jobs.count == 3)
+    #expect(try await copy.claim(demand(3)).jobs.count == 3)
     await copy.close()
     #expect(try AppConnection(backup).rows("PRAGMA integrity_check") == ["ok"])
   }
@@ -65,7 +65,7 @@ import Testing
     try shell("mkdir $1/crashed; cp $1/jobs.db $1/jobs.db-wal $1/jobs.db-shm $1/crashed")
     try shell("cd $1/crashed; rm -f jobs.db-wal jobs.db-shm; cp ../jobs.db.backup jobs.db")
     let restored = try SQLiteDriver(path: file.folder.path + "/crashed/jobs.db")
-    #expect(try await restored.claim(want()).texts == ["kept"])
+    #expect(try await restored.claim(demand()).texts == ["kept"])
     #expect(try await restored.insert([job()]) == [.inserted(2)])
     await restored.close()
     #expect(try file.rows("PRAGMA integrity_check") == ["ok"])

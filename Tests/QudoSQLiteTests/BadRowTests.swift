@@ -46,11 +46,11 @@ import Testing
   ])
   func secondRow(sql: String) async throws {
     try await insert(1)
-    let lease = try #require(try await driver.claim(want()).jobs.first).lease
+    let lease = try #require(try await driver.claim(demand()).jobs.first).lease
     try file.execute(sql)
     try await insert(1)
     clock.advance(by: .seconds(1))
-    let answer = try await driver.settle([Settlement(lease, .completed())], claiming: want())
+    let answer = try await driver.settle([Settlement(lease, .completed())], claiming: demand())
     #expect(answer.results == [.settled()] && answer.claim?.jobs.map(\.id) == [2])
     #expect(try rows("qudo_ready") == "0" && rows("qudo_delayed") == "0" && rows("qudo_job") == "1")
   }
@@ -59,15 +59,15 @@ import Testing
   func notReachedYet() async throws {
     try await insert(6)
     try file.execute("DELETE FROM qudo_job WHERE id = 5")
-    #expect(try await driver.claim(want(3)).jobs.map(\.id) == [1, 2, 3])
-    #expect(try await driver.claim(want(3)).jobs.map(\.id) == [4, 6])
+    #expect(try await driver.claim(demand(3)).jobs.map(\.id) == [1, 2, 3])
+    #expect(try await driver.claim(demand(3)).jobs.map(\.id) == [4, 6])
   }
 
   @Test("claims each job of the range once though rows between are empty")
   func rowsBetween() async throws {
     for _ in 0..<6 { try await insert(1) }
     try file.execute("DELETE FROM qudo_job WHERE id IN (2, 4)")
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3, 5, 6])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [1, 3, 5, 6])
     #expect(try file.rows("SELECT first, last FROM qudo_running ORDER BY first") == ["1|1", "3|3", "5|6"], "no lease is of nobody")
   }
 
@@ -76,7 +76,7 @@ import Testing
     try await insert(3, due: .after(.seconds(5)))
     try file.execute("DELETE FROM qudo_job WHERE id = 2")
     clock.advance(by: .seconds(6))
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [1, 3])
     #expect(try rows("qudo_delayed") == "0")
     #expect(try rows("qudo_ready") == "0")
   }
@@ -87,12 +87,12 @@ import Testing
     try await insert(1, due: .after(.seconds(5)))
     try file.execute("UPDATE qudo_delayed SET due = \(time)")
     // The job's own row still has its due time.
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [1])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [1])
     clock.advance(by: .seconds(6))
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [2])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [2])
     try await insert(1, due: .after(.seconds(5)))
     try file.execute("UPDATE qudo_delayed SET due = \(time); UPDATE qudo_job SET due = \(time) WHERE id = 3")
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [3])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [3])
     #expect(log.warnings.count == 2)
   }
 
@@ -101,39 +101,39 @@ import Testing
     try await insert(1, due: .after(.seconds(5)))
     try await insert(1)
     try file.execute("UPDATE qudo_delayed SET written = \(time)")
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [2] || time == "9223372036854775807")
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [2] || time == "9223372036854775807")
     clock.advance(by: .seconds(6))
-    _ = try await driver.claim(want())
-    #expect(try await driver.find(JobQuery()).map(\.state) == [.running, .running])
+    _ = try await driver.claim(demand())
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.running, .running])
     #expect(try rows("qudo_delayed") == "0")
   }
 
   @Test("makes running jobs ready whose lease ends at no time", arguments: ["'soon'", "0.5"])
   func unusableLeaseEnd(_ time: String) async throws {
     try await insert(2)
-    #expect(try await driver.claim(want()).jobs.count == 2)
+    #expect(try await driver.claim(demand()).jobs.count == 2)
     try file.execute("UPDATE qudo_running SET ends = \(time)")
     clock.advance(by: .seconds(1))
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 2])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [1, 2])
     #expect(log.warnings.count == 1)
   }
 
   @Test("lets leases go whose jobs were deleted by SQL")
   func deletedRunning() async throws {
     try await insert(3)
-    _ = try await driver.claim(want(lease: .seconds(5)))
+    _ = try await driver.claim(demand(leaseDuration: .seconds(5)))
     try file.execute("DELETE FROM qudo_job WHERE id = 2")
     clock.advance(by: .seconds(6))
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [1, 3])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [1, 3])
     #expect(try rows("qudo_running") == "2")
   }
 
   @Test("writes the outcomes that share a transaction with a bad row")
   func outcomesAreKept() async throws {
     try await insert(4)
-    let first = try await driver.claim(want(1)).jobs
+    let first = try await driver.claim(demand(1)).jobs
     try file.execute("DELETE FROM qudo_job WHERE id = 3")
-    let answer = try await driver.settle(first.map { Settlement($0.lease, .completed()) }, claiming: want())
+    let answer = try await driver.settle(first.map { Settlement($0.lease, .completed()) }, claiming: demand())
     #expect(answer.results == [.settled()])
     #expect(answer.claim?.jobs.map(\.id) == [2, 4])
     #expect(try file.rows("SELECT id FROM qudo_job ORDER BY id") == ["2", "4"])
@@ -145,7 +145,7 @@ import Testing
     try file.execute("DELETE FROM qudo_job WHERE id = 3")
     var options = WorkerOptions()
     options.clock = clock
-    let summary = try await Worker(Queue(driver), [Ability("a") { _ in }], options: options).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], options: options).workUntilEmpty()
     #expect(summary.completed == 4)
   }
 
@@ -153,15 +153,15 @@ import Testing
   func allNumbers() async throws {
     try await insert(2)
     try file.execute("UPDATE qudo_ready SET first = -9223372036854775808, last = 9223372036854775807")
-    #expect(try await driver.claim(want(1)).jobs.map(\.id) == [1])
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [2])
+    #expect(try await driver.claim(demand(1)).jobs.map(\.id) == [1])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [2])
   }
 
   @Test("damage that cannot be put aside is still an error")
   func realDamage() async throws {
     _ = try await driver.insert([job(kind: "a"), job(kind: "b")])
     try file.execute("UPDATE qudo_job SET kind = 7")
-    await #expect { _ = try await driver.claim(want(10, "a", "b")) } throws: { ($0 as? QudoError)?.code == .corrupt }
+    await #expect { _ = try await driver.claim(demand(10, "a", "b")) } throws: { ($0 as? QudoError)?.code == .corrupt }
     #expect(log.warnings == [])
   }
 }

@@ -38,7 +38,7 @@ import Testing
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: my.file.path)
     let linked = try AppConnection(link)
     try queue.enqueue(job("x"), in: linked.handle)
-    #expect(try await my.driver.claim(want()).texts == ["x"])
+    #expect(try await my.driver.claim(demand()).texts == ["x"])
   }
 
   /// The path leads to another file by now; the driver's is the one that it opened.
@@ -122,7 +122,7 @@ import Testing
     try app.run("ROLLBACK; BEGIN IMMEDIATE")
     try queue.enqueue(job("mine"), in: app.handle)
     try app.run("COMMIT")
-    #expect(try await my.driver.claim(want()).texts == ["theirs", "theirs too", "mine"])
+    #expect(try await my.driver.claim(demand()).texts == ["theirs", "theirs too", "mine"])
   }
 
   @Test func aTransactionThatHasReadMayWrite() async throws {
@@ -130,7 +130,7 @@ import Testing
     #expect(try app.rows("SELECT count(*) FROM customer") == ["0"])
     try queue.enqueue(job("x"), in: app.handle)
     try app.run("COMMIT")
-    #expect(try await my.driver.claim(want()).texts == ["x"])
+    #expect(try await my.driver.claim(demand()).texts == ["x"])
   }
 
   @Test func aWritingStatementThatIsAtWorkIsReported() throws {

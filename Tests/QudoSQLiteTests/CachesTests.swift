@@ -22,8 +22,8 @@ import Testing
     try queue.enqueue(job("2", kind: "new"), in: app.handle)
     _ = try await driver.insert([job("3", kind: "new"), job("4", kind: "newer")])
     try queue.enqueue(job("5", kind: "newer"), in: app.handle)
-    #expect(try await driver.claim(want(9, "new")).texts == ["2", "3"])
-    #expect(try await driver.claim(want(9, "newer")).texts == ["4", "5"])
+    #expect(try await driver.claim(demand(9, "new")).texts == ["2", "3"])
+    #expect(try await driver.claim(demand(9, "newer")).texts == ["4", "5"])
     #expect(try app.rows("SELECT count(*) FROM qudo_kind") == ["3"])
   }
 
@@ -35,15 +35,15 @@ import Testing
     try app.run("ROLLBACK")
     _ = try await driver.insert([job("3", kind: "y"), job("4", kind: "x")])
     try queue.enqueue(job("5", kind: "x"), in: app.handle)
-    #expect(try await driver.claim(want(9, "y")).texts == ["3"])
-    #expect(try await driver.claim(want(9, "x")).texts == ["4", "5"])
+    #expect(try await driver.claim(demand(9, "y")).texts == ["3"])
+    #expect(try await driver.claim(demand(9, "x")).texts == ["4", "5"])
   }
 
   /// The claim looks for a kind that is not there yet.
   @Test func thatAKindIsNotThereIsNotRemembered() async throws {
-    #expect(try await driver.claim(want(9, "x", "y")).texts == [])
+    #expect(try await driver.claim(demand(9, "x", "y")).texts == [])
     try queue.enqueue(job("1", kind: "x"), in: app.handle)
-    #expect(try await driver.claim(want(9, "x", "y")).texts == ["1"])
+    #expect(try await driver.claim(demand(9, "x", "y")).texts == ["1"])
   }
 
   /// Within the application's transaction the next call looks anew.
@@ -53,8 +53,8 @@ import Testing
     try app.run("ROLLBACK TO s")
     try queue.enqueue([job("2", kind: "y"), job("3", kind: "x")], in: app.handle)
     try app.run("COMMIT")
-    #expect(try await driver.claim(want(9, "y")).texts == ["2"])
-    #expect(try await driver.claim(want(9, "x")).texts == ["3"])
+    #expect(try await driver.claim(demand(9, "y")).texts == ["2"])
+    #expect(try await driver.claim(demand(9, "x")).texts == ["3"])
   }
 
   @Test func idsGoOnWhicheverConnectionGivesThem() async throws {
@@ -70,7 +70,7 @@ import Testing
 
   @Test func theIdsOfJobsThatAreGoneAreNotGivenAgain() async throws {
     try queue.enqueue([job(), job()], in: app.handle)
-    _ = try await driver.settle(try await driver.claim(want()).jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    _ = try await driver.settle(try await driver.claim(demand()).jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
     #expect(try queue.enqueue(job(), in: app.handle).id.number == 3)
     #expect(try await driver.insert([job()]) == [.inserted(4)])
   }

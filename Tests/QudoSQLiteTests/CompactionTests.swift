@@ -20,10 +20,10 @@ import Testing
   @Test func itIsWhatTheJobsThatAreGoneHad() async throws {
     let driver = try file.open(clock: clock)
     try await fill(driver)
-    let kept = try await driver.find(JobQuery())
+    let kept = try await driver.jobs(matching: JobQuery())
     let compaction = try await driver.compact()
     #expect(compaction.before > 1_000_000 && compaction.after < 150_000)
-    #expect(try await driver.find(JobQuery()).map(\.id) == kept.map(\.id) && kept.count == 5)
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.id) == kept.map(\.id) && kept.count == 5)
     #expect(try await driver.compact().before == compaction.after)
     // It goes on as before, with ids that were never given.
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1_001)])
@@ -47,7 +47,7 @@ import Testing
     try app.run("PRAGMA journal_mode = WAL; CREATE TABLE mine(x)")
     let driver = try file.open(clock: clock)
     let error = await #expect(throws: QudoError.self) { _ = try await driver.compact() }
-    #expect(error?.code == .unsuitableFile)
+    #expect(error?.code == .unsupportedDatabase)
     await driver.close()
   }
 

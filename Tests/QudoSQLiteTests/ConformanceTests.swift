@@ -5,7 +5,7 @@ import Testing
 
 /// All that a driver promises, each on a real file of its own.
 @Suite struct ConformanceTests {
-  private static let cases = ConformanceSuite.cases(for: [.durable, .severalProcesses, .wakesOtherProcesses, .steadyLeases])
+  private static let cases = ConformanceSuite.cases(for: [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases])
 
   @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws {
     let file = try TemporaryFile()

@@ -18,7 +18,7 @@ import Glibc
   ] as [(UInt32, String)])
   func aNetworkFileSystemIsRefusedByName(type: UInt32, name: String) {
     let error = FileSystem.refusal(type: type)
-    #expect(error?.code == .unsuitableFile && error?.message.contains("(\(name))") == true)
+    #expect(error?.code == .unsupportedDatabase && error?.message.contains("(\(name))") == true)
   }
 
   /// ext4, tmpfs, xfs, btrfs, overlay, zfs, f2fs, and one that is not known.
@@ -50,7 +50,7 @@ import Glibc
       (SQLITE_IOERR | 3 << 8, EIO, .ioError), (SQLITE_IOERR | 4 << 8, EDQUOT, .ioError), (SQLITE_READONLY | 6 << 8, 0, .readOnly),
       (SQLITE_CANTOPEN | 2 << 8, 0, .cannotOpen), (SQLITE_BUSY | 2 << 8, 0, .busy), (SQLITE_CORRUPT | 1 << 8, 0, .corrupt),
       (SQLITE_IOERR | 12 << 8, 0, .outOfMemory), (SQLITE_IOERR | 21 << 8, ENOMEM, .outOfMemory), (SQLITE_CANTOPEN, EMFILE, .tooManyFiles),
-      (SQLITE_CANTOPEN, ENFILE, .tooManyFiles), (SQLITE_TOOBIG, 0, .unsuitableFile),
+      (SQLITE_CANTOPEN, ENFILE, .tooManyFiles), (SQLITE_TOOBIG, 0, .unsupportedDatabase),
     ] as [(Int32, Int32, QudoError.Code)] {
       #expect(QudoError.meaning(code, cause).0 == meaning)
     }

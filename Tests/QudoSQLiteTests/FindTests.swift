@@ -20,24 +20,24 @@ import Testing
       job("1", unique: UniqueKey("k"), priority: 9), job("2", kind: "b", priority: 8), job("3", priority: -7),
       job("4", kind: "b", due: .after(.seconds(10))), job("5"), job("6", kind: "b", due: .after(.seconds(20))),
     ])
-    #expect(try await driver.claim(want(2, "a", "b")).jobs.map(\.id) == [1, 2])
+    #expect(try await driver.claim(demand(2, "a", "b")).jobs.map(\.id) == [1, 2])
   }
 
-  private func ids(_ query: JobQuery) async throws -> [Int64] { try await driver.find(query).map(\.id) }
+  private func ids(_ query: JobQuery) async throws -> [Int64] { try await driver.jobs(matching: query).map(\.id) }
 
   @Test func aJobIsFoundAsItStands() async throws {
-    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, meta: Meta(bytes: [7]))])
+    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, metadata: JobMetadata(bytes: [7]))])
     let now = clock.now().wall
     var expected = StoredJob(
-      id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3, attempt: 1, enqueued: now,
-      due: now, leaseEnds: nil, meta: Meta(bytes: [7]))
-    #expect(try await driver.find(JobQuery()) == [expected])
-    let lease = try await driver.claim(want()).jobs[0].lease
-    (expected.state, expected.leaseEnds) = (.running, now.advanced(by: .seconds(60)))
-    #expect(try await driver.find(JobQuery()) == [expected])
+      id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3, attempt: 1, enqueuedAt: now,
+      dueAt: now, leaseExpiresAt: nil, metadata: JobMetadata(bytes: [7]))
+    #expect(try await driver.jobs(matching: JobQuery()) == [expected])
+    let lease = try await driver.claim(demand()).jobs[0].lease
+    (expected.state, expected.leaseExpiresAt) = (.running, now.advanced(by: .seconds(60)))
+    #expect(try await driver.jobs(matching: JobQuery()) == [expected])
     _ = try await driver.settle([Settlement(lease, .retry(after: .seconds(9), message: ""))], claiming: nil)
-    (expected.state, expected.leaseEnds, expected.due, expected.attempt) = (.delayed, nil, now.advanced(by: .seconds(9)), 2)
-    #expect(try await driver.find(JobQuery()) == [expected])
+    (expected.state, expected.leaseExpiresAt, expected.dueAt, expected.attempt) = (.delayed, nil, now.advanced(by: .seconds(9)), 2)
+    #expect(try await driver.jobs(matching: JobQuery()) == [expected])
   }
 
   @Test func whatIsAskedForIsFoundInTheOrderOfIds() async throws {
@@ -71,7 +71,7 @@ import Testing
     clock.advance(by: .seconds(10))
     #expect(try await ids(JobQuery(states: [.ready])) == [3, 4, 5])
     #expect(try await ids(JobQuery(states: [.delayed])) == [6])
-    #expect(try await driver.find(JobQuery(ids: [4])).map(\.state) == [.ready])
+    #expect(try await driver.jobs(matching: JobQuery(ids: [4])).map(\.state) == [.ready])
     #expect(try await driver.count() == [JobCount("a", ready: 2, running: 1), JobCount("b", ready: 1, delayed: 1, running: 1)])
   }
 
@@ -79,11 +79,11 @@ import Testing
     try await someJobs()
     clock.advance(by: .seconds(60))
     #expect(try await ids(JobQuery(states: [.ready])) == [1, 2, 3, 4, 5, 6])
-    #expect(try await driver.find(JobQuery(ids: [1])).map(\.leaseEnds) == [nil])
+    #expect(try await driver.jobs(matching: JobQuery(ids: [1])).map(\.leaseExpiresAt) == [nil])
     #expect(try await driver.count(["b"]) == [JobCount("b", ready: 3)])
     clock.reboot(as: "boot-2")
     let later = try file.open(clock: clock)
-    #expect(try await later.find(JobQuery(states: [.running])).isEmpty)
+    #expect(try await later.jobs(matching: JobQuery(states: [.running])).isEmpty)
     #expect(try await later.count(["a"]) == [JobCount("a", ready: 3)])
   }
 
@@ -99,6 +99,6 @@ import Testing
     #expect(try await driver.count() == [])
     await driver.close()
     await #expect { try await driver.count() } throws: { ($0 as? QudoError)?.code == .closed }
-    await #expect { try await driver.find(JobQuery()) } throws: { ($0 as? QudoError)?.code == .closed }
+    await #expect { try await driver.jobs(matching: JobQuery()) } throws: { ($0 as? QudoError)?.code == .closed }
   }
 }

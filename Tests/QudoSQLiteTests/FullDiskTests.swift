@@ -23,21 +23,21 @@ import Glibc
     let driver = try file.open()
     let big = String(repeating: "x", count: 20_000)
     _ = try await driver.insert([job("first"), job("second")])
-    let jobs = try await driver.claim(want()).jobs
+    let jobs = try await driver.claim(demand()).jobs
     // Less than it has means as much as it has.
     try await limitPages(driver, to: 1)
     await #expect(performing: { try await driver.insert([job(), job(big, kind: "new")]) }, throws: isFull)
     let failed = Settlement(jobs[0].lease, .failed(message: big))
     let replaced = Settlement(jobs[1].lease, .completed(replacements: [job(big)]))
     for settlement in [failed, replaced] {
-      await #expect(performing: { try await driver.settle([settlement], claiming: want()) }, throws: isFull)
+      await #expect(performing: { try await driver.settle([settlement], claiming: demand()) }, throws: isFull)
     }
     #expect(try await driver.count() == [JobCount("a", running: 2)])
     #expect(try await driver.failures(LogQuery()).isEmpty)
     try await limitPages(driver, to: 1_000_000)
     #expect(try await driver.settle([failed, replaced], claiming: nil).results == [.settled(), .settled(replacements: [.inserted(3)])])
     #expect(try await driver.insert([job("again", kind: "new")]) == [.inserted(4)])
-    #expect(try await driver.claim(want(9, "new")).texts == ["again"])
+    #expect(try await driver.claim(demand(9, "new")).texts == ["again"])
     #expect(try file.rows("PRAGMA integrity_check") == ["ok"])
   }
 
@@ -68,7 +68,7 @@ import Glibc
     defer { Self.unmount(folder) }
     let driver = try SQLiteDriver(path: folder + "/jobs.db", durability: .normal)
     _ = try await driver.insert([job("first")])
-    let claimed = try await driver.claim(want()).jobs
+    let claimed = try await driver.claim(demand()).jobs
     try fill(folder + "/ballast")
     var acknowledged = 0
     await #expect(performing: {

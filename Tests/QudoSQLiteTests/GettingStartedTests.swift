@@ -22,7 +22,7 @@ struct FetchPage: Job {
     policy.maxRetries = 5
     policy.retryDelay = .exponential(base: .seconds(1), cap: .seconds(300), jitter: 0.5)
     policy.timeLimit = .seconds(300)
-    policy.concurrency = 2
+    policy.maxConcurrency = 2
     return policy
   }()
   var address: String
@@ -76,7 +76,7 @@ private struct ImageStore {
       case .existing, .overwritten: break
       }
     }
-    let worker = try Worker(queue, [Ability(MakeThumbnail.self)], concurrency: 4)
+    let worker = try Worker(queue, handlers: [JobHandler(MakeThumbnail.self)], concurrency: 4)
     #expect(try await worker.workUntilEmpty(skipDelayed: true).completed == 6)
     #expect(try await driver.count() == [JobCount("thumbnail", delayed: 1)])
     await driver.close()
@@ -86,19 +86,19 @@ private struct ImageStore {
     let driver = try file.open()
     let queue = Queue(driver)
     let images = ImageStore()
-    let thumbnails = Ability(MakeThumbnail.self) { job, context in
+    let thumbnails = JobHandler(MakeThumbnail.self) { job, context in
       try await images.resize(job.image, to: job.width)
     }
     try await queue.enqueue(NewJob("log.rotate", payload: Payload("access.log")))
-    let rotation = Ability("log.rotate") { context in
+    let rotation = JobHandler("log.rotate") { context in
       try await images.rotate(String(decoding: context.payload.bytes, as: UTF8.self))
     }
     try await queue.enqueue(MakeThumbnail(image: "ada.png"))
-    let scaling = Ability("image.scale", policy: JobPolicy(execution: .blocking)) { context in
+    let scaling = JobHandler("image.scale", policy: JobPolicy(execution: .blocking)) { context in
       images.scaleOnThisThread(String(decoding: context.payload.bytes, as: UTF8.self))
     }
     try await queue.enqueue(NewJob("image.scale", payload: Payload("large.png")))
-    try await Worker(queue, [thumbnails, rotation, scaling], concurrency: 4).workUntilEmpty()
+    try await Worker(queue, handlers: [thumbnails, rotation, scaling], concurrency: 4).workUntilEmpty()
     #expect(images.log.sorted == ["access.log", "ada.png 200", "large.png"])
   }
 
@@ -106,7 +106,7 @@ private struct ImageStore {
     let driver = try file.open()
     let queue = Queue(driver)
     for address in ["gone", "busy", "fine"] { try await queue.enqueue(FetchPage(address: address)) }
-    let summary = try await Worker(queue, [Ability(FetchPage.self)], concurrency: 1).workUntilEmpty(skipDelayed: true)
+    let summary = try await Worker(queue, handlers: [JobHandler(FetchPage.self)], concurrency: 1).workUntilEmpty(skipDelayed: true)
     #expect(summary.failed == 1 && summary.snoozed == 1 && summary.completed == 1)
     #expect(try await driver.count() == [JobCount("page.fetch", delayed: 1), JobCount("thumbnail", ready: 2)])
 
@@ -121,7 +121,7 @@ private struct ImageStore {
 
   @Test func cancellingTheTaskStopsTheWorker() async throws {
     let driver = try file.open()
-    let worker = try Worker(Queue(driver), [Ability(MakeThumbnail.self)], concurrency: 4)
+    let worker = try Worker(Queue(driver), handlers: [JobHandler(MakeThumbnail.self)], concurrency: 4)
     let work = Task { try await worker.work() }
     work.cancel()
     let summary = try await work.value
@@ -144,9 +144,9 @@ private struct ImageStore {
     let driver = try file.open()
     let old = NewJob("a", payload: Payload(Array("{}".utf8), codec: .json))
     _ = try await driver.insert([old])
-    #expect(try await Worker(Queue(driver), [Ability(Defaulted.self)]).workUntilEmpty().failed == 1)
+    #expect(try await Worker(Queue(driver), handlers: [JobHandler(Defaulted.self)]).workUntilEmpty().failed == 1)
     _ = try await driver.insert([old])
-    #expect(try await Worker(Queue(driver), [Ability(Optional.self)]).workUntilEmpty().completed == 1)
+    #expect(try await Worker(Queue(driver), handlers: [JobHandler(Optional.self)]).workUntilEmpty().completed == 1)
   }
 
   @Test func codeThatEnqueuesIsTestedWithoutAWait() async throws {
@@ -154,7 +154,7 @@ private struct ImageStore {
     let queue = Queue(MemoryDriver(clock: clock))
     try await queue.enqueue(MakeThumbnail(image: "ada.png"), due: .after(.seconds(3600)))
     #expect(try await queue.enqueued(MakeThumbnail.self).map(\.job.image) == ["ada.png"])
-    #expect(try await queue.drain([Ability(MakeThumbnail.self)], clock) == 1)
+    #expect(try await queue.drain([JobHandler(MakeThumbnail.self)], clock) == 1)
   }
 
   @Test func theSwiftIsTheArticles() throws {

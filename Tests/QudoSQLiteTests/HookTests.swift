@@ -28,7 +28,7 @@ import Testing
       log.add("\(name) serialize")
       job.payload.bytes.append(contentsOf: name.utf8)
     }
-    func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { log.add("\(name) didEnqueue \(result.id)") }
+    func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { log.add("\(name) didEnqueue \(result.id)") }
     func didClaim(_ job: borrowing ClaimedJob) { log.add("\(name) didClaim") }
     func deserialize(_ job: inout ClaimedJob) throws {
       log.add("\(name) deserialize")
@@ -44,7 +44,7 @@ import Testing
       return try await body()
     }
     func didWork(_ run: borrowing FinishedRun) async { log.add("\(name) didWork") }
-    func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { log.add("\(name) didFail \(failure)") }
+    func didFail(_ run: borrowing FinishedRun, error failure: any Error) async { log.add("\(name) didFail \(failure)") }
   }
 
   @Test func allPointsAreHeardInOrder() async throws {
@@ -53,7 +53,7 @@ import Testing
       Spy("2", log)
     }
     try await queue.enqueue(job("x"))
-    let worker = try Worker(queue, [Ability("a") { [log] in log.add("perform \($0.text)") }], options: my.options())
+    let worker = try Worker(queue, handlers: [JobHandler("a") { [log] in log.add("perform \($0.text)") }], options: my.options())
     #expect(try await worker.workOnce())
     #expect(log.entries == [
       "1 willEnqueue", "2 willEnqueue", "1 serialize", "2 serialize", "1 didEnqueue jobs/1", "2 didEnqueue jobs/1", "1 didClaim", "2 didClaim",
@@ -64,7 +64,7 @@ import Testing
   @Test func aFailureIsHeardOf() async throws {
     let queue = Queue(my.driver) { Spy("1", log) }
     try await queue.enqueue(job())
-    _ = try await Worker(queue, [Ability("a") { _ in throw Broken() }], options: my.options()).workOnce()
+    _ = try await Worker(queue, handlers: [JobHandler("a") { _ in throw Broken() }], options: my.options()).workOnce()
     #expect(log.entries.suffix(2) == ["1 didFail Broken()", "1 didWork"])
   }
 
@@ -84,7 +84,7 @@ import Testing
       func willEnqueue(_ job: inout NewJob) throws { job.priority = 9 }
     }
     try await Queue(my.driver) { Urgent() }.enqueue(job())
-    #expect(try await my.driver.claim(want()).jobs[0].priority == 9)
+    #expect(try await my.driver.claim(demand()).jobs[0].priority == 9)
   }
 
   @Test func anErrorOnTheWayToTheRunFailsItAndLosesNothing() async throws {
@@ -97,8 +97,8 @@ import Testing
     for early in [true, false] {
       _ = try await my.driver.insert([job()])
       let queue = Queue(my.driver) { Faulty(early: early) }
-      let abilities = [Ability("a", policy: policy { $0.maxRetries = 1 }) { [log] _ in log.add("ran") }]
-      #expect(try await Worker(queue, abilities, options: my.options()).workUntilEmpty().retried == 1)
+      let handlers = [JobHandler("a", policy: policy { $0.maxRetries = 1 }) { [log] _ in log.add("ran") }]
+      #expect(try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty().retried == 1)
     }
     #expect(log.entries == [])
   }
@@ -118,7 +118,7 @@ import Testing
     let queue = Queue(my.driver) { Spy("1", log) }
     try await queue.enqueue(job("first"))
     let worker = try Worker(
-      queue, [Ability("a") { context in if context.text == "first" { context.replace(with: [job("second")]) } }], options: my.options())
+      queue, handlers: [JobHandler("a") { context in if context.text == "first" { context.replace(with: [job("second")]) } }], options: my.options())
     #expect(try await worker.workUntilEmpty().completed == 2)
     #expect(log.entries.count { $0 == "1 serialize" } == 2)
     #expect(log.entries.contains("1 didEnqueue jobs/2"))
@@ -145,7 +145,7 @@ import Testing
     let isSpied = false
     let either = Queue(my.driver) { if isSpied { Spy("1", log) } else { Quiet(spy: Spy("quiet", log)) } }
     try await either.enqueue(job("x"))
-    _ = try await Worker(either, [Ability("a") { _ in }], options: my.options()).workOnce()
+    _ = try await Worker(either, handlers: [JobHandler("a") { _ in }], options: my.options()).workOnce()
     #expect(log.entries == ["quiet didClaim"])
     let queue = Queue(my.driver) {
       Quiet(spy: Spy("quiet", log))
@@ -153,7 +153,7 @@ import Testing
       Quiet(spy: Spy("quiet", log))
     }
     try await queue.enqueue(job("x"))
-    _ = try await Worker(queue, [Ability("a") { _ in }], options: my.options()).workOnce()
+    _ = try await Worker(queue, handlers: [JobHandler("a") { _ in }], options: my.options()).workOnce()
     #expect(log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim", "quiet didClaim"])
     #expect(log.entries.count { $0.hasPrefix("1 ") } == 9)
   }
@@ -161,10 +161,10 @@ import Testing
   @Test func aHookMayHearOfSomeKindsOnly() async throws {
     let queue = Queue(my.driver) { Spy("only", log).only("a", "c") }
     try await queue.enqueue([job("x"), NewJob("b", payload: Payload("y"))])
-    let abilities = ["a", "b"].map { kind in
-      Ability(Kind(kind)) { [log] in log.add("perform \($0.text)"); if kind == "b" { throw Broken() } }
+    let handlers = ["a", "b"].map { kind in
+      JobHandler(Kind(kind)) { [log] in log.add("perform \($0.text)"); if kind == "b" { throw Broken() } }
     }
-    _ = try await Worker(queue, abilities, options: my.options()).workUntilEmpty()
+    _ = try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty()
     #expect(log.entries.count { $0.hasPrefix("only") } == 9)
     #expect(log.entries.contains("perform y"), "what is stored of the other kind is what was given")
     #expect(!log.entries.contains { $0.hasPrefix("only didFail") })

@@ -45,7 +45,7 @@ import Testing
       INSERT INTO qudo_running VALUES(1, 9223372036854775807, 1, 1, 1, 5, 0, 9223372036854775807)
       """)
     let claim = try await driver.claim(ClaimRequest([], limit: 1))
-    #expect(claim.nextDue == .zero && claim.nextLeaseEnd == nil)
+    #expect(claim.timeUntilNextDue == .zero && claim.timeUntilNextLeaseExpiry == nil)
   }
 
   /// Which are not there.
@@ -55,7 +55,7 @@ import Testing
       INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(1, 0, 0, 9223372036854775807, 9223372036854775807),
         (2, 0, 0, 9223372036854775806, 9223372036854775806), (2, 0, 1, 9223372036854775807, 9223372036854775807)
       """)
-    let code = await code { _ = try await driver.claim(want(20, "a", "b")) }
+    let code = await code { _ = try await driver.claim(demand(20, "a", "b")) }
     #expect(code == nil || code == .corrupt)
   }
 
@@ -68,7 +68,7 @@ import Testing
   ])
   func aTimeThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
     let driver = try await driver(sql)
-    _ = try await driver.claim(want(20))
+    _ = try await driver.claim(demand(20))
     let odd = "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
     #expect(try file.rows(odd) == ["0"])
   }
@@ -76,33 +76,33 @@ import Testing
   @Test("receipts that no enqueue could have left do not keep a prune", .timeLimit(.minutes(5)))
   func oddReceipts() async throws {
     let driver = try await driver("INSERT INTO qudo_receipt VALUES('text', 3, 0), (x'', 2, 0), (x'00', 1, 0.5), (x'01', 1, 'text')")
-    #expect(try await driver.prune(Prune()) == 0)
+    #expect(try await driver.prune(PruneOptions()) == 0)
     #expect(try file.rows("SELECT count(*) FROM qudo_receipt WHERE typeof(key) = 'blob' AND expires < 10") == ["0"])
     var once = job()
     once.idempotencyKey = IdempotencyKey("k")
     _ = try await driver.insert([once])
-    _ = try await driver.claim(want())
+    _ = try await driver.claim(demand())
   }
 
   @Test func anIDThatIsNoIntegerIsNotWaitedForWithoutEnd() async throws {
     let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
     #expect(await code {
-      _ = try await driver.claim(want(20))
+      _ = try await driver.claim(demand(20))
       _ = try await driver.insert([job()])
     } == .corrupt)
   }
 
   @Test func aLogWhoseIDsAreUsedUpIsDamagedAndTheDiskIsNotFull() async throws {
     let driver = try await driver("INSERT INTO sqlite_sequence VALUES('qudo_failure', 9223372036854775807)")
-    let lease = try #require(try await driver.claim(want()).jobs.first).lease
+    let lease = try #require(try await driver.claim(demand()).jobs.first).lease
     #expect(await code { _ = try await driver.settle([Settlement(lease, .failed(message: ""))], claiming: nil) } == .corrupt)
     #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 1)])
   }
 
   @Test func aClaimBesideSettlingMayAskForAnyNumber() async throws {
     let driver = try await driver("")
-    let lease = try #require(try await driver.claim(want()).jobs.first).lease
-    #expect(try await driver.settle([Settlement(lease, .completed())], claiming: want(.max)).results == [.settled()])
+    let lease = try #require(try await driver.claim(demand()).jobs.first).lease
+    #expect(try await driver.settle([Settlement(lease, .completed())], claiming: demand(.max)).results == [.settled()])
   }
 
   @Test func anErrorAtWorkNamesTheFile() async throws {

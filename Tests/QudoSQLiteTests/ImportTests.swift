@@ -33,13 +33,13 @@ import Testing
     let driver = try open()
     let report = try await driver.importAll(from: PerlQudoFile(path: old.path))
     #expect(report.rows.map(\.new) == [1, 2, 1, 2, 3, 4, 5, 1, 1] && report.source.hasSuffix("jobs.db"))
-    let claim = try await driver.claim(want(10, "a", "b", lease: .seconds(600)))
-    #expect(claim.texts == ["early", "late", "low"] && claim.nextDue == .seconds(60))
-    #expect(claim.jobs.map(\.attempt) == [1, 5, 1] && claim.jobs.map(\.enqueued.microseconds) == [5_000_000, 5_000_000, 5_000_000])
+    let claim = try await driver.claim(demand(10, "a", "b", leaseDuration: .seconds(600)))
+    #expect(claim.texts == ["early", "late", "low"] && claim.timeUntilNextDue == .seconds(60))
+    #expect(claim.jobs.map(\.attempt) == [1, 5, 1] && claim.jobs.map(\.enqueuedAt.microseconds) == [5_000_000, 5_000_000, 5_000_000])
     clock.advance(by: .seconds(60))
-    #expect(try await driver.claim(want(10, "a", "b", lease: .seconds(600))).texts == ["held"])
+    #expect(try await driver.claim(demand(10, "a", "b", leaseDuration: .seconds(600))).texts == ["held"])
     clock.advance(by: .seconds(30))
-    #expect(try await driver.claim(want(10, "a", "b", lease: .seconds(600))).texts == ["delayed"])
+    #expect(try await driver.claim(demand(10, "a", "b", leaseDuration: .seconds(600))).texts == ["delayed"])
   }
 
   @Test func anImportRingsTheDoorbell() async throws {
@@ -56,10 +56,10 @@ import Testing
     _ = try await driver.importAll(from: PerlQudoFile(path: old.path))
     #expect(try await driver.replay([1]) == [.conflict(5)])
     clock.advance(by: .seconds(90))
-    let lease = try #require(try await driver.claim(want(1, "b")).jobs.first?.lease)
+    let lease = try #require(try await driver.claim(demand(1, "b")).jobs.first?.lease)
     _ = try await driver.settle([Settlement(lease, .completed())], claiming: nil)
     #expect(try await driver.replay([1]) == [.replayed(6)])
-    #expect(try await driver.claim(want(1, "b")).texts == ["again"])
+    #expect(try await driver.claim(demand(1, "b")).texts == ["again"])
   }
 
   @Test func theOldQueueIsNotWrittenToMeanwhile() async throws {
@@ -78,7 +78,7 @@ import Testing
       _ = try PerlQudoFile(path: old.path, options: options)
     } throws: {
       let error = $0 as? QudoError
-      return error?.code == .unsuitableFile && error?.message.contains("job 5: arg has 7 bytes, the limit is 6") == true
+      return error?.code == .unsupportedDatabase && error?.message.contains("job 5: arg has 7 bytes, the limit is 6") == true
     }
     options.limits.payloadBytes = 7
     options.source = "a\0b"

@@ -17,11 +17,11 @@ import Testing
     let host = try file.open(clock: clock)
     let container = try file.open(clock: ManualClock(boot: other))
     _ = try await host.insert([job("1"), job("2")])
-    let first = try #require(try await host.claim(want(1)).jobs.first)
-    let second = try #require(try await container.claim(want(1)).jobs.first)
+    let first = try #require(try await host.claim(demand(1)).jobs.first)
+    let second = try #require(try await container.claim(demand(1)).jobs.first)
     for _ in 0..<3 {
-      #expect(try await container.claim(want()).texts == [])
-      #expect(try await host.claim(want()).texts == [])
+      #expect(try await container.claim(demand()).texts == [])
+      #expect(try await host.claim(demand()).texts == [])
     }
     #expect(try await host.count() == [JobCount("a", running: 2)])
     #expect(try await container.settle([Settlement(second.lease, .completed())], claiming: nil).results == [.settled()])
@@ -33,10 +33,10 @@ import Testing
     clock.advance(by: .seconds(100 * 86_400))
     let before = try file.open(clock: clock)
     _ = try await before.insert([job("1")])
-    #expect(try await before.claim(want()).texts == ["1"])
+    #expect(try await before.claim(demand()).texts == ["1"])
     await before.close()
     let after = try file.open(clock: ManualClock())
-    #expect(try await after.claim(want()).texts == ["1"])
+    #expect(try await after.claim(demand()).texts == ["1"])
   }
 
   @Test("without kernel locks a lease goes by its boot, and never ends later than its length from now")
@@ -44,35 +44,35 @@ import Testing
     clock.advance(by: .seconds(100 * 86_400))
     let before = try file.open(clock: clock)
     _ = try await before.insert([job("1"), job("2")])
-    _ = try await before.claim(want(1))
+    _ = try await before.claim(demand(1))
     await before.close()
     try file.execute("UPDATE qudo_instance SET locked = 0")
     let same = try file.open(clock: clock)
-    #expect(try await same.claim(want(1)).texts == ["2"])
+    #expect(try await same.claim(demand(1)).texts == ["2"])
     #expect(try await same.count() == [JobCount("a", running: 2)])
     await same.close()
     try file.execute("UPDATE qudo_instance SET locked = 0")
     // The clock begins anew, and the boot has the same name.
     let after = try file.open(clock: ManualClock())
-    #expect(try await after.find(JobQuery()).map(\.state) == [.ready, .ready])
-    #expect(try await after.claim(want()).texts == ["1", "2"])
+    #expect(try await after.jobs(matching: JobQuery()).map(\.state) == [.ready, .ready])
+    #expect(try await after.claim(demand()).texts == ["1", "2"])
     await after.close()
     try file.execute("UPDATE qudo_instance SET locked = 0")
     let other = try file.open(clock: ManualClock(boot: "boot-2"))
-    #expect(try await other.claim(want()).texts == ["1", "2"])
+    #expect(try await other.claim(demand()).texts == ["1", "2"])
   }
 
   @Test("an instance whose number was given twice takes another one")
   func numberGivenTwice() async throws {
     let first = try file.open(clock: clock)
     _ = try await first.insert([job("1"), job("2")])
-    _ = try await first.claim(want(1))
+    _ = try await first.claim(demand(1))
     // As a restore leaves it: the file does not know of the first one.
     try file.execute("DELETE FROM qudo_instance; UPDATE sqlite_sequence SET seq = 0 WHERE name = 'qudo_instance'; DELETE FROM qudo_running")
     let second = try file.open(clock: clock)
-    #expect(try await second.claim(want(1)).texts == ["2"])
+    #expect(try await second.claim(demand(1)).texts == ["2"])
     #expect(try file.rows("SELECT id FROM qudo_instance") == ["2"])
-    await expect(code: .databaseReplaced) { _ = try await first.claim(want(1)) }
+    await expect(code: .databaseReplaced) { _ = try await first.claim(demand(1)) }
   }
 
   @Test("drivers that are gone leave no rows behind")
@@ -80,7 +80,7 @@ import Testing
     for _ in 0..<5 {
       let driver = try file.open(clock: clock)
       _ = try await driver.insert([job()])
-      let claimed = try await driver.claim(want()).jobs
+      let claimed = try await driver.claim(demand()).jobs
       _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
       await driver.close()
     }
@@ -91,7 +91,7 @@ import Testing
   func enqueuesAlone() async throws {
     let driver = try file.open(clock: clock)
     _ = try await driver.insert([job()])
-    _ = try await driver.claim(want(1, "b"))
+    _ = try await driver.claim(demand(1, "b"))
     #expect(try file.rows("SELECT count(*) FROM qudo_instance") == ["0"])
   }
 }
@@ -148,12 +148,12 @@ import Testing
     _ = try await driver.insert([job("2", kind: "b")])
     try restore(from: "\(file.path).backup")
     await expect(code: .databaseReplaced) { _ = try await driver.insert([job("3", kind: "b")]) }
-    await expect(code: .databaseReplaced) { _ = try await driver.claim(want()) }
+    await expect(code: .databaseReplaced) { _ = try await driver.claim(demand()) }
     await driver.close()
     let again = try file.open(clock: clock)
     // The ids that were given before the restore are not given again, and the file counts as another one.
     #expect(try await again.insert([job("3", kind: "c")]) == [.inserted(3)])
-    #expect(try await again.claim(want(9, "a", "b", "c")).texts == ["1", "3"])
+    #expect(try await again.claim(demand(9, "a", "b", "c")).texts == ["1", "3"])
   }
 
   @Test("what a connection knows of kinds does not outlive a restore")
@@ -164,11 +164,11 @@ import Testing
     // Knows the kind, and no id that the backup does not know.
     try file.execute("INSERT INTO qudo_kind(name) VALUES('b')")
     let other = try file.open(clock: clock)
-    #expect(try await other.claim(want(9, "b", "x")).texts == [])
+    #expect(try await other.claim(demand(9, "b", "x")).texts == [])
     try restore(from: "\(file.path).backup")
     _ = try await driver.insert([job("c", kind: "c")])
-    #expect(try await other.claim(want(9, "b", "x")).texts == [])
-    #expect(try await other.claim(want(9, "c")).texts == ["c"])
+    #expect(try await other.claim(demand(9, "b", "x")).texts == [])
+    #expect(try await other.claim(demand(9, "c")).texts == ["c"])
   }
 
   @Test("a file with the content of another one is noticed")
@@ -208,9 +208,9 @@ import Testing
     let end = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < end, (try? await driver.insert([job("2")])) != nil {}
     await expect(code: .databaseReplaced) { _ = try await driver.insert([job("2")]) }
-    await expect(code: .databaseReplaced) { _ = try await driver.claim(want()) }
+    await expect(code: .databaseReplaced) { _ = try await driver.claim(demand()) }
     await expect(code: .databaseReplaced) { _ = try await driver.count() }
-    await expect(code: .databaseReplaced) { _ = try await driver.prune(Prune()) }
+    await expect(code: .databaseReplaced) { _ = try await driver.prune(PruneOptions()) }
     await driver.close()
   }
 
@@ -218,7 +218,7 @@ import Testing
   func workerEnds() async throws {
     let driver = try file.open(clock: SystemClock())
     let queue = Queue(driver)
-    let worker = try Worker(queue, [Ability("a") { _ in }])
+    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in }])
     try FileManager.default.removeItem(atPath: file.path)
     await expect(code: .databaseReplaced) { try await worker.work() }
     await queue.close()

@@ -26,7 +26,7 @@ import Testing
     #expect(try await driver.count() == [])
     try app.run("COMMIT")
     #expect(try await driver.count() == [JobCount("a", ready: 1, delayed: 1)])
-    #expect(try await driver.claim(want()).texts == ["1"])
+    #expect(try await driver.claim(demand()).texts == ["1"])
   }
 
   @Test func jobsGoWithTheApplicationsRollBack() async throws {
@@ -43,13 +43,13 @@ import Testing
     try app.run("ROLLBACK TO inner; RELEASE inner")
     try queue.enqueue(job("there", kind: "there"), in: app.handle)
     try app.run("RELEASE outer; COMMIT")
-    #expect(try await driver.claim(want(9, "gone", "there")).texts == ["there"])
+    #expect(try await driver.claim(demand(9, "gone", "there")).texts == ["there"])
   }
 
   @Test func withoutATransactionTheBatchIsOne() async throws {
     try queue.enqueue([job("1"), job("2")], in: app.handle)
     #expect(sqlite3_get_autocommit(app.handle) != 0)
-    #expect(try await driver.claim(want()).texts == ["1", "2"])
+    #expect(try await driver.claim(demand()).texts == ["1", "2"])
   }
 
   /// A trigger of the application's refuses the second job of three.
@@ -63,7 +63,7 @@ import Testing
     #expect(try app.rows("SELECT count(*) FROM qudo_job UNION ALL SELECT count(*) FROM qudo_kind") == ["0", "0"])
     try queue.enqueue(job("4"), in: app.handle)
     if inTransaction { try app.run("COMMIT") }
-    #expect(try await driver.claim(want(9, "a", "new")).texts == ["4"])
+    #expect(try await driver.claim(demand(9, "a", "new")).texts == ["4"])
     #expect(try app.rows("SELECT count(*) FROM customer") == [inTransaction ? "1" : "0"])
   }
 
@@ -72,7 +72,7 @@ import Testing
     let id = JobID(database: "jobs", number: 1)
     let batch = [UniqueKey.Conflict.reject, .keep, .overwrite].map { job("\($0)", unique: UniqueKey("k", onConflict: $0)) }
     #expect(try queue.enqueue(batch, in: app.handle) == [.conflict(id), .existing(id), .overwritten(id)])
-    #expect(try await driver.claim(want()).texts == ["overwrite"])
+    #expect(try await driver.claim(demand()).texts == ["overwrite"])
   }
 
   @Test func limitsAreCheckedBeforeAnythingIsWritten() async throws {
@@ -123,7 +123,7 @@ import Testing
   @Test func typedJobsAreEncoded() async throws {
     try queue.enqueue(Greeting(name: "Ada"), unique: UniqueKey("ada"), priority: 3, due: .after(.seconds(1)), in: app.handle)
     try queue.enqueue(contentsOf: [Greeting(name: "B"), Greeting(name: "C")], in: app.handle)
-    let jobs = try await driver.find(JobQuery())
+    let jobs = try await driver.jobs(matching: JobQuery())
     #expect(jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) } == [#"{"name":"Ada"}"#, #"{"name":"B"}"#, #"{"name":"C"}"#])
     #expect(jobs.map(\.priority) == [3, 0, 0])
     #expect(jobs.map(\.uniqueKey) == ["ada", nil, nil])
@@ -141,6 +141,6 @@ private struct Told: Hook {
   let log: Log
   func willEnqueue(_ job: inout NewJob) throws { log.add("willEnqueue \(job.kind)") }
   func serialize(_ job: inout NewJob) throws { log.add("serialize \(job.kind)") }
-  func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { log.add("didEnqueue") }
-  func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) { log.add("didEnqueueInTransaction \(job.kind) \(result.id)") }
+  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { log.add("didEnqueue") }
+  func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) { log.add("didEnqueueInTransaction \(job.kind) \(result.id)") }
 }

@@ -17,14 +17,14 @@ import Testing
 
   private func claimed() async throws -> Lease {
     _ = try await driver.insert([job()])
-    return try #require(try await driver.claim(want()).jobs.first).lease
+    return try #require(try await driver.claim(demand()).jobs.first).lease
   }
 
   @Test func aLeaseAsItWasBeforeAnExtensionIsStillGood() async throws {
     let lease = try await claimed()
-    let extended = try #require(try await driver.extend([lease], by: .seconds(90))[0])
-    let again = try #require(try await driver.extend([lease], by: .seconds(120))[0])
-    #expect(extended.token == lease.token && again.ends - extended.ends == 30_000_000)
+    let extended = try #require(try await driver.renew([lease], for: .seconds(90))[0])
+    let again = try #require(try await driver.renew([lease], for: .seconds(120))[0])
+    #expect(extended.token == lease.token && again.expiresAt - extended.expiresAt == 30_000_000)
     #expect(try await driver.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()])
     #expect(try await driver.settle([Settlement(again, .completed())], claiming: nil).results == [.leaseLost])
   }
@@ -35,11 +35,11 @@ import Testing
     _ = try await driver.insert((0..<400).map { job("\($0)") })
     var leases: [Lease] = []
     // One by one, so that each has a row and a token of its own.
-    for _ in 0..<400 { leases += try await driver.claim(want(1)).jobs.map(\.lease) }
+    for _ in 0..<400 { leases += try await driver.claim(demand(1)).jobs.map(\.lease) }
     clock.advance(by: .seconds(1))
     let stale = Array(leases.prefix(200))
-    for lease in stale { #expect(try await driver.extend([lease], by: .seconds(90))[0] != nil) }
-    let gone = (1...100).map { Lease(job: 1000 + Int64($0), token: 7, holder: leases[0].holder, ends: leases[0].ends) }
+    for lease in stale { #expect(try await driver.renew([lease], for: .seconds(90))[0] != nil) }
+    let gone = (1...100).map { Lease(job: 1000 + Int64($0), token: 7, holder: leases[0].holder, expiresAt: leases[0].expiresAt) }
     func steps(_ some: [Lease]) async throws -> (steps: Int, held: Int) {
       try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
         let count = Locked(0)
@@ -49,7 +49,7 @@ import Testing
           return 0
         }, context)
         defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
-        let held = try transaction.giveUp(some).count { $0 }
+        let held = try transaction.removeFromRunning(some).count { $0 }
         return (count.withLock { $0 }, held)
       }
     }
@@ -63,10 +63,10 @@ import Testing
   @Test func anotherTokenOrAnotherJobIsRefused() async throws {
     let lease = try await claimed()
     for forged in [
-      Lease(job: lease.job, token: lease.token ^ 1, holder: lease.holder, ends: lease.ends),
-      Lease(job: lease.job + 1, token: lease.token, holder: lease.holder, ends: lease.ends),
+      Lease(job: lease.job, token: lease.token ^ 1, holder: lease.holder, expiresAt: lease.expiresAt),
+      Lease(job: lease.job + 1, token: lease.token, holder: lease.holder, expiresAt: lease.expiresAt),
     ] {
-      #expect(try await driver.extend([forged], by: .seconds(1)) == [nil])
+      #expect(try await driver.renew([forged], for: .seconds(1)) == [nil])
       #expect(try await driver.settle([Settlement(forged, .completed())], claiming: nil).results == [.leaseLost])
     }
     #expect(try await driver.count() == [JobCount("a", running: 1)])
@@ -74,7 +74,7 @@ import Testing
 
   @Test func anExtensionBeyondAllTimeHoldsForEver() async throws {
     let lease = try await claimed()
-    #expect(try await driver.extend([lease], by: .seconds(Int64.max))[0]?.ends == .max - 1)
-    #expect(try await driver.find(JobQuery()).map(\.leaseEnds) == [.latest])
+    #expect(try await driver.renew([lease], for: .seconds(Int64.max))[0]?.expiresAt == .max - 1)
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.leaseExpiresAt) == [.latest])
   }
 }

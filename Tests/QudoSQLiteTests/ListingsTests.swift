@@ -16,8 +16,8 @@ import Testing
     file = try TemporaryFile()
     driver = try file.open(clock: clock)
     _ = try await driver.insert([job("one"), job("two", kind: "b"), job("later", due: .after(.seconds(60)))])
-    _ = try await driver.settle([Settlement(try await driver.claim(want(1, "b")).jobs[0].lease, .failed(message: "broke"))], claiming: nil)
-    _ = try await driver.claim(want(1))
+    _ = try await driver.settle([Settlement(try await driver.claim(demand(1, "b")).jobs[0].lease, .failed(message: "broke"))], claiming: nil)
+    _ = try await driver.claim(demand(1))
     app = try AppConnection(file.path)
   }
 
@@ -36,14 +36,14 @@ import Testing
     let listings = try open()
     #expect(listings.name == "jobs")
     #expect(try await listings.count(nil) == [JobCount("a", delayed: 1, running: 1)])
-    #expect(try await listings.find(JobQuery()).map(\.state) == [.running, .delayed])
+    #expect(try await listings.jobs(matching: JobQuery()).map(\.state) == [.running, .delayed])
     #expect(try await listings.failures(LogQuery()).map(\.message) == ["broke"])
     #expect(try await listings.statuses(LogQuery()) == [])
     await #expect { try await listings.insert([job()]) } throws: { ($0 as? QudoError)?.code == .readOnly }
   }
 
   @Test("waits for no writer") func stuckWriter() async throws {
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     #expect(turn.takeIfFree())
     try app.run("BEGIN IMMEDIATE; UPDATE qudo_info SET value = value")
     #expect(try await open().count(nil).map(\.kind) == ["a"])
@@ -63,7 +63,7 @@ import Testing
     try app.run("DELETE FROM qudo_schema WHERE version = (SELECT max(version) FROM qudo_schema)")
     let before = try app.rows("SELECT version FROM qudo_schema ORDER BY version")
     let error = #expect(throws: QudoError.self) { try open() }
-    #expect(error?.code == .unsuitableFile && error?.message.contains("of an older Qudo") == true)
+    #expect(error?.code == .unsupportedDatabase && error?.message.contains("of an older Qudo") == true)
     #expect(try app.rows("SELECT version FROM qudo_schema ORDER BY version") == before)
   }
 
@@ -80,7 +80,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: path))
     let other = try AppConnection(path)
     try other.run("PRAGMA journal_mode = WAL; CREATE TABLE t(a)")
-    #expect { try SQLiteListings(path: path) } throws: { ($0 as? QudoError)?.code == .unsuitableFile }
+    #expect { try SQLiteListings(path: path) } throws: { ($0 as? QudoError)?.code == .unsupportedDatabase }
     #expect(try other.rows("SELECT name FROM sqlite_schema") == ["t"])
   }
 

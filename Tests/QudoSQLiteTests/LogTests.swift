@@ -15,7 +15,7 @@ import Testing
   }
 
   private func run(_ outcome: Settlement.Outcome, of kind: Kind = "a", recording: Duration? = nil) async throws {
-    let claimed = try #require(try await driver.claim(want(1, kind)).jobs.first)
+    let claimed = try #require(try await driver.claim(demand(1, kind)).jobs.first)
     #expect(try await driver.settle([Settlement(claimed.lease, outcome, recording: recording)], claiming: nil).results != [.leaseLost])
   }
 
@@ -27,14 +27,14 @@ import Testing
     #expect(rows.map(\.message) == ["one", "two"] && rows.map(\.isFinal) == [false, true])
     #expect(rows.map(\.payload) == [nil, Payload("x")] && rows.map(\.attempt) == [1, 2])
     #expect(rows.map(\.reason) == [.failed, .aborted] && rows.allSatisfy { $0.uniqueKey == "k" && $0.priority == 7 && $0.job == 1 })
-    #expect(rows.allSatisfy { $0.failed == clock.now().wall && $0.replayedAs == nil })
+    #expect(rows.allSatisfy { $0.failedAt == clock.now().wall && $0.replayedAs == nil })
   }
 
   @Test func aLostJobIsLoggedAsLost() async throws {
     _ = try await driver.insert([job("x")])
-    _ = try await driver.claim(want(lostLimit: 1))
+    _ = try await driver.claim(demand(maxExpiredLeases: 1))
     clock.advance(by: .seconds(61))
-    _ = try await driver.claim(want(lostLimit: 1))
+    _ = try await driver.claim(demand(maxExpiredLeases: 1))
     let rows = try await driver.failures(LogQuery())
     #expect(rows.map(\.reason) == [.lost] && rows.map(\.payload) == [Payload("x")])
   }
@@ -49,14 +49,14 @@ import Testing
     let rows = try await driver.statuses(LogQuery(oldestFirst: true))
     #expect(rows.map(\.status) == [.completed, .replaced, .failed, .failed, .aborted])
     #expect(rows.map(\.payload) == (0..<5).map { Payload("\($0)") } && rows.map(\.uniqueKey) == (0..<5).map { "\($0)" })
-    #expect(rows.allSatisfy { $0.ended == clock.now().wall && $0.started == $0.ended.advanced(by: .milliseconds(-1500)) })
+    #expect(rows.allSatisfy { $0.endedAt == clock.now().wall && $0.startedAt == $0.endedAt.advanced(by: .milliseconds(-1500)) })
   }
 
   @Test func aStaleSettleRecordsNothing() async throws {
     _ = try await driver.insert([job()])
-    let lease = try await driver.claim(want()).jobs[0].lease
+    let lease = try await driver.claim(demand()).jobs[0].lease
     clock.advance(by: .seconds(61))
-    _ = try await driver.claim(want())
+    _ = try await driver.claim(demand())
     _ = try await driver.settle([Settlement(lease, .failed(message: ""), recording: .seconds(1))], claiming: nil)
     #expect(try await driver.statuses(LogQuery()).isEmpty)
     #expect(try await driver.failures(LogQuery()).isEmpty)
@@ -87,16 +87,16 @@ import Testing
   }
 
   @Test func aReplayIsAFirstAttemptWithAllThatTheJobHad() async throws {
-    let original = NewJob("a", payload: Payload([1, 0, 2], codec: .json), unique: UniqueKey("k"), priority: 5, meta: Meta(bytes: [9]))
+    let original = NewJob("a", payload: Payload([1, 0, 2], codec: .json), unique: UniqueKey("k"), priority: 5, metadata: JobMetadata(bytes: [9]))
     _ = try await driver.insert([original])
     try await run(.retry(after: .zero, message: "one"))
     try await run(.failed(message: "two"))
     clock.advance(by: .seconds(5))
     #expect(try await driver.replay([1, 2, 2, 3]) == [.notFinal, .replayed(2), .alreadyReplayed(2), .notFound])
     #expect(try await driver.failures(LogQuery(ids: [2])).map(\.replayedAs) == [2])
-    let again = try await driver.claim(want()).jobs[0]
-    #expect(again.payload == original.payload && again.priority == 5 && again.uniqueKey == "k" && again.meta.bytes == [9])
-    #expect(again.attempt == 1 && again.due == clock.now().wall && again.id == 2)
+    let again = try await driver.claim(demand()).jobs[0]
+    #expect(again.payload == original.payload && again.priority == 5 && again.uniqueKey == "k" && again.metadata.bytes == [9])
+    #expect(again.attempt == 1 && again.dueAt == clock.now().wall && again.id == 2)
     #expect(try await driver.insert([original]) == [.conflict(2)])
   }
 
@@ -115,7 +115,7 @@ import Testing
     try await run(.failed(message: ""))
     #expect(try await driver.replay([1]) == [.replayed(2)])
     #expect(try await driver.insert([job(unique: key)]) == [.conflict(2)])
-    _ = try await driver.claim(want())
+    _ = try await driver.claim(demand())
     #expect(try await driver.insert([job(unique: key)]) == [.inserted(3)])
   }
 
@@ -128,17 +128,17 @@ import Testing
     func left() async throws -> [[Int64]] {
       [try await driver.failures(LogQuery(oldestFirst: true)).map(\.id), try await driver.statuses(LogQuery(oldestFirst: true)).map(\.id)]
     }
-    #expect(try await driver.prune(Prune(before: clock.now().wall.advanced(by: .seconds(-60)))) == 0)
-    #expect(try await driver.prune(Prune(before: clock.now().wall.advanced(by: .seconds(-30)), limit: 2)) == 4)
+    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(-60)))) == 0)
+    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(-30)), limit: 2)) == 4)
     #expect(try await left() == [[3, 4, 5, 6], [3, 4, 5, 6]])
-    #expect(try await driver.prune(Prune(before: clock.now().wall.advanced(by: .seconds(-30)), keep: 3)) == 2)
-    #expect(try await driver.prune(Prune(before: clock.now().wall.advanced(by: .seconds(-30)))) == 0)
-    #expect(try await driver.prune(Prune(limit: 0)) == 0)
-    #expect(try await driver.prune(Prune(limit: -1)) == 0)
-    #expect(try await driver.prune(Prune(keep: .max)) == 0)
+    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(-30)), keep: 3)) == 2)
+    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(-30)))) == 0)
+    #expect(try await driver.prune(PruneOptions(limit: 0)) == 0)
+    #expect(try await driver.prune(PruneOptions(limit: -1)) == 0)
+    #expect(try await driver.prune(PruneOptions(keep: .max)) == 0)
     #expect(try await left() == [[4, 5, 6], [4, 5, 6]])
-    #expect(try await driver.prune(Prune(keep: 1, limit: .max)) == 4)
-    #expect(try await driver.prune(Prune(keep: .min)) == 2)
+    #expect(try await driver.prune(PruneOptions(keep: 1, limit: .max)) == 4)
+    #expect(try await driver.prune(PruneOptions(keep: .min)) == 2)
     #expect(try await left() == [[], []])
   }
 
@@ -149,7 +149,7 @@ import Testing
       try await run(.failed(message: ""))
       clock.jump(by: jump)
     }
-    #expect(try await driver.prune(Prune(before: clock.now().wall.advanced(by: .seconds(1)))) == 1)
+    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(1)))) == 1)
     #expect(try await driver.failures(LogQuery()).map(\.id) == [1])
   }
 }

@@ -31,14 +31,14 @@ import Testing
       case 3..<7:
         let able = kinds.filter { _ in Int.random(in: 0..<8, using: &random) > 0 }
         let limit = Int.random(in: 1...40, using: &random)
-        let abilities = able.enumerated().map { index, kind in
-          ClaimRequest.Ability(kind, lease: .seconds(index % 2 == 0 ? 5 : 9), limit: index % 5 == 0 ? 1 : nil)
+        let demands = able.enumerated().map { index, kind in
+          ClaimRequest.KindDemand(kind, leaseDuration: .seconds(index % 2 == 0 ? 5 : 9), limit: index % 5 == 0 ? 1 : nil)
         }
-        let request = ClaimRequest(abilities, limit: limit)
+        let request = ClaimRequest(demands, limit: limit)
         let (found, expected) = (try await driver.claim(request), try await model.claim(request))
         #expect(found.jobs.map(\.id) == expected.jobs.map(\.id), "step \(step)")
         #expect(found.jobs.map(\.kind) == expected.jobs.map(\.kind), "step \(step)")
-        #expect(found.nextDue == expected.nextDue && found.nextLeaseEnd == expected.nextLeaseEnd, "step \(step)")
+        #expect(found.timeUntilNextDue == expected.timeUntilNextDue && found.timeUntilNextLeaseExpiry == expected.timeUntilNextLeaseExpiry, "step \(step)")
         guard found.jobs.count == expected.jobs.count else { return }
         held += zip(found.jobs, expected.jobs).map { ($0.lease, $1.lease) }
       case 7..<9:
@@ -54,8 +54,8 @@ import Testing
         held.shuffle(using: &random)
         let some = held.prefix(Int.random(in: 0...10, using: &random))
         held.removeFirst(some.count)
-        let found = try await driver.extend(some.map(\.found), by: .seconds(7))
-        let expected = try await model.extend(some.map(\.expected), by: .seconds(7))
+        let found = try await driver.renew(some.map(\.found), for: .seconds(7))
+        let expected = try await model.renew(some.map(\.expected), for: .seconds(7))
         #expect(found.map { $0 == nil } == expected.map { $0 == nil }, "step \(step)")
         held += zip(found, expected).compactMap { found, expected in
           if let found, let expected { (found, expected) } else { nil }
@@ -85,7 +85,7 @@ import Testing
         }, context)
         defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
         #expect(try transaction.claim(ClaimRequest(kinds.map { .init($0) }, limit: 0)).jobs.isEmpty)
-        _ = try transaction.takeBest(try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
+        _ = try transaction.claimBest(try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
         return count.withLock { $0 }
       }
     }
@@ -104,7 +104,7 @@ import Testing
     let driver = try file.open(clock: clock)
     let kinds = (0..<20).map { Kind("kind.\($0)") }
     _ = try await driver.insert(kinds.map { NewJob($0) })
-    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: 5)
+    let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: 5)
     let first = try await driver.claim(request).jobs.map(\.id)
     // Claims the next five, and then the transaction comes to nothing.
     await #expect(throws: QudoError.self) {

@@ -27,17 +27,17 @@ import Testing
     try migrate()
     var options = WorkerOptions()
     options.clock = clock
-    let worker = try Worker(Queue(driver), [Ability("a") { _ in }], options: options)
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], options: options)
     await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .newerSchema }
   }
 
   @Test("each verb says what is wrong and what to do")
   func verbs() async throws {
     _ = try await driver.insert([job()])
-    _ = try await driver.find(JobQuery())
+    _ = try await driver.jobs(matching: JobQuery())
     try migrate()
     let verbs: [@Sendable (SQLiteDriver) async throws -> Void] = [
-      { _ = try await $0.insert([job()]) }, { _ = try await $0.claim(want()) }, { _ = try await $0.find(JobQuery()) },
+      { _ = try await $0.insert([job()]) }, { _ = try await $0.claim(demand()) }, { _ = try await $0.jobs(matching: JobQuery()) },
     ]
     for verb in verbs {
       await #expect { try await verb(driver) } throws: {
@@ -51,6 +51,6 @@ import Testing
   func notMigrated() async throws {
     _ = try await driver.insert([job()])
     try file.execute("ALTER TABLE qudo_ready RENAME COLUMN rank TO standing")
-    await #expect { try await driver.claim(want()) } throws: { ($0 as? QudoError)?.code == .database }
+    await #expect { try await driver.claim(demand()) } throws: { ($0 as? QudoError)?.code == .database }
   }
 }

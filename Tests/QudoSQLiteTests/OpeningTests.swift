@@ -23,7 +23,7 @@ import Testing
 
   @Test func anApplicationsFileInAnotherJournalModeIsRefusedAndStaysSo() throws {
     try file.execute("CREATE TABLE data(a)")
-    #expect(refusal() == .unsuitableFile)
+    #expect(refusal() == .unsupportedDatabase)
     #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"))
   }
 
@@ -51,7 +51,7 @@ import Testing
     try FileHandle(forWritingTo: URL(fileURLWithPath: file.path)).truncate(atOffset: 5000)
     do {
       let driver = try file.open()
-      await #expect(throws: QudoError.self) { try await driver.claim(want(1000)) }
+      await #expect(throws: QudoError.self) { try await driver.claim(demand(1000)) }
     } catch let error as QudoError {
       #expect(error.code == .corrupt)
     }
@@ -84,7 +84,7 @@ import Testing
     let byLink = try SQLiteDriver(path: link, durability: .normal)
     let direct = try file.open()
     _ = try await byLink.insert([job("x")])
-    #expect(try await direct.claim(want()).texts == ["x"])
+    #expect(try await direct.claim(demand()).texts == ["x"])
     #expect(try await byLink.count() == [JobCount("a", running: 1)])
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path).sorted()
       == ["jobs.db", "jobs.db-shm", "jobs.db-wal", "link.db"])
@@ -113,7 +113,7 @@ import Testing
       """)
     let driver = try file.open()
     _ = try await driver.insert([job()])
-    let claimed = try await driver.claim(want()).jobs
+    let claimed = try await driver.claim(demand()).jobs
     #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
     #expect(try file.rows("SELECT * FROM spy") == [])
   }

@@ -91,12 +91,12 @@ import Glibc
   #endif
 
   @Test("notices a second name, and another file, that come while the file is opened") func changedMeanwhile() throws {
-    let place = try FilePlace(file.path)
+    let place = try DatabasePath(file.path)
     #expect(try !place.makeFile())
     let connection = try Connection(path: place.path, create: false)
     try place.check(connection)
     try #require(link(file.path, file.path + "-other") == 0)
-    #expect { try place.check(connection) } throws: { ($0 as? QudoError)?.code == .unsuitableFile }
+    #expect { try place.check(connection) } throws: { ($0 as? QudoError)?.code == .unsupportedDatabase }
     unlink(file.path)
     rename(file.path + "-other", file.path)
     try place.check(connection)
@@ -107,17 +107,17 @@ import Glibc
 
   @Test("looks at a file that was put there between the look and the making", .enabled(if: getuid() == 0)) func fasterStranger() throws {
     chmod(folder, 0o1777)
-    let place = try FilePlace(file.path)
+    let place = try DatabasePath(file.path)
     try Data().write(to: URL(fileURLWithPath: file.path))
     try #require(chown(file.path, 65534, 65534) == 0)
-    #expect { try place.makeFile() } throws: { ($0 as? QudoError)?.code == .unsuitableFile }
+    #expect { try place.makeFile() } throws: { ($0 as? QudoError)?.code == .unsupportedDatabase }
   }
 
   @Test("makes a file by a rename where no node can be made, and closes to others what SQLite makes") func withoutNodes() throws {
-    let place = try FilePlace(file.path)
+    let place = try DatabasePath(file.path)
     #expect(try place.makeFile(ways: [{ _ in EPERM }, { _ in EPERM }]))
     #expect(try names == [])
-    #expect(try !place.makeFile(ways: [{ _ in EPERM }, FilePlace.makeFileByRename]))
+    #expect(try !place.makeFile(ways: [{ _ in EPERM }, DatabasePath.makeFileByRename]))
     chmod(file.path, 0o644)
     place.closeToOthers(Logger(label: "qudo"))
     #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)

@@ -67,8 +67,8 @@ import Testing
 
   @Test func aSuccessfulJobTouchesNoIndexOfTheLogs() async throws {
     _ = try await driver.insert([job()])
-    let claimed = try await driver.claim(want()).jobs
-    _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: want())
+    let claimed = try await driver.claim(demand()).jobs
+    _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: demand())
     let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.preparedSQL }
     #expect(prepared.allSatisfy { !$0.contains("qudo_failure") && !$0.contains("qudo_status") })
   }
@@ -80,23 +80,23 @@ import Testing
     ] + (5...12).map { job("\($0)") })
     clock.advance(by: .seconds(2))
     _ = try await driver.promote(limit: 10)
-    let jobs = try await driver.claim(want(9, "a", "b", "none", lostLimit: 1)).jobs
+    let jobs = try await driver.claim(demand(9, "a", "b", "none", maxExpiredLeases: 1)).jobs
     let outcomes: [Settlement.Outcome] = [
       .completed(), .completed(replacements: [job()]), .retry(after: .zero, message: ""), .retry(after: .seconds(9), message: ""),
       .snoozed(.zero), .failed(message: ""), .aborted(message: ""), .released,
     ]
     let settlements = zip(jobs, outcomes).map { Settlement($0.lease, $1, recording: .seconds(1)) }
-    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(60))
-    _ = try await driver.extend(jobs.map(\.lease), by: .seconds(60))
-    _ = try await driver.settle(settlements + settlements, claiming: want(2, "a", "b", lostLimit: 2))
+    _ = try await driver.renew(jobs.map(\.lease), for: .seconds(60))
+    _ = try await driver.renew(jobs.map(\.lease), for: .seconds(60))
+    _ = try await driver.settle(settlements + settlements, claiming: demand(2, "a", "b", maxExpiredLeases: 2))
     clock.advance(by: .seconds(61))
-    _ = try await driver.claim(want(2, "b"))
+    _ = try await driver.claim(demand(2, "b"))
     for states in [nil, [.ready], [.delayed], [.running], [.ready, .running]] as [Set<JobState>?] {
       for kinds in [nil, ["a"], ["a", "b"]] as [[Kind]?] {
-        _ = try await driver.find(JobQuery(kinds: kinds, states: states))
+        _ = try await driver.jobs(matching: JobQuery(kinds: kinds, states: states))
         _ = try await driver.count(kinds)
         for ids in [nil, [1], [1, 2, 3]] as [[Int64]?] {
-          _ = try await driver.find(JobQuery(ids: ids, kinds: kinds, states: states))
+          _ = try await driver.jobs(matching: JobQuery(ids: ids, kinds: kinds, states: states))
           for oldestFirst in [true, false] {
             _ = try await driver.failures(LogQuery(kinds: kinds, oldestFirst: oldestFirst, ids: ids))
             _ = try await driver.statuses(LogQuery(kinds: kinds, oldestFirst: oldestFirst, ids: ids))
@@ -105,8 +105,8 @@ import Testing
       }
     }
     _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
-    #expect(try await driver.prune(Prune(before: .latest, keep: 1)) > 0)
-    #expect(try await driver.prune(Prune()) > 0)
+    #expect(try await driver.prune(PruneOptions(before: .latest, keep: 1)) > 0)
+    #expect(try await driver.prune(PruneOptions()) > 0)
   }
 }
 

@@ -101,7 +101,7 @@ extension PluginArticleTests {
       try await queue.enqueue(SendMail(to: "ada"))
       try await queue.enqueue(SendInvoice(number: 42, to: "grace"))
       let worker = try Worker(
-        queue, [Ability(SendMail.self), Ability(SendInvoice.self)],
+        queue, handlers: [JobHandler(SendMail.self), JobHandler(SendInvoice.self)],
         plugins: [Invoices(prefix: "Invoice"), Mailer(server: "mail.example.org")])
       #expect(try await worker.workUntilEmpty().completed == 2)
     }
@@ -109,10 +109,10 @@ extension PluginArticleTests {
   }
 
   @Test func closuresAreHandedThem() async throws {
-    let reminders = Ability(Reminder.self, using: Mailer.self) { reminder, context, mailer in
+    let reminders = JobHandler(Reminder.self, using: Mailer.self) { reminder, context, mailer in
       try await mailer.send(reminder.text, to: reminder.to)
     }
-    let notes = Ability("note") { context in
+    let notes = JobHandler("note") { context in
       try await context.plugin(Mailer.self)?.send("A note", to: "ada@example.org")
     }
     try await Post.$log.withValue(log) {
@@ -120,15 +120,15 @@ extension PluginArticleTests {
       #expect(try await my.worker([notes]).workUntilEmpty().completed == 1)
       try await queue.enqueue(Reminder(text: "Lunch", to: "ada"))
       try await queue.enqueue(NewJob("note"))
-      let worker = try Worker(queue, [reminders, notes], plugins: [Mailer()])
+      let worker = try Worker(queue, handlers: [reminders, notes], plugins: [Mailer()])
       #expect(try await worker.workUntilEmpty().completed == 2)
     }
     #expect(log.entries == ["open localhost", "ada: Lunch", "ada@example.org: A note", "close"])
   }
 
   @Test func oneThatWorksBesideTheJobsGoesByTheWorkersClock() async throws {
-    let beat = Ability("heartbeat") { [log] context in log.add("beat \(context.id.number)") }
-    let worker = try Worker(queue, [beat], plugins: [Heartbeat()], options: my.options { $0.poll = .seconds(1_000_000) })
+    let beat = JobHandler("heartbeat") { [log] context in log.add("beat \(context.id.number)") }
+    let worker = try Worker(queue, handlers: [beat], plugins: [Heartbeat()], options: my.options { $0.pollInterval = .seconds(1_000_000) })
     let work = Task { try await worker.work() }
     for beats in 1...3 {
       await log.count(beats)

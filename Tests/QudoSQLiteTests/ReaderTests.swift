@@ -36,7 +36,7 @@ import Testing
   @Test func noSnapshotOutlivesItsCall() async throws {
     _ = try await driver.insert([job()])
     _ = try await driver.count()
-    _ = try await driver.find(JobQuery())
+    _ = try await driver.jobs(matching: JobQuery())
     // Busy, log and checkpointed frames: all of the WAL can be copied, for nobody reads an older state.
     let row = try #require(try file.rows("PRAGMA wal_checkpoint(TRUNCATE)").first)
     #expect(row.hasPrefix("0|"))

@@ -66,10 +66,10 @@ import Testing
   func pruned() async throws {
     let my = try Harness()
     _ = try await my.driver.insert((0..<30).map { _ in NewJob("a", idempotencyKey: IdempotencyKey()) })
-    #expect(try await my.driver.prune(Prune(limit: 10)) == 0)
+    #expect(try await my.driver.prune(PruneOptions(limit: 10)) == 0)
     #expect(try await count(my.driver) == 30)
     my.clock.advance(by: .seconds(86_401))
-    #expect(try await my.driver.prune(Prune(limit: 10)) == 0)
+    #expect(try await my.driver.prune(PruneOptions(limit: 10)) == 0)
     #expect(try await count(my.driver) == 0)
   }
 
@@ -79,7 +79,7 @@ import Testing
     _ = try await my.driver.insert((0..<300).map { _ in NewJob("b", idempotencyKey: IdempotencyKey()) })
     my.clock.advance(by: .seconds(86_401))
     for _ in 0..<8 {
-      _ = try await my.driver.claim(want(1, "a"))
+      _ = try await my.driver.claim(demand(1, "a"))
       my.clock.advance(by: .seconds(61))
     }
     #expect(try await count(my.driver) == 0)
@@ -93,12 +93,12 @@ import Testing
 
   @Test func theirTimeIsTheDrivers() async throws {
     let file = try TemporaryFile()
-    let driver = try SQLiteDriver(path: file.path, receipts: .milliseconds(1))
+    let driver = try SQLiteDriver(path: file.path, idempotencyKeyLifetime: .milliseconds(1))
     let job = NewJob("a", idempotencyKey: IdempotencyKey("x"))
     let first = try await driver.insert([job])
     try await Task.sleep(for: .milliseconds(2))
     #expect(try await driver.insert([job]) != first)
-    #expect(throws: QudoError.self) { try SQLiteDriver(path: file.path, receipts: .zero) }
+    #expect(throws: QudoError.self) { try SQLiteDriver(path: file.path, idempotencyKeyLifetime: .zero) }
     await driver.close()
   }
 }

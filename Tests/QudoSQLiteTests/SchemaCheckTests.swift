@@ -19,7 +19,7 @@ import Testing
       // Whatever is let in must work.
       let ids = try await driver.insert([job(), job(due: .after(.seconds(60))), job(unique: UniqueKey("k"))]).map(\.id)
       #expect(ids.count == 3)
-      let jobs = try await driver.claim(want()).jobs
+      let jobs = try await driver.claim(demand()).jobs
       _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: ""), recording: .zero) }, claiming: nil)
       await driver.close()
       return nil
@@ -95,13 +95,13 @@ import Testing
     let kinds = (0..<9000).map { Kind("kind \($0)") }
     _ = try await driver.insert(kinds.map { NewJob($0) })
     #expect(try await driver.count(kinds).count == 9000)
-    #expect(try await driver.find(JobQuery(kinds: kinds, states: [.ready], limit: 10)).count == 10)
+    #expect(try await driver.jobs(matching: JobQuery(kinds: kinds, states: [.ready], limit: 10)).count == 10)
     #expect(try await driver.compact().after > 0)
   }
 
   /// The last of each kind of setting that SQLite can be asked for.
   @Test func theConnectionIsHardened() throws {
-    let connection = try Opening.open(path: file.path, durability: .off, create: true)
+    let connection = try DatabaseOpener.open(path: file.path, durability: .off, create: true)
     #expect(try connection.integer("PRAGMA cell_size_check") == 1 && connection.integer("PRAGMA trusted_schema") == 0)
     #expect(try connection.integer("PRAGMA mmap_size") ?? 0 == 0)
     #expect(sqlite3_limit(connection.handle, SQLITE_LIMIT_ATTACHED, -1) == 0 && sqlite3_limit(connection.handle, SQLITE_LIMIT_TRIGGER_DEPTH, -1) == 1)
@@ -110,8 +110,8 @@ import Testing
   }
 
   @Test func aNewFileCanBeMadeByARenameAsWell() throws {
-    #expect(FilePlace.makeFileByRename(file.path) == 0)
-    #expect(FilePlace.makeFileByRename(file.path) == EEXIST)
+    #expect(DatabasePath.makeFileByRename(file.path) == 0)
+    #expect(DatabasePath.makeFileByRename(file.path) == EEXIST)
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == ["jobs.db"])
     #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
   }

@@ -40,17 +40,17 @@ import Testing
     let driver = try file.open(clock: clock)
     #expect(driver.name == "old")
     #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5"])
-    #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed])
-    let ready = try await driver.claim(want())
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
+    let ready = try await driver.claim(demand())
     #expect(ready.texts == ["ready"])
-    let old = Lease(job: 4, token: 77, holder: 1, ends: 61_000_000)
+    let old = Lease(job: 4, token: 77, holder: 1, expiresAt: 61_000_000)
     #expect(try await driver.settle([Settlement(old, .completed()), Settlement(ready.jobs[0].lease, .failed(message: ""))], claiming: nil).results
       == [.settled(), .settled()])
     clock.advance(by: .seconds(10))
-    #expect(try await driver.claim(want()).texts == ["delayed"])
+    #expect(try await driver.claim(demand()).texts == ["delayed"])
     #expect(try await driver.replay([1, 2]) == [.replayed(6), .notFinal])
     #expect(try await driver.insert([job(unique: UniqueKey("key"))]) == [.conflict(6)])
-    #expect(try await driver.claim(want()).jobs.map(\.priority) == [2])
+    #expect(try await driver.claim(demand()).jobs.map(\.priority) == [2])
   }
 
   /// The versions between made no difference to where a job is.
@@ -67,14 +67,14 @@ import Testing
       """)
     let driver = try file.open(clock: clock)
     #expect(try await driver.count() == [JobCount("a", ready: 21, delayed: 1, running: 21)])
-    let leases = (26...45).map { Lease(job: $0, token: 78, holder: 1, ends: 61_000_000) }
-    #expect(try await driver.extend([leases[3]], by: .seconds(90))[0] != nil)
+    let leases = (26...45).map { Lease(job: $0, token: 78, holder: 1, expiresAt: 61_000_000) }
+    #expect(try await driver.renew([leases[3]], for: .seconds(90))[0] != nil)
     let outcomes: [Settlement] = leases.prefix(10).map { Settlement($0, .completed()) } + [Settlement(leases[11], .released)]
     #expect(try await driver.settle(outcomes, claiming: nil).results == Array(repeating: .settled(), count: 11))
-    #expect(try await driver.claim(want(9)).texts == ["ready"] + (6...13).map { "\($0)" })
+    #expect(try await driver.claim(demand(9)).texts == ["ready"] + (6...13).map { "\($0)" })
     clock.advance(by: .seconds(70))
     // What ran until its lease ended stands where it stood.
-    #expect(try await driver.claim(want(99)).texts == ["ready", "running"] + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
+    #expect(try await driver.claim(demand(99)).texts == ["ready", "running"] + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
   }
 
   @Test("leases that a process of version 4 gave hold within their boot, and can be settled")
@@ -91,12 +91,12 @@ import Testing
         (1, 62000000, 7, 6, 78, 5, 1000), (2, 900000000000, 8, 8, 79, 5, 1000);
       """)
     let driver = try file.open(clock: clock)
-    #expect(try await driver.find(JobQuery()).map(\.state) == [.ready, .running, .delayed, .running, .running, .ready])
-    #expect(try await driver.claim(want()).texts == ["ready", "c"])
-    let leases = [Lease(job: 6, token: 78, holder: 1, ends: 62_000_000), Lease(job: 8, token: 79, holder: 2, ends: 900_000_000_000)]
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed, .running, .running, .ready])
+    #expect(try await driver.claim(demand()).texts == ["ready", "c"])
+    let leases = [Lease(job: 6, token: 78, holder: 1, expiresAt: 62_000_000), Lease(job: 8, token: 79, holder: 2, expiresAt: 900_000_000_000)]
     #expect(try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results == [.settled(), .leaseLost])
     clock.advance(by: .seconds(61))
-    #expect(try await driver.claim(want()).texts == ["ready", "running", "b", "c", "delayed"])
+    #expect(try await driver.claim(demand()).texts == ["ready", "running", "b", "c", "delayed"])
     #expect(try file.rows("SELECT length(value) FROM qudo_info WHERE key = 'generation'") == ["16"])
   }
 
@@ -115,14 +115,14 @@ import Testing
       INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(1700000020000000, 6, 1, 0);
       """)
     _ = try await driver.insert([job("of 6", due: .after(.seconds(30)))])
-    #expect(try await driver.claim(want(1)).texts == ["ready"])
+    #expect(try await driver.claim(demand(1)).texts == ["ready"])
     // What is not known to be a relative delay stays.
     clock.jump(by: .seconds(-100))
-    #expect(try await driver.claim(want()).nextDue == .seconds(30))
+    #expect(try await driver.claim(demand()).timeUntilNextDue == .seconds(30))
     clock.advance(by: .seconds(30))
-    #expect(try await driver.claim(want()).texts == ["of 6"])
+    #expect(try await driver.claim(demand()).texts == ["of 6"])
     clock.advance(by: .seconds(90))
-    #expect(try await driver.claim(want()).texts.suffix(2) == ["delayed", "of 5"])
+    #expect(try await driver.claim(demand()).texts.suffix(2) == ["delayed", "of 5"])
   }
 
   /// It wrote a row for each job, where there are now rows for several.
@@ -146,9 +146,9 @@ import Testing
     let before = try file.rows("SELECT sql FROM sqlite_schema")
     let broken = Schema.Migration(
       version: 99, lowestReader: 99, lowestWriter: 99, sql: "CREATE TABLE qudo_new(a); CREATE TABLE qudo_later(b);")
-    let connection = try Opening.open(path: file.path, durability: .normal, create: false)
+    let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: false)
     #expect {
-      try Opening.prepare(connection, name: "x", now: clock.now(), migrations: Schema.migrations + [broken])
+      try DatabaseOpener.prepare(connection, name: "x", now: clock.now(), migrations: Schema.migrations + [broken])
     } throws: { ($0 as? QudoError)?.code == .foreignSchema }
     #expect(try file.rows("SELECT sql FROM sqlite_schema") == before)
     #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])

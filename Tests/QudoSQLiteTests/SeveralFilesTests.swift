@@ -47,7 +47,7 @@ import Testing
     ], options: options)
     let queue = Queue(databases)
     try await queue.enqueue(Greeting(name: "Ada"))
-    try await queue.within(.seconds(2)).enqueue(Greeting(name: "Ada"))
+    try await queue.withTimeout(.seconds(2)).enqueue(Greeting(name: "Ada"))
     #expect(try await databases.count()[1].result.get() == [JobCount("greet", ready: 2)])
     await queue.close()
     #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/SeveralDatabases.md", by: #filePath, but: "\0") == [])
@@ -59,17 +59,17 @@ import Testing
     let held = (0...ProcessInfo.processInfo.activeProcessorCount).map { "held\($0).db" }
     // As long as they are open, the WAL whose lock is held is the one that others open.
     let holders = try held.map { try SQLiteDriver(path: path($0)) }
-    let turns = try held.map { try Turn(path: path($0)) }
+    let turns = try held.map { try WriteLock(path: path($0)) }
     for turn in turns { try turn.take() }
     // A worker of the same process, which must go on renewing its leases meanwhile.
     let busy = SpyDriver(base: try SQLiteDriver(path: path("busy.db")))
     _ = try await busy.insert([job()])
     let (begun, gate) = (Log(), Gate())
-    let ability = Ability("a", policy: policy { $0.lease = .seconds(3) }) { _ in
+    let handler = JobHandler("a", policy: policy { $0.leaseDuration = .seconds(3) }) { _ in
       begun.add("begun")
       await gate.pass()
     }
-    let worker = try Worker(Queue(busy), [ability], concurrency: 1)
+    let worker = try Worker(Queue(busy), handlers: [handler], concurrency: 1)
     let work = Task { try await worker.work() }
     await begun.count(1)
 
@@ -79,11 +79,11 @@ import Testing
     options.logger.logLevel = .critical
     let databases = try Databases((held + ["free.db"]).map { name in
       let path = path(name)
-      return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, timeout: .seconds(300)) }
+      return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, busyTimeout: .seconds(300)) }
     }, options: options)
     let beginning = ContinuousClock.now
     let enqueue = Task { try await Queue(databases).enqueue(job("x")) }
-    let share = options.deadline / (held.count + 1)
+    let share = options.callTimeout / (held.count + 1)
     for number in held.indices {
       // Those of the openings before, this one's, and the enqueue's.
       await clock.sleepers(atLeast: number + 2)
@@ -109,12 +109,12 @@ import Testing
     try Data("no database".utf8).write(to: folder.appendingPathComponent("text.db"))
     let queue = Queue(try databases("missing/a.db", "text.db", "good.db"))
     #expect(try await queue.enqueue(job("x")).id == JobID(database: "good", number: 1))
-    #expect(queue.databases.states.map(\.standing) == [.setAside, .setAside, .live])
-    #expect(queue.databases.states.map(\.trouble?.code) == [.cannotOpen, .notADatabase, nil])
+    #expect(queue.databases.states.map(\.status) == [.unavailable, .unavailable, .live])
+    #expect(queue.databases.states.map(\.failure?.code) == [.cannotOpen, .notADatabase, nil])
     await queue.close()
     let broken = Queue(try databases("missing/a.db", "text.db"))
     let error = await #expect(throws: QudoError.self) { try await broken.enqueue(job("x")) }
-    #expect((error?.cause as? DatabasesDown)?.troubles.map(\.error.code) == [.cannotOpen, .notADatabase])
+    #expect((error?.cause as? AllDatabasesUnavailable)?.failures.map(\.error.code) == [.cannotOpen, .notADatabase])
   }
 
   @Test func aFileThatAppearsIsUsedAfterTheRetryTime() async throws {
@@ -148,8 +148,8 @@ import Testing
     let queue = Queue(try databases("a.db", "b.db"))
     var options = WorkerOptions()
     options.concurrency = 4
-    let ability = Ability("a") { context in ran.withLock { _ = $0.insert(context.text) } }
-    let summary = try await Worker(queue, [ability], options: options).workUntilEmpty()
+    let handler = JobHandler("a") { context in ran.withLock { _ = $0.insert(context.text) } }
+    let summary = try await Worker(queue, handlers: [handler], options: options).workUntilEmpty()
     #expect(summary.completed == 100 && ran.withLock { $0.count } == 100)
     await queue.close()
   }

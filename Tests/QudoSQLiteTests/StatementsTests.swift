@@ -47,14 +47,14 @@ import Testing
     let key = UniqueKey("k", scope: .untilStarted)
     let jobs = [
       job("1"), job("2", kind: "b", priority: 7), job("3", due: .after(.seconds(5))), job("4", unique: key), job("", due: .at(.earliest)),
-      NewJob("c", payload: Payload([0, 255], codec: .json), meta: ["trace": "x"]), job("6", priority: -1, due: .after(.zero)),
+      NewJob("c", payload: Payload([0, 255], codec: .json), metadata: ["trace": "x"]), job("6", priority: -1, due: .after(.zero)),
     ]
     try execute(jobs)
     let found = try tables()
     let other = try Harness()
     _ = try await other.driver.insert(jobs)
     #expect(try found == StatementsTests(other).tables())
-    #expect(try await driver.claim(want(9, "a", "b", "c")).texts == (try await other.driver.claim(want(9, "a", "b", "c")).texts))
+    #expect(try await driver.claim(demand(9, "a", "b", "c")).texts == (try await other.driver.claim(demand(9, "a", "b", "c")).texts))
   }
 
   @Test func underAnIdempotencyKeyTheyAreDoneOnce() async throws {
@@ -71,22 +71,22 @@ import Testing
     let found = try tables()
     #expect(try execute(jobs) == [], "not even a conflict")
     #expect(try tables() == found)
-    #expect(try await driver.find(JobQuery()).map(\.payload) == ["there", "over", "new", "first"].map { Payload($0) })
-    let new = try await driver.find(JobQuery()).map(\.id)[2]
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.payload) == ["there", "over", "new", "first"].map { Payload($0) })
+    let new = try await driver.jobs(matching: JobQuery()).map(\.id)[2]
     let ids = [there, new, new, other, other, new + 1]
     #expect(try await driver.insert(jobs) == ids.map { .existing($0) }, "the driver knows of them")
     my.clock.advance(by: .seconds(86_400))
     #expect(try execute([once("again", "1")]) == [])
-    #expect(try await driver.find(JobQuery()).last?.payload == Payload("again"))
+    #expect(try await driver.jobs(matching: JobQuery()).last?.payload == Payload("again"))
   }
 
   @Test func idsAreNeverUsedAgain() async throws {
     _ = try await driver.insert([job("1"), job("2")])
-    let claimed = try await driver.claim(want()).jobs
+    let claimed = try await driver.claim(demand()).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
     try execute([job("3"), job("4")])
     #expect(try await driver.insert([job("5")]) == [.inserted(5)])
-    #expect(try await driver.claim(want()).jobs.map(\.id) == [3, 4, 5])
+    #expect(try await driver.claim(demand()).jobs.map(\.id) == [3, 4, 5])
   }
 
   @Test func rolledBackTheyHaveDoneNothing() async throws {
@@ -103,7 +103,7 @@ import Testing
     // Whoever does not look at the code has half of a batch, but nothing broken.
     #expect(try execute([job("1"), job("third", unique: UniqueKey("k")), job("2", due: .after(.seconds(1)))]) == [SQLITE_CONSTRAINT])
     my.clock.advance(by: .seconds(1))
-    #expect(try await driver.claim(want()).texts == ["first", "1", "2"])
+    #expect(try await driver.claim(demand()).texts == ["first", "1", "2"])
     #expect(try app.rows("SELECT key FROM qudo_info ORDER BY 1") == ["generation", "highest_id", "name"])
   }
 
@@ -111,7 +111,7 @@ import Testing
     let key = UniqueKey("k", onConflict: .keep)
     #expect(try execute([job("first", unique: key), job("second", unique: key), job("x")]) == [])
     #expect(try execute([job("third", unique: key, due: .after(.seconds(1)))]) == [])
-    #expect(try await driver.claim(want()).texts == ["first", "x"])
+    #expect(try await driver.claim(demand()).texts == ["first", "x"])
     #expect(try execute([job("fourth", unique: key), job("same", kind: "b", unique: key)]) == [])
     #expect(try await driver.count() == [JobCount("a", running: 2), JobCount("b", ready: 1)])
   }
@@ -123,43 +123,43 @@ import Testing
     let other = try Harness()
     for jobs in [
       [job("x"), job("first", unique: key, priority: 1, due: first), job("y", unique: UniqueKey("y"))],
-      [NewJob("a", payload: Payload(Array("second".utf8), codec: .json), unique: key, priority: 2, due: second, meta: ["m": "n"]), job("z")],
+      [NewJob("a", payload: Payload(Array("second".utf8), codec: .json), unique: key, priority: 2, due: second, metadata: ["m": "n"]), job("z")],
       [job("third", unique: key, priority: 2, due: second)],
     ] {
       #expect(try execute(jobs) == [])
       _ = try await other.driver.insert(jobs)
       #expect(try tables() == StatementsTests(other).tables())
     }
-    #expect(try await driver.find(JobQuery()).count == 4)
+    #expect(try await driver.jobs(matching: JobQuery()).count == 4)
   }
 
   @Test func aJobThatRunsIsNotOverwritten() async throws {
     let key = UniqueKey("k", onConflict: .overwrite)
     try execute([job("first", unique: key)])
-    let claimed = try await driver.claim(want()).jobs
+    let claimed = try await driver.claim(demand()).jobs
     let before = try tables()
     #expect(try execute([job("second", unique: key)]) == [SQLITE_CONSTRAINT])
     #expect(try execute([job("third", unique: key, due: .after(.seconds(5)))]) == [SQLITE_CONSTRAINT])
     #expect(try tables() == before)
     #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
     #expect(try execute([job("fourth", unique: key)]) == [])
-    #expect(try await driver.claim(want()).texts == ["fourth"])
+    #expect(try await driver.claim(demand()).texts == ["fourth"])
   }
 
   @Test func aQueuesHooksAreCalledWithoutAFile() async throws {
-    let queue = Queue(UnopenedSQLiteDriver(clock: my.clock)) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
+    let queue = Queue(SQLiteEnqueueStatements(clock: my.clock)) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
     try app.run("BEGIN")
     for statement in try queue.statements(for: [job("abc")]) + queue.statements(for: Greeting(name: "Ada"), priority: 1) {
       #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
     }
     try app.run("COMMIT")
-    #expect(try await driver.claim(want(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
+    #expect(try await driver.claim(demand(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
     await #expect(throws: QudoError.self) { try await queue.enqueue(job()) }
   }
 
   @Test func whatIsRefusedGivesNoStatements() throws {
     #expect(throws: QudoError.self) { try statements([job(), job(kind: "")]) }
-    #expect(throws: QudoError.self) { try Queue(UnopenedSQLiteDriver()).statements(for: [job(due: .after(.seconds(-1)))]) }
+    #expect(throws: QudoError.self) { try Queue(SQLiteEnqueueStatements()).statements(for: [job(due: .after(.seconds(-1)))]) }
     #expect(try statements([]) == [])
   }
 
@@ -177,7 +177,7 @@ import Testing
   }
 
   @Test func aWorkerIsWokenByThem() async throws {
-    let worker = try my.worker([Ability("a") { [log] in log.add($0.text) }])
+    let worker = try my.worker([JobHandler("a") { [log] in log.add($0.text) }])
     let work = Task { try await worker.work() }
     await my.clock.sleepers(atLeast: 1)
     try execute([job("x")])

@@ -47,8 +47,8 @@ func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priori
   NewJob(kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due)
 }
 
-func want(_ limit: Int = 10, _ kinds: Kind..., lease: Duration = .seconds(60), lostLimit: Int = 5) -> ClaimRequest {
-  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, lease: lease, lostLimit: lostLimit) }, limit: limit)
+func demand(_ limit: Int = 10, _ kinds: Kind..., leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5) -> ClaimRequest {
+  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases) }, limit: limit)
 }
 
 extension Claim {

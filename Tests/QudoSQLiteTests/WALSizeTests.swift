@@ -26,7 +26,7 @@ import Testing
 
   @Test func beyondItsLimitEnqueuesAreRefusedAndSettlesAreNot() async throws {
     let file = try TemporaryFile()
-    let driver = try SQLiteDriver(path: file.path, walLimit: 16 << 20)
+    let driver = try SQLiteDriver(path: file.path, maxWALSize: 16 << 20)
     _ = try await driver.insert([NewJob("b")])
     let held = try await driver.claim(ClaimRequest([.init("b")], limit: 1)).jobs
     var reader: OpaquePointer?
@@ -63,13 +63,13 @@ import Testing
     _ = try await other.insert(Array(repeating: job, count: 20))
     #expect(try size(file) > 17 << 20)
     for _ in 0..<3 {
-      let driver = try SQLiteDriver(path: file.path, durability: .normal, walLimit: 16 << 20)
+      let driver = try SQLiteDriver(path: file.path, durability: .normal, maxWALSize: 16 << 20)
       await #expect { try await driver.insert([NewJob("a")]) } throws: { ($0 as? QudoError)?.code == .busy }
       await driver.close()
     }
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
     // The file is as large as before until it is used anew.
-    let driver = try SQLiteDriver(path: file.path, durability: .normal, walLimit: 16 << 20)
+    let driver = try SQLiteDriver(path: file.path, durability: .normal, maxWALSize: 16 << 20)
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(21)])
     await driver.close()
     await other.close()
@@ -77,7 +77,7 @@ import Testing
 
   @Test func aLimitThatMakesNoSenseIsRefused() throws {
     let file = try TemporaryFile()
-    #expect { try SQLiteDriver(path: file.path, walLimit: 1 << 20) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect { try SQLiteDriver(path: file.path, maxWALSize: 1 << 20) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
   }
 
   private func size(_ file: TemporaryFile) throws -> Int {

@@ -16,14 +16,14 @@ import Testing
       let keys = Locked<[String: [IdempotencyKey]]>([:])
       var policy = JobPolicy()
       policy.maxRetries = 1
-      let ability = Ability("a", policy: policy) { context in
+      let handler = JobHandler("a", policy: policy) { context in
         let runs = keys.withLock { keys in
           keys["\(context.id)", default: []].append(context.idempotencyKey)
           return keys["\(context.id)"]?.count
         }
         if runs == 1 { throw CancellationError() }
       }
-      try await Worker(Queue(driver), [ability]).workUntilEmpty()
+      try await Worker(Queue(driver), handlers: [handler]).workUntilEmpty()
       await driver.close()
       let found = keys.withLock { $0 }
       #expect(found.count == 2 && found.values.allSatisfy { $0.count == 2 && $0[0] == $0[1] }, "\(found)")

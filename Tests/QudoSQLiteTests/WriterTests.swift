@@ -14,7 +14,7 @@ import Testing
   init() throws { file = try TemporaryFile() }
 
   private func open(timeout: Duration = .seconds(30)) throws -> SQLiteDriver {
-    try SQLiteDriver(path: file.path, durability: .normal, timeout: timeout)
+    try SQLiteDriver(path: file.path, durability: .normal, busyTimeout: timeout)
   }
 
   private func code<Result>(_ body: () async throws -> Result) async -> QudoError.Code? {
@@ -38,7 +38,7 @@ import Testing
     #expect(await code { try await driver.insert([job("too late")]) } == .busy)
     sqlite3_close(foreign)
     #expect(try await driver.insert([job("in time")]) == [.inserted(1)])
-    #expect(try await driver.claim(want()).texts == ["in time"])
+    #expect(try await driver.claim(demand()).texts == ["in time"])
   }
 
   @Test func whoWaitsForAForeignWriterGoesOnWhenItEnds() async throws {
@@ -53,7 +53,7 @@ import Testing
 
   @Test func anotherProcessWithTheTurnIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
     let driver = try open(timeout: .milliseconds(50))
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     async let first = code { try await driver.insert([job("1")]) }
     async let second = code { try await driver.insert([job("2")]) }
@@ -61,23 +61,23 @@ import Testing
     #expect(answers == [.busy, .busy])
     turn.giveBack()
     _ = try await driver.insert([job("3")])
-    #expect(try await driver.claim(want()).texts == ["3"], "what was answered with busy was not done after all")
+    #expect(try await driver.claim(demand()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
   @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave() async throws {
     let driver = try open(timeout: .milliseconds(50))
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     for _ in 0..<3 { #expect(await code { try await driver.insert([job()]) } == .busy) }
     turn.giveBack()
     _ = try await driver.insert([job("last")])
-    #expect(try await driver.claim(want()).texts == ["last"])
+    #expect(try await driver.claim(demand()).texts == ["last"])
   }
 
   @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
     let driver = try open(timeout: .seconds(1))
     _ = try await driver.insert([job("first")])
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     let isAnswered = Locked(false)
     let insert = Task {
@@ -90,17 +90,17 @@ import Testing
     await twice
     await driver.close()
     #expect(await insert.value == .busy, "what was handed in before is answered")
-    #expect(await code { try await driver.claim(want()) } == .closed)
+    #expect(await code { try await driver.claim(demand()) } == .closed)
     turn.giveBack()
     let again = try open()
-    #expect(try await again.claim(want()).texts == ["first"])
+    #expect(try await again.claim(demand()).texts == ["first"])
   }
 
   /// A writer whose lock fails, as `flock` does with ENOLCK.
   private func writerWithoutLock() throws -> Writer {
-    let connection = try Opening.open(path: file.path, durability: .normal, create: true)
+    let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: true)
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
-    let turn = Turn(file: -1)
+    let turn = WriteLock(file: -1)
     let core = WriterCore(
       connection, clock: SystemClock(), locks: KernelLocks(turn), beside: FilesBeside(file.path), generation: [], durability: .normal,
       checkpoint: checkpoint, receiptLifetime: .seconds(1))
@@ -118,7 +118,7 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
     await (try open()).close()
     let driver = try open()
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     #expect(await code { try open(timeout: .milliseconds(50)) } == .busy)
     async let patient = open(timeout: .seconds(Int64.max))
@@ -132,7 +132,7 @@ import Testing
   @Test("openings that have given up leave no more than one descriptor behind", .timeLimit(.minutes(5))) func givenUpOpenings() async throws {
     await (try open()).close()
     let driver = try open()
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     let before = walDescriptors
     for _ in 0..<5 { #expect(await code { try open(timeout: .milliseconds(20)) } == .busy) }
@@ -142,7 +142,7 @@ import Testing
     _ = try await driver.insert([job("1")])
     while walDescriptors > before { await Task.yield() }
     let patient = try open(timeout: .seconds(60))
-    #expect(try await patient.claim(want()).texts == ["1"])
+    #expect(try await patient.claim(demand()).texts == ["1"])
     await patient.close()
     await driver.close()
   }
@@ -178,8 +178,8 @@ import Testing
 
   @Test func whatWasHandedInIsDoneThoughTheTaskIsCancelled() async throws {
     // However long it takes until it is seen here: its time must not be over by then.
-    let driver = try SQLiteDriver(path: file.path, timeout: .seconds(3600))
-    let turn = try Turn(path: file.path)
+    let driver = try SQLiteDriver(path: file.path, busyTimeout: .seconds(3600))
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     let task = Task { try await driver.insert([job()]) }
     while driver.writer.waitingCount == 0 { await Task.yield() }
@@ -193,9 +193,9 @@ import Testing
   func spoiledGroup() async throws {
     let transactions = Locked(0)
     let driver = try SQLiteDriver(
-      path: file.path, durability: .normal, timeout: .seconds(3600), clock: SystemClock(),
+      path: file.path, durability: .normal, busyTimeout: .seconds(3600), clock: SystemClock(),
       observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     let (done, spoiled) = (Locked(0), Locked(0))
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -226,21 +226,21 @@ import Testing
   func idleClaims() async throws {
     let transactions = Locked(0)
     let driver = try SQLiteDriver(
-      path: file.path, durability: .normal, timeout: .seconds(3600), clock: SystemClock(),
+      path: file.path, durability: .normal, busyTimeout: .seconds(3600), clock: SystemClock(),
       observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
-    #expect(try await driver.claim(want(9, "idle")).texts == [])
+    #expect(try await driver.claim(demand(9, "idle")).texts == [])
     let before = transactions.withLock { $0 }
     let other = try open()
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     for number in 1...20 {
       _ = try await other.insert([job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))])
       try turn.take()
-      #expect(try await driver.claim(want(9, "idle")).texts == [])
+      #expect(try await driver.claim(demand(9, "idle")).texts == [])
       turn.giveBack()
     }
     #expect(transactions.withLock { $0 } == before)
     _ = try await other.insert([job("now", kind: "idle")])
-    #expect(try await driver.claim(want(9, "idle")).texts == ["now"])
+    #expect(try await driver.claim(demand(9, "idle")).texts == ["now"])
     await other.close()
     await driver.close()
   }
@@ -255,14 +255,14 @@ import Testing
       group.addTask { await driver.close() }
       group.addTask { await driver.close() }
     }
-    #expect(await code { try await driver.claim(want()) } == .closed)
+    #expect(await code { try await driver.claim(demand()) } == .closed)
     let ready = try await open().count().reduce(0) { $0 + $1.ready }
     #expect(ready == done.withLock { $0 })
   }
 
   @Test func oneFailingOperationSpoilsNoOtherOfItsGroup() async throws {
     let driver = try open()
-    let turn = try Turn(path: file.path)
+    let turn = try WriteLock(path: file.path)
     try turn.take()
     let writer = driver.writer
     let answers = await withTaskGroup(of: Bool.self) { group in

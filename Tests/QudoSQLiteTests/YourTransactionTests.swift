@@ -24,7 +24,7 @@ import Testing
     sqlite3_exec(connection, "INSERT INTO customer VALUES('Ada')", nil, nil, nil)
     try queue.enqueue(Greeting(name: "Ada"), in: connection)
     sqlite3_exec(connection, "COMMIT", nil, nil, nil)
-    #expect(try await my.driver.claim(want(9, "greet")).texts == [#"{"name":"Ada"}"#])
+    #expect(try await my.driver.claim(demand(9, "greet")).texts == [#"{"name":"Ada"}"#])
     #expect(try app.rows("SELECT name FROM customer") == ["Ada"])
   }
 
@@ -36,14 +36,14 @@ import Testing
 
   @Test func jobsAreEnqueuedByAnotherLibrary() async throws {
     let library = Library(app: app)
-    let queue = Queue(UnopenedSQLiteDriver())
+    let queue = Queue(SQLiteEnqueueStatements())
 
     try library.execute("BEGIN IMMEDIATE")
     for statement in try queue.statements(for: Greeting(name: "Ada")) {
       try library.execute(statement.sql, statement.values)
     }
     try library.execute("COMMIT")
-    #expect(try await my.driver.find(JobQuery()).map(\.kind) == ["greet"])
+    #expect(try await my.driver.jobs(matching: JobQuery()).map(\.kind) == ["greet"])
   }
 
   @Test func theSwiftIsTheArticles() throws {

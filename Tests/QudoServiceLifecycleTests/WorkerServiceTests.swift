@@ -40,13 +40,13 @@ struct WatchedClock: QueueClock {
     _ = try await driver.insert([NewJob("a")])
     var options = WorkerOptions()
     options.clock = clock
-    options.grace = grace
-    let ability = Ability("a") { [started, finish] _ in
+    options.shutdownGracePeriod = grace
+    let handler = JobHandler("a") { [started, finish] _ in
       started.continuation.yield()
       for await _ in finish.stream { return }
       throw CancellationError()
     }
-    return WorkerService(try Worker(Queue(driver), [ability], options: options))
+    return WorkerService(try Worker(Queue(driver), handlers: [handler], options: options))
   }
 
   func jobBegins() async { for await _ in started.stream { return } }
@@ -107,14 +107,14 @@ struct WatchedClock: QueueClock {
   }
 
   @Test func itsErrorsAreTheGroups() async throws {
-    let worker = try Worker(Queue(driver), [Ability("a") { _ in }], plugins: [Missing()])
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], plugins: [Missing()])
     let group = ServiceGroup(services: [WorkerService(worker)], logger: Logger(label: "test"))
     let error = await #expect(throws: QudoError.self) { try await group.run() }
     #expect(error?.code == .plugin && error?.cause is Broken)
   }
 
   @Test func itsNameTellsItsKinds() async throws {
-    let worker = try Worker(Queue(driver), [Ability("mail.send") { _ in }, Ability("a") { _ in }])
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("mail.send") { _ in }, JobHandler("a") { _ in }])
     #expect("\(WorkerService(worker))" == "worker of a, mail.send")
   }
 }

@@ -7,7 +7,7 @@ import Testing
   let clock = ManualClock()
   let driver: MemoryDriver
   let queue: Queue<NoHooks>
-  let abilities = [Ability(SendReceipt.self), Ability(AskForReview.self)]
+  let handlers = [JobHandler(SendReceipt.self), JobHandler(AskForReview.self)]
 
   init() {
     driver = MemoryDriver(clock: clock)
@@ -18,18 +18,18 @@ import Testing
     let start = clock.now().wall
     try await Shop(queue: queue).order("lamp", by: "ada")
 
-    #expect(try await queue.drain(abilities, clock) == 4)
+    #expect(try await queue.drain(handlers, clock) == 4)
 
     #expect(try await driver.count().isEmpty)
     let failures = try await driver.failures(LogQuery(oldestFirst: true))
-    #expect(failures.map(\.failed) == [start, start.advanced(by: .seconds(60))])
+    #expect(failures.map(\.failedAt) == [start, start.advanced(by: .seconds(60))])
     #expect(clock.now().wall == start.advanced(by: .seconds(86_400)))
   }
 
   @Test func timePassesAsFarAsAsked() async throws {
     let start = clock.now().wall
     try await Shop(queue: queue).order("lamp", by: "ada")
-    let worker = try Worker(queue, abilities)
+    let worker = try Worker(queue, handlers: handlers)
 
     #expect(try await worker.drain(clock, for: .seconds(59)) == 1)
     #expect(clock.now().wall == start.advanced(by: .seconds(59)))
@@ -44,23 +44,23 @@ import Testing
 
   @Test func theJobsOfADeadWorkerRunWhenItsLeaseEnds() async throws {
     try await queue.enqueue(AskForReview(customer: "ada"))
-    _ = try await driver.claim(ClaimRequest([.init(AskForReview.kind, lease: .seconds(60))], limit: 1))
+    _ = try await driver.claim(ClaimRequest([.init(AskForReview.kind, leaseDuration: .seconds(60))], limit: 1))
     let start = clock.now().wall
 
-    #expect(try await queue.drain(abilities, clock) == 1)
+    #expect(try await queue.drain(handlers, clock) == 1)
     #expect(clock.now().wall == start.advanced(by: .seconds(60)))
   }
 
   @Test func otherKindsAreLeftAlone() async throws {
     let start = clock.now().wall
     try await Shop(queue: queue).order("lamp", by: "ada")
-    #expect(try await queue.drain([Ability(SendReceipt.self)], clock) == 3)
+    #expect(try await queue.drain([JobHandler(SendReceipt.self)], clock) == 3)
     #expect(clock.now().wall == start.advanced(by: .seconds(180)))
     #expect(try await driver.enqueued(AskForReview.self).count == 1)
   }
 
   @Test func jobsThatNeverEndAreReported() async throws {
-    let again = Ability("again") { context in try context.snooze(for: .seconds(1)) }
+    let again = JobHandler("again") { context in try context.snooze(for: .seconds(1)) }
     try await queue.enqueue(NewJob("again"))
     await #expect(throws: DrainFailure.self) { try await queue.drain([again], clock, limit: 50) }
   }
@@ -68,12 +68,12 @@ import Testing
   @Test func aDriverOnAnotherClockIsReported() async throws {
     let queue = Queue(MemoryDriver())
     try await queue.enqueue(AskForReview(customer: "ada"), due: .after(.seconds(3600)))
-    await #expect(throws: DrainFailure.self) { try await queue.drain(abilities, clock, limit: 50) }
+    await #expect(throws: DrainFailure.self) { try await queue.drain(handlers, clock, limit: 50) }
   }
 
   @Test func moreJobsThanAPageAreDrained() async throws {
     try await queue.enqueue(contentsOf: (0..<501).map { AskForReview(customer: "\($0)") }, due: .after(.seconds(1)))
     try await queue.enqueue(AskForReview(customer: "first"), due: .after(.milliseconds(1)))
-    #expect(try await queue.drain(abilities, clock) == 502)
+    #expect(try await queue.drain(handlers, clock) == 502)
   }
 }

@@ -31,7 +31,7 @@ import Testing
 
   @Test func finishedJobsAreNotEnqueuedAnyMore() async throws {
     try await queue.enqueue(AskForReview(customer: "ada"))
-    try await queue.drain([Ability(AskForReview.self)], clock)
+    try await queue.drain([JobHandler(AskForReview.self)], clock)
     #expect(try await queue.enqueued(AskForReview.self).isEmpty)
   }
 
@@ -39,7 +39,7 @@ import Testing
     let queue = Queue(driver, hooks: { Reversing() })
     try await queue.enqueue(AskForReview(customer: "ada"))
     #expect(try await queue.enqueued(AskForReview.self).map(\.job.customer) == ["ada"])
-    await #expect(throws: UndecodablePayload.self) { try await driver.enqueued(AskForReview.self) }
+    await #expect(throws: PayloadDecodingError.self) { try await driver.enqueued(AskForReview.self) }
   }
 
   struct Reversing: Hook {

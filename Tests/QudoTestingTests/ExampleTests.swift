@@ -51,7 +51,7 @@ final class Mailbox: Plugin {
 }
 
 @Suite struct ExampleTests {
-  let abilities = [Ability(Welcome.self), Ability(Remind.self)]
+  let handlers = [JobHandler(Welcome.self), JobHandler(Remind.self)]
 
   @Test func signingUpEnqueuesAWelcomeAndAReminder() async throws {
     let queue = Queue(MemoryDriver(clock: ManualClock()))
@@ -64,14 +64,14 @@ final class Mailbox: Plugin {
 
   @Test func signingUpSendsAWelcomeAtOnce() async throws {
     let mailbox = Mailbox()
-    let queue = try Queue(MemoryDriver()).inline(abilities, plugins: [mailbox])
+    let queue = try Queue(MemoryDriver()).inline(handlers, plugins: [mailbox])
     try await Account(queue: queue).signUp("ada@example.org")
     #expect(mailbox.sent == ["Welcome, ada@example.org"])
     try await queue.queue.expectEnqueued(Remind.self)
   }
 
   @Test func aJobThatIsGivenUpFailsTheTest() async throws {
-    let queue = try Queue(MemoryDriver()).inline(abilities, plugins: [Mailbox()])
+    let queue = try Queue(MemoryDriver()).inline(handlers, plugins: [Mailbox()])
     await #expect(throws: FailedJobs.self) { try await Account(queue: queue).signUp("nobody") }
   }
 
@@ -80,7 +80,7 @@ final class Mailbox: Plugin {
     let clock = ManualClock()
     let queue = Queue(MemoryDriver(clock: clock))
     try await Account(queue: queue).signUp("ada@example.org")
-    #expect(try await queue.drain(abilities, plugins: [mailbox], clock) == 5)
+    #expect(try await queue.drain(handlers, plugins: [mailbox], clock) == 5)
     #expect(mailbox.sent == ["Welcome, ada@example.org", "Still there, ada@example.org?"])
   }
 
@@ -88,7 +88,7 @@ final class Mailbox: Plugin {
     let spy = SpyHook()
     // It stands still, or a slow test would see the second attempt.
     let clock = ManualClock()
-    let queue = try Queue(MemoryDriver(clock: clock), hooks: { spy }).inline(abilities, plugins: [Mailbox(failures: 1)], clock: clock)
+    let queue = try Queue(MemoryDriver(clock: clock), hooks: { spy }).inline(handlers, plugins: [Mailbox(failures: 1)], clock: clock)
     try await queue.enqueue(Welcome(address: "ada@example.org"))
     #expect(spy.events.last == .didWork("mail.welcome", job: 1, .retry(after: .seconds(60))))
     #expect(spy.events.map(\.name) == [

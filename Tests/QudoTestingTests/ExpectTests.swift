@@ -30,7 +30,7 @@ import Testing
     JobExpectation(meta: ["other": "1"]),
   ]) func jobsThatDoNotFitAreNotFound(expected: JobExpectation) async throws {
     let job = NewJob(
-      "a", payload: Payload("x"), unique: UniqueKey("ada"), priority: 5, due: .after(.seconds(60)), meta: ["tenant": "1", "b": "2"])
+      "a", payload: Payload("x"), unique: UniqueKey("ada"), priority: 5, due: .after(.seconds(60)), metadata: ["tenant": "1", "b": "2"])
     try await queue.enqueue(job)
     await #expect(throws: UnexpectedJobs.self) { try await queue.expectEnqueued("a", expected) }
     let good = JobExpectation(unique: "ada", priority: 5, due: .after(.seconds(60)), meta: ["tenant": "1"])
@@ -44,7 +44,7 @@ import Testing
     #expect(error?.description == "no job shop.review fits; no job is enqueued")
 
     try await queue.enqueue(AskForReview(customer: "ada"), unique: UniqueKey("ada"), due: .after(.seconds(60)))
-    try await queue.enqueue(NewJob("other", payload: Payload("abc"), priority: 3, meta: ["tenant": "1"]))
+    try await queue.enqueue(NewJob("other", payload: Payload("abc"), priority: 3, metadata: ["tenant": "1"]))
     error = await #expect(throws: UnexpectedJobs.self) {
       try await queue.expectEnqueued(AskForReview.self, unique: "bob", priority: 2, due: .after(.seconds(60)))
     }

@@ -12,8 +12,8 @@ import Testing
 
   struct Broken: Error {}
 
-  func noting(_ kind: Kind, _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> Ability {
-    Ability(kind) { [log] context in
+  func noting(_ kind: Kind, _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> JobHandler {
+    JobHandler(kind) { [log] context in
       log.withLock { $0.append("\(kind) \(String(decoding: context.payload.bytes, as: UTF8.self))") }
       try await run(context)
     }
@@ -33,7 +33,7 @@ import Testing
 
   @Test func theyGoThroughHooksAndCodecs() async throws {
     let spy = SpyHook()
-    let queue = try Queue(driver, hooks: { spy }).inline([Ability(AskForReview.self)])
+    let queue = try Queue(driver, hooks: { spy }).inline([JobHandler(AskForReview.self)])
     try await queue.enqueue(AskForReview(customer: "ada"))
     #expect(spy.events.map(\.name) == [
       "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends", "didWork",
@@ -56,8 +56,8 @@ import Testing
   }
 
   @Test func whatIsToWaitIsKeptForDrain() async throws {
-    let abilities = [noting("a"), noting("snoozing") { context in if context.enqueued == context.started { try context.snooze(for: .seconds(9)) } }]
-    let queue = try Queue(driver).inline(abilities + [Ability(SendReceipt.self)], clock: clock)
+    let handlers = [noting("a"), noting("snoozing") { context in if context.enqueuedAt == context.startedAt { try context.snooze(for: .seconds(9)) } }]
+    let queue = try Queue(driver).inline(handlers + [JobHandler(SendReceipt.self)], clock: clock)
     try await queue.enqueue(NewJob("a", due: .after(.seconds(60))))
     try await queue.enqueue(NewJob("snoozing"))
     try await queue.enqueue(SendReceipt(to: "ada", item: "lamp"))
@@ -83,7 +83,7 @@ import Testing
   @Test func aJobThatIsGivenUpIsThrown() async throws {
     var policy = JobPolicy()
     policy.maxRetries = 2
-    let queue = try Queue(driver).inline([Ability("a", policy: policy) { _ in throw Broken() }, noting("b")])
+    let queue = try Queue(driver).inline([JobHandler("a", policy: policy) { _ in throw Broken() }, noting("b")])
     let error = await #expect(throws: FailedJobs.self) {
       try await queue.enqueue([NewJob("a"), NewJob("b")])
     }
@@ -109,7 +109,7 @@ import Testing
   }
 
   @Test func jobsThatComeAgainAndAgainAreFoundOut() async throws {
-    let queue = try InlineQueue(Queue(driver), [Ability("a") { try $0.snooze(for: .zero) }], limit: 50)
+    let queue = try InlineQueue(Queue(driver), [JobHandler("a") { try $0.snooze(for: .zero) }], limit: 50)
     await #expect(throws: DrainFailure.self) { try await queue.enqueue(NewJob("a")) }
   }
 
@@ -129,14 +129,14 @@ import Testing
 
   @Test func pluginsAreStartedOnceForAllJobsOfAnEnqueueOrADrain() async throws {
     let plain = Queue(driver)
-    let queue = try plain.inline([Ability(Count.self)], plugins: [Counter(log: log)])
+    let queue = try plain.inline([JobHandler(Count.self)], plugins: [Counter(log: log)])
     try await queue.enqueue(contentsOf: [Count(text: "1"), Count(text: "2")])
     #expect(noted() == ["start", "job 1", "job 2", "stop"])
 
     try await plain.enqueue(contentsOf: [Count(text: "3"), Count(text: "4")], due: .after(.seconds(1)))
-    #expect(try await plain.drain([Ability(Count.self)], plugins: [Counter(log: log)], clock) == 2)
+    #expect(try await plain.drain([JobHandler(Count.self)], plugins: [Counter(log: log)], clock) == 2)
     #expect(noted().dropFirst(4) == ["start", "job 3", "job 4", "stop"])
-    #expect(throws: QudoError.self) { try plain.inline([Ability(Count.self)]) }
+    #expect(throws: QudoError.self) { try plain.inline([JobHandler(Count.self)]) }
   }
 
   @Test func tasksThatEnqueueAtOnceHaveTheirJobsRunWhenTheyGoOn() async throws {

@@ -30,7 +30,7 @@ import Testing
     policy.maxRetries = 1
     policy.retryDelay = .fixed(.seconds(5))
     let worker = try Worker(
-      queue, [Ability("a", policy: policy) { if $0.attempt == 1 { throw Broken() } else { try $0.snooze(for: .seconds(1)) } }],
+      queue, handlers: [JobHandler("a", policy: policy) { if $0.attempt == 1 { throw Broken() } else { try $0.snooze(for: .seconds(1)) } }],
       options: options())
     try await worker.drain(clock, for: .seconds(5))
     #expect(spy.events == [
@@ -45,7 +45,7 @@ import Testing
 
   @Test func aLostLeaseIsHeardOf() async throws {
     try await queue.enqueue(NewJob("a"))
-    let worker = try Worker(queue, [Ability("a") { _ in try await Task.sleep(for: .seconds(86_400)) }], options: options())
+    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in try await Task.sleep(for: .seconds(86_400)) }], options: options())
     let work = Task { try await worker.workOnce() }
     #expect(await spy.events(atLeast: 6).map(\.name).last == "begins")
     await clock.sleepers(atLeast: 1)

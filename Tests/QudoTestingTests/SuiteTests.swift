@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test func aDriverRunsTheCasesForWhatItDeclares() {
-    let all: Capabilities = [.durable, .survivesPowerLoss, .severalProcesses, .wakesOtherProcesses, .steadyLeases, .recoversDeadHolders]
+    let all: Capabilities = [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
     #expect(ConformanceSuite.cases(for: all).count == ConformanceSuite.all.count)
     #expect(ConformanceSuite.cases(for: []).allSatisfy { $0.requires.isEmpty })
   }

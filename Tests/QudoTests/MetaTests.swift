@@ -3,17 +3,17 @@ import Testing
 
 struct MetaTests {
   @Test func textsComeBackByName() {
-    var meta: Meta = ["a": "1", "": "empty name", "b": ""]
+    var meta: JobMetadata = ["a": "1", "": "empty name", "b": ""]
     #expect(meta["a"] == "1" && meta[""] == "empty name" && meta["b"] == "" && meta["c"] == nil)
     meta["a"] = "zwölf"
     meta["b"] = nil
     #expect(meta["a"] == "zwölf" && meta["b"] == nil)
     #expect(meta.names == ["", "a"])
-    #expect(Meta(bytes: meta.bytes) == meta)
+    #expect(JobMetadata(bytes: meta.bytes) == meta)
   }
 
   @Test func nothingTakesNoRoom() {
-    var meta = Meta()
+    var meta = JobMetadata()
     #expect(meta.bytes.isEmpty && meta["a"] == nil)
     meta["a"] = "1"
     meta["a"] = nil
@@ -21,26 +21,26 @@ struct MetaTests {
   }
 
   @Test func itsBytesAreAsDocumented() {
-    #expect((["ab": "c"] as Meta).bytes == [1, 0, 0, 0, 2, 97, 98, 0, 0, 0, 1, 99])
+    #expect((["ab": "c"] as JobMetadata).bytes == [1, 0, 0, 0, 2, 97, 98, 0, 0, 0, 1, 99])
   }
 
   @Test func namesAreComparedAsBytes() {
-    let meta: Meta = ["\u{E9}": "one scalar", "e\u{301}": "two"]
+    let meta: JobMetadata = ["\u{E9}": "one scalar", "e\u{301}": "two"]
     #expect(meta["\u{E9}"] == "one scalar" && meta["e\u{301}"] == "two")
   }
 
   @Test func damagedBytesAreReadAsFarAsTheyGo() {
-    let whole: Meta = ["a": "1", "b": "2"]
+    let whole: JobMetadata = ["a": "1", "b": "2"]
     for length in whole.bytes.indices {
-      let part = Meta(bytes: Array(whole.bytes.prefix(length)))
+      let part = JobMetadata(bytes: Array(whole.bytes.prefix(length)))
       #expect(part["b"] == nil)
       #expect(part["a"] == (length >= 11 ? "1" : nil))
     }
-    #expect(Meta(bytes: [2] + whole.bytes.dropFirst())["a"] == nil)
-    #expect(Meta(bytes: [1, 255, 255, 255, 255, 97]).names.isEmpty)
+    #expect(JobMetadata(bytes: [2] + whole.bytes.dropFirst())["a"] == nil)
+    #expect(JobMetadata(bytes: [1, 255, 255, 255, 255, 97]).names.isEmpty)
   }
 
   @Test func textsAreNotShown() {
-    #expect("\(["key": "secret"] as Meta)" == #"["key"]"#)
+    #expect("\(["key": "secret"] as JobMetadata)" == #"["key"]"#)
   }
 }

@@ -54,7 +54,7 @@ import Testing
   @Test func jobsReachPluginsByTheirTypes() async throws {
     try await queue.enqueue(Welcome(name: "Ada"))
     let plugins: [any Plugin] = [Mailer(log: log, greeting: "Hi"), Store(log: log)]
-    let worker = try Worker(queue, [Ability(Welcome.self)], plugins: plugins, options: options())
+    let worker = try Worker(queue, handlers: [JobHandler(Welcome.self)], plugins: plugins, options: options())
     #expect(try await worker.workUntilEmpty().completed == 1)
     #expect(log.withLock { $0 } == [
       "mailer starts", "store starts for [welcome]", "Hi, Ada", "stored Ada", "store stops", "mailer stops, cancelled: false",
@@ -68,18 +68,18 @@ import Testing
       func perform(_ context: JobContext) async throws { throw Broken() }
     }
     try await queue.enqueue(Note(text: "x"))
-    let ability = Ability(Note.self, using: Store.self, Mailer.self) { note, context, store, mailer in
+    let handler = JobHandler(Note.self, using: Store.self, Mailer.self) { note, context, store, mailer in
       store(note.text)
       mailer.send(to: note.text)
     }
-    let worker = try Worker(queue, [ability], plugins: [Mailer(log: log), Store(log: log)], options: options())
+    let worker = try Worker(queue, handlers: [handler], plugins: [Mailer(log: log), Store(log: log)], options: options())
     #expect(try await worker.workUntilEmpty().completed == 1)
     #expect(log.withLock { $0[2...3] } == ["stored x", "Hello, x"])
   }
 
   @Test func aWorkerThatLacksOneIsNotMade() {
     let error = #expect(throws: QudoError.self) {
-      try Worker(queue, [Ability(Welcome.self)], plugins: [Mailer(log: log)])
+      try Worker(queue, handlers: [JobHandler(Welcome.self)], plugins: [Mailer(log: log)])
     }
     #expect(error?.code == .invalidArgument)
     #expect(error?.message == "jobs of the kind welcome need the plugin Store: give the worker one")
@@ -87,7 +87,7 @@ import Testing
 
   @Test func twoOfATypeAreRefused() {
     let error = #expect(throws: QudoError.self) {
-      try Worker(queue, [Ability("a") { _ in }], plugins: [Mailer(log: log), Mailer(log: log)])
+      try Worker(queue, handlers: [JobHandler("a") { _ in }], plugins: [Mailer(log: log), Mailer(log: log)])
     }
     #expect(error?.code == .invalidArgument)
   }
@@ -95,7 +95,7 @@ import Testing
   @Test func aJobMayAskForOneThatNeedNotBeThere() async throws {
     try await queue.enqueue(NewJob("a"))
     let worker = try Worker(
-      queue, [Ability("a") { context in
+      queue, handlers: [JobHandler("a") { context in
         context.plugin(Mailer.self)?.send(to: "\(context.plugin(Store.self) == nil)")
       }], plugins: [Mailer(log: log)], options: options())
     #expect(try await worker.workOnce())
@@ -105,7 +105,7 @@ import Testing
   @Test func oneThatDoesNotStartStopsTheWorker() async throws {
     try await queue.enqueue(Welcome(name: "Ada"))
     let worker = try Worker(
-      queue, [Ability(Welcome.self)], plugins: [Mailer(log: log), Store(log: log, fails: true)], options: options())
+      queue, handlers: [JobHandler(Welcome.self)], plugins: [Mailer(log: log), Store(log: log, fails: true)], options: options())
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin && error?.cause is Broken)
     #expect(log.withLock { $0 } == ["mailer starts", "store starts for [welcome]", "mailer stops, cancelled: false"])
@@ -130,7 +130,7 @@ import Testing
   @Test(arguments: [false, true]) func oneMayRunBesideTheJobs(fails: Bool) async throws {
     let (ran, done) = AsyncStream<Void>.makeStream()
     let worker = try Worker(
-      queue, [Ability("a") { _ in done.yield() }], plugins: [Beside(log: log, fails: fails)], options: options())
+      queue, handlers: [JobHandler("a") { _ in done.yield() }], plugins: [Beside(log: log, fails: fails)], options: options())
     let work = Task { try await worker.work() }
     for await _ in ran { break }
     work.cancel()

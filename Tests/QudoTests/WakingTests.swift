@@ -27,7 +27,7 @@ import Testing
     options.clock = clock
     options.logger = Logger(label: "none") { _ in SwiftLogNoOpLogHandler() }
     let (runs, run) = AsyncStream<Void>.makeStream()
-    let worker = try Worker(Queue(driver), [Ability("a") { _ in run.yield() }], options: options)
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("a") { _ in run.yield() }], options: options)
     let work = Task { try await worker.work() }
     // Which takes fewer looks than the most of these.
     await clock.base.sleepers(atLeast: 1)

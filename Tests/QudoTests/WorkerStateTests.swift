@@ -16,18 +16,18 @@ import Testing
   ) -> WorkerState {
     var options = WorkerOptions()
     options.concurrency = concurrency
-    options.grace = .seconds(10)
-    options.cancelGrace = .seconds(5)
+    options.shutdownGracePeriod = .seconds(10)
+    options.cancellationGracePeriod = .seconds(5)
     change(&options)
-    return WorkerState(mode: mode, abilities: ["a": Ability("a", policy: policy) { _ in }], options: options)
+    return WorkerState(mode: mode, handlers: ["a": JobHandler("a", policy: policy) { _ in }], options: options)
   }
 
   private mutating func jobs(_ count: Int) -> [ClaimedJob] {
     (0..<count).map { _ in
       nextID += 1
       return ClaimedJob(
-        lease: Lease(job: nextID, token: 1, holder: 1, ends: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
-        enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
+        lease: Lease(job: nextID, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
+        enqueuedAt: Timestamp(microseconds: 0), dueAt: Timestamp(microseconds: 0))
     }
   }
 
@@ -47,8 +47,8 @@ import Testing
         state.claimed(Claim(jobs: got), by: request, asked: now, now: now)
       case .wait(let until): return (asked, settled, until)
       case .finish: return (asked, settled, nil)
-      case .lookForRest: state.rest([])
-      case .extend(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
+      case .checkForRemainingJobs: state.rest([])
+      case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
       case .listen, .stopListening: continue
       }
     }
@@ -58,19 +58,19 @@ import Testing
 
   /// What a caller gives need not be a time that comes.
   @Test mutating func timesBeyondAllTimeAreHeldThere() {
-    var policy = JobPolicy(lease: .seconds(Int64.max))
+    var policy = JobPolicy(leaseDuration: .seconds(Int64.max))
     policy.timeLimit = .seconds(Int64.max)
     state = Self.state(policy: policy) { options in
-      options.grace = .seconds(Int64.max)
-      options.cancelGrace = .seconds(Int64.max)
-      options.poll = .seconds(Int64.max)
+      options.shutdownGracePeriod = .seconds(Int64.max)
+      options.cancellationGracePeriod = .seconds(Int64.max)
+      options.pollInterval = .seconds(Int64.max)
     }
     var supply = 2
     _ = settle(now: 1_000, supply: &supply)
     let slot = openSlot()
     let begins = state.begin(slot, now: 1_000) != nil
     #expect(begins)
-    state.claimed(Claim(nextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000, now: 1_000)
+    state.claimed(Claim(timeUntilNextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000, now: 1_000)
     state.stop(now: 1_000)
     #expect(state.phaseEnd == .max)
   }
@@ -233,7 +233,7 @@ import Testing
     state = Self.state(concurrency: 1)
     let request = ClaimRequest([.init("a")], limit: 100)
     // It is answered 5 ms after it was asked for; what is left at half takes 50 microseconds to run, or 5 ms.
-    state.hungry = true
+    state.shouldClaim = true
     state.claimed(Claim(jobs: jobs(100)), by: request, asked: 0, now: 5_000)
     let slot = openSlot()
     let last = took == 1 ? 100 : 50
@@ -250,7 +250,7 @@ import Testing
 
   @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
     state = Self.state(concurrency: 1)
-    state.hungry = true
+    state.shouldClaim = true
     state.claimed(Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
     let slot = openSlot()
     let begins = state.begin(slot, now: 30_000_000) != nil
@@ -281,20 +281,20 @@ import Testing
     func claim(_ bytes: Int) -> Claim {
       Claim(jobs: [
         ClaimedJob(
-          lease: Lease(job: 1, token: 1, holder: 1, ends: 0), kind: "a", payload: Payload([UInt8](repeating: 0, count: bytes)), priority: 0,
-          uniqueKey: nil, attempt: 1, enqueued: Timestamp(microseconds: 0), due: Timestamp(microseconds: 0))
+          lease: Lease(job: 1, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([UInt8](repeating: 0, count: bytes)), priority: 0,
+          uniqueKey: nil, attempt: 1, enqueuedAt: Timestamp(microseconds: 0), dueAt: Timestamp(microseconds: 0))
       ])
     }
     state.averageRun = 1
-    state.lastAhead = 10_000
+    state.lastPrefetch = 10_000
     #expect(state.ahead == 1000, "nothing is known of them: one byte each")
     for (bytes, ahead) in [(100, 10...10), (2000, 0...0), (0, 0...0)] {
       state.claimed(claim(bytes), by: ClaimRequest([], limit: 1), asked: 0, now: 0)
-      state.lastAhead = 10_000
+      state.lastPrefetch = 10_000
       #expect(ahead.contains(state.ahead), "\(bytes) bytes")
     }
     for _ in 0..<100 { state.claimed(claim(10), by: ClaimRequest([], limit: 1), asked: 0, now: 0) }
-    state.lastAhead = 10_000
+    state.lastPrefetch = 10_000
     #expect((90...100).contains(state.ahead), "smaller ones are believed after a while")
   }
 
@@ -305,7 +305,7 @@ import Testing
     _ = state.openSlot().map { state.begin($0, now: 0) }
     _ = state.openSlot().map { state.begin($0, now: 0) }
     expectRest(now: 0, until: 20_000_000, &supply)
-    guard case .extend(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
+    guard case .renew(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
       Issue.record("no renewal")
       return
     }
@@ -375,7 +375,7 @@ import Testing
     guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no settle"); return }
     _ = state.failed(settlements, now: 19_999_000)
     guard case .wait(until: 20_000_000) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no wait"); return }
-    guard case .extend(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no renewal"); return }
+    guard case .renew(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no renewal"); return }
     _ = state.extended(leases, leases, by: length, asked: 20_000_000)
     // The renewal that went well does not bring the next try forward.
     guard case .wait(until: 20_049_000) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no wait"); return }

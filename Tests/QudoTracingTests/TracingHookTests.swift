@@ -22,7 +22,7 @@ import Tracing
   func work(_ queue: Queue<TracingHook>, _ perform: @escaping @Sendable (JobContext) async throws -> Void) async throws {
     var options = WorkerOptions()
     options.clock = clock
-    try await Worker(queue, [Ability("mail.send", perform: perform)], options: options).workUntilEmpty(skipDelayed: true)
+    try await Worker(queue, handlers: [JobHandler("mail.send", perform: perform)], options: options).workUntilEmpty(skipDelayed: true)
   }
 
   /// Enqueues within a span, which it hands back with the runs' spans.
@@ -64,7 +64,7 @@ import Tracing
   @Test func aJobWithoutAContextHasNoLink() async throws {
     let queue = queue()
     try await queue.enqueue(NewJob("mail.send"))
-    #expect(try await driver.find(JobQuery()).map(\.meta) == [Meta()])
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.metadata) == [JobMetadata()])
     try await work(queue) { _ in }
     #expect(tracer.finishedSpans.map(\.links.count) == [0])
   }
@@ -72,11 +72,11 @@ import Tracing
   @Test func aContextThatTheJobHasAlreadyStays() async throws {
     let queue = queue()
     var job = NewJob("mail.send")
-    job.meta[InMemoryTracer.traceIDKey] = "mine"
-    job.meta[InMemoryTracer.spanIDKey] = "also mine"
+    job.metadata[InMemoryTracer.traceIDKey] = "mine"
+    job.metadata[InMemoryTracer.spanIDKey] = "also mine"
     let sent = job
     try await tracer.withSpan("request") { _ in _ = try await queue.enqueue(sent) }
-    #expect(try await driver.find(JobQuery()).map(\.meta) == [sent.meta])
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.metadata) == [sent.metadata])
   }
 
   @Test func theJobRunsWithinTheSpan() async throws {
@@ -93,7 +93,7 @@ import Tracing
       context.replace(with: [NewJob("next")])
     }
     let run = try #require(runs.first)
-    let metas = try await driver.find(JobQuery(kinds: ["next"])).map(\.meta)
+    let metas = try await driver.jobs(matching: JobQuery(kinds: ["next"])).map(\.metadata)
     #expect(metas.map { $0[InMemoryTracer.spanIDKey] } == [run.spanID, run.spanID])
   }
 
@@ -123,7 +123,7 @@ import Tracing
     try await queue.enqueue(Choosy())
     var options = WorkerOptions()
     options.clock = clock
-    try await Worker(queue, [Ability(Choosy.self)], options: options).workUntilEmpty()
+    try await Worker(queue, handlers: [JobHandler(Choosy.self)], options: options).workUntilEmpty()
     #expect(tracer.finishedSpans.map { $0.errors.first?.error is Broken } == [true, true])
     #expect(tracer.finishedSpans.map { $0.attributes.get("messaging.qudo.attempt") } == [1, 2])
   }

@@ -74,8 +74,8 @@ import Testing
       options.concurrency = Self.jobs
       options.clock = clock
       options.logger.logLevel = .critical
-      let ability = Ability("a") { await runs.begin(String(decoding: $0.payload.bytes, as: UTF8.self)) }
-      let worker = try Worker(Queue(driver), [ability], options: options)
+      let handler = JobHandler("a") { await runs.begin(String(decoding: $0.payload.bytes, as: UTF8.self)) }
+      let worker = try Worker(Queue(driver), handlers: [handler], options: options)
       return Task { try await worker.work() }
     }
     var (jumps, wakes) = (0, 0)

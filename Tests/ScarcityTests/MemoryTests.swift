@@ -3,7 +3,7 @@ import Testing
 
 /// SQLite gets no memory, at each request that it makes.
 @Suite(.enabled(if: Evidence.isAsked), .serialized) struct MemoryTests {
-  @Test func aCallThatGetsNoMemoryHappensWhollyOrNotAtAll() async throws { try await Scarce.run("memory") }
+  @Test func aCallThatGetsNoMemoryHappensWhollyOrNotAtAll() async throws { try await ScarcityProcessRunner.run("memory") }
 
-  @Test func aFileThatGetsNoMemoryIsOpenedOrNot() async throws { try await Scarce.run("openings") }
+  @Test func aFileThatGetsNoMemoryIsOpenedOrNot() async throws { try await ScarcityProcessRunner.run("openings") }
 }

@@ -18,8 +18,8 @@ struct FleetRoles {
     self.log = log
     urls = try list.split(separator: ",").map { try DatabaseURL(parsing: String($0)) }
     var options = DatabaseOptions()
-    options.retry = retry
-    options.deadline = .seconds(3)
+    options.probeInterval = retry
+    options.callTimeout = .seconds(3)
     options.logger.logLevel = .critical
     databases = try Databases(
       urls.map { url in Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) } }, options: options)
@@ -27,7 +27,7 @@ struct FleetRoles {
 
   private static func open(_ url: DatabaseURL) async throws(QudoError) -> any Driver {
     switch url.place {
-    case .sqlite(let path): return try SQLiteDriver(path: path, durability: .normal, timeout: .seconds(1))
+    case .sqlite(let path): return try SQLiteDriver(path: path, durability: .normal, busyTimeout: .seconds(1))
     case .mysql(let server):
       let driver = try MySQLDriver(server)
       try await driver.connect()
@@ -60,26 +60,26 @@ struct FleetRoles {
   /// Works for ever; some runs fail and are retried.
   func work() async throws {
     var policy = JobPolicy()
-    policy.lease = .seconds(2)
+    policy.leaseDuration = .seconds(2)
     policy.maxRetries = .max
-    policy.lostLimit = .max
-    let ability = Ability("torture", policy: policy) { [log] context in
+    policy.maxExpiredLeases = .max
+    let handler = JobHandler("torture", policy: policy) { [log] context in
       if Int.random(in: 0..<10) == 0 { throw CancellationError() }
       log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(context.database)\n")
     }
     var options = WorkerOptions()
     options.concurrency = 4
-    options.poll = .milliseconds(500)
+    options.pollInterval = .milliseconds(500)
     options.logger.logLevel = .critical
-    try await Worker(Queue(databases) { FleetClaimLog(log: log) }, [ability], options: options).work()
+    try await Worker(Queue(databases) { FleetClaimLog(log: log) }, handlers: [handler], options: options).work()
   }
 
   /// Claims under leases that are too short and settles too late, wherever that is possible.
   func stale(_ random: inout Seeded) async throws {
     while true {
       let pause = Int.random(in: 0...60, using: &random)
-      _ = await databases.ask { [log] driver throws(QudoError) in
-        let request = ClaimRequest([.init("torture", lease: .milliseconds(20), lostLimit: .max)], limit: 3)
+      _ = await databases.forEachDriver { [log] driver throws(QudoError) in
+        let request = ClaimRequest([.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 3)
         let jobs = try await driver.claim(request).jobs
         log.write(jobs.map { "claim \(driver.name)/\($0.id) \($0.lease.token) \(TortureProcess.nanoseconds())\n" }.joined())
         _ = try? await Task.sleep(for: .milliseconds(pause))

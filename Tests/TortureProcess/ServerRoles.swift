@@ -74,15 +74,15 @@ extension FleetRoles {
   }
 
   private func serve(_ queue: Queue<some HookSet>) async throws {
-    let policy = JobPolicy(maxRetries: .max, lease: .seconds(2), lostLimit: .max)
-    let abilities = Self.kinds.map { kind in
-      Ability(kind, policy: policy) { [log] context in try await Self.perform(context, log) }
+    let policy = JobPolicy(maxRetries: .max, leaseDuration: .seconds(2), maxExpiredLeases: .max)
+    let handlers = Self.kinds.map { kind in
+      JobHandler(kind, policy: policy) { [log] context in try await Self.perform(context, log) }
     }
     var options = WorkerOptions()
     options.concurrency = 8
-    options.poll = .milliseconds(500)
+    options.pollInterval = .milliseconds(500)
     options.logger.logLevel = .critical
-    try await Worker(queue, abilities, options: options).work()
+    try await Worker(queue, handlers: handlers, options: options).work()
   }
 
   private static func name(_ payload: Payload) -> Substring {

@@ -12,7 +12,7 @@ enum SpinRole {
 
   /// Each job takes more than three leases.
   static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
-    try await work(driver, log, policy: JobPolicy(lease: lease, lostLimit: 100), for: 2_600_000_000)
+    try await work(driver, log, policy: JobPolicy(leaseDuration: lease, maxExpiredLeases: 100), for: 2_600_000_000)
   }
 
   /// Each job has a time limit and does not notice that it was cancelled.
@@ -21,7 +21,7 @@ enum SpinRole {
   }
 
   private static func work(_ driver: SQLiteDriver, _ log: LineLog, policy: JobPolicy, for length: UInt64) async throws {
-    let ability = Ability(kind, policy: policy) { context in
+    let handler = JobHandler(kind, policy: policy) { context in
       log.write("begin \(context.id.number)\n")
       let end = TortureProcess.nanoseconds() + length
       while TortureProcess.nanoseconds() < end {}
@@ -29,8 +29,8 @@ enum SpinRole {
     }
     var options = WorkerOptions()
     options.concurrency = concurrency
-    options.cancelGrace = .milliseconds(50)
+    options.cancellationGracePeriod = .milliseconds(50)
     options.logger.logLevel = .critical
-    try await Worker(Queue(driver), [ability], options: options).work()
+    try await Worker(Queue(driver), handlers: [handler], options: options).work()
   }
 }

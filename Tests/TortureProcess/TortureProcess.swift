@@ -72,10 +72,10 @@ struct TortureProcess {
   /// Works for ever; some runs fail and are retried.
   private static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
     var policy = JobPolicy()
-    policy.lease = .milliseconds(300)
+    policy.leaseDuration = .milliseconds(300)
     policy.maxRetries = .max
-    policy.lostLimit = .max
-    let ability = Ability("torture", policy: policy) { context in
+    policy.maxExpiredLeases = .max
+    let handler = JobHandler("torture", policy: policy) { context in
       if Int.random(in: 0..<10) == 0 { throw CancellationError() }
       if Int.random(in: 0..<50) == 0 { try await Task.sleep(for: .milliseconds(Int.random(in: 0...20))) }
       log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self))\n")
@@ -83,25 +83,25 @@ struct TortureProcess {
     var options = WorkerOptions()
     options.concurrency = 4
     options.logger.logLevel = .critical
-    try await Worker(Queue(driver) { ClaimLog(log: log) }, [ability], options: options).work()
+    try await Worker(Queue(driver) { ClaimLog(log: log) }, handlers: [handler], options: options).work()
   }
 
   /// Holds what it claims, under leases that outlive the torture, until it is killed.
   private static func hold(_ driver: SQLiteDriver, _ log: LineLog) async throws {
     var policy = JobPolicy()
-    policy.lease = .seconds(86_400)
-    policy.lostLimit = .max
-    let ability = Ability("held", policy: policy) { context in
+    policy.leaseDuration = .seconds(86_400)
+    policy.maxExpiredLeases = .max
+    let handler = JobHandler("held", policy: policy) { context in
       log.write("begin \(String(decoding: context.payload.bytes, as: UTF8.self)) \(nanoseconds())\n")
       try await Task.sleep(for: .seconds(86_400))
     }
-    try await Worker(Queue(driver), [ability], concurrency: 4).work()
+    try await Worker(Queue(driver), handlers: [handler], concurrency: 4).work()
   }
 
   /// Claims under leases that are too short and settles too late.
   private static func stale(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded) async throws {
     while true {
-      let request = ClaimRequest([.init("torture", lease: .milliseconds(20), lostLimit: .max)], limit: 5)
+      let request = ClaimRequest([.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 5)
       let jobs = try await driver.claim(request).jobs
       log.write(jobs.map { "claim \($0.id) \($0.lease.token) \(nanoseconds())\n" }.joined())
       try await Task.sleep(for: .milliseconds(Int.random(in: 0...40, using: &random)))

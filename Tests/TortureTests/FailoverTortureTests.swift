@@ -73,13 +73,13 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     let from: UInt64
     let to: UInt64
     /// Whether nobody can have written to it meanwhile.
-    var isHeld: Bool { fault == FilePlace.Fault.turnHeld.rawValue || fault == FilePlace.Fault.transactionHeld.rawValue }
+    var isHeld: Bool { fault == FileScenario.Fault.turnHeld.rawValue || fault == FileScenario.Fault.transactionHeld.rawValue }
   }
 
   private static let roles = ["fleet-enqueue", "fleet-enqueue", "fleet-work", "fleet-work", "fleet-stale"]
   private static let names = ["near", "far1", "far2"]
   private let folder: URL
-  private let place: FilePlace
+  private let place: FileScenario
   private let servers: [MariaDBServer]
   private let urls: [String]
   private let lock = NSLock()
@@ -92,7 +92,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     self.seed = seed
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    place = try FilePlace(in: folder)
+    place = try FileScenario(in: folder)
     if !place.hasDisk { print("failover torture: no disk can be mounted here, so the file's is not filled up") }
     var (servers, urls) = ([MariaDBServer](), [place.folder.appendingPathComponent("\(Self.names[0]).db").path])
     for name in Self.names.dropFirst() {
@@ -184,7 +184,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
   }
 
   /// - Returns: since when it was held; nil if the holder was not that fast.
-  private func hold(_ fault: FilePlace.Fault, for pause: Duration) async throws -> (from: UInt64?, to: UInt64) {
+  private func hold(_ fault: FileScenario.Fault, for pause: Duration) async throws -> (from: UInt64?, to: UInt64) {
     let log = folder.appendingPathComponent("\(now()).held")
     let holder = try ChildProcess(try built("TortureProcess").path, [fault.rawValue, urls[0], log.path, "0"])
     defer { holder.kill(SIGKILL) }
@@ -233,11 +233,11 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     let databases = try await open()
     let log = Locked<[String]>([])
     var policy = JobPolicy()
-    policy.lostLimit = .max
-    let ability = Ability("torture", policy: policy) { context in
+    policy.maxExpiredLeases = .max
+    let handler = JobHandler("torture", policy: policy) { context in
       log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self)) 0 \(context.database)") }
     }
-    let summary = try await Worker(Queue(databases), [ability], concurrency: 4).workUntilEmpty()
+    let summary = try await Worker(Queue(databases), handlers: [handler], concurrency: 4).workUntilEmpty()
     #expect(summary.unreachable == [])
     await databases.close()
     try (log.withLock { $0 }.joined(separator: "\n") + "\n")

@@ -45,11 +45,11 @@ import Testing
     }
     try await until { lines("spin").count { $0.hasPrefix("begin") } == count }
     let stolen = Locked(0)
-    let thief = Ability("spin", policy: JobPolicy(lease: .milliseconds(800), lostLimit: 100)) { _ in stolen.withLock { $0 += 1 } }
-    let worker = try Worker(Queue(driver), [thief], concurrency: count)
+    let thief = JobHandler("spin", policy: JobPolicy(leaseDuration: .milliseconds(800), maxExpiredLeases: 100)) { _ in stolen.withLock { $0 += 1 } }
+    let worker = try Worker(Queue(driver), handlers: [thief], concurrency: count)
     let work = Task { try await worker.work() }
     let watch = LeaseWatch(database)
-    try await until { try await driver.find(JobQuery()).isEmpty }
+    try await until { try await driver.jobs(matching: JobQuery()).isEmpty }
     let (looks, behind) = try watch.end()
     work.cancel()
     _ = try await work.value

@@ -122,14 +122,14 @@ private final class Torture {
     let driver = try SQLiteDriver(path: database, durability: .normal)
     let log = Locked<[String]>([])
     var policy = JobPolicy()
-    policy.lostLimit = .max
-    let held = Ability("held", policy: policy) { context in
+    policy.maxExpiredLeases = .max
+    let held = JobHandler("held", policy: policy) { context in
       log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
     }
-    let ability = Ability("torture", policy: policy) { context in
+    let handler = JobHandler("torture", policy: policy) { context in
       log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
     }
-    try await Worker(Queue(driver), [ability, held], concurrency: 2).workUntilEmpty()
+    try await Worker(Queue(driver), handlers: [handler, held], concurrency: 2).workUntilEmpty()
     await driver.close()
     try (log.withLock { $0 }.joined(separator: "\n") + "\n")
       .write(to: folder.appendingPathComponent("last.log"), atomically: false, encoding: .utf8)

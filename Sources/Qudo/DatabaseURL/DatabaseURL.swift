@@ -9,14 +9,14 @@
 /// ``text`` has it.
 public struct DatabaseURL: Hashable, Sendable {
   /// A file or a server.
-  public enum Place: Hashable, Sendable {
+  public enum Location: Hashable, Sendable {
     /// A file.
     case sqlite(path: String)
     /// A database of a MySQL or MariaDB server.
     case mysql(DatabaseServer)
   }
   /// Where it is.
-  public let place: Place
+  public let place: Location
 
   /// A server's database.
   public init(_ server: DatabaseServer) { place = .mysql(server) }

@@ -31,7 +31,7 @@ final class DatabaseMember: Sendable {
     self.isTaken = isTaken
     givenName = source.name
     opener = source.open
-    let health = DatabaseHealth(isOpen: source.driver != nil, retry: options.retry.wholeMicroseconds)
+    let health = DatabaseHealth(isOpen: source.driver != nil, retry: options.probeInterval.wholeMicroseconds)
     shared = Locked(Shared(health: health, driver: source.driver))
   }
 
@@ -61,7 +61,7 @@ final class DatabaseMember: Sendable {
     if let driver, health.state == .live { return driver }
     if health.state == .closed { throw QudoError(.closed, "the database was closed") }
     let probe = probe()
-    guard let answer = await race(until: time, clock, on: thread, { await probe.value }) else {
+    guard let answer = await withDeadline(until: time, clock, on: thread, { await probe.value }) else {
       throw health.trouble ?? QudoError(.unreachable, "it could not be opened in time")
     }
     return try answer.get()
@@ -79,13 +79,13 @@ final class DatabaseMember: Sendable {
 
   /// Bounded by the deadline; what is answered later counts all the same.
   private func findOut() async -> Answer<any Driver> {
-    await Schedule.pause()
-    let end = clock.sinceBoot().clampedPlus(options.deadline.wholeMicroseconds)
+    await Interleaving.pause()
+    let end = clock.sinceBoot().clampedPlus(options.callTimeout.wholeMicroseconds)
     // An opening may block its thread, until long after its time: so each has one of its own.
-    let answer = await race(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
-    let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.deadline)"))
+    let answer = await withDeadline(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
+    let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.callTimeout)"))
     ended(result)
-    await Schedule.pause()
+    await Interleaving.pause()
     shared.withLock { $0.probe = nil }
     return result
   }
@@ -130,7 +130,7 @@ final class DatabaseMember: Sendable {
       return (shared.driver, shared.probe)
     }
     probe?.cancel()
-    await Schedule.pause()
+    await Interleaving.pause()
     await driver?.close()
   }
 
@@ -151,7 +151,7 @@ final class DatabaseMember: Sendable {
     guard let driver else { throw QudoError(.unreachable, "the database is not open") }
     let asked = clock.sinceBoot()
     shared.withLock { $0.health.asked(asked) }
-    let answer: Answer<Value>? = await race(
+    let answer: Answer<Value>? = await withDeadline(
       until: time, clock, on: executor,
       late: { answer in
         guard let late, case .success(let value) = answer else { return }
@@ -191,7 +191,7 @@ final class DatabaseMember: Sendable {
     let level = shared.withLock { shared -> Logger.Level? in
       guard shared.health.failed(error, now: now) else { return nil }
       // One that answers, and cannot write, is set aside again with each enqueue that waits for it.
-      if let told = shared.told, told.code == error.code, now - told.time < options.retry.wholeMicroseconds { return .info }
+      if let told = shared.told, told.code == error.code, now - told.time < options.probeInterval.wholeMicroseconds { return .info }
       shared.told = (error.code, now)
       return .warning
     }
@@ -200,6 +200,6 @@ final class DatabaseMember: Sendable {
 
   private func report(_ error: QudoError, _ level: Logger.Level) {
     options.logger.log(
-      level: level, "a database is set aside", metadata: ["database": "\(name)", "for": "\(options.retry)", "error": "\(error)", "code": "\(error.code)"])
+      level: level, "a database is set aside", metadata: ["database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)"])
   }
 }

@@ -14,16 +14,16 @@ public struct DatabaseOptions: Sendable {
   public var order = Order.shuffled
   /// How long a database is set aside that had trouble. Default 30 s. Then somebody finds out whether it is there again,
   /// while the others go on.
-  public var retry = Duration.seconds(30)
+  public var probeInterval = Duration.seconds(30)
   /// How long an enqueue may take at most, whatever the databases do, and each other call of one database. Default 10 s. See
-  /// ``Queue/within(_:)``.
-  public var deadline = Duration.seconds(10)
+  /// ``Queue/withTimeout(_:)``.
+  public var callTimeout = Duration.seconds(10)
   /// Whether an enqueue of which it is unknown whether it was done goes on to the next database. Default: no, it throws
   /// ``QudoError/Code/outcomeUnknown``.
   ///
   /// With it an enqueue is acknowledged as long as any database answers, and its jobs may be in two of them, under two ids,
   /// and then run in both. A unique key does not prevent that: it holds within one database.
-  public var failsOverUnknown = false
+  public var failsOverOnUnknownOutcome = false
   /// Whether jobs that are enqueued without an ``IdempotencyKey`` get one where a network lies between, so that an enqueue whose
   /// answer is lost is repeated in the same database, until the deadline, and done once. Default: no.
   ///
@@ -44,7 +44,7 @@ public struct DatabaseOptions: Sendable {
   public init() {}
 
   func check() throws(QudoError) {
-    guard retry >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the time for which a database is set aside is under 1 ms") }
-    guard deadline >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
+    guard probeInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the time for which a database is set aside is under 1 ms") }
+    guard callTimeout >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
   }
 }

@@ -1,13 +1,13 @@
 /// What is known of a database, without asking it.
 public struct DatabaseState: Sendable {
   /// Whether it is used.
-  public enum Standing: String, Sendable, CaseIterable {
+  public enum Status: String, Sendable, CaseIterable {
     /// It was not needed yet.
     case unopened
     /// It is used.
     case live
     /// It had trouble, and is not used for a while.
-    case setAside
+    case unavailable
     /// It was set aside, and somebody finds out whether it is there again.
     case probing
     /// It was closed.
@@ -16,19 +16,19 @@ public struct DatabaseState: Sendable {
   /// Its name.
   public let database: String
   /// Whether it is used.
-  public let standing: Standing
+  public let status: Status
   /// Why it is not.
-  public let trouble: QudoError?
+  public let failure: QudoError?
   /// In how long somebody is to find out whether it is there again.
-  public let retryIn: Duration?
+  public let timeUntilProbe: Duration?
 }
 
 extension DatabaseHealth {
-  var standing: DatabaseState.Standing {
+  var standing: DatabaseState.Status {
     switch state {
     case .unopened: .unopened
     case .live: .live
-    case .setAside: .setAside
+    case .setAside: .unavailable
     case .probing: .probing
     case .closed: .closed
     }

@@ -4,7 +4,7 @@ extension Databases {
   /// Stores jobs in one database, as ``DatabaseOptions`` say.
   func insert(_ jobs: [NewJob], within limit: Duration) async throws(QudoError) -> [EnqueueResult] {
     let report = try await insert(
-      jobs, within: limit, onUnknown: options.failsOverUnknown ? .elsewhere : .stop, spareKeys: nil)
+      jobs, within: limit, onUnknown: options.failsOverOnUnknownOutcome ? .elsewhere : .stop, spareKeys: nil)
     if !report.mayAlsoBeIn.isEmpty, let database = report.results.first?.id.database {
       // Whoever asks for a report tells it in other words.
       let others = report.mayAlsoBeIn.joined(separator: ", ")
@@ -25,7 +25,7 @@ extension Databases {
       spareKeys: options.repeatsUnknown ? spareKeys ?? Self.randomKeys(jobs.count) : nil)
     var pause: Int64 = 50_000
     while true {
-      let troubles: [DatabasesDown.Trouble]
+      let troubles: [AllDatabasesUnavailable.Failure]
       switch try await insertOnce(&enqueue) {
       case .done(let report): return report
       case .down(let all): troubles = all
@@ -34,11 +34,11 @@ extension Databases {
       guard options.waitsForOutages, next < enqueue.end, !Task.isCancelled,
         troubles.contains(where: { $0.error.isOutage })
       else {
-        throw enqueue.error(DatabasesDown(troubles: troubles))
+        throw enqueue.error(AllDatabasesUnavailable(failures: troubles))
       }
       if pause == 50_000 {
         options.logger.warning(
-          "no database is available, waiting", metadata: ["error": "\(DatabasesDown(troubles: troubles))"])
+          "no database is available, waiting", metadata: ["error": "\(AllDatabasesUnavailable(failures: troubles))"])
       }
       // If the task is cancelled meanwhile, the databases are asked once more, and the guard above ends it.
       _ = try? await options.clock.sleep(untilSinceBoot: next)
@@ -48,7 +48,7 @@ extension Databases {
 
   private enum Round {
     case done(EnqueueReport)
-    case down([DatabasesDown.Trouble])
+    case down([AllDatabasesUnavailable.Failure])
   }
 
   /// Asks one database after the other.
@@ -56,7 +56,7 @@ extension Databases {
     for member in members { member.probeIfDue() }
     var random = SystemRandomNumberGenerator()
     var route = EnqueueRoute(members.count, options.order, using: &random)
-    var troubles: [DatabasesDown.Trouble] = []
+    var troubles: [AllDatabasesUnavailable.Failure] = []
     while let index = route.next(options.clock.sinceBoot(), { members[$0].health }) {
       let member = members[index]
       guard !Task.isCancelled else {

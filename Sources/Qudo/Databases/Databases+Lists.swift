@@ -10,21 +10,21 @@ public struct DatabaseAnswer<Value: Sendable>: Sendable {
 extension Databases {
   /// What is known of each, without asking any.
   public var states: [DatabaseState] {
-    if let only { return [DatabaseState(database: only.name, standing: .live, trouble: nil, retryIn: nil)] }
+    if let only { return [DatabaseState(database: only.name, status: .live, failure: nil, timeUntilProbe: nil)] }
     let now = options.clock.sinceBoot()
     return members.map { member in
       let health = member.health
       var retryIn: Duration?
       if case .setAside(let until) = health.state { retryIn = .microseconds(max(0, until - now)) }
-      return DatabaseState(database: member.name, standing: health.standing, trouble: health.trouble, retryIn: retryIn)
+      return DatabaseState(database: member.name, status: health.standing, failure: health.trouble, timeUntilProbe: retryIn)
     }
   }
 
   /// Asks all at the same time. One that is set aside is not asked before its time: its answer is what it is set aside for.
   ///
   /// - Parameter body: what to ask: to read, or to do a little.
-  /// - Returns: the answers, in the order of the databases; each comes within ``DatabaseOptions/deadline``.
-  public func ask<Value: Sendable>(
+  /// - Returns: the answers, in the order of the databases; each comes within ``DatabaseOptions/callTimeout``.
+  public func forEachDriver<Value: Sendable>(
     _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async -> [DatabaseAnswer<Value>] {
     if let only {
@@ -33,17 +33,17 @@ extension Databases {
       return [DatabaseAnswer(database: only.name, result: result)]
     }
     return await withTaskGroup(of: (Int, Result<Value, QudoError>).self) { group in
-      for member in members { group.addTask { (member.index, await self.ask(member, body)) } }
+      for member in members { group.addTask { (member.index, await self.forEachDriver(member, body)) } }
       var answers: [Int: Result<Value, QudoError>] = [:]
       for await (index, result) in group { answers[index] = result }
       return members.compactMap { member in answers[member.index].map { DatabaseAnswer(database: member.name, result: $0) } }
     }
   }
 
-  private func ask<Value: Sendable>(
+  private func forEachDriver<Value: Sendable>(
     _ member: DatabaseMember, _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async -> Result<Value, QudoError> {
-    let end = end(options.deadline)
+    let end = end(options.callTimeout)
     do throws(QudoError) {
       let health = member.health
       if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let trouble = health.trouble { throw trouble }
@@ -56,30 +56,30 @@ extension Databases {
 
   /// How many jobs of each kind are in each state.
   public func count(_ kinds: [Kind]? = nil) async -> [DatabaseAnswer<[JobCount]>] {
-    await ask { driver throws(QudoError) in try await driver.count(kinds) }
+    await forEachDriver { driver throws(QudoError) in try await driver.count(kinds) }
   }
 
   /// Live jobs.
-  public func jobs(_ query: JobQuery) async -> [DatabaseAnswer<[StoredJob]>] {
-    await ask { driver throws(QudoError) in try await driver.find(query) }
+  public func jobs(matching query: JobQuery) async -> [DatabaseAnswer<[StoredJob]>] {
+    await forEachDriver { driver throws(QudoError) in try await driver.jobs(matching: query) }
   }
 
   /// The failure logs.
   public func failures(_ query: LogQuery) async -> [DatabaseAnswer<[FailureRecord]>] {
-    await ask { driver throws(QudoError) in try await driver.logs().failures(query) }
+    await forEachDriver { driver throws(QudoError) in try await driver.logs().failures(query) }
   }
 
   /// The status logs.
   public func statuses(_ query: LogQuery) async -> [DatabaseAnswer<[StatusRecord]>] {
-    await ask { driver throws(QudoError) in try await driver.logs().statuses(query) }
+    await forEachDriver { driver throws(QudoError) in try await driver.logs().statuses(query) }
   }
 
   /// The failure log of one.
   package func failures(_ query: LogQuery, in database: String) async -> Result<[FailureRecord], QudoError> {
-    await ask(in: database) { driver throws(QudoError) in try await driver.logs().failures(query) }
+    await forEachDriver(in: database) { driver throws(QudoError) in try await driver.logs().failures(query) }
   }
 
-  private func ask<Value: Sendable>(
+  private func forEachDriver<Value: Sendable>(
     in database: String, _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async -> Result<Value, QudoError> {
     do throws(QudoError) {
@@ -88,7 +88,7 @@ extension Databases {
         return .success(try await body(only))
       }
       guard let member = await member(database) else { throw unknown(database) }
-      return await ask(member, body)
+      return await forEachDriver(member, body)
     } catch {
       return .failure(error)
     }
@@ -106,7 +106,7 @@ extension Databases {
       return try await only.logs().replay(failures)
     }
     guard let member = await member(database) else { throw unknown(database) }
-    let end = end(options.deadline)
+    let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
     return try await member.call(until: end) { driver throws(QudoError) in try await driver.logs().replay(failures) }
   }
@@ -118,18 +118,18 @@ extension Databases {
   /// By its name, which for one that was never opened is known only then.
   func member(_ name: String) async -> DatabaseMember? {
     if let member = members.first(where: { $0.name == name }) { return member }
-    for member in members where member.driver == nil { _ = try? await member.ready(until: end(options.deadline)) }
+    for member in members where member.driver == nil { _ = try? await member.ready(until: end(options.callTimeout)) }
     return members.first { $0.name == name }
   }
 
   /// A live job by its name.
   func job(_ id: JobID) async throws(QudoError) -> StoredJob? {
     let query = JobQuery(ids: [id.number], limit: 1)
-    if let only { return only.name == id.database ? try await only.find(query).first : nil }
+    if let only { return only.name == id.database ? try await only.jobs(matching: query).first : nil }
     guard let member = await member(id.database) else { return nil }
-    let end = end(options.deadline)
+    let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
-    return try await member.call(until: end, isRead: true) { driver throws(QudoError) in try await driver.find(query) }.first
+    return try await member.call(until: end, isRead: true) { driver throws(QudoError) in try await driver.jobs(matching: query) }.first
   }
 }
 

@@ -93,7 +93,7 @@ public final class Databases: Sendable {
   package func drivers() async throws(QudoError) -> [any Driver] {
     if let only { return [only] }
     var drivers: [any Driver] = []
-    for member in members { drivers.append(try await member.ready(until: end(options.deadline))) }
+    for member in members { drivers.append(try await member.ready(until: end(options.callTimeout))) }
     return drivers
   }
 

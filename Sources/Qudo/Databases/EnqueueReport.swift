@@ -25,7 +25,7 @@ extension Queue {
   ///
   /// - Parameters:
   ///   - jobs: what to store.
-  ///   - policy: what to do when an outcome is unknown, instead of ``DatabaseOptions/failsOverUnknown``. A queue of one driver, which
+  ///   - policy: what to do when an outcome is unknown, instead of ``DatabaseOptions/failsOverOnUnknownOutcome``. A queue of one driver, which
   ///     is not watched, stops in any case.
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``.
   @discardableResult
@@ -45,7 +45,7 @@ extension Queue {
       report = EnqueueReport(results: try await insert(jobs), mayAlsoBeIn: [])
     }
     if Hooks.points.contains(.didEnqueue) {
-      for (job, result) in zip(jobs, report.results) { await hooks.didEnqueue(job, result) }
+      for (job, result) in zip(jobs, report.results) { await hooks.didEnqueue(job, result: result) }
     }
     return report
   }

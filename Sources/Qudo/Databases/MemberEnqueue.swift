@@ -21,7 +21,7 @@ struct MemberEnqueue: Sendable {
   }
 
   /// Why nothing is enqueued, as far as that is known.
-  func error(_ down: DatabasesDown) -> QudoError {
+  func error(_ down: AllDatabasesUnavailable) -> QudoError {
     guard let unknown else { return down.error }
     return QudoError(.outcomeUnknown, unknown.message, cause: down)
   }

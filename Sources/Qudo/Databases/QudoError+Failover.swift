@@ -2,7 +2,7 @@ extension QudoError {
   /// Whether a database that says so is of no use for the time being.
   var setsAside: Bool {
     switch code {
-    case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsuitableFile, .readOnly,
+    case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsupportedDatabase, .readOnly,
       .diskFull, .busy, .ioError, .outcomeUnknown, .closed, .databaseReplaced:
       true
     // Of the call, the task or this process. Another error of the database may be one that this job causes everywhere.
@@ -25,18 +25,18 @@ extension QudoError {
 
 /// Why none of a queue's databases can be used: the ``QudoError/cause`` of an error with the code
 /// ``QudoError/Code/unreachable``. Nothing was written, unless the code is ``QudoError/Code/outcomeUnknown``.
-public struct DatabasesDown: Error, CustomStringConvertible {
+public struct AllDatabasesUnavailable: Error, CustomStringConvertible {
   /// One database and what it is set aside for.
-  public struct Trouble: Sendable {
+  public struct Failure: Sendable {
     /// The database's name.
     public let database: String
     /// What it said, or that it did not answer.
     public let error: QudoError
   }
   /// All of them, in the order in which they were asked.
-  public let troubles: [Trouble]
+  public let failures: [Failure]
 
-  public var description: String { troubles.map { "\($0.database): \($0.error)" }.joined(separator: "; ") }
+  public var description: String { failures.map { "\($0.database): \($0.error)" }.joined(separator: "; ") }
 
   var error: QudoError { QudoError(.unreachable, "none of the databases can be used", cause: self) }
 }

@@ -1,32 +1,32 @@
 /// Which jobs a worker wants.
 public struct ClaimRequest: Sendable {
   /// One kind that the worker can perform.
-  public struct Ability: Sendable {
+  public struct KindDemand: Sendable {
     /// The kind.
     public var kind: Kind
     /// How long its claims hold unless extended.
-    public var lease: Duration
+    public var leaseDuration: Duration
     /// How many lost leases send a job to the failure log.
-    public var lostLimit: Int
+    public var maxExpiredLeases: Int
     /// How many jobs of this kind at most; nil leaves it to ``ClaimRequest/limit``.
     public var limit: Int?
 
     /// Each with its default.
-    public init(_ kind: Kind, lease: Duration = .seconds(60), lostLimit: Int = 5, limit: Int? = nil) {
+    public init(_ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil) {
       self.kind = kind
-      self.lease = lease
-      self.lostLimit = lostLimit
+      self.leaseDuration = leaseDuration
+      self.maxExpiredLeases = maxExpiredLeases
       self.limit = limit
     }
   }
   /// The kinds, each once.
-  public var abilities: [Ability]
+  public var demands: [KindDemand]
   /// How many jobs at most.
   public var limit: Int
 
   /// Kinds, and how many of their jobs at most.
-  public init(_ abilities: [Ability], limit: Int) {
-    self.abilities = abilities
+  public init(_ demands: [KindDemand], limit: Int) {
+    self.demands = demands
     self.limit = limit
   }
 }
@@ -41,14 +41,14 @@ public struct Lease: Hashable, Sendable {
   /// lease's end by the database's clock. These are hints; after a renewal the lease as it was before is still good.
   public let holder: Int64
   /// See ``holder``.
-  public let ends: Int64
+  public let expiresAt: Int64
 
   /// For drivers.
-  public init(job: Int64, token: Int64, holder: Int64, ends: Int64) {
+  public init(job: Int64, token: Int64, holder: Int64, expiresAt: Int64) {
     self.job = job
     self.token = token
     self.holder = holder
-    self.ends = ends
+    self.expiresAt = expiresAt
   }
 }
 
@@ -67,19 +67,19 @@ public struct ClaimedJob: Sendable {
   /// Starts at 1.
   public let attempt: Int
   /// When it was enqueued, by the database's clock.
-  public let enqueued: Timestamp
+  public let enqueuedAt: Timestamp
   /// Since when it might run: the due time of this attempt.
-  public let due: Timestamp
+  public let dueAt: Timestamp
   /// What ``NewJob/meta`` was.
-  public var meta: Meta
+  public var metadata: JobMetadata
 
   /// Its number in its database.
   public var id: Int64 { lease.job }
 
   /// For drivers.
   public init(
-    lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueued: Timestamp,
-    due: Timestamp, meta: Meta = Meta()
+    lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueuedAt: Timestamp,
+    dueAt: Timestamp, metadata: JobMetadata = JobMetadata()
   ) {
     self.lease = lease
     self.kind = kind
@@ -87,9 +87,9 @@ public struct ClaimedJob: Sendable {
     self.priority = priority
     self.uniqueKey = uniqueKey
     self.attempt = attempt
-    self.enqueued = enqueued
-    self.due = due
-    self.meta = meta
+    self.enqueuedAt = enqueuedAt
+    self.dueAt = dueAt
+    self.metadata = metadata
   }
 }
 
@@ -98,9 +98,9 @@ public struct Claim: Sendable {
   /// In the order in which they should run.
   public var jobs: [ClaimedJob]
   /// How long until the next delayed job is due, of whatever kind; zero if one is due already; nil without any.
-  public var nextDue: Duration?
+  public var timeUntilNextDue: Duration?
   /// How long until the next lease ends, of whatever kind; nil without any.
-  public var nextLeaseEnd: Duration?
+  public var timeUntilNextLeaseExpiry: Duration?
   /// The jobs of whatever kind that this claim gave up, in the order in which their leases expired. Most often empty.
   public var givenUp: [GivenUpJob]
   /// The number of jobs whose lease had expired and that this claim made ready again, or took itself.
@@ -108,17 +108,17 @@ public struct Claim: Sendable {
 
   /// For drivers.
   public init(
-    jobs: [ClaimedJob] = [], nextDue: Duration? = nil, nextLeaseEnd: Duration? = nil, givenUp: [GivenUpJob] = [], recovered: Int = 0
+    jobs: [ClaimedJob] = [], timeUntilNextDue: Duration? = nil, timeUntilNextLeaseExpiry: Duration? = nil, givenUp: [GivenUpJob] = [], recovered: Int = 0
   ) {
     self.jobs = jobs
-    self.nextDue = nextDue
-    self.nextLeaseEnd = nextLeaseEnd
+    self.timeUntilNextDue = timeUntilNextDue
+    self.timeUntilNextLeaseExpiry = timeUntilNextLeaseExpiry
     self.givenUp = givenUp
     self.recovered = recovered
   }
 }
 
-/// A job that a claim gave up, because its lease expired as often as ``JobPolicy/lostLimit`` allows: its workers died or hung.
+/// A job that a claim gave up, because its lease expired as often as ``JobPolicy/maxExpiredLeases`` allows: its workers died or hung.
 ///
 /// The job is gone, and the failure log has it with its payload as ``FailureReason/lost``, from where it can be replayed.
 public struct GivenUpJob: Hashable, Sendable {

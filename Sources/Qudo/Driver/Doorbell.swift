@@ -34,7 +34,7 @@ public final class Doorbell: Sendable {
       return state.listeners.isEmpty ? [] : Array(state.listeners.values)
     }
     for listener in listeners {
-      Schedule.point()
+      Interleaving.point()
       listener()
     }
   }
@@ -47,7 +47,7 @@ public final class Doorbell: Sendable {
         state.listeners[state.next] = body
         return state.next
       }
-      Schedule.point()
+      Interleaving.point()
       if !isWatching { watch(true) }
       isWatching = true
       return id
@@ -61,7 +61,7 @@ public final class Doorbell: Sendable {
         state.listeners[id] = nil
         return state.listeners.isEmpty
       }
-      Schedule.point()
+      Interleaving.point()
       guard isLast, isWatching else { return }
       watch(false)
       isWatching = false

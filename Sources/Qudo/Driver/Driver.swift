@@ -30,7 +30,7 @@ public protocol Driver: Sendable {
   func settle(_ settlements: [Settlement], claiming next: ClaimRequest?) async throws(QudoError) -> (results: [SettleResult], claim: Claim?)
 
   /// Makes leases end `duration` from now. A `nil` in the results is a lease that is lost.
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?]
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?]
 
   /// Makes delayed jobs that are due ready, at most `limit`, earliest first. Claims do this too.
   ///
@@ -38,7 +38,7 @@ public protocol Driver: Sendable {
   func promote(limit: Int) async throws(QudoError) -> Int
 
   /// Live jobs in the order of their ids. It does not hold up the writers.
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob]
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob]
 
   /// How many jobs of each kind are in each state; a kind without any is left out.
   ///
@@ -72,12 +72,12 @@ public struct Capabilities: OptionSet, Sendable {
   /// What was acknowledged outlives a power cut.
   public static let survivesPowerLoss = Capabilities(rawValue: 2)
   /// Several processes may work on the same jobs.
-  public static let severalProcesses = Capabilities(rawValue: 4)
+  public static let multiProcess = Capabilities(rawValue: 4)
   /// An enqueue rings the doorbells of other processes.
-  public static let wakesOtherProcesses = Capabilities(rawValue: 8)
+  public static let crossProcessWakeup = Capabilities(rawValue: 8)
   /// Leases go by a clock that never jumps: no setting of the wall clock ends or prolongs one, and a restart of the
   /// machine ends all. Without it they go by the wall clock of the database's server, and its restart ends none.
-  public static let steadyLeases = Capabilities(rawValue: 16)
+  public static let monotonicLeases = Capabilities(rawValue: 16)
   /// The database knows which open driver holds a lease, and whether it lives: when its process dies, or closes it, its jobs can be
   /// claimed at once. Without it they can when their leases expire.
   public static let recoversDeadHolders = Capabilities(rawValue: 32)

@@ -15,7 +15,7 @@ public protocol LogDriver: Driver {
   /// Deletes the oldest rows of both logs that fit, at most `limit` of each, so that it holds up others for a moment only.
   ///
   /// - Returns: how many rows were deleted; repeat until it is 0.
-  func prune(_ prune: Prune) async throws(QudoError) -> Int
+  func prune(_ prune: PruneOptions) async throws(QudoError) -> Int
 }
 
 /// Which rows of a log to list.
@@ -87,7 +87,7 @@ public struct FailureRecord: Hashable, Sendable {
   /// The number of the run; starts at 1.
   public var attempt: Int
   /// When the run ended, by the database's clock.
-  public var failed: Timestamp
+  public var failedAt: Timestamp
   /// Whether the job was given up with it.
   public var isFinal: Bool
   /// The job that it was replayed as.
@@ -96,7 +96,7 @@ public struct FailureRecord: Hashable, Sendable {
   /// For drivers.
   public init(
     id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?, uniqueKey: String?,
-    priority: Int, attempt: Int, failed: Timestamp, isFinal: Bool, replayedAs: Int64?
+    priority: Int, attempt: Int, failedAt: Timestamp, isFinal: Bool, replayedAs: Int64?
   ) {
     self.id = id
     self.job = job
@@ -107,7 +107,7 @@ public struct FailureRecord: Hashable, Sendable {
     self.uniqueKey = uniqueKey
     self.priority = priority
     self.attempt = attempt
-    self.failed = failed
+    self.failedAt = failedAt
     self.isFinal = isFinal
     self.replayedAs = replayedAs
   }
@@ -140,14 +140,14 @@ public struct StatusRecord: Hashable, Sendable {
   /// Nil for a job without one.
   public var uniqueKey: String?
   /// When the run began: ``ended`` less what it took.
-  public var started: Timestamp
+  public var startedAt: Timestamp
   /// When its outcome was written, by the database's clock.
-  public var ended: Timestamp
+  public var endedAt: Timestamp
 
   /// For drivers.
   public init(
-    id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, started: Timestamp,
-    ended: Timestamp
+    id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, startedAt: Timestamp,
+    endedAt: Timestamp
   ) {
     self.id = id
     self.job = job
@@ -155,8 +155,8 @@ public struct StatusRecord: Hashable, Sendable {
     self.status = status
     self.payload = payload
     self.uniqueKey = uniqueKey
-    self.started = started
-    self.ended = ended
+    self.startedAt = startedAt
+    self.endedAt = endedAt
   }
 }
 
@@ -175,7 +175,7 @@ public enum ReplayResult: Hashable, Sendable {
 }
 
 /// Which rows of the logs are old enough to go.
-public struct Prune: Sendable {
+public struct PruneOptions: Sendable {
   /// Rows that ended before this moment; any for nil.
   public var before: Timestamp?
   /// The newest rows of each log to keep. Default 0.

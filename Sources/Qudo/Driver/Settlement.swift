@@ -22,7 +22,7 @@ public struct Settlement: Sendable {
   /// How long the run took, if this finished run is to have a row in the status log: the job's last, or each failed one.
   public var recording: Duration?
   /// The job may have been completed in a transaction of the application's already.
-  var mayBeDone = false
+  var mayBeCompletedExternally = false
 
   /// A run under a lease and what became of it.
   public init(_ lease: Lease, _ outcome: Outcome, recording: Duration? = nil) {

@@ -25,18 +25,18 @@ public struct StoredJob: Hashable, Sendable {
   /// The number of its next or present run; starts at 1.
   public var attempt: Int
   /// When it was enqueued; no retry changes it.
-  public var enqueued: Timestamp
+  public var enqueuedAt: Timestamp
   /// When its next attempt may begin, or since when it might.
-  public var due: Timestamp
+  public var dueAt: Timestamp
   /// By wall time, as far as that can be told; only while it runs.
-  public var leaseEnds: Timestamp?
+  public var leaseExpiresAt: Timestamp?
   /// What travels beside the payload.
-  public var meta: Meta
+  public var metadata: JobMetadata
 
   /// For drivers.
   public init(
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
-    enqueued: Timestamp, due: Timestamp, leaseEnds: Timestamp?, meta: Meta = Meta()
+    enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?, metadata: JobMetadata = JobMetadata()
   ) {
     self.id = id
     self.kind = kind
@@ -45,10 +45,10 @@ public struct StoredJob: Hashable, Sendable {
     self.uniqueKey = uniqueKey
     self.priority = priority
     self.attempt = attempt
-    self.enqueued = enqueued
-    self.due = due
-    self.leaseEnds = leaseEnds
-    self.meta = meta
+    self.enqueuedAt = enqueuedAt
+    self.dueAt = dueAt
+    self.leaseExpiresAt = leaseExpiresAt
+    self.metadata = metadata
   }
 }
 

@@ -14,12 +14,12 @@ public protocol HookSet: Sendable {
   func serialize(_ job: inout NewJob) throws
 
   /// A job was enqueued, or kept by another job with its unique key.
-  func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async
+  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async
 
   /// A job was enqueued as a part of the application's own transaction, which may still be rolled back: with
   /// `enqueue(_:in:)` of `QudoSQLite`, or as a replacement with its `JobContext.complete(in:)`. Nothing tells Qudo what becomes of
-  /// that transaction. ``didEnqueue(_:_:)`` is not called for it.
-  func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult)
+  /// that transaction. ``didEnqueue(_:result:)`` is not called for it.
+  func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult)
 
   /// A worker has claimed a job. It may still be given back without a run.
   func didClaim(_ job: borrowing ClaimedJob)
@@ -39,7 +39,7 @@ public protocol HookSet: Sendable {
   func didWork(_ run: borrowing FinishedRun) async
 
   /// A run ended with an error that counts as a failure; called before ``didWork(_:)``.
-  func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async
+  func didFail(_ run: borrowing FinishedRun, error failure: any Error) async
 
   /// A job was taken over by somebody else while it was held or run here, as a renewal found out; its outcome counts for
   /// nothing.
@@ -70,8 +70,8 @@ public protocol Hook: HookSet {}
 extension Hook {
   @inlinable public func willEnqueue(_ job: inout NewJob) throws {}
   @inlinable public func serialize(_ job: inout NewJob) throws {}
-  @inlinable public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {}
-  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {}
+  @inlinable public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {}
+  @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {}
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {}
   @inlinable public func deserialize(_ job: inout ClaimedJob) throws {}
   @inlinable public func willWork(_ context: JobContext) async throws {}
@@ -79,7 +79,7 @@ extension Hook {
     _ context: JobContext, _ body: () async throws(Failure) -> Result
   ) async throws(Failure) -> Result { try await body() }
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {}
-  @inlinable public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {}
+  @inlinable public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {}
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {}
   @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {}
 }

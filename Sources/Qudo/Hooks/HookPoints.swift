@@ -9,7 +9,7 @@ public struct HookPoints: OptionSet, Sendable {
   @inlinable public static var willEnqueue: Self { Self(rawValue: 1) }
   /// ``HookSet/serialize(_:)``
   @inlinable public static var serialize: Self { Self(rawValue: 2) }
-  /// ``HookSet/didEnqueue(_:_:)``
+  /// ``HookSet/didEnqueue(_:result:)``
   @inlinable public static var didEnqueue: Self { Self(rawValue: 4) }
   /// ``HookSet/didClaim(_:)``
   @inlinable public static var didClaim: Self { Self(rawValue: 8) }
@@ -21,7 +21,7 @@ public struct HookPoints: OptionSet, Sendable {
   @inlinable public static var around: Self { Self(rawValue: 64) }
   /// ``HookSet/didWork(_:)``
   @inlinable public static var didWork: Self { Self(rawValue: 128) }
-  /// ``HookSet/didFail(_:_:)``
+  /// ``HookSet/didFail(_:error:)``
   @inlinable public static var didFail: Self { Self(rawValue: 256) }
   /// ``HookSet/leaseLost(_:)``
   @inlinable public static var leaseLost: Self { Self(rawValue: 512) }

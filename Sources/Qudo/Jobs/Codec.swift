@@ -10,7 +10,7 @@ public protocol Codec: Sendable {
   ///   - kind: of the job that the value is. A codec that encrypts binds the bytes to it.
   func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8]
 
-  /// - Throws: any error; the run fails with an ``UndecodablePayload`` that has its words. A codec that knows which byte
+  /// - Throws: any error; the run fails with an ``PayloadDecodingError`` that has its words. A codec that knows which byte
   ///   is wrong says so.
   func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
 }
@@ -44,21 +44,21 @@ public struct Codecs: Sendable {
     Payload(try primary.encode(value, of: kind), codec: primary.id)
   }
 
-  /// - Throws: ``UndecodablePayload``.
+  /// - Throws: ``PayloadDecodingError``.
   public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
     guard let codec = all[payload.codec] ?? (payload.codec == .raw ? plain : nil) else {
-      throw UndecodablePayload(description: "the payload was written with codec \(payload.codec), which this queue was not given")
+      throw PayloadDecodingError(description: "the payload was written with codec \(payload.codec), which this queue was not given")
     }
     do {
       return try codec.decode(type, from: payload.bytes, of: kind)
     } catch {
       let what = payload.codec == codec.id ? "the payload is" : "the payload, which was enqueued as bytes, is"
-      throw UndecodablePayload(description: "\(what) not \(codec.name) for \(type): \(decodingWords(error))")
+      throw PayloadDecodingError(description: "\(what) not \(codec.name) for \(type): \(decodingWords(error))")
     }
   }
 }
 
 /// A payload that is not what its kind's job type expects. The run fails with it.
-public struct UndecodablePayload: Error, Sendable, CustomStringConvertible {
+public struct PayloadDecodingError: Error, Sendable, CustomStringConvertible {
   public let description: String
 }

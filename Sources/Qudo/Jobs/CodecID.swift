@@ -22,7 +22,7 @@ public struct CodecID: Hashable, Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - wrapper: the number of what is done, from 16 to 31 for Qudo's own, from 128 to 255 for yours.
   ///   - base: of the codec that wrote the bytes.
-  public static func wrapped(_ wrapper: UInt8, _ base: CodecID) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
+  public static func wrapping(_ wrapper: UInt8, as base: CodecID) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
 
   /// The codec that wrote the value, below all that wrap it.
   var innermost: CodecID {

@@ -30,7 +30,7 @@ public final class JobContext: Sendable {
   public var idempotencyKey: IdempotencyKey {
     let generation = run.engine.driver.generation
     let origin = generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
-    return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueued.microseconds)")
+    return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueuedAt.microseconds)")
   }
 
   /// What sort of job it is.
@@ -42,14 +42,14 @@ public final class JobContext: Sendable {
   /// Nil for a job without one.
   public var uniqueKey: String? { job.uniqueKey }
   /// When it was enqueued, by the database's clock.
-  public var enqueued: Timestamp { job.enqueued }
+  public var enqueuedAt: Timestamp { job.enqueuedAt }
   /// When the run began, by the wall clock of the worker.
-  public var started: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
+  public var startedAt: Timestamp { run.engine.clock.now().wall.advanced(by: .zero - run.duration()) }
   /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
 
   /// What travels beside the payload.
-  public var meta: Meta { job.meta }
+  public var metadata: JobMetadata { job.metadata }
 
   /// The worker's plugin of this type, if it has one. A job that cannot do without one is a ``PluginJob``, whose worker is
   /// not made without it.
@@ -100,7 +100,7 @@ public final class JobContext: Sendable {
   package var lease: Lease { run.engine.lease(run.slot, of: job.id) ?? job.lease }
 
   /// Whether the run is to have a row in the status log.
-  package var recordsStatus: Bool { run.ability.policy.recordsStatus }
+  package var recordsStatus: Bool { run.handler.policy.recordsStatus }
 
   /// How long the run has taken.
   package var duration: Duration { run.duration() }

@@ -11,16 +11,16 @@ public struct JobPolicy: Sendable {
   /// How long a failed job waits before its next attempt. Default: not at all.
   public var retryDelay: RetryDelay
   /// How long a claim holds; it is renewed while the job runs. Default 60 s, at least 100 ms.
-  public var lease: Duration
+  public var leaseDuration: Duration
   /// When a run's task is cancelled for having taken too long. Default: never. A job that ignores its cancellation is
-  /// counted as failed after ``WorkerOptions/cancelGrace``, keeps its slot, and may by then run again elsewhere.
+  /// counted as failed after ``WorkerOptions/cancellationGracePeriod``, keeps its slot, and may by then run again elsewhere.
   public var timeLimit: Duration?
   /// How many lost leases send a job to the failure log. Default 5.
-  public var lostLimit: Int
+  public var maxExpiredLeases: Int
   /// Whether finished runs get a row in the status log. Default: no.
   public var recordsStatus: Bool
   /// How many jobs of the kind run at once in one worker. Default: as many as the worker runs.
-  public var concurrency: Int?
+  public var maxConcurrency: Int?
   /// Where the jobs run. Default: on Swift's pool.
   public var execution: Execution
 
@@ -39,25 +39,25 @@ public struct JobPolicy: Sendable {
 
   /// Each with its default.
   public init(
-    maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), lease: Duration = .seconds(60), timeLimit: Duration? = nil,
-    lostLimit: Int = 5, recordsStatus: Bool = false, concurrency: Int? = nil, execution: Execution = .cooperative
+    maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60), timeLimit: Duration? = nil,
+    maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil, execution: Execution = .cooperative
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
-    self.lease = lease
+    self.leaseDuration = leaseDuration
     self.timeLimit = timeLimit
-    self.lostLimit = lostLimit
+    self.maxExpiredLeases = maxExpiredLeases
     self.recordsStatus = recordsStatus
-    self.concurrency = concurrency
+    self.maxConcurrency = maxConcurrency
     self.execution = execution
   }
 
   func check(_ kind: Kind) throws(QudoError) {
     // A renewal, at a third of the lease, must have time to reach the disk.
-    guard lease >= .milliseconds(100) else { throw QudoError(.invalidArgument, "the lease of \(kind) is under 100 ms") }
-    guard lostLimit >= 1 else { throw QudoError(.invalidArgument, "the lost limit of \(kind) is under 1") }
+    guard leaseDuration >= .milliseconds(100) else { throw QudoError(.invalidArgument, "the lease of \(kind) is under 100 ms") }
+    guard maxExpiredLeases >= 1 else { throw QudoError(.invalidArgument, "the lost limit of \(kind) is under 1") }
     guard maxRetries >= 0 else { throw QudoError(.invalidArgument, "the number of retries of \(kind) is negative") }
-    guard concurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the concurrency of \(kind) is under 1") }
+    guard maxConcurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the concurrency of \(kind) is under 1") }
     guard timeLimit ?? .seconds(1) > .zero else { throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0") }
     try retryDelay.check(kind)
   }
@@ -133,12 +133,12 @@ struct TimeLimitExceeded: Error, CustomStringConvertible {
 /// What becomes of a run that threw. Pure: no clock, no database.
 ///
 /// - Parameter random: 0 to 1, for the jitter.
-func decide(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double) -> Settlement.Outcome {
+func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double) -> Settlement.Outcome {
   switch failure {
   case let snooze as Snooze: return .snoozed(max(snooze.duration, .zero), countsAttempt: snooze.countsAttempt)
   case let abort as Abort: return .aborted(message: logged(abort))
   case _ where job.attempt > policy.maxRetries: return .failed(message: logged(failure))
-  case let failure as Ability.Failure: return .retry(after: max(failure.retryDelay, .zero), message: logged(failure))
+  case let failure as JobHandler.Failure: return .retry(after: max(failure.retryDelay, .zero), message: logged(failure))
   default:
     let delay = policy.retryDelay.delay(after: job.attempt, of: job, random: random)
     return .retry(after: delay, message: logged(failure))
@@ -147,7 +147,7 @@ func decide(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Doub
 
 /// The error's own words, of which the log keeps 16 KiB: what a `LocalizedError` says of itself, else its description.
 private func logged(_ error: any Error) -> String {
-  let error = (error as? Ability.Failure)?.error ?? error
+  let error = (error as? JobHandler.Failure)?.error ?? error
   let text = (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
   guard text.utf8.count > 16384 else { return text }
   return String(decoding: text.utf8.prefix(16384), as: UTF8.self) + "…"

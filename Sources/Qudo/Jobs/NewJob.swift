@@ -25,7 +25,7 @@ extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
 public enum Due: Hashable, Sendable {
   /// At once.
   case now
-  /// After this time, which is not negative. With a driver on the callers' own machine (``Capabilities/steadyLeases``) the delay begins anew
+  /// After this time, which is not negative. With a driver on the callers' own machine (``Capabilities/monotonicLeases``) the delay begins anew
   /// if the wall clock is set back meanwhile.
   case after(Duration)
   /// A time in the past counts as due, and before later ones.
@@ -80,13 +80,13 @@ public struct NewJob: Sendable {
   /// When it may first run. Default: now.
   public var due: Due
   /// What travels beside the payload, for hooks. Counts towards the payload's limit.
-  public var meta: Meta
+  public var metadata: JobMetadata
   /// What the enqueue can be repeated under without being done twice. Default: none, which costs nothing.
   public var idempotencyKey: IdempotencyKey?
 
   /// Each with its default. What is not allowed is refused when it is enqueued: ``Limits``.
   public init(
-    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, meta: Meta = Meta(),
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, metadata: JobMetadata = JobMetadata(),
     idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
@@ -94,7 +94,7 @@ public struct NewJob: Sendable {
     self.unique = unique
     self.priority = priority
     self.due = due
-    self.meta = meta
+    self.metadata = metadata
     self.idempotencyKey = idempotencyKey
   }
 }

@@ -7,9 +7,9 @@ public import Logging
 ///       var server = "localhost"
 ///       func send(_ text: String, to address: String) async throws { … }
 ///     }
-///     let worker = try Worker(queue, [Ability(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
+///     let worker = try Worker(queue, [JobHandler(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
 ///
-/// A worker has at most one of a type. Jobs reach it by its type: see ``PluginJob``, ``Ability`` and
+/// A worker has at most one of a type. Jobs reach it by its type: see ``PluginJob``, ``JobHandler`` and
 /// ``JobContext/plugin(_:)``.
 public protocol Plugin: Sendable {
   /// Gets ready. Called once before the worker claims its first job, in the order in which the worker was given its plugins.
@@ -35,7 +35,7 @@ extension Plugin {
 public struct WorkerContext: Sendable {
   /// The queue with its hooks.
   public let queue: any Enqueuer
-  /// The databases: for reading lists, pruning logs. ``Databases/ask(_:)`` asks all of them.
+  /// The databases: for reading lists, pruning logs. ``Databases/forEachDriver(_:)`` asks all of them.
   public let databases: Databases
   /// The kinds that the worker performs.
   public let kinds: [Kind]

@@ -51,19 +51,19 @@ public struct Using<each P: Plugin>: PluginNeeds {
 extension JobContext {
   func using<Needs: PluginNeeds>(_ needs: Needs.Type) throws -> Needs { try Needs(self) }
 
-  /// A worker whose abilities need one that it does not have is not made.
+  /// A worker whose handlers need one that it does not have is not made.
   func required<P: Plugin>(_ type: P.Type) throws -> P {
     guard let plugin = plugin(type) else {
-      throw QudoError(.invalidArgument, "the worker has no plugin \(type): name it where the ability is made")
+      throw QudoError(.invalidArgument, "the worker has no plugin \(type): name it where the handler is made")
     }
     return plugin
   }
 }
 
-extension Ability {
+extension JobHandler {
   /// Jobs of a type, performed by a closure that is handed plugins.
   ///
-  ///     Ability(SendMail.self, using: Mailer.self) { mail, context, mailer in
+  ///     JobHandler(SendMail.self, using: Mailer.self) { mail, context, mailer in
   ///       try await mailer.send("Hello", to: mail.to)
   ///     }
   ///

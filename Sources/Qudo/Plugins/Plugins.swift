@@ -20,10 +20,10 @@ struct Plugins: Sendable {
 
   subscript<P: Plugin>(type: P.Type) -> P? { byType[ObjectIdentifier(type)] as? P }
 
-  /// - Throws: ``QudoError/Code/invalidArgument`` for one that an ability needs and that is not there.
-  func check(_ ability: Ability) throws(QudoError) {
-    for type in ability.plugins where byType[ObjectIdentifier(type)] == nil {
-      throw QudoError(.invalidArgument, "jobs of the kind \(ability.kind) need the plugin \(type): give the worker one")
+  /// - Throws: ``QudoError/Code/invalidArgument`` for one that a handler needs and that is not there.
+  func check(_ handler: JobHandler) throws(QudoError) {
+    for type in handler.plugins where byType[ObjectIdentifier(type)] == nil {
+      throw QudoError(.invalidArgument, "jobs of the kind \(handler.kind) need the plugin \(type): give the worker one")
     }
   }
 

@@ -16,7 +16,7 @@ public struct Limits: Sendable {
   public func check(_ job: NewJob) throws(QudoError) {
     try Self.check("kind", job.kind.name, atMost: Self.kindBytes)
     if let unique = job.unique { try Self.check("unique key", unique.key, atMost: Self.uniqueKeyBytes) }
-    let bytes = job.payload.bytes.count + job.meta.bytes.count
+    let bytes = job.payload.bytes.count + job.metadata.bytes.count
     guard bytes <= payloadBytes else {
       throw QudoError(.invalidArgument, "the payload has \(bytes) bytes, the limit is \(payloadBytes): keep large data elsewhere and enqueue its name")
     }

@@ -27,7 +27,7 @@ package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is 
     mutex.deallocate()
   }
 
-  #if QUDO_SCHEDULES
+  #if QUDO_INTERLEAVINGS
   package func withLock<Result: ~Copyable, Failure: Error>(
     file: StaticString = #fileID, line: UInt = #line, _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {

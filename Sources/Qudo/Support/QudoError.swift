@@ -5,7 +5,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
   /// What sort of trouble this is. New codes may come: always keep a default.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     enum Value: String, Sendable {
-      case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsuitableFile
+      case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsupportedDatabase
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost, plugin, database
       case unreachable, accessDenied, tooManyFiles, databaseReplaced
     }
@@ -26,7 +26,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let foreignSchema = Code(value: .foreignSchema)
     /// The file's journal mode, place or SQLite version is not one that Qudo works with, or it is no file, or a link or a file
     /// that somebody else may have put there; or a file that is to be imported has something in it that cannot be.
-    public static let unsuitableFile = Code(value: .unsuitableFile)
+    public static let unsupportedDatabase = Code(value: .unsupportedDatabase)
     /// The file or its folder cannot be written to.
     public static let readOnly = Code(value: .readOnly)
     /// There is no room. Nothing was written; it works again when there is room.
@@ -54,7 +54,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let plugin = Code(value: .plugin)
     /// The server cannot be reached, or the connection was lost or not answered in time. Nothing was written.
     ///
-    /// Of a queue of several databases: none of them can be used, and ``QudoError/cause`` is ``DatabasesDown``.
+    /// Of a queue of several databases: none of them can be used, and ``QudoError/cause`` is ``AllDatabasesUnavailable``.
     public static let unreachable = Code(value: .unreachable)
     /// The server refuses the user, or the user lacks a right.
     public static let accessDenied = Code(value: .accessDenied)

@@ -61,7 +61,7 @@ final class BlockingThreads: TaskExecutor {
       state.threads += 1
       return .make
     }
-    Schedule.point()
+    Interleaving.point()
     switch action {
     case .nothing: break
     case .wake(let idle): idle.signal()
@@ -113,7 +113,7 @@ final class BlockingThreads: TaskExecutor {
         step.runSynchronously(on: asUnownedTaskExecutor())
         continue
       }
-      Schedule.point()
+      Interleaving.point()
       guard wake.wait(timeout: .now() + idleTime) == .timedOut else { continue }
       let ends = state.withLock { state in
         // Woken at this moment: there is something to do after all, and a signal that is taken below.

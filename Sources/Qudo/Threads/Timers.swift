@@ -38,7 +38,7 @@ final class Timers: Sendable {
         if isCancelled { continuation.resume(returning: false) }
       }
     } onCancel: {
-      Schedule.point()
+      Interleaving.point()
       state.withLock { $0.queue.remove(id) }?.resume(returning: false)
     }
     guard isTime else { throw CancellationError() }

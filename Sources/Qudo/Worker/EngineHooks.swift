@@ -18,9 +18,9 @@ struct EngineHooks: Sendable {
     if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
     if Hooks.points.contains(.didGiveUp) { didGiveUp = { hooks.didGiveUp($0, database: $1) } } else { didGiveUp = nil }
-    if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, $1) } } else { didEnqueue = nil }
+    if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, result: $1) } } else { didEnqueue = nil }
     if Hooks.points.contains(.didEnqueueInTransaction) {
-      didEnqueueInTransaction = { hooks.didEnqueueInTransaction($0, $1) }
+      didEnqueueInTransaction = { hooks.didEnqueueInTransaction($0, result: $1) }
     } else {
       didEnqueueInTransaction = nil
     }
@@ -59,7 +59,7 @@ extension HookSet {
     if let failure {
       outcome = run.judge(failure, context)
       if Self.points.contains(.didFail), outcome.isFailure {
-        await didFail(FinishedRun(context: context, outcome: outcome, duration: run.duration()), Run.cause(of: failure))
+        await didFail(FinishedRun(context: context, outcome: outcome, duration: run.duration()), error: Run.cause(of: failure))
       }
     }
     if Self.points.contains(.didWork) {

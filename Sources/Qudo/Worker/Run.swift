@@ -4,7 +4,7 @@ internal import Logging
 @usableFromInline
 struct Run: Sendable {
   let engine: WorkerEngine
-  let ability: Ability
+  let handler: JobHandler
   let slot: Int
   /// Since the boot, in microseconds.
   let started: Int64
@@ -13,14 +13,14 @@ struct Run: Sendable {
   func context(_ job: ClaimedJob) -> JobContext { JobContext(job, run: self) }
 
   @usableFromInline
-  func perform(_ context: JobContext) async throws { try await ability.perform(context) }
+  func perform(_ context: JobContext) async throws { try await handler.perform(context) }
 
   /// The whole run, where no hook hears of it.
   @usableFromInline
   func outcome(_ job: ClaimedJob) async -> Settlement.Outcome {
     let context = context(job)
     do {
-      try await ability.perform(context)
+      try await handler.perform(context)
       return .completed(replacements: try checked(context.takeReplacements()))
     } catch {
       return judge(error, context)
@@ -47,7 +47,7 @@ struct Run: Sendable {
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
     }
-    let outcome = decide(failure: failure, job: context.job, policy: ability.policy, random: .random(in: 0...1))
+    let outcome = settlementOutcome(failure: failure, job: context.job, policy: handler.policy, random: .random(in: 0...1))
     switch outcome {
     case .retry(let delay, let message):
       context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
@@ -60,7 +60,7 @@ struct Run: Sendable {
 
   /// The error as the job threw it.
   @usableFromInline
-  static func cause(of failure: any Error) -> any Error { (failure as? Ability.Failure)?.error ?? failure }
+  static func cause(of failure: any Error) -> any Error { (failure as? JobHandler.Failure)?.error ?? failure }
 }
 
 extension Settlement.Outcome {

@@ -28,9 +28,9 @@ final class WorkerEngine: Sendable {
   /// What is called: the driver, or what watches it.
   private let verbs: any Driver
   /// Where several engines work together.
-  private let seat: Seat?
+  private let seat: PermitHandle?
   let codecs: Codecs
-  let abilities: [Kind: Ability]
+  let handlers: [Kind: JobHandler]
   let plugins: Plugins
   let hooks: EngineHooks
   let clock: any QueueClock
@@ -45,27 +45,27 @@ final class WorkerEngine: Sendable {
   ///   - verbs: what is called instead of the driver.
   ///   - seat: where several engines work together.
   init<Hooks: HookSet>(
-    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, seat: Seat? = nil
+    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, seat: PermitHandle? = nil
   ) {
     self.driver = driver
     self.verbs = verbs ?? driver
     self.seat = seat
     codecs = worker.queue.codecs
-    abilities = worker.abilities
+    handlers = worker.handlers
     plugins = worker.plugins
     hooks = worker.engineHooks
     clock = worker.options.clock
     logger = worker.options.logger
     threads = worker.threads
-    var state = WorkerState(mode: mode, abilities: worker.abilities, options: worker.options)
-    state.retry = verbs == nil ? nil : worker.queue.databases.options.retry.wholeMicroseconds
-    if driver.doorbell.findsAll { state.poll = state.poll.clampedTimes(WorkerOptions.pollsLeftOut) }
+    var state = WorkerState(mode: mode, handlers: worker.handlers, options: worker.options)
+    state.probeInterval = verbs == nil ? nil : worker.queue.databases.options.probeInterval.wholeMicroseconds
+    if driver.doorbell.findsAll { state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut) }
     shared = Locked(Shared(state: state))
   }
 
   /// Ends the work within its graces.
   func stop() {
-    Schedule.point()
+    Interleaving.point()
     let now = clock.sinceBoot()
     shared.withLock { $0.state.stop(now: now) }
     signal()
@@ -79,14 +79,14 @@ final class WorkerEngine: Sendable {
 
   /// What was done, and what the database's trouble is if it has any.
   var report: (summary: WorkSummary, trouble: QudoError?) {
-    shared.withLock { ($0.state.summary, $0.state.troubles > 0 ? $0.trouble : nil) }
+    shared.withLock { ($0.state.summary, $0.state.consecutiveErrors > 0 ? $0.trouble : nil) }
   }
 
   // MARK: The pump
 
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
-    if let seat { seat.company.wake(seat.leave(now: clock.sinceBoot())) }
+    if let seat { seat.worker.wake(seat.leave(now: clock.sinceBoot())) }
     let (parked, timer, listener, summary) = shared.withLock { shared in
       defer { shared.parked = [] }
       shared.isOver = true
@@ -101,13 +101,13 @@ final class WorkerEngine: Sendable {
 
   private func pump() async -> QudoError? {
     while true {
-      await Schedule.pause()
-      let action = decide(now: clock.sinceBoot())
+      await Interleaving.pause()
+      let action = nextAction(now: clock.sinceBoot())
       do {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
-        case .extend(let leases, let length): try await extend(leases, by: length)
-        case .lookForRest: try await lookForRest()
+        case .renew(let leases, let length): try await renew(leases, for: length)
+        case .checkForRemainingJobs: try await checkForRemainingJobs()
         case .listen: listen()
         case .stopListening: stopListening()
         case .wait(let time): await wait(until: time)
@@ -119,23 +119,23 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  private func decide(now: Int64) -> WorkerState.Action {
+  private func nextAction(now: Int64) -> WorkerState.Action {
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
       // Read after that: a bell that rings later signals later, and is not waited through.
       let rings = driver.doorbell.rings
       // A permit may have come for what was claimed before.
-      let resumed = seat == nil || shared.state.bufferedCount == 0 ? [] : handOut(&shared, now: now)
+      let resumed = seat == nil || shared.state.bufferedCount == 0 ? [] : dispatch(&shared, now: now)
       guard let seat else {
         let (action, slots) = shared.state.next(now: now, rings: rings)
         return (action, slots.compactMap { shared.tasks[$0] }, resumed, [Int]())
       }
-      let (action, slots, woken) = seat.decide(&shared.state, now: now, rings: rings)
+      let (action, slots, woken) = seat.nextAction(&shared.state, now: now, rings: rings)
       return (action, slots.compactMap { shared.tasks[$0] }, resumed, woken)
     }
     for (continuation, job) in resumed { continuation.resume(returning: job) }
     for task in cancelled { task.cancel() }
-    seat?.company.wake(woken)
+    seat?.worker.wake(woken)
     return action
   }
 
@@ -151,16 +151,16 @@ final class WorkerEngine: Sendable {
           shared.state.claimed(claim, by: request, asked: asked, now: now)
           seat?.answered(gotAll: claim.jobs.count >= request.limit, shared.state)
         }
-        let resumed = handOut(&shared, now: now)
-        return (resumed, seat?.drop(now: now) ?? [])
+        let resumed = dispatch(&shared, now: now)
+        return (resumed, seat?.releaseReservation(now: now) ?? [])
       }
       for (continuation, job) in resumed { continuation.resume(returning: job) }
-      seat?.company.wake(woken)
+      seat?.worker.wake(woken)
       if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
       await report(settlements, answer.results)
     } catch {
       let left = request == nil || error.isPassing ? settlements : await settleAlone(settlements)
-      if let seat { seat.company.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
+      if let seat { seat.worker.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
       try trouble(error) { $0.failed(left, now: $1) }
     }
   }
@@ -176,7 +176,7 @@ final class WorkerEngine: Sendable {
   }
 
   /// Jobs for the slots that wait, and new slots for more.
-  private func handOut(
+  private func dispatch(
     _ shared: inout Shared, now: Int64
   ) -> [(Continuation<ClaimedJob?, Never>, ClaimedJob)] {
     var resumed: [(Continuation<ClaimedJob?, Never>, ClaimedJob)] = []
@@ -201,10 +201,10 @@ final class WorkerEngine: Sendable {
     return state.hasJobToBegin && seat.begin(now: now)
   }
 
-  private func extend(_ leases: [Lease], by length: Duration) async throws(QudoError) {
+  private func renew(_ leases: [Lease], for length: Duration) async throws(QudoError) {
     let asked = clock.sinceBoot()
     do {
-      let answer = try await verbs.extend(leases, by: length)
+      let answer = try await verbs.renew(leases, for: length)
       let (lost, tasks) = shared.withLock { shared in
         let (lost, slots) = shared.state.extended(leases, answer, by: length, asked: asked)
         return (lost, slots.compactMap { shared.tasks[$0] })
@@ -216,9 +216,9 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  private func lookForRest() async throws(QudoError) {
+  private func checkForRemainingJobs() async throws(QudoError) {
     do {
-      let counts = try await verbs.count(Array(abilities.keys))
+      let counts = try await verbs.count(Array(handlers.keys))
       shared.withLock { $0.state.rest(counts) }
     } catch {
       try trouble(error) { $0.failed([], now: $1) }
@@ -241,7 +241,7 @@ final class WorkerEngine: Sendable {
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
     for (settlement, result) in zip(settlements, results) {
-      guard result == .leaseLost, !settlement.mayBeDone else { continue }
+      guard result == .leaseLost, !settlement.mayBeCompletedExternally else { continue }
       logger.warning(
         "a run's outcome came too late: its lease was lost", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
     }
@@ -304,7 +304,7 @@ final class WorkerEngine: Sendable {
     }
     guard time < .max else { return }
     let task = Task(executorPreference: thread) { [clock] in
-      await Schedule.pause()
+      await Interleaving.pause()
       do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer is set.
       self.shared.withLock { if $0.timer?.time == time { $0.timer = nil } }
       self.signal()
@@ -314,7 +314,7 @@ final class WorkerEngine: Sendable {
 
   private func listen() {
     let id = driver.doorbell.listen { [weak self] in self?.signal() }
-    Schedule.point()
+    Interleaving.point()
     shared.withLock { $0.listener = id }
   }
 
@@ -330,25 +330,25 @@ final class WorkerEngine: Sendable {
 
   private func runSlot(_ slot: Int, first: ClaimedJob) async {
     var next: ClaimedJob? = first
-    await Schedule.pause()
-    var known: Ability?
+    await Interleaving.pause()
+    var known: JobHandler?
     while let job = next {
       let started = clock.sinceBoot()
-      if known?.kind != job.kind { known = abilities[job.kind] }
-      guard let ability = known else { return }
-      let run = Run(engine: self, ability: ability, slot: slot, started: started)
+      if known?.kind != job.kind { known = handlers[job.kind] }
+      guard let handler = known else { return }
+      let run = Run(engine: self, handler: handler, slot: slot, started: started)
       let outcome: Settlement.Outcome
-      if ability.policy.execution == .blocking, let threads {
+      if handler.policy.execution == .blocking, let threads {
         outcome = await threads.run { await hooks.perform(job, run) }
       } else {
         outcome = await hooks.perform(job, run)
       }
-      next = await exchange(slot, outcome, started: started, recording: ability.policy.recordsStatus)
+      next = await finishAndTakeNext(slot, outcome, started: started, recording: handler.policy.recordsStatus)
     }
   }
 
   /// Hands in an outcome and takes the next job; nil when the slot's task is to end.
-  private func exchange(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
+  private func finishAndTakeNext(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
     let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
       let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
@@ -356,16 +356,16 @@ final class WorkerEngine: Sendable {
       seat?.end(shared.state)
       let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
       // A permit that is not used here goes to another database.
-      let woken = job == nil ? seat?.offer(now: now) ?? [] : []
+      let woken = job == nil ? seat?.grantAll(now: now) ?? [] : []
       guard !goesOn || shared.state.hasNews(now) || (job == nil && seat != nil) else { return (job, job == nil, nil, woken) }
       shared.isSignalled = true
       defer { shared.pump = nil }
       return (job, goesOn && job == nil, shared.pump, woken)
     }
-    seat?.company.wake(woken)
+    seat?.worker.wake(woken)
     pump?.resume()
     guard waits else { return job }
-    await Schedule.pause()
+    await Interleaving.pause()
     return await withContinuation { continuation in
       let now = clock.sinceBoot()
       let (job, isOver) = shared.withLock { shared -> (ClaimedJob?, Bool) in

@@ -8,26 +8,26 @@ public struct WorkerOptions: Sendable {
   ///
   /// As many are as take about ``horizon`` to run, judged by how long jobs took of late: none when they are slow. What
   /// was claimed and does not get its turn is given back.
-  public var claimAhead = 1000
+  public var maxPrefetch = 1000
   /// The bytes of payloads at most that are claimed ahead, judged by the payloads of the last claims. Default 16 MiB.
   ///
   /// A claim that brings larger payloads than the ones before may exceed it once.
   public var maxPrefetchBytes = 16 << 20
   /// How much work is claimed ahead. Default 20 ms.
-  public var horizon = Duration.milliseconds(20)
+  public var prefetchWindow = Duration.milliseconds(20)
   /// When the worker is stopped, how long its running jobs may go on before they are cancelled. Default 10 s.
-  public var grace = Duration.seconds(10)
+  public var shutdownGracePeriod = Duration.seconds(10)
   /// How long a cancelled job may take to end before it is no longer waited for. Default 5 s.
-  public var cancelGrace = Duration.seconds(5)
+  public var cancellationGracePeriod = Duration.seconds(5)
   /// How often an idle worker looks for jobs although nothing woke it: the safety net. Default 5 s.
   ///
   /// Sixty times as rarely beside a doorbell that ``Doorbell/findsAll``, as that of a server does.
-  public var poll = Duration.seconds(5)
+  public var pollInterval = Duration.seconds(5)
   static let pollsLeftOut: Int64 = 60
   /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` go on trying when the database has
   /// trouble. Default 10 s. ``Worker/work()`` goes on for ever. Of several databases, how long nothing else is left to do
   /// before ``Worker/workUntilEmpty(skipDelayed:)`` no longer waits for one that has trouble.
-  public var patience = Duration.seconds(10)
+  public var outageTimeout = Duration.seconds(10)
   /// Default: one with the label `qudo`.
   public var logger = Logger(label: "qudo")
   /// What the worker's waits go by. Default: the machine's.
@@ -40,16 +40,16 @@ public struct WorkerOptions: Sendable {
     guard (1...100_000).contains(concurrency) else {
       throw QudoError(.invalidArgument, "the concurrency \(concurrency) is not from 1 to 100,000")
     }
-    guard (0...100_000).contains(claimAhead) else {
-      throw QudoError(.invalidArgument, "the number of jobs to claim ahead, \(claimAhead), is not from 0 to 100,000")
+    guard (0...100_000).contains(maxPrefetch) else {
+      throw QudoError(.invalidArgument, "the number of jobs to claim ahead, \(maxPrefetch), is not from 0 to 100,000")
     }
     guard maxPrefetchBytes >= 0 else {
       throw QudoError(.invalidArgument, "the number of bytes to claim ahead, \(maxPrefetchBytes), is negative")
     }
-    for (name, value) in [("horizon", horizon), ("grace", grace), ("cancel grace", cancelGrace), ("patience", patience)] where value < .zero {
+    for (name, value) in [("horizon", prefetchWindow), ("grace", shutdownGracePeriod), ("cancel grace", cancellationGracePeriod), ("patience", outageTimeout)] where value < .zero {
       throw QudoError(.invalidArgument, "the \(name) is negative")
     }
-    guard poll >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the poll is under 1 ms") }
+    guard pollInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the poll is under 1 ms") }
   }
 }
 
@@ -93,7 +93,7 @@ public struct WorkSummary: Hashable, Sendable {
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {
     guard case .settled = result else {
-      if settlement.mayBeDone { completed += 1 } else { leaseLost += 1 }
+      if settlement.mayBeCompletedExternally { completed += 1 } else { leaseLost += 1 }
       return
     }
     switch settlement.outcome {

@@ -7,7 +7,7 @@ extension WorkerState {
     var length: Duration?
     var next = Int64.max
     for held in allHeld {
-      let lease = abilities[held.job.kind]?.policy.lease ?? .seconds(60)
+      let lease = handlers[held.job.kind]?.policy.leaseDuration ?? .seconds(60)
       // What is due within a twelfth of the lease goes along.
       if held.renewAt - lease.wholeMicroseconds / 12 <= now, length == nil || length == lease {
         length = lease
@@ -35,7 +35,7 @@ extension WorkerState {
       if let lease = answer {
         run.held.lease = lease
         run.held.renewAt = renewAt
-      } else if run.mayBeDone {
+      } else if run.mayBeCompletedExternally {
         // Then the lease went with the job; how the run ends shows it.
         run.held.renewAt = .max
       } else {

@@ -3,8 +3,8 @@ extension WorkerState {
   /// A place for one more task that runs jobs, if it would have something to do: if more are buffered than there are tasks
   /// that have no job, be it that they wait for one or are about to ask for it.
   mutating func openSlot() -> Int? {
-    guard phase == .working, taken < concurrency, bufferedCount > taken - running - abandoned else { return nil }
-    taken += 1
+    guard phase == .working, activeSlots < concurrency, bufferedCount > activeSlots - running - abandoned else { return nil }
+    activeSlots += 1
     if let free = slots.firstIndex(where: \.isFree) {
       slots[free] = Slot(isFree: false)
       return free
@@ -16,7 +16,7 @@ extension WorkerState {
   /// An opened slot got no job after all.
   mutating func closeSlot(_ slot: Int) {
     slots[slot] = Slot()
-    taken -= 1
+    activeSlots -= 1
   }
 
   var hasJobToBegin: Bool { phase == .working && bufferedCount > 0 }
@@ -31,8 +31,8 @@ extension WorkerState {
       bufferHead = 0
     }
     bufferMoved = now
-    var run = Run(held: held)
-    if hasTimeLimits, let limit = abilities[held.job.kind]?.policy.timeLimit {
+    var run = ActiveRun(held: held)
+    if hasTimeLimits, let limit = handlers[held.job.kind]?.policy.timeLimit {
       run.deadline = now.clampedPlus(limit.wholeMicroseconds)
       nextDeadline = min(nextDeadline, run.deadline)
     }
@@ -51,7 +51,7 @@ extension WorkerState {
     if slots[slot].isAbandoned {
       // Its job was settled without it.
       slots[slot] = Slot()
-      taken -= 1
+      activeSlots -= 1
       abandoned -= 1
       return false
     }
@@ -60,7 +60,7 @@ extension WorkerState {
     letGo(run.held.job.kind)
     if run.stop != .leaseLost {
       var settlement = Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil)
-      settlement.mayBeDone = run.mayBeDone
+      settlement.mayBeCompletedExternally = run.mayBeCompletedExternally
       if finished.isEmpty { finishedSince = now }
       finished.append(settlement)
     }
@@ -68,7 +68,7 @@ extension WorkerState {
     slots[slot].run = nil
     guard slots[slot].isCancelled else { return true }
     slots[slot] = Slot()
-    taken -= 1
+    activeSlots -= 1
     return false
   }
 
@@ -79,7 +79,7 @@ extension WorkerState {
   }
 
   /// A run's job was completed in a transaction of the application's, which is not committed yet.
-  mutating func completedElsewhere(_ slot: Int) { slots[slot].run?.mayBeDone = true }
+  mutating func completedElsewhere(_ slot: Int) { slots[slot].run?.mayBeCompletedExternally = true }
 
   mutating func letGo(_ kind: Kind) {
     if !heldOfLimited.isEmpty { heldOfLimited[kind]? -= 1 }

@@ -4,10 +4,10 @@ extension WorkerState {
 
   /// What was claimed ahead and gets no turn, because the running jobs turn out to be slow, goes to whoever has time.
   mutating func giveBackStalled(_ now: Int64) {
-    guard bufferedCount > 0, running >= concurrency - abandoned || isCrowdedOut, now - bufferMoved >= Self.stalled else { return }
+    guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits, now - bufferMoved >= Self.stalled else { return }
     giveBackBuffered()
     averageRun = max(averageRun, Double(now - bufferMoved))
-    lastAhead = 0
+    lastPrefetch = 0
   }
 
   mutating func giveBackBuffered() {
@@ -29,8 +29,8 @@ extension WorkerState {
   /// Claim no more, and end within the graces.
   mutating func stop(now: Int64) {
     guard phase == .working else { return }
-    phase = .draining(until: now.clampedPlus(options.grace.wholeMicroseconds))
-    if retry != nil { retryAt = 0 }
+    phase = .draining(until: now.clampedPlus(options.shutdownGracePeriod.wholeMicroseconds))
+    if probeInterval != nil { retryAt = 0 }
     giveBackBuffered()
   }
 
@@ -44,7 +44,7 @@ extension WorkerState {
 
   mutating func advancePhase(_ now: Int64, _ cancelled: inout [Int]) {
     if case .draining(let end) = phase, now >= end {
-      phase = .cancelling(until: now.clampedPlus(options.cancelGrace.wholeMicroseconds))
+      phase = .cancelling(until: now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds))
       for index in slots.indices where slots[index].run != nil {
         if slots[index].run?.stop == nil { slots[index].run?.stop = .shutdown }
         slots[index].isCancelled = true
@@ -65,9 +65,9 @@ extension WorkerState {
         nextDeadline = min(nextDeadline, run.deadline)
         continue
       }
-      guard let policy = abilities[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
+      guard let policy = handlers[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
       if run.stop == nil {
-        let end = now.clampedPlus(options.cancelGrace.wholeMicroseconds)
+        let end = now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds)
         slots[index].run?.stop = .timeLimit(limit)
         slots[index].run?.deadline = end
         slots[index].isCancelled = true
@@ -75,7 +75,7 @@ extension WorkerState {
         cancelled.append(index)
       } else if case .timeLimit = run.stop {
         let failure = TimeLimitExceeded(limit: limit, ignored: true)
-        abandon(index, Qudo.decide(failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
+        abandon(index, Qudo.settlementOutcome(failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
       }
     }
   }
@@ -90,7 +90,7 @@ extension WorkerState {
     letGo(run.held.job.kind)
     guard run.stop != .leaseLost else { return }
     var settlement = Settlement(run.held.lease, outcome)
-    settlement.mayBeDone = run.mayBeDone
+    settlement.mayBeCompletedExternally = run.mayBeCompletedExternally
     finished.append(settlement)
   }
 }

@@ -11,9 +11,9 @@ struct WorkerState {
   enum Action {
     /// Write outcomes, or claim, or both.
     case settle([Settlement], claiming: ClaimRequest?)
-    case extend([Lease], by: Duration)
+    case renew([Lease], for: Duration)
     /// Count the jobs of all kinds: is anything left?
-    case lookForRest
+    case checkForRemainingJobs
     case listen
     case stopListening
     /// Until something happens, or until this time.
@@ -35,16 +35,16 @@ struct WorkerState {
     var lease: Lease
     var renewAt: Int64
   }
-  struct Run {
+  struct ActiveRun {
     var held: Held
     /// When to cancel it, and then when to stop waiting for it.
     var deadline = Int64.max
     var stop: Stop?
     /// The job was completed in a transaction of the application's, which may be committed or not.
-    var mayBeDone = false
+    var mayBeCompletedExternally = false
   }
   struct Slot {
-    var run: Run?
+    var run: ActiveRun?
     /// It has no task.
     var isFree = true
     /// Its task was cancelled: it ends with this run, and another takes its place.
@@ -61,7 +61,7 @@ struct WorkerState {
   }
 
   let mode: Mode
-  let abilities: [Kind: Ability]
+  let handlers: [Kind: JobHandler]
   /// Whether any of them has one.
   let hasTimeLimits: Bool
   let request: ClaimRequest
@@ -72,7 +72,7 @@ struct WorkerState {
   var bufferHead = 0
   var slots: [Slot] = []
   /// Slots that have a task, whether or not it has a job.
-  var taken = 0
+  var activeSlots = 0
   var running = 0
   var abandoned = 0
   var finished: [Settlement] = []
@@ -81,10 +81,10 @@ struct WorkerState {
   var summary = WorkSummary()
 
   /// Whether a claim might find something.
-  var hungry = true
+  var shouldClaim = true
   var ringsSeen: UInt64 = 0
   var isListening = false
-  var restIsKnown = false
+  var remainingConfirmed = false
   var wakeAt = Int64.max
   var nextRenewal = Int64.max
   var nextDeadline = Int64.max
@@ -95,41 +95,41 @@ struct WorkerState {
   /// How many bytes a payload has, as the last claims had them.
   var averageBytes = 0.0
   /// How many the claim that was asked for, and the last one that was answered, were to hold beside those that run.
-  var (askedAhead, lastAhead) = (0, 0)
+  var (requestedPrefetch, lastPrefetch) = (0, 0)
   /// When no more jobs than this are buffered, it is time to claim.
   var refillAt = 0
   /// How long the last claim took, but at most twice the horizon; when it was answered, and how many were in the buffer then.
-  var exchangeTook: Int64 = 0
+  var claimLatency: Int64 = 0
   var filledAt: Int64 = 0
   var filledCount = 0
   /// When the first of those that are to be settled came.
   var finishedSince: Int64 = 0
 
   /// How often it looks although nothing woke it, in microseconds.
-  var poll: Int64
+  var pollInterval: Int64
   /// Of one of several databases: how long it is set aside; nil for the only one.
-  var retry: Int64?
+  var probeInterval: Int64?
   /// Of one of several databases: what it may claim.
-  var room: WorkerPermits.Room?
+  var grant: ConcurrencyBudget.Grant?
   /// Of one of several databases: when nothing was left there the worker goes on, until nothing is left anywhere.
   var isEmpty = false
   /// Nothing is left anywhere.
   var isOver = false
 
-  var troubles = 0
-  var troubleSince: Int64 = 0
+  var consecutiveErrors = 0
+  var failingSince: Int64 = 0
   var retryAt: Int64 = 0
 
-  init(mode: Mode, abilities: [Kind: Ability], options: WorkerOptions) {
+  init(mode: Mode, handlers: [Kind: JobHandler], options: WorkerOptions) {
     self.mode = mode
-    self.abilities = abilities
-    hasTimeLimits = abilities.values.contains { $0.policy.timeLimit != nil }
+    self.handlers = handlers
+    hasTimeLimits = handlers.values.contains { $0.policy.timeLimit != nil }
     self.options = options
-    poll = options.poll.wholeMicroseconds
+    pollInterval = options.pollInterval.wholeMicroseconds
     request = ClaimRequest(
-      abilities.values.sorted { $0.kind < $1.kind }
-        .map { .init($0.kind, lease: $0.policy.lease, lostLimit: $0.policy.lostLimit) }, limit: 0)
-    for ability in abilities.values where ability.policy.concurrency != nil { heldOfLimited[ability.kind] = 0 }
+      handlers.values.sorted { $0.kind < $1.kind }
+        .map { .init($0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases) }, limit: 0)
+    for handler in handlers.values where handler.policy.maxConcurrency != nil { heldOfLimited[handler.kind] = 0 }
   }
 
   var bufferedCount: Int { buffered.count - bufferHead }
@@ -141,22 +141,22 @@ struct WorkerState {
     var cancelled: [Int] = []
     advancePhase(now, &cancelled)
     enforceDeadlines(now, &cancelled)
-    return (decide(now: now, rings: rings), cancelled)
+    return (nextAction(now: now, rings: rings), cancelled)
   }
 
-  mutating func decide(now: Int64, rings: UInt64) -> Action {
-    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || troubles > 0 { return .finish }
-    if rings != ringsSeen { hungry = true }
-    if now >= wakeAt { (hungry, wakeAt) = (true, .max) }
+  mutating func nextAction(now: Int64, rings: UInt64) -> Action {
+    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 { return .finish }
+    if rings != ringsSeen { shouldClaim = true }
+    if now >= wakeAt { (shouldClaim, wakeAt) = (true, .max) }
     // Also while outcomes cannot be written: the jobs are to stay ours.
-    if let (leases, duration) = takeRenewals(now) { return .extend(leases, by: duration) }
+    if let (leases, duration) = takeRenewals(now) { return .renew(leases, for: duration) }
     if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
     giveBackStalled(now)
 
     let claim = isRefillDue(now) ? nextClaim() : nil
-    if isSettleDue(now) || (claim != nil && hungry) {
+    if isSettleDue(now) || (claim != nil && shouldClaim) {
       defer { finished = [] }
-      if claim != nil { (hungry, ringsSeen, isEmpty, askedAhead) = (false, rings, false, ahead) }
+      if claim != nil { (shouldClaim, ringsSeen, isEmpty, requestedPrefetch) = (false, rings, false, ahead) }
       return .settle(finished, claiming: claim)
     }
     if phase != .working {
@@ -164,23 +164,23 @@ struct WorkerState {
     }
     if running == 0, bufferedCount == 0 {
       if mode == .once { return .finish }
-      if case .untilEmpty = mode, !restIsKnown { return .lookForRest }
+      if case .untilEmpty = mode, !remainingConfirmed { return .checkForRemainingJobs }
     }
-    let hasRoom = (claim != nil || isCrowdedOut) && bufferedCount == 0
+    let hasRoom = (claim != nil || isStarvedOfPermits) && bufferedCount == 0
     if hasRoom != isListening {
       isListening = hasRoom
       // What came before somebody listened rang no bell: look once more.
-      if hasRoom { hungry = true }
+      if hasRoom { shouldClaim = true }
       return hasRoom ? .listen : .stopListening
     }
     var until = min(nextRenewal, nextDeadline)
     if hasRoom {
       // At least as often as the safety net asks.
-      wakeAt = min(wakeAt, now.clampedPlus(poll))
+      wakeAt = min(wakeAt, now.clampedPlus(pollInterval))
       until = min(until, wakeAt)
     }
     if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
-    if isCrowdedOut, hungry || bufferedCount > 0, let room { until = min(until, room.changesAt) }
+    if isStarvedOfPermits, shouldClaim || bufferedCount > 0, let grant { until = min(until, grant.changesAt) }
     if !finished.isEmpty { until = min(until, settlesAt(now)) }
     return .wait(until: until)
   }

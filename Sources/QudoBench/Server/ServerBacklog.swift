@@ -22,7 +22,7 @@ struct ServerBacklog {
   func make(_ server: DatabaseServer, _ driver: MySQLDriver) async throws {
     // So that the names of the kinds have their numbers. None of these jobs stays.
     _ = try await driver.insert(names.map { NewJob($0) })
-    let claimed = try await driver.claim(ClaimRequest(names.map { ClaimRequest.Ability($0) }, limit: kinds)).jobs
+    let claimed = try await driver.claim(ClaimRequest(names.map { ClaimRequest.KindDemand($0) }, limit: kinds)).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
     let raw = try RawServer(server)
     // Due long ago and in the year 9999, in microseconds.

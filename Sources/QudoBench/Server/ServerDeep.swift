@@ -81,7 +81,7 @@ private struct ClaimTimes {
 
   /// - Returns: how long the claim took; what was claimed is settled afterwards.
   private static func claim(_ driver: MySQLDriver, _ kinds: [Kind], _ count: Int) async throws -> Double {
-    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: count)
+    let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: count)
     var claim = Claim()
     let time = try await ContinuousClock().measure { claim = try await driver.claim(request) }
     guard claim.jobs.count == count else { throw BenchFailure("\(claim.jobs.count) jobs were claimed instead of \(count)") }

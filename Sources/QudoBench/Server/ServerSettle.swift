@@ -35,7 +35,7 @@ extension ServerBench {
 
   /// - Returns: how many round trips each call took that claims.
   private func settle(_ driver: MySQLDriver, _ count: Int, batch: Int) async throws -> [Double] {
-    let request = ClaimRequest([ClaimRequest.Ability("bench")], limit: batch)
+    let request = ClaimRequest([ClaimRequest.KindDemand("bench")], limit: batch)
     var held: [ClaimedJob] = []
     var left = count
     var trips: [Double] = []

@@ -22,7 +22,7 @@ struct Backlog: Hashable {
     // So that the names of the kinds have their numbers. None of these jobs stays.
     try await queue.enqueue((names + ["bench.other"]).map { NewJob($0) })
     _ = try await driver.settle(
-      driver.claim(ClaimRequest((names + ["bench.other"]).map { ClaimRequest.Ability($0) }, limit: kinds + 1)).jobs
+      driver.claim(ClaimRequest((names + ["bench.other"]).map { ClaimRequest.KindDemand($0) }, limit: kinds + 1)).jobs
         .map { Settlement($0.lease, .completed()) }, claiming: nil)
     await driver.close()
     let database = try RawDatabase(path, ["PRAGMA synchronous = OFF", "BEGIN IMMEDIATE"])

@@ -39,7 +39,7 @@ private struct Unused: Hook {
 private struct Used: Hook {
   static var points: HookPoints { [.willEnqueue, .didEnqueue] }
   func willEnqueue(_ job: inout NewJob) throws { job.priority &+= 1 }
-  func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async {}
+  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {}
 }
 
 /// Stores nothing.
@@ -53,9 +53,9 @@ private struct NoDriver: Driver {
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { ([], nil) }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { [] }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { [] }
   func promote(limit: Int) async throws(QudoError) -> Int { 0 }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { [] }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { [] }
   func close() async {}
 }

@@ -33,7 +33,7 @@ extension Bench {
 
   /// Claims and settles so many jobs; each call settles what the last one claimed.
   static func settle(_ driver: any Driver, _ kinds: [Kind], _ count: Int, batch: Int) async throws {
-    let request = ClaimRequest(kinds.map { ClaimRequest.Ability($0) }, limit: batch)
+    let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: batch)
     var held: [ClaimedJob] = []
     var left = count
     while true {
@@ -59,7 +59,7 @@ extension Bench {
         guard try floor.drain(batch: 1000) == count else { throw QudoError(.database, "the floor lost jobs") }
         return Double(count) / (clock.now - begin).inSeconds
       } qudo: { path in
-        try await drain(path, durability, count, NewJob("bench", payload: Payload(payload)), Ability("bench") { _ in })
+        try await drain(path, durability, count, NewJob("bench", payload: Payload(payload)), JobHandler("bench") { _ in })
       }
       let raw = BenchLine(
         "drain raw", durability.rawValue, rounds, floorName: "best", target: durability == .off ? nil : .atLeast(0.65))
@@ -70,7 +70,7 @@ extension Bench {
       let job = NewJob(Note.kind, payload: try Codecs().encode(Note(id: 12_345, text: String(repeating: "A", count: 80)), of: Note.kind))
       for index in rounds.indices {
         rounds[index].qudo = try await withFile { path in
-          try await drain(path, durability, count, job, Ability(Note.self))
+          try await drain(path, durability, count, job, JobHandler(Note.self))
         }
       }
       var json = BenchLine("drain JSON", durability.rawValue, rounds, floorName: "best")
@@ -81,11 +81,11 @@ extension Bench {
   }
 
   private func drain(
-    _ path: String, _ durability: SQLiteDriver.Durability, _ count: Int, _ job: NewJob, _ ability: Ability
+    _ path: String, _ durability: SQLiteDriver.Durability, _ count: Int, _ job: NewJob, _ demand: JobHandler
   ) async throws -> Double {
     try await withQueue(path, durability) { queue in
       try await fill(queue, count, job)
-      let worker = try Worker(queue, [ability])
+      let worker = try Worker(queue, handlers: [demand])
       var summary = WorkSummary()
       let rate = try await rate(count) { summary = try await worker.workUntilEmpty() }
       guard summary.completed == count else { throw QudoError(.database, "\(summary.completed) of \(count) jobs were completed") }

@@ -12,7 +12,7 @@ extension Bench {
         let most = try await highestRate(queue, seconds: min(3, span / 2))
         var samples: [SoakSample] = []
         var latencies: [Double] = []
-        let worker = try Worker(queue, [Ability("bench") { _ in }])
+        let worker = try Worker(queue, handlers: [JobHandler("bench") { _ in }])
         let work = Task { try await worker.work() }
         let reader = ForeignReader(path)
         let begin = ContinuousClock.now
@@ -65,7 +65,7 @@ extension Bench {
   /// How many jobs a second can be enqueued and worked at once.
   private func highestRate(_ queue: Queue<NoHooks>, seconds: Double) async throws -> Double {
     let done = Locked(0)
-    let worker = try Worker(queue, [Ability("bench") { _ in done.withLock { $0 += 1 } }])
+    let worker = try Worker(queue, handlers: [JobHandler("bench") { _ in done.withLock { $0 += 1 } }])
     let work = Task { try await worker.work() }
     let begin = ContinuousClock.now
     var enqueued = 0
@@ -80,7 +80,7 @@ extension Bench {
     let rate = Double(done.withLock { $0 }) / (ContinuousClock.now - begin).inSeconds
     work.cancel()
     _ = try await work.value
-    let rest = try Worker(queue, [Ability("bench") { _ in }])
+    let rest = try Worker(queue, handlers: [JobHandler("bench") { _ in }])
     try await rest.workUntilEmpty()
     return rate
   }

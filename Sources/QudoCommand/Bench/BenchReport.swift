@@ -29,7 +29,7 @@ struct BenchReport {
     self.lines = lines
     let losses = server.losesOnPowerCut
     about = """
-      The server is \(SafeText.shown(server.version)), payloads of 100 bytes, medians of \(rounds) rounds.
+      The server is \(SafeText.terminalSafe(server.version)), payloads of 100 bytes, medians of \(rounds) rounds.
       What it acknowledges \(losses.isEmpty ? "survives a power cut" : "may be lost in a power cut: \(losses.joined(separator: "; "))").
       """
     settings = .object([

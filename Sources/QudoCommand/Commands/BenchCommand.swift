@@ -110,7 +110,7 @@ struct BenchCommand: AsyncParsableCommand {
     var lines: [BenchLine] = []
     do {
       for workload in workloads.isEmpty ? all : workloads {
-        if Progress.isShown { complain("\(workload.rawValue)…") }
+        if Progress.isShown { printError("\(workload.rawValue)…") }
         try await run(workload) { lines.append($0) }
       }
       return (lines, nil)

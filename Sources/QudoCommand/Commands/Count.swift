@@ -25,7 +25,7 @@ struct Count: AsyncParsableCommand {
 extension JobCount: Listed {
   static var columns: [Table.Column] { ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] }
 
-  var cells: [String] { [SafeText.shown(kind.name), "\(ready)", "\(delayed)", "\(running)"] }
+  var cells: [String] { [SafeText.terminalSafe(kind.name), "\(ready)", "\(delayed)", "\(running)"] }
 
   func json(database: String) -> JSON {
     .object([

@@ -75,7 +75,7 @@ struct DatabaseReport: Sendable {
 
   private static func look(_ databases: Databases, _ report: inout DatabaseReport) async throws(QudoError) -> String? {
     let clock = SystemClock()
-    let answers = await databases.ask { driver throws(QudoError) in
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
       let before = clock.now().wall
       let description = try await (driver as? any DescribedDriver)?.describe()
       let after = clock.now().wall
@@ -108,10 +108,10 @@ extension DatabaseReport: Listed {
 
   var cells: [String] {
     [
-      SafeText.shown(name ?? ""), state, SafeText.shown(version ?? ""), milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
+      SafeText.terminalSafe(name ?? ""), state, SafeText.terminalSafe(version ?? ""), milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
       counts.map { "\($0.ready)" } ?? "", counts.map { "\($0.delayed)" } ?? "", counts.map { "\($0.running)" } ?? "",
       workers.map { "\($0)" } ?? "", isOpen.map { $0 ? "yes" : "no" } ?? "",
-      SafeText.shown("\(url)", limit: 60), SafeText.shown(cause ?? "", limit: 200),
+      SafeText.terminalSafe("\(url)", limit: 60), SafeText.terminalSafe(cause ?? "", limit: 200),
     ]
   }
 

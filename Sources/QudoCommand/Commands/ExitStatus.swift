@@ -29,17 +29,17 @@ extension QudoError.Code {
   }
 }
 
-enum Leaving {
+enum Exit {
   /// Says what went wrong, and ends the process with the status for it.
   static func leave(with error: any Error) -> Never {
     switch error {
     case is ClosedOutput:
       exit(EXIT_FAILURE)  // Nobody reads any more: there is nothing to say.
     case let error as QudoError:
-      complain(Self.line("\(error)"))
+      printError(Self.line("\(error)"))
       exit(error.code.exitStatus)
     case let error as CommandError:
-      complain(Self.line(error.description))
+      printError(Self.line(error.description))
       exit(error.status)
     case let code as ExitCode:
       exit(code.rawValue)
@@ -61,7 +61,7 @@ enum Leaving {
       exit(EXIT_SUCCESS)
     }
     let text = QudoCommand.fullMessage(for: error)
-    complain(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+    printError(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
     exit(status == .validationFailure ? EX_USAGE : status.rawValue)
   }
 }

@@ -34,8 +34,8 @@ extension FailureRecord: Listed {
 
   var cells: [String] {
     [
-      "\(id)", "\(job)", SafeText.shown(kind.name), "\(attempt)", failed.local, state, SafeText.shown(message, limit: 60),
-      SafeText.shown(payload, limit: 40),
+      "\(id)", "\(job)", SafeText.terminalSafe(kind.name), "\(attempt)", failedAt.local, state, SafeText.terminalSafe(message, limit: 60),
+      SafeText.terminalSafe(payload, limit: 40),
     ]
   }
 
@@ -48,7 +48,7 @@ extension FailureRecord: Listed {
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
-      ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failed)),
+      ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failedAt)),
       ("replayed", .bool(replayedAs != nil)), ("reason", .text(reason.rawValue)), ("final", .bool(isFinal)),
       ("priority", .integer(Int64(priority))), ("replayedAs", replayedAs.flatMap { $0 == 0 ? nil : .integer($0) } ?? .null),
     ])

@@ -82,7 +82,7 @@ struct Import: AsyncParsableCommand {
     for row in report.rows {
       guard case .conflict(let job) = row.outcome else { continue }
       isWhole = false
-      complain("job \(row.old) of the old file has the unique key of job \(job), which is not finished: import it later")
+      printError("job \(row.old) of the old file has the unique key of job \(job), which is not finished: import it later")
     }
     if !isWhole { throw ExitCode.failure }
   }
@@ -91,7 +91,7 @@ struct Import: AsyncParsableCommand {
 extension ImportReport.Row: Listed {
   static var columns: [Table.Column] { ["TABLE", .number("OLD"), .number("NEW"), "KIND", "RESULT"] }
 
-  var cells: [String] { [table.rawValue, "\(old)", new.map { "\($0)" } ?? "", SafeText.shown(kind.name), result.text] }
+  var cells: [String] { [table.rawValue, "\(old)", new.map { "\($0)" } ?? "", SafeText.terminalSafe(kind.name), result.text] }
 
   private var result: (name: String, holder: Int64?, text: String) {
     switch outcome {

@@ -27,7 +27,7 @@ struct Jobs: AsyncParsableCommand {
   func run() async throws {
     let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: Listing.beyond(limit))
     try await database.list { databases in
-      try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in try await driver.find(query) }
+      try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in try await driver.jobs(matching: query) }
     }
   }
 }
@@ -41,8 +41,8 @@ extension StoredJob: Listed {
 
   var cells: [String] {
     [
-      "\(id)", SafeText.shown(kind.name), state.rawValue, "\(priority)", "\(attempt)", due.local,
-      SafeText.shown(uniqueKey ?? "", limit: 40), SafeText.shown(payload, limit: 60),
+      "\(id)", SafeText.terminalSafe(kind.name), state.rawValue, "\(priority)", "\(attempt)", dueAt.local,
+      SafeText.terminalSafe(uniqueKey ?? "", limit: 40), SafeText.terminalSafe(payload, limit: 60),
     ]
   }
 
@@ -50,7 +50,7 @@ extension StoredJob: Listed {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("kind", .text(kind.name)), ("state", .text(state.rawValue)),
       JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("priority", .integer(Int64(priority))),
-      ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueued)), ("dueAt", .time(due)), ("leaseEndsAt", .time(leaseEnds)),
+      ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueuedAt)), ("dueAt", .time(dueAt)), ("leaseEndsAt", .time(leaseExpiresAt)),
     ])
   }
 }

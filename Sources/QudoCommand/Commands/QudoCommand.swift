@@ -62,7 +62,7 @@ struct QudoCommand: AsyncParsableCommand {
       var command = try parseAsRoot(Array(StartArguments.checked().dropFirst()))
       if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
     } catch {
-      Leaving.leave(with: error)
+      Exit.leave(with: error)
     }
   }
 }

@@ -66,12 +66,12 @@ struct Replay: AsyncParsableCommand {
         if json {
           try Output.write((isBegun ? ",\n" : "[") + JSONWriter.one(row.result.json(failure: row.failure, database: row.database)))
         } else if case .replayed(let job) = row.result {
-          try Output.line(isSeveral ? "\(SafeText.shown(row.database))/\(job)" : "\(job)")
+          try Output.line(isSeveral ? "\(SafeText.terminalSafe(row.database))/\(job)" : "\(job)")
         }
         isBegun = true
         guard let trouble = row.result.trouble else { continue }
         hasTrouble = true
-        complain("failure \(isSeveral ? SafeText.shown(row.database) + "/" : "")\(row.failure) \(trouble)")
+        printError("failure \(isSeveral ? SafeText.terminalSafe(row.database) + "/" : "")\(row.failure) \(trouble)")
       }
     }
 
@@ -97,7 +97,7 @@ struct Replay: AsyncParsableCommand {
 
   private func replayAll(_ databases: Databases, _ report: inout Report) async throws -> Bool {
     // Those that are down are found out about once.
-    let (answers, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
+    let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
     for (name, _) in answers {
       var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
       while true {

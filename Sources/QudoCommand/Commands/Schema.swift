@@ -21,7 +21,7 @@ struct Schema: AsyncParsableCommand {
     try await database.use(create: true) { databases in
       // One is open by now.
       if isOne { return }
-      let (_, isWhole) = try await databases.ask { _ throws(QudoError) in true }.answered()
+      let (_, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
       if !isWhole { throw ExitCode.failure }
     }
   }

@@ -26,7 +26,7 @@ struct Show: AsyncParsableCommand {
     try await database.list { databases in
       let name = try id.database(of: databases.names)
       guard let job = try await Queue(databases).job(JobID(database: name, number: id.number)) else {
-        throw CommandError("no job \(id.number) waits or runs in \(SafeText.shown(name)): it is finished, or there never was one")
+        throw CommandError("no job \(id.number) waits or runs in \(SafeText.terminalSafe(name)): it is finished, or there never was one")
       }
       if payload { return try job.payload.bytes.withUnsafeBytes { try Output.write($0) } }
       if json { return try Output.line(JSONWriter.array([job.json(database: name)])) }
@@ -36,15 +36,15 @@ struct Show: AsyncParsableCommand {
 
   private static func text(_ job: StoredJob, database: String) -> String {
     var lines = [
-      ("database", SafeText.shown(database)), ("id", "\(job.id)"), ("kind", SafeText.shown(job.kind.name)),
-      ("state", job.state.rawValue), ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueued.local),
-      ("due", job.due.local),
+      ("database", SafeText.terminalSafe(database)), ("id", "\(job.id)"), ("kind", SafeText.terminalSafe(job.kind.name)),
+      ("state", job.state.rawValue), ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueuedAt.local),
+      ("due", job.dueAt.local),
     ]
-    if let ends = job.leaseEnds { lines.append(("lease ends", ends.local)) }
-    if let key = job.uniqueKey { lines.append(("unique key", SafeText.shown(key))) }
+    if let ends = job.leaseExpiresAt { lines.append(("lease ends", ends.local)) }
+    if let key = job.uniqueKey { lines.append(("unique key", SafeText.terminalSafe(key))) }
     lines.append(("payload", "\(job.payload.bytes.count) bytes"))
     let width = lines.reduce(0) { max($0, $1.0.count) } + 2
     let head = lines.map { $0.0 + String(repeating: " ", count: width - $0.0.count) + $0.1 + "\n" }.joined()
-    return head + (job.payload.bytes.isEmpty ? "" : SafeText.shown(job.payload) + "\n")
+    return head + (job.payload.bytes.isEmpty ? "" : SafeText.terminalSafe(job.payload) + "\n")
   }
 }

@@ -30,16 +30,16 @@ extension StatusRecord: Listed {
 
   var cells: [String] {
     [
-      "\(id)", "\(job)", SafeText.shown(kind.name), status.rawValue, started.local, ended.local,
-      SafeText.shown(uniqueKey ?? "", limit: 40), SafeText.shown(payload, limit: 60),
+      "\(id)", "\(job)", SafeText.terminalSafe(kind.name), status.rawValue, startedAt.local, endedAt.local,
+      SafeText.terminalSafe(uniqueKey ?? "", limit: 40), SafeText.terminalSafe(payload, limit: 60),
     ]
   }
 
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
-      ("status", .text(status.rawValue)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("startedAt", .time(started)),
-      ("endedAt", .time(ended)),
+      ("status", .text(status.rawValue)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("startedAt", .time(startedAt)),
+      ("endedAt", .time(endedAt)),
     ])
   }
 }

@@ -78,7 +78,7 @@ struct Work: AsyncParsableCommand {
     var kinds: Set<Kind> = []
     for text in commands {
       let kind = try Self.parse(text).kind
-      guard kinds.insert(kind).inserted else { throw ValidationError("the kind \(SafeText.shown(kind.name)) is given twice") }
+      guard kinds.insert(kind).inserted else { throw ValidationError("the kind \(SafeText.terminalSafe(kind.name)) is given twice") }
     }
   }
 
@@ -88,9 +88,9 @@ struct Work: AsyncParsableCommand {
       // The kind may have that sign.
       let isEscape = scalar == "\\" && (rest.first == "=" || rest.first == "\\")
       kind.unicodeScalars.append(isEscape ? rest.removeFirst() : scalar)
-      if rest.isEmpty { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
+      if rest.isEmpty { throw ValidationError("'\(SafeText.terminalSafe(text))' is not KIND=COMMAND") }
     }
-    guard !kind.isEmpty else { throw ValidationError("'\(SafeText.shown(text))' is not KIND=COMMAND") }
+    guard !kind.isEmpty else { throw ValidationError("'\(SafeText.terminalSafe(text))' is not KIND=COMMAND") }
     do {
       return (Kind(kind), try CommandTemplate(String(rest)))
     } catch {
@@ -98,20 +98,20 @@ struct Work: AsyncParsableCommand {
     }
   }
 
-  private func abilities(_ stop: WorkStop) throws -> [Ability] {
+  private func handlers(_ stop: ShutdownController) throws -> [JobHandler] {
     let shortages = ShortageLog()
     return try commands.map { text in
       let (kind, template) = try Self.parse(text)
-      return Ability(kind, policy: policy.policy) { context in
+      return JobHandler(kind, policy: policy.policy) { context in
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }
         } catch let lost as LostOutput {
           // The job is not done: its output is part of it. It waits again, for whoever can be heard.
           stop.outputLost(lost.cause)
           throw Snooze(for: .zero)
-        } catch let shortage as Shortage {
+        } catch let shortage as ResourceExhaustion {
           shortages.add(shortage, context.logger)
-          throw Snooze(for: Shortage.pause)
+          throw Snooze(for: ResourceExhaustion.pause)
         } catch let ended as EndedBySignal {
           if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.patience) { throw Snooze(for: .zero) }
           throw CommandError(ended.message)
@@ -123,25 +123,25 @@ struct Work: AsyncParsableCommand {
   private var options: WorkerOptions {
     var options = WorkerOptions()
     options.concurrency = concurrency
-    options.grace = grace ?? .seconds(10)
+    options.shutdownGracePeriod = grace ?? .seconds(10)
     // A command that is stopped may take so long, and its outputs a moment to be passed on.
-    options.cancelGrace = CommandRun.killDelay + .seconds(5)
+    options.cancellationGracePeriod = CommandRun.killDelay + .seconds(5)
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     options.logger.logLevel = verbose ? .info : .warning
     return options
   }
 
   func run() async throws {
-    let stop = WorkStop()
+    let stop = ShutdownController()
     try await database.use(durability: durability.durability, create: true, fleet) { databases in
-      let worker = try Worker(Queue(databases), abilities(stop), options: options)
+      let worker = try Worker(Queue(databases), handlers: handlers(stop), options: options)
       // First: a signal that came before, or a process that cannot watch for any, would end with jobs claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in
         if number == SIGCHLD {
           Task { await OwnChildren.only.reapOthers() }
           return
         }
-        if stop.request() == 1, verbose { complain("stopping: running commands may end within the grace; a second signal stops them") }
+        if stop.request() == 1, verbose { printError("stopping: running commands may end within the grace; a second signal stops them") }
       }
       let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
       let work = Task { () async throws -> WorkSummary in
@@ -157,10 +157,10 @@ struct Work: AsyncParsableCommand {
       if untilEmpty { await others.look() }
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
-        complain("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)")
+        printError("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)")
       }
       guard summary.unreachable.isEmpty || !untilEmpty else {
-        throw CommandError("what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.shown($0) }.joined(separator: ", "))")
+        throw CommandError("what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))")
       }
     }
     if let error = stop.lostOutput { throw error }

@@ -37,7 +37,7 @@ struct DemoRun: Sendable {
   func work() async throws -> (time: Duration, once: Bool) {
     let runs = Locked((total: 0, of: [UInt8](repeating: 0, count: jobs)))
     let count = jobs
-    let ability = Ability(Self.kind) { context in
+    let handler = JobHandler(Self.kind) { context in
       guard let number = Int(String(decoding: context.payload.bytes, as: UTF8.self)), (0..<count).contains(number) else {
         throw CommandError("a job's payload came back changed")
       }
@@ -46,7 +46,7 @@ struct DemoRun: Sendable {
         runs.of[number] &+= 1
       }
     }
-    let worker = try Worker(queue, [ability], concurrency: Self.concurrency)
+    let worker = try Worker(queue, handlers: [handler], concurrency: Self.concurrency)
     let time = try await Progress.show("working   ", of: jobs, done: { runs.withLock { $0.total } }) {
       try await ContinuousClock().measure { try await worker.workUntilEmpty() }
     }
@@ -78,7 +78,7 @@ struct DemoRun: Sendable {
   func startLatencies() async throws -> [Duration] {
     let clock = ContinuousClock()
     let (starts, continuation) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)
-    let worker = try Worker(queue, [Ability("demo.start") { _ in continuation.yield(clock.now) }], concurrency: 1)
+    let worker = try Worker(queue, handlers: [JobHandler("demo.start") { _ in continuation.yield(clock.now) }], concurrency: 1)
     let work = Task {
       defer { continuation.finish() }
       try await worker.work()

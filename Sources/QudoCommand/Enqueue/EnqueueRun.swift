@@ -47,7 +47,7 @@ struct EnqueueRun {
     fallback.add(report.results)
     for case .conflict(let id) in report.results {
       throw CommandError(
-        "job \(id.number) of kind \(SafeText.shown(kind)) has the unique key and is not finished: nothing was enqueued")
+        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished: nothing was enqueued")
     }
   }
 
@@ -67,18 +67,18 @@ struct EnqueueRun {
       try Output.write(report.results.compactMap { $0.line(named: places.count > 1) }.joined())
     }
     guard isInDoubt else { return }
-    let others = report.mayAlsoBeIn.map { SafeText.shown($0) }.joined(separator: ", ")
+    let others = report.mayAlsoBeIn.map { SafeText.terminalSafe($0) }.joined(separator: ", ")
     for (index, result) in report.results.enumerated() {
       let what = isStream ? "line \(done + index + 1)" : "the job"
-      complain(
-        "\(what) may be doubled: it is in \(SafeText.shown(result.id.database)) as \(result.id.number), and may be in \(others)"
+      printError(
+        "\(what) may be doubled: it is in \(SafeText.terminalSafe(result.id.database)) as \(result.id.number), and may be in \(others)"
       )
     }
   }
 
   /// Says of jobs that went to another place than where they are worked on usually.
   func tellWhatFellBack() {
-    for line in fallback.lines { complain(line) }
+    for line in fallback.lines { printError(line) }
   }
 
   // MARK: The line to go on from
@@ -115,15 +115,15 @@ struct EnqueueRun {
 extension QudoError {
   /// Of the only database, what it said itself.
   fileprivate var own: QudoError {
-    guard code == .unreachable, let down = cause as? DatabasesDown, down.troubles.count == 1 else { return self }
-    return down.troubles[0].error
+    guard code == .unreachable, let down = cause as? AllDatabasesUnavailable, down.failures.count == 1 else { return self }
+    return down.failures[0].error
   }
 }
 
 extension EnqueueResult {
   fileprivate func line(named: Bool) -> String? {
     if case .conflict = self { return nil }
-    return named ? "\(SafeText.shown(id.database))/\(id.number)\n" : "\(id.number)\n"
+    return named ? "\(SafeText.terminalSafe(id.database))/\(id.number)\n" : "\(id.number)\n"
   }
 
   fileprivate func json(mayBeDoubled: Bool) -> JSON? {

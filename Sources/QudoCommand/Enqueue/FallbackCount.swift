@@ -18,7 +18,7 @@ struct FallbackCount {
     let states = databases.states
     guard let place = states.firstIndex(where: { $0.database == database }) else { return }
     let preferred = order == .ordered ? states[..<place] : states[...]
-    let away = preferred.filter { $0.standing == .setAside || $0.standing == .probing }.map(\.database)
+    let away = preferred.filter { $0.status == .unavailable || $0.status == .probing }.map(\.database)
     guard !away.isEmpty else { return }
     missing.formUnion(away)
     counts[database, default: 0] += results.count { if case .conflict = $0 { false } else { true } }
@@ -28,8 +28,8 @@ struct FallbackCount {
   var lines: [String] {
     zip(databases.names, urls).compactMap { name, url in
       guard let count = counts[name], count > 0 else { return nil }
-      let place = SafeText.shown("\(url)")
-      let others = missing.sorted().map { SafeText.shown($0) }.joined(separator: ", ")
+      let place = SafeText.terminalSafe("\(url)")
+      let others = missing.sorted().map { SafeText.terminalSafe($0) }.joined(separator: ", ")
       let jobs = count == 1 ? "1 job" : "\(count) jobs"
       return """
         \(jobs) went to \(place), since \(others) could not be used; \(count == 1 ? "it stays" : "they stay") there until a worker \

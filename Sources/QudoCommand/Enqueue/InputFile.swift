@@ -57,12 +57,12 @@ struct InputFile: ~Copyable {
       if part.isEmpty { return all }
       all += part
       guard all.count <= limit else {
-        throw CommandError("\(SafeText.shown(name)) has more than \(limit) bytes, the limit of a payload: enqueue its name instead")
+        throw CommandError("\(SafeText.terminalSafe(name)) has more than \(limit) bytes, the limit of a payload: enqueue its name instead")
       }
     }
   }
 
   private static func failure(_ name: String) -> CommandError {
-    CommandError("\(SafeText.shown(name)) cannot be read: \(String(cString: strerror(errno)))")
+    CommandError("\(SafeText.terminalSafe(name)) cannot be read: \(String(cString: strerror(errno)))")
   }
 }

@@ -32,9 +32,9 @@ struct Database: ParsableArguments {
       let url: DatabaseURL
       do { url = try DatabaseURL(parsing: text) } catch { throw ValidationError(error.message) }
       do { try DatabaseOpening.check(url) } catch { throw ValidationError(error.message) }
-      guard !urls.contains(url) else { throw ValidationError("\(SafeText.shown("\(url)")) is given twice") }
+      guard !urls.contains(url) else { throw ValidationError("\(SafeText.terminalSafe("\(url)")) is given twice") }
       if case .mysql = url.place, !DatabaseOpening.hasServers {
-        throw ValidationError("\(SafeText.shown("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+        throw ValidationError("\(SafeText.terminalSafe("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
       }
       urls.append(url)
     }
@@ -100,7 +100,7 @@ struct Database: ParsableArguments {
     var options = DatabaseOptions()
     (options.repeatsUnknown, options.waitsForOutages) = (enqueues, enqueues)
     // Where no other is to have its share of the time: a batch over a slow network takes a while.
-    if urls.count == 1 { options.deadline = .seconds(30) }
+    if urls.count == 1 { options.callTimeout = .seconds(30) }
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     // A listing says itself what is down.
     options.logger.logLevel = fleet == nil ? .critical : .warning

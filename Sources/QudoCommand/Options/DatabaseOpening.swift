@@ -56,7 +56,7 @@ struct DatabaseOpening: Sendable {
   /// With user and password from where they are kept, if the URL lacks them.
   static func completed(_ server: DatabaseServer) throws(QudoError) -> DatabaseServer {
     let login = try MySQLLogin(completing: server)
-    for warning in login.warnings where told.withLock({ $0.insert(warning).inserted }) { complain(warning) }
+    for warning in login.warnings where told.withLock({ $0.insert(warning).inserted }) { printError(warning) }
     return login.server
   }
 

@@ -26,8 +26,8 @@ struct FleetOptions: ParsableArguments {
 
   func set(_ options: inout DatabaseOptions) {
     options.order = order
-    if let retry { options.retry = retry }
-    if let deadline { options.deadline = deadline }
+    if let retry { options.probeInterval = retry }
+    if let deadline { options.callTimeout = deadline }
   }
 }
 

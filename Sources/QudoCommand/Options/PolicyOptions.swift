@@ -34,7 +34,7 @@ struct PolicyOptions: ParsableArguments {
     // Jobs that failed together do not come back together.
     guard let dots = text.firstRange(of: "..") else { return .fixed(try Duration(parsing: text)) }
     let (base, cap) = (try Duration(parsing: String(text[..<dots.lowerBound])), try Duration(parsing: String(text[dots.upperBound...])))
-    guard base > .zero, cap >= base else { throw ValidationError("--retry-delay \(SafeText.shown(text)) must rise, from above 0") }
+    guard base > .zero, cap >= base else { throw ValidationError("--retry-delay \(SafeText.terminalSafe(text)) must rise, from above 0") }
     return .exponential(base: base, cap: cap, jitter: jitter)
   }
 
@@ -48,7 +48,7 @@ struct PolicyOptions: ParsableArguments {
     var policy = JobPolicy()
     policy.maxRetries = maxRetries
     policy.retryDelay = retryDelay ?? .exponential(base: .seconds(1), cap: .seconds(300), jitter: Self.jitter)
-    if let lease { policy.lease = lease }
+    if let lease { policy.leaseDuration = lease }
     policy.timeLimit = timeLimit
     policy.recordsStatus = record
     return policy

@@ -23,10 +23,10 @@ enum Listing {
     if json { return try Output.line(JSONWriter.array(all.flatMap { part in part.rows.map { $0.json(database: part.database) } })) }
     var table = Table((named ? ["DATABASE"] : []) + Row.columns)
     for (database, rows) in all {
-      for row in rows { table.add((named ? [SafeText.shown(database)] : []) + row.cells) }
+      for row in rows { table.add((named ? [SafeText.terminalSafe(database)] : []) + row.cells) }
     }
     try Output.write(table.text)
-    if all.allSatisfy(\.rows.isEmpty), Output.isTerminal { complain(nothing) }
+    if all.allSatisfy(\.rows.isEmpty), Output.isTerminal { printError(nothing) }
   }
 
   /// One row more than are shown of a listing with this limit.
@@ -41,7 +41,7 @@ enum Listing {
   static func show<Row: Listed & Sendable>(
     _ databases: Databases, json: Bool, limit: Int, of what: String, _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
   ) async throws {
-    let answers = await databases.ask { driver throws(QudoError) in
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
       guard let driver = driver as? any LogDriver else { throw QudoError(.database, "the database has no logs") }
       return try await body(driver)
     }
@@ -49,7 +49,7 @@ enum Listing {
     let parts = all.map { (database: $0.database, rows: Array($0.rows.prefix(limit))) }
     try show(parts, json: json, nothing: "no \(what)", named: answers.count > 1)
     if !json, all.contains(where: { $0.rows.count > limit }) {
-      complain("there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more")
+      printError("there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more")
     }
     if !isWhole { throw ExitCode.failure }
   }

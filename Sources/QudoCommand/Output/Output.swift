@@ -31,7 +31,7 @@ enum Output {
 }
 
 /// A line on standard error.
-func complain(_ text: String) {
+func printError(_ text: String) {
   var line = "qudo: \(SafeText.lines(text))\n"
   _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // There is no other place to say that it failed.
 }

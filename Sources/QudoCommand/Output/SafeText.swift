@@ -3,7 +3,7 @@ internal import Qudo
 /// Text from a database as it may be shown on a terminal: no character of it can do anything there.
 enum SafeText {
   /// - Parameter limit: how many characters at most; what is cut off becomes `…`.
-  static func shown(_ text: String, limit: Int = .max) -> String {
+  static func terminalSafe(_ text: String, limit: Int = .max) -> String {
     var shown = ""
     var count = 0
     for scalar in text.unicodeScalars {
@@ -22,11 +22,11 @@ enum SafeText {
     return shown
   }
 
-  static func shown(_ payload: Payload?, limit: Int = .max) -> String {
+  static func terminalSafe(_ payload: Payload?, limit: Int = .max) -> String {
     guard let payload else { return "" }
     // What lies beyond the limit need not be looked at, but for the end of a character that it cuts.
     let bytes = limit < .max ? payload.bytes.prefix(4 * limit + 4) : payload.bytes[...]
-    if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) { return shown(text, limit: limit) }
+    if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) { return terminalSafe(text, limit: limit) }
     let most = limit == .max ? payload.bytes.count : max(1, limit / 2)
     let digits = payload.bytes.prefix(most).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }
     return "0x" + digits.joined() + (payload.bytes.count > most ? "…" : "")

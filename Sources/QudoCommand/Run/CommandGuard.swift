@@ -36,7 +36,7 @@ final class CommandGuard: Sendable {
   private let name = "\(getpid())-\(UInt64.random(in: .min ... .max))"
 
   /// One command that the guard knows of.
-  struct Run: Sendable {
+  struct GuardedRun: Sendable {
     fileprivate let number: Int
     /// The value of QUDO_RUN, which is different for each run.
     let name: String
@@ -49,7 +49,7 @@ final class CommandGuard: Sendable {
   /// To be called before a command is started.
   ///
   /// - Throws: `Shortage` when there is no guard because something is short. Where there can be none, that is said, once.
-  func begin(_ logger: Logger) async throws -> Run {
+  func begin(_ logger: Logger) async throws -> GuardedRun {
     if state.withLock({ $0.channel == nil && !$0.isWarned }) { try await start(logger) }
     var number = beginRun()
     if number == nil {
@@ -58,7 +58,7 @@ final class CommandGuard: Sendable {
       number = beginRun()
     }
     let known = number ?? state.withLock { $0.next }
-    return Run(number: known, name: "\(name).\(known)", owner: self)
+    return GuardedRun(number: known, name: "\(name).\(known)", owner: self)
   }
 
   /// - Returns: nil when the guard does not answer.
@@ -99,10 +99,10 @@ final class CommandGuard: Sendable {
         for (number, group) in state.groups { _ = send(GuardMessage.line(number, group), &state) }
       }
     } catch let error as Errno {
-      if let shortage = Shortage(error) { throw shortage }
+      if let shortage = ResourceExhaustion(error) { throw shortage }
       warn(logger, "\(error)")
     } catch let error as SubprocessError {
-      if let cause = error.underlyingError, let shortage = Shortage(cause) { throw shortage }
+      if let cause = error.underlyingError, let shortage = ResourceExhaustion(cause) { throw shortage }
       warn(logger, "\(error)")
     }
   }

@@ -34,31 +34,31 @@ enum CommandRun {
   static func perform(_ template: CommandTemplate, _ context: JobContext) async throws {
     let payload = context.payload.bytes
     let words = try template.filled(with: payload)
-    let pass = await StartingGate.only.enter()
+    let pass = await SpawnGate.only.enter()
     defer { pass.leave() }
-    let input = try Shortage.noticing { try NamelessFile.make(payload) }
-    let output = try Shortage.noticing { try NamelessFile.make() }
-    let errors = try Shortage.noticing { try NamelessFile.make() }
+    let input = try ResourceExhaustion.noticing { try UnlinkedTemporaryFile.make(payload) }
+    let output = try ResourceExhaustion.noticing { try UnlinkedTemporaryFile.make() }
+    let errors = try ResourceExhaustion.noticing { try UnlinkedTemporaryFile.make() }
     let run = try await CommandGuard.only.begin(context.logger)
     // Also when it is not even started.
     defer { run.ended() }
-    try Shortage.noticing { try StartingGate.checkDescriptors() }
+    try ResourceExhaustion.noticing { try SpawnGate.checkDescriptors() }
     let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
     do {
-      try await PassOn.write(output: output, errors: errors)
+      try await OutputForwarder.write(output: output, errors: errors)
     } catch {
       throw LostOutput(cause: error)
     }
     // A command that was stopped and says that all is well may have done a part only.
     try Task.checkCancellation()
     // Nor is it the command's fault that nobody could write any more where its outputs go.
-    if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom { throw Shortage(.noSpace) ?? Errno.noSpace as any Error }
+    if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom { throw ResourceExhaustion(.noSpace) ?? Errno.noSpace as any Error }
     try judge(status, errors)
   }
 
   /// - Parameter started: called when the command runs.
   private static func spawn(
-    _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.Run, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
+    _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.GuardedRun, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
     started: @escaping () -> Void
   ) async throws -> TerminationStatus {
     // What it has left behind may stay.
@@ -103,8 +103,8 @@ enum CommandRun {
   }
 
   private static func failure(_ error: SubprocessError, _ program: String) -> any Error {
-    let name = SafeText.shown(program)
-    if error.code == .spawnFailed, let cause = error.underlyingError, let shortage = Shortage(cause) { return shortage }
+    let name = SafeText.terminalSafe(program)
+    if error.code == .spawnFailed, let cause = error.underlyingError, let shortage = ResourceExhaustion(cause) { return shortage }
     switch error.underlyingError {
     case .argListTooLong?:
       return Abort("the payload is too long for an argument on this system: let the command read it from standard input")
@@ -116,7 +116,7 @@ enum CommandRun {
     return CommandError("the command \(name) cannot be run: \(error)")
   }
 
-  private static func judge(_ status: TerminationStatus, _ errors: borrowing NamelessFile) throws {
+  private static func judge(_ status: TerminationStatus, _ errors: borrowing UnlinkedTemporaryFile) throws {
     let words: String
     switch status {
     case .exited(0): return

@@ -43,7 +43,7 @@ struct CommandTemplate: Sendable, Equatable {
     guard quote == nil else { throw Self.unfinished(text, "a quote") }
     if let word { words.append(word) }
     guard let program = words.first, !program.isEmpty else {
-      throw QudoError(.invalidArgument, "the command '\(SafeText.shown(text))' is empty")
+      throw QudoError(.invalidArgument, "the command '\(SafeText.terminalSafe(text))' is empty")
     }
     self.words = words
     pieces = words.map { Self.split(Array($0.utf8)) }
@@ -66,7 +66,7 @@ struct CommandTemplate: Sendable, Equatable {
   }
 
   private static func unfinished(_ text: String, _ what: String) -> QudoError {
-    QudoError(.invalidArgument, "the command '\(SafeText.shown(text))' ends within \(what)")
+    QudoError(.invalidArgument, "the command '\(SafeText.terminalSafe(text))' ends within \(what)")
   }
 
   private var takesPayload: Bool { pieces.contains { $0.count > 1 } }

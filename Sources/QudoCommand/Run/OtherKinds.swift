@@ -41,9 +41,9 @@ final class OtherKinds: Sendable {
     guard !new.isEmpty else { return }
     let most = 10
     let names = new.sorted { $0.name < $1.name }.prefix(most).map {
-      "\(SafeText.shown($0.name)) (\(counts[$0, default: 0]))"
+      "\(SafeText.terminalSafe($0.name)) (\(counts[$0, default: 0]))"
     }
     let more = new.count > most ? ", and \(new.count - most) kinds more" : ""
-    complain("jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
+    printError("jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
   }
 }

@@ -23,7 +23,7 @@ final class OwnChildren: Sendable {
   ///
   /// Within the gate, so that no child has just been started and is not known yet.
   func reapOthers() async {
-    let pass = await StartingGate.only.enter()
+    let pass = await SpawnGate.only.enter()
     defer { pass.leave() }
     for _ in 0..<1000 {
       let ended = Self.someEnded()

@@ -12,9 +12,9 @@ struct StandardErrorLog: LogHandler {
 
   func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
-    let error = all["error"].map { ": " + SafeText.shown("\($0)", limit: 500) } ?? ""
+    let error = all["error"].map { ": " + SafeText.terminalSafe("\($0)", limit: 500) } ?? ""
     let rest = all.filter { $0.key != "error" }.sorted { $0.key < $1.key }
-      .map { "\($0.key) \(SafeText.shown("\($0.value)", limit: 200))" }
-    complain("\(event.message)\(error)\(rest.isEmpty ? "" : " (\(rest.joined(separator: ", ")))")")
+      .map { "\($0.key) \(SafeText.terminalSafe("\($0.value)", limit: 200))" }
+    printError("\(event.message)\(error)\(rest.isEmpty ? "" : " (\(rest.joined(separator: ", ")))")")
   }
 }

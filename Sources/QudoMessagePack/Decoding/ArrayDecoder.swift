@@ -1,17 +1,17 @@
 /// The elements of an array, one after the other.
 struct ArrayDecoder: UnkeyedDecodingContainer {
   let input: Input
-  private let list: Place.List
+  private let list: CodingPathNode.List
   let elements: Int
   private(set) var currentIndex = 0
   /// Where the next element begins.
   private var at: Int
 
-  init(input: Input, place: Place) throws {
+  init(input: Input, place: CodingPathNode) throws {
     let head = try input.located { () throws(Input.Fault) in try input.head(place.at) }
     guard case .array(let elements) = head.head else { throw input.mismatch([Any].self, place, head.head) }
     self.input = input
-    list = Place.List(place, isMap: false)
+    list = CodingPathNode.List(place, isMap: false)
     self.elements = elements
     at = head.end
   }
@@ -20,9 +20,9 @@ struct ArrayDecoder: UnkeyedDecodingContainer {
   var count: Int? { elements }
   var isAtEnd: Bool { currentIndex >= elements }
 
-  private var place: Place { Place(at: at, list: list, step: currentIndex) }
+  private var place: CodingPathNode { CodingPathNode(at: at, list: list, step: currentIndex) }
 
-  private mutating func next<Value>(_ type: Value.Type, _ read: (Place) throws -> Value) throws -> Value {
+  private mutating func next<Value>(_ type: Value.Type, _ read: (CodingPathNode) throws -> Value) throws -> Value {
     guard !isAtEnd else {
       let words = "the array has no more than \(elements) elements, expected \(type)"
       throw DecodingError.valueNotFound(type, input.context(list.place.at, words, path: codingPath))

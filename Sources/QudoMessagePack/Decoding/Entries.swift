@@ -20,7 +20,7 @@ func precedes(_ a: (number: Int?, text: ArraySlice<UInt8>), _ b: (number: Int?, 
 
 extension Input {
   /// A map's keys in order. A key that is neither text nor an `Int`, or is there twice, is an error.
-  func entries(_ place: Place) throws -> [MapEntry] {
+  func entries(_ place: CodingPathNode) throws -> [MapEntry] {
     let (head, end) = try located { () throws(Fault) in try self.head(place.at) }
     guard case .map(let count) = head else { throw mismatch([String: Any].self, place, head) }
     var entries: [MapEntry] = []
@@ -43,7 +43,7 @@ extension Input {
     return entries
   }
 
-  private func entry(at: Int, of map: Place) throws -> MapEntry {
+  private func entry(at: Int, of map: CodingPathNode) throws -> MapEntry {
     let (head, end) = try located { () throws(Fault) in try self.head(at) }
     switch head {
     case .text(let range): return MapEntry(number: nil, text: range, key: at, value: end)

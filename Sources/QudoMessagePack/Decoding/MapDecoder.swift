@@ -1,12 +1,12 @@
 /// The values of a map by their keys.
 struct MapDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol {
   let input: Input
-  private let list: Place.List
+  private let list: CodingPathNode.List
   private let entries: [MapEntry]
 
-  init(input: Input, place: Place) throws {
+  init(input: Input, place: CodingPathNode) throws {
     self.input = input
-    list = Place.List(place, isMap: true)
+    list = CodingPathNode.List(place, isMap: true)
     entries = try input.entries(place)
   }
 
@@ -21,8 +21,8 @@ struct MapDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
   func contains(_ key: Key) -> Bool { input.find(key, in: entries) != nil }
 
-  private func place(_ key: some CodingKey) throws -> Place {
-    if let entry = input.find(key, in: entries) { return Place(at: entry.value, list: list, step: entry.key) }
+  private func place(_ key: some CodingKey) throws -> CodingPathNode {
+    if let entry = input.find(key, in: entries) { return CodingPathNode(at: entry.value, list: list, step: entry.key) }
     let words = "the map has no key \(key.intValue.map { "\($0)" } ?? key.stringValue)"
     throw DecodingError.keyNotFound(key, input.context(list.place.at, words, path: codingPath))
   }

@@ -1,7 +1,7 @@
 /// A value on its own.
 struct ValueDecoder: Decoder, SingleValueDecodingContainer {
   let input: Input
-  let place: Place
+  let place: CodingPathNode
 
   var codingPath: [any CodingKey] { input.path(place) }
   var userInfo: [CodingUserInfoKey: Any] { [:] }

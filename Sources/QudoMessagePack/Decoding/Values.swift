@@ -6,35 +6,35 @@ internal import Foundation
 
 /// Values that are in one piece.
 extension Input {
-  func isNil(_ place: Place) -> Bool { place.at < bytes.count && bytes[place.at] == 0xC0 }
+  func isNil(_ place: CodingPathNode) -> Bool { place.at < bytes.count && bytes[place.at] == 0xC0 }
 
-  func read(_ place: Place) throws -> Head {
+  func read(_ place: CodingPathNode) throws -> Header {
     do { return try head(place.at).head } catch { throw corrupt(error) }
   }
 
-  func mismatch(_ type: any Any.Type, _ place: Place, _ found: Head) -> DecodingError {
+  func mismatch(_ type: any Any.Type, _ place: CodingPathNode, _ found: Header) -> DecodingError {
     let context = context(place.at, "expected \(type), found \(found.words)", path: path(place))
     if case .null = found { return .valueNotFound(type, context) }
     return .typeMismatch(type, context)
   }
 
-  private func unfit(_ type: any Any.Type, _ place: Place) -> DecodingError {
+  private func unfit(_ type: any Any.Type, _ place: CodingPathNode) -> DecodingError {
     .dataCorrupted(context(place.at, "the number does not fit in \(type)", path: path(place)))
   }
 
-  func bool(_ place: Place) throws -> Bool {
+  func bool(_ place: CodingPathNode) throws -> Bool {
     let head = try read(place)
     guard case .bool(let value) = head else { throw mismatch(Bool.self, place, head) }
     return value
   }
 
-  func text(_ place: Place) throws -> String {
+  func text(_ place: CodingPathNode) throws -> String {
     let head = try read(place)
     guard case .text(let range) = head else { throw mismatch(String.self, place, head) }
     return String(decoding: bytes[range], as: UTF8.self)
   }
 
-  func integer<Number: FixedWidthInteger>(_ type: Number.Type, _ place: Place) throws -> Number {
+  func integer<Number: FixedWidthInteger>(_ type: Number.Type, _ place: CodingPathNode) throws -> Number {
     let head = try read(place)
     let number: Number?
     switch head {
@@ -47,7 +47,7 @@ extension Input {
   }
 
   /// Whole numbers too, if it holds them exactly.
-  func double(_ place: Place) throws -> Double {
+  func double(_ place: CodingPathNode) throws -> Double {
     let head = try read(place)
     let number: Double?
     switch head {
@@ -62,7 +62,7 @@ extension Input {
   }
 
   /// The nearest of a `Double`, unless that is infinite.
-  func float(_ place: Place) throws -> Float {
+  func float(_ place: CodingPathNode) throws -> Float {
     let head = try read(place)
     let number: Float?
     switch head {
@@ -76,23 +76,23 @@ extension Input {
     return number
   }
 
-  func date(_ place: Place) throws -> Date {
+  func date(_ place: CodingPathNode) throws -> Date {
     let head = try read(place)
-    guard case .other(Moment.type, let range) = head else { throw mismatch(Date.self, place, head) }
+    guard case .other(MessagePackTimestamp.type, let range) = head else { throw mismatch(Date.self, place, head) }
     do {
-      return try Moment(bytes[range]).date
+      return try MessagePackTimestamp(bytes[range]).date
     } catch {
       throw DecodingError.dataCorrupted(context(place.at, error.words, path: path(place)))
     }
   }
 
   /// Nil for what is not binary.
-  func binary(_ place: Place) throws -> ArraySlice<UInt8>? {
+  func binary(_ place: CodingPathNode) throws -> ArraySlice<UInt8>? {
     guard case .binary(let range) = try read(place) else { return nil }
     return bytes[range]
   }
 
-  func url(_ place: Place) throws -> URL? {
+  func url(_ place: CodingPathNode) throws -> URL? {
     guard case .text = try read(place) else { return nil }
     guard let url = URL(string: try text(place)) else {
       throw DecodingError.dataCorrupted(context(place.at, "the text is not a URL", path: path(place)))
@@ -101,13 +101,13 @@ extension Input {
   }
 
   /// A value of any type. Those that have a form of their own, and the frequent ones, do not go the long way.
-  func value<Value: Decodable>(_ type: Value.Type, _ place: Place) throws -> Value {
+  func value<Value: Decodable>(_ type: Value.Type, _ place: CodingPathNode) throws -> Value {
     if let special = try special(type, place), let value = special as? Value { return value }
     return try Value(from: ValueDecoder(input: self, place: place))
   }
 
   @inline(__always)
-  private func special<Value>(_ type: Value.Type, _ place: Place) throws -> Any? {
+  private func special<Value>(_ type: Value.Type, _ place: CodingPathNode) throws -> Any? {
     if type == String.self { return try text(place) }
     if type == Int.self { return try integer(Int.self, place) }
     if type == Double.self { return try double(place) }

@@ -1,6 +1,6 @@
 /// The elements of an array, one after the other.
 struct ArrayEncoder: UnkeyedEncodingContainer {
-  let frame: Frame
+  let frame: EncodingNode
 
   var codingPath: [any CodingKey] { frame.path }
   var count: Int { frame.count }
@@ -44,8 +44,8 @@ struct ArrayEncoder: UnkeyedEncodingContainer {
   func superEncoder() -> any Encoder { ValueEncoder(frame: child()) }
 
   /// An element that is put in its place at the end.
-  private func child() -> Frame {
-    let child = Frame(Output(), frame.session, frame, at: PathKey(intValue: frame.count))
+  private func child() -> EncodingNode {
+    let child = EncodingNode(Output(), frame.session, frame, at: PathKey(intValue: frame.count))
     // A failure is kept, and thrown by what comes next.
     if (try? frame.check()) != nil {
       frame.session.add(frame)

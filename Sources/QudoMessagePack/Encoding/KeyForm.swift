@@ -46,11 +46,11 @@ private enum DictionaryKeys {
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
       seen = type
-      return ValueEncoder(frame: Frame(Output(), Session(), nil)).container(keyedBy: type, keys: KeyForm())
+      return ValueEncoder(frame: EncodingNode(Output(), Session(), nil)).container(keyedBy: type, keys: KeyForm())
     }
 
-    func unkeyedContainer() -> any UnkeyedEncodingContainer { ArrayEncoder(frame: Frame(Output(), Session(), nil)) }
-    func singleValueContainer() -> any SingleValueEncodingContainer { ValueEncoder(frame: Frame(Output(), Session(), nil)) }
+    func unkeyedContainer() -> any UnkeyedEncodingContainer { ArrayEncoder(frame: EncodingNode(Output(), Session(), nil)) }
+    func singleValueContainer() -> any SingleValueEncodingContainer { ValueEncoder(frame: EncodingNode(Output(), Session(), nil)) }
   }
 }
 

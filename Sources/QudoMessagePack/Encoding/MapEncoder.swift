@@ -1,6 +1,6 @@
 /// The values of a map with their keys.
 struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
-  let frame: Frame
+  let frame: EncodingNode
   let keys: KeyForm
 
   var codingPath: [any CodingKey] { frame.path }
@@ -65,10 +65,10 @@ struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
   func superEncoder(forKey key: Key) -> any Encoder { ValueEncoder(frame: child(key)) }
 
   /// A value that is put behind its key at the end.
-  private func child(_ key: some CodingKey) -> Frame {
+  private func child(_ key: some CodingKey) -> EncodingNode {
     // A failure is kept, and thrown by what comes next.
     let place = try? put(key: key)
-    let child = Frame(Output(), frame.session, frame, at: place)
+    let child = EncodingNode(Output(), frame.session, frame, at: place)
     if place != nil {
       frame.session.add(frame)
       frame.entries[frame.entries.count - 1].child = child

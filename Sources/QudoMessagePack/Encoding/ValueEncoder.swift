@@ -1,6 +1,6 @@
 /// A value on its own.
 struct ValueEncoder: Encoder, SingleValueEncodingContainer {
-  let frame: Frame
+  let frame: EncodingNode
 
   var codingPath: [any CodingKey] { frame.path }
   var userInfo: [CodingUserInfoKey: Any] { [:] }

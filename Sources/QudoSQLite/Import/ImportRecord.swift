@@ -30,7 +30,7 @@ struct ImportRecord {
     if let source, let known = try find(row, in: source) {
       guard known.print == print else {
         throw QudoError(
-          .unsuitableFile, "\(row.table.rawValue) \(row.id) is not the row that was imported from \(name) before: "
+          .unsupportedDatabase, "\(row.table.rawValue) \(row.id) is not the row that was imported from \(name) before: "
             + "if this is another database, give it a source name of its own")
       }
       return .alreadyImported(known.new)
@@ -39,7 +39,7 @@ struct ImportRecord {
     for other in others where row.table != .func {
       guard let known = try find(row, in: other.number), known.print == print else { continue }
       throw QudoError(
-        .unsuitableFile, "\(row.table.rawValue) \(row.id) was imported before, from \(other.name): "
+        .unsupportedDatabase, "\(row.table.rawValue) \(row.id) was imported before, from \(other.name): "
           + "if this is that database, moved or copied, say so by that source name; if not, give it one of its own")
     }
     guard case .job(let job) = row.content, let key = job.uniqueKey, let kind = try connection.kindID(row.kind) else { return nil }

@@ -46,7 +46,7 @@ extension Transaction {
       """,
       .integer(id), .integer(kind), .integer(-job.priority), .integer(due), .integer(job.enqueued), .integer(job.attempt),
       .integer(job.payload.codec.number), .text(job.uniqueKey), scope(job.uniqueKey), .blob(job.payload.bytes))
-    try wait(id, Delay(Due.at(Timestamp(microseconds: due)), now.wall), kind: kind, rank: -job.priority)
+    try insertWaiting(id, Delay(Due.at(Timestamp(microseconds: due)), now.wall), kind: kind, rank: -job.priority)
     return id
   }
 

@@ -31,7 +31,7 @@ struct PerlCheck {
     guard !problems.isEmpty else { return }
     let more = problems.count > Self.shown ? ["and \(problems.count - Self.shown) more"] : []
     throw QudoError(
-      .unsuitableFile, "it cannot be imported, and nothing was written:\n  " + (problems.prefix(Self.shown) + more).joined(separator: "\n  "))
+      .unsupportedDatabase, "it cannot be imported, and nothing was written:\n  " + (problems.prefix(Self.shown) + more).joined(separator: "\n  "))
   }
 
   /// The tables and columns that the original makes must all be there. What somebody added may be, as long as nothing is

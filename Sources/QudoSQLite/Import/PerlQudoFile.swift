@@ -13,7 +13,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
 
   /// Opens the file and looks at every row of it.
   ///
-  /// - Throws: `QudoError`; with the code `unsuitableFile` when there is something in it that cannot be imported. The
+  /// - Throws: `QudoError`; with the code `unsupportedDatabase` when there is something in it that cannot be imported. The
   ///   message has the first of what there is.
   public init(path: String, options: ImportOptions = ImportOptions()) throws(QudoError) {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw QudoError(.invalidArgument, "the old database needs the path of a file") }
@@ -24,7 +24,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
       self.source = options.source ?? connection.path
       self.connection = connection
     } catch where error.code == .database {
-      throw QudoError(.unsuitableFile, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
@@ -35,7 +35,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
 
   private static func open(_ path: String) throws(QudoError) -> Connection {
     do {
-      let connection = try Connection(path: try FilePlace(path, isWritten: false).path, create: false, readOnly: true)
+      let connection = try Connection(path: try DatabasePath(path, isWritten: false).path, create: false, readOnly: true)
       try connection.execute("PRAGMA busy_timeout = 30000")
       try connection.harden()
       try connection.run("BEGIN")
@@ -44,7 +44,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
     } catch where error.code == .readOnly {
       // "SQLITE_READONLY_ROLLBACK ... a hot journal needs to be rolled back, but it cannot because the database is read-only".
       throw QudoError(
-        .unsuitableFile, "a writer of the file died: let its own program, or `sqlite3 FILE .tables`, open it once, then import it",
+        .unsupportedDatabase, "a writer of the file died: let its own program, or `sqlite3 FILE .tables`, open it once, then import it",
         cause: error.cause)
     }
   }
@@ -53,7 +53,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
   func each(_ body: (PerlRow) throws(QudoError) -> Void) throws(QudoError) {
     try lock.withLock { _ throws(QudoError) in
       try PerlReader(connection: connection, options: options).each(body) { refusal throws(QudoError) in
-        throw QudoError(.unsuitableFile, refusal)
+        throw QudoError(.unsupportedDatabase, refusal)
       }
     }
   }

@@ -6,7 +6,7 @@ extension SQLiteDriver {
   /// What was imported is remembered, so that it can be repeated: then only what is new comes, and jobs that had a
   /// unique key which another live job has. What changed in the old file meanwhile does not come again.
   ///
-  /// - Throws: `QudoError`, with the code `unsuitableFile` when the file is not the one that was imported under its name
+  /// - Throws: `QudoError`, with the code `unsupportedDatabase` when the file is not the one that was imported under its name
   ///   before. Nothing was written then.
   public func importAll(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
     try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in try transaction.importAll(file) }

@@ -50,7 +50,7 @@ struct Snapshot: Equatable {
   var statuses: [StatusRecord]
 
   init(_ driver: any LogDriver) async throws {
-    jobs = try await driver.find(JobQuery(limit: 100_000))
+    jobs = try await driver.jobs(matching: JobQuery(limit: 100_000))
     counts = try await driver.count().sorted { $0.kind < $1.kind }
     failures = try await driver.failures(LogQuery(oldestFirst: true, limit: 100_000))
     statuses = try await driver.statuses(LogQuery(oldestFirst: true, limit: 100_000))

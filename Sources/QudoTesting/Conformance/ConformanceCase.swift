@@ -2,7 +2,7 @@ public import Qudo
 
 /// One thing that a driver must do, as a plain value that any test framework can run.
 ///
-///     @Test(arguments: ConformanceSuite.cases(for: [.durable, .severalProcesses]))
+///     @Test(arguments: ConformanceSuite.cases(for: [.durable, .multiProcess]))
 ///     func conforms(_ aCase: ConformanceCase) async throws {
 ///       let file = TemporaryFile()
 ///       try await aCase.run(ConformanceSubject { clock in try MyDriver(path: file.path, clock: clock) })

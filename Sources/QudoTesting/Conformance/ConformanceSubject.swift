@@ -10,7 +10,7 @@ public struct ConformanceSubject: Sendable {
   /// - Parameters:
   ///   - clock: what all of its connections go by.
   ///   - open: opens the subject's database on that clock, which is made empty by the first call. It is called again for
-  ///     a second connection, if the driver declares `Capabilities.severalProcesses`, and after all were closed, if it
+  ///     a second connection, if the driver declares `Capabilities.multiProcess`, and after all were closed, if it
   ///     declares `Capabilities.durable`.
   public init(
     clock: ManualClock = ManualClock(), open: @escaping @Sendable (ManualClock) async throws -> any LogDriver
@@ -29,7 +29,7 @@ public struct ConformanceSubject: Sendable {
   /// Two connections where the driver can have them; else the same one twice.
   func openTwo() async throws -> (any LogDriver, any LogDriver) {
     let first = try await open()
-    guard first.capabilities.contains(.severalProcesses) else { return (first, first) }
+    guard first.capabilities.contains(.multiProcess) else { return (first, first) }
     return (first, try await open())
   }
 

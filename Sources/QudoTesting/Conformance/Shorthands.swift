@@ -4,10 +4,10 @@ func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priori
   NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due)
 }
 
-func want(
-  _ limit: Int = 10, _ kinds: Kind..., lease: Duration = .seconds(60), lostLimit: Int = 5
+func demand(
+  _ limit: Int = 10, _ kinds: Kind..., leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5
 ) -> ClaimRequest {
-  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, lease: lease, lostLimit: lostLimit) }, limit: limit)
+  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases) }, limit: limit)
 }
 
 extension Payload {
@@ -20,18 +20,18 @@ extension Claim {
 
 extension Driver {
   /// The texts of the next jobs.
-  func texts(_ request: ClaimRequest = want()) async throws -> [String] { try await claim(request).texts }
+  func texts(_ request: ClaimRequest = demand()) async throws -> [String] { try await claim(request).texts }
 
   /// Claims the one job that is expected.
   func claimOne(
-    _ request: ClaimRequest = want(1), file: String = #fileID, line: Int = #line
+    _ request: ClaimRequest = demand(1), file: String = #fileID, line: Int = #line
   ) async throws -> ClaimedJob {
     try require(try await claim(request).jobs.first, "a job to claim", file: file, line: line)
   }
 
   /// Claims as many jobs as are expected.
   func claim(
-    exactly count: Int, _ request: ClaimRequest = want(), file: String = #fileID, line: Int = #line
+    exactly count: Int, _ request: ClaimRequest = demand(), file: String = #fileID, line: Int = #line
   ) async throws -> [ClaimedJob] {
     let jobs = try await claim(request).jobs
     try check(jobs.count, is: count, "jobs claimed", file: file, line: line)
@@ -73,14 +73,14 @@ extension Driver {
 
   /// As many jobs as are expected.
   func find(exactly count: Int, file: String = #fileID, line: Int = #line) async throws -> [StoredJob] {
-    let found = try await find(JobQuery(limit: 1000))
+    let found = try await jobs(matching: JobQuery(limit: 1000))
     try check(found.count, is: count, "jobs found", file: file, line: line)
     return found
   }
 
   /// The one job that is expected.
   func findOne(_ query: JobQuery = JobQuery(), file: String = #fileID, line: Int = #line) async throws -> StoredJob {
-    let found = try await find(query)
+    let found = try await jobs(matching: query)
     try check(found.count, is: 1, "jobs found", file: file, line: line)
     return try require(found.first, "a job", file: file, line: line)
   }

@@ -7,7 +7,7 @@ extension Worker {
   ///     let clock = ManualClock()
   ///     let queue = Queue(MemoryDriver(clock: clock))
   ///     ...
-  ///     try await Worker(queue, [Ability(SendMail.self)]).drain(clock)
+  ///     try await Worker(queue, [JobHandler(SendMail.self)]).drain(clock)
   ///
   /// Jobs that a worker claimed and never settled are waited for as well. A job that itself sleeps by the clock is not:
   /// nothing moves the clock on while a job runs.
@@ -56,11 +56,11 @@ extension Worker {
 
   private func nextMoment(_ driver: any Driver) async throws -> Timestamp? {
     var next: Timestamp?
-    var query = JobQuery(kinds: Array(abilities.keys), limit: 500)
+    var query = JobQuery(kinds: Array(handlers.keys), limit: 500)
     while true {
-      let page = try await driver.find(query)
+      let page = try await driver.jobs(matching: query)
       for job in page {
-        let moment = job.state == .running ? job.leaseEnds ?? job.due : job.due
+        let moment = job.state == .running ? job.leaseExpiresAt ?? job.dueAt : job.dueAt
         next = min(next ?? moment, moment)
       }
       guard page.count == query.limit, let last = page.last else { return next }
@@ -77,23 +77,23 @@ extension ManualClock {
 }
 
 extension Queue {
-  /// Works until no job of these abilities' kinds is left; see `Worker.drain(_:limit:)`.
+  /// Works until no job of these handlers' kinds is left; see `Worker.drain(_:limit:)`.
   ///
   /// - Parameters:
-  ///   - abilities: the kinds to perform, each once.
+  ///   - handlers: the kinds to perform, each once.
   ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, stopped after the last.
   ///   - clock: the one that the driver goes by.
   ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
   /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` for abilities and plugins that make no
+  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` for handlers and plugins that make no
   ///   worker, and when the database has trouble.
   @discardableResult
   public func drain(
-    _ abilities: [Ability], plugins: [any Plugin] = [], _ clock: ManualClock, limit: Int = 10_000
+    _ handlers: [JobHandler], plugins: [any Plugin] = [], _ clock: ManualClock, limit: Int = 10_000
   ) async throws -> Int {
     var options = WorkerOptions()
     options.clock = clock
-    return try await Worker(self, abilities, plugins: plugins, options: options).drain(clock, limit: limit)
+    return try await Worker(self, handlers: handlers, plugins: plugins, options: options).drain(clock, limit: limit)
   }
 }
 

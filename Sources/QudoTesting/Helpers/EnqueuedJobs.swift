@@ -19,7 +19,7 @@ public struct EnqueuedJob<J: Job>: Sendable {
   /// The number of its next or present run; starts at 1.
   public let attempt: Int
   /// What travels beside the payload.
-  public let meta: Meta
+  public let meta: JobMetadata
 
   init(_ job: J, _ stored: StoredJob) {
     self.job = job
@@ -27,10 +27,10 @@ public struct EnqueuedJob<J: Job>: Sendable {
     state = stored.state
     uniqueKey = stored.uniqueKey
     priority = stored.priority
-    enqueued = stored.enqueued
-    due = stored.due
+    enqueued = stored.enqueuedAt
+    due = stored.dueAt
     attempt = stored.attempt
-    meta = stored.meta
+    meta = stored.metadata
   }
 }
 
@@ -39,18 +39,18 @@ extension Driver {
   ///
   ///     #expect(try await driver.enqueued(SendMail.self).map(\.job.to) == ["ada@example.org"])
   ///
-  /// - Throws: ``/Qudo/UndecodablePayload`` for a payload that is not of the type; ``/Qudo/QudoError``.
+  /// - Throws: ``/Qudo/PayloadDecodingError`` for a payload that is not of the type; ``/Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
     try await live([J.kind]).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
 
   /// The live jobs of these kinds, of all for nil, in the order of their ids.
   func live(_ kinds: [Kind]?) async throws(QudoError) -> [StoredJob] {
-    var jobs: [StoredJob] = []
+    var found: [StoredJob] = []
     while true {
-      let page = try await find(JobQuery(kinds: kinds, after: jobs.last?.id ?? 0, limit: 1000))
-      jobs += page
-      if page.count < 1000 { return jobs }
+      let page = try await jobs(matching: JobQuery(kinds: kinds, after: found.last?.id ?? 0, limit: 1000))
+      found += page
+      if page.count < 1000 { return found }
     }
   }
 }
@@ -70,7 +70,7 @@ extension Queue {
     return jobs
   }
 
-  /// - Throws: ``/Qudo/UndecodablePayload``, and what a hook throws.
+  /// - Throws: ``/Qudo/PayloadDecodingError``, and what a hook throws.
   func decode<J: Job>(_ type: J.Type, _ stored: StoredJob) throws -> J {
     try codecs.decode(J.self, from: try opened(stored).payload, of: J.kind)
   }
@@ -79,13 +79,13 @@ extension Queue {
   func opened(_ stored: StoredJob) throws -> StoredJob {
     guard Hooks.points.contains(.deserialize) else { return stored }
     var claimed = ClaimedJob(
-      lease: Lease(job: stored.id, token: 0, holder: 0, ends: 0), kind: stored.kind, payload: stored.payload,
-      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueued: stored.enqueued,
-      due: stored.due, meta: stored.meta)
+      lease: Lease(job: stored.id, token: 0, holder: 0, expiresAt: 0), kind: stored.kind, payload: stored.payload,
+      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueuedAt: stored.enqueuedAt,
+      dueAt: stored.dueAt, metadata: stored.metadata)
     try hooks.deserialize(&claimed)
     var opened = stored
     opened.payload = claimed.payload
-    opened.meta = claimed.meta
+    opened.metadata = claimed.metadata
     return opened
   }
 }

@@ -18,7 +18,7 @@ extension Queue {
   ///   - meta: texts that travel beside the payload; there may be others.
   ///   - matches: whether a job is the one that is meant. Default: it is.
   /// - Returns: the jobs that fit, in the order in which they were enqueued.
-  /// - Throws: ``UnexpectedJobs``; ``/Qudo/UndecodablePayload`` for a payload of this kind that is not of the type;
+  /// - Throws: ``UnexpectedJobs``; ``/Qudo/PayloadDecodingError`` for a payload of this kind that is not of the type;
   ///   ``/Qudo/QudoError``, and what `matches` or a hook throws.
   @discardableResult
   public func expectEnqueued<J: Job>(

@@ -29,7 +29,7 @@ struct FailureRecorder: Hook {
   static let points: HookPoints = .didFail
   let runs = Locked<[FailedRun]>([])
 
-  func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
+  func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
     let isFinal = switch run.outcome {
     case .failed, .aborted: true
     case .completed, .retry, .snoozed, .released: false

@@ -3,12 +3,12 @@ public import Qudo
 /// A queue that runs jobs when they are enqueued, for tests of an application that only knows an ``/Qudo/Enqueuer``. No
 /// worker is needed beside it.
 ///
-///     let queue = try Queue(MemoryDriver()).inline([Ability(SendMail.self)], plugins: [mailbox])
+///     let queue = try Queue(MemoryDriver()).inline([JobHandler(SendMail.self)], plugins: [mailbox])
 ///     try await SignUp(queue: queue).signUp("ada@example.org")
 ///     #expect(mailbox.sent == ["ada@example.org"])
 ///
 /// Each job goes the whole way: hooks, codec, driver, claim, policy, plugins, outcome. `enqueue` returns when no job of these
-/// abilities' kinds is ready any more; what a job enqueues, or is replaced by, runs after it, before `enqueue` returns. What
+/// handlers' kinds is ready any more; what a job enqueues, or is replaced by, runs after it, before `enqueue` returns. What
 /// is to wait stays in the database: delayed jobs, snoozed ones, retries with a delay. ``drain(_:limit:)`` runs them. Retries
 /// without a delay run at once.
 ///
@@ -26,7 +26,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
 
   /// The queue itself, whose jobs can be looked at: `queue.queue.expectEnqueued(…)`.
   public let queue: Queue<Hooks>
-  private let worker: Worker<HookPair<Hooks, FailureRecorder>>
+  private let worker: Worker<_PairHook<Hooks, FailureRecorder>>
   private let recorder: FailureRecorder
   private let mode: Failures
   private let limit: Int
@@ -34,22 +34,22 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
 
   /// - Parameters:
   ///   - queue: where the jobs go.
-  ///   - abilities: the kinds to perform, each once. Jobs of other kinds stay where they are.
+  ///   - handlers: the kinds to perform, each once. Jobs of other kinds stay where they are.
   ///   - plugins: what the jobs can use, at most one of a type.
   ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
   ///   - clock: what time limits and durations go by. Default: the machine's.
   ///   - limit: how many runs one enqueue may cause at most, so that jobs which come again and again are found out.
   ///     Default 10,000.
-  /// - Throws: as ``/Qudo/Worker/init(_:_:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)``.
   public init(
-    _ queue: Queue<Hooks>, _ abilities: [Ability], plugins: [any Plugin] = [], failures: Failures = .thrown,
+    _ queue: Queue<Hooks>, _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: Failures = .thrown,
     clock: any QueueClock = SystemClock(), limit: Int = 10_000
   ) throws(QudoError) {
     var options = WorkerOptions()
     options.clock = clock
     let recorder = FailureRecorder()
-    let recorded = Queue(queue.databases, codecs: queue.codecs) { HookPair(queue.hooks, recorder) }
-    worker = try Worker(recorded, abilities, plugins: plugins, options: options)
+    let recorded = Queue(queue.databases, codecs: queue.codecs) { _PairHook(queue.hooks, recorder) }
+    worker = try Worker(recorded, handlers: handlers, plugins: plugins, options: options)
     self.queue = queue
     self.recorder = recorder
     self.limit = limit
@@ -119,15 +119,15 @@ extension Queue {
   /// A queue that runs jobs when they are enqueued, for tests: see ``InlineQueue``.
   ///
   /// - Parameters:
-  ///   - abilities: the kinds to perform, each once. Jobs of other kinds stay where they are.
+  ///   - handlers: the kinds to perform, each once. Jobs of other kinds stay where they are.
   ///   - plugins: what the jobs can use, at most one of a type.
   ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
   ///   - clock: what time limits and durations go by. Default: the machine's.
-  /// - Throws: as ``/Qudo/Worker/init(_:_:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)``.
   public func inline(
-    _ abilities: [Ability], plugins: [any Plugin] = [], failures: InlineQueue<Hooks>.Failures = .thrown,
+    _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: InlineQueue<Hooks>.Failures = .thrown,
     clock: any QueueClock = SystemClock()
   ) throws(QudoError) -> InlineQueue<Hooks> {
-    try InlineQueue(self, abilities, plugins: plugins, failures: failures, clock: clock)
+    try InlineQueue(self, handlers, plugins: plugins, failures: failures, clock: clock)
   }
 }

@@ -28,11 +28,11 @@ public struct JobExpectation: Sendable {
     if let priority, job.priority != priority { return false }
     switch due {
     case nil: break
-    case .now: if job.due != job.enqueued { return false }
-    case .after(let delay): if job.due != job.enqueued.advanced(by: delay) { return false }
-    case .at(let moment): if job.due != moment { return false }
+    case .now: if job.dueAt != job.enqueuedAt { return false }
+    case .after(let delay): if job.dueAt != job.enqueuedAt.advanced(by: delay) { return false }
+    case .at(let moment): if job.dueAt != moment { return false }
     }
-    return meta.allSatisfy { job.meta[$0.key] == $0.value }
+    return meta.allSatisfy { job.metadata[$0.key] == $0.value }
   }
 
   /// ` with the unique key "ada" and the priority 5`, or nothing.
@@ -73,9 +73,9 @@ extension StoredJob {
     var line = "\(id) \(kind) \(state)"
     if let uniqueKey { line += ", unique key \"\(uniqueKey)\"" }
     if priority != 0 { line += ", priority \(priority)" }
-    if due != enqueued { line += ", delay \(Duration.microseconds(due.microseconds - enqueued.microseconds))" }
+    if dueAt != enqueuedAt { line += ", delay \(Duration.microseconds(dueAt.microseconds - enqueuedAt.microseconds))" }
     if attempt != 1 { line += ", attempt \(attempt)" }
-    for name in meta.names { line += ", meta \(name) = \"\(meta[name] ?? "")\"" }
+    for name in metadata.names { line += ", meta \(name) = \"\(metadata[name] ?? "")\"" }
     return "\(line): \(payload)"
   }
 }

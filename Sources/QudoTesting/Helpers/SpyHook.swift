@@ -68,8 +68,8 @@ public struct SpyHook: Hook {
 
   public func willEnqueue(_ job: inout NewJob) throws { hear(.willEnqueue(job.kind, job.payload)) }
   public func serialize(_ job: inout NewJob) throws { hear(.serialize(job.kind, job.payload)) }
-  public func didEnqueue(_ job: borrowing NewJob, _ result: EnqueueResult) async { hear(.didEnqueue(job.kind, result)) }
-  public func didEnqueueInTransaction(_ job: borrowing NewJob, _ result: EnqueueResult) {
+  public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { hear(.didEnqueue(job.kind, result)) }
+  public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     hear(.didEnqueueInTransaction(job.kind, result))
   }
   public func didClaim(_ job: borrowing ClaimedJob) { hear(.didClaim(job.kind, job: job.id)) }
@@ -87,7 +87,7 @@ public struct SpyHook: Hook {
   public func didWork(_ run: borrowing FinishedRun) async {
     hear(.didWork(run.context.kind, job: run.context.job.id, SpyOutcome(run.outcome)))
   }
-  public func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async {
+  public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
     hear(.didFail(run.context.kind, job: run.context.job.id, error: String(describing: failure)))
   }
   public func leaseLost(_ job: borrowing ClaimedJob) { hear(.leaseLost(job.kind, job: job.id)) }

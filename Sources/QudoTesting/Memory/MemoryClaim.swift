@@ -10,34 +10,34 @@ extension MemoryDatabase {
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
-    for (turn, ability) in candidates(request) {
-      if let row = jobs[turn.id] { claimed.append(take(row, ability, now: now)) }
+    for (turn, demand) in candidates(request) {
+      if let row = jobs[turn.id] { claimed.append(take(row, demand, now: now)) }
     }
-    return Claim(jobs: claimed, nextDue: areAhead ? .zero : nextDue(now), nextLeaseEnd: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
+    return Claim(jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now), timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
   }
 
-  private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.Ability)] {
+  private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.KindDemand)] {
     guard request.limit > 0 else { return [] }
-    var all: [(turn: Turn, ability: ClaimRequest.Ability)] = []
-    for ability in request.abilities {
+    var all: [(turn: Turn, demand: ClaimRequest.KindDemand)] = []
+    for demand in request.demands {
       var ready: [Turn] = []
-      for row in jobs.values where row.kind == ability.kind {
+      for row in jobs.values where row.kind == demand.kind {
         if case .ready = row.place { ready.append(row.turn) }
       }
-      all += ready.sorted().prefix(max(0, ability.limit ?? request.limit)).map { ($0, ability) }
+      all += ready.sorted().prefix(max(0, demand.limit ?? request.limit)).map { ($0, demand) }
     }
     return Array(all.sorted { $0.turn < $1.turn }.prefix(request.limit))
   }
 
-  private mutating func take(_ row: Row, _ ability: ClaimRequest.Ability, now: ClockReading) -> ClaimedJob {
+  private mutating func take(_ row: Row, _ demand: ClaimRequest.KindDemand, now: ClockReading) -> ClaimedJob {
     var row = row
-    let lease = Lease(job: row.id, token: lastToken, holder: holder(), ends: end(of: ability.lease, now))
-    row.place = .running(lease, lostLimit: ability.lostLimit, boot: now.boot)
+    let lease = Lease(job: row.id, token: lastToken, holder: holder(), expiresAt: end(of: demand.leaseDuration, now))
+    row.place = .running(lease, lostLimit: demand.maxExpiredLeases, boot: now.boot)
     if row.unique?.scope == .untilStarted { row.holdsKey = false }
     jobs[row.id] = row
     return ClaimedJob(
       lease: lease, kind: row.kind, payload: row.payload, priority: row.priority, uniqueKey: row.unique?.key,
-      attempt: row.attempt, enqueued: row.enqueued, due: row.due, meta: row.meta)
+      attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, metadata: row.meta)
   }
 
   func end(of duration: Duration, _ now: ClockReading) -> Int64 {
@@ -46,7 +46,7 @@ extension MemoryDatabase {
   }
 
   func hasEnded(_ lease: Lease, boot: String, _ now: ClockReading) -> Bool {
-    boot != now.boot || deadHolders.contains(lease.holder) || lease.ends <= now.sinceBoot
+    boot != now.boot || deadHolders.contains(lease.holder) || lease.expiresAt <= now.sinceBoot
   }
 
   /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the
@@ -60,7 +60,7 @@ extension MemoryDatabase {
     for row in jobs.values {
       if case .running(let lease, let limit, let boot) = row.place, hasEnded(lease, boot: boot, now) { ended.append((lease, limit)) }
     }
-    ended.sort { ($0.lease.holder, $0.lease.ends, $0.lease.job) < ($1.lease.holder, $1.lease.ends, $1.lease.job) }
+    ended.sort { ($0.lease.holder, $0.lease.expiresAt, $0.lease.job) < ($1.lease.holder, $1.lease.expiresAt, $1.lease.job) }
     for (lease, limit) in ended {
       guard var row = jobs[lease.job] else { continue }
       row.lost += 1
@@ -111,7 +111,7 @@ extension MemoryDatabase {
   }
 
   private func nextLeaseEnd(_ now: ClockReading) -> Duration? {
-    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _, _) = row.place { lease.ends } else { nil } }.min()
+    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _, _) = row.place { lease.expiresAt } else { nil } }.min()
     return next.map { .microseconds(max(0, $0 - now.sinceBoot)) }
   }
 }

@@ -2,7 +2,7 @@ internal import Qudo
 
 /// All that a database holds. Each verb is a function of it and of the time; see the extensions.
 struct MemoryDatabase {
-  enum Place {
+  enum Position {
     case ready
     case delayed
     /// With the boot in which it was claimed or its lease was renewed.
@@ -13,7 +13,7 @@ struct MemoryDatabase {
     let id: Int64
     let kind: Kind
     var payload: Payload
-    var meta: Meta
+    var meta: JobMetadata
     var priority: Int
     var due: Timestamp
     /// When it was given a relative delay.
@@ -24,7 +24,7 @@ struct MemoryDatabase {
     var holdsKey: Bool
     var attempt = 1
     var lost = 0
-    var place = Place.ready
+    var place = Position.ready
 
     var isRunning: Bool { if case .running = place { true } else { false } }
 
@@ -44,7 +44,7 @@ struct MemoryDatabase {
   struct Failure {
     var record: FailureRecord
     var scope: UniqueKey.Scope?
-    var meta: Meta
+    var meta: JobMetadata
   }
 
   var jobs: [Int64: Row] = [:]
@@ -97,7 +97,7 @@ struct MemoryDatabase {
     }
     lastJob += 1
     let row = Row(
-      id: lastJob, kind: job.kind, payload: job.payload, meta: job.meta, priority: job.priority, due: job.due.time(now.wall),
+      id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority, due: job.due.time(now.wall),
       delayed: job.due.isRelative ? now.wall : nil, enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     wait(row, now: now)
     return .inserted(row.id)
@@ -125,7 +125,7 @@ struct MemoryDatabase {
       guard !holder.isRunning else { return .conflict(holder.id) }
       var row = holder
       row.payload = job.payload
-      row.meta = job.meta
+      row.meta = job.metadata
       row.priority = job.priority
       row.due = job.due.time(now.wall)
       row.delayed = job.due.isRelative ? now.wall : nil

@@ -12,7 +12,7 @@ public struct MemoryDriver: LogDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = .steadyLeases
+  public let capabilities: Capabilities = .monotonicLeases
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -70,7 +70,7 @@ public struct MemoryDriver: LogDriver {
     return answer
   }
 
-  public func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+  public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try verb { $0.extend(leases, by: duration, now: $1) }
   }
 
@@ -81,7 +81,7 @@ public struct MemoryDriver: LogDriver {
     }
   }
 
-  public func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
+  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
     try verb { $0.find(query, now: $1) }
   }
 
@@ -103,7 +103,7 @@ public struct MemoryDriver: LogDriver {
     return results
   }
 
-  public func prune(_ prune: Prune) async throws(QudoError) -> Int {
+  public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     try verb { database, _ in database.prune(prune) }
   }
 

@@ -25,13 +25,13 @@ extension MemoryDatabase {
   private func stored(_ row: Row, _ now: ClockReading) -> StoredJob {
     var job = StoredJob(
       id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key, priority: row.priority,
-      attempt: row.attempt, enqueued: row.enqueued, due: row.due, leaseEnds: nil, meta: row.meta)
+      attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta)
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed
     case .running(let lease, _, let boot) where !hasEnded(lease, boot: boot, now):
       job.state = .running
-      job.leaseEnds = now.wall.advanced(by: .microseconds(lease.ends - now.sinceBoot))
+      job.leaseExpiresAt = now.wall.advanced(by: .microseconds(lease.expiresAt - now.sinceBoot))
     case .ready, .delayed, .running: break
     }
     return job

@@ -5,19 +5,19 @@ protocol LogRow {
   var id: Int64 { get }
   var kind: Kind { get }
   /// When its run ended.
-  var ended: Timestamp { get }
+  var endedAt: Timestamp { get }
 }
 
 extension StatusRecord: LogRow {}
 
 extension FailureRecord: LogRow {
-  var ended: Timestamp { failed }
+  var endedAt: Timestamp { failedAt }
 }
 
 extension MemoryDatabase.Failure: LogRow {
   var id: Int64 { record.id }
   var kind: Kind { record.kind }
-  var ended: Timestamp { record.failed }
+  var endedAt: Timestamp { record.failedAt }
 }
 
 extension Array where Element: LogRow {
@@ -33,8 +33,8 @@ extension Array where Element: LogRow {
   /// Removes the oldest rows that may go.
   ///
   /// - Returns: how many.
-  fileprivate mutating func prune(_ prune: Prune) -> Int {
-    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.ended < $0 } ?? true }
+  fileprivate mutating func prune(_ prune: PruneOptions) -> Int {
+    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.endedAt < $0 } ?? true }
     let gone = Set(old.prefix(Swift.max(0, prune.limit)).map(\.id))
     removeAll { gone.contains($0.id) }
     return gone.count
@@ -51,7 +51,7 @@ extension MemoryDatabase {
       let job = NewJob(
         failure.kind, payload: payload,
         unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
-        priority: failure.record.priority, meta: failure.meta)
+        priority: failure.record.priority, metadata: failure.meta)
       switch insert([job], now: now).first {
       case .inserted(let new):
         failures[index].record.replayedAs = new
@@ -61,5 +61,5 @@ extension MemoryDatabase {
     }
   }
 
-  mutating func prune(_ prune: Prune) -> Int { failures.prune(prune) + statuses.prune(prune) }
+  mutating func prune(_ prune: PruneOptions) -> Int { failures.prune(prune) + statuses.prune(prune) }
 }

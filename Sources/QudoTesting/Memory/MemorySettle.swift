@@ -51,9 +51,9 @@ extension MemoryDatabase {
     lastFailure += 1
     let record = FailureRecord(
       id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message, payload: isFinal ? row.payload : nil,
-      uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failed: now.wall, isFinal: isFinal,
+      uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failedAt: now.wall, isFinal: isFinal,
       replayedAs: nil)
-    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : Meta()))
+    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : JobMetadata()))
   }
 
   /// A run that ended in a snooze or was given back is not finished.
@@ -68,7 +68,7 @@ extension MemoryDatabase {
     lastStatus += 1
     statuses.append(StatusRecord(
       id: lastStatus, job: row.id, kind: row.kind, status: status, payload: row.payload, uniqueKey: row.unique?.key,
-      started: now.wall.advanced(by: .zero - took), ended: now.wall))
+      startedAt: now.wall.advanced(by: .zero - took), endedAt: now.wall))
   }
 
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
@@ -76,7 +76,7 @@ extension MemoryDatabase {
     let holder = holder()
     return leases.map { lease in
       guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else { return nil }
-      let extended = Lease(job: current.job, token: current.token, holder: holder, ends: end(of: duration, now))
+      let extended = Lease(job: current.job, token: current.token, holder: holder, expiresAt: end(of: duration, now))
       jobs[row.id]?.place = .running(extended, lostLimit: lostLimit, boot: now.boot)
       return extended
     }

@@ -26,8 +26,8 @@ extension ModelRun {
 
   func match(_ found: Claim, _ expected: Claim) throws {
     try check(found.jobs.map(\.id), is: try expected.jobs.map { try id($0.id) }, here)
-    try check(found.nextDue, is: expected.nextDue, "\(here): next due")
-    try check(found.nextLeaseEnd, is: expected.nextLeaseEnd, "\(here): next lease end")
+    try check(found.timeUntilNextDue, is: expected.timeUntilNextDue, "\(here): next due")
+    try check(found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease end")
     try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
     let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
     try check(found.givenUp.map { [$0.id, Int64($0.attempt), Int64($0.expiredLeases)] }, is: givenUp, "\(here): jobs given up")
@@ -86,11 +86,11 @@ private struct Seen: Hashable {
   let attempt: Int
   let enqueued: Timestamp
   let due: Timestamp
-  let meta: Meta
+  let meta: JobMetadata
 
   init(_ job: ClaimedJob) {
     (kind, payload, priority, attempt, enqueued, due, meta) =
-      (job.kind, job.payload, job.priority, job.attempt, job.enqueued, job.due, job.meta)
+      (job.kind, job.payload, job.priority, job.attempt, job.enqueuedAt, job.dueAt, job.metadata)
     uniqueKey = job.uniqueKey.map { Array($0.utf8) }
   }
 }

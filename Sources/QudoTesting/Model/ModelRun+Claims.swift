@@ -7,7 +7,7 @@ extension ModelRun {
     let kind = kind(self["kind"])
     // Each kind once.
     guard !wants.contains(where: { $0.kind == kind }) else { return }
-    wants.append(.init(kind, lease: duration(self["lease"]), lostLimit: number("lost"), limit: Int(self["limit"])))
+    wants.append(.init(kind, leaseDuration: duration(self["lease"]), maxExpiredLeases: number("lost"), limit: Int(self["limit"])))
   }
 
   func claim(_ driver: any LogDriver) async throws {
@@ -20,15 +20,15 @@ extension ModelRun {
   func takeRequest() -> ClaimRequest {
     defer { wants = [] }
     if !wants.isEmpty { return ClaimRequest(wants, limit: number("limit")) }
-    return ClaimRequest(abilities(self["kinds"]), limit: number("limit"))
+    return ClaimRequest(demands(self["kinds"]), limit: number("limit"))
   }
 
   /// Always the same array, as a worker has it: drivers may know it again.
-  private func abilities(_ names: String) -> [ClaimRequest.Ability] {
-    if let known = abilities[names] { return known }
+  private func demands(_ names: String) -> [ClaimRequest.KindDemand] {
+    if let known = demands[names] { return known }
     let kinds = names.isEmpty || names == "all" ? Self.kinds : names.split(separator: "+").map(String.init)
-    let made = kinds.map { ClaimRequest.Ability(kind($0), lease: .seconds(20)) }
-    abilities[names] = made
+    let made = kinds.map { ClaimRequest.KindDemand(kind($0), leaseDuration: .seconds(20)) }
+    demands[names] = made
     return made
   }
 
@@ -48,7 +48,7 @@ extension ModelRun {
     let some = chosen.map { leases[$0] }
     let duration = duration(self["by"])
     guard let (found, expected) = try await both(
-      { try await driver.extend(some.map(\.driver), by: duration) }, { try await model.extend(some.map(\.model), by: duration) })
+      { try await driver.renew(some.map(\.driver), for: duration) }, { try await model.renew(some.map(\.model), for: duration) })
     else { return }
     try check(found.map { $0 == nil }, is: expected.map { $0 == nil }, here)
     // The old values are as good.

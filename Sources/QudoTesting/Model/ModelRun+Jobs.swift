@@ -19,7 +19,7 @@ extension ModelRun {
   func job() -> NewJob {
     NewJob(
       kind(self["kind"]), payload: payload(), unique: unique(), priority: priority(self["priority"]), due: due(self["due"]),
-      meta: meta(), idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
+      metadata: meta(), idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
   }
 
   private func payload() -> Payload {
@@ -28,7 +28,7 @@ extension ModelRun {
     case "empty": return Payload("")
     case "nul": return Payload([0, 1, 0, 255])
     case "300", "5000": return Payload(Array(repeating: UInt8(truncatingIfNeeded: numbered), count: number("payload")))
-    case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapped(200, .json))
+    case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapping(200, as: .json))
     default: return Payload("\(numbered)")
     }
   }
@@ -68,11 +68,11 @@ extension ModelRun {
     }
   }
 
-  private func meta() -> Meta {
+  private func meta() -> JobMetadata {
     switch self["meta"] {
     case "entry": ["step": "\(place)"]
-    case "bytes": Meta(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])
-    default: Meta()
+    case "bytes": JobMetadata(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])
+    default: JobMetadata()
     }
   }
 

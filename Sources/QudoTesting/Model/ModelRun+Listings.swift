@@ -22,7 +22,7 @@ extension ModelRun {
     var translated = query
     translated.after = query.after == 0 ? 0 : try id(query.after)
     translated.ids = query.ids.map { $0.map { ids[$0] ?? Self.gone } }
-    let answers = try await both({ try await driver.find(translated) }, { try await model.find(query) })
+    let answers = try await both({ try await driver.jobs(matching: translated) }, { try await model.jobs(matching: query) })
     guard let (found, expected) = answers else { return }
     try check(found, is: try expected.map { try self.translated($0) }, here)
   }
@@ -105,7 +105,7 @@ extension ModelRun {
 
   func prune(_ driver: any LogDriver) async throws {
     let before = self["before"] == "any" ? nil : clock.now().wall.advanced(by: duration(self["before"]))
-    let prune = Prune(before: before, keep: number("keep"), limit: number("limit"))
+    let prune = PruneOptions(before: before, keep: number("keep"), limit: number("limit"))
     guard let (found, expected) = try await both(driver, { try await $0.prune(prune) }) else { return }
     try check(found, is: expected, here)
   }

@@ -22,12 +22,12 @@ final class ModelRun {
   var leases: [(driver: Lease, model: Lease)] = []
   // What the next verb is to be given.
   var jobs: [NewJob] = []
-  var wants: [ClaimRequest.Ability] = []
+  var wants: [ClaimRequest.KindDemand] = []
   var outcomes: [(driver: Settlement, model: Settlement)] = []
   /// How many payloads were numbered.
   var numbered = 0
   /// Of claims without a `want` before them.
-  var abilities: [String: [ClaimRequest.Ability]] = [:]
+  var demands: [String: [ClaimRequest.KindDemand]] = [:]
   /// Of idempotency keys.
   var keys = ModelKeys()
   private var boots = 1
@@ -43,7 +43,7 @@ final class ModelRun {
     drivers = [driver]
     capabilities = driver.capabilities
     // Without steady leases they go by the wall clock.
-    let isSteady = capabilities.contains(.steadyLeases)
+    let isSteady = capabilities.contains(.monotonicLeases)
     models = [
       isSteady ? MemoryDriver(limits: driver.limits, clock: subject.clock)
         : .server(limits: driver.limits, clock: ServerClock(wall: subject.clock))
@@ -111,7 +111,7 @@ final class ModelRun {
 
   /// The one that this step names.
   private func driver() async throws -> any LogDriver {
-    guard capabilities.contains(.severalProcesses) else { return drivers[0] }
+    guard capabilities.contains(.multiProcess) else { return drivers[0] }
     if let slot = slots[self["driver"]] {
       current = slot
       return drivers[slot]

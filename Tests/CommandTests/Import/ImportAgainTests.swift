@@ -3,13 +3,13 @@ import Testing
 
 /// `qudo import`, again and again, and beside what is there.
 @Suite(.waitsForProcesses) struct ImportAgainTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private var new: PerlDatabase { PerlDatabase(path: place.path("qudo.db")) }
 
-  private func results(_ result: Workplace.Result) throws -> [String] {
+  private func results(_ result: CommandWorkspace.Result) throws -> [String] {
     try result.objects().map { "\($0["table"] as? String ?? "") \($0["old"] as? Int ?? 0) \($0["result"] as? String ?? "")" }
   }
 

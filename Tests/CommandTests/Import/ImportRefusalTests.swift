@@ -4,9 +4,9 @@ import Testing
 
 /// What `qudo import` refuses before it writes anything.
 @Suite(.waitsForProcesses) struct ImportRefusalTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private func expectRefusal(status: Int32 = 1, _ arguments: String..., says text: String) throws {
     let result = try place.qudo(["import", "old.db"] + arguments, input: Data())

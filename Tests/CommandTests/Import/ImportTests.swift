@@ -3,14 +3,14 @@ import Testing
 
 /// `qudo import`: what becomes of what is in an old file.
 @Suite(.waitsForProcesses) struct ImportTests {
-  let place: Workplace
+  let place: CommandWorkspace
 
-  init() throws { place = try Workplace() }
+  init() throws { place = try CommandWorkspace() }
 
   private var new: PerlDatabase { PerlDatabase(path: place.path("qudo.db")) }
 
   /// Each row as "table old new result".
-  private func report(_ result: Workplace.Result) throws -> [String] {
+  private func report(_ result: CommandWorkspace.Result) throws -> [String] {
     try result.objects().map { row in
       let ids = [row["old"], row["new"]].map { ($0 as? Int).map(String.init) ?? "-" }
       return "\(row["table"] as? String ?? "") \(ids.joined(separator: " ")) \(row["result"] as? String ?? "")"

@@ -7,7 +7,7 @@ struct PerlDatabase {
   let path: String
 
   /// - Parameter schema: what the original's `qudo` script runs for SQLite.
-  init(_ place: Workplace, named name: String = "old.db", schema: String = perlSchema, _ rows: String = "") throws {
+  init(_ place: CommandWorkspace, named name: String = "old.db", schema: String = perlSchema, _ rows: String = "") throws {
     path = place.path(name)
     try execute(schema)
     try execute(rows)

@@ -12,7 +12,7 @@ struct CodecParityTests {
 
   init() throws { my = try Harness() }
 
-  private var reading: Ability { Ability(Note.self) { [log] note, _ in log.add(note.text) } }
+  private var reading: JobHandler { JobHandler(Note.self) { [log] note, _ in log.add(note.text) } }
 
   /// As an application writes its own.
   struct XMLPropertyList: Codec {
@@ -39,7 +39,7 @@ struct CodecParityTests {
     let queue = Queue(my.driver, codecs: Codecs(MessagePackCodec()))
     let id = try await queue.enqueue(Note(text: "arg")).id
     #expect(try await queue.job(id)?.payload == Payload([0x81, 0xA4] + "text".utf8 + [0xA3] + "arg".utf8, codec: .messagePack))
-    #expect(try await Worker(queue, [reading], options: my.options()).workOnce())
+    #expect(try await Worker(queue, handlers: [reading], options: my.options()).workOnce())
     #expect(log.entries == ["arg"])
   }
 
@@ -49,13 +49,13 @@ struct CodecParityTests {
     let id = try await queue.enqueue(Note(text: "arg")).id
     let payload = try #require(try await queue.job(id)?.payload)
     #expect(payload.codec == .propertyList && payload.bytes.starts(with: "bplist00".utf8))
-    #expect(try await Worker(queue, [reading], options: my.options()).workOnce())
+    #expect(try await Worker(queue, handlers: [reading], options: my.options()).workOnce())
     #expect(log.entries == ["arg"])
   }
 
   @Test func theFailureLogHasItAsItIsStored() async throws {
     try await my.queue.enqueue(Note(text: "arg"))
-    #expect(try await my.worker([Ability(Note.self) { _, _ in throw Broken() }]).workOnce())
+    #expect(try await my.worker([JobHandler(Note.self) { _, _ in throw Broken() }]).workOnce())
     #expect(try await my.driver.failures(LogQuery()).map(\.payload) == [Payload(Array(#"{"text":"arg"}"#.utf8), codec: .json)])
   }
 
@@ -69,7 +69,7 @@ struct CodecParityTests {
     let queue = Queue(my.driver, codecs: Codecs(XMLPropertyList()))
     let id = try await queue.enqueue(Note(text: "new")).id
     #expect(try await queue.job(id)?.payload.codec == CodecID(200))
-    #expect(try await Worker(queue, [reading], options: my.options()).workUntilEmpty().completed == 2)
+    #expect(try await Worker(queue, handlers: [reading], options: my.options()).workUntilEmpty().completed == 2)
     #expect(log.entries == ["old", "new"])
   }
 

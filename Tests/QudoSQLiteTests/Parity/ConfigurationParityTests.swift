@@ -11,13 +11,13 @@ struct ConfigurationParityTests {
   init() throws { my = try Harness() }
 
   @Test func anIdleWorkerLooksEveryFiveSecondsAndIsWokenBefore() {
-    #expect(WorkerOptions().poll == .seconds(5))
+    #expect(WorkerOptions().pollInterval == .seconds(5))
   }
 
   @Test func oneJobRunsAtATime() { #expect(WorkerOptions().concurrency == 1) }
 
   @Test func severalDatabasesAreShuffledAndSetAsideForThirtySeconds() {
-    #expect(DatabaseOptions().order == .shuffled && DatabaseOptions().retry == .seconds(30))
+    #expect(DatabaseOptions().order == .shuffled && DatabaseOptions().probeInterval == .seconds(30))
   }
 
   @Test func listsHaveTenRowsFromTheFirstOn() {
@@ -33,17 +33,17 @@ struct ConfigurationParityTests {
   }
 
   /// The original's is an hour, since nothing renews it.
-  @Test func aLeaseIsAMinuteAndIsRenewed() { #expect(JobPolicy().lease == .seconds(60)) }
+  @Test func aLeaseIsAMinuteAndIsRenewed() { #expect(JobPolicy().leaseDuration == .seconds(60)) }
 
   @Test func aJobHasNoPriorityAndIsDueAtOnce() {
     #expect(NewJob("a").priority == 0 && NewJob("a").due == .now && NewJob("a").unique == nil && NewJob("a").payload.bytes == [])
   }
 
-  /// The driver, hooks, plugins and abilities that the original is made with are values here, one place each.
+  /// The driver, hooks, plugins and handlers that the original is made with are values here, one place each.
   @Test func whatTheOriginalIsMadeWithHasAPlace() async throws {
     let log = Log()
     let queue = Queue(try SQLiteDriver(path: my.file.path), codecs: Codecs()) { SpyHook() }
-    let worker = try Worker(queue, [ability("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
+    let worker = try Worker(queue, handlers: [handler("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
     #expect(try await worker.workOnce() == false)
     await queue.close()
   }

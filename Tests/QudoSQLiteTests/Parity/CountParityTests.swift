@@ -22,7 +22,7 @@ struct CountParityTests {
     let log = Log()
     try await my.queue.enqueue([NewJob("a"), NewJob("a")])
     let driver = my.driver
-    let worker = try my.worker([ability("a", log) { [log] _ in log.add("\(try await driver.count())") }])
+    let worker = try my.worker([handler("a", log) { [log] _ in log.add("\(try await driver.count())") }])
     #expect(try await worker.workOnce())
     #expect(log.entries.last == "\([JobCount("a", ready: 1, running: 1)])")
     #expect(try await my.driver.count() == [JobCount("a", ready: 1)])

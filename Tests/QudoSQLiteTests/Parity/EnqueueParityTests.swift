@@ -20,29 +20,29 @@ struct EnqueueParityTests {
       NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7, due: .after(.seconds(5))))
     let job = try #require(try await my.queue.job(result.id))
     #expect(job.id == 1 && job.kind == "a" && job.payload == Payload("arg") && job.uniqueKey == "uniqkey" && job.priority == 7)
-    #expect(job.enqueued == my.clock.now().wall && job.due == my.clock.now().wall.advanced(by: .seconds(5)) && job.state == .delayed)
+    #expect(job.enqueuedAt == my.clock.now().wall && job.dueAt == my.clock.now().wall.advanced(by: .seconds(5)) && job.state == .delayed)
     #expect(try await my.queue.job(JobID(database: "jobs", number: 2)) == nil)
     #expect(try await my.queue.job(JobID(database: "other", number: 1)) == nil)
   }
 
   @Test func allThatIsGivenReachesTheRun() async throws {
     try await my.queue.enqueue(Note(text: "arg"), unique: UniqueKey("uniqkey"), priority: 3)
-    let ability = Ability(Note.self) { [log] note, context in
+    let handler = JobHandler(Note.self) { [log] note, context in
       log.add("\(context.id) \(note.text) \(context.uniqueKey ?? "-") \(context.priority)")
     }
-    #expect(try await my.worker([ability]).workOnce())
+    #expect(try await my.worker([handler]).workOnce())
     #expect(log.entries == ["jobs/1 arg uniqkey 3"])
   }
 
   @Test func aJobWithoutArgumentHasAnEmptyOne() async throws {
     try await my.queue.enqueue(NewJob("a"))
-    #expect(try await my.worker([ability("a", log)]).workOnce())
+    #expect(try await my.worker([handler("a", log)]).workOnce())
     #expect(log.entries == ["a "])
   }
 
   @Test func aJobDoesNotRunBeforeItsTime() async throws {
     try await my.queue.enqueue(NewJob("a", due: .after(.seconds(5))))
-    let worker = try my.worker([ability("a", log)])
+    let worker = try my.worker([handler("a", log)])
     #expect(try await worker.workOnce() == false)
     my.clock.advance(by: .milliseconds(4999))
     #expect(try await worker.workOnce() == false)

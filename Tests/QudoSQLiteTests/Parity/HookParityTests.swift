@@ -14,7 +14,7 @@ struct HookParityTests {
     static let points: HookPoints = .willEnqueue
     func willEnqueue(_ job: inout NewJob) throws {
       job.payload = Payload("hooook")
-      job.meta["by"] = "hook"
+      job.metadata["by"] = "hook"
     }
   }
 
@@ -22,7 +22,7 @@ struct HookParityTests {
     let queue = Queue(my.driver) { Changing() }
     let id = try await queue.enqueue(NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey1"))).id
     let job = try #require(try await queue.job(id))
-    #expect(job.payload == Payload("hooook") && job.uniqueKey == "uniqkey1" && job.meta["by"] == "hook")
+    #expect(job.payload == Payload("hooook") && job.uniqueKey == "uniqkey1" && job.metadata["by"] == "hook")
   }
 
   @Test(arguments: [true, false]) func aHookIsUnregisteredByAQueueWithoutIt(isOn: Bool) async throws {
@@ -41,7 +41,7 @@ struct HookParityTests {
     }
     let queue = Queue(my.driver) { Opening() }
     try await queue.enqueue(NewJob("a", payload: Payload("arg")))
-    #expect(try await Worker(queue, [ability("a", log)], options: my.options()).workOnce())
+    #expect(try await Worker(queue, handlers: [handler("a", log)], options: my.options()).workOnce())
     #expect(log.entries == ["a opened arg"])
   }
 
@@ -50,7 +50,7 @@ struct HookParityTests {
     let queue = Queue(my.driver) { spy }
     let id = try await queue.enqueue(NewJob("a", payload: Payload("arg"))).id
     #expect(spy.events == [.willEnqueue("a", Payload("arg")), .serialize("a", Payload("arg")), .didEnqueue("a", .inserted(id))])
-    #expect(try await Worker(queue, [ability("a", log)], options: my.options()).workOnce())
+    #expect(try await Worker(queue, handlers: [handler("a", log)], options: my.options()).workOnce())
     #expect(spy.events.dropFirst(3) == [
       .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("arg")), .willWork("a", job: 1, attempt: 1), .begins("a", job: 1),
       .ends("a", job: 1), .didWork("a", job: 1, .completed(replacements: 0)),
@@ -62,7 +62,7 @@ struct HookParityTests {
     let spy = SpyHook()
     let queue = Queue(my.driver) { spy }
     try await queue.enqueue(NewJob("a"))
-    #expect(try await Worker(queue, [ability("a", log) { _ in throw Broken() }], options: my.options()).workOnce())
+    #expect(try await Worker(queue, handlers: [handler("a", log) { _ in throw Broken() }], options: my.options()).workOnce())
     #expect(spy.events.suffix(2) == [.didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .failed)])
   }
 }

@@ -11,7 +11,7 @@ struct LogParityTests {
   init() throws { my = try Harness() }
 
   private func failing(_ kinds: Kind...) throws -> Worker<NoHooks> {
-    try my.worker(kinds.map { kind in ability(kind, log, policy: policy { $0.recordsStatus = true }) { throw Abort($0.text) } })
+    try my.worker(kinds.map { kind in handler(kind, log, policy: policy { $0.recordsStatus = true }) { throw Abort($0.text) } })
   }
 
   private func run(_ jobs: [NewJob]) async throws {
@@ -21,10 +21,10 @@ struct LogParityTests {
 
   @Test func aFailureHasMessagePayloadAndKey() async throws {
     try await my.queue.enqueue(NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey")))
-    #expect(try await my.worker([ability("a", log) { _ in throw Broken() }]).workOnce())
+    #expect(try await my.worker([handler("a", log) { _ in throw Broken() }]).workOnce())
     let rows = try await my.driver.failures(LogQuery())
     #expect(rows.map(\.message) == ["Broken()"] && rows.map(\.payload) == [Payload("arg")] && rows.map(\.uniqueKey) == ["uniqkey"])
-    #expect(rows.map(\.kind) == ["a"] && rows.map(\.job) == [1] && rows.map(\.failed) == [my.clock.now().wall])
+    #expect(rows.map(\.kind) == ["a"] && rows.map(\.job) == [1] && rows.map(\.failedAt) == [my.clock.now().wall])
   }
 
   @Test func failuresArePagedNewestOrOldestFirst() async throws {
@@ -57,13 +57,13 @@ struct LogParityTests {
     try await my.queue.enqueue(["a", "b", "c", "d", "e"].map { NewJob(Kind($0), payload: Payload("arg"), unique: UniqueKey("uniqkey")) })
     let clock = my.clock
     try await my.worker([
-      ability("a", log), ability("b", log, policy: recorded) { _ in clock.advance(by: .seconds(2)) },
-      ability("c", log, policy: recorded) { _ in throw Broken() }, ability("d", log, policy: recorded) { try $0.abort("no") },
-      ability("e", log, policy: recorded) { $0.replace(with: [NewJob("a")]) },
+      handler("a", log), handler("b", log, policy: recorded) { _ in clock.advance(by: .seconds(2)) },
+      handler("c", log, policy: recorded) { _ in throw Broken() }, handler("d", log, policy: recorded) { try $0.abort("no") },
+      handler("e", log, policy: recorded) { $0.replace(with: [NewJob("a")]) },
     ]).workUntilEmpty()
     let rows = try await my.driver.statuses(LogQuery(oldestFirst: true))
     #expect(rows.map(\.kind) == ["b", "c", "d", "e"] && rows.map(\.status) == [.completed, .failed, .aborted, .replaced])
     #expect(rows.allSatisfy { $0.payload == Payload("arg") && $0.uniqueKey == "uniqkey" })
-    #expect(rows[0].ended.microseconds - rows[0].started.microseconds == 2_000_000)
+    #expect(rows[0].endedAt.microseconds - rows[0].startedAt.microseconds == 2_000_000)
   }
 }

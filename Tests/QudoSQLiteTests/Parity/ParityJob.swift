@@ -9,8 +9,8 @@ struct Note: Job {
 }
 
 /// Does what the test says, and writes down that it ran.
-func ability(_ kind: Kind, _ log: Log, policy: JobPolicy = JobPolicy(), _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> Ability {
-  Ability(kind, policy: policy) { context in
+func handler(_ kind: Kind, _ log: Log, policy: JobPolicy = JobPolicy(), _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> JobHandler {
+  JobHandler(kind, policy: policy) { context in
     log.add("\(kind) \(context.text)")
     try await run(context)
   }

@@ -27,32 +27,32 @@ struct PluginParityTests {
 
   init() throws { my = try Harness() }
 
-  private func run(_ ability: Ability, _ plugins: any Plugin...) async throws {
+  private func run(_ handler: JobHandler, _ plugins: any Plugin...) async throws {
     try await my.queue.enqueue(Note(text: "arg"))
-    #expect(try await Worker(my.queue, [ability], plugins: plugins, options: my.options()).workOnce())
+    #expect(try await Worker(my.queue, handlers: [handler], plugins: plugins, options: my.options()).workOnce())
   }
 
   @Test func aPluginMayBeAFunction() async throws {
-    try await run(Ability(Note.self, using: Printer.self) { note, _, print in print(note.text) }, Printer(log: log))
+    try await run(JobHandler(Note.self, using: Printer.self) { note, _, print in print(note.text) }, Printer(log: log))
     #expect(log.entries == ["printed arg"])
   }
 
   @Test func aPluginMayBeAnObject() async throws {
-    try await run(Ability(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log))
+    try await run(JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log))
     #expect(log.entries == ["stored arg"])
   }
 
   @Test func aPluginMayHaveOptions() async throws {
-    try await run(Ability(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log, prefix: "bar"))
+    try await run(JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log, prefix: "bar"))
     #expect(log.entries == ["bar arg"])
   }
 
   @Test func aJobReachesPluginsThroughItsContext() async throws {
-    let ability = Ability(Note.self) { note, context in
+    let handler = JobHandler(Note.self) { note, context in
       context.plugin(Store.self)?.store(note.text)
       context.plugin(Printer.self)?(note.text)
     }
-    try await run(ability, Printer(log: log), Store(log: log))
+    try await run(handler, Printer(log: log), Store(log: log))
     #expect(log.entries == ["stored arg", "printed arg"])
   }
 }

@@ -12,7 +12,7 @@ struct PolicyParityTests {
 
   @Test(arguments: [0, 1, 3]) func aJobIsTriedAgainSoOften(retries: Int) async throws {
     try await my.queue.enqueue(NewJob("a"))
-    let summary = try await my.worker([ability("a", log, policy: policy { $0.maxRetries = retries }) { _ in throw Broken() }]).workUntilEmpty()
+    let summary = try await my.worker([handler("a", log, policy: policy { $0.maxRetries = retries }) { _ in throw Broken() }]).workUntilEmpty()
     #expect(summary.retried == retries && summary.failed == 1 && log.entries.count == retries + 1)
     #expect(try await my.driver.failures(LogQuery(oldestFirst: true)).map(\.isFinal) == Array(repeating: false, count: retries) + [true])
   }
@@ -24,7 +24,7 @@ struct PolicyParityTests {
       $0.maxRetries = 1
       $0.retryDelay = delay
     }
-    let worker = try my.worker([ability("a", log, policy: retries) { if $0.attempt == 1 { throw Broken() } }])
+    let worker = try my.worker([handler("a", log, policy: retries) { if $0.attempt == 1 { throw Broken() } }])
     #expect(try await worker.workOnce())
     my.clock.advance(by: .milliseconds(4999))
     #expect(try await worker.workOnce() == false)
@@ -44,15 +44,15 @@ struct PolicyParityTests {
 
   @Test(arguments: [(7, 7), (nil, 1)] as [(Int?, Int)]) func orFromItsValueAndFailure(wait: Int?, seconds: Int) async throws {
     let id = try await my.queue.enqueue(Patient(wait: wait)).id
-    #expect(try await my.worker([Ability(Patient.self)]).workOnce())
-    #expect(try await my.queue.job(id)?.due == my.clock.now().wall.advanced(by: .seconds(seconds)))
+    #expect(try await my.worker([JobHandler(Patient.self)]).workOnce())
+    #expect(try await my.queue.job(id)?.dueAt == my.clock.now().wall.advanced(by: .seconds(seconds)))
   }
 
   /// `grab_for`: a worker that dies holds its job for so long.
   @Test func theJobOfADeadWorkerRunsAgainAfterItsLease() async throws {
     try await my.queue.enqueue(NewJob("a"))
-    #expect(try await my.driver.claim(want(lease: .seconds(10))).jobs.count == 1)
-    let worker = try my.worker([ability("a", log, policy: policy { $0.lease = .seconds(10) })])
+    #expect(try await my.driver.claim(demand(leaseDuration: .seconds(10))).jobs.count == 1)
+    let worker = try my.worker([handler("a", log, policy: policy { $0.leaseDuration = .seconds(10) })])
     my.clock.advance(by: .milliseconds(9999))
     #expect(try await worker.workOnce() == false)
     my.clock.advance(by: .milliseconds(1))
@@ -61,7 +61,7 @@ struct PolicyParityTests {
 
   @Test func theStatusLogIsOnOrOffByKind() async throws {
     try await my.queue.enqueue([NewJob("a"), NewJob("b")])
-    try await my.worker([ability("a", log), ability("b", log, policy: policy { $0.recordsStatus = true })]).workUntilEmpty()
+    try await my.worker([handler("a", log), handler("b", log, policy: policy { $0.recordsStatus = true })]).workUntilEmpty()
     #expect(try await my.driver.statuses(LogQuery()).map(\.kind) == ["b"])
   }
 }

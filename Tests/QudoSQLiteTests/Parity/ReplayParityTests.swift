@@ -12,7 +12,7 @@ struct ReplayParityTests {
 
   private func fail() async throws -> Int64 {
     try await my.queue.enqueue(NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7))
-    #expect(try await my.worker([ability("a", log) { _ in throw Broken() }]).workOnce())
+    #expect(try await my.worker([handler("a", log) { _ in throw Broken() }]).workOnce())
     return try #require(try await my.driver.failures(LogQuery(limit: 1)).first).id
   }
 
@@ -31,14 +31,14 @@ struct ReplayParityTests {
     #expect(try await my.driver.replay([failure]) == [.replayed(2)])
     #expect(try await my.driver.replay([failure]) == [.alreadyReplayed(2)])
     #expect(try await my.driver.count() == [JobCount("a", ready: 1)])
-    #expect(try await my.worker([ability("a", log)]).workOnce())
+    #expect(try await my.worker([handler("a", log)]).workOnce())
     #expect(try await my.driver.replay([failure]) == [.alreadyReplayed(2)], "not even when that one is done")
   }
 
   @Test func whatFailsAgainIsAnotherFailureToReplay() async throws {
     let first = try await fail()
     #expect(try await my.driver.replay([first]) == [.replayed(2)])
-    #expect(try await my.worker([ability("a", log) { _ in throw Broken() }]).workOnce())
+    #expect(try await my.worker([handler("a", log) { _ in throw Broken() }]).workOnce())
     let second = try #require(try await my.driver.failures(LogQuery(limit: 1)).first)
     #expect(second.job == 2)
     #expect(try await my.driver.replay([second.id]) == [.replayed(3)])
@@ -50,7 +50,7 @@ struct ReplayParityTests {
     try await my.queue.enqueue(NewJob("a", unique: UniqueKey("uniqkey")))
     #expect(try await my.driver.replay([failure]) == [.conflict(2)])
     #expect(try await my.driver.failures(LogQuery()).map(\.replayedAs) == [nil])
-    #expect(try await my.worker([ability("a", log)]).workOnce())
+    #expect(try await my.worker([handler("a", log)]).workOnce())
     #expect(try await my.driver.replay([failure]) == [.replayed(3)])
   }
 }

@@ -14,11 +14,11 @@ import Testing
     let count = 64
     _ = try await my.driver.insert((0..<count).map { job("\($0)", kind: "block") })
     let (arrived, go) = (Log(), DispatchSemaphore(value: 0))
-    let blocking = Ability("block", policy: JobPolicy(execution: .blocking)) { context in
+    let blocking = JobHandler("block", policy: JobPolicy(execution: .blocking)) { context in
       arrived.add(context.text)
       go.wait(for: .forever)
     }
-    let awaiting = Ability("await") { _ in
+    let awaiting = JobHandler("await") { _ in
       try await Task.sleep(for: .milliseconds(1))
       for _ in 0..<count { go.signal() }
     }
@@ -33,12 +33,12 @@ import Testing
   @Test("settles a blocking job that throws, and one that is over its time limit", .timeLimit(.minutes(5))) func outcomes() async throws {
     _ = try await my.driver.insert(["throws", "blocks"].map { job($0) })
     let (begun, go) = (Log(), DispatchSemaphore(value: 0))
-    let ability = Ability("a", policy: JobPolicy(timeLimit: .seconds(10), execution: .blocking)) { context in
+    let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(10), execution: .blocking)) { context in
       begun.add(context.text)
       guard context.text == "blocks" else { throw Broken() }
       go.wait(for: .forever)
     }
-    let worker = try my.worker([ability]) { $0.concurrency = 2 }
+    let worker = try my.worker([handler]) { $0.concurrency = 2 }
     let work = Task { try await worker.workUntilEmpty() }
     await begun.count(2)
     // The time limit, and then the grace.

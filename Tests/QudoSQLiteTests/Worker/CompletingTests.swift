@@ -33,8 +33,8 @@ import Testing
   private func completing(
     _ policy: JobPolicy = JobPolicy(), before: @escaping @Sendable (JobContext) -> Void = { _ in },
     _ end: @escaping @Sendable (AppConnection, JobContext) async throws -> Void
-  ) -> Ability {
-    Ability("a", policy: policy) { [app] context in
+  ) -> JobHandler {
+    JobHandler("a", policy: policy) { [app] context in
       before(context)
       try app.connection.run("BEGIN IMMEDIATE; INSERT INTO done VALUES('\(context.text)')")
       try context.complete(in: app.connection.handle)
@@ -62,27 +62,27 @@ import Testing
       context.replace(with: [job("next", kind: "b", unique: UniqueKey("k"))])
       clock.advanceWithoutWaking(by: .seconds(3))
     }
-    let ability = completing(policy { $0.recordsStatus = true }, before: before) { [log, driver, clock] app, context in
+    let handler = completing(policy { $0.recordsStatus = true }, before: before) { [log, driver, clock] app, context in
       log.add("\(try await driver.count())")
       clock.advanceWithoutWaking(by: .seconds(1))
       try app.run("COMMIT")
       log.add("\(try await driver.count())")
     }
-    _ = try await my.worker([ability], quiet).workOnce()
+    _ = try await my.worker([handler], quiet).workOnce()
     #expect(log.entries == ["\([JobCount("a", running: 1)])", "\([JobCount("b", ready: 1)])"])
     let status = try #require(try await driver.statuses(LogQuery()).first)
     #expect(status.status == .replaced)
-    #expect(status.ended.microseconds - status.started.microseconds == 3_000_000)
-    #expect(try await driver.find(JobQuery()).map(\.uniqueKey) == ["k"])
+    #expect(status.endedAt.microseconds - status.startedAt.microseconds == 3_000_000)
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.uniqueKey) == ["k"])
   }
 
   @Test func rolledBackAndReturnedItIsCompletedTheUsualWay() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = completing { [log, driver] app, _ in
+    let handler = completing { [log, driver] app, _ in
       try app.run("ROLLBACK")
       log.add("\(try await driver.count())")
     }
-    #expect(try await my.worker([ability], quiet).workUntilEmpty().completed == 1)
+    #expect(try await my.worker([handler], quiet).workUntilEmpty().completed == 1)
     #expect(log.entries == ["\([JobCount("a", running: 1)])"])
     #expect(try app.done == [])
     #expect(try await driver.count() == [])
@@ -90,11 +90,11 @@ import Testing
 
   @Test func rolledBackAndThrownItIsTriedAgain() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = completing(policy { $0.maxRetries = 1 }) { app, context in
+    let handler = completing(policy { $0.maxRetries = 1 }) { app, context in
       try app.run(context.attempt == 1 ? "ROLLBACK" : "COMMIT")
       if context.attempt == 1 { throw Broken() }
     }
-    let summary = try await my.worker([ability]).workUntilEmpty()
+    let summary = try await my.worker([handler]).workUntilEmpty()
     #expect(summary.completed == 1 && summary.retried == 1)
     #expect(try app.done == ["x"])
     #expect(try await driver.failures(LogQuery()).map(\.attempt) == [1])
@@ -102,11 +102,11 @@ import Testing
 
   @Test func committedAndThrownItIsCompleted() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = completing { app, _ in
+    let handler = completing { app, _ in
       try app.run("COMMIT")
       throw Broken()
     }
-    #expect(try await my.worker([ability]).workUntilEmpty().completed == 1)
+    #expect(try await my.worker([handler]).workUntilEmpty().completed == 1)
     #expect(try await driver.failures(LogQuery()) == [])
     #expect(try await driver.count() == [])
   }
@@ -114,10 +114,10 @@ import Testing
   @Test func aLeaseThatIsLostWritesNothing() async throws {
     _ = try await driver.insert([job("x")])
     let other = try my.file.open(clock: clock)
-    let ability = Ability("a") { [app, log, clock, driver] context in
+    let handler = JobHandler("a") { [app, log, clock, driver] context in
       // Somebody else takes the job over.
       clock.advanceWithoutWaking(by: .seconds(61))
-      let theirs = try await other.claim(want())
+      let theirs = try await other.claim(demand())
       try app.connection.run("BEGIN IMMEDIATE; INSERT INTO done VALUES('\(context.text)')")
       context.replace(with: [job("next", kind: "b")])
       do {
@@ -129,7 +129,7 @@ import Testing
         throw error
       }
     }
-    let summary = try await my.worker([ability]).workUntilEmpty()
+    let summary = try await my.worker([handler]).workUntilEmpty()
     #expect(summary.leaseLost == 1 && summary.completed == 0)
     #expect(log.entries == ["leaseLost"])
     #expect(try app.done == [])
@@ -138,24 +138,24 @@ import Testing
 
   @Test func aSecondCompletionIsRefused() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = completing { [log] app, context in
+    let handler = completing { [log] app, context in
       do { try context.complete(in: app.handle) } catch let error as QudoError { log.add("\(error.code)") }
       try app.run("COMMIT")
     }
-    #expect(try await my.worker([ability]).workUntilEmpty().completed == 1)
+    #expect(try await my.worker([handler]).workUntilEmpty().completed == 1)
     #expect(log.entries == ["leaseLost"])
   }
 
   @Test func anExtendedLeaseCompletes() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = Ability("a") { [app, log, gate] context in
+    let handler = JobHandler("a") { [app, log, gate] context in
       log.add("started")
       await gate.pass()
       try app.connection.run("BEGIN IMMEDIATE; INSERT INTO done VALUES('x')")
       try context.complete(in: app.connection.handle)
       try app.connection.run("COMMIT")
     }
-    async let summary = Worker(my.queue, [ability], options: my.options()).workUntilEmpty()
+    async let summary = Worker(my.queue, handlers: [handler], options: my.options()).workUntilEmpty()
     await log.count(1)
     for _ in 1...4 {
       await clock.sleepers(atLeast: 1)
@@ -169,12 +169,12 @@ import Testing
   /// The renewal finds no lease any more; the job is not taken for lost.
   @Test func aRunMayGoOnAfterTheCommit() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = completing { [log, gate] app, _ in
+    let handler = completing { [log, gate] app, _ in
       try app.run("COMMIT")
       log.add("committed")
       await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
     }
-    let worker = try my.worker([ability]) {
+    let worker = try my.worker([handler]) {
       $0.concurrency = 2
       quiet(&$0)
     }
@@ -192,13 +192,13 @@ import Testing
   @Test func aRunThatIsGivenUpAfterTheCommitIsCompleted() async throws {
     _ = try await driver.insert([job("x")])
     defer { gate.open() }
-    let ability = completing(policy { $0.timeLimit = .seconds(5) }) { [log, gate] app, _ in
+    let handler = completing(policy { $0.timeLimit = .seconds(5) }) { [log, gate] app, _ in
       try app.run("COMMIT")
       log.add("committed")
       await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
     }
-    let worker = try my.worker([ability]) {
-      $0.cancelGrace = .seconds(2)
+    let worker = try my.worker([handler]) {
+      $0.cancellationGracePeriod = .seconds(2)
       quiet(&$0)
     }
     async let summary = worker.workUntilEmpty()
@@ -216,15 +216,15 @@ import Testing
 
   @Test func completionNeedsNoTransaction() async throws {
     _ = try await driver.insert([job("x")])
-    let ability = Ability("a") { [app] context in try context.complete(in: app.connection.handle) }
-    #expect(try await my.worker([ability], quiet).workUntilEmpty().completed == 1)
+    let handler = JobHandler("a") { [app] context in try context.complete(in: app.connection.handle) }
+    #expect(try await my.worker([handler], quiet).workUntilEmpty().completed == 1)
     #expect(try await driver.count() == [])
     #expect(log.entries == [])
   }
 
   /// The clock stands still, so that no poll helps.
   @Test func theApplicationsCommitWakesAnIdleWorker() async throws {
-    let worker = try my.worker([Ability("a") { [log] in log.add($0.text) }])
+    let worker = try my.worker([JobHandler("a") { [log] in log.add($0.text) }])
     let work = Task { try await worker.work() }
     await clock.sleepers(atLeast: 1)
     for round in 1...20 {

@@ -26,8 +26,8 @@ import Testing
   /// Two jobs of which one lease each has expired: one may not lose more, the other may.
   private func lose() async throws {
     _ = try await driver.insert([job("poison", unique: UniqueKey("k")), job("other", kind: "b")])
-    _ = try await driver.claim(want(1, "a", lostLimit: 1))
-    _ = try await driver.claim(want(1, "b", lostLimit: 2))
+    _ = try await driver.claim(demand(1, "a", maxExpiredLeases: 1))
+    _ = try await driver.claim(demand(1, "b", maxExpiredLeases: 2))
     clock.advance(by: .seconds(61))
   }
 
@@ -36,7 +36,7 @@ import Testing
     try await lose()
     let spy = SpyHook()
     let queue = Queue(driver) { spy }
-    let worker = try Worker(queue, [Ability("b") { _ in }], options: options())
+    let worker = try Worker(queue, handlers: [JobHandler("b") { _ in }], options: options())
     let summary = try await worker.workUntilEmpty()
     #expect(summary.givenUp == 1 && summary.completed == 1 && summary.failed == 0)
     #expect(spy.events.filter { $0.name == "didGiveUp" } == [.didGiveUp("a", job: 1, expiredLeases: 1)])
@@ -46,7 +46,7 @@ import Testing
   @Test("a summary that only gave up a job is no run", .timeLimit(.minutes(5)))
   func onceWithoutARun() async throws {
     try await lose()
-    let worker = try Worker(Queue(driver), [Ability("c") { _ in }], options: options())
+    let worker = try Worker(Queue(driver), handlers: [JobHandler("c") { _ in }], options: options())
     #expect(try await worker.workOnce() == false)
     #expect(log.warnings.count == 1)
   }
@@ -62,7 +62,7 @@ import Testing
       if isOff { off }
       if isOff { off } else { Deaf() }
     }
-    _ = try await Worker(queue, [Ability("b") { _ in }], options: options()).workUntilEmpty()
+    _ = try await Worker(queue, handlers: [JobHandler("b") { _ in }], options: options()).workUntilEmpty()
     #expect(own.events == [.didGiveUp("a", job: 1, expiredLeases: 1)])
     #expect(!others.events.contains { $0.name == "didGiveUp" })
     #expect(off.events == [])

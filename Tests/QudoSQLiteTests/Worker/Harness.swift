@@ -22,8 +22,8 @@ struct Harness {
     return options
   }
 
-  func worker(_ abilities: [Ability], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
-    try Worker(queue, abilities, options: options(change))
+  func worker(_ handlers: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
+    try Worker(queue, handlers: handlers, options: options(change))
   }
 }
 
@@ -141,15 +141,15 @@ struct SpyDriver: Driver {
     return answer
   }
 
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try enter("extend")
-    let answer = try await base.extend(leases, by: duration)
+    let answer = try await base.renew(leases, for: duration)
     log.add("extend \(leases.count)")
     return answer
   }
 
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
 
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     try enter("count")

@@ -13,8 +13,8 @@ import Testing
   init() throws { my = try Harness() }
 
   /// A job that goes on until it is cancelled, and says so.
-  private func endless(_ change: (inout JobPolicy) -> Void = { _ in }) -> Ability {
-    Ability("a", policy: policy(change)) { [log] _ in
+  private func endless(_ change: (inout JobPolicy) -> Void = { _ in }) -> JobHandler {
+    JobHandler("a", policy: policy(change)) { [log] _ in
       log.add("started")
       do { try await forever() } catch {
         log.add("cancelled")
@@ -24,8 +24,8 @@ import Testing
   }
 
   /// A job that does not care.
-  private func stubborn(_ gate: Gate, _ change: (inout JobPolicy) -> Void = { _ in }) -> Ability {
-    Ability("a", policy: policy(change)) { [log] _ in
+  private func stubborn(_ gate: Gate, _ change: (inout JobPolicy) -> Void = { _ in }) -> JobHandler {
+    JobHandler("a", policy: policy(change)) { [log] _ in
       log.add("started")
       await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
     }
@@ -46,7 +46,7 @@ import Testing
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
-    let worker = try my.worker([stubborn(gate) { $0.timeLimit = .seconds(5) }]) { $0.cancelGrace = .seconds(2) }
+    let worker = try my.worker([stubborn(gate) { $0.timeLimit = .seconds(5) }]) { $0.cancellationGracePeriod = .seconds(2) }
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     clock.advance(by: .seconds(5))
@@ -69,12 +69,12 @@ import Testing
     let ends = Log()
     let queue = Queue(driver) { Ends(log: ends) }
     try await queue.enqueue(job())
-    let ability = Ability("a", policy: JobPolicy(timeLimit: .seconds(5))) { [log] _ in
+    let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(5))) { [log] _ in
       log.add("started")
       await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
       throw Broken()
     }
-    let worker = try Worker(queue, [ability], options: my.options { $0.cancelGrace = .seconds(2) })
+    let worker = try Worker(queue, handlers: [handler], options: my.options { $0.cancellationGracePeriod = .seconds(2) })
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     clock.advance(by: .seconds(5))
@@ -101,26 +101,26 @@ import Testing
 
   @Test func afterTheGraceJobsAreCancelledAndGivenBackAtOnceAndUncounted() async throws {
     _ = try await driver.insert([job()])
-    let worker = try my.worker([endless()]) { $0.grace = .zero }
+    let worker = try my.worker([endless()]) { $0.shutdownGracePeriod = .zero }
     let work = Task { try await worker.work() }
     await log.count(1)
     work.cancel()
     #expect(try await work.value.released == 1)
-    #expect(try await driver.claim(want()).jobs.map(\.attempt) == [1])
+    #expect(try await driver.claim(demand()).jobs.map(\.attempt) == [1])
   }
 
   @Test func aJobThatIgnoresTheEndOfTheGraceIsNotWaitedForAndGivenBack() async throws {
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
-    let worker = try my.worker([stubborn(gate)]) { $0.grace = .zero; $0.cancelGrace = .seconds(2) }
+    let worker = try my.worker([stubborn(gate)]) { $0.shutdownGracePeriod = .zero; $0.cancellationGracePeriod = .seconds(2) }
     let work = Task { try await worker.work() }
     await log.count(1)
     work.cancel()
     await log.count(2)
     clock.advance(by: .seconds(2))
     #expect(try await work.value.released == 1)
-    #expect(try await driver.claim(want()).jobs.count == 1)
+    #expect(try await driver.claim(demand()).jobs.count == 1)
   }
 
   @Test func aCancelledWorkerWithoutAJobEndsAtOnce() async throws {
@@ -134,7 +134,7 @@ import Testing
     let spy = SpyDriver(base: driver)
     let gate = Gate()
     _ = try await driver.insert([job(), job()])
-    let worker = try Worker(Queue(spy), [stubborn(gate)], options: my.options { $0.concurrency = 2 })
+    let worker = try Worker(Queue(spy), handlers: [stubborn(gate)], options: my.options { $0.concurrency = 2 })
     async let summary = worker.workUntilEmpty()
     await log.count(2)
     let other = try my.file.open(clock: clock)
@@ -144,7 +144,7 @@ import Testing
       let before = spy.log.entries.count
       clock.advance(by: .seconds(20))
       await spy.log.count(before + 1)
-      #expect(try await other.claim(want()).jobs.isEmpty)
+      #expect(try await other.claim(demand()).jobs.isEmpty)
     }
     gate.open()
     #expect(try await summary.completed == 2)
@@ -154,7 +154,7 @@ import Testing
     let spy = SpyDriver(base: driver)
     let gate = Gate()
     _ = try await driver.insert([job()])
-    let worker = try Worker(Queue(spy), [stubborn(gate)], options: my.options())
+    let worker = try Worker(Queue(spy), handlers: [stubborn(gate)], options: my.options())
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     spy.fail("extend", [QudoError(.diskFull, "full"), QudoError(.busy, "busy")])
@@ -176,7 +176,7 @@ import Testing
     let other = try my.file.open(clock: clock)
     // The worker is slow: by the time it renews, somebody else has taken the job over.
     clock.advanceWithoutWaking(by: .seconds(61))
-    let jobs = try await other.claim(want()).jobs
+    let jobs = try await other.claim(demand()).jobs
     #expect(jobs.count == 1)
     clock.advance(by: .zero)
     await log.count(2)
@@ -187,7 +187,7 @@ import Testing
 
   @Test func anIdleWorkerSleepsExactlyUntilTheNextJobIsDue() async throws {
     _ = try await driver.insert([job(due: .after(.seconds(1)))])
-    let worker = try my.worker([Ability("a") { [log] _ in log.add("ran") }]) { $0.poll = .seconds(3600) }
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) { $0.pollInterval = .seconds(3600) }
     async let summary = worker.workUntilEmpty()
     await clock.sleepers(atLeast: 1)
     #expect(clock.nextWake == clock.sinceBoot() + 1_000_000)
@@ -197,8 +197,8 @@ import Testing
 
   @Test func aWorkerTakesOverWhenAnothersLeaseEnds() async throws {
     _ = try await driver.insert([job()])
-    _ = try await driver.claim(want(lease: .seconds(9)))
-    let worker = try my.worker([Ability("a") { [log] _ in log.add("ran") }]) { $0.poll = .seconds(3600) }
+    _ = try await driver.claim(demand(leaseDuration: .seconds(9)))
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) { $0.pollInterval = .seconds(3600) }
     async let summary = worker.workUntilEmpty()
     await clock.sleepers(atLeast: 1)
     #expect(clock.nextWake == clock.sinceBoot() + 9_000_000)
@@ -208,8 +208,8 @@ import Testing
 
   @Test func aReleasedJobOfAnotherWorkerIsTakenAtOnce() async throws {
     _ = try await driver.insert([job()])
-    let lease = try await driver.claim(want()).jobs[0].lease
-    let worker = try my.worker([Ability("a") { _ in }]) { $0.poll = .seconds(3600) }
+    let lease = try await driver.claim(demand()).jobs[0].lease
+    let worker = try my.worker([JobHandler("a") { _ in }]) { $0.pollInterval = .seconds(3600) }
     async let summary = worker.workUntilEmpty()
     await clock.sleepers(atLeast: 1)
     try await driver.release([lease])
@@ -217,7 +217,7 @@ import Testing
   }
 
   @Test func anEnqueueWakesAnIdleWorkerInTheSameProcess() async throws {
-    let worker = try my.worker([Ability("a") { [log] _ in log.add("ran") }])
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }])
     let work = Task { try await worker.work() }
     await clock.sleepers(atLeast: 1)
     for round in 1...20 {
@@ -231,7 +231,7 @@ import Testing
   /// Through the file: the other connection shares nothing with the worker's. The clock stands still, so that no
   /// poll helps.
   @Test func anEnqueueOfAnotherConnectionWakesAnIdleWorker() async throws {
-    let worker = try my.worker([Ability("a") { [log] _ in log.add("ran") }])
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }])
     let other = try my.file.open(clock: clock)
     let work = Task { try await worker.work() }
     await clock.sleepers(atLeast: 1)
@@ -248,7 +248,7 @@ import Testing
     _ = try await driver.insert((0..<10).map { job("\($0)") })
     spy.fail("settle", [QudoError(.diskFull, "full"), QudoError(.ioError, "io"), QudoError(.busy, "busy")])
     spy.fail("claim", [QudoError(.busy, "busy")])
-    let worker = try Worker(Queue(spy), [Ability("a") { [log] in log.add($0.text) }], options: my.options { $0.patience = .seconds(60) })
+    let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { [log] in log.add($0.text) }], options: my.options { $0.outageTimeout = .seconds(60) })
     async let summary = worker.workUntilEmpty()
     for failures in 1...4 {
       await spy.failed.count(failures)
@@ -261,15 +261,15 @@ import Testing
   @Test func troubleThatDoesNotPassEndsTheWork() async throws {
     let spy = SpyDriver(base: driver)
     spy.fail("claim", [QudoError(.corrupt, "damaged")])
-    let worker = try Worker(Queue(spy), [Ability("a") { _ in }], options: my.options())
+    let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { _ in }], options: my.options())
     await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .corrupt }
   }
 
   @Test("settles what has finished though a row beside it is damaged, which waits again") func damagedRow() async throws {
     _ = try await driver.insert([job("1"), job("2", due: .after(.seconds(3600)))])
     let file = my.file
-    let ability = Ability("a") { _ in try file.execute("UPDATE qudo_delayed SET due = 'soon'") }
-    let summary = try await my.worker([ability]).workUntilEmpty(skipDelayed: true)
+    let handler = JobHandler("a") { _ in try file.execute("UPDATE qudo_delayed SET due = 'soon'") }
+    let summary = try await my.worker([handler]).workUntilEmpty(skipDelayed: true)
     #expect(summary.completed == 1)
     #expect(try await driver.count() == [JobCount("a", delayed: 1)])
   }
@@ -278,7 +278,7 @@ import Testing
     let spy = SpyDriver(base: driver)
     _ = try await driver.insert([job()])
     spy.fail("settle", [QudoError(.corrupt, "damaged")])
-    let worker = try Worker(Queue(spy), [Ability("a") { _ in }], options: my.options())
+    let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { _ in }], options: my.options())
     await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .corrupt }
     #expect(spy.log.entries.last == "settle 1, claimed 0 of 0")
     #expect(try await driver.count() == [])
@@ -287,7 +287,7 @@ import Testing
   @Test func patienceEnds() async throws {
     let spy = SpyDriver(base: driver)
     spy.fail("claim", Array(repeating: QudoError(.busy, "busy"), count: 10_000))
-    let worker = try Worker(Queue(spy), [Ability("a") { _ in }], options: my.options())
+    let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { _ in }], options: my.options())
     async let end = { () -> QudoError.Code? in
       do throws(QudoError) {
         _ = try await worker.workOnce()

@@ -13,7 +13,7 @@ import Testing
   @Test(arguments: [1, 7, 100]) func eachJobRunsOnceAndNothingIsLeft(concurrency: Int) async throws {
     let log = Log()
     _ = try await driver.insert((0..<500).map { job("\($0)") } + [job("not mine", kind: "b")])
-    let worker = try my.worker([Ability("a") { log.add($0.text) }]) { $0.concurrency = concurrency }
+    let worker = try my.worker([JobHandler("a") { log.add($0.text) }]) { $0.concurrency = concurrency }
     #expect(try await worker.workUntilEmpty().completed == 500)
     #expect(log.sorted == (0..<500).map { "\($0)" }.sorted())
     #expect(try await driver.count().map(\.kind) == ["b"])
@@ -23,7 +23,7 @@ import Testing
     let log = Log()
     _ = try await driver.insert([job()])
     let summary = try await my.worker([
-      Ability("a", policy: policy { $0.maxRetries = 2 }) { log.add("\($0.attempt)"); throw Broken() }
+      JobHandler("a", policy: policy { $0.maxRetries = 2 }) { log.add("\($0.attempt)"); throw Broken() }
     ]).workUntilEmpty()
     #expect(summary.retried == 2 && summary.failed == 1)
     #expect(log.entries == ["1", "2", "3"])
@@ -32,7 +32,7 @@ import Testing
 
   @Test func anAbortedJobIsNotRetried() async throws {
     _ = try await driver.insert([job()])
-    let worker = try my.worker([Ability("a", policy: policy { $0.maxRetries = 9 }) { try $0.abort("no use") }])
+    let worker = try my.worker([JobHandler("a", policy: policy { $0.maxRetries = 9 }) { try $0.abort("no use") }])
     #expect(try await worker.workUntilEmpty().failed == 1)
   }
 
@@ -40,7 +40,7 @@ import Testing
     let log = Log()
     _ = try await driver.insert([job()])
     let worker = try my.worker([
-      Ability("a") { context in
+      JobHandler("a") { context in
         log.add("\(context.attempt)")
         if log.entries.count == 1 { try context.snooze(for: .zero) }
       }
@@ -53,7 +53,7 @@ import Testing
     let log = Log()
     _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
     let worker = try my.worker([
-      Ability("a") { context in
+      JobHandler("a") { context in
         log.add(context.text)
         if context.text == "first" { context.replace(with: [job("second", unique: UniqueKey("k")), job("third")]) }
       }
@@ -64,14 +64,14 @@ import Testing
 
   @Test func replacementsThatAreRefusedFailTheRunAndNotTheWorker() async throws {
     _ = try await driver.insert([job(), job("fine")])
-    let worker = try my.worker([Ability("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }])
+    let worker = try my.worker([JobHandler("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }])
     let summary = try await worker.workUntilEmpty()
     #expect(summary.failed == 1 && summary.completed == 1)
     #expect(try await driver.count() == [])
   }
 
   @Test func oneJobIsRunByWorkOnce() async throws {
-    let worker = try my.worker([Ability("a") { _ in }]) { $0.concurrency = 5 }
+    let worker = try my.worker([JobHandler("a") { _ in }]) { $0.concurrency = 5 }
     #expect(try await !worker.workOnce())
     _ = try await driver.insert([job(), job()])
     #expect(try await worker.workOnce())
@@ -84,13 +84,13 @@ import Testing
     let log = Log()
     let running = Locked((now: 0, most: 0))
     _ = try await driver.insert((0..<20).map { job("\($0)") } + (0..<20).map { job("\($0)", kind: "b") })
-    let limited = Ability("a", policy: policy { $0.concurrency = 2 }) { _ in
+    let limited = JobHandler("a", policy: policy { $0.maxConcurrency = 2 }) { _ in
       running.withLock { $0.now += 1; $0.most = max($0.most, $0.now) }
       await Task.yield()
       running.withLock { $0.now -= 1 }
       log.add("a")
     }
-    let worker = try my.worker([limited, Ability("b") { _ in log.add("b") }]) { $0.concurrency = 8 }
+    let worker = try my.worker([limited, JobHandler("b") { _ in log.add("b") }]) { $0.concurrency = 8 }
     #expect(try await worker.workUntilEmpty().completed == 40)
     #expect(log.sorted == Array(repeating: "a", count: 20) + Array(repeating: "b", count: 20))
     #expect(running.withLock { $0.most } <= 2)
@@ -114,7 +114,7 @@ import Testing
       NewJob("a", payload: Payload(Array(#"{"numbers":[1,"x"]}"#.utf8), codec: .json)),
       NewJob("a", payload: Payload(Array("{".utf8), codec: .json)), NewJob("a", payload: Payload([1], codec: CodecID(77))),
     ])
-    let summary = try await Worker(queue, [Ability(Sum.self)], options: my.options()).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [JobHandler(Sum.self)], options: my.options()).workUntilEmpty()
     #expect(summary.completed == 1 && summary.failed == 3)
     #expect(messages.entries.count == 3)
     #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1], byte 14: "))
@@ -131,18 +131,18 @@ import Testing
       func retryDelay(after attempt: Int, failure: any Error) -> Duration? { .seconds(seconds * attempt) }
     }
     try await my.queue.enqueue(Patient(seconds: 7))
-    #expect(try await my.worker([Ability(Patient.self)]).workOnce())
-    #expect(try await driver.claim(want()).nextDue == .seconds(7))
+    #expect(try await my.worker([JobHandler(Patient.self)]).workOnce())
+    #expect(try await driver.claim(demand()).timeUntilNextDue == .seconds(7))
   }
 
   @Test func whatAWorkerCannotBeIsRefused() throws {
-    let ability = Ability("a") { _ in }
+    let handler = JobHandler("a") { _ in }
     #expect(throws: QudoError.self) { try my.worker([]) }
-    #expect(throws: QudoError.self) { try my.worker([ability, ability]) }
-    #expect(throws: QudoError.self) { try my.worker([ability]) { $0.concurrency = 0 } }
-    #expect(throws: QudoError.self) { try my.worker([ability]) { $0.grace = .seconds(-1) } }
-    for change in [{ $0.lease = .zero }, { $0.lostLimit = 0 }, { $0.maxRetries = -1 }, { $0.concurrency = 0 }, { $0.timeLimit = .zero }] as [(inout JobPolicy) -> Void] {
-      #expect(throws: QudoError.self) { try my.worker([Ability("a", policy: policy(change)) { _ in }]) }
+    #expect(throws: QudoError.self) { try my.worker([handler, handler]) }
+    #expect(throws: QudoError.self) { try my.worker([handler]) { $0.concurrency = 0 } }
+    #expect(throws: QudoError.self) { try my.worker([handler]) { $0.shutdownGracePeriod = .seconds(-1) } }
+    for change in [{ $0.leaseDuration = .zero }, { $0.maxExpiredLeases = 0 }, { $0.maxRetries = -1 }, { $0.maxConcurrency = 0 }, { $0.timeLimit = .zero }] as [(inout JobPolicy) -> Void] {
+      #expect(throws: QudoError.self) { try my.worker([JobHandler("a", policy: policy(change)) { _ in }]) }
     }
   }
 }

@@ -14,7 +14,7 @@ import Testing
     let error = await #expect(throws: QudoError.self) { try await enqueue.value }
     #expect(error?.code == .outcomeUnknown, "it may be written when the database goes on")
     #expect(fleet["b"].calls == 0)
-    #expect(fleet.databases.states.map(\.standing) == [.setAside, .live])
+    #expect(fleet.databases.states.map(\.status) == [.unavailable, .live])
     #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b")
     fleet["a"].fault = .none
   }
@@ -22,24 +22,24 @@ import Testing
   @Test func theDeadlineCanBeTheCallers() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .hangs
-    let queue = try fleet.queue.within(.seconds(2))
+    let queue = try fleet.queue.withTimeout(.seconds(2))
     let enqueue = Task { try await queue.enqueue(fleet.job("x")) }
     await fleet["a"].arrived(1)
     await fleet.clock.sleepers(atLeast: 1)
     fleet.clock.advance(by: .seconds(2))
     let error = await #expect(throws: QudoError.self) { try await enqueue.value }
     #expect(error?.code == .outcomeUnknown)
-    #expect(throws: QudoError.self) { try fleet.queue.within(.zero) }
+    #expect(throws: QudoError.self) { try fleet.queue.withTimeout(.zero) }
     fleet["a"].fault = .none
   }
 
   @Test func oneDatabaseCanHaveADeadlineToo() async throws {
-    let queue = try Queue(MemoryDriver()).within(.seconds(3600))
+    let queue = try Queue(MemoryDriver()).withTimeout(.seconds(3600))
     #expect(try await queue.enqueue(NewJob("a")).id.database == "memory")
   }
 
   @Test func whoChoseItGoesOnToTheNextWithinTheDeadline() async throws {
-    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .hangs
     let enqueue = Task { try await fleet.queue.enqueue(fleet.job("x")) }
     await fleet["a"].arrived(1)
@@ -84,7 +84,7 @@ import Testing
     try await fleet.queue.enqueue(fleet.job("2"))
     await fleet["a"].arrived(2)
     try await fleet.queue.enqueue(fleet.job("3"))
-    #expect(fleet.databases.states.map(\.standing) == [.probing, .live])
+    #expect(fleet.databases.states.map(\.status) == [.probing, .live])
     #expect(fleet["a"].calls == 2, "one finds out, the others go elsewhere")
     #expect(try await fleet["b"].texts == ["1", "2", "3"])
     fleet["a"].fault = .none
@@ -123,7 +123,7 @@ import Testing
       return driver
     }
     let databases = try databases(clock, [source])
-    #expect(databases.states.map(\.standing) == [.unopened] && databases.names == ["given"])
+    #expect(databases.states.map(\.status) == [.unopened] && databases.names == ["given"])
     for _ in 0..<3 { #expect(try await Queue(databases).enqueue(NewJob("a")).id.database == "real") }
     #expect(opened.withLock { $0 } == 1 && databases.names == ["real"])
   }
@@ -169,6 +169,6 @@ import Testing
     let databases = try databases(clock, [source, .init(MemoryDriver(name: "a", clock: clock))])
     let queue = Queue(databases)
     #expect(try await queue.enqueue(NewJob("k")).id == JobID(database: "a", number: 1))
-    #expect(databases.states[0].trouble?.message.contains("two databases have the name a") == true)
+    #expect(databases.states[0].failure?.message.contains("two databases have the name a") == true)
   }
 }

@@ -44,7 +44,7 @@ import Testing
     fleet["c"].fault = .refuses(QudoError(.corrupt, "damaged"))
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
     #expect(error?.code == .unreachable)
-    let troubles = try #require(error?.cause as? DatabasesDown).troubles
+    let troubles = try #require(error?.cause as? AllDatabasesUnavailable).failures
     #expect(troubles.map { "\($0.database) \($0.error.code)" } == ["a unreachable", "b diskFull", "c corrupt"])
     #expect("\(try #require(error))".contains("b: no room"))
   }
@@ -62,7 +62,7 @@ import Testing
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(NewJob("")) }
     #expect(error?.code == .invalidArgument)
     #expect(fleet["b"].calls == 0 && fleet.log.lines == [])
-    #expect(fleet.databases.states.map(\.standing) == [.live, .live])
+    #expect(fleet.databases.states.map(\.status) == [.live, .live])
   }
 
   @Test func anUnknownOutcomeDoesNotFailOver() async throws {
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func whoChoseItFailsOverOnAnUnknownOutcomeAndHasTheJobTwice() async throws {
-    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     #expect(try await fleet.queue.enqueue(fleet.job("x")).id.database == "b")
     #expect(try await fleet["a"].texts == ["x"])
@@ -84,15 +84,15 @@ import Testing
   }
 
   @Test func whoChoseItAndFindsNoOtherStillHearsThatItIsUnknown() async throws {
-    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     fleet["b"].fault = .refuses(refused)
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
-    #expect(error?.code == .outcomeUnknown && (error?.cause as? DatabasesDown)?.troubles.count == 2)
+    #expect(error?.code == .outcomeUnknown && (error?.cause as? AllDatabasesUnavailable)?.failures.count == 2)
   }
 
   @Test func whoChoseItAndIsCancelledMeanwhileStillHearsThatItIsUnknown() async throws {
-    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     fleet["b"].fault = .refuses(QudoError(.cancelled, "the task was cancelled before anything was written"))
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
@@ -125,14 +125,14 @@ import Testing
     let fleet = try Fleet("a", "b")
     await fleet.queue.close()
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
-    #expect((error?.cause as? DatabasesDown)?.troubles.map(\.error.code) == [.closed, .closed])
+    #expect((error?.cause as? AllDatabasesUnavailable)?.failures.map(\.error.code) == [.closed, .closed])
   }
 
   @Test func twoDatabasesOfOneNameAreRefused() throws {
     #expect(throws: QudoError.self) { try Fleet("a", "a") }
     #expect(throws: QudoError.self) { try Databases([]) }
-    #expect(throws: QudoError.self) { try Fleet("a") { $0.retry = .zero } }
-    #expect(throws: QudoError.self) { try Fleet("a") { $0.deadline = .zero } }
+    #expect(throws: QudoError.self) { try Fleet("a") { $0.probeInterval = .zero } }
+    #expect(throws: QudoError.self) { try Fleet("a") { $0.callTimeout = .zero } }
   }
 }
 
@@ -219,14 +219,14 @@ extension Fleet {
     #expect(other.mayAlsoBeIn == [])
   }
 
-  @Test("stop overrules failsOverUnknown, and a plain enqueue logs what may be doubled") func policies() async throws {
-    let fleet = try Fleet("a", "b") { $0.failsOverUnknown = true }
+  @Test("stop overrules failsOverOnUnknownOutcome, and a plain enqueue logs what may be doubled") func policies() async throws {
+    let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .stop) }
     #expect(error?.code == .outcomeUnknown && fleet["b"].calls == 0)
     #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b", "nothing is in doubt: a is set aside")
     #expect(!fleet.log.lines.contains("enqueue may be doubled b"))
-    let twice = try Fleet("a", "b") { $0.failsOverUnknown = true }
+    let twice = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     twice["a"].fault = .doneUnknown
     try await twice.queue.enqueue(twice.job("x"))
     #expect(twice.log.lines.contains("enqueue may be doubled b"))
@@ -243,7 +243,7 @@ extension Fleet {
     let end = fleet.clock.sinceBoot() + 9_000_000
     let late = Task { try await fleet.queue.enqueue(fleet.job("y")) }
     let error = await #expect(throws: QudoError.self) { try await fleet.finish(late) }
-    #expect(error?.code == .unreachable && (error?.cause as? DatabasesDown)?.troubles.count == 2)
+    #expect(error?.code == .unreachable && (error?.cause as? AllDatabasesUnavailable)?.failures.count == 2)
     #expect(fleet.clock.sinceBoot() >= end)
   }
 
@@ -274,7 +274,7 @@ extension Fleet {
     // The clock stands still: the first one's share of the time is not over.
     for await _ in openings {}
     first.fault = .none
-    while databases.states.first?.standing != .live {
+    while databases.states.first?.status != .live {
       clock.advance(by: .milliseconds(10))
       try await Task.sleep(for: .microseconds(200))
     }
@@ -282,7 +282,7 @@ extension Fleet {
   }
 
   @Test("while it waits, a database with a lost answer is asked again under the same keys") func waitsForTheAnswer() async throws {
-    let fleet = try Fleet("a", "b") { ($0.repeatsUnknown, $0.waitsForOutages, $0.deadline) = (true, true, .seconds(60)) }
+    let fleet = try Fleet("a", "b") { ($0.repeatsUnknown, $0.waitsForOutages, $0.callTimeout) = (true, true, .seconds(60)) }
     fleet["a"].isRemote = true
     (fleet["a"].fault, fleet["b"].fault) = (.doneUnknown, .refuses(refused))
     let task = Task { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .elsewhere) }

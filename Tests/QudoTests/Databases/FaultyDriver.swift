@@ -101,14 +101,14 @@ final class FaultyDriver: LogDriver {
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
     try await call { () async throws(QudoError) in try await base.settle(settlements, claiming: next) }
   }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await call { () async throws(QudoError) in try await base.extend(leases, by: duration) }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await call { () async throws(QudoError) in try await base.renew(leases, for: duration) }
   }
   func promote(limit: Int) async throws(QudoError) -> Int {
     try await call { () async throws(QudoError) in try await base.promote(limit: limit) }
   }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await call { () async throws(QudoError) in try await base.find(query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await call { () async throws(QudoError) in try await base.jobs(matching: query) }
   }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     try await call { () async throws(QudoError) in try await base.count(kinds) }
@@ -122,14 +122,14 @@ final class FaultyDriver: LogDriver {
   func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     try await call { () async throws(QudoError) in try await base.replay(failures) }
   }
-  func prune(_ prune: Prune) async throws(QudoError) -> Int {
+  func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     try await call { () async throws(QudoError) in try await base.prune(prune) }
   }
   func close() async { await base.close() }
 
   /// The texts of all live jobs.
   var texts: [String] {
-    get async throws { try await base.find(JobQuery(limit: 10_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } }
+    get async throws { try await base.jobs(matching: JobQuery(limit: 10_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } }
   }
 }
 
@@ -154,13 +154,13 @@ struct Fleet {
   subscript(_ name: String) -> FaultyDriver { drivers.first { $0.name == name }! }
   var queue: Queue<NoHooks> { Queue(databases) }
 
-  func worker(_ abilities: [Ability], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
+  func worker(_ demands: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
     var options = WorkerOptions()
     options.clock = clock
     let log = log
     options.logger = Logger(label: "fleet") { _ in log }
     change(&options)
-    return try Worker(queue, abilities, options: options)
+    return try Worker(queue, handlers: demands, options: options)
   }
 
   /// Lets the time pass until the condition holds: from one timer of less than half a minute to the next. With retries as the

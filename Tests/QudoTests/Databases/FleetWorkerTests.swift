@@ -8,8 +8,8 @@ import Testing
     _ = try await driver.base.insert((0..<count).map { NewJob("a", payload: Payload("\(driver.name)\($0)")) })
   }
 
-  private func logging(_ log: LineLog) -> Ability {
-    Ability("a") { context in log.add(String(decoding: context.payload.bytes, as: UTF8.self)) }
+  private func logging(_ log: LineLog) -> JobHandler {
+    JobHandler("a") { context in log.add(String(decoding: context.payload.bytes, as: UTF8.self)) }
   }
 
   @Test func jobsOfAllDatabasesAreRunAndSettledWhereTheyCameFrom() async throws {
@@ -17,11 +17,11 @@ import Testing
     for driver in fleet.drivers { try await fill(driver, 5) }
     let log = LineLog()
     let ids = Locked<Set<JobID>>([])
-    let ability = Ability("a") { context in
+    let handler = JobHandler("a") { context in
       log.add(String(decoding: context.payload.bytes, as: UTF8.self))
       ids.withLock { _ = $0.insert(context.id) }
     }
-    let summary = try await fleet.worker([ability]) { $0.concurrency = 3 }.workUntilEmpty()
+    let summary = try await fleet.worker([handler]) { $0.concurrency = 3 }.workUntilEmpty()
     #expect(summary.completed == 15 && summary.unreachable == [])
     #expect(log.lines.sorted() == ["a", "b", "c"].flatMap { name in (0..<5).map { "\(name)\($0)" } })
     #expect(ids.withLock { Set($0.map(\.database)) } == ["a", "b", "c"])
@@ -35,7 +35,7 @@ import Testing
     let log = LineLog()
     try await fleet.worker([logging(log)]) {
       $0.concurrency = concurrency
-      $0.claimAhead = 0
+      $0.maxPrefetch = 0
     }.workUntilEmpty()
     #expect(log.lines.count == 210)
     let last = try #require(log.lines.lastIndex { $0.hasPrefix("b") })
@@ -46,12 +46,12 @@ import Testing
     let fleet = try Fleet("a", "b", "c")
     for driver in fleet.drivers { try await fill(driver, 30) }
     let running = Locked((now: 0, most: 0))
-    let ability = Ability("a") { _ in
+    let handler = JobHandler("a") { _ in
       running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
       await Task.yield()
       running.withLock { $0.now -= 1 }
     }
-    try await fleet.worker([ability]) { $0.concurrency = 4 }.workUntilEmpty()
+    try await fleet.worker([handler]) { $0.concurrency = 4 }.workUntilEmpty()
     #expect(running.withLock { $0.most } <= 4 && running.withLock { $0.most } >= 2)
   }
 
@@ -60,13 +60,13 @@ import Testing
     for driver in fleet.drivers { try await fill(driver, 20) }
     let running = Locked((now: 0, most: 0))
     var policy = JobPolicy()
-    policy.concurrency = 2
-    let ability = Ability("a", policy: policy) { _ in
+    policy.maxConcurrency = 2
+    let handler = JobHandler("a", policy: policy) { _ in
       running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
       await Task.yield()
       running.withLock { $0.now -= 1 }
     }
-    let summary = try await fleet.worker([ability]) { $0.concurrency = 6 }.workUntilEmpty()
+    let summary = try await fleet.worker([handler]) { $0.concurrency = 6 }.workUntilEmpty()
     #expect(summary.completed == 60 && running.withLock { $0.most } <= 2)
   }
 
@@ -89,11 +89,11 @@ import Testing
   }
 
   @Test func aDatabaseThatComesBackIsWorkedOnWithinTheRetryTime() async throws {
-    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
+    let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     try await fill(fleet["a"], 1)
     fleet["a"].fault = .refuses(refused)
     let log = LineLog()
-    let worker = try fleet.worker([logging(log)]) { $0.poll = .seconds(3600) }
+    let worker = try fleet.worker([logging(log)]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     fleet["a"].fault = .none
@@ -107,15 +107,15 @@ import Testing
   }
 
   @Test func anOutcomeIsOfferedUntilItsDatabaseTakesIt() async throws {
-    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
+    let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     try await fill(fleet["a"], 1)
     let log = LineLog()
     let driver = fleet["a"]
-    let ability = Ability("a", policy: JobPolicy(lease: .seconds(3600))) { context in
+    let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(3600))) { context in
       if context.database == "a" { driver.fault = .refuses(refused) }
       log.add(String(decoding: context.payload.bytes, as: UTF8.self))
     }
-    let worker = try fleet.worker([ability]) { $0.poll = .seconds(3600) }
+    let worker = try fleet.worker([handler]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     // The others go on meanwhile.
@@ -130,11 +130,11 @@ import Testing
   }
 
   @Test func anOutcomeThatWasTakenUnheardIsNotTakenTwice() async throws {
-    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
+    let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     try await fill(fleet["a"], 1)
     let driver = fleet["a"]
-    let ability = Ability("a", policy: JobPolicy(lease: .seconds(3600))) { _ in driver.fault = .doneUnknown }
-    let worker = try fleet.worker([ability]) { $0.poll = .seconds(3600) }
+    let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(3600))) { _ in driver.fault = .doneUnknown }
+    let worker = try fleet.worker([handler]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "trouble")
     driver.fault = .none
@@ -170,21 +170,21 @@ import Testing
     try await fill(fleet["b"], 1)
     let queue = fleet.queue
     let log = LineLog()
-    let ability = Ability("a") { context in
+    let handler = JobHandler("a") { context in
       let text = String(decoding: context.payload.bytes, as: UTF8.self)
       log.add(text)
       // To the first database, which is empty already.
       if text.count < 12 { try await queue.enqueue(NewJob("a", payload: Payload(text + "+"))) }
     }
-    let summary = try await fleet.worker([ability]) { $0.concurrency = 2 }.workUntilEmpty()
+    let summary = try await fleet.worker([handler]) { $0.concurrency = 2 }.workUntilEmpty()
     #expect(summary.completed == 11 && log.lines.last == "b0++++++++++")
   }
 
   @Test func oneThatIsDownIsNotWaitedForLongerThanThePatience() async throws {
-    let fleet = try Fleet("a", "b") { $0.deadline = .seconds(3600) }
+    let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     for driver in fleet.drivers { try await fill(driver, 2) }
     fleet["a"].fault = .refuses(refused)
-    let worker = try fleet.worker([Ability("a") { _ in }]) { $0.poll = .seconds(3600) }
+    let worker = try fleet.worker([JobHandler("a") { _ in }]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.workUntilEmpty() }
     let watch = Locked(false)
     let end = Task {
@@ -202,17 +202,17 @@ import Testing
   @Test func whenAllAreDownTheWorkFails() async throws {
     let fleet = try Fleet("a", "b")
     for driver in fleet.drivers { driver.fault = .refuses(refused) }
-    let worker = try fleet.worker([Ability("a") { _ in }]) { $0.patience = .zero }
+    let worker = try fleet.worker([JobHandler("a") { _ in }]) { $0.outageTimeout = .zero }
     let work = Task { try await worker.workUntilEmpty() }
     let error = await #expect(throws: QudoError.self) { try await work.value }
-    #expect((error?.cause as? DatabasesDown)?.troubles.map(\.database) == ["a", "b"])
+    #expect((error?.cause as? AllDatabasesUnavailable)?.failures.map(\.database) == ["a", "b"])
   }
 
   @Test func oneJobIsTakenFromWhateverDatabaseHasOne() async throws {
     let fleet = try Fleet("a", "b")
     fleet["a"].fault = .refuses(refused)
     try await fill(fleet["b"], 1)
-    let worker = try fleet.worker([Ability("a") { _ in }])
+    let worker = try fleet.worker([JobHandler("a") { _ in }])
     let (first, second) = (try await worker.workOnce(), try await worker.workOnce())
     #expect(first && !second)
     fleet["b"].fault = .refuses(refused)
@@ -223,7 +223,7 @@ import Testing
     let fleet = try Fleet("a", "b")
     let starts = Locked(0)
     let options = WorkerOptions()
-    let worker = try Worker(fleet.queue, [Ability("a") { _ in }], plugins: [Counted(starts: starts)], options: options)
+    let worker = try Worker(fleet.queue, handlers: [JobHandler("a") { _ in }], plugins: [Counted(starts: starts)], options: options)
     try await worker.workUntilEmpty()
     #expect(starts.withLock { $0 } == 1)
   }
@@ -246,7 +246,7 @@ private struct Counted: Plugin {
     #expect(counts.map(\.database) == ["a", "b"])
     #expect(throws: QudoError.self) { try counts[0].result.get() }
     #expect(try counts[1].result.get() == [JobCount("a", ready: 1)])
-    #expect(try await fleet.databases.jobs(JobQuery())[1].result.get().count == 1)
+    #expect(try await fleet.databases.jobs(matching: JobQuery())[1].result.get().count == 1)
     #expect(try await fleet.databases.failures(LogQuery())[1].result.get() == [])
     #expect(try await fleet.databases.statuses(LogQuery())[1].result.get() == [])
     #expect(fleet["a"].calls == 1, "it is set aside, and its answer is why")
@@ -273,7 +273,7 @@ private struct Counted: Plugin {
     let fleet = try Fleet("a", "b")
     _ = try await fleet["b"].base.insert([fleet.job("x")])
     struct Broken: Error {}
-    try await fleet.worker([Ability("a") { _ in throw Broken() }]).workUntilEmpty()
+    try await fleet.worker([JobHandler("a") { _ in throw Broken() }]).workUntilEmpty()
     let failure = try #require(try await fleet.databases.failures(LogQuery())[1].result.get().first)
     #expect(try await fleet.databases.replay([failure.id], in: "b") == [.replayed(2)])
     await #expect(throws: QudoError.self) { try await fleet.databases.replay([1], in: "c") }
@@ -286,7 +286,7 @@ private struct Counted: Plugin {
     try await fleet.queue.enqueue(fleet.job("x"))
     fleet.clock.advance(by: .seconds(10))
     let states = fleet.databases.states
-    #expect(states.map(\.standing) == [.setAside, .live])
-    #expect(states[0].retryIn == .seconds(20) && states[0].trouble?.code == .unreachable)
+    #expect(states.map(\.status) == [.unavailable, .live])
+    #expect(states[0].timeUntilProbe == .seconds(20) && states[0].failure?.code == .unreachable)
   }
 }

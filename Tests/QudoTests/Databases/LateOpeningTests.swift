@@ -17,9 +17,9 @@ import Testing
     func settle(
       _ settlements: [Settlement], claiming next: ClaimRequest?
     ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-    func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] { try await base.extend(leases, by: duration) }
+    func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
     func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-    func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.find(query) }
+    func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
     func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
     func close() async { closed.withLock { $0 += 1 } }
   }

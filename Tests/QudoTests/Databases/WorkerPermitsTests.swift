@@ -2,8 +2,8 @@
 import Testing
 
 @Suite struct WorkerPermitsTests {
-  private func permits(_ total: Int, engines: Int = 2, limits: [Kind: Int] = [:]) -> WorkerPermits {
-    var permits = WorkerPermits(total: total, limits: limits)
+  private func permits(_ total: Int, engines: Int = 2, limits: [Kind: Int] = [:]) -> ConcurrencyBudget {
+    var permits = ConcurrencyBudget(total: total, limits: limits)
     for engine in 0..<engines { permits.join(engine) }
     return permits
   }
@@ -19,9 +19,9 @@ import Testing
   @Test func anIdleDatabaseTakesNothingFromTheOthers() {
     var permits = permits(4)
     _ = permits.reserve(1, held: [:], now: 0)
-    permits.claims(1, 2, kinds: [:])
-    permits.answered(1, gotAll: false, kinds: [:])
-    permits.drop(1)
+    permits.noteRequest(1, 2, kinds: [:])
+    permits.noteClaim(1, gotAll: false, kinds: [:])
+    permits.releaseReservation(1)
     let room = permits.reserve(0, held: [:], now: 0)
     #expect(room.count == 4)
   }
@@ -32,10 +32,10 @@ import Testing
       let begins = permits.begin(0, now: 0)
       #expect(begins)
     }
-    permits.want(1)
+    permits.enqueueWaiter(1)
     permits.end(0)
-    permits.want(0)
-    let offered = permits.offer(now: 0)
+    permits.enqueueWaiter(0)
+    let offered = permits.grantNext(now: 0)
     #expect(offered == 1)
     let (again, other) = (permits.begin(0, now: 0), permits.begin(1, now: 0))
     #expect(!again && other)
@@ -44,15 +44,15 @@ import Testing
   @Test func twoBacklogsTakeTurnsAtOnePermit() {
     var permits = permits(1)
     var turns: [Int] = []
-    permits.want(0)
-    permits.want(1)
+    permits.enqueueWaiter(0)
+    permits.enqueueWaiter(1)
     for _ in 0..<6 {
-      guard let engine = permits.offer(now: 0) else { break }
+      guard let engine = permits.grantNext(now: 0) else { break }
       let begins = permits.begin(engine, now: 0)
       #expect(begins)
       turns.append(engine)
       permits.end(engine)
-      permits.want(engine)
+      permits.enqueueWaiter(engine)
     }
     #expect(turns == [0, 1, 0, 1, 0, 1])
   }
@@ -61,23 +61,23 @@ import Testing
     var permits = permits(1)
     _ = permits.reserve(1, held: [:], now: 0)
     let before = permits.reserve(0, held: [:], now: 100)
-    #expect(before.count == 0 && before.changesAt == WorkerPermits.patience)
-    let after = permits.reserve(0, held: [:], now: WorkerPermits.patience)
+    #expect(before.count == 0 && before.changesAt == ConcurrencyBudget.reservationLifetime)
+    let after = permits.reserve(0, held: [:], now: ConcurrencyBudget.reservationLifetime)
     #expect(after.count == 1)
   }
 
   @Test func aLimitOfAKindHoldsAcrossDatabases() {
     var permits = permits(4, limits: ["a": 2])
     _ = permits.reserve(0, held: [:], now: 0)
-    permits.claims(0, 2, kinds: ["a": 2])
+    permits.noteRequest(0, 2, kinds: ["a": 2])
     let room = permits.reserve(1, held: [:], now: 0)
     #expect(room.heldElsewhere == ["a": 2])
-    permits.claims(1, 0, kinds: [:])
-    permits.awaitKind(1)
-    let none = permits.offerKind(now: 0)
+    permits.noteRequest(1, 0, kinds: [:])
+    permits.enqueueKindWaiter(1)
+    let none = permits.grantNextKind(now: 0)
     #expect(none == nil)
-    permits.answered(0, gotAll: false, kinds: ["a": 1])
-    let offered = permits.offerKind(now: 0)
+    permits.noteClaim(0, gotAll: false, kinds: ["a": 1])
+    let offered = permits.grantNextKind(now: 0)
     #expect(offered == 1)
     let other = permits.reserve(0, held: ["a": 1], now: 0)
     #expect(other.heldElsewhere == ["a": 1], "the one that waited has it")
@@ -92,8 +92,8 @@ import Testing
 
   @Test func whoLeavesKeepsNothingReserved() {
     var permits = permits(1)
-    permits.want(1)
-    let offered = permits.offer(now: 0)
+    permits.enqueueWaiter(1)
+    let offered = permits.grantNext(now: 0)
     #expect(offered == 1)
     permits.leave(1)
     let begins = permits.begin(0, now: 0)

@@ -8,7 +8,7 @@ enum CallersRole {
 
   static func run(in folder: String) async throws -> String {
     let path = folder + "/jobs.db"
-    let driver = try SQLiteDriver(path: path, durability: .normal, timeout: .seconds(120), logger: quiet)
+    let driver = try SQLiteDriver(path: path, durability: .normal, busyTimeout: .seconds(120), logger: quiet)
     _ = try await driver.insert([NewJob("first")])
     // Somebody else has the turn, so that all of them wait.
     let other = open(path + "-wal", O_RDWR | O_CLOEXEC)
@@ -49,7 +49,7 @@ enum CallersRole {
   /// And where the turn does not come, each is told so at its own deadline, and nothing is done.
   private static func tooLate(_ folder: String) async throws -> String {
     let path = folder + "/late.db"
-    let driver = try SQLiteDriver(path: path, durability: .normal, timeout: .milliseconds(500), logger: quiet)
+    let driver = try SQLiteDriver(path: path, durability: .normal, busyTimeout: .milliseconds(500), logger: quiet)
     let other = open(path + "-wal", O_RDWR | O_CLOEXEC)
     guard other >= 0, flock(other, LOCK_EX) == 0 else { throw Broken("the turn cannot be taken") }
     let refused = await withTaskGroup { group in

@@ -25,10 +25,10 @@ enum WorkerRole {
     let names = (0..<1000).map { Kind("kind.\($0)") }
     _ = try await driver.insert((0..<3000).map { NewJob(names[$0 % 1000], payload: Payload("\($0)")) })
     let ran = Locked<[String: Int]>([:])
-    let abilities = names.map { name in
-      Ability(name) { context in ran.withLock { $0[String(decoding: context.payload.bytes, as: UTF8.self), default: 0] += 1 } }
+    let handlers = names.map { name in
+      JobHandler(name) { context in ran.withLock { $0[String(decoding: context.payload.bytes, as: UTF8.self), default: 0] += 1 } }
     }
-    let summary = try await Worker(Queue(driver), abilities, options: options(8)).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: handlers, options: options(8)).workUntilEmpty()
     let each = ran.withLock { $0 }
     guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else {
       throw Broken("1,000 kinds: \(summary), \(each.count) ran")
@@ -43,11 +43,11 @@ enum WorkerRole {
     _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
     let before = peakMemory()
     let (gate, ran) = (Gate(1000), Locked<[Int64: Int]>([:]))
-    let ability = Ability("a") { context in
+    let handler = JobHandler("a") { context in
       ran.withLock { $0[context.id.number, default: 0] += 1 }
       await gate.pass()
     }
-    let summary = try await Worker(Queue(driver), [ability], options: options(1000)).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: [handler], options: options(1000)).workUntilEmpty()
     let each = ran.withLock { $0 }
     guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else {
       throw Broken("1,000 at once: \(summary), \(each.count) ran")
@@ -67,10 +67,10 @@ enum WorkerRole {
     let driver = try SQLiteDriver(path: path, durability: .normal, logger: quiet)
     let other = try SQLiteDriver(path: path, durability: .normal, logger: quiet)
     let (ran, done) = AsyncStream<String>.makeStream()
-    let ability = Ability("a") { done.yield(String(decoding: $0.payload.bytes, as: UTF8.self)) }
+    let handler = JobHandler("a") { done.yield(String(decoding: $0.payload.bytes, as: UTF8.self)) }
     var options = options(1)
-    options.poll = .seconds(3600)
-    let worker = try Worker(Queue(driver), [ability], options: options)
+    options.pollInterval = .seconds(3600)
+    let worker = try Worker(Queue(driver), handlers: [handler], options: options)
     let work = Task { try await worker.work() }
     var texts = ran.makeAsyncIterator()
     for number in 0..<5 {
@@ -99,7 +99,7 @@ enum WorkerRole {
     let driver = try SQLiteDriver(path: path, durability: .normal, logger: quiet)
     _ = try await driver.insert((0..<2000).map { NewJob("a", payload: Payload("\($0)")) })
     let ran = Locked<[Int64: Int]>([:])
-    let ability = Ability("a") { context in
+    let handler = JobHandler("a") { context in
       let count = ran.withLock { ran in
         ran[context.id.number, default: 0] += 1
         return ran.count
@@ -107,7 +107,7 @@ enum WorkerRole {
       if count == 100 { Descriptors.take(leaving: 0) }
       if count == 1500 { Descriptors.giveBack() }
     }
-    let summary = try await Worker(Queue(driver), [ability], options: options(8)).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: [handler], options: options(8)).workUntilEmpty()
     Descriptors.giveBack()
     let each = ran.withLock { $0 }
     guard summary.completed == 2000, each.count == 2000, each.values.allSatisfy({ $0 == 1 }) else {

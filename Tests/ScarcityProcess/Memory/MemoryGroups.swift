@@ -37,7 +37,7 @@ struct MemoryGroups {
     } as [(Int, Int, QudoError?)]
     figures.refused += scarcity_relent()
     figures.rounds += 1
-    let found = try await driver.find(JobQuery(limit: 10_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) }
+    let found = try await driver.jobs(matching: JobQuery(limit: 10_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) }
     let counts = Dictionary(found.map { ($0.prefix { $0 != "-" }, 1) }, uniquingKeysWith: +)
     for (caller, count, error) in answers {
       let there = counts["\(caller)"] ?? 0

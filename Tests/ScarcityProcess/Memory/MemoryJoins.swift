@@ -34,7 +34,7 @@ struct MemoryJoins {
     let isOpen = sqlite3_get_autocommit(application.handle) == 0
     if isOpen { try application.execute("COMMIT") }
     let mine = try application.count("mine")
-    let there = try await driver.find(JobQuery()).count
+    let there = try await driver.jobs(matching: JobQuery()).count
     let what = "enqueueing \(isInner ? "in a transaction" : "alone") on the application's connection, \(scarcity)"
     switch result {
     case .success:

@@ -20,7 +20,7 @@ extension Scenario {
   static let all: [Scenario] = enqueues + claims + settles + logs + listings + upkeep
 
   private static func request(_ limit: Int, _ kinds: Kind..., lease: Duration = .seconds(60)) -> ClaimRequest {
-    ClaimRequest(kinds.map { .init($0, lease: lease) }, limit: limit)
+    ClaimRequest(kinds.map { .init($0, leaseDuration: lease) }, limit: limit)
   }
 
   private static func job(_ text: String, _ kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) -> NewJob {
@@ -34,7 +34,7 @@ extension Scenario {
   private static func words(_ claim: Claim?) -> String {
     guard let claim else { return "none" }
     let jobs = claim.jobs.map { "\($0.id) \($0.kind) \(String(decoding: $0.payload.bytes, as: UTF8.self)) \($0.uniqueKey ?? "-") \($0.attempt)" }
-    return "\(jobs) due \(String(describing: claim.nextDue)) lease \(String(describing: claim.nextLeaseEnd))"
+    return "\(jobs) due \(String(describing: claim.timeUntilNextDue)) lease \(String(describing: claim.timeUntilNextLeaseExpiry))"
   }
 
   // MARK: Enqueueing
@@ -88,7 +88,7 @@ extension Scenario {
     ) { driver, _ in words(try await driver.claim(request(10, "a"))) },
     Scenario(
       name: "extend", prepare: { _ = try await $0.insert(jobs(4, "a")); return try await $0.claim(request(3, "a")).jobs }
-    ) { driver, claimed in "\(try await driver.extend(claimed.map(\.lease), by: .seconds(90)).map { $0?.ends })" },
+    ) { driver, claimed in "\(try await driver.renew(claimed.map(\.lease), for: .seconds(90)).map { $0?.expiresAt })" },
     Scenario(
       name: "promote", prepare: { _ = try await $0.insert((0..<9).map { job("\($0)", due: .after(.microseconds($0))) }); return [] }
     ) { driver, _ in "\(try await driver.promote(limit: 5))" },
@@ -134,7 +134,7 @@ extension Scenario {
   }
 
   private static let logs: [Scenario] = [
-    Scenario(name: "prune", prepare: makeLogs) { driver, _ in "\(try await driver.prune(Prune(keep: 3, limit: 8)))" },
+    Scenario(name: "prune", prepare: makeLogs) { driver, _ in "\(try await driver.prune(PruneOptions(keep: 3, limit: 8)))" },
     Scenario(name: "replay", prepare: makeLogs) { driver, _ in "\(try await driver.replay([1, 1, 2, 99, 7]))" },
     Scenario(name: "list the logs", prepare: makeLogs) { driver, _ in
       "\(try await driver.failures(LogQuery(kinds: ["a"]))) \(try await driver.statuses(LogQuery(offset: 2)))"
@@ -149,14 +149,14 @@ extension Scenario {
         return try await driver.claim(request(2, "a")).jobs
       }
     ) { driver, _ in
-      let all = try await driver.find(JobQuery())
-      let some = try await driver.find(JobQuery(kinds: ["a", "c"], states: [.ready, .running]))
+      let all = try await driver.jobs(matching: JobQuery())
+      let some = try await driver.jobs(matching: JobQuery(kinds: ["a", "c"], states: [.ready, .running]))
       return "\(try await driver.count(nil)) \(try await driver.count(["a"])) \(all.map(words)) \(some.map(words))"
     }
   ]
 
   private static func words(_ job: StoredJob) -> String {
-    "\(job.id) \(job.kind) \(job.state) \(job.payload.bytes.hashValue) \(job.uniqueKey ?? "-") \(job.attempt) \(job.due.microseconds)"
+    "\(job.id) \(job.kind) \(job.state) \(job.payload.bytes.hashValue) \(job.uniqueKey ?? "-") \(job.attempt) \(job.dueAt.microseconds)"
   }
 
   private static let upkeep: [Scenario] = [

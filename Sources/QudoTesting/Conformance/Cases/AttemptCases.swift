@@ -23,7 +23,7 @@ extension ConformanceSuite {
       let claimed = try await driver.claimOne()
       let due = subject.clock.now().wall.advanced(by: .seconds(5))
       try await driver.settle(claimed.lease, .snoozed(.seconds(5)), recording: .seconds(1))
-      try check(try await driver.findOne().due, is: due)
+      try check(try await driver.findOne().dueAt, is: due)
       try check(try await driver.failures(), is: [])
       try check(try await driver.statuses(), is: [])
       try check(try await driver.texts(), is: [])

@@ -12,7 +12,7 @@ extension ConformanceSuite {
         return try await group.reduce(into: Set()) { $0.insert($1) }
       }
       try check(ids.count, is: 400)
-      try check(Set(try await other.find(JobQuery(limit: 1000)).map(\.id)), is: ids)
+      try check(Set(try await other.jobs(matching: JobQuery(limit: 1000)).map(\.id)), is: ids)
     },
     ConformanceCase("manyWorkersRunEachJobOnce", .contentionIsHidden) { subject in
       let (one, other) = try await subject.openTwo()
@@ -66,8 +66,8 @@ extension ConformanceSuite {
           try check(error.code, is: .cancelled)
           found = []
         }
-        try check(try await driver.find(JobQuery()).map(\.id), is: found)
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try check(try await driver.jobs(matching: JobQuery()).map(\.id), is: found)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
   ]
@@ -75,9 +75,9 @@ extension ConformanceSuite {
   /// - Returns: the jobs that were settled, one entry for each time.
   private static func workAll(_ driver: any LogDriver) async throws -> [Int64] {
     var done: [Int64] = []
-    var jobs = try await driver.claim(want(3)).jobs
+    var jobs = try await driver.claim(demand(3)).jobs
     while !jobs.isEmpty, done.count <= 400 {
-      let answer = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: want(3))
+      let answer = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: demand(3))
       try check(answer.results, is: jobs.map { _ in .settled() })
       done += jobs.map(\.id)
       jobs = answer.claim?.jobs ?? []

@@ -5,7 +5,7 @@ extension ConformanceSuite {
     ConformanceCase("aDeadWorkersJobRunsAgain", .everyJobRuns) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
-      _ = try await driver.claim(want())
+      _ = try await driver.claim(demand())
       subject.clock.advance(by: .seconds(60))
       try check(try await driver.texts(), is: ["x"])
     },
@@ -18,10 +18,10 @@ extension ConformanceSuite {
     ConformanceCase("aClaimWithoutRoomTakesNothing", .everyJobRuns) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
-      try check(try await driver.texts(want(0)), is: [])
+      try check(try await driver.texts(demand(0)), is: [])
       try check(try await driver.texts(ClaimRequest([.init("a", limit: 0)], limit: 5)), is: [])
       try check(try await driver.texts(ClaimRequest([], limit: 5)), is: [])
-      try check(try await driver.texts(want(1)), is: ["x"])
+      try check(try await driver.texts(demand(1)), is: ["x"])
     },
     ConformanceCase("everyJobIsCompletedOrInTheFailureLog", .everyJobRuns) { subject in
       let driver = try await subject.open()
@@ -45,7 +45,7 @@ extension ConformanceSuite {
     var random = Seeded(seed: 7)
     var completed: Set<Int64> = []
     for _ in 0..<3000 {
-      let claim = try await driver.claim(want(7, "a", "b", "c", lease: .seconds(5), lostLimit: 3))
+      let claim = try await driver.claim(demand(7, "a", "b", "c", leaseDuration: .seconds(5), maxExpiredLeases: 3))
       for job in claim.jobs {
         let outcome: Settlement.Outcome
         switch Int.random(in: 0..<9, using: &random) {

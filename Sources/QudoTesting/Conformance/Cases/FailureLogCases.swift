@@ -14,7 +14,7 @@ extension ConformanceSuite {
         let logged = try require(try await driver.failures().last, "a failure")
         expected.append(FailureRecord(
           id: logged.id, job: id, kind: "a", reason: .failed, message: message, payload: attempt < 3 ? nil : Payload("x"),
-          uniqueKey: "k", priority: -2, attempt: attempt, failed: subject.clock.now().wall, isFinal: attempt == 3, replayedAs: nil))
+          uniqueKey: "k", priority: -2, attempt: attempt, failedAt: subject.clock.now().wall, isFinal: attempt == 3, replayedAs: nil))
         try check(try await driver.failures(), is: expected)
       }
     },
@@ -32,7 +32,7 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let messages = ["", "'\"; --", "e\u{301}", "two\nlines", "a\0b", String(repeating: "🦩", count: 4096)]
       _ = try await driver.insert(messages.map { job($0) })
-      let jobs = try await driver.claim(want()).jobs
+      let jobs = try await driver.claim(demand()).jobs
       _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: $0.payload.text)) }, claiming: nil)
       try check(try await driver.failures().map { Array($0.message.utf8) }, is: messages.map { Array($0.utf8) })
     },
@@ -57,7 +57,7 @@ extension ConformanceSuite {
         (newest, oldest) = (below.last?.id, above.last?.id)
         try await fail(1, driver)
         // Three of the pages that were seen.
-        if page == 0 { try check(try await driver.prune(Prune(limit: 2)) > 0, is: true) }
+        if page == 0 { try check(try await driver.prune(PruneOptions(limit: 2)) > 0, is: true) }
       }
       try check(down, is: Array(ids.reversed().prefix(7)), "newest first; the oldest two were pruned")
       try check(up, is: ids, "oldest first")
@@ -68,7 +68,7 @@ extension ConformanceSuite {
   static func fail(_ count: Int, _ driver: any LogDriver) async throws {
     for number in 0..<count {
       try await driver.insertNew(job("\(number)", kind: number % 2 == 0 ? "a" : "b"))
-      try await driver.settle(try await driver.claimOne(want(1, "a", "b")).lease, .failed(message: "\(number)"), recording: .zero)
+      try await driver.settle(try await driver.claimOne(demand(1, "a", "b")).lease, .failed(message: "\(number)"), recording: .zero)
     }
   }
 

@@ -9,7 +9,7 @@ extension ConformanceSuite {
       ])
       try await checkNothingChanges(in: driver) {
         for _ in 0..<20 {
-          try check(try await driver.texts(want(10, "a", "never seen")), is: [])
+          try check(try await driver.texts(demand(10, "a", "never seen")), is: [])
           subject.clock.advance(by: .seconds(3600))
         }
       }
@@ -17,16 +17,16 @@ extension ConformanceSuite {
     ConformanceCase("jobsOfOtherKindsHoldNothingUp", .foreignKindsAreLeftAlone) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<50).map { _ in job(kind: "b", priority: 9) } + [job("x")])
-      try check(try await driver.texts(want(1)), is: ["x"])
+      try check(try await driver.texts(demand(1)), is: ["x"])
     },
     ConformanceCase("aForeignJobWhoseLeaseEndedWaitsForItsOwn", .foreignKindsAreLeftAlone) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("theirs", kind: "b"))
-      _ = try await driver.claim(want(1, "b"))
+      _ = try await driver.claim(demand(1, "b"))
       subject.clock.advance(by: .seconds(60))
       for _ in 0..<9 { try check(try await driver.texts(), is: []) }
       try check(try await driver.failures(), is: [])
-      try check(try await driver.texts(want(1, "b")), is: ["theirs"])
+      try check(try await driver.texts(demand(1, "b")), is: ["theirs"])
     },
   ]
 }

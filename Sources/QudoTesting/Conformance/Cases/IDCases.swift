@@ -22,7 +22,7 @@ extension ConformanceSuite {
         try await driver.settle(try await driver.claimOne().lease, outcome)
       }
       last = try await driver.insertNew(job())
-      _ = try await driver.claim(want(lostLimit: 1))
+      _ = try await driver.claim(demand(maxExpiredLeases: 1))
       subject.clock.advance(by: .seconds(60))
       try check(try await driver.texts(), is: [])
       let id = try await driver.insertNew(job())
@@ -61,7 +61,7 @@ extension ConformanceSuite {
         try check(failure, isAbove: last.failure)
         try check(status, isAbove: last.status)
         last = (failure, status)
-        try check(try await driver.prune(Prune()), is: 2)
+        try check(try await driver.prune(PruneOptions()), is: 2)
       }
     },
   ]

@@ -86,7 +86,7 @@ extension ConformanceSuite {
       let there = try await driver.insertNew(once("there", 1))
       let claimed = try await driver.claimOne()
       let result = try await driver.settle(claimed.lease, .completed(replacements: [once("no", 1), once("new", 2)]))
-      let new = try require(try await driver.find(JobQuery()).last, "the new job").id
+      let new = try require(try await driver.jobs(matching: JobQuery()).last, "the new job").id
       try check(result, is: .settled(replacements: [.existing(there), .inserted(new)]))
       try check(try await driver.insert(once("no", 2)), is: .existing(new))
     },

@@ -20,7 +20,7 @@ extension ConformanceSuite {
       _ = try await driver.claimOne()
       subject.clock.advance(by: .seconds(60))
       try await held("its lease ended")
-      _ = try await driver.claim(want(1, "b"))
+      _ = try await driver.claim(demand(1, "b"))
       try await held("its lease was taken back")
     },
     ConformanceCase("aKeyIsFreeWhenTheJobIsFinished", .keysAreUnique) { subject in
@@ -30,9 +30,9 @@ extension ConformanceSuite {
         try await driver.settle(try await driver.claimOne().lease, outcome)
       }
       try await driver.insertNew(job(unique: UniqueKey("k")))
-      _ = try await driver.claim(want(lostLimit: 1))
+      _ = try await driver.claim(demand(maxExpiredLeases: 1))
       subject.clock.advance(by: .seconds(60))
-      _ = try await driver.claim(want())
+      _ = try await driver.claim(demand())
       try await driver.insertNew(job(unique: UniqueKey("k")))
     },
     ConformanceCase("aKeyIsHeldWithinOneBatchAndByOtherConnections", .keysAreUnique) { subject in
@@ -40,7 +40,7 @@ extension ConformanceSuite {
       let key = UniqueKey("k")
       let results = try await one.results(of: [job("1", unique: key), job("2", unique: key), job("3")])
       try check(results[1], is: .conflict(results[0].id))
-      try check(try await one.find(JobQuery()).map(\.payload.text), is: ["1", "3"])
+      try check(try await one.jobs(matching: JobQuery()).map(\.payload.text), is: ["1", "3"])
       try check(try await other.insert(job(unique: key)), is: .conflict(results[0].id))
     },
     ConformanceCase("aKeyIsPerKind", .keysAreUnique) { subject in
@@ -57,7 +57,7 @@ extension ConformanceSuite {
         let id = try await driver.insertNew(job(unique: UniqueKey(key)))
         try check(try await driver.insert(job(unique: UniqueKey(key))), is: .conflict(id))
       }
-      let found = try await driver.find(JobQuery()).map { Array(($0.uniqueKey ?? "").utf8) }
+      let found = try await driver.jobs(matching: JobQuery()).map { Array(($0.uniqueKey ?? "").utf8) }
       try check(found, is: lookAlikes.map { Array($0.utf8) })
     },
     ConformanceCase("kindsAreComparedAsBytes", .keysAreUnique) { subject in
@@ -67,7 +67,7 @@ extension ConformanceSuite {
       for kind in lookAlikes.map({ Kind($0) }) {
         try check(try await driver.count([kind]), is: [JobCount(kind, ready: 1)])
         try check(try await driver.findOne(JobQuery(kinds: [kind])).kind, is: kind)
-        try check(try await driver.claim(want(99, kind)).jobs.map(\.kind), is: [kind])
+        try check(try await driver.claim(demand(99, kind)).jobs.map(\.kind), is: [kind])
       }
     },
     ConformanceCase("aKeyCanEndWithTheFirstClaim", .keysAreUnique) { subject in
@@ -94,9 +94,9 @@ extension ConformanceSuite {
         let old = try await driver.insertNew(job(unique: key))
         try await driver.settle(try await driver.claimOne().lease, outcome)
         let new = try await driver.insertNew(job(unique: key))
-        try check(try await driver.find(JobQuery()).map(\.id), is: [old, new])
+        try check(try await driver.jobs(matching: JobQuery()).map(\.id), is: [old, new])
         subject.clock.advance(by: .seconds(1))
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
   ]

@@ -6,31 +6,31 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let now = subject.clock.now().wall
       var new = job("x", unique: UniqueKey("k"), priority: 5, due: .after(.seconds(3)))
-      new.meta = Meta(bytes: [1])
+      new.metadata = JobMetadata(bytes: [1])
       let id = try await driver.insertNew(new)
       var expected = StoredJob(
-        id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1, enqueued: now,
-        due: now.advanced(by: .seconds(3)), leaseEnds: nil, meta: Meta(bytes: [1]))
+        id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1, enqueuedAt: now,
+        dueAt: now.advanced(by: .seconds(3)), leaseExpiresAt: nil, metadata: JobMetadata(bytes: [1]))
       try check(try await driver.findOne(), is: expected)
       subject.clock.advance(by: .seconds(3))
       expected.state = .ready
       try check(try await driver.findOne(), is: expected, "due, not yet promoted")
-      let lease = try await driver.claimOne(want(1, lease: .seconds(60))).lease
-      (expected.state, expected.leaseEnds) = (.running, now.advanced(by: .seconds(63)))
+      let lease = try await driver.claimOne(demand(1, leaseDuration: .seconds(60))).lease
+      (expected.state, expected.leaseExpiresAt) = (.running, now.advanced(by: .seconds(63)))
       try check(try await driver.findOne(), is: expected)
       subject.clock.advance(by: .seconds(10))
       try check(try await driver.findOne(), is: expected)
-      _ = try await driver.extend([lease], by: .seconds(60))
-      expected.leaseEnds = now.advanced(by: .seconds(73))
+      _ = try await driver.renew([lease], for: .seconds(60))
+      expected.leaseExpiresAt = now.advanced(by: .seconds(73))
       try check(try await driver.findOne(), is: expected, "extended")
       subject.clock.advance(by: .seconds(60))
-      (expected.state, expected.leaseEnds) = (.ready, nil)
+      (expected.state, expected.leaseExpiresAt) = (.ready, nil)
       try check(try await driver.findOne(), is: expected, "its lease ended")
     },
     ConformanceCase("jobsAreFoundByIdKindAndState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       try await oneOfEachState(driver, subject.clock)
-      func found(_ query: JobQuery) async throws -> [String] { try await driver.find(query).map(\.payload.text) }
+      func found(_ query: JobQuery) async throws -> [String] { try await driver.jobs(matching: query).map(\.payload.text) }
       let ids = try await driver.find(exactly: 6).map(\.id)
       try check(ids, is: ids.sorted())
       try check(try await found(JobQuery()), is: ["running", "ended", "due", "delayed", "ready", "other"])
@@ -50,11 +50,11 @@ extension ConformanceSuite {
     ConformanceCase("jobsAreListedInPages", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       let ids = try await driver.insert((0..<250).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", priority: $0 % 7) }).map(\.id)
-      try check(try await driver.find(JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
-      try check(try await driver.find(JobQuery(limit: 0)), is: [])
+      try check(try await driver.jobs(matching: JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
+      try check(try await driver.jobs(matching: JobQuery(limit: 0)), is: [])
       var paged: [Int64] = []
       for _ in 0..<10 {
-        let page = try await driver.find(JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)).map(\.id)
+        let page = try await driver.jobs(matching: JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)).map(\.id)
         paged += page
         if page.count < 30 { break }
       }
@@ -70,17 +70,17 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(1))
       try await checkNothingChanges(in: driver) {
         for limit in [-1, .min] {
-          try check(try await driver.find(JobQuery(limit: limit)), is: [])
+          try check(try await driver.jobs(matching: JobQuery(limit: limit)), is: [])
           try check(try await driver.failures(LogQuery(limit: limit)), is: [])
           try check(try await driver.statuses(LogQuery(limit: limit)), is: [])
           try check(try await driver.failures(LogQuery(offset: limit)).count, is: 2)
-          try check(try await driver.prune(Prune(limit: limit)), is: 0)
+          try check(try await driver.prune(PruneOptions(limit: limit)), is: 0)
           try check(try await driver.promote(limit: limit), is: 0)
-          try check(try await driver.texts(want(limit)), is: [])
+          try check(try await driver.texts(demand(limit)), is: [])
           try check(try await driver.texts(ClaimRequest([.init("a", limit: limit)], limit: 9)), is: [])
         }
       }
-      try check(try await driver.prune(Prune(keep: -1)), is: 4)
+      try check(try await driver.prune(PruneOptions(keep: -1)), is: 4)
     },
     ConformanceCase("countsAreByKindAndState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
@@ -104,8 +104,8 @@ extension ConformanceSuite {
 
   private static func oneOfEachState(_ driver: any LogDriver, _ clock: ManualClock) async throws {
     _ = try await driver.insert([job("running"), job("ended")])
-    _ = try await driver.claim(want(1, lease: .seconds(600)))
-    _ = try await driver.claim(want(1, lease: .seconds(5)))
+    _ = try await driver.claim(demand(1, leaseDuration: .seconds(600)))
+    _ = try await driver.claim(demand(1, leaseDuration: .seconds(5)))
     _ = try await driver.insert([
       job("due", due: .after(.seconds(5))), job("delayed", due: .after(.seconds(600))), job("ready"), job("other", kind: "b"),
     ])

@@ -9,7 +9,7 @@ extension ConformanceSuite {
         job("4"), job("3", kind: "b", due: earlier), job("5", kind: "b"), job("2", priority: 1),
         job("other", kind: "c", priority: 9), job("7", priority: -1), job("1", kind: "b", priority: 1, due: earlier), job("6"),
       ])
-      try check(try await driver.texts(want(10, "a", "b")), is: ["1", "2", "3", "4", "5", "6", "7"])
+      try check(try await driver.texts(demand(10, "a", "b")), is: ["1", "2", "3", "4", "5", "6", "7"])
       try check(
         try await driver.count().sorted { $0.kind < $1.kind },
         is: [JobCount("a", running: 4), JobCount("b", running: 3), JobCount("c", ready: 1)])
@@ -23,10 +23,10 @@ extension ConformanceSuite {
         return job("\(number)", kind: ["a", "b", "c"][number % 3], priority: Int.random(in: -2...2, using: &random), due: due)
       }
       let ids = try await driver.insert(jobs).map(\.id)
-      let expected = try await driver.find(JobQuery(limit: 300)).sorted { ($1.priority, $0.due, $0.id) < ($0.priority, $1.due, $1.id) }
+      let expected = try await driver.jobs(matching: JobQuery(limit: 300)).sorted { ($1.priority, $0.dueAt, $0.id) < ($0.priority, $1.dueAt, $1.id) }
       var found: [Int64] = []
       for _ in 0..<ids.count where found.count < ids.count {
-        found += try await driver.claim(want(Int.random(in: 1...20, using: &random), "c", "b", "a")).jobs.map(\.id)
+        found += try await driver.claim(demand(Int.random(in: 1...20, using: &random), "c", "b", "a")).jobs.map(\.id)
       }
       try check(found, is: expected.map(\.id))
     },
@@ -49,12 +49,12 @@ extension ConformanceSuite {
         job("first", priority: range.upperBound, due: .at(.earliest)), job("third"), job("never", due: .at(.latest)),
         job("never either", due: .after(.seconds(Int64.max))),
       ])
-      let claim = try await driver.claim(want())
+      let claim = try await driver.claim(demand())
       try check(claim.texts, is: ["first", "second", "third", "last"])
       try check(claim.jobs.map(\.priority), is: [range.upperBound, range.upperBound, 0, range.lowerBound])
-      try check(claim.jobs.first?.due, is: .earliest)
-      let never = try await driver.find(JobQuery(states: [.delayed]))
-      try check(never.map(\.due), is: [.latest, .latest])
+      try check(claim.jobs.first?.dueAt, is: .earliest)
+      let never = try await driver.jobs(matching: JobQuery(states: [.delayed]))
+      try check(never.map(\.dueAt), is: [.latest, .latest])
     },
     ConformanceCase("aRetriedJobStandsByItsNewDueTime", .jobsComeInOrder) { subject in
       let driver = try await subject.open()

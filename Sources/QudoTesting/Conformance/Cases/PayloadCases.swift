@@ -6,35 +6,35 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let all = [[], [0], [1], [255], [0, 0], Array("a\0b".utf8), Array(0...255)] as [[UInt8]]
       _ = try await driver.insert(all.map { NewJob("a", payload: Payload($0)) })
-      try check(try await driver.find(JobQuery()).map(\.payload.bytes), is: all)
-      try check(try await driver.claim(want()).jobs.map(\.payload.bytes), is: all)
+      try check(try await driver.jobs(matching: JobQuery()).map(\.payload.bytes), is: all)
+      try check(try await driver.claim(demand()).jobs.map(\.payload.bytes), is: all)
     },
     ConformanceCase("aPayloadMayBeAsLongAsTheLimitAndNoLonger", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       let limit = driver.limits.payloadBytes
       let bytes = (0..<limit).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       try await driver.insertNew(NewJob("a", payload: Payload(bytes)))
-      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), meta: Meta(bytes: [1, 2])))
+      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), metadata: JobMetadata(bytes: [1, 2])))
       try check(try await driver.claimOne().payload.bytes == bytes, "the same \(limit) bytes")
       try await checkNothingChanges(in: driver) {
         try await check(throws: .invalidArgument) {
           _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes + [0]))])
         }
         try await check(throws: .invalidArgument, "meta counts") {
-          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), meta: Meta(bytes: [0]))])
+          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), metadata: JobMetadata(bytes: [0]))])
         }
       }
     },
     ConformanceCase("codecsAndMetaComeBackAsTheyWere", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       let codecs = [0, 1, 7, .max, .min].map { CodecID($0) }
-      let metas = [[], [1], [0], Array(0...255), []].map { Meta(bytes: $0) }
-      _ = try await driver.insert(zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), meta: $1) })
+      let metas = [[], [1], [0], Array(0...255), []].map { JobMetadata(bytes: $0) }
+      _ = try await driver.insert(zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), metadata: $1) })
       for _ in 0..<2 {
-        try check(try await driver.find(JobQuery()).map(\.meta), is: metas)
-        let jobs = try await driver.claim(want()).jobs
+        try check(try await driver.jobs(matching: JobQuery()).map(\.metadata), is: metas)
+        let jobs = try await driver.claim(demand()).jobs
         try check(jobs.map(\.payload.codec), is: codecs)
-        try check(jobs.map(\.meta), is: metas)
+        try check(jobs.map(\.metadata), is: metas)
         _ = try await driver.settle(jobs.map { Settlement($0.lease, .retry(after: .zero, message: "")) }, claiming: nil)
       }
     },
@@ -50,19 +50,19 @@ extension ConformanceSuite {
       try check(claimed.uniqueKey, is: "k")
       try check(claimed.priority, is: 5)
       try check(claimed.attempt, is: 1)
-      try check(claimed.enqueued, is: enqueued)
-      try check(claimed.due, is: due)
-      try check(claimed.meta, is: Meta())
+      try check(claimed.enqueuedAt, is: enqueued)
+      try check(claimed.dueAt, is: due)
+      try check(claimed.metadata, is: JobMetadata())
       try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
       let again = try await driver.claimOne()
-      try check(again.enqueued, is: enqueued, "enqueued after a retry")
-      try check(again.due, is: subject.clock.now().wall, "due after a retry")
+      try check(again.enqueuedAt, is: enqueued, "enqueued after a retry")
+      try check(again.dueAt, is: subject.clock.now().wall, "due after a retry")
     },
     ConformanceCase("theLongestKindsAndKeysComeBackAsTheyWere", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       for text in [String(repeating: "é", count: 127) + "x", String(repeating: "🦩", count: 63), "'; --", "\u{FEFF}\u{202E}"] {
         try await driver.insertNew(job(kind: Kind(text), unique: UniqueKey(text)))
-        let claimed = try await driver.claimOne(want(1, Kind(text)))
+        let claimed = try await driver.claimOne(demand(1, Kind(text)))
         try check(Array(claimed.kind.name.utf8), is: Array(text.utf8))
         try check(claimed.uniqueKey.map { Array($0.utf8) }, is: Array(text.utf8))
       }

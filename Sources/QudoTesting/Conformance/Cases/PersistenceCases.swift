@@ -5,19 +5,19 @@ extension ConformanceSuite {
     ConformanceCase("anAcknowledgedEnqueueCanBeClaimedAtOnce", .nothingIsLost) { subject in
       let driver = try await subject.open()
       let results = try await driver.insert((0..<100).map { job("\($0)") })
-      let found = try await driver.find(JobQuery())
+      let found = try await driver.jobs(matching: JobQuery())
       try check(found.map(\.id), is: results.map(\.id))
-      try check(try await driver.texts(want(100)), is: (0..<100).map { "\($0)" })
+      try check(try await driver.texts(demand(100)), is: (0..<100).map { "\($0)" })
     },
     ConformanceCase("insertingNothingIsNothing", .nothingIsLost) { subject in
       let driver = try await subject.open()
       try check(try await driver.insert([]), is: [])
       try check(try await driver.count(), is: [])
     },
-    ConformanceCase("anAcknowledgedEnqueueIsSeenByOtherConnections", .nothingIsLost, requires: .severalProcesses) { subject in
+    ConformanceCase("anAcknowledgedEnqueueIsSeenByOtherConnections", .nothingIsLost, requires: .multiProcess) { subject in
       let (one, other) = try await subject.openTwo()
       try await one.insertNew(job("x"))
-      try check(try await other.find(JobQuery()).map(\.payload.text), is: ["x"])
+      try check(try await other.jobs(matching: JobQuery()).map(\.payload.text), is: ["x"])
       try check(try await other.texts(), is: ["x"])
       try check(try await one.count(), is: [JobCount("a", running: 1)])
     },
@@ -25,17 +25,17 @@ extension ConformanceSuite {
       try await checkSurvivesReopening(subject) { driver in
         _ = try await driver.insert([
           job("plain"), job("keyed", unique: UniqueKey("k")), job("later", priority: 3, due: .after(.seconds(9))),
-          NewJob("b", payload: Payload([0, 255], codec: .json), meta: Meta(bytes: [1, 2])),
+          NewJob("b", payload: Payload([0, 255], codec: .json), metadata: JobMetadata(bytes: [1, 2])),
         ])
         // Who is closed holds nothing, where the database knows: then the job stands where it stood.
-        let claimed = try await driver.claim(want(1))
+        let claimed = try await driver.claim(demand(1))
         if driver.capabilities.contains(.recoversDeadHolders) { _ = try await driver.release(claimed.jobs.map(\.lease)) }
       }
     },
     ConformanceCase("outcomesOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
       try await checkSurvivesReopening(subject) { driver in
         _ = try await driver.insert((0..<4).map { job("\($0)") })
-        let jobs = try await driver.claim(want()).jobs
+        let jobs = try await driver.claim(demand()).jobs
         let outcomes: [Settlement.Outcome] = [
           .completed(), .failed(message: "no"), .retry(after: .seconds(5), message: "not yet"), .snoozed(.seconds(3)),
         ]

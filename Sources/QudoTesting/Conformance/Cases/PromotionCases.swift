@@ -8,13 +8,13 @@ extension ConformanceSuite {
       _ = try await driver.insert([job("later", due: .after(.seconds(10))), job("soon", due: .at(due)), job("low", priority: -1)])
       try check(try await driver.texts(), is: ["low"])
       subject.clock.advance(by: .microseconds(4_999_999))
-      try check(try await driver.claim(want()).nextDue, is: .microseconds(1))
+      try check(try await driver.claim(demand()).timeUntilNextDue, is: .microseconds(1))
       subject.clock.advance(by: .microseconds(1))
       try check(try await driver.texts(), is: ["soon"])
       subject.clock.advance(by: .seconds(5))
-      let last = try await driver.claim(want())
+      let last = try await driver.claim(demand())
       try check(last.texts, is: ["later"])
-      try check(last.nextDue, is: nil)
+      try check(last.timeUntilNextDue, is: nil)
     },
     ConformanceCase("jobsThatBecomeReadyStandByPriority", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
@@ -23,17 +23,17 @@ extension ConformanceSuite {
         job("4", due: .after(.seconds(1))), job("5", kind: "b", priority: -1),
       ])
       subject.clock.advance(by: .seconds(3))
-      try check(try await driver.texts(want(9, "a", "b")), is: ["1", "3", "4", "2", "5"])
+      try check(try await driver.texts(demand(9, "a", "b")), is: ["1", "3", "4", "2", "5"])
     },
     ConformanceCase("theNextDueTimeIsExactAndOfAnyKind", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
-      try check(try await driver.claim(want()).nextDue, is: nil)
+      try check(try await driver.claim(demand()).timeUntilNextDue, is: nil)
       try await driver.insertNew(job(due: .after(.seconds(9))))
-      try check(try await driver.claim(want()).nextDue, is: .seconds(9))
+      try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(9))
       try await driver.insertNew(job(kind: "b", due: .after(.microseconds(8_000_001))))
-      try check(try await driver.claim(want()).nextDue, is: .microseconds(8_000_001))
+      try check(try await driver.claim(demand()).timeUntilNextDue, is: .microseconds(8_000_001))
       subject.clock.advance(by: .seconds(8))
-      try check(try await driver.claim(want(0)).nextDue, is: .microseconds(1))
+      try check(try await driver.claim(demand(0)).timeUntilNextDue, is: .microseconds(1))
     },
     ConformanceCase("promotingMakesTheEarliestReadyAndNoMoreThanAsked", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
@@ -44,15 +44,15 @@ extension ConformanceSuite {
       try check(try await driver.promote(limit: 3), is: 3)
       try check(try await driver.promote(limit: 100), is: 5)
       try check(try await driver.promote(limit: 100), is: 0)
-      try check(try await driver.texts(want(10, "a", "b")), is: ["9", "8", "7", "6", "5", "4", "3", "2"])
+      try check(try await driver.texts(demand(10, "a", "b")), is: ["9", "8", "7", "6", "5", "4", "3", "2"])
     },
     ConformanceCase("aClaimPromotesABoundedNumber", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<5000).map { job("\($0)", due: .after(.seconds(1))) })
       subject.clock.advance(by: .seconds(1))
-      let claim = try await driver.claim(want(1))
+      let claim = try await driver.claim(demand(1))
       try check(claim.texts, is: ["0"])
-      try check(claim.nextDue, is: .zero, "the next of those that are left")
+      try check(claim.timeUntilNextDue, is: .zero, "the next of those that are left")
       try check(try await driver.promote(limit: 5000) > 0, "some of 5,000 to be left by one claim")
       try check(try await driver.count(), is: [JobCount("a", ready: 4999, running: 1)])
     },
@@ -63,22 +63,22 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(2))
       // As a worker does: while something is due, it claims again.
       for _ in 0..<3001 {
-        let claim = try await driver.claim(want())
+        let claim = try await driver.claim(demand())
         if claim.texts == ["ours"] { return }
-        try check(claim.nextDue, is: .zero)
+        try check(claim.timeUntilNextDue, is: .zero)
       }
       throw ConformanceFailure(file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
     ConformanceCase("noEndedLeaseStarves", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<3000).map { _ in job(kind: "b") } + [job("ours")])
-      for _ in 0..<3 { _ = try await driver.claim(want(1000, "b")) }
-      _ = try await driver.claim(want(lease: .seconds(61)))
+      for _ in 0..<3 { _ = try await driver.claim(demand(1000, "b")) }
+      _ = try await driver.claim(demand(leaseDuration: .seconds(61)))
       subject.clock.advance(by: .seconds(61))
       for _ in 0..<3001 {
-        let claim = try await driver.claim(want())
+        let claim = try await driver.claim(demand())
         if claim.texts == ["ours"] { return }
-        try check(claim.nextLeaseEnd, is: .zero)
+        try check(claim.timeUntilNextLeaseExpiry, is: .zero)
       }
       throw ConformanceFailure(file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },

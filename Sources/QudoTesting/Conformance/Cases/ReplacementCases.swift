@@ -25,9 +25,9 @@ extension ConformanceSuite {
         job("kept", kind: "b", unique: UniqueKey("k", onConflict: .keep)), job("again", kind: "b", unique: UniqueKey("free")),
       ]
       let result = try await driver.settle(claimed.lease, .completed(replacements: replacements))
-      let new = try require(try await driver.find(JobQuery()).last, "a new job")
+      let new = try require(try await driver.jobs(matching: JobQuery()).last, "a new job")
       try check(result, is: .settled(replacements: [.conflict(other), .inserted(new.id), .existing(other), .conflict(new.id)]))
-      try check(try await driver.find(JobQuery()).map(\.payload.text), is: ["other", "new"])
+      try check(try await driver.jobs(matching: JobQuery()).map(\.payload.text), is: ["other", "new"])
     },
     ConformanceCase("aReplacementMayOverwrite", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
@@ -47,12 +47,12 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(1))
       let now = subject.clock.now().wall
       var new = job("new", kind: "b", unique: UniqueKey("k"), priority: -4, due: .after(.seconds(7)))
-      new.meta = Meta(bytes: [9])
+      new.metadata = JobMetadata(bytes: [9])
       try await driver.settle(claimed.lease, .completed(replacements: [new]))
       let found = try await driver.findOne()
       let expected = StoredJob(
-        id: found.id, kind: "b", state: .delayed, payload: new.payload, uniqueKey: "k", priority: -4, attempt: 1, enqueued: now,
-        due: now.advanced(by: .seconds(7)), leaseEnds: nil, meta: Meta(bytes: [9]))
+        id: found.id, kind: "b", state: .delayed, payload: new.payload, uniqueKey: "k", priority: -4, attempt: 1, enqueuedAt: now,
+        dueAt: now.advanced(by: .seconds(7)), leaseExpiresAt: nil, metadata: JobMetadata(bytes: [9]))
       try check(found, is: expected)
     },
     ConformanceCase("ifOneReplacementIsRefusedNothingIsWritten", .settlingIsAtomic) { subject in
@@ -62,7 +62,7 @@ extension ConformanceSuite {
       try await checkNothingChanges(in: driver) {
         try await check(throws: .invalidArgument) {
           let refused = Settlement.Outcome.completed(replacements: [job(), job(kind: "")])
-          _ = try await driver.settle([Settlement(leases[0], .failed(message: "")), Settlement(leases[1], refused)], claiming: want())
+          _ = try await driver.settle([Settlement(leases[0], .failed(message: "")), Settlement(leases[1], refused)], claiming: demand())
         }
       }
       try check(

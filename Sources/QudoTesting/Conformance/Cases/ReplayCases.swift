@@ -4,7 +4,7 @@ extension ConformanceSuite {
   static let replays: [ConformanceCase] = [
     ConformanceCase("aReplayedJobIsAsItWasAndDueNow", .logsAreKept) { subject in
       let driver = try await subject.open()
-      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, meta: Meta(bytes: [3]))
+      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, metadata: JobMetadata(bytes: [3]))
       let old = try await driver.insertNew(lost)
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
       try await driver.settle(try await driver.claimOne().lease, .failed(message: "no"))
@@ -16,8 +16,8 @@ extension ConformanceSuite {
       try check(result, is: [.replayed(found.id)])
       try check(found.id, isAbove: old)
       let expected = StoredJob(
-        id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueued: now,
-        due: now, leaseEnds: nil, meta: Meta(bytes: [3]))
+        id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueuedAt: now,
+        dueAt: now, leaseExpiresAt: nil, metadata: JobMetadata(bytes: [3]))
       try check(found, is: expected)
       var replayed = failure
       replayed.replayedAs = found.id
@@ -50,16 +50,16 @@ extension ConformanceSuite {
         if scope == .untilFinished { try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again)) }
         if scope == .untilStarted { try await driver.insertNew(job(unique: UniqueKey("k"))) }
         try await driver.settle(lease, .completed())
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
     ConformanceCase("abortedAndLostJobsCanBeReplayed", .logsAreKept) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("aborted"), job("lost")])
-      let jobs = try await driver.claim(exactly: 2, want(lostLimit: 1))
+      let jobs = try await driver.claim(exactly: 2, demand(maxExpiredLeases: 1))
       try await driver.settle(jobs[0].lease, .aborted(message: ""))
       subject.clock.advance(by: .seconds(60))
-      _ = try await driver.claim(want())
+      _ = try await driver.claim(demand())
       _ = try await driver.replay(try await driver.failures().map(\.id))
       try check(try await driver.texts(), is: ["aborted", "lost"])
     },

@@ -13,33 +13,33 @@ extension ConformanceSuite {
         let claimed = try await driver.claimOne()
         try check(claimed.id, is: id)
         try await driver.settle(claimed.lease, outcome)
-        try check(try await driver.find(JobQuery()).map(\.state), is: left.map { [$0] } ?? [], "after \(outcome)")
+        try check(try await driver.jobs(matching: JobQuery()).map(\.state), is: left.map { [$0] } ?? [], "after \(outcome)")
         subject.clock.advance(by: .seconds(1))
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
     ConformanceCase("settlingMayClaimTheNextJobs", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("3"), job("4", due: .after(.seconds(4)))])
       let first = try await driver.claimOne()
-      let answer = try await driver.settle([Settlement(first.lease, .completed())], claiming: want(1, lease: .seconds(5)))
+      let answer = try await driver.settle([Settlement(first.lease, .completed())], claiming: demand(1, leaseDuration: .seconds(5)))
       try check(answer.results, is: [.settled()])
       let claim = try require(answer.claim, "a claim")
       try check(claim.texts, is: ["2"])
-      try check(claim.nextDue, is: .seconds(4))
-      try check(claim.nextLeaseEnd, is: .seconds(5))
-      try check(try await driver.settle([], claiming: want()).claim?.texts, is: ["3"])
+      try check(claim.timeUntilNextDue, is: .seconds(4))
+      try check(claim.timeUntilNextLeaseExpiry, is: .seconds(5))
+      try check(try await driver.settle([], claiming: demand()).claim?.texts, is: ["3"])
       try check(try await driver.settle([Settlement(claim.jobs[0].lease, .completed())], claiming: nil).claim == nil, "no claim unasked")
     },
     ConformanceCase("whatIsSettledCanBeClaimedInTheSameCall", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       let first = try await driver.claimOne()
-      let again = try await driver.settle([Settlement(first.lease, .retry(after: .zero, message: ""))], claiming: want()).claim
+      let again = try await driver.settle([Settlement(first.lease, .retry(after: .zero, message: ""))], claiming: demand()).claim
       let second = try require(again?.jobs.first, "the job again")
       try check(second.attempt, is: 2)
       let replaced = try await driver.settle(
-        [Settlement(second.lease, .completed(replacements: [job("y")]))], claiming: want())
+        [Settlement(second.lease, .completed(replacements: [job("y")]))], claiming: demand())
       try check(replaced.claim?.texts, is: ["y"])
     },
     ConformanceCase("settlingNothingIsNothing", .settlingIsAtomic) { subject in
@@ -47,7 +47,7 @@ extension ConformanceSuite {
       let answer = try await driver.settle([], claiming: nil)
       try check(answer.results, is: [])
       try check(answer.claim == nil, "no claim")
-      try check(try await driver.extend([], by: .seconds(1)), is: [])
+      try check(try await driver.renew([], for: .seconds(1)), is: [])
     },
     ConformanceCase("aRetriedJobIsDueThatLongFromNow", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
@@ -56,10 +56,10 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(3))
       let now = subject.clock.now().wall
       try await driver.settle(claimed.lease, .retry(after: .milliseconds(1500), message: ""))
-      try check(try await driver.findOne().due, is: now.advanced(by: .milliseconds(1500)))
-      let claim = try await driver.claim(want())
+      try check(try await driver.findOne().dueAt, is: now.advanced(by: .milliseconds(1500)))
+      let claim = try await driver.claim(demand())
       try check(claim.texts, is: [])
-      try check(claim.nextDue, is: .milliseconds(1500))
+      try check(claim.timeUntilNextDue, is: .milliseconds(1500))
       subject.clock.advance(by: .milliseconds(1500))
       try check(try await driver.texts(), is: ["x"])
     },

@@ -19,10 +19,10 @@ extension ConformanceSuite {
           let recorded = try require(try await driver.statuses().last, "a status")
           expected.append(StatusRecord(
             id: recorded.id, job: id, kind: "a", status: status, payload: Payload("\(outcome)"), uniqueKey: "k",
-            started: ended.advanced(by: .milliseconds(-2500)), ended: ended))
+            startedAt: ended.advanced(by: .milliseconds(-2500)), endedAt: ended))
         }
         try check(try await driver.statuses(), is: expected, "after \(outcome)")
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
     ConformanceCase("runsAreNotRecordedUnasked", .logsAreKept) { subject in
@@ -31,7 +31,7 @@ extension ConformanceSuite {
         try await driver.insertNew(job())
         try await driver.settle(try await driver.claimOne().lease, outcome)
         subject.clock.advance(by: .seconds(1))
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
       try check(try await driver.statuses(), is: [])
     },

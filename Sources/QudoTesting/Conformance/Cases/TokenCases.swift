@@ -32,7 +32,7 @@ extension ConformanceSuite {
         try await driver.settle(lease, outcome)
         try await checkIsLost(lease, driver)
         subject.clock.advance(by: .seconds(1))
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
     ConformanceCase("aTakenBackLeaseChangesNothing", .claimsAreExclusive) { subject in
@@ -40,19 +40,19 @@ extension ConformanceSuite {
       try await driver.insertNew(job())
       let stale = try await driver.claimOne().lease
       subject.clock.advance(by: .seconds(60))
-      _ = try await driver.claim(want(1, "b"))
+      _ = try await driver.claim(demand(1, "b"))
       try await checkIsLost(stale, driver)
     },
     ConformanceCase("onlyTheTokenIsTheLease", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job(), job()])
       let good = try await driver.claimOne().lease
-      let waiting = try require(try await driver.find(JobQuery(states: [.ready])).first, "the other job").id
+      let waiting = try require(try await driver.jobs(matching: JobQuery(states: [.ready])).first, "the other job").id
       for token in [0, -1, good.token &+ 1, .max, .min] where token != good.token {
-        try await checkIsLost(Lease(job: good.job, token: token, holder: good.holder, ends: good.ends), driver)
+        try await checkIsLost(Lease(job: good.job, token: token, holder: good.holder, expiresAt: good.expiresAt), driver)
       }
-      try await checkIsLost(Lease(job: waiting, token: good.token, holder: good.holder, ends: good.ends), driver)
-      try await checkIsLost(Lease(job: 999, token: good.token, holder: good.holder, ends: good.ends), driver)
+      try await checkIsLost(Lease(job: waiting, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
+      try await checkIsLost(Lease(job: 999, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
       try check(try await driver.settle(good, .completed()), is: .settled())
     },
     ConformanceCase("oneStaleLeaseInABatchSpoilsNoOther", .claimsAreExclusive) { subject in
@@ -61,7 +61,7 @@ extension ConformanceSuite {
       let stale = try await driver.claimOne().lease
       subject.clock.advance(by: .seconds(60))
       let good = try await driver.claim(exactly: 2).map(\.lease)
-      let extended = try await driver.extend([good[0], stale, good[1]], by: .seconds(9))
+      let extended = try await driver.renew([good[0], stale, good[1]], for: .seconds(9))
       try check(extended.map { $0 == nil }, is: [false, true, false])
       let outcomes: [Settlement] = [
         Settlement(good[0], .completed()), Settlement(stale, .failed(message: "no")), Settlement(good[1], .failed(message: "yes")),
@@ -73,25 +73,25 @@ extension ConformanceSuite {
     ConformanceCase("staleLeasesInALongBatchSpoilNoOther", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<60).map { job("\($0)") })
-      var leases = try await driver.claim(exactly: 60, want(60)).map(\.lease)
+      var leases = try await driver.claim(exactly: 60, demand(60)).map(\.lease)
       // Some have other claims by now, some were settled, some extended, some never were.
       let stale = Set([0, 7, 8, 30, 59])
       _ = try await driver.release(stale.sorted().map { leases[$0] })
-      _ = try await driver.claim(want(60))
+      _ = try await driver.claim(demand(60))
       let done = Set([20, 21, 45])
       _ = try await driver.settle(done.sorted().map { Settlement(leases[$0], .completed()) }, claiming: nil)
-      for index in [3, 4, 33] { _ = try await driver.extend([leases[index]], by: .seconds(90)) }
+      for index in [3, 4, 33] { _ = try await driver.renew([leases[index]], for: .seconds(90)) }
       let made = leases[50]
-      leases[50] = Lease(job: made.job, token: made.token ^ 1, holder: made.holder, ends: made.ends)
+      leases[50] = Lease(job: made.job, token: made.token ^ 1, holder: made.holder, expiresAt: made.expiresAt)
       let lost = stale.union(done).union([50])
       let found = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
       try check(found, is: leases.indices.map { lost.contains($0) ? .leaseLost : .settled() })
-      try check(try await driver.find(JobQuery()).map(\.payload.text), is: lost.subtracting(done).sorted().map { "\($0)" })
+      try check(try await driver.jobs(matching: JobQuery()).map(\.payload.text), is: lost.subtracting(done).sorted().map { "\($0)" })
     },
     ConformanceCase("theSameLeasesTwiceInALongBatchSettleOnce", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<20).map { job("\($0)") } + [job("waiting")])
-      let leases = try await driver.claim(exactly: 20, want(20)).map(\.lease)
+      let leases = try await driver.claim(exactly: 20, demand(20)).map(\.lease)
       let found = try await driver.settle((leases + leases).map { Settlement($0, .completed()) }, claiming: nil).results
       try check(found, is: leases.map { _ in .settled() } + leases.map { _ in .leaseLost })
       try check(try await driver.findOne().payload.text, is: "waiting")
@@ -112,7 +112,7 @@ extension ConformanceSuite {
       for outcome in everyOutcome {
         try check(try await driver.settle(lease, outcome, recording: .seconds(1)), is: .leaseLost, "\(outcome)", file: file, line: line)
       }
-      try check(try await driver.extend([lease], by: .seconds(99)), is: [nil], file: file, line: line)
+      try check(try await driver.renew([lease], for: .seconds(99)), is: [nil], file: file, line: line)
       try check(try await driver.release([lease]), is: [.leaseLost], file: file, line: line)
     }
   }

@@ -22,7 +22,7 @@ extension ConformanceSuite {
         let lease = try await driver.claimOne().lease
         try await checkRings(driver, "\(outcome)") { try await driver.settle(lease, outcome) }
         subject.clock.advance(by: .seconds(1))
-        try await driver.complete(try await driver.claim(want()).jobs)
+        try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
     ConformanceCase("aReplayRingsTheDoorbell", .waitersAreWoken) { subject in
@@ -43,7 +43,7 @@ extension ConformanceSuite {
       try check(calls.withLock { $0 }, is: heard)
     },
     ConformanceCase(
-      "anEnqueueRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.severalProcesses, .wakesOtherProcesses]
+      "anEnqueueRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.multiProcess, .crossProcessWakeup]
     ) { subject in
       let (one, other) = try await subject.openTwo()
       let (rings, signal) = AsyncStream<Void>.makeStream()
@@ -70,18 +70,18 @@ extension ConformanceSuite {
       await driver.close()
       await driver.close()
       try await check(throws: .closed, "insert") { _ = try await driver.insert([job()]) }
-      try await check(throws: .closed, "claim") { _ = try await driver.claim(want()) }
+      try await check(throws: .closed, "claim") { _ = try await driver.claim(demand()) }
       try await check(throws: .closed, "settle") { _ = try await driver.settle([Settlement(lease, .completed())], claiming: nil) }
-      try await check(throws: .closed, "extend") { _ = try await driver.extend([lease], by: .seconds(1)) }
+      try await check(throws: .closed, "extend") { _ = try await driver.renew([lease], for: .seconds(1)) }
       try await check(throws: .closed, "promote") { _ = try await driver.promote(limit: 1) }
-      try await check(throws: .closed, "find") { _ = try await driver.find(JobQuery()) }
+      try await check(throws: .closed, "find") { _ = try await driver.jobs(matching: JobQuery()) }
       try await check(throws: .closed, "count") { _ = try await driver.count() }
       try await check(throws: .closed, "failures") { _ = try await driver.failures(LogQuery()) }
       try await check(throws: .closed, "statuses") { _ = try await driver.statuses(LogQuery()) }
       try await check(throws: .closed, "replay") { _ = try await driver.replay([1]) }
-      try await check(throws: .closed, "prune") { _ = try await driver.prune(Prune()) }
+      try await check(throws: .closed, "prune") { _ = try await driver.prune(PruneOptions()) }
     },
-    ConformanceCase("closingOneConnectionLeavesOthersOpen", .contentionIsHidden, requires: .severalProcesses) { subject in
+    ConformanceCase("closingOneConnectionLeavesOthersOpen", .contentionIsHidden, requires: .multiProcess) { subject in
       let (one, other) = try await subject.openTwo()
       try await one.insertNew(job("x"))
       await one.close()

@@ -26,7 +26,7 @@ struct Reports {
     options.grace = .seconds(5)
     options.logger = logger
     let worker = try Worker(
-      queue, [Ability(WriteReport.self)],
+      queue, [JobHandler(WriteReport.self)],
       plugins: [Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000), DepthGauge(interval: .seconds(5))], options: options)
 
     let group = ServiceGroup(

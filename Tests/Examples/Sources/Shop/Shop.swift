@@ -26,13 +26,13 @@ struct Shop {
     try await order("lamp", pool, queue)
     do { try await order("unicorn", pool, queue) } catch { print("refused: \(error)") }
 
-    let confirmations = Ability(ConfirmPurchase.self) { job, context in
+    let confirmations = JobHandler(ConfirmPurchase.self) { job, context in
       try await pool.write { db in
         try Purchase.filter(id: job.purchase).updateAll(db, Column("confirmed").set(to: true))
         try context.complete(in: db.sqliteConnection)
       }
     }
-    try await Worker(queue, [confirmations]).workUntilEmpty()
+    try await Worker(queue, handlers: [confirmations]).workUntilEmpty()
 
     let purchases = try await pool.read { try Purchase.fetchAll($0) }
     for purchase in purchases { print("\(purchase.item): \(purchase.confirmed ? "confirmed" : "open")") }
@@ -60,7 +60,7 @@ struct OutOfStock: Error, CustomStringConvertible {
   var description: String { "\(item) is out of stock" }
 }
 
-/// Performed by the ability in `main`, which has the pool.
+/// Performed by the handler in `main`, which has the pool.
 struct ConfirmPurchase: Job {
   static let kind: Kind = "purchase.confirm"
   var purchase: Int64

@@ -44,17 +44,17 @@ struct AppProcess {
     var options = WorkerOptions()
     options.poll = .seconds(3600)
     options.clock = TellingClock()
-    let ability = Ability("greet") { context in
+    let handler = JobHandler("greet") { context in
       let name = String(decoding: context.payload.bytes, as: UTF8.self)
       let count = try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM customer WHERE name = ?", arguments: [name]) }
       say("ran \(name), customers \(count ?? 0)")
     }
-    try await Worker(queue, [ability], options: options).work()
+    try await Worker(queue, handlers: [handler], options: options).work()
   }
 
   /// Completes a job in the transaction in which it writes, and waits to be told before it commits, and after it.
   private static func complete(_ queue: Queue<NoHooks>, _ pool: DatabasePool) async throws {
-    let ability = Ability("greet") { context in
+    let handler = JobHandler("greet") { context in
       try await pool.write { db in
         try db.execute(sql: "INSERT INTO greeted VALUES(?)", arguments: [String(decoding: context.payload.bytes, as: UTF8.self)])
         try context.complete(in: db.sqliteConnection)
@@ -64,7 +64,7 @@ struct AppProcess {
       say("committed")
       _ = readLine()
     }
-    let summary = try await Worker(queue, [ability]).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [handler]).workUntilEmpty()
     say("completed \(summary.completed)")
   }
 }

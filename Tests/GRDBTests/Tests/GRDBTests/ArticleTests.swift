@@ -24,13 +24,13 @@ import Testing
       try Customer(name: "Ada").insert(db)
       try queue.enqueue(Greeting(name: "Ada"), in: db.sqliteConnection)
     }
-    let ability = Ability(Greeting.self) { greeting, context in
+    let handler = JobHandler(Greeting.self) { greeting, context in
       try await pool.write { db in
         try Greeted(name: greeting.name).insert(db)
         try context.complete(in: db.sqliteConnection)
       }
     }
-    let summary = try await Worker(queue, [ability]).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [handler]).workUntilEmpty()
     #expect(summary.completed == 1 && summary.leaseLost == 0)
     #expect(try await app.names("customer") == ["Ada"])
     #expect(try await app.names("greeted") == ["Ada"])
@@ -39,7 +39,7 @@ import Testing
   @Test func aRunWhoseLeaseIsLostLeavesNothing() async throws {
     let (pool, queue) = (app.pool, app.queue)
     try await queue.enqueue(Greeting(name: "Ada"))
-    let ability = Ability(Greeting.self) { [driver = app.driver] greeting, context in
+    let handler = JobHandler(Greeting.self) { [driver = app.driver] greeting, context in
       // As after a lease that somebody else has taken over and completed.
       _ = try await driver.settle([Settlement(context.job.lease, .completed())], claiming: nil)
       try await pool.write { db in
@@ -47,7 +47,7 @@ import Testing
         try context.complete(in: db.sqliteConnection)
       }
     }
-    let summary = try await Worker(queue, [ability]).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [handler]).workUntilEmpty()
     #expect(summary.completed == 0 && summary.leaseLost == 1)
     #expect(try await app.names("greeted") == [])
   }

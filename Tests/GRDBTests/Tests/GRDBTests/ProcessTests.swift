@@ -30,8 +30,8 @@ import Testing
     let notes = AsyncStream<String>.makeStream()
     var options = WorkerOptions()
     options.poll = .seconds(3600)
-    let ability = Ability("greet") { context in notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self)) }
-    let worker = try Worker(queue, [ability], options: options)
+    let handler = JobHandler("greet") { context in notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self)) }
+    let worker = try Worker(queue, handlers: [handler], options: options)
     let work = Task { try await worker.work() }
     let child = try Child("enqueue", app.path)
     try child.wait(for: "written")

@@ -1,0 +1,63 @@
+/// A member's driver as a worker uses it: each call ends within the deadline, and what it says of the database is noted.
+///
+/// The driver runs on a thread that is neither of Swift's pool nor the caller's: a database that hangs holds up nothing else.
+struct DeadlineDriver: Driver {
+  let member: DatabaseMember
+  let base: any Driver
+  private let thread = SerialThread("qudo.database")
+
+  init(member: DatabaseMember, base: any Driver) { (self.member, self.base) = (member, base) }
+
+  var name: String { base.name }
+  var capabilities: Capabilities { base.capabilities }
+  var limits: Limits { base.limits }
+  var doorbell: Doorbell { base.doorbell }
+  var generation: [UInt8] { base.generation }
+
+  private func call<Value: Sendable>(
+    isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
+    _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
+  ) async throws(QudoError) -> Value {
+    let (end, isTooLate) = member.options.clock.sinceBoot().addingReportingOverflow(member.options.callTimeout.wholeMicroseconds)
+    return try await member.call(until: isTooLate ? .max : end, on: thread, isRead: isRead, late: late, verb)
+  }
+
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    try await call { driver throws(QudoError) in try await driver.insert(jobs) }
+  }
+
+  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
+    try await call(late: { await Self.giveBack($1, $0) }) { driver throws(QudoError) in try await driver.claim(request) }
+  }
+
+  func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    try await call(late: { driver, answer in if let claim = answer.claim { await Self.giveBack(claim, driver) } }) { driver throws(QudoError) in
+      try await driver.settle(settlements, claiming: next)
+    }
+  }
+
+  /// Nobody waits for these jobs any more. If that fails, their leases end.
+  private static func giveBack(_ claim: Claim, _ driver: any Driver) async {
+    if !claim.jobs.isEmpty { _ = try? await driver.release(claim.jobs.map(\.lease)) }
+  }
+
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await call { driver throws(QudoError) in try await driver.renew(leases, for: duration) }
+  }
+
+  func promote(limit: Int) async throws(QudoError) -> Int {
+    try await call { driver throws(QudoError) in try await driver.promote(limit: limit) }
+  }
+
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await call(isRead: true) { driver throws(QudoError) in try await driver.jobs(matching: query) }
+  }
+
+  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try await call(isRead: true) { driver throws(QudoError) in try await driver.count(kinds) }
+  }
+
+  func close() async { await base.close() }
+}

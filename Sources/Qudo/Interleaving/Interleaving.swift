@@ -1,0 +1,24 @@
+/// The points where a lock, a continuation or a thread changes hands.
+///
+/// In a build with `-Xswiftc -DQUDO_INTERLEAVINGS` who comes there may have to give way to others, as a seed has it: see `InterleavingTests` in
+/// the article "Evidence". In any other build there is nothing at these points. ``Locked`` and ``Continuation`` have points of their own.
+package enum Interleaving {
+  #if QUDO_INTERLEAVINGS
+  package static func point(file: StaticString = #fileID, line: UInt = #line) {
+    YieldPolicy.pass(CallSite.at(file, line))
+  }
+
+  /// A point in a task, which may also be left to other tasks.
+  package static func pause(isolation: isolated (any Actor)? = #isolation, file: StaticString = #fileID, line: UInt = #line) async {
+    let place = CallSite.at(file, line)
+    YieldPolicy.pass(place)
+    for _ in 0..<YieldPolicy.yields(place) { await Task.yield() }
+  }
+  #else
+  @inlinable @inline(__always)
+  package static func point() {}
+
+  @inlinable @inline(__always)
+  package static func pause(isolation: isolated (any Actor)? = #isolation) async {}
+  #endif
+}

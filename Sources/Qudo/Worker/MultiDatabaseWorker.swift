@@ -1,0 +1,186 @@
+/// A worker of several databases: an engine for each that is open, and an eye on those that are not.
+final class MultiDatabaseWorker: Sendable {
+  private struct Shared {
+    var engines: [Int: WorkerEngine] = [:]
+    var standings: [Int: WorkerState.DatabaseProgress] = [:]
+    /// Waits for databases that cannot be opened.
+    var naps: [Int: Task<Void, Never>] = [:]
+    var isStopping = false
+    var isOver = false
+  }
+  /// What was done in a database, and what its trouble is if it has any at the end.
+  typealias Outcome = (summary: WorkSummary, trouble: QudoError?)
+
+  /// Where ``run()`` is to be called. The engines have threads of their own: a database that hangs holds up its own only.
+  let thread = SerialThread("qudo.workers")
+  let budget: Locked<ConcurrencyBudget>
+  private let members: [DatabaseMember]
+  private let mode: WorkerState.Mode
+  private let clock: any QueueClock
+  private let options: WorkerOptions
+  private let deadline: Int64
+  private let retry: Int64
+  private let shared = Locked(Shared())
+  private let makeEngine: @Sendable (DatabaseMember, any Driver, PermitHandle) -> WorkerEngine
+
+  init<Hooks: HookSet>(_ worker: Worker<Hooks>, mode: WorkerState.Mode) {
+    let databases = worker.queue.databases
+    members = databases.members
+    clock = worker.options.clock
+    options = worker.options
+    deadline = databases.options.callTimeout.wholeMicroseconds
+    retry = databases.options.probeInterval.wholeMicroseconds
+    self.mode = mode
+    budget = Locked(ConcurrencyBudget(total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxConcurrency)))
+    makeEngine = { member, driver, seat in
+      WorkerEngine(worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), seat: seat)
+    }
+  }
+
+  // MARK: The whole
+
+  func run() async -> Result<WorkSummary, QudoError> {
+    let outcomes = await withTaskGroup(of: (Int, Outcome).self) { group in
+      for member in members { group.addTask { (member.index, await self.serve(member)) } }
+      var outcomes: [Int: Outcome] = [:]
+      for await (index, outcome) in group { outcomes[index] = outcome }
+      return outcomes
+    }
+    return Self.sum(members.map { ($0.name, outcomes[$0.index] ?? (WorkSummary(), nil)) })
+  }
+
+  /// It fails when all did.
+  static func sum(_ outcomes: [(database: String, outcome: Outcome)]) -> Result<WorkSummary, QudoError> {
+    var summary = WorkSummary()
+    var troubles: [AllDatabasesUnavailable.Failure] = []
+    for (database, outcome) in outcomes {
+      summary.add(outcome.summary)
+      guard let trouble = outcome.trouble else { continue }
+      troubles.append(.init(database: database, error: trouble))
+      summary.unreachable.append(database)
+    }
+    return troubles.count < outcomes.count ? .success(summary) : .failure(AllDatabasesUnavailable(failures: troubles).error)
+  }
+
+  func stop() {
+    let (engines, naps) = shared.withLock { shared in
+      shared.isStopping = true
+      return (Array(shared.engines.values), Array(shared.naps.values))
+    }
+    for engine in engines { engine.stop() }
+    for nap in naps { nap.cancel() }
+  }
+
+  /// These engines have something new to decide.
+  func wake(_ indices: [Int]) {
+    guard !indices.isEmpty else { return }
+    for engine in shared.withLock({ shared in indices.compactMap { shared.engines[$0] } }) { engine.signal() }
+  }
+
+  // MARK: One database
+
+  private func serve(_ member: DatabaseMember) async -> Outcome {
+    switch await open(member) {
+    case .failure(let error): return (WorkSummary(), error)
+    case .success(nil): return (WorkSummary(), nil)
+    case .success(let driver?):
+      let engine = makeEngine(member, driver, PermitHandle(worker: self, index: member.index))
+      budget.withLock { $0.join(member.index) }
+      let isStopping = shared.withLock { shared in
+        shared.engines[member.index] = engine
+        shared.standings[member.index] = .busy
+        return shared.isStopping
+      }
+      await Interleaving.pause()
+      if isStopping { engine.stop() }
+      _ = await withTaskExecutorPreference(engine.thread) { await engine.run() }
+      shared.withLock { $0.engines[member.index] = nil }
+      return engine.report
+    }
+  }
+
+  /// Tries until it is open; nil when the work ends before.
+  private func open(_ member: DatabaseMember) async -> Result<(any Driver)?, QudoError> {
+    var troubleSince: Int64?
+    var pause: Int64 = 50_000
+    while true {
+      guard !isEnding else { return .success(nil) }
+      let begun = clock.sinceBoot()
+      let result = await opening(member, until: begun.clampedPlus(deadline))
+      let trouble: QudoError
+      switch result {
+      case .success(let driver): return .success(driver)
+      case nil: return .success(nil)
+      case .failure(let error): trouble = error
+      }
+      guard trouble.code != .closed else { return .failure(trouble) }
+      let now = clock.sinceBoot()
+      let since = troubleSince ?? begun
+      troubleSince = since
+      let patienceEnd = since.clampedPlus(options.outageTimeout.wholeMicroseconds)
+      note(member.index, now >= patienceEnd ? .unavailable : .busy)
+      if shared.withLock({ $0.isOver }) { return .failure(trouble) }
+      await nap(member.index, until: min(now + min(pause, retry), now >= patienceEnd ? .max : patienceEnd))
+      if shared.withLock({ $0.isOver }) { return .failure(trouble) }
+      pause = min(pause * 2, retry)
+    }
+  }
+
+  /// Nil when the work ends before there is an answer.
+  private func opening(_ member: DatabaseMember, until time: Int64) async -> Result<any Driver, QudoError>? {
+    let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
+    keep(wait, member.index)
+    let opening = Task(executorPreference: thread) { () async -> Result<any Driver, QudoError> in
+      await Interleaving.pause()
+      defer { wait.cancel() }
+      do throws(QudoError) { return .success(try await member.ready(until: time)) } catch { return .failure(error) }
+    }
+    await wait.value
+    return isEnding ? nil : await opening.value
+  }
+
+  private func nap(_ index: Int, until time: Int64) async {
+    let nap = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
+    keep(nap, index)
+    await nap.value
+  }
+
+  private func keep(_ nap: Task<Void, Never>, _ index: Int) {
+    let isEnding = shared.withLock { shared in
+      shared.naps[index] = nap
+      return shared.isStopping || shared.isOver
+    }
+    if isEnding { nap.cancel() }
+  }
+
+  private var isEnding: Bool { shared.withLock { $0.isStopping } }
+
+  // MARK: Until nothing is left
+
+  /// When nothing is left in any database that can be reached, the work is over.
+  func note(_ index: Int, _ standing: WorkerState.DatabaseProgress) {
+    guard case .untilEmpty = mode else { return }
+    let (engines, naps) = shared.withLock { shared -> ([WorkerEngine], [Task<Void, Never>]) in
+      shared.standings[index] = standing
+      guard !shared.isOver, members.allSatisfy({ Self.isDone(shared.standings[$0.index], shared.engines[$0.index]) }) else { return ([], []) }
+      shared.isOver = true
+      return (Array(shared.engines.values), Array(shared.naps.values))
+    }
+    guard !engines.isEmpty || !naps.isEmpty else { return }
+    // Not on this thread: the engine whose news this is holds its lock.
+    Task(executorPreference: thread) {
+      await Interleaving.pause()
+      for engine in engines { engine.finish() }
+      for nap in naps { nap.cancel() }
+    }
+  }
+
+  private static func isDone(_ standing: WorkerState.DatabaseProgress?, _ engine: WorkerEngine?) -> Bool {
+    switch standing {
+    case nil, .busy: false
+    case .unavailable: true
+    // What a job of another database enqueued meanwhile has rung.
+    case .empty(let rings): engine?.driver.doorbell.rings == rings
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/// An engine's place among those of a worker's other databases. Called under the engine's lock; it takes the company's.
+struct PermitHandle: Sendable {
+  let worker: MultiDatabaseWorker
+  let index: Int
+
+  /// What to do next, with what permits there are.
+  ///
+  /// - Returns: besides that, the engines that are to look again.
+  func nextAction(
+    _ state: inout WorkerState, now: Int64, rings: UInt64
+  ) -> (action: WorkerState.Action, cancelled: [Int], woken: [Int]) {
+    let held = state.heldOfLimited
+    // Nobody sees what is reserved for the time of the decision.
+    let (action, slots, woken) = worker.budget.withLock { permits -> (WorkerState.Action, [Int], [Int]) in
+      state.grant = permits.reserve(index, held: held, now: now)
+      let (action, slots) = state.next(now: now, rings: rings)
+      if case .settle(_, let request?) = action {
+        permits.noteRequest(index, min(request.limit, state.grant?.count ?? 0), kinds: Self.kinds(request))
+      } else {
+        permits.noteRequest(index, 0, kinds: [:])
+        let hasRoom = (state.grant?.count ?? 0) > 0
+        let looks = state.phase == .working && state.isStarvedOfPermits && now >= state.retryAt && state.shouldClaim
+        if state.bufferedCount > 0 || (looks && !hasRoom) { permits.enqueueWaiter(index) } else { permits.removeWaiter(index) }
+        if looks, hasRoom, state.bufferedCount == 0, state.nextClaim() == nil { permits.enqueueKindWaiter(index) }
+      }
+      return (action, slots, permits.grantAll(now: now))
+    }
+    worker.note(index, state.progress(now))
+    return (action, slots, woken)
+  }
+
+  private static func kinds(_ request: ClaimRequest) -> [Kind: Int] {
+    request.demands.reduce(into: [:]) { kinds, handler in
+      if let limit = handler.limit { kinds[handler.kind] = min(limit, request.limit) }
+    }
+  }
+
+  func answered(gotAll: Bool, _ state: WorkerState) {
+    worker.budget.withLock { $0.noteClaim(index, gotAll: gotAll, kinds: state.heldOfLimited) }
+  }
+
+  /// What was reserved for a claim and not taken goes to others.
+  func releaseReservation(now: Int64) -> [Int] {
+    worker.budget.withLock { permits in
+      permits.releaseReservation(index)
+      return permits.grantAll(now: now)
+    }
+  }
+
+  func failed(_ state: WorkerState, now: Int64) -> [Int] {
+    worker.budget.withLock { permits in
+      permits.noteClaim(index, gotAll: false, kinds: state.heldOfLimited)
+      permits.releaseReservation(index)
+      return permits.grantAll(now: now)
+    }
+  }
+
+  func begin(now: Int64) -> Bool { worker.budget.withLock { $0.begin(index, now: now) } }
+
+  func end(_ state: WorkerState) {
+    worker.budget.withLock { permits in
+      permits.end(index)
+      permits.holds(index, state.heldOfLimited)
+      if state.phase == .working, state.shouldClaim || state.bufferedCount > 0 { permits.enqueueWaiter(index) }
+    }
+  }
+
+  func grantAll(now: Int64) -> [Int] { worker.budget.withLock { $0.grantAll(now: now) } }
+
+  func leave(now: Int64) -> [Int] {
+    worker.budget.withLock { permits in
+      permits.leave(index)
+      return permits.grantAll(now: now)
+    }
+  }
+}
+
+extension ConcurrencyBudget {
+  mutating func grantAll(now: Int64) -> [Int] {
+    var woken: [Int] = []
+    while let engine = grantNext(now: now) { woken.append(engine) }
+    while let engine = grantNextKind(now: now) { woken.append(engine) }
+    return woken
+  }
+}
+
+extension WorkerState {
+  /// How things stand in one of several databases.
+  enum DatabaseProgress: Sendable {
+    case busy
+    /// Nothing of the worker's kinds is left, as of so many rings of the doorbell.
+    case empty(rings: UInt64)
+    /// It has had trouble for longer than the worker's patience, and nothing of it runs.
+    case unavailable
+  }
+
+  func progress(_ now: Int64) -> DatabaseProgress {
+    guard running == 0, abandoned == 0, bufferedCount == 0 else { return .busy }
+    if consecutiveErrors > 0 { return now - failingSince >= options.outageTimeout.wholeMicroseconds ? .unavailable : .busy }
+    return isEmpty && finished.isEmpty ? .empty(rings: ringsSeen) : .busy
+  }
+}

@@ -1,0 +1,59 @@
+/// Where a value is, and how one comes there.
+struct CodingPathNode: Sendable {
+  /// Its first byte.
+  let at: Int
+  /// What it is in; nil for the outermost value.
+  let list: List?
+  /// Its index, or in a map the first byte of its key.
+  let step: Int
+
+  static let outermost = CodingPathNode(at: 0, list: nil, step: 0)
+
+  /// An array or map that is being decoded: there is one for all its elements.
+  final class List: Sendable {
+    let place: CodingPathNode
+    let isMap: Bool
+
+    init(_ place: CodingPathNode, isMap: Bool) {
+      self.place = place
+      self.isMap = isMap
+    }
+  }
+}
+
+/// A key of text or number, or an index.
+struct PathKey: CodingKey {
+  let stringValue: String
+  let intValue: Int?
+
+  init(stringValue: String) {
+    self.stringValue = stringValue
+    intValue = nil
+  }
+
+  init(intValue: Int) {
+    stringValue = "\(intValue)"
+    self.intValue = intValue
+  }
+}
+
+extension Input {
+  /// For errors, which types that try several forms make many of: its cost grows with the depth only.
+  func path(_ place: CodingPathNode) -> [any CodingKey] {
+    var keys: [PathKey] = []
+    var place = place
+    while let list = place.list {
+      keys.append(list.isMap ? key(at: place.step) : PathKey(intValue: place.step))
+      place = list.place
+    }
+    return keys.reversed()
+  }
+
+  private func key(at: Int) -> PathKey {
+    switch try? head(at).head {
+    case .text(let range): PathKey(stringValue: String(decoding: bytes[range], as: UTF8.self))
+    case .int(let number): PathKey(intValue: Int(truncatingIfNeeded: number))
+    default: PathKey(stringValue: "?")
+    }
+  }
+}

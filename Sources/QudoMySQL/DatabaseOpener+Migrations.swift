@@ -1,0 +1,125 @@
+#if MySQL
+internal import Qudo
+
+extension DatabaseOpener {
+  /// Brings the tables up to this version. Of ten that come at once one does it, and the others wait for it.
+  ///
+  /// Costs nothing where the version is this one; an empty database gets its tables in three round trips, and in more from a slow server.
+  ///
+  /// - Parameters:
+  ///   - found: What ``schemaVersion`` came to, the last time that the connection was asked anything.
+  ///   - silence: How long the server may be silent.
+  static func prepare(
+    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>,
+    silence: Duration = .seconds(30)
+  ) throws(QudoError) {
+    let latest = migrations.last?.version ?? 0
+    if let version = try version(found, latest), version >= latest { return }
+    // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
+    let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
+    let start = ContinuousClock.now
+    let results = try connection.run(["ROLLBACK", "SELECT GET_LOCK(\(lock), 1)", tables])
+    let trip = ContinuousClock.now - start
+    // What only reads has begun a transaction as well.
+    var isReleased = false
+    defer { if !isReleased { _ = try? connection.run(["COMMIT", "DO RELEASE_LOCK(\(lock))"]) } }
+    var names = results[2].rows?.map { $0.text(0).lowercased() } ?? []
+    if results[1].rows?.next()?.integer(0) != 1 {
+      try take(lock, connection, timeout)
+      names = try connection.run(tables).rows?.map { $0.text(0).lowercased() } ?? []
+    }
+    guard !names.isEmpty else {
+      try make(migrations, connection, releasing: lock, silence: silence, trip: trip)
+      isReleased = true
+      return
+    }
+    guard names.contains("qudo_schema") else {
+      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
+    }
+    let version = try version(Result { () throws(QudoError) in try connection.run(schemaVersion).rows }, latest) ?? 0
+    for migration in migrations where migration.version > version {
+      for statement in migration.statements + [Schema.record(migration)] { try apply(statement, of: migration, connection) }
+    }
+  }
+
+  private static let tables: SQL =
+    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'"
+
+  /// Fails where there are no tables of Qudo.
+  static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
+
+  /// All tables of an empty database, in as few texts as the server's silence may be long for: it answers a text when all of it is done.
+  ///
+  /// - Parameters:
+  ///   - silence: How long the server may be silent.
+  ///   - trip: How long a round trip takes.
+  private static func make(
+    _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration, trip: Duration
+  ) throws(QudoError) {
+    let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
+    // Others may be making tables as well, and each waits for the server's dictionary.
+    let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
+    let end: [SQL] = ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
+    var rest = statements[...]
+    // One tells how long they take.
+    var count = 1
+    while !rest.isEmpty {
+      let part = rest.prefix(count)
+      rest = rest.dropFirst(count)
+      let before = part.startIndex == 0 ? begin : []
+      let start = ContinuousClock.now
+      var results: [StatementResult] = []
+      do {
+        try connection.run(before + part.map { $0.1 } + (rest.isEmpty ? end : []), into: &results)
+      } catch {
+        let index = part.startIndex + results.count - before.count
+        guard error.code == .database, part.indices.contains(index) else { throw error }
+        throw inTheWay(of: part[index].0, error)
+      }
+      let each = max(.milliseconds(1), (ContinuousClock.now - start - trip) / part.count)
+      count = max(1, Int(min(1000, silence / 8 / each)))
+    }
+  }
+
+  private static func take(_ lock: SQL, _ connection: Connection, _ timeout: Duration) throws(QudoError) {
+    let deadline = ContinuousClock.now + timeout
+    // A second at a time, so that no read time-out comes in between.
+    while try connection.run("SELECT GET_LOCK(\(lock), 1)").rows?.next()?.integer(0) != 1 {
+      guard .now < deadline else { throw QudoError(.busy, "another process kept making the tables until the time-out: try again later") }
+    }
+  }
+
+  private static func apply(_ statement: SQL, of migration: Schema.Migration, _ connection: Connection) throws(QudoError) {
+    do {
+      try connection.run([statement, "COMMIT"])
+    } catch where error.code == .database {
+      throw inTheWay(of: migration, error)
+    }
+  }
+
+  private static func inTheWay(of migration: Schema.Migration, _ error: QudoError) -> QudoError {
+    QudoError(
+      .foreignSchema,
+      "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
+      cause: error.cause)
+  }
+
+  /// - Returns: Nil if there is no table of the version.
+  private static func version(_ found: Result<Rows?, QudoError>, _ latest: Int64) throws(QudoError) -> Int64? {
+    let rows: Rows?
+    do {
+      rows = try found.get()
+    } catch where error.mysql?.code == 1146 {
+      return nil
+    } catch where error.code == .database {
+      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database", cause: error.cause)
+    }
+    // Somebody began and did not come to the end.
+    guard let row = rows?.next() else { return 0 }
+    guard row.integer(1) <= latest else {
+      throw QudoError(.newerSchema, "the database has schema \(row.integer(0)), which needs a newer Qudo (this one knows \(latest))")
+    }
+    return max(row.integer(0), 0)
+  }
+}
+#endif

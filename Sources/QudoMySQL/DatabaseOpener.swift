@@ -1,0 +1,128 @@
+#if MySQL
+internal import CMariaDB
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// From settings to a connection that is set up for Qudo.
+enum DatabaseOpener {
+  /// "mysql_library_init() is not thread-safe": once, before the first connection. A macro for this.
+  private static let isInitialized = mysql_server_init(0, nil, nil) == 0
+
+  /// Costs one round trip after the exchange of passwords, with the look at the schema.
+  ///
+  /// - Parameter watch: ends the connection if the server leaves out answers.
+  /// - Returns: the connection, what the server says about itself, and what it says of the schema's version.
+  static func connect(
+    _ settings: Settings, timeout: Duration = .seconds(30), watch: SessionWatch? = nil
+  ) throws(QudoError) -> (Connection, MySQLServerFacts, Result<Rows?, QudoError>) {
+    let connection = try connectPlain(settings)
+    if let watch { connection.beWatched(by: watch) }
+    let (facts, schema) = try setUp(connection, settings, timeout)
+    return (connection, facts, schema)
+  }
+
+  /// A connection that is as the server makes it.
+  static func connectPlain(_ settings: Settings) throws(QudoError) -> Connection {
+    guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
+    let connection = Connection(handle)
+    try setOptions(settings, connection)
+    try connect(connection, settings)
+    return connection
+  }
+
+  private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
+    let (server, password) = (settings.server, try settings.password())
+    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it. An UPDATE tells how many rows it found,
+    // not how many of them it changed.
+    let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
+    guard
+      mysql_real_connect(
+        connection.handle, server.host, server.user, password, server.name, UInt32(server.port), settings.socket, flags) != nil
+    else { throw .mysql(connection.error) }
+  }
+
+  private static func setOptions(_ settings: Settings, _ connection: Connection) throws(QudoError) {
+    let handle = connection.handle
+    func set(_ option: mysql_option, _ value: UInt32) {
+      withUnsafePointer(to: value) { _ = mysql_options(handle, option, $0) }  // unsafe: the library copies it
+    }
+    func set(_ option: mysql_option, isOn: Bool) {
+      withUnsafePointer(to: my_bool(isOn ? 1 : 0)) { _ = mysql_options(handle, option, $0) }  // unsafe: the library copies it
+    }
+    set(MYSQL_OPT_CONNECT_TIMEOUT, settings.connectTimeout.wholeSecondsUp)
+    set(MYSQL_OPT_READ_TIMEOUT, settings.readTimeout.wholeSecondsUp)
+    set(MYSQL_OPT_WRITE_TIMEOUT, settings.writeTimeout.wholeSecondsUp)
+    set(MYSQL_OPT_RECONNECT, isOn: false)
+    // A server could ask for any file of the client.
+    set(MYSQL_OPT_LOCAL_INFILE, 0)
+    // "localhost" means the socket otherwise.
+    set(MYSQL_OPT_PROTOCOL, settings.socket == nil ? MYSQL_PROTOCOL_TCP.rawValue : MYSQL_PROTOCOL_SOCKET.rawValue)
+    mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4")
+    guard let tls = settings.tls else { return }
+    // Only both together check the chain and the name; SSL_ENFORCE alone goes on in clear with a server without TLS.
+    let authorities = if let given = tls.authorities { given } else { try systemAuthorities() }
+    for path in [authorities, tls.certificate, tls.key].compactMap(\.self) where access(path, R_OK) != 0 {
+      throw QudoError(.invalidArgument, "the file \(path) of a tls- option cannot be read")
+    }
+    mysql_ssl_set(handle, tls.key, tls.certificate, authorities, nil, nil)
+    set(MYSQL_OPT_SSL_ENFORCE, isOn: true)
+    set(MYSQL_OPT_SSL_VERIFY_SERVER_CERT, isOn: true)
+  }
+
+  /// Where systems keep the certificates that they trust.
+  private static func systemAuthorities() throws(QudoError) -> String {
+    let places = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"]
+    guard let place = places.first(where: { access($0, R_OK) == 0 }) else {
+      throw QudoError(.invalidArgument, "the system's trusted certificates were not found: name a PEM file with tls-ca")
+    }
+    return place
+  }
+
+  private static func setUp(
+    _ connection: Connection, _ settings: Settings, _ timeout: Duration
+  ) throws(QudoError) -> (MySQLServerFacts, Result<Rows?, QudoError>) {
+    let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
+    var asked = SystemClock().now().wall
+    var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
+    // "The server is running with the --secure-timestamp option": nobody can have set it then.
+    if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
+      asked = SystemClock().now().wall
+      (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
+    }
+    guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {
+      throw failure ?? QudoError(.database, "the server does not tell its version")
+    }
+    var facts = try SessionSettings.facts(row)
+    facts.clockAhead = MySQLServerFacts.clockAhead(row.integer(10), asked: asked, answered: SystemClock().now().wall)
+    // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
+    connection.packet = facts.longestPacket
+    connection.setsInStatements = facts.isMariaDB
+    connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
+    // Before MySQL 8.0.18 it takes a right to say so.
+    if row.integer(6) != 1 || row.integer(7) != 1 {
+      try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"])
+    }
+    if let failure, results.count == SessionSettings.count + 1 { return (facts, .failure(failure)) }
+    if let failure { throw failure }
+    return (facts, .success(results[SessionSettings.count + 1].rows))
+  }
+
+  private static func ask(_ connection: Connection, _ statements: [SQL]) -> ([StatementResult], QudoError?) {
+    var results: [StatementResult] = []
+    do throws(QudoError) {
+      // The last one fails where there are no tables yet.
+      try connection.run(statements + [schemaVersion, "COMMIT"], into: &results)
+      return (results, nil)
+    } catch {
+      return (results, error)
+    }
+  }
+}
+#endif

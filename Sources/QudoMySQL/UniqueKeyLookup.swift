@@ -1,0 +1,93 @@
+#if MySQL
+internal import Qudo
+
+/// What is kept of a job's unique key, as the rows of the waiting say it.
+enum KeyHold: Int64 {
+  /// It has none, or it is free.
+  case none
+  /// It is free when the job starts.
+  case untilStarted
+  /// It is free when the job ends.
+  case untilFinished
+
+  /// - Parameter number: whatever a row says.
+  init(_ number: Int64) { self = KeyHold(rawValue: number) ?? .none }
+
+  init(_ unique: UniqueKey?) {
+    switch unique?.scope {
+    case nil: self = .none
+    case .untilStarted: self = .untilStarted
+    case .untilFinished: self = .untilFinished
+    }
+  }
+}
+
+/// Unique keys that live jobs hold, as far as an insert asks for them.
+struct UniqueKeyLookup {
+  struct Key: Hashable {
+    let kind: Int64
+    let bytes: [UInt8]
+  }
+
+  struct Holder {
+    let id: Int64
+    /// Nil for a job that does not wait.
+    var place: RowPosition?
+  }
+
+  /// Where a job waits.
+  struct RowPosition {
+    enum Table { case ready, delayed }
+    let table: Table
+    let ranking: Int64
+    let due: Int64
+    let frees: Int64
+  }
+
+  private var holders: [Key: Holder] = [:]
+  /// Keys whose job is gone: of jobs that were running when schema 3 came.
+  private(set) var stale: [(key: Key, job: Int64)] = []
+
+  subscript(key: Key) -> Holder? {
+    get { holders[key] }
+    set { holders[key] = newValue }
+  }
+
+  /// How many keys are asked for in one statement.
+  private static let chunk = 500
+
+  /// - Parameter locks: whether the jobs, and where they wait, must stay as they are until the commit.
+  static func look(up keys: Set<Key>, locks: Bool) -> [SQL] {
+    var statements: [SQL] = []
+    for (kind, keys) in Dictionary(grouping: keys, by: \.kind).sorted(by: { $0.key < $1.key }) {
+      let texts = keys.map(\.bytes).sorted { $0.lexicographicallyPrecedes($1) }
+      for start in stride(from: 0, to: texts.count, by: chunk) {
+        let list = texts[start..<min(start + chunk, texts.count)].map { text -> SQL in "\(text)" }.joined(",")
+        statements.append("""
+          SELECT h.kind, h.name, h.job, j.ranking, j.due, r.frees, d.frees, j.id FROM qudo_unique AS h
+          LEFT JOIN qudo_job AS j ON j.id = h.job
+          LEFT JOIN qudo_ready AS r ON r.kind = j.kind AND r.ranking = j.ranking AND r.due = j.due AND r.id = j.id
+          LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
+          WHERE h.kind = \(kind) AND h.name IN (\(list))\(locks ? " FOR UPDATE" : "" as SQL)
+          """)
+      }
+    }
+    return statements
+  }
+
+  mutating func add(_ rows: Rows) throws(QudoError) {
+    try rows.forEach { row throws(QudoError) in
+      let key = Key(kind: row.integer(0), bytes: row.bytes(1))
+      guard !row.isNull(7) else {
+        stale.append((key, row.integer(2)))
+        return
+      }
+      let (ready, delayed) = (row.integerIfAny(5), row.integerIfAny(6))
+      let place = (ready ?? delayed).map { frees in
+        RowPosition(table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), frees: frees)
+      }
+      holders[key] = Holder(id: row.integer(2), place: place)
+    }
+  }
+}
+#endif

@@ -1,0 +1,134 @@
+internal import CSQLite
+internal import Logging
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// From a path to a connection on a file with this version's schema.
+enum DatabaseOpener {
+  /// "qudo" for "/var/lib/qudo.db".
+  static func stem(_ path: String) -> String {
+    let last = path.split(separator: "/").last ?? "qudo"
+    return String(last.split(separator: ".", omittingEmptySubsequences: true).first ?? "qudo")
+  }
+
+  /// - Parameters:
+  ///   - patience: how long it waits for others at each step.
+  ///   - vfs: as in ``Connection``.
+  static func open(
+    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), patience: Duration = .seconds(30),
+    logger: Logger = Logger(label: "qudo"), vfs: String? = nil
+  ) throws(QudoError) -> Connection {
+    guard sqlite3_libversion_number() >= 3_035_000 else {
+      throw QudoError(.unsupportedDatabase, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
+    }
+    guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
+      throw QudoError(.invalidArgument, "the database needs the path of a file")
+    }
+    do {
+      let place = try DatabasePath(path, vfs: vfs)
+      place.warn(logger)
+      return try connect(place, durability: durability, create: create, limits: limits, patience: patience, logger: logger, vfs: vfs)
+    } catch where error.code == .database {
+      // What was asked is simple: it is the file's format or the text of its schema that is not understood.
+      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+    } catch {
+      throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
+    }
+  }
+
+  private static func connect(
+    _ place: DatabasePath, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, patience: Duration, logger: Logger, vfs: String?
+  ) throws(QudoError) -> Connection {
+    try FileSystem.check(place.path, logger)
+    let isMadeBySQLite = create ? try place.makeFile() : false
+    let connection = try Connection(path: place.path, create: create, vfs: vfs)
+    if isMadeBySQLite { place.closeToOthers(logger) }
+    try place.check(connection)
+    // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
+    guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
+      throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
+    }
+    connection.waitForOthers(patience)
+    try connection.harden(limits)
+    // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
+    try connection.run("PRAGMA page_size = 2048")
+    try connection.requireWAL(within: patience)
+    // Reading once makes the WAL file, on which writers take their turn.
+    _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+    // SQLite opens what it finds there: somebody may have put it there since the first look.
+    try place.check(connection)
+    // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
+    try connection.execute("PRAGMA synchronous = \(durability.rawValue)")
+    try connection.run("PRAGMA fullfsync = 1")
+    // Checkpoints are the writer's, under its lock.
+    try connection.run("PRAGMA wal_autocheckpoint = 0")
+    // While somebody reads an old snapshot the WAL grows. "Each time a transaction is committed or a WAL file resets, SQLite
+    // compares the size of the ... WAL file left in the file-system to the size limit set by this pragma and if the ...
+    // WAL file is larger it is truncated to the limit." Without such a reader it never comes near that.
+    try connection.run("PRAGMA journal_size_limit = 67108864")
+    try connection.prepareToRollBack()
+    return connection
+  }
+
+  /// A connection for reading beside the writer, on a file that was opened before.
+  static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
+    let connection = try Connection(path: path, create: false, vfs: vfs)
+    connection.waitForOthers(patience)
+    try connection.harden(limits)
+    try connection.run("PRAGMA wal_autocheckpoint = 0")
+    // It is the last to be closed, and then makes the last checkpoint. "If the fullfsync flag is set, then the F_FULLFSYNC syncing
+    // method is used for all sync operations and the checkpoint_fullfsync setting is irrelevant."
+    try connection.run("PRAGMA fullfsync = 1")
+    // "prevents data changes on database files": sqlite.org/pragma.html#pragma_query_only.
+    try connection.run("PRAGMA query_only = 1")
+    return connection
+  }
+}
+
+extension Connection {
+  /// "sleeps multiple times until at least "ms" milliseconds of sleeping have accumulated": sqlite.org/c3ref/busy_timeout.html.
+  func waitForOthers(_ patience: Duration) {
+    sqlite3_busy_timeout(handle, Int32(clamping: patience.wholeMicroseconds / 1000))
+  }
+
+  /// A file that somebody else made is left in its journal mode and refused; an empty one becomes ours.
+  func requireWAL(within patience: Duration) throws(QudoError) {
+    if try journalMode() == "wal" { return }
+    let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
+    // Another process may have made it ours between the two looks. It sets the mode first, so that whoever sees tables
+    // sees the mode as well.
+    if tables > 0, try journalMode() == "wal" { return }
+    guard tables == 0 else {
+      throw QudoError(.unsupportedDatabase, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
+    }
+    try becomeWAL(within: patience)
+    guard try journalMode() == "wal" else {
+      throw QudoError(.unsupportedDatabase, "the file system does not let SQLite use its WAL mode: use a local disk")
+    }
+  }
+
+  /// The change needs the file for itself for a moment; SQLite does not wait for that, whoever opens it with us.
+  private func becomeWAL(within patience: Duration) throws(QudoError) {
+    let end = ContinuousClock.now + patience
+    while true {
+      do {
+        return try run("PRAGMA journal_mode = WAL")
+      } catch where error.code == .busy && ContinuousClock.now < end {
+        usleep(1000)
+      }
+    }
+  }
+
+  private func journalMode() throws(QudoError) -> String {
+    var mode = ""
+    try each("PRAGMA journal_mode") { row throws(QudoError) in mode = row.text(0) }
+    return mode
+  }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import Testing
+
+/// `qudo work` where no command can be started for a while, for want of descriptors.
+@Suite(.waitsForProcesses) struct ShortageTests {
+  let place: CommandWorkspace
+
+  init() throws { place = try CommandWorkspace() }
+
+  #if os(Linux)
+  @Test func aCommandThatCannotBeStartedForWantOfDescriptorsIsNoFailureAndItsJobComesAgain() throws {
+    let worker = try place.start("work", "p=sh -c 'echo \"{} $QUDO_ATTEMPT\"'")
+    try place.qudo("enqueue", "p", "first")
+    #expect(try worker.output.line() == "first 1")
+    try worker.limitDescriptors(to: 3)
+    try place.qudo("enqueue", "p", "second")
+    let warning = try #require(try worker.errors.line())
+    #expect(warning.contains("commands cannot be started now") && warning.contains("Too many open files"))
+    try worker.limitDescriptors(to: 256)
+    #expect(try worker.output.line() == "second 1")
+    worker.kill(SIGTERM)
+    #expect(try worker.end() == 0)
+    #expect(try place.qudo("failures", "--json").output == "[]\n")
+    #expect(try place.qudo("count").output == "")
+  }
+  #endif
+
+  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(5))) func noPipe() throws {
+    var found = 0
+    for limit in 8...16 {
+      try place.qudo("enqueue", "p", "1")
+      let short = try place.shell("ulimit -n \(limit); exec timeout 1 \"$qudo\" work p=true --until-empty")
+      let after = try place.qudo("work", "p=true", "--until-empty", "-v")
+      guard short.errors.contains("there is no pipe for signals") else { continue }
+      found += 1
+      #expect(short.status == 1 && !after.errors.contains("recovered"), "\(limit) descriptors: \(after.errors)")
+    }
+    #expect(found > 0)
+  }
+
+  /// What tells of a command's end is a descriptor too: without one the worker would wait for it for ever.
+  @Test func moreCommandsThanThereAreDescriptorsForEndAllTheSame() throws {
+    try place.qudo("enqueue", "p", "--lines", input: (1...30).map { "\($0)\n" }.joined())
+    let worked = try place.shell(
+      #"ulimit -n 60; exec "$qudo" work "p=sh -c 'sleep 0.2; echo {} \$QUDO_ATTEMPT'" --until-empty --concurrency 30"#)
+    #expect(worked.status == 0)
+    #expect(Set(worked.lines) == Set((1...30).map { "\($0) 1" }) && worked.lines.count == 30)
+    #expect(try place.qudo("failures", "--json").output == "[]\n")
+  }
+}
