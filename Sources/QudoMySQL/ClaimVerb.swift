@@ -36,7 +36,7 @@ extension Transaction {
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
     // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
     if !reading.view.isWhole, !reading.view.looks, plan.chosen.count < request.limit,
-      floors.withLock({ $0.mayLook(.now) }) || plan.chosen.isEmpty
+      cursors.withLock({ $0.mayLook(.now) }) || plan.chosen.isEmpty
     {
       let again = ClaimReading(request, self, from: reading.view.looking(), sweeps: false, takesTime: false)
       useTime()
@@ -45,20 +45,20 @@ extension Transaction {
     // Whoever did nothing to the delayed, and nothing but plain settles to the running, knows when the next ones come.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
     let claim = try claim(plan, from: findings.view, next: isKnown ? findings.next : nil)
-    floors.withLock { floors in
-      floors.claimed(
+    cursors.withLock { cursors in
+      cursors.claimed(
         from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
         ends: findings.firstEnd(now), last: plan.last, .now)
-      floors.sweeps = findings.hadToSweep
-      floors.fills = plan.chosen.count >= request.limit
+      cursors.sweeps = findings.hadToSweep
+      cursors.fills = plan.chosen.count >= request.limit
     }
     return (answer, claim)
   }
 
   private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
-    let (view, sweeps, fills) = floors.withLock { floors in
-      floors.entered(entries)
-      return (floors.view(.now), floors.sweeps, floors.fills)
+    let (view, sweeps, fills) = cursors.withLock { cursors in
+      cursors.entered(entries)
+      return (cursors.view(.now), cursors.sweeps, cursors.fills)
     }
     return ClaimReading(request, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
   }

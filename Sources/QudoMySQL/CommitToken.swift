@@ -32,7 +32,7 @@ struct CommitTokenStore {
 /// time, cost the server half as much again, and a row under a key of its own, with an index by time, twice that. After a loss the lane
 /// goes on under another name, so that what is looked for stays until its time is over.
 final class CommitToken {
-  private let lane: [UInt8]
+  private let pooled: [UInt8]
   let number: Int64
   /// For how long it is kept, in microseconds: longer than a driver tries again.
   private let lifetime: Int64
@@ -46,7 +46,7 @@ final class CommitToken {
 
   /// - Parameter lost: of the transaction that is repeated.
   init(_ book: CommitTokenStore, after lost: CommitToken?, lifetime: Int64) {
-    lane = lost?.lane ?? book.name
+    pooled = lost?.pooled ?? book.name
     number = lost?.number ?? book.number + 1
     self.lifetime = lifetime
   }
@@ -65,7 +65,7 @@ final class CommitToken {
   /// If it is there already, the statement fails, and no statement comes after one that failed, COMMIT neither.
   private func write(part: Int, job: SQL, time: SQL) -> Write {
     Write(
-      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(lane), \(number), ", holding: "\(part)",
+      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ", holding: "\(part)",
       ", \(job), \(time) + \(lifetime))")
   }
 
@@ -73,11 +73,11 @@ final class CommitToken {
   var forgetEarlier: SQL? {
     guard number.isMultiple(of: CommitTokenStore.most) else { return nil }
     // From below, or it would step over all that a snapshot of somebody's keeps in the index.
-    return "DELETE FROM qudo_lane WHERE lane = \(lane) AND number >= \(number - 2 * CommitTokenStore.most) AND number < \(number)"
+    return "DELETE FROM qudo_lane WHERE lane = \(pooled) AND number >= \(number - 2 * CommitTokenStore.most) AND number < \(number)"
   }
 
   /// Waits for the transaction if it is still being committed.
-  var look: SQL { "SELECT part, job FROM qudo_lane WHERE lane = \(lane) AND number = \(number) FOR UPDATE" }
+  var look: SQL { "SELECT part, job FROM qudo_lane WHERE lane = \(pooled) AND number = \(number) FOR UPDATE" }
 
   /// Takes the ids of what was inserted.
   ///
@@ -120,8 +120,8 @@ extension Transaction {
       write("DELETE FROM qudo_receipt WHERE id IN (\(part.map { id -> SQL in "\(id)" }.joined(",")))")
     }
     var places = PointPredicate()
-    for row in found[1].map({ (lane: $0.bytes(0), number: $0.integer(1), part: $0.integer(2)) }) {
-      places.add(range: "lane = \(row.lane) AND number = \(row.number) AND part = \(row.part)", count: 1)
+    for row in found[1].map({ (pooled: $0.bytes(0), number: $0.integer(1), part: $0.integer(2)) }) {
+      places.add(range: "lane = \(row.pooled) AND number = \(row.number) AND part = \(row.part)", count: 1)
     }
     for condition in places.conditions { write("DELETE FROM qudo_lane WHERE \(condition)") }
     try commit(leavingReceipt: false)

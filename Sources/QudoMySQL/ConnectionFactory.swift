@@ -6,7 +6,7 @@ final class ConnectionFactory: Sendable {
   let settings: Settings
   let timeout: Duration
   let kinds = ConnectionCache()
-  let floors: Locked<ScanCursors>
+  let cursors: Locked<ScanCursors>
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
   private let replacing: (@Sendable (SQL) -> [UInt8])?
@@ -32,7 +32,7 @@ final class ConnectionFactory: Sendable {
     self.timeout = timeout
     self.clock = clock
     // Where a test decides what time it is, how fast the server is decides nothing.
-    floors = Locked(clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)))
+    cursors = Locked(clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)))
   }
 
   let lifetimes: ReceiptLifetimes

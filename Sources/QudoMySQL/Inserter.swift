@@ -69,9 +69,9 @@ final class Inserter: Sendable {
 
   private func start() {
     let deadline = ContinuousClock.now + pool.access.timeout
-    pool.use(until: deadline, refuse: { self.refuse($0) }) { lane in
+    pool.use(until: deadline, refuse: { self.refuse($0) }) { pooled in
       let group = self.take()
-      let results = self.write(group, lane, until: deadline)
+      let results = self.write(group, pooled, until: deadline)
       return {
         Interleaving.point()
         for (call, result) in zip(group, results) { call.answer(result) }
@@ -115,10 +115,10 @@ final class Inserter: Sendable {
   }
 
   /// If one spoils the transaction of all, each gets one of its own, so that it spoils only itself.
-  private func write(_ group: [Call], _ lane: PooledConnection, until deadline: ContinuousClock.Instant) -> [Result<[InsertResult], QudoError>] {
+  private func write(_ group: [Call], _ pooled: PooledConnection, until deadline: ContinuousClock.Instant) -> [Result<[InsertResult], QudoError>] {
     guard !group.isEmpty else { return [] }
     let jobs = group.count == 1 ? group[0].jobs : group.flatMap(\.jobs)
-    switch pool.run(lane, until: deadline, { transaction throws(QudoError) in try transaction.run(inserting: jobs) }) {
+    switch pool.run(pooled, until: deadline, { transaction throws(QudoError) in try transaction.run(inserting: jobs) }) {
     case .success(let results):
       var rest = results[...]
       return group.map { call in
@@ -129,7 +129,7 @@ final class Inserter: Sendable {
       switch error.code {
       case _ where group.count == 1: return [.failure(error)]
       case .unreachable, .outcomeUnknown, .busy, .closed: return group.map { _ in .failure(error) }
-      default: return group.flatMap { write([$0], lane, until: deadline) }
+      default: return group.flatMap { write([$0], pooled, until: deadline) }
       }
     }
   }

@@ -61,7 +61,7 @@ extension Transaction {
     return kinds.filter { number(of: $0) == nil && seen.insert($0).inserted }
   }
 
-  /// - Parameter rows: of ``KindNumbers/look(up:)``.
+  /// - Parameter rows: of ``ConnectionCache/look(up:)``.
   func add(kinds rows: Rows) throws(QudoError) {
     try rows.forEach { row throws(QudoError) in know(Kind(row.text(1)), row.integer(0)) }
   }

@@ -34,7 +34,7 @@ final class Pool: Sendable {
     weak var pool: Pool?
   }
 
-  /// Runs `body` in a transaction, on a thread of a connection's own; see ``Lane``.
+  /// Runs `body` in a transaction, on a thread of a connection's own; see ``PooledConnection``.
   ///
   /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
   func transact<Result: Sendable>(
@@ -43,8 +43,8 @@ final class Pool: Sendable {
     guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
     let deadline = ContinuousClock.now + access.timeout
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
-      use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { lane in
-        let answer = self.run(lane, until: deadline, body)
+      use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { pooled in
+        let answer = self.run(pooled, until: deadline, body)
         return { continuation.resume(returning: answer) }
       }
     }
@@ -56,17 +56,17 @@ final class Pool: Sendable {
     until deadline: ContinuousClock.Instant, refuse: @escaping @Sendable (QudoError) -> Void,
     _ body: @escaping @Sendable (PooledConnection) -> @Sendable () -> Void
   ) {
-    let start: @Sendable (PooledConnection) -> Void = { lane in
-      lane.thread.async {
+    let start: @Sendable (PooledConnection) -> Void = { pooled in
+      pooled.thread.async {
         Interleaving.point()
-        let answer = body(lane)
+        let answer = body(pooled)
         // The next one first, so that the connection is not idle while the answer is on its way.
-        let hasToPrune = lane.hasToPrune
-        if !hasToPrune { self.leave(lane) }
+        let hasToPrune = pooled.hasToPrune
+        if !hasToPrune { self.leave(pooled) }
         answer()
         guard hasToPrune else { return }
-        lane.pruneReceipts()
-        self.leave(lane)
+        pooled.pruneReceipts()
+        self.leave(pooled)
       }
     }
     submit(until: deadline, Waiter(start: start, refuse: refuse))
@@ -74,10 +74,10 @@ final class Pool: Sendable {
 
   /// To be called on the lane's thread.
   func run<Result>(
-    _ lane: PooledConnection, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
+    _ pooled: PooledConnection, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
-      let (result, effects) = try lane.transact(until: deadline, body)
+      let (result, effects) = try pooled.transact(until: deadline, body)
       if effects.wakes { doorbell.ring() }
       return .success(result)
     } catch {
@@ -87,24 +87,24 @@ final class Pool: Sendable {
 
   /// A worker that has nothing to do needs no connection but its watch's.
   private func closeUnused() {
-    for lane in queue.withLock({ $0.takeIdle() }) {
-      lane.thread.async {
-        lane.closeIfUnused()
-        self.leave(lane)
+    for pooled in queue.withLock({ $0.takeIdle() }) {
+      pooled.thread.async {
+        pooled.closeIfUnused()
+        self.leave(pooled)
       }
     }
   }
 
   private func submit(until deadline: ContinuousClock.Instant, _ waiter: Waiter) {
     switch queue.withLock({ [access] in $0.enter(waiter, until: deadline) { PooledConnection(access) } }) {
-    case .granted(let lane): waiter.start(lane)
+    case .granted(let pooled): waiter.start(pooled)
     case .queued(let startsWatch): if startsWatch { watch() }
     case .closed: waiter.refuse(QudoError(.closed, "the database was closed"))
     }
   }
 
-  private func leave(_ lane: PooledConnection) {
-    if let next = queue.withLock({ $0.leave(lane) }) { next.start(lane) } else { closeIfDone() }
+  private func leave(_ pooled: PooledConnection) {
+    if let next = queue.withLock({ $0.leave(pooled) }) { next.start(pooled) } else { closeIfDone() }
   }
 
   private func watch() {
@@ -135,14 +135,14 @@ final class Pool: Sendable {
   }
 
   private func closeIfDone() {
-    guard let lanes = queue.withLock({ $0.takeLanes() }) else { return }
+    guard let pooled = queue.withLock({ $0.takeLanes() }) else { return }
     let closers = closers.withLock { closers in
       defer { closers = [] }
       return closers
     }
     Interleaving.point()
     let group = DispatchGroup()
-    for lane in lanes { lane.thread.async(group: group) { lane.close() } }
+    for pooled in pooled { pooled.thread.async(group: group) { pooled.close() } }
     jobWatch.close(group)
     group.notify(queue: .global()) { for closer in closers { closer() } }
   }

@@ -25,7 +25,7 @@ struct PoolQueue<Lane, Waiter> {
 
   mutating func enter(_ waiter: Waiter, until: ContinuousClock.Instant, make: () -> Lane) -> Entry {
     guard !isClosed else { return .closed }
-    if let lane = idle.popLast() { return .granted(lane) }
+    if let pooled = idle.popLast() { return .granted(pooled) }
     if made < capacity {
       made += 1
       return .granted(make())
@@ -36,9 +36,9 @@ struct PoolQueue<Lane, Waiter> {
   }
 
   /// - Returns: who has the connection next; nil if nobody waits.
-  mutating func leave(_ lane: Lane) -> Waiter? {
+  mutating func leave(_ pooled: Lane) -> Waiter? {
     guard waiting.isEmpty else { return waiting.removeFirst().waiter }
-    idle.append(lane)
+    idle.append(pooled)
     return nil
   }
 

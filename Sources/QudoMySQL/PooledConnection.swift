@@ -32,7 +32,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
 
   /// Runs `body` in a transaction, again and again while others are in its way, until it is committed.
   ///
-  /// When the connection is lost during the commit, it is repeated once; see ``Receipt``.
+  /// When the connection is lost during the commit, it is repeated once; see ``CommitToken``.
   ///
   /// - Parameter body: must commit, and look at ``Transaction/wasCommitted()`` first.
   func transact<Result>(
@@ -53,11 +53,11 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
           continue
         }
         let transaction = Transaction(
-          taken, access.kinds, access.floors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
+          taken, access.kinds, access.cursors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
           // Whatever came of it, it may have been done.
-          defer { access.floors.withLock { $0.entered(transaction.entries) } }
+          defer { access.cursors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
           if !transaction.connection.isSound || !transaction.connection.isBetweenTransactions { connection = nil }

@@ -27,7 +27,7 @@ enum Schema {
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
     // Who knows version 1 leaves receipts of its own in qudo_receipt.
-    Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: lanes),
+    Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: pooled),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
   ]
@@ -102,7 +102,7 @@ enum Schema {
   ]
 
   /// A receipt for each lane's last transaction, instead of one for each transaction.
-  private static let lanes: [SQL] = [
+  private static let pooled: [SQL] = [
     """
     CREATE TABLE IF NOT EXISTS qudo_lane(
       lane BINARY(16) NOT NULL, part INT NOT NULL, number BIGINT NOT NULL, job BIGINT NOT NULL, expires BIGINT NOT NULL,

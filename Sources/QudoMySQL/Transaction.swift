@@ -27,7 +27,7 @@ final class Transaction {
 
   let connection: Connection
   let kinds: ConnectionCache
-  let floors: Locked<ScanCursors>
+  let cursors: Locked<ScanCursors>
   /// What takes the time.
   let time: SQL
   private(set) var phase = Phase.waiting
@@ -66,13 +66,13 @@ final class Transaction {
   ///   - book: the lane's.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: ConnectionCache, _ floors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
+    _ connection: Connection, _ kinds: ConnectionCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
     book: CommitTokenStore = CommitTokenStore(), after lost: CommitToken? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
     isRepeated: Bool = false
   ) {
     self.connection = connection
     self.kinds = kinds
-    self.floors = floors
+    self.cursors = cursors
     self.time = time
     self.lost = lost
     self.lifetimes = lifetimes

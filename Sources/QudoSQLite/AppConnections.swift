@@ -60,8 +60,8 @@ enum AppCheckpoint {
     guard pages >= interval, pages >= dueAt.withLock({ $0[address] ?? interval }) else { return }
     guard let path = sqlite3_db_filename(handle, "main").map({ String(cString: $0) }), !path.isEmpty else { return }
     // What fails here is done after another commit. The commit itself has been done.
-    guard let turn = try? WriteLock(path: path), turn.takeIfFree() else { return }
-    defer { turn.giveBack() }
+    guard let writeLock = try? WriteLock(path: path), writeLock.takeIfFree() else { return }
+    defer { writeLock.giveBack() }
     let isDone = (try? run(path)) ?? false
     // Somebody reads an old snapshot: it is not tried again after each commit.
     dueAt.withLock { $0[address] = isDone ? nil : pages &+ interval }

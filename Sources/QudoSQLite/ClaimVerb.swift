@@ -113,7 +113,7 @@ extension Transaction {
     }
   }
 
-  /// At most one less than ``Memory/none``.
+  /// At most one less than ``FileHints/none``.
   func end(of lease: Duration) -> Int64 {
     min(now.sinceBoot.clampedPlus(lease.wholeMicroseconds), FileHints.none - 1)
   }
@@ -252,7 +252,7 @@ extension Transaction {
     return end == FileHints.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
-  /// When the first delayed job is due, or ``Memory/none``.
+  /// When the first delayed job is due, or ``FileHints/none``.
   func firstDue() throws(QudoError) -> Int64 {
     if let known = connection.hints.firstDue { return known }
     let due: Int64?
@@ -265,7 +265,7 @@ extension Transaction {
     return due ?? FileHints.none
   }
 
-  /// When the first lease of this driver's own ends, or ``Memory/none``.
+  /// When the first lease of this driver's own ends, or ``FileHints/none``.
   func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.hints.firstExpiry { return known }
     guard let own = connection.instance else { return FileHints.none }

@@ -31,7 +31,7 @@ final class Connection {
     var handle: OpaquePointer?
     let name = parameters.map { "\(Self.uri(path))?\($0)" } ?? path
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
-    // "The database filename is not allowed to contain a symbolic link": ``FilePlace`` has followed those that may be followed.
+    // "The database filename is not allowed to contain a symbolic link": ``DatabasePath`` has followed those that may be followed.
     // "The database is opened with shared cache disabled, overriding the default shared cache setting provided by
     // sqlite3_enable_shared_cache()": an application may have called that.
     let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE

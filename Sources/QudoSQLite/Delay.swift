@@ -51,7 +51,7 @@ extension Transaction {
       .integer(rank), delay.written.map { .integer($0) } ?? .null)
   }
 
-  /// When the last relative delay was written, or earlier than ``Memory/never``.
+  /// When the last relative delay was written, or earlier than ``FileHints/never``.
   func lastWritten() throws(QudoError) -> Int64 {
     if let known = connection.hints.lastWritten { return known }
     let written: Int64?

@@ -14,7 +14,7 @@ internal import Darwin
 /// The locks are open-file-description locks. "Open file description locks … are only automatically released on the last close of
 /// the open file description" (fcntl_locking(2)), so they vanish with their process however it dies, and no other descriptor of the
 /// same process gives them up. All containers of a kernel share them, whatever each calls its boot and its processes. SQLite locks
-/// no byte of the `-wal`, and ``Turn``'s `flock` is a lock of another kind.
+/// no byte of the `-wal`, and ``WriteLock``'s `flock` is a lock of another kind.
 final class KernelLocks: Sendable {
   /// What came of asking for a lock.
   enum Answer {
@@ -26,25 +26,25 @@ final class KernelLocks: Sendable {
   }
 
   /// Its descriptor is the one that holds the locks; nil for one that only looks.
-  private let turn: WriteLock?
+  private let writeLock: WriteLock?
   /// Of the `-wal`; negative where there is none, and so nobody has the file open.
   private let descriptor: Int32
   private let held = Locked<Int64?>(nil)
   /// Those that had running jobs when they were last asked about.
   private let watched = Locked<Set<Int64>>([])
 
-  init(_ turn: WriteLock) {
-    self.turn = turn
-    descriptor = turn.descriptor
+  init(_ writeLock: WriteLock) {
+    self.writeLock = writeLock
+    descriptor = writeLock.descriptor
   }
 
   /// For listings, which hold nothing.
   init(looking path: String) {
-    turn = nil
+    writeLock = nil
     descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
   }
 
-  deinit { if turn == nil, descriptor >= 0 { close(descriptor) } }
+  deinit { if writeLock == nil, descriptor >= 0 { close(descriptor) } }
 
   /// Locks the byte of an instance, and unlocks the one that was held before.
   func hold(_ instance: Int64) -> Answer {

@@ -31,7 +31,7 @@ extension Queue {
   /// driver and the clock that it has if it is one of this module's. `willEnqueue` and `serialize` of the queue's hooks
   /// are called, `didEnqueue` is not.
   ///
-  /// Where the file is not to be opened in this process, let the driver be an ``UnopenedSQLiteDriver``.
+  /// Where the file is not to be opened in this process, let the driver be an ``SQLiteEnqueueStatements``.
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {

@@ -74,14 +74,14 @@ public struct SQLiteDriver: Driver {
     guard maxWALSize >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
     let connection = try DatabaseOpener.open(
       path: path, durability: durability, create: create, limits: limits, patience: busyTimeout, logger: logger, vfs: vfs)
-    let turn = try WriteLock(path: connection.path)
+    let writeLock = try WriteLock(path: connection.path)
     let now = clock.now()
-    let locks = KernelLocks(turn)
+    let locks = KernelLocks(writeLock)
     let beside = FilesBeside(connection.path)
-    try turn.take(within: busyTimeout)
+    try writeLock.take(within: busyTimeout)
     let stored: DatabaseOpener.Stored
     do {
-      defer { turn.giveBack() }
+      defer { writeLock.giveBack() }
       stored = try DatabaseOpener.prepare(connection, name: name ?? DatabaseOpener.stem(path), now: now, logger: logger)
       try connection.declare(durability, locks)
     } catch {
@@ -112,7 +112,7 @@ public struct SQLiteDriver: Driver {
       receiptLifetime: idempotencyKeyLifetime)
     core.observer = observer
     self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, beside: beside, limits: limits, vfs: vfs)
-    self.writer = Writer(core: core, turn: turn, timeout: busyTimeout, doorbell: doorbell)
+    self.writer = Writer(core: core, writeLock: writeLock, timeout: busyTimeout, doorbell: doorbell)
   }
 
   public func close() async {

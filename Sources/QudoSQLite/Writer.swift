@@ -6,11 +6,11 @@ internal import Qudo
 ///
 /// A caller who finds the writer free commits on its own thread: a hand-over to another would cost it a third. While
 /// somebody is at work the others wait, and then a thread of the writer's own runs all that wait in one transaction
-/// with one sync; each is answered after that commit. Between processes, ``Turn`` is held round each transaction and
+/// with one sync; each is answered after that commit. Between processes, ``WriteLock`` is held round each transaction and
 /// checkpoint.
 final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it was given `thread`'s part
   private var core: WriterCore
-  private let turn: WriteLock
+  private let writeLock: WriteLock
   private let timeout: Duration
   private let doorbell: Doorbell
   private let queue = Locked(CommitQueue<WriterOperation>())
@@ -18,9 +18,9 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
   /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.writer.watch")
 
-  init(core: consuming WriterCore, turn: WriteLock, timeout: Duration, doorbell: Doorbell) {
+  init(core: consuming WriterCore, writeLock: WriteLock, timeout: Duration, doorbell: Doorbell) {
     self.core = core
-    self.turn = turn
+    self.writeLock = writeLock
     self.timeout = timeout
     self.doorbell = doorbell
   }
@@ -100,9 +100,9 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       let more = core.needsCheckpoint
       if queue.withLock({ $0.leave(more: more) }) { thread.async { self.drain() } }
     }
-    guard !core.isSlow, !(needsRoom && core.hasNoRoom), turn.takeIfFree() else { return nil }
+    guard !core.isSlow, !(needsRoom && core.hasNoRoom), writeLock.takeIfFree() else { return nil }
     defer { if core.takeRing() { doorbell.ring() } }
-    defer { turn.giveBack() }
+    defer { writeLock.giveBack() }
     do {
       return try core.transact(isDurable: isDurable, waits: false, body)
     } catch {
@@ -133,7 +133,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
       for operation in compacting { compact(operation) }
       core.checkpointIfLarge()
-      turn.giveBack()
+      writeLock.giveBack()
       Interleaving.point()
       if core.takeRing() { doorbell.ring() }
       if !closing.isEmpty { core.close() }
@@ -168,17 +168,17 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   /// - Returns: false if the file was closed meanwhile: then this thread must not touch it.
   private func takeTurn() throws(QudoError) -> Bool {
-    if turn.takeIfFree() { return true }
+    if writeLock.takeIfFree() { return true }
     // While this thread waits for another process, another one looks after those whose time is up.
     let isFirst = queue.withLock { queue in
       queue.beginWaiting()
       return queue.startWatching()
     }
     if isFirst { watch() }
-    let result = Result { () throws(QudoError) in try turn.take() }
+    let result = Result { () throws(QudoError) in try writeLock.take() }
     Interleaving.point()
     guard queue.withLock({ $0.endWaiting() }) else {
-      if case .success = result { turn.giveBack() }
+      if case .success = result { writeLock.giveBack() }
       return false
     }
     try result.get()

@@ -277,7 +277,7 @@ struct WriterCore {
     return Compaction(before: before, after: try connection.bytes())
   }
 
-  /// Under ``Turn``: no other Qudo commits or checkpoints.
+  /// Under ``WriteLock``: no other Qudo commits or checkpoints.
   mutating func checkpointIfLarge() {
     // What the disk may lack of the WAL must not go on into the database: the next transaction mends that.
     guard let connection, checkpoint.isDue(connection), !mustWriteWALAgain else { return }

@@ -76,7 +76,7 @@ private struct SlowDriver: ForwardingDriver {
       latest = max(latest, now)
       return now < latest
     }
-    inner.pool.access.floors.withLock { floors in
+    inner.pool.access.cursors.withLock { floors in
       guard !isSetBack else { return floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero) }
       if !floors.isOn {
         floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)

@@ -12,9 +12,9 @@ import Testing
   private func bounded(_ database: TestDatabase) async throws -> MySQLDriver {
     let driver = try database.driver()
     _ = try await driver.insert((0..<30).map { NewJob("a", payload: Payload("\($0)")) })
-    driver.pool.access.floors.withLock { floors in
-      floors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
-      floors.turnOn(.now)
+    driver.pool.access.cursors.withLock { cursors in
+      cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
+      cursors.turnOn(.now)
     }
     let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)).jobs
     #expect(claimed.map(\.id) == Array(1...10))
@@ -23,10 +23,10 @@ import Testing
   }
 
   /// As if no time went by from now on.
-  private func keep(_ driver: MySQLDriver) { driver.pool.access.floors.withLock { $0.turnOn(.now + .seconds(3600)) } }
+  private func keep(_ driver: MySQLDriver) { driver.pool.access.cursors.withLock { $0.turnOn(.now + .seconds(3600)) } }
 
   /// As if time went by.
-  private func expire(_ driver: MySQLDriver) { driver.pool.access.floors.withLock { $0.turnOn(.now - .seconds(1)) } }
+  private func expire(_ driver: MySQLDriver) { driver.pool.access.cursors.withLock { $0.turnOn(.now - .seconds(1)) } }
 
   private func claim(_ driver: MySQLDriver) async throws -> Int64? { try await driver.claim(one).jobs.first?.id }
 
@@ -121,11 +121,11 @@ import Testing
     let connection = try database.connection()
     let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1 OFFSET 1000").rows?.next())
     let key = ScanCursors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
-    var floors = ScanCursors(slow: .zero)
+    var cursors = ScanCursors(slow: .zero)
     for _ in 0..<2 {
-      floors.claimed(from: floors.view(.now), took: .seconds(1), look: nil, due: 100, ends: 100, last: [1: key], .now)
+      cursors.claimed(from: cursors.view(.now), took: .seconds(1), look: nil, due: 100, ends: 100, last: [1: key], .now)
     }
-    let view = floors.view(.now)
+    let view = cursors.view(.now)
     let kind = ClaimableKind(demand: .init("a"), number: 1)
     let sql = try #require(ClaimReading.ready([kind], 10, from: view))
     try connection.run("ANALYZE TABLE qudo_ready")

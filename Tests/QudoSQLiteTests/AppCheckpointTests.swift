@@ -33,12 +33,12 @@ import Testing
     try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
     #expect(try app.rows("PRAGMA wal_autocheckpoint") == ["0"])
     let before = try size
-    let turn = try WriteLock(path: file.path)
-    #expect(turn.takeIfFree())
+    let writeLock = try WriteLock(path: file.path)
+    #expect(writeLock.takeIfFree())
     try fill(app)
     // By itself it would have made one after 1,000 pages.
     #expect(try size == before)
-    turn.giveBack()
+    writeLock.giveBack()
     try app.run("INSERT INTO note VALUES('next')")
     #expect(try size > before + 2500 * 2000)
     // It lets go of the turn, and begins the WAL anew.

@@ -43,12 +43,12 @@ import Testing
   }
 
   @Test("waits for no writer") func stuckWriter() async throws {
-    let turn = try WriteLock(path: file.path)
-    #expect(turn.takeIfFree())
+    let writeLock = try WriteLock(path: file.path)
+    #expect(writeLock.takeIfFree())
     try app.run("BEGIN IMMEDIATE; UPDATE qudo_info SET value = value")
     #expect(try await open().count(nil).map(\.kind) == ["a"])
     try app.run("ROLLBACK")
-    turn.giveBack()
+    writeLock.giveBack()
   }
 
   @Test("sees whether the holder of a lease is alive, and changes nothing") func holders() async throws {

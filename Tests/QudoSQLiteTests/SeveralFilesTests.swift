@@ -60,7 +60,7 @@ import Testing
     // As long as they are open, the WAL whose lock is held is the one that others open.
     let holders = try held.map { try SQLiteDriver(path: path($0)) }
     let turns = try held.map { try WriteLock(path: path($0)) }
-    for turn in turns { try turn.take() }
+    for writeLock in turns { try writeLock.take() }
     // A worker of the same process, which must go on renewing its leases meanwhile.
     let busy = SpyDriver(base: try SQLiteDriver(path: path("busy.db")))
     _ = try await busy.insert([job()])
@@ -97,7 +97,7 @@ import Testing
     gate.open()
     work.cancel()
     _ = try await work.value
-    for turn in turns { turn.giveBack() }
+    for writeLock in turns { writeLock.giveBack() }
     for holder in holders { await holder.close() }
     await databases.close()
   }

@@ -53,23 +53,23 @@ import Testing
 
   @Test func anotherProcessWithTheTurnIsWaitedForUntilTheTimeOutAndNoLonger() async throws {
     let driver = try open(timeout: .milliseconds(50))
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     async let first = code { try await driver.insert([job("1")]) }
     async let second = code { try await driver.insert([job("2")]) }
     let answers: [QudoError.Code?] = await [first, second]
     #expect(answers == [.busy, .busy])
-    turn.giveBack()
+    writeLock.giveBack()
     _ = try await driver.insert([job("3")])
     #expect(try await driver.claim(demand()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
   @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave() async throws {
     let driver = try open(timeout: .milliseconds(50))
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     for _ in 0..<3 { #expect(await code { try await driver.insert([job()]) } == .busy) }
-    turn.giveBack()
+    writeLock.giveBack()
     _ = try await driver.insert([job("last")])
     #expect(try await driver.claim(demand()).texts == ["last"])
   }
@@ -77,8 +77,8 @@ import Testing
   @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
     let driver = try open(timeout: .seconds(1))
     _ = try await driver.insert([job("first")])
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     let isAnswered = Locked(false)
     let insert = Task {
       defer { isAnswered.withLock { $0 = true } }
@@ -91,7 +91,7 @@ import Testing
     await driver.close()
     #expect(await insert.value == .busy, "what was handed in before is answered")
     #expect(await code { try await driver.claim(demand()) } == .closed)
-    turn.giveBack()
+    writeLock.giveBack()
     let again = try open()
     #expect(try await again.claim(demand()).texts == ["first"])
   }
@@ -100,11 +100,11 @@ import Testing
   private func writerWithoutLock() throws -> Writer {
     let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: true)
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
-    let turn = WriteLock(file: -1)
+    let writeLock = WriteLock(file: -1)
     let core = WriterCore(
-      connection, clock: SystemClock(), locks: KernelLocks(turn), beside: FilesBeside(file.path), generation: [], durability: .normal,
+      connection, clock: SystemClock(), locks: KernelLocks(writeLock), beside: FilesBeside(file.path), generation: [], durability: .normal,
       checkpoint: checkpoint, receiptLifetime: .seconds(1))
-    return Writer(core: core, turn: turn, timeout: .seconds(30), doorbell: Doorbell())
+    return Writer(core: core, writeLock: writeLock, timeout: .seconds(30), doorbell: Doorbell())
   }
 
   @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1))) func lockThatFails() async throws {
@@ -118,11 +118,11 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
     await (try open()).close()
     let driver = try open()
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     #expect(await code { try open(timeout: .milliseconds(50)) } == .busy)
     async let patient = open(timeout: .seconds(Int64.max))
-    turn.giveBack()
+    writeLock.giveBack()
     // Nor has the one that gave up the turn now.
     #expect(try await patient.insert([job("1")]) == [.inserted(1)])
     #expect(try await driver.insert([job("2")]) == [.inserted(2)])
@@ -132,12 +132,12 @@ import Testing
   @Test("openings that have given up leave no more than one descriptor behind", .timeLimit(.minutes(5))) func givenUpOpenings() async throws {
     await (try open()).close()
     let driver = try open()
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     let before = walDescriptors
     for _ in 0..<5 { #expect(await code { try open(timeout: .milliseconds(20)) } == .busy) }
     #expect(walDescriptors <= before + 1)
-    turn.giveBack()
+    writeLock.giveBack()
     // That one gives the turn back.
     _ = try await driver.insert([job("1")])
     while walDescriptors > before { await Task.yield() }
@@ -179,12 +179,12 @@ import Testing
   @Test func whatWasHandedInIsDoneThoughTheTaskIsCancelled() async throws {
     // However long it takes until it is seen here: its time must not be over by then.
     let driver = try SQLiteDriver(path: file.path, busyTimeout: .seconds(3600))
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     let task = Task { try await driver.insert([job()]) }
     while driver.writer.waitingCount == 0 { await Task.yield() }
     task.cancel()
-    turn.giveBack()
+    writeLock.giveBack()
     #expect(try await task.value == [.inserted(1)])
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
   }
@@ -195,8 +195,8 @@ import Testing
     let driver = try SQLiteDriver(
       path: file.path, durability: .normal, busyTimeout: .seconds(3600), clock: SystemClock(),
       observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     let (done, spoiled) = (Locked(0), Locked(0))
     try await withThrowingTaskGroup(of: Void.self) { group in
       for number in 0..<64 {
@@ -212,7 +212,7 @@ import Testing
         }
       }
       while driver.writer.waitingCount < 64 { await Task.yield() }
-      turn.giveBack()
+      writeLock.giveBack()
       try await group.waitForAll()
     }
     #expect(done.withLock { $0 } == 63 && spoiled.withLock { $0 } == 1)
@@ -231,12 +231,12 @@ import Testing
     #expect(try await driver.claim(demand(9, "idle")).texts == [])
     let before = transactions.withLock { $0 }
     let other = try open()
-    let turn = try WriteLock(path: file.path)
+    let writeLock = try WriteLock(path: file.path)
     for number in 1...20 {
       _ = try await other.insert([job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))])
-      try turn.take()
+      try writeLock.take()
       #expect(try await driver.claim(demand(9, "idle")).texts == [])
-      turn.giveBack()
+      writeLock.giveBack()
     }
     #expect(transactions.withLock { $0 } == before)
     _ = try await other.insert([job("now", kind: "idle")])
@@ -262,8 +262,8 @@ import Testing
 
   @Test func oneFailingOperationSpoilsNoOtherOfItsGroup() async throws {
     let driver = try open()
-    let turn = try WriteLock(path: file.path)
-    try turn.take()
+    let writeLock = try WriteLock(path: file.path)
+    try writeLock.take()
     let writer = driver.writer
     let answers = await withTaskGroup(of: Bool.self) { group in
       for number in 0..<20 {
@@ -277,7 +277,7 @@ import Testing
           } catch { return false }
         }
       }
-      turn.giveBack()
+      writeLock.giveBack()
       return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
     }
     #expect(answers == 16)

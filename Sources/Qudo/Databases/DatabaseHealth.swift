@@ -21,7 +21,7 @@ struct DatabaseHealth: Sendable {
 
   private(set) var state: State
   /// Why it is not live.
-  private(set) var trouble: QudoError?
+  private(set) var failure: QudoError?
   /// How long it is set aside.
   private let retry: Int64
   /// Calls that are not answered.
@@ -70,8 +70,8 @@ struct DatabaseHealth: Sendable {
   mutating func succeeded(isProbe: Bool = false) -> Bool {
     if isProbe { owed = 0 }
     guard state != .closed else { return false }
-    defer { (state, trouble) = (.live, nil) }
-    return trouble != nil
+    defer { (state, failure) = (.live, nil) }
+    return failure != nil
   }
 
   /// - Returns: whether it was taken for live before.
@@ -82,7 +82,7 @@ struct DatabaseHealth: Sendable {
     let wasLive = isUsable
     let (until, isTooLate) = now.addingReportingOverflow(retry)
     state = .setAside(until: isTooLate ? .max : until)
-    trouble = error
+    failure = error
     return wasLive
   }
 

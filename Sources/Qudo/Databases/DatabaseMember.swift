@@ -62,7 +62,7 @@ final class DatabaseMember: Sendable {
     if health.state == .closed { throw QudoError(.closed, "the database was closed") }
     let probe = probe()
     guard let answer = await withDeadline(until: time, clock, on: thread, { await probe.value }) else {
-      throw health.trouble ?? QudoError(.unreachable, "it could not be opened in time")
+      throw health.failure ?? QudoError(.unreachable, "it could not be opened in time")
     }
     return try answer.get()
   }

@@ -25,20 +25,20 @@ extension Databases {
       spareKeys: options.repeatsUnknown ? spareKeys ?? Self.randomKeys(jobs.count) : nil)
     var pause: Int64 = 50_000
     while true {
-      let troubles: [AllDatabasesUnavailable.Failure]
+      let failures: [AllDatabasesUnavailable.Failure]
       switch try await insertOnce(&enqueue) {
       case .done(let report): return report
-      case .down(let all): troubles = all
+      case .down(let all): failures = all
       }
       let next = options.clock.sinceBoot() + pause
       guard options.waitsForOutages, next < enqueue.end, !Task.isCancelled,
-        troubles.contains(where: { $0.error.isOutage })
+        failures.contains(where: { $0.error.isOutage })
       else {
-        throw enqueue.error(AllDatabasesUnavailable(failures: troubles))
+        throw enqueue.error(AllDatabasesUnavailable(failures: failures))
       }
       if pause == 50_000 {
         options.logger.warning(
-          "no database is available, waiting", metadata: ["error": "\(AllDatabasesUnavailable(failures: troubles))"])
+          "no database is available, waiting", metadata: ["error": "\(AllDatabasesUnavailable(failures: failures))"])
       }
       // If the task is cancelled meanwhile, the databases are asked once more, and the guard above ends it.
       _ = try? await options.clock.sleep(untilSinceBoot: next)
@@ -56,7 +56,7 @@ extension Databases {
     for member in members { member.probeIfDue() }
     var random = SystemRandomNumberGenerator()
     var route = EnqueueRoute(members.count, options.order, using: &random)
-    var troubles: [AllDatabasesUnavailable.Failure] = []
+    var failures: [AllDatabasesUnavailable.Failure] = []
     while let index = route.next(options.clock.sinceBoot(), { members[$0].health }) {
       let member = members[index]
       guard !Task.isCancelled else {
@@ -70,7 +70,7 @@ extension Databases {
           EnqueueReport(
             results: results, mayAlsoBeIn: enqueue.doubts.filter { $0 != member.index }.map { members[$0].name }))
       } catch {
-        troubles.append(.init(database: member.name, error: error))
+        failures.append(.init(database: member.name, error: error))
         if error.code == .outcomeUnknown {
           guard enqueue.policy == .elsewhere else { throw error }
         } else if !error.allowsFailover {
@@ -79,7 +79,7 @@ extension Databases {
         }
       }
     }
-    return .down(troubles)
+    return .down(failures)
   }
 
   /// One after the other, from a random one on.

@@ -16,7 +16,7 @@ extension Databases {
       let health = member.health
       var retryIn: Duration?
       if case .setAside(let until) = health.state { retryIn = .microseconds(max(0, until - now)) }
-      return DatabaseState(database: member.name, status: health.standing, failure: health.trouble, timeUntilProbe: retryIn)
+      return DatabaseState(database: member.name, status: health.standing, failure: health.failure, timeUntilProbe: retryIn)
     }
   }
 
@@ -46,7 +46,7 @@ extension Databases {
     let end = end(options.callTimeout)
     do throws(QudoError) {
       let health = member.health
-      if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let trouble = health.trouble { throw trouble }
+      if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let failure = health.failure { throw failure }
       _ = try await member.ready(until: end)
       return .success(try await member.call(until: end, isRead: true, body))
     } catch {

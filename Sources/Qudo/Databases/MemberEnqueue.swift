@@ -33,7 +33,7 @@ struct MemberEnqueue: Sendable {
     into member: DatabaseMember, share: Int64, others: [DatabaseMember], _ clock: any QueueClock
   ) async throws(QudoError) -> [EnqueueResult] {
     guard clock.sinceBoot() < end else {
-      throw member.health.trouble ?? QudoError(.unreachable, "it was not asked: the deadline had passed")
+      throw member.health.failure ?? QudoError(.unreachable, "it was not asked: the deadline had passed")
     }
     // What is on its way to one database may be there: only who bears to have it twice asks another one before the end.
     let limit = policy == .elsewhere ? share : end

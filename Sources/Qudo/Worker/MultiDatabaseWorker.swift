@@ -9,7 +9,7 @@ final class MultiDatabaseWorker: Sendable {
     var isOver = false
   }
   /// What was done in a database, and what its trouble is if it has any at the end.
-  typealias Outcome = (summary: WorkSummary, trouble: QudoError?)
+  typealias Outcome = (summary: WorkSummary, failure: QudoError?)
 
   /// Where ``run()`` is to be called. The engines have threads of their own: a database that hangs holds up its own only.
   let thread = SerialThread("qudo.workers")
@@ -32,8 +32,8 @@ final class MultiDatabaseWorker: Sendable {
     retry = databases.options.probeInterval.wholeMicroseconds
     self.mode = mode
     budget = Locked(ConcurrencyBudget(total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxConcurrency)))
-    makeEngine = { member, driver, seat in
-      WorkerEngine(worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), seat: seat)
+    makeEngine = { member, driver, permits in
+      WorkerEngine(worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), permits: permits)
     }
   }
 
@@ -52,14 +52,14 @@ final class MultiDatabaseWorker: Sendable {
   /// It fails when all did.
   static func sum(_ outcomes: [(database: String, outcome: Outcome)]) -> Result<WorkSummary, QudoError> {
     var summary = WorkSummary()
-    var troubles: [AllDatabasesUnavailable.Failure] = []
+    var failures: [AllDatabasesUnavailable.Failure] = []
     for (database, outcome) in outcomes {
       summary.add(outcome.summary)
-      guard let trouble = outcome.trouble else { continue }
-      troubles.append(.init(database: database, error: trouble))
+      guard let failure = outcome.failure else { continue }
+      failures.append(.init(database: database, error: failure))
       summary.unreachable.append(database)
     }
-    return troubles.count < outcomes.count ? .success(summary) : .failure(AllDatabasesUnavailable(failures: troubles).error)
+    return failures.count < outcomes.count ? .success(summary) : .failure(AllDatabasesUnavailable(failures: failures).error)
   }
 
   func stop() {
@@ -107,21 +107,21 @@ final class MultiDatabaseWorker: Sendable {
       guard !isEnding else { return .success(nil) }
       let begun = clock.sinceBoot()
       let result = await opening(member, until: begun.clampedPlus(deadline))
-      let trouble: QudoError
+      let failure: QudoError
       switch result {
       case .success(let driver): return .success(driver)
       case nil: return .success(nil)
-      case .failure(let error): trouble = error
+      case .failure(let error): failure = error
       }
-      guard trouble.code != .closed else { return .failure(trouble) }
+      guard failure.code != .closed else { return .failure(failure) }
       let now = clock.sinceBoot()
       let since = troubleSince ?? begun
       troubleSince = since
       let patienceEnd = since.clampedPlus(options.outageTimeout.wholeMicroseconds)
       note(member.index, now >= patienceEnd ? .unavailable : .busy)
-      if shared.withLock({ $0.isOver }) { return .failure(trouble) }
+      if shared.withLock({ $0.isOver }) { return .failure(failure) }
       await nap(member.index, until: min(now + min(pause, retry), now >= patienceEnd ? .max : patienceEnd))
-      if shared.withLock({ $0.isOver }) { return .failure(trouble) }
+      if shared.withLock({ $0.isOver }) { return .failure(failure) }
       pause = min(pause * 2, retry)
     }
   }

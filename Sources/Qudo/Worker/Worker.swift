@@ -128,9 +128,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
 
   private func runCompany(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
     if mode == .once { return await runOnce() }
-    let company = MultiDatabaseWorker(self, mode: mode)
-    let work = Task(executorPreference: company.thread) { await company.run() }
-    return await withTaskCancellationHandler { await work.value } onCancel: { company.stop() }
+    let worker = MultiDatabaseWorker(self, mode: mode)
+    let work = Task(executorPreference: worker.thread) { await worker.run() }
+    return await withTaskCancellationHandler { await work.value } onCancel: { worker.stop() }
   }
 
   /// One database after the other, until one has a job.

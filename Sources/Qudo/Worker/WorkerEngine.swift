@@ -20,7 +20,7 @@ final class WorkerEngine: Sendable {
     var isSignalled = false
     var timer: (time: Int64, task: Task<Void, Never>)?
     var listener: Int?
-    var trouble: QudoError?
+    var failure: QudoError?
   }
 
   /// The database that the jobs are in.
@@ -28,7 +28,7 @@ final class WorkerEngine: Sendable {
   /// What is called: the driver, or what watches it.
   private let verbs: any Driver
   /// Where several engines work together.
-  private let seat: PermitHandle?
+  private let permits: PermitHandle?
   let codecs: Codecs
   let handlers: [Kind: JobHandler]
   let plugins: Plugins
@@ -45,11 +45,11 @@ final class WorkerEngine: Sendable {
   ///   - verbs: what is called instead of the driver.
   ///   - seat: where several engines work together.
   init<Hooks: HookSet>(
-    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, seat: PermitHandle? = nil
+    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, permits: PermitHandle? = nil
   ) {
     self.driver = driver
     self.verbs = verbs ?? driver
-    self.seat = seat
+    self.permits = permits
     codecs = worker.queue.codecs
     handlers = worker.handlers
     plugins = worker.plugins
@@ -78,15 +78,15 @@ final class WorkerEngine: Sendable {
   }
 
   /// What was done, and what the database's trouble is if it has any.
-  var report: (summary: WorkSummary, trouble: QudoError?) {
-    shared.withLock { ($0.state.summary, $0.state.consecutiveErrors > 0 ? $0.trouble : nil) }
+  var report: (summary: WorkSummary, failure: QudoError?) {
+    shared.withLock { ($0.state.summary, $0.state.consecutiveErrors > 0 ? $0.failure : nil) }
   }
 
   // MARK: The pump
 
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
-    if let seat { seat.worker.wake(seat.leave(now: clock.sinceBoot())) }
+    if let permits { permits.worker.wake(permits.leave(now: clock.sinceBoot())) }
     let (parked, timer, listener, summary) = shared.withLock { shared in
       defer { shared.parked = [] }
       shared.isOver = true
@@ -125,17 +125,17 @@ final class WorkerEngine: Sendable {
       // Read after that: a bell that rings later signals later, and is not waited through.
       let rings = driver.doorbell.rings
       // A permit may have come for what was claimed before.
-      let resumed = seat == nil || shared.state.bufferedCount == 0 ? [] : dispatch(&shared, now: now)
-      guard let seat else {
+      let resumed = permits == nil || shared.state.bufferedCount == 0 ? [] : dispatch(&shared, now: now)
+      guard let permits else {
         let (action, slots) = shared.state.next(now: now, rings: rings)
         return (action, slots.compactMap { shared.tasks[$0] }, resumed, [Int]())
       }
-      let (action, slots, woken) = seat.nextAction(&shared.state, now: now, rings: rings)
+      let (action, slots, woken) = permits.nextAction(&shared.state, now: now, rings: rings)
       return (action, slots.compactMap { shared.tasks[$0] }, resumed, woken)
     }
     for (continuation, job) in resumed { continuation.resume(returning: job) }
     for task in cancelled { task.cancel() }
-    seat?.worker.wake(woken)
+    permits?.worker.wake(woken)
     return action
   }
 
@@ -149,19 +149,19 @@ final class WorkerEngine: Sendable {
         shared.state.settled(settlements, answer.results)
         if let request, let claim = answer.claim {
           shared.state.claimed(claim, by: request, asked: asked, now: now)
-          seat?.answered(gotAll: claim.jobs.count >= request.limit, shared.state)
+          permits?.answered(gotAll: claim.jobs.count >= request.limit, shared.state)
         }
         let resumed = dispatch(&shared, now: now)
-        return (resumed, seat?.releaseReservation(now: now) ?? [])
+        return (resumed, permits?.releaseReservation(now: now) ?? [])
       }
       for (continuation, job) in resumed { continuation.resume(returning: job) }
-      seat?.worker.wake(woken)
+      permits?.worker.wake(woken)
       if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
       await report(settlements, answer.results)
     } catch {
       let left = request == nil || error.isPassing ? settlements : await settleAlone(settlements)
-      if let seat { seat.worker.wake(shared.withLock { seat.failed($0.state, now: clock.sinceBoot()) }) }
-      try trouble(error) { $0.failed(left, now: $1) }
+      if let permits { permits.worker.wake(shared.withLock { permits.failed($0.state, now: clock.sinceBoot()) }) }
+      try failure(error) { $0.failed(left, now: $1) }
     }
   }
 
@@ -197,8 +197,8 @@ final class WorkerEngine: Sendable {
 
   /// Whether a run may begin now: if so, it has a permit.
   private func mayBegin(_ state: WorkerState, _ now: Int64) -> Bool {
-    guard let seat else { return true }
-    return state.hasJobToBegin && seat.begin(now: now)
+    guard let permits else { return true }
+    return state.hasJobToBegin && permits.begin(now: now)
   }
 
   private func renew(_ leases: [Lease], for length: Duration) async throws(QudoError) {
@@ -212,7 +212,7 @@ final class WorkerEngine: Sendable {
       for task in tasks { task.cancel() }
       for job in lost { leaseLost(job) }
     } catch {
-      try trouble(error) { state, now in state.extensionFailed(now: now) }
+      try failure(error) { state, now in state.extensionFailed(now: now) }
     }
   }
 
@@ -221,21 +221,21 @@ final class WorkerEngine: Sendable {
       let counts = try await verbs.count(Array(handlers.keys))
       shared.withLock { $0.state.rest(counts) }
     } catch {
-      try trouble(error) { $0.failed([], now: $1) }
+      try failure(error) { $0.failed([], now: $1) }
     }
   }
 
   /// Passing trouble is waited out, as long as there is patience.
-  private func trouble(
+  private func failure(
     _ error: QudoError, _ note: @Sendable (inout WorkerState, Int64) -> Bool
   ) throws(QudoError) {
     let now = clock.sinceBoot()
     let givesUp = shared.withLock { shared in
-      shared.trouble = error
+      shared.failure = error
       return note(&shared.state, now)
     }
     // One database of several is never given up for ever, unless it was closed.
-    guard error.isPassing || (seat != nil && error.code != .closed), !givesUp else { throw error }
+    guard error.isPassing || (permits != nil && error.code != .closed), !givesUp else { throw error }
     logger.warning("the database has trouble, the worker tries again", metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
   }
 
@@ -353,16 +353,16 @@ final class WorkerEngine: Sendable {
     let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
       let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
-      seat?.end(shared.state)
+      permits?.end(shared.state)
       let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
       // A permit that is not used here goes to another database.
-      let woken = job == nil ? seat?.grantAll(now: now) ?? [] : []
-      guard !goesOn || shared.state.hasNews(now) || (job == nil && seat != nil) else { return (job, job == nil, nil, woken) }
+      let woken = job == nil ? permits?.grantAll(now: now) ?? [] : []
+      guard !goesOn || shared.state.hasNews(now) || (job == nil && permits != nil) else { return (job, job == nil, nil, woken) }
       shared.isSignalled = true
       defer { shared.pump = nil }
       return (job, goesOn && job == nil, shared.pump, woken)
     }
-    seat?.worker.wake(woken)
+    permits?.worker.wake(woken)
     pump?.resume()
     guard waits else { return job }
     await Interleaving.pause()

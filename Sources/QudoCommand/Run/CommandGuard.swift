@@ -18,7 +18,7 @@ internal import Darwin
 /// the end of a pipe, and then kills the groups that it was told of. `PR_SET_PDEATHSIG` would not do: it is "cleared for the child of
 /// a fork(2)" and "upon execve(2) of a set-user-ID" program, and goes by the thread that made the child: prctl(2).
 ///
-/// All calls but ``Run/ended()`` are made by whoever is in the ``StartingGate``.
+/// All calls but ``Run/ended()`` are made by whoever is in the ``SpawnGate``.
 final class CommandGuard: Sendable {
   static let only = CommandGuard()
 

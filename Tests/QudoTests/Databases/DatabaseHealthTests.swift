@@ -14,7 +14,7 @@ import Testing
     let wasLive = health.failed(down, now: 5 * second)
     #expect(wasLive)
     #expect(health.state == .setAside(until: 35 * second))
-    #expect(health.trouble?.code == .unreachable)
+    #expect(health.failure?.code == .unreachable)
     #expect(!health.isUsable && !health.isDue(35 * second - 1) && health.isDue(35 * second))
   }
 
@@ -35,7 +35,7 @@ import Testing
     #expect(health.state == .setAside(until: 61 * second))
     _ = health.beginProbe()
     let isBack = health.succeeded()
-    #expect(isBack && health.state == .live && health.trouble == nil)
+    #expect(isBack && health.state == .live && health.failure == nil)
   }
 
   @Test func anErrorOfTheCallSaysNothingOfTheDatabase() {
