@@ -122,7 +122,7 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     try await Task.sleep(for: .seconds(1))
     let end = ContinuousClock.now + duration
     try await withThrowingTaskGroup { group in
-      for index in servers.indices { group.addTask { try await self.failure(index, until: end) } }
+      for index in servers.indices { group.addTask { try await self.trouble(index, until: end) } }
       group.addTask { try await self.troubleTheFile(until: end) }
       group.addTask { try await self.killProcesses(until: end) }
       try await group.waitForAll()
