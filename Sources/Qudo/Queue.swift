@@ -1,26 +1,26 @@
-/// Where jobs are enqueued, and what a ``Worker`` takes them from.
+/// A queue of jobs: enqueues them, lists them, and hands them to a ``Worker``.
 ///
 ///     let queue = Queue(try SQLiteDriver(path: "jobs.db"))
 ///     try await queue.enqueue(SendMail(to: "ada@example.org"))
 ///
-/// It is a value, cheap to copy, and generic to the end: `Queue<NoHooks>` where there are no hooks. Who does not want
-/// to name the type keeps it as `any Enqueuer`.
+/// A queue is a value that is cheap to copy. Its type names its hooks: `Queue<NoHooks>` has none. Code that only enqueues can store
+/// `any Enqueuer` instead.
 public struct Queue<Hooks: HookSet>: Sendable {
-  /// Where the jobs are.
-  public let databases: Databases
-  /// What jobs are encoded and decoded with.
+  /// The databases that hold the jobs.
+  package let databases: Databases
+  /// The codecs that jobs are encoded and decoded with.
   public let codecs: Codecs
   /// The hooks, composed into one.
-  public let hooks: Hooks
-  /// How long an enqueue into one of several databases may take; nil where there is one that is not watched.
+  @usableFromInline package let hooks: Hooks
+  /// How long an enqueue into one of several databases may take. Nil for a single database that is not watched.
   var deadline: Duration?
-  /// The only one, whose calls have nothing in between; where there are several it is not called.
+  /// The only database, which is called directly. With several databases it is never called.
   private let driver: any Driver
 
   /// - Parameters:
-  ///   - databases: where the jobs go.
-  ///   - codecs: JSON by default.
-  ///   - hooks: one below the other, in the order in which they hear of an enqueue.
+  ///   - databases: the databases that hold the jobs.
+  ///   - codecs: what jobs are encoded and decoded with. Default: JSON.
+  ///   - hooks: the hooks, in the order in which an enqueue calls them.
   public init(_ databases: Databases, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
     self.databases = databases
     self.codecs = codecs
@@ -29,39 +29,50 @@ public struct Queue<Hooks: HookSet>: Sendable {
     deadline = databases.only == nil ? databases.options.callTimeout : nil
   }
 
-  /// A queue of several databases without hooks.
+  /// Creates a queue of several databases, without hooks.
   public init(_ databases: Databases, codecs: Codecs = Codecs()) where Hooks == NoHooks {
     self.init(databases, codecs: codecs) {}
   }
 
   /// - Parameters:
   ///   - driver: the database.
-  ///   - codecs: JSON by default.
-  ///   - hooks: one below the other, in the order in which they hear of an enqueue.
+  ///   - codecs: what jobs are encoded and decoded with. Default: JSON.
+  ///   - hooks: the hooks, in the order in which an enqueue calls them.
   public init(_ driver: any Driver, codecs: Codecs = Codecs(), @HookBuilder hooks: () -> Hooks) {
     self.init(Databases(driver), codecs: codecs, hooks: hooks)
   }
 
-  /// A queue without hooks.
+  /// Creates a queue without hooks.
   public init(_ driver: any Driver, codecs: Codecs = Codecs()) where Hooks == NoHooks {
     self.init(Databases(driver), codecs: codecs) {}
   }
 
-  /// Waits for what was handed in and lets go of the databases; later calls throw ``QudoError/Code/closed``.
+  /// Completes the calls that were made before and closes the databases. Later calls throw ``QudoError/Code/closed``.
   public func close() async { await databases.close() }
 }
 
-/// What can enqueue: a whole queue without the type of its hooks.
+/// A type that enqueues jobs: a ``Queue`` without its hooks' type, or a stand-in for one in tests.
 public protocol Enqueuer: Sendable {
-  /// What jobs are encoded with.
+  /// The codecs that jobs are encoded with.
   var codecs: Codecs { get }
 
-  /// Stores jobs, all in one transaction. The results are in their order; a unique conflict is a result, not an error.
+  /// Stores jobs in one transaction. A unique conflict is a result, not an error.
   ///
-  /// - Throws: ``QudoError``, and then nothing was written unless its code is ``QudoError/Code/outcomeUnknown``; or the
-  ///   error of a hook that refused a job, and then nothing was written.
+  /// - Returns: the results, in the order of the jobs.
+  /// - Throws: ``QudoError``; unless its code is ``QudoError/Code/outcomeUnknown``, nothing was written. Or the error of a hook that
+  ///   refused a job; then nothing was written.
   @discardableResult
   func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult]
+
+  /// Stores jobs as part of the application's own database transaction. A unique conflict is a result, not an error.
+  ///
+  /// - Parameters:
+  ///   - jobs: the jobs.
+  ///   - connection: the application's `sqlite3 *`, which has the queue's file open.
+  /// - Returns: the results, in the order of the jobs.
+  /// - Throws: as ``Queue/enqueue(_:in:)-([NewJob],_)``.
+  @discardableResult
+  func enqueue(_ jobs: [NewJob], in connection: OpaquePointer?) throws -> [EnqueueResult]
 }
 
 extension Queue: Enqueuer {
@@ -84,67 +95,35 @@ extension Queue: Enqueuer {
     return try await driver.insert(jobs).map { EnqueueResult($0, database: name) }
   }
 
-  /// The same queue, whose enqueues take at most so long, whatever the databases do, instead of ``DatabaseOptions/callTimeout``.
+  /// Returns the same queue with a timeout for its enqueues, in place of ``DatabaseOptions/callTimeout``.
   ///
-  ///     try await queue.within(.seconds(2)).enqueue(SendMail(to: "ada@example.org"))
+  ///     try await queue.withTimeout(.seconds(2)).enqueue(SendMail(to: "ada@example.org"))
   ///
-  /// An enqueue that was on its way when the time was up throws ``QudoError/Code/outcomeUnknown``.
+  /// If the timeout passes while a database works on an enqueue, the enqueue throws ``QudoError/Code/outcomeUnknown``.
   ///
+  /// - Parameter timeout: how long an enqueue may take, at least 1 ms.
   /// - Throws: ``QudoError/Code/invalidArgument`` for less than 1 ms.
-  public func withTimeout(_ deadline: Duration) throws(QudoError) -> Queue {
-    guard deadline >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
+  public func withTimeout(_ timeout: Duration) throws(QudoError) -> Queue {
+    guard timeout >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the timeout of an enqueue is under 1 ms: give at least 1 ms")
+    }
     let watched = try databases.watched
     var queue = Queue(watched, codecs: codecs) { hooks }
-    queue.deadline = deadline
+    queue.deadline = timeout
     return queue
   }
 }
 
-extension Enqueuer {
-  /// Stores one job. A unique conflict is a result, not an error.
-  ///
-  /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``.
-  @discardableResult
-  public func enqueue(_ job: NewJob) async throws -> EnqueueResult {
-    let results = try await enqueue([job])
-    guard let result = results.first else { throw QudoError(.database, "an enqueued job got no answer") }
-    return result
-  }
-
-  /// Stores one job.
-  ///
-  /// - Parameters:
-  ///   - job: what is to be done; encoded with the queue's codec.
-  ///   - unique: at most one live job per kind and key. Default: none.
-  ///   - priority: higher runs first. Default 0.
-  ///   - due: when it may first run. Default: now.
-  ///   - idempotencyKey: what the enqueue can be repeated under without being done twice. Default: none.
-  /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
-  @discardableResult
-  public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
-  ) async throws -> EnqueueResult {
-    try await enqueue(NewJob(
-      J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey))
-  }
-
-  /// Stores jobs of one type, all in one transaction.
-  @discardableResult
-  public func enqueue<J: Job>(contentsOf jobs: [J], priority: Int = 0, due: Due = .now) async throws -> [EnqueueResult] {
-    try await enqueue(try jobs.map { NewJob(J.kind, payload: try codecs.encode($0, of: J.kind), priority: priority, due: due) })
-  }
-}
-
-/// What became of one enqueued job.
+/// The result of enqueueing one job.
 public enum EnqueueResult: Hashable, Sendable {
-  /// A new job with this id.
+  /// The job was stored and has this id.
   case inserted(JobID)
-  /// The job that had the unique key was kept, as asked; or the job of an enqueue under the same idempotency key, which
-  /// may be gone.
+  /// The job with this id already holds the unique key, and ``UniqueKey/Conflict/keep`` kept it; or an earlier enqueue with the same
+  /// idempotency key stored it. In the second case the job may be finished.
   case existing(JobID)
-  /// The job that had the unique key was waiting and was overwritten, as asked.
+  /// The waiting job with this id held the unique key, and ``UniqueKey/Conflict/overwrite`` overwrote it.
   case overwritten(JobID)
-  /// Another live job has the unique key; nothing was written for this one.
+  /// The live job with this id holds the unique key. Nothing was written.
   case conflict(JobID)
 
   package init(_ result: InsertResult, database: String) {
@@ -156,7 +135,7 @@ public enum EnqueueResult: Hashable, Sendable {
     }
   }
 
-  /// The job that is there now: the new one, or the one that has the unique key.
+  /// The id of the new job, or of the job that holds the unique key.
   public var id: JobID {
     switch self {
     case .inserted(let id), .existing(let id), .overwritten(let id), .conflict(let id): id

@@ -30,7 +30,7 @@ public struct CompressedCodec<Base: Codec>: Codec {
     self.level = min(max(level, 1), 9)
   }
 
-  public var id: CodecID { .wrapping(16, as: base.id) }
+  public var id: CodecID { .wrapping(base.id, as: 16) }
   public var name: String { "compressed \(base.name)" }
 
   /// - Throws: ``CompressionError`` for more than ``limit`` bytes; what the base throws.

@@ -27,7 +27,7 @@ public struct EncryptedCodec<Base: Codec>: Codec {
     self.keys = keys
   }
 
-  public var id: CodecID { .wrapping(17, as: base.id) }
+  public var id: CodecID { .wrapping(base.id, as: 17) }
   public var name: String { "encrypted \(base.name)" }
 
   /// - Throws: what the base throws; ``EncryptionError`` if the cipher refuses.

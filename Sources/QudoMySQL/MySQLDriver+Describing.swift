@@ -3,7 +3,7 @@ public import Qudo
 
 extension MySQLDriver: DescribedDriver {
   /// The server's version, and its clock.
-  public func describe() async throws(QudoError) -> DatabaseDescription {
+  package func describe() async throws(QudoError) -> DatabaseDescription {
     let facts = try await connect()
     let now = try await pool.transact { transaction throws(QudoError) in try transaction.look("SELECT @n").next()?.integer(0) }
     return DatabaseDescription(

@@ -52,10 +52,22 @@ extension Queue {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: higher runs first. Default 0.
   ///   - due: when it may first run. Default: now.
+  ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: as `statements(for:)` of several, and what the codec throws.
   public func statements<J: Job>(
-    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
+    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
   ) throws -> [SQLStatement] {
-    try statements(for: [NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due)])
+    let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
+    return try statements(for: job, options: options)
+  }
+
+  /// Statements that enqueue one job.
+  ///
+  /// - Parameters:
+  ///   - job: the job; the queue's primary codec encodes it.
+  ///   - options: how it is enqueued.
+  /// - Throws: as `statements(for:)` of several, and what the codec throws.
+  public func statements<J: Job>(for job: J, options: EnqueueOptions) throws -> [SQLStatement] {
+    try statements(for: [NewJob(job, options: options, codecs: codecs)])
   }
 }

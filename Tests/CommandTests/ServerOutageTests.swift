@@ -31,7 +31,7 @@ import Testing
 
     var words: String {
       switch self {
-      case .readOnly: "the server is read-only"
+      case .readOnly: "the server has become read-only"
       case .password: "the server refuses the user"
       }
     }
@@ -87,7 +87,7 @@ import Testing
     let errors = try enqueue.errors.rest()
     #expect(try enqueue.end() == 75)
     #expect(
-      errors.contains("the server is read-only") && errors.contains("line 1 is enqueued. Go on from line 2"),
+      errors.contains("the server has become read-only") && errors.contains("line 1 is enqueued. Go on from line 2"),
       "\(errors)")
     #expect(try enqueue.output.rest() == "")
     try await Outage.readOnly.end(server)

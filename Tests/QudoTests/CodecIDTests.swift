@@ -3,9 +3,9 @@ import Testing
 
 struct CodecIDTests {
   @Test func aWrappedCodecHasAnIDOfItsOwn() {
-    let once = CodecID.wrapping(16, as: .json)
-    let twice = CodecID.wrapping(17, as: once)
-    #expect(Set([.json, once, twice, .wrapping(16, as: .raw), .wrapping(16, as: .messagePack), .wrapping(17, as: .json)]).count == 6)
+    let once = CodecID.wrapping(.json, as: 16)
+    let twice = CodecID.wrapping(once, as: 17)
+    #expect(Set([.json, once, twice, .wrapping(.raw, as: 16), .wrapping(.messagePack, as: 16), .wrapping(.json, as: 17)]).count == 6)
     #expect("\(CodecID.json) \(once) \(twice) \(CodecID(-1))" == "1 16/1 17/16/1 -1")
   }
 }

@@ -36,7 +36,7 @@ public final class Databases: Sendable {
   }
 
   /// The only one, which is not watched: its driver waits and fails for itself. Nil where there are several.
-  public let only: (any Driver)?
+  package let only: (any Driver)?
   let members: [DatabaseMember]
   let options: DatabaseOptions
 

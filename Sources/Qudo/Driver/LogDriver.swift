@@ -1,44 +1,48 @@
-/// A driver with the two logs: what failed, and what became of finished runs.
+/// A driver that keeps two logs: the failure log with the failed runs, and the status log with the finished runs of kinds that ask for
+/// it.
 ///
-/// Neither is ever shortened but by ``prune(_:)``.
+/// Only ``prune(_:)`` deletes rows of the logs.
 public protocol LogDriver: Driver {
-  /// The failure log.
+  /// Returns rows of the failure log.
   func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord]
 
-  /// The status log: the runs of kinds that ask for it.
+  /// Returns rows of the status log.
   func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord]
 
-  /// Enqueues failed jobs again, with their payload, priority and unique key, due now, as first attempts. Each can be
-  /// replayed once. The results are in the order of the ids, all in one transaction.
+  /// Enqueues failed jobs again in one transaction, with their payload, priority and unique key, due now, as first attempts. Each
+  /// failure can be replayed once.
+  ///
+  /// - Parameter failures: the ids of rows of the failure log.
+  /// - Returns: the results, in the order of the ids.
   func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult]
 
-  /// Deletes the oldest rows of both logs that fit, at most `limit` of each, so that it holds up others for a moment only.
+  /// Deletes the oldest rows of both logs that the options select, at most ``PruneOptions/limit`` of each: a short call that delays
+  /// other callers little.
   ///
-  /// - Returns: how many rows were deleted; repeat until it is 0.
-  func prune(_ prune: PruneOptions) async throws(QudoError) -> Int
+  /// - Returns: how many rows were deleted. Repeat the call until it returns 0.
+  func prune(_ options: PruneOptions) async throws(QudoError) -> Int
 }
 
-/// Which rows of a log to list.
+/// A query for rows of a log. It lists the rows that meet all of its conditions.
 public struct LogQuery: Sendable {
-  /// These kinds; any for nil.
+  /// The kinds to list, or nil for all.
   public var kinds: [Kind]?
-  /// Newest first, or oldest first. Default: newest first.
+  /// Whether the oldest rows come first. Default: the newest do.
   public var oldestFirst = false
-  /// How many at most. Default 10.
+  /// The maximum number of rows. Default: 10.
   public var limit = 10
-  /// How many to pass over. Default 0. Its cost grows with it, and rows that come meanwhile shift the pages: see ``after``.
+  /// How many rows to skip. Default: 0. The cost grows with it, and rows that are written meanwhile shift the pages: prefer ``after``.
   public var offset = 0
-  /// These rows; any for nil.
+  /// The ids of the rows to list, or nil for all.
   public var ids: [Int64]?
-  /// Rows that come after this one in the order of the list: the ``FailureRecord/id`` or ``StatusRecord/id`` of the last row of the
-  /// page before. Newest first these have lower ids, oldest first higher ones. The row itself need not be there any more. Default:
-  /// nil, from the beginning.
+  /// Lists the rows after this one, in the order of the list. For the next page, give the ``FailureRecord/id`` or ``StatusRecord/id`` of
+  /// the last row of this one; that row may be pruned meanwhile. Default: nil, from the beginning.
   ///
-  /// Prefer it to ``offset`` for paging: it costs the same for each page, and rows that are written or pruned between two pages
-  /// neither repeat nor hide others.
+  /// For paging, prefer it to ``offset``: each page costs the same, and rows that are written or pruned between two pages neither repeat
+  /// nor hide others.
   public var after: Int64?
 
-  /// A query for the newest 10 rows of all kinds, unless told otherwise.
+  /// Creates a query for the newest 10 rows of all kinds, unless given otherwise.
   public init(
     kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil, after: Int64? = nil
   ) {
@@ -56,44 +60,44 @@ extension LogQuery {
   package func isAfter(_ id: Int64) -> Bool { after.map { oldestFirst ? id > $0 : id < $0 } ?? true }
 }
 
-/// Why a run is in the failure log.
-public enum FailureReason: String, Sendable, CaseIterable {
-  /// It threw.
+/// The reason why a run is in the failure log.
+public enum FailureReason: String, Sendable, CaseIterable, Codable {
+  /// The run threw an error.
   case failed
-  /// It threw and asked not to be tried again.
+  /// The run aborted the job.
   case aborted
-  /// Its lease was lost too often: the worker died or hung each time.
+  /// The job's lease expired too often: each time the worker died or hung.
   case lost
 }
 
-/// A failed run.
-public struct FailureRecord: Hashable, Sendable {
-  /// The number of the row, not that of the job.
+/// A row of the failure log: a failed run.
+public struct FailureRecord: Hashable, Sendable, Codable {
+  /// The number of the row, which is not that of the job.
   public var id: Int64
-  /// The number of the job.
+  /// The job's number in its database: ``JobID/number``.
   public var job: Int64
-  /// What sort of job it was.
+  /// The job's kind.
   public var kind: Kind
-  /// Why it is here.
+  /// The reason why the run is in the log.
   public var reason: FailureReason
-  /// The error in its own words, 16 KiB of them at most.
+  /// The description of the error, at most 16 KiB of it.
   public var message: String
-  /// Of a final failure only; the payload of an earlier one is still with the job.
+  /// The payload, if the failure is final. The payload of a job that is retried is still with the job.
   public var payload: Payload?
-  /// Nil for a job without one.
+  /// The job's unique key, if it had one.
   public var uniqueKey: String?
-  /// As the job had it; a replay has it again.
+  /// The job's priority. A replay gives it to the new job.
   public var priority: Int
-  /// The number of the run; starts at 1.
+  /// The number of the run, from 1.
   public var attempt: Int
-  /// When the run ended, by the database's clock.
+  /// When the failure was written, by the database's clock.
   public var failedAt: Timestamp
-  /// Whether the job was given up with it.
+  /// Whether the job failed for good with this run.
   public var isFinal: Bool
-  /// The job that it was replayed as.
+  /// The number of the job that a replay made of it, if there was one.
   public var replayedAs: Int64?
 
-  /// For drivers.
+  /// Creates a record, in a driver.
   public init(
     id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?, uniqueKey: String?,
     priority: Int, attempt: Int, failedAt: Timestamp, isFinal: Bool, replayedAs: Int64?
@@ -113,38 +117,38 @@ public struct FailureRecord: Hashable, Sendable {
   }
 }
 
-/// What became of one run, in the status log.
-public enum RunStatus: String, Sendable, CaseIterable {
-  /// It returned.
+/// The outcome of a run, in the status log.
+public enum RunStatus: String, Sendable, CaseIterable, Codable {
+  /// The run returned.
   case completed
-  /// It returned, and other jobs took the job's place.
+  /// The run returned and enqueued other jobs on completion.
   case replaced
-  /// It threw.
+  /// The run threw an error.
   case failed
-  /// It threw and asked not to be tried again.
+  /// The run aborted the job.
   case aborted
 }
 
-/// One run in the status log.
-public struct StatusRecord: Hashable, Sendable {
-  /// The number of the row, not that of the job.
+/// A row of the status log: a finished run.
+public struct StatusRecord: Hashable, Sendable, Codable {
+  /// The number of the row, which is not that of the job.
   public var id: Int64
-  /// The number of the job.
+  /// The job's number in its database: ``JobID/number``.
   public var job: Int64
-  /// What sort of job it was.
+  /// The job's kind.
   public var kind: Kind
-  /// What became of the run.
+  /// The outcome of the run.
   public var status: RunStatus
-  /// As stored.
+  /// The job's payload, as stored.
   public var payload: Payload
-  /// Nil for a job without one.
+  /// The job's unique key, if it had one.
   public var uniqueKey: String?
-  /// When the run began: ``ended`` less what it took.
+  /// When the run began: ``endedAt`` minus its duration.
   public var startedAt: Timestamp
-  /// When its outcome was written, by the database's clock.
+  /// When the outcome was written, by the database's clock.
   public var endedAt: Timestamp
 
-  /// For drivers.
+  /// Creates a record, in a driver.
   public init(
     id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, startedAt: Timestamp,
     endedAt: Timestamp
@@ -160,30 +164,30 @@ public struct StatusRecord: Hashable, Sendable {
   }
 }
 
-/// What became of one failure that was to be replayed.
+/// The result of replaying one failure.
 public enum ReplayResult: Hashable, Sendable {
-  /// It waits again as the job with this id.
+  /// The failed job was enqueued again as the job with this number.
   case replayed(Int64)
-  /// Another live job has its unique key; it can be replayed later.
+  /// The live job with this number holds the unique key. The failure can be replayed later.
   case conflict(Int64)
-  /// It was replayed before, as the job with this id.
+  /// The failure was replayed before, as the job with this number.
   case alreadyReplayed(Int64)
-  /// The job was retried and is not given up, or not with this failure.
+  /// The failure is not final: the job was retried after it.
   case notFinal
-  /// No row of the failure log has this id.
+  /// The failure log has no row with this id.
   case notFound
 }
 
-/// Which rows of the logs are old enough to go.
+/// The choice of log rows to delete.
 public struct PruneOptions: Sendable {
-  /// Rows that ended before this moment; any for nil.
+  /// Deletes rows of runs that ended before this time, or of any time for nil. Default: nil.
   public var before: Timestamp?
-  /// The newest rows of each log to keep. Default 0.
+  /// How many of the newest rows of each log are kept. Default: 0.
   public var keep: Int
-  /// How many rows at most. Default 1,000.
+  /// The maximum number of rows to delete from each log. Default: 1,000.
   public var limit: Int
 
-  /// Each with its default.
+  /// Creates options that delete up to 1,000 rows of any age, unless given otherwise.
   public init(before: Timestamp? = nil, keep: Int = 0, limit: Int = 1000) {
     self.before = before
     self.keep = keep

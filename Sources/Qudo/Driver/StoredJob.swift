@@ -1,39 +1,39 @@
-/// Where a live job is on its way.
-public enum JobState: String, Sendable, CaseIterable {
-  /// Waits to be claimed, and is due. So is a job whose lease ended.
+/// The state of a live job.
+public enum JobState: String, Sendable, CaseIterable, Codable {
+  /// The job is due and waits for a worker. A job with an expired lease is ready, too.
   case ready
-  /// Waits to be due.
+  /// The job waits until it is due.
   case delayed
-  /// Claimed, under a lease that has not ended.
+  /// A worker has claimed the job, and its lease has not expired.
   case running
 }
 
-/// A live job as it stands in the database.
-public struct StoredJob: Hashable, Sendable {
-  /// Its number in its database.
+/// A live job as the database has it.
+public struct StoredJob: Hashable, Sendable, Codable {
+  /// The job's number in its database: ``JobID/number``.
   public var id: Int64
-  /// What sort of job it is.
+  /// The job's kind.
   public var kind: Kind
-  /// As the database's clock has it at this moment.
+  /// The state at the time of the listing, by the database's clock.
   public var state: JobState
-  /// As stored: encoded, and as the hooks' `serialize` left it.
+  /// The payload as stored: encoded, and after the hooks' `serialize`.
   public var payload: Payload
-  /// Nil for a job without one.
+  /// The job's unique key, if it has one.
   public var uniqueKey: String?
-  /// Higher runs first.
+  /// Jobs with a higher priority run first.
   public var priority: Int
-  /// The number of its next or present run; starts at 1.
+  /// The number of the job's current or next run, from 1.
   public var attempt: Int
-  /// When it was enqueued; no retry changes it.
+  /// When the job was enqueued. Retries do not change it.
   public var enqueuedAt: Timestamp
-  /// When its next attempt may begin, or since when it might.
+  /// When the job's next run may begin, or could have begun.
   public var dueAt: Timestamp
-  /// By wall time, as far as that can be told; only while it runs.
+  /// When the lease of a running job expires, estimated in wall time. Nil for a job that is not running.
   public var leaseExpiresAt: Timestamp?
-  /// What travels beside the payload.
+  /// The entries that travel beside the payload.
   public var metadata: JobMetadata
 
-  /// For drivers.
+  /// Creates a record, in a driver.
   public init(
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
     enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?, metadata: JobMetadata = JobMetadata()
@@ -52,21 +52,21 @@ public struct StoredJob: Hashable, Sendable {
   }
 }
 
-/// Which live jobs to list: those that fit all that is given.
+/// A query for live jobs. It lists the jobs that meet all of its conditions, in the order of their ids.
 public struct JobQuery: Sendable {
-  /// These ids; any for nil.
+  /// The ids to list, or nil for all.
   public var ids: [Int64]?
-  /// These kinds; any for nil.
+  /// The kinds to list, or nil for all.
   public var kinds: [Kind]?
-  /// These states; any for nil. Each page is of its own moment: a job that changes its state between two pages may be in both, or
-  /// in neither.
+  /// The states to list, or nil for all. Each page shows its own point in time: a job that changes its state between two pages may be
+  /// on both or on neither.
   public var states: Set<JobState>?
-  /// Ids above this one: the last of the page before.
+  /// Lists ids above this one. For the next page, give the last id of this one. Default: 0.
   public var after: Int64 = 0
-  /// How many at most. Default 100.
+  /// The maximum number of jobs. Default: 100.
   public var limit = 100
 
-  /// Each with its default.
+  /// Creates a query for the first 100 jobs, unless given otherwise.
   public init(ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0, limit: Int = 100) {
     self.ids = ids
     self.kinds = kinds
@@ -76,18 +76,18 @@ public struct JobQuery: Sendable {
   }
 }
 
-/// How many jobs of a kind are in each state.
-public struct JobCount: Hashable, Sendable {
-  /// The kind.
+/// The number of jobs of one kind, by state.
+public struct JobCount: Hashable, Sendable, Codable {
+  /// The kind that is counted.
   public let kind: Kind
-  /// Wait and are due; so do jobs whose lease ended.
+  /// How many jobs are due and wait for a worker. Jobs with an expired lease are among them.
   public var ready: Int
-  /// Wait to be due.
+  /// How many jobs wait until they are due.
   public var delayed: Int
-  /// Are claimed.
+  /// How many jobs workers have claimed.
   public var running: Int
 
-  /// None in any state unless said.
+  /// Creates counts; a state that is not given has none.
   public init(_ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0) {
     self.kind = kind
     self.ready = ready

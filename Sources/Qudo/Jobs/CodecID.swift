@@ -1,14 +1,15 @@
-/// Which codec wrote a payload. Stored with each payload, so that old ones are read after the default changes.
+/// The number of the codec that wrote a payload. The database stores it with each payload, so that old payloads stay readable when the
+/// default codec changes.
 ///
-/// The lowest byte is the outermost codec; what it wraps is in the bytes above it. The numbers from 1 to 127 are Qudo's.
-/// Take one from 128 to 255 for a codec of your own, and never give it to another.
+/// The lowest byte is the outermost codec; the codec that it wraps is in the bytes above. Qudo owns the numbers from 1 to 127. Take a
+/// number from 128 to 255 for a codec of your own, and never reuse it for another.
 public struct CodecID: Hashable, Sendable, CustomStringConvertible {
-  /// As it stands in the database.
+  /// The number in the database.
   public let number: Int64
-  /// A number of your own, from 128 to 255, or one from a database.
+  /// Creates an id from a number of your own, from 128 to 255, or from a number in a database.
   public init(_ number: Int64) { self.number = number }
 
-  /// Bytes as they are.
+  /// Raw bytes.
   public static let raw = CodecID(0)
   /// JSON in UTF-8.
   public static let json = CodecID(1)
@@ -17,12 +18,12 @@ public struct CodecID: Hashable, Sendable, CustomStringConvertible {
   /// MessagePack.
   public static let messagePack = CodecID(3)
 
-  /// The id of a codec that does something to the bytes of another one.
+  /// Returns the id of a codec that transforms the bytes of another codec.
   ///
   /// - Parameters:
-  ///   - wrapper: the number of what is done, from 16 to 31 for Qudo's own, from 128 to 255 for yours.
-  ///   - base: of the codec that wrote the bytes.
-  public static func wrapping(_ wrapper: UInt8, as base: CodecID) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
+  ///   - base: the id of the codec whose bytes are transformed.
+  ///   - wrapper: the number of the transformation: 16 to 31 for Qudo's own, 128 to 255 for yours.
+  public static func wrapping(_ base: CodecID, as wrapper: UInt8) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
 
   /// The codec that wrote the value, below all that wrap it.
   var innermost: CodecID {

@@ -1,6 +1,6 @@
 public import Logging
 
-/// What a run knows of its job, and can say besides returning or throwing.
+/// A run of a job: what it knows of the job, and what it can ask for besides returning or throwing.
 public final class JobContext: Sendable {
   /// The job as it was claimed.
   public let job: ClaimedJob
@@ -17,29 +17,29 @@ public final class JobContext: Sendable {
 
   var codecs: Codecs { run.engine.codecs }
 
-  /// The job's name, the same in every run. It is unique within one history of one database: another host's database may have the
-  /// same name, and a database that is made anew or restored gives numbers again. For other services use ``idempotencyKey``.
+  /// The job's id, the same in every run. It is unique within one history of one database: a database on another host may have the
+  /// same name, and a database that is recreated or restored gives numbers again. Tell other services ``idempotencyKey`` instead.
   public var id: JobID { JobID(database: database, number: job.id) }
-  /// What another service should know this job by, so that it does the job's effect once although the job may run more than once:
+  /// The key that makes this job's effect on another service idempotent, although the job may run more than once:
   ///
   ///     request.headers["Idempotency-Key"] = "\(context.idempotencyKey)"
   ///
-  /// It is the same in every run of the job, over retries and restarts, and no other job in the world has it: it is made of the
-  /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A failed job that is replayed is another
-  /// job, with another key. Computed at each call, in some microseconds.
+  /// It is the same in every run of the job, over retries and restarts, and no other job in the world has it: it consists of the
+  /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A replayed job is another job, with another
+  /// key. Each call computes it, in a few microseconds.
   public var idempotencyKey: IdempotencyKey {
     let generation = run.engine.driver.generation
     let origin = generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
     return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueuedAt.microseconds)")
   }
 
-  /// What sort of job it is.
+  /// The job's kind.
   public var kind: Kind { job.kind }
-  /// Starts at 1.
+  /// The number of this run, from 1. A run whose lease expired does not count.
   public var attempt: Int { job.attempt }
-  /// As it was enqueued with.
+  /// The priority that the job was enqueued with.
   public var priority: Int { job.priority }
-  /// Nil for a job without one.
+  /// The job's unique key, if it has one.
   public var uniqueKey: String? { job.uniqueKey }
   /// When it was enqueued, by the database's clock.
   public var enqueuedAt: Timestamp { job.enqueuedAt }
@@ -48,11 +48,10 @@ public final class JobContext: Sendable {
   /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
 
-  /// What travels beside the payload.
+  /// The entries that travel beside the payload.
   public var metadata: JobMetadata { job.metadata }
 
-  /// The worker's plugin of this type, if it has one. A job that cannot do without one is a ``PluginJob``, whose worker is
-  /// not made without it.
+  /// Returns the worker's plugin of this type, if it has one. A job that requires one is a ``PluginJob``.
   public func plugin<P: Plugin>(_ type: P.Type) -> P? { run.engine.plugins[type] }
 
   /// The worker's logger with the job's id, kind and attempt.
@@ -64,28 +63,54 @@ public final class JobContext: Sendable {
     return logger
   }
 
-  /// Whether the run should stop: its lease is lost, its time is up, or the worker shuts down.
+  /// Whether the run should stop: its lease is lost, its time limit has passed, or the worker shuts down.
   public var isCancelled: Bool { Task.isCancelled }
 
-  /// Ends the run: the job failed for good.
+  /// Ends the run and fails the job for good, without a retry.
   public func abort(_ message: String) throws -> Never { throw Abort(message) }
 
-  /// Ends the run: the job waits and comes again.
+  /// Ends the run and delays the job, which runs again later.
+  ///
+  /// - Parameters:
+  ///   - duration: how long the job is delayed.
+  ///   - countsAttempt: whether this run counts towards the policy's attempts. Default: no.
   public func snooze(for duration: Duration, countsAttempt: Bool = false) throws -> Never {
     throw Snooze(for: duration, countsAttempt: countsAttempt)
   }
 
-  /// When the run returns, these jobs are enqueued in the transaction that completes this one, all or none. They may
-  /// carry its unique key. One that conflicts with another live job keeps that one.
-  public func replace(with jobs: [NewJob]) { replacements.withLock { $0 += jobs } }
-
-  /// As ``replace(with:)-([NewJob])``.
+  /// Enqueues jobs in the transaction that completes this job, all or none. They are stored when the run returns; if it throws, they
+  /// are dropped.
   ///
+  /// They may carry this job's unique key. If a job conflicts with another live job, that one is kept.
+  public func enqueueOnCompletion(_ jobs: [NewJob]) { replacements.withLock { $0 += jobs } }
+
+  /// Enqueues a job in the transaction that completes this job: see ``enqueueOnCompletion(_:)``.
+  ///
+  /// - Parameters:
+  ///   - job: the job; the queue's primary codec encodes it.
+  ///   - options: how it is enqueued. Default: ``EnqueueOptions`` with its defaults.
+  /// - Throws: what the codec throws.
+  public func enqueueOnCompletion<J: Job>(_ job: J, options: EnqueueOptions = EnqueueOptions()) throws {
+    enqueueOnCompletion([try NewJob(job, options: options, codecs: codecs)])
+  }
+
+  /// Replaces this job by others: the name of the Perl Qudo for ``enqueueOnCompletion(_:)``.
+  public func replace(with jobs: [NewJob]) { enqueueOnCompletion(jobs) }
+
+  /// Replaces this job by another: the name of the Perl Qudo for ``enqueueOnCompletion(_:options:)``.
+  ///
+  /// - Parameters:
+  ///   - job: the job; the queue's primary codec encodes it.
+  ///   - unique: at most one live job per kind and key. Default: none.
+  ///   - priority: jobs with a higher priority run first. Default: 0.
+  ///   - due: when the job may first run. Default: now.
+  ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: what the codec throws.
   public func replace<J: Job>(
-    with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now
+    with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
   ) throws {
-    replace(with: [NewJob(J.kind, payload: try codecs.encode(job, of: J.kind), unique: unique, priority: priority, due: due)])
+    let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
+    try enqueueOnCompletion(job, options: options)
   }
 
   @usableFromInline
@@ -117,20 +142,4 @@ public final class JobContext: Sendable {
   /// Says that the job was completed in a transaction of the application's, which need not be committed yet: if it turns
   /// out to be gone when the run has ended, the run was completed.
   package func completedElsewhere() { run.engine.completedElsewhere(run.slot) }
-}
-
-/// A job's name: the database's stable name and the job's number in it.
-public struct JobID: Hashable, Sendable, CustomStringConvertible {
-  /// The database's stable name: ``Driver/name``.
-  public let database: String
-  /// Its number there, which no other job ever gets.
-  public let number: Int64
-
-  /// A database's name and a job's number in it.
-  public init(database: String, number: Int64) {
-    self.database = database
-    self.number = number
-  }
-
-  public var description: String { "\(database)/\(number)" }
 }

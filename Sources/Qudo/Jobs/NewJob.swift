@@ -1,65 +1,70 @@
-/// The bytes of a job's argument and the codec that wrote them.
+/// A job's encoded argument: bytes, and the codec that wrote them.
 public struct Payload: Hashable, Sendable {
-  /// Any bytes; an insert refuses more than ``Limits/payloadBytes``.
+  /// The bytes. Enqueues refuse more than ``Limits/payloadBytes``.
   public var bytes: [UInt8]
-  /// What the bytes are.
+  /// The codec that wrote the bytes.
   public var codec: CodecID
 
-  /// Bytes, raw unless a codec wrote them.
+  /// Creates a payload from bytes, which are raw unless a codec is given.
   public init(_ bytes: [UInt8], codec: CodecID = .raw) {
     self.bytes = bytes
     self.codec = codec
   }
 
-  /// A text's UTF-8 as raw bytes.
+  /// Creates a payload from a text: its UTF-8 as raw bytes.
   public init(_ text: String) { self.init(Array(text.utf8)) }
 }
 
 extension Payload: CustomStringConvertible, CustomDebugStringConvertible {
-  /// Not the bytes: they may be long, or a secret.
+  /// The size and the codec. The bytes are left out: they may be long, or a secret.
   public var description: String { "\(bytes.count) bytes, codec \(codec)" }
   public var debugDescription: String { description }
 }
 
-/// When a job may first run, by the database's clock.
+/// The time at which a job may first run, by the database's clock.
 public enum Due: Hashable, Sendable {
-  /// At once.
+  /// As soon as a worker is free.
   case now
-  /// After this time, which is not negative. With a driver on the callers' own machine (``Capabilities/monotonicLeases``) the delay begins anew
-  /// if the wall clock is set back meanwhile.
+  /// After a delay, which is not negative. If the wall clock is set back meanwhile, the delay starts again, with drivers that run on the
+  /// caller's machine (``Capabilities/monotonicLeases``).
   case after(Duration)
-  /// A time in the past counts as due, and before later ones.
+  /// At a time. A time in the past is due now, and before jobs that became due later.
   case at(Timestamp)
 }
 
-/// At most one live job per kind and key.
+/// A key that at most one live job of a kind can hold.
 public struct UniqueKey: Hashable, Sendable {
-  /// How long the key is held.
+  /// How long a job holds its key.
   public enum Scope: Int64, Sendable {
-    /// Until the job is completed, failed for good, or replaced.
+    /// Until the job completes, or fails for good.
     case untilFinished = 0
-    /// Until the job is first claimed. A retry does not take the key again.
+    /// Until a worker first claims the job. A retry does not hold the key again.
     case untilStarted = 1
   }
-  /// What an enqueue does when another live job has the key.
+  /// The effect of an enqueue if another live job holds the key.
   public enum Conflict: Sendable {
-    /// The enqueue reports ``InsertResult/conflict(_:)``.
+    /// The enqueue stores nothing and returns ``EnqueueResult/conflict(_:)``.
     case reject
-    /// The enqueue reports ``InsertResult/existing(_:)``; the job that is there stays as it is.
+    /// The enqueue stores nothing and returns ``EnqueueResult/existing(_:)``.
     case keep
-    /// Payload, priority and due time of a job that waits are overwritten, and it begins anew with its first attempt and without lost
-    /// leases: another payload is another piece of work. It keeps its id and the time of its enqueue. A running one is left alone and
-    /// reported.
+    /// The enqueue overwrites payload, metadata, priority and due time of the other job, and returns ``EnqueueResult/overwritten(_:)``. The
+    /// job keeps its id and ``StoredJob/enqueuedAt``, and starts again with its first attempt. A running job is left as it is: the enqueue
+    /// returns ``EnqueueResult/conflict(_:)``.
     case overwrite
   }
-  /// 1 to 255 bytes of UTF-8 without NUL, compared as bytes.
+  /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes.
   public var key: String
-  /// How long it is held. Default: until the job is finished.
+  /// How long the job holds the key. Default: until it is finished.
   public var scope: Scope
-  /// What becomes of a second job with it. Default: it is rejected.
+  /// The effect of an enqueue with this key if another live job holds it. Default: ``Conflict/reject``.
   public var onConflict: Conflict
 
-  /// Each with its default.
+  /// Creates a key.
+  ///
+  /// - Parameters:
+  ///   - key: 1 to 255 bytes of UTF-8 without NUL.
+  ///   - scope: how long the job holds the key. Default: until it is finished.
+  ///   - onConflict: the effect of an enqueue if another live job holds the key. Default: it is rejected.
   public init(_ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject) {
     self.key = key
     self.scope = scope
@@ -67,24 +72,29 @@ public struct UniqueKey: Hashable, Sendable {
   }
 }
 
-/// A job on its way to the database.
+extension UniqueKey: ExpressibleByStringLiteral {
+  /// Creates a key that is held until the job is finished, and that rejects a second job: `unique: "order-1"`.
+  public init(stringLiteral value: String) { self.init(value) }
+}
+
+/// A job that is not stored yet.
 public struct NewJob: Sendable {
-  /// What sort of job it is.
+  /// The job's kind.
   public var kind: Kind
-  /// Its argument, encoded.
+  /// The job's argument, encoded.
   public var payload: Payload
   /// At most one live job per kind and key. Default: none.
   public var unique: UniqueKey?
-  /// Higher runs first. Default 0.
+  /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
-  /// When it may first run. Default: now.
+  /// When the job may first run. Default: now.
   public var due: Due
-  /// What travels beside the payload, for hooks. Counts towards the payload's limit.
+  /// Entries that travel beside the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
-  /// What the enqueue can be repeated under without being done twice. Default: none, which costs nothing.
+  /// Names the enqueue, so that repeating it has no further effect. Default: none, which costs nothing.
   public var idempotencyKey: IdempotencyKey?
 
-  /// Each with its default. What is not allowed is refused when it is enqueued: ``Limits``.
+  /// Creates a job. Enqueues check it against ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, metadata: JobMetadata = JobMetadata(),
     idempotencyKey: IdempotencyKey? = nil
@@ -99,18 +109,19 @@ public struct NewJob: Sendable {
   }
 }
 
-/// What became of one job of an insert.
+/// The result of inserting one job, from a driver: ``EnqueueResult`` with numbers for ids.
 public enum InsertResult: Hashable, Sendable {
-  /// A new job with this id.
+  /// The job was stored and has this number.
   case inserted(Int64)
-  /// The job that had the unique key was kept; or the job of an enqueue under the same idempotency key, which may be gone.
+  /// The job with this number already holds the unique key and was kept; or an earlier enqueue with the same idempotency key stored it.
+  /// In the second case the job may be finished.
   case existing(Int64)
-  /// The job that had the unique key was waiting and was overwritten.
+  /// The waiting job with this number held the unique key and was overwritten.
   case overwritten(Int64)
-  /// Another live job has the unique key; nothing was written for this one.
+  /// The live job with this number holds the unique key. Nothing was written.
   case conflict(Int64)
 
-  /// The job that is there now: the new one, or the one that has the unique key.
+  /// The number of the new job, or of the job that holds the unique key.
   public var id: Int64 {
     switch self {
     case .inserted(let id), .existing(let id), .overwritten(let id), .conflict(let id): id

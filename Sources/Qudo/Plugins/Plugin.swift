@@ -11,7 +11,7 @@ public import Logging
 ///
 /// A worker has at most one of a type. Jobs reach it by its type: see ``PluginJob``, ``JobHandler`` and
 /// ``JobContext/plugin(_:)``.
-public protocol Plugin: Sendable {
+public protocol Plugin: _PluginNeeds {
   /// Gets ready. Called once before the worker claims its first job, in the order in which the worker was given its plugins.
   /// An error stops the worker before it has begun.
   func start(_ worker: WorkerContext) async throws
@@ -26,6 +26,9 @@ public protocol Plugin: Sendable {
 }
 
 extension Plugin {
+  public static var _types: [any Plugin.Type] { [Self.self] }
+  public static func _find(_ context: JobContext) throws -> Self { try context.required(Self.self) }
+
   public func start(_ worker: WorkerContext) async throws {}
   public func run(_ worker: WorkerContext) async throws {}
   public func stop(_ worker: WorkerContext) async {}

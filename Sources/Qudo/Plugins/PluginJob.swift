@@ -4,53 +4,53 @@
 ///       static let kind: Kind = "mail.send"
 ///       var to: String
 ///
-///       func perform(_ context: JobContext, using plugins: Using<Mailer>) async throws {
-///         try await plugins.all.send("Hello", to: to)
+///       func perform(_ context: JobContext, using mailer: Mailer) async throws {
+///         try await mailer.send("Hello", to: to)
 ///       }
 ///     }
 public protocol PluginJob: Job {
-  /// ``Using`` with the types of the plugins.
-  associatedtype Needs: PluginNeeds
+  /// A ``Plugin`` type, or ``Using`` with several. The compiler infers it from `perform`.
+  associatedtype Needs: _PluginNeeds
 
   /// Does the work; see ``Job/perform(_:)``.
   func perform(_ context: JobContext, using plugins: Needs) async throws
 }
 
 extension PluginJob {
-  public static var plugins: [any Plugin.Type] { Needs.types }
+  public static var plugins: [any Plugin.Type] { Needs._types }
 
   public func perform(_ context: JobContext) async throws {
-    try await perform(context, using: try context.using(Needs.self))
+    try await perform(context, using: try Needs._find(context))
   }
 }
 
-/// The plugins that a job needs: ``Using``.
-public protocol PluginNeeds: Sendable {
+/// The plugins that a job needs: one ``Plugin`` type, or ``Using`` with several.
+public protocol _PluginNeeds: Sendable {
   /// The types of the plugins.
-  static var types: [any Plugin.Type] { get }
-  /// - Throws: ``QudoError`` without one of them.
-  init(_ context: JobContext) throws
+  static var _types: [any Plugin.Type] { get }
+  /// Returns the plugins of the worker that runs the job.
+  ///
+  /// - Throws: ``QudoError`` if one is missing.
+  static func _find(_ context: JobContext) throws -> Self
 }
 
 /// Plugins by their types: `Using<Mailer>`, `Using<Mailer, Store>`.
-public struct Using<each P: Plugin>: PluginNeeds {
+public struct Using<each P: Plugin>: _PluginNeeds {
   /// The plugin; of several a tuple in the order of the types: `let (mailer, store) = plugins.all`.
   public let all: (repeat each P)
 
-  public static var types: [any Plugin.Type] {
+  public static var _types: [any Plugin.Type] {
     var types: [any Plugin.Type] = []
     for type in repeat (each P).self { types.append(type) }
     return types
   }
 
-  public init(_ context: JobContext) throws {
-    all = (repeat try context.required((each P).self))
-  }
+  init(_ context: JobContext) throws { all = (repeat try context.required((each P).self)) }
+
+  public static func _find(_ context: JobContext) throws -> Using { try Using(context) }
 }
 
 extension JobContext {
-  func using<Needs: PluginNeeds>(_ needs: Needs.Type) throws -> Needs { try Needs(self) }
-
   /// A worker whose handlers need one that it does not have is not made.
   func required<P: Plugin>(_ type: P.Type) throws -> P {
     guard let plugin = plugin(type) else {
@@ -79,6 +79,6 @@ extension JobHandler {
     self.init(type, policy: policy) { (job: J, context: JobContext) async throws in
       try await perform(job, context, repeat try context.required((each P).self))
     }
-    self.plugins = Using<repeat each P>.types
+    self.plugins = Using<repeat each P>._types
   }
 }

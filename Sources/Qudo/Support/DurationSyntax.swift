@@ -3,7 +3,7 @@ extension Duration {
   /// at most once, from large to small; a number without a unit is in seconds.
   ///
   /// - Throws: ``QudoError/Code/invalidArgument`` for anything else, and for more than 100,000 days.
-  public init(parsing text: String) throws(QudoError) {
+  package init(parsing text: String) throws(QudoError) {
     let refusal = QudoError(.invalidArgument, "'\(text.prefix(40))' is no duration: write for instance 500ms, 90s, 1h30m or 2d")
     var rest = Substring(text).utf8[...]
     var total: Int64 = 0

@@ -72,6 +72,15 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     return results
   }
 
+  /// Stores jobs as ``/Qudo/Queue/enqueue(_:in:)-([NewJob],_)``. They do not run before the application's transaction is committed: call
+  /// ``run()`` after it, or enqueue another job without a connection.
+  ///
+  /// - Throws: as that.
+  @discardableResult
+  public func enqueue(_ jobs: [NewJob], in connection: OpaquePointer?) throws -> [EnqueueResult] {
+    try queue.enqueue(jobs, in: connection)
+  }
+
   /// Runs what is ready, for instance after a clock was moved. In a job it does nothing: its turn has not come.
   ///
   /// - Returns: how many runs there were.

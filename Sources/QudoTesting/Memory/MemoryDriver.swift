@@ -3,7 +3,7 @@ public import Qudo
 /// Jobs in memory, for tests: the reference model, which does what every driver promises in the simplest way.
 ///
 /// It has all verbs, and of the capabilities only steady leases: what it holds goes with it. Copies share their jobs.
-public struct MemoryDriver: LogDriver {
+public struct MemoryDriver: LogDriver, TransactionalDriver {
   private struct State {
     var database = MemoryDatabase()
     var isClosed = false
@@ -46,7 +46,12 @@ public struct MemoryDriver: LogDriver {
     }
   }
 
-  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try store(jobs) }
+
+  /// Stores jobs at once. There is no connection to join: the application's transaction, and whether it is rolled back, has no effect.
+  public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] { try store(jobs) }
+
+  private func store(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
     let results = try verb { $0.insert(jobs, now: $1) }
     if results.contains(where: \.mayBeClaimed) { doorbell.ring() }

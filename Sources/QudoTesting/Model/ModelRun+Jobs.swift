@@ -28,7 +28,7 @@ extension ModelRun {
     case "empty": return Payload("")
     case "nul": return Payload([0, 1, 0, 255])
     case "300", "5000": return Payload(Array(repeating: UInt8(truncatingIfNeeded: numbered), count: number("payload")))
-    case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapping(200, as: .json))
+    case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapping(.json, as: 200))
     default: return Payload("\(numbered)")
     }
   }

@@ -60,7 +60,7 @@ import Testing
     struct Ends: Hook {
       static let points: HookPoints = [.didFail, .didWork]
       let log: Log
-      func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { log.add("didFail") }
+      func didFail(_ run: borrowing FinishedRun, error failure: any Error) async { log.add("didFail") }
       func didWork(_ run: borrowing FinishedRun) async {
         if case .released = run.outcome { log.add("released") } else { log.add("another outcome") }
       }

@@ -106,7 +106,7 @@ import Testing
     struct Messages: Hook {
       static let points: HookPoints = .didFail
       let log: Log
-      func didFail(_ run: borrowing FinishedRun, _ failure: any Error) async { log.add("\(failure)") }
+      func didFail(_ run: borrowing FinishedRun, error failure: any Error) async { log.add("\(failure)") }
     }
     let queue = Queue(driver) { Messages(log: messages) }
     try await queue.enqueue(Sum(numbers: [1]))

@@ -1,0 +1,81 @@
+/// How a job is enqueued: the options that every enqueue takes, each with its default.
+///
+///     try await queue.enqueue(SendMail(to: "ada@example.org"), options: EnqueueOptions(priority: 5, due: .after(.seconds(60))))
+///
+/// The calls with labels, such as `enqueue(_:unique:priority:due:idempotencyKey:metadata:)`, are short forms of the calls with options.
+public struct EnqueueOptions: Hashable, Sendable {
+  /// At most one live job per kind and key. Default: none.
+  public var unique: UniqueKey?
+  /// Jobs with a higher priority run first. Default: 0.
+  public var priority: Int
+  /// When the job may first run. Default: now.
+  public var due: Due
+  /// Names the enqueue, so that repeating it has no further effect. Default: none.
+  public var idempotencyKey: IdempotencyKey?
+  /// Entries that travel beside the payload, for hooks. They count towards the payload's limit. Default: none.
+  public var metadata: JobMetadata
+
+  /// Creates options; what is not given has its default.
+  public init(
+    unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil,
+    metadata: JobMetadata = JobMetadata()
+  ) {
+    self.unique = unique
+    self.priority = priority
+    self.due = due
+    self.idempotencyKey = idempotencyKey
+    self.metadata = metadata
+  }
+
+  /// The options of one of several jobs that are enqueued together.
+  ///
+  /// - Throws: ``QudoError/Code/invalidArgument`` for several jobs with one unique key, which at most one of them could hold.
+  package func part(_ index: Int, of count: Int) throws(QudoError) -> EnqueueOptions {
+    guard count > 1 else { return self }
+    guard unique == nil else {
+      throw QudoError(.invalidArgument, "\(count) jobs cannot share one unique key: enqueue them as NewJob values, each with a key of its own")
+    }
+    var part = self
+    part.idempotencyKey = idempotencyKey?.numbered(index)
+    return part
+  }
+}
+
+extension NewJob {
+  /// Creates a job of a kind from its encoded argument.
+  ///
+  /// - Parameters:
+  ///   - kind: the job's kind.
+  ///   - payload: its argument, encoded.
+  ///   - options: how it is enqueued.
+  public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
+    self.init(
+      kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due, metadata: options.metadata,
+      idempotencyKey: options.idempotencyKey)
+  }
+
+  /// Encodes a job, for a batch with jobs of several types:
+  ///
+  ///     try await queue.enqueue([NewJob(charge, codecs: queue.codecs), NewJob(receipt, codecs: queue.codecs)])
+  ///
+  /// - Parameters:
+  ///   - job: the job.
+  ///   - options: how it is enqueued. Default: ``EnqueueOptions`` with its defaults.
+  ///   - codecs: what the job is encoded with. Default: JSON.
+  /// - Throws: what the codec throws.
+  public init<J: Job>(_ job: J, options: EnqueueOptions = EnqueueOptions(), codecs: Codecs = Codecs()) throws {
+    self.init(J.kind, payload: try codecs.encode(job, of: J.kind), options: options)
+  }
+}
+
+extension Codecs {
+  /// Encodes jobs of one type that are enqueued together.
+  package func encode<J: Job>(_ jobs: [J], _ options: EnqueueOptions) throws -> [NewJob] {
+    var encoded: [NewJob] = []
+    encoded.reserveCapacity(jobs.count)
+    for (index, job) in jobs.enumerated() {
+      encoded.append(try NewJob(job, options: options.part(index, of: jobs.count), codecs: self))
+    }
+    return encoded
+  }
+}

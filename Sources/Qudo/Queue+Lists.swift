@@ -1,0 +1,83 @@
+// With several databases, records do not say which one they are from. `Databases` has the same lists by database.
+extension Queue {
+  /// Returns the live jobs that a query selects, in the order of their ids.
+  ///
+  ///     for job in try await queue.jobs(matching: JobQuery(kinds: ["mail.send"], states: [.running])) { … }
+  ///
+  /// With several databases, the jobs of each follow those of the one before, and the query's limit holds for each. To see which
+  /// database a job is in, or to list the others while one is unavailable, use ``Databases/jobs(matching:)``.
+  ///
+  /// - Parameter query: which jobs. Default: the first 100.
+  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  public func jobs(matching query: JobQuery = JobQuery()) async throws(QudoError) -> [StoredJob] {
+    try await databases.jobs(matching: query).joined()
+  }
+
+  /// Returns the number of jobs of each kind, by state, in the order of the kinds. Kinds without a live job may be missing.
+  ///
+  /// - Parameter kinds: which kinds, or nil for all. Default: all.
+  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  public func count(_ kinds: [Kind]? = nil) async throws(QudoError) -> [JobCount] {
+    let counts = try await databases.count(kinds).joined()
+    var sums: [Kind: JobCount] = [:]
+    for count in counts {
+      var sum = sums[count.kind] ?? JobCount(count.kind)
+      sum.ready += count.ready
+      sum.delayed += count.delayed
+      sum.running += count.running
+      sums[count.kind] = sum
+    }
+    return sums.values.sorted { $0.kind < $1.kind }
+  }
+
+  /// Returns rows of the failure log. With several databases, as ``jobs(matching:)``.
+  ///
+  /// - Parameter query: which rows. Default: the newest 10.
+  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  public func failures(_ query: LogQuery = LogQuery()) async throws(QudoError) -> [FailureRecord] {
+    try await databases.failures(query).joined()
+  }
+
+  /// Returns rows of the status log: the finished runs of kinds with ``JobPolicy/recordsStatus``. With several databases, as
+  /// ``jobs(matching:)``.
+  ///
+  /// - Parameter query: which rows. Default: the newest 10.
+  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  public func statuses(_ query: LogQuery = LogQuery()) async throws(QudoError) -> [StatusRecord] {
+    try await databases.statuses(query).joined()
+  }
+
+  /// Enqueues failed jobs again: see ``LogDriver/replay(_:)``.
+  ///
+  /// - Parameters:
+  ///   - failures: the ids of rows of the failure log.
+  ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
+  /// - Returns: the results, in the order of the ids.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, and without a name if the queue has several.
+  public func replay(_ failures: [Int64], in database: String? = nil) async throws(QudoError) -> [ReplayResult] {
+    guard let name = database ?? databases.only?.name else {
+      throw QudoError(.invalidArgument, "the queue has several databases: name the one whose failures are to be replayed")
+    }
+    return try await databases.replay(failures, in: name)
+  }
+
+  /// Deletes old rows of the logs of every database: see ``LogDriver/prune(_:)``.
+  ///
+  /// - Parameter options: which rows. Default: up to 1,000 rows of any age.
+  /// - Returns: how many rows were deleted. Repeat the call until it returns 0.
+  /// - Throws: ``QudoError``, also if one of several databases is unavailable; the others were pruned all the same.
+  @discardableResult
+  public func prune(_ options: PruneOptions = PruneOptions()) async throws(QudoError) -> Int {
+    let answers = await databases.forEachDriver { driver throws(QudoError) in [try await driver.logs().prune(options)] }
+    return try answers.joined().reduce(0, +)
+  }
+}
+
+extension Array {
+  /// What all databases answered, one after the other.
+  fileprivate func joined<Row>() throws(QudoError) -> [Row] where Element == DatabaseAnswer<[Row]> {
+    var rows: [Row] = []
+    for answer in self { rows += try answer.result.get() }
+    return rows
+  }
+}

@@ -1,0 +1,42 @@
+extension Worker {
+  /// Creates a worker for jobs of types that perform themselves.
+  ///
+  ///     let worker = try Worker(queue, handlers: [SendMail.self, MakeThumbnail.self])
+  ///
+  /// - Parameters:
+  ///   - queue: the queue whose jobs the worker runs.
+  ///   - handlers: the types of the jobs, each once.
+  ///   - plugins: the services that jobs can use, at most one of a type.
+  ///   - options: how the worker works. Default: ``WorkerOptions`` with its defaults.
+  /// - Throws: as ``init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
+  @inlinable
+  @_disfavoredOverload
+  public init(
+    _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
+  ) throws(QudoError) {
+    try self.init(queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, options: options)
+  }
+
+  /// Creates a worker for jobs of types that perform themselves.
+  ///
+  /// - Parameters:
+  ///   - queue: the queue whose jobs the worker runs.
+  ///   - handlers: the types of the jobs, each once.
+  ///   - plugins: the services that jobs can use, at most one of a type.
+  ///   - concurrency: how many jobs run at once.
+  /// - Throws: as ``init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
+  @inlinable
+  @_disfavoredOverload
+  public init(
+    _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [], concurrency: Int
+  ) throws(QudoError) {
+    try self.init(queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, concurrency: concurrency)
+  }
+}
+
+extension JobHandler {
+  @usableFromInline
+  init(of type: any Job.Type) { self = Self.make(type) }
+
+  private static func make<J: Job>(_ type: J.Type) -> JobHandler { JobHandler(type) }
+}
