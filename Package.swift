@@ -94,7 +94,7 @@ let package = Package(
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport", "ForwardingDriver",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(

@@ -55,7 +55,7 @@ struct ClaimReading {
     if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
     // Jumps from kind to kind in the index.
     if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
-    if !unknown.isEmpty { statements.append(ConnectionCache.look(up: unknown)) }
+    if !unknown.isEmpty { statements.append(KindCache.look(up: unknown)) }
     return statements
   }
 

@@ -5,7 +5,7 @@ internal import Qudo
 final class ConnectionFactory: Sendable {
   let settings: Settings
   let timeout: Duration
-  let kinds = ConnectionCache()
+  let kinds = KindCache()
   let cursors: Locked<ScanCursors>
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?

@@ -3,7 +3,7 @@ internal import Qudo
 
 /// The numbers that kinds have in the database, as far as the driver has met them. Qudo never deletes a kind, so that a
 /// number that was committed stays good; that a kind is not there is never remembered.
-final class ConnectionCache: Sendable {
+final class KindCache: Sendable {
   private let numbers = Locked<[Kind: Int64]>([:])
   /// The numbers of those that had ready jobs when they were last looked at. A hint: it saves a claim from looking at each.
   private let ready = Locked<Set<Int64>>([])
@@ -61,7 +61,7 @@ extension Transaction {
     return kinds.filter { number(of: $0) == nil && seen.insert($0).inserted }
   }
 
-  /// - Parameter rows: of ``ConnectionCache/look(up:)``.
+  /// - Parameter rows: of ``KindCache/look(up:)``.
   func add(kinds rows: Rows) throws(QudoError) {
     try rows.forEach { row throws(QudoError) in know(Kind(row.text(1)), row.integer(0)) }
   }
@@ -89,7 +89,7 @@ extension Transaction {
 
   private func lookUp(_ unknown: [Kind]) throws(QudoError) {
     guard !unknown.isEmpty else { return }
-    if let rows = try connection.run([ConnectionCache.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
+    if let rows = try connection.run([KindCache.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
   }
 
   /// The numbers of those kinds that the database knows, each once; nil for nil.

@@ -1,5 +1,5 @@
 #if MySQL
-public import Qudo
+internal import Qudo
 
 extension MySQLDriver: DescribedDriver {
   /// The server's version, and its clock.

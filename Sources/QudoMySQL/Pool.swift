@@ -135,14 +135,14 @@ final class Pool: Sendable {
   }
 
   private func closeIfDone() {
-    guard let pooled = queue.withLock({ $0.takeLanes() }) else { return }
+    guard let connections = queue.withLock({ $0.takeLanes() }) else { return }
     let closers = closers.withLock { closers in
       defer { closers = [] }
       return closers
     }
     Interleaving.point()
     let group = DispatchGroup()
-    for pooled in pooled { pooled.thread.async(group: group) { pooled.close() } }
+    for pooled in connections { pooled.thread.async(group: group) { pooled.close() } }
     jobWatch.close(group)
     group.notify(queue: .global()) { for closer in closers { closer() } }
   }

@@ -26,7 +26,7 @@ final class Transaction {
   static let serverTime: SQL = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
   let connection: Connection
-  let kinds: ConnectionCache
+  let kinds: KindCache
   let cursors: Locked<ScanCursors>
   /// What takes the time.
   let time: SQL
@@ -66,7 +66,7 @@ final class Transaction {
   ///   - book: the lane's.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: ConnectionCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
+    _ connection: Connection, _ kinds: KindCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
     book: CommitTokenStore = CommitTokenStore(), after lost: CommitToken? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
     isRepeated: Bool = false
   ) {

@@ -159,7 +159,7 @@ struct WatchLook {
   ///   - wanted: which kinds; all if it is empty.
   ///   - length: how long.
   ///   - time: what takes the server's time.
-  init(_ wanted: Set<Kind>, _ numbers: ConnectionCache, length: Duration, time: SQL) {
+  init(_ wanted: Set<Kind>, _ numbers: KindCache, length: Duration, time: SQL) {
     let step = WatchMemory.step.wholeMicroseconds
     let count = max(1, min(length.wholeMicroseconds / step, 1000))
     var (known, unknown): ([Int64], [Kind]) = ([], [])

@@ -1,37 +1,35 @@
 public import Qudo
 
 extension SQLiteDriver {
-  /// Statements that enqueue jobs, for another copy of SQLite or a library that hands out no connection: to be executed
-  /// in this order in one transaction of the caller's, best begun with `BEGIN IMMEDIATE`, which is rolled back if one of
-  /// them fails. They open no file and may be executed in another process; the file's schema must be there, made by a
-  /// ``SQLiteDriver`` or ``schemaSQL``. They need SQLite 3.15 or newer.
+  /// Returns statements that enqueue jobs, for another copy of SQLite or a library that does not hand out its connection.
   ///
-  /// What becomes of a job is not answered. Where another live job has its unique key, `reject` is an error,
-  /// SQLITE_CONSTRAINT_UNIQUE, of the statement that would write it; `keep` writes nothing for it; `overwrite`
-  /// overwrites a job that waits, and is that error where it runs.
+  /// Execute them in this order in one transaction, which should begin with `BEGIN IMMEDIATE`. If one of them fails, roll back. They may
+  /// be executed in another process. A ``SQLiteDriver`` or ``schemaSQL`` must have created the tables. SQLite 3.15 or newer runs them.
   ///
-  /// Beware: no process may have the file open in two copies of SQLite. See <doc:YourTransaction>.
+  /// The statements return no results. If another live job holds a unique key, `reject` fails with SQLITE_CONSTRAINT_UNIQUE, `keep`
+  /// writes nothing for the job, and `overwrite` overwrites a waiting job and fails for a running one.
+  ///
+  /// - Warning: No process may have the file open in two copies of SQLite. See <doc:YourTransaction>.
   ///
   /// - Parameters:
-  ///   - jobs: what is to be done.
+  ///   - jobs: the jobs.
   ///   - limits: what is refused. Give those of the file's drivers.
-  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
-  ///   - clock: when the enqueue is, and what delays count from. Default: the machine's.
+  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
+  ///   - clock: the clock of the enqueue and of delays. Default: the machine's.
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused.
   public static func statements(
-    for jobs: [NewJob], limits: Limits = Limits(), receipts: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
+    for jobs: [NewJob], limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
   ) throws(QudoError) -> [SQLStatement] {
     for job in jobs { try limits.check(job) }
-    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: receipts).statements
+    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: idempotencyKeyLifetime).statements
   }
 }
 
 extension Queue {
-  /// Statements that enqueue jobs, as ``SQLiteDriver/statements(for:limits:receipts:clock:)``, with the limits of the queue's
-  /// driver and the clock that it has if it is one of this module's. `willEnqueue` and `serialize` of the queue's hooks
-  /// are called, `didEnqueue` is not.
+  /// Returns statements that enqueue jobs, as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` does, with the limits and the clock
+  /// of the queue's driver. Of the queue's hooks, `willEnqueue` and `serialize` are called; `didEnqueue` is not.
   ///
-  /// Where the file is not to be opened in this process, let the driver be an ``SQLiteEnqueueStatements``.
+  /// If this process must not open the file, use ``SQLiteEnqueueStatements`` instead.
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
@@ -39,19 +37,18 @@ extension Queue {
     guard let driver = drivers.first, drivers.count == 1 else {
       throw QudoError(.invalidArgument, "the queue has several databases: make a queue of the file that the statements are for")
     }
-    let clock: any QueueClock =
-      (driver as? SQLiteDriver)?.clock ?? (driver as? SQLiteEnqueueStatements)?.clock ?? SystemClock()
-    let receipts = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
-    return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, receipts: receipts, clock: clock)
+    let clock: any QueueClock = (driver as? SQLiteDriver)?.clock ?? SystemClock()
+    let lifetime = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
+    return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, idempotencyKeyLifetime: lifetime, clock: clock)
   }
 
-  /// Statements that enqueue one job.
+  /// Returns statements that enqueue one job.
   ///
   /// - Parameters:
-  ///   - job: what is to be done; encoded with the queue's codec.
+  ///   - job: the job; the queue's primary codec encodes it.
   ///   - unique: at most one live job per kind and key. Default: none.
-  ///   - priority: higher runs first. Default 0.
-  ///   - due: when it may first run. Default: now.
+  ///   - priority: jobs with a higher priority run first. Default: 0.
+  ///   - due: when the job may first run. Default: now.
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: as `statements(for:)` of several, and what the codec throws.
   public func statements<J: Job>(
@@ -61,7 +58,7 @@ extension Queue {
     return try statements(for: job, options: options)
   }
 
-  /// Statements that enqueue one job.
+  /// Returns statements that enqueue one job.
   ///
   /// - Parameters:
   ///   - job: the job; the queue's primary codec encodes it.

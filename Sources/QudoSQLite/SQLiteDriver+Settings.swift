@@ -1,5 +1,5 @@
 internal import CSQLite
-public import Qudo
+internal import Qudo
 
 extension SQLiteDriver {
   /// The version of the SQLite library in use, such as `3.45.1`.

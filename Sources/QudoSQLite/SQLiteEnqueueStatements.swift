@@ -1,36 +1,71 @@
 public import Qudo
 
-/// The driver of a queue that only makes `Queue.statements(for:)`, for a file that another copy of SQLite has open in
-/// this process: it opens nothing, and each of its verbs throws `QudoError.Code.closed`.
-public struct SQLiteEnqueueStatements: Driver {
-  public let name: String
+/// Makes statements that enqueue jobs, for a file that another copy of SQLite has open in this process. It opens no file itself.
+///
+///     let enqueue = SQLiteEnqueueStatements()
+///     for statement in try enqueue.statements(for: SendMail(to: "ada@example.org")) {
+///       try library.execute(statement.sql, statement.values)
+///     }
+///
+/// Execute the statements as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` says. A ``Queue`` of an open ``SQLiteDriver`` has the
+/// same method.
+public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
+  /// The codecs; the primary one encodes the jobs.
+  public let codecs: Codecs
+  /// What is refused.
   public let limits: Limits
-  public let doorbell = Doorbell()
-  public let capabilities: Capabilities = []
-  let clock: any QueueClock
+  /// How long an idempotency key prevents a second enqueue.
+  public let idempotencyKeyLifetime: Duration
+  private let clock: any QueueClock
+  private let hooks: Hooks
 
   /// - Parameters:
-  ///   - name: what the file's jobs are named by, for messages only.
+  ///   - codecs: what jobs are encoded with. Default: JSON.
   ///   - limits: what is refused. Give those of the file's drivers.
-  ///   - clock: what due times go by. Default: the machine's.
-  public init(name: String = "unopened", limits: Limits = Limits(), clock: any QueueClock = SystemClock()) {
-    self.name = name
+  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
+  ///   - clock: the clock of enqueues and delays. Default: the machine's.
+  ///   - hooks: the hooks, of which `willEnqueue` and `serialize` are called.
+  public init(
+    codecs: Codecs = Codecs(), limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400),
+    clock: any QueueClock = SystemClock(), @HookBuilder hooks: () -> Hooks
+  ) {
+    self.codecs = codecs
     self.limits = limits
+    self.idempotencyKeyLifetime = idempotencyKeyLifetime
     self.clock = clock
+    self.hooks = hooks()
   }
 
-  private var refusal: QudoError {
-    QudoError(.closed, "this driver opens no file: execute what the queue's statements(for:) gives, or use a SQLiteDriver")
+  /// Creates a maker of statements without hooks.
+  ///
+  /// - Parameters:
+  ///   - codecs: what jobs are encoded with. Default: JSON.
+  ///   - limits: what is refused. Give those of the file's drivers.
+  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
+  ///   - clock: the clock of enqueues and delays. Default: the machine's.
+  public init(
+    codecs: Codecs = Codecs(), limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400),
+    clock: any QueueClock = SystemClock()
+  ) where Hooks == NoHooks {
+    self.init(codecs: codecs, limits: limits, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: clock) {}
   }
 
-  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw refusal }
-  public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw refusal }
-  public func settle(
-    _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { throw refusal }
-  public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { throw refusal }
-  public func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
-  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { throw refusal }
-  public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { throw refusal }
-  public func close() async {}
+  /// Returns the statements that enqueue jobs, in the order in which to execute them.
+  ///
+  /// - Parameter jobs: the jobs.
+  /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
+  public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
+    try SQLiteDriver.statements(
+      for: try hooks.prepare(jobs), limits: limits, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: clock)
+  }
+
+  /// Returns the statements that enqueue one job.
+  ///
+  /// - Parameters:
+  ///   - job: the job; the primary codec encodes it.
+  ///   - options: how it is enqueued. Default: `EnqueueOptions` with its defaults.
+  /// - Throws: as `statements(for:)` of several, and what the codec throws.
+  public func statements<J: Job>(for job: J, options: EnqueueOptions = EnqueueOptions()) throws -> [SQLStatement] {
+    try statements(for: [NewJob(job, options: options, codecs: codecs)])
+  }
 }

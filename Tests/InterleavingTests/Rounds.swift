@@ -99,7 +99,7 @@ final class Watchdog: Sendable {
   }
 
   private func give(_ trouble: String, _ census: [CallSite.Census]) -> Never {
-    var text = "schedule failed: \(trouble)\n"
+    var text = "interleaving failed: \(trouble)\n"
     for one in census {
       text += "  \(one.place): made \(one.made), resumed \(one.resumed), again \(one.again), forgotten \(one.forgotten)\n"
     }

@@ -9,7 +9,7 @@ import Testing
   private let want = ClaimRequest([.init("a")], limit: 10)
 
   private func transaction(_ connection: Connection, after lost: CommitToken? = nil) -> Transaction {
-    Transaction(connection, ConnectionCache(), after: lost)
+    Transaction(connection, KindCache(), after: lost)
   }
 
   @Test func whatWasCommittedIsAnsweredAndNotDoneAgain() async throws {

@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test func anotherDriverAndAClosedOneAreRefused() async throws {
-    #expect(code { try Queue(MemoryDriver()).enqueue(job(), in: app.handle) } == .invalidArgument)
+    #expect(code { try Queue(PlainDriver(base: MemoryDriver())).enqueue(job(), in: app.handle) } == .invalidArgument)
     await my.driver.close()
     #expect(code { try queue.enqueue(job(), in: app.handle) } == .closed)
   }

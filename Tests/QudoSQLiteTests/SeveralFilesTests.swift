@@ -156,8 +156,8 @@ import Testing
 
   @Test func aJobCanBeEnqueuedInTheApplicationsTransactionInOneOfThem() async throws {
     defer { clear() }
-    let memory = MemoryDriver(clock: clock)
-    let queue = Queue(try Databases([source("a.db"), .init(memory)], options: quiet()))
+    let other = PlainDriver(base: MemoryDriver(clock: clock))
+    let queue = Queue(try Databases([source("a.db"), .init(other)], options: quiet()))
     #expect(throws: QudoError.self, "the file is not open yet") { try queue.enqueue(job("x"), in: nil) }
     _ = await queue.databases.count()
     let connection = try AppConnection(path("a.db"))

@@ -147,19 +147,18 @@ import Testing
   }
 
   @Test func aQueuesHooksAreCalledWithoutAFile() async throws {
-    let queue = Queue(SQLiteEnqueueStatements(clock: my.clock)) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
+    let enqueue = SQLiteEnqueueStatements(clock: my.clock) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
     try app.run("BEGIN")
-    for statement in try queue.statements(for: [job("abc")]) + queue.statements(for: Greeting(name: "Ada"), priority: 1) {
+    for statement in try enqueue.statements(for: [job("abc")]) + enqueue.statements(for: Greeting(name: "Ada"), options: EnqueueOptions(priority: 1)) {
       #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
     }
     try app.run("COMMIT")
     #expect(try await driver.claim(demand(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
-    await #expect(throws: QudoError.self) { try await queue.enqueue(job()) }
   }
 
   @Test func whatIsRefusedGivesNoStatements() throws {
     #expect(throws: QudoError.self) { try statements([job(), job(kind: "")]) }
-    #expect(throws: QudoError.self) { try Queue(SQLiteEnqueueStatements()).statements(for: [job(due: .after(.seconds(-1)))]) }
+    #expect(throws: QudoError.self) { try SQLiteEnqueueStatements().statements(for: [job(due: .after(.seconds(-1)))]) }
     #expect(try statements([]) == [])
   }
 

@@ -36,10 +36,10 @@ import Testing
 
   @Test func jobsAreEnqueuedByAnotherLibrary() async throws {
     let library = Library(app: app)
-    let queue = Queue(SQLiteEnqueueStatements())
+    let enqueue = SQLiteEnqueueStatements()
 
     try library.execute("BEGIN IMMEDIATE")
-    for statement in try queue.statements(for: Greeting(name: "Ada")) {
+    for statement in try enqueue.statements(for: Greeting(name: "Ada")) {
       try library.execute(statement.sql, statement.values)
     }
     try library.execute("COMMIT")

@@ -14,8 +14,8 @@ internal import Darwin
 /// A seed makes some call sites slow, some others polite, and leaves the rest nearly alone: a thread that stands still at one place while
 /// all others run is what finds most. What happens at the n-th pass of a place follows from the seed; which thread that is does not.
 package enum YieldPolicy {
-  /// 0: nobody gives way. At first it is `QUDO_SCHEDULE_SEED`, with which any test can be run.
-  private static let seed = Atomic<UInt64>(getenv("QUDO_SCHEDULE_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
+  /// 0: nobody gives way. At first it is `QUDO_INTERLEAVING_SEED`, with which any test can be run.
+  private static let seed = Atomic<UInt64>(getenv("QUDO_INTERLEAVING_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
   private static let counts = Counts()
 
   private final class Counts: Sendable {
