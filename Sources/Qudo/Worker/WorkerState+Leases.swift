@@ -1,4 +1,4 @@
-/// Leases and their renewal.
+/// The renewal of leases.
 extension WorkerState {
   /// The leases that have a third of their time behind them, those of one length.
   mutating func takeRenewals(_ now: Int64) -> ([Lease], Duration)? {
