@@ -37,13 +37,13 @@ struct DatabaseHealth: Sendable {
   /// Whether an enqueue may use it without a probe.
   var isUsable: Bool { state == .live || state == .unopened }
 
-  /// Whether it is time for a probe.
+  /// Returns whether it is time for a probe.
   func isDue(_ now: Int64) -> Bool {
     guard case .setAside(let until) = state else { return false }
     return now >= until
   }
 
-  /// Whether calls are unanswered and no answer has come for a while.
+  /// Returns whether calls are unanswered and no answer has come for a while.
   func isSlow(_ now: Int64) -> Bool { owed > 0 && now - quietSince > Self.slow }
 
   /// - Returns: Whether the caller must probe. There is only one probe at a time.

@@ -83,7 +83,10 @@ final class DatabaseMember: Sendable {
     let end = clock.sinceBoot().clampedPlus(options.callTimeout.wholeMicroseconds)
     // Opening can block its thread long after the timeout, so each attempt has its own thread.
     let answer = await withDeadline(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
-    let result = answer ?? .failure(QudoError(.unreachable, "the database did not answer within \(options.callTimeout): try again later"))
+    let result =
+      answer
+      ?? .failure(
+        QudoError(.unreachable, "the database did not answer within \(options.callTimeout): try again later"))
     ended(result)
     await Interleaving.pause()
     shared.withLock { $0.probe = nil }
@@ -174,7 +177,8 @@ final class DatabaseMember: Sendable {
     if let answer { return try answer.get() }
     let waited = Duration.microseconds(clock.sinceBoot() - asked)
     guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited)") }
-    let error = QudoError(.outcomeUnknown, "\(name) did not answer within \(waited): check whether the call took effect")
+    let error = QudoError(
+      .outcomeUnknown, "\(name) did not answer within \(waited): check whether the call took effect")
     noteFailure(error)
     throw error
   }
@@ -185,7 +189,8 @@ final class DatabaseMember: Sendable {
   }
 
   private func noteSuccess(isProbe: Bool = false) {
-    if shared.withLock({ $0.health.succeeded(isProbe: isProbe) }) { options.logger.notice("database recovered", metadata: ["database": "\(name)"]) }
+    guard shared.withLock({ $0.health.succeeded(isProbe: isProbe) }) else { return }
+    options.logger.notice("database recovered", metadata: ["database": "\(name)"])
   }
 
   private func noteFailure(_ error: QudoError) {
@@ -203,6 +208,9 @@ final class DatabaseMember: Sendable {
 
   private func report(_ error: QudoError, _ level: Logger.Level) {
     options.logger.log(
-      level: level, "database unavailable", metadata: ["database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)"])
+      level: level, "database unavailable",
+      metadata: [
+        "database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)",
+      ])
   }
 }

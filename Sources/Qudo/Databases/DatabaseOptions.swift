@@ -12,7 +12,7 @@ public struct DatabaseOptions: Sendable {
 
   /// The order in which an enqueue tries the databases. Default: shuffled.
   public var order = Order.shuffled
-  /// How long an unavailable database is skipped before it is probed. Default 30 s.
+  /// The time that an unavailable database is skipped before it is probed. Default 30 s.
   ///
   /// The probe runs in the background; calls use the other databases meanwhile.
   public var probeInterval = Duration.seconds(30)
@@ -50,7 +50,11 @@ public struct DatabaseOptions: Sendable {
   public init() {}
 
   func check() throws(QudoError) {
-    guard probeInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the probe interval is under 1 ms: give a longer one") }
-    guard callTimeout >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the call timeout is under 1 ms: give a longer one") }
+    guard probeInterval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the probe interval is under 1 ms: give a longer one")
+    }
+    guard callTimeout >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the call timeout is under 1 ms: give a longer one")
+    }
   }
 }

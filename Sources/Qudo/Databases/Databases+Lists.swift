@@ -140,7 +140,9 @@ extension Databases {
 extension Driver {
   /// - Throws: ``QudoError/Code/invalidArgument`` if the driver has no logs.
   func logs() throws(QudoError) -> any LogDriver {
-    guard let logs = self as? any LogDriver else { throw QudoError(.invalidArgument, "the driver of \(name) has no logs: use one that has") }
+    guard let logs = self as? any LogDriver else {
+      throw QudoError(.invalidArgument, "the driver of \(name) has no logs: use one that has")
+    }
     return logs
   }
 }

@@ -58,7 +58,9 @@ public final class Databases: Sendable {
   /// - Throws: ``QudoError/Code/invalidArgument`` if there is no database, if two have one name, or if an
   ///   option is out of range.
   public init(_ sources: [Source], options: DatabaseOptions = DatabaseOptions()) throws(QudoError) {
-    guard !sources.isEmpty else { throw QudoError(.invalidArgument, "the list of databases is empty: give at least one") }
+    guard !sources.isEmpty else {
+      throw QudoError(.invalidArgument, "the list of databases is empty: give at least one")
+    }
     try options.check()
     let names = Locked<[Int: String]>([:])
     for (index, source) in sources.enumerated() {

@@ -1,5 +1,5 @@
-/// What an enqueue does if its outcome in a database is unknown, and repeating it does not settle that in
-/// time.
+/// The behavior of an enqueue if its outcome in a database is unknown, and repeating it does not settle that
+/// in time.
 public enum UnknownOutcome: String, Sendable, CaseIterable {
   /// It throws ``QudoError/Code/outcomeUnknown``: the jobs are stored in that database or nowhere, never
   /// twice.

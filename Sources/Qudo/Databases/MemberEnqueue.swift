@@ -33,7 +33,8 @@ struct MemberEnqueue: Sendable {
     into member: DatabaseMember, share: Int64, others: [DatabaseMember], _ clock: any QueueClock
   ) async throws(QudoError) -> [EnqueueResult] {
     guard clock.sinceBoot() < end else {
-      throw member.health.failure ?? QudoError(.unreachable, "the timeout passed before the database was tried: allow more time")
+      throw member.health.failure
+        ?? QudoError(.unreachable, "the timeout passed before the database was tried: allow more time")
     }
     // A sent batch may be stored: only callers who accept duplicates try another database before the
     // deadline.

@@ -1,6 +1,6 @@
 /// The outcome of a run, for a driver to write.
 public struct Settlement: Sendable {
-  /// What happens to a job after its run.
+  /// The fate of a job after its run.
   public enum Outcome: Sendable {
     /// The job is deleted, and its replacements are enqueued in the same transaction.
     case completed(replacements: [NewJob] = [])
@@ -17,7 +17,7 @@ public struct Settlement: Sendable {
   }
   /// The lease that the job ran under.
   public var lease: Lease
-  /// What happens to the job.
+  /// The fate of the job.
   public var outcome: Outcome
   /// The duration of the run, if the status log is to record it: the job's last run, or each failed one.
   public var recording: Duration?

@@ -17,7 +17,8 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
     let forgotten = Atomic<Int>(0)
   }
   private static let capacity = 1024
-  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {  // reason: it points to atomics and never changes
+  // reason: it points to atomics and never changes
+  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {
     let rows = UnsafeMutablePointer<Row>.allocate(capacity: capacity)
     for index in 0..<capacity { (rows + index).initialize(to: Row()) }
     return rows

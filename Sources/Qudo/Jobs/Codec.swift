@@ -56,7 +56,8 @@ public struct Codecs: Sendable {
   /// - Throws: ``PayloadDecodingError`` if the codec is missing or the bytes do not fit the type.
   public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
     guard let codec = all[payload.codec] ?? (payload.codec == .raw ? plain : nil) else {
-      throw PayloadDecodingError(description: "the queue has no codec \(payload.codec) for the payload: add it to its codecs")
+      throw PayloadDecodingError(
+        description: "the queue has no codec \(payload.codec) for the payload: add it to its codecs")
     }
     do {
       return try codec.decode(type, from: payload.bytes, of: kind)

@@ -14,7 +14,8 @@ public struct JSONCodec: Codec {
     /// Text in UTC, `"2026-03-01T12:00:00Z"`; any offset is read. A date outside the years 1 to 9999 is
     /// written as a number, as with ``secondsSince2001``.
     case iso8601
-    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. Numbers are read so by default.
+    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. Numbers are read so by
+    /// default.
     case secondsSince2001
     /// A number, as in the JSON of most other programs. If you choose this format, numbers are read like
     /// this, and dates that were written as ``secondsSince2001`` are misread.

@@ -16,7 +16,7 @@ public protocol Job: Codable, Sendable {
   /// The name that jobs of this type are stored under. Do not change it while jobs are stored.
   static var kind: Kind { get }
 
-  /// How jobs of this type are run, retried and given up. Default: no retries, and a renewed lease of 60 s.
+  /// The rules for running, retrying and giving up jobs. Default: no retries, and a renewed lease of 60 s.
   static var policy: JobPolicy { get }
 
   /// The plugin types that this job requires; ``Worker`` throws on creation if one is missing. Default: none.

@@ -2,7 +2,7 @@
 public struct JobHandler: Sendable {
   /// The kind of jobs that it runs.
   public let kind: Kind
-  /// How the jobs are run, retried and given up.
+  /// The rules for running, retrying and giving up jobs.
   public let policy: JobPolicy
   /// The plugin types that the handler requires. ``Worker`` throws on creation if one is missing.
   public internal(set) var plugins: [any Plugin.Type] = []
@@ -39,7 +39,7 @@ public struct JobHandler: Sendable {
   ///
   /// - Parameters:
   ///   - kind: The kind of jobs to run.
-  ///   - policy: How the jobs are run, retried and given up.
+  ///   - policy: The rules for running, retrying and giving up jobs.
   ///   - perform: The work. It returns when the job is complete and throws when the run failed. See
   ///     ``Job/perform(_:)``.
   public init(_ kind: Kind, policy: JobPolicy = JobPolicy(), perform: @escaping @Sendable (JobContext) async throws -> Void) {

@@ -4,7 +4,7 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// How jobs of a kind are run, retried and given up.
+/// The rules for running, retrying and giving up jobs of a kind.
 public struct JobPolicy: Sendable {
   /// The number of retries after the first failed run. Default 0.
   public var maxRetries: Int
@@ -61,11 +61,21 @@ public struct JobPolicy: Sendable {
 
   func check(_ kind: Kind) throws(QudoError) {
     // The renewal after a third of the lease must have time to reach the disk.
-    guard leaseDuration >= .milliseconds(100) else { throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one") }
-    guard maxExpiredLeases >= 1 else { throw QudoError(.invalidArgument, "the maximum of expired leases of \(kind) is under 1: give 1 or more") }
-    guard maxRetries >= 0 else { throw QudoError(.invalidArgument, "the maximum of retries of \(kind) is negative: give 0 or more") }
-    guard maxConcurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more") }
-    guard timeLimit ?? .seconds(1) > .zero else { throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one") }
+    guard leaseDuration >= .milliseconds(100) else {
+      throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one")
+    }
+    guard maxExpiredLeases >= 1 else {
+      throw QudoError(.invalidArgument, "the maximum of expired leases of \(kind) is under 1: give 1 or more")
+    }
+    guard maxRetries >= 0 else {
+      throw QudoError(.invalidArgument, "the maximum of retries of \(kind) is negative: give 0 or more")
+    }
+    guard maxConcurrency ?? 1 >= 1 else {
+      throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more")
+    }
+    guard timeLimit ?? .seconds(1) > .zero else {
+      throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one")
+    }
     try retryDelay.check(kind)
   }
 }

@@ -9,6 +9,7 @@ internal import Foundation
 /// A payload must be a struct, a class, an array or a dictionary: Foundation refuses a single number, text or
 /// date. Its errors name no byte. Unlike with the other codecs, equal dictionaries can have different bytes.
 public struct PropertyListCodec: Codec {
+  /// Creates a codec.
   public init() {}
   public var id: CodecID { .propertyList }
   public var name: String { "a property list" }

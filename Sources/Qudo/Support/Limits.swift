@@ -21,7 +21,9 @@ public struct Limits: Sendable {
     if let unique = job.unique { try Self.check("unique key", unique.key, atMost: Self.uniqueKeyBytes) }
     let bytes = job.payload.bytes.count + job.metadata.bytes.count
     guard bytes <= payloadBytes else {
-      throw QudoError(.invalidArgument, "the payload has \(bytes) bytes, the limit is \(payloadBytes): store large data elsewhere and enqueue a reference")
+      throw QudoError(
+        .invalidArgument,
+        "the payload has \(bytes) bytes, the limit is \(payloadBytes): store large data elsewhere and enqueue a reference")
     }
     guard Self.priorities.contains(job.priority) else {
       throw QudoError(.invalidArgument, "the priority \(job.priority) is outside \(Self.priorities)")

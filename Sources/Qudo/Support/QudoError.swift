@@ -67,7 +67,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
 
   /// The kind of failure, for code to compare.
   public let code: Code
-  /// What failed and what to do, for people to read.
+  /// The message for people: what failed and what to do.
   public let message: String
   /// The underlying error, for example SQLite's message and extended code.
   public let cause: (any Error)?

@@ -50,7 +50,8 @@ struct TimerQueue<Sleeper> {
     return due
   }
 
-  /// When to call ``takeDue(_:)`` next. Right after a call, that is the wake time of the earliest sleeper.
+  /// The time to call ``takeDue(_:)`` next. Right after a call, that is the wake time of the earliest
+  /// sleeper.
   var nextTime: Int64? { heap.first?.time }
 
   private mutating func removeFirst() {

@@ -6,7 +6,7 @@ final class Timers: Sendable {
 
   private struct State {
     var queue = TimerQueue<Continuation<Bool, Never>>()
-    /// When the source fires; `max` if it does not.
+    /// The time at which the source fires; `max` if it does not.
     var armedFor = Int64.max
   }
   /// The maximum time between two firings while a task sleeps, in microseconds. A Dispatch timer stops while

@@ -15,7 +15,7 @@ struct ConcurrencyBudget: Sendable {
     var reservedAt: Int64 = 0
     /// The position in the queue of engines that wait for a permit.
     var queuePosition: Int?
-    /// Whether its last claim returned as many jobs as it asked for, or it has not claimed yet.
+    /// True if its last claim returned as many jobs as it asked for, or it has not claimed yet.
     var mayHaveMore = true
     /// The jobs that it holds, of kinds with a limit.
     var held: [Kind: Int] = [:]
@@ -27,7 +27,7 @@ struct ConcurrencyBudget: Sendable {
   struct Grant: Equatable {
     /// The number of jobs that can begin at once.
     var count: Int
-    /// When there may be more even if no permit is released, because reservations end.
+    /// The time at which reservations end, so that there may be more even if no permit is released.
     var changesAt: Int64
     /// The jobs that other engines hold, of kinds with a limit.
     var heldElsewhere: [Kind: Int]
@@ -158,7 +158,7 @@ struct ConcurrencyBudget: Sendable {
 
   private func nextWaiter() -> Int? { allocations.filter { $0.value.queuePosition != nil }.keys.min { isBefore($0, $1) } }
 
-  /// Whether the first engine has precedence over the second.
+  /// Returns whether the first engine has precedence over the second.
   private func isBefore(_ one: Int, _ other: Int) -> Bool {
     guard let a = allocations[one], let b = allocations[other] else { return false }
     return (a.running, a.queuePosition ?? .max, one) < (b.running, b.queuePosition ?? .max, other)

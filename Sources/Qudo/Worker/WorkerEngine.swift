@@ -18,7 +18,7 @@ final class WorkerEngine: Sendable {
     var parked: [(slot: Int, continuation: Continuation<ClaimedJob?, Never>)] = []
     var isOver = false
     var pump: Continuation<Void, Never>?
-    /// Whether something happened since the pump last decided.
+    /// True if something happened since the pump last decided.
     var isSignalled = false
     var timer: (time: Int64, task: Task<Void, Never>)?
     var listener: Int?
@@ -199,7 +199,7 @@ final class WorkerEngine: Sendable {
     return resumed
   }
 
-  /// Whether a run may begin now. If so, it has taken a permit.
+  /// Takes a permit for a run if one is needed, and returns whether the run may begin.
   private func mayBegin(_ state: WorkerState, _ now: Int64) -> Bool {
     guard let permits else { return true }
     return state.hasJobToBegin && permits.begin(now: now)
@@ -240,7 +240,9 @@ final class WorkerEngine: Sendable {
     }
     // One of several databases is retried without limit, unless it was closed.
     guard error.isPassing || (permits != nil && error.code != .closed), !givesUp else { throw error }
-    logger.warning("database error, retrying", metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
+    logger.warning(
+      "database error, retrying",
+      metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
   }
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {

@@ -15,17 +15,17 @@ public struct WorkerOptions: Sendable {
   public var maxPrefetchBytes = 16 << 20
   /// The amount of work to prefetch, as run time. Default 20 ms.
   public var prefetchWindow = Duration.milliseconds(20)
-  /// How long running jobs may continue after the worker is stopped, before they are cancelled. Default 10 s.
+  /// The time that running jobs have after the worker is stopped, before they are cancelled. Default 10 s.
   public var shutdownGracePeriod = Duration.seconds(10)
-  /// How long the worker waits for a cancelled job to end. Default 5 s.
+  /// The time that a cancelled job has to end before the worker stops waiting. Default 5 s.
   public var cancellationGracePeriod = Duration.seconds(5)
-  /// How often an idle worker looks for jobs without being woken, as a safety net. Default 5 s.
+  /// The interval at which an idle worker claims without being woken, as a safety net. Default 5 s.
   ///
   /// With a doorbell that ``Doorbell/findsAll``, as a server's does, the interval is 60 times as long.
   public var pollInterval = Duration.seconds(5)
   static let pollsLeftOut: Int64 = 60
-  /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` retry while the database is
-  /// unavailable. Default 10 s.
+  /// The time that ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` retry while the database
+  /// is unavailable. Default 10 s.
   ///
   /// ``Worker/work()`` retries without limit. With several databases, this is how long
   /// ``Worker/workUntilEmpty(skipDelayed:)`` waits for an unavailable one when the others are empty.
@@ -48,10 +48,16 @@ public struct WorkerOptions: Sendable {
     guard maxPrefetchBytes >= 0 else {
       throw QudoError(.invalidArgument, "the maximum prefetch of \(maxPrefetchBytes) bytes is negative: give 0 or more")
     }
-    for (name, value) in [("prefetch window", prefetchWindow), ("shutdown grace period", shutdownGracePeriod), ("cancellation grace period", cancellationGracePeriod), ("outage timeout", outageTimeout)] where value < .zero {
+    let durations = [
+      ("prefetch window", prefetchWindow), ("shutdown grace period", shutdownGracePeriod),
+      ("cancellation grace period", cancellationGracePeriod), ("outage timeout", outageTimeout),
+    ]
+    for (name, value) in durations where value < .zero {
       throw QudoError(.invalidArgument, "the \(name) is negative: give 0 or more")
     }
-    guard pollInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the poll interval is under 1 ms: give a longer one") }
+    guard pollInterval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the poll interval is under 1 ms: give a longer one")
+    }
   }
 }
 

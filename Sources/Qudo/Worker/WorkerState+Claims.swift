@@ -101,7 +101,7 @@ extension WorkerState {
     return (mode != .forever || phase != .working) && now - failingSince >= options.outageTimeout.wholeMicroseconds
   }
 
-  /// When the outage timeout of one of several databases ends.
+  /// The time at which the outage timeout of one of several databases ends.
   func patienceEnd(_ now: Int64) -> Int64 {
     guard probeInterval != nil, consecutiveErrors > 0 else { return .max }
     let (end, isTooLate) = failingSince.addingReportingOverflow(options.outageTimeout.wholeMicroseconds)

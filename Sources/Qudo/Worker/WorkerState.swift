@@ -38,7 +38,7 @@ struct WorkerState {
   }
   struct ActiveRun {
     var held: Held
-    /// When to cancel the run; after that, when to stop waiting for it.
+    /// The time to cancel the run; after that, the time to stop waiting for it.
     var deadline = Int64.max
     var stop: Stop?
     /// The application's own transaction completes the job, and may or may not be committed.
@@ -46,11 +46,11 @@ struct WorkerState {
   }
   struct Slot {
     var run: ActiveRun?
-    /// Whether the slot has no task.
+    /// True if the slot has no task.
     var isFree = true
-    /// Whether its task was cancelled: it ends with this run, and a new one replaces it.
+    /// True if its task was cancelled: it ends with this run, and a new one replaces it.
     var isCancelled = false
-    /// Whether its job was settled while the run continues.
+    /// True if its job was settled while the run continues.
     var isAbandoned = false
   }
   enum Phase: Equatable {
@@ -63,7 +63,7 @@ struct WorkerState {
 
   let mode: Mode
   let handlers: [Kind: JobHandler]
-  /// Whether any handler has a time limit.
+  /// True if any handler has a time limit.
   let hasTimeLimits: Bool
   let request: ClaimRequest
   let options: WorkerOptions
@@ -81,7 +81,7 @@ struct WorkerState {
   var heldOfLimited: [Kind: Int] = [:]
   var summary = WorkSummary()
 
-  /// Whether a claim might find something.
+  /// True if a claim might find something.
   var shouldClaim = true
   var ringsSeen: UInt64 = 0
   var isListening = false
@@ -104,7 +104,7 @@ struct WorkerState {
   var claimLatency: Int64 = 0
   var filledAt: Int64 = 0
   var filledCount = 0
-  /// When the first of the outcomes that wait to be settled came.
+  /// The time of the oldest outcome that waits to be settled.
   var finishedSince: Int64 = 0
 
   /// The poll interval in microseconds.
@@ -115,7 +115,7 @@ struct WorkerState {
   var grant: ConcurrencyBudget.Grant?
   /// With several databases: whether this one is empty. The worker then continues until all are.
   var isEmpty = false
-  /// Whether all databases are empty.
+  /// True if all databases are empty.
   var isOver = false
 
   var consecutiveErrors = 0
