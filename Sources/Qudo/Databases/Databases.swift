@@ -42,8 +42,8 @@ public final class Databases: Sendable {
   let members: [DatabaseMember]
   let options: DatabaseOptions
 
-  /// Creates databases from one driver, which is called directly: it has only its own timeout, and is never
-  /// unavailable.
+  /// Creates databases from one driver, which is called directly: only its own timeout applies, and it is
+  /// never skipped as unavailable.
   public init(_ driver: any Driver) {
     only = driver
     options = DatabaseOptions()

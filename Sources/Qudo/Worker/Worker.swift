@@ -1,6 +1,6 @@
 internal import Logging
 
-/// Claims jobs, runs several at once, renews their leases, and settles each of them.
+/// Claims jobs, runs several at once, renews their leases, and settles them.
 ///
 /// For example, a worker that runs four jobs at once:
 ///
@@ -86,8 +86,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// The worker logs temporary database errors and retries. With several databases, it continues with the
   /// others meanwhile.
   ///
-  /// - Throws: ``QudoError`` if the database is permanently unusable (damaged, read-only or closed), or if a
-  ///   plugin fails to start. With several databases, only if all of them were closed.
+  /// - Throws: ``QudoError`` if a plugin fails to start, or if the database is permanently unusable: damaged,
+  ///   read-only or closed. With several databases, the worker goes on until all of them are closed.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)

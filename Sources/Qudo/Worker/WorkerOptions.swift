@@ -27,8 +27,8 @@ public struct WorkerOptions: Sendable {
   /// The time that ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` retry while the database
   /// is unavailable. Default 10 s.
   ///
-  /// ``Worker/work()`` retries without limit. With several databases, this is how long
-  /// ``Worker/workUntilEmpty(skipDelayed:)`` waits for an unavailable one when the others are empty.
+  /// ``Worker/work()`` retries until it is stopped. With several databases, once the others are empty,
+  /// ``Worker/workUntilEmpty(skipDelayed:)`` does not wait for one that has been unavailable for longer.
   public var outageTimeout = Duration.seconds(10)
   /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
   public var logger = Logger(label: "qudo")
