@@ -153,7 +153,7 @@ final class DatabaseMember: Sendable {
     until time: Int64, on executor: (any TaskExecutor)? = nil, isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
-    guard let driver else { throw QudoError(.unreachable, "the database is not open") }
+    guard let driver else { throw QudoError(.unreachable, "the database is not open: try again later") }
     let asked = clock.sinceBoot()
     shared.withLock { $0.health.asked(asked) }
     let answer: Answer<Value>? = await withDeadline(
@@ -176,7 +176,7 @@ final class DatabaseMember: Sendable {
     }
     if let answer { return try answer.get() }
     let waited = Duration.microseconds(clock.sinceBoot() - asked)
-    guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited)") }
+    guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited): try again later") }
     let error = QudoError(
       .outcomeUnknown, "\(name) did not answer within \(waited): check whether the call took effect")
     noteFailure(error)

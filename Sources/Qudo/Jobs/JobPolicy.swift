@@ -65,10 +65,10 @@ public struct JobPolicy: Sendable {
       throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one")
     }
     guard maxExpiredLeases >= 1 else {
-      throw QudoError(.invalidArgument, "the maximum of expired leases of \(kind) is under 1: give 1 or more")
+      throw QudoError(.invalidArgument, "the maximum number of expired leases of \(kind) is under 1: give 1 or more")
     }
     guard maxRetries >= 0 else {
-      throw QudoError(.invalidArgument, "the maximum of retries of \(kind) is negative: give 0 or more")
+      throw QudoError(.invalidArgument, "the maximum number of retries of \(kind) is negative: give 0 or more")
     }
     guard maxConcurrency ?? 1 >= 1 else {
       throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more")

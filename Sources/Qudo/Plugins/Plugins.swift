@@ -39,7 +39,8 @@ struct Plugins: Sendable {
         try await plugin.start(worker)
         started.append(plugin)
       } catch {
-        failure = QudoError(.plugin, "the plugin \(type(of: plugin)) did not start", cause: error)
+        failure = QudoError(
+          .plugin, "the plugin \(type(of: plugin)) did not start: resolve its error and retry", cause: error)
         break
       }
     }

@@ -26,7 +26,7 @@ public struct Limits: Sendable {
         "the payload has \(bytes) bytes, the limit is \(payloadBytes): store large data elsewhere and enqueue a reference")
     }
     guard Self.priorities.contains(job.priority) else {
-      throw QudoError(.invalidArgument, "the priority \(job.priority) is outside \(Self.priorities)")
+      throw QudoError(.invalidArgument, "the priority \(job.priority) is outside \(Self.priorities): give one inside")
     }
     switch job.due {
     case .now: break
@@ -35,7 +35,7 @@ public struct Limits: Sendable {
     case .after: break
     case .at(let time):
       guard (Timestamp.earliest...Timestamp.latest).contains(time) else {
-        throw QudoError(.invalidArgument, "the due time is outside the years 1 to 9999")
+        throw QudoError(.invalidArgument, "the due time is outside the years 1 to 9999: give one inside")
       }
     }
   }
@@ -43,7 +43,8 @@ public struct Limits: Sendable {
   package static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {
     guard !text.isEmpty else { throw QudoError(.invalidArgument, "the \(what) is empty") }
     guard text.utf8.count <= limit else {
-      throw QudoError(.invalidArgument, "the \(what) has \(text.utf8.count) bytes, the limit is \(limit)")
+      throw QudoError(
+        .invalidArgument, "the \(what) has \(text.utf8.count) bytes, the limit is \(limit): give a shorter one")
     }
     guard !text.utf8.contains(0) else { throw QudoError(.invalidArgument, "the \(what) has a NUL byte") }
   }

@@ -58,7 +58,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
   init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], _ plugins: [any Plugin], _ options: WorkerOptions, _ hooks: EngineHooks
   ) throws(QudoError) {
-    guard !handlers.isEmpty else { throw QudoError(.invalidArgument, "the worker has no handlers: give it a kind to perform") }
+    guard !handlers.isEmpty else {
+      throw QudoError(.invalidArgument, "the worker has no handlers: give it at least one")
+    }
     try options.check()
     self.plugins = try Plugins(plugins)
     var byKind: [Kind: JobHandler] = [:]
@@ -67,7 +69,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
       try handler.policy.check(handler.kind)
       try self.plugins.check(handler)
       guard byKind.updateValue(handler, forKey: handler.kind) == nil else {
-        throw QudoError(.invalidArgument, "two handlers have the kind \(handler.kind)")
+        throw QudoError(.invalidArgument, "two handlers have the kind \(handler.kind): give one handler per kind")
       }
     }
     self.queue = queue
