@@ -10,8 +10,7 @@ public struct JobPolicy: Sendable {
   public var maxRetries: Int
   /// The delay between a failed run and the next attempt. Default: none.
   public var retryDelay: RetryDelay
-  /// The duration of a job's lease, at least 100 ms; the worker renews the lease while the job runs. Default
-  /// 60 s.
+  /// The duration of a lease, which the worker renews while the job runs. At least 100 ms; default 60 s.
   public var leaseDuration: Duration
   /// The run time after which the worker cancels the job's task. Default: no limit.
   ///
@@ -39,8 +38,8 @@ public struct JobPolicy: Sendable {
     /// asynchronous code of the process.
     ///
     /// The worker creates a thread when none is idle, and ends it after 5 s without a job. The hooks around a
-    /// run, and the child tasks of the job, run on the same thread. Tasks that the job creates with `Task {
-    /// }`, and actors with their own executors, do not.
+    /// run, and the child tasks of the job, run on these threads too. Tasks that the job creates with
+    /// `Task { }`, and actors with their own executors, do not.
     case blocking
   }
 
@@ -127,8 +126,7 @@ public struct Abort: Error, Sendable, CustomStringConvertible {
   public init(_ message: String) { description = message }
 }
 
-/// An error that a job throws to run again later. The run does not count as failed, nor by default as an
-/// attempt.
+/// An error that a job throws to run again later, without a failure and by default without an attempt.
 public struct Snooze: Error, Sendable {
   /// The delay before the next run; a negative one counts as zero.
   public var duration: Duration
@@ -163,8 +161,7 @@ func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, r
   }
 }
 
-/// The message for the log, at most 16 KiB: the `errorDescription` of a `LocalizedError`, else the
-/// description.
+/// The log message, at most 16 KiB: the `errorDescription` of a `LocalizedError`, else the description.
 private func logged(_ error: any Error) -> String {
   let error = (error as? JobHandler.Failure)?.error ?? error
   let text = (error as? any LocalizedError)?.errorDescription ?? String(describing: error)
