@@ -1,4 +1,4 @@
-/// Stands in for the single driver if there are several: an optional would cost each enqueue 10% more
+/// Stands in for the single driver if there are several: an optional would cost an enqueue 10% in
 /// instructions.
 struct ClosedDriver: Driver {
   let name = ""

@@ -93,8 +93,7 @@ final class DatabaseMember: Sendable {
     return result
   }
 
-  /// Opens the database, or probes it with a verb that writes, as an enqueue does, but changes no more than a
-  /// claim.
+  /// Opens the database, or probes it with a verb that writes but changes nothing that a claim would not.
   private func open() async -> Answer<any Driver> {
     do throws(QudoError) {
       if let driver {
@@ -145,8 +144,7 @@ final class DatabaseMember: Sendable {
   /// - Parameters:
   ///   - time: The deadline of the call.
   ///   - executor: Where the verb runs; nil for Swift's pool.
-  ///   - isRead: Whether the verb can take long because it reads much; a timeout then leaves the database
-  ///     live.
+  ///   - isRead: Whether the verb may read for long; a timeout then leaves the database live.
   ///   - late: Called with an answer that comes after the deadline.
   /// - Throws: The verb's error, or ``QudoError/Code/outcomeUnknown`` if there is no answer by the deadline.
   func call<Value: Sendable>(
@@ -197,8 +195,7 @@ final class DatabaseMember: Sendable {
     let now = clock.sinceBoot()
     let level = shared.withLock { shared -> Logger.Level? in
       guard shared.health.failed(error, now: now) else { return nil }
-      // A database that answers but cannot write fails again with each enqueue that waits for it: log it
-      // once.
+      // A database that answers but cannot write fails again with each waiting enqueue: log it once.
       if let told = shared.told, told.code == error.code, now - told.time < options.probeInterval.wholeMicroseconds { return .info }
       shared.told = (error.code, now)
       return .warning

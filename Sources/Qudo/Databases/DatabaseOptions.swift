@@ -31,8 +31,7 @@ public struct DatabaseOptions: Sendable {
   ///
   /// If the answer of an enqueue is lost, the queue repeats it in the same database until the timeout, and
   /// the jobs are stored once. The key costs a stored receipt per job and one more round trip per enqueue.
-  /// Files, and other drivers without ``Capabilities/remote``, get no keys, because their answers cannot be
-  /// lost.
+  /// Files, and other drivers without ``Capabilities/remote``, get no keys: their answers cannot be lost.
   public var repeatsUnknown = false
   /// Whether an enqueue waits until its timeout if no database is available. Default: no, it throws
   /// ``QudoError/Code/unreachable`` at once.

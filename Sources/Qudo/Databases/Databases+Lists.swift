@@ -22,8 +22,8 @@ extension Databases {
 
   /// Calls `body` with all drivers at the same time.
   ///
-  /// An unavailable database is skipped until it is due for a probe: its answer is the error that made it
-  /// unavailable.
+  /// An unavailable database is skipped until its next probe is due; its answer is the error that it failed
+  /// with.
   ///
   /// - Parameter body: A read or a short write.
   /// - Returns: The answers in the order of the databases. Each takes at most

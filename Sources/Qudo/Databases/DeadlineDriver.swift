@@ -1,7 +1,6 @@
 /// A driver for a worker that ends each call by its deadline and updates the database's health.
 ///
-/// The base driver runs on its own thread, so that a hanging database blocks neither Swift's pool nor the
-/// caller.
+/// The base driver runs on its own thread, so that a hanging database blocks no other thread.
 struct DeadlineDriver: Driver {
   let member: DatabaseMember
   let base: any Driver

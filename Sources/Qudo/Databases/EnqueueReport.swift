@@ -1,8 +1,6 @@
-/// The behavior of an enqueue if its outcome in a database is unknown, and repeating it does not settle that
-/// in time.
+/// The behavior of an enqueue whose outcome stays unknown, even after repetitions, until the timeout.
 public enum UnknownOutcome: String, Sendable, CaseIterable {
-  /// It throws ``QudoError/Code/outcomeUnknown``: the jobs are stored in that database or nowhere, never
-  /// twice.
+  /// It throws ``QudoError/Code/outcomeUnknown``: the jobs are in that database or nowhere, never twice.
   case stop
   /// It fails over to the next database. The jobs can then be in both databases, and run in both.
   case elsewhere

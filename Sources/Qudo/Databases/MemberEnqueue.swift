@@ -36,8 +36,7 @@ struct MemberEnqueue: Sendable {
       throw member.health.failure
         ?? QudoError(.unreachable, "the timeout passed before the database was tried: allow more time")
     }
-    // A sent batch may be stored: only callers who accept duplicates try another database before the
-    // deadline.
+    // A sent batch may be stored: only callers who accept duplicates try another database early.
     let limit = policy == .elsewhere ? share : end
     let wasInDoubt = doubts.contains(member.index)
     var unknown: QudoError? = wasInDoubt ? self.unknown : nil

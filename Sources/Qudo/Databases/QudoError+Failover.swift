@@ -5,8 +5,7 @@ extension QudoError {
     case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsupportedDatabase, .readOnly,
       .diskFull, .busy, .ioError, .outcomeUnknown, .closed, .databaseReplaced:
       true
-    // These concern the call, the task or this process; or, like `database`, a job that fails in every
-    // database.
+    // These concern the call, the task, this process, or a job that may fail in every database.
     default: false
     }
   }

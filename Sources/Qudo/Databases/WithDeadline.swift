@@ -4,8 +4,7 @@
 /// it. If the caller's task is cancelled, the body's task is cancelled too.
 ///
 /// - Parameters:
-///   - time: The deadline in microseconds since the boot. It does not depend on a free thread of Swift's
-///     pool.
+///   - time: The deadline in microseconds since the boot. It needs no free thread of Swift's pool.
 ///   - executor: Where the body runs; nil for Swift's pool.
 ///   - late: Called with the body's value if it returns after the deadline.
 func withDeadline<Value: Sendable>(

@@ -31,8 +31,7 @@ public struct ClaimRequest: Sendable {
   }
 }
 
-/// The right to settle a claimed job. Only the newest lease of a job is valid; `token` tells it from older
-/// ones.
+/// The right to settle a claimed job. Only the newest lease of a job is valid, as its `token` shows.
 public struct Lease: Hashable, Sendable {
   /// The number of the job in its database.
   public let job: Int64
@@ -100,8 +99,7 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due: zero if one is due already, nil if there is
-  /// none.
+  /// The time until the next delayed job of any kind is due: zero if one is already due, nil if none exists.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
@@ -122,11 +120,10 @@ public struct Claim: Sendable {
   }
 }
 
-/// A job that a claim gave up because ``JobPolicy/maxExpiredLeases`` leases had expired: its workers died or
-/// hung.
+/// A job that a claim gave up, because its workers died or hung and too many of its leases expired. The limit
+/// is ``JobPolicy/maxExpiredLeases``.
 ///
-/// The job is deleted. Its payload is in the failure log with ``FailureReason/lost``, where you can replay
-/// it.
+/// The job is deleted. You can replay it from the failure log, where its reason is ``FailureReason/lost``.
 public struct GivenUpJob: Hashable, Sendable {
   /// The number that the job had in its database.
   public let id: Int64

@@ -42,8 +42,9 @@ public final class Doorbell: Sendable {
     }
   }
 
-  /// Calls `body` at each ring, on the thread that rings, until ``stopListening(_:)`` is called with the
-  /// returned id.
+  /// Calls `body` at each ring, on the thread that rings.
+  ///
+  /// - Returns: The id for ``stopListening(_:)``.
   public func listen(_ body: @escaping @Sendable () -> Void) -> Int {
     isWatching.withLock { isWatching in
       let id = state.withLock { state in
@@ -58,8 +59,7 @@ public final class Doorbell: Sendable {
     }
   }
 
-  /// Removes the listener that ``listen(_:)`` added. A call that has begun on another thread may still be
-  /// running.
+  /// Removes the listener that ``listen(_:)`` added. A call on another thread may still be in progress.
   public func stopListening(_ id: Int) {
     isWatching.withLock { isWatching in
       let isLast = state.withLock { state in

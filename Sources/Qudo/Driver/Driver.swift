@@ -15,18 +15,16 @@ public protocol Driver: Sendable {
   var limits: Limits { get }
   /// The doorbell that rings when there may be jobs to claim.
   var doorbell: Doorbell { get }
-  /// Random bytes that identify the database, 16 of them. They make ``JobContext/idempotencyKey`` globally
-  /// unique.
+  /// The 16 random bytes that identify the database; they make ``JobContext/idempotencyKey`` globally unique.
   ///
-  /// Default: none. The key then depends on the database's name, the job's number, and the microsecond of its
-  /// enqueue.
+  /// Default: empty. The key then depends on the database's name, the job's number, and its time of enqueue
+  /// in microseconds.
   var generation: [UInt8] { get }
 
   /// Stores jobs and returns the results in the order of the jobs.
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult]
 
-  /// Claims ready jobs exclusively until their leases expire: highest priority first, then earliest due, then
-  /// oldest.
+  /// Claims ready jobs until their leases expire: highest priority first, then earliest due, then oldest.
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim
 
   /// Writes outcomes and, if requested, claims the next jobs in the same transaction.
@@ -78,8 +76,7 @@ public struct Capabilities: OptionSet, Sendable {
   public static let multiProcess = Capabilities(rawValue: 4)
   /// An enqueue rings the doorbells of other processes.
   public static let crossProcessWakeup = Capabilities(rawValue: 8)
-  /// Leases use a clock that never jumps: changes of the wall clock do not affect them, and a reboot expires
-  /// all.
+  /// Leases use a clock that never jumps: no change of the wall clock affects them, and a reboot expires all.
   ///
   /// Without this feature, leases use the wall clock of the database server, and survive its restart.
   public static let monotonicLeases = Capabilities(rawValue: 16)

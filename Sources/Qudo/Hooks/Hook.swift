@@ -45,8 +45,7 @@ public protocol HookSet: Sendable {
   /// Called after a run that failed, before ``didWork(_:)``.
   func didFail(_ run: borrowing FinishedRun, error failure: any Error) async
 
-  /// Called when a renewal finds that this worker no longer holds the lease of a job. The outcome of its run
-  /// is discarded.
+  /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.
   func leaseLost(_ job: borrowing ClaimedJob)
 
   /// Called after a claim gave up a job, of any kind, because too many of its leases expired: the workers
@@ -60,8 +59,7 @@ public protocol HookSet: Sendable {
   func didGiveUp(_ job: borrowing GivenUpJob, database: String)
 }
 
-/// Code that runs at points of a job's life. Name the points in ``HookSet/points`` and implement their
-/// functions:
+/// Code that runs at points of a job's life. Name the points in ``HookSet/points`` and write their functions:
 ///
 ///     struct Audit: Hook {
 ///       static let points: HookPoints = [.willEnqueue]

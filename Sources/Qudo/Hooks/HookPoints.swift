@@ -1,7 +1,6 @@
 /// The points of a job's life at which a hook is called.
 ///
-/// A hook names its points in a constant, so that the optimizer removes all code for points that no hook
-/// names.
+/// A hook names its points in a constant, so that the optimizer removes the code for all other points.
 public struct HookPoints: OptionSet, Sendable {
   public let rawValue: UInt16
   @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }

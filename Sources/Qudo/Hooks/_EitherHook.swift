@@ -1,5 +1,5 @@
-/// One of two hooks, chosen when the queue is created: `if local { A() } else { B() }`. It costs one branch
-/// per call.
+/// One of two hooks, chosen when the queue is created: `if local { A() } else { B() }`. Costs a branch per
+/// call.
 ///
 /// The chosen hook is called only at the points that it names.
 public enum _EitherHook<First: HookSet, Second: HookSet>: HookSet {

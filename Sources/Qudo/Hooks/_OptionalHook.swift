@@ -1,5 +1,4 @@
-/// A hook that can be left out when the queue is created: `if verbose { Audit() }`. It costs one branch per
-/// call.
+/// A hook that can be left out when the queue is created: `if verbose { Audit() }`. Costs a branch per call.
 public struct _OptionalHook<Wrapped: HookSet>: HookSet {
   /// The hook; nil if it is left out.
   public let wrapped: Wrapped?

@@ -15,8 +15,7 @@ internal import Darwin
 /// thread while all others run finds the most bugs. The seed determines what the n-th pass of a call site
 /// does, but not which thread makes that pass.
 package enum YieldPolicy {
-  /// The mixed seed; 0 if no point yields. It starts as `QUDO_SCHEDULE_SEED`, so that any test can run with
-  /// one.
+  /// The mixed seed; 0 if no point yields. It starts as `QUDO_SCHEDULE_SEED`, which works with any test.
   private static let seed = Atomic<UInt64>(getenv("QUDO_SCHEDULE_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
   private static let counts = Counts()
 

@@ -1,5 +1,4 @@
-/// The position of an error in a payload: the ``Swift/DecodingError/Context/underlyingError`` of codecs that
-/// know it.
+/// The position of an error in a payload: the ``Swift/DecodingError/Context/underlyingError`` of some codecs.
 package struct PayloadByte: Error, Sendable {
   /// The offset from the beginning of the codec's input.
   package let offset: Int

@@ -14,8 +14,8 @@ public struct JSONCodec: Codec {
     /// Text in UTC, `"2026-03-01T12:00:00Z"`; any offset is read. A date outside the years 1 to 9999 is
     /// written as a number, as with ``secondsSince2001``.
     case iso8601
-    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. Numbers are read so by
-    /// default.
+    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. The default for reading
+    /// numbers.
     case secondsSince2001
     /// A number, as in the JSON of most other programs. If you choose this format, numbers are read like
     /// this, and dates that were written as ``secondsSince2001`` are misread.
@@ -78,8 +78,7 @@ public struct JSONCodec: Codec {
     }
   }
 
-  /// Adds the position: Foundation reports the path but not the byte, and for malformed JSON not even the
-  /// reason.
+  /// Adds the position: Foundation reports the path but no byte, and for malformed JSON not even the reason.
   private static func located(_ error: DecodingError, in bytes: [UInt8]) -> DecodingError {
     if case .dataCorrupted(let context) = error, context.codingPath.isEmpty {
       if let fault = JSONScanner.fault(in: bytes) { return error.at(byte: fault.byte, saying: fault.problem) }

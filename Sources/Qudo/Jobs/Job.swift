@@ -1,8 +1,7 @@
 /// A unit of work: its data, and the code that does it.
 ///
 /// The stored properties are the payload. The queue encodes them on enqueue, as JSON by default, and the
-/// worker decodes them for the run. If you change them, jobs that are already stored must still decode. For
-/// example:
+/// worker decodes them for the run. If you change them, jobs that are already stored must still decode.
 ///
 ///     struct SendMail: Job {
 ///       static let kind: Kind = "mail.send"

@@ -13,8 +13,7 @@ public struct JobHandler: Sendable {
     self.init(type, policy: J.policy) { job, context in try await job.perform(context) }
   }
 
-  /// Creates a handler that runs jobs of a type with a closure, which can capture what the job itself cannot
-  /// store.
+  /// Creates a handler that runs jobs of a type with a closure, which can capture what the job cannot store.
   ///
   /// - Parameters:
   ///   - type: The type that the payload is decoded as.

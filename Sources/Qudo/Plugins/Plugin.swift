@@ -9,7 +9,8 @@ public import Logging
 ///       var server = "localhost"
 ///       func send(_ text: String, to address: String) async throws { … }
 ///     }
-///     let worker = try Worker(queue, [JobHandler(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
+///     let worker = try Worker(
+///       queue, handlers: [JobHandler(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
 ///
 /// A worker has at most one plugin per type. Jobs look up a plugin by its type: see ``PluginJob``,
 /// ``JobHandler`` and ``JobContext/plugin(_:)``.

@@ -1,5 +1,6 @@
-/// A job that requires plugins, which the type of its function names. ``Worker`` throws on creation if one is
-/// missing.
+/// A job that requires the plugins named by the type of its function.
+///
+/// ``Worker`` throws on creation if one of them is missing. For example:
 ///
 ///     struct SendMail: PluginJob {
 ///       static let kind: Kind = "mail.send"

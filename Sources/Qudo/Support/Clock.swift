@@ -72,16 +72,16 @@ public struct SystemClock: QueueClock {
     while sinceBoot() < time { try await Timers.shared.sleep(untilSinceBoot: time) }
   }
 
-  /// - Parameter clock: If the system lacks it, CLOCK_MONOTONIC is read instead: it may stop, but expires no
-  ///   lease early.
+  /// - Parameter clock: If the system lacks it, CLOCK_MONOTONIC is read: it may stop, but expires no lease
+  ///   early.
   static func microseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     if clock_gettime(clock, &time) != 0 { clock_gettime(CLOCK_MONOTONIC, &time) }
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
   }
 
-  /// Reads the boot id: boot_id on Linux, "Each boot has its own" (random(4)); kern.bootsessionuuid on
-  /// Darwin.
+  /// Reads the boot id: on Linux boot_id, "Each boot has its own" (random(4)); on Darwin
+  /// kern.bootsessionuuid.
   ///
   /// - Returns: Nil if it cannot be read now, but perhaps later.
   private static func bootID() -> String? {

@@ -1,8 +1,8 @@
 extension Duration {
   /// Parses a duration such as `1500ms`, `90s`, `1.5h`, `1h30m` or `2d`.
   ///
-  /// The units are us, ms, s, m, h and d, each at most once, from large to small. A number without a unit is
-  /// in seconds.
+  /// The units are us, ms, s, m, h and d, each at most once, from large to small. The default unit is
+  /// seconds.
   ///
   /// - Throws: ``QudoError/Code/invalidArgument`` for any other text, and for more than 100,000 days.
   public init(parsing text: String) throws(QudoError) {
@@ -26,8 +26,7 @@ extension Duration {
     self = .microseconds(total)
   }
 
-  /// The text for ``init(parsing:)``, in the two largest units, or with two decimals: `15.87s`, `250ms`,
-  /// `1h30m`, `2d`.
+  /// The text for ``init(parsing:)`` in two units, or with two decimals: `15.87s`, `250ms`, `1h30m`, `2d`.
   package var inUnits: String {
     let (sign, whole) = wholeMicroseconds < 0 ? ("-", wholeMicroseconds.magnitude) : ("", wholeMicroseconds.magnitude)
     if whole < 1000 { return "\(sign)\(whole)us" }

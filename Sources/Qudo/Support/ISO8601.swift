@@ -9,8 +9,8 @@ package enum ISO8601 {
   /// Parses `2026-03-01T12:00Z`, `2026-03-01T13:00:00.5+01:00`, `2026-03-01 13:00+0100`. Seconds and their
   /// fraction are optional; digits beyond a nanosecond are cut off.
   ///
-  /// - Returns: The seconds since 1970 and the nanoseconds after them; nil for other texts and dates that do
-  ///   not exist.
+  /// - Returns: The seconds since 1970 and the nanoseconds after them; nil if the text is no date that
+  ///   exists.
   package static func parse(_ text: String) -> (seconds: Int64, nanoseconds: Int64)? {
     var reader = DigitReader(text)
     guard let time = read(&reader), reader.isAtEnd else { return nil }

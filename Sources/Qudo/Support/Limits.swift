@@ -1,5 +1,4 @@
-/// The largest values that Qudo stores, checked before anything is written. Texts are measured in bytes of
-/// UTF-8.
+/// The limits that Qudo checks before it stores anything. Texts are measured in bytes of UTF-8.
 public struct Limits: Sendable {
   /// The maximum size of a payload with its metadata, in bytes. Default 1 MiB.
   public var payloadBytes: Int = 1 << 20

@@ -25,8 +25,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     /// The file has `qudo_` tables or indexes that are not Qudo's.
     public static let foreignSchema = Code(value: .foreignSchema)
     /// Qudo cannot use the file: its journal mode, its location or the SQLite version is not supported, it is
-    /// not a regular file, or it is a file or link that another user may have planted. Or an import found data
-    /// that it cannot convert.
+    /// not a regular file, or it is a file or link that another user may have planted. Or an import found
+    /// data that it cannot convert.
     public static let unsupportedDatabase = Code(value: .unsupportedDatabase)
     /// The file or its folder cannot be written to.
     public static let readOnly = Code(value: .readOnly)

@@ -12,8 +12,7 @@ enum TimeNamespace {
   /// The offset in microseconds; 0 outside a time namespace, or if it is unknown.
   static let offset: Int64 = find() ?? 0
 
-  /// - Parameter text: The text of `/proc/self/timens_offsets`: per line a clock's name, seconds and
-  ///   nanoseconds.
+  /// - Parameter text: Of `/proc/self/timens_offsets`: per line a clock's name, seconds and nanoseconds.
   /// - Returns: The offset of the time since boot; nil if there is none.
   static func offset(in text: some StringProtocol) -> Int64? {
     for line in text.split(separator: "\n") {

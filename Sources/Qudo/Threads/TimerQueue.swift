@@ -50,8 +50,7 @@ struct TimerQueue<Sleeper> {
     return due
   }
 
-  /// The time to call ``takeDue(_:)`` next. Right after a call, that is the wake time of the earliest
-  /// sleeper.
+  /// The time to call ``takeDue(_:)`` next; right after a call, the wake time of the earliest sleeper.
   var nextTime: Int64? { heap.first?.time }
 
   private mutating func removeFirst() {

@@ -66,8 +66,7 @@ struct ConcurrencyBudget: Sendable {
     }
   }
 
-  /// Reserves a fair share of the free permits for an engine. ``noteRequest(_:_:kinds:)`` reduces it to the
-  /// real need.
+  /// Reserves a fair share of the free permits. ``noteRequest(_:_:kinds:)`` reduces it to what is needed.
   mutating func reserve(_ engine: Int, held: [Kind: Int], now: Int64) -> Grant {
     let free = max(0, free(engine, now))
     let rivals = allocations.count { $0.key != engine && ($0.value.mayHaveMore || $0.value.queuePosition != nil) && $0.value.running < total }

@@ -45,8 +45,7 @@ extension HookSet {
     if failure == nil {
       do {
         if Self.points.contains(.willWork) { try await willWork(context) }
-        // Within `around`, so that hooks see its task-local values, such as a trace, when they prepare
-        // replacements.
+        // Within `around`, so that hooks see its task-local values, such as a trace, in replacements.
         let replacements = if Self.points.contains(.around) {
           try await around(context) { () async throws in try await performed(context, run) }
         } else {
@@ -71,8 +70,8 @@ extension HookSet {
 
   /// Performs the job.
   ///
-  /// - Returns: The replacements. One that cannot be stored fails this run, not the transaction shared with
-  ///   other runs.
+  /// - Returns: The replacements. One that cannot be stored fails this run, not those in the same
+  ///   transaction.
   @inlinable
   func performed(_ context: JobContext, _ run: Run) async throws -> [NewJob] {
     try await run.perform(context)

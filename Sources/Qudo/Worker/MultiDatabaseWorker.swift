@@ -11,8 +11,7 @@ final class MultiDatabaseWorker: Sendable {
   /// The result for one database, and its error if it is failing at the end.
   typealias Outcome = (summary: WorkSummary, failure: QudoError?)
 
-  /// The executor that ``run()`` must be called on. Each engine has its own, so a hanging database delays
-  /// only itself.
+  /// The executor for ``run()``. Each engine has its own, so that a hanging database delays only itself.
   let thread = SerialThread("qudo.workers")
   let budget: Locked<ConcurrencyBudget>
   private let members: [DatabaseMember]

@@ -41,8 +41,7 @@ struct Run: Sendable {
   func judge(_ failure: any Error, _ context: JobContext) -> Settlement.Outcome {
     var failure = failure
     switch engine.stopReason(slot) {
-    // The job did not fail if the worker stops, if its lease was lost, or if it was already settled without
-    // the run.
+    // The job did not fail if the worker stops, its lease was lost, or it was settled without the run.
     case .shutdown, .leaseLost, .givenUp: return .released
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break

@@ -4,7 +4,7 @@ internal import Logging
 ///
 /// For example, a worker that runs four jobs at once:
 ///
-///     let worker = try Worker(queue, [JobHandler(SendMail.self)], concurrency: 4)
+///     let worker = try Worker(queue, handlers: [JobHandler(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
 public struct Worker<Hooks: HookSet>: Sendable {
   /// The queue whose jobs the worker runs.
@@ -24,12 +24,10 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// - Parameters:
   ///   - queue: The queue whose jobs the worker runs.
   ///   - handlers: The handlers, at most one per kind.
-  ///   - plugins: The services that jobs can use, at most one per type. They start in this order, before the
-  ///     first job.
+  ///   - plugins: The services that jobs can use, at most one per type; they start in this order.
   ///   - options: The worker's settings.
   /// - Throws: ``QudoError/Code/invalidArgument`` if there is no handler, if two handlers have one kind or
-  ///   two plugins one type, if a plugin that a handler requires is missing, or if a policy or option is out
-  ///   of range.
+  ///   two plugins one type, if a plugin that a handler requires is missing, or if a setting is out of range.
   @inlinable
   public init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
@@ -95,7 +93,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     try await run(.forever)
   }
 
-  /// Runs jobs until no job of the worker's kinds is ready, delayed or running anywhere, or until the task is
+  /// Runs jobs until none of the worker's kinds is ready, delayed or running anywhere, or the task is
   /// cancelled.
   ///
   /// With several databases, once the others are empty, the worker does not wait for a database that has been

@@ -124,8 +124,7 @@ final class WorkerEngine: Sendable {
   private func nextAction(now: Int64) -> WorkerState.Action {
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
-      // Read after the flag is cleared: a later ring sets the flag again, so the pump does not sleep through
-      // it.
+      // Read after the flag is cleared: a later ring sets the flag again, so the pump cannot miss it.
       let rings = driver.doorbell.rings
       // There may now be a permit for jobs that were claimed before.
       let resumed = permits == nil || shared.state.bufferedCount == 0 ? [] : dispatch(&shared, now: now)
@@ -168,8 +167,7 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Settles without claiming, since the claim may have failed, at a damaged row, and rolled back the
-  /// transaction.
+  /// Settles without claiming, in case the claim failed at a damaged row and rolled back the transaction.
   ///
   /// - Returns: The settlements that are still not written.
   private func settleAlone(_ settlements: [Settlement]) async -> [Settlement] {

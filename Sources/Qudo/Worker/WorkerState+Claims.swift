@@ -18,8 +18,8 @@ extension WorkerState {
     return handlers.isEmpty ? nil : ClaimRequest(handlers, limit: limit)
   }
 
-  /// Whether it could run more jobs, but the other databases hold all permits, or all jobs that a kind's
-  /// limit allows.
+  /// Whether it could run more jobs, but the other databases hold all permits, or all that a kind's limit
+  /// allows.
   var isStarvedOfPermits: Bool {
     guard let grant, phase == .working, running + abandoned < concurrency else { return false }
     return grant.count == 0 || grant.heldElsewhere.values.contains { $0 > 0 }

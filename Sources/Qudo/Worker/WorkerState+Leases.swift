@@ -68,8 +68,7 @@ extension WorkerState {
     return (lost, cancelled)
   }
 
-  /// Notes that a renewal failed. The leases may still be valid: their tokens decide when the jobs are
-  /// settled.
+  /// Notes that a renewal failed. The leases may still be valid: settling the jobs will show it.
   ///
   /// - Returns: Whether to give up.
   mutating func extensionFailed(now: Int64) -> Bool {

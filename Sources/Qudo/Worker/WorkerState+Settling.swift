@@ -18,8 +18,7 @@ extension WorkerState {
     return due <= now ? now + max(claimLatency / 2, 100) : due
   }
 
-  /// Returns whether a claim is worthwhile: half of the last batch has started, or many jobs can be settled
-  /// with it.
+  /// Returns whether a claim is worthwhile: half of the last batch has started, or there is much to settle.
   func isRefillDue(_ now: Int64) -> Bool {
     guard bufferedCount <= refillAt || finished.count >= 250 else { return false }
     return bufferedCount == 0 || !isRestQuick(now)

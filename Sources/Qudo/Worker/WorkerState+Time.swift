@@ -2,8 +2,7 @@
 extension WorkerState {
   static let stalled: Int64 = 250_000
 
-  /// Releases prefetched jobs that cannot start because the running jobs are slow, so that another worker can
-  /// claim them.
+  /// Releases prefetched jobs for other workers if they cannot start because the running jobs are slow.
   mutating func giveBackStalled(_ now: Int64) {
     guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits, now - bufferMoved >= Self.stalled else { return }
     giveBackBuffered()

@@ -99,7 +99,7 @@ struct WorkerState {
   var (requestedPrefetch, lastPrefetch) = (0, 0)
   /// The number of buffered jobs at which it is time to claim.
   var refillAt = 0
-  /// The last claim: its duration, at most twice the prefetch window; when it was answered; the buffered jobs
+  /// The last claim: its latency, at most twice the prefetch window; its time; the number of buffered jobs
   /// then.
   var claimLatency: Int64 = 0
   var filledAt: Int64 = 0
