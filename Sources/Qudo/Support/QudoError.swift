@@ -32,7 +32,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let readOnly = Code(value: .readOnly)
     /// There is no space left. Nothing was written; the call works again when there is space.
     public static let diskFull = Code(value: .diskFull)
-    /// Another process held the database until the timeout. Nothing was written.
+    /// Other processes held the database until the timeout, or a long-running read transaction keeps the WAL at
+    /// its size limit. Nothing was written.
     public static let busy = Code(value: .busy)
     /// The disk reported an error. Nothing was written.
     public static let ioError = Code(value: .ioError)
