@@ -5,7 +5,7 @@ public import Qudo
 
 /// Tells how many jobs are there, and how long the oldest one has waited, at an interval while a worker works.
 ///
-///     let worker = try Worker(queue, handlers, plugins: [DepthGauge(interval: .seconds(15))])
+///     let worker = try Worker(queue, handlers: handlers, plugins: [DepthGauge(interval: .seconds(15))])
 ///
 /// Each metric has the dimension `kind`, and with several databases `database`. The labels, after the prefix and an underscore:
 ///

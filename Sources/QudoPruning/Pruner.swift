@@ -4,7 +4,7 @@ public import Qudo
 /// Keeps the failure log and the status log from growing for ever: deletes what is too old or too much, from the worker's
 /// start on and then at an interval.
 ///
-///     let worker = try Worker(queue, handlers, plugins: [Pruner(maxAge: .seconds(7 * 86_400))])
+///     let worker = try Worker(queue, handlers: handlers, plugins: [Pruner(maxAge: .seconds(7 * 86_400))])
 ///
 /// A failure that is deleted cannot be replayed any more. One worker of a database with a pruner is enough; more of them do
 /// no harm.

@@ -21,7 +21,7 @@ import Testing
     for number in 1...3 {
       let result = try qudo("enqueue", "k", "--order", "ordered", databases: ["bad.db", "a.db", "b.db"])
       #expect(result.status == 0 && result.output == "a/\(number)\n")
-      #expect(result.errors.contains("set aside") && result.errors.contains("not a SQLite database"))
+      #expect(result.errors.contains("database unavailable") && result.errors.contains("not a SQLite database"))
     }
     let json = try qudo("enqueue", "k", "--json", "--order", "ordered", databases: ["a.db", "b.db"])
     #expect(json.output == "{\"id\":4,\"database\":\"a\"}\n" && json.errors == "")

@@ -74,7 +74,7 @@ import Testing
     try Data().write(to: URL(fileURLWithPath: place.path("plain")))
     try place.qudo("enqueue", "p", "x")
     let worked = try place.qudo("work", "p=\(command)", "--until-empty")
-    #expect(worked.status == 0 && worked.output == "" && worked.errors.hasPrefix("qudo: a job failed: "))
+    #expect(worked.status == 0 && worked.output == "" && worked.errors.hasPrefix("qudo: job failed: "))
     #expect(try messages() == ["the command \(name) is not there, or may not be run"])
   }
 
@@ -87,7 +87,7 @@ import Testing
   @Test func theEndOfStandardErrorIsTheMessageAndAllOfItIsPassedOn() throws {
     try place.qudo("enqueue", "p")
     let worked = try place.qudo("work", "p=sh -c 'seq 2000 >&2; exit 4'", "--until-empty")
-    #expect(worked.errors.hasPrefix("1\n2\n3\n") && worked.errors.contains("\n2000\nqudo: a job failed"))
+    #expect(worked.errors.hasPrefix("1\n2\n3\n") && worked.errors.contains("\n2000\nqudo: job failed"))
     let message = try #require(try messages().first ?? nil)
     #expect(message.hasPrefix("exit status 4: ") && message.hasSuffix("\n2000") && message.utf8.count < 2100)
   }

@@ -20,10 +20,10 @@ extension Interleavings {
         let queue = Queue(fleet.databases)
         var options = WorkerOptions()
         options.concurrency = random.number(1...4)
-        options.poll = .milliseconds(500)
+        options.pollInterval = .milliseconds(500)
         options.clock = fleet.clock
         options.logger = quiet
-        let worker = try Worker(queue, [handler], options: options)
+        let worker = try Worker(queue, handlers: [handler], options: options)
         let time = Time(fleet.clock, step: .milliseconds(100), seed: seed)
         let first = Task { try await worker.work() }
         let told = await enqueue(queue, seed: seed)
@@ -61,7 +61,7 @@ extension Interleavings {
         options.concurrency = random.number(1...4)
         options.clock = fleet.clock
         options.logger = quiet
-        let worker = try Worker(queue, [handler], options: options)
+        let worker = try Worker(queue, handlers: [handler], options: options)
         let time = Time(fleet.clock, step: .milliseconds(100), seed: seed)
         let work = Task { try await worker.work() }
         let pause = random.number(0...300)

@@ -16,7 +16,7 @@ extension Interleavings {
         let works = try drivers.map { driver in
           var options = WorkerOptions()
           options.concurrency = random.number(1...4)
-          options.poll = .milliseconds(random.number(100...5000))
+          options.pollInterval = .milliseconds(random.number(100...5000))
           // What gets no turn is given back after a while, and is claimed again by whoever comes.
           options.clock = clock
           options.logger = quiet

@@ -65,7 +65,7 @@ struct ChangeTests {
     let failures = try await driver.failures(LogQuery(oldestFirst: true)).map(\.message)
     #expect(failures == [
       "the payload is not encrypted compressed MessagePack for Mail: it was encrypted with key 1, which the key ring does not have",
-      "the payload was written with codec 3, which this queue was not given",
+      "the queue has no codec 3 for the payload: add it to its codecs",
     ])
   }
 }

@@ -1,11 +1,12 @@
-/// In the place of the only driver where there are several: an optional one costs an enqueue a tenth more instructions.
+/// Stands in for the single driver if there are several: an optional would cost an enqueue 10% in
+/// instructions.
 struct ClosedDriver: Driver {
   let name = ""
   let capabilities: Capabilities = []
   let limits = Limits()
   let doorbell = Doorbell()
 
-  private var error: QudoError { QudoError(.closed, "there is no driver") }
+  private var error: QudoError { QudoError(.closed, "no driver: create the queue with one") }
 
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw error }
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw error }

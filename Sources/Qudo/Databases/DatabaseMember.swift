@@ -1,6 +1,6 @@
 internal import Logging
 
-/// One of several databases: how to open it, its driver when it is open, and its health.
+/// One of several databases: its driver, how to open it, and its health.
 final class DatabaseMember: Sendable {
   typealias Opener = @Sendable () async throws(QudoError) -> any Driver
   typealias Answer<Value: Sendable> = Swift.Result<Value, QudoError>
@@ -8,19 +8,19 @@ final class DatabaseMember: Sendable {
   private struct Shared {
     var health: DatabaseHealth
     var driver: (any Driver)?
-    /// Opens it, or finds out whether it is there again; all who need to know wait for the same one.
+    /// The task that opens or probes the database, shared by all callers that wait for it.
     var probe: Task<Answer<any Driver>, Never>?
-    /// What it was last set aside for, as far as that was told, and when.
+    /// The last logged reason for unavailability, and when it was logged.
     var told: (code: QudoError.Code, time: Int64)?
   }
   let index: Int
   let options: DatabaseOptions
   private let givenName: String
   private let opener: Opener
-  /// Whether another database has this name: jobs are named by it.
+  /// Whether another database has this name; names identify jobs.
   private let isTaken: @Sendable (_ name: String, _ by: Int) -> Bool
   private let shared: Locked<Shared>
-  /// Where it is found out whether it is there.
+  /// The thread for probes.
   private let thread = SerialThread("qudo.probe")
 
   init(
@@ -35,34 +35,34 @@ final class DatabaseMember: Sendable {
     shared = Locked(Shared(health: health, driver: source.driver))
   }
 
-  /// The driver's, once it is open.
+  /// The driver's name once it is open.
   var name: String { driver?.name ?? givenName }
   var driver: (any Driver)? { shared.withLock { $0.driver } }
   var health: DatabaseHealth { shared.withLock { $0.health } }
   private var clock: any QueueClock { options.clock }
 
-  // MARK: Being there
+  // MARK: Availability
 
-  /// Finds out in the background whether it is there again, if it is time.
+  /// Starts a probe in the background if one is due.
   func probeIfDue() {
     if health.isDue(clock.sinceBoot()) { _ = probe() }
   }
 
-  /// Opens it in the background if it was not needed yet, and soon may be.
+  /// Opens the database in the background if that has not been tried.
   func prepare() {
     if health.state == .unopened { _ = probe() }
   }
 
-  /// Its driver: opened, and if it was set aside, asked whether it is there.
+  /// Returns the driver, after it was opened or probed if necessary.
   ///
-  /// - Throws: what it is set aside for; `unreachable` when there was no answer until then.
+  /// - Throws: The reason why the database is unavailable, or `unreachable` if there was no answer by then.
   func ready(until time: Int64) async throws(QudoError) -> any Driver {
     let (driver, health) = shared.withLock { ($0.driver, $0.health) }
     if let driver, health.state == .live { return driver }
     if health.state == .closed { throw QudoError(.closed, "the database was closed") }
     let probe = probe()
     guard let answer = await withDeadline(until: time, clock, on: thread, { await probe.value }) else {
-      throw health.failure ?? QudoError(.unreachable, "it could not be opened in time")
+      throw health.failure ?? QudoError(.unreachable, "the database could not be opened in time: try again later")
     }
     return try answer.get()
   }
@@ -77,20 +77,23 @@ final class DatabaseMember: Sendable {
     }
   }
 
-  /// Bounded by the deadline; what is answered later counts all the same.
+  /// Probes within the call timeout. A later answer still updates the health.
   private func findOut() async -> Answer<any Driver> {
     await Interleaving.pause()
     let end = clock.sinceBoot().clampedPlus(options.callTimeout.wholeMicroseconds)
-    // An opening may block its thread, until long after its time: so each has one of its own.
+    // Opening can block its thread long after the timeout, so each attempt has its own thread.
     let answer = await withDeadline(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
-    let result = answer ?? .failure(QudoError(.unreachable, "it did not answer within \(options.callTimeout)"))
+    let result =
+      answer
+      ?? .failure(
+        QudoError(.unreachable, "the database did not answer within \(options.callTimeout): try again later"))
     ended(result)
     await Interleaving.pause()
     shared.withLock { $0.probe = nil }
     return result
   }
 
-  /// Opens it, or asks for something that has to write, as an enqueue does, and changes nothing that a claim would not.
+  /// Opens the database, or probes it with a verb that writes but changes nothing that a claim would not.
   private func open() async -> Answer<any Driver> {
     do throws(QudoError) {
       if let driver {
@@ -100,19 +103,19 @@ final class DatabaseMember: Sendable {
       let driver = try await opener()
       guard !isTaken(driver.name, index) else {
         await driver.close()
-        throw QudoError(.invalidArgument, "two databases have the name \(driver.name), by which jobs are named: give one of them another")
+        throw QudoError(.invalidArgument, "two databases have the name \(driver.name): rename one, names identify jobs")
       }
       let (stored, isClosed) = shared.withLock { shared in
         let isClosed = shared.health.state == .closed
         if shared.driver == nil, !isClosed { shared.driver = driver }
         return (shared.driver, isClosed)
       }
-      // It came late, and another opening was faster, or nobody needs it any more.
+      // Another attempt was faster, or the database was closed meanwhile.
       if stored?.doorbell !== driver.doorbell { await driver.close() }
       guard let stored, !isClosed else { throw QudoError(.closed, "the database was closed") }
       return .success(stored)
     } catch {
-      // Whatever it is, here it is this database's trouble.
+      // Any error here makes this database unavailable.
       return .failure(error.setsAside ? error : QudoError(.cannotOpen, error.message, cause: error.cause))
     }
   }
@@ -136,19 +139,19 @@ final class DatabaseMember: Sendable {
 
   // MARK: Calls
 
-  /// Calls a verb, and notes what that says of the database.
+  /// Calls a verb and updates the health by its result.
   ///
   /// - Parameters:
-  ///   - time: when the answer is no longer waited for.
-  ///   - executor: where the verb is called; nil for Swift's pool.
-  ///   - isRead: whether it may take long because there is much to read: then that alone does not set the database aside.
-  ///   - late: called with an answer that came after that.
-  /// - Throws: what the verb throws; ``QudoError/Code/outcomeUnknown`` when there was no answer.
+  ///   - time: The deadline of the call.
+  ///   - executor: Where the verb runs; nil for Swift's pool.
+  ///   - isRead: Whether the verb may read for long; a timeout then leaves the database live.
+  ///   - late: Called with an answer that comes after the deadline.
+  /// - Throws: The verb's error, or ``QudoError/Code/outcomeUnknown`` if there is no answer by the deadline.
   func call<Value: Sendable>(
     until time: Int64, on executor: (any TaskExecutor)? = nil, isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
-    guard let driver else { throw QudoError(.unreachable, "the database is not open") }
+    guard let driver else { throw QudoError(.unreachable, "the database is not open: try again later") }
     let asked = clock.sinceBoot()
     shared.withLock { $0.health.asked(asked) }
     let answer: Answer<Value>? = await withDeadline(
@@ -171,8 +174,9 @@ final class DatabaseMember: Sendable {
     }
     if let answer { return try answer.get() }
     let waited = Duration.microseconds(clock.sinceBoot() - asked)
-    guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited)") }
-    let error = QudoError(.outcomeUnknown, "\(name) did not answer within \(waited): what was asked may be done or not")
+    guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited): try again later") }
+    let error = QudoError(
+      .outcomeUnknown, "\(name) did not answer within \(waited): check whether the call took effect")
     noteFailure(error)
     throw error
   }
@@ -183,14 +187,15 @@ final class DatabaseMember: Sendable {
   }
 
   private func noteSuccess(isProbe: Bool = false) {
-    if shared.withLock({ $0.health.succeeded(isProbe: isProbe) }) { options.logger.notice("a database is used again", metadata: ["database": "\(name)"]) }
+    guard shared.withLock({ $0.health.succeeded(isProbe: isProbe) }) else { return }
+    options.logger.notice("database recovered", metadata: ["database": "\(name)"])
   }
 
   private func noteFailure(_ error: QudoError) {
     let now = clock.sinceBoot()
     let level = shared.withLock { shared -> Logger.Level? in
       guard shared.health.failed(error, now: now) else { return nil }
-      // One that answers, and cannot write, is set aside again with each enqueue that waits for it.
+      // A database that answers but cannot write fails again with each waiting enqueue: log it once.
       if let told = shared.told, told.code == error.code, now - told.time < options.probeInterval.wholeMicroseconds { return .info }
       shared.told = (error.code, now)
       return .warning
@@ -200,6 +205,9 @@ final class DatabaseMember: Sendable {
 
   private func report(_ error: QudoError, _ level: Logger.Level) {
     options.logger.log(
-      level: level, "a database is set aside", metadata: ["database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)"])
+      level: level, "database unavailable",
+      metadata: [
+        "database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)",
+      ])
   }
 }

@@ -1,50 +1,58 @@
 public import Logging
 
-/// How a queue uses several databases.
+/// The settings for a queue with several databases.
 public struct DatabaseOptions: Sendable {
-  /// Which database an enqueue goes to.
+  /// The order in which an enqueue tries the databases.
   public enum Order: String, Sendable, CaseIterable {
-    /// To one at random each time, so that equals share the load.
+    /// A random order each time, so that equal databases share the load.
     case shuffled
-    /// To the first that is there, in the order of the list: "the local file first", "the fleet first".
+    /// The order of the list: for example the local file first, or the servers first.
     case ordered
   }
 
-  /// Which database an enqueue goes to. Default: shuffled.
+  /// The order in which an enqueue tries the databases. Default: shuffled.
   public var order = Order.shuffled
-  /// How long a database is set aside that had trouble. Default 30 s. Then somebody finds out whether it is there again,
-  /// while the others go on.
+  /// The time that an unavailable database is skipped before it is probed. Default 30 s.
+  ///
+  /// The probe runs in the background; calls use the other databases meanwhile.
   public var probeInterval = Duration.seconds(30)
-  /// How long an enqueue may take at most, whatever the databases do, and each other call of one database. Default 10 s. See
-  /// ``Queue/withTimeout(_:)``.
+  /// The maximum duration of an enqueue, over all databases, and of any other call to one. Default 10 s.
+  ///
+  /// See ``Queue/withTimeout(_:)`` to change it for single calls.
   public var callTimeout = Duration.seconds(10)
-  /// Whether an enqueue of which it is unknown whether it was done goes on to the next database. Default: no, it throws
+  /// Whether an enqueue with an unknown outcome fails over to the next database. Default: no, it throws
   /// ``QudoError/Code/outcomeUnknown``.
   ///
-  /// With it an enqueue is acknowledged as long as any database answers, and its jobs may be in two of them, under two ids,
-  /// and then run in both. A unique key does not prevent that: it holds within one database.
+  /// If yes, an enqueue succeeds as long as any database answers. Its jobs can then be in two databases, with
+  /// two ids, and run in both. A unique key does not prevent that, because it is unique within one database.
   public var failsOverOnUnknownOutcome = false
-  /// Whether jobs that are enqueued without an ``IdempotencyKey`` get one where a network lies between, so that an enqueue whose
-  /// answer is lost is repeated in the same database, until the deadline, and done once. Default: no.
+  /// Whether remote databases get an ``IdempotencyKey`` for each job without one, so that an enqueue can be
+  /// repeated. Default: no.
   ///
-  /// Each such job costs a receipt, and each enqueue a look at the receipts: a round trip more. Files (and each driver without
-  /// ``Capabilities/remote``) give no job a key: their answers are not lost.
+  /// If the answer of an enqueue is lost, the queue repeats it in the same database until the timeout, and
+  /// the jobs are stored once. The key costs a stored receipt per job and one more round trip per enqueue.
+  /// Files, and other drivers without ``Capabilities/remote``, get no keys: their answers cannot be lost.
   public var repeatsUnknown = false
-  /// Whether an enqueue that finds no database available waits for one until its deadline. Default: no, it throws
+  /// Whether an enqueue waits until its timeout if no database is available. Default: no, it throws
   /// ``QudoError/Code/unreachable`` at once.
   ///
-  /// It bridges a restart or a fail-over of the only server. Errors that do not pass, such as a refused password, are thrown at once.
+  /// This bridges a restart or failover of the only server. Permanent errors, such as a refused password, are
+  /// thrown at once.
   public var waitsForOutages = false
-  /// Hears of databases that are set aside, and of those that are used again. Default: one with the label `qudo`.
+  /// The logger for databases that become unavailable or recover. Default: a logger with the label `qudo`.
   public var logger = Logger(label: "qudo")
-  /// What deadlines and retries go by. Default: the machine's.
+  /// The clock that timeouts and probes use. Default: the system clock.
   public var clock: any QueueClock = SystemClock()
 
-  /// The defaults.
+  /// Creates options with the default values.
   public init() {}
 
   func check() throws(QudoError) {
-    guard probeInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the time for which a database is set aside is under 1 ms") }
-    guard callTimeout >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the deadline of an enqueue is under 1 ms") }
+    guard probeInterval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the probe interval is under 1 ms: give a longer one")
+    }
+    guard callTimeout >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the call timeout is under 1 ms: give a longer one")
+    }
   }
 }

@@ -1,25 +1,25 @@
-/// What is known of a database, without asking it.
+/// The last known state of a database.
 public struct DatabaseState: Sendable {
-  /// Whether it is used.
+  /// Whether calls use a database.
   public enum Status: String, Sendable, CaseIterable {
-    /// It was not needed yet.
+    /// It has not been needed yet.
     case unopened
-    /// It is used.
+    /// Calls use it.
     case live
-    /// It had trouble, and is not used for a while.
+    /// It failed, and is skipped until it is probed.
     case unavailable
-    /// It was set aside, and somebody finds out whether it is there again.
+    /// It was unavailable, and is being probed now.
     case probing
     /// It was closed.
     case closed
   }
-  /// Its name.
+  /// The name of the database.
   public let database: String
-  /// Whether it is used.
+  /// Whether calls use it.
   public let status: Status
-  /// Why it is not.
+  /// The reason why it is not live; nil if it is.
   public let failure: QudoError?
-  /// In how long somebody is to find out whether it is there again.
+  /// The time until it may be probed; nil if it is not unavailable.
   public let timeUntilProbe: Duration?
 }
 

@@ -6,7 +6,7 @@ extension Databases {
     let report = try await insert(
       jobs, within: limit, onUnknown: options.failsOverOnUnknownOutcome ? .elsewhere : .stop, spareKeys: nil)
     if !report.mayAlsoBeIn.isEmpty, let database = report.results.first?.id.database {
-      // Whoever asks for a report tells it in other words.
+      // Callers who ask for a report get this in the report instead.
       let others = report.mayAlsoBeIn.joined(separator: ", ")
       options.logger.warning(
         "enqueue may be doubled",
@@ -15,8 +15,8 @@ extension Databases {
     return report.results
   }
 
-  /// Stores jobs in one database, all in one transaction: in the next one when it is certain that nothing was written. Under
-  /// idempotency keys it is repeated in the same one where that is not certain.
+  /// Stores jobs in one database, in one transaction. Fails over to the next database only if nothing was
+  /// written. If that is unknown and all jobs have idempotency keys, repeats the call in the same database.
   func insert(
     _ jobs: [NewJob], within limit: Duration, onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?
   ) async throws(QudoError) -> EnqueueReport {
@@ -40,7 +40,7 @@ extension Databases {
         options.logger.warning(
           "no database is available, waiting", metadata: ["error": "\(AllDatabasesUnavailable(failures: failures))"])
       }
-      // If the task is cancelled meanwhile, the databases are asked once more, and the guard above ends it.
+      // After a cancellation, the databases are tried once more, and the guard above ends the loop.
       _ = try? await options.clock.sleep(untilSinceBoot: next)
       pause = min(pause * 2, 1_000_000)
     }
@@ -51,7 +51,7 @@ extension Databases {
     case down([AllDatabasesUnavailable.Failure])
   }
 
-  /// Asks one database after the other.
+  /// Tries one database after the other.
   private func insertOnce(_ enqueue: inout MemberEnqueue) async throws(QudoError) -> Round {
     for member in members { member.probeIfDue() }
     var random = SystemRandomNumberGenerator()
@@ -60,7 +60,7 @@ extension Databases {
     while let index = route.next(options.clock.sinceBoot(), { members[$0].health }) {
       let member = members[index]
       guard !Task.isCancelled else {
-        throw enqueue.unknown ?? QudoError(.cancelled, "the task was cancelled before anything was done")
+        throw enqueue.unknown ?? QudoError(.cancelled, "the task was cancelled; nothing was written")
       }
       let share = route.share(from: options.clock.sinceBoot(), to: enqueue.end)
       do throws(QudoError) {
@@ -74,7 +74,7 @@ extension Databases {
         if error.code == .outcomeUnknown {
           guard enqueue.policy == .elsewhere else { throw error }
         } else if !error.allowsFailover {
-          // This one wrote nothing; another one, asked before it, may have.
+          // This database wrote nothing, but an earlier one may have.
           throw enqueue.unknown ?? error
         }
       }
@@ -82,7 +82,7 @@ extension Databases {
     return .down(failures)
   }
 
-  /// One after the other, from a random one on.
+  /// Consecutive keys from a random start.
   private static func randomKeys(_ count: Int) -> [IdempotencyKey] {
     let first = IdempotencyKey()
     return (0..<count).map { first.numbered($0) }

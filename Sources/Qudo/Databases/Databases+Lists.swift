@@ -1,14 +1,14 @@
-/// What one of several databases answered.
+/// The answer of one of several databases.
 public struct DatabaseAnswer<Value: Sendable>: Sendable {
-  /// The database's name.
+  /// The name of the database.
   public let database: String
-  /// What it answered, or why it did not.
+  /// The value, or the error of this database.
   public let result: Result<Value, QudoError>
 }
 
-/// Lists, database by database: one that is down does not hide the others.
+/// Lists per database: an unavailable one does not hide the others.
 extension Databases {
-  /// What is known of each, without asking any.
+  /// The last known state of each database, without a call to any.
   public var states: [DatabaseState] {
     if let only { return [DatabaseState(database: only.name, status: .live, failure: nil, timeUntilProbe: nil)] }
     let now = options.clock.sinceBoot()
@@ -20,10 +20,14 @@ extension Databases {
     }
   }
 
-  /// Asks all at the same time. One that is set aside is not asked before its time: its answer is what it is set aside for.
+  /// Calls `body` with all drivers at the same time.
   ///
-  /// - Parameter body: what to ask: to read, or to do a little.
-  /// - Returns: the answers, in the order of the databases; each comes within ``DatabaseOptions/callTimeout``.
+  /// An unavailable database is skipped until its next probe is due; its answer is the error that it failed
+  /// with.
+  ///
+  /// - Parameter body: A read or a short write.
+  /// - Returns: The answers in the order of the databases. Each takes at most
+  ///   ``DatabaseOptions/callTimeout``.
   public func forEachDriver<Value: Sendable>(
     _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async -> [DatabaseAnswer<Value>] {
@@ -54,27 +58,27 @@ extension Databases {
     }
   }
 
-  /// How many jobs of each kind are in each state.
+  /// Counts the jobs of each kind in each state, per database.
   public func count(_ kinds: [Kind]? = nil) async -> [DatabaseAnswer<[JobCount]>] {
     await forEachDriver { driver throws(QudoError) in try await driver.count(kinds) }
   }
 
-  /// Live jobs.
+  /// Returns the live jobs that match a query, per database.
   public func jobs(matching query: JobQuery) async -> [DatabaseAnswer<[StoredJob]>] {
     await forEachDriver { driver throws(QudoError) in try await driver.jobs(matching: query) }
   }
 
-  /// The failure logs.
+  /// Returns rows of the failure logs, per database.
   public func failures(_ query: LogQuery) async -> [DatabaseAnswer<[FailureRecord]>] {
     await forEachDriver { driver throws(QudoError) in try await driver.logs().failures(query) }
   }
 
-  /// The status logs.
+  /// Returns rows of the status logs, per database.
   public func statuses(_ query: LogQuery) async -> [DatabaseAnswer<[StatusRecord]>] {
     await forEachDriver { driver throws(QudoError) in try await driver.logs().statuses(query) }
   }
 
-  /// The failure log of one.
+  /// Returns rows of one database's failure log.
   package func failures(_ query: LogQuery, in database: String) async -> Result<[FailureRecord], QudoError> {
     await forEachDriver(in: database) { driver throws(QudoError) in try await driver.logs().failures(query) }
   }
@@ -94,12 +98,12 @@ extension Databases {
     }
   }
 
-  /// Enqueues failed jobs of one database again, there; see ``LogDriver/replay(_:)``.
+  /// Enqueues failed jobs again, in the database that they failed in. See ``LogDriver/replay(_:)``.
   ///
   /// - Parameters:
-  ///   - failures: the ids of rows of the failure log.
-  ///   - database: whose failure log.
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` when there is no such database.
+  ///   - failures: The ids of rows of the failure log.
+  ///   - database: The name of the database.
+  /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.
   public func replay(_ failures: [Int64], in database: String) async throws(QudoError) -> [ReplayResult] {
     if let only {
       guard only.name == database else { throw unknown(database) }
@@ -112,17 +116,17 @@ extension Databases {
   }
 
   private func unknown(_ database: String) -> QudoError {
-    QudoError(.invalidArgument, "no database is called \(database): there is \(names.joined(separator: ", "))")
+    QudoError(.invalidArgument, "no database is called \(database): use one of \(names.joined(separator: ", "))")
   }
 
-  /// By its name, which for one that was never opened is known only then.
+  /// Finds a database by name. The final name is known only when a database is open, so it may open some.
   func member(_ name: String) async -> DatabaseMember? {
     if let member = members.first(where: { $0.name == name }) { return member }
     for member in members where member.driver == nil { _ = try? await member.ready(until: end(options.callTimeout)) }
     return members.first { $0.name == name }
   }
 
-  /// A live job by its name.
+  /// Finds a live job by its id.
   func job(_ id: JobID) async throws(QudoError) -> StoredJob? {
     let query = JobQuery(ids: [id.number], limit: 1)
     if let only { return only.name == id.database ? try await only.jobs(matching: query).first : nil }
@@ -134,9 +138,11 @@ extension Databases {
 }
 
 extension Driver {
-  /// - Throws: ``QudoError/Code/invalidArgument`` for a driver without logs.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if the driver has no logs.
   func logs() throws(QudoError) -> any LogDriver {
-    guard let logs = self as? any LogDriver else { throw QudoError(.invalidArgument, "the driver of \(name) has no logs") }
+    guard let logs = self as? any LogDriver else {
+      throw QudoError(.invalidArgument, "the driver of \(name) has no logs: use one that has")
+    }
     return logs
   }
 }

@@ -1,4 +1,6 @@
-/// Where a queue's jobs are: one database, or several of which each is as good as the other.
+/// The database, or the interchangeable databases, that store a queue's jobs.
+///
+/// For example, a queue with two databases:
 ///
 ///     let databases = try Databases([
 ///       Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: "local.db") },
@@ -6,28 +8,28 @@
 ///     ])
 ///     let queue = Queue(databases)
 ///
-/// What happens when one of them fails is in <doc:SeveralDatabases>. Copies of a queue share it, and with it what is known of
-/// the databases' health.
+/// <doc:SeveralDatabases> explains what happens when one of them fails. Copies of a queue share this object,
+/// and with it the health of the databases.
 public final class Databases: Sendable {
   /// A database and how to open it.
   public struct Source: Sendable {
-    /// What it is called until it is open.
+    /// The name of the database until it is open.
     public let name: String
     let driver: (any Driver)?
     let open: DatabaseMember.Opener
 
-    /// One that is open.
+    /// Creates a source from an open driver.
     public init(_ driver: any Driver) {
       name = driver.name
       self.driver = driver
       open = { driver }
     }
 
-    /// One that is opened when it is first needed, and again later if that fails.
+    /// Creates a source that is opened when it is first needed, and again later if that fails.
     ///
     /// - Parameters:
-    ///   - name: what it is called until it is open; from then on it has the driver's name.
-    ///   - open: opens it. It may take longer than the deadline of a call: the call goes on without it.
+    ///   - name: The name until the database is open; from then on, the driver's name.
+    ///   - open: Opens the database. If it takes longer than a call's timeout, the call continues without it.
     public init(_ name: String, open: @escaping @Sendable () async throws(QudoError) -> any Driver) {
       self.name = name
       driver = nil
@@ -35,31 +37,35 @@ public final class Databases: Sendable {
     }
   }
 
-  /// The only one, which is not watched: its driver waits and fails for itself. Nil where there are several.
+  /// The single driver, which is called directly and is not monitored; nil with several databases.
   package let only: (any Driver)?
   let members: [DatabaseMember]
   let options: DatabaseOptions
 
-  /// One database, whose driver is called without anything in between: no deadline but the driver's own, nothing is set aside.
+  /// Creates databases from one driver, which is called directly: only its own timeout applies, and it is
+  /// never skipped as unavailable.
   public init(_ driver: any Driver) {
     only = driver
     options = DatabaseOptions()
     members = []
   }
 
-  /// Several, or one whose trouble is to be watched.
+  /// Creates several databases, or one that is monitored.
   ///
   /// - Parameters:
-  ///   - sources: the databases, in order. No two may have the same name: jobs are named by it.
-  ///   - options: how they are used.
-  /// - Throws: ``QudoError/Code/invalidArgument`` without a database, for two of one name, and for options that make no sense.
+  ///   - sources: The databases, in order. Their names must differ, because they are part of the jobs' ids.
+  ///   - options: How the queue uses the databases.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if there is no database, if two have one name, or if an
+  ///   option is out of range.
   public init(_ sources: [Source], options: DatabaseOptions = DatabaseOptions()) throws(QudoError) {
-    guard !sources.isEmpty else { throw QudoError(.invalidArgument, "a queue needs a database") }
+    guard !sources.isEmpty else {
+      throw QudoError(.invalidArgument, "the list of databases is empty: give at least one")
+    }
     try options.check()
     let names = Locked<[Int: String]>([:])
     for (index, source) in sources.enumerated() {
       guard !sources[..<index].contains(where: { $0.name == source.name }) else {
-        throw QudoError(.invalidArgument, "two databases have the name \(source.name), by which jobs are named: give one of them another")
+        throw QudoError(.invalidArgument, "two databases have the name \(source.name): rename one, names identify jobs")
       }
       if let driver = source.driver { names.withLock { $0[index] = driver.name } }
     }
@@ -76,20 +82,20 @@ public final class Databases: Sendable {
     }
   }
 
-  /// The only one, as one that is watched.
+  /// The same databases; a single one as a monitored one.
   var watched: Databases {
     get throws(QudoError) { if let only { try Databases([Source(only)]) } else { self } }
   }
 
-  /// What they are called, in order.
+  /// The names of the databases, in order.
   public var names: [String] { only.map { [$0.name] } ?? members.map(\.name) }
 
-  /// The drivers of those that are open.
+  /// The drivers of the databases that are open.
   package var opened: [any Driver] { only.map { [$0] } ?? members.compactMap(\.driver) }
 
-  /// The drivers of all.
+  /// The drivers of all databases, opened if necessary.
   ///
-  /// - Throws: ``QudoError`` when one of them cannot be used.
+  /// - Throws: ``QudoError`` if a database is unavailable.
   package func drivers() async throws(QudoError) -> [any Driver] {
     if let only { return [only] }
     var drivers: [any Driver] = []
@@ -97,13 +103,13 @@ public final class Databases: Sendable {
     return drivers
   }
 
-  /// Closes all that are open; later calls throw ``QudoError/Code/closed``.
+  /// Closes all open databases. Later calls throw ``QudoError/Code/closed``.
   public func close() async {
     await only?.close()
     for member in members { await member.close() }
   }
 
-  /// So long from now.
+  /// The time since the boot, in microseconds, at which a call ends that may take `duration` from now.
   func end(_ duration: Duration) -> Int64 {
     let (end, isTooLate) = options.clock.sinceBoot().addingReportingOverflow(duration.wholeMicroseconds)
     return isTooLate ? .max : end

@@ -1,6 +1,6 @@
-/// A member's driver as a worker uses it: each call ends within the deadline, and what it says of the database is noted.
+/// A driver for a worker that ends each call by its deadline and updates the database's health.
 ///
-/// The driver runs on a thread that is neither of Swift's pool nor the caller's: a database that hangs holds up nothing else.
+/// The base driver runs on its own thread, so that a hanging database blocks no other thread.
 struct DeadlineDriver: Driver {
   let member: DatabaseMember
   let base: any Driver
@@ -38,7 +38,7 @@ struct DeadlineDriver: Driver {
     }
   }
 
-  /// Nobody waits for these jobs any more. If that fails, their leases end.
+  /// Releases jobs that came after the deadline. If that fails, their leases expire.
   private static func giveBack(_ claim: Claim, _ driver: any Driver) async {
     if !claim.jobs.isEmpty { _ = try? await driver.release(claim.jobs.map(\.lease)) }
   }

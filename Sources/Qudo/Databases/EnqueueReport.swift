@@ -1,39 +1,41 @@
-/// What an enqueue does when its outcome in a database is unknown, and no repetition within the time finds it out.
+/// The behavior of an enqueue whose outcome stays unknown, even after repetitions, until the timeout.
 public enum UnknownOutcome: String, Sendable, CaseIterable {
-  /// It throws ``QudoError/Code/outcomeUnknown``: the jobs are in that database, or nowhere. Nothing is doubled.
+  /// It throws ``QudoError/Code/outcomeUnknown``: the jobs are in that database or nowhere, never twice.
   case stop
-  /// It goes on to the next database. The jobs are acknowledged, and may be in both databases, and then run in both.
+  /// It fails over to the next database. The jobs can then be in both databases, and run in both.
   case elsewhere
 }
 
-/// What became of the jobs of one enqueue, and what is not known of it.
+/// The results of one enqueue, and the databases that may have the same jobs.
 public struct EnqueueReport: Sendable {
-  /// In the order of the jobs.
+  /// The results in the order of the jobs.
   public let results: [EnqueueResult]
-  /// The names of other databases that may have the same jobs, under other ids: their answers were lost. Empty unless the enqueue
-  /// went on under ``UnknownOutcome/elsewhere``.
+  /// The names of other databases that may have the same jobs, with other ids, because their answers were
+  /// lost. Empty unless the enqueue failed over with ``UnknownOutcome/elsewhere``.
   public let mayAlsoBeIn: [String]
 }
 
 extension Queue {
-  /// Stores jobs, all in one transaction, and reports whether they may be in two databases.
+  /// Stores jobs in one transaction, and reports whether they may be in two databases.
   ///
-  /// For example, to acknowledge a message as long as any database answers, and to know which jobs may run twice:
+  /// For example, to accept a message as long as any database answers, and to learn which jobs may run twice:
   ///
   ///     let report = try await queue.enqueue(jobs, onUnknown: .elsewhere)
   ///     if !report.mayAlsoBeIn.isEmpty { logger.warning("may run twice", metadata: ["jobs": "\(report.results.map(\.id))"]) }
   ///
   /// - Parameters:
-  ///   - jobs: what to store.
-  ///   - policy: what to do when an outcome is unknown, instead of ``DatabaseOptions/failsOverOnUnknownOutcome``. A queue of one driver, which
-  ///     is not watched, stops in any case.
-  /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``.
+  ///   - jobs: The jobs to store.
+  ///   - policy: What to do if an outcome is unknown, instead of
+  ///     ``DatabaseOptions/failsOverOnUnknownOutcome``. A queue with a single driver, which is not monitored,
+  ///     always stops.
+  /// - Throws: The same errors as ``Enqueuer/enqueue(_:)-([NewJob])``.
   @discardableResult
   public func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome) async throws -> EnqueueReport {
     try await enqueue(jobs, onUnknown: policy, spareKeys: nil)
   }
 
-  /// - Parameter spareKeys: what jobs without a key get where ``DatabaseOptions/repeatsUnknown`` gives them one; random ones if nil.
+  /// - Parameter spareKeys: Keys for the jobs without one if ``DatabaseOptions/repeatsUnknown`` is set; nil
+  ///   for random ones.
   package func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?) async throws
     -> EnqueueReport
   {

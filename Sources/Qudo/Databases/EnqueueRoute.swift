@@ -1,6 +1,6 @@
-/// Which database an enqueue asks next.
+/// The order in which one enqueue tries the databases.
 struct EnqueueRoute: Sendable {
-  /// What is left, in the order in which they would be asked if all were well.
+  /// The databases not yet tried, in the order for healthy ones.
   private(set) var rest: [Int]
 
   init<Random: RandomNumberGenerator>(_ count: Int, _ order: DatabaseOptions.Order, using random: inout Random) {
@@ -8,8 +8,9 @@ struct EnqueueRoute: Sendable {
     if order == .shuffled { rest.shuffle(using: &random) }
   }
 
-  /// First those that are live, or not opened yet; then those that owe an answer for long; then those that are set aside: when
-  /// nothing else is left, they are asked before their time.
+  /// Picks the next database: live or unopened ones first, then slow ones, then unavailable ones.
+  ///
+  /// So an unavailable database is tried before its probe is due only if nothing else is left.
   mutating func next(_ now: Int64, _ health: (Int) -> DatabaseHealth) -> Int? {
     let ranks = rest.map { index in
       let health = health(index)
@@ -19,6 +20,6 @@ struct EnqueueRoute: Sendable {
     return rest.remove(at: place)
   }
 
-  /// When the next step must end so that as much is left for each of the others.
+  /// The deadline of the next step if each remaining database gets an equal share of the time.
   func share(from now: Int64, to end: Int64) -> Int64 { end == .max ? .max : now + max(0, end - now) / Int64(rest.count + 1) }
 }

@@ -1,19 +1,19 @@
 extension QudoError {
-  /// Whether a database that says so is of no use for the time being.
+  /// Whether the error makes a database unavailable.
   var setsAside: Bool {
     switch code {
     case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsupportedDatabase, .readOnly,
       .diskFull, .busy, .ioError, .outcomeUnknown, .closed, .databaseReplaced:
       true
-    // Of the call, the task or this process. Another error of the database may be one that this job causes everywhere.
+    // These concern the call, the task, this process, or a job that may fail in every database.
     default: false
     }
   }
 
-  /// Whether the database is away and may be back soon: it restarts, or another server takes its place.
+  /// Whether the database may be back soon, after a restart or a failover.
   var isOutage: Bool { code == .unreachable || code == .outcomeUnknown }
 
-  /// Whether an enqueue that got it may go on to another database: nothing was written, and the fault is not the job's.
+  /// Whether an enqueue may fail over to another database: nothing was written, and the job is not the cause.
   var allowsFailover: Bool {
     switch code {
     case .outcomeUnknown: false
@@ -23,20 +23,22 @@ extension QudoError {
   }
 }
 
-/// Why none of a queue's databases can be used: the ``QudoError/cause`` of an error with the code
-/// ``QudoError/Code/unreachable``. Nothing was written, unless the code is ``QudoError/Code/outcomeUnknown``.
+/// The errors of all databases if none is available: the ``QudoError/cause`` of
+/// ``QudoError/Code/unreachable``.
+///
+/// Nothing was written. If the code is ``QudoError/Code/outcomeUnknown`` instead, that is unknown.
 public struct AllDatabasesUnavailable: Error, CustomStringConvertible {
-  /// One database and what it is set aside for.
+  /// A database and the reason why it is unavailable.
   public struct Failure: Sendable {
-    /// The database's name.
+    /// The name of the database.
     public let database: String
-    /// What it said, or that it did not answer.
+    /// Its error, or that it did not answer.
     public let error: QudoError
   }
-  /// All of them, in the order in which they were asked.
+  /// All databases, in the order in which they were tried.
   public let failures: [Failure]
 
   public var description: String { failures.map { "\($0.database): \($0.error)" }.joined(separator: "; ") }
 
-  var error: QudoError { QudoError(.unreachable, "none of the databases can be used", cause: self) }
+  var error: QudoError { QudoError(.unreachable, "no database is available: try again later", cause: self) }
 }

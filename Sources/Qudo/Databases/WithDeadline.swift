@@ -1,13 +1,12 @@
-/// Whatever comes first: what `body` returns, or the time.
+/// Returns what `body` returns, or nil if the deadline comes first.
 ///
-/// The body runs in a task of its own. When it loses, nobody waits for it; it goes on and ends by itself. A cancellation of
-/// the caller's task is handed on to it.
+/// The body runs in its own task. After the deadline it continues to run, but the caller no longer waits for
+/// it. If the caller's task is cancelled, the body's task is cancelled too.
 ///
 /// - Parameters:
-///   - time: in microseconds since the boot. No thread of Swift's pool is needed for it to come.
-///   - executor: where the body runs; nil for Swift's pool.
-///   - late: called with what the body returns after all.
-/// - Returns: nil when the time came first.
+///   - time: The deadline in microseconds since the boot. It needs no free thread of Swift's pool.
+///   - executor: Where the body runs; nil for Swift's pool.
+///   - late: Called with the body's value if it returns after the deadline.
 func withDeadline<Value: Sendable>(
   until time: Int64, _ clock: any QueueClock, on executor: (any TaskExecutor)? = nil, late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
 ) async -> Value? {
@@ -19,7 +18,7 @@ func withDeadline<Value: Sendable>(
   }
   let timer = Task(executorPreference: SerialThread.deadlines) {
     await Interleaving.pause()
-    do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // The body was faster.
+    do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: the body was faster.
     _ = finish.take(nil)
   }
   defer { timer.cancel() }
@@ -29,7 +28,7 @@ func withDeadline<Value: Sendable>(
   }
 }
 
-/// Where the first of two comers leaves its value.
+/// Keeps the first of two values.
 private final class FirstResult<Value: Sendable>: Sendable {
   private enum State {
     case open
@@ -38,7 +37,7 @@ private final class FirstResult<Value: Sendable>: Sendable {
   }
   private let state = Locked(State.open)
 
-  /// - Returns: whether it was the first.
+  /// - Returns: Whether the value was the first.
   func take(_ value: Value?) -> Bool {
     let (isFirst, waiter) = state.withLock { state -> (Bool, Continuation<Value?, Never>?) in
       switch state {

@@ -1,17 +1,17 @@
-/// Which jobs a worker wants.
+/// The kinds and the number of jobs that a worker asks for.
 public struct ClaimRequest: Sendable {
-  /// One kind that the worker can perform.
+  /// A kind that the worker can run, with the terms of its leases.
   public struct KindDemand: Sendable {
-    /// The kind.
+    /// The kind to claim.
     public var kind: Kind
-    /// How long its claims hold unless extended.
+    /// The time until the lease expires unless it is renewed.
     public var leaseDuration: Duration
-    /// How many lost leases send a job to the failure log.
+    /// The number of expired leases after which a job is given up.
     public var maxExpiredLeases: Int
-    /// How many jobs of this kind at most; nil leaves it to ``ClaimRequest/limit``.
+    /// The maximum number of jobs of this kind; nil for no limit but ``ClaimRequest/limit``.
     public var limit: Int?
 
-    /// Each with its default.
+    /// Creates a demand with the default lease of 60 s and at most 5 expired leases.
     public init(_ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil) {
       self.kind = kind
       self.leaseDuration = leaseDuration
@@ -19,31 +19,33 @@ public struct ClaimRequest: Sendable {
       self.limit = limit
     }
   }
-  /// The kinds, each once.
+  /// The kinds to claim, each once.
   public var demands: [KindDemand]
-  /// How many jobs at most.
+  /// The maximum number of jobs, of all kinds together.
   public var limit: Int
 
-  /// Kinds, and how many of their jobs at most.
+  /// Creates a request for at most `limit` jobs of the kinds.
   public init(_ demands: [KindDemand], limit: Int) {
     self.demands = demands
     self.limit = limit
   }
 }
 
-/// The right to settle one claimed job. Only the newest lease of a job is good; `token` fences the others off.
+/// The right to settle a claimed job. Only the newest lease of a job is valid, as its `token` shows.
 public struct Lease: Hashable, Sendable {
-  /// The number of the job.
+  /// The number of the job in its database.
   public let job: Int64
-  /// Another one with each claim of the job.
+  /// A number that differs for each claim of the job.
   public let token: Int64
-  /// Where the database finds the lease: the number of the open driver that holds it, if the database tells them apart, and the
-  /// lease's end by the database's clock. These are hints; after a renewal the lease as it was before is still good.
+  /// The number of the open driver that holds the lease, if the database distinguishes them.
+  ///
+  /// With ``expiresAt`` it helps the database to find the lease. Both are hints: after a renewal, the lease
+  /// as it was before is still valid.
   public let holder: Int64
-  /// See ``holder``.
+  /// The time when the lease expires, by the database's clock; a hint, see ``holder``.
   public let expiresAt: Int64
 
-  /// For drivers.
+  /// Creates a lease; for drivers.
   public init(job: Int64, token: Int64, holder: Int64, expiresAt: Int64) {
     self.job = job
     self.token = token
@@ -52,31 +54,31 @@ public struct Lease: Hashable, Sendable {
   }
 }
 
-/// A job in a worker's hands.
+/// A job under a lease that a worker holds.
 public struct ClaimedJob: Sendable {
-  /// What to settle, extend or release it with.
+  /// The lease to settle, renew or release the job with.
   public let lease: Lease
-  /// What sort of job it is.
+  /// The kind, which selects the handler.
   public let kind: Kind
-  /// As stored; from the `deserialize` of the hooks on, as the run sees it.
+  /// The payload: as stored until the hooks' ``HookSet/deserialize(_:)``, then as the run sees it.
   public var payload: Payload
-  /// Higher runs first.
+  /// The priority; a higher one runs first.
   public let priority: Int
-  /// Nil for a job without one.
+  /// The unique key; nil for a job without one.
   public let uniqueKey: String?
-  /// Starts at 1.
+  /// The number of this attempt, starting at 1.
   public let attempt: Int
-  /// When it was enqueued, by the database's clock.
+  /// The time of the enqueue, by the database's clock.
   public let enqueuedAt: Timestamp
-  /// Since when it might run: the due time of this attempt.
+  /// The due time of this attempt.
   public let dueAt: Timestamp
-  /// What ``NewJob/meta`` was.
+  /// The metadata from ``NewJob/metadata``.
   public var metadata: JobMetadata
 
-  /// Its number in its database.
+  /// The number of the job in its database.
   public var id: Int64 { lease.job }
 
-  /// For drivers.
+  /// Creates a claimed job; for drivers.
   public init(
     lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueuedAt: Timestamp,
     dueAt: Timestamp, metadata: JobMetadata = JobMetadata()
@@ -93,20 +95,20 @@ public struct ClaimedJob: Sendable {
   }
 }
 
-/// The answer to a claim.
+/// The jobs that a claim returned, and when to claim again.
 public struct Claim: Sendable {
-  /// In the order in which they should run.
+  /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// How long until the next delayed job is due, of whatever kind; zero if one is due already; nil without any.
+  /// The time until the next delayed job of any kind is due: zero if one is already due, nil if none exists.
   public var timeUntilNextDue: Duration?
-  /// How long until the next lease ends, of whatever kind; nil without any.
+  /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
-  /// The jobs of whatever kind that this claim gave up, in the order in which their leases expired. Most often empty.
+  /// The jobs of any kind that this claim gave up, in the order in which their leases expired. Usually empty.
   public var givenUp: [GivenUpJob]
-  /// The number of jobs whose lease had expired and that this claim made ready again, or took itself.
+  /// The number of jobs with an expired lease that this claim recovered: made ready again, or claimed itself.
   public var recovered: Int
 
-  /// For drivers.
+  /// Creates the answer to a claim; for drivers.
   public init(
     jobs: [ClaimedJob] = [], timeUntilNextDue: Duration? = nil, timeUntilNextLeaseExpiry: Duration? = nil, givenUp: [GivenUpJob] = [], recovered: Int = 0
   ) {
@@ -118,22 +120,23 @@ public struct Claim: Sendable {
   }
 }
 
-/// A job that a claim gave up, because its lease expired as often as ``JobPolicy/maxExpiredLeases`` allows: its workers died or hung.
+/// A job that a claim gave up, because its workers died or hung and too many of its leases expired. The limit
+/// is ``JobPolicy/maxExpiredLeases``.
 ///
-/// The job is gone, and the failure log has it with its payload as ``FailureReason/lost``, from where it can be replayed.
+/// The job is deleted. You can replay it from the failure log, where its reason is ``FailureReason/lost``.
 public struct GivenUpJob: Hashable, Sendable {
   /// The number that the job had in its database.
   public let id: Int64
-  /// The kind of the job; not necessarily one that the claim asked for.
+  /// The kind, which is not necessarily one that the claim asked for.
   public let kind: Kind
-  /// The number of the run that did not end; starts at 1.
+  /// The number of the attempt that did not end, starting at 1.
   public let attempt: Int
-  /// How many of the job's leases expired.
+  /// The number of the job's leases that expired.
   public let expiredLeases: Int
-  /// The job's unique key, which is free again; nil for a job without one.
+  /// The unique key, which is free again; nil for a job without one.
   public let uniqueKey: String?
 
-  /// For drivers, and for tests of hooks.
+  /// Creates a job that was given up; for drivers and tests of hooks.
   public init(id: Int64, kind: Kind, attempt: Int, expiredLeases: Int, uniqueKey: String? = nil) {
     self.id = id
     self.kind = kind

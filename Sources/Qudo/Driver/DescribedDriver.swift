@@ -1,22 +1,22 @@
-/// What only some drivers can tell.
+/// A driver that can describe its database.
 package protocol DescribedDriver: Driver {
-  /// What the database is, and what time it is there.
+  /// Returns the version, the clock and the users of the database.
   func describe() async throws(QudoError) -> DatabaseDescription
 }
 
-/// What a database says of itself.
+/// The version, clock and users of a database.
 package struct DatabaseDescription: Hashable, Sendable {
-  /// The software and its version: `SQLite 3.45.0`.
+  /// The database software and its version: `SQLite 3.45.0`.
   package var version: String
-  /// Its clock; nil where it goes by this machine's.
+  /// The time by the database's clock; nil if it uses this machine's.
   package var clock: Timestamp?
-  /// The number of open drivers, of all processes, that have claimed jobs of it. One that has found none to claim yet does not count.
-  /// Nil where that is not known.
+  /// The number of open drivers, of all processes, that have claimed jobs; nil if unknown. A driver that has
+  /// not yet found a job to claim does not count.
   package var workers: Int?
-  /// Whether a process has it open to enqueue or to work. Nil where that is not known.
+  /// Whether a process has the database open to enqueue or to work; nil if unknown.
   package var isOpen: Bool?
 
-  /// For drivers.
+  /// Creates a description; for drivers.
   package init(version: String, clock: Timestamp? = nil, workers: Int? = nil, isOpen: Bool? = nil) {
     self.version = version
     self.clock = clock

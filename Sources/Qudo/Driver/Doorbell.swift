@@ -1,7 +1,8 @@
-/// Tells those who wait that there may be jobs to claim.
+/// Wakes idle workers when there may be jobs to claim.
 ///
-/// It counts, so that nothing is missed: read ``rings`` before a claim, and if it is another number when the claim
-/// came back empty, claim again. While somebody listens, the driver may watch for other processes as well.
+/// It counts its rings, so that none is missed: read ``rings`` before a claim; if the claim returns nothing
+/// and the number has changed, claim again. While there are listeners, the driver may also watch for other
+/// processes.
 public final class Doorbell: Sendable {
   private struct State {
     var rings: UInt64 = 0
@@ -9,25 +10,27 @@ public final class Doorbell: Sendable {
     var listeners: [Int: @Sendable () -> Void] = [:]
   }
   private let state = Locked(State())
-  /// Held while listeners come and go, so that the watch hears of it in order; `ring` does not take it.
+  /// Held while listeners are added and removed, so that `watch` is called in order; `ring` does not take it.
   private let isWatching = Locked(false)
-  private let watch: @Sendable (_ somebodyListens: Bool) -> Void
+  private let watch: @Sendable (_ hasListeners: Bool) -> Void
 
-  /// Whether it rings for whatever can be claimed while somebody listens, also for what others give back or commit late: a
-  /// listener then need look by itself only now and then.
+  /// Whether it rings for every claimable job while there are listeners, including jobs that other processes
+  /// release or commit late. A listener then needs to poll only rarely.
   public let findsAll: Bool
 
+  /// Creates a doorbell.
+  ///
   /// - Parameters:
-  ///   - findsAll: whether the driver looks for all that can be claimed while somebody listens.
-  ///   - watch: called when the first listener comes and when the last one goes.
-  public init(findsAll: Bool = false, watch: @escaping @Sendable (_ somebodyListens: Bool) -> Void = { _ in }) {
+  ///   - findsAll: Whether the driver finds every claimable job while there are listeners.
+  ///   - watch: Called when the first listener is added and when the last one is removed.
+  public init(findsAll: Bool = false, watch: @escaping @Sendable (_ hasListeners: Bool) -> Void = { _ in }) {
     (self.findsAll, self.watch) = (findsAll, watch)
   }
 
-  /// How often it rang.
+  /// The number of rings so far.
   public var rings: UInt64 { state.withLock { $0.rings } }
 
-  /// Calls all who listen, on this thread.
+  /// Counts a ring and calls all listeners on this thread.
   public func ring() {
     let listeners = state.withLock { state in
       state.rings &+= 1
@@ -39,7 +42,9 @@ public final class Doorbell: Sendable {
     }
   }
 
-  /// Calls `body` at each ring, on whatever thread rings, until ``stopListening(_:)``.
+  /// Calls `body` at each ring, on the thread that rings.
+  ///
+  /// - Returns: The id for ``stopListening(_:)``.
   public func listen(_ body: @escaping @Sendable () -> Void) -> Int {
     isWatching.withLock { isWatching in
       let id = state.withLock { state in
@@ -54,7 +59,7 @@ public final class Doorbell: Sendable {
     }
   }
 
-  /// Ends what ``listen(_:)`` began. A call that has begun on another thread may still go on.
+  /// Removes the listener that ``listen(_:)`` added. A call on another thread may still be in progress.
   public func stopListening(_ id: Int) {
     isWatching.withLock { isWatching in
       let isLast = state.withLock { state in

@@ -1,30 +1,30 @@
-/// What became of one run, decided; the driver only writes it down.
+/// The outcome of a run, for a driver to write.
 public struct Settlement: Sendable {
-  /// What became of it.
+  /// The fate of a job after its run.
   public enum Outcome: Sendable {
-    /// The job goes; the replacements come, in the same transaction.
+    /// The job is deleted, and its replacements are enqueued in the same transaction.
     case completed(replacements: [NewJob] = [])
-    /// A failed run is logged, and the job waits for its next attempt.
+    /// The failed run is logged, and the job waits for its next attempt.
     case retry(after: Duration, message: String)
-    /// The job waits. An attempt is counted only if asked.
+    /// The job waits. The run counts as an attempt only if asked.
     case snoozed(Duration, countsAttempt: Bool = false)
-    /// The last failed run is logged with the payload, and the job goes.
+    /// The failed run is logged with the payload, and the job is deleted.
     case failed(message: String)
-    /// Likewise, because the job itself asked not to be tried again.
+    /// The same as `failed`, because the job asked not to be retried.
     case aborted(message: String)
-    /// The job goes back as if it had never been claimed.
+    /// The job is ready again, as if it had never been claimed.
     case released
   }
-  /// Of the claim under which it ran.
+  /// The lease that the job ran under.
   public var lease: Lease
-  /// What became of it.
+  /// The fate of the job.
   public var outcome: Outcome
-  /// How long the run took, if this finished run is to have a row in the status log: the job's last, or each failed one.
+  /// The duration of the run, if the status log is to record it: the job's last run, or each failed one.
   public var recording: Duration?
-  /// The job may have been completed in a transaction of the application's already.
+  /// The application's own transaction may already have completed the job.
   var mayBeCompletedExternally = false
 
-  /// A run under a lease and what became of it.
+  /// Creates the settlement of a run under a lease.
   public init(_ lease: Lease, _ outcome: Outcome, recording: Duration? = nil) {
     self.lease = lease
     self.outcome = outcome
@@ -32,10 +32,10 @@ public struct Settlement: Sendable {
   }
 }
 
-/// What came of one settlement.
+/// Whether a settlement was written.
 public enum SettleResult: Hashable, Sendable {
-  /// Written. What became of each replacement is in their order.
+  /// It was written. The results of the replacements are in their order.
   case settled(replacements: [InsertResult] = [])
-  /// Another claim has the job, or it is gone. Nothing was changed.
+  /// The lease no longer holds: another claim has the job, or it is gone. Nothing was changed.
   case leaseLost
 }

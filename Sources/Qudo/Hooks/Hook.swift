@@ -1,70 +1,75 @@
-/// What the queue and the worker call.
+/// The functions that a queue and its worker call at points of a job's life.
 ///
-/// Nothing here has a default, so that a combinator which forgets to forward a point does not compile. Write a
-/// ``Hook`` instead, where every point has one.
+/// To write hooks, adopt ``Hook`` instead, which has a default for every function. This protocol has none, so
+/// that a combinator that forgets to forward a point does not compile.
 public protocol HookSet: Sendable {
-  /// What it hears of.
+  /// The points at which the hook is called.
   static var points: HookPoints { get }
 
-  /// A job is about to be enqueued, and may be changed. An error stops the enqueue of the whole batch.
+  /// Called before a job is enqueued; may change it. An error stops the enqueue of the whole batch.
   func willEnqueue(_ job: inout NewJob) throws
 
-  /// The job is about to be stored, after all hooks' ``willEnqueue(_:)``: compress or encrypt its payload here, whoever
-  /// encoded it, and note in its ``NewJob/meta`` what the reverse needs. An error stops the enqueue of the whole batch.
+  /// Called before a job is stored, after ``willEnqueue(_:)`` of all hooks.
+  ///
+  /// Compress or encrypt the payload here, independent of its codec, and store in ``NewJob/metadata`` what
+  /// ``deserialize(_:)`` needs. An error stops the enqueue of the whole batch.
   func serialize(_ job: inout NewJob) throws
 
-  /// A job was enqueued, or kept by another job with its unique key.
+  /// Called after a job was enqueued, or kept out by another job with the same unique key.
   func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async
 
-  /// A job was enqueued as a part of the application's own transaction, which may still be rolled back: with
-  /// `enqueue(_:in:)` of `QudoSQLite`, or as a replacement with its `JobContext.complete(in:)`. Nothing tells Qudo what becomes of
-  /// that transaction. ``didEnqueue(_:result:)`` is not called for it.
+  /// Called after a job was enqueued in the application's own transaction, which may still roll back.
+  ///
+  /// This happens with `enqueue(_:in:)` of `QudoSQLite`, and for replacements with
+  /// `JobContext.complete(in:)`. Qudo does not learn whether that transaction commits, and does not call
+  /// ``didEnqueue(_:result:)`` for the job.
   func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult)
 
-  /// A worker has claimed a job. It may still be given back without a run.
+  /// Called after a worker claimed a job. The worker may still release it without a run.
   func didClaim(_ job: borrowing ClaimedJob)
 
-  /// The reverse of ``serialize(_:)``, before the run. An error fails the run.
+  /// Reverses ``serialize(_:)`` before the run. An error fails the run.
   func deserialize(_ job: inout ClaimedJob) throws
 
-  /// A run begins. An error fails it.
+  /// Called before a run. An error fails the run.
   func willWork(_ context: JobContext) async throws
 
-  /// Round the run itself: call `body` once. Task-local values that are set here are seen by the job.
+  /// Wraps the run: call `body` once. The job sees the task-local values that are set here.
   func around<Result: Sendable, Failure: Error>(
     _ context: JobContext, _ body: () async throws(Failure) -> Result
   ) async throws(Failure) -> Result
 
-  /// A run ended; its outcome is about to be written.
+  /// Called after a run, before its outcome is written.
   func didWork(_ run: borrowing FinishedRun) async
 
-  /// A run ended with an error that counts as a failure; called before ``didWork(_:)``.
+  /// Called after a run that failed, before ``didWork(_:)``.
   func didFail(_ run: borrowing FinishedRun, error failure: any Error) async
 
-  /// A job was taken over by somebody else while it was held or run here, as a renewal found out; its outcome counts for
-  /// nothing.
+  /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.
   func leaseLost(_ job: borrowing ClaimedJob)
 
-  /// A worker's claim gave up a job of whatever kind, because its lease expired too often: other workers died or hung with it.
-  /// No run ends with that, so that no other point hears of it. The job is in the failure log already.
+  /// Called after a claim gave up a job, of any kind, because too many of its leases expired: the workers
+  /// that ran it died or hung.
+  ///
+  /// No run ends with that, so no other point is called. The job is already in the failure log.
   ///
   /// - Parameters:
-  ///   - job: what is known of it. Its payload is in the failure log only.
-  ///   - database: the name of the database that it was in.
+  ///   - job: The job without its payload, which is in the failure log.
+  ///   - database: The name of the job's database.
   func didGiveUp(_ job: borrowing GivenUpJob, database: String)
 }
 
-/// Code at points of a job's life. Name the points that are heard, and write those functions:
+/// Code that runs at points of a job's life. Name the points in ``HookSet/points`` and write their functions:
 ///
 ///     struct Audit: Hook {
 ///       static let points: HookPoints = [.willEnqueue]
 ///       func willEnqueue(_ job: inout NewJob) throws { … }
 ///     }
 ///
-/// After the enqueue, no error of a hook loses a job.
+/// Once a job is enqueued, an error of a hook cannot lose it.
 ///
-/// A point that ``HookSet/points`` does not name is not called, even if its function is there; and a function whose parameters are
-/// not those of the protocol, `inout` among them, is another function, which nobody calls.
+/// Qudo does not call a function whose point is missing from ``HookSet/points``. A function whose parameters
+/// differ from the protocol's, for example without `inout`, is another function and is never called.
 public protocol Hook: HookSet {}
 
 extension Hook {
@@ -84,23 +89,23 @@ extension Hook {
   @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {}
 }
 
-/// The hook that hears of nothing.
+/// A hook without points. Queues without hooks use it.
 public struct NoHooks: Hook {
-  /// For queues without hooks, which have it by default.
+  /// Creates the hook; ``Queue`` uses it by default.
   @inlinable public init() {}
   @inlinable public static var points: HookPoints { [] }
 }
 
-/// A run that ended.
+/// A run that ended, as ``HookSet/didWork(_:)`` and ``HookSet/didFail(_:error:)`` see it.
 public struct FinishedRun: Sendable {
-  /// What the run knew of its job.
+  /// The context that the job ran with.
   public let context: JobContext
-  /// What is about to be written.
+  /// The outcome that is about to be written.
   public let outcome: Settlement.Outcome
-  /// How long it took.
+  /// The duration of the run.
   public let duration: Duration
 
-  /// For those who write an engine of their own, or test a hook.
+  /// Creates a finished run, for tests of hooks.
   public init(context: JobContext, outcome: Settlement.Outcome, duration: Duration) {
     self.context = context
     self.outcome = outcome

@@ -1,4 +1,4 @@
-/// Hooks one below the other, with `if` and `if else`, composed into one static type.
+/// Composes hooks, one per line, with `if` and `if else`, into one static type.
 @resultBuilder
 public enum HookBuilder {
   @inlinable public static func buildBlock() -> NoHooks { NoHooks() }

@@ -1,9 +1,11 @@
-/// One of two hooks, chosen when the queue is made: `if local { A() } else { B() }`. Costs a branch. It is not
-/// called at a point that only the other one names.
+/// One of two hooks, chosen when the queue is created: `if local { A() } else { B() }`. Costs a branch per
+/// call.
+///
+/// The chosen hook is called only at the points that it names.
 public enum _EitherHook<First: HookSet, Second: HookSet>: HookSet {
-  /// What follows `if`.
+  /// The hook after `if`.
   case first(First)
-  /// What follows `else`.
+  /// The hook after `else`.
   case second(Second)
 
   @inlinable public static var points: HookPoints { First.points.union(Second.points) }

@@ -1,11 +1,11 @@
-/// A hook that hears of some kinds only; see ``HookSet/only(_:)``.
+/// A hook that is called only for jobs of some kinds. See ``HookSet/only(_:)``.
 public struct _FilteredHook<Wrapped: HookSet>: HookSet {
-  /// The hook.
+  /// The hook to call.
   public let wrapped: Wrapped
-  /// Of whose jobs it hears.
+  /// The kinds that the hook is called for.
   public let kinds: Set<Kind>
 
-  /// A hook and the kinds of whose jobs it hears.
+  /// Creates a hook that is called only for jobs of the kinds.
   @inlinable public init(_ wrapped: Wrapped, _ kinds: Set<Kind>) {
     self.wrapped = wrapped
     self.kinds = kinds
@@ -66,6 +66,6 @@ public struct _FilteredHook<Wrapped: HookSet>: HookSet {
 }
 
 extension HookSet {
-  /// The hook, hearing of jobs of these kinds only. Costs a look into a set at each of its points.
+  /// Returns a hook that is called only for jobs of these kinds. It costs one set lookup per call.
   @inlinable public func only(_ kinds: Kind...) -> _FilteredHook<Self> { _FilteredHook(self, Set(kinds)) }
 }

@@ -1,9 +1,9 @@
-/// A hook that may be switched off when the queue is made: `if verbose { Audit() }`. Costs a branch.
+/// A hook that can be left out when the queue is created: `if verbose { Audit() }`. Costs a branch per call.
 public struct _OptionalHook<Wrapped: HookSet>: HookSet {
-  /// Nil when it is switched off.
+  /// The hook; nil if it is left out.
   public let wrapped: Wrapped?
 
-  /// The hook; nil to hear of nothing.
+  /// Creates a hook that forwards to `wrapped`, or does nothing if that is nil.
   @inlinable public init(_ wrapped: Wrapped?) { self.wrapped = wrapped }
 
   @inlinable public static var points: HookPoints { Wrapped.points }

@@ -1,12 +1,13 @@
-/// Two hooks: the first, then the second. What the second stored is the first to be read again, and its `around` is
-/// the inner one. Neither is called at a point that only the other one names.
+/// Two hooks, called one after the other, each only at the points that it names.
+///
+/// `deserialize` runs in reverse order, to undo `serialize`, and the `around` of the second is the inner one.
 public struct _PairHook<First: HookSet, Second: HookSet>: HookSet {
-  /// The upper one.
+  /// The hook that is called first.
   public let first: First
-  /// The lower one.
+  /// The hook that is called second.
   public let second: Second
 
-  /// The upper and the lower one.
+  /// Creates a pair in the order of the calls.
   @inlinable public init(_ first: First, _ second: Second) {
     self.first = first
     self.second = second

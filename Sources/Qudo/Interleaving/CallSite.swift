@@ -1,10 +1,10 @@
 #if QUDO_INTERLEAVINGS
 internal import Synchronization
 
-/// A line of the sources that has a point, with its counts.
+/// A source line with an interleaving point, and its counts.
 ///
-/// Nothing here orders one thread after another: all is relaxed, without a lock. Else Thread Sanitizer would take two accesses between
-/// which both threads came by such a point for ordered, and races would be hidden by what looks for them.
+/// All accesses are relaxed and without locks, so that a point does not order one thread after another.
+/// Otherwise Thread Sanitizer would take accesses before and after a point for ordered, and miss races.
 package struct CallSite: @unchecked Sendable {  // reason: it points to atomics, which are never freed
   private struct Row: ~Copyable {
     let key = Atomic<UInt64>(0)
@@ -17,7 +17,8 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
     let forgotten = Atomic<Int>(0)
   }
   private static let capacity = 1024
-  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {  // reason: only atomics are behind it, and it never varies
+  // reason: it points to atomics and never changes
+  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {
     let rows = UnsafeMutablePointer<Row>.allocate(capacity: capacity)
     for index in 0..<capacity { (rows + index).initialize(to: Row()) }
     return rows
@@ -25,7 +26,7 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
 
   private let row: UnsafeMutablePointer<Row>
 
-  /// The same on each machine and in each run.
+  /// A hash of file and line, the same on every machine and in every run.
   var key: UInt64 { row.pointee.key.load(ordering: .relaxed) }
 
   static func at(_ file: StaticString, _ line: UInt) -> CallSite {
@@ -49,29 +50,29 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
     }
   }
 
-  /// How often it was passed before.
+  /// Counts a pass, and returns the number of earlier ones.
   func pass() -> UInt64 { row.pointee.passes.wrappingAdd(1, ordering: .relaxed).oldValue }
   func made() { row.pointee.made.wrappingAdd(1, ordering: .relaxed) }
   func resumed() { row.pointee.resumed.wrappingAdd(1, ordering: .relaxed) }
   func resumedAgain() { row.pointee.again.wrappingAdd(1, ordering: .relaxed) }
   func forgotten() { row.pointee.forgotten.wrappingAdd(1, ordering: .relaxed) }
 
-  /// What became of the continuations that were made there.
+  /// The counts of the continuations that were created at a call site.
   package struct Census: Sendable {
-    /// File and line.
+    /// The file and line.
     package let place: String
     package let made: Int
     package let resumed: Int
-    /// How often one was resumed that had been resumed.
+    /// The number of continuations that were resumed twice.
     package let again: Int
-    /// How many can never be resumed.
+    /// The number of continuations that were freed without being resumed.
     package let forgotten: Int
     package let passes: Int
 
     package var isWhole: Bool { made == resumed && again == 0 && forgotten == 0 }
   }
 
-  /// Of all call sites since the process began. Exact while nothing of the library is at work.
+  /// The counts of all call sites since the process began. Exact while the library is idle.
   package static var census: [Census] {
     (0..<capacity).compactMap { index in
       let row = rows + index

@@ -1,9 +1,9 @@
-// Each continuation of the library is made here, so that with `QUDO_INTERLEAVINGS` a census of them can be taken.
+// The library creates all its continuations here, so that a build with `QUDO_INTERLEAVINGS` can count them.
 
 #if QUDO_INTERLEAVINGS
 internal import Synchronization
 
-/// A `CheckedContinuation` that is counted, where it was made, when it is made and when it is resumed.
+/// A `CheckedContinuation` that counts its creation and its resumption per call site.
 package final class Continuation<Value, Failure: Error>: Sendable {
   private let inner: CheckedContinuation<Value, Failure>
   private let place: CallSite
@@ -14,11 +14,11 @@ package final class Continuation<Value, Failure: Error>: Sendable {
     place.made()
   }
 
-  /// Nobody can resume it any more: who waits for it waits for ever.
+  /// Counts a continuation that was never resumed: its task waits forever.
   deinit { if !isResumed.load(ordering: .relaxed) { place.forgotten() } }
 
   package func resume(with result: sending Swift.Result<Value, Failure>) {
-    // The second time it is counted, and the process goes on to tell the seed.
+    // A second call is counted and ignored, so that the process survives to report the seed.
     guard !isResumed.exchange(true, ordering: .relaxed) else { return place.resumedAgain() }
     YieldPolicy.pass(place)
     place.resumed()

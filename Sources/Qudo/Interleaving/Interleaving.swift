@@ -1,14 +1,15 @@
 /// The points where a lock, a continuation or a thread changes hands.
 ///
-/// In a build with `-Xswiftc -DQUDO_INTERLEAVINGS` who comes there may have to give way to others, as a seed has it: see `InterleavingTests` in
-/// the article "Evidence". In any other build there is nothing at these points. ``Locked`` and ``Continuation`` have points of their own.
+/// In a build with `-Xswiftc -DQUDO_INTERLEAVINGS`, a thread that reaches a point may have to yield, as a
+/// seed determines: see `InterleavingTests` in the article "Evidence". In any other build the points are
+/// empty. ``Locked`` and ``Continuation`` have points of their own.
 package enum Interleaving {
   #if QUDO_INTERLEAVINGS
   package static func point(file: StaticString = #fileID, line: UInt = #line) {
     YieldPolicy.pass(CallSite.at(file, line))
   }
 
-  /// A point in a task, which may also be left to other tasks.
+  /// A point in a task, which can also yield to other tasks.
   package static func pause(isolation: isolated (any Actor)? = #isolation, file: StaticString = #fileID, line: UInt = #line) async {
     let place = CallSite.at(file, line)
     YieldPolicy.pass(place)

@@ -9,12 +9,13 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Who gives way at which point, and for how long, by a seed.
+/// Determines from a seed which points yield, and for how long.
 ///
-/// A seed makes some call sites slow, some others polite, and leaves the rest nearly alone: a thread that stands still at one place while
-/// all others run is what finds most. What happens at the n-th pass of a place follows from the seed; which thread that is does not.
+/// A seed makes some call sites slow, lets some others yield often, and rarely touches the rest: stopping one
+/// thread while all others run finds the most bugs. The seed determines what the n-th pass of a call site
+/// does, but not which thread makes that pass.
 package enum YieldPolicy {
-  /// 0: nobody gives way. At first it is `QUDO_INTERLEAVING_SEED`, with which any test can be run.
+  /// The mixed seed; 0 if no point yields. It starts as `QUDO_INTERLEAVING_SEED`, which works with any test.
   private static let seed = Atomic<UInt64>(getenv("QUDO_INTERLEAVING_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
   private static let counts = Counts()
 
@@ -27,7 +28,7 @@ package enum YieldPolicy {
   package static func begin(seed: UInt64) { Self.seed.store(mixed(seed) | 1, ordering: .relaxed) }
   package static func end() { seed.store(0, ordering: .relaxed) }
 
-  /// Since the process began.
+  /// The counts since the process began.
   package static var points: (passed: Int, yielded: Int, slept: Int) {
     (counts.passed.load(ordering: .relaxed), counts.yielded.load(ordering: .relaxed), counts.slept.load(ordering: .relaxed))
   }
@@ -40,7 +41,7 @@ package enum YieldPolicy {
     let chance = mixed(seed ^ place.key &+ number &* 0x9E37_79B9_7F4A_7C15)
     switch mixed(seed ^ place.key) % 8 {
     case 0:
-      // Not for ever: a place that is passed a thousand times would take all the time there is.
+      // Not at every pass: a call site with thousands of passes would take all the time.
       if chance % 2 == 0, number % 256 < 64 { sleep(UInt32(chance >> 8 % 500)) } else { yield(1) }
     case 1, 2: if chance % 2 == 0 { yield(1 + chance >> 8 % 8) }
     case 3: if chance % 16 == 0 { sleep(UInt32(chance >> 8 % 50)) }
@@ -48,7 +49,7 @@ package enum YieldPolicy {
     }
   }
 
-  /// How often a task that comes there leaves its thread to others.
+  /// The number of times that a task at the call site yields.
   static func yields(_ place: CallSite) -> Int {
     let seed = seed.load(ordering: .relaxed)
     guard seed != 0 else { return 0 }

@@ -1,34 +1,41 @@
-/// Turns values into payload bytes and back.
+/// Encodes values as payload bytes, and decodes them.
 public protocol Codec: Sendable {
-  /// Stored with each payload, so that it is decoded by the codec that wrote it.
+  /// The id that is stored with each payload, so that the codec that wrote it also decodes it.
   var id: CodecID { get }
-  /// For messages: "JSON".
+  /// The name of the format in messages: "JSON".
   var name: String { get }
 
+  /// Encodes a value.
+  ///
   /// - Parameters:
-  ///   - value: what is to be read again later, perhaps by a newer version of its type.
-  ///   - kind: of the job that the value is. A codec that encrypts binds the bytes to it.
+  ///   - value: The job. It may be decoded much later, by a newer version of its type.
+  ///   - kind: The kind of the job. A codec that encrypts binds the bytes to it.
   func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8]
 
-  /// - Throws: any error; the run fails with an ``PayloadDecodingError`` that has its words. A codec that knows which byte
-  ///   is wrong says so.
+  /// Decodes a value.
+  ///
+  /// - Throws: Any error. The run fails with a ``PayloadDecodingError`` that includes its text. If the codec
+  ///   knows which byte is wrong, the error should say so.
   func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
 }
 
-/// The codec for what is enqueued, and those for what is already there.
+/// The codec for new payloads, and those for payloads that are already stored.
 public struct Codecs: Sendable {
-  /// What new payloads are encoded with.
+  /// The codec that encodes new payloads.
   public let primary: any Codec
   private let all: [CodecID: any Codec]
-  /// What raw bytes are taken for where a job type is asked for.
+  /// The codec that decodes raw bytes for a job type.
   private let plain: (any Codec)?
 
-  /// A payload of raw bytes, codec 0, is decoded with `primary`; where that wraps other codecs, with the innermost of them if it
-  /// is among these by itself. So a typed handler performs what the command, or another program, enqueued as bytes.
+  /// Creates a set of codecs.
+  ///
+  /// Raw bytes, as codec 0, are decoded with `primary`; if that wraps other codecs, with the innermost of
+  /// them, if it is also in the set. So a typed handler can run jobs that the command or another program
+  /// enqueued as bytes.
   ///
   /// - Parameters:
-  ///   - primary: what new payloads are encoded with. Default: JSON.
-  ///   - others: codecs that payloads in the database may have been written with; JSON is always among them.
+  ///   - primary: The codec for new payloads. Default: JSON.
+  ///   - others: More codecs that stored payloads may need. JSON is always included.
   public init(_ primary: any Codec = JSONCodec(), others: [any Codec] = []) {
     self.primary = primary
     var all: [CodecID: any Codec] = [:]
@@ -37,17 +44,20 @@ public struct Codecs: Sendable {
     plain = all[primary.id.innermost]
   }
 
-  /// Encodes with ``primary``.
+  /// Encodes a value with ``primary``.
   ///
-  /// - Throws: what the codec throws.
+  /// - Throws: The codec's error.
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> Payload {
     Payload(try primary.encode(value, of: kind), codec: primary.id)
   }
 
-  /// - Throws: ``PayloadDecodingError``.
+  /// Decodes a payload with the codec that wrote it.
+  ///
+  /// - Throws: ``PayloadDecodingError`` if the codec is missing or the bytes do not fit the type.
   public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
     guard let codec = all[payload.codec] ?? (payload.codec == .raw ? plain : nil) else {
-      throw PayloadDecodingError(description: "the payload was written with codec \(payload.codec), which this queue was not given")
+      throw PayloadDecodingError(
+        description: "the queue has no codec \(payload.codec) for the payload: add it to its codecs")
     }
     do {
       return try codec.decode(type, from: payload.bytes, of: kind)
@@ -58,7 +68,7 @@ public struct Codecs: Sendable {
   }
 }
 
-/// A payload that is not what its kind's job type expects. The run fails with it.
+/// A payload that cannot be decoded as the job type of its kind. The run fails with this error.
 public struct PayloadDecodingError: Error, Sendable, CustomStringConvertible {
   public let description: String
 }

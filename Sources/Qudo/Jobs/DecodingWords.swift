@@ -1,7 +1,6 @@
-/// Where in a payload a decoder found something wrong: the ``Swift/DecodingError/Context/underlyingError`` of codecs that
-/// know it.
+/// The position of an error in a payload: the ``Swift/DecodingError/Context/underlyingError`` of some codecs.
 package struct PayloadByte: Error, Sendable {
-  /// From the beginning of the bytes that the codec was given.
+  /// The offset from the beginning of the codec's input.
   package let offset: Int
   package init(_ offset: Int) { self.offset = offset }
 }
@@ -14,7 +13,7 @@ extension DecodingError {
     }
   }
 
-  /// The same error with the byte in it.
+  /// The same error with the position added.
   package func at(byte offset: Int, saying words: String? = nil) -> DecodingError {
     func moved(_ old: Context) -> Context {
       Context(codingPath: old.codingPath, debugDescription: words ?? old.debugDescription, underlyingError: PayloadByte(offset))
@@ -30,7 +29,7 @@ extension DecodingError {
 }
 
 extension DecodingError.Context {
-  /// `at numbers.[1], byte 14`; nil if neither is known.
+  /// The path and the byte, such as `at numbers.[1], byte 14`; nil if neither is known.
   package var place: String? {
     let path = codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
     let places = [path.isEmpty ? nil : "at \(path)", (underlyingError as? PayloadByte).map { "byte \($0.offset)" }]
@@ -39,7 +38,7 @@ extension DecodingError.Context {
   }
 }
 
-/// What a decoder's error says, in a line: Foundation's own description is long.
+/// Describes a decoder's error in one line, because Foundation's own description is long.
 package func decodingWords(_ error: any Error) -> String {
   guard let context = (error as? DecodingError)?.context else { return String(describing: error) }
   let below = context.underlyingError.flatMap { $0 is PayloadByte ? nil : " (\($0))" } ?? ""

@@ -4,31 +4,34 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// JSON in UTF-8, keys in sorted order so that equal values have equal bytes. The default.
+/// A codec for JSON in UTF-8, with sorted keys, so that equal values have equal bytes. The default.
 ///
-/// A `Date` is ISO 8601 in UTC, `"2026-03-01T12:00:00.25Z"`, with as many digits as it takes to read the same date again, nine at
-/// most. Payloads of any ``DateFormat`` are read, those of earlier versions of Qudo among them.
+/// A `Date` is written in ISO 8601 in UTC, `"2026-03-01T12:00:00.25Z"`, with as many digits, at most nine, as
+/// it takes to read the same date again. Payloads of every ``DateFormat`` are decoded.
 public struct JSONCodec: Codec {
-  /// How dates are written. Each of them is read, whatever is written.
+  /// The format in which dates are written. All formats can be read, whichever is written.
   public enum DateFormat: Sendable, CaseIterable {
-    /// Text in UTC, `"2026-03-01T12:00:00Z"`; any offset is read. A date outside of the years 1 to 9999 is a number, as with
-    /// ``secondsSince2001``.
+    /// Text in UTC, `"2026-03-01T12:00:00Z"`; any offset is read. A date outside the years 1 to 9999 is
+    /// written as a number, as with ``secondsSince2001``.
     case iso8601
-    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. Numbers are read like that by default.
+    /// A number, as Foundation's `JSONEncoder` and earlier versions of Qudo write it. The default for reading
+    /// numbers.
     case secondsSince2001
-    /// A number, as in JSON of most other programs. Numbers are read like that where it is chosen: not payloads with dates that
-    /// were written as ``secondsSince2001``.
+    /// A number, as in the JSON of most other programs. If you choose this format, numbers are read like
+    /// this, and dates that were written as ``secondsSince2001`` are misread.
     case secondsSince1970
   }
 
   private let dates: DateFormat
 
-  /// - Parameter dates: how dates are written. Default: ISO 8601.
+  /// Creates a codec.
+  ///
+  /// - Parameter dates: The format in which dates are written. Default: ISO 8601.
   public init(dates: DateFormat = .iso8601) { self.dates = dates }
   public var id: CodecID { .json }
   public var name: String { "JSON" }
 
-  // For all: they are Sendable, and to make one for each payload cost 2,400 instructions of 29,000.
+  // Shared, because they are Sendable: creating one per payload cost 2,400 instructions of 29,000.
   private static let decoder = makeDecoder { Date(timeIntervalSinceReferenceDate: $0) }
   private static let decoderSince1970 = makeDecoder { Date(timeIntervalSince1970: $0) }
   private static let encoder = makeEncoder(.custom { date, encoder in
@@ -75,11 +78,12 @@ public struct JSONCodec: Codec {
     }
   }
 
-  /// Foundation says the path, never the byte, and of text that is not JSON not even what is wrong with it.
+  /// Adds the position: Foundation reports the path but no byte, and for malformed JSON not even the reason.
   private static func located(_ error: DecodingError, in bytes: [UInt8]) -> DecodingError {
     if case .dataCorrupted(let context) = error, context.codingPath.isEmpty {
       if let fault = JSONScanner.fault(in: bytes) { return error.at(byte: fault.byte, saying: fault.problem) }
-      // Measured: what Foundation calls "not valid JSON" although it is, has 1.5 or 99999999999999999999 for an Int.
+      // Measured: Foundation reports "not valid JSON" for well-formed text too, if 1.5 or
+      // 99999999999999999999 is decoded as an Int.
       let words = "\(context.debugDescription) As JSON it is well formed: a number may not fit its type."
       return .dataCorrupted(.init(codingPath: [], debugDescription: words, underlyingError: context.underlyingError))
     }

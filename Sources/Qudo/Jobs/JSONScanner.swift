@@ -4,7 +4,7 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// Finds places in JSON, for messages of errors: the decoder that found the error does not tell.
+/// Finds positions in JSON for error messages, because Foundation's decoder does not report them.
 package struct JSONScanner {
   package struct Fault: Error {
     package let byte: Int
@@ -20,7 +20,7 @@ package struct JSONScanner {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
   }
 
-  /// What keeps the bytes from being one JSON value; nil if nothing does.
+  /// Returns the first reason why the bytes are not one JSON value; nil if they are.
   package static func fault(in bytes: [UInt8]) -> Fault? {
     var scanner = JSONScanner(bytes)
     do {
@@ -32,7 +32,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Where the value with this path begins; nil if there is none.
+  /// Returns where the value with this path begins; nil if there is none.
   static func offset(of path: [any CodingKey], in bytes: [UInt8]) -> Int? {
     var scanner = JSONScanner(bytes)
     do {
@@ -61,7 +61,7 @@ package struct JSONScanner {
     Fault(byte: at, problem: at < bytes.count ? "expected \(expected)" : "the JSON ends, expected \(expected)")
   }
 
-  /// Goes to the value of a key or index; false if it is not there.
+  /// Moves to the value of a key or index; returns false if there is none.
   private mutating func enter(_ key: any CodingKey) throws(Fault) -> Bool {
     if let index = key.intValue, take("[") {
       for _ in 0..<index {
@@ -103,7 +103,7 @@ package struct JSONScanner {
   }
 
   private mutating func list(_ end: Unicode.Scalar, _ item: (inout JSONScanner) throws(Fault) -> Void) throws(Fault) {
-    // As deep as Foundation goes.
+    // Foundation's limit.
     guard depth < 512 else { throw Fault(byte: at, problem: "lists are nested deeper than 512") }
     depth += 1
     defer { depth -= 1 }
@@ -164,7 +164,7 @@ package struct JSONScanner {
   }
 }
 
-/// The index of the first byte that keeps these from being UTF-8; nil if they are.
+/// Returns the index of the first byte that is not valid UTF-8; nil if all are.
 package func invalidUTF8(in bytes: ArraySlice<UInt8>) -> Int? {
   var decoder = Unicode.UTF8.ForwardParser()
   var iterator = bytes.makeIterator()

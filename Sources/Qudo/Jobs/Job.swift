@@ -1,7 +1,7 @@
-/// One piece of work: what is to be done, and how.
+/// A unit of work: its data, and the code that does it.
 ///
-/// Its stored properties are the payload. They are coded, as JSON by default, when it is enqueued, and decoded when a
-/// worker has claimed it; keep that in mind when you change them while old jobs wait.
+/// The stored properties are the payload. The queue encodes them on enqueue, as JSON by default, and the
+/// worker decodes them for the run. If you change them, jobs that are already stored must still decode.
 ///
 ///     struct SendMail: Job {
 ///       static let kind: Kind = "mail.send"
@@ -12,23 +12,24 @@
 ///       }
 ///     }
 public protocol Job: Codable, Sendable {
-  /// The name under which jobs of this type are stored. Never change it while jobs wait.
+  /// The name that jobs of this type are stored under. Do not change it while jobs are stored.
   static var kind: Kind { get }
 
-  /// How jobs of this type are run, retried and given up. Default: no retry, a lease of 60 s that is renewed.
+  /// The rules for running, retrying and giving up jobs. Default: no retries, and a renewed lease of 60 s.
   static var policy: JobPolicy { get }
 
-  /// The types of the plugins without which a worker for these jobs is not made. Default: none; a ``PluginJob`` names its
-  /// own by the type of its function.
+  /// The plugin types that this job requires; ``Worker`` throws on creation if one is missing. Default: none.
+  ///
+  /// A ``PluginJob`` derives them from the type of its function.
   static var plugins: [any Plugin.Type] { get }
 
-  /// Does the work. It may be called more than once for one job, after a crash for instance.
+  /// Does the work. It must be idempotent: it can run more than once for one job, for example after a crash.
   ///
-  /// Returning completes the job. Throwing fails this run, unless it throws ``Abort`` or ``Snooze``. A job that stops
-  /// early because its task was cancelled must throw; else it is taken for completed.
+  /// Returning completes the job. Throwing fails the run, except for ``Abort`` and ``Snooze``. If the task is
+  /// cancelled and the job stops early, it must throw; a return would count as completed.
   func perform(_ context: JobContext) async throws
 
-  /// How long the job waits before its next attempt. Default: nil, as the policy says.
+  /// Returns the delay before the next attempt, or nil to use the policy's. Default: nil.
   func retryDelay(after attempt: Int, failure: any Error) -> Duration?
 }
 

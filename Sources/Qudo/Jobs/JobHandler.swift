@@ -1,24 +1,24 @@
-/// One kind that a worker can perform, and how.
+/// The code that a worker runs for jobs of one kind, and its policy.
 public struct JobHandler: Sendable {
-  /// Whose jobs these are.
+  /// The kind of jobs that it runs.
   public let kind: Kind
-  /// How they are run, retried and given up.
+  /// The rules for running, retrying and giving up jobs.
   public let policy: JobPolicy
-  /// The types of the plugins without which a worker with this handler is not made.
+  /// The plugin types that the handler requires. ``Worker`` throws on creation if one is missing.
   public internal(set) var plugins: [any Plugin.Type] = []
   let perform: @Sendable (JobContext) async throws -> Void
 
-  /// Jobs of a type that performs itself.
+  /// Creates a handler for a job type that performs itself.
   public init<J: Job>(_ type: J.Type) {
     self.init(type, policy: J.policy) { job, context in try await job.perform(context) }
   }
 
-  /// Jobs of a type, performed by a closure, which may hold what the type itself cannot.
+  /// Creates a handler that runs jobs of a type with a closure, which can capture what the job cannot store.
   ///
   /// - Parameters:
-  ///   - type: what the payload is decoded as.
-  ///   - policy: the type's own by default.
-  ///   - perform: in place of the type's own; see ``Job/perform(_:)``.
+  ///   - type: The type that the payload is decoded as.
+  ///   - policy: The policy to use instead of the type's own.
+  ///   - perform: The work, instead of the type's own. See ``Job/perform(_:)``.
   public init<J: Job>(
     _ type: J.Type, policy: JobPolicy? = nil, perform: @escaping @Sendable (J, JobContext) async throws -> Void
   ) {
@@ -34,19 +34,20 @@ public struct JobHandler: Sendable {
     plugins = J.plugins
   }
 
-  /// Jobs of a kind as bytes.
+  /// Creates a handler for jobs of a kind whose payload is raw bytes.
   ///
   /// - Parameters:
-  ///   - kind: whose jobs these are.
-  ///   - policy: how they are run, retried and given up.
-  ///   - perform: returns when the job is completed and throws when this run failed; see ``Job/perform(_:)``.
+  ///   - kind: The kind of jobs to run.
+  ///   - policy: The rules for running, retrying and giving up jobs.
+  ///   - perform: The work. It returns when the job is complete and throws when the run failed. See
+  ///     ``Job/perform(_:)``.
   public init(_ kind: Kind, policy: JobPolicy = JobPolicy(), perform: @escaping @Sendable (JobContext) async throws -> Void) {
     self.kind = kind
     self.policy = policy
     self.perform = perform
   }
 
-  /// A failure whose job knows how long to wait.
+  /// A failure whose job chose its own retry delay.
   package struct Failure: Error {
     package let error: any Error
     let retryDelay: Duration

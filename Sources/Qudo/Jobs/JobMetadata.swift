@@ -1,27 +1,27 @@
-/// What travels beside a job's payload, by name: a trace's context, a tenant, a request's id.
+/// Named texts that are stored with a job, next to its payload: a trace context, a tenant, or a request id.
 ///
-///     job.meta["request"] = "42"
+///     job.metadata["request"] = "42"
 ///
-/// Hooks write it before the enqueue and read it when the job runs; neither the job's type nor its codec knows of it.
-/// Its bytes count towards the payload's limit.
+/// Hooks write them before the enqueue and read them when the job runs; the job's type and codec are not
+/// involved. Their bytes count towards the payload limit.
 ///
-/// In the database it is one blob, which takes no room when nothing is in it: a version, 1, then for each entry the
-/// name and the text, each as its length in four bytes, highest first, and its UTF-8. Reading looks through the bytes
-/// from the front: it is made for few and short entries.
+/// The database stores them as one blob, which is empty if there are none: a version byte, 1, then the name
+/// and the text of each entry. Each of these is a length in four bytes, big-endian, followed by UTF-8. A
+/// lookup scans the blob, so keep entries few and short.
 public struct JobMetadata: Hashable, Sendable {
-  /// As they stand in the database; empty when there is nothing.
+  /// The bytes that the database stores; empty if there are no entries.
   public private(set) var bytes: [UInt8]
 
-  /// Nothing.
+  /// Creates metadata without entries.
   public init() { bytes = [] }
 
-  /// - Parameter bytes: what ``bytes`` was. Of bytes that are something else only the part that can be read counts.
+  /// Creates metadata from ``bytes``. If they are malformed, entries after the first error are ignored.
   public init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// Whether nothing is in it.
+  /// Whether there are no entries.
   public var isEmpty: Bool { bytes.isEmpty }
 
-  /// The text of that name. Names are compared as UTF-8 bytes.
+  /// The text with this name; nil if there is none. Names are compared as UTF-8 bytes.
   public subscript(name: String) -> String? {
     get {
       var reader = Reader(bytes)
@@ -53,13 +53,13 @@ public struct JobMetadata: Hashable, Sendable {
 
   private static func append(_ name: some Collection<UInt8>, _ text: some Collection<UInt8>, to bytes: inout [UInt8]) {
     for part in [Array(name), Array(text)] {
-      // A length of more than four bytes is far beyond every limit of a payload.
+      // Four bytes suffice: a longer text is far beyond the payload limit.
       withUnsafeBytes(of: UInt32(clamping: part.count).bigEndian) { bytes += $0 }  // unsafe: the bytes of an integer
       bytes += part
     }
   }
 
-  /// Stops at the first byte that does not fit.
+  /// Reads entries up to the first malformed byte.
   private struct Reader {
     private var rest: ArraySlice<UInt8>
 
@@ -88,7 +88,7 @@ extension JobMetadata: ExpressibleByDictionaryLiteral {
 }
 
 extension JobMetadata: CustomStringConvertible, CustomDebugStringConvertible {
-  /// Not the texts: one may be a secret.
+  /// The names only, because a text may be a secret.
   public var description: String { "\(names)" }
   public var debugDescription: String { description }
 }

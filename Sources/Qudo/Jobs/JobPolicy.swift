@@ -4,40 +4,46 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// How a kind's jobs are run, retried and given up.
+/// The rules for running, retrying and giving up jobs of a kind.
 public struct JobPolicy: Sendable {
-  /// How often a failed job is tried again. Default 0.
+  /// The number of retries after the first failed run. Default 0.
   public var maxRetries: Int
-  /// How long a failed job waits before its next attempt. Default: not at all.
+  /// The delay between a failed run and the next attempt. Default: none.
   public var retryDelay: RetryDelay
-  /// How long a claim holds; it is renewed while the job runs. Default 60 s, at least 100 ms.
+  /// The duration of a lease, which the worker renews while the job runs. At least 100 ms; default 60 s.
   public var leaseDuration: Duration
-  /// When a run's task is cancelled for having taken too long. Default: never. A job that ignores its cancellation is
-  /// counted as failed after ``WorkerOptions/cancellationGracePeriod``, keeps its slot, and may by then run again elsewhere.
+  /// The run time after which the worker cancels the job's task. Default: no limit.
+  ///
+  /// If the job ignores its cancellation, it counts as failed after
+  /// ``WorkerOptions/cancellationGracePeriod``. It still occupies its slot, and may by then run again
+  /// elsewhere.
   public var timeLimit: Duration?
-  /// How many lost leases send a job to the failure log. Default 5.
+  /// The number of expired leases after which a job is given up and moves to the failure log. Default 5.
   public var maxExpiredLeases: Int
-  /// Whether finished runs get a row in the status log. Default: no.
+  /// Whether finished runs are recorded in the status log. Default: no.
   public var recordsStatus: Bool
-  /// How many jobs of the kind run at once in one worker. Default: as many as the worker runs.
+  /// The number of jobs of the kind that one worker runs at once. Default: limited only by the worker.
   public var maxConcurrency: Int?
-  /// Where the jobs run. Default: on Swift's pool.
+  /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution
 
-  /// Where the jobs of a kind run.
+  /// The threads that jobs of a kind run on.
   public enum Execution: Hashable, Sendable {
-    /// On Swift's pool, which has one thread per core. For jobs that await what takes long.
+    /// Swift's pool, which has one thread per core. For jobs that suspend while they wait.
     case cooperative
-    /// On threads of the worker's own, one per running job. For jobs that block their thread: that call a synchronous client, wait
-    /// for a lock, a semaphore or a child process, or compute for long without suspending. On Swift's pool, as many of them as
-    /// there are cores stop everything else that is asynchronous in the process.
+    /// The worker's own threads, one per running job. For jobs that block their thread.
     ///
-    /// A thread is made when no other is idle, and ends after 5 s without a job. The hooks round a run, and the child tasks that it makes, run
-    /// there as well; tasks that it makes with `Task { }`, and actors with executors of their own, do not.
+    /// Such a job calls a synchronous client, waits for a lock, a semaphore or a child process, or computes
+    /// for long without suspending. On Swift's pool, as many of them as there are cores would stop all other
+    /// asynchronous code of the process.
+    ///
+    /// The worker creates a thread when none is idle, and ends it after 5 s without a job. The hooks around a
+    /// run, and the child tasks of the job, run on these threads too. Tasks that the job creates with
+    /// `Task { }`, and actors with their own executors, do not.
     case blocking
   }
 
-  /// Each with its default.
+  /// Creates a policy; the defaults are those of the properties.
   public init(
     maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60), timeLimit: Duration? = nil,
     maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil, execution: Execution = .cooperative
@@ -53,24 +59,34 @@ public struct JobPolicy: Sendable {
   }
 
   func check(_ kind: Kind) throws(QudoError) {
-    // A renewal, at a third of the lease, must have time to reach the disk.
-    guard leaseDuration >= .milliseconds(100) else { throw QudoError(.invalidArgument, "the lease of \(kind) is under 100 ms") }
-    guard maxExpiredLeases >= 1 else { throw QudoError(.invalidArgument, "the lost limit of \(kind) is under 1") }
-    guard maxRetries >= 0 else { throw QudoError(.invalidArgument, "the number of retries of \(kind) is negative") }
-    guard maxConcurrency ?? 1 >= 1 else { throw QudoError(.invalidArgument, "the concurrency of \(kind) is under 1") }
-    guard timeLimit ?? .seconds(1) > .zero else { throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0") }
+    // The renewal after a third of the lease must have time to reach the disk.
+    guard leaseDuration >= .milliseconds(100) else {
+      throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one")
+    }
+    guard maxExpiredLeases >= 1 else {
+      throw QudoError(.invalidArgument, "the maximum number of expired leases of \(kind) is under 1: give 1 or more")
+    }
+    guard maxRetries >= 0 else {
+      throw QudoError(.invalidArgument, "the maximum number of retries of \(kind) is negative: give 0 or more")
+    }
+    guard maxConcurrency ?? 1 >= 1 else {
+      throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more")
+    }
+    guard timeLimit ?? .seconds(1) > .zero else {
+      throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one")
+    }
     try retryDelay.check(kind)
   }
 }
 
-/// The wait between a failed attempt and the next.
+/// The delay between a failed attempt and the next one.
 public enum RetryDelay: Sendable {
-  /// The same each time.
+  /// The same delay each time.
   case fixed(Duration)
-  /// `base`, then twice as long each time, at most `cap`; each made shorter by a random share of it, up to `jitter`
-  /// (0 to 1), so that jobs which failed together do not come back together.
+  /// A delay that starts at `base` and doubles each time, up to `cap`. A random share of it, at most `jitter`
+  /// (0 to 1), is subtracted so that jobs that failed together do not retry together.
   case exponential(base: Duration, cap: Duration, jitter: Double = 0)
-  /// By the job and its failed attempt, which starts at 1.
+  /// A delay computed from the job and its failed attempt, which starts at 1.
   case computed(@Sendable (ClaimedJob, _ attempt: Int) -> Duration)
 
   func check(_ kind: Kind) throws(QudoError) {
@@ -103,34 +119,34 @@ public enum RetryDelay: Sendable {
   }
 }
 
-/// Thrown by a job that must not be tried again. It is logged as failed.
+/// An error that a job throws to fail without a retry. It goes to the failure log.
 public struct Abort: Error, Sendable, CustomStringConvertible {
   public var description: String
-  /// What the failure log is to say.
+  /// Creates the error with a message for the failure log.
   public init(_ message: String) { description = message }
 }
 
-/// Thrown by a job that wants to run later. It did not fail; no attempt is counted unless asked.
+/// An error that a job throws to run again later, without a failure and by default without an attempt.
 public struct Snooze: Error, Sendable {
-  /// How long it waits; a negative one counts as none.
+  /// The delay before the next run; a negative one counts as zero.
   public var duration: Duration
-  /// Whether this run was an attempt, of which the policy allows so many.
+  /// Whether this run counts as an attempt towards ``JobPolicy/maxRetries``.
   public var countsAttempt: Bool
-  /// How long to wait, and whether this run was an attempt. Default: it was not.
+  /// Creates the error with the delay before the next run.
   public init(for duration: Duration, countsAttempt: Bool = false) {
     self.duration = duration
     self.countsAttempt = countsAttempt
   }
 }
 
-/// What a run that was stopped for its time limit failed with.
+/// The failure of a run that exceeded its time limit.
 struct TimeLimitExceeded: Error, CustomStringConvertible {
   let limit: Duration
   var ignored = false
   var description: String { "exceeded its time limit of \(limit.inUnits)\(ignored ? " and ignored its cancellation" : "")" }
 }
 
-/// What becomes of a run that threw. Pure: no clock, no database.
+/// Decides the outcome of a run that threw. A pure function: no clock, no database.
 ///
 /// - Parameter random: 0 to 1, for the jitter.
 func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double) -> Settlement.Outcome {
@@ -145,7 +161,7 @@ func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, r
   }
 }
 
-/// The error's own words, of which the log keeps 16 KiB: what a `LocalizedError` says of itself, else its description.
+/// The log message, at most 16 KiB: the `errorDescription` of a `LocalizedError`, else the description.
 private func logged(_ error: any Error) -> String {
   let error = (error as? JobHandler.Failure)?.error ?? error
   let text = (error as? any LocalizedError)?.errorDescription ?? String(describing: error)

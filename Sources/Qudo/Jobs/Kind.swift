@@ -1,19 +1,19 @@
-/// The name of a sort of job, such as `mail.send`.
+/// The name that selects a job's handler, such as `mail.send`.
 ///
-/// Kinds are compared as UTF-8 bytes, in memory as in the database: `é` written as one scalar and `é` written as
-/// two are different kinds, although Swift's `String` calls them equal.
+/// Kinds are compared as UTF-8 bytes, in memory and in the database: `é` as one scalar and `é` as two are
+/// different kinds, although Swift's `String` treats them as equal.
 public struct Kind: Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
-  /// 1 to 255 bytes of UTF-8 without NUL, or enqueues and workers refuse it.
+  /// The name: 1 to 255 bytes of UTF-8 without NUL. Enqueues and workers refuse any other.
   public let name: String
 
-  /// A kind by its name; nothing is checked yet.
+  /// Creates a kind without checking the name.
   public init(_ name: String) { self.name = name }
   public init(stringLiteral value: String) { self.name = value }
   public var description: String { name }
 }
 
 extension Kind: Hashable, Comparable {
-  // Compared for each job several times. `elementsEqual` of the views took 440 instructions for a short name.
+  // Called several times per job. `elementsEqual` of the UTF-8 views took 440 instructions for a short name.
   public static func == (a: Kind, b: Kind) -> Bool {
     var (a, b) = (a.name, b.name)
     return a.withUTF8 { a in

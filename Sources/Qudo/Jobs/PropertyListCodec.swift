@@ -4,11 +4,12 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// A binary property list, as Foundation writes it. It takes `Date` and `Data` as they are.
+/// A codec for binary property lists, as Foundation writes them. It stores `Date` and `Data` natively.
 ///
-/// A payload is a struct, a class, an array or a dictionary: Foundation refuses a number, text or date alone. It names
-/// no byte in its errors, and unlike with the other codecs equal dictionaries may have different bytes.
+/// A payload must be a struct, a class, an array or a dictionary: Foundation refuses a single number, text or
+/// date. Its errors name no byte. Unlike with the other codecs, equal dictionaries can have different bytes.
 public struct PropertyListCodec: Codec {
+  /// Creates a codec.
   public init() {}
   public var id: CodecID { .propertyList }
   public var name: String { "a property list" }
@@ -20,7 +21,7 @@ public struct PropertyListCodec: Codec {
   }
 
   public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
-    // Foundation would try the other formats, and its error would be about those.
+    // Otherwise Foundation tries the other formats and reports an error about those.
     for (offset, byte) in "bplist00".utf8.enumerated() where offset >= bytes.count || bytes[offset] != byte {
       let words = "a binary property list begins with bplist00"
       throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: words, underlyingError: PayloadByte(offset)))

@@ -1,27 +1,30 @@
 public import Logging
 
-/// A service that lives as long as a worker works and that its jobs can use: a client with its connections, a cache, a task
-/// that prunes the logs. Its settings are its own properties.
+/// A service that jobs can use while a worker runs: a client with its connections, a cache, or a task that
+/// prunes the logs.
+///
+/// The properties of the type are its settings. For example:
 ///
 ///     struct Mailer: Plugin {
 ///       var server = "localhost"
 ///       func send(_ text: String, to address: String) async throws { … }
 ///     }
-///     let worker = try Worker(queue, [JobHandler(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
+///     let worker = try Worker(
+///       queue, handlers: [JobHandler(SendMail.self)], plugins: [Mailer(server: "mail.example.org")])
 ///
-/// A worker has at most one of a type. Jobs reach it by its type: see ``PluginJob``, ``JobHandler`` and
-/// ``JobContext/plugin(_:)``.
+/// A worker has at most one plugin per type. Jobs look up a plugin by its type: see ``PluginJob``,
+/// ``JobHandler`` and ``JobContext/plugin(_:)``.
 public protocol Plugin: _PluginNeeds {
-  /// Gets ready. Called once before the worker claims its first job, in the order in which the worker was given its plugins.
-  /// An error stops the worker before it has begun.
+  /// Acquires the plugin's resources. Called once, before the worker claims its first job, in the order of
+  /// the worker's plugins. An error stops the worker before it begins.
   func start(_ worker: WorkerContext) async throws
 
-  /// Works beside the jobs, from the start of all plugins until the worker has ended; then its task is cancelled and waited
-  /// for. An error is logged and ends nothing but this function.
+  /// Runs in the background, from the start of all plugins until the worker ends. The worker then cancels the
+  /// task and waits for it. An error is logged and ends only this function.
   func run(_ worker: WorkerContext) async throws
 
-  /// Lets go of what ``start(_:)`` took. Called once after the last job, in the reverse order, for each plugin that was
-  /// started; not in a cancelled task.
+  /// Releases what ``start(_:)`` acquired. Called after the last job, in reverse order, once for each plugin
+  /// that started. The task is not cancelled.
   func stop(_ worker: WorkerContext) async
 }
 
@@ -34,16 +37,16 @@ extension Plugin {
   public func stop(_ worker: WorkerContext) async {}
 }
 
-/// What a plugin knows of the worker that it lives with.
+/// The worker that a plugin runs with.
 public struct WorkerContext: Sendable {
-  /// The queue with its hooks.
+  /// The worker's queue, with its hooks.
   public let queue: any Enqueuer
-  /// The databases: for reading lists, pruning logs. ``Databases/forEachDriver(_:)`` asks all of them.
+  /// The queue's databases, for example to prune logs. ``Databases/forEachDriver(_:)`` calls each of them.
   public let databases: Databases
-  /// The kinds that the worker performs.
+  /// The kinds that the worker has a handler for.
   public let kinds: [Kind]
-  /// The worker's.
+  /// The worker's logger.
   public let logger: Logger
-  /// What the worker's waits go by.
+  /// The clock that the worker's waits use.
   public let clock: any QueueClock
 }

@@ -1,4 +1,6 @@
-/// A job that cannot do without some plugins. The function's type says which; a worker that lacks one of them is not made.
+/// A job that requires the plugins named by the type of its function.
+///
+/// ``Worker`` throws on creation if one of them is missing. For example:
 ///
 ///     struct SendMail: PluginJob {
 ///       static let kind: Kind = "mail.send"
@@ -12,7 +14,7 @@ public protocol PluginJob: Job {
   /// A ``Plugin`` type, or ``Using`` with several. The compiler infers it from `perform`.
   associatedtype Needs: _PluginNeeds
 
-  /// Does the work; see ``Job/perform(_:)``.
+  /// Does the work with the plugins. See ``Job/perform(_:)``.
   func perform(_ context: JobContext, using plugins: Needs) async throws
 }
 
@@ -34,9 +36,9 @@ public protocol _PluginNeeds: Sendable {
   static func _find(_ context: JobContext) throws -> Self
 }
 
-/// Plugins by their types: `Using<Mailer>`, `Using<Mailer, Store>`.
+/// Plugins looked up by type: `Using<Mailer>`, `Using<Mailer, Store>`.
 public struct Using<each P: Plugin>: _PluginNeeds {
-  /// The plugin; of several a tuple in the order of the types: `let (mailer, store) = plugins.all`.
+  /// The plugin, or a tuple of several in the order of the types: `let (mailer, store) = plugins.all`.
   public let all: (repeat each P)
 
   public static var _types: [any Plugin.Type] {
@@ -51,27 +53,27 @@ public struct Using<each P: Plugin>: _PluginNeeds {
 }
 
 extension JobContext {
-  /// A worker whose handlers need one that it does not have is not made.
+  /// Throws only if the handler does not name the plugin: otherwise ``Worker`` has checked it on creation.
   func required<P: Plugin>(_ type: P.Type) throws -> P {
     guard let plugin = plugin(type) else {
-      throw QudoError(.invalidArgument, "the worker has no plugin \(type): name it where the handler is made")
+      throw QudoError(.invalidArgument, "the worker has no plugin \(type): name it where you create the handler")
     }
     return plugin
   }
 }
 
 extension JobHandler {
-  /// Jobs of a type, performed by a closure that is handed plugins.
+  /// Creates a handler that runs jobs of a type with a closure that receives plugins.
   ///
   ///     JobHandler(SendMail.self, using: Mailer.self) { mail, context, mailer in
   ///       try await mailer.send("Hello", to: mail.to)
   ///     }
   ///
   /// - Parameters:
-  ///   - type: what the payload is decoded as.
-  ///   - policy: the type's own by default.
-  ///   - plugins: the types of the plugins, in the order in which the closure gets them.
-  ///   - perform: in place of the type's own; see ``Job/perform(_:)``.
+  ///   - type: The type that the payload is decoded as.
+  ///   - policy: The policy to use instead of the type's own.
+  ///   - plugins: The types of the plugins, in the order in which the closure receives them.
+  ///   - perform: The work, instead of the type's own. See ``Job/perform(_:)``.
   public init<J: Job, each P: Plugin>(
     _ type: J.Type, policy: JobPolicy? = nil, using plugins: repeat (each P).Type,
     perform: @escaping @Sendable (J, JobContext, repeat each P) async throws -> Void

@@ -6,12 +6,12 @@ struct Plugins: Sendable {
   private let all: [any Plugin]
   private let byType: [ObjectIdentifier: any Plugin]
 
-  /// - Throws: ``QudoError/Code/invalidArgument`` for two of one type.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if two plugins have one type.
   init(_ plugins: [any Plugin]) throws(QudoError) {
     var byType: [ObjectIdentifier: any Plugin] = [:]
     for plugin in plugins {
       guard byType.updateValue(plugin, forKey: ObjectIdentifier(type(of: plugin))) == nil else {
-        throw QudoError(.invalidArgument, "two plugins have the type \(type(of: plugin)): give each a type of its own")
+        throw QudoError(.invalidArgument, "two plugins have the type \(type(of: plugin)): give each its own type")
       }
     }
     all = plugins
@@ -20,14 +20,14 @@ struct Plugins: Sendable {
 
   subscript<P: Plugin>(type: P.Type) -> P? { byType[ObjectIdentifier(type)] as? P }
 
-  /// - Throws: ``QudoError/Code/invalidArgument`` for one that a handler needs and that is not there.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a plugin that the handler requires is missing.
   func check(_ handler: JobHandler) throws(QudoError) {
     for type in handler.plugins where byType[ObjectIdentifier(type)] == nil {
       throw QudoError(.invalidArgument, "jobs of the kind \(handler.kind) need the plugin \(type): give the worker one")
     }
   }
 
-  /// Runs `body` between the start and the stop of all.
+  /// Starts all plugins, runs `body`, and stops them.
   func around<Success: Sendable>(
     _ worker: WorkerContext, _ body: () async -> Result<Success, QudoError>
   ) async -> Result<Success, QudoError> {
@@ -39,7 +39,8 @@ struct Plugins: Sendable {
         try await plugin.start(worker)
         started.append(plugin)
       } catch {
-        failure = QudoError(.plugin, "the plugin \(type(of: plugin)) did not start", cause: error)
+        failure = QudoError(
+          .plugin, "the plugin \(type(of: plugin)) did not start: resolve its error and retry", cause: error)
         break
       }
     }
@@ -52,7 +53,7 @@ struct Plugins: Sendable {
       for run in runs { run.cancel() }
       for run in runs { await run.value }
     }
-    // A task of its own: this one may be cancelled.
+    // In a task of its own, because this one may be cancelled.
     await Task { [started] in for plugin in started.reversed() { await plugin.stop(worker) } }.value
     return result
   }
@@ -61,9 +62,9 @@ struct Plugins: Sendable {
     do {
       try await plugin.run(worker)
     } catch where Task.isCancelled {
-      return  // It was told to end.
+      return  // Ended as told.
     } catch {
-      worker.logger.error("a plugin failed", metadata: ["plugin": "\(type(of: plugin))", "error": "\(error)"])
+      worker.logger.error("plugin failed", metadata: ["plugin": "\(type(of: plugin))", "error": "\(error)"])
     }
   }
 }

@@ -1,4 +1,4 @@
-/// Days and seconds of the Gregorian calendar, also before it was in use.
+/// Conversions between days or seconds and dates of the proleptic Gregorian calendar.
 package enum CalendarTime {
   /// Days from 1970-01-01 to a date. Years begin in March here, so that the leap day comes last.
   package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {

@@ -6,17 +6,19 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// One look at the clocks.
+/// The wall time and the time since boot, read at one moment.
 public struct ClockReading: Sendable {
-  /// Wall time. Due times and log rows are in it; it may jump.
+  /// The wall time, for due times and log rows. It can jump.
   public var wall: Timestamp
-  /// Microseconds since the machine started, sleep included. Leases are in it; it never jumps.
+  /// Microseconds since the machine started, including sleep, for leases. It never jumps.
   public var sinceBoot: Int64
-  /// Which start of the machine `sinceBoot` counts from. Leases of another boot are void. Empty if that cannot be told at this moment:
-  /// a driver that needs it must not go on then, since it would take all leases for void.
+  /// The id of the boot that `sinceBoot` counts from. Leases of another boot are void.
+  ///
+  /// Empty if it is unknown at the moment. A driver that needs it must then fail, or it would treat all
+  /// leases as void.
   public var boot: String
 
-  /// All of it read at one moment.
+  /// Creates a reading; for tests, and for clocks of your own.
   public init(wall: Timestamp, sinceBoot: Int64, boot: String) {
     self.wall = wall
     self.sinceBoot = sinceBoot
@@ -24,35 +26,38 @@ public struct ClockReading: Sendable {
   }
 }
 
-/// The clock of a database that has none of its own, and of a worker's waits.
+/// The clock that a worker waits by, and that a database uses if it has no clock of its own.
 public protocol QueueClock: Sendable {
-  /// All clocks at this moment.
+  /// Reads all clocks.
   func now() -> ClockReading
 
-  /// ``ClockReading/sinceBoot`` alone.
+  /// Reads only ``ClockReading/sinceBoot``.
   func sinceBoot() -> Int64
 
-  /// Returns when ``sinceBoot()`` has reached `time`.
+  /// Waits until ``sinceBoot()`` has reached `time`.
   ///
-  /// - Throws: `CancellationError` when the task is cancelled.
+  /// - Throws: `CancellationError` if the task is cancelled.
   func sleep(untilSinceBoot time: Int64) async throws
 }
 
-/// The machine's clock: CLOCK_REALTIME for wall time; for leases CLOCK_BOOTTIME on Linux and CLOCK_MONOTONIC_RAW on Darwin (untested).
-/// Both go on during sleep, and nobody sets them. A Linux without CLOCK_BOOTTIME gives CLOCK_MONOTONIC, which stands still during sleep.
-/// In a time namespace of Linux it is the machine's time since boot all the same.
+/// The machine's clock.
+///
+/// The wall time is CLOCK_REALTIME. The time since boot, for leases, is CLOCK_BOOTTIME on Linux and
+/// CLOCK_MONOTONIC_RAW on Darwin (untested). Both count sleep, and nobody can set them. A Linux without
+/// CLOCK_BOOTTIME uses CLOCK_MONOTONIC, which stops during sleep. In a Linux time namespace, the machine's
+/// time since boot is used all the same.
 public struct SystemClock: QueueClock {
-  /// Nil while it cannot be read for want of descriptors or memory.
+  /// The boot id; nil while the process lacks descriptors or memory to read it.
   private let boot: String?
 
-  /// Reads the boot id; cheap to keep, needless to make again. What cannot be read now is read when it is asked for.
+  /// Creates a clock and reads the boot id. If that fails now, ``now()`` reads it again.
   public init() { boot = Self.bootID() }
 
   #if os(Linux)
   private static var steady: clockid_t { CLOCK_BOOTTIME }
   #else
-  /// CLOCK_MONOTONIC there is the wall clock less the time of the boot. This is "like CLOCK_MONOTONIC. However, this clock is unaffected by
-  /// frequency or time adjustments": clock_gettime(3) of Darwin.
+  /// Darwin's CLOCK_MONOTONIC is the wall clock minus the boot time. This clock is "like CLOCK_MONOTONIC.
+  /// However, this clock is unaffected by frequency or time adjustments": clock_gettime(3) of Darwin.
   private static var steady: clockid_t { CLOCK_MONOTONIC_RAW }
   #endif
 
@@ -63,20 +68,22 @@ public struct SystemClock: QueueClock {
   public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) &- TimeNamespace.offset }
 
   public func sleep(untilSinceBoot time: Int64) async throws {
-    // Not by `Task.sleep`: jobs that keep each thread of Swift's pool busy would hold up whoever sleeps on another one.
+    // `Task.sleep` would not do: jobs that occupy all threads of Swift's pool would delay it.
     while sinceBoot() < time { try await Timers.shared.sleep(untilSinceBoot: time) }
   }
 
-  /// - Parameter clock: if the system has none of this number, CLOCK_MONOTONIC is read instead: time that stands still ends no lease.
+  /// - Parameter clock: If the system lacks it, CLOCK_MONOTONIC is read: it may stop, but expires no lease
+  ///   early.
   static func microseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     if clock_gettime(clock, &time) != 0 { clock_gettime(CLOCK_MONOTONIC, &time) }
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
   }
 
-  /// "Each boot has its own": random(4) for boot_id on Linux, kern.bootsessionuuid on Darwin.
+  /// Reads the boot id: on Linux boot_id, "Each boot has its own" (random(4)); on Darwin
+  /// kern.bootsessionuuid.
   ///
-  /// - Returns: nil if it can be read at another time.
+  /// - Returns: Nil if it cannot be read now, but perhaps later.
   private static func bootID() -> String? {
     var buffer = [UInt8](repeating: 0, count: 64)
     #if canImport(Darwin)

@@ -1,10 +1,13 @@
 extension Duration {
-  /// Reads a duration as people write it: `1500ms`, `90s`, `1.5h`, `1h30m`, `2d`. Units are us, ms, s, m, h and d, each
-  /// at most once, from large to small; a number without a unit is in seconds.
+  /// Parses a duration such as `1500ms`, `90s`, `1.5h`, `1h30m` or `2d`.
   ///
-  /// - Throws: ``QudoError/Code/invalidArgument`` for anything else, and for more than 100,000 days.
+  /// The units are us, ms, s, m, h and d, each at most once, from large to small. The default unit is
+  /// seconds.
+  ///
+  /// - Throws: ``QudoError/Code/invalidArgument`` for any other text, and for more than 100,000 days.
   package init(parsing text: String) throws(QudoError) {
-    let refusal = QudoError(.invalidArgument, "'\(text.prefix(40))' is no duration: write for instance 500ms, 90s, 1h30m or 2d")
+    let refusal = QudoError(
+      .invalidArgument, "'\(text.prefix(40))' is not a duration: write for example 500ms, 90s, 1h30m or 2d")
     var rest = Substring(text).utf8[...]
     var total: Int64 = 0
     var last = Int64.max
@@ -23,7 +26,7 @@ extension Duration {
     self = .microseconds(total)
   }
 
-  /// As ``init(parsing:)`` reads it, in the two largest units that say it to a hundredth: `15.87s`, `250ms`, `1h30m`, `2d`.
+  /// The text for ``init(parsing:)`` in two units, or with two decimals: `15.87s`, `250ms`, `1h30m`, `2d`.
   package var inUnits: String {
     let (sign, whole) = wholeMicroseconds < 0 ? ("-", wholeMicroseconds.magnitude) : ("", wholeMicroseconds.magnitude)
     if whole < 1000 { return "\(sign)\(whole)us" }
@@ -35,7 +38,7 @@ extension Duration {
     return sign + parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
   }
 
-  /// `1587` as `15.87`, `1500` as `15`.
+  /// Formats `1587` as `15.87`, and `1500` as `15`.
   private static func hundredths(_ number: UInt64) -> String {
     let (whole, rest) = (number / 100, number % 100)
     if rest == 0 { return "\(whole)" }
@@ -56,7 +59,7 @@ extension Duration {
     }
   }
 
-  /// Digits, at most one point, digits on both sides of it; finer than a microsecond is cut off.
+  /// Parses digits with at most one point between them. Digits beyond a microsecond are cut off.
   private static func microseconds(_ number: String, unit: Int64) -> Int64? {
     let parts = number.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty }), parts[0].utf8.count <= 15, let whole = Int64(parts[0]) else { return nil }

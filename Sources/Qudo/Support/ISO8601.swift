@@ -4,12 +4,13 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// Times as text: ISO 8601 with a zone.
+/// Times as text in ISO 8601, with a time zone.
 package enum ISO8601 {
-  /// Reads `2026-03-01T12:00Z`, `2026-03-01T13:00:00.5+01:00`, `2026-03-01 13:00+0100`. Seconds and their fraction may be left out;
-  /// finer than a nanosecond is cut off.
+  /// Parses `2026-03-01T12:00Z`, `2026-03-01T13:00:00.5+01:00`, `2026-03-01 13:00+0100`. Seconds and their
+  /// fraction are optional; digits beyond a nanosecond are cut off.
   ///
-  /// - Returns: seconds since 1970, and nanoseconds after them; nil for anything else, a date that does not exist among it.
+  /// - Returns: The seconds since 1970 and the nanoseconds after them; nil if the text is no date that
+  ///   exists.
   package static func parse(_ text: String) -> (seconds: Int64, nanoseconds: Int64)? {
     var reader = DigitReader(text)
     guard let time = read(&reader), reader.isAtEnd else { return nil }
@@ -37,7 +38,7 @@ package enum ISO8601 {
     return (days * 86_400 + hour * 3600 + minute * 60 + second - offset, fraction)
   }
 
-  /// Seconds east of UTC.
+  /// Parses a time zone, and returns the seconds east of UTC.
   private static func readZone(_ reader: inout DigitReader) -> Int64? {
     if reader.skip("Z") || reader.skip("z") { return 0 }
     let isEast = reader.skip("+")
@@ -49,24 +50,24 @@ package enum ISO8601 {
     return isEast ? seconds : -seconds
   }
 
-  /// Seconds from 1970 to 2001, from where a `Date` counts.
+  /// The seconds from 1970 to 2001, the epoch of `Date`.
   private static let epoch: Int64 = 978_307_200
 
-  /// 0001-01-01 and 10000-01-01, likewise.
+  /// 0001-01-01 and 10000-01-01, in seconds since 2001.
   private static let (first, end) = (-63_113_904_000.0, 252_423_993_600.0)
 
-  /// The date of a text, exact to what a `Date` can be; nil as with ``parse(_:)``.
+  /// Parses a date, as exactly as a `Date` can be; nil as with ``parse(_:)``.
   static func date(_ text: String) -> Date? {
     guard let (seconds, nanoseconds) = parse(text) else { return nil }
     return Date(timeIntervalSinceReferenceDate: Double(seconds - epoch) + Double(nanoseconds) / 1e9)
   }
 
-  /// In UTC, with as many digits of a second as it takes to read the same date again, at most nine.
+  /// Formats a date in UTC, with as many decimals, at most nine, as it takes to read the same date again.
   ///
-  /// - Returns: nil outside of the years 1 to 9999.
+  /// - Returns: Nil outside the years 1 to 9999.
   static func text(_ date: Date) -> String? {
     let time = date.timeIntervalSinceReferenceDate
-    // It also keeps out what is no number.
+    // This also excludes NaN.
     guard time >= first, time < end else { return nil }
     var whole = Int64(time.rounded(.down))
     let rest = time - Double(whole)
@@ -82,7 +83,7 @@ package enum ISO8601 {
     return text(seconds: whole + epoch) + (digits == 0 ? "" : "." + padded(fraction, digits)) + "Z"
   }
 
-  /// `2026-03-01T12:00:00`
+  /// Formats seconds since 1970 as `2026-03-01T12:00:00`, without a zone.
   package static func text(seconds: Int64) -> String {
     let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
     let date = CalendarTime.date(days: days)
@@ -91,14 +92,14 @@ package enum ISO8601 {
       + padded(rest / 3600, 2) + ":" + padded(rest / 60 % 60, 2) + ":" + padded(rest % 60, 2)
   }
 
-  /// A number with zeros before it.
+  /// Formats a number with leading zeros.
   package static func padded(_ number: Int64, _ width: Int) -> String {
     let text = "\(number)"
     return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
   }
 }
 
-/// Takes digits and single characters from the front of a text.
+/// Reads digits and single characters from the front of a text.
 private struct DigitReader {
   private var rest: Substring.UTF8View
 
@@ -118,7 +119,7 @@ private struct DigitReader {
     return Int64(byte - UInt8(ascii: "0"))
   }
 
-  /// A number of so many digits; nothing is taken when there are fewer.
+  /// Reads a number with this many digits; reads nothing if there are fewer.
   mutating func number(_ digits: Int) -> Int64? {
     let start = rest
     var number: Int64 = 0
@@ -132,7 +133,7 @@ private struct DigitReader {
     return number
   }
 
-  /// At least one digit; those after the first `places` are passed over.
+  /// Reads at least one digit; skips those after the first `places`.
   mutating func fraction(_ places: Int) -> Int64? {
     var number: Int64 = 0
     var count = 0

@@ -6,12 +6,12 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A value behind a lock.
+/// A value that is protected by a lock.
 ///
-/// Not `Synchronization.Mutex`: on Linux that is made of futexes which Thread Sanitizer does not see, so that it takes
-/// every access for a race. It knows `pthread_mutex_t`. Nor may the value be of no
-/// size, as `()` is: then it has the address of the object itself, which is read without the lock.
-package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is touched under `mutex` only
+/// `Synchronization.Mutex` would not do: on Linux it uses futexes, which Thread Sanitizer does not know, so
+/// that it reports every access as a race. It knows `pthread_mutex_t`. The value must not have size zero, as
+/// `()` has: it would have the address of this object, which is read without the lock.
+package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is accessed only under `mutex`
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private var value: Value
 

@@ -1,6 +1,6 @@
-/// Which Qudo this is.
+/// The version of Qudo.
 package enum QudoRelease {
-  // The documentation would leave out a name that begins with the module's and "Version": such are Xcode's own.
-  /// The version that CHANGELOG.md describes; with `-dev` behind it while that is unreleased.
+  // A name like "QudoVersion" would be missing from the documentation, which takes it for one of Xcode's.
+  /// The version that CHANGELOG.md describes, with `-dev` until it is released.
   package static let version = "0.1.0-dev"
 }

@@ -1,6 +1,6 @@
-/// FIPS 180-4. It is for names of a few bytes, and not made to be fast.
+/// SHA-256 (FIPS 180-4), for names of a few bytes, not for speed.
 enum SHA256 {
-  /// The eight words of the hash.
+  /// Returns the eight words of the hash.
   static func hash(_ message: some Collection<UInt8>) -> [UInt32] {
     var bytes = Array(message) + [0x80]
     bytes += [UInt8](repeating: 0, count: (119 - message.count % 64) % 64)

@@ -4,16 +4,16 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// By how much the time since boot that this process sees is ahead of the machine's.
+/// The difference between this process's time since boot and the machine's.
 ///
-/// Linux can give a container a clock since boot of its own (time_namespaces(7)); one that was restored from a checkpoint has it. Two
-/// processes that judge each other's leases must read the same clock.
+/// Linux can give a container its own clock since boot (time_namespaces(7)), for example after a restore from
+/// a checkpoint. Two processes that compare leases must read the same clock.
 enum TimeNamespace {
-  /// In microseconds; 0 outside of such a namespace, and where that cannot be told.
+  /// The offset in microseconds; 0 outside a time namespace, or if it is unknown.
   static let offset: Int64 = find() ?? 0
 
-  /// - Parameter text: of `/proc/self/timens_offsets`: a line for each clock, with its name, seconds and nanoseconds.
-  /// - Returns: nil if there is none for the time since boot.
+  /// - Parameter text: Of `/proc/self/timens_offsets`: per line a clock's name, seconds and nanoseconds.
+  /// - Returns: The offset of the time since boot; nil if there is none.
   static func offset(in text: some StringProtocol) -> Int64? {
     for line in text.split(separator: "\n") {
       let words = line.split { $0 == " " || $0 == "\t" }
@@ -26,8 +26,8 @@ enum TimeNamespace {
 
   private static func find() -> Int64? {
     #if os(Linux)
-    // The offsets are those of the namespace that children are put into: "This is the time namespace that child processes will be
-    // placed in". Most often it is this process's own.
+    // The offsets are those of the namespace of children: "This is the time namespace that child processes
+    // will be placed in". Usually it is also this process's own.
     guard let own = link("/proc/self/ns/time"), own == link("/proc/self/ns/time_for_children") else { return nil }
     let file = open("/proc/self/timens_offsets", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }

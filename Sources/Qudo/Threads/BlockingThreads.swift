@@ -8,18 +8,18 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Threads for handlers that block: one per run at most, made when it is needed, and let go when it has been idle for a while.
+/// Threads for handlers that block: at most one per run, created on demand, and ended after some idle time.
 ///
-/// Not of Dispatch, which makes no more than some hundred threads, those of the database's writer among them.
+/// Dispatch would not do: it creates only some hundred threads, which the database's writer needs too.
 final class BlockingThreads: TaskExecutor {
   private struct State {
-    /// Steps of tasks that no thread has begun.
+    /// The steps of tasks that no thread has taken yet.
     var steps: [UnownedJob] = []
     var head = 0
-    /// Runs in progress: no more threads than that are made.
+    /// The number of runs in progress, which is also the maximum number of threads.
     var runs = 0
     var threads = 0
-    /// Threads that wait; the last one waits for the shortest time.
+    /// The threads that wait for a step; the last one has waited for the shortest time.
     var idle: [DispatchSemaphore] = []
 
     mutating func takeStep() -> UnownedJob? {
@@ -39,13 +39,13 @@ final class BlockingThreads: TaskExecutor {
   private let state = Locked(State())
   private let idleTime: DispatchTimeInterval
 
-  /// - Parameter idleTime: how long a thread waits for something to do before it ends.
+  /// - Parameter idleTime: How long a thread waits for a step before it ends.
   init(idleTime: DispatchTimeInterval = .seconds(5)) { self.idleTime = idleTime }
 
-  /// How many there are.
+  /// The number of threads.
   var count: Int { state.withLock { $0.threads } }
 
-  /// Runs `body`, and the child tasks that it makes, on these threads.
+  /// Runs `body` and its child tasks on these threads.
   func run<Value>(_ body: () async -> Value) async -> Value {
     state.withLock { $0.runs += 1 }
     defer { state.withLock { $0.runs -= 1 } }
@@ -73,7 +73,7 @@ final class BlockingThreads: TaskExecutor {
     let context = Unmanaged.passRetained(self)
     guard !Self.start(context.toOpaque()) else { return }
     context.release()
-    // There are no more threads to be had. If there is one already, it comes to the step.
+    // The system is out of threads. If this pool has one, it will take the step.
     let step = state.withLock { state -> UnownedJob? in
       state.threads -= 1
       return state.threads == 0 ? state.takeStep() : nil
@@ -100,7 +100,7 @@ final class BlockingThreads: TaskExecutor {
     return code == 0
   }
 
-  /// A thread's whole life.
+  /// The loop of one thread.
   private func work() {
     let wake = DispatchSemaphore(value: 0)
     while true {
@@ -116,7 +116,7 @@ final class BlockingThreads: TaskExecutor {
       Interleaving.point()
       guard wake.wait(timeout: .now() + idleTime) == .timedOut else { continue }
       let ends = state.withLock { state in
-        // Woken at this moment: there is something to do after all, and a signal that is taken below.
+        // Woken just now: there is a step after all, and a signal, which the wait below takes.
         guard let place = state.idle.firstIndex(where: { $0 === wake }) else { return false }
         state.idle.remove(at: place)
         state.threads -= 1

@@ -1,16 +1,16 @@
 internal import Dispatch
 
-/// Runs the steps of tasks one after the other on a thread that is not of Swift's pool.
+/// An executor that runs the steps of tasks one after the other, outside Swift's pool.
 ///
-/// Swift's pool has as many threads as there are cores, so that as many jobs which block or compute stop all tasks on it. A serial
-/// queue of Dispatch gets a thread beyond that number, and has none while there is nothing to do.
+/// Swift's pool has one thread per core, so as many jobs that block or compute stop all other tasks on it. A
+/// serial Dispatch queue gets an additional thread, and uses none while it is idle.
 package final class SerialThread: TaskExecutor {
-  /// Where deadlines are waited for: nothing there takes time.
+  /// The executor that waits for deadlines; no step on it takes long.
   package static let deadlines = SerialThread("qudo.deadlines")
 
   private let queue: DispatchQueue
 
-  /// - Parameter label: names the queue, for debuggers.
+  /// - Parameter label: The name of the queue, for debuggers.
   package init(_ label: String) { queue = DispatchQueue(label: label) }
 
   package func enqueue(_ job: consuming ExecutorJob) {

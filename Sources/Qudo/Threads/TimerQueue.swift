@@ -1,11 +1,12 @@
-/// Sleepers and when to wake them: decides only, without a thread or a clock. Times are in microseconds since the boot.
+/// Sleepers in the order of their wake times. It has neither thread nor clock. Times are in microseconds
+/// since the boot.
 struct TimerQueue<Sleeper> {
   private struct Entry {
     let time: Int64
     let id: UInt64
   }
-  /// A binary heap: each entry is no later than the two behind it. Those of removed sleepers stay until they come to the front, or
-  /// are more than the others.
+  /// A binary heap: no entry is later than its two children. Entries of removed sleepers stay until they
+  /// reach the front, or until they outnumber the others.
   private var heap: [Entry] = []
   private var sleepers: [UInt64: Sleeper] = [:]
   private var lastID: UInt64 = 0
@@ -13,7 +14,7 @@ struct TimerQueue<Sleeper> {
   var count: Int { sleepers.count }
   var heapCount: Int { heap.count }
 
-  /// An id for ``insert(_:_:until:)``, each once.
+  /// Returns a new id for ``insert(_:_:until:)``.
   mutating func makeID() -> UInt64 {
     lastID += 1
     return lastID
@@ -29,17 +30,17 @@ struct TimerQueue<Sleeper> {
     }
   }
 
-  /// - Returns: the sleeper, if it was not woken or removed before.
+  /// - Returns: The sleeper, unless it was woken or removed before.
   mutating func remove(_ id: UInt64) -> Sleeper? {
     guard let sleeper = sleepers.removeValue(forKey: id) else { return nil }
     if heap.count > 2 * sleepers.count + 64 {
-      // What is sorted is a heap.
+      // A sorted array is a heap.
       heap = heap.filter { sleepers[$0.id] != nil }.sorted { $0.time < $1.time }
     }
     return sleeper
   }
 
-  /// Those whose time has come, the earliest first.
+  /// Removes and returns the sleepers that are due, the earliest first.
   mutating func takeDue(_ now: Int64) -> [Sleeper] {
     var due: [Sleeper] = []
     while let first = heap.first, first.time <= now || sleepers[first.id] == nil {
@@ -49,7 +50,7 @@ struct TimerQueue<Sleeper> {
     return due
   }
 
-  /// When to call ``takeDue(_:)`` next; right after it that is the time of the earliest sleeper.
+  /// The time to call ``takeDue(_:)`` next; right after a call, the wake time of the earliest sleeper.
   var nextTime: Int64? { heap.first?.time }
 
   private mutating func removeFirst() {

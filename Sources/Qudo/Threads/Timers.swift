@@ -1,21 +1,21 @@
 internal import Dispatch
 
-/// Wakes sleeping tasks by the machine's clock, without Swift's pool, on which `Task.sleep` ends its sleeps.
+/// Wakes sleeping tasks without Swift's pool, on which `Task.sleep` depends.
 final class Timers: Sendable {
   static let shared = Timers()
 
   private struct State {
     var queue = TimerQueue<Continuation<Bool, Never>>()
-    /// When the source fires; `max` when it does not.
+    /// The time at which the source fires; `max` if it does not.
     var armedFor = Int64.max
   }
-  /// A timer of Dispatch stands still while the machine sleeps and `sinceBoot` does not: so it fires at least this often while
-  /// somebody waits, in microseconds.
+  /// The maximum time between two firings while a task sleeps, in microseconds. A Dispatch timer stops while
+  /// the machine is suspended, and `sinceBoot` does not.
   private static let piece: Int64 = 5_000_000
 
   private let clock = SystemClock()
   private let state = Locked(State())
-  nonisolated(unsafe) private let source: any DispatchSourceTimer  // reason: what is called of it may be called on any thread
+  nonisolated(unsafe) private let source: any DispatchSourceTimer  // reason: its functions are thread-safe
 
   private init() {
     source = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "qudo.timers"))
@@ -23,13 +23,13 @@ final class Timers: Sendable {
     source.activate()
   }
 
-  /// - Throws: `CancellationError` when the task is cancelled first.
+  /// - Throws: `CancellationError` if the task is cancelled first.
   func sleep(untilSinceBoot time: Int64) async throws {
     let id = state.withLock { $0.queue.makeID() }
     let isTime = await withTaskCancellationHandler {
       await withContinuation { continuation in
         let isCancelled = state.withLock { state in
-          // A cancellation that comes later finds the sleeper.
+          // A later cancellation finds the sleeper in the queue.
           if Task.isCancelled { return true }
           state.queue.insert(continuation, id, until: time)
           if time < state.armedFor { arm(&state) }

@@ -1,10 +1,11 @@
-/// Who of a worker's engines, one per database, may run how many jobs: the worker's concurrency, shared fairly. It decides
-/// only, without a lock or a clock of its own. Times are in microseconds since the boot.
+/// The worker's concurrency, shared fairly between its engines, one per database. A pure state machine
+/// without lock or clock. Times are in microseconds since the boot.
 ///
-/// A run needs a permit. One that is freed goes to the engine that wants it and has the fewest runs; of equals to the one that
-/// has waited longest. So a backlog in one database does not starve the others, and an idle database takes nothing from them.
-/// Before a claim an engine reserves permits for what it will get. A reservation does not count for longer than ``patience``: a
-/// database that hangs in the midst of a claim holds nobody up.
+/// A run needs a permit. A free permit goes to the waiting engine with the fewest runs; if several have
+/// equally few, to the one that has waited longest. So a backlog in one database does not starve the others,
+/// and an idle database takes no permits. Before a claim, an engine reserves permits for the jobs it will
+/// get. A reservation counts for at most ``reservationLifetime``, so that a database that hangs during a
+/// claim does not block the others.
 struct ConcurrencyBudget: Sendable {
   static let reservationLifetime: Int64 = 250_000
 
@@ -12,23 +13,23 @@ struct ConcurrencyBudget: Sendable {
     var running = 0
     var reserved = 0
     var reservedAt: Int64 = 0
-    /// The place in the queue of those that want a permit.
+    /// The position in the queue of engines that wait for a permit.
     var queuePosition: Int?
-    /// Its last claim got all that it asked for, or was not made yet.
+    /// True if its last claim returned as many jobs as it asked for, or it has not claimed yet.
     var mayHaveMore = true
-    /// Jobs of kinds with a limit that it has.
+    /// The jobs that it holds, of kinds with a limit.
     var held: [Kind: Int] = [:]
-    /// Those that it is about to claim, which counts as long as a reservation does.
+    /// The jobs that it is about to claim, of kinds with a limit. They count as long as a reservation does.
     var requested: [Kind: Int] = [:]
   }
 
-  /// What an engine may claim.
+  /// The jobs that an engine may claim.
   struct Grant: Equatable {
-    /// How many jobs that begin at once.
+    /// The number of jobs that can begin at once.
     var count: Int
-    /// When there may be more although nobody gives a permit back.
+    /// The time at which reservations end, so that there may be more even if no permit is released.
     var changesAt: Int64
-    /// How many jobs of kinds with a limit the others have.
+    /// The jobs that other engines hold, of kinds with a limit.
     var heldElsewhere: [Kind: Int]
   }
 
@@ -36,10 +37,10 @@ struct ConcurrencyBudget: Sendable {
   private let limits: [Kind: Int]
   private var allocations: [Int: Allocation] = [:]
   private var lastQueuePosition = 0
-  /// Those that wait until a limit of a kind allows another job.
+  /// The engines that wait until the limit of a kind allows another job.
   private var kindQueue: [Int] = []
 
-  /// - Parameter limits: how many jobs of a kind may be held, for those with a limit.
+  /// - Parameter limits: The maximum number of held jobs per kind, for kinds with a limit.
   init(total: Int, limits: [Kind: Int] = [:]) {
     self.total = total
     self.limits = limits
@@ -47,7 +48,7 @@ struct ConcurrencyBudget: Sendable {
 
   mutating func join(_ engine: Int) { allocations[engine] = Allocation() }
 
-  /// Its runs that have not ended go on to count.
+  /// Removes an engine. Its runs still count until they end.
   mutating func leave(_ engine: Int) {
     allocations[engine]?.reserved = 0
     allocations[engine]?.queuePosition = nil
@@ -65,7 +66,7 @@ struct ConcurrencyBudget: Sendable {
     }
   }
 
-  /// Reserves what an engine may claim, at most a fair part of what is free; see ``claims(_:_:kinds:now:)``.
+  /// Reserves a fair share of the free permits. ``noteRequest(_:_:kinds:)`` reduces it to what is needed.
   mutating func reserve(_ engine: Int, held: [Kind: Int], now: Int64) -> Grant {
     let free = max(0, free(engine, now))
     let rivals = allocations.count { $0.key != engine && ($0.value.mayHaveMore || $0.value.queuePosition != nil) && $0.value.running < total }
@@ -77,13 +78,13 @@ struct ConcurrencyBudget: Sendable {
     }
     allocations[engine]?.reserved = count
     allocations[engine]?.reservedAt = now
-    // All that is left of a limit, until it is known how much is asked for.
+    // Reserves the rest of each limit until the engine says how many jobs it asks for.
     allocations[engine]?.held = held
     allocations[engine]?.requested = limits.reduce(into: [:]) { $0[$1.key] = max(0, $1.value - elsewhere[$1.key, default: 0] - held[$1.key, default: 0]) }
     return Grant(count: count, changesAt: changesAt, heldElsewhere: elsewhere)
   }
 
-  /// How many jobs of a kind are held, or about to be.
+  /// The number of jobs of a kind that are held or about to be claimed.
   private func heldCount(_ kind: Kind, _ now: Int64, except engine: Int? = nil) -> Int {
     allocations.reduce(0) { sum, entry in
       guard entry.key != engine else { return sum }
@@ -92,9 +93,9 @@ struct ConcurrencyBudget: Sendable {
     }
   }
 
-  /// An engine asks for so many jobs, or for none, of what it has reserved.
+  /// Reduces a reservation to the jobs that the engine asks for, or to none.
   ///
-  /// - Parameter kinds: how many of kinds with a limit it asks for.
+  /// - Parameter kinds: The number of jobs it asks for, of kinds with a limit.
   mutating func noteRequest(_ engine: Int, _ count: Int, kinds: [Kind: Int]) {
     guard let reserved = allocations[engine]?.reserved else { return }
     allocations[engine]?.reserved = min(reserved, count)
@@ -102,7 +103,7 @@ struct ConcurrencyBudget: Sendable {
     if count > 0 { allocations[engine]?.queuePosition = nil }
   }
 
-  /// A claim was answered, or failed.
+  /// Notes that a claim was answered, or failed.
   mutating func noteClaim(_ engine: Int, gotAll: Bool, kinds: [Kind: Int]) {
     allocations[engine]?.mayHaveMore = gotAll
     allocations[engine]?.held = kinds
@@ -111,10 +112,10 @@ struct ConcurrencyBudget: Sendable {
 
   mutating func holds(_ engine: Int, _ kinds: [Kind: Int]) { allocations[engine]?.held = kinds }
 
-  /// Puts an engine into the queue of those that have nothing to claim because of a limit, if it is not there.
+  /// Adds an engine to the queue of those that a kind's limit keeps from claiming.
   mutating func enqueueKindWaiter(_ engine: Int) { if !kindQueue.contains(engine) { kindQueue.append(engine) } }
 
-  /// The engine that may claim a job of a kind with a limit now. It is taken note of as if it were claimed.
+  /// Picks the engine that may now claim a job of a kind with a limit, and counts the job as requested.
   mutating func grantNextKind(now: Int64) -> Int? {
     guard let first = kindQueue.first else { return nil }
     guard let (kind, _) = limits.first(where: { heldCount($0.key, now) < $0.value }) else { return nil }
@@ -124,10 +125,10 @@ struct ConcurrencyBudget: Sendable {
     return first
   }
 
-  /// Nothing that was reserved is needed any more.
+  /// Releases the permits that an engine has reserved and not used.
   mutating func releaseReservation(_ engine: Int) { allocations[engine]?.reserved = 0 }
 
-  /// Puts an engine into the queue, if it is not there.
+  /// Adds an engine to the queue for permits, unless it is already there.
   mutating func enqueueWaiter(_ engine: Int) {
     guard allocations[engine] != nil, allocations[engine]?.queuePosition == nil else { return }
     lastQueuePosition += 1
@@ -136,7 +137,7 @@ struct ConcurrencyBudget: Sendable {
 
   mutating func removeWaiter(_ engine: Int) { allocations[engine]?.queuePosition = nil }
 
-  /// An engine begins a run, if there is a permit and nobody has a better claim to it.
+  /// Takes a permit for a run, if there is one and no other engine has precedence.
   mutating func begin(_ engine: Int, now: Int64) -> Bool {
     guard let share = allocations[engine], allocations.reduce(0, { $0 + $1.value.running }) < total, free(engine, now) > 0 else {
       enqueueWaiter(engine)
@@ -156,13 +157,13 @@ struct ConcurrencyBudget: Sendable {
 
   private func nextWaiter() -> Int? { allocations.filter { $0.value.queuePosition != nil }.keys.min { isBefore($0, $1) } }
 
-  /// Whether one engine is to have a permit rather than the other.
+  /// Returns whether the first engine has precedence over the second.
   private func isBefore(_ one: Int, _ other: Int) -> Bool {
     guard let a = allocations[one], let b = allocations[other] else { return false }
     return (a.running, a.queuePosition ?? .max, one) < (b.running, b.queuePosition ?? .max, other)
   }
 
-  /// The engine to which a free permit goes now. It is reserved for it.
+  /// Picks the engine that gets a free permit, and reserves the permit for it.
   mutating func grantNext(now: Int64) -> Int? {
     guard let best = nextWaiter(), free(best, now) > (allocations[best]?.reserved ?? 0) else { return nil }
     allocations[best]?.queuePosition = nil

@@ -1,11 +1,11 @@
-/// What the engine calls of a queue's hooks; made where their type is known, so that the optimiser leaves nothing of points
-/// that nobody names.
+/// The engine's calls of a queue's hooks. They are made where the hooks' type is known, so that the optimizer
+/// removes the points that no hook names.
 @usableFromInline
 struct EngineHooks: Sendable {
   @usableFromInline let perform: @Sendable (ClaimedJob, Run) async -> Settlement.Outcome
   @usableFromInline let didClaim: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
-  /// Called for jobs of an application's transaction.
+  /// Called for jobs that are enqueued in the application's own transaction.
   @usableFromInline let didEnqueueInTransaction: (@Sendable (NewJob, EnqueueResult) -> Void)?
   @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didGiveUp: (@Sendable (GivenUpJob, String) -> Void)?
@@ -28,10 +28,10 @@ struct EngineHooks: Sendable {
 }
 
 extension HookSet {
-  /// One run, from claim to outcome.
+  /// Runs a claimed job with its hooks and returns the outcome.
   @inlinable
   func perform(_ claimed: ClaimedJob, _ run: Run) async -> Settlement.Outcome {
-    // One and the same for all hooks that a run does not pass.
+    // Hooks without a point in a run share one function.
     guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize, .deserialize, .willWork, .around, .didFail, .didWork]) else {
       return await run.outcome(claimed)
     }
@@ -45,7 +45,7 @@ extension HookSet {
     if failure == nil {
       do {
         if Self.points.contains(.willWork) { try await willWork(context) }
-        // Replacements are prepared within `around`, for hooks that note a task-local value, as a trace is, in a job.
+        // Within `around`, so that hooks see its task-local values, such as a trace, in replacements.
         let replacements = if Self.points.contains(.around) {
           try await around(context) { () async throws in try await performed(context, run) }
         } else {
@@ -70,7 +70,8 @@ extension HookSet {
 
   /// Performs the job.
   ///
-  /// - Returns: its replacements. What cannot be stored fails this run instead of the transaction that others share.
+  /// - Returns: The replacements. One that cannot be stored fails this run, not those in the same
+  ///   transaction.
   @inlinable
   func performed(_ context: JobContext, _ run: Run) async throws -> [NewJob] {
     try await run.perform(context)
@@ -79,7 +80,7 @@ extension HookSet {
     return try run.checked(try prepare(jobs))
   }
 
-  /// Jobs as they are to be stored.
+  /// Applies the hooks to jobs before they are stored.
   @inlinable
   package func prepare(_ jobs: [NewJob]) throws -> [NewJob] {
     guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize]) else { return jobs }

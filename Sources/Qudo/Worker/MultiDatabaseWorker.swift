@@ -1,17 +1,17 @@
-/// A worker of several databases: an engine for each that is open, and an eye on those that are not.
+/// A worker for several databases: one engine for each open database, and retries for the others.
 final class MultiDatabaseWorker: Sendable {
   private struct Shared {
     var engines: [Int: WorkerEngine] = [:]
-    var standings: [Int: WorkerState.DatabaseProgress] = [:]
-    /// Waits for databases that cannot be opened.
+    var progress: [Int: WorkerState.DatabaseProgress] = [:]
+    /// The waits before the next attempt to open a database.
     var naps: [Int: Task<Void, Never>] = [:]
     var isStopping = false
     var isOver = false
   }
-  /// What was done in a database, and what its trouble is if it has any at the end.
+  /// The result for one database, and its error if it is failing at the end.
   typealias Outcome = (summary: WorkSummary, failure: QudoError?)
 
-  /// Where ``run()`` is to be called. The engines have threads of their own: a database that hangs holds up its own only.
+  /// The executor for ``run()``. Each engine has its own, so that a hanging database delays only itself.
   let thread = SerialThread("qudo.workers")
   let budget: Locked<ConcurrencyBudget>
   private let members: [DatabaseMember]
@@ -37,7 +37,7 @@ final class MultiDatabaseWorker: Sendable {
     }
   }
 
-  // MARK: The whole
+  // MARK: All databases
 
   func run() async -> Result<WorkSummary, QudoError> {
     let outcomes = await withTaskGroup(of: (Int, Outcome).self) { group in
@@ -49,7 +49,7 @@ final class MultiDatabaseWorker: Sendable {
     return Self.sum(members.map { ($0.name, outcomes[$0.index] ?? (WorkSummary(), nil)) })
   }
 
-  /// It fails when all did.
+  /// Adds up the results; fails only if all databases failed.
   static func sum(_ outcomes: [(database: String, outcome: Outcome)]) -> Result<WorkSummary, QudoError> {
     var summary = WorkSummary()
     var failures: [AllDatabasesUnavailable.Failure] = []
@@ -71,7 +71,7 @@ final class MultiDatabaseWorker: Sendable {
     for nap in naps { nap.cancel() }
   }
 
-  /// These engines have something new to decide.
+  /// Lets these engines decide again.
   func wake(_ indices: [Int]) {
     guard !indices.isEmpty else { return }
     for engine in shared.withLock({ shared in indices.compactMap { shared.engines[$0] } }) { engine.signal() }
@@ -88,7 +88,7 @@ final class MultiDatabaseWorker: Sendable {
       budget.withLock { $0.join(member.index) }
       let isStopping = shared.withLock { shared in
         shared.engines[member.index] = engine
-        shared.standings[member.index] = .busy
+        shared.progress[member.index] = .busy
         return shared.isStopping
       }
       await Interleaving.pause()
@@ -99,9 +99,9 @@ final class MultiDatabaseWorker: Sendable {
     }
   }
 
-  /// Tries until it is open; nil when the work ends before.
+  /// Tries until the database is open; returns nil if the work ends before.
   private func open(_ member: DatabaseMember) async -> Result<(any Driver)?, QudoError> {
-    var troubleSince: Int64?
+    var failingSince: Int64?
     var pause: Int64 = 50_000
     while true {
       guard !isEnding else { return .success(nil) }
@@ -115,18 +115,18 @@ final class MultiDatabaseWorker: Sendable {
       }
       guard failure.code != .closed else { return .failure(failure) }
       let now = clock.sinceBoot()
-      let since = troubleSince ?? begun
-      troubleSince = since
-      let patienceEnd = since.clampedPlus(options.outageTimeout.wholeMicroseconds)
-      note(member.index, now >= patienceEnd ? .unavailable : .busy)
+      let since = failingSince ?? begun
+      failingSince = since
+      let outageEnd = since.clampedPlus(options.outageTimeout.wholeMicroseconds)
+      note(member.index, now >= outageEnd ? .unavailable : .busy)
       if shared.withLock({ $0.isOver }) { return .failure(failure) }
-      await nap(member.index, until: min(now + min(pause, retry), now >= patienceEnd ? .max : patienceEnd))
+      await nap(member.index, until: min(now + min(pause, retry), now >= outageEnd ? .max : outageEnd))
       if shared.withLock({ $0.isOver }) { return .failure(failure) }
       pause = min(pause * 2, retry)
     }
   }
 
-  /// Nil when the work ends before there is an answer.
+  /// Tries once; returns nil if the work ends before there is an answer.
   private func opening(_ member: DatabaseMember, until time: Int64) async -> Result<any Driver, QudoError>? {
     let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
     keep(wait, member.index)
@@ -155,19 +155,19 @@ final class MultiDatabaseWorker: Sendable {
 
   private var isEnding: Bool { shared.withLock { $0.isStopping } }
 
-  // MARK: Until nothing is left
+  // MARK: Until empty
 
-  /// When nothing is left in any database that can be reached, the work is over.
-  func note(_ index: Int, _ standing: WorkerState.DatabaseProgress) {
+  /// Notes the progress in one database, and ends the work if all available databases are empty.
+  func note(_ index: Int, _ progress: WorkerState.DatabaseProgress) {
     guard case .untilEmpty = mode else { return }
     let (engines, naps) = shared.withLock { shared -> ([WorkerEngine], [Task<Void, Never>]) in
-      shared.standings[index] = standing
-      guard !shared.isOver, members.allSatisfy({ Self.isDone(shared.standings[$0.index], shared.engines[$0.index]) }) else { return ([], []) }
+      shared.progress[index] = progress
+      guard !shared.isOver, members.allSatisfy({ Self.isDone(shared.progress[$0.index], shared.engines[$0.index]) }) else { return ([], []) }
       shared.isOver = true
       return (Array(shared.engines.values), Array(shared.naps.values))
     }
     guard !engines.isEmpty || !naps.isEmpty else { return }
-    // Not on this thread: the engine whose news this is holds its lock.
+    // On another thread, because the engine that reports this holds its lock.
     Task(executorPreference: thread) {
       await Interleaving.pause()
       for engine in engines { engine.finish() }
@@ -175,11 +175,11 @@ final class MultiDatabaseWorker: Sendable {
     }
   }
 
-  private static func isDone(_ standing: WorkerState.DatabaseProgress?, _ engine: WorkerEngine?) -> Bool {
-    switch standing {
+  private static func isDone(_ progress: WorkerState.DatabaseProgress?, _ engine: WorkerEngine?) -> Bool {
+    switch progress {
     case nil, .busy: false
     case .unavailable: true
-    // What a job of another database enqueued meanwhile has rung.
+    // A job of another database that enqueued here has rung the doorbell.
     case .empty(let rings): engine?.driver.doorbell.rings == rings
     }
   }

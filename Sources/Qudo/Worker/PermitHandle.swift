@@ -1,16 +1,16 @@
-/// An engine's place among those of a worker's other databases. Called under the engine's lock; it takes the company's.
+/// An engine's share of the worker's concurrency. Called under the engine's lock; takes the budget's lock.
 struct PermitHandle: Sendable {
   let worker: MultiDatabaseWorker
   let index: Int
 
-  /// What to do next, with what permits there are.
+  /// Decides the next action within the available permits.
   ///
-  /// - Returns: besides that, the engines that are to look again.
+  /// - Returns: The action, the slots whose tasks must be cancelled, and the engines that must decide again.
   func nextAction(
     _ state: inout WorkerState, now: Int64, rings: UInt64
   ) -> (action: WorkerState.Action, cancelled: [Int], woken: [Int]) {
     let held = state.heldOfLimited
-    // Nobody sees what is reserved for the time of the decision.
+    // No other engine sees what is reserved during the decision.
     let (action, slots, woken) = worker.budget.withLock { permits -> (WorkerState.Action, [Int], [Int]) in
       state.grant = permits.reserve(index, held: held, now: now)
       let (action, slots) = state.next(now: now, rings: rings)
@@ -39,7 +39,7 @@ struct PermitHandle: Sendable {
     worker.budget.withLock { $0.noteClaim(index, gotAll: gotAll, kinds: state.heldOfLimited) }
   }
 
-  /// What was reserved for a claim and not taken goes to others.
+  /// Releases permits that were reserved for a claim and not used, so that other engines get them.
   func releaseReservation(now: Int64) -> [Int] {
     worker.budget.withLock { permits in
       permits.releaseReservation(index)
@@ -85,12 +85,12 @@ extension ConcurrencyBudget {
 }
 
 extension WorkerState {
-  /// How things stand in one of several databases.
+  /// The progress in one of several databases.
   enum DatabaseProgress: Sendable {
     case busy
-    /// Nothing of the worker's kinds is left, as of so many rings of the doorbell.
+    /// No jobs of the worker's kinds were left after this number of rings of the doorbell.
     case empty(rings: UInt64)
-    /// It has had trouble for longer than the worker's patience, and nothing of it runs.
+    /// It has failed for longer than the outage timeout, and none of its jobs runs.
     case unavailable
   }
 

@@ -1,12 +1,12 @@
 internal import Logging
 
-/// One run in a worker's slot: what of it does not depend on the hooks' type.
+/// One run in a worker's slot, as far as it does not depend on the type of the hooks.
 @usableFromInline
 struct Run: Sendable {
   let engine: WorkerEngine
   let handler: JobHandler
   let slot: Int
-  /// Since the boot, in microseconds.
+  /// The start, in microseconds since the boot.
   let started: Int64
 
   @usableFromInline
@@ -15,7 +15,7 @@ struct Run: Sendable {
   @usableFromInline
   func perform(_ context: JobContext) async throws { try await handler.perform(context) }
 
-  /// The whole run, where no hook hears of it.
+  /// Runs the job without hooks.
   @usableFromInline
   func outcome(_ job: ClaimedJob) async -> Settlement.Outcome {
     let context = context(job)
@@ -36,13 +36,12 @@ struct Run: Sendable {
     return jobs
   }
 
-  /// What becomes of a run that threw, which is logged.
+  /// Decides the outcome of a run that threw, and logs it.
   @usableFromInline
   func judge(_ failure: any Error, _ context: JobContext) -> Settlement.Outcome {
     var failure = failure
     switch engine.stopReason(slot) {
-    // A worker that stops gives its jobs back; they did not fail. Nor is it this one's fault if the lease was lost.
-    // Nor does it matter any more what comes of a run that was given up.
+    // The job did not fail if the worker stops, its lease was lost, or it was settled without the run.
     case .shutdown, .leaseLost, .givenUp: return .released
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
@@ -50,21 +49,21 @@ struct Run: Sendable {
     let outcome = settlementOutcome(failure: failure, job: context.job, policy: handler.policy, random: .random(in: 0...1))
     switch outcome {
     case .retry(let delay, let message):
-      context.logger.info("a run failed and is tried again", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
+      context.logger.info("run failed, retrying", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
     case .failed(let message), .aborted(let message):
-      context.logger.error("a job failed", metadata: ["error": "\(message)"])
+      context.logger.error("job failed", metadata: ["error": "\(message)"])
     case .completed, .snoozed, .released: break
     }
     return outcome
   }
 
-  /// The error as the job threw it.
+  /// The error that the job threw.
   @usableFromInline
   static func cause(of failure: any Error) -> any Error { (failure as? JobHandler.Failure)?.error ?? failure }
 }
 
 extension Settlement.Outcome {
-  /// Whether it counts as a failure.
+  /// Whether the outcome counts as a failure.
   @usableFromInline
   var isFailure: Bool {
     switch self {

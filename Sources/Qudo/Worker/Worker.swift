@@ -1,29 +1,33 @@
 internal import Logging
 
-/// Claims jobs, runs several at once, renews their leases, and settles each.
+/// Claims jobs, runs several at once, renews their leases, and settles them.
 ///
-///     let worker = try Worker(queue, [JobHandler(SendMail.self)], concurrency: 4)
+/// For example, a worker that runs four jobs at once:
+///
+///     let worker = try Worker(queue, handlers: [JobHandler(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
 public struct Worker<Hooks: HookSet>: Sendable {
-  /// Where its jobs come from.
+  /// The queue whose jobs the worker runs.
   public let queue: Queue<Hooks>
-  /// How it works.
+  /// The settings that the worker was created with.
   public let options: WorkerOptions
   package let handlers: [Kind: JobHandler]
-  /// The kinds that it performs.
+  /// The kinds that the worker has a handler for.
   package var kinds: [Kind] { Array(handlers.keys) }
   let plugins: Plugins
   let engineHooks: EngineHooks
-  /// For handlers that block; nil if there are none.
+  /// The threads for handlers that block; nil if no handler does.
   let threads: BlockingThreads?
 
+  /// Creates a worker with all its options.
+  ///
   /// - Parameters:
-  ///   - queue: where the jobs come from.
-  ///   - handlers: the kinds to perform, each once.
-  ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, in this order.
-  ///   - options: how it works.
-  /// - Throws: ``QudoError/Code/invalidArgument`` without a handler, for two of one kind or two plugins of one type, for a
-  ///   plugin that a handler needs and that is not there, and for a policy or an option that makes no sense.
+  ///   - queue: The queue whose jobs the worker runs.
+  ///   - handlers: The handlers, at most one per kind.
+  ///   - plugins: The services that jobs can use, at most one per type; they start in this order.
+  ///   - options: The worker's settings.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if there is no handler, if two handlers have one kind or
+  ///   two plugins one type, if a plugin that a handler requires is missing, or if a setting is out of range.
   @inlinable
   public init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
@@ -31,12 +35,14 @@ public struct Worker<Hooks: HookSet>: Sendable {
     try self.init(queue, handlers: handlers, plugins, options, EngineHooks(queue.hooks))
   }
 
+  /// Creates a worker with default options that runs `concurrency` jobs at once.
+  ///
   /// - Parameters:
-  ///   - queue: where the jobs come from.
-  ///   - handlers: the kinds to perform, each once.
-  ///   - plugins: what the jobs can use, at most one of a type.
-  ///   - concurrency: how many jobs run at once.
-  /// - Throws: as ``init(_:handlers:plugins:options:)``.
+  ///   - queue: The queue whose jobs the worker runs.
+  ///   - handlers: The handlers, at most one per kind.
+  ///   - plugins: The services that jobs can use, at most one per type.
+  ///   - concurrency: The number of jobs that run at once.
+  /// - Throws: The same errors as ``init(_:handlers:plugins:options:)``.
   @inlinable
   public init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [], concurrency: Int
@@ -50,7 +56,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
   init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], _ plugins: [any Plugin], _ options: WorkerOptions, _ hooks: EngineHooks
   ) throws(QudoError) {
-    guard !handlers.isEmpty else { throw QudoError(.invalidArgument, "the worker has no handlers: give it a kind to perform") }
+    guard !handlers.isEmpty else {
+      throw QudoError(.invalidArgument, "the worker has no handlers: give it at least one")
+    }
     try options.check()
     self.plugins = try Plugins(plugins)
     var byKind: [Kind: JobHandler] = [:]
@@ -59,7 +67,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
       try handler.policy.check(handler.kind)
       try self.plugins.check(handler)
       guard byKind.updateValue(handler, forKey: handler.kind) == nil else {
-        throw QudoError(.invalidArgument, "two handlers have the kind \(handler.kind)")
+        throw QudoError(.invalidArgument, "two handlers have the kind \(handler.kind): give one handler per kind")
       }
     }
     self.queue = queue
@@ -69,26 +77,31 @@ public struct Worker<Hooks: HookSet>: Sendable {
     threads = handlers.contains { $0.policy.execution == .blocking } ? BlockingThreads() : nil
   }
 
-  /// Works until the task is cancelled. Then no job is claimed any more; the running ones may end within
-  /// ``WorkerOptions/shutdownGracePeriod``, are cancelled after it, and those that do not complete are given back at once.
+  /// Runs jobs until the task is cancelled, then shuts down gracefully.
   ///
-  /// Trouble of the database is logged and waited out. Of several databases, the others are worked on meanwhile.
+  /// On cancellation the worker stops claiming. Running jobs may finish within
+  /// ``WorkerOptions/shutdownGracePeriod``; then the worker cancels them. Jobs that do not complete are
+  /// released at once, so that another worker can claim them.
   ///
-  /// - Throws: ``QudoError`` when the database cannot be used any more: damaged, read-only, closed; and when a plugin does
-  ///   not start. Of several databases, only when all were closed.
+  /// The worker logs temporary database errors and retries. With several databases, it continues with the
+  /// others meanwhile.
+  ///
+  /// - Throws: ``QudoError`` if a plugin fails to start, or if the database is permanently unusable: damaged,
+  ///   read-only or closed. With several databases, the worker goes on until all of them are closed.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)
   }
 
-  /// Works until no job of its kinds is ready, delayed or running anywhere, or until the task is cancelled.
+  /// Runs jobs until none of the worker's kinds is ready, delayed or running anywhere, or the task is
+  /// cancelled.
   ///
-  /// - Parameter skipDelayed: leave jobs that are not due when nothing else is left.
-  /// Of several databases, one that cannot be used for longer than ``WorkerOptions/outageTimeout`` is not waited for when nothing
-  /// is left in the others; ``WorkSummary/unreachable`` names it.
+  /// With several databases, once the others are empty, the worker does not wait for a database that has been
+  /// unavailable for longer than ``WorkerOptions/outageTimeout``. ``WorkSummary/unreachable`` names it.
   ///
-  /// - Throws: ``QudoError`` when the database cannot be used for longer than ``WorkerOptions/outageTimeout``; of several
-  ///   databases, when none can.
+  /// - Parameter skipDelayed: Whether to return when only jobs that are not yet due are left.
+  /// - Throws: ``QudoError`` if the database is unavailable for longer than ``WorkerOptions/outageTimeout``.
+  ///   With several databases, only if all of them are.
   @discardableResult
   public func workUntilEmpty(skipDelayed: Bool = false) async throws(QudoError) -> WorkSummary {
     try await run(.untilEmpty(skipDelayed: skipDelayed))
@@ -96,14 +109,14 @@ public struct Worker<Hooks: HookSet>: Sendable {
 
   /// Runs one job, if one is ready.
   ///
-  /// - Returns: whether there was one.
-  /// - Throws: as ``workUntilEmpty(skipDelayed:)``.
+  /// - Returns: Whether a job ran.
+  /// - Throws: The same errors as ``workUntilEmpty(skipDelayed:)``.
   public func workOnce() async throws(QudoError) -> Bool {
     let summary = try await run(.once)
     return !summary.isNothing
   }
 
-  /// Runs a job that nobody claimed, again and again, for measurements of what is round a run.
+  /// Runs one unclaimed job repeatedly, to measure the overhead of a run.
   package func rehearse(_ job: ClaimedJob, _ times: Int) async {
     guard let handler = handlers[job.kind], let driver = queue.databases.only else { return }
     let engine = WorkerEngine(self, mode: .once, driver)
@@ -121,7 +134,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
   private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
     guard let driver = queue.databases.only else { return await runCompany(mode) }
     let engine = WorkerEngine(self, mode: mode, driver)
-    // The engine's own calls must not be cancelled: a finished job is settled all the same.
+    // The engine's calls must not be cancelled: a finished job is settled even then.
     let work = Task(executorPreference: engine.thread) { await engine.run() }
     return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
   }
@@ -133,7 +146,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     return await withTaskCancellationHandler { await work.value } onCancel: { worker.stop() }
   }
 
-  /// One database after the other, until one has a job.
+  /// Tries the databases one after the other until one has a job.
   private func runOnce() async -> Result<WorkSummary, QudoError> {
     var outcomes: [(String, MultiDatabaseWorker.Outcome)] = []
     var random = SystemRandomNumberGenerator()
@@ -157,7 +170,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     return outcomes.isEmpty ? .success(WorkSummary()) : MultiDatabaseWorker.sum(outcomes)
   }
 
-  /// Runs one job each time that `body` asks for it, if one is ready, all between one start and one stop of the plugins.
+  /// Starts the plugins, lets `body` run ready jobs one step at a time, then stops the plugins.
   package func stepwise<Success: Sendable>(
     _ body: @escaping @Sendable (_ step: @Sendable () async throws(QudoError) -> Bool) async throws -> Success
   ) async throws -> Success {

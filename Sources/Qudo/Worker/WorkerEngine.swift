@@ -1,33 +1,35 @@
 internal import Logging
 
-/// The tasks round a ``WorkerState``: one pump that talks to the database, and a task per slot that runs jobs.
+/// Runs a ``WorkerState``: one pump task that calls the database, and one task per slot that runs jobs.
 ///
-/// The pump and its timer run on a thread of their own, so that jobs which keep Swift's pool busy stop no renewal, time limit or
-/// settlement. The slots' tasks run on the pool, and a handler that blocks on threads of the worker's if its policy says so.
+/// The pump and its timer run on their own thread. So jobs that occupy Swift's pool delay no renewal, time
+/// limit or settlement. The slots' tasks run on the pool; handlers whose policy says so run on blocking
+/// threads.
 ///
-/// Lock, decide, unlock, act. A slot's task runs one job after the other; to cancel a run is to cancel its slot's task,
-/// which then ends with that run and is replaced. So a quick job costs no task of its own.
+/// Each step locks, decides, unlocks and then acts. A slot's task runs one job after the other, so that a
+/// short job does not cost a task. To cancel a run, the engine cancels the slot's task, which ends with that
+/// run and is replaced.
 @usableFromInline
 final class WorkerEngine: Sendable {
   private struct Shared {
     var state: WorkerState
     var tasks: [Int: Task<Void, Never>] = [:]
-    /// Slots' tasks that wait for a job.
+    /// The slots' tasks that wait for a job.
     var parked: [(slot: Int, continuation: Continuation<ClaimedJob?, Never>)] = []
     var isOver = false
     var pump: Continuation<Void, Never>?
-    /// Something happened since the pump last asked.
+    /// True if something happened since the pump last decided.
     var isSignalled = false
     var timer: (time: Int64, task: Task<Void, Never>)?
     var listener: Int?
     var failure: QudoError?
   }
 
-  /// The database that the jobs are in.
+  /// The database that stores the jobs.
   let driver: any Driver
-  /// What is called: the driver, or what watches it.
+  /// The driver to call: the same one, or one that adds deadlines.
   private let verbs: any Driver
-  /// Where several engines work together.
+  /// This engine's share of the worker's concurrency; nil with a single database.
   private let permits: PermitHandle?
   let codecs: Codecs
   let handlers: [Kind: JobHandler]
@@ -35,15 +37,15 @@ final class WorkerEngine: Sendable {
   let hooks: EngineHooks
   let clock: any QueueClock
   let logger: Logger
-  /// Where ``run()`` is to be called.
+  /// The executor that ``run()`` must be called on.
   let thread = SerialThread("qudo.worker")
-  /// For handlers that block; nil if there are none.
+  /// The threads for handlers that block; nil if no handler does.
   private let threads: BlockingThreads?
   private let shared: Locked<Shared>
 
   /// - Parameters:
-  ///   - verbs: what is called instead of the driver.
-  ///   - seat: where several engines work together.
+  ///   - verbs: The driver to call instead of `driver`.
+  ///   - permits: This engine's share of the worker's concurrency, if the worker has several engines.
   init<Hooks: HookSet>(
     _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, permits: PermitHandle? = nil
   ) {
@@ -63,7 +65,7 @@ final class WorkerEngine: Sendable {
     shared = Locked(Shared(state: state))
   }
 
-  /// Ends the work within its graces.
+  /// Stops claiming and ends within the grace periods.
   func stop() {
     Interleaving.point()
     let now = clock.sinceBoot()
@@ -71,18 +73,18 @@ final class WorkerEngine: Sendable {
     signal()
   }
 
-  /// Nothing is left anywhere, as far as that can be known.
+  /// Ends the work because no available database has jobs left.
   func finish() {
     shared.withLock { $0.state.finish() }
     signal()
   }
 
-  /// What was done, and what the database's trouble is if it has any.
+  /// The summary so far, and the current error of the database if it is failing.
   var report: (summary: WorkSummary, failure: QudoError?) {
     shared.withLock { ($0.state.summary, $0.state.consecutiveErrors > 0 ? $0.failure : nil) }
   }
 
-  // MARK: The pump
+  // MARK: Pump
 
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
@@ -122,9 +124,9 @@ final class WorkerEngine: Sendable {
   private func nextAction(now: Int64) -> WorkerState.Action {
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
-      // Read after that: a bell that rings later signals later, and is not waited through.
+      // Read after the flag is cleared: a later ring sets the flag again, so the pump cannot miss it.
       let rings = driver.doorbell.rings
-      // A permit may have come for what was claimed before.
+      // There may now be a permit for jobs that were claimed before.
       let resumed = permits == nil || shared.state.bufferedCount == 0 ? [] : dispatch(&shared, now: now)
       guard let permits else {
         let (action, slots) = shared.state.next(now: now, rings: rings)
@@ -165,9 +167,9 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Settles without claiming: it may be the claim that failed, at a row that is damaged, and with it the whole transaction.
+  /// Settles without claiming, in case the claim failed at a damaged row and rolled back the transaction.
   ///
-  /// - Returns: what could not be settled.
+  /// - Returns: The settlements that are still not written.
   private func settleAlone(_ settlements: [Settlement]) async -> [Settlement] {
     guard !settlements.isEmpty, let answer = try? await verbs.settle(settlements, claiming: nil) else { return settlements }
     shared.withLock { $0.state.settledAlone(settlements, answer.results) }
@@ -175,7 +177,7 @@ final class WorkerEngine: Sendable {
     return []
   }
 
-  /// Jobs for the slots that wait, and new slots for more.
+  /// Hands jobs to the slots that wait, and opens slots for more.
   private func dispatch(
     _ shared: inout Shared, now: Int64
   ) -> [(Continuation<ClaimedJob?, Never>, ClaimedJob)] {
@@ -185,7 +187,7 @@ final class WorkerEngine: Sendable {
         shared.state.closeSlot(slot)
         break
       }
-      // A task does not inherit the thread of the one that makes it.
+      // A task does not inherit the executor of its creator.
       shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
     }
     while let (slot, continuation) = shared.parked.last, mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) {
@@ -195,7 +197,7 @@ final class WorkerEngine: Sendable {
     return resumed
   }
 
-  /// Whether a run may begin now: if so, it has a permit.
+  /// Takes a permit for a run if one is needed, and returns whether the run may begin.
   private func mayBegin(_ state: WorkerState, _ now: Int64) -> Bool {
     guard let permits else { return true }
     return state.hasJobToBegin && permits.begin(now: now)
@@ -225,7 +227,7 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Passing trouble is waited out, as long as there is patience.
+  /// Throws a permanent error, or a temporary one after the outage timeout; logs it otherwise.
   private func failure(
     _ error: QudoError, _ note: @Sendable (inout WorkerState, Int64) -> Bool
   ) throws(QudoError) {
@@ -234,16 +236,18 @@ final class WorkerEngine: Sendable {
       shared.failure = error
       return note(&shared.state, now)
     }
-    // One database of several is never given up for ever, unless it was closed.
+    // One of several databases is retried without limit, unless it was closed.
     guard error.isPassing || (permits != nil && error.code != .closed), !givesUp else { throw error }
-    logger.warning("the database has trouble, the worker tries again", metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
+    logger.warning(
+      "database error, retrying",
+      metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
   }
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
     for (settlement, result) in zip(settlements, results) {
       guard result == .leaseLost, !settlement.mayBeCompletedExternally else { continue }
       logger.warning(
-        "a run's outcome came too late: its lease was lost", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
+        "lease lost, outcome discarded", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
     }
     guard let didEnqueue = hooks.didEnqueue else { return }
     for (settlement, result) in zip(settlements, results) {
@@ -254,7 +258,7 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Of jobs of workers that died or hung.
+  /// Reports the jobs of workers that died or hung.
   private func report(_ claim: Claim) {
     if claim.recovered > 0 {
       logger.info("jobs of expired leases recovered", metadata: ["database": "\(driver.name)", "jobs": "\(claim.recovered)"])
@@ -268,7 +272,7 @@ final class WorkerEngine: Sendable {
   }
 
   private func leaseLost(_ job: ClaimedJob) {
-    logger.warning("a job's lease was lost, it is cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
+    logger.warning("lease lost, job cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
     hooks.leaseLost?(job)
   }
 
@@ -295,7 +299,7 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// One that rings early is left alone: the pump looks and waits again.
+  /// Keeps an earlier timer: when it fires too early, the pump decides again and waits again.
   private func setTimer(_ shared: inout Shared, _ time: Int64) {
     if let timer = shared.timer {
       guard time < timer.time else { return }
@@ -305,7 +309,7 @@ final class WorkerEngine: Sendable {
     guard time < .max else { return }
     let task = Task(executorPreference: thread) { [clock] in
       await Interleaving.pause()
-      do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer is set.
+      do { try await clock.sleep(untilSinceBoot: time) } catch { return }  // Cancelled: another timer replaces it.
       self.shared.withLock { if $0.timer?.time == time { $0.timer = nil } }
       self.signal()
     }
@@ -347,7 +351,7 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Hands in an outcome and takes the next job; nil when the slot's task is to end.
+  /// Hands in an outcome and takes the next job; returns nil if the slot's task must end.
   private func finishAndTakeNext(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
     let now = clock.sinceBoot()
     let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
@@ -355,7 +359,7 @@ final class WorkerEngine: Sendable {
       if !goesOn { shared.tasks[slot] = nil }
       permits?.end(shared.state)
       let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
-      // A permit that is not used here goes to another database.
+      // If this engine does not use the permit, another database gets it.
       let woken = job == nil ? permits?.grantAll(now: now) ?? [] : []
       guard !goesOn || shared.state.hasNews(now) || (job == nil && permits != nil) else { return (job, job == nil, nil, woken) }
       shared.isSignalled = true
@@ -377,10 +381,10 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// The job of a slot's run was completed in a transaction of the application's, which is not committed yet.
+  /// Notes that the application's own transaction, not yet committed, completes the job of a slot's run.
   func completedElsewhere(_ slot: Int) { shared.withLock { $0.state.completedElsewhere(slot) } }
 
-  /// The newest lease of the job that a slot runs; nil if it runs that job no more.
+  /// The newest lease of the job that a slot runs; nil if it no longer runs that job.
   func lease(_ slot: Int, of job: Int64) -> Lease? {
     shared.withLock { shared in
       guard shared.state.slots.indices.contains(slot), let held = shared.state.slots[slot].run?.held, held.job.id == job else { return nil }
@@ -388,12 +392,12 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Why a slot's run was cancelled, if it was.
+  /// The reason why a slot's run was cancelled; nil if it was not.
   func stopReason(_ slot: Int) -> WorkerState.Stop? { shared.withLock { $0.state.stop(of: slot) } }
 }
 
 extension QudoError {
-  /// Whether it may work again by itself.
+  /// Whether the error is temporary, so that a retry may succeed.
   var isPassing: Bool {
     switch code {
     case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .tooManyFiles, .database, .cancelled: true

@@ -1,81 +1,89 @@
 public import Logging
 
-/// How a worker works. The kinds' own settings are in ``JobPolicy``.
+/// The settings of a worker. Settings per kind are in ``JobPolicy``.
 public struct WorkerOptions: Sendable {
-  /// How many jobs run at once. Default 1.
+  /// The number of jobs that run at once. Default 1.
   public var concurrency = 1
-  /// How many jobs at most are claimed ahead of their run. Default 1,000.
+  /// The maximum number of prefetched jobs: claimed, but not yet running. Default 1,000.
   ///
-  /// As many are as take about ``horizon`` to run, judged by how long jobs took of late: none when they are slow. What
-  /// was claimed and does not get its turn is given back.
+  /// The worker prefetches about ``prefetchWindow`` of work, estimated from recent run times; if jobs are
+  /// slow, it prefetches none. It releases prefetched jobs that cannot start soon.
   public var maxPrefetch = 1000
-  /// The bytes of payloads at most that are claimed ahead, judged by the payloads of the last claims. Default 16 MiB.
+  /// The maximum payload size of the prefetched jobs, in bytes, estimated from recent claims. Default 16 MiB.
   ///
-  /// A claim that brings larger payloads than the ones before may exceed it once.
+  /// A claim whose payloads are larger than the previous ones can exceed the limit once.
   public var maxPrefetchBytes = 16 << 20
-  /// How much work is claimed ahead. Default 20 ms.
+  /// The amount of work to prefetch, as run time. Default 20 ms.
   public var prefetchWindow = Duration.milliseconds(20)
-  /// When the worker is stopped, how long its running jobs may go on before they are cancelled. Default 10 s.
+  /// The time that running jobs have after the worker is stopped, before they are cancelled. Default 10 s.
   public var shutdownGracePeriod = Duration.seconds(10)
-  /// How long a cancelled job may take to end before it is no longer waited for. Default 5 s.
+  /// The time that a cancelled job has to end before the worker stops waiting. Default 5 s.
   public var cancellationGracePeriod = Duration.seconds(5)
-  /// How often an idle worker looks for jobs although nothing woke it: the safety net. Default 5 s.
+  /// The interval at which an idle worker claims without being woken, as a safety net. Default 5 s.
   ///
-  /// Sixty times as rarely beside a doorbell that ``Doorbell/findsAll``, as that of a server does.
+  /// With a doorbell that ``Doorbell/findsAll``, as a server's does, the interval is 60 times as long.
   public var pollInterval = Duration.seconds(5)
   static let pollsLeftOut: Int64 = 60
-  /// How long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` go on trying when the database has
-  /// trouble. Default 10 s. ``Worker/work()`` goes on for ever. Of several databases, how long nothing else is left to do
-  /// before ``Worker/workUntilEmpty(skipDelayed:)`` no longer waits for one that has trouble.
+  /// The time that ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` retry while the database
+  /// is unavailable. Default 10 s.
+  ///
+  /// ``Worker/work()`` retries until it is stopped. With several databases, once the others are empty,
+  /// ``Worker/workUntilEmpty(skipDelayed:)`` does not wait for one that has been unavailable for longer.
   public var outageTimeout = Duration.seconds(10)
-  /// Default: one with the label `qudo`.
+  /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
   public var logger = Logger(label: "qudo")
-  /// What the worker's waits go by. Default: the machine's.
+  /// The clock that the worker's waits use. Default: the system clock.
   public var clock: any QueueClock = SystemClock()
 
-  /// The defaults.
+  /// Creates options with the default values.
   public init() {}
 
   func check() throws(QudoError) {
     guard (1...100_000).contains(concurrency) else {
-      throw QudoError(.invalidArgument, "the concurrency \(concurrency) is not from 1 to 100,000")
+      throw QudoError(.invalidArgument, "the concurrency \(concurrency) is out of range: give 1 to 100,000")
     }
     guard (0...100_000).contains(maxPrefetch) else {
-      throw QudoError(.invalidArgument, "the number of jobs to claim ahead, \(maxPrefetch), is not from 0 to 100,000")
+      throw QudoError(.invalidArgument, "the maximum prefetch \(maxPrefetch) is out of range: give 0 to 100,000")
     }
     guard maxPrefetchBytes >= 0 else {
-      throw QudoError(.invalidArgument, "the number of bytes to claim ahead, \(maxPrefetchBytes), is negative")
+      throw QudoError(.invalidArgument, "the maximum prefetch of \(maxPrefetchBytes) bytes is negative: give 0 or more")
     }
-    for (name, value) in [("horizon", prefetchWindow), ("grace", shutdownGracePeriod), ("cancel grace", cancellationGracePeriod), ("patience", outageTimeout)] where value < .zero {
-      throw QudoError(.invalidArgument, "the \(name) is negative")
+    let durations = [
+      ("prefetch window", prefetchWindow), ("shutdown grace period", shutdownGracePeriod),
+      ("cancellation grace period", cancellationGracePeriod), ("outage timeout", outageTimeout),
+    ]
+    for (name, value) in durations where value < .zero {
+      throw QudoError(.invalidArgument, "the \(name) is negative: give 0 or more")
     }
-    guard pollInterval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the poll is under 1 ms") }
+    guard pollInterval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the poll interval is under 1 ms: give a longer one")
+    }
   }
 }
 
-/// What a worker did.
+/// The number of runs by outcome, and the databases that a worker could not reach.
 public struct WorkSummary: Hashable, Sendable {
-  /// Jobs that were completed, replaced ones among them.
+  /// The number of completed jobs, including those that enqueued replacements.
   public var completed = 0
-  /// Failed runs that are to be tried again.
+  /// The number of failed runs whose jobs will be retried.
   public var retried = 0
-  /// Jobs that were given up, aborted ones among them.
+  /// The number of jobs that failed for good, including aborted ones.
   public var failed = 0
-  /// Runs that asked to come again later.
+  /// The number of runs that ended with ``Snooze``.
   public var snoozed = 0
-  /// Jobs that were given back.
+  /// The number of jobs that were released without a result.
   public var released = 0
-  /// Runs whose outcome came too late: somebody else has the job.
+  /// The number of runs whose lease was lost: another worker has the job, or it is gone.
   public var leaseLost = 0
-  /// Jobs, of whatever kind, that this worker's claims gave up because their leases expired too often: see ``GivenUpJob``. They are
-  /// not in ``failed``, which counts runs of this worker.
+  /// The number of jobs, of any kind, that this worker's claims gave up because too many leases expired. See
+  /// ``GivenUpJob``. They do not count as ``failed``, which counts this worker's own runs.
   public var givenUp = 0
 
-  /// Of several databases, the names of those that could not be used at the end: what is left there is not known. Empty where
-  /// there is one database only, whose trouble is thrown.
+  /// The names of databases that were unavailable at the end; they may still have jobs. Always empty with a
+  /// single database, whose errors are thrown instead.
   public var unreachable: [String] = []
 
-  /// Nothing.
+  /// Creates a summary whose counts are zero.
   public init() {}
 
   var isNothing: Bool { completed == 0 && retried == 0 && failed == 0 && snoozed == 0 && released == 0 && leaseLost == 0 }

@@ -1,4 +1,4 @@
-/// What is claimed, and what came of it.
+/// Claims: their size, their results, and the backoff after errors.
 extension WorkerState {
   func nextClaim() -> ClaimRequest? {
     guard phase == .working else { return nil }
@@ -18,14 +18,15 @@ extension WorkerState {
     return handlers.isEmpty ? nil : ClaimRequest(handlers, limit: limit)
   }
 
-  /// Whether it could run more, and the worker's other databases have all permits, or all jobs that a limit allows.
+  /// Whether it could run more jobs, but the other databases hold all permits, or all that a kind's limit
+  /// allows.
   var isStarvedOfPermits: Bool {
     guard let grant, phase == .working, running + abandoned < concurrency else { return false }
     return grant.count == 0 || grant.heldElsewhere.values.contains { $0 > 0 }
   }
 
-  /// How many jobs to hold beside those that run: as many as take the horizon to run, and at most twice as many as
-  /// the time before, so that a few quick jobs do not bring in a thousand slow ones.
+  /// The number of jobs to prefetch: as many as fill the prefetch window, and at most twice as many as the
+  /// last time, so that a few short jobs do not cause a claim of a thousand long ones.
   var ahead: Int {
     guard mode != .once, averageRun >= 0 else { return 0 }
     let target = Double(options.prefetchWindow.wholeMicroseconds) * Double(concurrency) / max(averageRun, 1)
@@ -36,7 +37,7 @@ extension WorkerState {
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
     lastPrefetch = requestedPrefetch
     summary.givenUp += claim.givenUp.count
-    // Most often they are of one kind, one after the other.
+    // Usually all jobs have one kind, so look up its policy only when the kind changes.
     var (kind, renewAt) = (Kind?.none, asked)
     var bytes = 0
     for job in claim.jobs {
@@ -62,7 +63,7 @@ extension WorkerState {
     wakeAt = wait == .max ? .max : now.clampedPlus(wait)
   }
 
-  /// Larger payloads count at once, smaller ones little by little: the next claim may bring large ones again.
+  /// Larger payloads count at once, smaller ones gradually: the next claim may return large ones again.
   private mutating func noteSizes(_ average: Double) {
     averageBytes = max(average, averageBytes + (average - averageBytes) / 8)
   }
@@ -72,7 +73,7 @@ extension WorkerState {
     worked()
   }
 
-  /// Without the claim, which failed: so the trouble goes on.
+  /// Counts settlements that were written without the failed claim; the backoff goes on.
   mutating func settledAlone(_ settlements: [Settlement], _ results: [SettleResult]) {
     for (settlement, result) in zip(settlements, results) { summary.count(settlement, result) }
   }
@@ -82,15 +83,15 @@ extension WorkerState {
     retryAt = 0
   }
 
-  /// What was to be settled is offered again after a while.
+  /// Keeps settlements that were not written, and sets the time of the next attempt.
   ///
-  /// - Returns: whether to give up.
+  /// - Returns: Whether to give up.
   mutating func failed(_ settlements: [Settlement], now: Int64) -> Bool {
     finished = settlements + finished
     shouldClaim = true
     if consecutiveErrors == 0 { failingSince = now }
     let holds = running > 0 || bufferedCount > 0 || !finished.isEmpty
-    // Of several databases, one that has nothing of ours is left alone for longer.
+    // With several databases, one where this worker holds nothing is retried less often.
     retryAt = now + min(probeInterval ?? 5_000_000, 50_000 << Int64(min(consecutiveErrors, holds || probeInterval == nil ? 7 : 40)), holds ? 5_000_000 : .max)
     consecutiveErrors += 1
     if probeInterval != nil {
@@ -100,7 +101,7 @@ extension WorkerState {
     return (mode != .forever || phase != .working) && now - failingSince >= options.outageTimeout.wholeMicroseconds
   }
 
-  /// When one of several databases counts as down.
+  /// The time at which the outage timeout of one of several databases ends.
   func patienceEnd(_ now: Int64) -> Int64 {
     guard probeInterval != nil, consecutiveErrors > 0 else { return .max }
     let (end, isTooLate) = failingSince.addingReportingOverflow(options.outageTimeout.wholeMicroseconds)

@@ -1,6 +1,6 @@
-/// Leases and their renewal.
+/// The renewal of leases.
 extension WorkerState {
-  /// The leases that have a third of their time behind them, those of one length.
+  /// Returns the leases that are due for renewal, a third into their duration. All have the same duration.
   mutating func takeRenewals(_ now: Int64) -> ([Lease], Duration)? {
     guard now >= nextRenewal else { return nil }
     var leases: [Lease] = []
@@ -8,7 +8,7 @@ extension WorkerState {
     var next = Int64.max
     for held in allHeld {
       let lease = handlers[held.job.kind]?.policy.leaseDuration ?? .seconds(60)
-      // What is due within a twelfth of the lease goes along.
+      // Leases that are due within the next twelfth of their duration are renewed in the same call.
       if held.renewAt - lease.wholeMicroseconds / 12 <= now, length == nil || length == lease {
         length = lease
         leases.append(held.lease)
@@ -22,7 +22,7 @@ extension WorkerState {
 
   var allHeld: [Held] { slots.compactMap { $0.run?.stop == .leaseLost ? nil : $0.run?.held } + buffered[bufferHead...] }
 
-  /// - Returns: the jobs whose leases are lost, and the slots whose tasks are to be cancelled.
+  /// - Returns: The jobs whose leases are lost, and the slots whose tasks must be cancelled.
   mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (lost: [ClaimedJob], cancelled: [Int]) {
     if finished.isEmpty { worked() }
     let renewAt = asked + length.wholeMicroseconds / 3
@@ -36,7 +36,7 @@ extension WorkerState {
         run.held.lease = lease
         run.held.renewAt = renewAt
       } else if run.mayBeCompletedExternally {
-        // Then the lease went with the job; how the run ends shows it.
+        // The lease may have ended because the job was completed; the end of the run shows it.
         run.held.renewAt = .max
       } else {
         run.stop = .leaseLost
@@ -60,7 +60,7 @@ extension WorkerState {
       kept.append(held)
     }
     (buffered, bufferHead) = (kept, 0)
-    // What ended meanwhile is settled under its new lease.
+    // Jobs that ended meanwhile are settled with their new lease.
     for index in finished.indices {
       if let answer = answers[finished[index].lease], let lease = answer { finished[index].lease = lease }
     }
@@ -68,9 +68,9 @@ extension WorkerState {
     return (lost, cancelled)
   }
 
-  /// The extension failed; the leases may still be ours: the token decides when the jobs are settled.
+  /// Notes that a renewal failed. The leases may still be valid: settling the jobs will show it.
   ///
-  /// - Returns: whether to give up.
+  /// - Returns: Whether to give up.
   mutating func extensionFailed(now: Int64) -> Bool {
     let givesUp = failed([], now: now)
     nextRenewal = retryAt

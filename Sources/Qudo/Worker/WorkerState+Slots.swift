@@ -1,7 +1,7 @@
-/// Slots: the tasks that run jobs, one after the other.
+/// Slots: the tasks that run jobs one after the other.
 extension WorkerState {
-  /// A place for one more task that runs jobs, if it would have something to do: if more are buffered than there are tasks
-  /// that have no job, be it that they wait for one or are about to ask for it.
+  /// Opens a slot for one more task if there are more buffered jobs than tasks without a job. Those tasks
+  /// wait for a job or are about to ask for one.
   mutating func openSlot() -> Int? {
     guard phase == .working, activeSlots < concurrency, bufferedCount > activeSlots - running - abandoned else { return nil }
     activeSlots += 1
@@ -13,7 +13,7 @@ extension WorkerState {
     return slots.count - 1
   }
 
-  /// An opened slot got no job after all.
+  /// Closes an opened slot that got no job.
   mutating func closeSlot(_ slot: Int) {
     slots[slot] = Slot()
     activeSlots -= 1
@@ -21,7 +21,7 @@ extension WorkerState {
 
   var hasJobToBegin: Bool { phase == .working && bufferedCount > 0 }
 
-  /// The next job for a slot that has none.
+  /// Takes the next job for a slot that has none.
   mutating func begin(_ slot: Int, now: Int64) -> ClaimedJob? {
     guard phase == .working, bufferedCount > 0 else { return nil }
     let held = buffered[bufferHead]
@@ -41,15 +41,15 @@ extension WorkerState {
     return held.job
   }
 
-  /// Why a slot's run was cancelled, if it was.
+  /// The reason why a slot's run was cancelled; nil if it was not.
   func stop(of slot: Int) -> Stop? { slots[slot].isAbandoned ? .givenUp : slots[slot].run?.stop }
 
-  /// A run ended.
+  /// Ends a run and keeps its outcome to be settled.
   ///
-  /// - Returns: whether the slot's task may go on.
+  /// - Returns: Whether the slot's task may take another job.
   mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool) -> Bool {
     if slots[slot].isAbandoned {
-      // Its job was settled without it.
+      // Its job was already settled.
       slots[slot] = Slot()
       activeSlots -= 1
       abandoned -= 1
@@ -72,13 +72,14 @@ extension WorkerState {
     return false
   }
 
-  /// A run that was interrupted by something else does not make all of them slow; the first slow one of many is noticed.
+  /// Updates the average run time. A single interrupted run changes it little; the first slow run of many
+  /// shows at once.
   private mutating func noteRun(_ took: Int64) {
     averagedRuns = min(averagedRuns + 1, 128)
     averageRun = max(averageRun, 0) + (Double(took) - max(averageRun, 0)) / averagedRuns
   }
 
-  /// A run's job was completed in a transaction of the application's, which is not committed yet.
+  /// Notes that the application's own transaction, not yet committed, completes the job of a run.
   mutating func completedElsewhere(_ slot: Int) { slots[slot].run?.mayBeCompletedExternally = true }
 
   mutating func letGo(_ kind: Kind) {

@@ -1,8 +1,8 @@
-/// Graces, time limits, and jobs that get no turn.
+/// Grace periods, time limits, and prefetched jobs that cannot start.
 extension WorkerState {
   static let stalled: Int64 = 250_000
 
-  /// What was claimed ahead and gets no turn, because the running jobs turn out to be slow, goes to whoever has time.
+  /// Releases prefetched jobs for other workers if they cannot start because the running jobs are slow.
   mutating func giveBackStalled(_ now: Int64) {
     guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits, now - bufferMoved >= Self.stalled else { return }
     giveBackBuffered()
@@ -26,7 +26,7 @@ extension WorkerState {
     }
   }
 
-  /// Claim no more, and end within the graces.
+  /// Stops claiming and ends within the grace periods.
   mutating func stop(now: Int64) {
     guard phase == .working else { return }
     phase = .draining(until: now.clampedPlus(options.shutdownGracePeriod.wholeMicroseconds))
@@ -34,7 +34,7 @@ extension WorkerState {
     giveBackBuffered()
   }
 
-  /// Nothing is left in any of several databases.
+  /// Ends the work because all of several databases are empty.
   mutating func finish() {
     isOver = true
     guard phase == .working else { return }
@@ -80,7 +80,7 @@ extension WorkerState {
     }
   }
 
-  /// The job is settled without its run, which goes on in its slot.
+  /// Settles a job while its run continues in its slot.
   mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome) {
     guard let run = slots[index].run else { return }
     slots[index].run = nil

@@ -1,6 +1,7 @@
-/// All that a worker knows and decides, without a task, a database or a clock of its own.
+/// The state and the decisions of a worker, without tasks, database or clock.
 ///
-/// The engine holds it under a lock, asks ``next(now:rings:)`` what to do, does it, and says what came of it.
+/// The engine keeps it under a lock, asks ``next(now:rings:)`` for an action, performs it, and reports the
+/// result. Times are in microseconds since the boot.
 struct WorkerState {
   enum Mode: Equatable {
     case forever
@@ -9,19 +10,19 @@ struct WorkerState {
   }
 
   enum Action {
-    /// Write outcomes, or claim, or both.
+    /// Write outcomes, claim, or both.
     case settle([Settlement], claiming: ClaimRequest?)
     case renew([Lease], for: Duration)
-    /// Count the jobs of all kinds: is anything left?
+    /// Count the jobs of all kinds, to see whether any are left.
     case checkForRemainingJobs
     case listen
     case stopListening
-    /// Until something happens, or until this time.
+    /// Wait for a signal, or until this time.
     case wait(until: Int64)
     case finish
   }
 
-  /// Why a run was cancelled.
+  /// The reason why a run was cancelled.
   enum Stop: Equatable {
     case leaseLost
     case timeLimit(Duration)
@@ -37,32 +38,32 @@ struct WorkerState {
   }
   struct ActiveRun {
     var held: Held
-    /// When to cancel it, and then when to stop waiting for it.
+    /// The time to cancel the run; after that, the time to stop waiting for it.
     var deadline = Int64.max
     var stop: Stop?
-    /// The job was completed in a transaction of the application's, which may be committed or not.
+    /// The application's own transaction completes the job, and may or may not be committed.
     var mayBeCompletedExternally = false
   }
   struct Slot {
     var run: ActiveRun?
-    /// It has no task.
+    /// True if the slot has no task.
     var isFree = true
-    /// Its task was cancelled: it ends with this run, and another takes its place.
+    /// True if its task was cancelled: it ends with this run, and a new one replaces it.
     var isCancelled = false
-    /// Its job was settled without it.
+    /// True if its job was settled while the run continues.
     var isAbandoned = false
   }
   enum Phase: Equatable {
     case working
-    /// Nothing is claimed; runs may end until then.
+    /// The worker claims nothing; runs may finish until this time.
     case draining(until: Int64)
-    /// Runs are cancelled; they are waited for until then.
+    /// Runs are cancelled; the worker waits for them until this time.
     case cancelling(until: Int64)
   }
 
   let mode: Mode
   let handlers: [Kind: JobHandler]
-  /// Whether any of them has one.
+  /// True if any handler has a time limit.
   let hasTimeLimits: Bool
   let request: ClaimRequest
   let options: WorkerOptions
@@ -71,16 +72,16 @@ struct WorkerState {
   var buffered: [Held] = []
   var bufferHead = 0
   var slots: [Slot] = []
-  /// Slots that have a task, whether or not it has a job.
+  /// The number of slots with a task, with or without a job.
   var activeSlots = 0
   var running = 0
   var abandoned = 0
   var finished: [Settlement] = []
-  /// How many jobs of a kind with a limit are held.
+  /// The number of held jobs per kind, for kinds with a concurrency limit.
   var heldOfLimited: [Kind: Int] = [:]
   var summary = WorkSummary()
 
-  /// Whether a claim might find something.
+  /// True if a claim might find something.
   var shouldClaim = true
   var ringsSeen: UInt64 = 0
   var isListening = false
@@ -89,31 +90,32 @@ struct WorkerState {
   var nextRenewal = Int64.max
   var nextDeadline = Int64.max
   var bufferMoved: Int64 = 0
-  /// How long a run takes, in microseconds: a moving average; negative before the first.
+  /// The moving average of the run time, in microseconds; negative before the first run.
   var averageRun = -1.0
   var averagedRuns = 0.0
-  /// How many bytes a payload has, as the last claims had them.
+  /// The average payload size in recent claims, in bytes.
   var averageBytes = 0.0
-  /// How many the claim that was asked for, and the last one that was answered, were to hold beside those that run.
+  /// The number of jobs to prefetch: in the claim that is under way, and in the last one that was answered.
   var (requestedPrefetch, lastPrefetch) = (0, 0)
-  /// When no more jobs than this are buffered, it is time to claim.
+  /// The number of buffered jobs at which it is time to claim.
   var refillAt = 0
-  /// How long the last claim took, but at most twice the horizon; when it was answered, and how many were in the buffer then.
+  /// The last claim: its latency, at most twice the prefetch window; its time; the number of buffered jobs
+  /// then.
   var claimLatency: Int64 = 0
   var filledAt: Int64 = 0
   var filledCount = 0
-  /// When the first of those that are to be settled came.
+  /// The time of the oldest outcome that waits to be settled.
   var finishedSince: Int64 = 0
 
-  /// How often it looks although nothing woke it, in microseconds.
+  /// The poll interval in microseconds.
   var pollInterval: Int64
-  /// Of one of several databases: how long it is set aside; nil for the only one.
+  /// With several databases: the probe interval; nil with a single one.
   var probeInterval: Int64?
-  /// Of one of several databases: what it may claim.
+  /// With several databases: the permits for the next claim.
   var grant: ConcurrencyBudget.Grant?
-  /// Of one of several databases: when nothing was left there the worker goes on, until nothing is left anywhere.
+  /// With several databases: whether this one is empty. The worker then continues until all are.
   var isEmpty = false
-  /// Nothing is left anywhere.
+  /// True if all databases are empty.
   var isOver = false
 
   var consecutiveErrors = 0
@@ -135,8 +137,8 @@ struct WorkerState {
   var bufferedCount: Int { buffered.count - bufferHead }
   var concurrency: Int { mode == .once ? 1 : options.concurrency }
 
-  /// - Parameter rings: how often the doorbell has rung.
-  /// - Returns: what to do now, and the slots whose tasks are to be cancelled first.
+  /// - Parameter rings: The number of rings of the doorbell.
+  /// - Returns: The next action, and the slots whose tasks must be cancelled first.
   mutating func next(now: Int64, rings: UInt64) -> (action: Action, cancelled: [Int]) {
     var cancelled: [Int] = []
     advancePhase(now, &cancelled)
@@ -148,7 +150,7 @@ struct WorkerState {
     if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 { return .finish }
     if rings != ringsSeen { shouldClaim = true }
     if now >= wakeAt { (shouldClaim, wakeAt) = (true, .max) }
-    // Also while outcomes cannot be written: the jobs are to stay ours.
+    // Even while outcomes cannot be written: the worker must keep its leases.
     if let (leases, duration) = takeRenewals(now) { return .renew(leases, for: duration) }
     if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
     giveBackStalled(now)
@@ -169,13 +171,13 @@ struct WorkerState {
     let hasRoom = (claim != nil || isStarvedOfPermits) && bufferedCount == 0
     if hasRoom != isListening {
       isListening = hasRoom
-      // What came before somebody listened rang no bell: look once more.
+      // Jobs that arrived before this listener rang no bell for it: claim once more.
       if hasRoom { shouldClaim = true }
       return hasRoom ? .listen : .stopListening
     }
     var until = min(nextRenewal, nextDeadline)
     if hasRoom {
-      // At least as often as the safety net asks.
+      // At least once per poll interval.
       wakeAt = min(wakeAt, now.clampedPlus(pollInterval))
       until = min(until, wakeAt)
     }

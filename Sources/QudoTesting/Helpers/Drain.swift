@@ -7,7 +7,7 @@ extension Worker {
   ///     let clock = ManualClock()
   ///     let queue = Queue(MemoryDriver(clock: clock))
   ///     ...
-  ///     try await Worker(queue, [JobHandler(SendMail.self)]).drain(clock)
+  ///     try await Worker(queue, handlers: [JobHandler(SendMail.self)]).drain(clock)
   ///
   /// Jobs that a worker claimed and never settled are waited for as well. A job that itself sleeps by the clock is not:
   /// nothing moves the clock on while a job runs.

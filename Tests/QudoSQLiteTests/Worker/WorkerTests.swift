@@ -119,7 +119,7 @@ import Testing
     #expect(messages.entries.count == 3)
     #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1], byte 14: "))
     #expect(messages.entries[1] == "the payload is not JSON for Sum: byte 1: the JSON ends, expected a string")
-    #expect(messages.entries[2] == "the payload was written with codec 77, which this queue was not given")
+    #expect(messages.entries[2] == "the queue has no codec 77 for the payload: add it to its codecs")
   }
 
   @Test func theRetryDelayMayComeFromTheJob() async throws {

@@ -59,7 +59,7 @@ import Testing
     fleet.clock.advance(by: .seconds(10))
     await #expect(throws: QudoError.self) { try await enqueue.value }
     fleet["a"].fault = .none
-    await fleet.log.wait(for: "used again a")
+    await fleet.log.wait(for: "recovered a")
     #expect(try await fleet["a"].texts == ["x"], "it was written after all")
     #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "a")
   }
@@ -88,7 +88,7 @@ import Testing
     #expect(fleet["a"].calls == 2, "one finds out, the others go elsewhere")
     #expect(try await fleet["b"].texts == ["1", "2", "3"])
     fleet["a"].fault = .none
-    await fleet.log.wait(for: "used again a")
+    await fleet.log.wait(for: "recovered a")
   }
 
   @Test func anEnqueueThatIsCancelledBeforeItBeganWritesNothing() async throws {

@@ -9,7 +9,7 @@ import Testing
     fleet["a"].fault = .refuses(refused)
     let result = try await fleet.queue.enqueue(fleet.job("x"))
     #expect(result.id == JobID(database: "b", number: 1))
-    #expect(fleet.log.lines == ["a database is set aside a"])
+    #expect(fleet.log.lines == ["database unavailable a"])
   }
 
   @Test func aDatabaseThatIsSetAsideIsNotAskedBeforeItsTime() async throws {
@@ -31,7 +31,7 @@ import Testing
     fleet.clock.advance(by: .seconds(30))
     try await fleet.queue.enqueue(fleet.job("2"))  // It goes to the other, while somebody finds out.
     fleet["a"].fault = .none
-    await fleet.log.wait(for: "used again a")
+    await fleet.log.wait(for: "recovered a")
     try await fleet.queue.enqueue(fleet.job("3"))
     #expect(try await fleet["a"].texts == ["3"])
     #expect(try await fleet["b"].texts == ["1", "2"])
@@ -162,7 +162,7 @@ extension Fleet {
     fleet["a"].fault = .doneUnknown
     let task = Task { try await fleet.queue.enqueue(job("x")) }
     await fleet["a"].arrived(1)
-    await fleet.log.wait(for: "set aside a")
+    await fleet.log.wait(for: "unavailable a")
     fleet["a"].fault = .none
     #expect(try await fleet.finish(task) == .existing(JobID(database: "a", number: 1)))
     #expect(try await fleet["a"].texts == ["x"])
@@ -195,7 +195,7 @@ extension Fleet {
     fleet["a"].isRemote = true
     fleet["a"].fault = .doneUnknown
     let task = Task { try await fleet.queue.enqueue(fleet.job("x")) }
-    await fleet.log.wait(for: "set aside a")
+    await fleet.log.wait(for: "unavailable a")
     fleet["a"].fault = .none
     #expect(try await fleet.finish(task) == .inserted(JobID(database: "a", number: 1)), "it is this enqueue's own")
     #expect(try await fleet["a"].texts == ["x"])

@@ -23,7 +23,7 @@ struct Reports {
 
     var options = WorkerOptions()
     options.concurrency = 4
-    options.grace = .seconds(5)
+    options.shutdownGracePeriod = .seconds(5)
     options.logger = logger
     let worker = try Worker(
       queue, [JobHandler(WriteReport.self)],

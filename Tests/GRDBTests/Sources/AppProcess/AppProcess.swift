@@ -42,7 +42,7 @@ struct AppProcess {
   /// it polls once an hour.
   private static func work(_ queue: Queue<NoHooks>, _ pool: DatabasePool) async throws {
     var options = WorkerOptions()
-    options.poll = .seconds(3600)
+    options.pollInterval = .seconds(3600)
     options.clock = TellingClock()
     let handler = JobHandler("greet") { context in
       let name = String(decoding: context.payload.bytes, as: UTF8.self)

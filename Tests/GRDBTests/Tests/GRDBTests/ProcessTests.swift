@@ -29,7 +29,7 @@ import Testing
   @Test func aWorkerHereWakesAfterAnotherProcessesCommit() async throws {
     let notes = AsyncStream<String>.makeStream()
     var options = WorkerOptions()
-    options.poll = .seconds(3600)
+    options.pollInterval = .seconds(3600)
     let handler = JobHandler("greet") { context in notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self)) }
     let worker = try Worker(queue, handlers: [handler], options: options)
     let work = Task { try await worker.work() }
