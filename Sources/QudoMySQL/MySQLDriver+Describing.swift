@@ -1,5 +1,5 @@
 #if MySQL
-internal import Qudo
+package import Qudo
 
 extension MySQLDriver: DescribedDriver {
   /// The server's version, and its clock.

@@ -1,4 +1,4 @@
-internal import Qudo
+package import Qudo
 
 extension SQLiteDriver: DescribedDriver {
   /// The version of the library. A file goes by the clock of the machine, or of the driver.

@@ -1,5 +1,5 @@
 internal import CSQLite
-internal import Qudo
+package import Qudo
 
 extension SQLiteDriver {
   /// The version of the SQLite library in use, such as `3.45.1`.
