@@ -16,7 +16,7 @@ extension Interleavings {
         await Caller.run((0..<8).map { Caller($0, driver, ledger, closesAfter: closesAfter, seed: seed) }, calls: 12)
         await driver.close()
         let fresh = try file.open(clock)
-        try ledger.check(try await fresh.find(JobQuery(limit: 10_000)), heldState: .ready)
+        try ledger.check(try await fresh.jobs(matching: JobQuery(limit: 10_000)), heldState: .ready)
         await fresh.close()
         return ledger.calls
       }
@@ -39,7 +39,7 @@ extension Interleavings {
         await Caller.run((0..<8).map { Caller($0, drivers[$0 % 2], ledger, closesAfter: .max, seed: seed) }, calls: 12)
         for driver in drivers { await driver.close() }
         let fresh = try file.open(clock)
-        try ledger.check(try await fresh.find(JobQuery(limit: 10_000)), heldState: .ready)
+        try ledger.check(try await fresh.jobs(matching: JobQuery(limit: 10_000)), heldState: .ready)
         await fresh.close()
         return ledger.calls
       }

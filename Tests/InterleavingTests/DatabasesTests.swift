@@ -13,7 +13,7 @@ extension Interleavings {
         let fleet = try MoodyFleet(seed, &random)
         let runs = Runs()
         // A claim that got no answer holds its jobs until the lease ends: they run twice then.
-        let handler = JobHandler("a", policy: JobPolicy(lease: .seconds(60))) { context in
+        let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(60))) { context in
           runs.begins(again: context.payload.name)
           await giveWay(context.attempt)
         }
@@ -142,8 +142,8 @@ private struct MoodyFleet {
     var options = DatabaseOptions()
     options.clock = clock
     options.logger = quiet
-    options.retry = .milliseconds(random.number(100...2000))
-    options.deadline = .milliseconds(random.number(500...3000))
+    options.probeInterval = .milliseconds(random.number(100...2000))
+    options.callTimeout = .milliseconds(random.number(500...3000))
     options.failsOverOnUnknownOutcome = random.once(in: 2)
     options.order = random.once(in: 2) ? .shuffled : .ordered
     let sources = try files.enumerated().map { index, file in
@@ -178,7 +178,7 @@ private struct MoodyFleet {
     for driver in made.withLock({ $0 }) { await driver.close() }
     for file in files {
       let driver = try file.open(clock)
-      names.formUnion(try await driver.find(JobQuery(limit: 10_000)).map(\.payload.name))
+      names.formUnion(try await driver.jobs(matching: JobQuery(limit: 10_000)).map(\.payload.name))
       await driver.close()
     }
     return names

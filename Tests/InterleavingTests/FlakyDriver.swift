@@ -77,14 +77,14 @@ final class FlakyDriver: Driver {
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
     try await call { () async throws(QudoError) in try await base.settle(settlements, claiming: next) }
   }
-  func extend(_ leases: [Lease], by duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await call { () async throws(QudoError) in try await base.extend(leases, by: duration) }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await call { () async throws(QudoError) in try await base.renew(leases, for: duration) }
   }
   func promote(limit: Int) async throws(QudoError) -> Int {
     try await call { () async throws(QudoError) in try await base.promote(limit: limit) }
   }
-  func find(_ query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await call { () async throws(QudoError) in try await base.find(query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await call { () async throws(QudoError) in try await base.jobs(matching: query) }
   }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     try await call { () async throws(QudoError) in try await base.count(kinds) }

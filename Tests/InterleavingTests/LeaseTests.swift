@@ -20,12 +20,12 @@ extension Interleavings {
           // What gets no turn is given back after a while, and is claimed again by whoever comes.
           options.clock = clock
           options.logger = quiet
-          let handler = JobHandler("a", policy: JobPolicy(lease: lease)) { context in
+          let handler = JobHandler("a", policy: JobPolicy(leaseDuration: lease)) { context in
             runs.begin(context.payload.name)
             await runs.hold()
             runs.end(context.payload.name, completes: true)
           }
-          let worker = try Worker(Queue(driver), [handler], options: options)
+          let worker = try Worker(Queue(driver), handlers: [handler], options: options)
           return Task { try await worker.work() }
         }
         runs.close()
@@ -46,7 +46,7 @@ extension Interleavings {
         for work in works { work.cancel() }
         for work in works {
           let summary = try await work.value
-          guard summary.leaseLost == 0 else { throw Wrong("a healthy worker lost a lease: \(summary)") }
+          guard summary.leaseLost == 0 else { throw Wrong("a healthy worker lost a leaseDuration: \(summary)") }
         }
         try runs.check()
         let again = runs.began.filter { $0.value > 1 }

@@ -56,7 +56,7 @@ extension Interleavings {
         await killer?.value
         await driver.close()
         let last = try Server.driver(server, database, clock: clock)
-        try ledger.check(try await last.find(JobQuery(limit: 10_000)))
+        try ledger.check(try await last.jobs(matching: JobQuery(limit: 10_000)))
         await last.close()
         await fresh.close()
         try await server.query("DROP DATABASE \(database)")
@@ -78,7 +78,7 @@ extension Interleavings {
           runs.begin(context.payload.name)
           runs.end(context.payload.name, completes: true)
         }
-        let worker = try Worker(Queue(drivers[0]), [handler], options: options)
+        let worker = try Worker(Queue(drivers[0]), handlers: [handler], options: options)
         let work = Task { try await worker.work() }
         await withTaskGroup(of: Void.self) { group in
           for caller in 0..<3 {

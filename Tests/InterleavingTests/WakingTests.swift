@@ -25,7 +25,7 @@ extension Interleavings {
           runs.begin(context.payload.name)
           runs.end(context.payload.name, completes: true)
         }
-        let worker = try Worker(Queue(driver), [handler], options: options)
+        let worker = try Worker(Queue(driver), handlers: [handler], options: options)
         let works = (0..<random.number(1...2)).map { _ in Task { try await worker.work() } }
         // Where others enqueue as well, they wake whoever has missed it: so in half of the rounds nobody else does.
         let (callers, count) = random.once(in: 2) ? (1, 36) : (random.number(2...3), 12)

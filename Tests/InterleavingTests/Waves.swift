@@ -23,7 +23,7 @@ enum Waves {
         try await group.waitForAll()
       }
     }
-    let there = try await driver.find(JobQuery(limit: 10_000)).count
+    let there = try await driver.jobs(matching: JobQuery(limit: 10_000)).count
     guard there == made else { throw Wrong("\(made) jobs were acknowledged, \(there) are there") }
     return made
   }

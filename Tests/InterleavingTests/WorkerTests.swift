@@ -16,7 +16,7 @@ extension Interleavings {
         let options = options(clock, &random)
         let runs = Runs(concurrency: options.concurrency, limits: ["b": limit])
         let worker = try Worker(
-          try queue(driver, clock, &random), ["a", "b"].map { handler($0, runs, clock, seed, limit: $0 == "b" ? limit : nil) }, options: options)
+          try queue(driver, clock, &random), handlers: ["a", "b"].map { handler($0, runs, clock, seed, limit: $0 == "b" ? limit : nil) }, options: options)
         let time = Time(clock, step: .milliseconds(200), seed: seed)
 
         let names = (0..<random.number(10...40)).map { "\($0)" }
@@ -72,13 +72,13 @@ extension Interleavings {
       var options = DatabaseOptions()
       options.clock = clock
       options.logger = quiet
-      options.deadline = .seconds(100_000)
+      options.callTimeout = .seconds(100_000)
       return Queue(try Databases([Databases.Source(driver)], options: options))
     }
 
     /// Some runs take a while, some fail and are tried again, some leave another job.
     private func handler(_ kind: Kind, _ runs: Runs, _ clock: ManualClock, _ seed: UInt64, limit: Int?) -> JobHandler {
-      let policy = JobPolicy(maxRetries: 1000, retryDelay: .fixed(.zero), lease: .seconds(100_000), concurrency: limit)
+      let policy = JobPolicy(maxRetries: 1000, retryDelay: .fixed(.zero), leaseDuration: .seconds(100_000), maxConcurrency: limit)
       return JobHandler(kind, policy: policy) { context in
         let name = context.payload.name
         var random = Seeded(seed: name.utf8.reduce(seed) { $0 &* 31 &+ UInt64($1) } &+ UInt64(context.attempt) << 32)

@@ -31,12 +31,12 @@ package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is 
   package func withLock<Result: ~Copyable, Failure: Error>(
     file: StaticString = #fileID, line: UInt = #line, _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
-    let place = Place.at(file, line)
-    Delays.pass(place)
-    defer { Delays.pass(place) }
+    let place = CallSite.at(file, line)
+    YieldPolicy.pass(place)
+    defer { YieldPolicy.pass(place) }
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
-    Delays.pass(place)
+    YieldPolicy.pass(place)
     return try body(&value)
   }
   #else
