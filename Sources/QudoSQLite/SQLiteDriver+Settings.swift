@@ -3,7 +3,7 @@ package import Qudo
 
 extension SQLiteDriver {
   /// The version of the SQLite library in use, such as `3.45.1`.
-  package static var libraryVersion: String { String(cString: sqlite3_libversion()) }
+  public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
   /// The name that a new file at this path gets: the file's, without its endings.
   package static func defaultName(forPath path: String) -> String { DatabaseOpener.stem(path) }
