@@ -26,7 +26,7 @@ struct Reports {
     options.shutdownGracePeriod = .seconds(5)
     options.logger = logger
     let worker = try Worker(
-      queue, [JobHandler(WriteReport.self)],
+      queue, handlers: [JobHandler(WriteReport.self)],
       plugins: [Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000), DepthGauge(interval: .seconds(5))], options: options)
 
     let group = ServiceGroup(
