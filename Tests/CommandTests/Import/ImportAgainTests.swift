@@ -78,7 +78,7 @@ import Testing
     try FileManager.default.moveItem(atPath: place.path("old.db"), toPath: place.path("moved.db"))
     for arguments in [[], ["--dry-run"]] {
       let refused = try place.qudo(["import", "moved.db"] + arguments, input: Data())
-      #expect(refused.status == 1 && refused.errors.contains("job 2 was imported before, from ") && refused.errors.contains("old.db"))
+      #expect(refused.status == 1 && refused.errors.contains("job 2 was already imported from ") && refused.errors.contains("old.db"))
     }
     let source = try #require(try new.rows("SELECT name FROM qudo_import_source").first)
     #expect(try place.qudo("import", "moved.db", "--source", source, "--json").objects().allSatisfy { $0["result"] as? String == "alreadyImported" })
