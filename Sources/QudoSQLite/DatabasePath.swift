@@ -114,12 +114,12 @@ struct DatabasePath {
   func warn(_ logger: Logger) {
     if let folder, folder.isOpenToAll, !folder.isLikeTmp {
       logger.warning(
-        "everybody may write to the database's folder, and so put another file in its place: take that right away (chmod o-w)",
+        "everybody may write to the database's folder and replace the file: remove that permission (chmod o-w)",
         metadata: ["path": "\(path)"])
     }
     if let file, file.isOpenToAll {
       logger.warning(
-        "everybody may write to the database, and so have jobs done in this program's name: take that right away (chmod o-w)",
+        "everybody may write to the database and enqueue jobs for this program: remove that permission (chmod o-w)",
         metadata: ["path": "\(path)"])
     }
   }
