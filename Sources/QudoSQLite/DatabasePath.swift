@@ -187,7 +187,7 @@ struct DatabasePath {
     guard beside.isFile else {
       throw QudoError(.unsupportedDatabase, "what is called \(ending) beside it is not a file: remove it, or use another path")
     }
-    // SQLite would write over a file of ours that somebody has given this name as well.
+    // SQLite would overwrite another file of this user that has this name as a hard link.
     guard beside.linkCount <= 1 else {
       throw QudoError(.unsupportedDatabase, "the \(ending) beside it has other names (hard links): remove those, or use another path")
     }

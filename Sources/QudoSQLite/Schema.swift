@@ -41,16 +41,15 @@ enum Schema {
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
 
-  /// The time at which a job was given a relative delay: a clock that shows less than that has been set back since. Version 5 goes on
-  /// to write NULL.
+  /// Adds the time at which a relative delay was set: a clock that shows an earlier time was set back since. Version 5
+  /// still writes NULL.
   private static let sixth = """
     ALTER TABLE qudo_delayed ADD COLUMN written INTEGER;
     CREATE INDEX qudo_delayed_written ON qudo_delayed(written) WHERE written IS NOT NULL;
     """
 
-  /// Running rows name the instance that holds them instead of the boot of its machine, and have the length of their leases, beyond
-  /// which none can end. What ran before goes by the boot, as it did: its holders have no lock. `generation` is another one in
-  /// each file.
+  /// Makes running rows name their instance instead of a boot, and store the lease duration, which bounds the expiry.
+  /// Jobs that already run keep their boot, in instances without a kernel lock. `generation` is random for each file.
   ///
   /// No older version can read them: each of its statements names a column that is gone.
   private static let fifth = """
@@ -70,10 +69,9 @@ enum Schema {
     INSERT INTO qudo_info(key, value) VALUES('generation', randomblob(16));
     """
 
-  /// A row of the ready or of the running is of jobs with ids one after the other, so that a batch has one row instead of a
-  /// thousand. The last one is part of the key, since claims and settlements take them away from the first on: that leaves
-  /// the key as it is. Each job that waits or runs now is a row of its own. Tables are made anew rather than altered: what
-  /// an application has made of views could stand in the way of that.
+  /// Makes each row of `qudo_ready` and `qudo_running` an id range, so that a batch takes one row instead of a thousand.
+  /// The key contains the last id, because claims and settlements remove ids from the front. Existing jobs get one row
+  /// each. Tables are created again rather than altered, because an application's views could prevent an ALTER TABLE.
   ///
   /// No older version can read them: each of its statements names a column that is gone.
   private static let fourth = """
