@@ -3,26 +3,27 @@ internal import Logging
 public import Qudo
 
 extension SQLiteDriver {
-  /// Prepares a connection of the application's own for a file that a queue is in: its automatic checkpoints take turns with Qudo's
-  /// commits from now on.
+  /// Prepares an application's connection to a file that also contains a queue.
   ///
-  /// Call it on each of the application's connections, before their first write:
+  /// From then on, the connection's automatic checkpoints never run at the same time as Qudo's commits. Call it on each
+  /// of the application's connections, before the first write:
   ///
   ///     var configuration = Configuration()
   ///     configuration.prepareDatabase { db in
   ///       try SQLiteDriver.prepareConnection(db.sqliteConnection)
   ///     }
   ///
-  /// SQLite 3.7.0 to 3.51.2, but for 3.44.6 and 3.50.7, may damage a file if one connection makes a checkpoint while another one
-  /// commits: see <doc:WALReset>. By default each connection makes one after some commits. This call replaces them: after a commit
-  /// that leaves the WAL with 2,000 pages or more, Qudo makes the checkpoint, under the lock that its own commits take. If another
-  /// process holds that lock, the next commit tries again.
+  /// SQLite 3.7.0 to 3.51.2, except 3.44.6 and 3.50.7, may damage a file if one connection checkpoints while another
+  /// one commits: see <doc:WALReset>. By default, every connection checkpoints after some of its commits. This call
+  /// replaces that: after a commit that leaves at least 2,000 pages in the WAL, Qudo checkpoints under its own write
+  /// lock. If another process holds the lock, the next commit tries again.
   ///
-  /// It uses `sqlite3_wal_hook`, so an application that sets such a hook, or `PRAGMA wal_autocheckpoint`, must not do so afterwards. With
-  /// a SQLite that has the fix it does nothing. It leaves the checkpoints that the application itself asks for: do not ask for any.
+  /// The call uses `sqlite3_wal_hook`. Do not set a WAL hook or `PRAGMA wal_autocheckpoint` on the connection
+  /// afterwards, and do not run checkpoints of your own, which Qudo cannot prevent. If the SQLite library has the fix,
+  /// the call does nothing.
   ///
-  /// - Parameter connection: a `sqlite3 *` of the SQLite library that Qudo is linked with.
-  /// - Throws: `QudoError.Code.invalidArgument` for nil.
+  /// - Parameter connection: A `sqlite3 *` of the SQLite library that Qudo links with.
+  /// - Throws: `QudoError.Code.invalidArgument` if `connection` is nil.
   public static func prepareConnection(_ connection: OpaquePointer?) throws(QudoError) {
     try prepareConnection(connection, hasBug: WALResetBug.isInLibrary)
   }
@@ -34,11 +35,11 @@ extension SQLiteDriver {
   }
 }
 
-/// The checkpoints of the application's connections.
+/// The checkpoints that Qudo runs for the application's connections.
 enum AppCheckpoint {
   private static let interval: Int32 = 2000
-  /// By the connection's address, how many pages the WAL has when the next one is due. The address may be that of another connection
-  /// later, which begins anew.
+  /// The WAL size in pages at which the next checkpoint is due, by the connection's address. ``start(_:)`` resets the
+  /// entry, because a new connection may reuse the address.
   private static let dueAt = Locked<[UInt: Int32]>([:])
 
   static func start(_ handle: OpaquePointer) {
@@ -59,27 +60,27 @@ enum AppCheckpoint {
     let address = UInt(bitPattern: handle)
     guard pages >= interval, pages >= dueAt.withLock({ $0[address] ?? interval }) else { return }
     guard let path = sqlite3_db_filename(handle, "main").map({ String(cString: $0) }), !path.isEmpty else { return }
-    // What fails here is done after another commit. The commit itself has been done.
+    // The commit itself has succeeded. If the checkpoint fails, a later commit tries again.
     guard let writeLock = try? WriteLock(path: path), writeLock.takeIfFree() else { return }
     defer { writeLock.giveBack() }
     let isDone = (try? run(path)) ?? false
-    // Somebody reads an old snapshot: it is not tried again after each commit.
+    // A long-running read transaction blocks the checkpoint: do not retry after every commit.
     dueAt.withLock { $0[address] = isDone ? nil : pages &+ interval }
   }
 
-  /// On a connection of Qudo's own: on the application's it would wait as long as the busy handler there does.
+  /// Checkpoints on a new connection: on the application's own, its busy handler would make the checkpoint wait.
   private static func run(_ path: String) throws(QudoError) -> Bool {
     let connection = try Connection(path: path, create: false)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     try connection.run("PRAGMA fullfsync = 1")
-    // Until something is read it has no WAL open.
+    // A connection opens the WAL with its first read.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     var frames: Int32 = -1
     return ExclusiveCheckpoint.run(connection, frames: &frames) == nil
   }
 }
 
-/// The application's connections that a driver has joined, so far as their checkpoints matter.
+/// The application's connections that a driver has joined, checked for automatic checkpoints.
 final class AppConnections: Sendable {
   private struct State {
     var seen: Set<UInt> = []
@@ -89,7 +90,7 @@ final class AppConnections: Sendable {
   private let state = Locked(State())
   private let logger: Logger
   private let hasBug: Bool
-  /// More connections than one application has at once; after so many it begins anew.
+  /// More connections than an application has at once; at this number the set is cleared.
   private static let mostSeen = 1000
 
   init(_ logger: Logger, hasBug: Bool = WALResetBug.isInLibrary) {
@@ -97,7 +98,7 @@ final class AppConnections: Sendable {
     self.hasBug = hasBug
   }
 
-  /// Warns, once, of a connection that makes checkpoints by itself. Each connection is asked once.
+  /// Warns about a connection with automatic checkpoints. It checks each connection once and warns once in all.
   func check(_ connection: Connection) {
     guard hasBug else { return }
     let address = UInt(bitPattern: connection.handle)
@@ -114,7 +115,7 @@ final class AppConnections: Sendable {
     guard isFirst else { return }
     logger.warning(
       """
-      a connection of the application makes checkpoints beside Qudo's commits, by which this version of SQLite may damage the file: call \
+      automatic checkpoints of an application connection may damage the file with this SQLite: call \
       SQLiteDriver.prepareConnection on each of the application's connections
       """, metadata: ["path": "\(connection.path)", "sqlite": "\(SQLiteDriver.libraryVersion)"])
   }

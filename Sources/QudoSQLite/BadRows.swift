@@ -1,9 +1,9 @@
 internal import Qudo
 
-/// The rows that say where jobs are, and contradict the jobs: the `cause` of the `corrupt` error of a verb that met one.
+/// Rows of a state table that contradict the jobs: the `cause` of the `corrupt` error of a verb that met one.
 ///
-/// The writer rolls back, puts them aside, and runs the verb again: one bad row, such as is left by a `DELETE FROM qudo_job` of
-/// somebody else's, must neither stop the workers nor lose the outcomes that share its transaction.
+/// The writer rolls back, repairs the rows, and runs the verb again. One bad row, such as another program's
+/// `DELETE FROM qudo_job` leaves, must neither stop the workers nor lose the outcomes in the same transaction.
 enum BadRows: Error {
   case ready(kinds: [Int64])
   case delayed
@@ -19,20 +19,21 @@ enum BadRows: Error {
 }
 
 extension QudoError {
-  /// What is to be put aside, if it was met.
+  /// The rows to repair, if this error reports any.
   var badRows: BadRows? { cause as? BadRows }
 
-  /// Of a value of these rows that is of another sort than Qudo writes; damage that SQLite has found is left as it is.
+  /// Attributes a value of an unexpected type to `rows`. Damage that SQLite itself reported stays as it is.
   func of(_ rows: BadRows) -> QudoError { code == .corrupt && cause == nil ? QudoError(code, message, cause: rows) : self }
 }
 
 extension Transaction {
-  /// Puts aside what is bad of a table: rows without their jobs go, of rows with some of them the rest stays, and a job whose row
-  /// cannot be used is put where the job itself says that it belongs.
+  /// Repairs the bad rows of a state table.
   ///
-  /// It reads through the table, or through what it has of some kinds, which only happens to a file that was changed by others.
+  /// It deletes rows whose jobs are all missing, keeps the rest of rows that miss some of their jobs, and files jobs
+  /// with an unusable row again as `qudo_job` describes them. It reads the whole table, or all of its rows for some
+  /// kinds; that happens only in a file that another program modified.
   ///
-  /// - Returns: the number of rows that were bad.
+  /// - Returns: The number of bad rows.
   func putAside(_ rows: BadRows) throws(QudoError) -> Int {
     forgetRows()
     defer { forgetRows() }
@@ -40,14 +41,14 @@ extension Transaction {
     case .ready(let kinds):
       var count = 0
       for kind in kinds { count += try putAsideReady(of: kind) }
-      // What became ready in the verb's own transaction is delayed again.
+      // Jobs that became ready in the rolled-back transaction are delayed again.
       return count == 0 ? try putAsideDelayed() : count
     case .delayed: return try putAsideDelayed()
     case .running: return try putAsideRunning()
     }
   }
 
-  /// The highest id is no row's: the transaction may be about to store it, for a job that was deleted.
+  /// Drops the hints about rows. It keeps the highest id: the transaction may be about to store it for a deleted job.
   private func forgetRows() {
     let highest = connection.hints.highestID
     connection.kinds.invalidate()
@@ -56,7 +57,8 @@ extension Transaction {
 
   private func putAsideReady(of kind: Int64) throws(QudoError) -> Int {
     var ranges: [ReadyRow] = []
-    // Of a range that is longer than the numbers are the length is a floating-point number, and greater.
+    // If the length of a range overflows an integer, SQLite computes it as a floating-point number, which compares
+    // as greater.
     try connection.each(
       """
       SELECT rank, due, first, last FROM qudo_ready AS r
@@ -143,7 +145,8 @@ extension Transaction {
     return count
   }
 
-  /// Those of these jobs that are there wait as their own rows say; one whose due time or rank cannot be used either is due now.
+  /// Files the existing jobs of a range as ready or delayed, as their rows in `qudo_job` describe them. An invalid due
+  /// time there becomes now, an invalid rank 0.
   private func waitAgain(_ ids: ClosedRange<Int64>) throws(QudoError) {
     effects.wakes = true
     let (first, last) = (Value.integer(ids.lowerBound), Value.integer(ids.upperBound))

@@ -2,16 +2,15 @@ internal import CSQLite
 internal import Qudo
 
 extension SQLiteDriver {
-  /// Runs `body` as a part of the transaction that the application's handle is in, or in one of its own where it is in
-  /// none: all of it or nothing.
+  /// Runs `body` atomically on the application's connection: inside its open transaction, or else in a new one.
   ///
-  /// The handle is left as it was found. It gets no hook and no pragma, its busy handler is its own, the statements are
-  /// finalized, and `last_insert_rowid()` is what it was; `changes()` and `total_changes()` cannot be set back.
+  /// The connection keeps its state: it gets no hook and no pragma, keeps its busy handler, and all statements are
+  /// finalized. `last_insert_rowid()` is restored; `changes()` and `total_changes()` cannot be.
   func join<Result>(
     _ handle: OpaquePointer?, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     guard !writer.isClosed else { throw QudoError(.closed, "the database was closed") }
-    guard let handle else { throw QudoError(.invalidArgument, "the application's connection is closed") }
+    guard let handle else { throw QudoError(.invalidArgument, "the application's connection is closed: pass an open one") }
     let path = sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? ""
     guard let file, FileIdentity(path) == file else {
       throw QudoError(.invalidArgument, "the connection's main database is not the queue's file: its path is '\(path)'")
@@ -39,7 +38,7 @@ extension SQLiteDriver {
   }
 }
 
-/// A savepoint in the application's transaction; without one, a transaction.
+/// A savepoint in the application's transaction, or a transaction of its own if none is open.
 private struct BorrowedTransaction {
   let connection: Connection
   let isInner: Bool
@@ -62,11 +61,12 @@ private struct BorrowedTransaction {
       try connection.execute("SAVEPOINT qudo")
     } catch where error.code == .busy {
       throw QudoError(
-        .invalidArgument, "a statement that writes is at work on the connection: step it to its end or reset it first", cause: error.cause)
+        .invalidArgument, "a writing statement is still active on the connection: step it to its end or reset it first",
+        cause: error.cause)
     }
     do {
-      // Takes the write lock and changes nothing. A transaction that first reads and then writes is not let wait for the
-      // lock; one that has not read yet is.
+      // Takes SQLite's write lock and changes nothing. SQLite lets a transaction wait for that lock only if it has not
+      // read yet.
       try connection.run("DELETE FROM qudo_info WHERE 0")
     } catch {
       undo()
@@ -74,17 +74,17 @@ private struct BorrowedTransaction {
     }
   }
 
-  /// The same error, or where it is that nothing can be written, what keeps this connection from it.
+  /// Returns `error`, with a better message if the connection or the transaction is read-only.
   func explained(_ error: QudoError) -> QudoError {
     guard error.code == .readOnly else { return error }
     if sqlite3_db_readonly(connection.handle, "main") == 1 {
       return QudoError(
-        .readOnly, "the connection, or its file, is for reading only: enqueue on a connection that may write", cause: error.cause)
+        .readOnly, "the connection or its file is read-only: enqueue on a writable connection", cause: error.cause)
     }
     // "When set to on, ... prevents data changes on database files": the manual of PRAGMA query_only.
     guard (try? connection.integer("PRAGMA query_only")) == 1 else { return error }
     return QudoError(
-      .readOnly, "the transaction is for reading only (PRAGMA query_only is on): enqueue in one that writes, GRDB's write for instance",
+      .readOnly, "the transaction is read-only (PRAGMA query_only is on): enqueue in a write transaction, such as GRDB's write",
       cause: error.cause)
   }
 
@@ -97,7 +97,7 @@ private struct BorrowedTransaction {
     }
   }
 
-  /// Later there may be no memory left to do it with.
+  /// Prepares the rollback statements now, while there is memory for them.
   private func prepareToUndo() throws(QudoError) {
     try connection.prepareToRollBack()
     guard isInner else { return }
@@ -105,8 +105,10 @@ private struct BorrowedTransaction {
     _ = try connection.statement("RELEASE qudo" as StaticString)
   }
 
-  /// SQLite has rolled back the whole transaction by itself after some errors; then there is nothing to do. And where it cannot roll
-  /// back Qudo's part, which takes memory, the whole goes: a half would be worse.
+  /// Rolls back Qudo's part of the transaction.
+  ///
+  /// After some errors SQLite has already rolled back the whole transaction. If rolling back to the savepoint fails,
+  /// which it can when memory runs out, the whole transaction is rolled back: half of an enqueue would be worse.
   func undo() {
     guard isInner, sqlite3_get_autocommit(connection.handle) == 0 else {
       try? connection.endTransaction()

@@ -1,12 +1,13 @@
 internal import Qudo
 
-/// Claims of several kinds.
+/// Claims over several kinds.
 extension Transaction {
-  /// How many keys of a kind are read at once, at least.
+  /// The minimum number of keys of a kind that one query reads.
   private static let pageSize = 32
 
-  /// Takes the best of all the kinds. What was read of them before is not read again, so that the cost goes with how many
-  /// jobs are claimed and not with how many kinds there are.
+  /// Claims the first ready jobs over all kinds.
+  ///
+  /// It reuses the keys that earlier claims read, so the cost grows with the number of claimed jobs, not of kinds.
   func claimBest(_ kinds: [ClaimableKind], _ limit: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let ready = connection.ready
     if ready.isEmpty { try findEmpty(kinds) }
@@ -28,7 +29,7 @@ extension Transaction {
     var keys: [ReadyKey] = []
     var rows = 0
     let last = last ?? ReadyKey(rank: .min, due: .min, id: .min, last: .min)
-    // A row of which a part is known comes again, for the rest of it.
+    // A row whose first ids are already known is read again, for its rest.
     try connection.each(
       "SELECT rank, due, last, first FROM qudo_ready WHERE kind = ? AND (rank, due, last) > (?, ?, ?) ORDER BY rank, due, last LIMIT ?",
       .integer(kind), .integer(last.rank), .integer(last.due), .integer(last.id), .integer(Int64(count))
@@ -47,10 +48,11 @@ extension Transaction {
     connection.ready.append(keys, isComplete: rows < count && keys.count < count, to: kind)
   }
 
-  /// Jumps from kind to kind, so that of many kinds only those are looked up that have ready jobs.
+  /// Finds the kinds without ready jobs in one query that skips from kind to kind, so that a claim need not look up
+  /// each of them.
   ///
-  /// Others may have far more kinds: after twice as many jumps as the worker has kinds, those that it did not come to are looked
-  /// up one by one, as a claim finds that it needs them.
+  /// The file may hold far more kinds than this worker handles. The query stops after twice as many skips as the worker
+  /// has kinds; claims look up the remaining kinds one by one.
   private func findEmpty(_ kinds: [ClaimableKind]) throws(QudoError) {
     guard kinds.count > 8, let lowest = kinds.lazy.map(\.number).min(), let highest = kinds.lazy.map(\.number).max() else { return }
     var full: Set<Int64> = []
@@ -73,7 +75,7 @@ extension Transaction {
     }
   }
 
-  /// Moves them from the ready to the running: by kind, or by runs of ids, whatever is less to do.
+  /// Claims the chosen jobs, by kind or by id range, whichever needs fewer statements.
   private func claimReady(_ order: ClaimOrder, token: Int64) throws(QudoError) -> [ClaimedJob] {
     let runs = order.batches()
     var taken: [Int: Taken] = [:]
@@ -95,11 +97,13 @@ extension Transaction {
     return jobs
   }
 
-  /// What is chosen of a kind: so many rows of the ready to their ends, and where the last of them ends.
+  /// The chosen jobs of a kind: some whole rows of `qudo_ready`, and perhaps the first jobs of the next row.
   private struct Taken {
+    /// The number of whole rows.
     var whole = 0
+    /// The last job of the last whole row.
     var lastWhole: ReadyKey?
-    /// Of a row that is not chosen whole the last chosen.
+    /// The last chosen job of the row that is chosen in part.
     var part: ReadyKey?
 
     mutating func take(_ key: ReadyKey) {
@@ -133,7 +137,7 @@ extension Transaction {
       """, .integer(run.ids.lowerBound), .integer(run.ids.upperBound)
     ) { row throws(QudoError) in
       guard let kind = names[row.integer(10)] else {
-        throw QudoError(.corrupt, "a job waits as of another kind than it is: the file was changed by others")
+        throw QudoError(.corrupt, "qudo_ready files a job under another kind: another program modified the file")
       }
       _ = reading.read(row, kind, ends: ends)
     }

@@ -1,21 +1,21 @@
 internal import Qudo
 
-/// One of a worker's kinds that the file knows.
+/// A kind of the worker that the file knows.
 struct ClaimableKind {
   let demand: ClaimRequest.KindDemand
-  /// Its number in the file.
+  /// The kind's id in `qudo_kind`.
   let number: Int64
 
-  /// How many of it may be claimed.
+  /// The maximum number of jobs of this kind in a claim of `limit` jobs.
   func most(_ limit: Int) -> Int { max(0, min(limit, demand.limit ?? limit)) }
 }
 
-/// The best ready jobs of several kinds: each kind has them in order, and the kinds' first ones are held in a heap.
+/// The first ready jobs over several kinds, merged with a heap that holds each kind's next job.
 struct ClaimOrder {
   let kinds: [ClaimableKind]
-  /// How many of each kind are chosen.
+  /// The number of chosen jobs of each kind.
   private(set) var counts: [Int]
-  /// In the order of the claim.
+  /// The chosen jobs, in claim order.
   private(set) var chosen: [(key: ReadyKey, kind: Int)] = []
   private var heap: [(key: ReadyKey, kind: Int)] = []
 
@@ -24,7 +24,7 @@ struct ClaimOrder {
     counts = Array(repeating: 0, count: kinds.count)
   }
 
-  /// - Parameter entry: the key at a position among a kind's ready jobs; nil if it has no more.
+  /// - Parameter entry: Returns the key at a position among a kind's ready jobs, or nil after the last one.
   mutating func choose(_ limit: Int, entry: (_ position: Int, _ kind: Int64) throws(QudoError) -> ReadyKey?) throws(QudoError) {
     for index in kinds.indices where kinds[index].most(limit) > 0 {
       if let key = try entry(0, kinds[index].number) { heap.append((key, index)) }
@@ -57,14 +57,14 @@ struct ClaimOrder {
     }
   }
 
-  /// Ids that follow each other and are claimed alike.
+  /// An id range whose jobs get the same lease duration and expiry limit.
   struct Batch {
     var ids: ClosedRange<Int64>
     let demand: ClaimRequest.KindDemand
     var count: Int { Int(ids.upperBound - ids.lowerBound) + 1 }
   }
 
-  /// The chosen ones as runs of ids.
+  /// Returns the chosen jobs as id ranges.
   func batches() -> [Batch] {
     var runs: [Batch] = []
     for (key, kind) in chosen.sorted(by: { $0.key.id < $1.key.id }) {

@@ -1,7 +1,7 @@
 internal import Qudo
 
 extension Transaction {
-  /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
+  /// The maximum number of delayed jobs promoted, and of expired leases recovered, in one claim.
   private static let recoveryBatch: Int64 = 1000
   static let changed = "the file is damaged, or was changed by others"
 
@@ -26,9 +26,9 @@ extension Transaction {
     return try claimReady(kind, kind.most(request.limit), token: token)
   }
 
-  /// Moves the first `count` jobs of a kind from the ready to the running, in three statements however many they are.
+  /// Claims the first `count` ready jobs of a kind, in three statements for any number of jobs.
   func claimReady(_ kind: ClaimableKind, _ count: Int, token: Int64) throws(QudoError) -> [ClaimedJob] {
-    // The first claim that finds a job makes this driver one of those that hold leases.
+    // A driver gets its row in qudo_instance with the first claim that finds a job.
     guard count > 0 else { return [] }
     if connection.instance == nil {
       guard try hasReady(kind.number) else { return [] }
@@ -37,7 +37,7 @@ extension Transaction {
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
     var front = ReadyFront(kind: kind.number)
-    // LEFT JOIN, which SQLite does not reorder either: a row whose jobs are all missing comes, with NULL for a job.
+    // SQLite does not reorder a LEFT JOIN, and it returns a ready row without jobs as well, with NULL for the job.
     try connection.each(
       """
       SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, j.id, r.last, r.first
@@ -66,8 +66,7 @@ extension Transaction {
     try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
   }
 
-  /// Puts what was read with the running: a row for ids one after the other, or for each row that was read, whatever is less
-  /// to do.
+  /// Files the claimed jobs as running: one row for each id range, or one for each ready row, whichever is fewer.
   private func start(_ front: ReadyFront, _ lease: RunningRange) throws(QudoError) {
     var lease = lease
     var runs = front.runs[...]
@@ -92,15 +91,15 @@ extension Transaction {
     for id in reading.freesKeys { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id)) }
   }
 
-  /// Claimed jobs, read from rows.
+  /// The jobs of a claim, read row by row.
   struct Reading {
     let token: Int64
     let holder: Int64
     var jobs: [ClaimedJob] = []
-    /// Those whose unique key is held until they start.
+    /// The jobs whose unique key is free as soon as they start.
     var freesKeys: [Int64] = []
 
-    /// - Parameter row: payload, codec, unique key and its scope, attempt, time of the enqueue, meta, rank, due time, id.
+    /// - Parameter row: The columns payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank, due, id.
     mutating func read(_ row: Statement, _ kind: Kind, ends: Int64) -> ReadyKey {
       let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9), last: row.integer(9))
       if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
@@ -113,12 +112,12 @@ extension Transaction {
     }
   }
 
-  /// At most one less than ``FileHints/none``.
+  /// Returns when a lease that begins now expires: before ``FileHints/none`` in any case.
   func end(of lease: Duration) -> Int64 {
     min(now.sinceBoot.clampedPlus(lease.wholeMicroseconds), FileHints.none - 1)
   }
 
-  /// Delayed jobs that are due become ready, earliest first.
+  /// Promotes due delayed jobs to ready jobs, earliest first.
   func promote(limit: Int) throws(QudoError) -> Int {
     let time = now.wall.microseconds
     // "If the LIMIT expression evaluates to a negative value, then there is no upper bound on the number of rows returned."
@@ -130,9 +129,9 @@ extension Transaction {
     ) { row throws(QudoError) in due.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3))) }
     for job in due {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
-      // Of a time that is no integer this finds nothing, each time.
+      // A due time that is not an integer never matches.
       guard connection.changes == 1 else {
-        throw QudoError(.corrupt, "job \(job.id) has an unusable due time: \(Self.changed)", cause: BadRows.delayed)
+        throw QudoError(.corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
       }
       try insertReady(job.id...job.id, ReadyRange.SortKey(kind: job.kind, rank: job.rank, due: job.due))
       connection.ready.invalidate(job.kind)
@@ -140,10 +139,11 @@ extension Transaction {
     return due.count
   }
 
-  /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the order in
-  /// which their leases ended.
+  /// Recovers jobs whose lease expired or whose holder is dead, by holder and then by expiry.
   ///
-  /// - Returns: whether some may be left for the next claim.
+  /// A recovered job is ready again with its old sort key, or is given up after too many expired leases.
+  ///
+  /// - Returns: Whether the next claim may find more to recover.
   private func recoverExpired() throws(QudoError) -> Bool {
     let own = connection.instance
     var areLeft = false
@@ -179,7 +179,7 @@ extension Transaction {
       .integer(instance), .integer(now.sinceBoot), .integer(Self.recoveryBatch))
   }
 
-  /// Leases that end later than their own length from now were given by another clock than the one that goes now.
+  /// Recovers leases that expire later than a lease from now could: the clock was set back since they were given.
   private func takeBackAhead(_ instance: Int64) throws(QudoError) -> Bool {
     try takeBack(
       """
@@ -188,7 +188,7 @@ extension Transaction {
       """, .integer(instance), .integer(now.sinceBoot), .integer(Self.recoveryBatch))
   }
 
-  /// - Returns: whether there may be more.
+  /// - Returns: Whether there may be more rows.
   @inline(__always)
   private func takeBack(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Bool {
     var ended: [RunningRange] = []
@@ -208,7 +208,7 @@ extension Transaction {
         "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", .integer(range.ids.lowerBound),
         .integer(range.ids.upperBound), .integer(room)
       ) { row throws(QudoError) in ids.append(row.integer(0)) }
-      // Where there are fewer than asked for, the others are gone, and the row goes with them.
+      // Fewer jobs than the limit: the rest of the range has no jobs, so remove all of it.
       let end = Int64(ids.count) < room ? range.ids.upperBound : ids.last ?? range.ids.upperBound
       try cut(range, range.ids.lowerBound...end)
       room -= Int64(ids.count)
@@ -230,7 +230,7 @@ extension Transaction {
     }
   }
 
-  /// What is told of a job that is about to go.
+  /// Returns the report of a job that is about to be given up: one element, or none if the job is missing.
   private func givenUp(_ id: Int64, _ lost: Int64) throws(QudoError) -> [GivenUpJob] {
     var jobs: [GivenUpJob] = []
     try connection.each(
@@ -252,7 +252,7 @@ extension Transaction {
     return end == FileHints.none ? nil : .microseconds(max(0, end.clampedMinus(now.sinceBoot)))
   }
 
-  /// When the first delayed job is due, or ``FileHints/none``.
+  /// Returns when the first delayed job is due, or ``FileHints/none``.
   func firstDue() throws(QudoError) -> Int64 {
     if let known = connection.hints.firstDue { return known }
     let due: Int64?
@@ -265,7 +265,7 @@ extension Transaction {
     return due ?? FileHints.none
   }
 
-  /// When the first lease of this driver's own ends, or ``FileHints/none``.
+  /// Returns when the first of this driver's own leases expires, or ``FileHints/none``.
   func firstEnd() throws(QudoError) -> Int64 {
     if let known = connection.hints.firstExpiry { return known }
     guard let own = connection.instance else { return FileHints.none }

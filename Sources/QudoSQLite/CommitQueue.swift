@@ -1,8 +1,8 @@
-/// Who may commit and who waits for it: the decisions of group commit, without a thread or a database.
+/// The decisions of group commit, without threads or a database: which operation commits and which waits.
 struct CommitQueue<Operation> {
   enum Admission: Equatable {
     case queued
-    /// Nobody is at work: start the thread.
+    /// The writer was idle: start its thread.
     case queuedFirst
     case closed
   }
@@ -14,18 +14,18 @@ struct CommitQueue<Operation> {
   }
 
   private var waiting: [Waiting] = []
-  /// Somebody commits, or the thread is about to.
+  /// Whether a caller commits, or the thread commits or is about to.
   private var isBusy = false
   private(set) var isClosed = false
   private var isWatched = false
-  /// The thread waits for another process, and touches nothing until it has ended that.
+  /// Whether the thread waits for another process; until that ends it touches nothing.
   private var isAwaitingTurn = false
-  /// The database was closed without the thread, which waited for too long.
+  /// Whether the database was closed without the thread, which waited too long.
   private var isGivenUp = false
 
   var count: Int { waiting.count }
 
-  /// Whether the caller may commit by itself, since nobody is at work; then it must ``leave()``.
+  /// Returns whether the caller may commit on its own thread. Then it must call ``leave(more:)``.
   mutating func enterAlone() -> Bool {
     guard !isBusy, !isClosed else { return false }
     isBusy = true
@@ -39,9 +39,9 @@ struct CommitQueue<Operation> {
     return isBusy ? .queued : .queuedFirst
   }
 
-  /// Refuses all that comes later. The last operation is admitted, unless the database was closed without the thread.
+  /// Refuses later operations, and admits this last one unless the database was closed without the thread.
   ///
-  /// - Parameter deadline: when it is done without the thread, if that still waits for another process then; see ``giveUp(_:)``.
+  /// - Parameter deadline: When to close without the thread, if that still waits for another process; see ``giveUp(_:)``.
   mutating func close(_ last: Operation, until deadline: ContinuousClock.Instant? = nil) -> Admission {
     isClosed = true
     guard !isGivenUp else { return .closed }
@@ -50,20 +50,20 @@ struct CommitQueue<Operation> {
     return isBusy ? .queued : .queuedFirst
   }
 
-  /// - Parameter more: whether there is more to do although nobody waits.
-  /// - Returns: whether the thread must come; it is then meant to be at work.
+  /// - Parameter more: Whether there is work left even if no operation waits.
+  /// - Returns: Whether to start the thread; the queue then counts it as busy.
   mutating func leave(more: Bool = false) -> Bool {
     isBusy = more || !waiting.isEmpty
     return isBusy
   }
 
-  /// All that wait, for one commit.
+  /// Removes and returns all waiting operations, for one commit.
   mutating func takeGroup() -> [Operation] {
     defer { waiting.removeAll(keepingCapacity: true) }
     return waiting.map(\.operation)
   }
 
-  /// Those who have waited long enough, without those that close the database.
+  /// Removes and returns the operations whose deadline has passed, except those that close the database.
   mutating func takeExpired(_ now: ContinuousClock.Instant) -> [Operation] {
     let isExpired = { (one: Waiting) in !one.isLast && one.deadline.map { $0 <= now } ?? false }
     let expired = waiting.filter(isExpired).map(\.operation)
@@ -71,29 +71,29 @@ struct CommitQueue<Operation> {
     return expired
   }
 
-  /// Whether the caller is to look for expired ones from time to time; it goes on while ``keepWatching()``.
+  /// Returns whether the caller must check for expired operations from now on, for as long as ``keepWatching()`` is true.
   mutating func startWatching() -> Bool {
     defer { isWatched = true }
     return !isWatched
   }
 
   mutating func keepWatching() -> Bool {
-    // Also when nobody waits any more: who comes while the thread still waits for another process needs to be watched as well.
+    // Keep watching without operations as well: new ones may arrive while the thread waits for another process.
     isWatched = !waiting.isEmpty || isAwaitingTurn
     return isWatched
   }
 
-  /// The thread is about to wait for another process.
+  /// Notes that the thread is about to wait for another process.
   mutating func beginWaiting() { isAwaitingTurn = true }
 
-  /// - Returns: whether the thread may go on; if not, the database was closed meanwhile.
+  /// - Returns: Whether the thread may continue; if not, the database was closed meanwhile.
   mutating func endWaiting() -> Bool {
     isAwaitingTurn = false
     return !isGivenUp
   }
 
-  /// What closes the database, if it has waited long enough, and for nothing but a thread that waits for another process. Then the
-  /// thread is not to touch anything any more.
+  /// Removes and returns the closing operations if a deadline has passed, no other operation waits, and the thread still
+  /// waits for another process. After that, the thread must not touch anything.
   mutating func giveUp(_ now: ContinuousClock.Instant) -> [Operation] {
     guard isAwaitingTurn, waiting.allSatisfy(\.isLast), waiting.contains(where: { $0.deadline.map { $0 <= now } ?? false }) else { return [] }
     isGivenUp = true

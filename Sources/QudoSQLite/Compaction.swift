@@ -1,24 +1,24 @@
 public import Qudo
 
-/// What became of a file's size.
+/// The file sizes before and after a compaction.
 public struct Compaction: Hashable, Sendable {
-  /// The size of the database file before, in bytes, without its WAL.
+  /// The size of the database file before the compaction, in bytes, without its WAL.
   public let before: Int
-  /// And after.
+  /// The size of the database file after the compaction, in bytes, without its WAL.
   public let after: Int
 }
 
 extension SQLiteDriver {
-  /// Rebuilds the file without the room that is free in it, and cuts the WAL off.
+  /// Rebuilds the file without its free pages, and truncates the WAL.
   ///
-  /// A file keeps the room of jobs that are gone for those that come; this gives it back to the disk. It needs as much free
-  /// room as the file has, up to twice, and everybody who writes waits until it is done.
+  /// A file keeps the space of deleted jobs and reuses it for new ones; a compaction returns it to the disk. It needs
+  /// free disk space of up to twice the file's size. All writers wait until it is done.
   ///
-  /// "The VACUUM command may change the ROWIDs for entries in any tables that do not have an explicit INTEGER PRIMARY KEY":
-  /// so the file of an application, which has other tables, is refused.
+  /// It refuses files with other tables than Qudo's: "The VACUUM command may change the ROWIDs for entries in any
+  /// tables that do not have an explicit INTEGER PRIMARY KEY".
   ///
-  /// - Throws: `QudoError`: `unsupportedDatabase` for a file that is not Qudo's alone; `diskFull`, and then nothing has changed;
-  ///   `busy` when somebody else holds the file.
+  /// - Throws: `QudoError`: `unsupportedDatabase` if the file has foreign tables; `diskFull`, and then the file is
+  ///   unchanged; `busy` if another process holds the file.
   public func compact() async throws(QudoError) -> Compaction { try await writer.compact() }
 }
 
@@ -29,7 +29,7 @@ extension Connection {
     ) != 0
   }
 
-  /// The size of the database, in bytes.
+  /// Returns the size of the database without its WAL, in bytes.
   func bytes() throws(QudoError) -> Int {
     Int((try integer("PRAGMA page_count") ?? 0) * (try integer("PRAGMA page_size") ?? 0))
   }

@@ -1,43 +1,43 @@
 internal import CSQLite
 internal import Qudo
 
-/// A `sqlite3 *` with its statements, used by one thread at a time: by the holder of ``Writer``'s lock, or ``Reader``'s;
-/// or a borrowed one, by whom it belongs to.
+/// A `sqlite3 *` with its statements, used by one thread at a time: by ``Writer``, by ``Reader``, or, if it is borrowed,
+/// by the application.
 final class Connection {
   let handle: OpaquePointer
   private let isBorrowed: Bool
-  /// The numbers of the kinds that this connection has met.
+  /// The cached ids of kinds.
   let kinds: ConnectionCache
-  /// What claims have read of the ready jobs.
+  /// The ready jobs that claims have read.
   var ready: ReadyLists { kinds.ready }
-  /// What else it knows.
+  /// Other cached facts about the file.
   var hints: FileHints {
     get { kinds.hints }
     _modify { yield &kinds.hints }
   }
-  /// By their text; and for those whose text is a literal by where it lies, which is found faster.
+  /// Prepared statements by their text, and, for literals, by the literal's address, which is faster to look up.
   private var statements: [String: Statement] = [:]
   private var literals: [UnsafePointer<UInt8>: Statement] = [:]
   private var walPageCount: UnsafeMutablePointer<Int32>?
-  /// Where the next look at old receipts begins; nil before the first.
+  /// The key at which the next check for expired receipts begins; nil before the first check.
   var receiptCursor: [UInt8]?
-  /// When an idle worker last looked at some, by the clock since boot.
+  /// When an idle worker last checked receipts, in time since boot.
   var receiptsSeen: Int64?
 
   /// - Parameters:
-  ///   - parameters: of a URI, as `immutable=1`; nil for none.
-  ///   - vfs: the name of what SQLite reaches the disk by; nil for its own way.
+  ///   - parameters: URI parameters, such as `immutable=1`; nil for none.
+  ///   - vfs: The name of the SQLite VFS; nil for the default.
   init(path: String, create: Bool, readOnly: Bool = false, parameters: String? = nil, vfs: String? = nil) throws(QudoError) {
     var handle: OpaquePointer?
     let name = parameters.map { "\(Self.uri(path))?\($0)" } ?? path
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
-    // "The database filename is not allowed to contain a symbolic link": ``DatabasePath`` has followed those that may be followed.
+    // "The database filename is not allowed to contain a symbolic link": ``DatabasePath`` has resolved the allowed ones.
     // "The database is opened with shared cache disabled, overriding the default shared cache setting provided by
     // sqlite3_enable_shared_cache()": an application may have called that.
     let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE
       | (parameters == nil ? 0 : SQLITE_OPEN_URI)
     let code = sqlite3_open_v2(name, &handle, flags, vfs)
-    guard let handle else { throw QudoError(.outOfMemory, "no memory to open \(path)") }
+    guard let handle else { throw QudoError(.outOfMemory, "out of memory while opening \(path): try again later") }
     guard code == SQLITE_OK else {
       let error = QudoError.sqlite(code, handle)
       sqlite3_close_v2(handle)
@@ -48,7 +48,7 @@ final class Connection {
     kinds = ConnectionCache(handle)
   }
 
-  /// For a single call on a handle that is not Qudo's: it gets no hook and stays open.
+  /// Borrows an application's handle for a single call: the handle gets no hook and stays open.
   init(borrowing handle: OpaquePointer) {
     self.handle = handle
     isBorrowed = true
@@ -63,7 +63,7 @@ final class Connection {
     walPageCount?.deallocate()
   }
 
-  /// "%HH" for each byte that may mean something in a URI.
+  /// Returns a file URI, with "%HH" for each byte that may have a meaning in a URI.
   private static func uri(_ path: String) -> String {
     "file:" + path.utf8.map { byte in
       let isPlain = byte == UInt8(ascii: "/") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
@@ -78,13 +78,13 @@ final class Connection {
     literals = [:]
   }
 
-  /// At the beginning of a transaction: what is known of the file is forgotten if somebody else has changed it.
+  /// Drops all hints if another connection changed the file. Call it at the beginning of a transaction.
   ///
   /// "The "data version" changes whenever any change occurs to the corresponding database file, either through SQL statements
   /// on the same database connection or through transactions committed by separate database connections possibly in other
   /// processes": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
   ///
-  /// - Returns: whether it was.
+  /// - Returns: Whether the file was changed.
   func invalidateIfChanged() -> Bool {
     let version = dataVersion
     guard version == nil || version != hints.version else { return false }
@@ -93,22 +93,22 @@ final class Connection {
     return true
   }
 
-  /// After a commit of its own.
+  /// Updates the hints after a commit on this connection.
   func noteCommit() {
     hints.version = dataVersion
     if let highest = hints.highestID { highestCommitted = highest }
     if let new = hints.instance { (committedInstance, hints.instance) = (new, nil) }
   }
 
-  /// The number of this driver among the instances that hold leases; nil before its first claim.
+  /// The id of this driver's row in `qudo_instance`; nil before its first claim.
   var instance: Int64? { hints.instance ?? committedInstance }
   private var committedInstance: Int64?
 
-  /// The highest id that this connection has ever known to be given. It outlives what is remembered: in one history of a file it
-  /// never falls.
+  /// The highest job id that this connection has ever seen committed. It survives dropped hints: without a restore, the
+  /// highest id of a file never falls.
   private(set) var highestCommitted: Int64 = 0
 
-  /// Whether another file, or none, is now where this one was opened.
+  /// Whether the file was moved, replaced or deleted since it was opened.
   ///
   /// "SQLITE_FCNTL_HAS_MOVED … true if the file has been renamed, moved, or deleted since it was first opened":
   /// sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
@@ -124,10 +124,10 @@ final class Connection {
     return sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK ? version : nil
   }
 
-  /// Rolls back what is open. SQLite has done so by itself after some errors; then there is nothing to do.
+  /// Rolls back the open transaction, if any. After some errors SQLite has already done so.
   ///
-  /// Its statement is prepared by ``prepareToRollBack()``, since there may be no memory left to do it with. Should it fail all the
-  /// same, the next transaction begins with it.
+  /// ``prepareToRollBack()`` prepares the statement in advance, because memory may have run out by then. If the rollback
+  /// still fails, the next transaction begins with it.
   func endTransaction() throws(QudoError) {
     guard sqlite3_get_autocommit(handle) == 0 else { return }
     try run("ROLLBACK")
@@ -135,13 +135,13 @@ final class Connection {
 
   func prepareToRollBack() throws(QudoError) { _ = try statement("ROLLBACK" as StaticString) }
 
-  /// How many pages the WAL has, once they are counted.
+  /// The number of pages in the WAL; 0 before ``countWALPages()``.
   var walPages: Int32 {
     get { walPageCount?.pointee ?? 0 }
     set { walPageCount?.pointee = newValue }
   }
 
-  /// From now on SQLite tells after each commit. It outlives the connection's handle.
+  /// Lets SQLite update ``walPages`` after each commit. The counter outlives the connection's handle.
   func countWALPages() {
     let count = walPageCount ?? .allocate(capacity: 1)
     count.initialize(to: 0)
@@ -154,20 +154,21 @@ final class Connection {
       }, count)
   }
 
-  /// The size of the WAL file, in bytes, whatever of it is in use; nil if that cannot be told.
+  /// The size of the WAL file in bytes, its unused part included; nil if unknown.
   var walBytes: Int64? {
     var size: Int64 = 0
     guard let (wal, methods) = walFile, let ask = methods.xFileSize, ask(wal, &size) == SQLITE_OK else { return nil }
     return size
   }
 
-  /// Brings to the disk what others have written to the WAL.
+  /// Syncs the WAL, other connections' writes included.
   func syncWAL() throws(QudoError) {
     guard let (wal, methods) = walFile, let sync = methods.xSync else { return }
     // As SQLite itself does with `PRAGMA fullfsync`: "SQLITE_SYNC_FULL means to use Mac OS X style fullsync instead of fsync()".
     let code = sync(wal, SQLITE_SYNC_FULL)
     guard code == SQLITE_OK else {
-      throw QudoError(.ioError, "the disk reported an error", cause: SQLiteError(code: code, message: "the WAL could not be synced"))
+      throw QudoError(.ioError, "the disk reported an error: check it, then try again",
+        cause: SQLiteError(code: code, message: "the WAL could not be synced"))
     }
   }
 
@@ -178,17 +179,17 @@ final class Connection {
     return (wal, methods.pointee)
   }
 
-  /// Whether a full disk may stop SQLite after the whole of a commit has been written: where it pads the WAL.
+  /// Whether SQLite pads the WAL, so that a full disk may stop it after a complete commit was written.
   var padsWAL: Bool {
     var isPowersafe: Int32 = -1
     guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &isPowersafe) == SQLITE_OK else { return true }
     return isPowersafe == 0
   }
 
-  /// Where the file is, absolute and with symbolic links followed, as SQLite names the files beside it.
+  /// The file's absolute path with symbolic links resolved, from which SQLite derives the `-wal` and `-shm` paths.
   var path: String { sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? "" }
 
-  /// What has been prepared and kept.
+  /// The texts of all cached statements, sorted.
   var preparedSQL: [String] { statements.keys.sorted() }
 
   func execute(_ sql: String) throws(QudoError) {
@@ -196,7 +197,7 @@ final class Connection {
     guard code == SQLITE_OK else { throw .sqlite(code, handle) }
   }
 
-  /// The statement for this text, prepared once and kept.
+  /// Returns the statement for this text, which is prepared once and cached.
   func statement(_ sql: String) throws(QudoError) -> Statement {
     if let statement = statements[sql] { return statement }
     var handle: OpaquePointer?
@@ -225,9 +226,9 @@ final class Connection {
     while try statement.step() {}
   }
 
-  /// The first column of the first row, or nil where there is no row or it is NULL.
+  /// Returns the first column of the first row, or nil if there is no row or the value is NULL.
   ///
-  /// - Throws: ``QudoError/Code/corrupt`` for a text or a blob, which SQLite compares as larger than all numbers.
+  /// - Throws: ``QudoError/Code/corrupt`` for text and blobs, which SQLite orders after all numbers.
   @inline(__always)
   func integer(_ sql: StaticString, _ values: Value...) throws(QudoError) -> Int64? {
     let statement = try statement(sql)
@@ -243,7 +244,7 @@ final class Connection {
     try each(try statement(sql), values, body)
   }
 
-  // For texts that are put together:
+  // For SQL that is composed at run time:
 
   func run(_ sql: String, values: [Value]) throws(QudoError) {
     try each(try statement(sql), values) { _ in }

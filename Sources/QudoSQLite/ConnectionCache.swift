@@ -1,26 +1,26 @@
 internal import CSQLite
 internal import Qudo
 
-/// The numbers that kinds have in the file, as far as a connection has met them.
+/// A connection's cache of kind ids, with the other hints about the file.
 ///
-/// Qudo never deletes a kind, but a restore of the file does: when another connection has changed the file, all is forgotten.
-/// So is a number that was given in a transaction which is rolled back: another process may give it to another kind. SQLite
-/// tells of each roll-back, those it makes by itself after an error included. (Not of `ROLLBACK TO`: Qudo's own connections have
-/// no savepoints.) That a kind is not there is never remembered.
+/// Qudo never deletes a kind, but a restore of the file may: a change by another connection clears the cache. So does a
+/// rollback, because another process may give an id from the rolled-back transaction to another kind. SQLite reports
+/// each rollback, including its own after an error. It does not report `ROLLBACK TO`, but Qudo's own connections have no
+/// savepoints. The absence of a kind is never cached.
 final class ConnectionCache {
   private var numbers: [Kind: Int64] = [:]
-  /// How many are kept.
+  /// The maximum number of cached kinds.
   static let most = 10_000
-  /// How many are known, for tests.
+  /// The number of cached kinds, for tests.
   var count: Int { numbers.count }
-  /// Forgotten with them.
+  /// The cached ready jobs, invalidated together with the kinds.
   let ready = ReadyLists()
-  /// Likewise.
+  /// Other hints about the file, invalidated together with the kinds.
   var hints = FileHints()
-  /// The kind that was asked for last.
+  /// The kind that was looked up last.
   private var last: (kind: Kind, number: Int64)?
 
-  /// For no longer than a part of a transaction, which is given up as a whole.
+  /// Creates a cache for a borrowed connection. It lives only as long as one call, so it needs no rollback hook.
   init() {}
 
   init(_ handle: OpaquePointer) {
@@ -29,10 +29,10 @@ final class ConnectionCache {
       handle, { context in context.map { Unmanaged<ConnectionCache>.fromOpaque($0).takeUnretainedValue().invalidate() } }, context)
   }
 
-  /// What the last claim of several kinds was for, and what of it the file knows.
+  /// The demands of the last claim over several kinds, and the kinds among them that the file knows.
   fileprivate var claim: (demands: [ClaimRequest.KindDemand], kinds: [ClaimableKind])?
 
-  /// All that is known of the file.
+  /// Drops everything that is cached.
   func invalidate() {
     numbers.removeAll(keepingCapacity: true)
     last = nil
@@ -41,7 +41,7 @@ final class ConnectionCache {
     ready.invalidate()
   }
 
-  /// Before the connection is closed.
+  /// Removes the rollback hook, before the connection is closed.
   func detach(_ handle: OpaquePointer) { sqlite3_rollback_hook(handle, nil, nil) }
 
   subscript(kind: Kind) -> Int64? {
@@ -52,7 +52,7 @@ final class ConnectionCache {
       return number
     }
     set {
-      // Applications that make up a kind for each of their customers must not fill the memory. What is forgotten is looked up again.
+      // Bounded: an application may create a kind per customer. Dropped kinds are looked up again.
       if numbers.count >= Self.most { numbers = [:] }
       numbers[kind] = newValue
     }
@@ -60,7 +60,7 @@ final class ConnectionCache {
 }
 
 extension Connection {
-  /// The number of a kind; nil if the file has never had a job of it.
+  /// Returns the id of a kind, or nil if the file has never had a job of it.
   func kindID(_ kind: Kind) throws(QudoError) -> Int64? {
     if let id = kinds[kind] { return id }
     let id = try integer("SELECT id FROM qudo_kind WHERE name = ?", .text(kind.name))
@@ -68,10 +68,10 @@ extension Connection {
     return id
   }
 
-  /// Those of a worker's kinds that the file knows.
+  /// Returns the worker's kinds that the file knows.
   ///
-  /// A worker asks for the same ones again and again: they are looked up anew when it asks for others, when somebody else has
-  /// changed the file, or when a kind was created here. Two arrays at one place are the same array, as this one is kept.
+  /// A worker passes the same kinds each time. The result is cached until it passes others, another connection changes
+  /// the file, or this one creates a kind. The cache retains its array, so an array at the same address is the same one.
   func claimable(_ demands: [ClaimRequest.KindDemand]) throws(QudoError) -> [ClaimableKind] {
     if demands.count > 1 {
       let place = demands.withUnsafeBufferPointer { $0.baseAddress }  // unsafe: compared, not read
@@ -91,7 +91,7 @@ extension Connection {
     if let id = try kindID(kind) { return id }
     try run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
     kinds.claim = nil
-    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored and is not there") }
+    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored but cannot be found") }
     return id
   }
 }

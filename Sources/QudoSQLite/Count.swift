@@ -1,11 +1,12 @@
 internal import Qudo
 
 extension Snapshot {
-  /// A delayed job that is due counts as ready, and so does one whose lease has ended: the next claim finds both.
+  /// Counts jobs by kind and state. Due delayed jobs and jobs with an expired lease count as ready: the next claim
+  /// finds both.
   ///
-  /// Of the ready, only those of the kinds asked for are walked through. The delayed and the running are not kept by
-  /// kind: all are read, and sorted into kinds here, since `GROUP BY` would sort the rows, at five times the cost. The kinds of
-  /// the running are looked up with the jobs.
+  /// `qudo_ready` is read for the requested kinds only. `qudo_delayed` and `qudo_running` are not keyed by kind, so all
+  /// of their rows are read and grouped in Swift: `GROUP BY` would sort them, at five times the cost. The kinds of
+  /// running jobs come from `qudo_job`.
   func count(_ kinds: [Kind]?) throws(QudoError) -> [JobCount] {
     let numbers = try numbers(of: kinds)
     guard numbers?.isEmpty != true else { return [] }
@@ -31,7 +32,7 @@ extension Snapshot {
     return try named(tallies)
   }
 
-  /// Of a kind in a file that was changed by others; no file has room for so many jobs.
+  /// A bound for the counts of a file that another program modified; no file can hold so many jobs.
   private static let mostReady = 1 << 48
 
   private struct Tally {

@@ -3,14 +3,14 @@ internal import Logging
 internal import Qudo
 
 extension DatabaseOpener {
-  /// What stands in a file and is asked for once.
+  /// Facts stored in a file that never change while it is open.
   struct Stored {
     let name: String
-    /// 16 random bytes, which no other file has but its copies.
+    /// 16 random bytes that identify the file; only its copies have the same.
     let generation: [UInt8]
   }
 
-  /// Migrates in one transaction; ten processes that open a new file at once find nine times that it is done.
+  /// Migrates and checks the file in one transaction. If processes open a new file at once, one migrates it.
   static func prepare(
     _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations,
     logger: Logger = Logger(label: "qudo")
@@ -30,7 +30,7 @@ extension DatabaseOpener {
     }
   }
 
-  /// - Returns: the version that the file has now.
+  /// - Returns: The schema version of the file afterwards.
   private static func migrate(_ connection: Connection, now: Timestamp, _ migrations: [Schema.Migration]) throws(QudoError) -> Int64 {
     let version = try currentVersion(connection)
     for migration in migrations where migration.version > version {
@@ -38,8 +38,8 @@ extension DatabaseOpener {
         try connection.execute(migration.sql)
       } catch where error.code == .database {
         throw QudoError(
-          .foreignSchema, "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another file",
-          cause: error.cause)
+          .foreignSchema, "cannot create schema \(migration.version) because of foreign tables or indexes: "
+            + "remove them, or use another file", cause: error.cause)
       }
       try connection.run(
         "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(?, ?, ?, ?)", .integer(migration.version),
@@ -48,7 +48,9 @@ extension DatabaseOpener {
     return max(version, migrations.last?.version ?? 0)
   }
 
-  /// - Returns: the name that the file had before, if it had one.
+  /// Stores the name in a file without one.
+  ///
+  /// - Returns: The file's name, which may be an earlier one.
   private static func keep(_ name: String, _ connection: Connection) throws(QudoError) -> String {
     try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('name', ?)", .text(name))
     var stored = name
@@ -56,7 +58,7 @@ extension DatabaseOpener {
     return stored
   }
 
-  /// Whoever changed the tables may have left running jobs without a holder. One that nobody is counts as dead.
+  /// Adds the missing instances of running jobs, which another program may have deleted. They count as dead.
   private static func adoptOrphans(_ connection: Connection) throws(QudoError) {
     try connection.run(
       """
@@ -69,7 +71,7 @@ extension DatabaseOpener {
     var stored: [UInt8] = []
     try connection.each("SELECT value FROM qudo_info WHERE key = 'generation'") { row throws(QudoError) in stored = row.blob(0) }
     guard stored.count == 16 else {
-      throw QudoError(.corrupt, "qudo_info has no valid generation: the file was changed by another program. Restore it from a backup")
+      throw QudoError(.corrupt, "qudo_info has no valid generation: another program modified the file. Restore it from a backup")
     }
     return stored
   }
@@ -84,13 +86,13 @@ extension DatabaseOpener {
       version = try connection.integer("SELECT max(version) FROM qudo_schema")
       lowest = try connection.integer("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1")
     } catch where error.code == .database {
-      throw QudoError(.foreignSchema, "the file has qudo_ tables that are not Qudo's: use another file", cause: error.cause)
+      throw QudoError(.foreignSchema, "the file has foreign tables with qudo_ names: use another file", cause: error.cause)
     }
     guard let version, let lowest else {
       throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file")
     }
     guard lowest <= Schema.version else {
-      throw QudoError(.newerSchema, "the file has schema \(version), which needs a newer Qudo (this one knows \(Schema.version))")
+      throw QudoError(.newerSchema, "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
     }
     return version
   }

@@ -10,34 +10,36 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// From a path to a connection on a file with this version's schema.
+/// The steps from a path to a connection to a file with this version's schema.
 enum DatabaseOpener {
-  /// "qudo" for "/var/lib/qudo.db".
+  /// Returns the file name without extensions: "qudo" for "/var/lib/qudo.db".
   static func stem(_ path: String) -> String {
     let last = path.split(separator: "/").last ?? "qudo"
     return String(last.split(separator: ".", omittingEmptySubsequences: true).first ?? "qudo")
   }
 
   /// - Parameters:
-  ///   - patience: how long it waits for others at each step.
-  ///   - vfs: as in ``Connection``.
+  ///   - patience: How long each step waits for other processes.
+  ///   - vfs: The SQLite VFS, as in ``Connection``.
   static func open(
     path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), patience: Duration = .seconds(30),
     logger: Logger = Logger(label: "qudo"), vfs: String? = nil
   ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
-      throw QudoError(.unsupportedDatabase, "SQLite \(String(cString: sqlite3_libversion())) is too old: 3.35 or newer is needed")
+      throw QudoError(.unsupportedDatabase, "SQLite \(String(cString: sqlite3_libversion())) is too old: use 3.35 or newer")
     }
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
-      throw QudoError(.invalidArgument, "the database needs the path of a file")
+      throw QudoError(.invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     do {
       let place = try DatabasePath(path, vfs: vfs)
       place.warn(logger)
       return try connect(place, durability: durability, create: create, limits: limits, patience: patience, logger: logger, vfs: vfs)
     } catch where error.code == .database {
-      // What was asked is simple: it is the file's format or the text of its schema that is not understood.
-      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+      // The statements up to here are simple, so SQLite cannot read the file's format or its schema's text.
+      throw QudoError(
+        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
@@ -53,38 +55,38 @@ enum DatabaseOpener {
     try place.check(connection)
     // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
-      throw QudoError(.readOnly, "the file cannot be written to: check its rights, and that its disk is not mounted read-only")
+      throw QudoError(.readOnly, "the file cannot be written to: check its permissions, and that its disk is not mounted read-only")
     }
     connection.waitForOthers(patience)
     try connection.harden(limits)
-    // A page of 2 KiB halves what a commit of one job writes; it takes effect in a new file only.
+    // 2 KiB pages halve what a commit of one job writes. The setting takes effect only in a new file.
     try connection.run("PRAGMA page_size = 2048")
     try connection.requireWAL(within: patience)
-    // Reading once makes the WAL file, on which writers take their turn.
+    // The first read creates the -wal, which carries the write lock.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
-    // SQLite opens what it finds there: somebody may have put it there since the first look.
+    // Check again what SQLite opened: another user may have put it there since the first check.
     try place.check(connection)
     // "In WAL mode with synchronous=NORMAL a transaction committed might roll back following a power loss."
     try connection.execute("PRAGMA synchronous = \(durability.rawValue)")
     try connection.run("PRAGMA fullfsync = 1")
-    // Checkpoints are the writer's, under its lock.
+    // Only the writer checkpoints, under the write lock.
     try connection.run("PRAGMA wal_autocheckpoint = 0")
-    // While somebody reads an old snapshot the WAL grows. "Each time a transaction is committed or a WAL file resets, SQLite
-    // compares the size of the ... WAL file left in the file-system to the size limit set by this pragma and if the ...
-    // WAL file is larger it is truncated to the limit." Without such a reader it never comes near that.
+    // The WAL grows during a long-running read transaction, and only then reaches this limit. "Each time a transaction
+    // is committed or a WAL file resets, SQLite compares the size of the ... WAL file left in the file-system to the size
+    // limit set by this pragma and if the ... WAL file is larger it is truncated to the limit."
     try connection.run("PRAGMA journal_size_limit = 67108864")
     try connection.prepareToRollBack()
     return connection
   }
 
-  /// A connection for reading beside the writer, on a file that was opened before.
+  /// Opens a read connection to a file that a writer has open.
   static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
     let connection = try Connection(path: path, create: false, vfs: vfs)
     connection.waitForOthers(patience)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
-    // It is the last to be closed, and then makes the last checkpoint. "If the fullfsync flag is set, then the F_FULLFSYNC syncing
-    // method is used for all sync operations and the checkpoint_fullfsync setting is irrelevant."
+    // If this connection closes last, it runs the last checkpoint. "If the fullfsync flag is set, then the F_FULLFSYNC
+    // syncing method is used for all sync operations and the checkpoint_fullfsync setting is irrelevant."
     try connection.run("PRAGMA fullfsync = 1")
     // "prevents data changes on database files": sqlite.org/pragma.html#pragma_query_only.
     try connection.run("PRAGMA query_only = 1")
@@ -98,15 +100,14 @@ extension Connection {
     sqlite3_busy_timeout(handle, Int32(clamping: patience.wholeMicroseconds / 1000))
   }
 
-  /// A file that somebody else made is left in its journal mode and refused; an empty one becomes ours.
+  /// Switches an empty file to WAL mode. A file with tables keeps its journal mode, and is refused if that is not WAL.
   func requireWAL(within patience: Duration) throws(QudoError) {
     if try journalMode() == "wal" { return }
     let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
-    // Another process may have made it ours between the two looks. It sets the mode first, so that whoever sees tables
-    // sees the mode as well.
+    // Another process may have set up the file between the two checks. It sets WAL mode before it creates tables.
     if tables > 0, try journalMode() == "wal" { return }
     guard tables == 0 else {
-      throw QudoError(.unsupportedDatabase, "the database is not in WAL mode: its owner may set it with PRAGMA journal_mode = WAL")
+      throw QudoError(.unsupportedDatabase, "the database is not in WAL mode: set it with PRAGMA journal_mode = WAL")
     }
     try becomeWAL(within: patience)
     guard try journalMode() == "wal" else {
@@ -114,7 +115,7 @@ extension Connection {
     }
   }
 
-  /// The change needs the file for itself for a moment; SQLite does not wait for that, whoever opens it with us.
+  /// Switches to WAL mode. That needs exclusive access for a moment, for which SQLite itself does not wait.
   private func becomeWAL(within patience: Duration) throws(QudoError) {
     let end = ContinuousClock.now + patience
     while true {

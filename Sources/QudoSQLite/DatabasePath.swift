@@ -10,25 +10,25 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Where a path leads to, and whether a database may be there. Nothing of it is opened: closing it would lose SQLite's locks.
+/// A resolved path, checked for whether a database may be there. It opens no file: closing it would lose SQLite's locks.
 ///
-/// Who may write to a folder can put a link, or a file of his own, where the database is to be. So a link is followed only where
-/// nobody else can have put it, as the kernel does it with `fs.protected_symlinks`; and a file in a folder like `/tmp` must be one's
-/// own, as with `fs.protected_regular`.
+/// A user who may write to a folder can put a link or a file in the database's place. So a link is followed only where no
+/// other user can have put it, as in the kernel's `fs.protected_symlinks`, and a file in a folder like `/tmp` must belong
+/// to this user, as in `fs.protected_regular`.
 ///
-/// SQLite names the `-wal` and the `-shm` after the path. A file with two paths has two WALs, neither of which knows of the other:
-/// so a file with several names, or one that is mounted somewhere by itself, is refused.
+/// SQLite derives the `-wal` and the `-shm` from the path. A file with two paths has two WALs that ignore each other, so a
+/// file with several hard links, or one that is a mount point of its own, is refused.
 struct DatabasePath {
-  /// Absolute, without a link in it.
+  /// The absolute path, symbolic links resolved.
   let path: String
   private let isWritten: Bool
   private let file: FileStatus?
   private let folder: FileStatus?
 
   /// - Parameters:
-  ///   - path: as it was given.
-  ///   - isWritten: whether jobs are to be written to it.
-  ///   - vfs: as in ``Connection``.
+  ///   - path: The path as the caller gave it.
+  ///   - isWritten: Whether jobs will be written to the file.
+  ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(_ path: String, isWritten: Bool = true, vfs: String? = nil) throws(QudoError) {
     self.path = try PathResolver.resolve(path)
     self.isWritten = isWritten
@@ -38,11 +38,12 @@ struct DatabasePath {
 
   // MARK: Making
 
-  /// Makes an empty file that only its owner may read and write, as `ssh-keygen` and `gpg` make theirs: payloads may be secrets.
-  /// SQLite gives the files beside it the same rights. Where there is a file already, it stays as it is.
+  /// Creates an empty file that only its owner can read and write, like `ssh-keygen` and `gpg`: payloads may be secrets.
   ///
-  /// - Parameter ways: each makes the file and returns 0, or the system's number for why not.
-  /// - Returns: whether SQLite has to make the file: see ``closeToOthers(_:)``.
+  /// SQLite gives the `-wal` and the `-shm` the same permissions. An existing file is left unchanged.
+  ///
+  /// - Parameter ways: The ways to try. Each creates the file and returns 0, or returns an `errno`.
+  /// - Returns: Whether SQLite must create the file: see ``closeToOthers(_:)``.
   func makeFile(ways: [Access] = Self.ways) throws(QudoError) -> Bool {
     guard file == nil else { return false }
     for way in ways {
@@ -63,15 +64,15 @@ struct DatabasePath {
   #if os(Linux)
   private static let ways: [Access] = [makeFileByNode, makeFileByRename]
   #else
-  private static let ways: [Way] = [makeFileByRename]
+  private static let ways: [Access] = [makeFileByRename]
   #endif
 
-  /// It makes a file without opening it, and follows no link: "If pathname already exists, or is a symbolic link, this call fails with
-  /// an EEXIST error". Elsewhere than on Linux only root may do it; and a sandbox may filter it.
+  /// Creates a file without opening it, and follows no link: "If pathname already exists, or is a symbolic link, this
+  /// call fails with an EEXIST error". Outside Linux only root may do it, and a sandbox may forbid it.
   @Sendable private static func makeFileByNode(_ path: String) -> Int32 { mknod(path, S_IFREG | 0o600, 0) == 0 ? 0 : errno }
 
-  /// A file of another name is made and closed, and then given this one: nobody can have it open in SQLite when it is closed, which
-  /// would lose the locks that others in this process have. At no moment has it both names, which would be refused.
+  /// Creates and closes a file under another name, then renames it. No SQLite connection can have it open when it is
+  /// closed, so no locks of this process are lost. It never has both names at once, which would be refused.
   @Sendable static func makeFileByRename(_ path: String) -> Int32 {
     let other = "\(FileSystem.folder(of: path))/.qudo-new-\(getpid())-\(UInt64.random(in: 0...(.max)))"
     let descriptor = open(other, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDWR, 0o600)
@@ -87,7 +88,7 @@ struct DatabasePath {
     return result
   }
 
-  /// Where a file system or a sandbox allows neither, SQLite has made the file with the rights that the umask leaves. Nothing is in it yet.
+  /// Restricts a file that SQLite created with the umask's permissions, because no other way worked. It is still empty.
   func closeToOthers(_ logger: Logger) {
     guard let made = FileStatus(path), made.isFile, made.mode & 0o077 != 0 else { return }
     if chmod(path, 0o600) == 0, FileStatus(path)?.mode == 0o600 { return }
@@ -98,7 +99,7 @@ struct DatabasePath {
 
   // MARK: Checks
 
-  /// Looks again at what SQLite has opened: what was right before may have been changed meanwhile.
+  /// Checks the file that SQLite has opened: it may have been replaced since the first check.
   func check(_ connection: Connection) throws(QudoError) {
     // "writes a boolean into that integer depending on whether or not the file has been renamed, moved, or deleted since it was first
     // opened": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
@@ -109,24 +110,24 @@ struct DatabasePath {
     _ = try Self.look(path, isWritten: isWritten)
   }
 
-  /// What is allowed and seldom meant. It is no error: volumes of containers are often so.
+  /// Warns about permissions that are seldom intended. They are no error: container volumes often have them.
   func warn(_ logger: Logger) {
     if let folder, folder.isOpenToAll, !folder.isLikeTmp {
       logger.warning(
-        "everybody may write to the database's folder, and so put another file in its place: take that right away (chmod o-w)",
+        "everybody may write to the database's folder and replace the file: remove that permission (chmod o-w)",
         metadata: ["path": "\(path)"])
     }
     if let file, file.isOpenToAll {
       logger.warning(
-        "everybody may write to the database, and so have jobs done in this program's name: take that right away (chmod o-w)",
+        "everybody may write to the database and enqueue jobs for this program: remove that permission (chmod o-w)",
         metadata: ["path": "\(path)"])
     }
   }
 
   static let tooLong = QudoError(.invalidArgument, "the path, or a name in it, is longer than the system takes: use a shorter one")
-  /// The longest of what is put behind the database's name: `-journal`.
+  /// The length of the longest suffix that SQLite appends to the database's name, `-journal`.
   private static let endingBytes = 8
-  /// NAME_MAX of all usual file systems.
+  /// NAME_MAX of all common file systems.
   private static let nameBytes = 255
 
   /// SQLite opens no file whose journal's path would be longer than its `mxPathname`, "the maximum length of a pathname in this VFS"; the
@@ -186,7 +187,7 @@ struct DatabasePath {
     guard beside.isFile else {
       throw QudoError(.unsupportedDatabase, "what is called \(ending) beside it is not a file: remove it, or use another path")
     }
-    // SQLite would write over a file of ours that somebody has given this name as well.
+    // SQLite would overwrite another file of this user that has this name as a hard link.
     guard beside.linkCount <= 1 else {
       throw QudoError(.unsupportedDatabase, "the \(ending) beside it has other names (hard links): remove those, or use another path")
     }

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// When a job that waits is due, and, if that was said as a delay from then on, when it was said.
+/// The due time of a job, and, for a relative delay, the time at which the delay was set.
 struct Delay {
   let due: Int64
   let written: Int64?
@@ -10,8 +10,10 @@ struct Delay {
     written = if case .after = due { now.microseconds } else { nil }
   }
 
-  /// What is left of a delay that was written by a clock which has been set back since is not known. It begins anew: the job waits for at
-  /// least the time that was asked for, and not until a year that the wrong clock had in mind.
+  /// Restarts a delay that was set before the clock was set back.
+  ///
+  /// The remaining time is unknown. After a restart the job waits at least as long as requested, but not until a date
+  /// that only the wrong clock would reach.
   init(anew due: Int64, written: Int64, _ now: Int64) {
     self.due = now.clampedPlus(max(0, due.clampedMinus(written)))
     self.written = now
@@ -19,7 +21,9 @@ struct Delay {
 }
 
 extension Transaction {
-  /// - Returns: whether some may be left for the next claim.
+  /// Restarts delays that were set in the future, which means that the clock was set back since.
+  ///
+  /// - Returns: Whether the next claim may find more.
   func restartDelays(limit: Int) throws(QudoError) -> Bool {
     let time = now.wall.microseconds
     guard try lastWritten() > time else { return false }
@@ -34,7 +38,7 @@ extension Transaction {
     for job in ahead {
       try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       guard connection.changes == 1 else {
-        throw QudoError(.corrupt, "job \(job.id) has an unusable due time: \(Self.changed)", cause: BadRows.delayed)
+        throw QudoError(.corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
       }
       let delay = Delay(anew: job.due, written: job.written, time)
       try connection.run("UPDATE qudo_job SET due = ? WHERE id = ?", .integer(delay.due), .integer(job.id))
@@ -43,7 +47,7 @@ extension Transaction {
     return ahead.count == limit
   }
 
-  /// Puts a job with the delayed.
+  /// Files a job as delayed.
   func insertDelayed(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     connection.hints.noteDelayed(delay)
     try connection.run(
@@ -51,7 +55,7 @@ extension Transaction {
       .integer(rank), delay.written.map { .integer($0) } ?? .null)
   }
 
-  /// When the last relative delay was written, or earlier than ``FileHints/never``.
+  /// Returns when the latest relative delay was set, or ``FileHints/never``.
   func lastWritten() throws(QudoError) -> Int64 {
     if let known = connection.hints.lastWritten { return known }
     let written: Int64?

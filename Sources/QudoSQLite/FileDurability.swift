@@ -1,12 +1,12 @@
 internal import CSQLite
 internal import Qudo
 
-// The durability of a file is that of all who use it: what a driver at `off` copies into the database file is not synced before the
-// WAL is used again, and then a power cut takes what others were told is on the disk.
+// A file is only as durable as its least durable driver: a driver at `off` does not sync what it copies into the database
+// file before the WAL is overwritten, so a power failure may lose writes that other drivers acknowledged.
 extension Connection {
-  /// At opening, under the turn.
+  /// Declares the durability at opening, under the write lock.
   ///
-  /// - Throws: ``QudoError/Code/invalidArgument`` beside an open driver that stands against it.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if an open driver excludes it.
   func declare(_ durability: SQLiteDriver.Durability, _ locks: KernelLocks) throws(QudoError) {
     guard locks.declare(durability) else { throw .conflictingDurability(durability) }
     let isMarked = try integer("SELECT 1 FROM qudo_info WHERE key = 'unsynced'") != nil
@@ -18,7 +18,7 @@ extension Connection {
     }
   }
 
-  /// Brings to the disk what was written at `off`: both the WAL and what was copied from it before.
+  /// Syncs what was written at `off`: the WAL, and what was copied from it into the database file.
   private func syncFiles() throws(QudoError) {
     for control in [SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER] {
       var file: UnsafeMutablePointer<sqlite3_file>?

@@ -1,21 +1,21 @@
-/// What a connection knows of the file from one of its transactions to the next: as long as nobody else changes the
-/// file, this connection says what it changes itself, and nothing is rolled back.
+/// A connection's cached facts about the file.
 ///
-/// It saves a commit of one job the statements that would look for what is most often not there.
+/// They stay valid until another connection changes the file or a transaction rolls back; this connection reports its
+/// own changes. They save each small commit the statements that usually find nothing.
 struct FileHints {
   /// The version of the file after this connection's last commit.
   var version: UInt32?
-  /// The highest id that was ever given to a job.
+  /// The highest id ever given to a job.
   var highestID: Int64?
-  /// When the first delayed job is due; ``none`` if there is none.
+  /// The due time of the first delayed job; ``none`` if there is none, nil if unknown.
   private(set) var firstDue: Int64?
-  /// No relative delay was written later than this; ``never`` if there is none.
+  /// An upper bound for when relative delays were set; ``never`` if there is none, nil if unknown.
   private(set) var lastWritten: Int64?
-  /// When the first of this driver's own leases ends; ``none`` if there is none.
+  /// The expiry of the first of this driver's own leases; ``none`` if there is none, nil if unknown.
   private(set) var firstExpiry: Int64?
-  /// The other instances that have running jobs; nil if they are to be looked for.
+  /// The other instances with running jobs; nil if unknown.
   var holders: [Holder]?
-  /// The number of this driver among the instances, from the transaction that is open.
+  /// The id that the open transaction gave this driver in `qudo_instance`.
   var instance: Int64?
 
   static let none = Int64.max
@@ -25,22 +25,22 @@ struct FileHints {
   mutating func found(lastWritten: Int64?) { self.lastWritten = lastWritten ?? Self.never }
   mutating func found(firstEnd: Int64?) { self.firstExpiry = firstEnd ?? Self.none }
 
-  /// A job is put with the delayed.
+  /// Notes a new delayed job.
   mutating func noteDelayed(_ delay: Delay) {
     if let first = firstDue { firstDue = min(first, delay.due) }
     if let last = lastWritten, let written = delay.written { lastWritten = max(last, written) }
   }
-  /// Jobs leave the delayed.
+  /// Notes that delayed jobs were removed.
   mutating func invalidateDue() { firstDue = nil }
 
-  /// Relative delays begin anew.
+  /// Notes that relative delays were restarted.
   mutating func invalidateWritten() { lastWritten = nil }
 
-  /// Jobs of other instances run no more, or begin to.
+  /// Notes that the running jobs of other instances changed.
   mutating func invalidateHolders() { holders = nil }
 
-  /// Jobs are claimed until then.
+  /// Notes claimed jobs with this lease expiry.
   mutating func noteRunning(until end: Int64) { if let first = firstExpiry { firstExpiry = min(first, end) } }
-  /// Jobs that were claimed until then run no more; nil if it is not sure until when.
+  /// Notes that jobs with this lease expiry stopped running; nil if the expiry is unknown.
   mutating func noteEnded(until end: Int64?) { if end == nil || end == firstExpiry { firstExpiry = nil } }
 }

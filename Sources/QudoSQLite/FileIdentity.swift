@@ -6,19 +6,19 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Which file a path leads to, whatever it is called. The file is not opened: closing it again would lose SQLite's locks.
+/// The device and inode of a file. The file is not opened: closing it would lose SQLite's locks.
 struct FileIdentity: Hashable, Sendable {
   private let device: UInt64
   private let inode: UInt64
 
-  /// Nil where there is no file.
+  /// Identifies the file at a path. Nil if there is none.
   init?(_ path: String) {
     var info = stat()
     guard stat(path, &info) == 0 else { return nil }
     self.init(info)
   }
 
-  /// Nil for what is no open file.
+  /// Identifies an open file. Nil if the descriptor is invalid.
   init?(descriptor: Int32) {
     var info = stat()
     guard fstat(descriptor, &info) == 0 else { return nil }
@@ -31,22 +31,22 @@ struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// The `-wal` and the `-shm` that a driver has open. Whoever opens the database finds both by their names: if another file, or none,
-/// is there, then the two of them neither see nor wait for each other, and write over each other's jobs.
+/// The `-wal` and the `-shm` that a driver has open.
 ///
-/// SQLite removes them with the last connection only.
+/// Every process finds both by name. If one of them is replaced or removed, processes with different files neither see
+/// nor wait for each other, and overwrite each other's jobs. SQLite removes them only with the last connection.
 struct FilesBeside: Sendable {
   private let wal: (path: String, identity: FileIdentity?)
   private let shm: (path: String, identity: FileIdentity?)
 
-  /// - Parameter path: of the database, which is open.
+  /// - Parameter path: The path of the open database.
   init(_ path: String) {
-    // By name, as they are looked for later: some file systems number an open file otherwise.
+    // By name, as in later checks: some file systems report another inode for an open descriptor.
     wal = (path + "-wal", FileIdentity(path + "-wal"))
     shm = (path + "-shm", FileIdentity(path + "-shm"))
   }
 
-  /// Whether one of them is not at its place any more. What could not be identified is not asked for.
+  /// Whether one of them was replaced or removed. A file that could not be identified at first is not checked.
   var haveMoved: Bool {
     [wal, shm].contains { $0.identity != nil && FileIdentity($0.path) != $0.identity }
   }

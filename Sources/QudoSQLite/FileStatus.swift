@@ -6,7 +6,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// What the system says of a path. Nothing is opened: closing it again would lose SQLite's locks.
+/// The status of a path. No file is opened: closing it would lose SQLite's locks.
 struct FileStatus {
   private let info: stat
 
@@ -42,7 +42,7 @@ struct FileStatus {
 
   func isSame(_ other: FileStatus) -> Bool { info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino }
 
-  /// What changes when the file is written to or replaced.
+  /// Values that change when the file is written to or replaced.
   var stamp: [Int] {
     #if canImport(Darwin)
     let (written, changed) = (info.st_mtimespec, info.st_ctimespec)

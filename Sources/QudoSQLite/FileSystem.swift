@@ -10,10 +10,10 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// What sort of file system a path is on.
+/// A check of the file system under a path.
 ///
 /// "All processes using a database must be on the same host computer; WAL does not work over a network filesystem":
-/// sqlite.org/wal.html. There it fails late, by damage to the file; so it is refused before.
+/// sqlite.org/wal.html. There, SQLite fails late and damages the file, so Qudo refuses such file systems.
 enum FileSystem {
   /// The names of those that are shared between computers, by the type that statfs(2) gives on Linux.
   private static let shared: [UInt32: String] = [
@@ -28,7 +28,7 @@ enum FileSystem {
   /// reason to refuse.
   private static let userSpace: UInt32 = 0x6573_5546
 
-  /// What to log of a type that may be shared between computers.
+  /// Returns the warning about a type that may be shared between computers.
   static func caution(type: UInt32) -> Logger.Message? {
     guard type == userSpace else { return nil }
     return """
@@ -37,7 +37,7 @@ enum FileSystem {
       """
   }
 
-  /// Why a file cannot be there, or nil if it can. A type that is not known is taken for local.
+  /// Returns the error for a type that cannot hold the file, or nil. Unknown types count as local.
   static func refusal(type: UInt32) -> QudoError? { shared[type].map(refusal) }
 
   /// Likewise, by the flags that statfs(2) gives on Darwin.

@@ -9,10 +9,10 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Tells when a file is written to, by whichever process, and when a process that had it open for writing has closed it, be it
-/// because it died: inotify on Linux. On Darwin kqueue tells of writes only (untested).
+/// A watch that reports writes to a file by any process, and processes that closed it or died.
 ///
-/// Where the system has no more watches to give, the file's time, and whether somebody has died, are looked at every 20 ms instead.
+/// It uses inotify on Linux. On Darwin it uses kqueue, which reports only writes (untested). If the system is out of
+/// watches, it polls the file's modification time and the watched processes every 20 ms.
 final class FileWatch: Sendable {
   private struct State {
     var isActive = false
@@ -26,17 +26,17 @@ final class FileWatch: Sendable {
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.watch", qos: .userInitiated)
 
-  /// - Parameter polls: whether it is as if the system had no watch to give; for tests.
+  /// - Parameter polls: Whether to poll as if the system were out of watches; for tests.
   init(path: String, polls: Bool = false) { (self.path, self.polls) = (path, polls) }
 
   deinit { state.withLock { $0.source?.cancel() } }
 
-  /// - Parameter pause: for how many milliseconds no change need be told after one.
+  /// - Parameter pause: Returns how many milliseconds to wait after a change before reporting the next.
   func onChange(_ body: @escaping @Sendable () -> Void, pause: @escaping @Sendable () -> Int = { 0 }) {
     state.withLock { ($0.change, $0.pause) = (body, pause) }
   }
 
-  /// - Parameter hasDied: whether a process whose death matters has died. It is asked when a process has closed the file.
+  /// - Parameter hasDied: Returns whether a watched process has died. Called when a process has closed the file.
   func onClose(_ hasDied: @escaping @Sendable () -> Bool) { state.withLock { $0.hasDied = hasDied } }
 
   func setActive(_ active: Bool) {
@@ -62,18 +62,18 @@ final class FileWatch: Sendable {
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
     source.setEventHandler { [thread] in
       Interleaving.point()
-      // Many writes are one change. What is not a closing counts as one, lost events included.
+      // Many writes are one change. Every event but a close counts as a change, lost events included.
       let (changed, closed) = Self.drain(events)
       if changed { change() }
       if closed { Self.look(hasDied, change, thread, Self.delays) }
-      // On this thread, which has nothing else to do: what comes meanwhile is one change, and wakes the process once.
+      // Sleep on this otherwise idle thread: all changes meanwhile become one, and wake the process once.
       if changed, case let pause = pause(), pause > 0 { usleep(UInt32(pause) * 1000) }
     }
     source.setCancelHandler { close(events) }
     return source
   }
 
-  /// The kernel tells of a closing before it takes the locks away with it.
+  /// The delays of repeated checks, in milliseconds: the kernel reports a close before it releases the locks.
   private static let delays = [1, 2, 5, 10, 20, 50, 100][...]
 
   private static func look(
@@ -130,7 +130,7 @@ final class FileWatch: Sendable {
     return source
   }
 
-  /// Size and time of the last change.
+  /// Returns the file's size and modification time.
   private static func stamp(_ path: String) -> [Int] {
     var info = stat()
     guard stat(path, &info) == 0 else { return [] }

@@ -1,9 +1,10 @@
 internal import Qudo
 
 extension Snapshot {
-  /// With neither kinds nor states given, a page is read in the order of the ids and costs what it has. Otherwise the
-  /// ids of all the jobs that fit are read, but not the jobs, and the lowest are taken: a page then costs by how many
-  /// there are.
+  /// Returns a page of jobs.
+  ///
+  /// Without kinds and states, it reads jobs in id order, so the cost grows with the page. Otherwise it reads the ids of
+  /// all matching jobs and keeps the lowest, so the cost grows with the number of matches.
   func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
@@ -21,7 +22,7 @@ extension Snapshot {
     return jobs.found
   }
 
-  /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.
+  /// Returns the lowest ids of jobs in these states. Each table is read up to the whole limit.
   private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, after: Int64, limit: Int) throws(QudoError) -> [Int64] {
     let list = kinds.map { IntegerList($0) }
     let inKinds = list.map { "kind IN \($0.sql) AND" } ?? ""
@@ -71,11 +72,12 @@ extension Snapshot {
   }
 }
 
-/// Jobs as they are read.
+/// A collector that reads jobs and their states.
 private struct Jobs {
   let snapshot: Snapshot
   var found: [StoredJob] = []
-  /// When the leases of the running end, by the clock since boot. They are not kept by id, so that all are read, when first needed.
+  /// The running jobs with their expiries, in time since boot. `qudo_running` is not keyed by id, so all of it is read
+  /// when first needed.
   private var leases: [RunningIDs]?
 
   init(snapshot: Snapshot) { self.snapshot = snapshot }
@@ -109,7 +111,7 @@ private struct Jobs {
     }
   }
 
-  /// A job that waits nowhere is running, or was until its lease ended.
+  /// Returns a job's state. A job that is neither ready nor delayed is running, or its lease expired.
   private mutating func state(_ row: Statement) throws(QudoError) -> (JobState, ends: Timestamp?) {
     let wall = snapshot.now.wall
     if row.integer(11) != 0 { return (.ready, nil) }

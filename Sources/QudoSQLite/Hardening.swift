@@ -1,8 +1,8 @@
 internal import CSQLite
 internal import Qudo
 
-/// What SQLite may do with a file that may be damaged or made by somebody else: sqlite.org/security.html, "Untrusted SQLite
-/// Database Files", and "Untrusted SQL Inputs" as far as the text of a file's schema is SQL.
+/// Settings for files that may be damaged or foreign: sqlite.org/security.html, "Untrusted SQLite Database Files", and,
+/// because a file's schema is SQL text, "Untrusted SQL Inputs".
 extension Connection {
   /// - Parameter limits: of the driver's payloads.
   func harden(_ limits: Limits = Limits()) throws(QudoError) {
@@ -29,7 +29,7 @@ extension Connection {
     // Functions and virtual tables that have side effects cannot be used in a schema: not in a CHECK, a DEFAULT, a generated column
     // or an index's expression.
     (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
-    // What is planted there is not run. Qudo has neither.
+    // Qudo has no triggers or views, so it never runs foreign ones.
     (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0), (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
   ]
 
@@ -56,14 +56,14 @@ extension Connection {
     (SQLITE_LIMIT_WORKER_THREADS, 0),
   ]
 
-  /// VACUUM attaches the file that it writes.
+  /// Runs VACUUM, which attaches the file that it writes.
   func vacuum() throws(QudoError) {
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1)
     defer { sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0) }
     do {
       try execute("VACUUM")
     } catch where error.code == .database || error.code == .diskFull {
-      // A damaged row that says that it has gigabytes does not fit either.
+      // A damaged row may claim a size of gigabytes, which fails like a full disk.
       guard try isDamaged() else { throw error }
       throw QudoError(.corrupt, "SQLite cannot copy the tables, the file is damaged: restore it from a backup", cause: error.cause)
     }

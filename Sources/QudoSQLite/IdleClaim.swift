@@ -1,12 +1,12 @@
 internal import Qudo
 
-// An idle worker is woken by whatever anybody commits. It looks whether that concerns it before it takes the turn from those who
-// have work: a read transaction keeps nobody waiting.
+// Every commit wakes the idle workers. Before an idle worker takes the write lock from workers with jobs, it checks in a
+// read transaction, which blocks nobody, whether there is anything to claim.
 extension Transaction {
-  /// Of so many kinds each is looked up.
+  /// The maximum number of kinds that are looked up one by one.
   private static let mostKinds = 32
 
-  /// What a claim would answer, if it would find nothing to do; nil if it may find something.
+  /// Returns the claim's answer if it would find nothing to do, or nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
     guard request.limit > 0, request.demands.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
     for demand in request.demands {
@@ -21,16 +21,16 @@ extension Transaction {
   }
 }
 
-/// How often in a row a driver's claims have found nothing.
+/// The number of consecutive claims of a driver that found nothing.
 final class IdleStreak: Sendable {
   private let count = Locked(0)
 
-  /// Whether it is worth looking before the turn is taken.
+  /// Whether to check for jobs before taking the write lock.
   var isIdle: Bool { count.withLock { $0 > 0 } }
 
   func note(_ claim: Claim) { count.withLock { $0 = claim.jobs.isEmpty ? min($0 + 1, 100) : 0 } }
 
-  /// For how long a driver whose looks find nothing need not hear of what others commit, in milliseconds: at most as long as a job of
-  /// its own may wait beside them.
+  /// The pause in milliseconds, at most 10, before an idle driver hears of other processes' commits. It delays a job
+  /// of its own by as much.
   var pause: Int { count.withLock { $0 < 8 ? 0 : min(1 << min($0 - 8, 4), 10) } }
 }

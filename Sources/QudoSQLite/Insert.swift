@@ -22,7 +22,7 @@ extension Transaction {
     let kind = try connection.kindID(creating: job.kind)
     let due = job.due.moment(now.wall).microseconds
     if let unique = job.unique, let holder = try connection.holder(of: unique.key, kind: kind) {
-      // It may be one of these.
+      // The holder may be a job of this same call, whose ready row is not written yet.
       try insertCollectedReady()
       return try conflict(job, with: holder, unique: unique, Delay(job.due, now.wall), kind: kind)
     }
@@ -31,7 +31,7 @@ extension Transaction {
     return .inserted(id)
   }
 
-  /// Of a job that was just stored; ready ones are put where they belong later, with others.
+  /// Files a job that was just stored: as delayed now, or as ready later, in one row with its neighbors.
   func insertWaiting(_ id: Int64, _ place: ReadyRange.SortKey, _ due: Due) throws(QudoError) {
     connection.ready.invalidate(place.kind)
     guard place.due <= now.wall.microseconds else {
@@ -58,11 +58,11 @@ extension Transaction {
     return id
   }
 
-  /// Puts what was stored with the ready, of however many callers: a row for those that stand at one place.
+  /// Writes the collected ready jobs of all callers to `qudo_ready`, one row for each id range with one sort key.
   func insertCollectedReady() throws(QudoError) {
     guard let (others, last) = effects.ready.take() else { return }
     effects.wakes = true
-    // Jobs that stand at places of their own are put there by one statement.
+    // If few neighbors share a sort key, one statement writes a row per job.
     if let first = others.first, Int64(others.count + 1) * 2 > last.ids.upperBound - first.ids.lowerBound {
       return try connection.run(
         "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ?",
@@ -78,13 +78,13 @@ extension Transaction {
       .integer(place.due), .integer(ids.upperBound), .integer(ids.lowerBound))
   }
 
-  /// Deletes a job for good.
+  /// Deletes a job permanently.
   func deleteJob(_ id: Int64) throws(QudoError) {
     try willDelete(highest: id)
     try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
   }
 
-  /// Puts a job where the waiting are: with the ready if it is due, else with the delayed.
+  /// Files a job as ready if it is due, else as delayed.
   func insertWaiting(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     effects.wakes = true
     if delay.due <= now.wall.microseconds {
@@ -110,7 +110,7 @@ extension Transaction {
         effects.tellsOfOthers = true
         return .conflict(holder)
       }
-      // Another payload is another piece of work: what came of the old one is not held against it.
+      // A new payload is new work: its attempts and expired leases start over.
       try connection.run(
         "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?", .blob(job.payload.bytes),
         .integer(job.payload.codec.number), job.metadata.isEmpty ? .null : .blob(job.metadata.bytes), .integer(job.rank), .integer(delay.due), .integer(holder))
@@ -119,20 +119,22 @@ extension Transaction {
     }
   }
 
-  /// Puts a job with the ready where its row says that it belongs.
+  /// Files a job as ready, with the sort key from its row in `qudo_job`.
   func reinsertReady(_ id: Int64) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?", .integer(id))
     try forgetReady(of: id)
   }
 
-  /// What is known of the ready jobs of a job's kind is so no more.
+  /// Drops the cached ready jobs of a job's kind.
   private func forgetReady(of id: Int64) throws(QudoError) {
     guard !connection.ready.isEmpty, let kind = try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id)) else { return }
     connection.ready.invalidate(kind)
   }
 
-  /// Takes a job out of the waiting. False if it does not wait, and then nothing has changed.
+  /// Removes a job from the ready or delayed jobs.
+  ///
+  /// - Returns: False if the job is in neither; then nothing has changed.
   private func removeFromWaiting(_ id: Int64) throws(QudoError) -> Bool {
     try forgetReady(of: id)
     if try removeFromReady(id) { return true }
@@ -143,7 +145,7 @@ extension Transaction {
 }
 
 extension Connection {
-  /// The live job that has a unique key.
+  /// Returns the id of the live job with a unique key.
   func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
     try integer("SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
   }

@@ -1,8 +1,8 @@
 internal import Qudo
 
-// A batch of plain jobs.
+// Batches of plain jobs.
 extension Transaction {
-  /// How many plain jobs are stored by one statement: a fifth less for SQLite to do than with one each; fifty would be another
+  /// The number of plain jobs that one statement stores. It saves SQLite a fifth of the work; fifty would save another
   /// twentieth.
   static let batchSize = 16
 
@@ -35,7 +35,7 @@ extension Transaction {
       """ as StaticString)
     defer { statement.reset() }
     try statement.bind(.integer(now.wall.microseconds), at: 1)
-    // One by one, since a list of so many values is more to do than to bind them.
+    // Bound one by one: building an array of all values would cost more than binding them.
     var position: Int32 = 2
     for (job, (id, place)) in zip(jobs, stored) {
       try statement.bind(.integer(id), at: position)
@@ -54,6 +54,6 @@ extension Transaction {
 }
 
 extension NewJob {
-  /// Whether it can be stored without a look at what is there, and may be held in memory twice, with others.
+  /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool { unique == nil && idempotencyKey == nil && payload.bytes.count + metadata.bytes.count <= 4096 }
 }

@@ -8,45 +8,47 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A row of `qudo_instance`: an open driver that has claimed jobs, and what it says about its leases.
+/// A row of `qudo_instance`: an open driver that has claimed jobs.
 struct Instance {
   let id: Int64
-  /// The boot that its leases count from, as its clock called it.
+  /// The boot id that its clock read; its leases are in time since that boot.
   let boot: String
-  /// Whether it holds a kernel lock for as long as it lives.
+  /// Whether the instance holds a kernel lock while it lives.
   let isLocked: Bool
 
-  /// - Parameter row: id, boot, locked.
+  /// - Parameter row: The columns id, boot, locked.
   init(_ row: Statement) {
     id = row.integer(0)
     boot = row.text(1)
     isLocked = row.integer(2) != 0
   }
 
-  /// Whether its process still has the file open. Without a lock that is not known: then its leases are good within its boot, and
-  /// if a boot could not be read, until they expire.
+  /// Whether the instance still has the file open.
+  ///
+  /// Without a kernel lock that is unknown. Then its leases are valid during its boot, or, if a boot id could not be
+  /// read, until they expire.
   func isAlive(_ locks: KernelLocks, _ now: ClockReading) -> Bool {
     if isLocked { return locks.isHeld(id) }
     return boot == now.boot || boot.isEmpty || now.boot.isEmpty
   }
 }
 
-/// Another instance with running jobs, as a connection remembers it while nobody else changes the file.
+/// Another instance with running jobs, cached by the connection until another one changes the file.
 struct Holder {
   let instance: Instance
-  /// When the first of its leases ends.
+  /// The expiry of its first lease.
   let firstEnd: Int64
-  /// Whether one of them began later than now: by another clock, which has been set back since.
+  /// Whether one of its leases begins in the future: the clock was set back since.
   let isAhead: Bool
 }
 
 extension Transaction {
-  /// The number of this driver among those that hold leases. The first claim or renewal gives it one.
+  /// Returns the id of this driver's row in `qudo_instance`. The first claim or renewal inserts the row.
   func instance() throws(QudoError) -> Int64 {
     if let known = connection.instance { return known }
-    guard let locks else { throw QudoError(.database, "a claim on a connection of the application's") }
+    guard let locks else { throw QudoError(.database, "an application's connection cannot claim jobs: claim through the driver") }
     try forgetDead(locks)
-    // A byte is taken only if the file was restored to a state in which this number was still to be given.
+    // The byte of a new id is locked only if the file was restored to a state before that id was used.
     for _ in 0..<1000 {
       do throws(QudoError) {
         try connection.run(
@@ -66,24 +68,24 @@ extension Transaction {
       connection.hints.instance = id
       return id
     }
-    throw QudoError(.database, "no free number for this process among the holders of leases: close other processes that use the file")
+    throw QudoError(.database, "qudo_instance has no free id for this process: close other processes that use the file")
   }
 
-  /// Deletes the rows of drivers that were closed or killed and have nothing running.
+  /// Deletes the rows of dead instances without running jobs.
   private func forgetDead(_ locks: KernelLocks) throws(QudoError) {
     var idle: [Instance] = []
     try connection.each(
       "SELECT id, boot, locked FROM qudo_instance WHERE NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = qudo_instance.id)"
     ) { row throws(QudoError) in idle.append(Instance(row)) }
-    // Whether one without a lock is still there cannot be known: it may claim again, and its row is small.
+    // An instance without a kernel lock may be alive and claim again: keep its row, which is small.
     for instance in idle where !instance.isAlive(locks, now) {
       try connection.run("DELETE FROM qudo_instance WHERE id = ?", .integer(instance.id))
     }
   }
 
-  /// The other instances that have running jobs, in the order of their numbers.
+  /// Returns the other instances with running jobs, ordered by id.
   ///
-  /// - Throws: ``QudoError/Code/databaseReplaced`` if this driver's own row is gone.
+  /// - Throws: ``QudoError/Code/databaseReplaced`` if this driver's own row is missing.
   func holders() throws(QudoError) -> [Holder] {
     if let known = connection.hints.holders { return known }
     let own = connection.instance
@@ -110,7 +112,7 @@ extension Transaction {
     return holders
   }
 
-  /// After the jobs of a dead instance were taken back.
+  /// Deletes the row of a dead instance, unless it has running jobs left to recover.
   func deleteInstance(_ instance: Instance) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_instance WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = ?1)", .integer(instance.id))
@@ -121,7 +123,7 @@ extension QudoError {
   static let otherFile = "another file, or none, is at its path"
   static let otherBeside = "another file, or none, is where its -wal or its -shm was"
 
-  /// - Parameter sign: how it was noticed.
+  /// - Parameter sign: The observation that revealed it.
   static func replaced(_ sign: String) -> QudoError {
     QudoError(
       .databaseReplaced,

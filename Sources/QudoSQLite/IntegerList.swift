@@ -18,12 +18,12 @@ struct IntegerList {
 }
 
 extension Snapshot {
-  /// How many ids are asked for in one statement.
+  /// The maximum number of ids in one statement.
   static let chunk = 512
   /// "SQLITE_MAX_VARIABLE_NUMBER, which defaults to ... 32766 for SQLite versions after 3.32.0": sqlite.org/limits.html.
   private static let mostKinds = 16_384
 
-  /// The numbers of those kinds that the file knows, each once; nil for nil.
+  /// Returns the distinct ids of the kinds that the file knows, sorted; nil for nil.
   func numbers(of kinds: [Kind]?) throws(QudoError) -> [Int64]? {
     guard let kinds else { return nil }
     var numbers: Set<Int64> = []

@@ -8,29 +8,30 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Which instances, that is, open drivers of a file, are alive, as the kernel knows it: each holds a lock on one byte of the `-wal`,
-/// numbered by its row in `qudo_instance`.
+/// The kernel locks that show which instances, that is, open drivers of a file, are alive.
 ///
-/// The locks are open-file-description locks. "Open file description locks … are only automatically released on the last close of
-/// the open file description" (fcntl_locking(2)), so they vanish with their process however it dies, and no other descriptor of the
-/// same process gives them up. All containers of a kernel share them, whatever each calls its boot and its processes. SQLite locks
-/// no byte of the `-wal`, and ``WriteLock``'s `flock` is a lock of another kind.
+/// Each instance locks one byte of the `-wal`, numbered by its row in `qudo_instance`. The locks are
+/// open-file-description locks. "Open file description locks … are only automatically released on the last close of
+/// the open file description" (fcntl_locking(2)), so a lock vanishes with its process however that dies, and closing
+/// another descriptor of the same process does not release it. All containers of a kernel share the locks, whatever
+/// boot and process ids they see. SQLite locks no byte of the `-wal`, and ``WriteLock`` uses `flock`, which is
+/// independent of these locks.
 final class KernelLocks: Sendable {
-  /// What came of asking for a lock.
+  /// The answer to a request for a lock.
   enum Answer {
     case held
-    /// Another open driver has this byte: the number was given twice, as after a restore of the file.
+    /// Another open driver locks this byte: the id was used twice, as after a restore of the file.
     case taken
-    /// This file system has no such locks.
+    /// The file system does not support open-file-description locks.
     case unsupported
   }
 
-  /// Its descriptor is the one that holds the locks; nil for one that only looks.
+  /// The owner of the descriptor that holds the locks; nil for an object that only queries locks.
   private let writeLock: WriteLock?
-  /// Of the `-wal`; negative where there is none, and so nobody has the file open.
+  /// The descriptor of the `-wal`. Negative if there is no `-wal`, so no driver has the file open.
   private let descriptor: Int32
   private let held = Locked<Int64?>(nil)
-  /// Those that had running jobs when they were last asked about.
+  /// The instances that had running jobs when the holders were last read.
   private let watched = Locked<Set<Int64>>([])
 
   init(_ writeLock: WriteLock) {
@@ -38,7 +39,7 @@ final class KernelLocks: Sendable {
     descriptor = writeLock.descriptor
   }
 
-  /// For listings, which hold nothing.
+  /// Creates an object that only queries locks, for listings.
   init(looking path: String) {
     writeLock = nil
     descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
@@ -46,7 +47,7 @@ final class KernelLocks: Sendable {
 
   deinit { if writeLock == nil, descriptor >= 0 { close(descriptor) } }
 
-  /// Locks the byte of an instance, and unlocks the one that was held before.
+  /// Locks the byte of an instance, and unlocks the byte held before.
   func hold(_ instance: Int64) -> Answer {
     releaseInstance()
     switch set(Int16(F_WRLCK), at: Self.byte(of: instance)) {
@@ -58,7 +59,7 @@ final class KernelLocks: Sendable {
     }
   }
 
-  /// From now on its jobs are those of a dead instance.
+  /// Unlocks this driver's byte. From now on, others recover its running jobs.
   func releaseInstance() {
     let instance = held.withLock { held in
       defer { held = nil }
@@ -67,13 +68,13 @@ final class KernelLocks: Sendable {
     if let instance { _ = set(Int16(F_UNLCK), at: Self.byte(of: instance)) }
   }
 
-  /// Gives up all: what a driver holds is free as soon as it is closed, not when it is deallocated.
+  /// Releases all locks when the driver is closed, rather than when it is deallocated.
   func releaseAll() {
     releaseInstance()
     _ = set(Int16(F_UNLCK), at: 0, length: 0)
   }
 
-  /// Whether an instance that took its lock still has it. True where the kernel does not say: then the lease decides.
+  /// Returns whether an instance still holds its lock. True if the kernel does not tell; then the lease's expiry decides.
   func isHeld(_ instance: Int64) -> Bool {
     if held.withLock({ $0 }) == instance { return true }
     return isLocked(Self.byte(of: instance))
@@ -81,28 +82,30 @@ final class KernelLocks: Sendable {
 
   // MARK: Watching
 
-  /// Remembers whose death matters.
+  /// Sets the instances that ``hasWatchedDied`` checks.
   func watch(_ instances: Set<Int64>) { watched.withLock { $0 = instances } }
 
-  /// Whether one of those with running jobs has died since.
+  /// Whether a watched instance has died.
   var hasWatchedDied: Bool { watched.withLock { $0 }.contains { !isHeld($0) } }
 
   // MARK: Durability
 
-  /// Says at which durability this driver writes, for as long as it is open.
+  /// Declares the durability of this driver for as long as it is open.
   ///
-  /// - Returns: whether no other open driver stands against it: one at `off` takes the promise of all others away, since what it
-  ///   copies into the database file is not synced before the WAL is used again.
+  /// A driver at `off` breaks the promises of all others: it does not sync the pages it copies into the database file
+  /// before the WAL is overwritten.
+  ///
+  /// - Returns: False if an open driver excludes this durability.
   func declare(_ durability: SQLiteDriver.Durability) -> Bool {
     let isOff = durability == .off
     let (own, other) = isOff ? (Self.unsynced, Self.synced) : (Self.synced, Self.unsynced)
-    // A shared lock: any number of drivers may have it at once.
+    // A shared lock: any number of drivers can hold it.
     guard set(Int16(F_RDLCK), at: own) == 0, isLocked(other) else { return true }
     _ = set(Int16(F_UNLCK), at: own)
     return false
   }
 
-  /// Whether a driver is open, in whatever process: each has declared its durability.
+  /// Whether a driver is open in any process; each one has declared its durability.
   var hasDriver: Bool { isLocked(Self.synced) || isLocked(Self.unsynced) }
 
   // MARK: Bytes
@@ -112,9 +115,8 @@ final class KernelLocks: Sendable {
 
   private static func byte(of instance: Int64) -> off_t { off_t(clamping: max(0, instance)) &+ 1024 }
 
+  /// - Parameter length: The number of bytes; 0 for all bytes from `byte` on.
   /// - Returns: 0, or `errno`.
-  ///
-  /// - Parameter length: 0 for all from there on.
   private func set(_ type: Int16, at byte: off_t, length: off_t = 1) -> Int32 {
     var lock = Self.lock(type, byte, length)
     while fcntl(descriptor, Self.setLock, &lock) != 0 {
@@ -123,7 +125,7 @@ final class KernelLocks: Sendable {
     return 0
   }
 
-  /// Whether another open file description has a lock there; true if the kernel does not say.
+  /// Returns whether another open file description locks the byte; true if the kernel does not tell.
   private func isLocked(_ byte: off_t) -> Bool {
     guard descriptor >= 0 else { return false }
     var lock = Self.lock(Int16(F_WRLCK), byte, 1)
@@ -141,7 +143,7 @@ final class KernelLocks: Sendable {
     return lock
   }
 
-  // F_OFD_SETLK and F_OFD_GETLK, which C shows to those who define _GNU_SOURCE only.
+  // F_OFD_SETLK and F_OFD_GETLK, which C headers declare only with _GNU_SOURCE.
   #if canImport(Darwin)
   private static let (setLock, getLock): (Int32, Int32) = (90, 92)
   #else

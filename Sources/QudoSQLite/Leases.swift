@@ -1,12 +1,12 @@
 internal import Qudo
 
-// The token decides. Where a lease lies, `holder` and `ends`, says only where to look first: an older value of an
-// extended lease has the same token and is still good. Then its row is looked for among all the running, which happens
-// for stale leases only, and once for all of those that a call has.
+// The token alone decides whether a lease is valid. `holder` and `expiresAt` only locate its row: after a renewal, an
+// older copy of the lease has the same token and is still valid. A stale copy costs one scan of all running jobs, which
+// serves every stale lease of the call.
 extension Transaction {
-  /// Takes jobs out of the running.
+  /// Removes jobs from the running jobs.
   ///
-  /// - Returns: for each whether it was there; false if the lease is lost.
+  /// - Returns: For each lease, whether it was valid.
   func removeFromRunning(_ leases: [Lease]) throws(QudoError) -> [Bool] {
     if leases.count == 1 { return [try removeOneFromRunning(leases[0])] }
     var isHeld = Array(repeating: false, count: leases.count)
@@ -24,7 +24,7 @@ extension Transaction {
     return isHeld
   }
 
-  /// A job that was claimed alone has a row alone.
+  /// Removes one job. A job that was claimed alone has its own row, which one statement deletes.
   private func removeOneFromRunning(_ lease: Lease) throws(QudoError) -> Bool {
     try connection.run(
       "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.holder),
@@ -68,7 +68,7 @@ extension Transaction {
     return results
   }
 
-  /// Whoever renews a lease holds it.
+  /// The new values of a renewed lease. The driver that renews becomes the holder.
   private typealias Term = (instance: Int64, ends: Int64, lease: Int64)
 
   private func renewed(_ lease: Lease, to term: Term) -> Lease {
@@ -76,7 +76,7 @@ extension Transaction {
   }
 
   private func renew(_ range: RunningRange, _ ids: ClosedRange<Int64>, to term: Term) throws(QudoError) {
-    // Whatever the lease says: it may have been renewed by another since.
+    // Compare with the row, not with the lease: another driver may have renewed it.
     if range.instance != term.instance { connection.hints.invalidateHolders() }
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
@@ -92,14 +92,14 @@ extension Transaction {
     try insertRunning(extended)
   }
 
-  /// Jobs that were claimed until then run no more.
+  /// Updates the hints after jobs with this holder and expiry stopped running.
   func ran(_ holder: Int64, until ends: Int64) {
     if holder == connection.instance { connection.hints.noteEnded(until: ends) } else { connection.hints.invalidateHolders() }
   }
 
   // MARK: Rows
 
-  /// Puts jobs with the running.
+  /// Files jobs as running.
   func insertRunning(_ range: RunningRange) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
@@ -107,7 +107,7 @@ extension Transaction {
       .integer(range.token), .integer(range.lostLimit), .integer(range.started), .integer(range.lease))
   }
 
-  /// Takes jobs out of a row; what is left of it are up to two.
+  /// Removes jobs from a row, which leaves up to two rows.
   func cut(_ range: RunningRange, _ ids: ClosedRange<Int64>) throws(QudoError) {
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
@@ -132,7 +132,7 @@ extension Transaction {
     try insertRunning(rest)
   }
 
-  /// The rows that have these jobs under a lease of the first one's token, where it lies; nil if one is missing.
+  /// Returns the rows that hold these jobs at the lease's holder, expiry and token, or nil if a job is missing.
   private func held(_ ids: ClosedRange<Int64>, by lease: Lease) throws(QudoError) -> [RunningRange]? {
     var ranges: [RunningRange] = []
     var next = ids.lowerBound
@@ -167,7 +167,7 @@ extension Transaction {
   }
 }
 
-/// Where the rows are that have the tokens of a call's leases. What the call takes away of a row leaves the rest at its place.
+/// The holders and expiries of the rows with the tokens of a call's leases. Removing jobs from a row changes neither.
 private struct TokenLookup {
   struct Match: Hashable {
     let instance: Int64
@@ -175,7 +175,7 @@ private struct TokenLookup {
   }
   private let leases: [Lease]
   private var byToken: [Int64: Set<Match>] = [:]
-  /// Whether all of the running were looked through, or are about to be.
+  /// Whether all running jobs were scanned, or are about to be.
   private(set) var areKnown = false
 
   init(_ leases: [Lease]) { self.leases = leases }
@@ -185,7 +185,7 @@ private struct TokenLookup {
     for lease in leases { byToken[lease.token] = [] }
   }
 
-  /// Other tokens than those of the call's leases are not kept.
+  /// Records a row, if its token belongs to one of the call's leases.
   mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Match(instance: instance, ends: ends)) }
 
   func of(_ token: Int64) -> Set<Match> { byToken[token] ?? [] }

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// How the logs' enumerations stand in the file. A number that only a newer version knows is read as a failure.
+/// The stored numbers of the logs' enumerations. A number of a newer version is read as a failure.
 extension FailureReason {
   var number: Int64 {
     switch self {

@@ -36,7 +36,7 @@ extension Snapshot {
     let order = query.oldestFirst ? "ASC" : "DESC"
     let inKinds = kinds.map { IntegerList($0) }
     guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
-      // The ids first, so that no payload is read of what is passed over.
+      // Select the ids first, so that no payload of a skipped row is read.
       var conditions: [String] = []
       var values: [Value] = []
       if let inKinds {
@@ -55,7 +55,7 @@ extension Snapshot {
       ) { row throws(QudoError) in body(row) }
       return
     }
-    // In their order, a part at a time, so that any number can be asked for.
+    // In order and in chunks, so that any number of ids is allowed.
     let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
     let sql = "\(select) WHERE \(inKinds.map { "kind IN \($0.sql) AND " } ?? "")id IN "
     var toSkip = max(query.offset, 0)

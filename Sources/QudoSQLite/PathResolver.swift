@@ -8,13 +8,13 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Follows the symbolic links of a path, part by part, and refuses those that a stranger may have put there.
+/// A resolver of symbolic links that refuses links which another user may have put in the path.
 ///
 /// `realpath` follows every link: it reads them by `readlink`, which the kernel's `fs.protected_symlinks` does not look at.
 enum PathResolver {
   private static let mostLinks = 40
 
-  /// - Returns: an absolute path without a link, `.` or `..` in it. Its folder exists; the file need not.
+  /// - Returns: An absolute path without links, `.` or `..`. Its folder exists; the file need not.
   static func resolve(_ path: String) throws(QudoError) -> String {
     try checkNamesFile(path)
     var folder = path.hasPrefix("/") ? "" : try currentFolder()
@@ -23,7 +23,7 @@ enum PathResolver {
     while let part = rest.popLast() {
       if part == "." { continue }
       if part == ".." {
-        // No part of it is a link, so that its text says what lies above it.
+        // No part of `folder` is a link, so the parent is its text without the last part.
         folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
         continue
       }
@@ -65,7 +65,7 @@ enum PathResolver {
     return folder == "/" ? "" : folder
   }
 
-  /// Nil if there is nothing.
+  /// Returns the status of a path, or nil if nothing exists there.
   private static func look(_ path: String) throws(QudoError) -> FileStatus? {
     if let status = FileStatus(path) { return status }
     switch errno {

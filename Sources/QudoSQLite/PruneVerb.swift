@@ -1,11 +1,13 @@
 internal import Qudo
 
-/// The logs have no index by time, which each row would pay for: what is old enough is looked up by the reader, which
-/// holds up nobody, and deleted by id.
+/// The rows that a prune deletes.
+///
+/// The logs have no index by time, because each insert would pay for it. The reader finds old rows without blocking
+/// anyone, and the writer deletes them by id.
 struct Prunable: Sendable {
   var failures: [Int64] = []
   var statuses: [Int64] = []
-  /// The keys of receipts whose time is over. They are no log: they go along, whatever was asked, and are not counted.
+  /// The keys of expired receipts. Every prune deletes them too, and does not count them.
   var receipts: [[UInt8]] = []
   var isEmpty: Bool { failures.isEmpty && statuses.isEmpty && receipts.isEmpty }
 }
@@ -41,7 +43,7 @@ extension Snapshot {
 }
 
 extension Transaction {
-  /// - Returns: how many rows of the logs were still there, and whether anything was.
+  /// - Returns: The number of deleted log rows, and whether any row was deleted.
   func delete(_ rows: Prunable) throws(QudoError) -> (logRows: Int, isAny: Bool) {
     var count = 0
     var receipts = 0
@@ -51,7 +53,7 @@ extension Transaction {
         count += connection.changes
       }
     }
-    // Again: an enqueue may have given the key another receipt meanwhile.
+    // Check the expiry again: an enqueue may have renewed the receipt meanwhile.
     for key in rows.receipts {
       try connection.run("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds))
       receipts += connection.changes

@@ -1,12 +1,13 @@
 internal import Dispatch
 internal import Qudo
 
-/// Reads beside the writer: on a connection and a thread of its own, so that a count of ten million rows holds up
-/// nobody, and in a transaction per call, so that what one call sees is of one moment and no snapshot outlives it (an
-/// old one would keep the WAL from being used anew).
+/// A reader with its own connection and thread, so that a count of ten million rows blocks no writer.
+///
+/// Each call runs in one read transaction: it sees one consistent state, and no snapshot outlives it. A long-running
+/// read transaction would block checkpoints.
 final class Reader: Sendable {
   private struct State {
-    /// Opened by the first call; and anew after one that failed.
+    /// Opened by the first call, and again after a call that failed.
     var connection: Connection?
     var closed = false
   }
@@ -14,7 +15,7 @@ final class Reader: Sendable {
   let path: String
   private let clock: any QueueClock
   private let locks: KernelLocks
-  /// Which file the writer has open.
+  /// The identity of the file that the writer has open.
   private let file: FileIdentity?
   private let beside: FilesBeside?
   private let limits: Limits
@@ -24,12 +25,12 @@ final class Reader: Sendable {
   private let thread = DispatchQueue(label: "qudo.reader")
 
   /// - Parameters:
-  ///   - path: absolute; the process may be in another folder by the time of the first call.
-  ///   - locks: tell which holders of leases are alive.
-  ///   - file: which file that must be; any for nil.
-  ///   - beside: which `-wal` and `-shm` those must be; any for nil.
-  ///   - patience: how long to wait for a process that recovers the file.
-  ///   - vfs: as in ``Connection``.
+  ///   - path: The absolute path of the file; the process may have changed its folder before the first call.
+  ///   - locks: The kernel locks that tell which holders of leases are alive.
+  ///   - file: The file that `path` must lead to; nil for any.
+  ///   - beside: The `-wal` and `-shm` that the file must have; nil for any.
+  ///   - patience: How long to wait for a process that recovers the file.
+  ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(
     path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil, beside: FilesBeside? = nil, limits: Limits = Limits(),
     patience: Duration = .seconds(30), vfs: String? = nil
@@ -57,7 +58,7 @@ final class Reader: Sendable {
     return try result.get()
   }
 
-  /// Refuses what comes later; what was asked before is still answered. Returns when the connection is closed.
+  /// Refuses new calls, answers those already made, and returns when the connection is closed.
   func close() async {
     await withContinuation { continuation in
       thread.async {
@@ -94,7 +95,7 @@ final class Reader: Sendable {
   }
 }
 
-/// What a listing works with, inside a read transaction.
+/// A read transaction, the context of every listing.
 struct Snapshot {
   let connection: Connection
   let now: ClockReading

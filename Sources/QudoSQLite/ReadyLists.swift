@@ -1,46 +1,46 @@
-/// Where a job stands among the ready ones of its kind.
+/// A job's sort key among the ready jobs of its kind.
 struct ReadyKey: Comparable {
   let rank: Int64
   let due: Int64
   let id: Int64
-  /// The last job of the row that it is of.
+  /// The last id of the row in `qudo_ready` that contains the job.
   let last: Int64
 
   static func < (a: ReadyKey, b: ReadyKey) -> Bool { (a.rank, a.due, a.id) < (b.rank, b.due, b.id) }
 }
 
-/// The first ready jobs of kinds, as far as claims have read them.
+/// A cache of the first ready jobs of each kind, filled by claims.
 ///
-/// A claim of many kinds would else look up each of them each time, most of them in vain. What is known stays good while
-/// nobody else changes the file and this connection says what it changes; when it rolls back, all is forgotten.
+/// Without it, each claim over many kinds would look up all of them, most of them in vain. An entry stays valid until
+/// another connection changes the file; this connection reports its own changes, and a rollback clears the cache.
 final class ReadyLists {
   private struct List {
     var keys: [ReadyKey] = []
-    /// How many of them were claimed meanwhile.
+    /// The number of keys claimed since they were read.
     var taken = 0
-    /// Whether there are no more of the kind.
+    /// Whether `keys` ends with the kind's last ready job.
     var isComplete = false
   }
   private var lists: [Int64: List] = [:]
 
-  /// Whether there is anything to be forgotten.
+  /// Whether the cache is empty.
   var isEmpty: Bool { lists.isEmpty }
 
   func invalidate() { if !lists.isEmpty { lists = [:] } }
 
-  /// Jobs of that kind become ready, or go, other than by ``take(_:of:)``.
+  /// Drops a kind after its ready jobs changed other than by ``take(_:of:)``.
   @inline(__always)
   func invalidate(_ kind: Int64) { if !lists.isEmpty { lists[kind] = nil } }
 
   enum Entry {
     case key(ReadyKey)
-    /// There is none.
+    /// The kind has no ready job at this position.
     case end
-    /// The file has to be asked.
+    /// The file must be read, after this key.
     case unknown(after: ReadyKey?)
   }
 
-  /// The first one of a kind, or one further back.
+  /// Returns the ready job of a kind at a position, counted from its first ready job.
   func entry(_ position: Int, of kind: Int64) -> Entry {
     guard let list = lists[kind] else { return .unknown(after: nil) }
     let index = list.taken + position
@@ -48,13 +48,13 @@ final class ReadyLists {
     return list.isComplete ? .end : .unknown(after: list.keys.last)
   }
 
-  /// What the file has after those that are known.
+  /// Adds keys that follow those already cached.
   func append(_ keys: [ReadyKey], isComplete: Bool, to kind: Int64) {
     lists[kind, default: List()].keys += keys
     lists[kind]?.isComplete = isComplete
   }
 
-  /// The first ones were claimed.
+  /// Marks the first `count` ready jobs of a kind as claimed.
   func take(_ count: Int, of kind: Int64) {
     guard var list = lists.removeValue(forKey: kind) else { return }
     list.taken += count

@@ -1,21 +1,21 @@
-/// Jobs with ids one after the other that are stored and are still to be put with the ready.
+/// Stored jobs with consecutive ids that are not in `qudo_ready` yet.
 struct ReadyRange {
-  /// Where a job stands among the ready.
+  /// The sort key of ready jobs.
   struct SortKey: Equatable {
     let kind: Int64
     let rank: Int64
     let due: Int64
   }
-  /// Those of them that stand at one place: a row of the ready.
+  /// An id range with one sort key, which becomes one row of `qudo_ready`.
   struct Part {
     var ids: ClosedRange<Int64>
     let place: SortKey
   }
-  /// The last part. Most often it is the only one.
+  /// The last part, usually the only one.
   private var last: Part?
   private var others: [Part] = []
 
-  /// False if it does not come next.
+  /// Appends a job. Returns false if its id does not follow the last one.
   mutating func append(_ id: Int64, _ place: SortKey) -> Bool {
     guard let part = last else {
       last = Part(ids: id...id, place: place)
@@ -31,7 +31,7 @@ struct ReadyRange {
     return true
   }
 
-  /// All of them, in the order of their ids: the last part, and those before it.
+  /// Removes and returns all parts in id order: the last part, and those before it.
   mutating func take() -> (others: [Part], last: Part)? {
     guard let part = last else { return nil }
     defer { (others, last) = ([], nil) }

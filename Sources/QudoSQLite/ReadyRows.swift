@@ -1,34 +1,35 @@
 internal import Qudo
 
-/// A row of the ready: jobs with ids one after the other that stand at one place, as far as a claim has read it.
+/// A row of `qudo_ready`: an id range with one sort key, and how far a claim has read it.
 struct ReadyRow {
   let place: ReadyRange.SortKey
   let first: Int64
   let last: Int64
-  /// The highest id that was read.
+  /// The highest id that the claim has read.
   var read: Int64
 
   var isRead: Bool { read == last }
 
   static func missing(_ kind: Int64) -> QudoError { missing([kind]) }
 
-  /// - Parameter kinds: of which the row is.
+  /// - Parameter kinds: The kinds to which the row may belong.
   static func missing(_ kinds: some Sequence<Int64>) -> QudoError {
     QudoError(
-      .corrupt, "a job waits but is not there: the file is damaged, or was changed by others", cause: BadRows.ready(kinds: kinds.sorted()))
+      .corrupt, "qudo_ready refers to a missing job: the file is damaged, or another program modified it",
+      cause: BadRows.ready(kinds: kinds.sorted()))
   }
 }
 
-/// The first rows of a kind, as a claim reads their jobs.
+/// The first rows of a kind, collected while a claim reads their jobs.
 struct ReadyFront {
   let kind: Int64
   private(set) var rows: [ReadyRow] = []
-  /// Ids that follow each other, over rows.
+  /// The id ranges of the jobs; a range may span several rows.
   private(set) var runs: [ClosedRange<Int64>] = []
 
   init(kind: Int64) { self.kind = kind }
 
-  /// The next job, and the row that it is of. Of each row all jobs must come.
+  /// Adds the next job and its row. Throws if a job of a row was skipped.
   mutating func read(_ key: ReadyKey, last: Int64, first: Int64) throws(QudoError) {
     let place = ReadyRange.SortKey(kind: kind, rank: key.rank, due: key.due)
     if let row = rows.last, !row.isRead {
@@ -41,7 +42,7 @@ struct ReadyFront {
     add(key.id)
   }
 
-  /// The next id.
+  /// Adds an id to the ranges.
   mutating func add(_ id: Int64) {
     if let run = runs.last, run.upperBound &+ 1 == id, run.upperBound < id {
       runs[runs.count - 1] = run.lowerBound...id
@@ -52,7 +53,9 @@ struct ReadyFront {
 }
 
 extension Transaction {
-  /// Takes a job out of the ready. False if it is not there, and then nothing has changed.
+  /// Removes a job from the ready jobs.
+  ///
+  /// - Returns: False if the job is not among them; then nothing has changed.
   func removeFromReady(_ id: Int64) throws(QudoError) -> Bool {
     var found: ReadyRow?
     try connection.each(
@@ -75,7 +78,7 @@ extension Transaction {
     return true
   }
 
-  /// What was read of the first rows of a kind is ready no more.
+  /// Removes the jobs that a claim has read from the first rows of a kind.
   func removeFromReady(_ rows: [ReadyRow]) throws(QudoError) {
     guard let last = rows.last else { return }
     let whole = last.isRead ? rows.count : rows.count - 1
@@ -87,7 +90,7 @@ extension Transaction {
     if !last.isRead { try shorten(last) }
   }
 
-  /// The rows of a kind up to one are deleted.
+  /// Deletes the first rows of a kind, up to and including one, and checks that they were `count`.
   func removeFromReady(upTo place: ReadyRange.SortKey, _ last: Int64, count: Int) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind), .integer(place.rank),
@@ -102,7 +105,7 @@ extension Transaction {
     try check(1, row.place.kind)
   }
 
-  /// Only what comes after the highest id that was read stays.
+  /// Removes the ids up to the highest one read from a row.
   func shorten(_ row: ReadyRow) throws(QudoError) {
     try connection.run(
       "UPDATE qudo_ready SET first = ? WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.read + 1),

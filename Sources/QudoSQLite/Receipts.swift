@@ -1,9 +1,8 @@
 internal import Qudo
 
-// An enqueue under an idempotency key leaves a receipt, which outlives the job. Jobs without a key have nothing to do
-// with the table.
+// An enqueue with an idempotency key writes a receipt, which outlives the job. Jobs without a key never touch the table.
 extension Transaction {
-  /// How many receipts each enqueue under a key looks at, to delete those whose time is over.
+  /// The number of receipts that each enqueue with a key checks, to delete expired ones.
   private static let pageSize = 16
 
   func insertOnce(_ job: NewJob) throws(QudoError) -> InsertResult {
@@ -16,7 +15,7 @@ extension Transaction {
       return .existing(there)
     }
     let result = try insert(job)
-    // A conflict wrote nothing, and may come out otherwise the next time.
+    // A conflict wrote nothing, and a repeated call may succeed.
     if case .conflict = result { return result }
     try connection.run(
       "INSERT OR REPLACE INTO qudo_receipt(key, job, expires) VALUES(?, ?, ?)", bytes, .integer(result.id),
@@ -25,11 +24,13 @@ extension Transaction {
     return result
   }
 
-  /// The table has no index by time: a few rows are looked at, from where the last look ended on, and from the first row again after the
-  /// last. So each row is looked at once while as many keys come as there are sixteenths of the table, however the keys lie: what is
-  /// too old never comes to more than a share of what is not.
+  /// Deletes some expired receipts.
+  ///
+  /// The table has no index by time. Instead, each call checks the 16 receipts after the last one checked, and starts
+  /// over at the end of the table. One pass over a table of n receipts takes n/16 enqueues with a key, so expired
+  /// receipts stay a small share of the table.
   private func pruneReceipts() throws(QudoError) {
-    // A process that enqueues once and ends goes on where the one before it ended.
+    // The stored cursor lets a process that enqueues once continue where the last process stopped.
     let known = connection.receiptCursor
     let cursor = if let known { known } else { try storedCursor() }
     let next = try pruneReceipts(from: cursor, Self.pageSize)
@@ -44,26 +45,30 @@ extension Transaction {
     return cursor
   }
 
-  /// How often an idle worker looks at receipts, in microseconds, and at how many.
+  /// The interval at which an idle worker checks receipts, in microseconds.
   private static let idleInterval: Int64 = 60_000_000
+  /// The number of receipts that an idle worker checks.
   private static let idleLook = 256
 
-  /// Of a claim that found nothing: receipts also get too old where no more keyed enqueues come, or come by statements only.
+  /// Deletes some expired receipts after a claim that found nothing: receipts expire even if no enqueue through a
+  /// driver has a key.
   ///
-  /// Not each time, since what is deleted wakes the other idle workers.
+  /// It waits for ``idleInterval``, because each deletion wakes the other idle workers.
   func pruneReceiptsWhileIdle() throws(QudoError) {
     guard mayPruneReceipts else { return }
     connection.receiptsSeen = now.sinceBoot
     connection.receiptCursor = try pruneReceipts(from: connection.receiptCursor ?? IdempotencyKey().bytes, Self.idleLook)
   }
 
-  /// Whether it is time for an idle worker's next look.
+  /// Whether an idle worker's next check is due.
   var mayPruneReceipts: Bool {
     guard let last = connection.receiptsSeen, now.sinceBoot >= last else { return true }
     return now.sinceBoot - last >= Self.idleInterval
   }
 
-  /// - Returns: where the next look begins.
+  /// Checks up to `most` receipts from `first` on, and deletes the expired ones.
+  ///
+  /// - Returns: The key at which the next check begins.
   private func pruneReceipts(from first: [UInt8], _ most: Int) throws(QudoError) -> [UInt8] {
     var count = 0
     var last: [UInt8] = []
@@ -76,7 +81,7 @@ extension Transaction {
       if row.integer(1) <= now.wall.microseconds { old.append(last) }
     }
     for key in old { try connection.run("DELETE FROM qudo_receipt WHERE key = ?", .blob(key)) }
-    // The first one after the last.
+    // `last + [0]` is the smallest key after `last`.
     return count < most ? [] : last + [0]
   }
 }

@@ -25,7 +25,7 @@ extension Transaction {
   private struct Failure {
     let isFinal: Bool
     let replayedAs: Int64?
-    /// As it was, to be enqueued again. Nil where the payload is still with the job.
+    /// The job to enqueue again. Nil if the failure is not final: then `qudo_job` still has the payload.
     let job: NewJob?
   }
 
@@ -43,7 +43,7 @@ extension Transaction {
     return found
   }
 
-  /// A row of schema 1 has no scope: then the default is taken.
+  /// Returns the job of a failure. A row written by schema 1 has no scope and gets the default.
   private func job(_ row: Statement) -> NewJob {
     let scope = row.isNull(6) ? .untilFinished : UniqueKey.Scope(rawValue: row.integer(6)) ?? .untilFinished
     return NewJob(

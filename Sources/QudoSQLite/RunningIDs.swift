@@ -1,16 +1,16 @@
 internal import Qudo
 
-/// Which jobs run until when, for the reader.
+/// An id range of running jobs, for listings.
 struct RunningIDs {
   let ids: ClosedRange<Int64>
   let ends: Int64
-  /// Whether their leases hold: not expired, and the holder is alive.
+  /// Whether the lease is valid: not expired, and its holder is alive.
   let isLive: Bool
 }
 
 extension Snapshot {
-  /// All that run, or did until their leases ended, in the order of their ids; each job once, whatever a file has that was changed
-  /// by others.
+  /// Returns all running jobs in id order, including those with expired leases. Each id appears once, even if another
+  /// program wrote overlapping rows.
   func running() throws(QudoError) -> [RunningIDs] {
     var all: [RunningIDs] = []
     var once = Once()
@@ -34,11 +34,11 @@ extension Snapshot {
   }
 }
 
-/// Ranges of ids of which none is in two, from such as come in their order.
+/// A filter that makes id ranges disjoint. They must arrive ordered by their first ids.
 struct Once {
   private var next: Int64? = .min
 
-  /// Nil where there are none, or all of them came before.
+  /// Returns the ids that no earlier range contained, or nil if there are none.
   mutating func ids(_ first: Int64, _ last: Int64) -> ClosedRange<Int64>? {
     guard let next, first <= last, last >= next else { return nil }
     self.next = last == .max ? nil : last + 1
@@ -47,7 +47,7 @@ struct Once {
 }
 
 extension [RunningIDs] {
-  /// When the lease of a job ends; nil for one that does not run. They are in the order of their ids.
+  /// Returns the expiry of a job's lease, or nil if the job is not running. The array must be in id order.
   func end(of id: Int64) -> Int64? {
     var (low, high) = (startIndex, endIndex)
     while low < high {

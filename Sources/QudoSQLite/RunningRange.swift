@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// A row of the running: jobs with ids one after the other, under leases of one claim with the same end and the same holder.
+/// A row of `qudo_running`: an id range from one claim, with one expiry and one holder.
 struct RunningRange {
   var instance: Int64
   var ends: Int64
@@ -8,13 +8,14 @@ struct RunningRange {
   let token: Int64
   let lostLimit: Int64
   let started: Int64
-  /// How long the lease was when it was given or renewed. One that ends later than that from now was given by another clock.
+  /// The lease duration when the lease was given or renewed, in microseconds. If the lease expires later than this
+  /// from now, the clock was set back.
   var lease: Int64
 
-  /// - Parameter row: instance, ends, last, first, token, lost_limit, started, lease.
+  /// - Parameter row: The columns instance, ends, last, first, token, lost_limit, started, lease.
   init(_ row: Statement) throws(QudoError) {
     let (last, first) = (row.integer(2), row.integer(3))
-    guard first <= last else { throw Self.corrupt("leases of jobs are of none: job \(first) to \(last)") }
+    guard first <= last else { throw Self.corrupt("qudo_running has an invalid id range, \(first) to \(last)") }
     self.init(
       instance: row.integer(0), ends: row.integer(1), ids: first...last, token: row.integer(4), lostLimit: row.integer(5),
       started: row.integer(6), lease: row.integer(7))
@@ -30,28 +31,28 @@ struct RunningRange {
     self.lease = lease
   }
 
-  /// Of an end that is no integer a statement finds nothing, each time.
+  /// Checks that a statement changed this row. It never matches if the expiry is not an integer.
   func checkChanged(_ connection: Connection) throws(QudoError) {
-    guard connection.changes == 1 else { throw Self.corrupt("the lease of job \(ids.lowerBound) ends at a time that is none") }
+    guard connection.changes == 1 else { throw Self.corrupt("the lease of job \(ids.lowerBound) has an invalid expiry") }
   }
 
   private static func corrupt(_ what: String) -> QudoError {
-    QudoError(.corrupt, "\(what): the file is damaged, or was changed by others", cause: BadRows.running)
+    QudoError(.corrupt, "\(what): the file is damaged, or another program modified it", cause: BadRows.running)
   }
 }
 
-/// Which of some leases can be looked for together: those of one claim whose jobs have ids one after the other.
+/// Leases grouped for look-ups: a group has one token, holder and expiry, and consecutive job ids.
 struct LeaseGroups {
   struct Group {
     var ids: ClosedRange<Int64>
-    /// Where the leases are among all, in the order of their ids.
+    /// The positions of the leases in the original array, in id order.
     var indices: ArraySlice<Int>
   }
   private(set) var groups: [Group] = []
 
   init(_ leases: [Lease]) {
     var order = Array(leases.indices)
-    // What one claim gave out most often comes back in its order.
+    // The leases of one claim usually arrive in id order.
     if zip(leases, leases.dropFirst()).contains(where: { $0.job > $1.job }) {
       order.sort { (leases[$0].job, $0) < (leases[$1].job, $1) }
     }

@@ -1,19 +1,19 @@
-/// A statement for another copy of SQLite, or for a library that does not hand out its connection.
+/// A statement for you to run: with another copy of SQLite, or with a library that does not expose its connection.
 public struct SQLStatement: Hashable, Sendable {
-  /// One statement, with a `?` for each value.
+  /// A single SQL statement, with one `?` for each value.
   public let sql: String
-  /// To be bound in this order.
+  /// The values, in the order of the parameters.
   public let values: [SQLValue]
 }
 
-/// What is to be bound to a parameter, in SQLite's own type.
+/// A value to bind to a parameter.
 public enum SQLValue: Hashable, Sendable {
-  /// An INTEGER.
+  /// A 64-bit INTEGER.
   case integer(Int64)
-  /// A TEXT in UTF-8.
+  /// A TEXT, in UTF-8.
   case text(String)
-  /// One without bytes is a blob of no length, not NULL.
+  /// A BLOB. Bind an empty array as an empty blob, not as NULL.
   case blob([UInt8])
-  /// A NULL.
+  /// NULL, without a value.
   case null
 }

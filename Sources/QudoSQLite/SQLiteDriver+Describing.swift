@@ -1,7 +1,7 @@
 package import Qudo
 
 extension SQLiteDriver: DescribedDriver {
-  /// The version of the library. A file goes by the clock of the machine, or of the driver.
+  /// Returns the version of the SQLite library. It names no server clock: a file uses the driver's own clock.
   package func describe() async throws(QudoError) -> DatabaseDescription {
     DatabaseDescription(version: "SQLite \(Self.libraryVersion)")
   }

@@ -21,7 +21,7 @@ extension SQLiteDriver: LogDriver {
       if rows.isEmpty { return 0 }
       let deleted = try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in try transaction.delete(rows) }
       if deleted.logRows > 0 { return deleted.logRows }
-      // Others deleted the rows of the logs meanwhile, or there were receipts only: there may be more.
+      // Another process deleted these log rows first, or the batch held only idempotency keys: look for more.
       if !deleted.isAny, rows.failures.isEmpty, rows.statuses.isEmpty { return 0 }
     }
   }

@@ -1,5 +1,7 @@
 extension SQLiteDriver {
-  /// The schema of this version as an SQL script, for reading or for making a file by other means: run on an empty
-  /// file, it leaves what opening one leaves. Every name in it begins with `qudo_`.
+  /// The schema of this version, as an SQL script.
+  ///
+  /// Read it, or use it to create a file by other means. Run on an empty file, it gives the same tables as opening
+  /// that file with Qudo. Every name in it begins with `qudo_`.
   public static var schemaSQL: String { Schema.script }
 }

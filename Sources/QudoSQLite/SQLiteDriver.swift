@@ -2,16 +2,18 @@ internal import CSQLite
 public import Logging
 public import Qudo
 
-/// Jobs in one SQLite file.
+/// A driver that stores jobs in one SQLite file.
 public struct SQLiteDriver: Driver {
-  /// What a power cut may take.
+  /// The writes that survive a power failure.
   public enum Durability: String, Sendable, CaseIterable {
-    /// An acknowledged enqueue or settle is on the disk. The default.
+    /// Acknowledged enqueues and settles are on the disk. The default.
     case full
-    /// A power cut may take the last commits; it never damages the file. A crash of the process takes nothing.
+    /// A power failure may lose the last commits but never damages the file. A process crash loses nothing.
     case normal
-    /// A power cut may damage the file. A crash of the process takes nothing. It is refused beside another driver of the same file
-    /// at ``full`` or ``normal``, and they beside it: it would take their promises away.
+    /// A power failure may damage the file. A process crash loses nothing.
+    ///
+    /// This level breaks the promises of the other two, so drivers at ``off`` cannot share a file with open
+    /// drivers at ``full`` or ``normal``: the one that opens second fails.
     case off
   }
 
@@ -26,31 +28,34 @@ public struct SQLiteDriver: Driver {
   let locks: KernelLocks
   private let idle: IdleStreak
   public let generation: [UInt8]
-  /// Nil if the file was gone as soon as it was opened.
+  /// Nil if the file had already disappeared when the driver opened it.
   let file: FileIdentity?
-  /// Those that jobs are enqueued on.
+  /// The application's connections that enqueue jobs.
   let appConnections: AppConnections
 
-  /// Opens the file, which is created unless `create` is false, and brings an older one up to this version. A new file is its
-  /// owner's alone. What of other people's files is refused is in <doc:Files>.
+  /// Opens a database file, creates it if needed, and migrates an older file to this version.
+  ///
+  /// Only its owner can read and write a new file. <doc:Files> lists the files that Qudo refuses to open.
   ///
   /// - Parameters:
-  ///   - path: of the file; WAL and `-shm` file lie beside it.
-  ///   - name: what jobs are named by; kept in the file from the first time on. Default: the file's name without its endings.
-  ///   - durability: what a power cut may take. Default: nothing that was acknowledged.
-  ///   - create: whether a file that is not there is made. Default: yes.
-  ///   - limits: what an insert refuses.
-  ///   - timeout: how long a call, or this opening, may be kept waiting by other processes before it fails as `QudoError.Code.busy`.
-  ///     Default 30 s; it is looked at about once a second.
-  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
-  ///   - walLimit: how large the WAL may become, in bytes, while somebody reads an old snapshot of the file and keeps it from
-  ///     being used anew: then enqueues fail as `QudoError.Code.busy`, so that the disk does not fill, while settling goes on.
-  ///     Default 1 GiB. Qudo itself never needs more than 64 MiB.
-  ///   - clock: what due times and leases go by. Default: the machine's.
-  ///   - logger: hears of such a reader, of rights that are too wide, of file systems that may be shared, of triggers and views that are
-  ///     not Qudo's, and of connections that ``prepareConnection(_:)`` was not called for. Default: one with the label `qudo`.
-  /// - Throws: `QudoError` with a code that says why the file cannot be used; `invalidArgument` if another open driver of the file
-  ///   stands against `durability`.
+  ///   - path: The path of the file. Its `-wal` and `-shm` files are next to it.
+  ///   - name: The database name in job ids. The first opening stores it in the file; later ones ignore this value.
+  ///     Default: the file's name without its extensions.
+  ///   - durability: The writes that survive a power failure. Default: all that were acknowledged.
+  ///   - create: Whether to create a missing file. Default: true.
+  ///   - limits: The size limits of a job; an insert that exceeds them fails.
+  ///   - busyTimeout: How long a call, or this initializer, waits for other processes before it throws
+  ///     `QudoError.Code.busy`, with a resolution of about one second. Default: 30 s.
+  ///   - idempotencyKeyLifetime: How long an idempotency key prevents a repeated enqueue. Default: 24 hours.
+  ///   - maxWALSize: The maximum WAL size, in bytes. While a long-running read transaction blocks checkpoints and the
+  ///     WAL is this large, enqueues throw `QudoError.Code.busy`, so the disk does not fill; settling continues.
+  ///     Default: 1 GiB. Qudo itself never needs more than 64 MiB.
+  ///   - clock: The clock for due times and leases. Default: the machine's.
+  ///   - logger: Receives warnings about blocked checkpoints, permissive file modes, file systems that may be shared,
+  ///     foreign triggers and views, and connections without a call of ``prepareConnection(_:)``. Default: a logger
+  ///     with the label `qudo`.
+  /// - Throws: `QudoError` with a code that tells why the file cannot be used; `invalidArgument` if an open driver of
+  ///   the same file has a `durability` that excludes this one.
   public init(
     path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
     busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30,
@@ -62,16 +67,16 @@ public struct SQLiteDriver: Driver {
   }
 
   /// - Parameters:
-  ///   - observer: hears what the writer does under its turn.
-  ///   - vfs: as in ``Connection``.
+  ///   - observer: Called with each step that the writer takes under the write lock.
+  ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
     busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30, clock: any QueueClock,
     logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?, vfs: String? = nil
   ) throws(QudoError) {
-    guard busyTimeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
-    guard idempotencyKeyLifetime > .zero else { throw QudoError(.invalidArgument, "receipts are kept for no time: give a time above 0") }
-    guard maxWALSize >= 16 << 20 else { throw QudoError(.invalidArgument, "the limit of the WAL is under 16 MiB") }
+    guard busyTimeout > .zero else { throw QudoError(.invalidArgument, "the busy timeout is not above 0: pass a longer one") }
+    guard idempotencyKeyLifetime > .zero else { throw QudoError(.invalidArgument, "the lifetime of idempotency keys is not above 0: pass a longer one") }
+    guard maxWALSize >= 16 << 20 else { throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one") }
     let connection = try DatabaseOpener.open(
       path: path, durability: durability, create: create, limits: limits, patience: busyTimeout, logger: logger, vfs: vfs)
     let writeLock = try WriteLock(path: connection.path)
@@ -116,13 +121,13 @@ public struct SQLiteDriver: Driver {
   }
 
   public func close() async {
-    // The writer last: with the last connection go the -wal and the -shm, which the reader looks for.
+    // The writer closes last: the last connection deletes the -wal and the -shm, which the reader checks for.
     await reader.close()
     await writer.close()
   }
 
-  /// Up to this many jobs a caller writes on its own thread, when the writer is free; more than that are work enough
-  /// for a hand-over.
+  /// The number of jobs up to which a caller writes on its own thread if the writer is free. Larger calls are worth
+  /// handing to the writer's thread.
   static let small = 64
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
@@ -170,8 +175,10 @@ public struct SQLiteDriver: Driver {
     }
   }
 
-  /// In two transactions. Another program has made rows of a job that is settled here: they contradict the jobs only once it is gone,
-  /// and are put aside then.
+  /// Settles and claims in two transactions.
+  ///
+  /// Another program wrote rows about a job that this call settles. The rows contradict the jobs only after that job
+  /// is deleted, so the settle must commit before the claim can repair them.
   private func settle(
     _ settlements: [Settlement], thenClaiming next: ClaimRequest
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
@@ -179,7 +186,7 @@ public struct SQLiteDriver: Driver {
     do throws(QudoError) {
       return (results, try await claim(next))
     } catch {
-      // The outcomes are written. The next claim meets the error again.
+      // The outcomes are committed. The next claim will report the error.
       return (results, Claim(timeUntilNextDue: .zero))
     }
   }

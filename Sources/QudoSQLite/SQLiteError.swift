@@ -9,11 +9,11 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// SQLite's own words for what went wrong; the `cause` of a `QudoError`.
+/// An error that SQLite reported: the `cause` of a `QudoError`.
 public struct SQLiteError: Error, Sendable, CustomStringConvertible {
-  /// The extended result code.
+  /// SQLite's extended result code.
   public let code: Int32
-  /// SQLite's own words.
+  /// SQLite's message.
   public let message: String
   public var description: String { "SQLite \(code): \(message)" }
 }
@@ -21,14 +21,14 @@ public struct SQLiteError: Error, Sendable, CustomStringConvertible {
 extension QudoError {
   static func sqlite(_ code: Int32, _ database: OpaquePointer) -> QudoError {
     let text = sqlite3_errmsg(database).map { String(cString: $0) } ?? "unknown"
-    // A connection that is not Qudo's may be set to give the primary code only.
+    // An application's connection may report primary result codes only.
     let extended = sqlite3_extended_errcode(database)
     let code = extended & 0xFF == code ? extended : code
     let (kind, advice) = meaning(code, code == writeFailed ? causeOfWrite(database) : sqlite3_system_errno(database))
     return QudoError(kind, advice, cause: SQLiteError(code: code, message: text))
   }
 
-  /// The system's number for the WAL's last failed write. COMMIT leaves `sqlite3_system_errno` as it was.
+  /// Returns the `errno` of the WAL's last failed write. COMMIT does not set `sqlite3_system_errno`.
   private static func causeOfWrite(_ database: OpaquePointer) -> Int32 {
     var wal: UnsafeMutablePointer<sqlite3_file>?
     var cause: Int32 = 0
@@ -38,18 +38,20 @@ extension QudoError {
     return cause
   }
 
-  /// What the error means when COMMIT made it.
+  /// Returns the meaning of an error that COMMIT reported.
   ///
-  /// The frames may be in the WAL all the same, and then recovery finds the transaction done: they are written before they are
-  /// synced, and before they are entered in the WAL's index, which takes memory now and then.
+  /// The transaction may still be in the WAL, and then recovery finds it committed: SQLite writes the frames before it
+  /// syncs them, and before it adds them to the WAL index, which sometimes needs memory.
   ///
-  /// - Parameter connection: on which it was tried, before anything else is done there.
+  /// - Parameter connection: The connection of the COMMIT, before any other call on it.
   func ofCommit(_ connection: Connection) -> QudoError {
     switch code {
     case .diskFull where connection.padsWAL:
-      QudoError(.outcomeUnknown, "the disk was full during the commit: it may or may not have been done", cause: cause)
-    case .ioError, .tooManyFiles: QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have been done", cause: cause)
-    case .outOfMemory: QudoError(.outcomeUnknown, "memory ran out during the commit: it may or may not have been done", cause: cause)
+      QudoError(.outcomeUnknown, "the disk was full during the commit: it may or may not have succeeded", cause: cause)
+    case .ioError, .tooManyFiles:
+      QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have succeeded", cause: cause)
+    case .outOfMemory:
+      QudoError(.outcomeUnknown, "memory ran out during the commit: it may or may not have succeeded", cause: cause)
     default: self
     }
   }
@@ -58,65 +60,72 @@ extension QudoError {
   private static let noMemoryForIO: Int32 = SQLITE_IOERR | 12 << 8
   /// SQLITE_IOERR_WRITE, a macro that Swift does not import.
   private static let writeFailed: Int32 = SQLITE_IOERR | 3 << 8
-  /// SQLITE_BUSY_SNAPSHOT, likewise.
+  /// SQLITE_BUSY_SNAPSHOT, a macro that Swift does not import.
   private static let oldSnapshot: Int32 = SQLITE_BUSY | 2 << 8
 
-  /// Whether it is the system's number for that.
+  /// Returns whether an `errno` means that the process or the system is out of file descriptors.
   static func isTooManyFiles(_ cause: Int32) -> Bool { cause == EMFILE || cause == ENFILE }
-  static let tooManyFiles = "no more files can be opened: close some, or raise the limit (ulimit -n)"
-  /// SQLITE_CONSTRAINT_CHECK, _NOTNULL, _PRIMARYKEY, _UNIQUE, _ROWID, _DATATYPE, likewise: not those of triggers and foreign
-  /// keys, which an application may have on its own connection.
+  static let tooManyFiles = "out of file descriptors: close some files, or raise the limit (ulimit -n)"
+  /// SQLITE_CONSTRAINT_CHECK, _NOTNULL, _PRIMARYKEY, _UNIQUE, _ROWID and _DATATYPE, macros that Swift does not import.
+  /// Triggers and foreign keys are left out: an application may have them on its own connection.
   private static let rowConstraints = Set([1, 5, 6, 8, 10, 12].map { SQLITE_CONSTRAINT | Int32($0) << 8 })
 
-  /// - Parameter cause: the system's number for what happened, where `code` is an I/O error.
+  /// - Parameter cause: The `errno`, if `code` is an I/O error.
   static func meaning(_ code: Int32, _ cause: Int32) -> (Code, String) {
-    // A write that a quota or a limit on the size of files refuses; ENOSPC is SQLITE_FULL.
+    // A quota or a file size limit refused a write. SQLite reports ENOSPC itself, as SQLITE_FULL.
     if code == writeFailed, cause == EDQUOT || cause == EFBIG { return meaning(SQLITE_FULL, 0) }
-    if code == oldSnapshot { return (.busy, "somebody else has written since this transaction began to read: repeat it, with BEGIN IMMEDIATE") }
+    if code == oldSnapshot {
+      return (.busy, "another connection wrote after this transaction began to read: repeat it with BEGIN IMMEDIATE")
+    }
     if code == noMemoryForIO { return meaning(SQLITE_NOMEM, 0) }
     if code & 0xFF == SQLITE_CANTOPEN, isTooManyFiles(cause) { return (.tooManyFiles, tooManyFiles) }
     switch code & 0xFF {
     case SQLITE_BUSY, SQLITE_LOCKED: return (.busy, "another process holds the database: try again later")
-    case SQLITE_FULL: return (.diskFull, "the disk is full: make room, then repeat; nothing was written")
-    case SQLITE_READONLY, SQLITE_PERM: return (.readOnly, "the database cannot be written to: check the rights of the file and of its folder")
-    case SQLITE_CANTOPEN, SQLITE_AUTH: return (.cannotOpen, "the database cannot be opened: check the path and the rights of its folder")
-    case SQLITE_NOTADB: return (.notADatabase, "the file is not a SQLite database")
+    case SQLITE_FULL: return (.diskFull, "the disk is full, and nothing was written: free some space, then try again")
+    case SQLITE_READONLY, SQLITE_PERM:
+      return (.readOnly, "the database cannot be written to: check the permissions of the file and of its folder")
+    case SQLITE_CANTOPEN, SQLITE_AUTH:
+      return (.cannotOpen, "the database cannot be opened: check the path and the permissions of its folder")
+    case SQLITE_NOTADB: return (.notADatabase, "the file is not a SQLite database: check the path")
     case SQLITE_CORRUPT: return (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
-    case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: make room")
+    case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: free some space")
     case SQLITE_IOERR where cause == ENOMEM: return meaning(SQLITE_NOMEM, 0)
-    case SQLITE_IOERR: return (.ioError, "the disk reported an error")
+    case SQLITE_IOERR: return (.ioError, "the disk reported an error: check it, then try again")
     case SQLITE_CONSTRAINT where rowConstraints.contains(code):
-      return (.corrupt, "a row is in the way that Qudo did not write, or a rule that is not Qudo's: the file was changed by others")
-    case SQLITE_MISMATCH: return (.corrupt, "a value is of another sort than Qudo writes: the file is damaged, or was changed by others")
+      return (.corrupt, "a foreign row or constraint prevents a write: another program modified the file")
+    case SQLITE_MISMATCH:
+      return (.corrupt, "a value has an unexpected type: the file is damaged, or another program modified it")
     case SQLITE_TOOBIG:
       return (
         .unsupportedDatabase,
         """
-        a value in the file, or a payload, is longer than this driver takes: open it with a larger Limits.payloadBytes; above SQLite's own \
-        limit, a billion bytes, keep the data elsewhere and enqueue its name
+        a value in the file, or a payload, exceeds the driver's limit: open the file with a larger Limits.payloadBytes; if it also \
+        exceeds SQLite's limit of a billion bytes, store the data elsewhere and enqueue its name
         """)
-    case SQLITE_NOMEM: return (.outOfMemory, "memory ran out: repeat it when there is some, or with less")
+    case SQLITE_NOMEM: return (.outOfMemory, "out of memory: try again later, or with smaller calls")
     default: return (.database, "the database reported an error")
     }
   }
 }
 
 extension QudoError {
-  /// What an error of one of Qudo's own statements means, outside any transaction: those are right, unless a newer version has
-  /// migrated the file meanwhile. "no such column" would never pass.
+  /// Explains an error in one of Qudo's own statements; called outside transactions.
   ///
-  /// - Parameter lowest: the column of `qudo_schema` that says who may still do what was done.
+  /// The statements are correct unless a newer version has migrated the file meanwhile; then an error such as "no such
+  /// column" would otherwise be taken for a passing one.
+  ///
+  /// - Parameter lowest: The column of `qudo_schema` with the lowest version that may still read, or write.
   func ofSchema(_ connection: Connection, _ lowest: String) -> QudoError {
     guard code == .database, let result = (cause as? SQLiteError)?.code, [SQLITE_ERROR, SQLITE_SCHEMA].contains(result & 0xFF) else { return self }
     let found = try? connection.integer("SELECT \(lowest) FROM qudo_schema ORDER BY version DESC LIMIT 1", values: [])
     guard let found, found > Schema.version else { return self }
     return QudoError(
       .newerSchema,
-      "a newer Qudo has migrated the file, which now needs schema \(found) (this one knows \(Schema.version)): start this program with that version",
+      "a newer Qudo migrated the file to schema \(found), and this one knows \(Schema.version): update this program",
       cause: cause)
   }
 
-  /// With the file's path, where the file is what is wrong and the message does not name it yet.
+  /// Returns the error with the file's path in front, if the file is at fault and the message does not name it yet.
   func naming(_ path: String) -> QudoError {
     switch code {
     case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsupportedDatabase, .cannotOpen, .readOnly:

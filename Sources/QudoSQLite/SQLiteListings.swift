@@ -3,11 +3,11 @@ internal import Dispatch
 package import Logging
 package import Qudo
 
-/// A file opened for its listings alone, as the command's `count`, `jobs`, `show`, `failures` and `statuses` need it.
+/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures` and `statuses`.
 ///
-/// It changes nothing: it makes no table, migrates nothing and is no instance, so that processes of an older version go on. It takes no
-/// turn and no write lock, so that it waits for no writer. The right to read is enough, as far as SQLite can do without more. Its
-/// other verbs throw `QudoError.Code.readOnly`.
+/// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
+/// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
+/// permission is enough wherever SQLite allows that. All other verbs throw `QudoError.Code.readOnly`.
 package struct SQLiteListings: LogDriver, DescribedDriver {
   package let name: String
   package let limits: Limits
@@ -16,16 +16,16 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   private let reader: ListingReader
 
   /// - Parameters:
-  ///   - path: of the file, which must be there.
-  ///   - timeout: how long a listing waits for a process that recovers or closes the file. Default 5 s.
-  /// - Throws: `QudoError`: `unsupportedDatabase` for a file without Qudo's tables, or with an older version of them, `newerSchema` for one
-  ///   that only a newer Qudo can read.
+  ///   - path: The path of the file, which must exist.
+  ///   - timeout: How long a listing waits for a process that recovers or closes the file. Default: 5 s.
+  /// - Throws: `QudoError`: `unsupportedDatabase` if the file has no Qudo tables, or an older version of them;
+  ///   `newerSchema` if only a newer Qudo can read it.
   package init(
     path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5), clock: any QueueClock = SystemClock(),
     logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) {
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
-      throw QudoError(.invalidArgument, "the database needs the path of a file")
+      throw QudoError(.invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     self.limits = limits
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
@@ -65,10 +65,10 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
     }
   }
 
-  /// Nothing is open between two listings.
+  /// Does nothing: no connection stays open between listings.
   package func close() async {}
 
-  private var refusal: QudoError { QudoError(.readOnly, "the file was opened for listings alone: open it with a SQLiteDriver") }
+  private var refusal: QudoError { QudoError(.readOnly, "the file was opened only for listings: open it with SQLiteDriver") }
 
   package func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw refusal }
   package func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw refusal }
@@ -81,7 +81,7 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
 }
 
-/// Opens the file for each listing, and closes it after that.
+/// A reader that opens the file for each listing and closes it afterwards.
 private final class ListingReader: Sendable {
   private let path: String
   private let limits: Limits
@@ -110,7 +110,7 @@ private final class ListingReader: Sendable {
     }.get()
   }
 
-  /// On this thread.
+  /// Opens the file and runs a listing on the current thread.
   func perform<Result>(_ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
     do throws(QudoError) {
       let place = try DatabasePath(path)
@@ -119,25 +119,27 @@ private final class ListingReader: Sendable {
       for _ in 0..<20 {
         if let result = try whereReadingIsAllowed(place, body) { return result }
       }
-      throw QudoError(.busy, "other processes opened and closed the database each time that it was read: try again")
+      throw QudoError(.busy, "other processes opened or closed the database during each attempt to read it: try again")
     } catch where error.code == .database {
-      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+      throw QudoError(
+        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        cause: error.cause)
     } catch {
       throw error.naming(path)
     }
   }
 
-  /// As all connections are opened, so that the last one to be closed takes the `-wal` away.
+  /// Lists through a writable connection: the last connection to close then removes the `-wal`.
   ///
-  /// - Returns: nil where the file, or the files beside it, may not be written to.
+  /// - Returns: Nil if this process may not write to the file, its `-wal` or its `-shm`.
   private func whereWritingIsAllowed<Result>(
     _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
     let connection: Connection
     do throws(QudoError) {
       connection = try Connection(path: place.path, create: false)
-      // It makes the -wal and the -shm. Whoever may not write to the file must not: they would be this user's own, and the file's owner
-      // could not write to them.
+      // Reading creates the -wal and the -shm. A user who may not write to the file must not create them: they would
+      // belong to that user, and the file's owner could not write to them.
       guard sqlite3_db_readonly(connection.handle, "main") == 0 else { return nil }
       try begin(connection, place)
     } catch where error.code == .cannotOpen || error.code == .readOnly {
@@ -146,13 +148,16 @@ private final class ListingReader: Sendable {
     return try list(connection, body)
   }
 
-  /// - Returns: nil if the file was changed under a reading that takes no lock.
+  /// Lists through a read-only connection.
+  ///
+  /// - Returns: Nil if the file changed during a read without locks.
   private func whereReadingIsAllowed<Result>(
     _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
     let before = FileState(place.path)
     // "if the -shm and -wal files already exist and are readable", or "if the database is immutable": sqlite.org/wal.html, "Read-Only
-    // Databases". Without a -wal and a journal nobody is writing, and all is in the file; it counts if that is so afterwards as well.
+    // Databases". Without a -wal and a journal, nothing is being written and the file is complete. The listing is valid
+    // if that still holds afterwards.
     let parameters = before.isAlone ? "immutable=1" : "readonly_shm=1"
     let result: Swift.Result<Result, QudoError>
     do throws(QudoError) {
@@ -168,18 +173,18 @@ private final class ListingReader: Sendable {
       return try result.get()
     } catch where (error.code == .cannotOpen || error.code == .readOnly) && FileStatus(place.path) != nil {
       throw QudoError(
-        .cannotOpen, "the file, its -wal or its -shm may not be read: run as the owner of the file, or give its group rights to it (chmod 660)",
-        cause: error.cause)
+        .cannotOpen, "cannot read the file, its -wal or its -shm: run as the owner of the file, "
+          + "or give its group access to it (chmod 660)", cause: error.cause)
     }
   }
 
   private struct FileState: Equatable {
     private let stamp: [Int]?
-    /// Whether there is no file beside it.
+    /// Whether the file has neither a `-wal` nor a `-journal`.
     let isAlone: Bool
 
     init(_ path: String) {
-      // In this order: a writer makes the -wal before it changes the file.
+      // In this order: a writer creates the -wal before it changes the file.
       stamp = FileStatus(path)?.stamp
       isAlone = FileStatus(path + "-wal") == nil && FileStatus(path + "-journal") == nil
     }
@@ -208,21 +213,21 @@ private final class ListingReader: Sendable {
   private func checkSchema(_ connection: Connection) throws(QudoError) {
     let schema = try SchemaCheck(connection)
     guard !schema.isEmpty else {
-      throw QudoError(.unsupportedDatabase, "the file has no tables of Qudo: give the path of a queue, or enqueue the first job")
+      throw QudoError(.unsupportedDatabase, "the file has no Qudo tables: give the path of a queue, or enqueue the first job")
     }
     try schema.checkVersions()
     guard let version = try connection.integer("SELECT max(version) FROM qudo_schema"),
       let lowest = try connection.integer("SELECT lowest_reader FROM qudo_schema ORDER BY version DESC LIMIT 1")
     else { throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file") }
     guard lowest <= Schema.version else {
-      throw QudoError(.newerSchema, "the file has schema \(version), which needs a newer Qudo (this one knows \(Schema.version))")
+      throw QudoError(.newerSchema, "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
     }
     guard version >= Schema.version else {
       throw QudoError(
         .unsupportedDatabase,
         """
-        the file has schema \(version) of an older Qudo, and a listing does not bring it to \(Schema.version): list it with that Qudo, or \
-        let a worker or an enqueue of this one open it
+        the file has schema \(version) of an older Qudo, and a listing does not migrate it to \(Schema.version): list it with that \
+        version, or open it once with a worker or an enqueue of this one
         """)
     }
     try schema.check(version: version, logger)

@@ -1,9 +1,9 @@
-/// The tables. Each version is a migration from the one before; what one of them did is never changed afterwards.
+/// The tables, as migrations. Each version migrates from the one before; a published migration never changes.
 ///
-/// Where a job is says what state it is in: `qudo_job` has each live job once and is not rewritten by a claim; thin
-/// tables beside it, each in the order in which it is read, hold the ready, the delayed and the running. Against one
-/// table with partial indexes, at `normal` and in batches of 100, this settled and claimed 460,000 jobs/s instead of
-/// 353,000, and one at a time 52,000 instead of 36,000 (2 KiB pages).
+/// `qudo_job` has each live job once, and a claim does not rewrite it. A job's state is the thin table that lists it:
+/// `qudo_ready`, `qudo_delayed` or `qudo_running`, each in read order. Against one table with partial indexes, at
+/// `normal` and with 2 KiB pages, batches of 100 settled and claimed 460,000 jobs/s instead of 353,000. One at a time it
+/// was 52,000 instead of 36,000.
 ///
 /// Columns whose use is to come are nullable: an unused one costs its byte of row header.
 enum Schema {
@@ -26,7 +26,7 @@ enum Schema {
     Migration(version: 6, lowestReader: 5, lowestWriter: 5, sql: sixth),
   ]
 
-  /// All of it as a script that makes an empty file what a first opening makes of it.
+  /// A script that sets up an empty file like its first opening.
   static var script: String {
     // The page size first: it holds from the first write on. `applied_at` is in microseconds.
     var parts = ["PRAGMA page_size = 2048;\nPRAGMA journal_mode = WAL;\nBEGIN IMMEDIATE;"]
@@ -41,16 +41,15 @@ enum Schema {
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
 
-  /// The time at which a job was given a relative delay: a clock that shows less than that has been set back since. Version 5 goes on
-  /// to write NULL.
+  /// Adds the time at which a relative delay was set: a clock that shows an earlier time was set back since. Version 5
+  /// still writes NULL.
   private static let sixth = """
     ALTER TABLE qudo_delayed ADD COLUMN written INTEGER;
     CREATE INDEX qudo_delayed_written ON qudo_delayed(written) WHERE written IS NOT NULL;
     """
 
-  /// Running rows name the instance that holds them instead of the boot of its machine, and have the length of their leases, beyond
-  /// which none can end. What ran before goes by the boot, as it did: its holders have no lock. `generation` is another one in
-  /// each file.
+  /// Makes running rows name their instance instead of a boot, and store the lease duration, which bounds the expiry.
+  /// Jobs that already run keep their boot, in instances without a kernel lock. `generation` is random for each file.
   ///
   /// No older version can read them: each of its statements names a column that is gone.
   private static let fifth = """
@@ -70,10 +69,9 @@ enum Schema {
     INSERT INTO qudo_info(key, value) VALUES('generation', randomblob(16));
     """
 
-  /// A row of the ready or of the running is of jobs with ids one after the other, so that a batch has one row instead of a
-  /// thousand. The last one is part of the key, since claims and settlements take them away from the first on: that leaves
-  /// the key as it is. Each job that waits or runs now is a row of its own. Tables are made anew rather than altered: what
-  /// an application has made of views could stand in the way of that.
+  /// Makes each row of `qudo_ready` and `qudo_running` an id range, so that a batch takes one row instead of a thousand.
+  /// The key contains the last id, because claims and settlements remove ids from the front. Existing jobs get one row
+  /// each. Tables are created again rather than altered, because an application's views could prevent an ALTER TABLE.
   ///
   /// No older version can read them: each of its statements names a column that is gone.
   private static let fourth = """
@@ -95,7 +93,7 @@ enum Schema {
     DROP TABLE qudo_copy;
     """
 
-  /// Which row of which foreign database became what. They are asked for by an import only.
+  /// The record of imported rows; only imports read it.
   private static let third = """
     CREATE TABLE qudo_import_source(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE qudo_import(
@@ -103,7 +101,7 @@ enum Schema {
       PRIMARY KEY(source, origin, old)) WITHOUT ROWID;
     """
 
-  /// A replay takes the unique key for as long as the first enqueue did. Version 1 goes on to write NULL.
+  /// A replay uses the unique key's original scope. Version 1 still writes NULL.
   private static let second = """
     ALTER TABLE qudo_failure ADD COLUMN unique_scope INTEGER;
     """

@@ -1,11 +1,11 @@
 internal import Logging
 internal import Qudo
 
-/// Whether a file's `qudo_` tables are what Qudo makes: by the text that SQLite keeps of each.
+/// A check that a file's `qudo_` tables are those that Qudo creates, by the SQL text that SQLite stores for each.
 ///
-/// A table of other columns, rules or sorts of values, a view, or a missing index would make wrong what Qudo does, or run what
-/// somebody else has thought out. What an application or a newer Qudo may have added and does no harm is allowed: plain columns at
-/// a table's end, plain indexes, and triggers and views, which no connection of Qudo's runs.
+/// A table with other columns, constraints or collations, a view, or a missing index could make Qudo's statements wrong
+/// or run foreign code. Harmless additions of an application or a newer Qudo are allowed: plain columns at the end of a
+/// table, plain indexes, and triggers and views, which Qudo's connections never run.
 struct SchemaCheck {
   /// A row of `sqlite_schema`.
   private struct Item: Sendable {
@@ -23,15 +23,15 @@ struct SchemaCheck {
     found = try Self.items(connection)
   }
 
-  /// Whether there is anything of Qudo's, or called so.
+  /// Whether the file has no schema item with a `qudo_` name.
   var isEmpty: Bool { found.isEmpty }
 
-  /// To be called before anything is read of the tables.
+  /// Checks the version table. Call it before reading any table.
   func checkVersions() throws(QudoError) {
     for item in found where item.name.lowercased() == "qudo_schema" { try check(item, isNewer: false) }
   }
 
-  /// - Parameter version: of the file.
+  /// - Parameter version: The schema version of the file.
   func check(version: Int64, _ logger: Logger) throws(QudoError) {
     for item in found { try check(item, isNewer: version > Schema.version) }
     let names = Set(found.map { $0.name.lowercased() })
@@ -41,7 +41,7 @@ struct SchemaCheck {
     let inert = found.filter { ["trigger", "view"].contains($0.type) }.map { Self.shown($0.name) }
     if !inert.isEmpty {
       logger.warning(
-        "the database has triggers or views that are not Qudo's on its tables, or called like them: Qudo does not run them",
+        "foreign triggers or views on Qudo's tables, or with qudo_ names: Qudo does not run them",
         metadata: ["names": "\(inert.prefix(10).joined(separator: ", "))"])
     }
   }
@@ -51,14 +51,14 @@ struct SchemaCheck {
     if let expected = expected[item.name.lowercased()] {
       isRight = expected.type == item.type && Self.isSame(item, expected)
     } else if item.type == "index", expected[item.table.lowercased()] != nil {
-      // Those that SQLite makes for a primary key have no text.
+      // The index that SQLite creates for a primary key has no SQL text.
       isRight = item.sql.map { Self.isPlainIndex($0, isNewer: isNewer) } ?? true
     } else {
       isRight = true
     }
     guard isRight else {
       throw QudoError(
-        .foreignSchema, "the \(Self.shown(item.type)) \(Self.shown(item.name)) is not what Qudo makes: remove it, or use another file")
+        .foreignSchema, "the \(Self.shown(item.type)) \(Self.shown(item.name)) differs from the one that Qudo creates: remove it, or use another file")
     }
   }
 
@@ -69,7 +69,7 @@ struct SchemaCheck {
     let right = collapsed(expected.sql ?? "", name: expected.name)
     if actual == right { return true }
     guard item.type == "table" else { return false }
-    // A column that is added to a table stands behind the others, before what holds for the whole table.
+    // ALTER TABLE adds a column after the others, in front of the table constraints.
     let end = place(of: ", PRIMARY KEY(", in: right) ?? right.lastIndex(of: UInt8(ascii: ")")) ?? right.endIndex
     let (head, tail) = (right[..<end], right[end...])
     guard actual.count > right.count, actual.starts(with: head), actual.suffix(tail.count).elementsEqual(tail) else { return false }
@@ -81,7 +81,7 @@ struct SchemaCheck {
     return bytes.indices.first { bytes[$0...].starts(with: text) }
   }
 
-  /// `, name TYPE`, any number of them, with a constant as a default or none: nothing that is computed.
+  /// Returns whether `bytes` are columns `, name TYPE`, without constraints, with a constant default or none.
   private static func arePlainColumns(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard bytes.first == UInt8(ascii: ","), bytes.allSatisfy(isPlain) else { return false }
     return bytes.split(separator: UInt8(ascii: ",")).allSatisfy { column in
@@ -90,7 +90,8 @@ struct SchemaCheck {
     }
   }
 
-  /// Of columns alone. A unique one would refuse jobs; a newer Qudo may have made one, or one of some rows only.
+  /// Returns whether an index contains only columns. A unique index would refuse jobs, so only a newer Qudo may have
+  /// added one; the same holds for a partial index.
   private static func isPlainIndex(_ sql: String, isNewer: Bool) -> Bool {
     let bytes = collapsed(sql, name: "")
     let allowed = bytes.allSatisfy { isPlain($0) || "()\"=<>!".utf8.contains($0) }
@@ -112,7 +113,7 @@ struct SchemaCheck {
     bytes.split { !isPlain($0) || $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") }.map { String(decoding: $0, as: UTF8.self).uppercased() }
   }
 
-  /// With one blank for each run of white space. A table that was renamed has its name in quotation marks.
+  /// Returns the SQL with whitespace collapsed, and without the quotation marks that a rename puts around a table name.
   private static func collapsed(_ sql: String, name: String) -> [UInt8] {
     let words = sql.utf8.split { [9, 10, 12, 13, 32].contains($0) }.map(Array.init)
     let bytes = Array(words.joined(separator: [32]))
@@ -120,7 +121,7 @@ struct SchemaCheck {
     return bytes.starts(with: quoted) ? Array("CREATE TABLE \(name)".utf8) + bytes.dropFirst(quoted.count) : bytes
   }
 
-  /// A name is whatever somebody has written there.
+  /// Escapes and shortens a name for display: a foreign program may have chosen it.
   private static func shown(_ name: String) -> String { String(name.debugDescription.dropFirst().dropLast().prefix(80)) }
 
   // MARK: Reading
@@ -137,7 +138,8 @@ struct SchemaCheck {
     return items
   }
 
-  /// What the migrations make, from a database in memory: the text that SQLite keeps after an ALTER TABLE is its own.
+  /// The items that the migrations create, read from a database in memory, because SQLite rewrites the SQL text on
+  /// ALTER TABLE.
   private static let ours: Result<[String: Item], QudoError> = {
     do throws(QudoError) {
       let connection = try Connection(path: ":memory:", create: true)

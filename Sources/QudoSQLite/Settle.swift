@@ -6,7 +6,7 @@ extension Transaction {
     let isHeld = try removeFromRunning(settlements.map(\.lease))
     var results: [SettleResult] = []
     results.reserveCapacity(settlements.count)
-    // Jobs that only go, until one comes that does more.
+    // Collects jobs that are only deleted, up to the next one that needs more.
     var completed: [Int64] = []
     for (settlement, isHeld) in zip(settlements, isHeld) {
       guard isHeld else {
@@ -26,7 +26,7 @@ extension Transaction {
     return results
   }
 
-  /// Deletes jobs for good, by ranges of their ids.
+  /// Deletes jobs permanently, one statement per id range.
   private func deleteJobs(_ ids: [Int64]) throws(QudoError) {
     if ids.count == 1 { return try deleteJob(ids[0]) }
     guard var first = ids.first else { return }
@@ -50,7 +50,7 @@ extension Transaction {
     try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
-  /// Of a job whose lease was good.
+  /// Settles a job whose lease is valid.
   private func settle(_ settlement: Settlement) throws(QudoError) -> SettleResult {
     if let took = settlement.recording, let status = RunStatus(settlement.outcome) {
       try record(settlement.lease.job, status, took: took)
@@ -61,7 +61,7 @@ extension Transaction {
   private func write(_ outcome: Settlement.Outcome, of id: Int64) throws(QudoError) -> [InsertResult] {
     switch outcome {
     case .completed(let replacements):
-      // The old row goes first, so that a replacement may carry the same unique key.
+      // Delete the old row first: a replacement may have the same unique key.
       try deleteJob(id)
       return try insert(replacements)
     case .retry(let delay, let message):
@@ -95,9 +95,10 @@ extension Transaction {
     }
   }
 
-  /// Only a final failure carries the payload; an earlier one points to the job.
+  /// Writes to the failure log.
   ///
-  /// The scope of a unique key is kept for a replay. A claimed job that has a key and no scope had `untilStarted`.
+  /// Only a final failure stores the payload; before that, the job has it. The scope of a unique key is stored for a
+  /// replay; a claimed job with a key but no scope had `untilStarted`.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) throws(QudoError) {
     do {
       try write(id, reason, message: message, final: final)
@@ -119,13 +120,13 @@ extension Transaction {
       .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
   }
 
-  /// With AUTOINCREMENT, a table that has had a row with the largest possible id takes no more: SQLite says that it is full.
+  /// Returns the true error if SQLite reported "full" only because an AUTOINCREMENT table has used the largest id.
   func refusal(_ error: QudoError, _ table: String) throws(QudoError) -> QudoError {
     let highest = try connection.integer(
       "SELECT max(coalesce((SELECT max(id) FROM \(table)), 0), coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = ?), 0))",
       values: [.text(table)])
     guard highest == .max else { return error }
-    return QudoError(.corrupt, "no id is left in \(table): the file was changed by others", cause: error.cause)
+    return QudoError(.corrupt, "\(table) has no free id: another program modified the file", cause: error.cause)
   }
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) throws(QudoError) {
@@ -147,7 +148,7 @@ extension Transaction {
 }
 
 extension Settlement {
-  /// Whether the job only goes.
+  /// Whether settling only deletes the job.
   fileprivate var isPlain: Bool {
     guard recording == nil, case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty
@@ -155,7 +156,7 @@ extension Settlement {
 }
 
 extension RunStatus {
-  /// Nil for a run that neither ended the job nor failed.
+  /// Creates the status to record, or nil for a run that neither ended the job nor failed.
   fileprivate init?(_ outcome: Settlement.Outcome) {
     switch outcome {
     case .completed(let replacements): self = replacements.isEmpty ? .completed : .replaced

@@ -1,7 +1,7 @@
 internal import CSQLite
 internal import Qudo
 
-/// What a statement's parameter is given.
+/// A value to bind to a statement's parameter.
 enum Value {
   case integer(Int64)
   case text(String?)
@@ -13,7 +13,7 @@ extension Value: ExpressibleByIntegerLiteral {
   init(integerLiteral value: Int64) { self = .integer(value) }
 }
 
-/// A prepared statement; while it is stepped, its row.
+/// A prepared statement, and, while it is stepped, its current row.
 struct Statement {
   let handle: OpaquePointer
   let database: OpaquePointer
@@ -28,7 +28,7 @@ struct Statement {
     }
   }
 
-  /// - Parameter position: from 1 on.
+  /// - Parameter position: The parameter's position, starting at 1.
   @inline(__always)
   func bind(_ value: Value, at position: Int32) throws(QudoError) {
     let code = bind(value, position)
@@ -45,7 +45,7 @@ struct Statement {
     }
   }
 
-  // SQLite copies: what is bound need not outlive the call.
+  // SQLite copies the value, so it need not outlive the call.
   private static var transient: sqlite3_destructor_type {
     unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
   }
@@ -64,7 +64,7 @@ struct Statement {
     return bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient) }
   }
 
-  /// Whether there is a row.
+  /// Steps the statement. Returns whether there is a row.
   func step() throws(QudoError) -> Bool {
     switch sqlite3_step(handle) {
     case SQLITE_ROW: return true
@@ -77,13 +77,13 @@ struct Statement {
   func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
 
-  /// Nil for NULL.
+  /// Returns a number, or nil for NULL. Throws ``QudoError/Code/corrupt`` for text and blobs.
   @inline(__always)
   func number(_ column: Int32) throws(QudoError) -> Int64? {
     switch sqlite3_column_type(handle, column) {
     case SQLITE_NULL: return nil
     case SQLITE_INTEGER, SQLITE_FLOAT: return integer(column)
-    default: throw QudoError(.corrupt, "there is no number where one belongs: the file is damaged, or was changed by others")
+    default: throw QudoError(.corrupt, "a value is not a number: the file is damaged, or another program modified it")
     }
   }
 

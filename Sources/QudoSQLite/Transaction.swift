@@ -1,21 +1,23 @@
 internal import Qudo
 
-/// What a verb works with, inside a transaction that it may share with others.
+/// A write transaction, the context of every verb. Several verbs may share one transaction.
 struct Transaction {
-  /// What is still to be done before or after the commit.
+  /// The pending work of a transaction, for before or after its commit.
   final class Effects {
-    /// Workers may have something to claim.
+    /// Whether workers may have something to claim after the commit.
     var wakes = false
-    /// Stored jobs that are still to be put with the ready.
+    /// Stored jobs that are not in `qudo_ready` yet.
     var ready = ReadyRange()
-    /// Jobs whose lease had expired, of the claim that is at work: those that it gave up, and how many it made ready.
+    /// The jobs that the current claim gave up after expired leases.
     var givenUp: [GivenUpJob] = []
+    /// The number of jobs that the current claim recovered.
     var recovered = 0
-    /// An answer tells of a job that others have written, which may not be on the disk yet.
+    /// Whether an answer reports a job that another transaction wrote, which may not be synced yet.
     var tellsOfOthers = false
     fileprivate var storesHighestID = false
 
-    /// What the next claim in the same transaction must not tell again.
+    /// Removes and returns the recoveries of the current claim, so that the next claim in the transaction does not
+    /// report them again.
     func takeRecovered() -> (givenUp: [GivenUpJob], recovered: Int) {
       defer { (givenUp, recovered) = ([], 0) }
       return (givenUp, recovered)
@@ -24,13 +26,13 @@ struct Transaction {
 
   let connection: Connection
   let now: ClockReading
-  /// Tells which holders of leases are alive; nil on a connection of the application's, which claims nothing.
+  /// The kernel locks that tell which holders are alive; nil on an application's connection, which claims nothing.
   let locks: KernelLocks?
   let effects: Effects
-  /// How long the receipts of idempotency keys are kept.
+  /// The lifetime of idempotency keys.
   let receiptLifetime: Duration
 
-  /// Before the commit.
+  /// Writes the collected changes. Call it before the commit.
   func finish() throws(QudoError) {
     try insertCollectedReady()
     guard effects.storesHighestID else { return }
@@ -38,25 +40,25 @@ struct Transaction {
   }
 }
 
-// Ids are never reused. AUTOINCREMENT would write a page of its own in each commit for that; here the highest id is known
-// to the connection, and written only when the job that has it goes.
+// Ids are never reused. AUTOINCREMENT would write one more page in each commit. Instead, the connection caches the
+// highest id, and writes it only when the job with that id is deleted.
 extension Transaction {
-  /// An id that no job has ever had.
+  /// Returns an id that no job has ever had.
   func nextID() throws(QudoError) -> Int64 {
     let highest = try highestID()
-    guard highest < .max else { throw QudoError(.corrupt, "no id is left: the file was changed by others") }
+    guard highest < .max else { throw QudoError(.corrupt, "no job id is left: another program modified the file") }
     connection.hints.highestID = highest + 1
-    // The job that has it keeps it in mind.
+    // The new job's row records the highest id.
     effects.storesHighestID = false
     return highest + 1
   }
 
-  /// To be called before jobs are deleted for good.
+  /// Notes a permanent deletion. Call it before the deletion.
   func willDelete(highest id: Int64) throws(QudoError) {
     if id >= (try highestID()) { effects.storesHighestID = true }
   }
 
-  /// The highest id that was ever given to a job.
+  /// Returns the highest id ever given to a job.
   private func highestID() throws(QudoError) -> Int64 {
     if let known = connection.hints.highestID { return known }
     return try readIdentity().highestID
@@ -70,26 +72,27 @@ extension Transaction {
         (SELECT value FROM qudo_info WHERE key = 'generation')
       """
     ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
-    guard let found else { throw QudoError(.corrupt, "the row of the highest id is missing from qudo_info") }
+    guard let found else { throw QudoError(.corrupt, "qudo_info has no valid highest_id: another program modified the file. Restore it from a backup") }
     connection.hints.highestID = found.highestID
     return found
   }
 
-  /// When others have changed the file: that it is still the one that was opened, and goes on where it was left. A restore by
-  /// SQLite's own means is a transaction like any other.
+  /// Checks, after another connection changed the file, that it is still the opened file with a continuous history.
   ///
-  /// - Throws: ``QudoError/Code/databaseReplaced``.
+  /// SQLite's own restore commands are ordinary transactions, so only the contents reveal them.
+  ///
+  /// - Throws: ``QudoError/Code/databaseReplaced`` if the file was restored.
   func checkIdentity(_ generation: [UInt8]) throws(QudoError) {
     let found = try readIdentity()
     guard found.generation == generation else { throw .replaced("it has another generation") }
     guard found.highestID < connection.highestCommitted else { return }
-    guard try isNamed(above: found.highestID) else { throw .replaced("ids that were given are unknown to it") }
+    guard try isNamed(above: found.highestID) else { throw .replaced("it does not know the last job ids") }
     connection.hints.highestID = connection.highestCommitted
     effects.storesHighestID = true
   }
 
-  /// Whether a row still says where a job with a higher id is: then somebody has deleted that job by SQL, where a restored file would
-  /// have neither.
+  /// Returns whether a state table still has a job with a higher id. Then another program deleted the job's row by SQL;
+  /// a restored file would contain neither.
   private func isNamed(above id: Int64) throws(QudoError) -> Bool {
     try connection.integer(
       """
@@ -98,7 +101,7 @@ extension Transaction {
       """, .integer(id)) == 1
   }
 
-  /// After a restore: no id is given again that this process knows of, and what is told apart by the generation is told apart.
+  /// Prepares a restored file: it prevents reuse of all ids that this process knows, and sets a new generation.
   func beginAnew(from generation: [UInt8]) throws(QudoError) {
     try connection.run(
       "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(connection.highestCommitted))

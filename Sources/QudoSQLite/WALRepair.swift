@@ -2,13 +2,14 @@ internal import CSQLite
 internal import Qudo
 
 extension Connection {
-  /// Brings the WAL to the disk that has lost a part of it, from the system's memory. To be called inside a write transaction:
-  /// then nobody else writes to it.
+  /// Writes the WAL again from the system's page cache, after the disk failed to store a part of it.
+  ///
+  /// Call it inside a write transaction, so that no other writer changes the WAL.
   ///
   /// "Linux clears the error flag from dirty-writeback pages when it reports a write error, so the page will not be written
   /// again. A subsequent fsync() on the same file descriptor will succeed" (enterprisedb.com, "Lost async page write (Linux)
-  /// and fsync() errors"). What is committed behind such a page would be acknowledged, and found by no recovery. A page that is
-  /// written to again, be it with the same bytes, is synced again.
+  /// and fsync() errors"). Commits after such a page would be acknowledged, but recovery would not find them. Writing
+  /// the page again, even with the same bytes, makes the next sync include it.
   func writeWALAgain() throws(QudoError) {
     var file: UnsafeMutablePointer<sqlite3_file>?
     // "a pointer to the sqlite3_file object associated with the journal file (either the rollback journal or the write-ahead log)"
@@ -31,7 +32,7 @@ extension Connection {
     }
     guard code == SQLITE_OK else {
       throw QudoError(
-        .ioError, "the disk failed to keep what was written before, and does again: check it; nothing was written",
+        .ioError, "the disk failed to store earlier writes and fails again, and nothing was written: check the disk",
         cause: SQLiteError(code: code, message: "the WAL could not be written again"))
     }
   }

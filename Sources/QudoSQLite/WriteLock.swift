@@ -9,46 +9,46 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The right to commit or checkpoint: an exclusive `flock` on the WAL file, which all of Qudo's writers take round
-/// each transaction.
+/// The cross-process lock for commits and checkpoints: an exclusive `flock` on the `-wal`, which every Qudo writer holds
+/// during each transaction.
 ///
-/// Commits and checkpoints are therefore never at work at the same time, be it in two processes, which is what the
-/// WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs (sqlite.org/wal.html#walresetbug). The WAL is the one of the three
-/// files on which SQLite itself holds no POSIX lock, so that opening and closing it loses none; and it is the same
-/// file for all, since SQLite removes it with the last connection only, and a turn lives within its connection.
+/// So a commit and a checkpoint never run at the same time, even in two processes; the WAL-reset bug of SQLite 3.7.0 to
+/// 3.51.2 needs exactly that (sqlite.org/wal.html#walresetbug). Of SQLite's three files, the `-wal` is the one on which
+/// SQLite holds no POSIX locks, so opening and closing it releases none. All processes lock the same file: SQLite
+/// removes the `-wal` only with the last connection, and a connection is open for as long as the lock is held.
 final class WriteLock: Sendable {
   private let file: Int32
 
-  /// Open for as long as this is kept.
+  /// The descriptor of the `-wal`, open for the lifetime of this object.
   var descriptor: Int32 { file }
 
   init(path: String) throws(QudoError) {
     file = open(path + "-wal", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else {
       if QudoError.isTooManyFiles(errno) { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
-      throw QudoError(.unsupportedDatabase, "\(path)-wal cannot be opened: check the rights of the file and of its folder")
+      throw QudoError(.unsupportedDatabase, "cannot open \(path)-wal: check the permissions of the file and of its folder")
     }
   }
 
-  /// On a file that is open, and is closed with it; for tests.
+  /// Creates a lock on an open descriptor, and takes over closing it; for tests.
   init(file: Int32) { self.file = file }
 
   deinit { close(file) }
 
-  /// Waits for it.
+  /// Takes the lock, without a timeout.
   func take() throws(QudoError) {
     while flock(file, LOCK_EX) != 0 {
       guard errno == EINTR else { throw QudoError(.ioError, "the database's lock failed with error \(errno)") }
     }
   }
 
-  /// Waits for it so long at most, on this thread. Who waits in the kernel gets it in turn, which who asks again and again does not:
-  /// so another thread waits there.
+  /// Takes the lock, and blocks this thread for at most `patience`.
   ///
-  /// Nothing ends its waiting but the turn. While a process keeps that, as one that was stopped does, a thread and a descriptor are
-  /// left behind by the first who gives up. Whoever comes after it asks again and again, or each attempt would leave one more.
+  /// The kernel serves blocked waiters in order, but not pollers, so a second thread blocks in the kernel. Only the lock
+  /// can end that wait: if a process keeps the lock, for example because it is stopped, the first caller to time out
+  /// leaves a thread and a descriptor behind. Later callers poll, so that each attempt does not leave one more.
   ///
-  /// - Throws: ``QudoError/Code/busy``.
+  /// - Throws: ``QudoError/Code/busy`` if the lock was not free in time.
   func take(within patience: Duration) throws(QudoError) {
     if takeIfFree() { return }
     let end = DispatchTime.now() + .microseconds(Int(clamping: patience.wholeMicroseconds))
@@ -78,7 +78,7 @@ final class WriteLock: Sendable {
     try result.get()
   }
 
-  /// The files for whose turn a thread still waits that nobody waits for any more.
+  /// The files for whose lock an abandoned thread still waits.
   private static let leftBehind = Locked<Set<FileIdentity>>([])
 
   private func ask(until end: DispatchTime) throws(QudoError) {
@@ -88,12 +88,12 @@ final class WriteLock: Sendable {
     }
   }
 
-  /// Takes it if nobody has it.
+  /// Takes the lock if it is free.
   func takeIfFree() -> Bool { flock(file, LOCK_EX | LOCK_NB) == 0 }
 
   func giveBack() { flock(file, LOCK_UN) }
 }
 
 extension QudoError {
-  static let keptBusy = QudoError(.busy, "other processes kept the database busy until the time-out: try again later")
+  static let keptBusy = QudoError(.busy, "other processes kept the database busy until the timeout: try again later")
 }

@@ -2,20 +2,22 @@ internal import CSQLite
 internal import Dispatch
 internal import Qudo
 
-/// The only way to write.
+/// The group-committing writer, through which every write goes.
 ///
-/// A caller who finds the writer free commits on its own thread: a hand-over to another would cost it a third. While
-/// somebody is at work the others wait, and then a thread of the writer's own runs all that wait in one transaction
-/// with one sync; each is answered after that commit. Between processes, ``WriteLock`` is held round each transaction and
-/// checkpoint.
-final class Writer: @unchecked Sendable {  // reason: `core` is touched only by who entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it was given `thread`'s part
+/// If the writer is free, a caller commits on its own thread; handing over to another thread would cost a third of the
+/// throughput. While one caller commits, others wait. Then the writer's thread runs all waiting operations in one
+/// transaction with one sync, and answers each after the commit. Across processes, ``WriteLock`` is held during each
+/// transaction and checkpoint.
+// Reason for @unchecked: `core` is touched only by the caller that entered ``CommitQueue`` alone, by `thread`, or by
+// `watcher` once it has taken over from `thread`.
+final class Writer: @unchecked Sendable {
   private var core: WriterCore
   private let writeLock: WriteLock
   private let timeout: Duration
   private let doorbell: Doorbell
   private let queue = Locked(CommitQueue<WriterOperation>())
   private let thread = DispatchQueue(label: "qudo.writer")
-  /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
+  /// Its own queue: Dispatch's global queues have only as many threads as cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.writer.watch")
 
   init(core: consuming WriterCore, writeLock: WriteLock, timeout: Duration, doorbell: Doorbell) {
@@ -25,17 +27,17 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     self.doorbell = doorbell
   }
 
-  /// Runs `body` in a transaction that may be shared, and returns after it is committed. `body` may be run again after
-  /// a roll-back.
+  /// Runs `body` in a transaction that it may share with other operations, and returns after the commit. After a
+  /// rollback, `body` may run again.
   ///
-  /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
+  /// Cancellation has no effect once the operation waits: it is carried out, and the caller gets its result.
   ///
   /// - Parameters:
-  ///   - isDurable: whether it must be on the disk before it is answered. A claim need not: lost in a power cut, it is
-  ///     a job that runs again.
-  ///   - isSmall: whether it is done in a moment, so that a caller may do it on its own thread.
-  ///   - needsRoom: whether it is refused while the WAL is as large as it may become.
-  /// - Throws: ``QudoError/Code/busy`` when it could not begin within the time-out.
+  ///   - isDurable: Whether the write must be synced before the call returns. A claim need not be: if a power failure
+  ///     loses it, the job runs again.
+  ///   - isSmall: Whether the operation is short enough for the caller's own thread.
+  ///   - needsRoom: Whether to refuse the operation while the WAL has its maximum size.
+  /// - Throws: ``QudoError/Code/busy`` if the operation could not begin before the timeout.
   func write<Result: Sendable>(
     isDurable: Bool, isSmall: Bool, needsRoom: Bool = false, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
@@ -47,15 +49,15 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     return try result.get()
   }
 
-  /// Makes the file smaller, under the turn.
+  /// Compacts the file under the write lock.
   func compact() async throws(QudoError) -> Compaction {
     try await withContinuation { continuation in submit(CompactOperation(deadline: .now + timeout, continuation)) }.get()
   }
 
-  /// Refuses what comes later; what was handed in is still done. Returns when it is, and the file is closed.
+  /// Refuses new operations, completes those already submitted, and returns when the file is closed.
   ///
-  /// If another process keeps the turn, what was handed in is answered with `busy` when its time is up, and the file is closed
-  /// without the turn after the time-out.
+  /// If another process keeps the write lock, submitted operations fail with `busy` at their timeouts. After the
+  /// timeout, the file is closed without the lock.
   func close() async {
     await withContinuation { continuation in
       let closing = CloseOperation(deadline: .now + timeout, continuation)
@@ -69,7 +71,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   var isClosed: Bool { queue.withLock { $0.isClosed } }
 
-  /// How many wait to be committed.
+  /// The number of operations that wait for a commit.
   var waitingCount: Int { queue.withLock { $0.count } }
 
   private func submit(_ operation: WriterOperation) {
@@ -82,16 +84,18 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   // MARK: On the caller's thread
 
-  /// Reads on the writer's connection, without the turn and in no order with what waits to be written.
+  /// Reads on the writer's connection, without the write lock and ahead of waiting operations.
   ///
-  /// - Returns: nil if the writer is at work, or if the read failed: then the verb itself says why.
+  /// - Returns: Nil if the writer is busy, or if the read failed; the verb itself will report the error.
   func readIfFree<Result>(_ body: (Transaction) throws(QudoError) -> Result?) -> Result? {
     guard queue.withLock({ $0.enterAlone() }) else { return nil }
     defer { if queue.withLock({ $0.leave(more: false) }) { thread.async { self.drain() } } }
     return try? core.read(body)
   }
 
-  /// Nil if it must wait for others after all, or if the disk is so slow that a thread of Swift's pool must not wait for it.
+  /// Commits on the caller's thread.
+  ///
+  /// - Returns: Nil if the operation must wait for others, or if the disk is too slow to block a thread of Swift's pool.
   private func alone<Result>(
     _ isDurable: Bool, _ needsRoom: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result? {
@@ -128,7 +132,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
       let group = queue.withLock { $0.takeGroup() }
       let closing = group.filter { $0 is CloseOperation }
       let compacting = group.compactMap { $0 as? CompactOperation }
-      // Who kept the WAL from being used anew may be gone.
+      // The read transaction that blocked the checkpoint may have ended.
       if core.hasNoRoom, group.contains(where: \.needsRoom) { core.checkpointIfLarge() }
       commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
       for operation in compacting { compact(operation) }
@@ -142,7 +146,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     } while queue.withLock { $0.leave() }
   }
 
-  /// Those that are done in a transaction; who may not add to the WAL is answered.
+  /// Returns the operations that run in a transaction. If the WAL has its maximum size, operations that need room fail.
   private func ordinary(_ group: [WriterOperation]) -> [WriterOperation] {
     group.filter { operation in
       guard core.hasNoRoom, operation.needsRoom else { return !(operation is CloseOperation || operation is CompactOperation) }
@@ -153,10 +157,8 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
 
   private static let noRoom = QudoError(
     .busy,
-    """
-    the WAL is as large as it may become, since somebody reads an old snapshot of the database: end that transaction, then \
-    enqueue again; nothing was written
-    """)
+    "the WAL has its maximum size because a long-running read transaction blocks checkpoints, and nothing was written: "
+      + "end that transaction, then enqueue again")
 
   private func compact(_ operation: CompactOperation) {
     do throws(QudoError) {
@@ -166,10 +168,12 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
-  /// - Returns: false if the file was closed meanwhile: then this thread must not touch it.
+  /// Takes the write lock.
+  ///
+  /// - Returns: False if the file was closed meanwhile; then this thread must not touch it.
   private func takeTurn() throws(QudoError) -> Bool {
     if writeLock.takeIfFree() { return true }
-    // While this thread waits for another process, another one looks after those whose time is up.
+    // While this thread waits for another process, the watcher answers operations whose deadline has passed.
     let isFirst = queue.withLock { queue in
       queue.beginWaiting()
       return queue.startWatching()
@@ -200,17 +204,19 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     }
   }
 
-  /// One transaction for all. If one spoils it, each half gets one of its own, and so on, so that it spoils only itself, and the others
-  /// pay with a few transactions instead of one each.
+  /// Commits a group in one transaction.
+  ///
+  /// If an operation makes the transaction fail, each half of the group gets its own transaction, and so on. So only the
+  /// failing operation fails, and the others need a few transactions instead of one each.
   private func commit(_ all: ArraySlice<WriterOperation>) {
     var group = all
     while !group.isEmpty, !tryCommit(group) {
-      // A writer that is not Qudo's has the file; it was waited for a while. Those who still have time go on.
+      // A foreign writer holds the file, and waiting a while did not help. Operations with time left try again.
       group = stillWaiting(group)
     }
   }
 
-  /// - Returns: whether all were answered; else somebody else has the file.
+  /// - Returns: Whether all operations were answered; false if a foreign writer holds the file.
   private func tryCommit(_ group: ArraySlice<WriterOperation>) -> Bool {
     do throws(QudoError) {
       try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
@@ -232,7 +238,7 @@ final class Writer: @unchecked Sendable {  // reason: `core` is touched only by 
     return true
   }
 
-  /// Those who still have time; the others are answered.
+  /// Returns the operations whose deadline has not passed; the others fail with `busy`.
   private func stillWaiting(_ group: ArraySlice<WriterOperation>) -> ArraySlice<WriterOperation> {
     let now = ContinuousClock.now
     guard group.contains(where: { $0.deadline <= now }) else { return group }

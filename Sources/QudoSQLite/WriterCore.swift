@@ -2,9 +2,9 @@ internal import CSQLite
 internal import Logging
 internal import Qudo
 
-/// The writer's connection and what is done with it, by one thread at a time.
+/// The writer's connection and its transactions, used by one thread at a time.
 struct WriterCore {
-  /// What happens under the turn; for tests.
+  /// A step that runs under the write lock; for tests.
   enum Event: Sendable {
     case transactionBegins, transactionEnds, checkpointBegins, checkpointEnds
   }
@@ -14,20 +14,20 @@ struct WriterCore {
   private let locks: KernelLocks
   private let beside: FilesBeside
   private let generation: [UInt8]
-  /// What every call fails with once the file is not the one that was opened.
+  /// The error of every call after the file was replaced, removed or restored.
   private var replaced: QudoError?
   private var checksPlaceAt: Int64 = 0
   private let isFull: Bool
   private let receiptLifetime: Duration
-  /// Nil when it is not sure.
+  /// Whether commits sync now; nil if unknown.
   private var synchronizesNow: Bool?
   private var checkpoint: Checkpoint
-  /// How long a transaction takes in microseconds, a moving average.
+  /// The moving average of a transaction's duration, in microseconds.
   private var pace: Int64 = 0
-  /// Not the database's own clock, which may stand still in tests.
+  /// Not the driver's clock, which tests may stop.
   private let stopwatch = SystemClock()
   private var rings = false
-  /// Whether a sync has failed since the WAL was last known to be as it seems.
+  /// Whether a sync failed and the WAL was not written again since.
   private var mustWriteWALAgain = false
   var observer: (@Sendable (Event) -> Void)?
 
@@ -48,31 +48,31 @@ struct WriterCore {
     self.checkpoint.estimate(connection)
   }
 
-  /// On such a disk nobody waits on a thread of Swift's pool.
+  /// Whether the disk is too slow to block a thread of Swift's pool.
   var isSlow: Bool { pace > Self.slow }
 
   #if QUDO_INTERLEAVINGS
-  // It is not the disk that pauses there.
+  // The interleaving tests add pauses that are not the disk's.
   private static let slow: Int64 = 50_000
   #else
   private static let slow: Int64 = 2000
   #endif
 
-  /// Whether workers may have something to claim since the last time.
+  /// Returns whether a transaction since the last call gave workers something to claim.
   mutating func takeRing() -> Bool {
     defer { rings = false }
     return rings
   }
 
   mutating func close() {
-    // First, so that who hears of the closing finds its jobs free.
+    // First: processes that the closing wakes must find this driver's jobs recoverable.
     locks.releaseAll()
     // SQLite copies the WAL into the database when the last connection is closed.
     if let connection { try? repairOutside(connection) }
     connection = nil
   }
 
-  /// In a read transaction, which no writer waits for.
+  /// Runs `body` in a read transaction, which blocks no writer.
   mutating func read<Result>(_ body: (Transaction) throws(QudoError) -> Result) throws(QudoError) -> Result {
     guard let connection, replaced == nil else { throw QudoError(.closed, "the database was closed") }
     try connection.endTransaction()
@@ -82,7 +82,7 @@ struct WriterCore {
     let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     do throws(QudoError) {
-      // The first read takes the snapshot. What is known of the file is forgotten after that, if others have changed it.
+      // The first read takes the snapshot; only then can the hints be compared with it.
       try transaction.checkIdentity(generation)
       _ = connection.invalidateIfChanged()
       let result = try body(transaction)
@@ -94,18 +94,23 @@ struct WriterCore {
     }
   }
 
-  /// Another process keeps the turn, or the system does not give it. Without it nothing may be written; nor need it be: "When the
-  /// last connection to a particular database is closing, that connection will acquire an exclusive lock for a short time while
-  /// it cleans up the WAL and shared-memory files" (sqlite.org/wal.html), so that nobody commits beside that.
+  /// Closes the file when the write lock is not available.
+  ///
+  /// Without the lock nothing may be written, and nothing needs to be: "When the last connection to a particular
+  /// database is closing, that connection will acquire an exclusive lock for a short time while it cleans up the WAL and
+  /// shared-memory files" (sqlite.org/wal.html), so no commit can run during that checkpoint.
   mutating func closeWithoutTurn() {
     locks.releaseAll()
-    // What the disk may lack of the WAL must not go on into the database: it is left to who opens the file next.
+    // Parts of the WAL may be missing on the disk: do not copy it into the database. The next process to open the file
+    // recovers it.
     if mustWriteWALAgain, let connection { _ = qudo_db_config(connection.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
     connection = nil
   }
 
-  /// - Parameter waits: whether to wait a while for a writer that is not Qudo's.
-  /// - Throws: ``QudoError/Code/busy`` when such a writer has the file; nothing was begun.
+  /// Runs `body` in a write transaction, and again after bad rows were repaired.
+  ///
+  /// - Parameter waits: Whether to wait a while for a foreign writer.
+  /// - Throws: ``QudoError/Code/busy`` if a foreign writer holds the file; then nothing was begun.
   mutating func transact<Result>(
     isDurable: Bool, waits: Bool, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
@@ -114,7 +119,7 @@ struct WriterCore {
       do throws(QudoError) {
         return try attempt(isDurable: isDurable, waits: waits, body)
       } catch {
-        // Each round takes away at least one row, of one table or of some kinds.
+        // Each round repairs at least one row, of one table or of some kinds.
         guard let rows = error.badRows, rounds < Self.mostRounds, try putAside(rows, waits: waits) else { throw error }
         rounds += 1
       }
@@ -123,14 +128,14 @@ struct WriterCore {
 
   private static let mostRounds = 100
 
-  /// In a transaction of its own, so that what comes of the next attempt undoes nothing of it.
+  /// Repairs bad rows in a separate transaction, which a rollback of the next attempt does not undo.
   ///
-  /// - Returns: whether there was anything.
+  /// - Returns: Whether there were any.
   private mutating func putAside(_ rows: BadRows, waits: Bool) throws(QudoError) -> Bool {
     let count = try attempt(isDurable: false, waits: waits) { transaction throws(QudoError) in try transaction.putAside(rows) }
     guard count > 0 else { return false }
     checkpoint.logger.warning(
-      "rows that contradict the jobs put aside: another program has changed Qudo's tables; change jobs by Qudo's commands only",
+      "inconsistent rows repaired: another program modified Qudo's tables; change jobs with Qudo's commands only",
       metadata: ["path": "\(connection?.path ?? "")", "table": "\(rows.table)", "rows": "\(count)"])
     return true
   }
@@ -176,8 +181,8 @@ struct WriterCore {
       throw failure
     }
     connection.noteCommit()
-    // A transaction that wrote nothing has synced nothing. What it found may have been written at a lower durability, or by the
-    // application, and must not be undone by a power cut once it was told. The count of pages changes with each write of one's own.
+    // A transaction that wrote nothing synced nothing. The job it reports may have been written at a lower durability, or
+    // by the application, and once reported must survive a power failure. The page count changes with each own write.
     if isFull, isDurable, transaction.effects.tellsOfOthers, connection.walPages == pages {
       do throws(QudoError) {
         try connection.syncWAL()
@@ -190,7 +195,8 @@ struct WriterCore {
     return result
   }
 
-  /// At most every 10 ms: the three calls to the system would make a commit of one job at `normal` a tenth slower.
+  /// Checks that the file and its `-wal` and `-shm` are still in place, at most every 10 ms: the three system calls would
+  /// make a commit of one job at `normal` a tenth slower.
   private mutating func checkPlace(_ connection: Connection, now: Int64) throws(QudoError) {
     guard now >= checksPlaceAt else { return }
     checksPlaceAt = now + 10_000
@@ -200,7 +206,7 @@ struct WriterCore {
     throw error
   }
 
-  /// After a restore: from now on each call fails. What can be done so that no id is given twice is done.
+  /// Stops the writer after a restore: every later call fails. It first tries to prevent the reuse of job ids.
   private mutating func stop(_ connection: Connection, _ error: QudoError) {
     replaced = error.naming(connection.path)
     let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
@@ -214,18 +220,20 @@ struct WriterCore {
     }
   }
 
-  /// At `full`, what need not be durable does not pay for it. "In WAL mode when synchronous is NORMAL (1), the WAL file
-  /// is synchronized before each checkpoint"; the next durable commit syncs the whole WAL, and with it what came before.
+  /// Switches syncing on or off for the next commit: at `full`, an operation that need not be durable skips the sync.
+  ///
+  /// "In WAL mode when synchronous is NORMAL (1), the WAL file is synchronized before each checkpoint". The next durable
+  /// commit syncs the whole WAL, earlier commits included.
   private mutating func synchronize(_ connection: Connection, _ isDurable: Bool) throws(QudoError) {
     guard isFull, synchronizesNow != isDurable else { return }
-    // Not kept as a statement: "some pragmas run during the SQL compilation stage, not the execution stage". One that fails, for
-    // want of memory, may have taken effect by then.
+    // Not a cached statement: "some pragmas run during the SQL compilation stage, not the execution stage". A pragma that
+    // fails because memory ran out may already have taken effect.
     synchronizesNow = nil
     try connection.execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
     synchronizesNow = isDurable
   }
 
-  /// In a transaction.
+  /// Writes the WAL again if a sync failed. Call it inside a transaction.
   private mutating func repair(_ connection: Connection) throws(QudoError) {
     guard mustWriteWALAgain else { return }
     try connection.writeWALAgain()
@@ -241,12 +249,12 @@ struct WriterCore {
 
   private mutating func notice(_ error: QudoError) { if error.isFailedSync { mustWriteWALAgain = true } }
 
-  /// Whether the WAL is as large as it may become.
+  /// Whether the WAL has its maximum size.
   var hasNoRoom: Bool { connection.map(checkpoint.isOverLimit) ?? false }
 
   var needsCheckpoint: Bool { connection.map(checkpoint.isDue) ?? false }
 
-  /// Rebuilds the file without what is free in it, and cuts off the WAL.
+  /// Rebuilds the file without its free pages, and truncates the WAL.
   mutating func compact() throws(QudoError) -> Compaction {
     do { return try vacuum() } catch { throw error.naming(connection?.path ?? "the database") }
   }
@@ -254,7 +262,7 @@ struct WriterCore {
   private mutating func vacuum() throws(QudoError) -> Compaction {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     guard try !connection.hasForeignTables() else {
-      throw QudoError(.unsupportedDatabase, "the file has tables that are not Qudo's: let the application VACUUM its own file")
+      throw QudoError(.unsupportedDatabase, "the file has foreign tables: let the application VACUUM its own file")
     }
     let before = try connection.bytes()
     observer?(.transactionBegins)
@@ -263,7 +271,7 @@ struct WriterCore {
     try synchronize(connection, true)
     sqlite3_busy_timeout(connection.handle, 5000)
     try repairOutside(connection)
-    // No statement may be at work meanwhile, and those that are kept are prepared anew by SQLite.
+    // No statement is active here, and SQLite prepares the cached ones again.
     do throws(QudoError) {
       try connection.vacuum()
     } catch {
@@ -271,15 +279,15 @@ struct WriterCore {
       throw error
     }
     _ = connection.invalidateIfChanged()
-    // What cannot be copied now is copied later.
+    // Pages that cannot be copied now are copied by a later checkpoint.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     if code == SQLITE_OK { connection.walPages = 0 } else { notice(.sqlite(code, connection.handle)) }
     return Compaction(before: before, after: try connection.bytes())
   }
 
-  /// Under ``WriteLock``: no other Qudo commits or checkpoints.
+  /// Checkpoints if due. Call it under ``WriteLock``, so that no other Qudo commits or checkpoints.
   mutating func checkpointIfLarge() {
-    // What the disk may lack of the WAL must not go on into the database: the next transaction mends that.
+    // Parts of the WAL may be missing on the disk: do not copy it before the next transaction has written it again.
     guard let connection, checkpoint.isDue(connection), !mustWriteWALAgain else { return }
     observer?(.checkpointBegins)
     if let error = checkpoint.run(connection) { notice(error) }

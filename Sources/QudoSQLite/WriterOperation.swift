@@ -1,9 +1,9 @@
 internal import Qudo
 
-/// What a caller waits for while others commit.
+/// An operation that waits for the writer.
 class WriterOperation: @unchecked Sendable {  // reason: touched by the caller before it is handed in, then by the writer's thread only
   let isDurable: Bool
-  /// Whether it is refused while the WAL is as large as it may become.
+  /// Whether to refuse the operation while the WAL has its maximum size.
   let needsRoom: Bool
   let deadline: ContinuousClock.Instant
 
@@ -13,14 +13,14 @@ class WriterOperation: @unchecked Sendable {  // reason: touched by the caller b
     self.deadline = deadline
   }
 
-  /// Does its part of a transaction; again after a roll-back.
+  /// Runs the operation in a transaction, and again after a rollback.
   func run(in transaction: Transaction) throws(QudoError) {}
 
-  /// Lets the caller go on. Called once.
+  /// Resumes the caller, with an error or the result. Called once.
   func answer(_ error: QudoError?) {}
 }
 
-/// A verb and its result.
+/// An operation that runs a verb, with its result.
 final class WriteOperation<Result: Sendable>: WriterOperation, @unchecked Sendable {  // reason: `result` is touched by the writer's thread only
   private let body: @Sendable (Transaction) throws(QudoError) -> Result
   private let continuation: Continuation<Swift.Result<Result, QudoError>, Never>
@@ -47,7 +47,7 @@ final class WriteOperation<Result: Sendable>: WriterOperation, @unchecked Sendab
   }
 }
 
-/// Makes the file smaller, outside any transaction.
+/// An operation that compacts the file, outside any transaction.
 final class CompactOperation: WriterOperation, @unchecked Sendable {  // reason: it never varies
   private let continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>
 
@@ -63,7 +63,7 @@ final class CompactOperation: WriterOperation, @unchecked Sendable {  // reason:
   func answer(_ compaction: Compaction) { continuation.resume(returning: .success(compaction)) }
 }
 
-/// Closes the file after all that was handed in before; when its time is up, without the turn.
+/// An operation that closes the file after all earlier ones; at its deadline, without the write lock.
 final class CloseOperation: WriterOperation, @unchecked Sendable {  // reason: it never varies
   private let continuation: Continuation<Void, Never>
 

@@ -107,7 +107,7 @@ import Testing
     if isInner { try app.run("BEGIN; SELECT count(*) FROM customer") }
     try app.run("PRAGMA query_only = 1")
     let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: app.handle) }
-    #expect(error?.code == .readOnly && error?.message.hasPrefix("the transaction is for reading only (PRAGMA query_only is on)") == true)
+    #expect(error?.code == .readOnly && error?.message.hasPrefix("the transaction is read-only (PRAGMA query_only is on)") == true)
     try app.run("PRAGMA query_only = 0")
     try queue.enqueue(job(), in: app.handle)
   }
@@ -117,7 +117,7 @@ import Testing
     defer { sqlite3_close_v2(handle) }
     try #require(sqlite3_open_v2(my.file.path, &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nil) == SQLITE_OK)
     let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: handle) }
-    #expect(error?.code == .readOnly && error?.message.hasPrefix("the connection, or its file, is for reading only") == true)
+    #expect(error?.code == .readOnly && error?.message.hasPrefix("the connection or its file is read-only") == true)
   }
 
   @Test func typedJobsAreEncoded() async throws {

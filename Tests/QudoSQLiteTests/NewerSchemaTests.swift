@@ -42,7 +42,7 @@ import Testing
     for verb in verbs {
       await #expect { try await verb(driver) } throws: {
         guard let error = $0 as? QudoError else { return false }
-        return error.code == .newerSchema && error.message.contains(file.path) && error.message.contains("start this program")
+        return error.code == .newerSchema && error.message.contains(file.path) && error.message.contains("update this program")
       }
     }
   }

@@ -1,11 +1,12 @@
 internal import Qudo
 
-/// A number for what never changes in a row of an old file, by which a row is known again: FNV-1a, 64 bits. It is kept in
-/// the file, so that it must stay as it is.
+/// A 64-bit FNV-1a hash of the values in an old row that never change, used to recognize the row.
+///
+/// The hash is stored in the file, so its definition must not change.
 struct Fingerprint {
   private var value: UInt64 = 0xcbf2_9ce4_8422_2325
 
-  /// A job's times and retries change with each grab; the flag of a failure changes with a replay.
+  /// Leaves out a job's times and retry count, which each grab changes, and a failure's flag, which a replay changes.
   init(_ row: PerlRow) {
     add(row.kind.name)
     switch row.content {

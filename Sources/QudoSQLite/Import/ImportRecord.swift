@@ -1,15 +1,17 @@
 internal import Qudo
 
-/// What a file remembers of earlier imports.
+/// The record of earlier imports, stored in the new file.
 ///
-/// An old row is known by the old database's name, the table, and the row's id. Its ``Fingerprint`` says whether the
-/// database of that name is still the same one; and, where a name is new, whether the same database came under another.
+/// The key of an old row is the old database's source name, the table, and the row's id. Its ``Fingerprint`` shows
+/// whether a known source name still means the same database, and whether a database with a new source name was
+/// already imported under another one.
 struct ImportRecord {
   let connection: Connection
   let name: String
-  /// The number of the old database; nil until a row of it is imported.
+  /// The old database's id in `qudo_import_source`; nil until a row of it is imported.
   private(set) var source: Int64?
-  /// Those whose rows must not come again under a name that nobody chose.
+  /// The other known sources, filled only if this source name is new and a default. Their rows must not be imported
+  /// a second time.
   private var others: [(number: Int64, name: String)] = []
 
   init(_ connection: Connection, _ file: PerlQudoFile) throws(QudoError) {
@@ -24,23 +26,23 @@ struct ImportRecord {
     others = known
   }
 
-  /// What is said of a row that is not to be written; nil for one that is.
+  /// Returns the outcome of a row that must not be written, or nil if the import writes it.
   func outcome(of row: PerlRow) throws(QudoError) -> ImportReport.Outcome? {
     let print = Fingerprint(row).number
     if let source, let known = try find(row, in: source) {
       guard known.print == print else {
         throw QudoError(
-          .unsupportedDatabase, "\(row.table.rawValue) \(row.id) is not the row that was imported from \(name) before: "
-            + "if this is another database, give it a source name of its own")
+          .unsupportedDatabase, "\(row.table.rawValue) \(row.id) differs from the row imported earlier from \(name). "
+            + "If this is another database, give it a source name of its own.")
       }
       return .alreadyImported(known.new)
     }
-    // Several databases of one queue have the same kinds.
+    // Kinds are excluded: the databases of one queue share them.
     for other in others where row.table != .func {
       guard let known = try find(row, in: other.number), known.print == print else { continue }
       throw QudoError(
-        .unsupportedDatabase, "\(row.table.rawValue) \(row.id) was imported before, from \(other.name): "
-          + "if this is that database, moved or copied, say so by that source name; if not, give it one of its own")
+        .unsupportedDatabase, "\(row.table.rawValue) \(row.id) was already imported from \(other.name). "
+          + "If this is that database, moved or copied, pass that source name; otherwise pass a new one.")
     }
     guard case .job(let job) = row.content, let key = job.uniqueKey, let kind = try connection.kindID(row.kind) else { return nil }
     return try connection.holder(of: key, kind: kind).map { .conflict($0) }
@@ -65,7 +67,7 @@ struct ImportRecord {
 
   private func addSource() throws(QudoError) -> Int64 {
     let highest = try connection.integer("SELECT max(id) FROM qudo_import_source") ?? 0
-    guard highest < .max else { throw QudoError(.corrupt, "no number is left for a source: the file was changed by others") }
+    guard highest < .max else { throw QudoError(.corrupt, "qudo_import_source has no free id: another program modified the file") }
     let number = highest + 1
     try connection.run("INSERT INTO qudo_import_source(name, id) VALUES(?, ?)", .text(name), .integer(number))
     return number
@@ -73,7 +75,7 @@ struct ImportRecord {
 }
 
 extension ImportReport.Table {
-  /// How it stands in the file.
+  /// The table's number in the `origin` column. The file stores it, so it must not change.
   fileprivate var number: Int64 {
     switch self {
     case .func: 0

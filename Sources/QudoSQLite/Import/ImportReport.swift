@@ -1,18 +1,19 @@
 public import Qudo
 
-/// How a file of the Perl job queue is read.
+/// Options for reading a Perl Qudo file.
 public struct ImportOptions: Sendable {
-  /// What the arguments were written with: raw bytes (the default), JSON or MessagePack. The bytes stay as they are. An
-  /// argument that is NULL becomes an empty payload of raw bytes.
+  /// The codec of the job arguments: raw bytes (the default), JSON or MessagePack.
+  ///
+  /// The bytes are imported unchanged. A NULL argument becomes an empty payload of raw bytes.
   public var codec = CodecID.raw
-  /// What the old database is remembered as in the new file. Default: its path, absolute and with symbolic links followed.
+  /// The name under which the new file records the old database. Default: its absolute path, symbolic links resolved.
   public var source: String?
-  /// Whether jobs that somebody has grabbed are ready at once. Default: no, they wait until their grab ends.
+  /// Whether grabbed jobs are ready immediately. Default: false; they wait until the grab expires.
   public var ignoresGrabs = false
-  /// What is refused.
+  /// The size limits of a job; a row that exceeds them cannot be imported.
   public var limits = Limits()
 
-  /// Each with its default.
+  /// Creates options for a file with raw bytes whose grabs are respected, unless you say otherwise.
   public init(codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()) {
     self.codec = codec
     self.source = source
@@ -21,9 +22,9 @@ public struct ImportOptions: Sendable {
   }
 }
 
-/// What became of each row of an old file.
+/// The result of an import, row by row.
 public struct ImportReport: Sendable {
-  /// The old tables.
+  /// A table of the old file.
   public enum Table: String, Sendable, CaseIterable {
     /// The kinds.
     case `func`
@@ -35,30 +36,30 @@ public struct ImportReport: Sendable {
     case jobStatus = "job_status"
   }
 
-  /// What became of one row.
+  /// The result for one row.
   public enum Outcome: Hashable, Sendable {
-    /// It has this id now: of a job, of a row of the failure log or of the status log; of a kind the number.
+    /// The import wrote the row. Its new id is that of a job, a failure, a status or a kind, depending on the table.
     case imported(Int64)
-    /// An import would write it. Only where nothing is written.
+    /// An import would write the row. Only a plan reports this outcome.
     case importable
-    /// An earlier import gave it this id.
+    /// An earlier import wrote the row with this id.
     case alreadyImported(Int64)
-    /// The job with this id has the unique key and is not finished. A later import may succeed.
+    /// The unfinished job with this id has the same unique key. A later import may succeed.
     case conflict(Int64)
   }
 
   /// One row of an old file.
   public struct Row: Hashable, Sendable {
-    /// Where it stood.
+    /// The old table that contains the row.
     public let table: Table
     /// The row's id in the old file.
     public let old: Int64
-    /// The kind that it is, or whose it is.
+    /// The kind that the row defines or belongs to.
     public let kind: Kind
-    /// What became of it.
+    /// The result for this row.
     public let outcome: Outcome
 
-    /// The id in the new file.
+    /// The row's id in the new file, or nil if no import has written it.
     public var new: Int64? {
       switch outcome {
       case .imported(let id), .alreadyImported(let id): id
@@ -67,8 +68,8 @@ public struct ImportReport: Sendable {
     }
   }
 
-  /// What the old database is remembered as.
+  /// The name under which the new file records the old database.
   public let source: String
-  /// Kinds, jobs, failures, statuses, each in the order of the old ids.
+  /// The rows: first kinds, then jobs, failures and statuses, each ordered by old id.
   public let rows: [Row]
 }

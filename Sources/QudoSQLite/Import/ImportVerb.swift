@@ -23,7 +23,9 @@ extension Transaction {
     return ImportReport(source: file.source, rows: rows)
   }
 
-  /// - Returns: its id in this file.
+  /// Writes a row.
+  ///
+  /// - Returns: The row's id in this file.
   private func store(_ row: PerlRow, _ options: ImportOptions) throws(QudoError) -> Int64 {
     let kind = try connection.kindID(creating: row.kind)
     switch row.content {
@@ -34,7 +36,7 @@ extension Transaction {
     }
   }
 
-  /// What somebody has grabbed waits until the grab ends, as it would have there: it may be running.
+  /// Stores a job. A grabbed job may be running, so it waits until the grab expires, as in the old queue.
   private func store(_ job: PerlJob, _ kind: Int64, _ options: ImportOptions) throws(QudoError) -> Int64 {
     let isHeld = !options.ignoresGrabs && job.grabbedUntil > now.wall.microseconds
     let due = isHeld ? max(job.runAfter, job.grabbedUntil) : job.runAfter
@@ -50,10 +52,11 @@ extension Transaction {
     return id
   }
 
-  /// The old log has each failed run with its argument, each can be enqueued again, and nothing says whether it was the
-  /// last one: so are they here. Of which job, and as which job it was enqueued again, is not in it; 0 was never a job.
+  /// Stores a failure as final, so that it can be replayed.
   ///
-  /// A message that is not UTF-8 stays as it is in the file.
+  /// The old log records every failed run with its argument, and does not say which run was the last one; each could
+  /// be enqueued again. It names neither the job nor the job that a replay created, so both are 0, which is never a
+  /// job's id. The message is stored byte for byte even if it is not UTF-8.
   private func store(_ failure: PerlFailure, _ kind: Int64) throws(QudoError) -> Int64 {
     try connection.run(
       """

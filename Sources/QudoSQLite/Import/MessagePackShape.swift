@@ -1,9 +1,11 @@
-/// Whether bytes are one value of MessagePack, by the lengths that they say; texts are not looked into.
+/// A check that bytes are exactly one MessagePack value.
 ///
-/// The numbers are those of the specification: github.com/msgpack/msgpack/blob/master/spec.md, "Overview".
+/// It follows the lengths in the headers and does not validate the contents of strings. The header bytes are from
+/// the specification: github.com/msgpack/msgpack/blob/master/spec.md, "Overview".
 struct MessagePackShape {
   private var rest: ArraySlice<UInt8>
-  /// Values still to come. Each has at least a byte, so that more than there are bytes are refused at once.
+  /// The number of values still expected. Each takes at least one byte, so a count above the remaining bytes is
+  /// refused immediately.
   private var missing = 1
 
   static func isOneValue(_ bytes: [UInt8]) -> Bool {

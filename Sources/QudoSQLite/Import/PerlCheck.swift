@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// Whether all of an old file can be imported.
+/// A check that every row of an old file can be imported.
 struct PerlCheck {
   let connection: Connection
   let options: ImportOptions
@@ -14,14 +14,17 @@ struct PerlCheck {
     try refuse(problems)
   }
 
-  /// "quick_check ... does most of the checking of PRAGMA integrity_check but runs much faster": it leaves out the indexes,
-  /// which an import does not read.
+  /// Throws if the file is damaged.
+  ///
+  /// "quick_check ... does most of the checking of PRAGMA integrity_check but runs much faster": it skips the indexes,
+  /// and an import does not read them.
   private func requireSoundFile() throws(QudoError) {
     var findings: [String] = []
     try connection.each("PRAGMA quick_check(1)", values: []) { row in findings.append(row.text(0)) }
     guard findings == ["ok"] else {
       throw QudoError(
-        .corrupt, "the old file is damaged (\(findings.first?.debugDescription ?? "")): restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
+        .corrupt, "the old file is damaged (\(findings.first?.debugDescription ?? "")): "
+          + "restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
     }
   }
 
@@ -31,11 +34,12 @@ struct PerlCheck {
     guard !problems.isEmpty else { return }
     let more = problems.count > Self.shown ? ["and \(problems.count - Self.shown) more"] : []
     throw QudoError(
-      .unsupportedDatabase, "it cannot be imported, and nothing was written:\n  " + (problems.prefix(Self.shown) + more).joined(separator: "\n  "))
+      .unsupportedDatabase, "the file cannot be imported, and nothing was written:\n  "
+        + (problems.prefix(Self.shown) + more).joined(separator: "\n  "))
   }
 
-  /// The tables and columns that the original makes must all be there. What somebody added may be, as long as nothing is
-  /// in it that would be lost.
+  /// Returns a problem for each missing table or column of the Perl Qudo, and for each foreign column that contains
+  /// data, which an import would lose.
   private func tableProblems() throws(QudoError) -> [String] {
     var problems: [String] = []
     for table in ImportReport.Table.allCases {
@@ -59,7 +63,9 @@ struct PerlCheck {
     return problems
   }
 
-  /// The original's unique index forbids them; a table that was made otherwise may have some.
+  /// Returns a problem for each job that shares its kind and unique key with another job.
+  ///
+  /// The Perl Qudo's unique index forbids such jobs; a table created by other means may contain some.
   private func duplicates() throws(QudoError) -> [String] {
     var problems: [String] = []
     try connection.each(
@@ -70,7 +76,7 @@ struct PerlCheck {
 }
 
 extension ImportReport.Table {
-  /// As `lib/Qudo/Test.pm` makes them for SQLite, from version 0.0208 (2010) to the last one, 0.0214.
+  /// The columns that `lib/Qudo/Test.pm` creates for SQLite, from version 0.0208 (2010) to 0.0214, the last one.
   var columns: [String] {
     switch self {
     case .func: ["id", "name"]

@@ -1,22 +1,22 @@
 public import Qudo
 
-/// A SQLite file of the Perl job queue Qudo (the CPAN distribution of that name), checked and ready to be imported.
+/// A SQLite file of the Perl job queue Qudo (the CPAN distribution), checked and ready for import.
 ///
-/// It is opened for reading only and never changed. From its opening to its end one read transaction lasts, so that what
-/// was checked is what is imported; the old queue's writers wait meanwhile, unless the file is in WAL mode.
+/// Qudo opens the file read-only and never changes it. One read transaction lasts as long as this object, so the
+/// import sees exactly the rows that were checked. Unless the file is in WAL mode, the old queue's writers wait for it.
 public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` is touched in `init` and under `lock` only
-  /// What the old database is remembered as in a new file.
+  /// The name under which a new file records the old database.
   public let source: String
   let options: ImportOptions
   private let connection: Connection
   private let lock = Locked(())
 
-  /// Opens the file and looks at every row of it.
+  /// Opens the file and checks every row.
   ///
-  /// - Throws: `QudoError`; with the code `unsupportedDatabase` when there is something in it that cannot be imported. The
-  ///   message has the first of what there is.
+  /// - Throws: `QudoError`, with the code `unsupportedDatabase` if some rows cannot be imported. The message lists the
+  ///   first problems.
   public init(path: String, options: ImportOptions = ImportOptions()) throws(QudoError) {
-    guard !path.isEmpty, !path.utf8.contains(0) else { throw QudoError(.invalidArgument, "the old database needs the path of a file") }
+    guard !path.isEmpty, !path.utf8.contains(0) else { throw QudoError(.invalidArgument, "the path of the old database is empty or contains a NUL byte: pass the path of a file") }
     if let source = options.source { try Limits.check("source", source, atMost: Self.sourceBytes) }
     do {
       let connection = try Self.open(path)
@@ -24,7 +24,9 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
       self.source = options.source ?? connection.path
       self.connection = connection
     } catch where error.code == .database {
-      throw QudoError(.unsupportedDatabase, "\(path): SQLite does not understand the file: it is damaged, or of a newer SQLite", cause: error.cause)
+      throw QudoError(
+        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
     }
@@ -44,12 +46,12 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
     } catch where error.code == .readOnly {
       // "SQLITE_READONLY_ROLLBACK ... a hot journal needs to be rolled back, but it cannot because the database is read-only".
       throw QudoError(
-        .unsupportedDatabase, "a writer of the file died: let its own program, or `sqlite3 FILE .tables`, open it once, then import it",
-        cause: error.cause)
+        .unsupportedDatabase, "a process died while it wrote to the file: "
+          + "open it once with its own program or `sqlite3 FILE .tables`, then import it", cause: error.cause)
     }
   }
 
-  /// Calls `body` for each row: kinds, jobs, failures, statuses, each in the order of their ids.
+  /// Calls `body` for each row: first kinds, then jobs, failures and statuses, each ordered by id.
   func each(_ body: (PerlRow) throws(QudoError) -> Void) throws(QudoError) {
     try lock.withLock { _ throws(QudoError) in
       try PerlReader(connection: connection, options: options).each(body) { refusal throws(QudoError) in
@@ -58,7 +60,7 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
     }
   }
 
-  /// What an import into a new file would do.
+  /// Returns the report of an import into a new, empty file, and writes nothing.
   public func planImport() throws(QudoError) -> ImportReport {
     var rows: [ImportReport.Row] = []
     try each { row throws(QudoError) in rows.append(row.report(.importable)) }

@@ -1,13 +1,13 @@
 internal import Qudo
 
-/// Reads an old file row by row.
+/// A reader that converts an old file row by row.
 struct PerlReader {
   let connection: Connection
   let options: ImportOptions
 
   /// - Parameters:
-  ///   - body: is given each row that can be imported.
-  ///   - refused: is told, for each other row, which it is and why.
+  ///   - body: Called with each row that can be imported.
+  ///   - refused: Called for each other row, with its table, its id and the reason.
   func each(_ body: (PerlRow) throws(QudoError) -> Void, refused: (String) throws(QudoError) -> Void) throws(QudoError) {
     var kinds: [Int64: Kind] = [:]
     for table in ImportReport.Table.allCases {
@@ -31,7 +31,7 @@ struct PerlReader {
   ) throws(PerlRefusal) -> PerlRow {
     if table == .func { return PerlRow(table: table, id: id, kind: try values.kind("name"), content: .kind) }
     let number = try values.integer("func_id", in: Int64.min...Int64.max)
-    guard let kind = kinds[number] else { throw PerlRefusal("func_id is \(number), and func has no such row that can be imported") }
+    guard let kind = kinds[number] else { throw PerlRefusal("func_id is \(number), but func has no importable row with that id") }
     let content: PerlRow.Content =
       switch table {
       case .func: .kind
@@ -46,7 +46,7 @@ struct PerlReader {
     let runAfter = try values.time("run_after")
     return PerlJob(
       payload: try values.payload(), uniqueKey: try values.uniqueKey(),
-      // The original always writes it; the column may be NULL.
+      // The Perl Qudo always writes enqueue_time, but the column may be NULL.
       enqueued: try values.isNull("enqueue_time") ? runAfter : values.time("enqueue_time"), runAfter: runAfter,
       grabbedUntil: try values.time("grabbed_until"), attempt: try values.integer("retry_cnt", in: 0...Int64(Int32.max)) + 1,
       priority: try values.integer("priority", in: Int64(Limits.priorities.lowerBound)...Int64(Limits.priorities.upperBound)))

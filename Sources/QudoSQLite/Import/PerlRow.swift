@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// One row of an old file, in Qudo's terms. Times are in microseconds.
+/// A row of an old file, converted to Qudo's types. Times are in microseconds.
 struct PerlRow {
   enum Content {
     case kind
@@ -22,7 +22,7 @@ struct PerlJob {
   let enqueued: Int64
   let runAfter: Int64
   let grabbedUntil: Int64
-  /// 1 and how often it was retried.
+  /// One more than the number of retries.
   let attempt: Int64
   let priority: Int64
 }
@@ -31,7 +31,7 @@ struct PerlFailure {
   let payload: Payload
   let uniqueKey: String?
   let failed: Int64
-  /// Perl's messages need not be UTF-8.
+  /// The raw bytes: Perl's messages need not be UTF-8.
   let message: [UInt8]
   let isReplayed: Bool
 }

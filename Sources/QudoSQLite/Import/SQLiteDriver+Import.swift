@@ -1,18 +1,19 @@
 public import Qudo
 
 extension SQLiteDriver {
-  /// Imports jobs, failures and statuses of the Perl job queue, all in one transaction; workers are woken.
+  /// Imports the jobs, failures and statuses of a Perl Qudo file in one transaction, and wakes the workers.
   ///
-  /// What was imported is remembered, so that it can be repeated: then only what is new comes, and jobs that had a
-  /// unique key which another live job has. What changed in the old file meanwhile does not come again.
+  /// The import can be repeated: this file records the rows it has imported. A later import adds new rows, and jobs
+  /// that an earlier one skipped because a live job had their unique key. It does not update imported rows that
+  /// changed in the old file.
   ///
-  /// - Throws: `QudoError`, with the code `unsupportedDatabase` when the file is not the one that was imported under its name
-  ///   before. Nothing was written then.
+  /// - Throws: `QudoError`, with the code `unsupportedDatabase` if the old file differs from the one imported earlier
+  ///   under the same source name. Nothing was written then.
   public func importAll(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
     try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in try transaction.importAll(file) }
   }
 
-  /// What ``importAll(from:)`` would do. Nothing is written.
+  /// Returns the report that ``importAll(from:)`` would return, and writes nothing.
   public func planImport(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
     try await reader.read { snapshot throws(QudoError) in try snapshot.planImport(file) }
   }

@@ -19,26 +19,26 @@ import Testing
     ("UPDATE func SET name = printf('%.*c', 256, 'x') WHERE id = 3", "func 3: name: the kind has 256 bytes"),
     ("UPDATE func SET name = CAST(x'6B00' AS TEXT) WHERE id = 3", "func 3: name: the kind has a NUL byte"),
     ("UPDATE func SET name = CAST(x'E9' AS TEXT) WHERE id = 3", "func 3: name is not UTF-8"),
-    ("UPDATE func SET name = x'6B' WHERE id = 3", "func 3: name is no text"),
+    ("UPDATE func SET name = x'6B' WHERE id = 3", "func 3: name is not text"),
     ("DELETE FROM func WHERE id = 7", "job 5: func_id is 7"),
     ("UPDATE exception_log SET func_id = 0 WHERE id = 4", "exception_log 4: func_id is 0"),
-    ("UPDATE job SET func_id = 'x' WHERE id = 2", "job 2: func_id is no integer"),
+    ("UPDATE job SET func_id = 'x' WHERE id = 2", "job 2: func_id is not an integer"),
     ("UPDATE job SET uniqkey = '' WHERE id = 2", "job 2: uniqkey: the unique key is empty"),
     ("UPDATE job SET uniqkey = printf('%.*c', 256, 'x') WHERE id = 2", "job 2: uniqkey: the unique key has 256 bytes"),
     ("UPDATE job SET uniqkey = CAST(x'6B00' AS TEXT) WHERE id = 2", "job 2: uniqkey: the unique key has a NUL byte"),
     ("UPDATE exception_log SET uniqkey = CAST(x'E9' AS TEXT) WHERE id = 4", "exception_log 4: uniqkey is not UTF-8"),
-    ("UPDATE job_status SET uniqkey = x'6B'", "job_status 8: uniqkey is no text"),
+    ("UPDATE job_status SET uniqkey = x'6B'", "job_status 8: uniqkey is not text"),
     ("UPDATE job SET priority = 2147483648 WHERE id = 2", "job 2: priority is 2147483648"),
-    ("UPDATE job SET priority = 'high' WHERE id = 2", "job 2: priority is no integer"),
-    ("UPDATE job SET priority = 0.5 WHERE id = 2", "job 2: priority is no integer"),
+    ("UPDATE job SET priority = 'high' WHERE id = 2", "job 2: priority is not an integer"),
+    ("UPDATE job SET priority = 0.5 WHERE id = 2", "job 2: priority is not an integer"),
     ("UPDATE job SET retry_cnt = -1 WHERE id = 2", "job 2: retry_cnt is -1"),
     ("UPDATE job SET retry_cnt = 9223372036854775807 WHERE id = 2", "job 2: retry_cnt is 9223372036854775807"),
     ("UPDATE job SET run_after = 253402300800 WHERE id = 2", "job 2: run_after is outside the years 1 to 9999"),
     ("UPDATE job SET run_after = -9e999 WHERE id = 2", "job 2: run_after is outside the years 1 to 9999"),
-    ("UPDATE job SET grabbed_until = 'soon' WHERE id = 2", "job 2: grabbed_until is no time"),
-    ("UPDATE job SET enqueue_time = x'00' WHERE id = 2", "job 2: enqueue_time is no time"),
+    ("UPDATE job SET grabbed_until = 'soon' WHERE id = 2", "job 2: grabbed_until is not a time"),
+    ("UPDATE job SET enqueue_time = x'00' WHERE id = 2", "job 2: enqueue_time is not a time"),
     ("UPDATE job SET arg = zeroblob(1048577) WHERE id = 2", "job 2: arg has 1048577 bytes, the limit is 1048576"),
-    ("UPDATE exception_log SET retried = 'no' WHERE id = 4", "exception_log 4: retried is no integer"),
+    ("UPDATE exception_log SET retried = 'no' WHERE id = 4", "exception_log 4: retried is not an integer"),
     ("UPDATE job_status SET status = 'running'", "job_status 8: status is \"running\""),
     ("UPDATE job_status SET status = NULL", "job_status 8: status is NULL"),
     ("DROP TABLE job_status", "the table job_status is missing"),
@@ -60,7 +60,7 @@ import Testing
     _ = try PerlDatabase(place, "INSERT INTO func VALUES(1, 'k')")
     let jobs = (1...13).map { "(\($0), 2, NULL, NULL, 0, 0, 0, 0, 0)" }.joined(separator: ",")
     try PerlDatabase(path: place.path("old.db")).execute("INSERT INTO job VALUES \(jobs)")
-    try expectRefusal(says: "job 10: func_id is 2, and func has no such row that can be imported\n  and 3 more\n")
+    try expectRefusal(says: "job 10: func_id is 2, but func has no importable row with that id\n  and 3 more\n")
   }
 
   @Test func twoJobsWithOneKey() throws {
@@ -109,7 +109,7 @@ import Testing
       for end in ["", "-journal"] { try FileManager.default.copyItem(atPath: old.path + end, toPath: place.path("old.db") + end) }
     }
     let before = try Data(contentsOf: URL(fileURLWithPath: place.path("old.db")))
-    try expectRefusal(says: "a writer of the file died")
+    try expectRefusal(says: "a process died while it wrote to the file")
     #expect(try Data(contentsOf: URL(fileURLWithPath: place.path("old.db"))) == before)
     // Whoever may write puts it in order.
     #expect(try PerlDatabase(path: place.path("old.db")).rows("SELECT arg FROM job WHERE id = 2") == [#"{"to":"ada"}"#])
