@@ -33,7 +33,7 @@ import Testing
     server.resume()
     server.kill()
     let result = try enqueue("3")
-    #expect(result.output == "near/2\n" && result.errors.contains("set aside") && !result.errors.contains(server.password))
+    #expect(result.output == "near/2\n" && result.errors.contains("unavailable") && !result.errors.contains(server.password))
     #expect(try place.qudo("count", "--database", url).status == 75)
     try await server.start()
     #expect(try enqueue("4").output == "far/2\n")
