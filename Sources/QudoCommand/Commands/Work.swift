@@ -139,7 +139,7 @@ struct Work: AsyncParsableCommand {
           Task { await OwnChildren.only.reapOthers() }
           return
         }
-        if stop.request() == 1, verbose { printError("stopping: running commands may end within the grace; a second signal stops them") }
+        if stop.request() == 1, verbose { printError("stopping: running commands may finish within the grace period; a second signal stops them") }
       }
       let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
       let work = Task { () async throws -> WorkSummary in
