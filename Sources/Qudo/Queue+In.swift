@@ -7,7 +7,7 @@ extension Queue {
   ///
   /// The queue's hooks are called with `willEnqueue`, `serialize` and, in place of `didEnqueue`, `didEnqueueInTransaction`: the queue
   /// cannot know whether the application commits. The settings of the connection decide what a power cut may take. See the article
-  /// "Jobs in your own transaction" of QudoSQLite.
+  /// "The application's own transaction" of QudoSQLite.
   ///
   /// - Parameters:
   ///   - jobs: the jobs.

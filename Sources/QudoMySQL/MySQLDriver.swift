@@ -46,7 +46,7 @@ public struct MySQLDriver: Driver {
   ///   - limits: what an insert refuses. A payload takes twice its length of the server's `max_allowed_packet`.
   ///   - timeout: how long a call may wait for a free connection, and for others who hold what it needs, before it fails as
   ///     `QudoError.Code.busy`. Default 30 s.
-  ///   - receipts: how long an idempotency key keeps an enqueue from being done again. Default 24 hours.
+  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for options that are unknown or wrong.
   public init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
@@ -54,7 +54,7 @@ public struct MySQLDriver: Driver {
     try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
   }
 
-  /// As ``init(_:limits:timeout:receipts:)``, from a URL.
+  /// As ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``, from a URL.
   ///
   /// - Throws: `QudoError.Code.invalidArgument` for a URL of a file too.
   public init(

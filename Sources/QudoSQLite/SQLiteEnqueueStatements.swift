@@ -7,7 +7,7 @@ public import Qudo
 ///       try library.execute(statement.sql, statement.values)
 ///     }
 ///
-/// Execute the statements as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` says. A ``Queue`` of an open ``SQLiteDriver`` has the
+/// Execute the statements as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` says. A `Queue` of an open ``SQLiteDriver`` has the
 /// same method.
 public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   /// The codecs; the primary one encodes the jobs.

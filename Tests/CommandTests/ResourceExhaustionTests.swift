@@ -15,7 +15,7 @@ import Testing
     try worker.limitDescriptors(to: 3)
     try place.qudo("enqueue", "p", "second")
     let warning = try #require(try worker.errors.line())
-    #expect(warning.contains("commands cannot be started now") && warning.contains("Too many open files"))
+    #expect(warning.contains("commands cannot be started, retrying") && warning.contains("Too many open files"))
     try worker.limitDescriptors(to: 256)
     #expect(try worker.output.line() == "second 1")
     worker.kill(SIGTERM)

@@ -75,7 +75,7 @@ import Testing
     try place.qudo("enqueue", "p", "x")
     let worked = try place.qudo("work", "p=\(command)", "--until-empty")
     #expect(worked.status == 0 && worked.output == "" && worked.errors.hasPrefix("qudo: job failed: "))
-    #expect(try messages() == ["the command \(name) is not there, or may not be run"])
+    #expect(try messages() == ["the command \(name) does not exist or is not executable"])
   }
 
   @Test("a kind that is given twice is wrong usage, and makes no database") func kindTwice() throws {

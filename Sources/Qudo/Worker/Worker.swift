@@ -42,7 +42,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ///   - handlers: The handlers, at most one per kind.
   ///   - plugins: The services that jobs can use, at most one per type.
   ///   - concurrency: The number of jobs that run at once.
-  /// - Throws: The same errors as ``init(_:handlers:plugins:options:)``.
+  /// - Throws: The same errors as ``init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   @inlinable
   public init(
     _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [], concurrency: Int

@@ -9,33 +9,33 @@ struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure Qudo against raw SQLite on this disk, or against raw calls on a server.",
     discussion: """
-      Each workload runs through the library's public interface and, in turns with it, as a floor: prepared statements of raw \
-      SQLite that do the least. The reference floor is the plain design (one table, one partial index, SQLite's own page size \
-      and checkpoints); the best floor has every setting and shape that was found to win. Payloads are of 100 bytes, files are \
-      new. Rates are medians of the rounds; a ratio is Qudo's figure by the floor's, with its least and its highest.
+      Each workload alternates between the library's public interface and a floor: the fewest prepared statements that do the same \
+      in raw SQLite. The reference floor is the plain design (one table, one partial index, SQLite's own page size and checkpoints); \
+      the best floor has every setting that was found to be faster. Payloads have 100 bytes, files are new. Rates are medians of the \
+      rounds. A ratio is Qudo's figure divided by the floor's, with its lowest and highest value.
 
-      All workloads take under ten minutes. Measure on a quiet machine.
+      All workloads together take under ten minutes. Measure on an idle machine.
 
         qudo bench enqueue-one drain --durability full --rounds 5
 
-      With --database it measures a server instead, against calls of libmariadb: enqueue-one, enqueue-batch, claim-settle-one \
-      (and in batches), drain, drain-processes and deep. It needs a database without tables of Qudo, and leaves it so; a \
-      benchmark that was killed leaves tables whose names begin with qudo_ and qudobench_. A user who may CREATE, ALTER and DROP there \
-      is needed.
+      With --database it measures a server instead, against plain libmariadb calls: enqueue-one, enqueue-batch, claim-settle-one \
+      (and in batches), drain, drain-processes and deep. The database must have no tables of Qudo, and the user must be allowed to \
+      CREATE, ALTER and DROP. The benchmark removes its tables; if it is killed, it leaves tables whose names begin with qudo_ and \
+      qudobench_.
 
         qudo bench --database mysql://user:password@host/empty --rounds 7
       """)
 
-  @Argument(help: "Which workloads: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). All by default.")
+  @Argument(help: "The workloads to run: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). All by default.")
   var workloads: [Workload] = []
-  @Option(help: "mysql://user:password@host:port/name, of a database for the benchmark alone. Default: new SQLite files.")
+  @Option(help: "mysql://user:password@host:port/name of a database that only the benchmark uses. Default: new SQLite files.")
   var database: String?
-  @Option(help: "full, normal or off; may be given several times. Default: full and normal.")
+  @Option(help: "full, normal or off. Repeat for several. Default: full and normal.")
   var durability: [SQLiteDriver.Durability] = []
-  @Option(help: "How many jobs each measurement is made of; each workload has its own number.") var jobs: Int?
-  @Option(help: "How often each is measured, 1 to 100.") var rounds = 3
-  @Flag(help: "Measure 10,000,000 waiting jobs too, and soak for 10 minutes.") var long = false
-  @Option(help: "The folder on the disk to measure, in which a temporary one is made.") var folder = "."
+  @Option(help: "The number of jobs in each measurement. Default: depends on the workload.") var jobs: Int?
+  @Option(help: "The number of rounds, 1 to 100.") var rounds = 3
+  @Flag(help: "Also measure 10,000,000 waiting jobs, and soak for 10 minutes.") var long = false
+  @Option(help: "A folder on the disk to measure; a temporary folder is created in it.") var folder = "."
   @Flag(help: "Print JSON.") var json = false
 
   func validate() throws {
@@ -66,7 +66,7 @@ struct BenchCommand: AsyncParsableCommand {
       throw ValidationError("\(workload.rawValue) is not measured on servers: there are \(names)")
     }
     #else
-    throw ValidationError("\(SafeText.shown("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+    throw ValidationError("\(SafeText.terminalSafe("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
     #endif
   }
 

@@ -4,11 +4,11 @@ internal import QudoSQLite
 
 struct Compact: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Give the room of jobs that are gone back to the disk.",
+    abstract: "Reclaim free space in the database file.",
     discussion: """
-      A SQLite file keeps the room of jobs that are gone for those that come. This rebuilds it without; it needs up to twice as \
-      much free room as the file has, and whoever writes waits until it is done. The file of an application, which has tables of \
-      its own, is refused. Prints the size in bytes before and after; with --json, one array with {"database", "before", "after"}.
+      A SQLite file keeps the space of deleted jobs for new ones. This command rebuilds the file without it. It needs free disk \
+      space of up to twice the file's size, and writers wait until it is done. It refuses a file that also has an application's \
+      own tables. Prints the size in bytes before and after; with --json, one array with {"database", "before", "after"}.
 
         qudo compact --database jobs.db
       """)

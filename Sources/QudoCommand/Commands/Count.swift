@@ -5,7 +5,7 @@ struct Count: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Count the jobs of each kind: ready, delayed and running.",
     discussion: """
-      With --json each element is {"database", "kind", "ready", "delayed", "running"}. A kind without jobs is left out.
+      With --json each element is {"database", "kind", "ready", "delayed", "running"}. Kinds without jobs are omitted.
 
         qudo count --kind mail.send --json
       """)

@@ -5,22 +5,21 @@ internal import QudoSQLite
 
 struct DatabasesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "databases", abstract: "Show how each database is: whether it answers, its version, its clock, its jobs.",
+    commandName: "databases", abstract: "Show the state of each database: whether it answers, its version, clock and job counts.",
     discussion: """
-      A file is only read: it is neither made nor migrated.
+      Files are only read: none is created or migrated.
 
       With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "workers", \
-      "isOpen", "cause"}: \
-      the url has no password; state is live or down, and cause says why it is down; clockDifference is how many milliseconds the \
-      database's clock is ahead of this machine's, null where it goes by this machine's. workers is how many open workers have claimed \
-      jobs of a file, without those that have found none yet; isOpen is whether any process has the file open to enqueue or to work. \
-      Both are null for servers. Of a database that is down, all but its url and cause is null, and database is its name only if that is \
-      known.
+      "isOpen", "cause"}. \
+      The url omits the password. The state is live or down; cause says why a database is down. clockDifference is how many \
+      milliseconds the database's clock is ahead of this machine's, or null if the database uses this machine's clock. For a file, \
+      workers counts the open workers that have claimed a job from it, and isOpen says whether any process has the file open to \
+      enqueue or to work; both are null for servers. If a database is down, its other values are null, and its name may be unknown.
 
-      Jobs in a file that no process has open stay there until a worker opens it, for instance those that an enqueue put there while \
-      the servers were away.
+      Jobs in a file that no process has open stay there until a worker opens it. An enqueue may have put them there while the \
+      servers were unavailable.
 
-      The exit status is 75 when none is live.
+      The exit status is 75 if no database is live.
 
         qudo databases --database local.db --database /mnt/other/far.db
       """)

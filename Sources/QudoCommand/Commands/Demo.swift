@@ -4,14 +4,14 @@ internal import QudoSQLite
 
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Enqueue and work many small jobs in a temporary file, and check that each ran exactly once.",
+    abstract: "Enqueue and run many small jobs in a temporary file, and check that each ran exactly once.",
     discussion: """
-      It prints rates, latencies and the settings that they hold for. The file is removed at the end.
+      Prints rates, latencies and the settings they were measured with. The file is removed at the end.
 
         qudo demo --durability normal
       """)
 
-  @Option(help: "How many jobs, 1 to 10,000,000.") var jobs = 100_000
+  @Option(help: "The number of jobs, 1 to 10,000,000.") var jobs = 100_000
   @OptionGroup var durability: DurabilityOption
 
   func validate() throws {

@@ -3,12 +3,13 @@ internal import Qudo
 
 struct Failures: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List failed runs, the newest first.",
+    abstract: "List failed runs, newest first.",
     discussion: """
       With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
       "replayed", "reason", "final", "priority", "replayedAs"}. The reason is failed, aborted or lost; final says whether the job was \
-      given up; replayedAs is the id of the job that it was replayed as, null if it was not or if that is not known. The payload is there where the job was given up; such a row can be replayed by its id, once. Of an earlier \
-      failed run it is null: the job still has it. A payload that is not UTF-8 is "payloadBase64" instead.
+      given up. replayedAs is the id of the job that a replay created, or null if the row was not replayed or the id is unknown. A \
+      final row has the payload and can be replayed once, by its id. The payload of any other row is null: the job still has it. A \
+      payload that is not UTF-8 is "payloadBase64" instead.
 
         qudo failures --kind mail.send --limit 50
         qudo replay 17

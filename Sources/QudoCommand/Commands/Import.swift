@@ -6,14 +6,14 @@ struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Import the SQLite file of the Perl job queue Qudo.",
     discussion: """
-      Jobs, exception_log and job_status come with their kinds, payloads, unique keys, times, priorities and attempts, all in one \
-      transaction. The old file is only read. If there is anything in it that cannot be imported, nothing is, and it is said. End the \
-      old workers first.
+      Stop the old workers first. One transaction imports jobs, exception_log and job_status, with their kinds, payloads, unique \
+      keys, times, priorities and attempts. The old file is only read. If any row cannot be imported, none is, and the command says \
+      which row and why.
 
-      What was imported is remembered: a second import of the same file imports only what is new. A job whose unique key another \
-      unfinished job has is left out and reported, and a later import may import it; the exit status is 1 then.
+      A second import of the same file imports only what is new. If another unfinished job has a job's unique key, the import skips \
+      the job, reports it and exits with 1; a later import can import it.
 
-      Prints what became of each row. With --json, one array whose elements are {"database", "table", "old", "new", "kind", "result", \
+      Prints the result of each row. With --json, one array whose elements are {"database", "table", "old", "new", "kind", "result", \
       "holder"}: table is func, job, exception_log or job_status, old and new are the ids there and here, and result is imported, \
       alreadyImported, conflict (holder is the job that has the unique key), or with --dry-run importable.
 
@@ -38,13 +38,13 @@ struct Import: AsyncParsableCommand {
   @OptionGroup var durability: DurabilityOption
   @Option(
     help: ArgumentHelp(
-      "What the arguments were written with: raw, json or messagepack. They stay as they are, byte for byte.", valueName: "codec"),
+      "The encoding of the old arguments: raw, json or messagepack. Their bytes are kept unchanged.", valueName: "codec"),
     transform: Self.codec)
   var codec: PayloadCodec = .raw
-  @Option(help: ArgumentHelp("What the old database is remembered as. Default: its whole path.", valueName: "name")) var source: String?
-  @Option(help: ArgumentHelp("The longest argument in bytes.", valueName: "bytes")) var payloadLimit = Limits().payloadBytes
-  @Flag(help: "Jobs that a worker has grabbed are ready at once. Default: when their grab ends.") var ignoreGrabs = false
-  @Flag(help: "Say what would be imported, and write nothing.") var dryRun = false
+  @Option(help: ArgumentHelp("The name under which later imports recognize the old database. Default: its full path.", valueName: "name")) var source: String?
+  @Option(help: ArgumentHelp("The maximum size of an argument, in bytes.", valueName: "bytes")) var payloadLimit = Limits().payloadBytes
+  @Flag(help: "Make jobs that a worker has grabbed ready at once. Default: when their grab expires.") var ignoreGrabs = false
+  @Flag(help: "Print what would be imported; write nothing.") var dryRun = false
   @Flag(help: "Print one JSON array.") var json = false
 
   private static func codec(_ text: String) throws -> PayloadCodec {

@@ -3,11 +3,11 @@ public import Qudo
 
 struct Jobs: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the jobs that are not finished, in the order of their ids.",
+    abstract: "List unfinished jobs in the order of their ids.",
     discussion: """
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
-      "dueAt", "leaseEndsAt"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs are in no list, but for the \
-      logs: see failures and statuses. Of several databases, the limit and --after are those of each.
+      "dueAt", "leaseEndsAt"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
+      see failures and statuses. With several databases, --limit and --after apply to each.
 
         qudo jobs --state delayed --limit 20
         qudo jobs --after 120 --json
@@ -15,9 +15,9 @@ struct Jobs: AsyncParsableCommand {
 
   @OptionGroup var database: Database
   @OptionGroup var kind: KindOption
-  @Option(help: "Only this state: ready, delayed or running; may be given several times. Default: all.") var state: [JobState] = []
-  @Option(help: "How many at most, 0 or more.") var limit = 100
-  @Option(help: ArgumentHelp("Only ids above this one: the last of the page before.", valueName: "id")) var after: Int64 = 0
+  @Option(help: "Only this state: ready, delayed or running. Repeat for several. Default: all.") var state: [JobState] = []
+  @Option(help: "The maximum number of jobs, 0 or more.") var limit = 100
+  @Option(help: ArgumentHelp("Only ids above this one; give the last id of the previous page.", valueName: "id")) var after: Int64 = 0
   @Flag(help: "Print one JSON array.") var json = false
 
   func validate() throws {

@@ -21,23 +21,23 @@ struct QudoCommand: AsyncParsableCommand {
         find . -name '*.jpg' | qudo enqueue thumb --lines
         qudo work thumb='convert {} -resize 200x {}.png' --until-empty
 
-      See what waits and what failed, and try again:
+      See what is waiting and what failed, and retry:
 
         qudo count
         qudo jobs --kind thumb --state ready
         qudo failures
         qudo replay 17
 
-      With several databases an enqueue goes to one that is there, a worker works on all, and every listing names the database:
+      With several databases, an enqueue goes to an available one, a worker runs the jobs of all, and every listing names the database:
 
         qudo work thumb='...' --database local.db --database /mnt/other/far.db
         qudo databases --database local.db --database /mnt/other/far.db
 
-      Every listing has --json, which prints one JSON array. Results are on standard output, all else is on standard error. \
-      Durations are written as 500ms, 90s, 1h30m or 2d; a number alone is in seconds.
+      Every listing has --json, which prints one JSON array. Results go to standard output, everything else to \
+      standard error. Write durations as 500ms, 90s, 1h30m or 2d; a bare number is in seconds.
 
-      Exit status: 0 done, 1 failed, 64 wrong usage, 75 no database can be reached (it cannot be opened, or is busy). A \
-      listing of several databases of which one is down lists the others, says so, and exits with 1.
+      Exit status: 0 done, 1 failed, 64 wrong usage, 75 no database can be reached (it cannot be opened, or is busy). If \
+      one of several databases is down, a listing shows the others, names the one that is down, and exits with 1.
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [

@@ -3,12 +3,12 @@ internal import Qudo
 
 struct Replay: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Enqueue failed jobs again, by the ids of the failure log.",
+    abstract: "Enqueue failed jobs again, by their ids in the failure log.",
     discussion: """
-      A job that was given up waits again with its payload, priority and unique key, due now, as a first attempt. Each row can be \
-      replayed once. The ids of the new jobs are printed; with --json, one array whose elements are {"database", "failure", \
-      "result", "job"}, the result being replayed, conflict (another job has the unique key: it can be replayed later), \
-      alreadyReplayed, notFinal or notFound. The exit status is 1 if one of them was not replayed; the others are.
+      Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. Each \
+      row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
+      "result", "job"}. The result is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, \
+      notFinal or notFound. If a row cannot be replayed, the others still are, and the exit status is 1.
 
         qudo replay 17 18
         qudo replay --all --kind mail.send
@@ -16,9 +16,9 @@ struct Replay: AsyncParsableCommand {
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("The ids of rows of the failure log; with several databases DATABASE/ID.", valueName: "id"))
+  @Argument(help: ArgumentHelp("Ids from the failure log; with several databases, DATABASE/ID.", valueName: "id"))
   var ids: [JobName] = []
-  @Flag(help: "All that can be replayed and was not yet, the oldest first.") var all = false
+  @Flag(help: "Replay all failures not yet replayed, oldest first.") var all = false
   @OptionGroup var kind: KindOption
   @Flag(help: "Print one JSON array.") var json = false
 

@@ -3,16 +3,16 @@ internal import Qudo
 
 struct Schema: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Create the database, or bring an older one up to this version.",
+    abstract: "Create the database, or migrate an older one to this version.",
     discussion: """
-      Every command that writes does this by itself. With --dry-run the SQL is printed and no file is touched.
+      Every command that writes does this by itself. With --dry-run it only prints the SQL and touches no file.
 
         qudo schema --database jobs.db
         qudo schema --dry-run | sqlite3 copy.db
       """)
 
   @OptionGroup var database: Database
-  @Flag(help: "Print the SQL of the whole schema, and do nothing.") var dryRun = false
+  @Flag(help: "Print the SQL of the whole schema; change nothing.") var dryRun = false
 
   func run() async throws {
     let urls = try database.urls()

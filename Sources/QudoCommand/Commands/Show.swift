@@ -3,10 +3,10 @@ internal import Qudo
 
 struct Show: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show one job that is not finished, with its whole payload.",
+    abstract: "Show one unfinished job with its whole payload.",
     discussion: """
-      With --json it is an array of one element, with the keys of jobs. With --payload the payload's bytes are printed as they are, \
-      and nothing else.
+      With --json, prints an array of one element with the same keys as jobs. With --payload, prints only the payload's bytes, \
+      unchanged.
 
         qudo show 17
         qudo show --database a.db --database b.db b/17
@@ -14,8 +14,8 @@ struct Show: AsyncParsableCommand {
       """)
 
   @OptionGroup var database: Database
-  @Argument(help: "The job's id; with several databases DATABASE/ID.") var id: JobName
-  @Flag(help: "Print the payload's bytes alone.") var payload = false
+  @Argument(help: "The job's id; with several databases, DATABASE/ID.") var id: JobName
+  @Flag(help: "Print only the payload's bytes.") var payload = false
   @Flag(help: "Print one JSON array.") var json = false
 
   func validate() throws {

@@ -3,9 +3,9 @@ internal import Qudo
 
 struct Statuses: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List finished runs of kinds that record them, the newest first.",
+    abstract: "List finished runs of kinds that record them, newest first.",
     discussion: """
-      A kind records its runs when it is worked with --record, or when its job type says so. With --json each element is \
+      A kind records its runs if its worker has --record, or if its job type says so. With --json each element is \
       {"database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt"}; the status is completed, \
       replaced, failed or aborted. A payload that is not UTF-8 is "payloadBase64" instead.
 

@@ -14,7 +14,7 @@ struct Work: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a command for each job of the given kinds.",
     discussion: """
-      Works until it gets SIGTERM or SIGINT (Ctrl-C), or with --until-empty until nothing is left.
+      Runs until SIGTERM or SIGINT (Ctrl-C), or with --until-empty until no jobs are left.
 
       The command is split into words and run without a shell: blanks separate words; '...' keeps everything in it; "..." \
       keeps everything but a backslash before " and \\; a backslash elsewhere keeps the next character. {} in a word becomes the \
@@ -27,31 +27,29 @@ struct Work: AsyncParsableCommand {
 
         qudo work pack='sh -c "gzip -c \\"$1\\" > \\"$1.gz\\"" sh {}'
 
-      Exit status 0 completes the job. 65 fails it for good. Any other, also that of a command which cannot be run, fails this run, and \
-      the job is tried again as --max-retries says. The end of standard error, 2 KiB of it, is the failure's message. A command that \
-      cannot be started for want of descriptors, processes, memory or room for temporary files is no failure: its job waits for a \
-      second and comes again.
+      Exit status 0 completes the job. Status 65 fails it for good. With any other status, or if the command cannot be run, this run \
+      fails, and the job is retried as --max-retries says. The last 2 KiB of standard error become the failure's message. If the \
+      system is out of file descriptors, processes, memory or temporary space, the job is retried after 1 s and nothing is recorded \
+      as a failure.
 
-      What the command writes is passed on when it ends, the output of one whole, then that of the next, so that lines never mix. \
-      Nothing is added: where an output does not end with a newline, the next begins in the same line. Children that a command \
-      leaves behind are not waited for, nor is what they write later passed on.
+      When a command ends, its whole output is passed on at once, so lines of different commands never mix. Nothing is added: if an \
+      output does not end with a newline, the next one continues on the same line. The worker does not wait for children that a \
+      command leaves behind, and does not pass on what they write later.
 
-      At SIGTERM, SIGINT or SIGHUP no more jobs are taken. Running commands, which have sessions of their own and do not get a \
-      terminal's Ctrl-C, may end within --grace; then they get SIGTERM, and SIGKILL 5 s later, and their jobs wait again at once, for \
-      any worker. A second signal ends the grace. A command that gets one of these signals from elsewhere while the worker stops, as \
-      from systemd, and dies of it or exits with 128 and its number, has not failed either: its job waits again.
+      At SIGTERM, SIGINT or SIGHUP the worker takes no more jobs. Running commands have their own sessions, so a terminal's Ctrl-C \
+      does not reach them. They may finish within --grace; after that they get SIGTERM, then SIGKILL 5 s later, and their jobs are \
+      ready again at once, for any worker. A second signal ends the grace period. If a command itself gets such a signal while the \
+      worker stops, as systemd sends it, and dies of it or exits with 128 plus its number, the job has not failed: it is ready again.
 
-      If this process is killed, with SIGKILL or by a crash, its commands and what they have started are killed at once, by a process \
-      of its own that waits for that.
+      If the worker is killed by SIGKILL or a crash, a guard process kills its commands and their children at once.
 
-      At its start, now and then, and at the end of --until-empty, the worker says which kinds have ready jobs that it does not run: \
-      jobs of a kind whose name is mistyped wait for ever.
+      At its start, from time to time, and at the end of --until-empty, the worker reports kinds that have ready jobs but no command: \
+      jobs of a mistyped kind would wait forever.
 
-      A server that is away, fails over, or refuses the password for a while is waited for, with --until-empty for 10 s.
+      The worker waits for a server that is unavailable, fails over or temporarily refuses the password; with --until-empty, for 10 s.
 
-      The exit status is 0 when the work was done or was stopped by a signal, however many jobs failed: those are in the failure log. \
-      It is 1 when the output can no longer be written, and with --until-empty when one of several databases was down at the end; the \
-      work in the others is done then.
+      The exit status is 0 if the work is done or a signal stopped it, even if jobs failed: see the failure log. It is 1 if the output \
+      can no longer be written, or if --until-empty ends while one of several databases is down; the jobs of the others are done then.
 
         qudo work hash='sha256sum {}' --until-empty --concurrency 4
         qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s
@@ -60,16 +58,16 @@ struct Work: AsyncParsableCommand {
   @OptionGroup var database: Database
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("What to run for which kind.", valueName: "kind=command")) var commands: [String]
+  @Argument(help: ArgumentHelp("The kind of job, and the command to run for it.", valueName: "kind=command")) var commands: [String]
   @OptionGroup var policy: PolicyOptions
-  @Option(help: "How many jobs at once, 1 to 1,000.") var concurrency = 1
-  @Flag(help: "End when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
-  @Flag(help: "With --until-empty: do not wait for jobs that are not due.") var skipDelayed = false
+  @Option(help: "The maximum number of jobs that run at once, 1 to 1,000.") var concurrency = 1
+  @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
+  @Flag(help: "With --until-empty, do not wait for delayed jobs.") var skipDelayed = false
   @Option(
-    help: ArgumentHelp("How long running commands may go on after a signal. Default: 10s.", valueName: "duration"),
+    help: ArgumentHelp("How long running commands may continue after a signal. Default: 10s.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var grace: Duration?
-  @Flag(name: .shortAndLong, help: "Tell more of what happens: each run that fails and is tried again, for instance.") var verbose = false
+  @Flag(name: .shortAndLong, help: "Log more, for example each failed run that is retried.") var verbose = false
 
   func validate() throws {
     guard (1...1000).contains(concurrency) else { throw ValidationError("--concurrency must be from 1 to 1,000") }
@@ -141,7 +139,7 @@ struct Work: AsyncParsableCommand {
           Task { await OwnChildren.only.reapOthers() }
           return
         }
-        if stop.request() == 1, verbose { printError("stopping: running commands may end within the grace; a second signal stops them") }
+        if stop.request() == 1, verbose { printError("stopping: running commands may finish within the grace period; a second signal stops them") }
       }
       let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
       let work = Task { () async throws -> WorkSummary in

@@ -5,26 +5,27 @@ struct Enqueue: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Enqueue a job, or one per line of standard input.",
     discussion: """
-      Prints the job's id once it is on the disk, with several databases as DATABASE/ID; with --json an object {"id", "database"}, and "existing": true where \
-      --on-conflict keep kept the job that was there, or --idempotency-key found the enqueue done.
+      Prints the job's id once it is stored; with several databases, DATABASE/ID. With --json, prints an object {"id", \
+      "database"}, with "existing": true if --on-conflict keep kept an existing job or --idempotency-key found an earlier enqueue.
 
-      --lines makes a job of each line of standard input, byte for byte but for the newline: a carriage return before it stays, \
-      the bytes need not be UTF-8, an empty line is an empty payload, and a last line without a newline counts. --null does the same \
-      between NUL bytes, as find -print0 writes them. Lines that come together share a transaction, up to 1,000 of them and some 2 MiB, and are \
-      acknowledged together; no line waits for the next. If one is too long, those before it stay enqueued, and the message says which \
-      it was. Whatever ends it before the end of the input, the message says from which line to go on.
+      --lines enqueues a job for each line of standard input. The payload is the line without its newline, byte for byte: a \
+      carriage return stays, the bytes need not be UTF-8, an empty line is an empty payload, and a last line without a newline \
+      counts. --null splits at NUL bytes instead, as find -print0 writes them. Lines that arrive together share one transaction, up \
+      to 1,000 lines or about 2 MiB; no line waits for the next. If a line is too long, the lines before it stay enqueued, and the \
+      error names the line. If the command stops early, its message says from which line to continue.
 
-      A server that restarts, fails over, or is cut off is waited for until the --deadline of each batch. If it has got a batch and its \
-      answer was lost, the batch is sent again under the same keys, and is there once. What is unknown even then goes to the next \
-      database under --on-unknown elsewhere: each such line is named on standard error, and with --json has "mayBeDoubled": true. \
-      With --on-unknown stop the command ends.
+      Each batch waits for a server that restarts, fails over or is cut off, until the --deadline. If the answer is lost, the \
+      command sends the batch again under the same keys, so that the server stores it once. If the outcome stays unknown, \
+      --on-unknown elsewhere enqueues the batch in the next database and reports each line that may be doubled, on standard error \
+      and with --json as "mayBeDoubled": true. With --on-unknown stop the command ends.
 
-      Jobs that go to a file because the servers before it were away stay there: only a worker with that --database runs them. At the \
-      end the command says how many went where.
+      If the servers before a file are unavailable, jobs go to the file and stay there: only a worker with that --database runs \
+      them. At the end the command says how many jobs went where.
 
-      A payload that is JSON, a number or a word such as true among it, is stored as JSON, any other as raw bytes. The bytes are the \
-      same, and qudo work passes on both alike; a typed handler decodes JSON with its JSON codec, and raw bytes with its queue's first \
-      codec. --codec json refuses what is not JSON; --codec raw stores all as raw bytes. Write -- before a payload that begins with -.
+      A payload that is valid JSON, including a bare number or true, is stored as JSON; any other payload is stored as raw bytes. \
+      The bytes are the same, and qudo work passes both on unchanged. A typed handler decodes JSON with its JSON codec, and raw \
+      bytes with its queue's first codec. --codec json rejects other payloads; --codec raw stores every payload as raw bytes. Write \
+      -- before a payload that begins with -.
 
         qudo enqueue mail.send '{"to":"ada@example.org"}' --priority 5 --delay 10m
         qudo enqueue report --at 2036-03-01T06:00:00+01:00
@@ -37,17 +38,17 @@ struct Enqueue: AsyncParsableCommand {
   @OptionGroup var durability: DurabilityOption
   @Argument(help: "The kind of job: 1 to 255 bytes.") var kind: String
   @Argument(help: "The payload: at most 1 MiB. Default: empty.") var payload: String?
-  @Option(help: ArgumentHelp("Take the payload from a file, as it is; - is standard input.", valueName: "path")) var payloadFile: String?
-  @Flag(help: "A job per line of standard input.") var lines = false
-  @Flag(name: [.customShort("0"), .customLong("null")], help: "A job per NUL-terminated piece of standard input.") var null = false
+  @Option(help: ArgumentHelp("Read the payload from a file, unchanged; - is standard input.", valueName: "path")) var payloadFile: String?
+  @Flag(help: "Enqueue a job for each line of standard input.") var lines = false
+  @Flag(name: [.customShort("0"), .customLong("null")], help: "Enqueue a job for each NUL-terminated item of standard input.") var null = false
   @Option(help: ArgumentHelp(
-    "What the payload is stored as: json or raw. Default: json if it is JSON, else raw.", valueName: "codec"))
+    "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.", valueName: "codec"))
   var codec: PayloadCodec?
   @OptionGroup var options: JobOptions
   @Option(help: ArgumentHelp(
     """
-    Names the enqueue: if it was done within a day, it is not done again, and the id is that of the job it made. With --lines or --null each \
-    line has a key of its own, made of this and its number. A key holds within one database. Default: none.
+    Identifies this enqueue. If it was already done within a day, it is not repeated, and the id of the first job is printed. With \
+    --lines or --null each line has its own key, made from this one and the line number. A key applies to one database. Default: none.
     """, valueName: "key"))
   var idempotencyKey: String?
   @OptionGroup var unknown: UnknownOption

@@ -94,7 +94,7 @@ struct EnqueueRun {
     guard isStream else {
       guard isUnknown else { return "" }
       return knowsKeys
-        ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if it bears to be run twice"
+        ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if the job is idempotent"
     }
     let before =
       switch done {

@@ -15,9 +15,10 @@ internal import Darwin
 struct Database: ParsableArguments {
   @Option(help: ArgumentHelp(
     """
-    The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; several times for several databases, of which \
-    one that is down is passed over. Other users can read a password here: leave it out, and name a file with it in the URL, \
-    mysql://user@host/name?password-file=PATH, or set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE, with commas between several, else qudo.db.
+    The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; repeat for several; unavailable ones are \
+    skipped. Other users can read a password given here. Instead, name a file that has it \
+    (mysql://user@host/name?password-file=PATH), set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE \
+    (commas between several), else qudo.db.
     """, valueName: "database"))
   var database: [String] = []
 
@@ -131,7 +132,7 @@ struct Database: ParsableArguments {
 /// The option of what writes jobs.
 struct DurabilityOption: ParsableArguments {
   @Option(help: ArgumentHelp(
-    "What a power cut may take: full (nothing acknowledged), normal (the last commits) or off (the file).", valueName: "durability"))
+    "What a power cut can destroy: full (nothing acknowledged), normal (the last commits) or off (the file).", valueName: "durability"))
   var durability: SQLiteDriver.Durability = .full
 }
 

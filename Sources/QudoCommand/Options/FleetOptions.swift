@@ -4,17 +4,17 @@ public import Qudo
 /// How several databases are used.
 struct FleetOptions: ParsableArguments {
   @Option(help: ArgumentHelp(
-    "Of several databases: shuffled (any of those that are there) or ordered (the first that is there).", valueName: "order"))
+    "With several databases, use shuffled (any available one) or ordered (the first available one).", valueName: "order"))
   var order: DatabaseOptions.Order = .shuffled
   @Option(
-    help: ArgumentHelp("Of several databases, how long one that had trouble is set aside. Default: 30s.", valueName: "duration"),
+    help: ArgumentHelp("With several databases, how long an unavailable one is skipped before it is probed. Default: 30s.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var retry: Duration?
   @Option(
     help: ArgumentHelp(
       """
-      How long an enqueue may take at most, and with several databases any call of one of them. Until then an enqueue waits for a server \
-      that is away. Default: 10s, for one server 30s.
+      The timeout of an enqueue and, with several databases, of each call to one of them. Until then an enqueue waits for an \
+      unavailable server. Default: 10s, or 30s for a single server.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var deadline: Duration?
@@ -37,8 +37,8 @@ extension DatabaseOptions.Order: ExpressibleByArgument {}
 struct UnknownOption: ParsableArguments {
   @Option(help: ArgumentHelp(
     """
-    When a database does not answer until the deadline, so that it has the jobs or not: elsewhere (they go to the next one too, and it is \
-    said which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
+    What to do if a database does not answer before the deadline and may have stored the jobs: elsewhere (enqueue them in the next \
+    one too, and report which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
     """, valueName: "policy"))
   var onUnknown: UnknownOutcome?
 

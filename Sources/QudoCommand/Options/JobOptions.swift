@@ -18,17 +18,17 @@ struct JobOptions: ParsableArguments {
   @Option(help: ArgumentHelp("At most one unfinished job per kind and key; 1 to 255 bytes. Default: none.", valueName: "key"))
   var uniqueKey: String?
   @Option(help: ArgumentHelp(
-    "When another job has the key: reject (fail), keep (that one), or overwrite (its payload, priority and time, while it waits).",
+    "If another job has the key: reject (fail), keep (that job), or overwrite (its payload, priority and time, while it waits).",
     valueName: "policy"))
   var onConflict: Conflict?
-  @Option(help: ArgumentHelp("Higher runs first; from -2147483647 to 2147483647.", valueName: "number")) var priority = 0
+  @Option(help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number")) var priority = 0
   @Option(
-    help: ArgumentHelp("Not before this long from now. Default: now.", valueName: "duration"),
+    help: ArgumentHelp("Run the job no earlier than this long from now. Default: now.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var delay: Duration?
   @Option(
     help: ArgumentHelp(
-      "Not before this time, in ISO 8601 with a zone: 2026-03-01T12:00:00Z or 2026-03-01T13:00+01:00. A past time counts as now.",
+      "Run the job no earlier than this ISO 8601 time with a zone: 2026-03-01T12:00:00Z or 2026-03-01T13:00+01:00. A past time counts as now.",
       valueName: "time"),
     transform: { try Timestamp(parsing: $0) })
   var at: Timestamp?

@@ -3,7 +3,7 @@ internal import Qudo
 
 /// The options of a listing of live jobs and of the logs.
 struct KindOption: ParsableArguments {
-  @Option(name: .customLong("kind"), help: ArgumentHelp("Only this kind; may be given several times. Default: all.", valueName: "kind"))
+  @Option(name: .customLong("kind"), help: ArgumentHelp("Only this kind. Repeat for several. Default: all.", valueName: "kind"))
   var names: [String] = []
 
   var kinds: [Kind]? { names.isEmpty ? nil : names.map { Kind($0) } }
@@ -12,8 +12,8 @@ struct KindOption: ParsableArguments {
 /// The options of the two logs.
 struct LogOptions: ParsableArguments {
   @OptionGroup var kind: KindOption
-  @Option(help: "How many at most, 0 or more.") var limit = 10
-  @Option(help: "How many to pass over, 0 or more.") var offset = 0
+  @Option(help: "The maximum number of rows, 0 or more.") var limit = 10
+  @Option(help: "The number of rows to skip, 0 or more.") var offset = 0
   @Flag(help: "Oldest first. Default: newest first.") var oldestFirst = false
   @Flag(help: "Print one JSON array.") var json = false
 

@@ -3,26 +3,26 @@ internal import Qudo
 
 /// How the jobs of a worker are run and retried.
 struct PolicyOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("How often a failed job is tried again, 0 or more.", valueName: "number")) var maxRetries = 0
+  @Option(help: ArgumentHelp("How often a failed job is retried, 0 or more.", valueName: "number")) var maxRetries = 0
   @Option(
     help: ArgumentHelp(
       """
-      How long a failed job waits before it is tried again: 30s each time, or 1s..5m, twice as long each time from the first to the \
-      last, each made shorter by a random share of up to a half. Default: 1s..5m.
+      How long a failed job waits before its retry: a fixed delay such as 30s, or a range such as 1s..5m, which doubles from the \
+      first value up to the last; each delay of a range is shortened at random by up to half. Default: 1s..5m.
       """, valueName: "duration"),
     transform: Self.delay)
   var retryDelay: RetryDelay?
   @Option(
     help: ArgumentHelp(
       """
-      How long this process may stand still before its jobs are taken over; at least 100ms, renewed while they run. If it dies, jobs of \
-      a SQLite file are taken over at once, those of a server after this time. Default: 60s.
+      How long this process may stall before another worker recovers its jobs; at least 100ms, renewed while they run. If the \
+      process dies, jobs in a SQLite file are recovered at once, jobs on a server after this time. Default: 60s.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var lease: Duration?
   @Option(
     help: ArgumentHelp(
-      "How long a command may run; then it gets SIGTERM, SIGKILL 5 s later, and this run has failed. Default: for ever.",
+      "How long a command may run. After that it gets SIGTERM, then SIGKILL 5 s later, and the run fails. Default: no limit.",
       valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var timeLimit: Duration?

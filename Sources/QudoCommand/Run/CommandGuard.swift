@@ -48,7 +48,7 @@ final class CommandGuard: Sendable {
 
   /// To be called before a command is started.
   ///
-  /// - Throws: `Shortage` when there is no guard because something is short. Where there can be none, that is said, once.
+  /// - Throws: `ResourceExhaustion` when there is no guard because something is short. Where there can be none, that is said, once.
   func begin(_ logger: Logger) async throws -> GuardedRun {
     if state.withLock({ $0.channel == nil && !$0.isWarned }) { try await start(logger) }
     var number = beginRun()

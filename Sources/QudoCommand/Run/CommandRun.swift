@@ -108,11 +108,11 @@ enum CommandRun {
     switch error.underlyingError {
     case .argListTooLong?:
       return Abort("the payload is too long for an argument on this system: let the command read it from standard input")
-    case .noSuchFileOrDirectory?, .permissionDenied?: return CommandError("the command \(name) is not there, or may not be run")
+    case .noSuchFileOrDirectory?, .permissionDenied?: return CommandError("the command \(name) does not exist or is not executable")
     case let cause? where error.code == .spawnFailed: return CommandError("the command \(name) cannot be run: \(cause)")
     default: break
     }
-    if error.code == .executableNotFound { return CommandError("the command \(name) is not there, or may not be run") }
+    if error.code == .executableNotFound { return CommandError("the command \(name) does not exist or is not executable") }
     return CommandError("the command \(name) cannot be run: \(error)")
   }
 

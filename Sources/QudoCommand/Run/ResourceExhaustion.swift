@@ -2,10 +2,10 @@ internal import Logging
 internal import Qudo
 internal import SystemPackage
 
-/// Why a command could not be started that is no fault of its job: the machine, or this process, is short of something. The job
-/// waits again, and no attempt is counted.
+/// A command that could not be started because the system or this process is out of a resource. The job is retried after
+/// ``pause``, and no attempt is counted.
 struct ResourceExhaustion: Error, CustomStringConvertible {
-  /// After so long it is tried again.
+  /// The delay before the retry.
   static let pause = Duration.seconds(1)
   private let error: Errno
   var description: String { "\(error)" }
@@ -20,7 +20,7 @@ struct ResourceExhaustion: Error, CustomStringConvertible {
     }
   }
 
-  /// - Throws: what `body` throws, as a `Shortage` where it is one.
+  /// - Throws: the error of `body`, as a `ResourceExhaustion` if it is one.
   static func noticing<Value: ~Copyable>(_ body: () throws -> Value) throws -> Value {
     do {
       return try body()
@@ -43,6 +43,6 @@ final class ShortageLog: Sendable {
       return true
     }
     guard isDue else { return }
-    logger.warning("commands cannot be started now, their jobs wait and are tried again", metadata: ["error": "\(shortage)"])
+    logger.warning("commands cannot be started, retrying", metadata: ["error": "\(shortage)"])
   }
 }

@@ -40,7 +40,7 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
   ///   - clock: what time limits and durations go by. Default: the machine's.
   ///   - limit: how many runs one enqueue may cause at most, so that jobs which come again and again are found out.
   ///     Default 10,000.
-  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   public init(
     _ queue: Queue<Hooks>, _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: Failures = .thrown,
     clock: any QueueClock = SystemClock(), limit: Int = 10_000
@@ -132,7 +132,7 @@ extension Queue {
   ///   - plugins: what the jobs can use, at most one of a type.
   ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
   ///   - clock: what time limits and durations go by. Default: the machine's.
-  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)``.
+  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   public func inline(
     _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: InlineQueue<Hooks>.Failures = .thrown,
     clock: any QueueClock = SystemClock()
