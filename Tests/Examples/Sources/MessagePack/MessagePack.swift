@@ -12,8 +12,8 @@ struct MessagePack {
     // What an earlier version of the program left behind.
     try await Queue(driver).enqueue(StoreImage(bytes: [1, 2, 3]))
 
-    // The first codec encodes. Each payload is decoded by the codec that wrote it.
-    let queue = Queue(driver, codecs: Codecs(MessagePackCodec(), others: [JSONCodec()]))
+    // The codec encodes from now on. Each payload is decoded by the codec that wrote it; JSON is always among them.
+    let queue = Queue(driver, codecs: Codecs(MessagePackCodec()))
     try await queue.enqueue(StoreImage(bytes: [4, 5, 6]))
 
     for job in try await queue.jobs() { print("job \(job.id): \(job.payload)") }
