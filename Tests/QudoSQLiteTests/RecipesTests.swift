@@ -9,28 +9,14 @@ import Testing
     let examples = try files.map { file in
       lines(try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)).joined(separator: "\n")
     }
-    let blocks = try ArticleText.read("Sources/Qudo/Qudo.docc/Recipes.md").components(separatedBy: "```swift\n").dropFirst()
-      .compactMap { $0.components(separatedBy: "\n```").first }
+    let article = try ArticleText.read("Sources/Qudo/Qudo.docc/Recipes.md")
+    let parts = article.components(separatedBy: "```swift\n").dropFirst()
+    let blocks = parts.compactMap { $0.components(separatedBy: "\n```").first }
     #expect(blocks.count >= 10)
     for block in blocks {
       let text = lines(block).joined(separator: "\n")
       #expect(examples.contains { $0.contains(text) }, "no example has this block: \(block)")
     }
-  }
-
-  @Test("each line of the article's Swift is in an example") func linesAreInTheExamples() throws {
-    #expect(try untested("Nightly", "Progress", "Spool", "Batch", "Transaction", "CompleteInTransaction", "TestingJobs") == [])
-    #expect(try untested("Nightly") != [], "the comparison finds what is missing")
-  }
-
-  private func untested(_ examples: String...) throws -> Set<Substring> {
-    var missing: Set<Substring>?
-    for name in examples {
-      let source = ArticleText.place("Tests/Examples/Sources/\(name)/\(name).swift")
-      let lines = Set(try ArticleText.untested("Sources/Qudo/Qudo.docc/Recipes.md", by: source, but: "\0"))
-      missing = missing?.intersection(lines) ?? lines
-    }
-    return missing ?? []
   }
 
   /// Without indentation and empty lines.

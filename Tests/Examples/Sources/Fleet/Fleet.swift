@@ -10,7 +10,7 @@ struct Fleet {
     options.order = .ordered
     let databases = try Databases(
       [
-        Databases.Source("mounted") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/not-mounted/mounted.db") },
+        Databases.Source("mounted") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/no/mounted.db") },
         Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/local.db") },
       ], options: options)
     let queue = Queue(databases)

@@ -3,7 +3,7 @@ import Qudo
 import QudoSQLite
 import QudoTesting
 
-/// Makes a report each night at two: each run enqueues the next one. A clock that the program moves lets three nights pass.
+/// Makes a report each night at two: each run enqueues the next one. A clock that the program moves lets days pass.
 @main
 struct Nightly {
   static func main() async throws {
@@ -39,7 +39,9 @@ struct NightlyReport: Job {
     var calendar = Calendar(identifier: .gregorian)
     calendar.timeZone = .gmt
     let two = DateComponents(hour: 2)
-    guard let next = calendar.nextDate(after: date, matching: two, matchingPolicy: .nextTime) else { throw Abort("no night follows") }
+    guard let next = calendar.nextDate(after: date, matching: two, matchingPolicy: .nextTime) else {
+      throw Abort("no night follows \(date)")
+    }
     return next
   }
 }

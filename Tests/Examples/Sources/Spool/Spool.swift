@@ -34,7 +34,9 @@ struct SpoolFolder: Plugin {
   }
 
   func create() throws {
-    for folder in [incoming, taken, done] { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+    for folder in [incoming, taken, done] {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
   }
 
   /// The files in the order of their names, without those that are still being written under a name with a dot.
@@ -42,7 +44,7 @@ struct SpoolFolder: Plugin {
     try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasPrefix(".") }.sorted()
   }
 
-  /// First moves the new files, then enqueues a job for each file that is taken: also for those of a scan that was interrupted.
+  /// First moves the new files, then enqueues a job for each file that is taken, also for those of an interrupted scan.
   func scan(into queue: any Enqueuer) async throws {
     for name in try names(in: incoming) where !exists(name, in: taken) { try move(name, from: incoming, to: taken) }
     for name in try names(in: taken) {
