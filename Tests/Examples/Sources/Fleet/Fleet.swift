@@ -6,11 +6,12 @@ import QudoSQLite
 struct Fleet {
   static func main() async throws {
     let folder = CommandLine.arguments.dropFirst().first ?? "."
+    let missing = "\(folder)/missing/mounted.db"
     var options = DatabaseOptions()
     options.order = .ordered
     let databases = try Databases(
       [
-        Databases.Source("mounted") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/no/mounted.db") },
+        Databases.Source("mounted") { () async throws(QudoError) in try SQLiteDriver(path: missing) },
         Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/local.db") },
       ], options: options)
     let queue = Queue(databases)
