@@ -14,7 +14,7 @@ struct Hooks {
     }
     try await queue.enqueue([MakeInvoice(number: 1), MakeInvoice(number: 2), MakeInvoice(number: -1)])
     try await Worker(queue, handlers: [MakeInvoice.self]).workUntilEmpty()
-    print("runs: \(counts.runs.load(ordering: .relaxed)), of which failed: \(counts.failures.load(ordering: .relaxed))")
+    print("runs: \(counts.runs.load(ordering: .relaxed)), failed: \(counts.failures.load(ordering: .relaxed))")
     await queue.close()
   }
 }
@@ -53,4 +53,4 @@ struct MakeInvoice: Job {
 // Output:
 // invoice 1 of acme
 // invoice 2 of acme
-// runs: 3, of which failed: 1
+// runs: 3, failed: 1

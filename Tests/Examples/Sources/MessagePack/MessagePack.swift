@@ -30,5 +30,7 @@ struct StoreImage: Job {
 }
 
 // Output:
+// job 1: 17 bytes, codec 1
+// job 2: 12 bytes, codec 3
 // stored [1, 2, 3]
 // stored [4, 5, 6]

@@ -47,3 +47,7 @@ struct NightlyReport: Job {
 }
 
 // Output:
+// report of 2023-11-15T02:00:00.000000Z
+// report of 2023-11-16T02:00:00.000000Z
+// report of 2023-11-17T02:00:00.000000Z
+// enqueued: [1]

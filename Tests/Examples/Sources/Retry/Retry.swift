@@ -47,3 +47,13 @@ struct TimedOut: Error, CustomStringConvertible {
 }
 
 // Output:
+// /flaky, attempt 1, after 0 s
+// /busy, attempt 1, after 0 s
+// /gone, attempt 1, after 0 s
+// /flaky, attempt 2, after 10 s
+// /flaky, attempt 3, after 30 s
+// /busy, attempt 1, after 60 s
+// failed: timed out
+// aborted: there is no such page
+// failed: timed out
+// replayed 1

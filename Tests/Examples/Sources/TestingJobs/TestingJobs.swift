@@ -39,3 +39,7 @@ struct Welcome: Job {
 }
 
 // Output:
+// no job mail.welcome with the priority 5 fits; there is:
+//   1 mail.welcome ready, unique key "ada@example.org": Welcome(address: "ada@example.org")
+// welcome, alan@example.org
+// ran 1

@@ -34,3 +34,6 @@ struct Download: Job {
 }
 
 // Output:
+// endless.iso is left unfinished
+// completed 0, failed 1
+// exceeded its time limit of 100ms
