@@ -8,7 +8,7 @@ struct Batch {
     let folder = CommandLine.arguments.dropFirst().first ?? "."
     let queue = Queue(try SQLiteDriver(path: "\(folder)/batch.db"))
 
-    // One commit costs as much for a thousand jobs as for one.
+    // One transaction, and so one sync of the disk.
     let pages = (1...1000).map { FetchPage(number: $0) }
     let results = try await queue.enqueue(pages, options: EnqueueOptions(priority: -1))
     print("enqueued \(results.count)")

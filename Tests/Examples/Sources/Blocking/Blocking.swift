@@ -10,7 +10,7 @@ struct Blocking {
     let queue = Queue(try SQLiteDriver(path: "\(folder)/blocking.db"))
     try await queue.enqueue([CountLines(text: "one\ntwo\n"), CountLines(text: "three\n")])
 
-    // As many jobs block at once as the worker runs: with more, raise `concurrency`.
+    // Up to `concurrency` jobs block at once, each on a thread of its own.
     let worker = try Worker(queue, handlers: [CountLines.self], concurrency: 1)
     try await worker.workUntilEmpty()
     await queue.close()

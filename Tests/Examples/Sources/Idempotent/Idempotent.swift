@@ -9,7 +9,7 @@ struct Idempotent {
     let queue = Queue(try SQLiteDriver(path: "\(folder)/idempotent.db"))
     let worker = try Worker(queue, handlers: [ChargeCard.self])
 
-    // The same message arrives twice, the second time after the job is done: a unique key would be free again.
+    // The same message arrives twice, the second time after the job is done. By then a unique key would be free.
     for _ in 1...2 {
       let key = IdempotencyKey("message 4711")
       switch try await queue.enqueue(ChargeCard(cents: 500), idempotencyKey: key) {

@@ -11,7 +11,7 @@ struct Nightly {
     let clock = ManualClock()
     let queue = Queue(try SQLiteDriver(path: "\(folder)/nightly.db", clock: clock))
 
-    // On each start of the program. If a report is enqueued already, that one is kept.
+    // Do this on each start of the program, here twice. If a report is enqueued already, that one is kept.
     for _ in 1...2 {
       let due = try NightlyReport.next(after: clock.now().wall.date)
       let nightly = UniqueKey("nightly", onConflict: .keep)

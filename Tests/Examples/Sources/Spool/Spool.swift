@@ -8,12 +8,12 @@ struct Spool {
   static func main() async throws {
     let folder = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? ".")
     let queue = Queue(try SQLiteDriver(path: folder.appendingPathComponent("spool.db").path))
-    let spool = SpoolFolder(folder.appendingPathComponent("spool"))
+    let spool = SpoolFolder(folder: folder.appendingPathComponent("spool"))
     try spool.create()
     for name in ["b.txt", "a.txt"] { try Data(name.utf8).write(to: spool.incoming.appendingPathComponent(name)) }
 
     try await spool.scan(into: queue)
-    // Nothing is enqueued twice, whenever and however often you scan.
+    // Scan as often as you like: nothing is enqueued twice.
     try await spool.scan(into: queue)
     print("enqueued: \(try await queue.count().map(\.ready))")
 
@@ -25,13 +25,10 @@ struct Spool {
 }
 
 struct SpoolFolder: Plugin {
-  let incoming, taken, done: URL
-
-  init(_ folder: URL) {
-    incoming = folder.appendingPathComponent("incoming")
-    taken = folder.appendingPathComponent("taken")
-    done = folder.appendingPathComponent("done")
-  }
+  let folder: URL
+  var incoming: URL { folder.appendingPathComponent("incoming") }
+  var taken: URL { folder.appendingPathComponent("taken") }
+  var done: URL { folder.appendingPathComponent("done") }
 
   func create() throws {
     for folder in [incoming, taken, done] {
@@ -45,6 +42,7 @@ struct SpoolFolder: Plugin {
   }
 
   /// First moves the new files, then enqueues a job for each file that is taken, also for those of an interrupted scan.
+  /// A new file waits while an earlier one of the same name is taken.
   func scan(into queue: any Enqueuer) async throws {
     for name in try names(in: incoming) where !exists(name, in: taken) { try move(name, from: incoming, to: taken) }
     for name in try names(in: taken) {

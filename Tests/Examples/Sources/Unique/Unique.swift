@@ -8,7 +8,7 @@ struct Unique {
     let folder = CommandLine.arguments.dropFirst().first ?? "."
     let queue = Queue(try SQLiteDriver(path: "\(folder)/unique.db"))
 
-    // The key of the first job decides nothing: each enqueue says what happens if another job holds its key.
+    // Each enqueue says what happens if another live job holds its key.
     let keys = [
       UniqueKey("order-1"), UniqueKey("order-1", onConflict: .reject), UniqueKey("order-1", onConflict: .keep),
       UniqueKey("order-1", onConflict: .overwrite),
