@@ -1,7 +1,52 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Three small programs that use Qudo as others would. `Tests/Examples/run` builds and runs them.
+/// Programs of one feature each, and what they need besides Qudo and QudoSQLite. Their last lines say what they print.
+let small: [(name: String, needs: [Target.Dependency])] = [
+  ("QuickStart", []),
+  ("Batch", []),
+  ("Blocking", []),
+  ("CompleteInTransaction", [grdb]),
+  ("Delayed", [qudo("QudoTesting")]),
+  ("Fleet", []),
+  ("Hooks", []),
+  ("Idempotent", []),
+  ("MessagePack", [qudo("QudoMessagePack")]),
+  ("Nightly", [qudo("QudoTesting")]),
+  ("Plugins", []),
+  ("Priorities", []),
+  ("Progress", [grdb]),
+  ("Retry", [qudo("QudoTesting")]),
+  ("Spool", []),
+  ("TestingJobs", [qudo("QudoTesting")]),
+  ("TimeLimit", []),
+  ("Transaction", [grdb]),
+  ("Unique", []),
+]
+
+/// Three bigger programs.
+let big: [(name: String, needs: [Target.Dependency])] = [
+  // A command-line tool that works in the background.
+  ("Squeeze", []),
+  // A daemon of several services.
+  (
+    "Reports",
+    [
+      qudo("QudoPruning"), qudo("QudoMetrics"), qudo("QudoServiceLifecycle"),
+      .product(name: "Logging", package: "swift-log"),
+      .product(name: "Metrics", package: "swift-metrics"),
+      .product(name: "MetricsTestKit", package: "swift-metrics"),
+      .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    ]
+  ),
+  // An application that enqueues in its own transaction.
+  ("Shop", [grdb]),
+]
+
+func qudo(_ product: String) -> Target.Dependency { .product(name: product, package: "qudo") }
+var grdb: Target.Dependency { .product(name: "GRDB", package: "GRDB.swift") }
+
+// Programs that use Qudo as others would. `Tests/Examples/run` builds and runs them; README.md lists them.
 let package = Package(
   name: "examples",
   platforms: [.macOS(.v15)],
@@ -12,33 +57,8 @@ let package = Package(
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
-  targets: [
-    // A command-line tool that works in the background.
-    .executableTarget(
-      name: "Squeeze",
-      dependencies: [.product(name: "Qudo", package: "qudo"), .product(name: "QudoSQLite", package: "qudo")]),
-    // A daemon of several services.
-    .executableTarget(
-      name: "Reports",
-      dependencies: [
-        .product(name: "Qudo", package: "qudo"),
-        .product(name: "QudoSQLite", package: "qudo"),
-        .product(name: "QudoPruning", package: "qudo"),
-        .product(name: "QudoMetrics", package: "qudo"),
-        .product(name: "QudoServiceLifecycle", package: "qudo"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Metrics", package: "swift-metrics"),
-        .product(name: "MetricsTestKit", package: "swift-metrics"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-      ]),
-    // An application that enqueues in its own transaction.
-    .executableTarget(
-      name: "Shop",
-      dependencies: [
-        .product(name: "Qudo", package: "qudo"),
-        .product(name: "QudoSQLite", package: "qudo"),
-        .product(name: "GRDB", package: "GRDB.swift"),
-      ]),
-  ],
+  targets: (big + small).map { program in
+    .executableTarget(name: program.name, dependencies: [qudo("Qudo"), qudo("QudoSQLite")] + program.needs)
+  },
   swiftLanguageModes: [.v6]
 )

@@ -10,6 +10,8 @@
 ///
 /// <doc:SeveralDatabases> explains what happens when one of them fails. Copies of a queue share this object,
 /// and with it the health of the databases.
+///
+/// See the example `Tests/Examples/Sources/Fleet`.
 public final class Databases: Sendable {
   /// A database and how to open it.
   public struct Source: Sendable {

@@ -70,6 +70,8 @@ public protocol HookSet: Sendable {
 ///
 /// Qudo does not call a function whose point is missing from ``HookSet/points``. A function whose parameters
 /// differ from the protocol's, for example without `inout`, is another function and is never called.
+///
+/// See the example `Tests/Examples/Sources/Hooks`.
 public protocol Hook: HookSet {}
 
 extension Hook {

@@ -3,6 +3,8 @@
 ///     try await queue.enqueue(SendMail(to: "ada@example.org"), options: EnqueueOptions(priority: 5, due: .after(.seconds(60))))
 ///
 /// The calls with labels, such as `enqueue(_:unique:priority:due:idempotencyKey:metadata:)`, are short forms of the calls with options.
+///
+/// See the example `Tests/Examples/Sources/Batch`.
 public struct EnqueueOptions: Hashable, Sendable {
   /// At most one live job per kind and key. Default: none.
   public var unique: UniqueKey?

@@ -7,6 +7,8 @@
 ///
 /// Unlike a ``UniqueKey``, it outlives the job: the database keeps a receipt of the key for as long as its
 /// driver is set to, 24 hours by default. A key is unique within the database, not per kind.
+///
+/// See the example `Tests/Examples/Sources/Idempotent`.
 public struct IdempotencyKey: Hashable, Sendable {
   private let high: UInt64
   private let low: UInt64

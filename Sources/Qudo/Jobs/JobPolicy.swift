@@ -5,6 +5,8 @@ internal import Foundation
 #endif
 
 /// The rules for running, retrying and giving up jobs of a kind.
+///
+/// See the example `Tests/Examples/Sources/Retry`.
 public struct JobPolicy: Sendable {
   /// The number of retries after the first failed run. Default 0.
   public var maxRetries: Int

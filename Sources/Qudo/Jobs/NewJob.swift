@@ -33,6 +33,8 @@ public enum Due: Hashable, Sendable {
 }
 
 /// A key that at most one live job of a kind can hold.
+///
+/// See the example `Tests/Examples/Sources/Unique`.
 public struct UniqueKey: Hashable, Sendable {
   /// How long a job holds its key.
   public enum Scope: Int64, Sendable {

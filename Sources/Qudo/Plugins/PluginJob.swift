@@ -10,6 +10,8 @@
 ///         try await mailer.send("Hello", to: to)
 ///       }
 ///     }
+///
+/// See the example `Tests/Examples/Sources/Plugins`.
 public protocol PluginJob: Job {
   /// A ``Plugin`` type, or ``Using`` with several. The compiler infers it from `perform`.
   associatedtype Needs: _PluginNeeds

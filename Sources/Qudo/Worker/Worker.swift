@@ -6,6 +6,8 @@ internal import Logging
 ///
 ///     let worker = try Worker(queue, handlers: [JobHandler(SendMail.self)], concurrency: 4)
 ///     try await worker.work()
+///
+/// See the example `Tests/Examples/Sources/QuickStart`.
 public struct Worker<Hooks: HookSet>: Sendable {
   /// The queue whose jobs the worker runs.
   public let queue: Queue<Hooks>

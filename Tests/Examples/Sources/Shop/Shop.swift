@@ -12,6 +12,7 @@ struct Shop {
     let path = CommandLine.arguments.dropFirst().first ?? "shop.db"
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
+    configuration.prepareDatabase { try SQLiteDriver.prepareConnection($0.sqliteConnection) }
     let pool = try DatabasePool(path: path, configuration: configuration)
     try await pool.write { db in
       try db.create(table: "purchase", ifNotExists: true) { table in
