@@ -1,7 +1,8 @@
 #if MySQL
 public import Qudo
 
-/// A driver that stores jobs on a MySQL (8.0 or newer) or MariaDB (10.6 or newer) server, for a fleet of processes.
+/// A driver that stores jobs on a MySQL (8.0 or newer) or MariaDB (10.6 or newer) server, for a fleet of
+/// processes.
 ///
 /// For example:
 ///
@@ -21,18 +22,18 @@ public import Qudo
 /// | `tls-cert`, `tls-key` | the client's certificate and its key; imply `tls=required` | none |
 /// | `socket` | the path of the server's socket, instead of TCP | TCP |
 ///
-/// Write timeouts as `500ms`, `30s` or `1m30s`; the driver rounds them up to whole seconds. It throws on an unknown
-/// option.
+/// Write timeouts as `500ms`, `30s` or `1m30s`; the driver rounds them up to whole seconds. It throws on an
+/// unknown option.
 ///
-/// The ``name`` and an id identify a job, so all processes must use the same name. If they reach the server by different
-/// host names, set the option `name`.
+/// The ``name`` and an id identify a job, so all processes must use the same name. If they reach the server
+/// by different host names, set the option `name`.
 ///
-/// The server's clock decides due times and leases. If it is set forward, leases expire early, and other workers run the
-/// running jobs again. If it is set back, the jobs of dead workers wait that much longer. Leases survive a restart of the
-/// server, because the workers run elsewhere.
+/// The server's clock decides due times and leases. If it is set forward, leases expire early, and other
+/// workers run the running jobs again. If it is set back, the jobs of dead workers wait that much longer.
+/// Leases survive a restart of the server, because the workers run elsewhere.
 ///
-/// A server does not call its clients. While a worker of this process is idle, a statement of the driver checks for jobs
-/// fifty times a second, on the server.
+/// A server does not call its clients. While a worker of this process is idle, a statement of the driver
+/// checks for jobs fifty times a second, on the server.
 public struct MySQLDriver: Driver {
   public let name: String
   public let limits: Limits
@@ -65,7 +66,8 @@ public struct MySQLDriver: Driver {
     _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
     guard case .mysql(let server) = url.place else {
-      throw QudoError(.invalidArgument, "\(url) does not name a database server. Use mysql://user:password@host:port/name")
+      throw QudoError(
+        .invalidArgument, "\(url) does not name a database server. Use mysql://user:password@host:port/name")
     }
     try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime)
   }
@@ -80,7 +82,8 @@ public struct MySQLDriver: Driver {
   ) throws(QudoError) {
     guard timeout > .zero else { throw QudoError(.invalidArgument, "the timeout is not above 0. Choose a longer one") }
     guard idempotencyKeyLifetime > .zero, idempotencyKeyLifetime <= .seconds(36_525 * 86_400) else {
-      throw QudoError(.invalidArgument, "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
+      throw QudoError(
+        .invalidArgument, "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
     }
     let settings = try Settings(server)
     name = settings.name
@@ -98,7 +101,9 @@ public struct MySQLDriver: Driver {
   @discardableResult
   public func connect() async throws(QudoError) -> MySQLServerFacts {
     try await pool.transact { transaction throws(QudoError) in _ = try transaction.look("SELECT 1") }
-    guard let facts = pool.access.facts else { throw QudoError(.database, "connected, but the server's facts are missing. Report this as a bug in Qudo") }
+    guard let facts = pool.access.facts else {
+      throw QudoError(.database, "connected, but the server's facts are missing. Report this as a bug in Qudo")
+    }
     return facts
   }
 
