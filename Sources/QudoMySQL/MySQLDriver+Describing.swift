@@ -2,7 +2,7 @@
 package import Qudo
 
 extension MySQLDriver: DescribedDriver {
-  /// The server's version, and its clock.
+  /// Returns the server's version and clock time; connects if necessary.
   package func describe() async throws(QudoError) -> DatabaseDescription {
     let facts = try await connect()
     let now = try await pool.transact { transaction throws(QudoError) in try transaction.look("SELECT @n").next()?.integer(0) }

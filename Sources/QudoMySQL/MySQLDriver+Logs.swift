@@ -18,7 +18,7 @@ extension MySQLDriver: LogDriver {
     while true {
       let count = try await pool.transact { transaction throws(QudoError) in try transaction.prune(prune) }
       guard let count else { return 0 }
-      // Somebody else deleted them all meanwhile: there may be more.
+      // Another process deleted them first; more may be left.
       if count > 0 { return count }
     }
   }

@@ -1,8 +1,9 @@
 #if MySQL
 extension MySQLDriver {
-  /// The schema of this version as an SQL script, for reading, or for making the tables by other means where Qudo's own
-  /// user may not: run in an empty database, it leaves what the first connection leaves. Every name in it begins with
-  /// `qudo_`.
+  /// The SQL script that creates this version's tables in an empty database.
+  ///
+  /// Run it if Qudo's user may not create tables. The result is the same as after the first connection. All names begin
+  /// with `qudo_`.
   public static var schemaSQL: String { Schema.script }
 }
 #endif

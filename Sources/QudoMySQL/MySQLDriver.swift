@@ -1,35 +1,39 @@
 #if MySQL
 public import Qudo
 
-/// Jobs in a database of a MySQL (8.0 or newer) or MariaDB (10.6 or newer) server, for a fleet of processes.
+/// A driver that stores jobs on a MySQL (8.0 or newer) or MariaDB (10.6 or newer) server, for a fleet of
+/// processes.
+///
+/// For example:
 ///
 ///     let driver = try MySQLDriver(DatabaseURL(parsing: "mysql://qudo:secret@db1.example.org/jobs?tls=required"))
 ///
-/// Options of the URL, each once:
+/// The URL accepts these options, each at most once:
 ///
 /// | option | meaning | default |
 /// |---|---|---|
-/// | `name` | what jobs are named by | `host:port/database` |
-/// | `password-file` | the path of a file with the password, which is read for each connection; see also ``MySQLLogin`` | none |
-/// | `pool` | how many connections at most | 4 |
-/// | `connect-timeout` | how long a connection may take | `5s` |
-/// | `read-timeout`, `write-timeout` | how long the server may be silent | `30s` |
-/// | `tls=required` | encrypted, or not at all; certificate and host name are always checked | `off` |
-/// | `tls-ca` | the PEM file of the authorities that are trusted; asks for TLS | the system's |
-/// | `tls-cert`, `tls-key` | the client's own certificate; ask for TLS | none |
+/// | `name` | the database's name in job names | `host:port/database` |
+/// | `password-file` | the path of a password file, read for each connection; see also ``MySQLLogin`` | none |
+/// | `pool` | the maximum number of connections | 4 |
+/// | `connect-timeout` | the maximum time to connect | `5s` |
+/// | `read-timeout`, `write-timeout` | the maximum silence of the server | `30s` |
+/// | `tls=required` | refuses unencrypted connections, and verifies certificate and host name | `off` |
+/// | `tls-ca` | the PEM file of the trusted authorities; implies `tls=required` | the system's |
+/// | `tls-cert`, `tls-key` | the client's certificate and its key; imply `tls=required` | none |
 /// | `socket` | the path of the server's socket, instead of TCP | TCP |
 ///
-/// Time-outs are written as `500ms`, `30s` or `1m30s` and rounded up to whole seconds. An unknown option is refused.
+/// Write timeouts as `500ms`, `30s` or `1m30s`; the driver rounds them up to whole seconds. It throws on an
+/// unknown option.
 ///
-/// A job is named by ``name`` and its id, so that all processes must call the database alike: give `name` where some
-/// of them reach the server by another host name than others.
+/// The ``name`` and an id identify a job, so all processes must use the same name. If they reach the server
+/// by different host names, set the option `name`.
 ///
-/// The clock is the server's, for due times and for leases. When it is set forward, leases end early, and jobs that are
-/// running are run again by others; when it is set back, the jobs of workers that died wait so much longer. A restart of
-/// the server ends no lease: the workers, which are elsewhere, go on.
+/// The server's clock decides due times and leases. If it is set forward, leases expire early, and other
+/// workers run the running jobs again. If it is set back, the jobs of dead workers wait that much longer.
+/// Leases survive a restart of the server, because the workers run elsewhere.
 ///
-/// A server does not call its clients. While a worker of this process has nothing to do, a statement of the driver looks fifty
-/// times a second, on the server, whether there is something to claim.
+/// A server does not call its clients. While a worker of this process is idle, a statement of the driver
+/// checks for jobs fifty times a second, on the server.
 public struct MySQLDriver: Driver {
   public let name: String
   public let limits: Limits
@@ -37,46 +41,49 @@ public struct MySQLDriver: Driver {
   let pool: Pool
   private let inserter: Inserter
 
-  /// Takes the settings and does not connect: that happens at the first call, and again after a connection was lost.
+  /// Creates a driver without connecting; it connects at the first call, and again after it loses a connection.
   ///
-  /// The first connection to a database brings its tables up to this version, and makes them in an empty one.
+  /// The first connection to a database creates the tables, or migrates them to this version.
   ///
   /// - Parameters:
-  ///   - server: where the database is, as whom, and the options.
-  ///   - limits: what an insert refuses. A payload takes twice its length of the server's `max_allowed_packet`.
-  ///   - timeout: how long a call may wait for a free connection, and for others who hold what it needs, before it fails as
-  ///     `QudoError.Code.busy`. Default 30 s.
-  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
-  /// - Throws: `QudoError.Code.invalidArgument` for options that are unknown or wrong.
+  ///   - server: the address, user, database and options.
+  ///   - limits: the size limits of new jobs. A payload takes twice its length of the server's `max_allowed_packet`.
+  ///   - timeout: the maximum time that a call waits for a free connection and for locks, before it throws
+  ///     `QudoError.Code.busy`. Default: 30 s.
+  ///   - idempotencyKeyLifetime: the time for which an idempotency key prevents a second enqueue, up to 100 years.
+  ///     Default: 24 hours.
+  /// - Throws: `QudoError.Code.invalidArgument` for an unknown option or an invalid value.
   public init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
     try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
   }
 
-  /// As ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``, from a URL.
+  /// Creates a driver from a URL; see ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``.
   ///
-  /// - Throws: `QudoError.Code.invalidArgument` for a URL of a file too.
+  /// - Throws: `QudoError.Code.invalidArgument`, also if the URL names a file.
   public init(
     _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
     guard case .mysql(let server) = url.place else {
-      throw QudoError(.invalidArgument, "\(url) is no database of a server: mysql://user:password@host:port/name is one")
+      throw QudoError(
+        .invalidArgument, "\(url) does not name a database server. Use mysql://user:password@host:port/name")
     }
     try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime)
   }
 
   /// - Parameters:
-  ///   - clock: the wall time, instead of the server's.
-  ///   - observer: hears of each statement of the verbs before it is sent.
-  ///   - replacing: says what is sent instead of it.
+  ///   - clock: a clock that replaces the server's.
+  ///   - observer: receives each statement of the verbs before it is sent.
+  ///   - replacing: returns the bytes to send instead of a statement.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400),
     clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
-    guard timeout > .zero else { throw QudoError(.invalidArgument, "the time-out is not above 0") }
+    guard timeout > .zero else { throw QudoError(.invalidArgument, "the timeout is not above 0. Choose a longer one") }
     guard idempotencyKeyLifetime > .zero, idempotencyKeyLifetime <= .seconds(36_525 * 86_400) else {
-      throw QudoError(.invalidArgument, "receipts are kept for some time above 0 and at most 100 years")
+      throw QudoError(
+        .invalidArgument, "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
     }
     let settings = try Settings(server)
     name = settings.name
@@ -87,22 +94,25 @@ public struct MySQLDriver: Driver {
     inserter = Inserter(pool)
   }
 
-  /// Connects at once, and makes or migrates the tables.
+  /// Connects at once, and creates or migrates the tables.
   ///
-  /// - Returns: what the server says about itself.
-  /// - Throws: `QudoError` with a code that says why the database cannot be used.
+  /// - Returns: the version and settings that the server reports.
+  /// - Throws: `QudoError`, whose code says why the database is unusable.
   @discardableResult
   public func connect() async throws(QudoError) -> MySQLServerFacts {
     try await pool.transact { transaction throws(QudoError) in _ = try transaction.look("SELECT 1") }
-    guard let facts = pool.access.facts else { throw QudoError(.database, "the server was connected to and is not known") }
+    guard let facts = pool.access.facts else {
+      throw QudoError(.database, "connected, but the server's facts are missing. Report this as a bug in Qudo")
+    }
     return facts
   }
 
-  /// What the server said about itself when it was last connected to; nil before that.
+  /// The facts that the server reported at the last connection; nil before the first one.
   public var facts: MySQLServerFacts? { pool.access.facts }
 
-  /// Whether what was acknowledged survives a power cut is known once the server was connected to: see
-  /// ``MySQLServerFacts/losesOnPowerCut``.
+  /// The driver's capabilities; `survivesPowerLoss` only after a connection to a server whose settings ensure it.
+  ///
+  /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
     let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
@@ -140,7 +150,7 @@ public struct MySQLDriver: Driver {
   public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try await pool.transact { transaction throws(QudoError) in
       let extended = try transaction.renew(leases, for: duration)
-      // Done twice it is done once.
+      // Idempotent: needs no commit token.
       try transaction.commit(leavingReceipt: false)
       return extended
     }

@@ -95,7 +95,7 @@ import Testing
     let log = LineLog()
     let worker = try fleet.worker([logging(log)]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
-    await fleet.log.wait(for: "trouble")
+    await fleet.log.wait(for: "database error")
     fleet["a"].fault = .none
     let back = fleet.clock.sinceBoot()
     // Until it is claimed: before it runs, on a busy machine, its lease may be renewed.
@@ -117,7 +117,7 @@ import Testing
     }
     let worker = try fleet.worker([handler]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
-    await fleet.log.wait(for: "trouble")
+    await fleet.log.wait(for: "database error")
     // The others go on meanwhile.
     try await fleet.queue.enqueue(fleet.job("elsewhere"))
     await log.wait(for: "elsewhere")
@@ -136,9 +136,9 @@ import Testing
     let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(3600))) { _ in driver.fault = .doneUnknown }
     let worker = try fleet.worker([handler]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
-    await fleet.log.wait(for: "trouble")
+    await fleet.log.wait(for: "database error")
     driver.fault = .none
-    await fleet.passRetries { fleet.log.lines.contains { $0.contains("came too late") } }
+    await fleet.passRetries { fleet.log.lines.contains { $0.contains("outcome discarded") } }
     work.cancel()
     #expect(try await work.value.leaseLost == 1)
     #expect(try await driver.texts == [])
