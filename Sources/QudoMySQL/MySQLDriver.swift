@@ -32,6 +32,8 @@ public import Qudo
 /// times a second, on the server, whether there is something to claim.
 public struct MySQLDriver: Driver {
   public let name: String
+  /// The random id that was made with the tables; empty before the first connection.
+  public var generation: [UInt8] { pool.access.generation }
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool
@@ -131,6 +133,7 @@ public struct MySQLDriver: Driver {
     let answer = try await pool.transact { transaction throws(QudoError) in
       try transaction.run(settling: settlements, claiming: next)
     }
+    if let highest = answer.claim?.jobs.lazy.map(\.id).max() { pool.access.saw(highest) }
     if let next, let claim = answer.claim, claim.jobs.count < next.limit {
       pool.jobWatch.missed(next.demands.lazy.filter { $0.limit != 0 }.map(\.kind))
     }
