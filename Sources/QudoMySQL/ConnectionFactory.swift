@@ -49,17 +49,19 @@ final class ConnectionFactory: Sendable {
   /// How often the connections were left. Those that were opened before the last time are not used again.
   var departures: UInt64 { left.withLock { $0 } }
 
-  private let identity = Locked(KnownIdentity())
+  private struct Identity {
+    var generation: [UInt8] = []
+    /// Whether a connection has found another one.
+    var isReplaced = false
+  }
+  private let identity = Locked(Identity())
 
   /// The random id of the database; empty before the first connection.
-  var generation: [UInt8] { identity.withLock { $0.first?.generation ?? [] } }
-
-  /// The highest id of a job that a call has seen committed.
-  func saw(_ id: Int64) { identity.withLock { $0.saw(id) } }
+  var generation: [UInt8] { identity.withLock { $0.generation } }
 
   /// - Throws: `QudoError.Code.databaseReplaced` once another connection has noticed.
   func checkReplaced() throws(QudoError) {
-    if let replaced = identity.withLock({ $0.replaced }) { throw replaced }
+    if identity.withLock({ $0.isReplaced }) { throw .otherGeneration }
   }
 
   /// After the server has said that it takes no writes: all connections are opened anew, and its name is resolved anew with that.
@@ -68,29 +70,23 @@ final class ConnectionFactory: Sendable {
   /// Checks that this is still the database of the driver's first connection.
   ///
   /// - Parameters:
-  ///   - read: Reads the identity.
-  private func check(_ connection: Connection, _ read: () throws(QudoError) -> DatabaseIdentity?) throws(QudoError) {
-    try checkReplaced()
-    // What is seen after this may be newer than what is read.
-    let highest = identity.withLock { $0.highest }
-    guard let found = try read() else { throw .tablesMissing(nil) }
-    let answer = identity.withLock { $0.compare(found, highest: highest) }
-    guard answer != .same else { return }
-    let error = QudoError.replaced(answer == .other ? "they have another generation" : "ids of known jobs are still to be given")
-    identity.withLock { $0.replaced = error }
-    leaveServer()
-    if answer == .restored { beginAnew(connection, from: found.generation, highest) }
-    throw error
+  ///   - connection: Leads to the database.
+  ///   - found: What it is; nil if that was not found.
+  private func check(_ connection: Connection, _ found: DatabaseIdentity?) throws(QudoError) {
+    var found = found
+    // A SELECT that the server was told to stop may end as one that finds nothing.
+    if found == nil { found = try Self.identity(connection) }
+    guard let found else { throw .tablesMissing(nil) }
+    let isReplaced = identity.withLock { identity in
+      if identity.generation.isEmpty { identity.generation = found.generation }
+      if identity.generation != found.generation { identity.isReplaced = true }
+      return identity.isReplaced
+    }
+    if isReplaced { throw .otherGeneration }
   }
 
-  /// After a restore: no id is given again that this driver knows of, and the other drivers notice by the generation.
-  private func beginAnew(_ connection: Connection, from generation: [UInt8], _ highest: Int64) {
-    let new = (0..<16).map { _ in UInt8.random(in: 0...255) }
-    _ = try? connection.run(["UPDATE qudo_info SET value = \(new) WHERE name = 'generation' AND value = \(generation)", "COMMIT"])
-    // An id is used up by a row that is rolled back as well. This takes no right to ALTER.
-    _ = try? connection.run([
-      "INSERT IGNORE INTO qudo_job(id, kind, ranking, due, enqueued, payload) VALUES(\(highest), 0, 0, 0, 0, '')", "ROLLBACK",
-    ])
+  private static func identity(_ connection: Connection) throws(QudoError) -> DatabaseIdentity? {
+    DatabaseIdentity(try connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
   }
 
   /// Whether a connection that was not used for a while is good, and still leads to the driver's database. Costs one round trip.
@@ -99,9 +95,7 @@ final class ConnectionFactory: Sendable {
     (connection.observer, connection.replacing) = (nil, nil)
     defer { (connection.observer, connection.replacing) = (observer, replacing) }
     do {
-      try check(connection) { () throws(QudoError) in
-        try DatabaseIdentity(connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
-      }
+      try check(connection, Self.identity(connection))
       return connection.isSound && connection.isBetweenTransactions
     } catch where error.code == .databaseReplaced {
       throw error
@@ -110,6 +104,15 @@ final class ConnectionFactory: Sendable {
       return false
     }
   }
+
+  /// After a table was missing: all connections are opened anew, and nothing that was known of the tables is used again.
+  func leaveTables() {
+    leaveServer()
+    kinds.invalidate()
+    cursors.withLock { $0 = noCursors }
+  }
+
+  private var noCursors: ScanCursors { clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)) }
 
   /// What a server that was good before says while it is replaced, or while its users are changed, may pass.
   func passing(_ error: QudoError) -> QudoError {
@@ -126,13 +129,14 @@ final class ConnectionFactory: Sendable {
 
   func connect() throws(QudoError) -> Connection {
     try checkReplaced()
-    // Before the database is read: what is known after that may be newer.
     let isKnown = !generation.isEmpty
     let (connection, facts, schema) = try DatabaseOpener.connect(settings, timeout: timeout, watch: watch)
-    try check(connection) { () throws(QudoError) in
+    if isKnown {
       // Tables that were there before are not made anew: a restore may be under way.
-      if isKnown { return try DatabaseIdentity(schema.get()) }
-      return try DatabaseOpener.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
+      try check(connection, DatabaseOpener.identity(schema))
+    } else {
+      let found = try DatabaseOpener.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
+      try check(connection, found)
     }
     // It may be another database by now, made anew.
     kinds.invalidate()

@@ -15,7 +15,11 @@ extension DatabaseOpener {
     silence: Duration = .seconds(30)
   ) throws(QudoError) -> DatabaseIdentity? {
     let latest = migrations.last?.version ?? 0
-    if let version = try version(found, latest), version >= latest { return DatabaseIdentity(try found.get()) }
+    if let version = try version(found, latest), version >= latest {
+      let rows = try found.get()
+      rows?.rewind()
+      return DatabaseIdentity(rows)
+    }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
     let start = ContinuousClock.now
@@ -42,6 +46,15 @@ extension DatabaseOpener {
       for statement in migration.statements + [Schema.record(migration)] { try apply(statement, of: migration, connection) }
     }
     return try DatabaseIdentity(connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
+  }
+
+  /// - Parameter found: What ``DatabaseIdentity/read`` came to.
+  /// - Returns: The identity of a database that was in use before; nil if it was not found.
+  static func identity(_ found: Result<Rows?, QudoError>) throws(QudoError) -> DatabaseIdentity? {
+    let rows = try found.get()
+    _ = try version(found, Schema.version)
+    rows?.rewind()
+    return DatabaseIdentity(rows)
   }
 
   private static let tables: SQL =

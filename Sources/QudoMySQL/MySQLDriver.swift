@@ -133,7 +133,6 @@ public struct MySQLDriver: Driver {
     let answer = try await pool.transact { transaction throws(QudoError) in
       try transaction.run(settling: settlements, claiming: next)
     }
-    if let highest = answer.claim?.jobs.lazy.map(\.id).max() { pool.access.saw(highest) }
     if let next, let claim = answer.claim, claim.jobs.count < next.limit {
       pool.jobWatch.missed(next.demands.lazy.filter { $0.limit != 0 }.map(\.kind))
     }

@@ -64,12 +64,12 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
           // The receipt of the lost one must stay: it may be on its way still.
           if lost != nil { book = CommitTokenStore() }
-          if let highest = transaction.effects.highest { access.saw(highest) }
           receipts += transaction.keyCount + (isNew ? 1 : 0)
           return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
-          if let cause = error.mysql, cause.isOfDemotion || cause.isOfMissingTables { access.leaveServer() }
+          if error.mysql?.isOfDemotion == true { access.leaveServer() }
+          if error.mysql?.isOfMissingTables == true { access.leaveTables() }
           clean(transaction, after: error)
           if isLost {
             guard lost == nil || transaction.isConfirmed else { throw error }

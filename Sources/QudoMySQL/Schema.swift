@@ -143,7 +143,7 @@ enum Schema {
     "STATISTICS WHERE TABLE_NAME = 'qudo_lane' AND INDEX_NAME = 'PRIMARY' AND COLUMN_NAME = 'part' AND SEQ_IN_INDEX = 2",
     "ALTER TABLE qudo_lane DROP PRIMARY KEY, ADD PRIMARY KEY(lane, number, part)")
 
-  /// What tells one database from another: see ``DatabaseIdentity``. MariaDB before 10.10 has no RANDOM_BYTES.
+  /// See ``DatabaseIdentity``. MariaDB before 10.10 has no RANDOM_BYTES.
   private static let identity: [SQL] = [
     """
     CREATE TABLE IF NOT EXISTS qudo_info(name VARBINARY(64) NOT NULL PRIMARY KEY, value VARBINARY(255) NOT NULL) ENGINE = InnoDB
