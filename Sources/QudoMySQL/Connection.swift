@@ -170,10 +170,5 @@ final class Connection {
     if count > 0 { return .isBroken }
     return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? .holds : .isOver
   }
-
-  func isAlive() -> Bool {
-    roundTrips.withLock { $0 += 1 }
-    return mysql_ping(handle) == 0
-  }
 }
 #endif

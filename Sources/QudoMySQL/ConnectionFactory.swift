@@ -46,11 +46,73 @@ final class ConnectionFactory: Sendable {
 
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
-  /// Connections of an earlier generation are not used again.
-  var generation: UInt64 { left.withLock { $0 } }
+  /// How often the connections were left. Those that were opened before the last time are not used again.
+  var departures: UInt64 { left.withLock { $0 } }
+
+  private struct Identity {
+    var generation: [UInt8] = []
+    /// Whether a connection has found another one.
+    var isReplaced = false
+  }
+  private let identity = Locked(Identity())
+
+  /// The random id of the database; empty before the first connection.
+  var generation: [UInt8] { identity.withLock { $0.generation } }
+
+  /// - Throws: `QudoError.Code.databaseReplaced` once another connection has noticed.
+  func checkReplaced() throws(QudoError) {
+    if identity.withLock({ $0.isReplaced }) { throw .otherGeneration }
+  }
 
   /// After the server has said that it takes no writes: all connections are opened anew, and its name is resolved anew with that.
   func leaveServer() { left.withLock { $0 &+= 1 } }
+
+  /// Checks that this is still the database of the driver's first connection.
+  ///
+  /// - Parameters:
+  ///   - connection: Leads to the database.
+  ///   - found: What it is; nil if that was not found.
+  private func check(_ connection: Connection, _ found: DatabaseIdentity?) throws(QudoError) {
+    var found = found
+    // A SELECT that the server was told to stop may end as one that finds nothing.
+    if found == nil { found = try Self.identity(connection) }
+    guard let found else { throw .tablesMissing(nil) }
+    let isReplaced = identity.withLock { identity in
+      if identity.generation.isEmpty { identity.generation = found.generation }
+      if identity.generation != found.generation { identity.isReplaced = true }
+      return identity.isReplaced
+    }
+    if isReplaced { throw .otherGeneration }
+  }
+
+  private static func identity(_ connection: Connection) throws(QudoError) -> DatabaseIdentity? {
+    DatabaseIdentity(try connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
+  }
+
+  /// Whether a connection that was not used for a while is good, and still leads to the driver's database. Costs one round trip.
+  func isGood(_ connection: Connection) throws(QudoError) -> Bool {
+    let (observer, replacing) = (connection.observer, connection.replacing)
+    (connection.observer, connection.replacing) = (nil, nil)
+    defer { (connection.observer, connection.replacing) = (observer, replacing) }
+    do {
+      try check(connection, Self.identity(connection))
+      return connection.isSound && connection.isBetweenTransactions
+    } catch where error.code == .databaseReplaced {
+      throw error
+    } catch {
+      // A new connection tells what it is.
+      return false
+    }
+  }
+
+  /// After a table was missing: all connections are opened anew, and nothing that was known of the tables is used again.
+  func leaveTables() {
+    leaveServer()
+    kinds.invalidate()
+    cursors.withLock { $0 = noCursors }
+  }
+
+  private var noCursors: ScanCursors { clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)) }
 
   /// What a server that was good before says while it is replaced, or while its users are changed, may pass.
   func passing(_ error: QudoError) -> QudoError {
@@ -61,12 +123,21 @@ final class ConnectionFactory: Sendable {
     if cause.isOfRefusal {
       return QudoError(.unreachable, "the server refuses the user that it took before: check user and password", cause: cause)
     }
+    if cause.isOfMissingTables { return .tablesMissing(cause) }
     return error
   }
 
   func connect() throws(QudoError) -> Connection {
+    try checkReplaced()
+    let isKnown = !generation.isEmpty
     let (connection, facts, schema) = try DatabaseOpener.connect(settings, timeout: timeout, watch: watch)
-    try DatabaseOpener.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
+    if isKnown {
+      // Tables that were there before are not made anew: a restore may be under way.
+      try check(connection, DatabaseOpener.identity(schema))
+    } else {
+      let found = try DatabaseOpener.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
+      try check(connection, found)
+    }
     // It may be another database by now, made anew.
     kinds.invalidate()
     if clock == nil, known.withLock({ $0 == nil }) { facts.warnOfClock(settings.name) }

@@ -7,14 +7,19 @@ extension DatabaseOpener {
   /// Costs nothing where the version is this one; an empty database gets its tables in three round trips, and in more from a slow server.
   ///
   /// - Parameters:
-  ///   - found: What ``schemaVersion`` came to, the last time that the connection was asked anything.
+  ///   - found: What ``DatabaseIdentity/read`` came to, the last time that the connection was asked anything.
   ///   - silence: How long the server may be silent.
+  /// - Returns: The database's identity.
   static func prepare(
     _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>,
     silence: Duration = .seconds(30)
-  ) throws(QudoError) {
+  ) throws(QudoError) -> DatabaseIdentity? {
     let latest = migrations.last?.version ?? 0
-    if let version = try version(found, latest), version >= latest { return }
+    if let version = try version(found, latest), version >= latest {
+      let rows = try found.get()
+      rows?.rewind()
+      return DatabaseIdentity(rows)
+    }
     // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
     let start = ContinuousClock.now
@@ -29,9 +34,9 @@ extension DatabaseOpener {
       names = try connection.run(tables).rows?.map { $0.text(0).lowercased() } ?? []
     }
     guard !names.isEmpty else {
-      try make(migrations, connection, releasing: lock, silence: silence, trip: trip)
+      let rows = try make(migrations, connection, releasing: lock, silence: silence, trip: trip)
       isReleased = true
-      return
+      return DatabaseIdentity(rows)
     }
     guard names.contains("qudo_schema") else {
       throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
@@ -40,29 +45,41 @@ extension DatabaseOpener {
     for migration in migrations where migration.version > version {
       for statement in migration.statements + [Schema.record(migration)] { try apply(statement, of: migration, connection) }
     }
+    return try DatabaseIdentity(connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
+  }
+
+  /// - Parameter found: What ``DatabaseIdentity/read`` came to.
+  /// - Returns: The identity of a database that was in use before; nil if it was not found.
+  static func identity(_ found: Result<Rows?, QudoError>) throws(QudoError) -> DatabaseIdentity? {
+    let rows = try found.get()
+    _ = try version(found, Schema.version)
+    rows?.rewind()
+    return DatabaseIdentity(rows)
   }
 
   private static let tables: SQL =
     "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'"
 
   /// Fails where there are no tables of Qudo.
-  static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
+  private static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
 
   /// All tables of an empty database, in as few texts as the server's silence may be long for: it answers a text when all of it is done.
   ///
   /// - Parameters:
   ///   - silence: How long the server may be silent.
   ///   - trip: How long a round trip takes.
+  /// - Returns: What ``DatabaseIdentity/read`` came to.
   private static func make(
     _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration, trip: Duration
-  ) throws(QudoError) {
+  ) throws(QudoError) -> Rows? {
     let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
     // Others may be making tables as well, and each waits for the server's dictionary.
     let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
-    let end: [SQL] = ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
+    let end: [SQL] = [DatabaseIdentity.read, "COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
     var rest = statements[...]
     // One tells how long they take.
     var count = 1
+    var identity: Rows?
     while !rest.isEmpty {
       let part = rest.prefix(count)
       rest = rest.dropFirst(count)
@@ -76,9 +93,11 @@ extension DatabaseOpener {
         guard error.code == .database, part.indices.contains(index) else { throw error }
         throw inTheWay(of: part[index].0, error)
       }
+      if rest.isEmpty, results.count >= end.count { identity = results[results.count - end.count].rows }
       let each = max(.milliseconds(1), (ContinuousClock.now - start - trip) / part.count)
       count = max(1, Int(min(1000, silence / 8 / each)))
     }
+    return identity
   }
 
   private static func take(_ lock: SQL, _ connection: Connection, _ timeout: Duration) throws(QudoError) {

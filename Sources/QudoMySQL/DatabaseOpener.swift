@@ -18,7 +18,7 @@ enum DatabaseOpener {
   /// Costs one round trip after the exchange of passwords, with the look at the schema.
   ///
   /// - Parameter watch: ends the connection if the server leaves out answers.
-  /// - Returns: the connection, what the server says about itself, and what it says of the schema's version.
+  /// - Returns: the connection, what the server says about itself, and what ``DatabaseIdentity/read`` came to.
   static func connect(
     _ settings: Settings, timeout: Duration = .seconds(30), watch: SessionWatch? = nil
   ) throws(QudoError) -> (Connection, MySQLServerFacts, Result<Rows?, QudoError>) {
@@ -118,7 +118,7 @@ enum DatabaseOpener {
     var results: [StatementResult] = []
     do throws(QudoError) {
       // The last one fails where there are no tables yet.
-      try connection.run(statements + [schemaVersion, "COMMIT"], into: &results)
+      try connection.run(statements + [DatabaseIdentity.read, "COMMIT"], into: &results)
       return (results, nil)
     } catch {
       return (results, error)

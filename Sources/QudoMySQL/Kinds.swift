@@ -33,7 +33,10 @@ final class KindCache: Sendable {
     }
   }
 
-  func invalidate() { numbers.withLock { $0 = [:] } }
+  func invalidate() {
+    numbers.withLock { $0 = [:] }
+    ready.withLock { $0 = [] }
+  }
 
   static func look(up kinds: [Kind]) -> SQL {
     let names = kinds.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")

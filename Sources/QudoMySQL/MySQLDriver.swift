@@ -36,6 +36,8 @@ public import Qudo
 /// checks for jobs fifty times a second, on the server.
 public struct MySQLDriver: Driver {
   public let name: String
+  /// The random id that was made with the tables; empty before the first connection.
+  public var generation: [UInt8] { pool.access.generation }
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool

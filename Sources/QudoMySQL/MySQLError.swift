@@ -20,6 +20,8 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   var isOfDemotion: Bool { [1290, 1792, 1836, 3100, 3989].contains(code) }
   /// The server refuses the user altogether.
   var isOfRefusal: Bool { [1044, 1045, 1130, 1698, 3118, 4151].contains(code) }
+  /// A table is not there, or is there without its columns, or the whole database is not: a restore may be under way.
+  var isOfMissingTables: Bool { [1046, 1049, 1051, 1054, 1146, 1932].contains(code) }
   /// A check of ``Write`` failed. No other statement comes to these: no value of a job can be NULL or out of range.
   var isShort: Bool { code == Self.short || code == 1048 }
   static let short: UInt32 = 1690

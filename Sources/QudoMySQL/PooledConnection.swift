@@ -8,7 +8,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
   private let access: ConnectionFactory
   private var connection: Connection?
   /// As it was when the connection was opened.
-  private var generation: UInt64 = 0
+  private var departures: UInt64 = 0
   private var lastUse = ContinuousClock.now
   private var book = CommitTokenStore()
   /// How many receipts of keys were left since some were pruned, and of a new connection how many transactions.
@@ -69,6 +69,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
         } catch {
           let isLost = transaction.loses(error)
           if error.mysql?.isOfDemotion == true { access.leaveServer() }
+          if error.mysql?.isOfMissingTables == true { access.leaveTables() }
           clean(transaction, after: error)
           if isLost {
             guard lost == nil || transaction.isConfirmed else { throw error }
@@ -107,17 +108,20 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
   }
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.
+  ///
+  /// - Throws: `QudoError.Code.databaseReplaced` if the database is another one by now.
   private func take() throws(QudoError) -> Connection {
-    if let connection, generation == access.generation {
+    try access.checkReplaced()
+    if let connection, departures == access.departures {
       switch connection.silence {
       case .holds where ContinuousClock.now - lastUse < .seconds(1): return connection
-      case .holds, .isBroken: if connection.isAlive() { return connection }
+      case .holds, .isBroken: if try access.isGood(connection) { return connection }
       case .isOver: break
       }
     }
     connection = nil
     // Before it is opened: what is left meanwhile is left again.
-    generation = access.generation
+    departures = access.departures
     let new = try access.connect()
     (connection, isNew) = (new, true)
     return new

@@ -22,7 +22,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 4
+  static let version: Int64 = 5
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -30,6 +30,8 @@ enum Schema {
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: pooled),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
+    // A Qudo of version 4 can use the database, but does not notice that it was replaced.
+    Migration(version: 5, lowestReader: 4, lowestWriter: 4, statements: identity),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -140,6 +142,17 @@ enum Schema {
   private static let receiptRows = whileThere(
     "STATISTICS WHERE TABLE_NAME = 'qudo_lane' AND INDEX_NAME = 'PRIMARY' AND COLUMN_NAME = 'part' AND SEQ_IN_INDEX = 2",
     "ALTER TABLE qudo_lane DROP PRIMARY KEY, ADD PRIMARY KEY(lane, number, part)")
+
+  /// See ``DatabaseIdentity``. MariaDB before 10.10 has no RANDOM_BYTES.
+  private static let identity: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_info(name VARBINARY(64) NOT NULL PRIMARY KEY, value VARBINARY(255) NOT NULL) ENGINE = InnoDB
+    """,
+    """
+    INSERT IGNORE INTO qudo_info(name, value)
+      VALUES('generation', UNHEX(MD5(CONCAT(UUID(), RAND(), RAND(), CONNECTION_ID(), SYSDATE(6)))))
+    """,
+  ]
 
   /// MySQL has no DROP KEY IF EXISTS.
   ///

@@ -135,6 +135,8 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
       guard isOn, let rows = try connection.run(look.statement).rows else { return .nothing }
       return rows.next().map { .found(step: Int(clamping: $0.integer(0))) } ?? .nothing
     } catch {
+      // A worker that waits is woken, and its claim tells it.
+      if error.code == .databaseReplaced { return .stopped }
       return error.mysql.map { !$0.isOfConnection } == true ? .stopped : .lost
     }
   }

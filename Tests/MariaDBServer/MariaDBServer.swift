@@ -164,6 +164,12 @@ extension MariaDBServer {
     return "mysql://\(encoded(user ?? self.user)):\(encoded(password ?? self.password))@127.0.0.1:\(port)/\(name)\(question)"
   }
 
+  /// What makes a database as it is now of one with or without its tables: the output of `mariadb-dump`.
+  public func dump(_ database: String) async throws -> String {
+    let words = ["--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--hex-blob", database]
+    return try await blocking { try Programs.run("mariadb-dump", words) }
+  }
+
   /// Runs statements as `root`, with the client program.
   ///
   /// - Parameter database: the one they are about; none by default.

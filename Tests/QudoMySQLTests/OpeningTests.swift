@@ -92,6 +92,10 @@ import Testing
     let name = try await TestDatabase(on: old).name
     #expect(try await TestDatabase(on: new).name == name)
     for server in [old, new] { try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO app@'%'; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'") }
+    // As on a replica: the same tables.
+    for server in [old, new] {
+      try await server.query("\(MySQLDriver.schemaSQL); UPDATE qudo_info SET value = 'the same' WHERE name = 'generation'", in: name)
+    }
     let driver = try TestDatabase(on: old, name: name).driver(user: "app", password: "pw", port: relay.port)
     // All four connections are open.
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -132,7 +136,7 @@ import Testing
       try await driver.connect()
       // The call itself is one.
       let count = relay.commands.reduce(0, +) - before - 1
-      #expect(isFirst ? (4...20).contains(count) : count == 1)
+      #expect(isFirst ? (4...20).contains(count) : count == 1, "\(count)")
       await driver.close()
     }
     try await database.drop()

@@ -36,7 +36,7 @@ import Testing
       }
       try await group.waitForAll()
     }
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4", "5"])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
   }
@@ -46,7 +46,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 11)
+    #expect(try await tables(one).count == 12)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -60,7 +60,7 @@ import Testing
     for statement in Schema.migrations[0].statements.prefix(done) { try connection.run(statement) }
     #expect(try await code(database) == nil)
     #expect(try await tables(database) == tables(whole))
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4"])
+    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4", "5"])
     for database in [whole, database] { try await database.drop() }
   }
 
@@ -127,6 +127,9 @@ import Testing
     let driver = try database.driver()
     #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == [1])
     let failures = try await driver.failures(LogQuery())
+    #expect(driver.generation.count == 16)
+    let writer = try await database.server.query("SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(writer == ["5\t4"], "a Qudo of schema 4 may go on")
     #expect(failures.map(\.job) == [2] && failures.first?.reason == .lost && failures.first?.message.contains("lost 2 times") == true)
     await driver.close()
     try await database.drop()
@@ -174,7 +177,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 13)
+    #expect(try await tables(database).count == 14)
     try await database.drop()
   }
 }

@@ -44,7 +44,8 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     /// The process or the system is out of file descriptors. Nothing was written; the call works again when
     /// some are closed.
     public static let tooManyFiles = Code(value: .tooManyFiles)
-    /// The file was replaced, removed, or restored from a backup while it was open. Nothing was written.
+    /// The file was replaced, removed, or restored from a backup while it was open, or a server's tables were replaced.
+    /// Nothing was written.
     /// Every later call fails too: close the queue and open it again.
     public static let databaseReplaced = Code(value: .databaseReplaced)
     /// The driver was closed.

@@ -1,0 +1,108 @@
+#if MySQL
+import MariaDBServer
+@testable import QudoMySQL
+import Qudo
+import Testing
+
+/// Tables that are dropped, restored or replaced under running drivers.
+@Suite struct ReplacementTests {
+  private let want = ClaimRequest([.init("a"), .init("b")], limit: 10)
+
+  private func code(_ driver: MySQLDriver, _ kind: Kind = "a") async -> QudoError.Code? {
+    do throws(QudoError) {
+      _ = try await driver.insert([NewJob(kind)])
+      return nil
+    } catch {
+      return error.code
+    }
+  }
+
+  private func tables(_ database: TestDatabase) async throws -> [String] {
+    try await database.server.query("SHOW TABLES LIKE 'qudo%'", in: database.name)
+  }
+
+  private func drop(_ database: TestDatabase) async throws {
+    try await database.server.query("DROP TABLE \(try await tables(database).joined(separator: ", "))", in: database.name)
+  }
+
+  @Test("tables that are missing are waited for, and made anew they are another database") func madeAnew() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    #expect(driver.generation.isEmpty)
+    #expect(await code(driver) == nil)
+    #expect(driver.generation.count == 16)
+    try await drop(database)
+    for _ in 0..<3 { #expect(await code(driver) == .unreachable) }
+    await #expect(throws: QudoError.self) { try await driver.claim(want) }
+    #expect(try await tables(database).isEmpty, "a restore may be under way")
+    let other = try database.driver()
+    #expect(await code(other, "b") == nil)
+    #expect(other.generation.count == 16 && other.generation != driver.generation)
+    for _ in 0..<3 { #expect(await code(driver) == .databaseReplaced) }
+    let error = await #expect(throws: QudoError.self) { try await driver.claim(want) }
+    #expect(error?.code == .databaseReplaced)
+    #expect(await code(other, "b") == nil)
+    #expect(try await other.count() == [JobCount("b", ready: 2)])
+    for driver in [driver, other] { await driver.close() }
+    try await database.drop()
+  }
+
+  @Test("a dump that is restored is waited for, and its kinds are read again") func restored() async throws {
+    let database = try await TestDatabase()
+    let (driver, other) = (try database.driver(), try database.driver())
+    for driver in [driver, other] { #expect(await code(driver) == nil) }
+    let dump = try await database.server.dump(database.name)
+    // Its number goes to another kind after the restore.
+    #expect(await code(driver, "c") == nil)
+    try await drop(database)
+    for driver in [driver, other] { #expect(await code(driver) == .unreachable) }
+    try await database.server.query(dump, in: database.name)
+    #expect(await code(other, "b") == nil)
+    #expect(await code(driver, "c") == nil)
+    #expect(driver.generation == other.generation)
+    let counts = try await driver.count().sorted { $0.kind < $1.kind }
+    #expect(counts == [JobCount("a", ready: 2), JobCount("b", ready: 1), JobCount("c", ready: 1)])
+    // An operator may say that it is another one.
+    try await drop(database)
+    #expect(await code(driver) == .unreachable)
+    try await database.server.query(
+      "\(dump); UPDATE qudo_info SET value = UNHEX(MD5(UUID())) WHERE name = 'generation'", in: database.name)
+    #expect(await code(driver) == .databaseReplaced)
+    let third = try database.driver()
+    #expect(await code(third) == nil)
+    for driver in [driver, other, third] { await driver.close() }
+    try await database.drop()
+  }
+
+  @Test("a connection that was not used for a second is checked, in the round trip that was a ping") func idle() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver(options: "pool=1")
+    #expect(await code(driver) == nil)
+    try await Task.sleep(for: .milliseconds(1100))
+    let before = driver.roundTrips
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+    try await driver.connect()
+    let withCheck = driver.roundTrips - before
+    let warm = driver.roundTrips
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+    try await driver.connect()
+    #expect(withCheck - (driver.roundTrips - warm) == 1)
+    try await drop(database)
+    try await database.server.query(MySQLDriver.schemaSQL, in: database.name)
+    try await Task.sleep(for: .milliseconds(1100))
+    #expect(await code(driver) == .databaseReplaced)
+    #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["0"])
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test("processes of one database have one generation") func generation() async throws {
+    let (one, two) = (try await TestDatabase(), try await TestDatabase())
+    let drivers = [try one.driver(), try one.driver(), try two.driver()]
+    for driver in drivers { try await driver.connect() }
+    #expect(drivers[0].generation == drivers[1].generation && drivers[0].generation != drivers[2].generation)
+    for driver in drivers { await driver.close() }
+    for database in [one, two] { try await database.drop() }
+  }
+}
+#endif
