@@ -22,12 +22,19 @@ let package = Package(
   ],
   // Each guards packages that only one product needs: who leaves it off does not even fetch them.
   traits: [
-    .trait(name: "Compression", description: "QudoCompression, a codec that compresses payloads, with the system's zlib."),
-    .trait(name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
+    .trait(
+      name: "Compression",
+      description: "QudoCompression, a codec that compresses payloads, with the system's zlib."),
+    .trait(
+      name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
     .trait(name: "Metrics", description: "QudoMetrics, a hook and a plugin for swift-metrics."),
     .trait(name: "Tracing", description: "QudoTracing, a hook for swift-distributed-tracing."),
-    .trait(name: "MySQL", description: "QudoMySQL, the driver for MySQL and MariaDB servers, with the system's libmariadb."),
-    .trait(name: "ServiceLifecycle", description: "QudoServiceLifecycle, a worker as a service of swift-service-lifecycle."),
+    .trait(
+      name: "MySQL",
+      description: "QudoMySQL, the driver for MySQL and MariaDB servers, with the system's libmariadb."),
+    .trait(
+      name: "ServiceLifecycle",
+      description: "QudoServiceLifecycle, a worker as a service of swift-service-lifecycle."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -42,19 +49,25 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
-    .target(name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
+    .target(
+      name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
     .target(
       name: "QudoMySQL",
       dependencies: [
-        "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])), .product(name: "Logging", package: "swift-log"),
+        "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "QudoCompression", dependencies: ["Qudo", .target(name: "CZlib", condition: .when(traits: ["Compression"]))]),
+    .target(
+      name: "QudoCompression",
+      dependencies: ["Qudo", .target(name: "CZlib", condition: .when(traits: ["Compression"]))]),
     .target(
       name: "QudoEncryption",
-      dependencies: ["Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"]))]),
+      dependencies: [
+        "Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"])),
+      ]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
@@ -67,12 +80,16 @@ let package = Package(
       name: "QudoServiceLifecycle",
       dependencies: [
         "Qudo",
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ]),
     .target(
       name: "QudoTracing",
       dependencies: [
-        "Qudo", .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+        "Qudo",
+        .product(
+          name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
     // Its floors are raw SQLite and raw libmariadb: that is why it has the C modules.
     .target(
@@ -90,25 +107,33 @@ let package = Package(
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .testTarget(name: "QudoTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
+    .testTarget(
+      name: "QudoTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport", "ForwardingDriver",
+        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
+        "ForwardingDriver",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "QudoMySQLTests",
       dependencies: [
-        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "MariaDBServer", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "MariaDBServer",
+        .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
-    .testTarget(name: "QudoCompressionTests", dependencies: ["Qudo", "QudoCompression", "QudoMessagePack", "QudoTesting"]),
+    .testTarget(
+      name: "QudoCompressionTests",
+      dependencies: ["Qudo", "QudoCompression", "QudoMessagePack", "QudoTesting"]),
     .testTarget(
       name: "QudoEncryptionTests",
-      dependencies: ["Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting"]),
+      dependencies: [
+        "Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting",
+      ]),
     .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/ForwardingDriver"),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
     .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
@@ -120,28 +145,36 @@ let package = Package(
     .testTarget(
       name: "ModelTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "CSQLite", "Evidence",
         "ForwardingDriver", "MariaDBServer",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "InterleavingTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "Evidence",
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "CSQLite", "Evidence",
         "MariaDBServer", .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(name: "MariaDBServerTests", dependencies: ["MariaDBServer", "ProcessSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite"]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite",
+      ]),
     .testTarget(
       name: "QudoPruningTests",
       dependencies: [
         "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "ForwardingDriver",
-        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
     .testTarget(
       name: "QudoMetricsTests",
       dependencies: [
         "Qudo", "QudoMetrics", "QudoSQLite", "QudoTesting",
-        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
         .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
       ]),
@@ -149,63 +182,88 @@ let package = Package(
       name: "QudoServiceLifecycleTests",
       dependencies: [
         "Qudo", "QudoServiceLifecycle", "QudoTesting", .product(name: "Logging", package: "swift-log"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
         .product(
-          name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle", condition: .when(traits: ["ServiceLifecycle"])),
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
+        .product(
+          name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle",
+          condition: .when(traits: ["ServiceLifecycle"])),
       ]),
     .testTarget(
       name: "QudoTracingTests",
       dependencies: [
         "Qudo", "QudoTracing", "QudoTesting",
-        .product(name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
-        .product(name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+        .product(
+          name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+        .product(
+          name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])
+        ),
       ]),
     .executableTarget(
       name: "TortureProcess",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite",
+        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/TortureProcess"),
     .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
-    .target(name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Qudo", "QudoTesting"], path: "Tests/FaultyDisk"),
+    .target(
+      name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Qudo", "QudoTesting"],
+      path: "Tests/FaultyDisk"),
     .testTarget(
       name: "DiskFaultTests",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk", .product(name: "Logging", package: "swift-log")]),
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     // Has SQLite's allocator, descriptors and limits of its own: only a process of its own is linked with it.
     .target(name: "CScarcity", dependencies: ["CSQLite"], path: "Tests/CScarcity"),
     .executableTarget(
       name: "ScarcityProcess",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "CScarcity", "Evidence", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "CScarcity", "Evidence",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/ScarcityProcess"),
-    .testTarget(name: "ScarcityTests", dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
+    .testTarget(
+      name: "ScarcityTests",
+      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
     .executableTarget(
       name: "HostileFileProcess",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/HostileFileProcess"),
     .testTarget(
       name: "HostileFileTests",
       dependencies: [
         "Qudo", "QudoCommand", "QudoSQLite", "CSQLite", "Evidence", "HostileFileProcess", "ProcessSupport",
-        .product(name: "Logging", package: "swift-log"), .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
-    .executableTarget(name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
+    .executableTarget(
+      name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), "CSQLite", "MariaDBServer",
+        "Qudo", "QudoSQLite", "QudoTesting", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "CSQLite", "MariaDBServer",
         "TortureProcess", "ProcessSupport",
       ]),
     .testTarget(
       name: "ServerTortureTests",
       dependencies: [
-        "Evidence", "FaultyNetwork", "MariaDBServer", "ProcessSupport", "Qudo", "QudoTesting", "TortureProcess",
-        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])), .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        "Evidence", "FaultyNetwork", "MariaDBServer", "ProcessSupport", "Qudo", "QudoTesting",
+        "TortureProcess",
+        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
   ],
   swiftLanguageModes: [.v6]
 )
 
-for target in package.targets where target.type != .system && !["CSpawn", "CFaultyDisk", "CScarcity"].contains(target.name) {
+for target in package.targets
+where target.type != .system && !["CSpawn", "CFaultyDisk", "CScarcity"].contains(target.name) {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -214,4 +272,3 @@ for target in package.targets where target.type != .system && !["CSpawn", "CFaul
   // Set by `.ci/run`, so that no build of its own is needed for that.
   if Context.environment["QUDO_STRICT"] != nil { target.swiftSettings?.append(.treatAllWarnings(as: .error)) }
 }
-

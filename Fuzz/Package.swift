@@ -10,11 +10,14 @@ let package = Package(
     .executableTarget(name: "FuzzDuration", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(
       name: "FuzzMessagePack",
-      dependencies: [.product(name: "Qudo", package: "qudo"), .product(name: "QudoMessagePack", package: "qudo")]),
+      dependencies: [
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoMessagePack", package: "qudo"),
+      ]),
     .executableTarget(
       name: "FuzzModel",
       dependencies: [
-        .product(name: "Qudo", package: "qudo"), .product(name: "QudoSQLite", package: "qudo"), .product(name: "QudoTesting", package: "qudo"),
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoSQLite", package: "qudo"),
+        .product(name: "QudoTesting", package: "qudo"),
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -20,10 +20,12 @@ extension Enqueuer {
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    idempotencyKey: IdempotencyKey? = nil
   ) async throws -> EnqueueResult {
     try await enqueue(
-      job, options: EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey))
+      job,
+      options: EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey))
   }
 
   /// Encodes and stores one job.
@@ -49,7 +51,9 @@ extension Enqueuer {
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws; ``QudoError/Code/invalidArgument`` for several jobs
   ///   with one unique key.
   @discardableResult
-  public func enqueue<J: Job>(_ jobs: [J], options: EnqueueOptions = EnqueueOptions()) async throws -> [EnqueueResult] {
+  public func enqueue<J: Job>(_ jobs: [J], options: EnqueueOptions = EnqueueOptions()) async throws
+    -> [EnqueueResult]
+  {
     try await enqueue(try codecs.encode(jobs, options))
   }
 
@@ -62,7 +66,9 @@ extension Enqueuer {
   /// - Returns: the results, in the order of the jobs.
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
   @discardableResult
-  public func enqueue<J: Job>(contentsOf jobs: [J], priority: Int = 0, due: Due = .now) async throws -> [EnqueueResult] {
+  public func enqueue<J: Job>(contentsOf jobs: [J], priority: Int = 0, due: Due = .now) async throws
+    -> [EnqueueResult]
+  {
     try await enqueue(jobs, options: EnqueueOptions(priority: priority, due: due))
   }
 }

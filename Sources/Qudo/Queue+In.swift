@@ -62,7 +62,8 @@ extension Enqueuer {
   /// - Throws: as ``Queue/enqueue(_:in:)-([NewJob],_)``, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil,
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    idempotencyKey: IdempotencyKey? = nil,
     in connection: OpaquePointer?
   ) throws -> EnqueueResult {
     let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
@@ -77,7 +78,9 @@ extension Enqueuer {
   ///   - connection: the application's `sqlite3 *`.
   /// - Throws: as ``Queue/enqueue(_:in:)-([NewJob],_)``, and what the codec throws.
   @discardableResult
-  public func enqueue<J: Job>(_ job: J, options: EnqueueOptions, in connection: OpaquePointer?) throws -> EnqueueResult {
+  public func enqueue<J: Job>(_ job: J, options: EnqueueOptions, in connection: OpaquePointer?) throws
+    -> EnqueueResult
+  {
     try enqueue(NewJob(job, options: options, codecs: codecs), in: connection)
   }
 

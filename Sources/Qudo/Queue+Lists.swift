@@ -54,9 +54,12 @@ extension Queue {
   ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
   /// - Returns: the results, in the order of the ids.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, and without a name if the queue has several.
-  public func replay(_ failures: [Int64], in database: String? = nil) async throws(QudoError) -> [ReplayResult] {
+  public func replay(_ failures: [Int64], in database: String? = nil) async throws(QudoError)
+    -> [ReplayResult]
+  {
     guard let name = database ?? databases.only?.name else {
-      throw QudoError(.invalidArgument, "the queue has several databases: name the one whose failures are to be replayed")
+      throw QudoError(
+        .invalidArgument, "the queue has several databases: name the one whose failures are to be replayed")
     }
     return try await databases.replay(failures, in: name)
   }
@@ -68,7 +71,9 @@ extension Queue {
   /// - Throws: ``QudoError``, also if one of several databases is unavailable; the others were pruned all the same.
   @discardableResult
   public func prune(_ options: PruneOptions = PruneOptions()) async throws(QudoError) -> Int {
-    let answers = await databases.forEachDriver { driver throws(QudoError) in [try await driver.logs().prune(options)] }
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      [try await driver.logs().prune(options)]
+    }
     return try answers.joined().reduce(0, +)
   }
 }

@@ -79,7 +79,9 @@ extension Queue: Enqueuer {
   @inlinable
   @discardableResult
   public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
-    guard !Hooks.points.isDisjoint(with: [.willEnqueue, .serialize, .didEnqueue]) else { return try await insert(jobs) }
+    guard !Hooks.points.isDisjoint(with: [.willEnqueue, .serialize, .didEnqueue]) else {
+      return try await insert(jobs)
+    }
     let jobs = try hooks.prepare(jobs)
     let results = try await insert(jobs)
     if Hooks.points.contains(.didEnqueue) {

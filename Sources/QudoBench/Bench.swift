@@ -15,7 +15,8 @@ public struct Bench: Sendable {
     /// Runs this program as another process with such arguments.
     public var spawn: @Sendable (_ arguments: [String]) throws -> any ChildProcess
 
-    public init(folder: String, spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess) {
+    public init(folder: String, spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess)
+    {
       self.folder = folder
       self.spawn = spawn
     }

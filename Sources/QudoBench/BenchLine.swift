@@ -10,8 +10,12 @@ public struct BenchLine: Sendable {
     /// Whether the figure must not be below it, or not above.
     public var isLeast: Bool
 
-    static func atLeast(_ value: Double, _ figure: Figure = .ratio) -> Target { Target(figure: figure, value: value, isLeast: true) }
-    static func atMost(_ value: Double, _ figure: Figure = .ratio) -> Target { Target(figure: figure, value: value, isLeast: false) }
+    static func atLeast(_ value: Double, _ figure: Figure = .ratio) -> Target {
+      Target(figure: figure, value: value, isLeast: true)
+    }
+    static func atMost(_ value: Double, _ figure: Figure = .ratio) -> Target {
+      Target(figure: figure, value: value, isLeast: false)
+    }
   }
 
   public var workload: String
@@ -37,10 +41,12 @@ public struct BenchLine: Sendable {
 extension BenchLine {
   /// Of rounds, each with the floor's figure and Qudo's.
   init(
-    _ workload: String, _ durability: String, _ rounds: [(floor: Double, qudo: Double)], floorName: String, target: Target? = nil
+    _ workload: String, _ durability: String, _ rounds: [(floor: Double, qudo: Double)], floorName: String,
+    target: Target? = nil
   ) {
     self.init(
-      workload: workload, durability: durability, rate: median(rounds.map(\.qudo)), floor: median(rounds.map(\.floor)),
+      workload: workload, durability: durability, rate: median(rounds.map(\.qudo)),
+      floor: median(rounds.map(\.floor)),
       floorName: floorName, ratios: rounds.map { $0.qudo / $0.floor }, target: target)
   }
 }

@@ -19,7 +19,8 @@ public enum Child {
   /// - Parameters:
   ///   - arguments: what ``Bench/Settings/spawn`` was given.
   ///   - say: writes a line to standard output.
-  public static func run(_ arguments: [String], say: @escaping @Sendable (String) throws -> Void) async throws {
+  public static func run(_ arguments: [String], say: @escaping @Sendable (String) throws -> Void) async throws
+  {
     #if MySQL
     if arguments.first == "server" { return try await drainServer(arguments, say) }
     #endif
@@ -29,7 +30,9 @@ public enum Child {
     let queue = Queue(try SQLiteDriver(path: arguments[1], durability: durability))
     switch arguments[0] {
     case "drain":
-      guard arguments.count == 5, let seconds = Double(arguments[3]) else { throw BenchFailure("seconds and a log are missing") }
+      guard arguments.count == 5, let seconds = Double(arguments[3]) else {
+        throw BenchFailure("seconds and a log are missing")
+      }
       try await drain(queue, seconds, log: arguments[4], say)
     case "wake": try await wake(queue, say)
     case "hold": try await hold(queue, say)
@@ -44,7 +47,8 @@ public enum Child {
     _ queue: Queue<NoHooks>, _ seconds: Double, log: String, _ say: @Sendable (String) throws -> Void
   ) async throws {
     let ids = Locked<[Int64]>([])
-    let worker = try Worker(queue, handlers: [JobHandler("bench") { context in ids.withLock { $0.append(context.job.id) } }])
+    let worker = try Worker(
+      queue, handlers: [JobHandler("bench") { context in ids.withLock { $0.append(context.job.id) } }])
     try say("ready")
     guard readLine() == "go" else { return }
     let clock = ContinuousClock()
@@ -65,7 +69,9 @@ public enum Child {
   }
 
   /// Says when each job starts, and when asked what time on the processor it has used.
-  private static func wake(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
+  private static func wake(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void)
+    async throws
+  {
     let worker = try Worker(queue, handlers: [JobHandler("bench") { _ in try say("\(monotonic())") }])
     let work = Task { try await worker.work() }
     try say("ready")
@@ -96,7 +102,9 @@ public enum Child {
   }
 
   /// Says its number and when its job starts, which it holds until it is killed.
-  private static func hold(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void) async throws {
+  private static func hold(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void)
+    async throws
+  {
     var policy = JobPolicy()
     policy.leaseDuration = .seconds(3600)
     policy.maxExpiredLeases = .max
@@ -120,6 +128,8 @@ public enum Child {
   private static func processorTime() -> Int64 {
     var usage = rusage()
     getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
-    return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Int64($1.tv_sec) * 1_000_000 + Int64($1.tv_usec) }
+    return [usage.ru_utime, usage.ru_stime].reduce(0) {
+      $0 + Int64($1.tv_sec) * 1_000_000 + Int64($1.tv_usec)
+    }
   }
 }

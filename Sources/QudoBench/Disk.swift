@@ -13,7 +13,9 @@ public enum Disk {
   public static func syncRate(in folder: String) throws -> Double {
     let path = folder + "/sync"
     let file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
-    guard file >= 0 else { throw QudoError(.cannotOpen, "\(path) cannot be made: \(String(cString: strerror(errno)))") }
+    guard file >= 0 else {
+      throw QudoError(.cannotOpen, "\(path) cannot be made: \(String(cString: strerror(errno)))")
+    }
     defer {
       close(file)
       unlink(path)
@@ -34,9 +36,13 @@ public enum Disk {
   /// What was written to a file is on the disk, before any database opens it.
   static func sync(_ path: String) throws {
     let file = open(path, O_RDWR)
-    guard file >= 0 else { throw QudoError(.cannotOpen, "\(path) cannot be opened: \(String(cString: strerror(errno)))") }
+    guard file >= 0 else {
+      throw QudoError(.cannotOpen, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
+    }
     defer { close(file) }
-    guard sync(file) == 0 else { throw QudoError(.ioError, "\(path) cannot be synced: \(String(cString: strerror(errno)))") }
+    guard sync(file) == 0 else {
+      throw QudoError(.ioError, "\(path) cannot be synced: \(String(cString: strerror(errno)))")
+    }
   }
 
   private static func sync(_ file: Int32) -> Int32 {

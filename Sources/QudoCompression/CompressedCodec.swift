@@ -36,7 +36,9 @@ public struct CompressedCodec<Base: Codec>: Codec {
   /// - Throws: ``CompressionError`` for more than ``limit`` bytes; what the base throws.
   public func encode<Value: Encodable>(_ value: Value, of kind: Kind) throws -> [UInt8] {
     let bytes = try base.encode(value, of: kind)
-    guard bytes.count <= limit else { throw CompressionError("\(bytes.count) bytes are more than the limit, \(limit)") }
+    guard bytes.count <= limit else {
+      throw CompressionError("\(bytes.count) bytes are more than the limit, \(limit)")
+    }
     if bytes.count > threshold {
       let compressed = [Marker.zlib] + (try Zlib.compress(bytes, level: level))
       if compressed.count <= bytes.count { return compressed }
@@ -46,14 +48,17 @@ public struct CompressedCodec<Base: Codec>: Codec {
 
   /// - Throws: ``CompressionError``, which says at which byte the payload is damaged; what the base throws, whose bytes
   ///   count from the beginning of what was compressed.
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
+  {
     try base.decode(type, from: try decompressed(bytes), of: kind)
   }
 
   private func decompressed(_ bytes: [UInt8]) throws -> [UInt8] {
     switch bytes.first {
     case Marker.plain:
-      guard bytes.count - 1 <= limit else { throw CompressionError("\(bytes.count - 1) bytes are more than the limit, \(limit)") }
+      guard bytes.count - 1 <= limit else {
+        throw CompressionError("\(bytes.count - 1) bytes are more than the limit, \(limit)")
+      }
       return Array(bytes.dropFirst())
     case Marker.zlib: return try Zlib.decompress(bytes, from: 1, limit: limit)
     case let marker?: throw CompressionError("byte 0: no payload begins with \(marker)")

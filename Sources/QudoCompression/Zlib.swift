@@ -5,12 +5,15 @@ internal import CZlib
 enum Zlib {
   static func compress(_ bytes: [UInt8], level: Int) throws -> [UInt8] {
     var status = Z_OK
-    let compressed = [UInt8](unsafeUninitializedCapacity: Int(compressBound(uLong(bytes.count)))) { buffer, count in
+    let compressed = [UInt8](unsafeUninitializedCapacity: Int(compressBound(uLong(bytes.count)))) {
+      buffer, count in
       var length = uLong(buffer.count)
       status = compress2(buffer.baseAddress, &length, bytes, uLong(bytes.count), Int32(level))
       count = status == Z_OK ? Int(length) : 0
     }
-    guard status == Z_OK else { throw CompressionError("zlib cannot compress \(bytes.count) bytes: status \(status)") }
+    guard status == Z_OK else {
+      throw CompressionError("zlib cannot compress \(bytes.count) bytes: status \(status)")
+    }
     return compressed
   }
 
@@ -26,14 +29,18 @@ enum Zlib {
     return try input.withUnsafeMutableBufferPointer { input in
       stream.next_in = input.baseAddress.map { $0 + start }
       // zlib counts in 32 bits. A payload of 4 GiB would not have come this far.
-      guard let count = UInt32(exactly: input.count - start) else { throw CompressionError("byte 0: the payload is too long") }
+      guard let count = UInt32(exactly: input.count - start) else {
+        throw CompressionError("byte 0: the payload is too long")
+      }
       stream.avail_in = count
       return try inflated(&stream, limit: limit) { start + Int(count - $0.avail_in) }
     }
   }
 
   /// - Parameter byte: how far the payload has been read.
-  private static func inflated(_ stream: inout z_stream, limit: Int, byte: (z_stream) -> Int) throws -> [UInt8] {
+  private static func inflated(_ stream: inout z_stream, limit: Int, byte: (z_stream) -> Int) throws
+    -> [UInt8]
+  {
     var output: [UInt8] = []
     while true {
       // No more room than the bytes that are there make likely: growing with what has come out.
@@ -53,7 +60,8 @@ enum Zlib {
       case Z_STREAM_END where stream.avail_in == 0: return output
       case Z_STREAM_END: throw CompressionError("byte \(byte(stream)): bytes follow the compressed data")
       case Z_OK where stream.avail_in > 0 || stream.avail_out == 0: continue
-      case Z_OK, Z_BUF_ERROR: throw CompressionError("byte \(byte(stream)): the compressed data ends too early")
+      case Z_OK, Z_BUF_ERROR:
+        throw CompressionError("byte \(byte(stream)): the compressed data ends too early")
       case Z_MEM_ERROR: throw CompressionError("zlib is out of memory")
       default: throw CompressionError("byte \(byte(stream)): the compressed data is damaged\(words(stream))")
       }
@@ -61,6 +69,8 @@ enum Zlib {
   }
 
   /// zlib's own words: texts in its code, never data.
-  private static func words(_ stream: z_stream) -> String { stream.msg.map { ": " + String(cString: $0) } ?? "" }
+  private static func words(_ stream: z_stream) -> String {
+    stream.msg.map { ": " + String(cString: $0) } ?? ""
+  }
 }
 #endif

@@ -37,7 +37,8 @@ public struct EncryptedCodec<Base: Codec>: Codec {
     do {
       let nonce = AES.GCM.Nonce()
       let box = try AES.GCM.seal(
-        bytes, using: try keys.key(keys.current).key, nonce: nonce, authenticating: header.authenticated(codec: id, kind: kind))
+        bytes, using: try keys.key(keys.current).key, nonce: nonce,
+        authenticating: header.authenticated(codec: id, kind: kind))
       return header.bytes + Array(nonce) + Array(box.ciphertext) + Array(box.tag)
     } catch let error as EncryptionError {
       throw error
@@ -48,7 +49,8 @@ public struct EncryptedCodec<Base: Codec>: Codec {
 
   /// - Throws: ``EncryptionError`` for a key that is not there, and for bytes that are not what was encrypted or were
   ///   encrypted otherwise; what the base throws, without what a value is: its message would be in the failure log.
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
+  {
     let plain = try decrypted(bytes, kind)
     do {
       return try base.decode(type, from: plain, of: kind)
@@ -63,8 +65,10 @@ public struct EncryptedCodec<Base: Codec>: Codec {
     do {
       let nonce = try AES.GCM.Nonce(data: rest.prefix(Header.nonce))
       let box = try AES.GCM.SealedBox(
-        nonce: nonce, ciphertext: rest.dropFirst(Header.nonce).dropLast(Header.tag), tag: rest.suffix(Header.tag))
-      return [UInt8](try AES.GCM.open(box, using: key, authenticating: header.authenticated(codec: id, kind: kind)))
+        nonce: nonce, ciphertext: rest.dropFirst(Header.nonce).dropLast(Header.tag),
+        tag: rest.suffix(Header.tag))
+      return [UInt8](
+        try AES.GCM.open(box, using: key, authenticating: header.authenticated(codec: id, kind: kind)))
     } catch {
       // CryptoKit does not tell what is different, nor does it know.
       throw EncryptionError(

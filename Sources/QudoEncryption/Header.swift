@@ -20,9 +20,13 @@ struct Header {
   /// - Returns: the header, and the bytes from the nonce on.
   static func read(_ bytes: [UInt8]) throws(EncryptionError) -> (Header, ArraySlice<UInt8>) {
     guard let first = bytes.first else { throw EncryptionError("byte 0: the payload is empty") }
-    guard first == version else { throw EncryptionError("byte 0: an encrypted payload begins with \(version), not \(first)") }
+    guard first == version else {
+      throw EncryptionError("byte 0: an encrypted payload begins with \(version), not \(first)")
+    }
     let least = size + nonce + tag
-    guard bytes.count >= least else { throw EncryptionError("byte \(bytes.count): an encrypted payload has at least \(least) bytes") }
+    guard bytes.count >= least else {
+      throw EncryptionError("byte \(bytes.count): an encrypted payload has at least \(least) bytes")
+    }
     let key = bytes[1..<size].reduce(0) { $0 << 8 | UInt32($1) }
     return (Header(key: key), bytes[size...])
   }

@@ -14,7 +14,9 @@ public struct KeyRing: Sendable {
   ///   - keys: all keys by their numbers, the current one among them.
   /// - Throws: `QudoError` with the code `invalidArgument` if the current one is not there.
   public init(current: UInt32, keys: [UInt32: SecretKey]) throws(QudoError) {
-    guard keys[current] != nil else { throw QudoError(.invalidArgument, "the key ring has no key \(current), which is to be the current one") }
+    guard keys[current] != nil else {
+      throw QudoError(.invalidArgument, "the key ring has no key \(current), which is to be the current one")
+    }
     self.current = current
     self.keys = keys
   }
@@ -31,7 +33,9 @@ public struct KeyRing: Sendable {
 }
 
 extension KeyRing: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-  public var description: String { "keys \(numbers.map { "\($0)" }.joined(separator: ", ")), current \(current)" }
+  public var description: String {
+    "keys \(numbers.map { "\($0)" }.joined(separator: ", ")), current \(current)"
+  }
   public var debugDescription: String { description }
   /// The numbers only.
   public var customMirror: Mirror { Mirror(self, children: ["current": current, "numbers": numbers]) }

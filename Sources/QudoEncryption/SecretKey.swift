@@ -14,14 +14,18 @@ public struct SecretKey: Sendable {
   /// - Parameter bytes: 32 of them, from a source of secrets: random, not a password.
   /// - Throws: `QudoError` with the code `invalidArgument` for another number of bytes.
   public init(_ bytes: [UInt8]) throws(QudoError) {
-    guard bytes.count == 32 else { throw QudoError(.invalidArgument, "a key has 32 bytes, not \(bytes.count)") }
+    guard bytes.count == 32 else {
+      throw QudoError(.invalidArgument, "a key has 32 bytes, not \(bytes.count)")
+    }
     key = SymmetricKey(data: bytes)
   }
 
   /// - Parameter base64: 32 bytes in Base64, as ``base64`` gives them and `head -c 32 /dev/urandom | base64`.
   /// - Throws: `QudoError` with the code `invalidArgument` for anything else.
   public init(base64: String) throws(QudoError) {
-    guard let data = Data(base64Encoded: base64) else { throw QudoError(.invalidArgument, "the key is not Base64") }
+    guard let data = Data(base64Encoded: base64) else {
+      throw QudoError(.invalidArgument, "the key is not Base64")
+    }
     try self.init([UInt8](data))
   }
 

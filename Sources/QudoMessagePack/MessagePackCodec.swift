@@ -29,7 +29,8 @@ public struct MessagePackCodec: Codec {
   }
 
   /// - Throws: `DecodingError`, with the byte in its description and the path; what `Value` throws.
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
+  {
     let input = Input(bytes)
     try input.check()
     return try input.value(type, .outermost)

@@ -33,7 +33,9 @@ struct MessagePackTimestamp {
     let nano = min(((time - floor) * 1e9).rounded(), 999_999_999)
     self.init(seconds: Int64(floor) + Self.from1970To2001, nanoseconds: UInt32(nano))
     // A whole number of microseconds may be read as another date, as it has just been found to be.
-    if nanoseconds % 1000 == 0, self.date != date { self.init(seconds: seconds, nanoseconds: nanoseconds + 1) }
+    if nanoseconds % 1000 == 0, self.date != date {
+      self.init(seconds: seconds, nanoseconds: nanoseconds + 1)
+    }
   }
 
   init(seconds: Int64, nanoseconds: UInt32) {
@@ -89,8 +91,12 @@ extension MessagePackTimestamp {
       (seconds, nano) = (Int64(bitPattern: bytes.suffix(8).bigEndian()), bytes.prefix(4).bigEndian())
     default: throw Problem(words: "a timestamp has \(bytes.count) bytes, not 4, 8 or 12")
     }
-    guard nano < 1_000_000_000 else { throw Problem(words: "a timestamp has more than 999,999,999 nanoseconds") }
-    guard seconds.magnitude < Self.limit.magnitude else { throw Problem(words: "a timestamp is beyond what a date can be") }
+    guard nano < 1_000_000_000 else {
+      throw Problem(words: "a timestamp has more than 999,999,999 nanoseconds")
+    }
+    guard seconds.magnitude < Self.limit.magnitude else {
+      throw Problem(words: "a timestamp is beyond what a date can be")
+    }
     nanoseconds = UInt32(nano)
   }
 }

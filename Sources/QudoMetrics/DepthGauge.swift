@@ -39,7 +39,8 @@ public struct DepthGauge: Plugin {
   ///   - prefix: what labels begin with. Default `qudo`.
   ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
   public init(
-    interval: Duration = .seconds(15), kinds: [Kind]? = nil, measuresAge: Bool = true, prefix: String = "qudo",
+    interval: Duration = .seconds(15), kinds: [Kind]? = nil, measuresAge: Bool = true,
+    prefix: String = "qudo",
     factory: any MetricsFactory = MetricsSystem.factory
   ) {
     self.interval = interval
@@ -51,12 +52,15 @@ public struct DepthGauge: Plugin {
 
   /// - Throws: `QudoError.Code.invalidArgument` for an interval under 1 ms.
   public func start(_ worker: WorkerContext) async throws {
-    guard interval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the gauge's interval is under 1 ms") }
+    guard interval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the gauge's interval is under 1 ms")
+    }
   }
 
   /// Trouble of the database is logged, and the next interval waited for.
   public func run(_ worker: WorkerContext) async throws {
-    var meters = AllMeters(kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
+    var meters = AllMeters(
+      kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
     // Known to whoever reads the metrics before the first look.
     if worker.databases.only != nil { _ = meters.of(nil) }
     while true {
@@ -83,7 +87,9 @@ public struct DepthGauge: Plugin {
     for answer in answers {
       do throws(QudoError) {
         let depths = try answer.result.get()
-        for (meters, depth) in zip(meters.of(answers.count > 1 ? answer.database : nil), depths) { meters.set(depth) }
+        for (meters, depth) in zip(meters.of(answers.count > 1 ? answer.database : nil), depths) {
+          meters.set(depth)
+        }
       } catch {
         guard answers.count > 1 else { throw error }
         worker.logger.warning(
@@ -109,8 +115,11 @@ public struct DepthGauge: Plugin {
   }
 
   /// In seconds.
-  private static func oldest(_ kind: Kind, _ driver: any Driver, _ clock: any QueueClock) async throws(QudoError) -> Double {
-    guard let job = try await driver.jobs(matching: JobQuery(kinds: [kind], states: [.ready], limit: 1)).first else { return 0 }
+  private static func oldest(_ kind: Kind, _ driver: any Driver, _ clock: any QueueClock)
+    async throws(QudoError) -> Double
+  {
+    guard let job = try await driver.jobs(matching: JobQuery(kinds: [kind], states: [.ready], limit: 1)).first
+    else { return 0 }
     let since = max(job.dueAt, job.enqueuedAt)
     return Double(max(clock.now().wall.microseconds.clampedMinus(since.microseconds), 0)) / 1_000_000
   }
@@ -135,7 +144,9 @@ private struct AllMeters {
 
   mutating func of(_ database: String?) -> [Meters] {
     if let meters = byDatabase[database] { return meters }
-    let meters = kinds.map { Meters($0, database, prefix: prefix, factory: factory, measuresAge: measuresAge) }
+    let meters = kinds.map {
+      Meters($0, database, prefix: prefix, factory: factory, measuresAge: measuresAge)
+    }
     byDatabase[database] = meters
     return meters
   }
@@ -151,7 +162,9 @@ private struct Meters: Sendable {
 
   init(_ kind: Kind, _ database: String?, prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
     let dimensions = [("kind", kind.name)] + (database.map { [("database", $0)] } ?? [])
-    func meter(_ name: String) -> Meter { Meter(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory) }
+    func meter(_ name: String) -> Meter {
+      Meter(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory)
+    }
     self.kind = kind
     ready = meter("ready")
     delayed = meter("delayed")

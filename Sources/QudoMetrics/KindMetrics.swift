@@ -21,8 +21,12 @@ struct KindMetrics: Sendable {
 
   init(_ kind: Kind, prefix: String, factory: any MetricsFactory) {
     let dimensions = [("kind", kind.name)]
-    func counter(_ name: String) -> Counter { Counter(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory) }
-    func timer(_ name: String) -> Timer { Timer(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory) }
+    func counter(_ name: String) -> Counter {
+      Counter(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory)
+    }
+    func timer(_ name: String) -> Timer {
+      Timer(label: "\(prefix)_\(name)", dimensions: dimensions, factory: factory)
+    }
     enqueued = counter("enqueued")
     conflicts = counter("conflicts")
     claimed = counter("claimed")

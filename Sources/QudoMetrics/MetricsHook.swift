@@ -29,7 +29,9 @@ public import Qudo
 /// failure log because its workers died has no run that ended, and is in `given_up` instead.
 public struct MetricsHook: Hook {
   /// What it hears of.
-  public static let points: HookPoints = [.didEnqueue, .didEnqueueInTransaction, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp]
+  public static let points: HookPoints = [
+    .didEnqueue, .didEnqueueInTransaction, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp,
+  ]
 
   private let metrics: MetricsByKind
   private let clock: any QueueClock
@@ -39,7 +41,8 @@ public struct MetricsHook: Hook {
   ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
   ///   - clock: what the wait is told by. Default: the machine's; give it the driver's if that has another.
   public init(
-    prefix: String = "qudo", factory: any MetricsFactory = MetricsSystem.factory, clock: any QueueClock = SystemClock()
+    prefix: String = "qudo", factory: any MetricsFactory = MetricsSystem.factory,
+    clock: any QueueClock = SystemClock()
   ) {
     metrics = MetricsByKind(prefix: prefix, factory: factory)
     self.clock = clock
@@ -49,7 +52,9 @@ public struct MetricsHook: Hook {
   public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { count(job.kind, result) }
 
   /// Counts it, or the conflict: before the application commits, and also if it rolls back.
-  public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) { count(job.kind, result) }
+  public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
+    count(job.kind, result)
+  }
 
   private func count(_ kind: Kind, _ result: EnqueueResult) {
     let metrics = metrics[kind]
@@ -89,6 +94,8 @@ public struct MetricsHook: Hook {
   public func leaseLost(_ job: borrowing ClaimedJob) { metrics[job.kind].leasesLost.increment() }
 
   /// Counts it.
-  public func didGiveUp(_ job: borrowing GivenUpJob, database: String) { metrics[job.kind].givenUp.increment() }
+  public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    metrics[job.kind].givenUp.increment()
+  }
 }
 #endif

@@ -44,7 +44,8 @@ struct ClaimPlan {
 
   /// How many jobs of expired leases go on.
   var recovered: Int {
-    returned.count + chosen.reduce(0) { count, one in if case .ended = one.0.source { count + 1 } else { count } }
+    returned.count
+      + chosen.reduce(0) { count, one in if case .ended = one.0.source { count + 1 } else { count } }
   }
 
   /// For each kind the last one of the ready that is claimed.
@@ -70,14 +71,17 @@ struct ClaimPlan {
     lost = ended.filter(\.isTheLast)
     let waiting = ended.filter { !$0.isTheLast }.map(\.row)
     let back = waiting.map { row in
-      Candidate(kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
+      Candidate(
+        kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
     }
     var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
     for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.demand) }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }
     // Most often they are in order already.
-    if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.turn < $1.turn }) { candidates.sort { $0.turn < $1.turn } }
+    if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.turn < $1.turn }) {
+      candidates.sort { $0.turn < $1.turn }
+    }
     chosen.reserveCapacity(min(candidates.count, limit))
     var taken: Set<Int64> = []
     // Of the kind of the one before.

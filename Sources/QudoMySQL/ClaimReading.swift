@@ -26,14 +26,19 @@ struct ClaimReading {
   private let time: SQL?
 
   /// - Parameter takesTime: whether to expect that there are jobs; not when it sweeps.
-  init(_ request: ClaimRequest, _ transaction: Transaction, from view: ScanCursors.View, sweeps: Bool, takesTime: Bool) {
+  init(
+    _ request: ClaimRequest, _ transaction: Transaction, from view: ScanCursors.View, sweeps: Bool,
+    takesTime: Bool
+  ) {
     self.request = request
     self.view = view
     self.sweeps = sweeps
     wanted = transaction.claimable(request)
     unknown = request.limit > 0 ? transaction.unknown(request.demands.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
-    time = takesTime && !view.looks && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit) ? transaction.time : nil
+    time =
+      takesTime && !view.looks && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit)
+      ? transaction.time : nil
   }
 
   private func sweepStatements(from view: ScanCursors.View) -> [SQL] {
@@ -50,11 +55,17 @@ struct ClaimReading {
 
   var statements: [SQL] {
     var statements = time == nil ? [view.next] : []
-    if view.looks { statements += ScanCursors.Look.statements(view, armed) } else if sweeps { statements += sweepStatements(from: view) }
+    if view.looks {
+      statements += ScanCursors.Look.statements(view, armed)
+    } else if sweeps {
+      statements += sweepStatements(from: view)
+    }
     let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
     if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
     // Jumps from kind to kind in the index.
-    if wanted.count > 1 { statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))") }
+    if wanted.count > 1 {
+      statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))")
+    }
     if !unknown.isEmpty { statements.append(KindCache.look(up: unknown)) }
     return statements
   }
@@ -71,7 +82,10 @@ struct ClaimReading {
   /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
   ///
   /// - Parameter besides: more columns.
-  static func ready(_ kinds: [ClaimableKind], _ limit: Int, from view: ScanCursors.View = ScanCursors.View(), besides: SQL = "") -> SQL? {
+  static func ready(
+    _ kinds: [ClaimableKind], _ limit: Int, from view: ScanCursors.View = ScanCursors.View(),
+    besides: SQL = ""
+  ) -> SQL? {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
@@ -99,11 +113,15 @@ struct ClaimReading {
   ///   - rows: of ``statements``.
   ///   - settled: jobs that are no more running by the time of the claim.
   /// - Returns: the plan, and what else was found.
-  func plan(_ rows: [Rows], _ transaction: Transaction, settled: () -> Set<Int64>) throws(QudoError) -> (ClaimPlan, ClaimFindings) {
+  func plan(_ rows: [Rows], _ transaction: Transaction, settled: () -> Set<Int64>) throws(QudoError) -> (
+    ClaimPlan, ClaimFindings
+  ) {
     var rest = rows[...]
     var next = try next(&rest, transaction)
     var view = view
-    let look = view.looks ? try ScanCursors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
+    let look =
+      view.looks
+      ? try ScanCursors.Look(&rest, view, hasReady: armed.contains { view.below($0.number) != nil }) : nil
     if let look {
       view.lower(to: look)
       next.lower(to: look)
@@ -125,20 +143,29 @@ struct ClaimReading {
     // Kinds that were made, or had jobs, since.
     let known = Set(wanted.map(\.number))
     let all = transaction.claimable(request)
-    let more = all.filter { kind in !known.contains(kind.number) || full.contains(kind.number) && !armed.contains { $0.number == kind.number } }
-    if let more = Self.ready(more, request.limit) { ready += try transaction.read(more).map { Candidate($0, .ready) } }
-    if ready.isEmpty, !full.isEmpty { ready = try readEach(wanted.filter { full.contains($0.number) }, transaction) }
+    let more = all.filter { kind in
+      !known.contains(kind.number)
+        || full.contains(kind.number) && !armed.contains { $0.number == kind.number }
+    }
+    if let more = Self.ready(more, request.limit) {
+      ready += try transaction.read(more).map { Candidate($0, .ready) }
+    }
+    if ready.isEmpty, !full.isEmpty {
+      ready = try readEach(wanted.filter { full.contains($0.number) }, transaction)
+    }
     let gone = ended.isEmpty ? [] : settled()
     let live = ended.filter { !gone.contains($0.row.id) }
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
       ClaimFindings(
-        next: next, view: view, look: look, hasSwept: didSweep, hadToSweep: !ended.isEmpty || !delayed.isEmpty,
+        next: next, view: view, look: look, hasSwept: didSweep,
+        hadToSweep: !ended.isEmpty || !delayed.isEmpty,
         isSwept: ended.count < Self.sweep && delayed.count < Self.sweep)
     )
   }
 
-  private func next(_ rest: inout ArraySlice<Rows>, _ transaction: Transaction) throws(QudoError) -> NextTimes {
+  private func next(_ rest: inout ArraySlice<Rows>, _ transaction: Transaction) throws(QudoError) -> NextTimes
+  {
     guard time != nil else { return NextTimes(try take(&rest).next()) }
     guard let rows = rest.first, let row = rows.next() else {
       return NextTimes(try transaction.read([view.next], clock: .statement(0)).first?.next())
@@ -148,7 +175,9 @@ struct ClaimReading {
   }
 
   /// What a look found below the bounds.
-  private func readFound(_ look: ScanCursors.Look, _ transaction: Transaction) throws(QudoError) -> [Candidate] {
+  private func readFound(_ look: ScanCursors.Look, _ transaction: Transaction) throws(QudoError)
+    -> [Candidate]
+  {
     let reads = armed.compactMap { kind in
       look.ready[kind.number].map { found -> SQL in
         """
@@ -157,16 +186,22 @@ struct ClaimReading {
         """
       }
     }
-    return reads.isEmpty ? [] : try transaction.read(reads).flatMap { rows in rows.map { Candidate($0, .ready) } }
+    return reads.isEmpty
+      ? [] : try transaction.read(reads).flatMap { rows in rows.map { Candidate($0, .ready) } }
   }
 
   /// When others have all of the best ones locked: what comes behind those, which one kind at a time is found by itself.
-  private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate] {
-    try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in rows.map { Candidate($0, .ready) } }
+  private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate]
+  {
+    try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in
+      rows.map { Candidate($0, .ready) }
+    }
   }
 
   private func take(_ rest: inout ArraySlice<Rows>) throws(QudoError) -> Rows {
-    guard let rows = rest.popFirst() else { throw QudoError(.database, "a statement of a claim gave no rows") }
+    guard let rows = rest.popFirst() else {
+      throw QudoError(.database, "a statement of a claim gave no rows")
+    }
     return rows
   }
 }
@@ -185,7 +220,9 @@ struct NextTimes {
   static let never = Int64.max
 
   /// The beginning of a subquery, whose condition and bracket are to follow.
-  static func least(_ column: SQL, _ table: SQL) -> SQL { "(SELECT COALESCE(MIN(\(column)), \(never)) FROM \(table)" }
+  static func least(_ column: SQL, _ table: SQL) -> SQL {
+    "(SELECT COALESCE(MIN(\(column)), \(never)) FROM \(table)"
+  }
 
   /// - Returns: nil for none; the earliest of all if it is not known, so that it is looked for.
   static func time(_ row: Row?, _ column: Int) -> Int64? {
@@ -198,7 +235,9 @@ struct NextTimes {
     if let found = look.ends { end = min(end ?? found, found) }
   }
 
-  func areDue(_ now: Timestamp) -> Bool { [due, end].contains { $0.map { $0 <= now.microseconds } ?? false } }
+  func areDue(_ now: Timestamp) -> Bool {
+    [due, end].contains { $0.map { $0 <= now.microseconds } ?? false }
+  }
 }
 
 /// What a claim saw besides the jobs.
@@ -227,7 +266,9 @@ extension Transaction {
   /// Of those that the database knows.
   fileprivate func claimable(_ request: ClaimRequest) -> [ClaimableKind] {
     request.demands.compactMap { demand in
-      number(of: demand.kind).map { ClaimableKind(demand: demand, number: $0) }.flatMap { $0.most(request.limit) > 0 ? $0 : nil }
+      number(of: demand.kind).map { ClaimableKind(demand: demand, number: $0) }.flatMap {
+        $0.most(request.limit) > 0 ? $0 : nil
+      }
     }
   }
 }
@@ -236,7 +277,8 @@ extension Candidate {
   /// - Parameter row: kind, ranking, due time, id, frees.
   init(_ row: Row, _ source: Source) {
     self.init(
-      kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3), hold: KeyHold(row.integer(4)), source: source)
+      kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3),
+      hold: KeyHold(row.integer(4)), source: source)
   }
 }
 #endif

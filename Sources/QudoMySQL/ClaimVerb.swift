@@ -15,7 +15,9 @@ extension Transaction {
   }
 
   /// Settles, claims and commits: in two round trips, unless a settlement may make a job ready, which the claim must find.
-  func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (SettleAnswer, Claim?) {
+  func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (
+    SettleAnswer, Claim?
+  ) {
     guard let request else {
       let (answer, _) = try settle(settlements, reading: [])
       try commit()
@@ -75,15 +77,21 @@ extension Transaction {
     for job in ready { entries.add(job.kind, ScanCursors.Key(job)) }
     var points = PointPredicate()
     for job in due { points.add("due = \(job.due)", job.id) }
-    for (condition, count) in points.counted { write("DELETE FROM qudo_delayed WHERE \(condition)", count: count) }
+    for (condition, count) in points.counted {
+      write("DELETE FROM qudo_delayed WHERE \(condition)", count: count)
+    }
     for part in ready.parts(of: 1000) {
-      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))" }
+      let rows = part.map { job -> SQL in
+        "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))"
+      }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
 
   /// - Parameter next: as it was before, if this transaction did nothing else to it.
-  private func claim(_ plan: ClaimPlan, from view: ScanCursors.View, next: NextTimes?) throws(QudoError) -> Claim {
+  private func claim(_ plan: ClaimPlan, from view: ScanCursors.View, next: NextTimes?) throws(QudoError)
+    -> Claim
+  {
     let givenUp = try givenUp(plan.lost)
     try takeBack(plan)
     var delayed = plan.promoted
@@ -97,7 +105,9 @@ extension Transaction {
   }
 
   /// Reads what was claimed, by this transaction or by the one that it repeats.
-  private func read(_ claimed: ClaimedRows, from view: ScanCursors.View, next: NextTimes?) throws(QudoError) -> Claim {
+  private func read(_ claimed: ClaimedRows, from view: ScanCursors.View, next: NextTimes?) throws(QudoError)
+    -> Claim
+  {
     receipt.claimed = claimed
     let reads = claimed.reads
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
@@ -111,7 +121,9 @@ extension Transaction {
     // Read from a bound, they may lack it.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
-    claim.timeUntilNextLeaseExpiry = times.end.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+    claim.timeUntilNextLeaseExpiry = times.end.map {
+      .microseconds(max(0, $0.clampedMinus(now.microseconds)))
+    }
     return claim
   }
 
@@ -133,7 +145,8 @@ extension Transaction {
       try rows.forEach { row throws(QudoError) in
         let id = row.integer(0)
         jobs[id] = GivenUpJob(
-          id: id, kind: Kind(row.text(1)), attempt: Int(row.integer(2)), expiredLeases: Int(lost[id] ?? 0), uniqueKey: row.textIfAny(3))
+          id: id, kind: Kind(row.text(1)), attempt: Int(row.integer(2)), expiredLeases: Int(lost[id] ?? 0),
+          uniqueKey: row.textIfAny(3))
       }
     }
     return leases.compactMap { jobs[$0.row.id] }
@@ -144,7 +157,8 @@ extension Transaction {
     let lost = plan.lost.map(\.row)
     for lease in plan.lost {
       log(
-        lease.row.id, .lost, message: "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
+        lease.row.id, .lost,
+        message: "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
         final: true)
     }
     leaveRunning(try gone(plan.jobless))
@@ -156,14 +170,18 @@ extension Transaction {
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
     deleteJobs(lost.map { DeletedJob(job: $0.id, hold: $0.hold) })
-    for part in again.map(\.id).sorted().parts() { write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count) }
+    for part in again.map(\.id).sorted().parts() {
+      write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count)
+    }
     if !plan.returned.isEmpty { enter(ready: plan.returned) }
   }
 
   /// Those of them whose jobs are gone indeed, by another look.
   private func gone(_ jobless: [RunningRow]) throws(QudoError) -> [RunningRow] {
     guard !jobless.isEmpty else { return [] }
-    let looks = jobless.map(\.id).sorted().parts().map { part -> SQL in "SELECT id FROM qudo_job WHERE id IN \(list: part)" }
+    let looks = jobless.map(\.id).sorted().parts().map { part -> SQL in
+      "SELECT id FROM qudo_job WHERE id IN \(list: part)"
+    }
     let live = Set(try read(looks).flatMap { rows in rows.map { $0.integer(0) } })
     return jobless.filter { !live.contains($0.id) }
   }
@@ -182,22 +200,27 @@ extension Transaction {
       "(\(job.id),\(terms.ends),\(rows.token),\(job.kind),\(job.ranking),\(job.due),\(terms.lostLimit))"
     }
     for (index, (job, demand)) in chosen.enumerated() {
-      let terms = ClaimedRows.Terms(ends: end(of: demand.leaseDuration), lostLimit: Int64(demand.maxExpiredLeases))
+      let terms = ClaimedRows.Terms(
+        ends: end(of: demand.leaseDuration), lostLimit: Int64(demand.maxExpiredLeases))
       entries.add(lease: terms.ends)
       if case .ready = job.source { ready.add(index, to: terms) } else { written.append(row(job, terms)) }
-      rows.jobs.append(ClaimedRows.Row(id: job.id, kind: demand.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
+      rows.jobs.append(
+        ClaimedRows.Row(id: job.id, kind: demand.kind, ends: terms.ends, ranking: job.ranking, due: job.due))
     }
     for (terms, indices) in ready.all where indices.count < Self.leastCopied {
       for index in indices { written.append(row(chosen[index].0, terms)) }
     }
     // Before the ready go, so that the receipt, which comes last, holds the check of those.
-    for part in written.parts(of: 1000) { write("INSERT INTO qudo_running(\(RunningRow.columns)) VALUES\(part.joined(","))") }
+    for part in written.parts(of: 1000) {
+      write("INSERT INTO qudo_running(\(RunningRow.columns)) VALUES\(part.joined(","))")
+    }
     for (terms, indices) in ready.all {
       var places = ReadyRows()
       for index in indices { places.add(chosen[index].0) }
       for (condition, count) in places.conditions(asPoints: isRepeated) {
         if indices.count >= Self.leastCopied {
-          write("""
+          write(
+            """
             INSERT INTO qudo_running(\(RunningRow.columns))
             SELECT id, \(terms.ends), \(rows.token), kind, ranking, due, \(terms.lostLimit) FROM qudo_ready WHERE \(condition)
             """, count: count)
@@ -207,7 +230,9 @@ extension Transaction {
     }
     let started = chosen.filter { $0.0.hold == .untilStarted }.map(\.0.id).sorted()
     free(keysOf: started)
-    for part in started.parts() { write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))")) }
+    for part in started.parts() {
+      write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))"))
+    }
     return rows
   }
 }
@@ -273,8 +298,10 @@ struct ClaimedRows {
   private func claimed(_ job: Row, _ row: QudoMySQL.Row) -> ClaimedJob {
     ClaimedJob(
       lease: Lease(job: job.id, token: token, holder: 0, expiresAt: job.ends), kind: job.kind,
-      payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking), uniqueKey: row.textIfAny(3),
-      attempt: Int(row.integer(4)), enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: job.due),
+      payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking),
+      uniqueKey: row.textIfAny(3),
+      attempt: Int(row.integer(4)), enqueuedAt: Timestamp(microseconds: row.integer(5)),
+      dueAt: Timestamp(microseconds: job.due),
       metadata: JobMetadata(bytes: row.bytes(6)))
   }
 }

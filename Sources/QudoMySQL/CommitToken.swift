@@ -60,12 +60,15 @@ final class CommitToken {
   /// For a transaction that inserts nothing.
   ///
   /// - Parameter time: nil for `@n`.
-  func write(at time: Timestamp?) -> Write { write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n") }
+  func write(at time: Timestamp?) -> Write {
+    write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n")
+  }
 
   /// If it is there already, the statement fails, and no statement comes after one that failed, COMMIT neither.
   private func write(part: Int, job: SQL, time: SQL) -> Write {
     Write(
-      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ", holding: "\(part)",
+      "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ",
+      holding: "\(part)",
       ", \(job), \(time) + \(lifetime))")
   }
 
@@ -73,7 +76,8 @@ final class CommitToken {
   var forgetEarlier: SQL? {
     guard number.isMultiple(of: CommitTokenStore.most) else { return nil }
     // From below, or it would step over all that a snapshot of somebody's keeps in the index.
-    return "DELETE FROM qudo_lane WHERE lane = \(pooled) AND number >= \(number - 2 * CommitTokenStore.most) AND number < \(number)"
+    return
+      "DELETE FROM qudo_lane WHERE lane = \(pooled) AND number >= \(number - 2 * CommitTokenStore.most) AND number < \(number)"
   }
 
   /// Waits for the transaction if it is still being committed.

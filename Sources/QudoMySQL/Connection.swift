@@ -57,12 +57,15 @@ final class Connection {
   }
 
   var error: MySQLError {
-    MySQLError(code: mysql_errno(handle), message: mysql_error(handle).map { String(cString: $0) } ?? "unknown")
+    MySQLError(
+      code: mysql_errno(handle), message: mysql_error(handle).map { String(cString: $0) } ?? "unknown")
   }
 
   @discardableResult
   func run(_ statement: SQL) throws(QudoError) -> StatementResult {
-    guard let result = try run([statement]).first else { throw QudoError(.database, "a statement was left without a result") }
+    guard let result = try run([statement]).first else {
+      throw QudoError(.database, "a statement was left without a result")
+    }
     return result
   }
 
@@ -79,7 +82,9 @@ final class Connection {
   }
 
   /// Keeps the results of the statements before the one that failed.
-  func run(_ statements: [SQL], into results: inout [StatementResult], beforeLast: () -> Void = {}) throws(QudoError) {
+  func run(_ statements: [SQL], into results: inout [StatementResult], beforeLast: () -> Void = {})
+    throws(QudoError)
+  {
     text.removeAll(keepingCapacity: text.capacity <= 2 * longest)
     var count = 0
     for statement in statements {
@@ -124,7 +129,9 @@ final class Connection {
       // The server has left out the rest, or the network has lost its answers: a connection that ends between two of them looks to the
       // library like the end of the answers. Then the COMMIT may be done.
       isAtLast = true
-      throw .mysql(MySQLError(code: MySQLError.interrupted, message: "the server answered \(taken) of \(count) statements"))
+      throw .mysql(
+        MySQLError(
+          code: MySQLError.interrupted, message: "the server answered \(taken) of \(count) statements"))
     }
   }
 
@@ -142,7 +149,9 @@ final class Connection {
   private func takeResult() throws(QudoError) -> StatementResult {
     if let rows = mysql_store_result(handle) { return StatementResult(rows: Rows(rows)) }
     guard mysql_field_count(handle) == 0 else { throw failure() }
-    return StatementResult(affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle)))
+    return StatementResult(
+      affected: Int(clamping: mysql_affected_rows(handle)), insertID: Int64(clamping: mysql_insert_id(handle))
+    )
   }
 
   /// Whether the session is as a transaction leaves it and the next one needs it, as the last answer has it.

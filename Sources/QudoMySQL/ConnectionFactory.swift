@@ -21,12 +21,14 @@ final class ConnectionFactory: Sendable {
   ///   - observer: hears of each statement of the verbs before it is sent; for tests.
   ///   - replacing: says what is sent instead; for tests.
   init(
-    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil,
+    _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?,
+    observer: (@Sendable (SQL) -> Void)? = nil,
     replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) {
     (self.observer, self.replacing) = (observer, replacing)
     lifetimes = ReceiptLifetimes(
-      transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds, keys: receipts.wholeMicroseconds)
+      transactions: max(.seconds(60), (timeout + settings.readTimeout) * 2).wholeMicroseconds,
+      keys: receipts.wholeMicroseconds)
     self.settings = settings
     watch = SessionWatch(settings)
     self.timeout = timeout
@@ -97,7 +99,7 @@ final class ConnectionFactory: Sendable {
     do {
       try check(connection, Self.identity(connection))
       return connection.isSound && connection.isBetweenTransactions
-    } catch where error.code == .databaseReplaced {
+    } catch  where error.code == .databaseReplaced {
       throw error
     } catch {
       // A new connection tells what it is.
@@ -118,10 +120,15 @@ final class ConnectionFactory: Sendable {
   func passing(_ error: QudoError) -> QudoError {
     guard facts != nil, let cause = error.mysql else { return error }
     if cause.isOfDemotion {
-      return QudoError(.unreachable, "the server has become read-only: if another one is the primary by now, lead the name there", cause: cause)
+      return QudoError(
+        .unreachable,
+        "the server has become read-only: if another one is the primary by now, lead the name there",
+        cause: cause)
     }
     if cause.isOfRefusal {
-      return QudoError(.unreachable, "the server refuses the user that it took before: check user and password", cause: cause)
+      return QudoError(
+        .unreachable, "the server refuses the user that it took before: check user and password", cause: cause
+      )
     }
     if cause.isOfMissingTables { return .tablesMissing(cause) }
     return error
@@ -135,7 +142,8 @@ final class ConnectionFactory: Sendable {
       // Tables that were there before are not made anew: a restore may be under way.
       try check(connection, DatabaseOpener.identity(schema))
     } else {
-      let found = try DatabaseOpener.prepare(connection, timeout: timeout, found: schema, silence: settings.readTimeout)
+      let found = try DatabaseOpener.prepare(
+        connection, timeout: timeout, found: schema, silence: settings.readTimeout)
       try check(connection, found)
     }
     // It may be another database by now, made anew.

@@ -7,7 +7,8 @@ extension Transaction {
     let numbers = try numbers(of: wanted)
     guard numbers?.isEmpty != true else { return [] }
     let filter: SQL = numbers.map { "WHERE kind IN \(list: $0)" } ?? ""
-    let rows = try look("""
+    let rows = try look(
+      """
       SELECT k.name, SUM(c.r), SUM(c.d), SUM(c.u) FROM (
         SELECT kind, COUNT(*) AS r, 0 AS d, 0 AS u FROM qudo_ready \(filter) GROUP BY kind
         UNION ALL SELECT kind, SUM(due <= @n), SUM(due > @n), 0 FROM qudo_delayed \(filter) GROUP BY kind
@@ -15,7 +16,9 @@ extension Transaction {
       JOIN qudo_kind AS k ON k.id = c.kind GROUP BY k.id, k.name
       """)
     let counts = rows.map { row in
-      JobCount(Kind(row.text(0)), ready: Int(row.integer(1)), delayed: Int(row.integer(2)), running: Int(row.integer(3)))
+      JobCount(
+        Kind(row.text(0)), ready: Int(row.integer(1)), delayed: Int(row.integer(2)),
+        running: Int(row.integer(3)))
     }
     return counts.sorted { $0.kind < $1.kind }
   }

@@ -32,7 +32,8 @@ extension QudoError {
 
   static func tablesMissing(_ cause: MySQLError?) -> QudoError {
     QudoError(
-      .unreachable, "Qudo's tables are missing or incomplete: finish the restore, or restart the process to make new tables",
+      .unreachable,
+      "Qudo's tables are missing or incomplete: finish the restore, or restart the process to make new tables",
       cause: cause)
   }
 }

@@ -11,7 +11,8 @@ extension DatabaseOpener {
   ///   - silence: How long the server may be silent.
   /// - Returns: The database's identity.
   static func prepare(
-    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations, found: Result<Rows?, QudoError>,
+    _ connection: Connection, timeout: Duration, migrations: [Schema.Migration] = Schema.migrations,
+    found: Result<Rows?, QudoError>,
     silence: Duration = .seconds(30)
   ) throws(QudoError) -> DatabaseIdentity? {
     let latest = migrations.last?.version ?? 0
@@ -39,11 +40,15 @@ extension DatabaseOpener {
       return DatabaseIdentity(rows)
     }
     guard names.contains("qudo_schema") else {
-      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
+      throw QudoError(
+        .foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
     }
-    let version = try version(Result { () throws(QudoError) in try connection.run(schemaVersion).rows }, latest) ?? 0
+    let version =
+      try version(Result { () throws(QudoError) in try connection.run(schemaVersion).rows }, latest) ?? 0
     for migration in migrations where migration.version > version {
-      for statement in migration.statements + [Schema.record(migration)] { try apply(statement, of: migration, connection) }
+      for statement in migration.statements + [Schema.record(migration)] {
+        try apply(statement, of: migration, connection)
+      }
     }
     return try DatabaseIdentity(connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
   }
@@ -61,7 +66,8 @@ extension DatabaseOpener {
     "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'"
 
   /// Fails where there are no tables of Qudo.
-  private static let schemaVersion: SQL = "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
+  private static let schemaVersion: SQL =
+    "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
 
   /// All tables of an empty database, in as few texts as the server's silence may be long for: it answers a text when all of it is done.
   ///
@@ -70,12 +76,20 @@ extension DatabaseOpener {
   ///   - trip: How long a round trip takes.
   /// - Returns: What ``DatabaseIdentity/read`` came to.
   private static func make(
-    _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration, trip: Duration
+    _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration,
+    trip: Duration
   ) throws(QudoError) -> Rows? {
-    let statements = migrations.flatMap { migration in (migration.statements + [Schema.record(migration)]).map { (migration, $0) } }
+    let statements = migrations.flatMap { migration in
+      (migration.statements + [Schema.record(migration)]).map { (migration, $0) }
+    }
     // Others may be making tables as well, and each waits for the server's dictionary.
-    let begin: [SQL] = ["SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10"]
-    let end: [SQL] = [DatabaseIdentity.read, "COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait", "DO RELEASE_LOCK(\(lock))"]
+    let begin: [SQL] = [
+      "SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10",
+    ]
+    let end: [SQL] = [
+      DatabaseIdentity.read, "COMMIT", "SET SESSION innodb_lock_wait_timeout = @qudo_wait",
+      "DO RELEASE_LOCK(\(lock))",
+    ]
     var rest = statements[...]
     // One tells how long they take.
     var count = 1
@@ -104,14 +118,18 @@ extension DatabaseOpener {
     let deadline = ContinuousClock.now + timeout
     // A second at a time, so that no read time-out comes in between.
     while try connection.run("SELECT GET_LOCK(\(lock), 1)").rows?.next()?.integer(0) != 1 {
-      guard .now < deadline else { throw QudoError(.busy, "another process kept making the tables until the time-out: try again later") }
+      guard .now < deadline else {
+        throw QudoError(.busy, "another process kept making the tables until the time-out: try again later")
+      }
     }
   }
 
-  private static func apply(_ statement: SQL, of migration: Schema.Migration, _ connection: Connection) throws(QudoError) {
+  private static func apply(_ statement: SQL, of migration: Schema.Migration, _ connection: Connection)
+    throws(QudoError)
+  {
     do {
       try connection.run([statement, "COMMIT"])
-    } catch where error.code == .database {
+    } catch  where error.code == .database {
       throw inTheWay(of: migration, error)
     }
   }
@@ -124,19 +142,24 @@ extension DatabaseOpener {
   }
 
   /// - Returns: Nil if there is no table of the version.
-  private static func version(_ found: Result<Rows?, QudoError>, _ latest: Int64) throws(QudoError) -> Int64? {
+  private static func version(_ found: Result<Rows?, QudoError>, _ latest: Int64) throws(QudoError) -> Int64?
+  {
     let rows: Rows?
     do {
       rows = try found.get()
-    } catch where error.mysql?.code == 1146 {
+    } catch  where error.mysql?.code == 1146 {
       return nil
-    } catch where error.code == .database {
-      throw QudoError(.foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database", cause: error.cause)
+    } catch  where error.code == .database {
+      throw QudoError(
+        .foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database",
+        cause: error.cause)
     }
     // Somebody began and did not come to the end.
     guard let row = rows?.next() else { return 0 }
     guard row.integer(1) <= latest else {
-      throw QudoError(.newerSchema, "the database has schema \(row.integer(0)), which needs a newer Qudo (this one knows \(latest))")
+      throw QudoError(
+        .newerSchema,
+        "the database has schema \(row.integer(0)), which needs a newer Qudo (this one knows \(latest))")
     }
     return max(row.integer(0), 0)
   }

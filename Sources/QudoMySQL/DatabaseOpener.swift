@@ -30,7 +30,9 @@ enum DatabaseOpener {
 
   /// A connection that is as the server makes it.
   static func connectPlain(_ settings: Settings) throws(QudoError) -> Connection {
-    guard isInitialized, let handle = mysql_init(nil) else { throw QudoError(.outOfMemory, "libmariadb could not be set up") }
+    guard isInitialized, let handle = mysql_init(nil) else {
+      throw QudoError(.outOfMemory, "libmariadb could not be set up")
+    }
     let connection = Connection(handle)
     try setOptions(settings, connection)
     try connect(connection, settings)
@@ -44,7 +46,8 @@ enum DatabaseOpener {
     let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
     guard
       mysql_real_connect(
-        connection.handle, server.host, server.user, password, server.name, UInt32(server.port), settings.socket, flags) != nil
+        connection.handle, server.host, server.user, password, server.name, UInt32(server.port),
+        settings.socket, flags) != nil
     else { throw .mysql(connection.error) }
   }
 
@@ -63,7 +66,9 @@ enum DatabaseOpener {
     // A server could ask for any file of the client.
     set(MYSQL_OPT_LOCAL_INFILE, 0)
     // "localhost" means the socket otherwise.
-    set(MYSQL_OPT_PROTOCOL, settings.socket == nil ? MYSQL_PROTOCOL_TCP.rawValue : MYSQL_PROTOCOL_SOCKET.rawValue)
+    set(
+      MYSQL_OPT_PROTOCOL,
+      settings.socket == nil ? MYSQL_PROTOCOL_TCP.rawValue : MYSQL_PROTOCOL_SOCKET.rawValue)
     mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4")
     guard let tls = settings.tls else { return }
     // Only both together check the chain and the name; SSL_ENFORCE alone goes on in clear with a server without TLS.
@@ -78,9 +83,13 @@ enum DatabaseOpener {
 
   /// Where systems keep the certificates that they trust.
   private static func systemAuthorities() throws(QudoError) -> String {
-    let places = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"]
+    let places = [
+      "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+      "/etc/ssl/cert.pem",
+    ]
     guard let place = places.first(where: { access($0, R_OK) == 0 }) else {
-      throw QudoError(.invalidArgument, "the system's trusted certificates were not found: name a PEM file with tls-ca")
+      throw QudoError(
+        .invalidArgument, "the system's trusted certificates were not found: name a PEM file with tls-ca")
     }
     return place
   }
@@ -100,14 +109,17 @@ enum DatabaseOpener {
       throw failure ?? QudoError(.database, "the server does not tell its version")
     }
     var facts = try SessionSettings.facts(row)
-    facts.clockAhead = MySQLServerFacts.clockAhead(row.integer(10), asked: asked, answered: SystemClock().now().wall)
+    facts.clockAhead = MySQLServerFacts.clockAhead(
+      row.integer(10), asked: asked, answered: SystemClock().now().wall)
     // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
     connection.packet = facts.longestPacket
     connection.setsInStatements = facts.isMariaDB
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
     // Before MySQL 8.0.18 it takes a right to say so.
     if row.integer(6) != 1 || row.integer(7) != 1 {
-      try connection.run(["SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1"])
+      try connection.run([
+        "SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1",
+      ])
     }
     if let failure, results.count == SessionSettings.count + 1 { return (facts, .failure(failure)) }
     if let failure { throw failure }

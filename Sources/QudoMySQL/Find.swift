@@ -14,7 +14,8 @@ extension Transaction {
       let ofKind: SQL = kinds.map { " AND j.kind IN \(list: $0)" } ?? ""
       let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
       for part in Set(ids).filter({ $0 > query.after }).sorted().parts() where found.count < query.limit {
-        found += try jobs("""
+        found += try jobs(
+          """
           \(Self.select) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
           """)
       }
@@ -23,7 +24,8 @@ extension Transaction {
     guard kinds != nil || states.count < JobState.allCases.count else {
       return try jobs("\(Self.select) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
     }
-    return try jobs("\(Self.select) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
+    return try jobs(
+      "\(Self.select) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
 
   /// The state as it is at `@n`. The running are ordered by the end of their leases: grouped they become a table of their own for the
@@ -40,7 +42,8 @@ extension Transaction {
   /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.
   private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, _ query: JobQuery) -> SQL {
     let sources: [(state: JobState, from: SQL)] = [
-      (.ready, "qudo_ready WHERE"), (.ready, "qudo_delayed WHERE due <= @n AND"), (.ready, "qudo_running WHERE ends <= @n AND"),
+      (.ready, "qudo_ready WHERE"), (.ready, "qudo_delayed WHERE due <= @n AND"),
+      (.ready, "qudo_running WHERE ends <= @n AND"),
       (.delayed, "qudo_delayed WHERE due > @n AND"), (.running, "qudo_running WHERE ends > @n AND"),
     ]
     let ofKind: SQL = kinds.map { "kind IN \(list: $0) AND" } ?? ""
@@ -56,10 +59,12 @@ extension Transaction {
     return rows.map { row in
       let state = states[Int(row.integer(11))]
       return StoredJob(
-        id: row.integer(0), kind: Kind(row.text(1)), state: state, payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
+        id: row.integer(0), kind: Kind(row.text(1)), state: state,
+        payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
         uniqueKey: row.textIfAny(4), priority: 0 &- Int(row.integer(5)), attempt: Int(row.integer(6)),
         enqueuedAt: Timestamp(microseconds: row.integer(7)), dueAt: Timestamp(microseconds: row.integer(8)),
-        leaseExpiresAt: state == .running ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
+        leaseExpiresAt: state == .running
+          ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
         metadata: JobMetadata(bytes: row.bytes(9)))
     }
   }

@@ -64,13 +64,16 @@ extension Transaction {
     let names = Array(Set(jobs.compactMap(\.idempotencyKey)))
     guard !keys.isEmpty || !names.isEmpty else { return }
     let holders = UniqueKeyLookup.look(up: keys, locks: locks)
-    let found = try read(holders + names.parts().map { part in
-      "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
-    })
+    let found = try read(
+      holders
+        + names.parts().map { part in
+          "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
+        })
     for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
     for (key, job) in plan.holders.stale {
       // That the job is gone is looked at again: what was read may be what a stopped statement left.
-      write("""
+      write(
+        """
         DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job) \
         AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = \(job))
         """)
@@ -87,7 +90,9 @@ extension Transaction {
     }
   }
 
-  private func add(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError) -> InsertAnswer.Answer {
+  private func add(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError)
+    -> InsertAnswer.Answer
+  {
     let position = plan.rows.count
     guard let unique = job.unique else {
       plan.rows.append(NewRow(job, kind: kind))
@@ -98,14 +103,18 @@ extension Transaction {
       if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job) }
       return .new(position) { unique.onConflict.result($0) }
     }
-    if let holder = plan.holders[key] { return .known(conflict(job, unique, with: holder, kind: kind, &plan.holders[key])) }
+    if let holder = plan.holders[key] {
+      return .known(conflict(job, unique, with: holder, kind: kind, &plan.holders[key]))
+    }
     plan.positions[key] = position
     plan.rows.append(NewRow(job, kind: kind))
     return .new(position) { .inserted($0) }
   }
 
   /// A conflict leaves no receipt: it wrote nothing, and may come out otherwise the next time.
-  private func keep(_ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan) {
+  private func keep(
+    _ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan
+  ) {
     switch answer {
     case .known(.conflict): break
     case .known(let result):
@@ -119,14 +128,16 @@ extension Transaction {
   }
 
   private func conflict(
-    _ job: NewJob, _ unique: UniqueKey, with holder: UniqueKeyLookup.Holder, kind: Int64, _ current: inout UniqueKeyLookup.Holder?
+    _ job: NewJob, _ unique: UniqueKey, with holder: UniqueKeyLookup.Holder, kind: Int64,
+    _ current: inout UniqueKeyLookup.Holder?
   ) -> InsertResult {
     guard case .overwrite = unique.onConflict, let place = holder.place else {
       return unique.onConflict == .keep ? .existing(holder.id) : .conflict(holder.id)
     }
     leave(place, holder.id, kind: kind)
     let due = job.due.moment(now).microseconds
-    write("""
+    write(
+      """
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
       meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
       """, count: 1)
@@ -140,7 +151,9 @@ extension Transaction {
   private func leave(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
     switch place.table {
     case .ready:
-      write("DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)", count: 1)
+      write(
+        "DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)",
+        count: 1)
     case .delayed: write("DELETE FROM qudo_delayed WHERE due = \(place.due) AND id = \(id)", count: 1)
     }
   }
@@ -149,7 +162,9 @@ extension Transaction {
     wakes = true
     entries.add(kind, ScanCursors.Key(ranking: place.ranking, due: place.due, id: id))
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
-    write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))")
+    write(
+      "INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))"
+    )
   }
 
   /// Each statement takes as many rows as go well into a packet. In one statement ids follow each other: "If the only
@@ -160,7 +175,9 @@ extension Transaction {
     while let first = rest.first {
       var (length, count) = (first.textLength, 1)
       guard length + 512 <= connection.packet else {
-        throw QudoError(.invalidArgument, """
+        throw QudoError(
+          .invalidArgument,
+          """
           a payload of \(first.payload.bytes.count) bytes takes a packet of \(length + 512), and the server's max_allowed_packet is \
           \(connection.packet): raise it there, or keep large data elsewhere and enqueue its name
           """)
@@ -190,16 +207,19 @@ extension Transaction {
       answer.ids += first..<first + Int64(rows.count)
       self.effects.highest = first + Int64(rows.count) - 1
     }
-    hold(zip(0..., rows).compactMap { offset, row in
-      row.unique.map { "(\(row.kind), \(Array($0.key.utf8)), LAST_INSERT_ID() + \(offset))" }
-    })
-    keep(zip(0..., rows).flatMap { offset, row in
-      row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
-    })
+    hold(
+      zip(0..., rows).compactMap { offset, row in
+        row.unique.map { "(\(row.kind), \(Array($0.key.utf8)), LAST_INSERT_ID() + \(offset))" }
+      })
+    keep(
+      zip(0..., rows).flatMap { offset, row in
+        row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
+      })
     // The last one, for it holds the check of the statement before.
     defer { write(receipt.write(answer, rows.count)) }
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
-      write("""
+      write(
+        """
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
         VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(KeyHold(row.unique).rawValue))
         """)
@@ -209,7 +229,8 @@ extension Transaction {
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if let first = rows.first, rows.allSatisfy({ $0.isReadyAtOnce(like: first) }) {
       // They differ in nothing but their ids: the server need not read them again.
-      write("""
+      write(
+        """
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
         SELECT \(first.kind), \(first.ranking), @n, id, \(KeyHold.none.rawValue) FROM qudo_job WHERE \(range)
         """, count: rows.count)
@@ -217,7 +238,10 @@ extension Transaction {
     }
     let mayBeReady = rows.contains { $0.due.mayBeReady }
     // How many there are of each is known where all are of one sort.
-    if mayBeReady { insertReady("qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count) }
+    if mayBeReady {
+      insertReady(
+        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count)
+    }
     guard mayWait else { return }
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
     insertReady("qudo_delayed", from: "\(range) AND due > @n", count: mayBeReady ? nil : rows.count)
@@ -240,7 +264,8 @@ extension Transaction {
   /// Puts new jobs where the waiting are, as their rows have it.
   private func insertReady(_ table: SQL, from condition: SQL, count: Int?) {
     wakes = true
-    write("""
+    write(
+      """
       INSERT INTO \(table)(kind, ranking, due, id, frees)
       SELECT kind, ranking, due, id, IF(unique_scope IS NULL, 0, \
       IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))

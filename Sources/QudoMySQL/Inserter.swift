@@ -34,7 +34,9 @@ final class Inserter: Sendable {
 
   /// As ``Pool/transact(_:)``.
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
-    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was done")
+    }
     let result: Result<[InsertResult], QudoError> = await withContinuation { continuation in
       let call = Call(jobs: jobs, deadline: .now + pool.access.timeout) { continuation.resume(returning: $0) }
       switch state.withLock({ Self.add(call, to: &$0, runners: pool.access.settings.pool) }) {
@@ -115,10 +117,14 @@ final class Inserter: Sendable {
   }
 
   /// If one spoils the transaction of all, each gets one of its own, so that it spoils only itself.
-  private func write(_ group: [Call], _ pooled: PooledConnection, until deadline: ContinuousClock.Instant) -> [Result<[InsertResult], QudoError>] {
+  private func write(_ group: [Call], _ pooled: PooledConnection, until deadline: ContinuousClock.Instant)
+    -> [Result<[InsertResult], QudoError>]
+  {
     guard !group.isEmpty else { return [] }
     let jobs = group.count == 1 ? group[0].jobs : group.flatMap(\.jobs)
-    switch pool.run(pooled, until: deadline, { transaction throws(QudoError) in try transaction.run(inserting: jobs) }) {
+    switch pool.run(
+      pooled, until: deadline, { transaction throws(QudoError) in try transaction.run(inserting: jobs) })
+    {
     case .success(let results):
       var rest = results[...]
       return group.map { call in

@@ -82,7 +82,7 @@ extension Transaction {
     for kind in unknown(new) {
       do {
         try connection.run(["INSERT INTO qudo_kind(name) VALUES(\(Array(kind.name.utf8)))", "COMMIT"])
-      } catch where error.mysql?.isDuplicate == true {
+      } catch  where error.mysql?.isDuplicate == true {
         // Somebody else did. What was read of their row is locked until the end of the transaction.
         try connection.run("ROLLBACK")
       }
@@ -92,7 +92,9 @@ extension Transaction {
 
   private func lookUp(_ unknown: [Kind]) throws(QudoError) {
     guard !unknown.isEmpty else { return }
-    if let rows = try connection.run([KindCache.look(up: unknown), "COMMIT"])[0].rows { try add(kinds: rows) }
+    if let rows = try connection.run([KindCache.look(up: unknown), "COMMIT"])[0].rows {
+      try add(kinds: rows)
+    }
   }
 
   /// The numbers of those kinds that the database knows, each once; nil for nil.

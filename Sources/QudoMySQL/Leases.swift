@@ -50,7 +50,8 @@ struct EndedLease {
   /// How many leases of its job were lost before. That is with the job, and asked for only now.
   let lost: Int64
 
-  static let columns: SQL = "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
+  static let columns: SQL =
+    "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
 
   /// Whether there is no such job.
   let isJobless: Bool
@@ -80,7 +81,10 @@ extension Transaction {
     for (condition, count) in RunningRow.conditions(good.map { ($0.ends, $0.id) }) {
       write("UPDATE qudo_running SET ends = \(ends) WHERE \(condition)", count: count)
     }
-    return leases.map { running[$0.job]?.token == $0.token ? Lease(job: $0.job, token: $0.token, holder: 0, expiresAt: ends) : nil }
+    return leases.map {
+      running[$0.job]?.token == $0.token
+        ? Lease(job: $0.job, token: $0.token, holder: 0, expiresAt: ends) : nil
+    }
   }
 
   /// The rows of the leases that hold, locked.
@@ -89,7 +93,9 @@ extension Transaction {
   /// that run are looked through, without waiting for any of them.
   ///
   /// - Parameter found: what ``RunningRow/lock(_:)`` found of them.
-  func running(under leases: some Collection<Lease>, _ found: some Sequence<Rows>) throws(QudoError) -> [Int64: RunningRow] {
+  func running(under leases: some Collection<Lease>, _ found: some Sequence<Rows>) throws(QudoError)
+    -> [Int64: RunningRow]
+  {
     var running: [Int64: RunningRow] = [:]
     func add(_ rows: Rows) {
       for row in rows.map({ RunningRow($0) }) { running[row.id] = row }
@@ -98,11 +104,19 @@ extension Transaction {
     // Each time, an extension may have been committed between the look and the lock.
     for _ in 0..<10 {
       var rest: [Int64: Set<Int64>] = [:]
-      for lease in leases where running[lease.job]?.token != lease.token { rest[lease.job, default: []].insert(lease.token) }
+      for lease in leases where running[lease.job]?.token != lease.token {
+        rest[lease.job, default: []].insert(lease.token)
+      }
       guard !rest.isEmpty else { return running }
-      let looks = rest.keys.sorted().parts().map { "SELECT ends, id, token FROM qudo_running WHERE id IN \(list: $0)" as SQL }
-      let places = try read(looks).flatMap { rows in rows.map { (ends: $0.integer(0), id: $0.integer(1), token: $0.integer(2)) } }
-      let elsewhere = places.filter { rest[$0.id]?.contains($0.token) == true }.map { (ends: $0.ends, id: $0.id) }
+      let looks = rest.keys.sorted().parts().map {
+        "SELECT ends, id, token FROM qudo_running WHERE id IN \(list: $0)" as SQL
+      }
+      let places = try read(looks).flatMap { rows in
+        rows.map { (ends: $0.integer(0), id: $0.integer(1), token: $0.integer(2)) }
+      }
+      let elsewhere = places.filter { rest[$0.id]?.contains($0.token) == true }.map {
+        (ends: $0.ends, id: $0.id)
+      }
       guard !elsewhere.isEmpty else { return running }
       for rows in try read(RunningRow.lock(elsewhere)) { add(rows) }
     }

@@ -5,7 +5,9 @@ extension MySQLDriver: DescribedDriver {
   /// Returns the server's version and clock time; connects if necessary.
   package func describe() async throws(QudoError) -> DatabaseDescription {
     let facts = try await connect()
-    let now = try await pool.transact { transaction throws(QudoError) in try transaction.look("SELECT @n").next()?.integer(0) }
+    let now = try await pool.transact { transaction throws(QudoError) in
+      try transaction.look("SELECT @n").next()?.integer(0)
+    }
     return DatabaseDescription(
       version: "\(facts.isMariaDB ? "MariaDB" : "MySQL") \(facts.version.prefix { $0 != "-" })",
       clock: now.map { Timestamp(microseconds: $0) })

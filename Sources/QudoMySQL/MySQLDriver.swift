@@ -56,16 +56,19 @@ public struct MySQLDriver: Driver {
   ///     Default: 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for an unknown option or an invalid value.
   public init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
+    idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
-    try self.init(server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
+    try self.init(
+      server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
   }
 
   /// Creates a driver from a URL; see ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``.
   ///
   /// - Throws: `QudoError.Code.invalidArgument`, also if the URL names a file.
   public init(
-    _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400)
+    _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30),
+    idempotencyKeyLifetime: Duration = .seconds(86_400)
   ) throws(QudoError) {
     guard case .mysql(let server) = url.place else {
       throw QudoError(
@@ -79,19 +82,26 @@ public struct MySQLDriver: Driver {
   ///   - observer: receives each statement of the verbs before it is sent.
   ///   - replacing: returns the bytes to send instead of a statement.
   init(
-    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400),
-    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
+    _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
+    idempotencyKeyLifetime: Duration = .seconds(86_400),
+    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil,
+    replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
-    guard timeout > .zero else { throw QudoError(.invalidArgument, "the timeout is not above 0. Choose a longer one") }
+    guard timeout > .zero else {
+      throw QudoError(.invalidArgument, "the timeout is not above 0. Choose a longer one")
+    }
     guard idempotencyKeyLifetime > .zero, idempotencyKeyLifetime <= .seconds(36_525 * 86_400) else {
       throw QudoError(
-        .invalidArgument, "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
+        .invalidArgument,
+        "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
     }
     let settings = try Settings(server)
     name = settings.name
     self.limits = limits
     pool = Pool(
-      ConnectionFactory(settings, timeout: timeout, receipts: idempotencyKeyLifetime, clock: clock, observer: observer, replacing: replacing))
+      ConnectionFactory(
+        settings, timeout: timeout, receipts: idempotencyKeyLifetime, clock: clock, observer: observer,
+        replacing: replacing))
     doorbell = pool.doorbell
     inserter = Inserter(pool)
   }
@@ -104,7 +114,8 @@ public struct MySQLDriver: Driver {
   public func connect() async throws(QudoError) -> MySQLServerFacts {
     try await pool.transact { transaction throws(QudoError) in _ = try transaction.look("SELECT 1") }
     guard let facts = pool.access.facts else {
-      throw QudoError(.database, "connected, but the server's facts are missing. Report this as a bug in Qudo")
+      throw QudoError(
+        .database, "connected, but the server's facts are missing. Report this as a bug in Qudo")
     }
     return facts
   }

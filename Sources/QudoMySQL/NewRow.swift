@@ -19,7 +19,9 @@ struct NewRow {
   }
 
   /// What overwriting does.
-  mutating func overwrite(_ job: NewJob) { (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata) }
+  mutating func overwrite(_ job: NewJob) {
+    (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
+  }
 
   /// "INSERT ...". Columns that have their defaults in all of the rows are left out: each costs to read and check.
   ///
@@ -27,7 +29,8 @@ struct NewRow {
   static func insertion(of rows: some Collection<NewRow>, taking time: SQL? = nil) -> SQL {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
-    var text = SQL.Interpolation(literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
+    var text = SQL.Interpolation(
+      literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
     text.appendLiteral("INSERT INTO qudo_job(kind,ranking,due,enqueued,codec")
     if hasKeys { text.appendLiteral(",unique_key,unique_scope") }
     if hasMeta { text.appendLiteral(",meta") }
@@ -54,7 +57,9 @@ struct NewRow {
       text.appendLiteral(",@n,")
     }
     text.appendInterpolation(payload.codec.number)
-    if keys { text.appendInterpolation(",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" as SQL) }
+    if keys {
+      text.appendInterpolation(",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" as SQL)
+    }
     if hasMeta { text.appendInterpolation(",\(meta.isEmpty ? nil : meta.bytes)" as SQL) }
     text.appendLiteral(",")
     text.appendInterpolation(payload.bytes)
@@ -62,10 +67,14 @@ struct NewRow {
   }
 
   /// Whether it is ready at once, as the other one is, and nothing but the id tells them apart among the ready.
-  func isReadyAtOnce(like other: NewRow) -> Bool { kind == other.kind && ranking == other.ranking && due.isNow && unique == nil }
+  func isReadyAtOnce(like other: NewRow) -> Bool {
+    kind == other.kind && ranking == other.ranking && due.isNow && unique == nil
+  }
 
   /// About how long its values are.
-  var textLength: Int { (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0) }
+  var textLength: Int {
+    (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0)
+  }
 }
 
 extension NewJob {
@@ -78,7 +87,8 @@ extension Due {
   func sql(_ now: SQL) -> SQL {
     switch self {
     case .now: now
-    case .after(let delay): delay == .zero ? now : "LEAST(\(now) + \(Due.bounded(delay)), \(Timestamp.latest.microseconds))"
+    case .after(let delay):
+      delay == .zero ? now : "LEAST(\(now) + \(Due.bounded(delay)), \(Timestamp.latest.microseconds))"
     case .at(let time): "\(time.microseconds)"
     }
   }

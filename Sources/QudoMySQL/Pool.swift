@@ -23,7 +23,8 @@ final class Pool: Sendable {
     // Each of the two calls the other, and neither keeps the pool.
     let place = Locked<Weak>(Weak())
     let jobWatch = Watch(
-      access, isOpen: { place.withLock { $0.pool } != nil }, ring: { place.withLock { $0.pool }?.doorbell.ring() },
+      access, isOpen: { place.withLock { $0.pool } != nil },
+      ring: { place.withLock { $0.pool }?.doorbell.ring() },
       looked: { place.withLock { $0.pool }?.closeUnused() })
     self.jobWatch = jobWatch
     doorbell = Doorbell(findsAll: true) { somebodyListens in jobWatch.setActive(somebodyListens) }
@@ -40,7 +41,9 @@ final class Pool: Sendable {
   func transact<Result: Sendable>(
     _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
-    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was done") }
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was done")
+    }
     let deadline = ContinuousClock.now + access.timeout
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       use(until: deadline, refuse: { continuation.resume(returning: .failure($0)) }) { pooled in
@@ -74,7 +77,8 @@ final class Pool: Sendable {
 
   /// To be called on the lane's thread.
   func run<Result>(
-    _ pooled: PooledConnection, until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
+    _ pooled: PooledConnection, until deadline: ContinuousClock.Instant,
+    _ body: (Transaction) throws(QudoError) -> Result
   ) -> Swift.Result<Result, QudoError> {
     do throws(QudoError) {
       let (result, effects) = try pooled.transact(until: deadline, body)

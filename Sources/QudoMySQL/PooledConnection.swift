@@ -53,14 +53,17 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
           continue
         }
         let transaction = Transaction(
-          taken, access.kinds, access.cursors, time: access.time, book: book, after: lost, lifetimes: access.lifetimes,
+          taken, access.kinds, access.cursors, time: access.time, book: book, after: lost,
+          lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
           // Whatever came of it, it may have been done.
           defer { access.cursors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
-          if !transaction.connection.isSound || !transaction.connection.isBetweenTransactions { connection = nil }
+          if !transaction.connection.isSound || !transaction.connection.isBetweenTransactions {
+            connection = nil
+          }
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
           // The receipt of the lost one must stay: it may be on its way still.
           if lost != nil { book = CommitTokenStore() }
@@ -84,7 +87,9 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
       if lost != nil { book = CommitTokenStore() }
       let error = access.passing(error)
       let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
-      let message = code == .outcomeUnknown ? "the connection was lost during the commit: it may or may not have been done" : error.message
+      let message =
+        code == .outcomeUnknown
+        ? "the connection was lost during the commit: it may or may not have been done" : error.message
       throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
     }
   }
@@ -104,7 +109,9 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
   /// After a call was answered, so that it waits for nothing. What goes wrong is no matter: the next one does it.
   func pruneReceipts() {
     (receipts, isNew) = (0, false)
-    _ = try? transact(until: .now) { transaction throws(QudoError) in try transaction.pruneReceipts(atMost: 256) }
+    _ = try? transact(until: .now) { transaction throws(QudoError) in
+      try transaction.pruneReceipts(atMost: 256)
+    }
   }
 
   /// The connection, alive as far as can be told: one that was not used for a while is asked.

@@ -47,15 +47,18 @@ struct ReadyRows {
     var points = PointPredicate()
     for run in runs {
       var rest = run.dues[...]
-      if !asPoints, let first = rest.first, let last = rest.last, first < last, rest.count >= Self.leastRange {
+      if !asPoints, let first = rest.first, let last = rest.last, first < last, rest.count >= Self.leastRange
+      {
         // What is due at the last moment stands alone, for a range reads one row more than it has.
         points.add(
-          range: "kind = \(run.kind) AND ranking = \(run.ranking) AND due >= \(first) AND due < \(last) AND id BETWEEN \(run.first) AND \(run.last)",
+          range:
+            "kind = \(run.kind) AND ranking = \(run.ranking) AND due >= \(first) AND due < \(last) AND id BETWEEN \(run.first) AND \(run.last)",
           count: rest.prefix { $0 < last }.count)
         rest = rest.drop { $0 < last }
       }
       for (index, due) in zip(rest.indices, rest) {
-        points.add("kind = \(run.kind) AND ranking = \(run.ranking) AND due = \(due)", run.first + Int64(index))
+        points.add(
+          "kind = \(run.kind) AND ranking = \(run.ranking) AND due = \(due)", run.first + Int64(index))
       }
     }
     return points.counted

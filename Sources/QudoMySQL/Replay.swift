@@ -52,7 +52,8 @@ extension Transaction {
       try rows.forEach { row throws(QudoError) in
         know(Kind(row.text(3)), row.integer(10))
         found[row.integer(0)] = Failure(
-          isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2), job: row.isNull(4) ? nil : Self.job(row))
+          isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2),
+          job: row.isNull(4) ? nil : Self.job(row))
       }
     }
     return found
@@ -62,7 +63,8 @@ extension Transaction {
     let scope = row.integerIfAny(7).flatMap { UniqueKey.Scope(rawValue: $0) } ?? .untilFinished
     return NewJob(
       Kind(row.text(3)), payload: Payload(row.bytes(4), codec: CodecID(row.integer(5))),
-      unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) }, priority: 0 &- Int(row.integer(8)),
+      unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) },
+      priority: 0 &- Int(row.integer(8)),
       metadata: JobMetadata(bytes: row.bytes(9)))
   }
 }

@@ -46,7 +46,9 @@ struct Retry {
       guard shortages < 10, !isLate else { throw error }
       return .zero
     }
-    guard cause.isOfContention || cause.isOfStop || cause.isShort || isRace else { throw cause.isDuplicate ? Self.corrupt(cause) : error }
+    guard cause.isOfContention || cause.isOfStop || cause.isShort || isRace else {
+      throw cause.isDuplicate ? Self.corrupt(cause) : error
+    }
     guard !isLate else {
       if cause.isOfStop || cause.isShort { throw error }
       throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause)
@@ -58,7 +60,11 @@ struct Retry {
   }
 
   private static func corrupt(_ cause: MySQLError) -> QudoError {
-    QudoError(.corrupt, cause.isShort ? "rows are missing that must be there: the tables were changed by others" : "a row is there that must not be: the tables were changed by others", cause: cause)
+    QudoError(
+      .corrupt,
+      cause.isShort
+        ? "rows are missing that must be there: the tables were changed by others"
+        : "a row is there that must not be: the tables were changed by others", cause: cause)
   }
 
   /// On a thread of the driver's own.

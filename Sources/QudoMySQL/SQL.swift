@@ -25,7 +25,9 @@ extension SQL: ExpressibleByStringInterpolation {
   struct Interpolation: StringInterpolationProtocol {
     fileprivate var bytes: [UInt8] = []
 
-    init(literalCapacity: Int, interpolationCount: Int) { bytes.reserveCapacity(literalCapacity + interpolationCount * 12) }
+    init(literalCapacity: Int, interpolationCount: Int) {
+      bytes.reserveCapacity(literalCapacity + interpolationCount * 12)
+    }
 
     mutating func appendLiteral(_ literal: StaticString) { literal.withUTF8Buffer { bytes += $0 } }
 
@@ -141,7 +143,9 @@ extension SQL: ExpressibleByStringInterpolation {
       }
     }
 
-    private static func digit(_ half: UInt8) -> UInt8 { half < 10 ? UInt8(ascii: "0") + half : UInt8(ascii: "A") + half - 10 }
+    private static func digit(_ half: UInt8) -> UInt8 {
+      half < 10 ? UInt8(ascii: "0") + half : UInt8(ascii: "A") + half - 10
+    }
   }
 }
 

@@ -20,14 +20,21 @@ extension ScanCursors.Look {
 
   /// - Parameter rest: the rows of ``statements(_:_:)``, which are taken.
   init(_ rest: inout ArraySlice<Rows>, _ view: ScanCursors.View, hasReady: Bool) throws(QudoError) {
-    guard rest.count >= (hasReady ? 2 : 1) else { throw QudoError(.database, "a look below the bounds gave no rows") }
+    guard rest.count >= (hasReady ? 2 : 1) else {
+      throw QudoError(.database, "a look below the bounds gave no rows")
+    }
     if hasReady, let rows = rest.popFirst() {
       try rows.forEach { row throws(QudoError) in
-        ready[row.integer(0)] = ScanCursors.Key(ranking: row.integer(1), due: row.integer(2), id: row.integer(3))
+        ready[row.integer(0)] = ScanCursors.Key(
+          ranking: row.integer(1), due: row.integer(2), id: row.integer(3))
       }
     }
-    guard let row = rest.popFirst()?.next() else { throw QudoError(.database, "a look below the bounds gave no row") }
-    (due, ends, walk) = (NextTimes.time(row, 0), NextTimes.time(row, 1), .microseconds(max(0, row.integer(2))))
+    guard let row = rest.popFirst()?.next() else {
+      throw QudoError(.database, "a look below the bounds gave no row")
+    }
+    (due, ends, walk) = (
+      NextTimes.time(row, 0), NextTimes.time(row, 1), .microseconds(max(0, row.integer(2)))
+    )
   }
 }
 #endif

@@ -28,7 +28,9 @@ struct ScanCursors {
 
   /// How long to go on without a look below the bounds: so that it takes a twentieth of the time, and two pauses take less than
   /// 2 s; where a look takes very long, a fifth.
-  static func pause(after walk: Duration) -> Duration { max(min(max(walk * 20, shortestPause), .milliseconds(900)), walk * 5) }
+  static func pause(after walk: Duration) -> Duration {
+    max(min(max(walk * 20, shortestPause), .milliseconds(900)), walk * 5)
+  }
 
   struct Key: Comparable {
     let ranking: Int64
@@ -76,7 +78,9 @@ struct ScanCursors {
     }
 
     /// "AND ..." for those that were found below.
-    func ready(_ kind: Int64, from found: Key) -> SQL { ready[kind].map { "AND \(found.andAbove) AND \($0.below)" } ?? "" }
+    func ready(_ kind: Int64, from found: Key) -> SQL {
+      ready[kind].map { "AND \(found.andAbove) AND \($0.below)" } ?? ""
+    }
 
     var fromDue: SQL { due.map { "due >= \($0) AND" } ?? "" }
     var fromEnds: SQL { ends.map { "ends >= \($0) AND" } ?? "" }
@@ -118,7 +122,9 @@ struct ScanCursors {
   /// - Parameters:
   ///   - slow: what a claim takes longer for that may have stepped over much.
   ///   - leastWalk: what a look below the bounds must take for them to be kept.
-  init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk) { (self.slow, self.leastWalk) = (slow, leastWalk) }
+  init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk) {
+    (self.slow, self.leastWalk) = (slow, leastWalk)
+  }
 
   /// Whether claims begin at the bounds.
   private(set) var isOn = false
@@ -183,7 +189,8 @@ struct ScanCursors {
   ///   - ends: when the first lease ends that it did not take back.
   ///   - last: for each kind the last job that it took from the ready.
   mutating func claimed(
-    from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?, last: [Int64: Key], _ now: ContinuousClock.Instant
+    from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?, last: [Int64: Key],
+    _ now: ContinuousClock.Instant
   ) {
     if !isOn {
       let isResting = restsUntil.map { now < $0 } ?? false
@@ -204,7 +211,9 @@ struct ScanCursors {
       if let found = look.ends, let bound = self.ends { self.ends = min(bound, found) }
     }
     // What entered while the claim read may lie before what it came to.
-    for (kind, key) in last where entries[kind, default: 0] <= view.age { ready[kind] = max(ready[kind] ?? key, key) }
+    for (kind, key) in last where entries[kind, default: 0] <= view.age {
+      ready[kind] = max(ready[kind] ?? key, key)
+    }
     if let due { self.due = max(self.due ?? due, due) }
     if let ends { self.ends = max(self.ends ?? ends, ends) }
   }
@@ -219,7 +228,9 @@ struct ScanCursors {
     for (kind, lowest) in jobs.lowest {
       entries[kind] = age
       guard let key = ready[kind] else { continue }
-      if let ranking = lowest.ranking, ranking < key.ranking { ready[kind] = Key(ranking: ranking, due: .min, id: .min) }
+      if let ranking = lowest.ranking, ranking < key.ranking {
+        ready[kind] = Key(ranking: ranking, due: .min, id: .min)
+      }
       if let old = lowest.key { ready[kind] = min(ready[kind] ?? old, old) }
     }
   }

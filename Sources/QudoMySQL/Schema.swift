@@ -115,28 +115,32 @@ enum Schema {
   /// An index beside a table costs each job three times: when it comes, when it goes, and when InnoDB purges it. The index of unique
   /// keys had an entry for each job, whether it has a key or not; now those that have one are in a table. The running are in the order
   /// of the ends of their leases, which a lease knows, instead of having an index by that.
-  private static let fewerIndexes: [SQL] = [
-    """
-    CREATE TABLE IF NOT EXISTS qudo_unique(
-      kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, job BIGINT NOT NULL, PRIMARY KEY(kind, name), KEY qudo_unique_job(job)
-    ) ENGINE = InnoDB
-    """,
-    """
-    ALTER TABLE qudo_job ALTER COLUMN attempt SET DEFAULT 1, ALTER COLUMN lost SET DEFAULT 0, ALTER COLUMN state SET DEFAULT 0,
-      ALTER COLUMN codec SET DEFAULT 0
-    """,
-  ] + [
-    "INSERT IGNORE INTO qudo_unique(kind, name, job) SELECT kind, held_key, id FROM qudo_job WHERE held_key IS NOT NULL",
-    "UPDATE qudo_ready AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
-    "UPDATE qudo_delayed AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
-    "ALTER TABLE qudo_job DROP KEY qudo_job_unique, DROP COLUMN held_key",
-  ].flatMap { whileThere(key: "qudo_job_unique", of: "qudo_job", $0) } + whileThere(
-    key: "qudo_running_ends", of: "qudo_running",
-    "ALTER TABLE qudo_running DROP KEY qudo_running_ends, DROP PRIMARY KEY, ADD PRIMARY KEY(ends, id)")
+  private static let fewerIndexes: [SQL] =
+    [
+      """
+      CREATE TABLE IF NOT EXISTS qudo_unique(
+        kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, job BIGINT NOT NULL, PRIMARY KEY(kind, name), KEY qudo_unique_job(job)
+      ) ENGINE = InnoDB
+      """,
+      """
+      ALTER TABLE qudo_job ALTER COLUMN attempt SET DEFAULT 1, ALTER COLUMN lost SET DEFAULT 0, ALTER COLUMN state SET DEFAULT 0,
+        ALTER COLUMN codec SET DEFAULT 0
+      """,
+    ]
+    + [
+      "INSERT IGNORE INTO qudo_unique(kind, name, job) SELECT kind, held_key, id FROM qudo_job WHERE held_key IS NOT NULL",
+      "UPDATE qudo_ready AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
+      "UPDATE qudo_delayed AS w JOIN qudo_job AS j ON j.id = w.id SET w.frees = 2 WHERE w.frees = 0 AND j.held_key IS NOT NULL",
+      "ALTER TABLE qudo_job DROP KEY qudo_job_unique, DROP COLUMN held_key",
+    ].flatMap { whileThere(key: "qudo_job_unique", of: "qudo_job", $0) }
+    + whileThere(
+      key: "qudo_running_ends", of: "qudo_running",
+      "ALTER TABLE qudo_running DROP KEY qudo_running_ends, DROP PRIMARY KEY, ADD PRIMARY KEY(ends, id)")
 
   /// A job knows how many of its leases were lost, and whoever takes back a lease asks it: so that a claim need not read the job before it
   /// puts it with the running.
-  private static let fewerReads = whileThere(column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
+  private static let fewerReads = whileThere(
+    column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
 
   /// The transactions of a lane have a row each, one after the other, instead of one that each of them changes.
   private static let receiptRows = whileThere(

@@ -31,7 +31,9 @@ struct SecretFile {
     var bytes = [UInt8](repeating: 0, count: Self.longest + 1)
     var count = 0
     while count < bytes.count {
-      let part = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress.map { $0 + count }, $0.count - count) }  // unsafe: not kept
+      let part = bytes.withUnsafeMutableBytes {
+        read(file, $0.baseAddress.map { $0 + count }, $0.count - count)
+      }  // unsafe: not kept
       if part < 0, errno == EINTR { continue }
       guard part >= 0 else { throw Self.failure(path, String(cString: strerror(errno))) }
       if part == 0 { break }
@@ -56,7 +58,8 @@ struct SecretFile {
   private static func failure(_ path: String, _ reason: String) -> QudoError {
     QudoError(
       .cannotOpen,
-      "cannot read the password file \(path): \(reason). Name a file with the password in it that this user may read")
+      "cannot read the password file \(path): \(reason). Name a file with the password in it that this user may read"
+    )
   }
 }
 #endif

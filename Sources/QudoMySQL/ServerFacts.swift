@@ -26,12 +26,16 @@ public struct MySQLServerFacts: Sendable {
     let numbers = Self.numbers(of: version)
     let lowest = isMariaDB ? [10, 6] : [8, 0]
     guard numbers.lexicographicallyPrecedes(lowest) else { return }
-    throw QudoError(.unsupportedDatabase, "the server is \(version): MariaDB 10.6 or MySQL 8.0 is the oldest that can be used")
+    throw QudoError(
+      .unsupportedDatabase,
+      "the server is \(version): MariaDB 10.6 or MySQL 8.0 is the oldest that can be used")
   }
 
   /// Major and minor. A MariaDB may put "5.5.5-" before its own version, for the sake of old replicas.
   static func numbers(of version: String) -> [Int] {
-    let own = version.hasPrefix("5.5.5-") && version.lowercased().contains("mariadb") ? String(version.dropFirst(6)) : version
+    let own =
+      version.hasPrefix("5.5.5-") && version.lowercased().contains("mariadb")
+      ? String(version.dropFirst(6)) : version
     let parts = own.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
     return parts.prefix(2).map { part in Int(part.prefix { $0.isASCII && $0.isNumber }) ?? 0 }
   }
@@ -39,11 +43,14 @@ public struct MySQLServerFacts: Sendable {
   /// "The default setting of 1 is required for full ACID compliance. Logs are written and flushed to disk at each
   /// transaction commit": innodb_flush_log_at_trx_commit. MariaDB's 3 does so too. With a binary log, recovery takes from
   /// it which prepared transactions are to be committed, so that the log must be synced as well: "sync_binlog=1".
-  static func losesOnPowerCut(flush: Int64, doublewrite: String, hasBinaryLog: Bool, syncBinaryLog: Int64) -> [String] {
+  static func losesOnPowerCut(flush: Int64, doublewrite: String, hasBinaryLog: Bool, syncBinaryLog: Int64)
+    -> [String]
+  {
     var losses: [String] = []
     if flush != 1, flush != 3 { losses.append("innodb_flush_log_at_trx_commit is \(flush): set it to 1") }
     if ["0", "OFF", "DETECT_ONLY"].contains(doublewrite.uppercased()) {
-      losses.append("innodb_doublewrite is \(doublewrite): set it to ON, unless the file system writes pages whole")
+      losses.append(
+        "innodb_doublewrite is \(doublewrite): set it to ON, unless the file system writes pages whole")
     }
     if hasBinaryLog, syncBinaryLog != 1 { losses.append("sync_binlog is \(syncBinaryLog): set it to 1") }
     return losses

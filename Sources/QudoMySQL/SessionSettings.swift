@@ -51,17 +51,21 @@ enum SessionSettings {
   /// - Throws: `QudoError.Code.unsupportedDatabase` for a server that cannot be used as it is set up.
   static func facts(_ row: Row) throws(QudoError) -> MySQLServerFacts {
     let losses = MySQLServerFacts.losesOnPowerCut(
-      flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0, syncBinaryLog: row.integer(5))
-    let facts = MySQLServerFacts(version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
+      flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0,
+      syncBinaryLog: row.integer(5))
+    let facts = MySQLServerFacts(
+      version: row.text(0), longestPacket: Int(clamping: row.integer(1)), losesOnPowerCut: losses)
     try facts.checkVersion()
     if row.integer(4) != 0, row.integer(8) != 0 {
       throw QudoError(
-        .unsupportedDatabase, "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
+        .unsupportedDatabase,
+        "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
     }
     if row.integer(9) != 0 {
       throw QudoError(
         .unsupportedDatabase,
-        "the server sets each session's timestamp, so that its clock stands still: remove that from its init_connect")
+        "the server sets each session's timestamp, so that its clock stands still: remove that from its init_connect"
+      )
     }
     return facts
   }

@@ -68,7 +68,9 @@ final class SessionWatch: Sendable {
     let list = places.map { "\($0.1.session)" as SQL }.joined(",")
     guard !places.isEmpty, let connection = try? DatabaseOpener.connectPlain(settings) else { return }
     guard
-      let found = try? connection.run("SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (\(list)) AND COMMAND = 'Sleep'").rows
+      let found = try? connection.run(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (\(list)) AND COMMAND = 'Sleep'"
+      ).rows
     else { return }
     let asleep = Set(found.map { $0.integer(0) })
     for (wait, place) in places where asleep.contains(place.session) {
@@ -132,12 +134,15 @@ final class Wait: Sendable {
   /// as asleep.
   var isLate: Bool {
     state.withLock { state in
-      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience else { return false }
+      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience
+      else { return false }
       return Self.isSilent(state.socket)
     }
   }
 
-  var place: Place? { state.withLock { $0.isClosed || !$0.isPending ? nil : Place(session: $0.session, number: $0.number) } }
+  var place: Place? {
+    state.withLock { $0.isClosed || !$0.isPending ? nil : Place(session: $0.session, number: $0.number) }
+  }
 
   /// - Returns: whether it did; the connection's own thread hears of it as of a lost connection.
   func end(ifStill place: Place) -> Bool {

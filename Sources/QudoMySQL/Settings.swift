@@ -45,7 +45,9 @@ struct Settings: Sendable {
       case "tls-cert": tls.certificate = option.value
       case "tls-key": tls.key = option.value
       default:
-        throw QudoError(.invalidArgument, """
+        throw QudoError(
+          .invalidArgument,
+          """
           the database's URL has the option '\(option.name.prefix(40))', which there is not: there are name, pool, socket, \
           password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and tls-key
           """)
@@ -53,20 +55,30 @@ struct Settings: Sendable {
     }
     try setTLS(tls, usesTLS)
     guard passwordFile == nil || server.password == nil else {
-      throw QudoError(.invalidArgument, "the database's URL has a password and the option password-file: leave one out")
+      throw QudoError(
+        .invalidArgument, "the database's URL has a password and the option password-file: leave one out")
     }
-    guard !name.isEmpty else { throw QudoError(.invalidArgument, "the option name is empty: leave it out, or give the name that jobs are named by") }
+    guard !name.isEmpty else {
+      throw QudoError(
+        .invalidArgument, "the option name is empty: leave it out, or give the name that jobs are named by")
+    }
     guard !server.name.isEmpty, server.name.utf8.count <= 64 else {
       throw QudoError(.invalidArgument, "the name of the server's database must have 1 to 64 characters")
     }
-    let texts = [server.host, server.name, name, server.user, server.password, socket, passwordFile] + [self.tls?.authorities, self.tls?.certificate, self.tls?.key]
-    guard !texts.contains(where: { $0?.utf8.contains(0) == true }) else { throw QudoError(.invalidArgument, "the database's URL has a NUL byte") }
+    let texts =
+      [server.host, server.name, name, server.user, server.password, socket, passwordFile] + [
+        self.tls?.authorities, self.tls?.certificate, self.tls?.key,
+      ]
+    guard !texts.contains(where: { $0?.utf8.contains(0) == true }) else {
+      throw QudoError(.invalidArgument, "the database's URL has a NUL byte")
+    }
   }
 
   /// Who asks for TLS in any way gets it, or no connection.
   private mutating func setTLS(_ tls: TLS, _ usesTLS: Bool?) throws(QudoError) {
     guard usesTLS != false || tls == TLS() else {
-      throw QudoError(.invalidArgument, "the database's URL has tls=off and other options of TLS: leave one out")
+      throw QudoError(
+        .invalidArgument, "the database's URL has tls=off and other options of TLS: leave one out")
     }
     guard (tls.certificate == nil) == (tls.key == nil) else {
       throw QudoError(.invalidArgument, "the options tls-cert and tls-key go together")
@@ -81,7 +93,12 @@ struct Settings: Sendable {
 
   private static func timeout(_ option: DatabaseServer.Option) throws(QudoError) -> Duration {
     let duration = try Duration(parsing: option.value)
-    guard duration > .zero else { throw QudoError(.invalidArgument, "the option \(option.name) is not above 0: without a time-out a dead server would hold a call for ever") }
+    guard duration > .zero else {
+      throw QudoError(
+        .invalidArgument,
+        "the option \(option.name) is not above 0: without a time-out a dead server would hold a call for ever"
+      )
+    }
     return duration
   }
 

@@ -26,8 +26,12 @@ extension Transaction {
   ///   - ahead: what else is read in the same round trip, before anything else is written.
   ///   - clock: where `ahead` has the time, if it has it; only where all settlements are plain it may take the time.
   /// - Returns: the answer, and the rows of what was read ahead.
-  func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Clock? = nil) throws(QudoError) -> (SettleAnswer, [Rows]) {
-    guard !settlements.isEmpty else { return (SettleAnswer(), ahead.isEmpty ? [] : try read(ahead, clock: clock)) }
+  func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Clock? = nil) throws(QudoError) -> (
+    SettleAnswer, [Rows]
+  ) {
+    guard !settlements.isEmpty else {
+      return (SettleAnswer(), ahead.isEmpty ? [] : try read(ahead, clock: clock))
+    }
     // A repetition has read something already, which it must not undo.
     if lost == nil {
       let plain = PlainSettlements(settlements)
@@ -49,9 +53,14 @@ extension Transaction {
     // All that plain settlements write is written before anything is read, so that the counts are known before the commit.
     var (removed, deleted) = (0, 0)
     for statement in plain.statements { write(statement) { removed += $0.affected } }
-    let keyed = plain.isEmpty ? [] : settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayHoldKeys($0.token) }.map(\.job)
+    let keyed =
+      plain.isEmpty
+      ? []
+      : settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayHoldKeys($0.token) }.map(\.job)
     free(keysOf: keyed)
-    for part in plain.jobs.idParts() { write("DELETE FROM qudo_job WHERE \(ids: part)") { deleted += $0.affected } }
+    for part in plain.jobs.idParts() {
+      write("DELETE FROM qudo_job WHERE \(ids: part)") { deleted += $0.affected }
+    }
     let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
     let locks = RunningRow.lock(others)
     // After a statement that changed less than it must, the jobs may be gone: others have deleted them.
@@ -126,14 +135,17 @@ extension Transaction {
   private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
     parts.released.append(row)
     guard parts.isLive(row) else { return }
-    write("UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)", count: 1)
+    write(
+      "UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)",
+      count: 1)
     if due <= now.microseconds {
       enter(ready: [row], due: due)
     } else {
       wakes = true
-      write(Write(
-        "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(", holding: "\(due)",
-        ", \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))"))
+      write(
+        Write(
+          "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(", holding: "\(due)",
+          ", \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))"))
     }
   }
 
@@ -142,9 +154,13 @@ extension Transaction {
   /// - Parameter due: when that has changed.
   func enter(ready jobs: [RunningRow], due: Int64? = nil) {
     wakes = true
-    for job in jobs { entries.add(job.kind, ScanCursors.Key(ranking: job.ranking, due: due ?? job.due, id: job.id)) }
+    for job in jobs {
+      entries.add(job.kind, ScanCursors.Key(ranking: job.ranking, due: due ?? job.due, id: job.id))
+    }
     for part in jobs.parts(of: 1000) {
-      let rows = part.map { job -> SQL in "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))" }
+      let rows = part.map { job -> SQL in
+        "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))"
+      }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
@@ -170,7 +186,9 @@ extension Transaction {
     // In the order in which an overwriting insert locks them.
     let keyed = jobs.filter { $0.hold != .none }.map(\.job)
     free(keysOf: keyed)
-    for part in keyed.sorted().parts() { write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))")) }
+    for part in keyed.sorted().parts() {
+      write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))"))
+    }
     for part in jobs.map(\.job).filter({ live?.contains($0) ?? true }).sorted().idParts() {
       write("DELETE FROM qudo_job WHERE \(ids: part)", count: part.count)
     }
@@ -182,7 +200,8 @@ extension Transaction {
 
   /// Only a final failure carries the payload; an earlier one points to the job.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) {
-    write("""
+    write(
+      """
       INSERT INTO qudo_failure(
         job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload)
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
@@ -193,7 +212,8 @@ extension Transaction {
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) {
     let started = now.advanced(by: .zero - max(took, .zero))
-    write("""
+    write(
+      """
       INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)
       SELECT id, kind, \(status.number), \(started.microseconds), \(now.microseconds), unique_key, codec, payload
       FROM qudo_job WHERE id = \(id)
@@ -251,7 +271,9 @@ private struct PlainSettlements {
     isAll = jobs.count == settlements.count
     jobs.sort()
     // A job that is settled twice is looked at.
-    let isTwice = zip(jobs, jobs.dropFirst()).contains(where: ==) || (!isAll && settlements.contains { !$0.isPlain && has($0.lease.job) })
+    let isTwice =
+      zip(jobs, jobs.dropFirst()).contains(where: ==)
+      || (!isAll && settlements.contains { !$0.isPlain && has($0.lease.job) })
     if isTwice { self = PlainSettlements() }
   }
 

@@ -66,8 +66,10 @@ final class Transaction {
   ///   - book: the lane's.
   ///   - lost: of the transaction that this one repeats.
   init(
-    _ connection: Connection, _ kinds: KindCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()), time: SQL = Transaction.serverTime,
-    book: CommitTokenStore = CommitTokenStore(), after lost: CommitToken? = nil, lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
+    _ connection: Connection, _ kinds: KindCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()),
+    time: SQL = Transaction.serverTime,
+    book: CommitTokenStore = CommitTokenStore(), after lost: CommitToken? = nil,
+    lifetimes: ReceiptLifetimes = ReceiptLifetimes(),
     isRepeated: Bool = false
   ) {
     self.connection = connection
@@ -117,7 +119,9 @@ final class Transaction {
   ///
   /// - Parameter clock: where the time is, if one of the statements has it.
   /// - Returns: the rows of each of them.
-  func read(_ statements: [SQL], clock: Clock? = nil) throws(QudoError) -> [Rows] { try flush(statements, clock: clock, commits: false) }
+  func read(_ statements: [SQL], clock: Clock? = nil) throws(QudoError) -> [Rows] {
+    try flush(statements, clock: clock, commits: false)
+  }
 
   /// Where statements that are read first have the time.
   enum Clock {
@@ -154,7 +158,9 @@ final class Transaction {
   }
 
   func read(_ statement: SQL) throws(QudoError) -> Rows {
-    guard let rows = try read([statement]).first else { throw QudoError(.database, "a statement that reads gave no rows") }
+    guard let rows = try read([statement]).first else {
+      throw QudoError(.database, "a statement that reads gave no rows")
+    }
     return rows
   }
 
@@ -167,7 +173,9 @@ final class Transaction {
 
   private func lookOnce(_ statement: SQL) throws(QudoError) -> Rows {
     let results = try connection.run(["SET @n = \(time)", statement, "COMMIT"])
-    guard let rows = results[1].rows else { throw QudoError(.database, "a statement that reads gave no rows") }
+    guard let rows = results[1].rows else {
+      throw QudoError(.database, "a statement that reads gave no rows")
+    }
     return rows
   }
 

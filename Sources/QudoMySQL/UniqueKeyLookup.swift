@@ -63,7 +63,8 @@ struct UniqueKeyLookup {
       let texts = keys.map(\.bytes).sorted { $0.lexicographicallyPrecedes($1) }
       for start in stride(from: 0, to: texts.count, by: chunk) {
         let list = texts[start..<min(start + chunk, texts.count)].map { text -> SQL in "\(text)" }.joined(",")
-        statements.append("""
+        statements.append(
+          """
           SELECT h.kind, h.name, h.job, j.ranking, j.due, r.frees, d.frees, j.id FROM qudo_unique AS h
           LEFT JOIN qudo_job AS j ON j.id = h.job
           LEFT JOIN qudo_ready AS r ON r.kind = j.kind AND r.ranking = j.ranking AND r.due = j.due AND r.id = j.id
@@ -84,7 +85,8 @@ struct UniqueKeyLookup {
       }
       let (ready, delayed) = (row.integerIfAny(5), row.integerIfAny(6))
       let place = (ready ?? delayed).map { frees in
-        RowPosition(table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), frees: frees)
+        RowPosition(
+          table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), frees: frees)
       }
       holders[key] = Holder(id: row.integer(2), place: place)
     }

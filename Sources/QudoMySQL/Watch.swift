@@ -73,7 +73,8 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   /// Ends a statement that does not look for all that is wanted, unless it ends soon.
   private static func interruptIfNarrow(_ state: inout State) {
     let now = ContinuousClock.now
-    guard state.isActive, let look = state.look, !look.kinds.isEmpty, !look.kinds.isSuperset(of: state.memory.wanted),
+    guard state.isActive, let look = state.look, !look.kinds.isEmpty,
+      !look.kinds.isSuperset(of: state.memory.wanted),
       look.until - now > WatchMemory.shortest, state.interrupted.map({ now - $0 > .seconds(1) }) ?? true
     else { return }
     state.interrupted = now
@@ -147,7 +148,9 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     let new = try access.connect()
     (new.observer, new.roundTrips) = (nil, Locked(0))
     // "READ UNCOMMITTED ... SELECT statements are performed in a nonlocking fashion", and see what is committed after they began.
-    try new.run(["COMMIT", "SET SESSION autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"])
+    try new.run([
+      "COMMIT", "SET SESSION autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
+    ])
     connection = new
     return new
   }
@@ -175,10 +178,14 @@ struct WatchLook {
       "(SELECT ends FROM qudo_running WHERE ends >= s.i * 0 - 9000000000000000000 ORDER BY ends, id LIMIT 1) <= \(now)",
     ]
     if wanted.isEmpty { conditions.append("(SELECT 1 FROM qudo_ready WHERE id >= s.i * 0 LIMIT 1) = 1") }
-    if !known.isEmpty { conditions.append("(SELECT 1 FROM qudo_ready WHERE kind IN \(list: known) AND id >= s.i * 0 LIMIT 1) = 1") }
+    if !known.isEmpty {
+      conditions.append(
+        "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: known) AND id >= s.i * 0 LIMIT 1) = 1")
+    }
     // Not `name = x'...'`: of a unique key that is looked up once, before the statement begins.
     for kind in unknown {
-      conditions.append("(SELECT 1 FROM qudo_kind WHERE name = IF(s.i < 0, '', \(Array(kind.name.utf8))) LIMIT 1) = 1")
+      conditions.append(
+        "(SELECT 1 FROM qudo_kind WHERE name = IF(s.i < 0, '', \(Array(kind.name.utf8))) LIMIT 1) = 1")
     }
     statement = """
       WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < \(count))

@@ -25,7 +25,8 @@ public struct Pruner: Plugin {
   ///   - interval: how long from the end of one look to the next. Default one hour.
   ///   - batch: how many rows of each log are deleted in one transaction at most. Default 1,000.
   public init(
-    maxAge: Duration? = .seconds(30 * 86_400), maxCount: Int? = 100_000, interval: Duration = .seconds(3600), batch: Int = 1000
+    maxAge: Duration? = .seconds(30 * 86_400), maxCount: Int? = 100_000, interval: Duration = .seconds(3600),
+    batch: Int = 1000
   ) {
     self.maxAge = maxAge
     self.maxCount = maxCount
@@ -59,7 +60,8 @@ public struct Pruner: Plugin {
     let now = worker.clock.now().wall
     var deleted = 0
     if let maxAge {
-      deleted += try await repeated(PruneOptions(before: now.advanced(by: .zero - maxAge), limit: batch), worker)
+      deleted += try await repeated(
+        PruneOptions(before: now.advanced(by: .zero - maxAge), limit: batch), worker)
     }
     if let maxCount {
       deleted += try await repeated(PruneOptions(keep: maxCount, limit: batch), worker)
@@ -73,7 +75,9 @@ public struct Pruner: Plugin {
     var isFirst = true
     while true {
       try Task.checkCancellation()
-      let answers = await worker.databases.forEachDriver { driver throws(QudoError) in try await Self.logs(of: driver).prune(prune) }
+      let answers = await worker.databases.forEachDriver { driver throws(QudoError) in
+        try await Self.logs(of: driver).prune(prune)
+      }
       var count = 0
       for answer in answers {
         do throws(QudoError) {
@@ -94,15 +98,22 @@ public struct Pruner: Plugin {
 
   private static func logs(of driver: any Driver) throws(QudoError) -> any LogDriver {
     guard let logs = driver as? any LogDriver else {
-      throw QudoError(.invalidArgument, "the driver of \(driver.name) has no logs to prune: leave the pruner out")
+      throw QudoError(
+        .invalidArgument, "the driver of \(driver.name) has no logs to prune: leave the pruner out")
     }
     return logs
   }
 
   private func check() throws(QudoError) {
-    if let maxAge, maxAge < .zero { throw QudoError(.invalidArgument, "the pruner's greatest age is negative") }
-    if let maxCount, maxCount < 0 { throw QudoError(.invalidArgument, "the pruner's greatest count, \(maxCount), is negative") }
-    guard interval >= .milliseconds(1) else { throw QudoError(.invalidArgument, "the pruner's interval is under 1 ms") }
+    if let maxAge, maxAge < .zero {
+      throw QudoError(.invalidArgument, "the pruner's greatest age is negative")
+    }
+    if let maxCount, maxCount < 0 {
+      throw QudoError(.invalidArgument, "the pruner's greatest count, \(maxCount), is negative")
+    }
+    guard interval >= .milliseconds(1) else {
+      throw QudoError(.invalidArgument, "the pruner's interval is under 1 ms")
+    }
     guard (1...1_000_000).contains(batch) else {
       throw QudoError(.invalidArgument, "the pruner's batch, \(batch), is not from 1 to 1,000,000")
     }

@@ -29,7 +29,9 @@ extension SQLiteDriver {
   }
 
   static func prepareConnection(_ connection: OpaquePointer?, hasBug: Bool) throws(QudoError) {
-    guard let connection else { throw QudoError(.invalidArgument, "the application's connection is closed: prepare an open one") }
+    guard let connection else {
+      throw QudoError(.invalidArgument, "the application's connection is closed: prepare an open one")
+    }
     guard hasBug else { return }
     AppCheckpoint.start(connection)
   }
@@ -51,7 +53,9 @@ enum AppCheckpoint {
     sqlite3_wal_hook(
       handle,
       { _, handle, name, pages in
-        if let handle, let name, String(cString: name) == "main" { AppCheckpoint.afterCommit(handle, pages: pages) }
+        if let handle, let name, String(cString: name) == "main" {
+          AppCheckpoint.afterCommit(handle, pages: pages)
+        }
         return SQLITE_OK
       }, nil)
   }
@@ -59,7 +63,9 @@ enum AppCheckpoint {
   private static func afterCommit(_ handle: OpaquePointer, pages: Int32) {
     let address = UInt(bitPattern: handle)
     guard pages >= interval, pages >= dueAt.withLock({ $0[address] ?? interval }) else { return }
-    guard let path = sqlite3_db_filename(handle, "main").map({ String(cString: $0) }), !path.isEmpty else { return }
+    guard let path = sqlite3_db_filename(handle, "main").map({ String(cString: $0) }), !path.isEmpty else {
+      return
+    }
     // The commit itself has succeeded. If the checkpoint fails, a later commit tries again.
     guard let writeLock = try? WriteLock(path: path), writeLock.takeIfFree() else { return }
     defer { writeLock.giveBack() }

@@ -23,7 +23,9 @@ extension QudoError {
   var badRows: BadRows? { cause as? BadRows }
 
   /// Attributes a value of an unexpected type to `rows`. Damage that SQLite itself reported stays as it is.
-  func of(_ rows: BadRows) -> QudoError { code == .corrupt && cause == nil ? QudoError(code, message, cause: rows) : self }
+  func of(_ rows: BadRows) -> QudoError {
+    code == .corrupt && cause == nil ? QudoError(code, message, cause: rows) : self
+  }
 }
 
 extension Transaction {
@@ -72,12 +74,14 @@ extension Transaction {
     for range in ranges {
       var ids = ReadyFront(kind: kind)
       try connection.each(
-        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id", .integer(range.first), .integer(range.last)
+        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id", .integer(range.first),
+        .integer(range.last)
       ) { row throws(QudoError) in ids.add(row.integer(0)) }
       try delete(range)
       for run in ids.runs {
         try connection.run(
-          "INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)", .integer(kind), .integer(range.place.rank),
+          "INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)",
+          .integer(kind), .integer(range.place.rank),
           .integer(range.place.due), .integer(run.upperBound), .integer(run.lowerBound))
       }
     }
@@ -90,7 +94,9 @@ extension Transaction {
       """, .integer(kind)
     ) { row throws(QudoError) in
       count += 1
-      if row.integer(2) != 0, row.integer(0) <= row.integer(1) { others.append(row.integer(0)...row.integer(1)) }
+      if row.integer(2) != 0, row.integer(0) <= row.integer(1) {
+        others.append(row.integer(0)...row.integer(1))
+      }
     }
     try connection.run(
       """
@@ -118,7 +124,8 @@ extension Transaction {
       DELETE FROM qudo_delayed
       WHERE typeof(due) <> 'integer' OR typeof(id) <> 'integer' OR NOT EXISTS (SELECT 1 FROM qudo_job WHERE qudo_job.id = qudo_delayed.id)
       """)
-    try connection.run("UPDATE qudo_delayed SET written = NULL WHERE typeof(written) NOT IN ('integer', 'null')")
+    try connection.run(
+      "UPDATE qudo_delayed SET written = NULL WHERE typeof(written) NOT IN ('integer', 'null')")
     count += connection.changes
     for id in ids { try waitAgain(id...id) }
     return count
@@ -134,7 +141,9 @@ extension Transaction {
       """
     ) { row throws(QudoError) in
       count += 1
-      if row.integer(2) != 0, row.integer(0) <= row.integer(1) { ranges.append(row.integer(0)...row.integer(1)) }
+      if row.integer(2) != 0, row.integer(0) <= row.integer(1) {
+        ranges.append(row.integer(0)...row.integer(1))
+      }
     }
     try connection.run(
       """
@@ -151,8 +160,10 @@ extension Transaction {
     effects.wakes = true
     let (first, last) = (Value.integer(ids.lowerBound), Value.integer(ids.upperBound))
     let time = Value.integer(now.wall.microseconds)
-    try connection.run("UPDATE qudo_job SET due = ? WHERE id BETWEEN ? AND ? AND typeof(due) <> 'integer'", time, first, last)
-    try connection.run("UPDATE qudo_job SET rank = 0 WHERE id BETWEEN ? AND ? AND typeof(rank) <> 'integer'", first, last)
+    try connection.run(
+      "UPDATE qudo_job SET due = ? WHERE id BETWEEN ? AND ? AND typeof(due) <> 'integer'", time, first, last)
+    try connection.run(
+      "UPDATE qudo_job SET rank = 0 WHERE id BETWEEN ? AND ? AND typeof(rank) <> 'integer'", first, last)
     try connection.run(
       """
       INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first)

@@ -10,10 +10,13 @@ extension SQLiteDriver {
     _ handle: OpaquePointer?, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     guard !writer.isClosed else { throw QudoError(.closed, "the database was closed") }
-    guard let handle else { throw QudoError(.invalidArgument, "the application's connection is closed: pass an open one") }
+    guard let handle else {
+      throw QudoError(.invalidArgument, "the application's connection is closed: pass an open one")
+    }
     let path = sqlite3_db_filename(handle, "main").map { String(cString: $0) } ?? ""
     guard let file, FileIdentity(path) == file else {
-      throw QudoError(.invalidArgument, "the connection's main database is not the queue's file: its path is '\(path)'")
+      throw QudoError(
+        .invalidArgument, "the connection's main database is not the queue's file: its path is '\(path)'")
     }
     let connection = Connection(borrowing: handle)
     let last = sqlite3_last_insert_rowid(handle)
@@ -25,7 +28,8 @@ extension SQLiteDriver {
     let part = BorrowedTransaction(connection)
     try part.begin()
     do throws(QudoError) {
-      let transaction = Transaction(connection: connection, now: clock.now(), locks: nil, effects: Transaction.Effects(),
+      let transaction = Transaction(
+        connection: connection, now: clock.now(), locks: nil, effects: Transaction.Effects(),
         receiptLifetime: receipts)
       let result = try body(transaction)
       try transaction.finish()
@@ -59,9 +63,10 @@ private struct BorrowedTransaction {
     }
     do {
       try connection.execute("SAVEPOINT qudo")
-    } catch where error.code == .busy {
+    } catch  where error.code == .busy {
       throw QudoError(
-        .invalidArgument, "a writing statement is still active on the connection: step it to its end or reset it first",
+        .invalidArgument,
+        "a writing statement is still active on the connection: step it to its end or reset it first",
         cause: error.cause)
     }
     do {
@@ -79,12 +84,14 @@ private struct BorrowedTransaction {
     guard error.code == .readOnly else { return error }
     if sqlite3_db_readonly(connection.handle, "main") == 1 {
       return QudoError(
-        .readOnly, "the connection or its file is read-only: enqueue on a writable connection", cause: error.cause)
+        .readOnly, "the connection or its file is read-only: enqueue on a writable connection",
+        cause: error.cause)
     }
     // "When set to on, ... prevents data changes on database files": the manual of PRAGMA query_only.
     guard (try? connection.integer("PRAGMA query_only")) == 1 else { return error }
     return QudoError(
-      .readOnly, "the transaction is read-only (PRAGMA query_only is on): enqueue in a write transaction, such as GRDB's write",
+      .readOnly,
+      "the transaction is read-only (PRAGMA query_only is on): enqueue in a write transaction, such as GRDB's write",
       cause: error.cause)
   }
 

@@ -45,7 +45,8 @@ struct Checkpoint {
     // Do not wait for long-running read transactions: copy what can be copied.
     sqlite3_busy_timeout(connection.handle, 0)
     var frames: Int32 = -1
-    let error = hasBug ? ExclusiveCheckpoint.run(connection, frames: &frames) : Self.copy(connection, frames: &frames)
+    let error =
+      hasBug ? ExclusiveCheckpoint.run(connection, frames: &frames) : Self.copy(connection, frames: &frames)
     if error == nil {
       connection.walPages = 0
     } else {

@@ -54,7 +54,9 @@ extension Transaction {
   /// The file may hold far more kinds than this worker handles. The query stops after twice as many skips as the worker
   /// has kinds; claims look up the remaining kinds one by one.
   private func findEmpty(_ kinds: [ClaimableKind]) throws(QudoError) {
-    guard kinds.count > 8, let lowest = kinds.lazy.map(\.number).min(), let highest = kinds.lazy.map(\.number).max() else { return }
+    guard kinds.count > 8, let lowest = kinds.lazy.map(\.number).min(),
+      let highest = kinds.lazy.map(\.number).max()
+    else { return }
     var full: Set<Int64> = []
     let most = kinds.count * 2
     var (jumps, last) = (0, lowest)
@@ -91,7 +93,9 @@ extension Transaction {
       }
       for run in runs { jobs += try claimReady(run, names, token: token) }
     } else {
-      for index in taken.keys { jobs += try claimReady(order.kinds[index], order.counts[index], token: token) }
+      for index in taken.keys {
+        jobs += try claimReady(order.kinds[index], order.counts[index], token: token)
+      }
     }
     jobs.sort { ($1.priority, $0.dueAt.microseconds, $0.id) < ($0.priority, $1.dueAt.microseconds, $1.id) }
     return jobs
@@ -126,7 +130,9 @@ extension Transaction {
     try shorten(ReadyRow(place: place, first: key.id, last: key.last, read: key.id))
   }
 
-  private func claimReady(_ run: ClaimOrder.Batch, _ names: [Int64: Kind], token: Int64) throws(QudoError) -> [ClaimedJob] {
+  private func claimReady(_ run: ClaimOrder.Batch, _ names: [Int64: Kind], token: Int64) throws(QudoError)
+    -> [ClaimedJob]
+  {
     let ends = end(of: run.demand.leaseDuration)
     let holder = try instance()
     var reading = Reading(token: token, holder: holder)
@@ -137,14 +143,17 @@ extension Transaction {
       """, .integer(run.ids.lowerBound), .integer(run.ids.upperBound)
     ) { row throws(QudoError) in
       guard let kind = names[row.integer(10)] else {
-        throw QudoError(.corrupt, "qudo_ready files a job under another kind: another program modified the file")
+        throw QudoError(
+          .corrupt, "qudo_ready files a job under another kind: another program modified the file")
       }
       _ = reading.read(row, kind, ends: ends)
     }
     connection.hints.noteRunning(until: ends)
-    try self.insertRunning(RunningRange(
-      instance: holder, ends: ends, ids: run.ids, token: token, lostLimit: Int64(run.demand.maxExpiredLeases),
-      started: now.wall.microseconds, lease: ends - now.sinceBoot))
+    try self.insertRunning(
+      RunningRange(
+        instance: holder, ends: ends, ids: run.ids, token: token,
+        lostLimit: Int64(run.demand.maxExpiredLeases),
+        started: now.wall.microseconds, lease: ends - now.sinceBoot))
     guard reading.jobs.count == run.count else { throw ReadyRow.missing(names.keys) }
     try freeKeys(reading)
     return reading.jobs

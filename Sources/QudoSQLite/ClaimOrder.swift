@@ -25,7 +25,9 @@ struct ClaimOrder {
   }
 
   /// - Parameter entry: Returns the key at a position among a kind's ready jobs, or nil after the last one.
-  mutating func choose(_ limit: Int, entry: (_ position: Int, _ kind: Int64) throws(QudoError) -> ReadyKey?) throws(QudoError) {
+  mutating func choose(_ limit: Int, entry: (_ position: Int, _ kind: Int64) throws(QudoError) -> ReadyKey?)
+    throws(QudoError)
+  {
     for index in kinds.indices where kinds[index].most(limit) > 0 {
       if let key = try entry(0, kinds[index].number) { heap.append((key, index)) }
     }
@@ -69,7 +71,8 @@ struct ClaimOrder {
     var runs: [Batch] = []
     for (key, kind) in chosen.sorted(by: { $0.key.id < $1.key.id }) {
       let demand = kinds[kind].demand
-      if let last = runs.last, last.ids.upperBound &+ 1 == key.id, last.ids.upperBound < key.id, last.demand.leaseDuration == demand.leaseDuration,
+      if let last = runs.last, last.ids.upperBound &+ 1 == key.id, last.ids.upperBound < key.id,
+        last.demand.leaseDuration == demand.leaseDuration,
         last.demand.maxExpiredLeases == demand.maxExpiredLeases
       {
         runs[runs.count - 1].ids = last.ids.lowerBound...key.id

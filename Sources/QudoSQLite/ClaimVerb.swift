@@ -14,7 +14,8 @@ extension Transaction {
     let jobs = try claimReady(request)
     if jobs.isEmpty { try pruneReceiptsWhileIdle() }
     return Claim(
-      jobs: jobs, timeUntilNextDue: areAhead ? .zero : try nextDue(), timeUntilNextLeaseExpiry: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
+      jobs: jobs, timeUntilNextDue: areAhead ? .zero : try nextDue(),
+      timeUntilNextLeaseExpiry: areLeft ? .zero : try nextLeaseEnd(), givenUp: givenUp, recovered: recovered)
   }
 
   private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
@@ -76,8 +77,10 @@ extension Transaction {
         INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
         SELECT ?, ?, last, first, ?, ?, ?, ? FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)
         """,
-        .integer(lease.instance), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit), .integer(lease.started),
-        .integer(lease.lease), .integer(last.place.kind), .integer(last.place.rank), .integer(last.place.due), .integer(last.last))
+        .integer(lease.instance), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit),
+        .integer(lease.started),
+        .integer(lease.lease), .integer(last.place.kind), .integer(last.place.rank), .integer(last.place.due),
+        .integer(last.last))
       guard let part = front.rows.last, !part.isRead else { return }
       runs = [part.first...part.read]
     }
@@ -88,7 +91,9 @@ extension Transaction {
   }
 
   func freeKeys(_ reading: Reading) throws(QudoError) {
-    for id in reading.freesKeys { try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id)) }
+    for id in reading.freesKeys {
+      try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id))
+    }
   }
 
   /// The jobs of a claim, read row by row.
@@ -103,11 +108,13 @@ extension Transaction {
     mutating func read(_ row: Statement, _ kind: Kind, ends: Int64) -> ReadyKey {
       let key = ReadyKey(rank: row.integer(7), due: row.integer(8), id: row.integer(9), last: row.integer(9))
       if !row.isNull(3), row.integer(3) == UniqueKey.Scope.untilStarted.rawValue { freesKeys.append(key.id) }
-      jobs.append(ClaimedJob(
-        lease: Lease(job: key.id, token: token, holder: holder, expiresAt: ends), kind: kind,
-        payload: Payload(row.blob(0), codec: CodecID(row.integer(1))), priority: 0 &- Int(key.rank),
-        uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
-        enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: key.due), metadata: JobMetadata(bytes: row.blob(6))))
+      jobs.append(
+        ClaimedJob(
+          lease: Lease(job: key.id, token: token, holder: holder, expiresAt: ends), kind: kind,
+          payload: Payload(row.blob(0), codec: CodecID(row.integer(1))), priority: 0 &- Int(key.rank),
+          uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
+          enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: key.due),
+          metadata: JobMetadata(bytes: row.blob(6))))
       return key
     }
   }
@@ -125,13 +132,17 @@ extension Transaction {
     connection.hints.invalidateDue()
     var due: [(due: Int64, id: Int64, kind: Int64, rank: Int64)] = []
     try connection.each(
-      "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time), .integer(Int64(limit))
-    ) { row throws(QudoError) in due.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3))) }
+      "SELECT due, id, kind, rank FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?", .integer(time),
+      .integer(Int64(limit))
+    ) { row throws(QudoError) in due.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3)))
+    }
     for job in due {
-      try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
+      try connection.run(
+        "DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       // A due time that is not an integer never matches.
       guard connection.changes == 1 else {
-        throw QudoError(.corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
+        throw QudoError(
+          .corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
       }
       try insertReady(job.id...job.id, ReadyRange.SortKey(kind: job.kind, rank: job.rank, due: job.due))
       connection.ready.invalidate(job.kind)
@@ -205,7 +216,8 @@ extension Transaction {
       guard room > 0 else { return true }
       var ids: [Int64] = []
       try connection.each(
-        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", .integer(range.ids.lowerBound),
+        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        .integer(range.ids.lowerBound),
         .integer(range.ids.upperBound), .integer(room)
       ) { row throws(QudoError) in ids.append(row.integer(0)) }
       // Fewer jobs than the limit: the rest of the range has no jobs, so remove all of it.
@@ -221,7 +233,9 @@ extension Transaction {
     try connection.run("UPDATE qudo_job SET lost = lost + 1 WHERE id = ?", .integer(id))
     let lost = try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(id)) ?? 0
     if lost >= lostLimit {
-      try log(id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true)
+      try log(
+        id, .lost, message: "the lease was lost \(lost) times: the worker died or hung each time", final: true
+      )
       effects.givenUp += try givenUp(id, lost)
       try deleteJob(id)
     } else {
@@ -234,10 +248,13 @@ extension Transaction {
   private func givenUp(_ id: Int64, _ lost: Int64) throws(QudoError) -> [GivenUpJob] {
     var jobs: [GivenUpJob] = []
     try connection.each(
-      "SELECT (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?", .integer(id)
+      "SELECT (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?",
+      .integer(id)
     ) { row throws(QudoError) in
-      jobs.append(GivenUpJob(
-        id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(lost), uniqueKey: row.isNull(2) ? nil : row.text(2)))
+      jobs.append(
+        GivenUpJob(
+          id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(lost),
+          uniqueKey: row.isNull(2) ? nil : row.text(2)))
     }
     return jobs
   }
@@ -271,7 +288,8 @@ extension Transaction {
     guard let own = connection.instance else { return FileHints.none }
     let end: Int64?
     do {
-      end = try connection.integer("SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
+      end = try connection.integer(
+        "SELECT ends FROM qudo_running WHERE instance = ? ORDER BY ends, last LIMIT 1", .integer(own))
     } catch {
       throw error.of(.running)
     }

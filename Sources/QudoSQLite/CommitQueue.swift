@@ -95,7 +95,9 @@ struct CommitQueue<Operation> {
   /// Removes and returns the closing operations if a deadline has passed, no other operation waits, and the thread still
   /// waits for another process. After that, the thread must not touch anything.
   mutating func giveUp(_ now: ContinuousClock.Instant) -> [Operation] {
-    guard isAwaitingTurn, waiting.allSatisfy(\.isLast), waiting.contains(where: { $0.deadline.map { $0 <= now } ?? false }) else { return [] }
+    guard isAwaitingTurn, waiting.allSatisfy(\.isLast),
+      waiting.contains(where: { $0.deadline.map { $0 <= now } ?? false })
+    else { return [] }
     isGivenUp = true
     return takeGroup()
   }

@@ -27,17 +27,22 @@ final class Connection {
   /// - Parameters:
   ///   - parameters: URI parameters, such as `immutable=1`; nil for none.
   ///   - vfs: The name of the SQLite VFS; nil for the default.
-  init(path: String, create: Bool, readOnly: Bool = false, parameters: String? = nil, vfs: String? = nil) throws(QudoError) {
+  init(path: String, create: Bool, readOnly: Bool = false, parameters: String? = nil, vfs: String? = nil)
+    throws(QudoError)
+  {
     var handle: OpaquePointer?
     let name = parameters.map { "\(Self.uri(path))?\($0)" } ?? path
     let mode = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0)
     // "The database filename is not allowed to contain a symbolic link": ``DatabasePath`` has resolved the allowed ones.
     // "The database is opened with shared cache disabled, overriding the default shared cache setting provided by
     // sqlite3_enable_shared_cache()": an application may have called that.
-    let flags = mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE
+    let flags =
+      mode | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE
       | (parameters == nil ? 0 : SQLITE_OPEN_URI)
     let code = sqlite3_open_v2(name, &handle, flags, vfs)
-    guard let handle else { throw QudoError(.outOfMemory, "out of memory while opening \(path): try again later") }
+    guard let handle else {
+      throw QudoError(.outOfMemory, "out of memory while opening \(path): try again later")
+    }
     guard code == SQLITE_OK else {
       let error = QudoError.sqlite(code, handle)
       sqlite3_close_v2(handle)
@@ -65,11 +70,14 @@ final class Connection {
 
   /// Returns a file URI, with "%HH" for each byte that may have a meaning in a URI.
   private static func uri(_ path: String) -> String {
-    "file:" + path.utf8.map { byte in
-      let isPlain = byte == UInt8(ascii: "/") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
-        || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
-      return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
+    "file:"
+      + path.utf8.map { byte in
+        let isPlain =
+          byte == UInt8(ascii: "/") || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+          || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+          || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+        return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }.joined()
   }
 
   func finalizeStatements() {
@@ -114,14 +122,16 @@ final class Connection {
   /// sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
   var hasMoved: Bool {
     var hasMoved: Int32 = 0
-    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved) == SQLITE_OK && hasMoved != 0
+    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved) == SQLITE_OK
+      && hasMoved != 0
   }
 
   var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(handle) }
 
   private var dataVersion: UInt32? {
     var version: UInt32 = 0
-    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK ? version : nil
+    return sqlite3_file_control(handle, "main", SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK
+      ? version : nil
   }
 
   /// Rolls back the open transaction, if any. After some errors SQLite has already done so.
@@ -157,7 +167,9 @@ final class Connection {
   /// The size of the WAL file in bytes, its unused part included; nil if unknown.
   var walBytes: Int64? {
     var size: Int64 = 0
-    guard let (wal, methods) = walFile, let ask = methods.xFileSize, ask(wal, &size) == SQLITE_OK else { return nil }
+    guard let (wal, methods) = walFile, let ask = methods.xFileSize, ask(wal, &size) == SQLITE_OK else {
+      return nil
+    }
     return size
   }
 
@@ -167,14 +179,16 @@ final class Connection {
     // As SQLite itself does with `PRAGMA fullfsync`: "SQLITE_SYNC_FULL means to use Mac OS X style fullsync instead of fsync()".
     let code = sync(wal, SQLITE_SYNC_FULL)
     guard code == SQLITE_OK else {
-      throw QudoError(.ioError, "the disk reported an error: check it, then try again",
+      throw QudoError(
+        .ioError, "the disk reported an error: check it, then try again",
         cause: SQLiteError(code: code, message: "the WAL could not be synced"))
     }
   }
 
   private var walFile: (UnsafeMutablePointer<sqlite3_file>, sqlite3_io_methods)? {
     var wal: UnsafeMutablePointer<sqlite3_file>?
-    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK, let wal, let methods = wal.pointee.pMethods
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK, let wal,
+      let methods = wal.pointee.pMethods
     else { return nil }
     return (wal, methods.pointee)
   }
@@ -182,7 +196,8 @@ final class Connection {
   /// Whether SQLite pads the WAL, so that a full disk may stop it after a complete commit was written.
   var padsWAL: Bool {
     var isPowersafe: Int32 = -1
-    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &isPowersafe) == SQLITE_OK else { return true }
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_POWERSAFE_OVERWRITE, &isPowersafe) == SQLITE_OK
+    else { return true }
     return isPowersafe == 0
   }
 
@@ -240,7 +255,9 @@ final class Connection {
 
   /// Calls `body` for each row.
   @inline(__always)
-  func each(_ sql: StaticString, _ values: Value..., body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+  func each(_ sql: StaticString, _ values: Value..., body: (Statement) throws(QudoError) -> Void)
+    throws(QudoError)
+  {
     try each(try statement(sql), values, body)
   }
 
@@ -252,7 +269,9 @@ final class Connection {
 
   func integer(_ sql: String, values: [Value]) throws(QudoError) -> Int64? {
     var found: Int64?
-    try each(try statement(sql), values) { row throws(QudoError) in if found == nil { found = try row.number(0) } }
+    try each(try statement(sql), values) { row throws(QudoError) in
+      if found == nil { found = try row.number(0) }
+    }
     return found
   }
 
@@ -261,12 +280,16 @@ final class Connection {
   }
 
   @inline(__always)
-  func each(_ sql: StaticString, _ values: [Value], body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+  func each(_ sql: StaticString, _ values: [Value], body: (Statement) throws(QudoError) -> Void)
+    throws(QudoError)
+  {
     try each(try statement(sql), values, body)
   }
 
   @inline(__always)
-  private func each(_ statement: Statement, _ values: [Value], _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+  private func each(_ statement: Statement, _ values: [Value], _ body: (Statement) throws(QudoError) -> Void)
+    throws(QudoError)
+  {
     defer { statement.reset() }
     try statement.bind(values)
     while try statement.step() { try body(statement) }

@@ -26,7 +26,10 @@ final class ConnectionCache {
   init(_ handle: OpaquePointer) {
     let context = Unmanaged.passUnretained(self).toOpaque()
     sqlite3_rollback_hook(
-      handle, { context in context.map { Unmanaged<ConnectionCache>.fromOpaque($0).takeUnretainedValue().invalidate() } }, context)
+      handle,
+      { context in
+        context.map { Unmanaged<ConnectionCache>.fromOpaque($0).takeUnretainedValue().invalidate() }
+      }, context)
   }
 
   /// The demands of the last claim over several kinds, and the kinds among them that the file knows.
@@ -75,7 +78,9 @@ extension Connection {
   func claimable(_ demands: [ClaimRequest.KindDemand]) throws(QudoError) -> [ClaimableKind] {
     if demands.count > 1 {
       let place = demands.withUnsafeBufferPointer { $0.baseAddress }  // unsafe: compared, not read
-      if let claim = kinds.claim, claim.demands.withUnsafeBufferPointer({ $0.baseAddress }) == place, claim.demands.count == demands.count {
+      if let claim = kinds.claim, claim.demands.withUnsafeBufferPointer({ $0.baseAddress }) == place,
+        claim.demands.count == demands.count
+      {
         return claim.kinds
       }
     }
@@ -91,7 +96,9 @@ extension Connection {
     if let id = try kindID(kind) { return id }
     try run("INSERT INTO qudo_kind(name) VALUES(?)", .text(kind.name))
     kinds.claim = nil
-    guard let id = try kindID(kind) else { throw QudoError(.database, "the kind \(kind) was stored but cannot be found") }
+    guard let id = try kindID(kind) else {
+      throw QudoError(.database, "the kind \(kind) was stored but cannot be found")
+    }
     return id
   }
 }

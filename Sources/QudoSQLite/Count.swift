@@ -14,16 +14,20 @@ extension Snapshot {
     let filter = list.map { "WHERE kind IN \($0.sql)" } ?? ""
     let values = list?.values ?? []
     var tallies: [Int64: Tally] = [:]
-    try connection.each("SELECT kind, count(*) + total(last - first) FROM qudo_ready \(filter) GROUP BY kind", values: values) { row throws(QudoError) in
+    try connection.each(
+      "SELECT kind, count(*) + total(last - first) FROM qudo_ready \(filter) GROUP BY kind", values: values
+    ) { row throws(QudoError) in
       tallies[row.integer(0), default: Tally()].ready += max(0, min(Int(row.integer(1)), Self.mostReady))
     }
     let time = Value.integer(now.wall.microseconds)
-    try connection.each("SELECT kind, due > ? FROM qudo_delayed \(filter)", values: [time] + values) { row throws(QudoError) in
+    try connection.each("SELECT kind, due > ? FROM qudo_delayed \(filter)", values: [time] + values) {
+      row throws(QudoError) in
       tallies[row.integer(0), default: Tally()].add(row.integer(1) != 0, \.delayed)
     }
     for range in try running() {
       try connection.each(
-        "SELECT kind FROM qudo_job WHERE id BETWEEN ? AND ?", values: [.integer(range.ids.lowerBound), .integer(range.ids.upperBound)]
+        "SELECT kind FROM qudo_job WHERE id BETWEEN ? AND ?",
+        values: [.integer(range.ids.lowerBound), .integer(range.ids.upperBound)]
       ) { row throws(QudoError) in
         let kind = row.integer(0)
         if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(range.isLive, \.running) }
@@ -48,8 +52,10 @@ extension Snapshot {
   private func named(_ tallies: [Int64: Tally]) throws(QudoError) -> [JobCount] {
     var counts: [JobCount] = []
     for (number, tally) in tallies {
-      try connection.each("SELECT name FROM qudo_kind WHERE id = ?", .integer(number)) { row throws(QudoError) in
-        counts.append(JobCount(Kind(row.text(0)), ready: tally.ready, delayed: tally.delayed, running: tally.running))
+      try connection.each("SELECT name FROM qudo_kind WHERE id = ?", .integer(number)) {
+        row throws(QudoError) in
+        counts.append(
+          JobCount(Kind(row.text(0)), ready: tally.ready, delayed: tally.delayed, running: tally.running))
       }
     }
     return counts.sorted { $0.kind < $1.kind }

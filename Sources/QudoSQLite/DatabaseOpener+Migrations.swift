@@ -12,7 +12,8 @@ extension DatabaseOpener {
 
   /// Migrates and checks the file in one transaction. If processes open a new file at once, one migrates it.
   static func prepare(
-    _ connection: Connection, name: String, now: ClockReading, migrations: [Schema.Migration] = Schema.migrations,
+    _ connection: Connection, name: String, now: ClockReading,
+    migrations: [Schema.Migration] = Schema.migrations,
     logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) -> Stored {
     try connection.run("BEGIN IMMEDIATE")
@@ -31,18 +32,22 @@ extension DatabaseOpener {
   }
 
   /// - Returns: The schema version of the file afterwards.
-  private static func migrate(_ connection: Connection, now: Timestamp, _ migrations: [Schema.Migration]) throws(QudoError) -> Int64 {
+  private static func migrate(_ connection: Connection, now: Timestamp, _ migrations: [Schema.Migration])
+    throws(QudoError) -> Int64
+  {
     let version = try currentVersion(connection)
     for migration in migrations where migration.version > version {
       do {
         try connection.execute(migration.sql)
-      } catch where error.code == .database {
+      } catch  where error.code == .database {
         throw QudoError(
-          .foreignSchema, "cannot create schema \(migration.version) because of foreign tables or indexes: "
+          .foreignSchema,
+          "cannot create schema \(migration.version) because of foreign tables or indexes: "
             + "remove them, or use another file", cause: error.cause)
       }
       try connection.run(
-        "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(?, ?, ?, ?)", .integer(migration.version),
+        "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(?, ?, ?, ?)",
+        .integer(migration.version),
         .integer(now.microseconds), .integer(migration.lowestReader), .integer(migration.lowestWriter))
     }
     return max(version, migrations.last?.version ?? 0)
@@ -54,7 +59,9 @@ extension DatabaseOpener {
   private static func keep(_ name: String, _ connection: Connection) throws(QudoError) -> String {
     try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('name', ?)", .text(name))
     var stored = name
-    try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in stored = row.text(0) }
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in
+      stored = row.text(0)
+    }
     return stored
   }
 
@@ -69,9 +76,13 @@ extension DatabaseOpener {
 
   private static func generation(_ connection: Connection) throws(QudoError) -> [UInt8] {
     var stored: [UInt8] = []
-    try connection.each("SELECT value FROM qudo_info WHERE key = 'generation'") { row throws(QudoError) in stored = row.blob(0) }
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'generation'") { row throws(QudoError) in
+      stored = row.blob(0)
+    }
     guard stored.count == 16 else {
-      throw QudoError(.corrupt, "qudo_info has no valid generation: another program modified the file. Restore it from a backup")
+      throw QudoError(
+        .corrupt,
+        "qudo_info has no valid generation: another program modified the file. Restore it from a backup")
     }
     return stored
   }
@@ -85,14 +96,17 @@ extension DatabaseOpener {
     do {
       version = try connection.integer("SELECT max(version) FROM qudo_schema")
       lowest = try connection.integer("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1")
-    } catch where error.code == .database {
-      throw QudoError(.foreignSchema, "the file has foreign tables with qudo_ names: use another file", cause: error.cause)
+    } catch  where error.code == .database {
+      throw QudoError(
+        .foreignSchema, "the file has foreign tables with qudo_ names: use another file", cause: error.cause)
     }
     guard let version, let lowest else {
       throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file")
     }
     guard lowest <= Schema.version else {
-      throw QudoError(.newerSchema, "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
+      throw QudoError(
+        .newerSchema,
+        "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
     }
     return version
   }

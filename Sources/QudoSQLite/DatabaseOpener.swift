@@ -22,23 +22,29 @@ enum DatabaseOpener {
   ///   - patience: How long each step waits for other processes.
   ///   - vfs: The SQLite VFS, as in ``Connection``.
   static func open(
-    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(), patience: Duration = .seconds(30),
+    path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(),
+    patience: Duration = .seconds(30),
     logger: Logger = Logger(label: "qudo"), vfs: String? = nil
   ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
-      throw QudoError(.unsupportedDatabase, "SQLite \(String(cString: sqlite3_libversion())) is too old: use 3.35 or newer")
+      throw QudoError(
+        .unsupportedDatabase, "SQLite \(String(cString: sqlite3_libversion())) is too old: use 3.35 or newer")
     }
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
-      throw QudoError(.invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
+      throw QudoError(
+        .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     do {
       let place = try DatabasePath(path, vfs: vfs)
       place.warn(logger)
-      return try connect(place, durability: durability, create: create, limits: limits, patience: patience, logger: logger, vfs: vfs)
-    } catch where error.code == .database {
+      return try connect(
+        place, durability: durability, create: create, limits: limits, patience: patience, logger: logger,
+        vfs: vfs)
+    } catch  where error.code == .database {
       // The statements up to here are simple, so SQLite cannot read the file's format or its schema's text.
       throw QudoError(
-        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        .unsupportedDatabase,
+        "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
         cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
@@ -46,7 +52,8 @@ enum DatabaseOpener {
   }
 
   private static func connect(
-    _ place: DatabasePath, durability: SQLiteDriver.Durability, create: Bool, limits: Limits, patience: Duration, logger: Logger, vfs: String?
+    _ place: DatabasePath, durability: SQLiteDriver.Durability, create: Bool, limits: Limits,
+    patience: Duration, logger: Logger, vfs: String?
   ) throws(QudoError) -> Connection {
     try FileSystem.check(place.path, logger)
     let isMadeBySQLite = create ? try place.makeFile() : false
@@ -55,7 +62,9 @@ enum DatabaseOpener {
     try place.check(connection)
     // "for reading and writing if possible, or reading only if the file is write protected": sqlite.org/c3ref/open.html.
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
-      throw QudoError(.readOnly, "the file cannot be written to: check its permissions, and that its disk is not mounted read-only")
+      throw QudoError(
+        .readOnly,
+        "the file cannot be written to: check its permissions, and that its disk is not mounted read-only")
     }
     connection.waitForOthers(patience)
     try connection.harden(limits)
@@ -80,7 +89,9 @@ enum DatabaseOpener {
   }
 
   /// Opens a read connection to a file that a writer has open.
-  static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError) -> Connection {
+  static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError)
+    -> Connection
+  {
     let connection = try Connection(path: path, create: false, vfs: vfs)
     connection.waitForOthers(patience)
     try connection.harden(limits)
@@ -107,11 +118,13 @@ extension Connection {
     // Another process may have set up the file between the two checks. It sets WAL mode before it creates tables.
     if tables > 0, try journalMode() == "wal" { return }
     guard tables == 0 else {
-      throw QudoError(.unsupportedDatabase, "the database is not in WAL mode: set it with PRAGMA journal_mode = WAL")
+      throw QudoError(
+        .unsupportedDatabase, "the database is not in WAL mode: set it with PRAGMA journal_mode = WAL")
     }
     try becomeWAL(within: patience)
     guard try journalMode() == "wal" else {
-      throw QudoError(.unsupportedDatabase, "the file system does not let SQLite use its WAL mode: use a local disk")
+      throw QudoError(
+        .unsupportedDatabase, "the file system does not let SQLite use its WAL mode: use a local disk")
     }
   }
 
@@ -121,7 +134,7 @@ extension Connection {
     while true {
       do {
         return try run("PRAGMA journal_mode = WAL")
-      } catch where error.code == .busy && ContinuousClock.now < end {
+      } catch  where error.code == .busy && ContinuousClock.now < end {
         usleep(1000)
       }
     }

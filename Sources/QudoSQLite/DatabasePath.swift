@@ -69,7 +69,9 @@ struct DatabasePath {
 
   /// Creates a file without opening it, and follows no link: "If pathname already exists, or is a symbolic link, this
   /// call fails with an EEXIST error". Outside Linux only root may do it, and a sandbox may forbid it.
-  @Sendable private static func makeFileByNode(_ path: String) -> Int32 { mknod(path, S_IFREG | 0o600, 0) == 0 ? 0 : errno }
+  @Sendable private static func makeFileByNode(_ path: String) -> Int32 {
+    mknod(path, S_IFREG | 0o600, 0) == 0 ? 0 : errno
+  }
 
   /// Creates and closes a file under another name, then renames it. No SQLite connection can have it open when it is
   /// closed, so no locks of this process are lost. It never has both names at once, which would be refused.
@@ -104,7 +106,9 @@ struct DatabasePath {
     // "writes a boolean into that integer depending on whether or not the file has been renamed, moved, or deleted since it was first
     // opened": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
     var hasMoved: Int32 = 0
-    if sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved) == SQLITE_OK, hasMoved != 0 {
+    if sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved) == SQLITE_OK,
+      hasMoved != 0
+    {
       throw QudoError(.cannotOpen, "the file was replaced while it was being opened: try again")
     }
     _ = try Self.look(path, isWritten: isWritten)
@@ -124,7 +128,8 @@ struct DatabasePath {
     }
   }
 
-  static let tooLong = QudoError(.invalidArgument, "the path, or a name in it, is longer than the system takes: use a shorter one")
+  static let tooLong = QudoError(
+    .invalidArgument, "the path, or a name in it, is longer than the system takes: use a shorter one")
   /// The length of the longest suffix that SQLite appends to the database's name, `-journal`.
   private static let endingBytes = 8
   /// NAME_MAX of all common file systems.
@@ -135,16 +140,26 @@ struct DatabasePath {
   private static func checkLength(_ path: String, _ vfs: String?) throws(QudoError) {
     let longest = Int(sqlite3_vfs_find(vfs)?.pointee.mxPathname ?? 512) - endingBytes
     guard path.utf8.count <= longest else {
-      throw QudoError(.invalidArgument, "the path has \(path.utf8.count) bytes, and SQLite takes \(longest): use a shorter one")
+      throw QudoError(
+        .invalidArgument,
+        "the path has \(path.utf8.count) bytes, and SQLite takes \(longest): use a shorter one")
     }
-    let name = path.utf8.count - (path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.distance(from: path.startIndex, to: $0) + 1 } ?? 0)
+    let name =
+      path.utf8.count
+      - (path.utf8.lastIndex(of: UInt8(ascii: "/")).map {
+        path.utf8.distance(from: path.startIndex, to: $0) + 1
+      } ?? 0)
     guard name <= nameBytes - endingBytes else {
       throw QudoError(
-        .invalidArgument, "the file's name has \(name) bytes, and the files beside it leave \(nameBytes - endingBytes): use a shorter one")
+        .invalidArgument,
+        "the file's name has \(name) bytes, and the files beside it leave \(nameBytes - endingBytes): use a shorter one"
+      )
     }
   }
 
-  private static func look(_ path: String, isWritten: Bool) throws(QudoError) -> (file: FileStatus?, folder: FileStatus?) {
+  private static func look(_ path: String, isWritten: Bool) throws(QudoError) -> (
+    file: FileStatus?, folder: FileStatus?
+  ) {
     let (file, folder) = (FileStatus(path), FileStatus(FileSystem.folder(of: path)))
     if let file { try check(file, folder, isWritten: isWritten) }
     if isWritten, let file {
@@ -170,33 +185,44 @@ struct DatabasePath {
   }
 
   private static func check(_ file: FileStatus, _ folder: FileStatus?, isWritten: Bool) throws(QudoError) {
-    if file.isFolder { throw QudoError(.cannotOpen, "it is a folder, which cannot be opened: give the path of a file") }
+    if file.isFolder {
+      throw QudoError(.cannotOpen, "it is a folder, which cannot be opened: give the path of a file")
+    }
     guard file.isFile else {
-      throw QudoError(.unsupportedDatabase, "it is a device, a pipe or a socket, and not a file: give the path of a file")
+      throw QudoError(
+        .unsupportedDatabase, "it is a device, a pipe or a socket, and not a file: give the path of a file")
     }
     guard isWritten, let folder, folder.isLikeTmp else { return }
     guard file.isOurs || file.owner == folder.owner else {
       throw QudoError(
-        .unsupportedDatabase, "it belongs to another user, in a folder that everybody may write to: use a folder of your own")
+        .unsupportedDatabase,
+        "it belongs to another user, in a folder that everybody may write to: use a folder of your own")
     }
   }
 
-  private static func checkBeside(_ path: String, _ ending: String, _ file: FileStatus?, _ folder: FileStatus?) throws(QudoError) {
+  private static func checkBeside(
+    _ path: String, _ ending: String, _ file: FileStatus?, _ folder: FileStatus?
+  ) throws(QudoError) {
     guard let beside = FileStatus(path + ending) else { return }
     // SQLite follows no link there either, and would say only that it cannot open the database.
     guard beside.isFile else {
-      throw QudoError(.unsupportedDatabase, "what is called \(ending) beside it is not a file: remove it, or use another path")
+      throw QudoError(
+        .unsupportedDatabase,
+        "what is called \(ending) beside it is not a file: remove it, or use another path")
     }
     // SQLite would overwrite another file of this user that has this name as a hard link.
     guard beside.linkCount <= 1 else {
-      throw QudoError(.unsupportedDatabase, "the \(ending) beside it has other names (hard links): remove those, or use another path")
+      throw QudoError(
+        .unsupportedDatabase,
+        "the \(ending) beside it has other names (hard links): remove those, or use another path")
     }
     // Elsewhere who may make files there is trusted: a member of the group that shares the folder may have been the first to open it.
     guard let folder, folder.isLikeTmp else { return }
     guard beside.isOurs || beside.owner == file?.owner || beside.owner == folder.owner else {
       throw QudoError(
         .unsupportedDatabase,
-        "the \(ending) beside it belongs to another user, in a folder that everybody may write to: use a folder of your own")
+        "the \(ending) beside it belongs to another user, in a folder that everybody may write to: use a folder of your own"
+      )
     }
   }
 }

@@ -34,11 +34,15 @@ extension Transaction {
       """
       SELECT written, due, id, kind, rank FROM qudo_delayed WHERE written > ? ORDER BY written DESC, due DESC, id DESC LIMIT ?
       """, .integer(time), .integer(Int64(limit))
-    ) { row throws(QudoError) in ahead.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4))) }
+    ) { row throws(QudoError) in
+      ahead.append((row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)))
+    }
     for job in ahead {
-      try connection.run("DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
+      try connection.run(
+        "DELETE FROM qudo_delayed WHERE due = ? AND id = ?", .integer(job.due), .integer(job.id))
       guard connection.changes == 1 else {
-        throw QudoError(.corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
+        throw QudoError(
+          .corrupt, "job \(job.id) has an invalid due time: \(Self.changed)", cause: BadRows.delayed)
       }
       let delay = Delay(anew: job.due, written: job.written, time)
       try connection.run("UPDATE qudo_job SET due = ? WHERE id = ?", .integer(delay.due), .integer(job.id))
@@ -51,7 +55,8 @@ extension Transaction {
   func insertDelayed(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     connection.hints.noteDelayed(delay)
     try connection.run(
-      "INSERT INTO qudo_delayed(due, id, kind, rank, written) VALUES(?, ?, ?, ?, ?)", .integer(delay.due), .integer(id), .integer(kind),
+      "INSERT INTO qudo_delayed(due, id, kind, rank, written) VALUES(?, ?, ?, ?, ?)", .integer(delay.due),
+      .integer(id), .integer(kind),
       .integer(rank), delay.written.map { .integer($0) } ?? .null)
   }
 

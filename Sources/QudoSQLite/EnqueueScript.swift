@@ -47,10 +47,14 @@ struct EnqueueScript {
     let place = RowPosition(
       kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
       due: .integer(delay.due),
-      written: delay.written.map { .integer($0) } ?? .null, isReady: delay.due <= now.microseconds, receipt: job.idempotencyKey.map { .blob($0.bytes) })
-    if let key = place.receipt { add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)]) }
+      written: delay.written.map { .integer($0) } ?? .null, isReady: delay.due <= now.microseconds,
+      receipt: job.idempotencyKey.map { .blob($0.bytes) })
+    if let key = place.receipt {
+      add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)])
+    }
     if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
-    add("""
+    add(
+      """
       INSERT OR REPLACE INTO qudo_info(key, value)
       SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
       """)
@@ -62,11 +66,16 @@ struct EnqueueScript {
       FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
       """,
       [
-        place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number), place.key,
+        place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number),
+        place.key,
         job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadata.value, .blob(job.payload.bytes),
       ] + values + place.isNewValues)
-    let (table, columns) = place.isReady ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id") : (
-      "qudo_delayed(due, id, kind, rank, written)", "due, id, kind, rank, ?")
+    let (table, columns) =
+      place.isReady
+      ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id")
+      : (
+        "qudo_delayed(due, id, kind, rank, written)", "due, id, kind, rank, ?"
+      )
     add(
       """
       INSERT INTO \(table)
@@ -82,10 +91,13 @@ struct EnqueueScript {
       """
       INSERT OR IGNORE INTO qudo_receipt(key, job, expires)
       SELECT ?, id, ? FROM qudo_job WHERE \(mayBeThere ? Self.hasKey : "id = (SELECT value FROM qudo_info WHERE key = 'next_id')")
-      """, [key, .integer(now.advanced(by: receiptLifetime).microseconds)] + (mayBeThere ? [place.kind, place.key] : []))
+      """,
+      [key, .integer(now.advanced(by: receiptLifetime).microseconds)]
+        + (mayBeThere ? [place.kind, place.key] : []))
   }
 
-  private static let hasKey = "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
+  private static let hasKey =
+    "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
 
   /// When a new row is not even tried. Else the unique index refuses it.
   private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
@@ -122,32 +134,47 @@ struct EnqueueScript {
     FROM (SELECT id, kind, rank, due FROM qudo_job WHERE \(hasKey)) AS j
     JOIN qudo_ready AS w ON w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id AND w.first <= j.id
     """
-  private static let isReadyAlone = "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(hasKey))"
+  private static let isReadyAlone =
+    "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(hasKey))"
 
   /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
   private mutating func overwrite(_ job: NewJob, _ place: RowPosition) {
     // From here on it is a row of its own among the ready, if it is there.
-    for sql in Self.setApart { add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self)) }
+    for sql in Self.setApart {
+      add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self))
+    }
     let ready = Self.isReadyAlone
     let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
-    let (columns, values) = place.isReady ? ("kind, rank, due, last, first", "kind, ?, ?, id, id") : (
-      "kind, rank, due, written, id", "kind, ?, ?, ?, last")
-    let (assignments, times) = place.isReady ? ("rank = ?, due = ?", [place.rank, place.due]) : (
-      "rank = ?, due = ?, written = ?", [place.rank, place.due, place.written])
+    let (columns, values) =
+      place.isReady
+      ? ("kind, rank, due, last, first", "kind, ?, ?, id, id")
+      : (
+        "kind, rank, due, written, id", "kind, ?, ?, ?, last"
+      )
+    let (assignments, times) =
+      place.isReady
+      ? ("rank = ?, due = ?", [place.rank, place.due])
+      : (
+        "rank = ?, due = ?, written = ?", [place.rank, place.due, place.written]
+      )
     let key = [place.kind, place.key]
     let last = place.isNewValues
     add("UPDATE \(new) SET \(assignments) WHERE \(isThere)\(place.isNew)", times + key + last)
     add(
-      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)", times + key + last)
+      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)",
+      times + key + last)
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(
       """
       UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0
       WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
       """,
-      [.blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank, place.due] + key
+      [
+        .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank,
+        place.due,
+      ] + key
         + [place.rank, place.due] + last)
   }
 }

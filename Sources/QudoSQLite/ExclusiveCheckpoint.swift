@@ -23,7 +23,8 @@ enum ExclusiveCheckpoint {
         sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)
       }
       guard code == SQLITE_OK else { return .sqlite(code, connection.handle) }
-      return frames == copied ? nil : QudoError(.busy, "a long-running read transaction blocks the checkpoint: end it")
+      return frames == copied
+        ? nil : QudoError(.busy, "a long-running read transaction blocks the checkpoint: end it")
     } catch {
       return error
     }
@@ -34,7 +35,9 @@ extension Connection {
   /// The name of the connection's SQLite VFS.
   fileprivate var vfs: String? {
     var vfs: UnsafeMutablePointer<sqlite3_vfs>?
-    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) == SQLITE_OK, let name = vfs?.pointee.zName else { return nil }
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) == SQLITE_OK,
+      let name = vfs?.pointee.zName
+    else { return nil }
     return String(cString: name)
   }
 }

@@ -24,12 +24,16 @@ extension Connection {
       var file: UnsafeMutablePointer<sqlite3_file>?
       // "used to obtain a pointer to the sqlite3_file object associated with a particular database connection", and "with the journal
       // file (either the rollback journal or the write-ahead log)": sqlite.org/c3ref/c_fcntl_begin_atomic_write.html.
-      guard sqlite3_file_control(handle, "main", control, &file) == SQLITE_OK, let file, let methods = file.pointee.pMethods,
+      guard sqlite3_file_control(handle, "main", control, &file) == SQLITE_OK, let file,
+        let methods = file.pointee.pMethods,
         let sync = methods.pointee.xSync
       else { continue }
       let code = sync(file, SQLITE_SYNC_NORMAL)
       guard code == SQLITE_OK else {
-        throw QudoError(.ioError, "what another process wrote at durability off cannot be synced: check the disk (SQLite error \(code))")
+        throw QudoError(
+          .ioError,
+          "what another process wrote at durability off cannot be synced: check the disk (SQLite error \(code))"
+        )
       }
     }
   }

@@ -40,7 +40,9 @@ struct FileStatus {
   var linkCount: Int { Int(info.st_nlink) }
   var device: UInt64 { UInt64(truncatingIfNeeded: info.st_dev) }
 
-  func isSame(_ other: FileStatus) -> Bool { info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino }
+  func isSame(_ other: FileStatus) -> Bool {
+    info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino
+  }
 
   /// Values that change when the file is written to or replaced.
   var stamp: [Int] {
@@ -50,7 +52,8 @@ struct FileStatus {
     let (written, changed) = (info.st_mtim, info.st_ctim)
     #endif
     return [
-      Int(truncatingIfNeeded: info.st_dev), Int(truncatingIfNeeded: info.st_ino), Int(info.st_size), Int(written.tv_sec),
+      Int(truncatingIfNeeded: info.st_dev), Int(truncatingIfNeeded: info.st_ino), Int(info.st_size),
+      Int(written.tv_sec),
       Int(written.tv_nsec), Int(changed.tv_sec), Int(changed.tv_nsec),
     ]
   }

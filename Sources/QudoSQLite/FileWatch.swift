@@ -51,7 +51,8 @@ final class FileWatch: Sendable {
 
   #if os(Linux)
   private func source(
-    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool, _ pause: @escaping @Sendable () -> Int
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool,
+    _ pause: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
     let events = polls ? -1 : inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard events >= 0 else { return pollingSource(change, hasDied) }
@@ -77,11 +78,14 @@ final class FileWatch: Sendable {
   private static let delays = [1, 2, 5, 10, 20, 50, 100][...]
 
   private static func look(
-    _ hasDied: @escaping @Sendable () -> Bool, _ change: @escaping @Sendable () -> Void, _ thread: DispatchQueue, _ delays: ArraySlice<Int>
+    _ hasDied: @escaping @Sendable () -> Bool, _ change: @escaping @Sendable () -> Void,
+    _ thread: DispatchQueue, _ delays: ArraySlice<Int>
   ) {
     if hasDied() { return change() }
     guard let delay = delays.first else { return }
-    thread.asyncAfter(deadline: .now() + .milliseconds(delay)) { look(hasDied, change, thread, delays.dropFirst()) }
+    thread.asyncAfter(deadline: .now() + .milliseconds(delay)) {
+      look(hasDied, change, thread, delays.dropFirst())
+    }
   }
 
   /// Reads all events.
@@ -102,11 +106,13 @@ final class FileWatch: Sendable {
   }
   #elseif canImport(Darwin)
   private func source(
-    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool, _: @escaping @Sendable () -> Int
+    _ change: @escaping @Sendable () -> Void, _ hasDied: @escaping @Sendable () -> Bool,
+    _: @escaping @Sendable () -> Int
   ) -> any DispatchSourceProtocol {
     let file = polls ? -1 : open(path, O_EVTONLY | O_CLOEXEC)
     guard file >= 0 else { return pollingSource(change, hasDied) }
-    let source = DispatchSource.makeFileSystemObjectSource(fileDescriptor: file, eventMask: [.write, .extend], queue: thread)
+    let source = DispatchSource.makeFileSystemObjectSource(
+      fileDescriptor: file, eventMask: [.write, .extend], queue: thread)
     source.setEventHandler(handler: change)
     source.setCancelHandler { close(file) }
     return source

@@ -23,7 +23,9 @@ extension Snapshot {
   }
 
   /// Returns the lowest ids of jobs in these states. Each table is read up to the whole limit.
-  private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, after: Int64, limit: Int) throws(QudoError) -> [Int64] {
+  private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, after: Int64, limit: Int) throws(QudoError)
+    -> [Int64]
+  {
     let list = kinds.map { IntegerList($0) }
     let inKinds = list.map { "kind IN \($0.sql) AND" } ?? ""
     let page = [Value.integer(after), .integer(Int64(limit))]
@@ -32,11 +34,15 @@ extension Snapshot {
       var ranges: [ClosedRange<Int64>] = []
       var once = Once()
       try connection.each(
-        "SELECT first, last FROM qudo_ready WHERE \(inKinds) last > ? ORDER BY first LIMIT ?", values: (list?.values ?? []) + page
-      ) { row throws(QudoError) in if let ids = once.ids(row.integer(0), row.integer(1)) { ranges.append(ids) } }
+        "SELECT first, last FROM qudo_ready WHERE \(inKinds) last > ? ORDER BY first LIMIT ?",
+        values: (list?.values ?? []) + page
+      ) { row throws(QudoError) in
+        if let ids = once.ids(row.integer(0), row.integer(1)) { ranges.append(ids) }
+      }
       try add(&ids, in: ranges, "", page)
     }
-    for (state, condition) in [(JobState.ready, "due <= ?"), (.delayed, "due > ?")] where states.contains(state) {
+    for (state, condition) in [(JobState.ready, "due <= ?"), (.delayed, "due > ?")]
+    where states.contains(state) {
       try connection.each(
         "SELECT id FROM qudo_delayed WHERE \(condition) AND \(inKinds) id > ? ORDER BY id LIMIT ?",
         values: [.integer(now.wall.microseconds)] + (list?.values ?? []) + page
@@ -52,8 +58,12 @@ extension Snapshot {
   /// - Parameters:
   ///   - ranges: in their order, of each id one.
   ///   - values: of the condition, and after which id and how many are wanted.
-  private func add(_ all: inout Set<Int64>, in ranges: [ClosedRange<Int64>], _ condition: String, _ values: [Value]) throws(QudoError) {
-    guard case .integer(let after)? = values.dropLast().last, case .integer(let limit)? = values.last else { return }
+  private func add(
+    _ all: inout Set<Int64>, in ranges: [ClosedRange<Int64>], _ condition: String, _ values: [Value]
+  ) throws(QudoError) {
+    guard case .integer(let after)? = values.dropLast().last, case .integer(let limit)? = values.last else {
+      return
+    }
     var count = 0
     for range in ranges where range.upperBound > after && count < limit {
       if condition.isEmpty, range.lowerBound == range.upperBound {
@@ -63,7 +73,8 @@ extension Snapshot {
       }
       let bounds: [Value] = [.integer(range.lowerBound), .integer(range.upperBound)]
       try connection.each(
-        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(condition) id > ? ORDER BY id LIMIT ?", values: bounds + values
+        "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(condition) id > ? ORDER BY id LIMIT ?",
+        values: bounds + values
       ) { row throws(QudoError) in
         all.insert(row.integer(0))
         count += 1
@@ -83,7 +94,9 @@ private struct Jobs {
   init(snapshot: Snapshot) { self.snapshot = snapshot }
 
   /// Those with these ids that are there and fit, a part at a time, so that any number can be asked for.
-  mutating func add(_ ids: [Int64], atMost limit: Int, fits: (_ kind: Int64, JobState) -> Bool = { _, _ in true }) throws(QudoError) {
+  mutating func add(
+    _ ids: [Int64], atMost limit: Int, fits: (_ kind: Int64, JobState) -> Bool = { _, _ in true }
+  ) throws(QudoError) {
     for start in stride(from: 0, to: ids.count, by: Snapshot.chunk) where found.count < limit {
       let part = IntegerList(Array(ids[start..<min(start + Snapshot.chunk, ids.count)]))
       try add("id IN \(part.sql) ORDER BY id", part.values, fits: fits)
@@ -124,9 +137,12 @@ private struct Jobs {
 
   private static func job(_ row: Statement, _ state: JobState, _ ends: Timestamp?) -> StoredJob {
     StoredJob(
-      id: row.integer(0), kind: Kind(row.text(2)), state: state, payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
-      uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)), attempt: Int(row.integer(7)),
-      enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: Timestamp(microseconds: row.integer(9)), leaseExpiresAt: ends,
+      id: row.integer(0), kind: Kind(row.text(2)), state: state,
+      payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
+      uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)),
+      attempt: Int(row.integer(7)),
+      enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: Timestamp(microseconds: row.integer(9)),
+      leaseExpiresAt: ends,
       metadata: JobMetadata(bytes: row.blob(10)))
   }
 }

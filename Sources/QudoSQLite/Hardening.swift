@@ -13,7 +13,9 @@ extension Connection {
     for (limit, value) in Self.limits { sqlite3_limit(handle, limit, value) }
     // Of a string, a blob or a row, in bytes: a payload, and beside it what is far less. SQLite holds it under its own limit, of
     // 1,000,000,000 by default.
-    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, Int32(clamping: limits.payloadBytes.addingReportingOverflow(64 << 20).partialValue))
+    sqlite3_limit(
+      handle, SQLITE_LIMIT_LENGTH,
+      Int32(clamping: limits.payloadBytes.addingReportingOverflow(64 << 20).partialValue))
     // "With cell size checking enabled, database corruption is detected earlier and is less likely to "spread". However, there is a
     // small performance hit": of pages "as they are initially read from disk", and not again of those that lie in the cache.
     try execute("PRAGMA cell_size_check = ON")
@@ -62,10 +64,12 @@ extension Connection {
     defer { sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0) }
     do {
       try execute("VACUUM")
-    } catch where error.code == .database || error.code == .diskFull {
+    } catch  where error.code == .database || error.code == .diskFull {
       // A damaged row may claim a size of gigabytes, which fails like a full disk.
       guard try isDamaged() else { throw error }
-      throw QudoError(.corrupt, "SQLite cannot copy the tables, the file is damaged: restore it from a backup", cause: error.cause)
+      throw QudoError(
+        .corrupt, "SQLite cannot copy the tables, the file is damaged: restore it from a backup",
+        cause: error.cause)
     }
   }
 

@@ -13,9 +13,12 @@ extension Transaction {
       guard let kind = try connection.kindID(demand.kind) else { continue }
       if try hasReady(kind) { return nil }
     }
-    guard try firstDue() > now.wall.microseconds, try lastWritten() <= now.wall.microseconds, try firstEnd() > now.sinceBoot else { return nil }
+    guard try firstDue() > now.wall.microseconds, try lastWritten() <= now.wall.microseconds,
+      try firstEnd() > now.sinceBoot
+    else { return nil }
     for holder in try holders() {
-      guard let locks, holder.instance.isAlive(locks, now), !holder.isAhead, holder.firstEnd > now.sinceBoot else { return nil }
+      guard let locks, holder.instance.isAlive(locks, now), !holder.isAhead, holder.firstEnd > now.sinceBoot
+      else { return nil }
     }
     return Claim(jobs: [], timeUntilNextDue: try nextDue(), timeUntilNextLeaseExpiry: try nextLeaseEnd())
   }

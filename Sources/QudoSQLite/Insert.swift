@@ -53,7 +53,8 @@ extension Transaction {
       """,
       .integer(id), .integer(kind), .integer(job.rank), .integer(due), .integer(now.wall.microseconds),
       .integer(job.payload.codec.number), .text(job.unique?.key),
-      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadata.isEmpty ? .null : .blob(job.metadata.bytes),
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null,
+      job.metadata.isEmpty ? .null : .blob(job.metadata.bytes),
       .blob(job.payload.bytes))
     return id
   }
@@ -74,7 +75,8 @@ extension Transaction {
 
   func insertReady(_ ids: ClosedRange<Int64>, _ place: ReadyRange.SortKey) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)", .integer(place.kind), .integer(place.rank),
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)", .integer(place.kind),
+      .integer(place.rank),
       .integer(place.due), .integer(ids.upperBound), .integer(ids.lowerBound))
   }
 
@@ -112,8 +114,10 @@ extension Transaction {
       }
       // A new payload is new work: its attempts and expired leases start over.
       try connection.run(
-        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?", .blob(job.payload.bytes),
-        .integer(job.payload.codec.number), job.metadata.isEmpty ? .null : .blob(job.metadata.bytes), .integer(job.rank), .integer(delay.due), .integer(holder))
+        "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?",
+        .blob(job.payload.bytes),
+        .integer(job.payload.codec.number), job.metadata.isEmpty ? .null : .blob(job.metadata.bytes),
+        .integer(job.rank), .integer(delay.due), .integer(holder))
       try insertWaiting(holder, delay, kind: kind, rank: job.rank)
       return .overwritten(holder)
     }
@@ -122,13 +126,16 @@ extension Transaction {
   /// Files a job as ready, with the sort key from its row in `qudo_job`.
   func reinsertReady(_ id: Int64) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?", .integer(id))
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?",
+      .integer(id))
     try forgetReady(of: id)
   }
 
   /// Drops the cached ready jobs of a job's kind.
   private func forgetReady(of id: Int64) throws(QudoError) {
-    guard !connection.ready.isEmpty, let kind = try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id)) else { return }
+    guard !connection.ready.isEmpty,
+      let kind = try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id))
+    else { return }
     connection.ready.invalidate(kind)
   }
 
@@ -139,7 +146,8 @@ extension Transaction {
     try forgetReady(of: id)
     if try removeFromReady(id) { return true }
     connection.hints.invalidateDue()
-    try connection.run("DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
+    try connection.run(
+      "DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
     return connection.changes > 0
   }
 }
@@ -147,6 +155,8 @@ extension Transaction {
 extension Connection {
   /// Returns the id of the live job with a unique key.
   func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
-    try integer("SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL", .integer(kind), .text(key))
+    try integer(
+      "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL",
+      .integer(kind), .text(key))
   }
 }

@@ -10,7 +10,9 @@ extension Transaction {
     var stored: [(id: Int64, place: ReadyRange.SortKey)] = []
     stored.reserveCapacity(Self.batchSize)
     for job in jobs {
-      let place = ReadyRange.SortKey(kind: try connection.kindID(creating: job.kind), rank: job.rank, due: job.due.moment(now.wall).microseconds)
+      let place = ReadyRange.SortKey(
+        kind: try connection.kindID(creating: job.kind), rank: job.rank,
+        due: job.due.moment(now.wall).microseconds)
       stored.append((try nextID(), place))
     }
     let statement = try connection.statement(
@@ -55,5 +57,7 @@ extension Transaction {
 
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
-  var isPlain: Bool { unique == nil && idempotencyKey == nil && payload.bytes.count + metadata.bytes.count <= 4096 }
+  var isPlain: Bool {
+    unique == nil && idempotencyKey == nil && payload.bytes.count + metadata.bytes.count <= 4096
+  }
 }

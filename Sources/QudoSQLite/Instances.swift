@@ -46,15 +46,18 @@ extension Transaction {
   /// Returns the id of this driver's row in `qudo_instance`. The first claim or renewal inserts the row.
   func instance() throws(QudoError) -> Int64 {
     if let known = connection.instance { return known }
-    guard let locks else { throw QudoError(.database, "an application's connection cannot claim jobs: claim through the driver") }
+    guard let locks else {
+      throw QudoError(.database, "an application's connection cannot claim jobs: claim through the driver")
+    }
     try forgetDead(locks)
     // The byte of a new id is locked only if the file was restored to a state before that id was used.
     for _ in 0..<1000 {
       do throws(QudoError) {
         try connection.run(
-          "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(?, 1, ?, ?)", .text(now.boot), .integer(Int64(getpid())),
+          "INSERT INTO qudo_instance(boot, locked, pid, opened_at) VALUES(?, 1, ?, ?)", .text(now.boot),
+          .integer(Int64(getpid())),
           .integer(now.wall.microseconds))
-      } catch where error.code == .diskFull {
+      } catch  where error.code == .diskFull {
         throw try refusal(error, "qudo_instance")
       }
       let id = connection.lastInsertedRow
@@ -68,7 +71,8 @@ extension Transaction {
       connection.hints.instance = id
       return id
     }
-    throw QudoError(.database, "qudo_instance has no free id for this process: close other processes that use the file")
+    throw QudoError(
+      .database, "qudo_instance has no free id for this process: close other processes that use the file")
   }
 
   /// Deletes the rows of dead instances without running jobs.
@@ -101,7 +105,8 @@ extension Transaction {
       ) { row throws(QudoError) in
         if row.integer(0) == own { return isThere = true }
         guard let firstEnd = try row.number(3), let lastBegin = try row.number(4) else { return }
-        holders.append(Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now.sinceBoot))
+        holders.append(
+          Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now.sinceBoot))
       }
     } catch {
       throw error.of(.running)
@@ -115,7 +120,8 @@ extension Transaction {
   /// Deletes the row of a dead instance, unless it has running jobs left to recover.
   func deleteInstance(_ instance: Instance) throws(QudoError) {
     try connection.run(
-      "DELETE FROM qudo_instance WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = ?1)", .integer(instance.id))
+      "DELETE FROM qudo_instance WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = ?1)",
+      .integer(instance.id))
   }
 }
 
@@ -127,6 +133,7 @@ extension QudoError {
   static func replaced(_ sign: String) -> QudoError {
     QudoError(
       .databaseReplaced,
-      "the database was replaced, removed or restored while it was open (\(sign)); nothing was written. Close the queue and open it again")
+      "the database was replaced, removed or restored while it was open (\(sign)); nothing was written. Close the queue and open it again"
+    )
   }
 }

@@ -31,7 +31,8 @@ extension Snapshot {
       if let number = try connection.kindID(kind) { numbers.insert(number) }
     }
     guard numbers.count <= Self.mostKinds else {
-      throw QudoError(.invalidArgument, "more than \(Self.mostKinds) kinds in one listing: ask for all, or for fewer")
+      throw QudoError(
+        .invalidArgument, "more than \(Self.mostKinds) kinds in one listing: ask for all, or for fewer")
     }
     return numbers.sorted()
   }

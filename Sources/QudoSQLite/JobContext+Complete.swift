@@ -23,14 +23,18 @@ extension JobContext {
   ///   a hook that refused a replacement.
   public func complete(in connection: OpaquePointer?) throws {
     guard let driver = driver as? SQLiteDriver else {
-      throw QudoError(.invalidArgument, "the worker's driver is not a SQLiteDriver: only that can join a SQLite transaction")
+      throw QudoError(
+        .invalidArgument, "the worker's driver is not a SQLiteDriver: only that can join a SQLite transaction"
+      )
     }
     let replacements = try preparedReplacements()
     for job in replacements { try driver.limits.check(job) }
-    let settlement = Settlement(lease, .completed(replacements: replacements), recording: recordsStatus ? duration : nil)
+    let settlement = Settlement(
+      lease, .completed(replacements: replacements), recording: recordsStatus ? duration : nil)
     let results = try driver.join(connection) { transaction throws(QudoError) in
       guard case .settled(let results) = try transaction.settle([settlement]).first else {
-        throw QudoError(.leaseLost, "the lease of job \(id) is lost, or the job is completed already: roll back")
+        throw QudoError(
+          .leaseLost, "the lease of job \(id) is lost, or the job is completed already: roll back")
       }
       // Before a commit, so that nobody takes a lease that is gone for one that was lost.
       completedElsewhere()

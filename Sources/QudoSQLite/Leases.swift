@@ -27,7 +27,8 @@ extension Transaction {
   /// Removes one job. A job that was claimed alone has its own row, which one statement deletes.
   private func removeOneFromRunning(_ lease: Lease) throws(QudoError) -> Bool {
     try connection.run(
-      "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?", .integer(lease.holder),
+      "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ? AND first = ? AND token = ?",
+      .integer(lease.holder),
       .integer(lease.expiresAt), .integer(lease.job), .integer(lease.job), .integer(lease.token))
     guard connection.changes == 1 else {
       var places = TokenLookup([lease])
@@ -82,19 +83,26 @@ extension Transaction {
     if part == range.ids {
       try connection.run(
         "UPDATE qudo_running SET instance = ?, ends = ?, lease = ? WHERE instance = ? AND ends = ? AND last = ?",
-        .integer(term.instance), .integer(term.ends), .integer(term.lease), .integer(range.instance), .integer(range.ends),
+        .integer(term.instance), .integer(term.ends), .integer(term.lease), .integer(range.instance),
+        .integer(range.ends),
         .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     try cut(range, part)
     var extended = range
-    (extended.ids, extended.instance, extended.ends, extended.lease) = (part, term.instance, term.ends, term.lease)
+    (extended.ids, extended.instance, extended.ends, extended.lease) = (
+      part, term.instance, term.ends, term.lease
+    )
     try insertRunning(extended)
   }
 
   /// Updates the hints after jobs with this holder and expiry stopped running.
   func ran(_ holder: Int64, until ends: Int64) {
-    if holder == connection.instance { connection.hints.noteEnded(until: ends) } else { connection.hints.invalidateHolders() }
+    if holder == connection.instance {
+      connection.hints.noteEnded(until: ends)
+    } else {
+      connection.hints.invalidateHolders()
+    }
   }
 
   // MARK: Rows
@@ -103,7 +111,8 @@ extension Transaction {
   func insertRunning(_ range: RunningRange) throws(QudoError) {
     try connection.run(
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-      .integer(range.instance), .integer(range.ends), .integer(range.ids.upperBound), .integer(range.ids.lowerBound),
+      .integer(range.instance), .integer(range.ends), .integer(range.ids.upperBound),
+      .integer(range.ids.lowerBound),
       .integer(range.token), .integer(range.lostLimit), .integer(range.started), .integer(range.lease))
   }
 
@@ -112,18 +121,21 @@ extension Transaction {
     let part = range.ids.clamped(to: ids)
     if part == range.ids {
       try connection.run(
-        "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ?", .integer(range.instance), .integer(range.ends),
+        "DELETE FROM qudo_running WHERE instance = ? AND ends = ? AND last = ?", .integer(range.instance),
+        .integer(range.ends),
         .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     if part.upperBound == range.ids.upperBound {
       try connection.run(
-        "UPDATE qudo_running SET last = ? WHERE instance = ? AND ends = ? AND last = ?", .integer(part.lowerBound - 1), .integer(range.instance),
+        "UPDATE qudo_running SET last = ? WHERE instance = ? AND ends = ? AND last = ?",
+        .integer(part.lowerBound - 1), .integer(range.instance),
         .integer(range.ends), .integer(range.ids.upperBound))
       return try range.checkChanged(connection)
     }
     try connection.run(
-      "UPDATE qudo_running SET first = ? WHERE instance = ? AND ends = ? AND last = ?", .integer(part.upperBound + 1), .integer(range.instance),
+      "UPDATE qudo_running SET first = ? WHERE instance = ? AND ends = ? AND last = ?",
+      .integer(part.upperBound + 1), .integer(range.instance),
       .integer(range.ends), .integer(range.ids.upperBound))
     try range.checkChanged(connection)
     guard part.lowerBound > range.ids.lowerBound else { return }
@@ -186,7 +198,9 @@ private struct TokenLookup {
   }
 
   /// Records a row, if its token belongs to one of the call's leases.
-  mutating func add(_ token: Int64, instance: Int64, ends: Int64) { byToken[token]?.insert(Match(instance: instance, ends: ends)) }
+  mutating func add(_ token: Int64, instance: Int64, ends: Int64) {
+    byToken[token]?.insert(Match(instance: instance, ends: ends))
+  }
 
   func of(_ token: Int64) -> Set<Match> { byToken[token] ?? [] }
 }

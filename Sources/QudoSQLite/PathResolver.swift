@@ -29,17 +29,23 @@ enum PathResolver {
       }
       let next = "\(folder)/\(part)"
       guard let status = try look(next) else {
-        guard rest.isEmpty else { throw QudoError(.cannotOpen, "the folder \(next) does not exist: create it, or use another path") }
+        guard rest.isEmpty else {
+          throw QudoError(.cannotOpen, "the folder \(next) does not exist: create it, or use another path")
+        }
         return next
       }
       if status.isLink {
         links += 1
         let target = try follow(next, status, in: folder, isLast: rest.isEmpty)
-        guard links <= mostLinks else { throw QudoError(.cannotOpen, "the symbolic links lead nowhere: give the path of the file") }
+        guard links <= mostLinks else {
+          throw QudoError(.cannotOpen, "the symbolic links lead nowhere: give the path of the file")
+        }
         if target.hasPrefix("/") { folder = "" }
         rest += parts(target).reversed()
       } else {
-        guard rest.isEmpty || status.isFolder else { throw QudoError(.cannotOpen, "\(next) is not a folder: use another path") }
+        guard rest.isEmpty || status.isFolder else {
+          throw QudoError(.cannotOpen, "\(next) is not a folder: use another path")
+        }
         folder = next
       }
     }
@@ -58,7 +64,8 @@ enum PathResolver {
 
   private static func currentFolder() throws(QudoError) -> String {
     guard let text = getcwd(nil, 0) else {
-      throw QudoError(.cannotOpen, "the current folder cannot be found (\(Self.reason)): give an absolute path")
+      throw QudoError(
+        .cannotOpen, "the current folder cannot be found (\(Self.reason)): give an absolute path")
     }
     defer { free(text) }
     let folder = String(cString: text)
@@ -71,7 +78,11 @@ enum PathResolver {
     switch errno {
     case ENOENT: return nil
     case ENAMETOOLONG: throw DatabasePath.tooLong
-    default: throw QudoError(.cannotOpen, "\(path) cannot be reached (\(Self.reason)): check the rights of the folders above it, or use another path")
+    default:
+      throw QudoError(
+        .cannotOpen,
+        "\(path) cannot be reached (\(Self.reason)): check the rights of the folders above it, or use another path"
+      )
     }
   }
 
@@ -79,28 +90,41 @@ enum PathResolver {
 
   // MARK: Links
 
-  private static func follow(_ path: String, _ link: FileStatus, in folder: String, isLast: Bool) throws(QudoError) -> String {
+  private static func follow(_ path: String, _ link: FileStatus, in folder: String, isLast: Bool)
+    throws(QudoError) -> String
+  {
     try check(path, link, in: folder, isLast: isLast)
-    guard let target = target(path) else { throw QudoError(.cannotOpen, "the symbolic link \(path) cannot be read: give the path of the file") }
+    guard let target = target(path) else {
+      throw QudoError(.cannotOpen, "the symbolic link \(path) cannot be read: give the path of the file")
+    }
     // A link in /proc leads to a file whatever its text says: to a deleted one it says "x.db (deleted)", the name of none.
     if let behind = FileStatus(following: path),
-      FileStatus(following: target.hasPrefix("/") ? target : "\(folder)/\(target)")?.isSame(behind) != true {
-      throw QudoError(.cannotOpen, "the link \(path) leads to a file that has no path, such as a deleted one: give the path of a file")
+      FileStatus(following: target.hasPrefix("/") ? target : "\(folder)/\(target)")?.isSame(behind) != true
+    {
+      throw QudoError(
+        .cannotOpen,
+        "the link \(path) leads to a file that has no path, such as a deleted one: give the path of a file")
     }
     if isLast { try checkNamesFile(target) }
     return target
   }
 
-  private static func check(_ path: String, _ link: FileStatus, in folder: String, isLast: Bool) throws(QudoError) {
+  private static func check(_ path: String, _ link: FileStatus, in folder: String, isLast: Bool)
+    throws(QudoError)
+  {
     let folder = FileStatus(folder.isEmpty ? "/" : folder)
     if isLast {
       guard link.isOurs else {
-        throw QudoError(.unsupportedDatabase, "it is a symbolic link of another user, who may lead it anywhere: give the path of the file")
+        throw QudoError(
+          .unsupportedDatabase,
+          "it is a symbolic link of another user, who may lead it anywhere: give the path of the file")
       }
       // There its owner says nothing: a user with the right to may have made a hard link to a link of ours.
       if folder?.isOpenToAll == true {
         throw QudoError(
-          .unsupportedDatabase, "it is a symbolic link in a folder that everybody may write to, and may lead anywhere: give the path of the file")
+          .unsupportedDatabase,
+          "it is a symbolic link in a folder that everybody may write to, and may lead anywhere: give the path of the file"
+        )
       }
       return
     }
@@ -110,7 +134,8 @@ enum PathResolver {
     guard link.isOurs || link.owner == folder.owner, link.linkCount == 1 else {
       throw QudoError(
         .unsupportedDatabase,
-        "\(path) is a symbolic link of another user in a folder that everybody may write to, and may lead anywhere: give the path behind it")
+        "\(path) is a symbolic link of another user in a folder that everybody may write to, and may lead anywhere: give the path behind it"
+      )
     }
   }
 

@@ -15,7 +15,8 @@ struct Prunable: Sendable {
 extension Snapshot {
   func prunable(_ prune: PruneOptions) throws(QudoError) -> Prunable {
     Prunable(
-      failures: try oldest("qudo_failure", ended: "failed_at", prune), statuses: try oldest("qudo_status", ended: "ended_at", prune),
+      failures: try oldest("qudo_failure", ended: "failed_at", prune),
+      statuses: try oldest("qudo_status", ended: "ended_at", prune),
       receipts: try oldReceipts(atMost: prune.limit))
   }
 
@@ -23,13 +24,16 @@ extension Snapshot {
     guard limit > 0 else { return [] }
     var keys: [[UInt8]] = []
     try connection.each(
-      "SELECT key FROM qudo_receipt WHERE expires <= ? AND typeof(key) = 'blob' LIMIT ?", .integer(now.wall.microseconds), .integer(Int64(limit))
+      "SELECT key FROM qudo_receipt WHERE expires <= ? AND typeof(key) = 'blob' LIMIT ?",
+      .integer(now.wall.microseconds), .integer(Int64(limit))
     ) { row throws(QudoError) in keys.append(row.blob(0)) }
     return keys
   }
 
   private func oldest(_ table: String, ended: String, _ prune: PruneOptions) throws(QudoError) -> [Int64] {
-    let newest = try connection.integer("SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?", values: [.integer(Int64(max(prune.keep, 0)))])
+    let newest = try connection.integer(
+      "SELECT id FROM \(table) ORDER BY id DESC LIMIT 1 OFFSET ?",
+      values: [.integer(Int64(max(prune.keep, 0)))])
     guard let newest, prune.limit > 0 else { return [] }
     var ids: [Int64] = []
     let condition = prune.before == nil ? "" : "AND \(ended) < ?"
@@ -55,7 +59,9 @@ extension Transaction {
     }
     // Check the expiry again: an enqueue may have renewed the receipt meanwhile.
     for key in rows.receipts {
-      try connection.run("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds))
+      try connection.run(
+        "DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", .blob(key), .integer(now.wall.microseconds)
+      )
       receipts += connection.changes
     }
     return (count, count + receipts > 0)

@@ -18,7 +18,8 @@ extension SQLiteDriver {
   ///   - clock: the clock of the enqueue and of delays. Default: the machine's.
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused.
   public static func statements(
-    for jobs: [NewJob], limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400), clock: any QueueClock = SystemClock()
+    for jobs: [NewJob], limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400),
+    clock: any QueueClock = SystemClock()
   ) throws(QudoError) -> [SQLStatement] {
     for job in jobs { try limits.check(job) }
     return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: idempotencyKeyLifetime).statements
@@ -35,11 +36,14 @@ extension Queue {
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
     let drivers = databases.opened
     guard let driver = drivers.first, drivers.count == 1 else {
-      throw QudoError(.invalidArgument, "the queue has several databases: make a queue of the file that the statements are for")
+      throw QudoError(
+        .invalidArgument,
+        "the queue has several databases: make a queue of the file that the statements are for")
     }
     let clock: any QueueClock = (driver as? SQLiteDriver)?.clock ?? SystemClock()
     let lifetime = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
-    return try SQLiteDriver.statements(for: try hooks.prepare(jobs), limits: driver.limits, idempotencyKeyLifetime: lifetime, clock: clock)
+    return try SQLiteDriver.statements(
+      for: try hooks.prepare(jobs), limits: driver.limits, idempotencyKeyLifetime: lifetime, clock: clock)
   }
 
   /// Returns statements that enqueue one job.
@@ -52,7 +56,8 @@ extension Queue {
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: as `statements(for:)` of several, and what the codec throws.
   public func statements<J: Job>(
-    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
+    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    idempotencyKey: IdempotencyKey? = nil
   ) throws -> [SQLStatement] {
     let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
     return try statements(for: job, options: options)

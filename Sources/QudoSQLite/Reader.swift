@@ -32,7 +32,8 @@ final class Reader: Sendable {
   ///   - patience: How long to wait for a process that recovers the file.
   ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(
-    path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil, beside: FilesBeside? = nil, limits: Limits = Limits(),
+    path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil,
+    beside: FilesBeside? = nil, limits: Limits = Limits(),
     patience: Duration = .seconds(30), vfs: String? = nil
   ) {
     self.path = path
@@ -48,7 +49,9 @@ final class Reader: Sendable {
   func read<Result: Sendable>(
     _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
-    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was read")
+    }
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       thread.async {
         Interleaving.point()
@@ -72,14 +75,18 @@ final class Reader: Sendable {
     }
   }
 
-  private func perform<Result: Sendable>(_ body: (Snapshot) throws(QudoError) -> Result) -> Swift.Result<Result, QudoError> {
+  private func perform<Result: Sendable>(_ body: (Snapshot) throws(QudoError) -> Result)
+    -> Swift.Result<Result, QudoError>
+  {
     state.withLock { state in
       do throws(QudoError) {
         guard !state.closed else { throw QudoError(.closed, "the database was closed") }
         guard file == nil || FileIdentity(path) == file else { throw QudoError.replaced(QudoError.otherFile) }
         guard beside?.haveMoved != true else { throw QudoError.replaced(QudoError.otherBeside) }
         let connection =
-          if let open = state.connection { open } else { try DatabaseOpener.reader(path: path, limits: limits, patience: patience, vfs: vfs) }
+          if let open = state.connection { open } else {
+            try DatabaseOpener.reader(path: path, limits: limits, patience: patience, vfs: vfs)
+          }
         state.connection = connection
         try connection.run("BEGIN")
         let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))

@@ -33,7 +33,9 @@ struct ReadyFront {
   mutating func read(_ key: ReadyKey, last: Int64, first: Int64) throws(QudoError) {
     let place = ReadyRange.SortKey(kind: kind, rank: key.rank, due: key.due)
     if let row = rows.last, !row.isRead {
-      guard row.last == last, row.place == place, row.read &+ 1 == key.id else { throw ReadyRow.missing(kind) }
+      guard row.last == last, row.place == place, row.read &+ 1 == key.id else {
+        throw ReadyRow.missing(kind)
+      }
       rows[rows.count - 1].read = key.id
     } else {
       guard first == key.id, first <= last else { throw ReadyRow.missing(kind) }
@@ -93,14 +95,16 @@ extension Transaction {
   /// Deletes the first rows of a kind, up to and including one, and checks that they were `count`.
   func removeFromReady(upTo place: ReadyRange.SortKey, _ last: Int64, count: Int) throws(QudoError) {
     try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind), .integer(place.rank),
+      "DELETE FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)", .integer(place.kind),
+      .integer(place.rank),
       .integer(place.due), .integer(last))
     try check(count, place.kind)
   }
 
   func delete(_ row: ReadyRow) throws(QudoError) {
     try connection.run(
-      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.place.kind), .integer(row.place.rank),
+      "DELETE FROM qudo_ready WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.place.kind),
+      .integer(row.place.rank),
       .integer(row.place.due), .integer(row.last))
     try check(1, row.place.kind)
   }
@@ -108,7 +112,8 @@ extension Transaction {
   /// Removes the ids up to the highest one read from a row.
   func shorten(_ row: ReadyRow) throws(QudoError) {
     try connection.run(
-      "UPDATE qudo_ready SET first = ? WHERE kind = ? AND rank = ? AND due = ? AND last = ?", .integer(row.read + 1),
+      "UPDATE qudo_ready SET first = ? WHERE kind = ? AND rank = ? AND due = ? AND last = ?",
+      .integer(row.read + 1),
       .integer(row.place.kind), .integer(row.place.rank), .integer(row.place.due), .integer(row.last))
     try check(1, row.place.kind)
   }

@@ -36,12 +36,15 @@ extension Transaction {
     let next = try pruneReceipts(from: cursor, Self.pageSize)
     connection.receiptCursor = next
     guard known == nil else { return }
-    try connection.run("INSERT OR REPLACE INTO qudo_info(key, value) VALUES('receipt_cursor', ?)", .blob(next))
+    try connection.run(
+      "INSERT OR REPLACE INTO qudo_info(key, value) VALUES('receipt_cursor', ?)", .blob(next))
   }
 
   private func storedCursor() throws(QudoError) -> [UInt8] {
     var cursor: [UInt8] = []
-    try connection.each("SELECT value FROM qudo_info WHERE key = 'receipt_cursor'") { row throws(QudoError) in cursor = row.blob(0) }
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'receipt_cursor'") { row throws(QudoError) in
+      cursor = row.blob(0)
+    }
     return cursor
   }
 
@@ -57,7 +60,8 @@ extension Transaction {
   func pruneReceiptsWhileIdle() throws(QudoError) {
     guard mayPruneReceipts else { return }
     connection.receiptsSeen = now.sinceBoot
-    connection.receiptCursor = try pruneReceipts(from: connection.receiptCursor ?? IdempotencyKey().bytes, Self.idleLook)
+    connection.receiptCursor = try pruneReceipts(
+      from: connection.receiptCursor ?? IdempotencyKey().bytes, Self.idleLook)
   }
 
   /// Whether an idle worker's next check is due.
@@ -74,7 +78,8 @@ extension Transaction {
     var last: [UInt8] = []
     var old: [[UInt8]] = []
     try connection.each(
-      "SELECT key, expires FROM qudo_receipt WHERE key >= ? ORDER BY key LIMIT ?", .blob(first), .integer(Int64(most))
+      "SELECT key, expires FROM qudo_receipt WHERE key >= ? ORDER BY key LIMIT ?", .blob(first),
+      .integer(Int64(most))
     ) { row throws(QudoError) in
       count += 1
       last = row.blob(0)

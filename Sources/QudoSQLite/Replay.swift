@@ -38,7 +38,8 @@ extension Transaction {
       """, .integer(id)
     ) { row throws(QudoError) in
       found = Failure(
-        isFinal: row.integer(0) != 0, replayedAs: row.isNull(1) ? nil : row.integer(1), job: row.isNull(3) ? nil : job(row))
+        isFinal: row.integer(0) != 0, replayedAs: row.isNull(1) ? nil : row.integer(1),
+        job: row.isNull(3) ? nil : job(row))
     }
     return found
   }
@@ -48,7 +49,8 @@ extension Transaction {
     let scope = row.isNull(6) ? .untilFinished : UniqueKey.Scope(rawValue: row.integer(6)) ?? .untilFinished
     return NewJob(
       Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
-      unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject), priority: 0 &- Int(row.integer(7)),
+      unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject),
+      priority: 0 &- Int(row.integer(7)),
       metadata: JobMetadata(bytes: row.blob(8)))
   }
 }

@@ -15,10 +15,12 @@ extension Snapshot {
     var all: [RunningIDs] = []
     var once = Once()
     let alive = try aliveInstances()
-    try connection.each("SELECT first, last, instance, ends, lease FROM qudo_running ORDER BY first") { row throws(QudoError) in
+    try connection.each("SELECT first, last, instance, ends, lease FROM qudo_running ORDER BY first") {
+      row throws(QudoError) in
       guard let ids = once.ids(row.integer(0), row.integer(1)) else { return }
       let (ends, lease) = (row.integer(3), row.integer(4))
-      let isLive = alive.contains(row.integer(2)) && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
+      let isLive =
+        alive.contains(row.integer(2)) && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
       all.append(RunningIDs(ids: ids, ends: ends, isLive: isLive))
     }
     return all

@@ -15,13 +15,19 @@ struct RunningRange {
   /// - Parameter row: The columns instance, ends, last, first, token, lost_limit, started, lease.
   init(_ row: Statement) throws(QudoError) {
     let (last, first) = (row.integer(2), row.integer(3))
-    guard first <= last else { throw Self.corrupt("qudo_running has an invalid id range, \(first) to \(last)") }
+    guard first <= last else {
+      throw Self.corrupt("qudo_running has an invalid id range, \(first) to \(last)")
+    }
     self.init(
-      instance: row.integer(0), ends: row.integer(1), ids: first...last, token: row.integer(4), lostLimit: row.integer(5),
+      instance: row.integer(0), ends: row.integer(1), ids: first...last, token: row.integer(4),
+      lostLimit: row.integer(5),
       started: row.integer(6), lease: row.integer(7))
   }
 
-  init(instance: Int64, ends: Int64, ids: ClosedRange<Int64>, token: Int64, lostLimit: Int64, started: Int64, lease: Int64) {
+  init(
+    instance: Int64, ends: Int64, ids: ClosedRange<Int64>, token: Int64, lostLimit: Int64, started: Int64,
+    lease: Int64
+  ) {
     self.instance = instance
     self.ends = ends
     self.ids = ids
@@ -33,11 +39,14 @@ struct RunningRange {
 
   /// Checks that a statement changed this row. It never matches if the expiry is not an integer.
   func checkChanged(_ connection: Connection) throws(QudoError) {
-    guard connection.changes == 1 else { throw Self.corrupt("the lease of job \(ids.lowerBound) has an invalid expiry") }
+    guard connection.changes == 1 else {
+      throw Self.corrupt("the lease of job \(ids.lowerBound) has an invalid expiry")
+    }
   }
 
   private static func corrupt(_ what: String) -> QudoError {
-    QudoError(.corrupt, "\(what): the file is damaged, or another program modified it", cause: BadRows.running)
+    QudoError(
+      .corrupt, "\(what): the file is damaged, or another program modified it", cause: BadRows.running)
   }
 }
 
@@ -62,7 +71,9 @@ struct LeaseGroups {
       var end = start + 1
       while end < order.count {
         let next = leases[order[end]]
-        guard next.job == first.job &+ Int64(end - start), next.token == first.token, next.expiresAt == first.expiresAt, next.holder == first.holder else { break }
+        guard next.job == first.job &+ Int64(end - start), next.token == first.token,
+          next.expiresAt == first.expiresAt, next.holder == first.holder
+        else { break }
         end += 1
       }
       groups.append(Group(ids: first.job...first.job &+ Int64(end - start - 1), indices: order[start..<end]))

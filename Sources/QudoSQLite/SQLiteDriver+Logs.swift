@@ -10,7 +10,8 @@ extension SQLiteDriver: LogDriver {
   }
 
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) { transaction throws(QudoError) in
+    try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
+      transaction throws(QudoError) in
       try transaction.replay(failures)
     }
   }
@@ -19,7 +20,9 @@ extension SQLiteDriver: LogDriver {
     while true {
       let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
       if rows.isEmpty { return 0 }
-      let deleted = try await writer.write(isDurable: false, isSmall: false) { transaction throws(QudoError) in try transaction.delete(rows) }
+      let deleted = try await writer.write(isDurable: false, isSmall: false) {
+        transaction throws(QudoError) in try transaction.delete(rows)
+      }
       if deleted.logRows > 0 { return deleted.logRows }
       // Another process deleted these log rows first, or the batch held only idempotency keys: look for more.
       if !deleted.isAny, rows.failures.isEmpty, rows.statuses.isEmpty { return 0 }

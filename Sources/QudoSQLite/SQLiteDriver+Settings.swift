@@ -10,6 +10,8 @@ extension SQLiteDriver {
 
   /// Returns the page size of the file, in bytes. Files that Qudo creates use 2,048.
   package func pageSize() async throws(QudoError) -> Int {
-    try await reader.read { snapshot throws(QudoError) in Int(try snapshot.connection.integer("PRAGMA page_size") ?? 0) }
+    try await reader.read { snapshot throws(QudoError) in
+      Int(try snapshot.connection.integer("PRAGMA page_size") ?? 0)
+    }
   }
 }

@@ -57,12 +57,15 @@ public struct SQLiteDriver: Driver {
   /// - Throws: `QudoError` with a code that tells why the file cannot be used; `invalidArgument` if an open driver of
   ///   the same file has a `durability` that excludes this one.
   public init(
-    path: String, name: String? = nil, durability: Durability = .full, create: Bool = true, limits: Limits = Limits(),
-    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30,
+    path: String, name: String? = nil, durability: Durability = .full, create: Bool = true,
+    limits: Limits = Limits(),
+    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400),
+    maxWALSize: Int = 1 << 30,
     clock: any QueueClock = SystemClock(), logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) {
     try self.init(
-      path: path, name: name, durability: durability, create: create, limits: limits, busyTimeout: busyTimeout, idempotencyKeyLifetime: idempotencyKeyLifetime,
+      path: path, name: name, durability: durability, create: create, limits: limits,
+      busyTimeout: busyTimeout, idempotencyKeyLifetime: idempotencyKeyLifetime,
       maxWALSize: maxWALSize, clock: clock, logger: logger, observer: nil)
   }
 
@@ -71,14 +74,23 @@ public struct SQLiteDriver: Driver {
   ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(
     path: String, name: String? = nil, durability: Durability, create: Bool = true, limits: Limits = Limits(),
-    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400), maxWALSize: Int = 1 << 30, clock: any QueueClock,
-    logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?, vfs: String? = nil
+    busyTimeout: Duration = .seconds(30), idempotencyKeyLifetime: Duration = .seconds(86_400),
+    maxWALSize: Int = 1 << 30, clock: any QueueClock,
+    logger: Logger = Logger(label: "qudo"), observer: (@Sendable (WriterCore.Event) -> Void)?,
+    vfs: String? = nil
   ) throws(QudoError) {
-    guard busyTimeout > .zero else { throw QudoError(.invalidArgument, "the busy timeout is not above 0: pass a longer one") }
-    guard idempotencyKeyLifetime > .zero else { throw QudoError(.invalidArgument, "the lifetime of idempotency keys is not above 0: pass a longer one") }
-    guard maxWALSize >= 16 << 20 else { throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one") }
+    guard busyTimeout > .zero else {
+      throw QudoError(.invalidArgument, "the busy timeout is not above 0: pass a longer one")
+    }
+    guard idempotencyKeyLifetime > .zero else {
+      throw QudoError(.invalidArgument, "the lifetime of idempotency keys is not above 0: pass a longer one")
+    }
+    guard maxWALSize >= 16 << 20 else {
+      throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one")
+    }
     let connection = try DatabaseOpener.open(
-      path: path, durability: durability, create: create, limits: limits, patience: busyTimeout, logger: logger, vfs: vfs)
+      path: path, durability: durability, create: create, limits: limits, patience: busyTimeout,
+      logger: logger, vfs: vfs)
     let writeLock = try WriteLock(path: connection.path)
     let now = clock.now()
     let locks = KernelLocks(writeLock)
@@ -87,7 +99,8 @@ public struct SQLiteDriver: Driver {
     let stored: DatabaseOpener.Stored
     do {
       defer { writeLock.giveBack() }
-      stored = try DatabaseOpener.prepare(connection, name: name ?? DatabaseOpener.stem(path), now: now, logger: logger)
+      stored = try DatabaseOpener.prepare(
+        connection, name: name ?? DatabaseOpener.stem(path), now: now, logger: logger)
       try connection.declare(durability, locks)
     } catch {
       throw error.naming(path)
@@ -100,23 +113,33 @@ public struct SQLiteDriver: Driver {
     self.generation = stored.generation
     self.file = FileIdentity(connection.path)
     self.appConnections = AppConnections(logger)
-    self.capabilities = durability == .full
-      ? [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
+    self.capabilities =
+      durability == .full
+      ? [
+        .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
+        .recoversDeadHolders,
+      ]
       : [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onClose { locks.hasWatchedDied }
     let idle = IdleStreak()
     self.idle = idle
-    watch.onChange { [weak doorbell] in doorbell?.ring() } pause: { idle.pause }
+    watch.onChange { [weak doorbell] in
+      doorbell?.ring()
+    } pause: {
+      idle.pause
+    }
     self.doorbell = doorbell
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: maxWALSize, logger: logger)
     var core = WriterCore(
-      connection, clock: clock, locks: locks, beside: beside, generation: stored.generation, durability: durability, checkpoint: checkpoint,
+      connection, clock: clock, locks: locks, beside: beside, generation: stored.generation,
+      durability: durability, checkpoint: checkpoint,
       receiptLifetime: idempotencyKeyLifetime)
     core.observer = observer
-    self.reader = Reader(path: connection.path, clock: clock, locks: locks, file: file, beside: beside, limits: limits, vfs: vfs)
+    self.reader = Reader(
+      path: connection.path, clock: clock, locks: locks, file: file, beside: beside, limits: limits, vfs: vfs)
     self.writer = Writer(core: core, writeLock: writeLock, timeout: busyTimeout, doorbell: doorbell)
   }
 
@@ -132,17 +155,21 @@ public struct SQLiteDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true) { transaction throws(QudoError) in
+    return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true) {
+      transaction throws(QudoError) in
       try transaction.insert(jobs)
     }
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    if idle.isIdle, !Task.isCancelled, let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) }) {
+    if idle.isIdle, !Task.isCancelled,
+      let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) })
+    {
       idle.note(claim)
       return claim
     }
-    let claim = try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) { transaction throws(QudoError) in
+    let claim = try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) {
+      transaction throws(QudoError) in
       try transaction.claim(request)
     }
     idle.note(claim)
@@ -161,7 +188,9 @@ public struct SQLiteDriver: Driver {
     }
     let isSmall = next?.limit ?? 0 <= Self.small - settlements.count
     do throws(QudoError) {
-      let answer: (results: [SettleResult], claim: Claim?) = try await writer.write(isDurable: isDurable, isSmall: isSmall) {
+      let answer: (results: [SettleResult], claim: Claim?) = try await writer.write(
+        isDurable: isDurable, isSmall: isSmall
+      ) {
         transaction throws(QudoError) in
         let results = try transaction.settle(settlements)
         guard let next else { return (results, nil) }
@@ -192,7 +221,8 @@ public struct SQLiteDriver: Driver {
   }
 
   public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await writer.write(isDurable: false, isSmall: leases.count <= Self.small) { transaction throws(QudoError) in
+    try await writer.write(isDurable: false, isSmall: leases.count <= Self.small) {
+      transaction throws(QudoError) in
       try transaction.renew(leases, for: duration)
     }
   }

@@ -56,7 +56,8 @@ public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
     try SQLiteDriver.statements(
-      for: try hooks.prepare(jobs), limits: limits, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: clock)
+      for: try hooks.prepare(jobs), limits: limits, idempotencyKeyLifetime: idempotencyKeyLifetime,
+      clock: clock)
   }
 
   /// Returns the statements that enqueue one job.
@@ -65,7 +66,9 @@ public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   ///   - job: the job; the primary codec encodes it.
   ///   - options: how it is enqueued. Default: `EnqueueOptions` with its defaults.
   /// - Throws: as `statements(for:)` of several, and what the codec throws.
-  public func statements<J: Job>(for job: J, options: EnqueueOptions = EnqueueOptions()) throws -> [SQLStatement] {
+  public func statements<J: Job>(for job: J, options: EnqueueOptions = EnqueueOptions()) throws
+    -> [SQLStatement]
+  {
     try statements(for: [NewJob(job, options: options, codecs: codecs)])
   }
 }

@@ -24,7 +24,8 @@ extension QudoError {
     // An application's connection may report primary result codes only.
     let extended = sqlite3_extended_errcode(database)
     let code = extended & 0xFF == code ? extended : code
-    let (kind, advice) = meaning(code, code == writeFailed ? causeOfWrite(database) : sqlite3_system_errno(database))
+    let (kind, advice) = meaning(
+      code, code == writeFailed ? causeOfWrite(database) : sqlite3_system_errno(database))
     return QudoError(kind, advice, cause: SQLiteError(code: code, message: text))
   }
 
@@ -33,7 +34,8 @@ extension QudoError {
     var wal: UnsafeMutablePointer<sqlite3_file>?
     var cause: Int32 = 0
     guard sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK, let wal,
-      let ask = wal.pointee.pMethods?.pointee.xFileControl, ask(wal, SQLITE_FCNTL_LAST_ERRNO, &cause) == SQLITE_OK
+      let ask = wal.pointee.pMethods?.pointee.xFileControl,
+      ask(wal, SQLITE_FCNTL_LAST_ERRNO, &cause) == SQLITE_OK
     else { return 0 }
     return cause
   }
@@ -47,11 +49,15 @@ extension QudoError {
   func ofCommit(_ connection: Connection) -> QudoError {
     switch code {
     case .diskFull where connection.padsWAL:
-      QudoError(.outcomeUnknown, "the disk was full during the commit: it may or may not have succeeded", cause: cause)
+      QudoError(
+        .outcomeUnknown, "the disk was full during the commit: it may or may not have succeeded", cause: cause
+      )
     case .ioError, .tooManyFiles:
-      QudoError(.outcomeUnknown, "the disk failed during the commit: it may or may not have succeeded", cause: cause)
+      QudoError(
+        .outcomeUnknown, "the disk failed during the commit: it may or may not have succeeded", cause: cause)
     case .outOfMemory:
-      QudoError(.outcomeUnknown, "memory ran out during the commit: it may or may not have succeeded", cause: cause)
+      QudoError(
+        .outcomeUnknown, "memory ran out during the commit: it may or may not have succeeded", cause: cause)
     default: self
     }
   }
@@ -75,20 +81,30 @@ extension QudoError {
     // A quota or a file size limit refused a write. SQLite reports ENOSPC itself, as SQLITE_FULL.
     if code == writeFailed, cause == EDQUOT || cause == EFBIG { return meaning(SQLITE_FULL, 0) }
     if code == oldSnapshot {
-      return (.busy, "another connection wrote after this transaction began to read: repeat it with BEGIN IMMEDIATE")
+      return (
+        .busy, "another connection wrote after this transaction began to read: repeat it with BEGIN IMMEDIATE"
+      )
     }
     if code == noMemoryForIO { return meaning(SQLITE_NOMEM, 0) }
     if code & 0xFF == SQLITE_CANTOPEN, isTooManyFiles(cause) { return (.tooManyFiles, tooManyFiles) }
     switch code & 0xFF {
     case SQLITE_BUSY, SQLITE_LOCKED: return (.busy, "another process holds the database: try again later")
-    case SQLITE_FULL: return (.diskFull, "the disk is full, and nothing was written: free some space, then try again")
+    case SQLITE_FULL:
+      return (.diskFull, "the disk is full, and nothing was written: free some space, then try again")
     case SQLITE_READONLY, SQLITE_PERM:
-      return (.readOnly, "the database cannot be written to: check the permissions of the file and of its folder")
+      return (
+        .readOnly, "the database cannot be written to: check the permissions of the file and of its folder"
+      )
     case SQLITE_CANTOPEN, SQLITE_AUTH:
       return (.cannotOpen, "the database cannot be opened: check the path and the permissions of its folder")
     case SQLITE_NOTADB: return (.notADatabase, "the file is not a SQLite database: check the path")
-    case SQLITE_CORRUPT: return (.corrupt, "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
-    case SQLITE_IOERR where cause == ENOSPC: return (.ioError, "the disk reported an error because it is full: free some space")
+    case SQLITE_CORRUPT:
+      return (
+        .corrupt,
+        "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`"
+      )
+    case SQLITE_IOERR where cause == ENOSPC:
+      return (.ioError, "the disk reported an error because it is full: free some space")
     case SQLITE_IOERR where cause == ENOMEM: return meaning(SQLITE_NOMEM, 0)
     case SQLITE_IOERR: return (.ioError, "the disk reported an error: check it, then try again")
     case SQLITE_CONSTRAINT where rowConstraints.contains(code):
@@ -101,7 +117,8 @@ extension QudoError {
         """
         a value in the file, or a payload, exceeds the driver's limit: open the file with a larger Limits.payloadBytes; if it also \
         exceeds SQLite's limit of a billion bytes, store the data elsewhere and enqueue its name
-        """)
+        """
+      )
     case SQLITE_NOMEM: return (.outOfMemory, "out of memory: try again later, or with smaller calls")
     default: return (.database, "the database reported an error")
     }
@@ -116,8 +133,11 @@ extension QudoError {
   ///
   /// - Parameter lowest: The column of `qudo_schema` with the lowest version that may still read, or write.
   func ofSchema(_ connection: Connection, _ lowest: String) -> QudoError {
-    guard code == .database, let result = (cause as? SQLiteError)?.code, [SQLITE_ERROR, SQLITE_SCHEMA].contains(result & 0xFF) else { return self }
-    let found = try? connection.integer("SELECT \(lowest) FROM qudo_schema ORDER BY version DESC LIMIT 1", values: [])
+    guard code == .database, let result = (cause as? SQLiteError)?.code,
+      [SQLITE_ERROR, SQLITE_SCHEMA].contains(result & 0xFF)
+    else { return self }
+    let found = try? connection.integer(
+      "SELECT \(lowest) FROM qudo_schema ORDER BY version DESC LIMIT 1", values: [])
     guard let found, found > Schema.version else { return self }
     return QudoError(
       .newerSchema,

@@ -21,17 +21,21 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   /// - Throws: `QudoError`: `unsupportedDatabase` if the file has no Qudo tables, or an older version of them;
   ///   `newerSchema` if only a newer Qudo can read it.
   package init(
-    path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5), clock: any QueueClock = SystemClock(),
+    path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5),
+    clock: any QueueClock = SystemClock(),
     logger: Logger = Logger(label: "qudo")
   ) throws(QudoError) {
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
-      throw QudoError(.invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
+      throw QudoError(
+        .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     self.limits = limits
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
     name = try reader.perform { snapshot throws(QudoError) in
       var name = DatabaseOpener.stem(path)
-      try snapshot.connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in name = row.text(0) }
+      try snapshot.connection.each("SELECT value FROM qudo_info WHERE key = 'name'") {
+        row throws(QudoError) in name = row.text(0)
+      }
       return name
     }
   }
@@ -61,21 +65,26 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
         if !instance.isLocked { isKnown = false } else if snapshot.locks.isHeld(instance.id) { workers += 1 }
       }
       return DatabaseDescription(
-        version: "SQLite \(SQLiteDriver.libraryVersion)", workers: isKnown ? workers : nil, isOpen: snapshot.locks.hasDriver)
+        version: "SQLite \(SQLiteDriver.libraryVersion)", workers: isKnown ? workers : nil,
+        isOpen: snapshot.locks.hasDriver)
     }
   }
 
   /// Does nothing: no connection stays open between listings.
   package func close() async {}
 
-  private var refusal: QudoError { QudoError(.readOnly, "the file was opened only for listings: open it with SQLiteDriver") }
+  private var refusal: QudoError {
+    QudoError(.readOnly, "the file was opened only for listings: open it with SQLiteDriver")
+  }
 
   package func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw refusal }
   package func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw refusal }
   package func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { throw refusal }
-  package func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { throw refusal }
+  package func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    throw refusal
+  }
   package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
   package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
   package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
@@ -101,7 +110,9 @@ private final class ListingReader: Sendable {
   func read<Result: Sendable>(
     _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
-    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was read") }
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was read")
+    }
     return try await withContinuation { continuation in
       thread.async {
         Interleaving.point()
@@ -119,10 +130,12 @@ private final class ListingReader: Sendable {
       for _ in 0..<20 {
         if let result = try whereReadingIsAllowed(place, body) { return result }
       }
-      throw QudoError(.busy, "other processes opened or closed the database during each attempt to read it: try again")
-    } catch where error.code == .database {
       throw QudoError(
-        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        .busy, "other processes opened or closed the database during each attempt to read it: try again")
+    } catch  where error.code == .database {
+      throw QudoError(
+        .unsupportedDatabase,
+        "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
         cause: error.cause)
     } catch {
       throw error.naming(path)
@@ -142,7 +155,7 @@ private final class ListingReader: Sendable {
       // belong to that user, and the file's owner could not write to them.
       guard sqlite3_db_readonly(connection.handle, "main") == 0 else { return nil }
       try begin(connection, place)
-    } catch where error.code == .cannotOpen || error.code == .readOnly {
+    } catch  where error.code == .cannotOpen || error.code == .readOnly {
       return nil
     }
     return try list(connection, body)
@@ -171,9 +184,10 @@ private final class ListingReader: Sendable {
     if before.isAlone ? after != before : after.isAlone { return nil }
     do throws(QudoError) {
       return try result.get()
-    } catch where (error.code == .cannotOpen || error.code == .readOnly) && FileStatus(place.path) != nil {
+    } catch  where (error.code == .cannotOpen || error.code == .readOnly) && FileStatus(place.path) != nil {
       throw QudoError(
-        .cannotOpen, "cannot read the file, its -wal or its -shm: run as the owner of the file, "
+        .cannotOpen,
+        "cannot read the file, its -wal or its -shm: run as the owner of the file, "
           + "or give its group access to it (chmod 660)", cause: error.cause)
     }
   }
@@ -201,7 +215,9 @@ private final class ListingReader: Sendable {
     try place.check(connection)
   }
 
-  private func list<Result>(_ connection: Connection, _ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
+  private func list<Result>(_ connection: Connection, _ body: (Snapshot) throws(QudoError) -> Result)
+    throws(QudoError) -> Result
+  {
     try checkSchema(connection)
     let now = clock.now()
     let locks = KernelLocks(looking: connection.path)
@@ -213,14 +229,21 @@ private final class ListingReader: Sendable {
   private func checkSchema(_ connection: Connection) throws(QudoError) {
     let schema = try SchemaCheck(connection)
     guard !schema.isEmpty else {
-      throw QudoError(.unsupportedDatabase, "the file has no Qudo tables: give the path of a queue, or enqueue the first job")
+      throw QudoError(
+        .unsupportedDatabase,
+        "the file has no Qudo tables: give the path of a queue, or enqueue the first job")
     }
     try schema.checkVersions()
     guard let version = try connection.integer("SELECT max(version) FROM qudo_schema"),
-      let lowest = try connection.integer("SELECT lowest_reader FROM qudo_schema ORDER BY version DESC LIMIT 1")
-    else { throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file") }
+      let lowest = try connection.integer(
+        "SELECT lowest_reader FROM qudo_schema ORDER BY version DESC LIMIT 1")
+    else {
+      throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file")
+    }
     guard lowest <= Schema.version else {
-      throw QudoError(.newerSchema, "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
+      throw QudoError(
+        .newerSchema,
+        "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
     }
     guard version >= Schema.version else {
       throw QudoError(

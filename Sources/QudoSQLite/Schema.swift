@@ -31,7 +31,8 @@ enum Schema {
     // The page size first: it holds from the first write on. `applied_at` is in microseconds.
     var parts = ["PRAGMA page_size = 2048;\nPRAGMA journal_mode = WAL;\nBEGIN IMMEDIATE;"]
     for migration in migrations {
-      parts.append("""
+      parts.append(
+        """
         -- version \(migration.version)
         \(migration.sql)
         INSERT INTO qudo_schema VALUES(

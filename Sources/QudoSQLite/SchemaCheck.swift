@@ -36,7 +36,9 @@ struct SchemaCheck {
     for item in found { try check(item, isNewer: version > Schema.version) }
     let names = Set(found.map { $0.name.lowercased() })
     if let missing = expected.values.filter({ !names.contains($0.name) }).min(by: { $0.name < $1.name }) {
-      throw QudoError(.corrupt, "the \(missing.type) \(missing.name) is missing: restore the file from a backup, or use another file")
+      throw QudoError(
+        .corrupt,
+        "the \(missing.type) \(missing.name) is missing: restore the file from a backup, or use another file")
     }
     let inert = found.filter { ["trigger", "view"].contains($0.type) }.map { Self.shown($0.name) }
     if !inert.isEmpty {
@@ -58,7 +60,9 @@ struct SchemaCheck {
     }
     guard isRight else {
       throw QudoError(
-        .foreignSchema, "the \(Self.shown(item.type)) \(Self.shown(item.name)) differs from the one that Qudo creates: remove it, or use another file")
+        .foreignSchema,
+        "the \(Self.shown(item.type)) \(Self.shown(item.name)) differs from the one that Qudo creates: remove it, or use another file"
+      )
     }
   }
 
@@ -70,9 +74,11 @@ struct SchemaCheck {
     if actual == right { return true }
     guard item.type == "table" else { return false }
     // ALTER TABLE adds a column after the others, in front of the table constraints.
-    let end = place(of: ", PRIMARY KEY(", in: right) ?? right.lastIndex(of: UInt8(ascii: ")")) ?? right.endIndex
+    let end =
+      place(of: ", PRIMARY KEY(", in: right) ?? right.lastIndex(of: UInt8(ascii: ")")) ?? right.endIndex
     let (head, tail) = (right[..<end], right[end...])
-    guard actual.count > right.count, actual.starts(with: head), actual.suffix(tail.count).elementsEqual(tail) else { return false }
+    guard actual.count > right.count, actual.starts(with: head), actual.suffix(tail.count).elementsEqual(tail)
+    else { return false }
     return arePlainColumns(actual[head.count..<(actual.count - tail.count)])
   }
 
@@ -96,21 +102,29 @@ struct SchemaCheck {
     let bytes = collapsed(sql, name: "")
     let allowed = bytes.allSatisfy { isPlain($0) || "()\"=<>!".utf8.contains($0) }
     let words = Set(words(bytes[...]))
-    guard allowed, bytes.count(where: { $0 == UInt8(ascii: "(") }) == 1, words.isDisjoint(with: rules.subtracting(["UNIQUE"])) else { return false }
+    guard allowed, bytes.count(where: { $0 == UInt8(ascii: "(") }) == 1,
+      words.isDisjoint(with: rules.subtracting(["UNIQUE"]))
+    else { return false }
     return isNewer || !words.contains("UNIQUE") && !words.contains("WHERE")
   }
 
-  private static let rules: Set<String> = ["REFERENCES", "UNIQUE", "PRIMARY", "CHECK", "AS", "GENERATED", "CONSTRAINT", "COLLATE"]
+  private static let rules: Set<String> = [
+    "REFERENCES", "UNIQUE", "PRIMARY", "CHECK", "AS", "GENERATED", "CONSTRAINT", "COLLATE",
+  ]
 
   private static func isPlain(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
     default: "_ ,-'.".utf8.contains(byte)
     }
   }
 
   private static func words(_ bytes: ArraySlice<UInt8>) -> [String] {
-    bytes.split { !isPlain($0) || $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") }.map { String(decoding: $0, as: UTF8.self).uppercased() }
+    bytes.split { !isPlain($0) || $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ",") }.map {
+      String(decoding: $0, as: UTF8.self).uppercased()
+    }
   }
 
   /// Returns the SQL with whitespace collapsed, and without the quotation marks that a rename puts around a table name.
@@ -118,11 +132,14 @@ struct SchemaCheck {
     let words = sql.utf8.split { [9, 10, 12, 13, 32].contains($0) }.map(Array.init)
     let bytes = Array(words.joined(separator: [32]))
     let quoted = Array("CREATE TABLE \"\(name)\"".utf8)
-    return bytes.starts(with: quoted) ? Array("CREATE TABLE \(name)".utf8) + bytes.dropFirst(quoted.count) : bytes
+    return bytes.starts(with: quoted)
+      ? Array("CREATE TABLE \(name)".utf8) + bytes.dropFirst(quoted.count) : bytes
   }
 
   /// Escapes and shortens a name for display: a foreign program may have chosen it.
-  private static func shown(_ name: String) -> String { String(name.debugDescription.dropFirst().dropLast().prefix(80)) }
+  private static func shown(_ name: String) -> String {
+    String(name.debugDescription.dropFirst().dropLast().prefix(80))
+  }
 
   // MARK: Reading
 
@@ -132,9 +149,12 @@ struct SchemaCheck {
       """
       SELECT type, name, tbl_name, sql FROM sqlite_schema
       WHERE name LIKE 'qudo\\_%' ESCAPE '\\' OR tbl_name LIKE 'qudo\\_%' ESCAPE '\\'
-      """) { row throws(QudoError) in
-        items.append(Item(type: row.text(0), name: row.text(1), table: row.text(2), sql: row.isNull(3) ? nil : row.text(3)))
-      }
+      """
+    ) { row throws(QudoError) in
+      items.append(
+        Item(type: row.text(0), name: row.text(1), table: row.text(2), sql: row.isNull(3) ? nil : row.text(3))
+      )
+    }
     return items
   }
 

@@ -47,7 +47,8 @@ extension Transaction {
   private func deleteJobs(_ ids: ClosedRange<Int64>) throws(QudoError) {
     if ids.lowerBound == ids.upperBound { return try deleteJob(ids.lowerBound) }
     try willDelete(highest: ids.upperBound)
-    try connection.run("DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
+    try connection.run(
+      "DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
   /// Settles a job whose lease is valid.
@@ -84,7 +85,9 @@ extension Transaction {
 
   private func requeue(again id: Int64, _ delay: Delay, attempts: Int64) throws(QudoError) {
     effects.wakes = true
-    try connection.run("UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(delay.due), .integer(attempts), .integer(id))
+    try connection.run(
+      "UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(delay.due),
+      .integer(attempts), .integer(id))
     if delay.due <= now.wall.microseconds {
       try reinsertReady(id)
     } else {
@@ -102,7 +105,7 @@ extension Transaction {
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) throws(QudoError) {
     do {
       try write(id, reason, message: message, final: final)
-    } catch where error.code == .diskFull {
+    } catch  where error.code == .diskFull {
       throw try refusal(error, "qudo_failure")
     }
   }
@@ -126,13 +129,14 @@ extension Transaction {
       "SELECT max(coalesce((SELECT max(id) FROM \(table)), 0), coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = ?), 0))",
       values: [.text(table)])
     guard highest == .max else { return error }
-    return QudoError(.corrupt, "\(table) has no free id: another program modified the file", cause: error.cause)
+    return QudoError(
+      .corrupt, "\(table) has no free id: another program modified the file", cause: error.cause)
   }
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) throws(QudoError) {
     do {
       try write(id, status, started: now.wall.advanced(by: .zero - max(took, .zero)))
-    } catch where error.code == .diskFull {
+    } catch  where error.code == .diskFull {
       throw try refusal(error, "qudo_status")
     }
   }

@@ -54,14 +54,17 @@ struct Statement {
     var text = text
     return text.withUTF8 { utf8 in
       utf8.withMemoryRebound(to: CChar.self) {
-        sqlite3_bind_text64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient, UInt8(SQLITE_UTF8))
+        sqlite3_bind_text64(
+          handle, position, $0.baseAddress, UInt64($0.count), Self.transient, UInt8(SQLITE_UTF8))
       }
     }
   }
 
   private func bind(_ bytes: [UInt8], _ position: Int32) -> Int32 {
     guard !bytes.isEmpty else { return sqlite3_bind_zeroblob(handle, position, 0) }
-    return bytes.withUnsafeBytes { sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient) }
+    return bytes.withUnsafeBytes {
+      sqlite3_bind_blob64(handle, position, $0.baseAddress, UInt64($0.count), Self.transient)
+    }
   }
 
   /// Steps the statement. Returns whether there is a row.
@@ -83,13 +86,17 @@ struct Statement {
     switch sqlite3_column_type(handle, column) {
     case SQLITE_NULL: return nil
     case SQLITE_INTEGER, SQLITE_FLOAT: return integer(column)
-    default: throw QudoError(.corrupt, "a value is not a number: the file is damaged, or another program modified it")
+    default:
+      throw QudoError(
+        .corrupt, "a value is not a number: the file is damaged, or another program modified it")
     }
   }
 
   func text(_ column: Int32) -> String {
     guard let start = sqlite3_column_text(handle, column) else { return "" }
-    return String(decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))), as: UTF8.self)
+    return String(
+      decoding: UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))),
+      as: UTF8.self)
   }
 
   func blob(_ column: Int32) -> [UInt8] {

@@ -46,7 +46,9 @@ extension Transaction {
   /// Returns an id that no job has ever had.
   func nextID() throws(QudoError) -> Int64 {
     let highest = try highestID()
-    guard highest < .max else { throw QudoError(.corrupt, "no job id is left: another program modified the file") }
+    guard highest < .max else {
+      throw QudoError(.corrupt, "no job id is left: another program modified the file")
+    }
     connection.hints.highestID = highest + 1
     // The new job's row records the highest id.
     effects.storesHighestID = false
@@ -72,7 +74,11 @@ extension Transaction {
         (SELECT value FROM qudo_info WHERE key = 'generation')
       """
     ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
-    guard let found else { throw QudoError(.corrupt, "qudo_info has no valid highest_id: another program modified the file. Restore it from a backup") }
+    guard let found else {
+      throw QudoError(
+        .corrupt,
+        "qudo_info has no valid highest_id: another program modified the file. Restore it from a backup")
+    }
     connection.hints.highestID = found.highestID
     return found
   }
@@ -104,7 +110,8 @@ extension Transaction {
   /// Prepares a restored file: it prevents reuse of all ids that this process knows, and sets a new generation.
   func beginAnew(from generation: [UInt8]) throws(QudoError) {
     try connection.run(
-      "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(connection.highestCommitted))
+      "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'",
+      .integer(connection.highestCommitted))
     try connection.run(
       "UPDATE qudo_info SET value = randomblob(16) WHERE key = 'generation' AND value = ?", .blob(generation))
   }

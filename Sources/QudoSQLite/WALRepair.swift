@@ -32,7 +32,8 @@ extension Connection {
     }
     guard code == SQLITE_OK else {
       throw QudoError(
-        .ioError, "the disk failed to store earlier writes and fails again, and nothing was written: check the disk",
+        .ioError,
+        "the disk failed to store earlier writes and fails again, and nothing was written: check the disk",
         cause: SQLiteError(code: code, message: "the WAL could not be written again"))
     }
   }

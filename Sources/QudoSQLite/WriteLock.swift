@@ -25,8 +25,11 @@ final class WriteLock: Sendable {
   init(path: String) throws(QudoError) {
     file = open(path + "-wal", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else {
-      if QudoError.isTooManyFiles(errno) { throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)") }
-      throw QudoError(.unsupportedDatabase, "cannot open \(path)-wal: check the permissions of the file and of its folder")
+      if QudoError.isTooManyFiles(errno) {
+        throw QudoError(.tooManyFiles, "\(path): \(QudoError.tooManyFiles)")
+      }
+      throw QudoError(
+        .unsupportedDatabase, "cannot open \(path)-wal: check the permissions of the file and of its folder")
     }
   }
 
@@ -38,7 +41,9 @@ final class WriteLock: Sendable {
   /// Takes the lock, without a timeout.
   func take() throws(QudoError) {
     while flock(file, LOCK_EX) != 0 {
-      guard errno == EINTR else { throw QudoError(.ioError, "the database's lock failed with error \(errno)") }
+      guard errno == EINTR else {
+        throw QudoError(.ioError, "the database's lock failed with error \(errno)")
+      }
     }
   }
 
@@ -95,5 +100,6 @@ final class WriteLock: Sendable {
 }
 
 extension QudoError {
-  static let keptBusy = QudoError(.busy, "other processes kept the database busy until the timeout: try again later")
+  static let keptBusy = QudoError(
+    .busy, "other processes kept the database busy until the timeout: try again later")
 }

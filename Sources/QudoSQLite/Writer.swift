@@ -39,19 +39,26 @@ final class Writer: @unchecked Sendable {
   ///   - needsRoom: Whether to refuse the operation while the WAL has its maximum size.
   /// - Throws: ``QudoError/Code/busy`` if the operation could not begin before the timeout.
   func write<Result: Sendable>(
-    isDurable: Bool, isSmall: Bool, needsRoom: Bool = false, _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
+    isDurable: Bool, isSmall: Bool, needsRoom: Bool = false,
+    _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
-    guard !Task.isCancelled else { throw QudoError(.cancelled, "the task was cancelled before anything was written") }
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was written")
+    }
     if isSmall, let result = try alone(isDurable, needsRoom, body) { return result }
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
-      submit(WriteOperation(isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
+      submit(
+        WriteOperation(
+          isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
     }
     return try result.get()
   }
 
   /// Compacts the file under the write lock.
   func compact() async throws(QudoError) -> Compaction {
-    try await withContinuation { continuation in submit(CompactOperation(deadline: .now + timeout, continuation)) }.get()
+    try await withContinuation { continuation in
+      submit(CompactOperation(deadline: .now + timeout, continuation))
+    }.get()
   }
 
   /// Refuses new operations, completes those already submitted, and returns when the file is closed.
@@ -149,7 +156,9 @@ final class Writer: @unchecked Sendable {
   /// Returns the operations that run in a transaction. If the WAL has its maximum size, operations that need room fail.
   private func ordinary(_ group: [WriterOperation]) -> [WriterOperation] {
     group.filter { operation in
-      guard core.hasNoRoom, operation.needsRoom else { return !(operation is CloseOperation || operation is CompactOperation) }
+      guard core.hasNoRoom, operation.needsRoom else {
+        return !(operation is CloseOperation || operation is CompactOperation)
+      }
       operation.answer(Self.noRoom)
       return false
     }
@@ -219,7 +228,8 @@ final class Writer: @unchecked Sendable {
   /// - Returns: Whether all operations were answered; false if a foreign writer holds the file.
   private func tryCommit(_ group: ArraySlice<WriterOperation>) -> Bool {
     do throws(QudoError) {
-      try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) { transaction throws(QudoError) in
+      try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) {
+        transaction throws(QudoError) in
         for operation in group { try operation.run(in: transaction) }
       }
     } catch {

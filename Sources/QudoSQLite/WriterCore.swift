@@ -32,7 +32,8 @@ struct WriterCore {
   var observer: (@Sendable (Event) -> Void)?
 
   init(
-    _ connection: Connection, clock: any QueueClock, locks: KernelLocks, beside: FilesBeside, generation: [UInt8],
+    _ connection: Connection, clock: any QueueClock, locks: KernelLocks, beside: FilesBeside,
+    generation: [UInt8],
     durability: SQLiteDriver.Durability, checkpoint: Checkpoint, receiptLifetime: Duration
   ) {
     self.connection = connection
@@ -79,7 +80,8 @@ struct WriterCore {
     try checkPlace(connection, now: stopwatch.sinceBoot())
     sqlite3_busy_timeout(connection.handle, 0)
     try connection.run("BEGIN")
-    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
+    let transaction = Transaction(
+      connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     do throws(QudoError) {
       // The first read takes the snapshot; only then can the hints be compared with it.
@@ -103,7 +105,9 @@ struct WriterCore {
     locks.releaseAll()
     // Parts of the WAL may be missing on the disk: do not copy it into the database. The next process to open the file
     // recovers it.
-    if mustWriteWALAgain, let connection { _ = qudo_db_config(connection.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1) }
+    if mustWriteWALAgain, let connection {
+      _ = qudo_db_config(connection.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    }
     connection = nil
   }
 
@@ -120,7 +124,9 @@ struct WriterCore {
         return try attempt(isDurable: isDurable, waits: waits, body)
       } catch {
         // Each round repairs at least one row, of one table or of some kinds.
-        guard let rows = error.badRows, rounds < Self.mostRounds, try putAside(rows, waits: waits) else { throw error }
+        guard let rows = error.badRows, rounds < Self.mostRounds, try putAside(rows, waits: waits) else {
+          throw error
+        }
         rounds += 1
       }
     }
@@ -132,7 +138,9 @@ struct WriterCore {
   ///
   /// - Returns: Whether there were any.
   private mutating func putAside(_ rows: BadRows, waits: Bool) throws(QudoError) -> Bool {
-    let count = try attempt(isDurable: false, waits: waits) { transaction throws(QudoError) in try transaction.putAside(rows) }
+    let count = try attempt(isDurable: false, waits: waits) { transaction throws(QudoError) in
+      try transaction.putAside(rows)
+    }
     guard count > 0 else { return false }
     checkpoint.logger.warning(
       "inconsistent rows repaired: another program modified Qudo's tables; change jobs with Qudo's commands only",
@@ -158,7 +166,8 @@ struct WriterCore {
     try connection.run("BEGIN IMMEDIATE")
     let isChanged = connection.invalidateIfChanged()
     let pages = connection.walPages
-    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
+    let transaction = Transaction(
+      connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     let result: Result
     do throws(QudoError) {
@@ -200,7 +209,9 @@ struct WriterCore {
   private mutating func checkPlace(_ connection: Connection, now: Int64) throws(QudoError) {
     guard now >= checksPlaceAt else { return }
     checksPlaceAt = now + 10_000
-    guard let sign = connection.hasMoved ? QudoError.otherFile : beside.haveMoved ? QudoError.otherBeside : nil else { return }
+    guard
+      let sign = connection.hasMoved ? QudoError.otherFile : beside.haveMoved ? QudoError.otherBeside : nil
+    else { return }
     let error = QudoError.replaced(sign).naming(connection.path)
     replaced = error
     throw error
@@ -209,7 +220,8 @@ struct WriterCore {
   /// Stops the writer after a restore: every later call fails. It first tries to prevent the reuse of job ids.
   private mutating func stop(_ connection: Connection, _ error: QudoError) {
     replaced = error.naming(connection.path)
-    let transaction = Transaction(connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
+    let transaction = Transaction(
+      connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
     do throws(QudoError) {
       try connection.run("BEGIN IMMEDIATE")
@@ -262,7 +274,8 @@ struct WriterCore {
   private mutating func vacuum() throws(QudoError) -> Compaction {
     guard let connection else { throw QudoError(.closed, "the database was closed") }
     guard try !connection.hasForeignTables() else {
-      throw QudoError(.unsupportedDatabase, "the file has foreign tables: let the application VACUUM its own file")
+      throw QudoError(
+        .unsupportedDatabase, "the file has foreign tables: let the application VACUUM its own file")
     }
     let before = try connection.bytes()
     observer?(.transactionBegins)

@@ -41,7 +41,8 @@ final class WriteOperation<Result: Sendable>: WriterOperation, @unchecked Sendab
   override func answer(_ error: QudoError?) {
     if let error { return continuation.resume(returning: .failure(error)) }
     guard let result else {
-      return continuation.resume(returning: .failure(QudoError(.database, "a committed operation left no result")))
+      return continuation.resume(
+        returning: .failure(QudoError(.database, "a committed operation left no result")))
     }
     continuation.resume(returning: .success(result))
   }
@@ -51,7 +52,10 @@ final class WriteOperation<Result: Sendable>: WriterOperation, @unchecked Sendab
 final class CompactOperation: WriterOperation, @unchecked Sendable {  // reason: it never varies
   private let continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>
 
-  init(deadline: ContinuousClock.Instant, _ continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>) {
+  init(
+    deadline: ContinuousClock.Instant,
+    _ continuation: Continuation<Swift.Result<Compaction, QudoError>, Never>
+  ) {
     self.continuation = continuation
     super.init(isDurable: true, needsRoom: false, deadline: deadline)
   }

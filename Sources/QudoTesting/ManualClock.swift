@@ -16,7 +16,8 @@ public final class ManualClock: QueueClock {
 
   /// Stands at this moment: by default in November 2023, a second after the machine started.
   public init(
-    wall: Timestamp = Timestamp(microseconds: 1_700_000_000_000_000), sinceBoot: Int64 = 1_000_000, boot: String = "boot-1"
+    wall: Timestamp = Timestamp(microseconds: 1_700_000_000_000_000), sinceBoot: Int64 = 1_000_000,
+    boot: String = "boot-1"
   ) {
     state = Locked(State(reading: ClockReading(wall: wall, sinceBoot: sinceBoot, boot: boot)))
   }
@@ -65,7 +66,8 @@ public final class ManualClock: QueueClock {
     }
     try await withTaskCancellationHandler {
       try await withThrowingContinuation { continuation in
-        let (answer, met) = state.withLock { state -> (Result<Void, any Error>?, [Continuation<Void, Never>]) in
+        let (answer, met) = state.withLock {
+          state -> (Result<Void, any Error>?, [Continuation<Void, Never>]) in
           // A cancellation that comes later finds the sleeper.
           if Task.isCancelled { return (.failure(CancellationError()), []) }
           if time <= state.reading.sinceBoot { return (.success(()), []) }

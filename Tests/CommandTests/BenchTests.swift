@@ -11,10 +11,14 @@ import Testing
     #expect(run.status == 0, "\(run.errors)")
     let report = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
     let results = try #require(report["results"] as? [[String: Any]])
-    let workloads = Set(results.compactMap { ($0["workload"] as? String)?.split { $0 == " " || $0 == "," }.first.map(String.init) })
+    let workloads = Set(
+      results.compactMap {
+        ($0["workload"] as? String)?.split { $0 == " " || $0 == "," }.first.map(String.init)
+      })
     #expect(
       workloads == [
-        "enqueue-one", "enqueue-many-callers", "enqueue-batch", "claim-settle-one", "drain", "drain-processes", "deep", "wake", "rescue", "crowd", "soak", "hooks",
+        "enqueue-one", "enqueue-many-callers", "enqueue-batch", "claim-settle-one", "drain",
+        "drain-processes", "deep", "wake", "rescue", "crowd", "soak", "hooks",
       ])
     for result in results {
       let rate = try #require(result["rate"] as? Double)
@@ -24,14 +28,19 @@ import Testing
   }
 
   @Test func aPersonReadsATable() throws {
-    let run = try work.qudo("bench", "enqueue-one", "hooks", "--jobs", "1000", "--rounds", "2", "--durability", "normal")
+    let run = try work.qudo(
+      "bench", "enqueue-one", "hooks", "--jobs", "1000", "--rounds", "2", "--durability", "normal")
     #expect(run.status == 0)
-    #expect(run.output.contains("enqueue-one") && run.output.contains("ratio at least 0.95") && run.output.contains("hooks unused points"))
+    #expect(
+      run.output.contains("enqueue-one") && run.output.contains("ratio at least 0.95")
+        && run.output.contains("hooks unused points"))
     #expect(run.output.contains("of 1 targets met."))
   }
 
   @Test func absurdArgumentsAreRefused() throws {
-    for arguments in [["nonsense"], ["--rounds", "0"], ["--jobs", "5"], ["--durability", "maybe"], ["--database", "jobs.db"]] {
+    for arguments in [
+      ["nonsense"], ["--rounds", "0"], ["--jobs", "5"], ["--durability", "maybe"], ["--database", "jobs.db"],
+    ] {
       #expect(try work.qudo(["bench"] + arguments, input: Data()).status == 64)
     }
     let nowhere = try work.qudo("bench", "hooks", "--folder", "/nowhere/at/all")

@@ -20,15 +20,20 @@ import Testing
   private func performed(_ codecs: Codecs = Codecs()) async throws -> [SendMail] {
     let queue = Queue(try SQLiteDriver(path: place.path("qudo.db")), codecs: codecs)
     let done = Locked<[SendMail]>([])
-    let worker = try Worker(queue, handlers: [JobHandler(SendMail.self) { job, _ in done.withLock { $0.append(job) } }], concurrency: 1)
+    let worker = try Worker(
+      queue, handlers: [JobHandler(SendMail.self) { job, _ in done.withLock { $0.append(job) } }],
+      concurrency: 1)
     try await worker.workUntilEmpty()
     await queue.close()
     return done.withLock { $0 }
   }
 
-  @Test("a typed handler performs the job of the help's example", arguments: [[], ["--codec", "json"], ["--codec", "raw"]])
+  @Test(
+    "a typed handler performs the job of the help's example",
+    arguments: [[], ["--codec", "json"], ["--codec", "raw"]])
   func helpsExample(codec: [String]) async throws {
-    let enqueued = try place.qudo(["enqueue", "mail.send", #"{"to":"ada@example.org"}"#] + codec, input: Data())
+    let enqueued = try place.qudo(
+      ["enqueue", "mail.send", #"{"to":"ada@example.org"}"#] + codec, input: Data())
     #expect(enqueued.status == 0)
     #expect(try await performed() == [SendMail(to: "ada@example.org")])
     #expect(try place.qudo("failures", "--json").output == "[]\n")
@@ -52,17 +57,23 @@ import Testing
     try place.qudo("enqueue", "mail.send", "ada")
     #expect(try await performed() == [])
     let message = try #require(try place.qudo("failures", "--json").objects().first?["message"] as? String)
-    #expect(message.hasPrefix("the payload, which was enqueued as bytes, is not JSON for SendMail: byte 0: expected a value"))
+    #expect(
+      message.hasPrefix(
+        "the payload, which was enqueued as bytes, is not JSON for SendMail: byte 0: expected a value"))
   }
 
   @Test("a command gets the payload of a typed producer") func typedProducer() async throws {
     let queue = Queue(try SQLiteDriver(path: place.path("qudo.db")))
     try await queue.enqueue(SendMail(to: "ada"))
     await queue.close()
-    #expect(try place.qudo("work", "mail.send=sh -c 'cat; echo \" $1\"' sh {}", "--until-empty").output == "{\"to\":\"ada\"} {\"to\":\"ada\"}\n")
+    #expect(
+      try place.qudo("work", "mail.send=sh -c 'cat; echo \" $1\"' sh {}", "--until-empty").output
+        == "{\"to\":\"ada\"} {\"to\":\"ada\"}\n")
   }
 
-  @Test("--codec json refuses what is not JSON, and says where", arguments: [["k", "{\"a\":}"], ["k"], ["k", "x"]])
+  @Test(
+    "--codec json refuses what is not JSON, and says where",
+    arguments: [["k", "{\"a\":}"], ["k"], ["k", "x"]])
   func notJSON(arguments: [String]) throws {
     let result = try place.qudo(["enqueue", "--codec", "json"] + arguments, input: Data())
     #expect(result.status == 64 && result.errors.contains("the payload is not JSON: at byte "))
@@ -72,6 +83,9 @@ import Testing
   @Test("--codec json keeps the lines before the one that is not JSON") func notJSONLine() throws {
     let result = try place.qudo("enqueue", "k", "--lines", "--codec", "json", input: "1\n[2]\n3x\n4\n")
     #expect(result.status == 1 && result.output == "1\n2\n")
-    #expect(result.errors == "qudo: line 3 is not JSON: at byte 1, bytes follow the JSON value; the lines before it are enqueued\n")
+    #expect(
+      result.errors
+        == "qudo: line 3 is not JSON: at byte 1, bytes follow the JSON value; the lines before it are enqueued\n"
+    )
   }
 }

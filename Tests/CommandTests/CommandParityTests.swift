@@ -2,7 +2,9 @@ import Foundation
 import Testing
 
 /// The command, against the original's script and its worker under an init script.
-@Suite("Perl: `qudo` script: create the schema, --dry_run prints it; worker under an init script, prefork, max requests per child", .waitsForProcesses)
+@Suite(
+  "Perl: `qudo` script: create the schema, --dry_run prints it; worker under an init script, prefork, max requests per child",
+  .waitsForProcesses)
 struct CommandParityTests {
   let place: CommandWorkspace
 
@@ -17,11 +19,14 @@ struct CommandParityTests {
   @Test func theSchemaIsPrintedAndNothingIsMade() throws {
     let result = try place.qudo("schema", "--database", "q.db", "--dry-run")
     #expect(result.status == 0 && !place.exists("q.db"))
-    for table in ["qudo_job", "qudo_failure", "qudo_status"] { #expect(result.output.contains("CREATE TABLE \(table)")) }
+    for table in ["qudo_job", "qudo_failure", "qudo_status"] {
+      #expect(result.output.contains("CREATE TABLE \(table)"))
+    }
   }
 
   @Test func aJobGoesTheWholeWay() throws {
-    #expect(try place.qudo("enqueue", "a", "arg", "--unique-key", "uniqkey", "--priority", "3").output == "1\n")
+    #expect(
+      try place.qudo("enqueue", "a", "arg", "--unique-key", "uniqkey", "--priority", "3").output == "1\n")
     #expect(try place.qudo("enqueue", "a", "arg", "--unique-key", "uniqkey").status == 1)
     #expect(try place.qudo("work", "a=echo got {}", "--until-empty").output == "got arg\n")
     #expect(try place.qudo("count").output == "")
@@ -50,7 +55,10 @@ struct CommandParityTests {
   @Test func failuresAreListedAndReplayedOnce() throws {
     try place.qudo("enqueue", "a", "arg", "--priority", "3")
     try place.qudo("work", "a=sh -c 'echo broken >&2; exit 1'", "--until-empty")
-    #expect(try place.qudo("failures", "--json").objects().map { $0["message"] as? String } == ["exit status 1: broken"])
+    #expect(
+      try place.qudo("failures", "--json").objects().map { $0["message"] as? String } == [
+        "exit status 1: broken"
+      ])
     #expect(try place.qudo("replay", "1").output == "2\n")
     #expect(try place.qudo("show", "2", "--json").objects().map { $0["priority"] as? Int } == [3])
     #expect(try place.qudo("replay", "1").status == 1)

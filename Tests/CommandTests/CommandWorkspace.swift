@@ -12,7 +12,8 @@ import Darwin
 ///
 /// Commands that a test lets run write their process id to the file `pids`; what is still there at the end is killed.
 final class CommandWorkspace {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-command-\(UUID().uuidString)")
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "qudo-command-\(UUID().uuidString)")
   private var started: [Running] = []
 
   init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false) }
@@ -27,11 +28,14 @@ final class CommandWorkspace {
 
   func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
   func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: path(name)) }
-  func text(_ name: String) throws -> String { String(decoding: try Data(contentsOf: folder.appendingPathComponent(name)), as: UTF8.self) }
+  func text(_ name: String) throws -> String {
+    String(decoding: try Data(contentsOf: folder.appendingPathComponent(name)), as: UTF8.self)
+  }
 
   /// Runs `qudo` to its end.
   @discardableResult
-  func qudo(_ arguments: String..., input: String = "", environment: [String: String] = [:]) throws -> Result {
+  func qudo(_ arguments: String..., input: String = "", environment: [String: String] = [:]) throws -> Result
+  {
     try qudo(arguments, input: Data(input.utf8), environment: environment)
   }
 
@@ -44,18 +48,25 @@ final class CommandWorkspace {
     try finish(URL(fileURLWithPath: "/bin/sh"), ["-c", script], Data(), ["qudo": built("qudo").path])
   }
 
-  private func finish(_ program: URL, _ arguments: [String], _ input: Data, _ environment: [String: String]) throws -> Result {
+  private func finish(_ program: URL, _ arguments: [String], _ input: Data, _ environment: [String: String])
+    throws -> Result
+  {
     let name = UUID().uuidString
     let files = try ["in", "out", "err"].map { end in
       let url = folder.appendingPathComponent("\(name).\(end)")
       try (end == "in" ? input : Data()).write(to: url)
       return try FileHandle(forUpdating: url)
     }
-    let running = try Running(program, arguments, in: folder, environment: environment, input: files[0], output: files[1], errors: files[2])
-    defer { for end in ["in", "out", "err"] { try? FileManager.default.removeItem(atPath: path("\(name).\(end)")) } }
+    let running = try Running(
+      program, arguments, in: folder, environment: environment, input: files[0], output: files[1],
+      errors: files[2])
+    defer {
+      for end in ["in", "out", "err"] { try? FileManager.default.removeItem(atPath: path("\(name).\(end)")) }
+    }
     let status = try running.end()
     let read = { (end: String) in try Data(contentsOf: self.folder.appendingPathComponent("\(name).\(end)")) }
-    return Result(status: status, bytes: try read("out"), errors: String(decoding: try read("err"), as: UTF8.self))
+    return Result(
+      status: status, bytes: try read("out"), errors: String(decoding: try read("err"), as: UTF8.self))
   }
 
   /// Starts `qudo`, with pipes to talk to it.
@@ -73,7 +84,8 @@ final class CommandWorkspace {
     let script = "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\""
     let running = try Running(
       URL(fileURLWithPath: "/usr/bin/unshare"),
-      Self.containing + ["sh", "-c", script, path("boot-" + bootID), built("qudo").path] + arguments, in: folder, environment: [:],
+      Self.containing + ["sh", "-c", script, path("boot-" + bootID), built("qudo").path] + arguments,
+      in: folder, environment: [:],
       input: Pipe(), output: Pipe(), errors: Pipe())
     started.append(running)
     return running
@@ -82,24 +94,31 @@ final class CommandWorkspace {
   /// Starts `qudo` in a time namespace whose clocks are ahead of the machine's by more than a day.
   func start(ahead arguments: String...) throws -> Running {
     let running = try Running(
-      URL(fileURLWithPath: "/usr/bin/unshare"), Self.ahead + [built("qudo").path] + arguments, in: folder, environment: [:],
+      URL(fileURLWithPath: "/usr/bin/unshare"), Self.ahead + [built("qudo").path] + arguments, in: folder,
+      environment: [:],
       input: Pipe(), output: Pipe(), errors: Pipe())
     started.append(running)
     return running
   }
 
   /// Whether this user may do that, and the system can.
-  static let canBeAhead: Bool = (try? ChildProcess("/usr/bin/unshare", ahead + ["true"]).end(within: patience)) == 0
+  static let canBeAhead: Bool =
+    (try? ChildProcess("/usr/bin/unshare", ahead + ["true"]).end(within: patience)) == 0
 
-  private static let ahead = ["--time", "--monotonic", "100000", "--boottime", "100000", "--fork", "--kill-child"]
+  private static let ahead = [
+    "--time", "--monotonic", "100000", "--boottime", "100000", "--fork", "--kill-child",
+  ]
 
   /// Whether this user may make such namespaces.
   static let canContain: Bool = {
     let script = "mount --bind /dev/null /proc/sys/kernel/random/boot_id"
-    return (try? ChildProcess("/usr/bin/unshare", containing + ["sh", "-c", script]).end(within: patience)) == 0
+    return (try? ChildProcess("/usr/bin/unshare", containing + ["sh", "-c", script]).end(within: patience))
+      == 0
   }()
 
-  private static let containing = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+  private static let containing = [
+    "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
+  ]
   #endif
 
   /// A named pipe that is open from the beginning, so that nobody waits to open it.
@@ -144,7 +163,8 @@ final class Running {
   let errors: Reader
 
   init(
-    _ program: URL, _ arguments: [String], in folder: URL, environment: [String: String], input: Any, output: Any, errors: Any
+    _ program: URL, _ arguments: [String], in folder: URL, environment: [String: String], input: Any,
+    output: Any, errors: Any
   ) throws {
     var variables = ProcessInfo.processInfo.environment
     variables["QUDO_DATABASE"] = nil
@@ -154,20 +174,25 @@ final class Running {
     }
     process = try ChildProcess(
       program.path, arguments, in: folder.path, environment: variables.merging(environment) { $1 },
-      files: (file(input, forReading: true), file(output, forReading: false), file(errors, forReading: false)))
+      files: (file(input, forReading: true), file(output, forReading: false), file(errors, forReading: false))
+    )
     // The child has these ends now: only when nobody else has them does a pipe end.
     try (input as? Pipe)?.fileHandleForReading.close()
     for end in [output, errors] { try (end as? Pipe)?.fileHandleForWriting.close() }
     words = arguments
     self.input = input
-    self.output = Reader(file: (output as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: output)
-    self.errors = Reader(file: (errors as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: errors)
+    self.output = Reader(
+      file: (output as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: output)
+    self.errors = Reader(
+      file: (errors as? Pipe)?.fileHandleForReading.fileDescriptor ?? -1, closes: false, owner: errors)
   }
 
   var id: Int32 { process.id }
   func kill(_ signal: Int32) { process.kill(signal) }
   func limitDescriptors(to count: Int) throws { try process.limitDescriptors(to: count) }
-  func write(_ text: String) throws { try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+  func write(_ text: String) throws {
+    try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8))
+  }
   func closeInput() throws { try (input as? Pipe)?.fileHandleForWriting.close() }
 
   /// Waits for its end and returns the exit status, or the signal's number.

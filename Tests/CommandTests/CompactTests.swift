@@ -8,9 +8,11 @@ import Testing
   init() throws { place = try CommandWorkspace() }
 
   @Test func theRoomOfJobsThatAreGoneIsGivenBack() throws {
-    let lines = (0..<500).map { "\($0)" + String(repeating: "x", count: 1_000) }.joined(separator: "\n") + "\n"
+    let lines =
+      (0..<500).map { "\($0)" + String(repeating: "x", count: 1_000) }.joined(separator: "\n") + "\n"
     _ = try place.qudo(["enqueue", "k", "--lines", "--database", "q.db"], input: Data(lines.utf8))
-    _ = try place.qudo(["work", "k=true", "--until-empty", "--concurrency", "4", "--database", "q.db"], input: Data())
+    _ = try place.qudo(
+      ["work", "k=true", "--until-empty", "--concurrency", "4", "--database", "q.db"], input: Data())
     let result = try place.qudo(["compact", "--json", "--database", "q.db"], input: Data())
     let sizes = try #require(try result.objects().first)
     let (before, after) = (try #require(sizes["before"] as? Int), try #require(sizes["after"] as? Int))

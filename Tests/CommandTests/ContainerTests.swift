@@ -23,8 +23,12 @@ import Testing
     let second = try place.start(
       bootID: b, "work", command + " b {}", "--concurrency", "10", "--lease", "300ms", "--until-empty")
     var lines: [String] = []
-    func mayRunTwice() -> Set<String> { Set(lines.filter { $0.hasPrefix("a ") }.suffix(20).map { String($0.dropFirst(2)) }) }
-    while !lines.contains(where: { $0.hasPrefix("a ") }) || !lines.contains(where: { $0.hasPrefix("b ") }) || lines.count < 60 {
+    func mayRunTwice() -> Set<String> {
+      Set(lines.filter { $0.hasPrefix("a ") }.suffix(20).map { String($0.dropFirst(2)) })
+    }
+    while !lines.contains(where: { $0.hasPrefix("a ") }) || !lines.contains(where: { $0.hasPrefix("b ") })
+      || lines.count < 60
+    {
       lines.append(try #require(try begun.line()))
     }
     first.kill(SIGKILL)
@@ -44,7 +48,8 @@ import Testing
 
   @Test(
     "a container with a time namespace of its own and another process leave each other's leases alone",
-    .enabled(if: CommandWorkspace.canBeAhead, "needs the right to make time namespaces, and a system that has them"))
+    .enabled(
+      if: CommandWorkspace.canBeAhead, "needs the right to make time namespaces, and a system that has them"))
   func timeNamespace() throws {
     try place.qudo("enqueue", "t", "--lines", input: "1\n2\n")
     let begun = try place.lifeline("begun")

@@ -8,9 +8,12 @@ import Testing
 
   init() throws { place = try CommandWorkspace() }
 
-  @Test("all of a killed worker's commands end at once", arguments: [
-    "exec sleep 77", "sleep 78 & wait", "trap \"\" TERM HUP INT; sleep 79; sleep 79", "setsid sleep 76 & wait",
-  ])
+  @Test(
+    "all of a killed worker's commands end at once",
+    arguments: [
+      "exec sleep 77", "sleep 78 & wait", "trap \"\" TERM HUP INT; sleep 79; sleep 79",
+      "setsid sleep 76 & wait",
+    ])
   func killed(script: String) throws {
     let alive = try place.lifeline("alive")
     try place.qudo("enqueue", "p", "--lines", input: "1\n2\n3\n")
@@ -40,18 +43,22 @@ import Testing
   @Test("commands end before the second run begins") func secondRun() throws {
     let alive = try place.lifeline("alive")
     try place.qudo("enqueue", "p")
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; exec 3>>alive; echo $$ >&3; sleep 77 & wait'", "--lease", "500ms")
+    let worker = try place.start(
+      "work", "p=sh -c 'echo $$ >> pids; exec 3>>alive; echo $$ >&3; sleep 77 & wait'", "--lease", "500ms")
     let first = try #require(try alive.line())
     worker.kill(SIGKILL)
     #expect(try worker.end() == SIGKILL)
-    let second = "p=sh -c 'kill -0 -\(first) 2>/dev/null && grep -h State /proc/[0-9]*/status | grep -c Z >/dev/null; ps -o stat= -g \(first) | grep -v Z; echo second'"
+    let second =
+      "p=sh -c 'kill -0 -\(first) 2>/dev/null && grep -h State /proc/[0-9]*/status | grep -c Z >/dev/null; ps -o stat= -g \(first) | grep -v Z; echo second'"
     #expect(try place.qudo("work", second, "--until-empty").output == "second\n")
   }
 
   @Test("a child that a command has left behind outlives the worker") func leftBehind() throws {
     let alive = try place.lifeline("alive")
     try place.qudo("enqueue", "p")
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; exec 3>>alive; sh -c \"read x < go; echo left >&3\" & echo up >&3'", "--verbose")
+    let worker = try place.start(
+      "work", "p=sh -c 'echo $$ >> pids; exec 3>>alive; sh -c \"read x < go; echo left >&3\" & echo up >&3'",
+      "--verbose")
     let go = try place.fifo("go")
     #expect(try alive.line() == "up")
     while try place.qudo("count").output != "" {}
@@ -63,7 +70,10 @@ import Testing
 
   @Test("a guard that was killed is replaced") func guardIsKilled() throws {
     let (alive, go) = (try place.lifeline("alive"), try place.fifo("go"))
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; exec 3>>alive; echo $PPID >&3; test {} = 1 && sleep 77; read x < go'", "--concurrency", "2", "--lease", "1h")
+    let worker = try place.start(
+      "work",
+      "p=sh -c 'echo $$ >> pids; exec 3>>alive; echo $PPID >&3; test {} = 1 && sleep 77; read x < go'",
+      "--concurrency", "2", "--lease", "1h")
     try place.qudo("enqueue", "p", "1")
     let pid = try #require(try alive.line())
     #expect(try place.shell("pkill -KILL -P \(pid) -f guard-process").status == 0)
@@ -82,10 +92,16 @@ import Testing
     let pid = try #require(try alive.line())
     let found = try place.shell("pgrep -P \(pid) -f guard-process").lines
     try #require(found.count == 1)
-    #expect(try place.shell("for s in TERM INT HUP QUIT; do kill -$s \(found[0]); done; sleep 0.1; kill -0 \(found[0])").status == 0)
+    #expect(
+      try place.shell(
+        "for s in TERM INT HUP QUIT; do kill -$s \(found[0]); done; sleep 0.1; kill -0 \(found[0])"
+      ).status == 0)
     worker.kill(SIGTERM)
     #expect(try worker.end() == 0)
-    #expect(try place.shell("for i in $(seq 500); do case $(ps -o stat= -p \(found[0])) in Z*|'') exit 0;; esac; sleep 0.02; done; exit 1").status == 0)
+    #expect(
+      try place.shell(
+        "for i in $(seq 500); do case $(ps -o stat= -p \(found[0])) in Z*|'') exit 0;; esac; sleep 0.02; done; exit 1"
+      ).status == 0)
   }
 }
 #endif

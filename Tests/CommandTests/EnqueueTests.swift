@@ -17,12 +17,14 @@ let peak =
   private func payload(_ id: Int) throws -> Data { try place.qudo("show", "\(id)", "--payload").bytes }
 
   @Test func linesBecomeJobsAndAreCounted() throws {
-    let enqueued = try place.qudo("enqueue", "sha", "--lines", "--database", "q.db", input: "one\ntwo\n\u{e9}\n")
+    let enqueued = try place.qudo(
+      "enqueue", "sha", "--lines", "--database", "q.db", input: "one\ntwo\n\u{e9}\n")
     #expect(enqueued.status == 0 && enqueued.output == "1\n2\n3\n" && enqueued.errors == "")
     let one = try place.qudo("enqueue", "sha", "x", "--delay", "1h", "--json", "--database", "sqlite:q.db")
     #expect(one.output == "{\"id\":4,\"database\":\"q\"}\n")
     let count = try place.qudo("count", "--json", "--database", "q.db")
-    #expect(count.output == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0}]\n")
+    #expect(
+      count.output == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0}]\n")
   }
 
   @Test func linesAreKeptByteForByte() throws {
@@ -58,7 +60,9 @@ let peak =
   @Test func aLineThatIsTooLongIsNamedAndThoseBeforeStay() throws {
     let long = String(repeating: "x", count: (1 << 20) + 1)
     let result = try place.qudo("enqueue", "k", "--lines", input: "a\nb\n\(long)\nc\n")
-    #expect(result.status == 1 && result.output == "1\n2\n" && result.errors.contains("line 3 has more than 1048576 bytes"))
+    #expect(
+      result.status == 1 && result.output == "1\n2\n"
+        && result.errors.contains("line 3 has more than 1048576 bytes"))
     #expect(try place.qudo("count", "--json").objects().first?["ready"] as? Int == 2)
   }
 
@@ -76,11 +80,14 @@ let peak =
   @Test func aUniqueKeyIsRefusedKeptOrOverwritten() throws {
     #expect(try place.qudo("enqueue", "k", "a", "--unique-key", "u").output == "1\n")
     let refused = try place.qudo("enqueue", "k", "b", "--unique-key", "u")
-    #expect(refused.status == 1 && refused.output == "" && refused.errors.hasPrefix("qudo: job 1 of kind k has the unique key"))
+    #expect(
+      refused.status == 1 && refused.output == ""
+        && refused.errors.hasPrefix("qudo: job 1 of kind k has the unique key"))
     let kept = try place.qudo("enqueue", "k", "b", "--unique-key", "u", "--on-conflict", "keep", "--json")
     #expect(kept.status == 0 && kept.output == "{\"id\":1,\"database\":\"qudo\",\"existing\":true}\n")
     #expect(try String(decoding: payload(1), as: UTF8.self) == "a")
-    let overwritten = try place.qudo("enqueue", "k", "b", "--unique-key", "u", "--on-conflict", "overwrite", "--json")
+    let overwritten = try place.qudo(
+      "enqueue", "k", "b", "--unique-key", "u", "--on-conflict", "overwrite", "--json")
     #expect(overwritten.status == 0 && overwritten.output == "{\"id\":1,\"database\":\"qudo\"}\n")
     #expect(try String(decoding: payload(1), as: UTF8.self) == "b")
     #expect(try place.qudo("enqueue", "other", "--unique-key", "u").output == "2\n")
@@ -90,27 +97,36 @@ let peak =
     #expect(try place.qudo("enqueue", "k", "a", "--idempotency-key", "order 4711").output == "1\n")
     let again = try place.qudo("enqueue", "k", "b", "--idempotency-key", "order 4711", "--json")
     #expect(again.status == 0 && again.output == "{\"id\":1,\"database\":\"qudo\",\"existing\":true}\n")
-    #expect(try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n").output == "2\n3\n")
-    #expect(try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n3\n").output == "2\n3\n4\n")
+    #expect(
+      try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n").output
+        == "2\n3\n")
+    #expect(
+      try place.qudo("enqueue", "k", "--lines", "--idempotency-key", "order 4711", input: "1\n2\n3\n").output
+        == "2\n3\n4\n")
     #expect(try place.qudo("enqueue", "k", "--idempotency-key", "").status == 64)
     // It is the library's key of the same text.
     let driver = try SQLiteDriver(path: place.path("qudo.db"))
-    #expect(try await driver.insert([NewJob("k", idempotencyKey: IdempotencyKey("order 4711"))]) == [.existing(1)])
+    #expect(
+      try await driver.insert([NewJob("k", idempotencyKey: IdempotencyKey("order 4711"))]) == [.existing(1)])
     await driver.close()
   }
 
   @Test(arguments: [
     ("2126-03-01T12:00:00Z", "2126-03-01T12:00:00.000Z"), ("2126-03-01T12:00z", "2126-03-01T12:00:00.000Z"),
-    ("2126-03-01T13:00:00.25+01:00", "2126-03-01T12:00:00.250Z"), ("2126-03-01 06:30:00-0530", "2126-03-01T12:00:00.000Z"),
-    ("2124-02-29T23:59:59.9999999+00", "2124-02-29T23:59:59.999Z"), ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
+    ("2126-03-01T13:00:00.25+01:00", "2126-03-01T12:00:00.250Z"),
+    ("2126-03-01 06:30:00-0530", "2126-03-01T12:00:00.000Z"),
+    ("2124-02-29T23:59:59.9999999+00", "2124-02-29T23:59:59.999Z"),
+    ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"),
   ]) func aTimeHasAZone(text: String, due: String) throws {
     #expect(try place.qudo("enqueue", "k", "--at", text).status == 0)
     #expect(try place.qudo("jobs", "--json").objects().first?["dueAt"] as? String == due)
   }
 
   @Test(arguments: [
-    "", "tomorrow", "2026-03-01", "2026-03-01T12:00:00", "2026-02-29T12:00:00Z", "2026-03-01T24:00:00Z", "2026-13-01T00:00:00Z",
-    "2026-03-01T12:00:00+1", "2026-03-01T12:00:00+01:", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00Zx", "0000-01-01T00:00:00Z",
+    "", "tomorrow", "2026-03-01", "2026-03-01T12:00:00", "2026-02-29T12:00:00Z", "2026-03-01T24:00:00Z",
+    "2026-13-01T00:00:00Z",
+    "2026-03-01T12:00:00+1", "2026-03-01T12:00:00+01:", "2026-03-01T12:00:00.Z", "2026-03-01T12:00:00Zx",
+    "0000-01-01T00:00:00Z",
     "9999-12-31T23:59:59-01:00", "-2026-03-01T12:00:00Z", "1772366400",
   ]) func whatIsNoTimeIsWrongUsage(text: String) throws {
     let result = try place.qudo("enqueue", "k", "--at=\(text)")
@@ -119,9 +135,12 @@ let peak =
   }
 
   @Test(arguments: [
-    ["k", "--delay", "soon"], ["k", "--delay=-1s"], ["", "x"], [String(repeating: "k", count: 256)], ["k", "--unique-key", ""],
-    ["k", "--priority", "9999999999"], ["k", "x", "--lines"], ["k", "--lines", "--null"], ["k", "--lines", "--unique-key", "u"],
-    ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"], ["k", "x", "--payload-file", "f"],
+    ["k", "--delay", "soon"], ["k", "--delay=-1s"], ["", "x"], [String(repeating: "k", count: 256)],
+    ["k", "--unique-key", ""],
+    ["k", "--priority", "9999999999"], ["k", "x", "--lines"], ["k", "--lines", "--null"],
+    ["k", "--lines", "--unique-key", "u"],
+    ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"],
+    ["k", "x", "--payload-file", "f"],
     ["k", "--delay", "1s", "--at", "2026-03-01T12:00:00Z"], [], ["k", "x", "y"],
   ]) func wrongUsageIsSaidBeforeAFileIsMade(arguments: [String]) throws {
     let result = try place.qudo(["enqueue"] + arguments, input: Data("x\n".utf8))
@@ -136,7 +155,8 @@ let peak =
     #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "first\nsecond\nthird\n")
   }
 
-  @Test("a payload may begin with a dash, after --", arguments: ["--help", "-h", "--version", "--json", "-"]) func dashes(payload: String) throws {
+  @Test("a payload may begin with a dash, after --", arguments: ["--help", "-h", "--version", "--json", "-"])
+  func dashes(payload: String) throws {
     #expect(try place.qudo("enqueue", "k", "--", payload).output == "1\n")
     #expect(try String(decoding: self.payload(1), as: UTF8.self) == payload)
   }
@@ -157,14 +177,16 @@ let peak =
   }
 
   @Test func aReaderThatGoesAwayEndsItQuietly() throws {
-    let result = try place.shell(#"{ seq 200000 | "$qudo" enqueue k --lines; echo $? > status; } | head -n 1"#)
+    let result = try place.shell(
+      #"{ seq 200000 | "$qudo" enqueue k --lines; echo $? > status; } | head -n 1"#)
     #expect(result.output == "1\n" && result.errors == "")
     #expect(try place.text("status") == "1\n")
   }
 
   @Test func tenProcessesMayOpenANewFileAtOnce() throws {
     let result = try place.shell(
-      #"for i in 0 1 2 3 4 5 6 7 8 9; do "$qudo" enqueue a $i & p="$p $!"; done; for i in $p; do wait $i || exit 1; done"#)
+      #"for i in 0 1 2 3 4 5 6 7 8 9; do "$qudo" enqueue a $i & p="$p $!"; done; for i in $p; do wait $i || exit 1; done"#
+    )
     #expect(result.status == 0 && result.errors == "")
     #expect(result.lines.compactMap { Int($0) }.sorted() == Array(1...10))
   }

@@ -15,13 +15,18 @@ import Testing
     #expect(row?["ready"] as? Int == ready && row?["running"] as? Int == 0)
   }
 
-  @Test("a command that is ended together with its worker has not failed", arguments: [SIGTERM, SIGINT, SIGHUP], [false, true])
+  @Test(
+    "a command that is ended together with its worker has not failed", arguments: [SIGTERM, SIGINT, SIGHUP],
+    [false, true])
   func together(signal: Int32, commandFirst: Bool) throws {
     let started = try place.fifo("started")
     try place.qudo("enqueue", "p", "--lines", input: "1\n2\n3\n")
     // A command that starts a worker of its own would be another matter: here each is ended by itself.
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; echo $$ $PPID > started; sleep 300'", "--concurrency", "3")
-    let pids = try (1...3).map { _ in try #require(try started.line()).split(separator: " ").compactMap { pid_t($0) } }
+    let worker = try place.start(
+      "work", "p=sh -c 'echo $$ >> pids; echo $$ $PPID > started; sleep 300'", "--concurrency", "3")
+    let pids = try (1...3).map { _ in
+      try #require(try started.line()).split(separator: " ").compactMap { pid_t($0) }
+    }
     let (commands, own) = (pids.map { -$0[0] }, [pids[0][1]])
     for target in commandFirst ? commands + own : own + commands { #expect(kill(target, signal) == 0) }
     #expect(try worker.end() == 0)
@@ -29,10 +34,14 @@ import Testing
     #expect(try place.qudo("jobs", "--json").objects().map { $0["attempt"] as? Int } == [1, 1, 1])
   }
 
-  @Test("a shell that says by its status what ended its command has not failed while the worker stops") func status() throws {
+  @Test("a shell that says by its status what ended its command has not failed while the worker stops")
+  func status() throws {
     let started = try place.fifo("started")
     try place.qudo("enqueue", "p")
-    let worker = try place.start("work", "p=sh -c 'trap \"exit 143\" TERM; echo $$ >> pids; echo $$ > started; while :; do sleep 0.1; done'", "--verbose")
+    let worker = try place.start(
+      "work",
+      "p=sh -c 'trap \"exit 143\" TERM; echo $$ >> pids; echo $$ > started; while :; do sleep 0.1; done'",
+      "--verbose")
     let pid = try #require(try started.line())
     worker.kill(SIGTERM)
     try worker.errors.wait(for: "stopping")
@@ -41,15 +50,20 @@ import Testing
     try nothingFailed(ready: 1)
   }
 
-  @Test("a command that is ended alone has failed", arguments: ["kill -TERM $$", "exit 143", "kill -INT $$"]) func alone(script: String) throws {
+  @Test("a command that is ended alone has failed", arguments: ["kill -TERM $$", "exit 143", "kill -INT $$"])
+  func alone(script: String) throws {
     try place.qudo("enqueue", "p")
     #expect(try place.qudo("work", "p=sh -c '\(script)'", "--until-empty").status == 0)
     #expect(try place.qudo("failures", "--json").objects().count == 1)
   }
 
-  @Test("timeout fails no job, whatever it meets", arguments: ["INT", "TERM", "HUP"]) func timeouts(signal: String) throws {
+  @Test("timeout fails no job, whatever it meets", arguments: ["INT", "TERM", "HUP"]) func timeouts(
+    signal: String
+  ) throws {
     try place.qudo("enqueue", "r", "--lines", input: (1...3000).map { "\($0)\n" }.joined())
-    let result = try place.shell("for i in 1 2 3 4 5 6 7 8 9 10; do timeout -s \(signal) 0.4 \"$qudo\" work r=true --concurrency 4; done")
+    let result = try place.shell(
+      "for i in 1 2 3 4 5 6 7 8 9 10; do timeout -s \(signal) 0.4 \"$qudo\" work r=true --concurrency 4; done"
+    )
     #expect(result.errors == "")
     #expect(try place.qudo("failures", "--json").output == "[]\n")
     #expect(try place.qudo("count", "--json").objects().first?["running"] as? Int == 0)

@@ -13,38 +13,52 @@ import Testing
   /// The keys of a JSON object in their order.
   private func keys(_ json: String) -> [String] {
     let pieces = json.components(separatedBy: "\":")
-    return pieces.dropLast().compactMap { $0.split(separator: "\"", omittingEmptySubsequences: false).last.map(String.init) }
+    return pieces.dropLast().compactMap {
+      $0.split(separator: "\"", omittingEmptySubsequences: false).last.map(String.init)
+    }
   }
 
   @Test func countListsEachKindThatHasJobs() throws {
     try place.qudo("enqueue", "b", "--lines", input: "1\n2\n")
     try place.qudo("enqueue", "a", "--delay", "1h")
-    #expect(try place.qudo("count").output == "KIND  READY  DELAYED  RUNNING\na         0        1        0\nb         2        0        0\n")
-    #expect(try place.qudo("count", "--json", "--kind", "b").output
-      == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0}]\n")
+    #expect(
+      try place.qudo("count").output
+        == "KIND  READY  DELAYED  RUNNING\na         0        1        0\nb         2        0        0\n")
+    #expect(
+      try place.qudo("count", "--json", "--kind", "b").output
+        == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0}]\n")
     #expect(try place.qudo("count", "--json", "--kind", "none").output == "[]\n")
     #expect(try place.qudo("count", "--kind", "none").output == "")
   }
 
   @Test func jobsHaveTheDocumentedKeys() throws {
-    try place.qudo("enqueue", "k", "say \"hi\"/\u{1}\u{e9}", "--unique-key", "u", "--priority", "7", "--at", "2031-01-02T03:04:05.678Z")
+    try place.qudo(
+      "enqueue", "k", "say \"hi\"/\u{1}\u{e9}", "--unique-key", "u", "--priority", "7", "--at",
+      "2031-01-02T03:04:05.678Z")
     let result = try place.qudo("jobs", "--json")
-    #expect(keys(result.output) == [
-      "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", "dueAt", "leaseEndsAt",
-    ])
+    #expect(
+      keys(result.output) == [
+        "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
+        "dueAt", "leaseEndsAt",
+      ])
     let job = try #require(try result.objects().first)
-    #expect(job["payload"] as? String == "say \"hi\"/\u{1}\u{e9}" && job["state"] as? String == "delayed" && job["id"] as? Int == 1)
+    #expect(
+      job["payload"] as? String == "say \"hi\"/\u{1}\u{e9}" && job["state"] as? String == "delayed"
+        && job["id"] as? Int == 1)
     #expect(job["priority"] as? Int == 7 && job["attempt"] as? Int == 1 && job["uniqueKey"] as? String == "u")
     #expect(job["dueAt"] as? String == "2031-01-02T03:04:05.678Z" && job["leaseEndsAt"] is NSNull)
     #expect(try place.qudo("show", "1", "--json").output == result.output)
   }
 
-  @Test("lists while a writer is stuck, and leaves a file of an older schema as it is") func onlyLists() throws {
+  @Test("lists while a writer is stuck, and leaves a file of an older schema as it is") func onlyLists()
+    throws
+  {
     try place.qudo("enqueue", "k")
     var handle: OpaquePointer?
     defer { sqlite3_close(handle) }
     try #require(sqlite3_open(place.path("qudo.db"), &handle) == SQLITE_OK)
-    try #require(sqlite3_exec(handle, "BEGIN IMMEDIATE; UPDATE qudo_info SET value = value", nil, nil, nil) == SQLITE_OK)
+    try #require(
+      sqlite3_exec(handle, "BEGIN IMMEDIATE; UPDATE qudo_info SET value = value", nil, nil, nil) == SQLITE_OK)
     for command in [["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"]] {
       #expect(try place.qudo(command, input: Data()).status == 0, "\(command)")
     }
@@ -80,7 +94,8 @@ import Testing
   }
 
   @Test func nothingFromAPayloadReachesTheTerminal() throws {
-    _ = try place.qudo(["enqueue", "k\u{1b}[2J", "--null"], input: Data("a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\".utf8))
+    _ = try place.qudo(
+      ["enqueue", "k\u{1b}[2J", "--null"], input: Data("a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\".utf8))
     for command in [["jobs"], ["show", "1"], ["count"]] {
       let result = try place.qudo(command, input: Data())
       #expect(result.status == 0)
@@ -92,7 +107,9 @@ import Testing
   @Test("a listing says that it is cut, on standard error") func cut() throws {
     try place.qudo("enqueue", "k", "--lines", input: (1...101).map { "\($0)\n" }.joined())
     let jobs = try place.qudo("jobs")
-    #expect(jobs.lines.count == 101 && jobs.errors == "qudo: there are more jobs than these 100: --limit shows more\n")
+    #expect(
+      jobs.lines.count == 101
+        && jobs.errors == "qudo: there are more jobs than these 100: --limit shows more\n")
     let whole = try place.qudo("jobs", "--limit", "101")
     #expect(whole.lines.count == 102 && whole.errors == "")
     let json = try place.qudo("jobs", "--json")
@@ -100,7 +117,9 @@ import Testing
     #expect(try place.qudo("work", "k=false", "--until-empty", "--record", "--concurrency", "8").status == 0)
     for command in ["failures", "statuses"] {
       let log = try place.qudo(command)
-      #expect(log.lines.count == 11 && log.errors == "qudo: there are more \(command) than these 10: --limit shows more\n")
+      #expect(
+        log.lines.count == 11
+          && log.errors == "qudo: there are more \(command) than these 10: --limit shows more\n")
       #expect(try place.qudo(command, "--offset", "91").errors == "")
     }
   }
@@ -109,24 +128,36 @@ import Testing
     let evil = "e\u{1b}]0;x\u{7}\u{202e}"
     try place.qudo("enqueue", "k", "--database", "\(evil).db", "--database", "b.db")
     let made = try place.shell(
-      "sqlite3 bad.db \"CREATE TABLE qudo_x(a); CREATE VIEW qudo_info AS SELECT \\\"$(printf 'no\\033[2J\\nqudo: line')\\\"\" 2>/dev/null || true")
+      "sqlite3 bad.db \"CREATE TABLE qudo_x(a); CREATE VIEW qudo_info AS SELECT \\\"$(printf 'no\\033[2J\\nqudo: line')\\\"\" 2>/dev/null || true"
+    )
     #expect(made.status == 0)
     for command in [
-      ["count", "--database", "\(evil).db", "--database", "b.db"], ["count", "--database", "\(evil)/none.db"], ["show", "9", "--database", "\(evil).db"],
-      ["enqueue", "k", "--database", "\(evil).db"], ["enqueue", "k", "--payload-file", evil], ["work", "k='\(evil)"], ["count", "--\(evil)"],
-      ["databases", "--database", "\(evil)/none.db"], ["enqueue", "k", "--database", "\(evil).db", "--database", "c.db"], ["count", "--database", "bad.db"],
+      ["count", "--database", "\(evil).db", "--database", "b.db"],
+      ["count", "--database", "\(evil)/none.db"], ["show", "9", "--database", "\(evil).db"],
+      ["enqueue", "k", "--database", "\(evil).db"], ["enqueue", "k", "--payload-file", evil],
+      ["work", "k='\(evil)"], ["count", "--\(evil)"],
+      ["databases", "--database", "\(evil)/none.db"],
+      ["enqueue", "k", "--database", "\(evil).db", "--database", "c.db"], ["count", "--database", "bad.db"],
       ["work", "k=true", "--until-empty", "--database", "\(evil).db", "--database", "\(evil)/x.db"],
     ] {
       let result = try place.qudo(command, input: Data())
       for text in [result.output, result.errors] {
-        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value < 0x7F) }, "\(command): \(text)")
+        #expect(
+          text.unicodeScalars.allSatisfy { $0 == "\n" || ($0.value >= 0x20 && $0.value < 0x7F) },
+          "\(command): \(text)")
       }
     }
   }
 
-  @Test("replays of large failures take little memory, and are said as they are made") func largeReplay() throws {
-    try Data(String(repeating: String(repeating: "x", count: 1 << 20) + "\n", count: 100).utf8).write(to: URL(fileURLWithPath: place.path("lines")))
-    #expect(try place.shell(#""$qudo" enqueue k --lines < lines > /dev/null; "$qudo" work k=false --until-empty 2> /dev/null"#).status == 0)
+  @Test("replays of large failures take little memory, and are said as they are made") func largeReplay()
+    throws
+  {
+    try Data(String(repeating: String(repeating: "x", count: 1 << 20) + "\n", count: 100).utf8).write(
+      to: URL(fileURLWithPath: place.path("lines")))
+    #expect(
+      try place.shell(
+        #""$qudo" enqueue k --lines < lines > /dev/null; "$qudo" work k=false --until-empty 2> /dev/null"#
+      ).status == 0)
     let result = try place.shell(peak + #" '"$qudo" replay --all > ids'; wc -l < ids"#)
     #expect(result.lines.last == "100")
     #expect(try #require(result.lines.first.flatMap { Int($0) }) < 200_000)
@@ -147,27 +178,40 @@ import Testing
   @Test func failuresAreListedAndReplayedOnce() throws {
     try place.qudo("enqueue", "k", "x", "--unique-key", "u", "--priority", "3")
     let command = "k=sh -c 'echo $QUDO_ATTEMPT broken >&2; exit 3'"
-    #expect(try place.qudo("work", command, "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
+    #expect(
+      try place.qudo("work", command, "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0
+    )
     let result = try place.qudo("failures", "--json")
-    #expect(keys(String(result.output.split(separator: "\n")[0])) == [
-      "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed", "reason", "final", "priority",
-      "replayedAs",
-    ])
+    #expect(
+      keys(String(result.output.split(separator: "\n")[0])) == [
+        "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed",
+        "reason", "final", "priority",
+        "replayedAs",
+      ])
     let rows = try result.objects()
     #expect(rows.map { $0["message"] as? String } == ["exit status 3: 2 broken", "exit status 3: 1 broken"])
     #expect(rows.map { $0["attempt"] as? Int } == [2, 1] && rows.map { $0["job"] as? Int } == [1, 1])
-    #expect(rows.map { $0["final"] as? Bool } == [true, false] && rows.map { $0["reason"] as? String } == ["failed", "failed"])
+    #expect(
+      rows.map { $0["final"] as? Bool } == [true, false]
+        && rows.map { $0["reason"] as? String } == ["failed", "failed"])
     #expect(rows.allSatisfy { $0["priority"] as? Int == 3 && $0["replayedAs"] is NSNull })
-    #expect(rows[0]["payload"] as? String == "x" && rows[1]["payload"] is NSNull && rows[0]["replayed"] as? Bool == false)
-    #expect(try place.qudo("failures", "--oldest-first", "--limit", "1", "--offset", "1", "--json").objects().first?["id"] as? Int == 2)
+    #expect(
+      rows[0]["payload"] as? String == "x" && rows[1]["payload"] is NSNull
+        && rows[0]["replayed"] as? Bool == false)
+    #expect(
+      try place.qudo("failures", "--oldest-first", "--limit", "1", "--offset", "1", "--json").objects()
+        .first?["id"] as? Int == 2)
     #expect(try place.qudo("failures", "--kind", "other", "--json").output == "[]\n")
 
     let replayed = try place.qudo("replay", "2")
     #expect(replayed.status == 0 && replayed.output == "2\n" && replayed.errors == "")
     #expect(try place.qudo("jobs", "--json").objects().first?["priority"] as? Int == 3)
     let again = try place.qudo("replay", "2", "1", "9", "--json")
-    #expect(again.status == 1 && keys(String(again.output.split(separator: "\n")[0])) == ["database", "failure", "result", "job"])
-    #expect(try again.objects().map { $0["result"] as? String } == ["alreadyReplayed", "notFinal", "notFound"])
+    #expect(
+      again.status == 1
+        && keys(String(again.output.split(separator: "\n")[0])) == ["database", "failure", "result", "job"])
+    #expect(
+      try again.objects().map { $0["result"] as? String } == ["alreadyReplayed", "notFinal", "notFound"])
     #expect(again.errors.split(separator: "\n").count == 3)
     #expect(try place.qudo("failures", "--json").objects().map { $0["replayed"] as? Bool } == [true, false])
     #expect(try place.qudo("failures", "--json").objects().map { $0["replayedAs"] as? Int } == [2, nil])
@@ -177,7 +221,10 @@ import Testing
   @Test func allFailuresOfAKindAreReplayed() throws {
     try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
     try place.qudo("enqueue", "b")
-    #expect(try place.qudo("work", "a=false", "b=false", "--until-empty", "--max-retries", "1", "--retry-delay", "0").status == 0)
+    #expect(
+      try place.qudo(
+        "work", "a=false", "b=false", "--until-empty", "--max-retries", "1", "--retry-delay", "0"
+      ).status == 0)
     let replayed = try place.qudo("replay", "--all", "--kind", "a", "--json").objects()
     #expect(replayed.map { $0["result"] as? String } == ["replayed", "replayed", "replayed"])
     #expect(replayed.compactMap { $0["job"] as? Int } == [5, 6, 7])
@@ -193,11 +240,14 @@ import Testing
     try place.qudo("enqueue", "k", "x", "--unique-key", "u")
     #expect(try place.qudo("work", "k=true", "--until-empty", "--record").status == 0)
     let result = try place.qudo("statuses", "--json")
-    #expect(keys(result.output) == [
-      "database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt",
-    ])
+    #expect(
+      keys(result.output) == [
+        "database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt",
+      ])
     let row = try #require(try result.objects().first)
-    #expect(row["status"] as? String == "completed" && row["payload"] as? String == "x" && row["uniqueKey"] as? String == "u")
+    #expect(
+      row["status"] as? String == "completed" && row["payload"] as? String == "x"
+        && row["uniqueKey"] as? String == "u")
     #expect(try place.qudo("statuses").output.contains("completed"))
   }
 
@@ -226,19 +276,25 @@ import Testing
   #if MySQL
   private static let foreign = ["postgres://user:secret@host/name"]
   #else
-  private static let foreign = ["mysql://user:secret@host/name", "mariadb://user:secret@host/name", "postgres://user:secret@host/name"]
+  private static let foreign = [
+    "mysql://user:secret@host/name", "mariadb://user:secret@host/name", "postgres://user:secret@host/name",
+  ]
   #endif
 
   @Test(arguments: foreign)
   func whatIsNotInThisBuildIsWrongUsageAndNoPasswordIsShown(database: String) throws {
     let result = try place.qudo("count", "--database", database)
-    #expect(result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: ") && !result.errors.contains("secret"))
+    #expect(
+      result.status == 64 && result.output == "" && result.errors.hasPrefix("qudo: ")
+        && !result.errors.contains("secret"))
   }
 
   @Test func theEnvironmentNamesTheDatabase() throws {
     #expect(try place.qudo("enqueue", "k", environment: ["QUDO_DATABASE": "sqlite:mine.db"]).status == 0)
     #expect(place.exists("mine.db") && !place.exists("qudo.db"))
-    #expect(try place.qudo("enqueue", "k", "--database", "q.db", environment: ["QUDO_DATABASE": "mine.db"]).output == "1\n")
+    #expect(
+      try place.qudo("enqueue", "k", "--database", "q.db", environment: ["QUDO_DATABASE": "mine.db"]).output
+        == "1\n")
   }
 
   @Test func schemaCreatesTheFileOrPrintsTheSQL() throws {
@@ -262,7 +318,9 @@ import Testing
 
   @Test func theDemoChecksItselfAndLeavesNothing() throws {
     try FileManager.default.createDirectory(atPath: place.path("tmp"), withIntermediateDirectories: false)
-    let result = try place.qudo(["demo", "--jobs", "3000", "--durability", "off"], input: Data(), environment: ["TMPDIR": place.path("tmp")])
+    let result = try place.qudo(
+      ["demo", "--jobs", "3000", "--durability", "off"], input: Data(),
+      environment: ["TMPDIR": place.path("tmp")])
     #expect(result.status == 0 && result.output.contains("each job ran exactly once") && result.errors == "")
     #expect(try FileManager.default.contentsOfDirectory(atPath: place.path("tmp")) == [])
   }
@@ -280,12 +338,14 @@ import Testing
     let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .off)
     _ = try await driver.insert((1...count).map { NewJob("k", payload: Payload("\($0)")) })
     let claim = try await driver.claim(ClaimRequest([.init("k")], limit: count))
-    _ = try await driver.settle(claim.jobs.map { Settlement($0.lease, .failed(message: "no")) }, claiming: nil)
+    _ = try await driver.settle(
+      claim.jobs.map { Settlement($0.lease, .failed(message: "no")) }, claiming: nil)
     let replay = try place.start("replay", "--all", "--json", "--durability", "off")
     let first = try #require(try replay.output.line())
     // The first page is done, and the pipe has no room for all the others.
     #expect(try await driver.prune(PruneOptions(keep: count - 32, limit: 32)) == 32)
-    let objects = try JSONSerialization.jsonObject(with: Data((first + replay.output.rest()).utf8)) as? [[String: Any]]
+    let objects =
+      try JSONSerialization.jsonObject(with: Data((first + replay.output.rest()).utf8)) as? [[String: Any]]
     #expect(objects?.compactMap { $0["failure"] as? Int } == Array(1...count))
     #expect(objects?.allSatisfy { $0["result"] as? String == "replayed" } == true)
     #expect(try replay.end() == 0)

@@ -15,7 +15,8 @@ import Testing
     try worker.limitDescriptors(to: 3)
     try place.qudo("enqueue", "p", "second")
     let warning = try #require(try worker.errors.line())
-    #expect(warning.contains("commands cannot be started, retrying") && warning.contains("Too many open files"))
+    #expect(
+      warning.contains("commands cannot be started, retrying") && warning.contains("Too many open files"))
     try worker.limitDescriptors(to: 256)
     #expect(try worker.output.line() == "second 1")
     worker.kill(SIGTERM)
@@ -25,7 +26,8 @@ import Testing
   }
   #endif
 
-  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(5))) func noPipe() throws {
+  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(5)))
+  func noPipe() throws {
     var found = 0
     for limit in 8...16 {
       try place.qudo("enqueue", "p", "1")
@@ -33,7 +35,8 @@ import Testing
       let after = try place.qudo("work", "p=true", "--until-empty", "-v")
       guard short.errors.contains("there is no pipe for signals") else { continue }
       found += 1
-      #expect(short.status == 1 && !after.errors.contains("recovered"), "\(limit) descriptors: \(after.errors)")
+      #expect(
+        short.status == 1 && !after.errors.contains("recovered"), "\(limit) descriptors: \(after.errors)")
     }
     #expect(found > 0)
   }
@@ -42,7 +45,8 @@ import Testing
   @Test func moreCommandsThanThereAreDescriptorsForEndAllTheSame() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...30).map { "\($0)\n" }.joined())
     let worked = try place.shell(
-      #"ulimit -n 60; exec "$qudo" work "p=sh -c 'sleep 0.2; echo {} \$QUDO_ATTEMPT'" --until-empty --concurrency 30"#)
+      #"ulimit -n 60; exec "$qudo" work "p=sh -c 'sleep 0.2; echo {} \$QUDO_ATTEMPT'" --until-empty --concurrency 30"#
+    )
     #expect(worked.status == 0)
     #expect(Set(worked.lines) == Set((1...30).map { "\($0) 1" }) && worked.lines.count == 30)
     #expect(try place.qudo("failures", "--json").output == "[]\n")

@@ -16,8 +16,10 @@ import Testing
   private static let lines: [[String]: [String]] = [
     ["enqueue-one", "enqueue-batch", "claim-settle-one"]: [
       "enqueue-one", "enqueue-one, round trips per enqueue", "enqueue-one, round trips per enqueue, mean",
-      "enqueue-batch", "enqueue-batch, round trips per enqueue", "enqueue-batch, round trips per enqueue, mean",
-      "claim-settle-one", "claim-settle-one, round trips per settle-and-claim", "claim-settle-one, round trips per settle-and-claim, mean",
+      "enqueue-batch", "enqueue-batch, round trips per enqueue",
+      "enqueue-batch, round trips per enqueue, mean",
+      "claim-settle-one", "claim-settle-one, round trips per settle-and-claim",
+      "claim-settle-one, round trips per settle-and-claim, mean",
       "claim-settle-batch", "claim-settle-batch, round trips per settle-and-claim",
       "claim-settle-batch, round trips per settle-and-claim, mean",
     ],
@@ -35,20 +37,27 @@ import Testing
     let server = try await MariaDBServer.shared()
     let database = try await server.makeDatabase()
     let run = try work.qudo(
-      ["bench"] + workloads + ["--database", server.url(database), "--jobs", "200", "--rounds", "1", "--json"], input: Data())
+      ["bench"] + workloads + [
+        "--database", server.url(database), "--jobs", "200", "--rounds", "1", "--json",
+      ], input: Data())
     #expect(run.status == 0, "\(run.errors)")
     #expect(try await tables(server, database) == [])
     let report = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
     let settings = try #require(report["settings"] as? [String: Any])
-    #expect((settings["server"] as? String)?.contains("MariaDB") == true && settings["survivesPowerCut"] as? Bool == true)
+    #expect(
+      (settings["server"] as? String)?.contains("MariaDB") == true
+        && settings["survivesPowerCut"] as? Bool == true)
     let results = try #require(report["results"] as? [[String: Any]])
     #expect(results.compactMap { $0["workload"] as? String } == Self.lines[workloads])
     for result in results {
       #expect((result["rate"] as? Double ?? 0) > 0, "\(result)")
       if result["ratio"] as? Double != nil { #expect((result["floor"] as? Double ?? 0) > 0, "\(result)") }
-      guard let name = result["workload"] as? String, name.contains("round trips"), !name.hasSuffix("mean") else { continue }
+      guard let name = result["workload"] as? String, name.contains("round trips"), !name.hasSuffix("mean")
+      else { continue }
       // Counted, not timed: it is the same everywhere.
-      #expect(result["rate"] as? Double == (name.hasPrefix("enqueue") ? 1 : 2) && result["met"] as? Bool == true, "\(result)")
+      #expect(
+        result["rate"] as? Double == (name.hasPrefix("enqueue") ? 1 : 2) && result["met"] as? Bool == true,
+        "\(result)")
     }
     #expect(!run.output.contains(server.password) && !run.errors.contains(server.password))
   }
@@ -60,7 +69,9 @@ import Testing
     #expect(try work.qudo("enqueue", "k", "hello", "--database", url).status == 0)
     let before = try await tables(server, database)
     let run = try work.qudo("bench", "enqueue-one", "--database", url)
-    #expect(run.status != 0 && run.errors.contains("qudo_") && run.errors.contains("a database of its own"), "\(run.errors)")
+    #expect(
+      run.status != 0 && run.errors.contains("qudo_") && run.errors.contains("a database of its own"),
+      "\(run.errors)")
     #expect(try await tables(server, database) == before)
     #expect(try work.qudo("work", "k=echo {}", "--until-empty", "--database", url).output == "hello\n")
   }
@@ -68,14 +79,18 @@ import Testing
   @Test func whatABenchmarkLeftIsRefusedAndOtherTablesStay() async throws {
     let server = try await MariaDBServer.shared()
     let database = try await server.makeDatabase()
-    let bench = ["bench", "enqueue-one", "--database", server.url(database), "--jobs", "100", "--rounds", "1"]
+    let bench = [
+      "bench", "enqueue-one", "--database", server.url(database), "--jobs", "100", "--rounds", "1",
+    ]
     try await server.query("CREATE TABLE qudobench_job(id INT); CREATE TABLE mine(id INT)", in: database)
     let refused = try work.qudo(bench, input: Data())
     #expect(refused.status != 0 && refused.errors.contains("qudobench_job"), "\(refused.errors)")
     #expect(try await tables(server, database) == ["mine", "qudobench_job"])
     try await server.query("DROP TABLE qudobench_job", in: database)
     let run = try work.qudo(bench, input: Data())
-    #expect(run.status == 0 && run.output.contains("round trips per enqueue") && run.output.contains("The server is "), "\(run.errors)")
+    #expect(
+      run.status == 0 && run.output.contains("round trips per enqueue")
+        && run.output.contains("The server is "), "\(run.errors)")
     #expect(try await tables(server, database) == ["mine"])
   }
 

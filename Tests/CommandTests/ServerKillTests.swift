@@ -38,13 +38,16 @@ import Testing
       #expect(
         outcome.doubled.isSubset(of: outcome.reported),
         "seed \(seed): \(outcome.doubled.subtracting(outcome.reported).sorted().prefix(5))")
-      #expect(outcome.errors.contains("since far0 could not be used"), "seed \(seed): \(outcome.errors.suffix(2000))")
+      #expect(
+        outcome.errors.contains("since far0 could not be used"),
+        "seed \(seed): \(outcome.errors.suffix(2000))")
       kills += 1
       doubled += outcome.doubled.count
       reported += outcome.reported.count
     }
     Evidence.report(
-      "kills of one of two servers", "\(kills) kills, \(reported) lines reported as perhaps doubled, \(doubled) were")
+      "kills of one of two servers",
+      "\(kills) kills, \(reported) lines reported as perhaps doubled, \(doubled) were")
   }
 
   @Test func withOneServerThatComesBackEachLineIsThereOnce() async throws {
@@ -57,7 +60,9 @@ import Testing
       } after: {
       }
       #expect(outcome.status == 0 && outcome.isWhole, "seed \(seed): \(outcome.errors.suffix(2000))")
-      #expect(outcome.doubled == [] && outcome.reported == [], "seed \(seed): \(outcome.doubled.sorted().prefix(5))")
+      #expect(
+        outcome.doubled == [] && outcome.reported == [], "seed \(seed): \(outcome.doubled.sorted().prefix(5))"
+      )
       kills += 1
     }
     Evidence.report("kills of the only server", "\(kills) kills, all lines acknowledged, none doubled")
@@ -76,14 +81,16 @@ import Testing
       databases.append((server, try await server.makeDatabase()))
       arguments += ["--database", server.url(databases[index].name, options: "name=far\(index)")]
     }
-    try Data((1...Self.lines).map { "\($0)\n" }.joined().utf8).write(to: place.folder.appendingPathComponent("lines"))
+    try Data((1...Self.lines).map { "\($0)\n" }.joined().utf8).write(
+      to: place.folder.appendingPathComponent("lines"))
     try Data().write(to: place.folder.appendingPathComponent("errors"))
     let (input, errors) = (
       try FileHandle(forReadingFrom: place.folder.appendingPathComponent("lines")),
       try FileHandle(forUpdating: place.folder.appendingPathComponent("errors"))
     )
     let running = try Running(
-      built("qudo"), arguments, in: place.folder, environment: [:], input: input, output: Pipe(), errors: errors)
+      built("qudo"), arguments, in: place.folder, environment: [:], input: input, output: Pipe(),
+      errors: errors)
     defer { running.kill(SIGKILL) }
     var names: [String] = []
     // Not always at the end of a batch.
@@ -99,7 +106,9 @@ import Testing
     try await after()
     var there: [String: String] = [:]
     for (index, database) in databases.enumerated() {
-      for row in try await database.server.query("SELECT id, CAST(payload AS CHAR) FROM qudo_job", in: database.name) {
+      for row in try await database.server.query(
+        "SELECT id, CAST(payload AS CHAR) FROM qudo_job", in: database.name)
+      {
         let words = row.split(separator: "\t").map(String.init)
         there["far\(index)/\(words[0])"] = words[1]
       }

@@ -19,7 +19,9 @@ import Testing
     case file, environment, optionFile
   }
 
-  @Test("from a file, the environment or ~/.my.cnf", arguments: Place.allCases) func password(from source: Place)
+  @Test("from a file, the environment or ~/.my.cnf", arguments: Place.allCases) func password(
+    from source: Place
+  )
     async throws
   {
     let server = try await MariaDBServer.shared()
@@ -36,20 +38,25 @@ import Testing
     }
     let url = "mysql://\(user)127.0.0.1:\(server.port)/\(name)\(options)"
     let running = try Running(
-      built("qudo"), ["enqueue", "k", "--lines", "--database", url], in: place.folder, environment: environment,
+      built("qudo"), ["enqueue", "k", "--lines", "--database", url], in: place.folder,
+      environment: environment,
       input: Pipe(), output: Pipe(),
       errors: Pipe())
     try running.write("hello\n")
     #expect(try running.output.line() == "1")
     #if os(Linux)
     let arguments = try Data(contentsOf: URL(fileURLWithPath: "/proc/\(running.id)/cmdline"))
-    #expect(arguments.range(of: Data("enqueue".utf8)) != nil && arguments.range(of: Data(server.password.utf8)) == nil)
+    #expect(
+      arguments.range(of: Data("enqueue".utf8)) != nil
+        && arguments.range(of: Data(server.password.utf8)) == nil)
     #endif
     try running.closeInput()
     let errors = try running.errors.rest()
     #expect(try running.end() == 0)
     #expect(errors.isEmpty == (source != .file) && !errors.contains(server.password), "\(errors)")
-    if source == .file { #expect(errors == "qudo: any user may read the password in secret. Run chmod 600 secret\n") }
+    if source == .file {
+      #expect(errors == "qudo: any user may read the password in secret. Run chmod 600 secret\n")
+    }
     #expect(
       try place.qudo("work", "k=echo {}", "--until-empty", "--database", url, environment: environment).output
         == "hello\n")

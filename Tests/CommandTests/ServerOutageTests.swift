@@ -18,7 +18,8 @@ import Testing
       switch self {
       case .readOnly: try await server.query("SET GLOBAL read_only = 1")
       // A connection that is open stays so.
-      case .password: try await server.query("SET PASSWORD FOR app@'%' = PASSWORD('other'); KILL CONNECTION USER app")
+      case .password:
+        try await server.query("SET PASSWORD FOR app@'%' = PASSWORD('other'); KILL CONNECTION USER app")
       }
     }
 
@@ -45,7 +46,8 @@ import Testing
     return (server, server.url(name, user: "app", password: "pw"), server.url(name))
   }
 
-  @Test("a worker waits until it passes", arguments: Outage.allCases) func worker(outage: Outage) async throws {
+  @Test("a worker waits until it passes", arguments: Outage.allCases) func worker(outage: Outage) async throws
+  {
     let (server, url, all) = try await server()
     let worker = try place.start("work", "k=echo {}", "--database", url)
     try place.qudo("enqueue", "k", "before", "--database", all)
@@ -60,7 +62,9 @@ import Testing
     #expect(try worker.end() == 0)
   }
 
-  @Test("an enqueue waits until it passes", arguments: Outage.allCases) func enqueue(outage: Outage) async throws {
+  @Test("an enqueue waits until it passes", arguments: Outage.allCases) func enqueue(outage: Outage)
+    async throws
+  {
     let (server, url, _) = try await server()
     let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "60s", "--database", url)
     try enqueue.write("before\n")
@@ -75,7 +79,8 @@ import Testing
     #expect(try place.qudo("show", id, "--payload", "--database", url).output == "meanwhile")
   }
 
-  @Test("an enqueue waits no longer than its deadline, and says from which line to go on") func deadline() async throws
+  @Test("an enqueue waits no longer than its deadline, and says from which line to go on") func deadline()
+    async throws
   {
     let (server, url, _) = try await server()
     let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "1s", "--database", url)
@@ -87,7 +92,8 @@ import Testing
     let errors = try enqueue.errors.rest()
     #expect(try enqueue.end() == 75)
     #expect(
-      errors.contains("the server has become read-only") && errors.contains("line 1 is enqueued. Go on from line 2"),
+      errors.contains("the server has become read-only")
+        && errors.contains("line 1 is enqueued. Go on from line 2"),
       "\(errors)")
     #expect(try enqueue.output.rest() == "")
     try await Outage.readOnly.end(server)
@@ -129,7 +135,8 @@ import Testing
 
   @Test("a hung server's lines go elsewhere and are named; the rest follows") func elsewhere() async throws {
     let (server, url, _) = try await server()
-    let result = try enqueueWhileItHangs(server, [url + "?name=far", "near.db"], ["--order", "ordered", "--json"])
+    let result = try enqueueWhileItHangs(
+      server, [url + "?name=far", "near.db"], ["--order", "ordered", "--json"])
     #expect(result.status == 0, "\(result.errors)")
     #expect(
       result.output == [
@@ -139,13 +146,15 @@ import Testing
     #expect(result.errors.contains("line 2 may be doubled: it is in near as 1, and may be in far"))
     #expect(result.errors.contains("line 3 may be doubled: it is in near as 2, and may be in far"))
     #expect(
-      result.errors.contains("2 jobs went to near.db, since far could not be used; they stay there until a worker"))
+      result.errors.contains(
+        "2 jobs went to near.db, since far could not be used; they stay there until a worker"))
     server.resume()
     // The first that asks after it waits until the server has come to what it was sent.
     #expect(try place.qudo("show", "1", "--payload", "--database", url).output == "1")
   }
 
-  @Test("with --on-unknown stop it ends and says from which line to go on", arguments: [[], ["near.db"]]) func stop(
+  @Test("with --on-unknown stop it ends and says from which line to go on", arguments: [[], ["near.db"]])
+  func stop(
     more: [String]
   ) async throws {
     let (server, url, _) = try await server()
@@ -154,15 +163,23 @@ import Testing
     #expect(result.status == 1 && result.output == [more.isEmpty ? "1" : "far/1"], "\(result.errors)")
     #expect(
       result.errors.contains(
-        "line 1 is enqueued, lines 2 to 3 may be. Go on from line 2, which may double lines 2 to 3"), "\(result.errors)"
+        "line 1 is enqueued, lines 2 to 3 may be. Go on from line 2, which may double lines 2 to 3"),
+      "\(result.errors)"
     )
     server.resume()
-    guard more.isEmpty else { return #expect(!place.exists("near.db") && !result.errors.contains("--idempotency-key")) }
-    let key = try #require(result.errors.firstMatch(of: /with --idempotency-key ([0-9a-f]+): none is doubled/)).1
+    guard more.isEmpty else {
+      return #expect(!place.exists("near.db") && !result.errors.contains("--idempotency-key"))
+    }
+    let key = try #require(
+      result.errors.firstMatch(of: /with --idempotency-key ([0-9a-f]+): none is doubled/)
+    ).1
     let again = try place.qudo(
-      "enqueue", "k", "--lines", "--json", "--idempotency-key", String(key), "--database", url, input: "1\n2\n3\n4\n")
+      "enqueue", "k", "--lines", "--json", "--idempotency-key", String(key), "--database", url,
+      input: "1\n2\n3\n4\n")
     #expect(again.status == 0 && again.lines.count == 4 && again.lines[0].contains(#""existing":true"#))
-    let payloads = try place.qudo("jobs", "--json", "--database", url).objects().compactMap { $0["payload"] as? String }
+    let payloads = try place.qudo("jobs", "--json", "--database", url).objects().compactMap {
+      $0["payload"] as? String
+    }
     #expect(payloads.sorted() == ["1", "2", "3", "4"])
   }
 }

@@ -16,16 +16,22 @@ import Testing
     #expect(try place.qudo("work", "k=echo {}", "--until-empty", "--database", url).output == "hello\n")
     let report = try place.qudo("databases", "--json", "--database", url)
     let row = try #require(try report.objects().first)
-    #expect(row["database"] as? String == "far" && row["state"] as? String == "live" && row["clockDifference"] is Int)
+    #expect(
+      row["database"] as? String == "far" && row["state"] as? String == "live"
+        && row["clockDifference"] is Int)
     #expect((row["version"] as? String)?.hasPrefix("MariaDB ") == true)
-    #expect(!report.output.contains(server.password) && (row["url"] as? String)?.contains("qudo:***@127.0.0.1") == true)
+    #expect(
+      !report.output.contains(server.password)
+        && (row["url"] as? String)?.contains("qudo:***@127.0.0.1") == true)
   }
 
   @Test func aServerThatIsDownOrHangsIsPassedOver() async throws {
     let server = try await MariaDBServer.start()
     let url = server.url(try await server.makeDatabase(), options: "name=far")
     func enqueue(_ payload: String) throws -> CommandWorkspace.Result {
-      try place.qudo("enqueue", "k", payload, "--database", url, "--database", "near.db", "--order", "ordered", "--deadline", "4s")
+      try place.qudo(
+        "enqueue", "k", payload, "--database", url, "--database", "near.db", "--order", "ordered",
+        "--deadline", "4s")
     }
     #expect(try enqueue("1").output == "far/1\n")
     server.pause()
@@ -33,11 +39,14 @@ import Testing
     server.resume()
     server.kill()
     let result = try enqueue("3")
-    #expect(result.output == "near/2\n" && result.errors.contains("unavailable") && !result.errors.contains(server.password))
+    #expect(
+      result.output == "near/2\n" && result.errors.contains("unavailable")
+        && !result.errors.contains(server.password))
     #expect(try place.qudo("count", "--database", url).status == 75)
     try await server.start()
     #expect(try enqueue("4").output == "far/2\n")
-    let work = try place.qudo("work", "k=echo {}", "--until-empty", "--database", url, "--database", "near.db")
+    let work = try place.qudo(
+      "work", "k=echo {}", "--until-empty", "--database", url, "--database", "near.db")
     #expect(work.status == 0 && work.lines.sorted() == ["1", "2", "3", "4"])
   }
 }

@@ -15,7 +15,8 @@ import Testing
   @Test(arguments: [SIGTERM, SIGINT, SIGHUP]) func aCommandMayEndWithinTheGrace(signal: Int32) throws {
     let (started, go) = (try place.fifo("started"), try place.fifo("go"))
     try place.qudo("enqueue", "p", "--lines", input: "1\n2\n")
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; echo {} > started; read x < go; echo done {}'", "--verbose")
+    let worker = try place.start(
+      "work", "p=sh -c 'echo $$ >> pids; echo {} > started; read x < go; echo done {}'", "--verbose")
     #expect(try started.line() == "1")
     worker.kill(signal)
     try worker.errors.wait(for: "stopping")
@@ -30,7 +31,8 @@ import Testing
     let started = try place.lifeline("started")
     try place.qudo("enqueue", "p", "x")
     // A command that says it ended well when it is stopped has not done its work.
-    let command = "p=sh -c 'echo $$ >> pids; exec 3>started; trap \"exit 0\" TERM; sleep 300 & echo up >&3; wait; echo never'"
+    let command =
+      "p=sh -c 'echo $$ >> pids; exec 3>started; trap \"exit 0\" TERM; sleep 300 & echo up >&3; wait; echo never'"
     let worker = try place.start("work", command, "--grace", "100ms", "--lease", "1h")
     #expect(try started.line() == "up")
     worker.kill(SIGTERM)
@@ -45,7 +47,8 @@ import Testing
     let started = try place.fifo("started")
     try place.qudo("enqueue", "p", "x")
     let worker = try place.start(
-      "work", "p=sh -c 'echo $$ >> pids; echo up > started; sleep 300'", "--grace", "1h", "--lease", "1h", "--verbose")
+      "work", "p=sh -c 'echo $$ >> pids; echo up > started; sleep 300'", "--grace", "1h", "--lease", "1h",
+      "--verbose")
     #expect(try started.line() == "up")
     worker.kill(SIGINT)
     try worker.errors.wait(for: "stopping")
@@ -59,7 +62,8 @@ import Testing
   @Test func aCommandThatIgnoresSIGTERMIsKilled() throws {
     let started = try place.lifeline("started")
     try place.qudo("enqueue", "p", "x")
-    let command = "p=sh -c 'echo $$ >> pids; exec 3>started; trap \"\" TERM; echo up >&3; while :; do sleep 300; done'"
+    let command =
+      "p=sh -c 'echo $$ >> pids; exec 3>started; trap \"\" TERM; echo up >&3; while :; do sleep 300; done'"
     let worker = try place.start("work", command, "--grace", "0", "--lease", "1h")
     #expect(try started.line() == "up")
     worker.kill(SIGTERM)
@@ -71,7 +75,9 @@ import Testing
   @Test func aTerminalsInterruptDoesNotReachTheCommand() throws {
     let started = try place.fifo("started")
     try place.qudo("enqueue", "p", "x")
-    let worker = try place.start("work", "p=sh -c 'echo $$ >> pids; kill -0 -$$ && echo leads > started || echo follows > started'", "--until-empty")
+    let worker = try place.start(
+      "work", "p=sh -c 'echo $$ >> pids; kill -0 -$$ && echo leads > started || echo follows > started'",
+      "--until-empty")
     // A terminal sends SIGINT to its foreground group: the worker's.
     #expect(try started.line() == "leads")
     #expect(try worker.end() == 0)
@@ -88,7 +94,8 @@ import Testing
   @Test func theDemoLeavesNothingWhenItIsInterrupted() throws {
     try FileManager.default.createDirectory(atPath: place.path("tmp"), withIntermediateDirectories: false)
     let result = try place.shell(
-      #"TMPDIR="$PWD/tmp" "$qudo" demo --jobs 10000000 --durability off & until test -e tmp/*/demo.db; do sleep 0.02; done; kill -INT $!; wait $!"#)
+      #"TMPDIR="$PWD/tmp" "$qudo" demo --jobs 10000000 --durability off & until test -e tmp/*/demo.db; do sleep 0.02; done; kill -INT $!; wait $!"#
+    )
     #expect(result.status == 128 + SIGINT)
     #expect(try FileManager.default.contentsOfDirectory(atPath: place.path("tmp")) == [])
   }

@@ -9,11 +9,17 @@ import Testing
     try CommandTemplate(text).filled(with: Array(payload.utf8)).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  @Test("what combines with the character before it hides nothing", arguments: [
-    ("echo {}\u{301}", ["echo", "x\u{301}"]), ("echo '\u{301}a b'", ["echo", "\u{301}a b"]), ("echo 'a b'\u{301}c", ["echo", "a b\u{301}c"]),
-    ("echo \u{301}a", ["echo", "\u{301}a"]), ("echo\r\n{}\r\n", ["echo", "x"]), ("a \\\u{301} b", ["a", "\u{301}", "b"]),
-    ("echo {}{}-{ {}}", ["echo", "xx-{", "x}"]), ("echo \"\\a\\\"\\\\\"", ["echo", "\\a\"\\"]), ("a ''", ["a", ""]),
-  ]) func scalars(text: String, words: [String]) throws {
+  @Test(
+    "what combines with the character before it hides nothing",
+    arguments: [
+      ("echo {}\u{301}", ["echo", "x\u{301}"]), ("echo '\u{301}a b'", ["echo", "\u{301}a b"]),
+      ("echo 'a b'\u{301}c", ["echo", "a b\u{301}c"]),
+      ("echo \u{301}a", ["echo", "\u{301}a"]), ("echo\r\n{}\r\n", ["echo", "x"]),
+      ("a \\\u{301} b", ["a", "\u{301}", "b"]),
+      ("echo {}{}-{ {}}", ["echo", "xx-{", "x}"]), ("echo \"\\a\\\"\\\\\"", ["echo", "\\a\"\\"]),
+      ("a ''", ["a", ""]),
+    ]) func scalars(text: String, words: [String]) throws
+  {
     #expect(try filled(text).map { Array($0.utf8) } == words.map { Array($0.utf8) })
   }
 

@@ -11,7 +11,8 @@ import Testing
     for _ in 0..<5000 {
       let range = Timestamp.earliest.microseconds...Timestamp.latest.microseconds
       let time = Timestamp(microseconds: Int64.random(in: range, using: &generator))
-      let milliseconds = Timestamp(microseconds: time.microseconds - ((time.microseconds % 1000) + 1000) % 1000)
+      let milliseconds = Timestamp(
+        microseconds: time.microseconds - ((time.microseconds % 1000) + 1000) % 1000)
       #expect(try Timestamp(parsing: time.utc) == milliseconds)
     }
   }
@@ -23,14 +24,17 @@ import Testing
     calendar.timeZone = .gmt
     for year in stride(from: 1600, through: 9999, by: 7) {
       for (month, day) in [(1, 1), (2, 28), (3, 1), (12, 31)] {
-        let date = try #require(calendar.date(from: DateComponents(year: year, month: month, day: day, hour: 23, minute: 59, second: 58)))
+        let date = try #require(
+          calendar.date(
+            from: DateComponents(year: year, month: month, day: day, hour: 23, minute: 59, second: 58)))
         let time = Timestamp(microseconds: Int64(date.timeIntervalSince1970) * 1_000_000 + 500_000)
         #expect(time.utc == style.format(Date(timeIntervalSince1970: date.timeIntervalSince1970 + 0.5)))
       }
     }
   }
 
-  @Test(arguments: [Int64.min, .max, -1, -999_999, -1_000_000]) func aTimeThatAFileHasFromSomebodyElseIsShownSomehow(microseconds: Int64) {
+  @Test(arguments: [Int64.min, .max, -1, -999_999, -1_000_000])
+  func aTimeThatAFileHasFromSomebodyElseIsShownSomehow(microseconds: Int64) {
     let time = Timestamp(microseconds: microseconds)
     #expect(time.utc.hasSuffix("Z") && !time.local.isEmpty)
     if microseconds == -1 { #expect(time.utc == "1969-12-31T23:59:59.999Z") }

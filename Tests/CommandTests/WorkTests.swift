@@ -13,7 +13,8 @@ import Testing
 
   @Test func aCommandRunsPerJobWithoutAShell() throws {
     try place.qudo("enqueue", "p", "--lines", input: "a b; $(id)\n'x'\n\n")
-    let worked = try place.qudo("work", "p=printf '%s|%s\\n' \"<{}>\" end", "--until-empty", "--concurrency", "3")
+    let worked = try place.qudo(
+      "work", "p=printf '%s|%s\\n' \"<{}>\" end", "--until-empty", "--concurrency", "3")
     #expect(worked.status == 0 && worked.errors == "")
     #expect(worked.lines.sorted() == ["<'x'>|end", "<>|end", "<a b; $(id)>|end"])
     #expect(try place.qudo("count").output == "")
@@ -28,7 +29,10 @@ import Testing
   @Test func aPayloadThatIsNotUTF8IsPassedAsItIs() throws {
     let bytes = Data([0xFF, 0xC3, 0x28, 0x0D])
     _ = try place.qudo(["enqueue", "p", "--lines"], input: bytes + [10])
-    #expect(try place.qudo("work", "p=sh -c 'cat; printf \"|%s\" \"$0\"' {}", "--until-empty").bytes == bytes + [0x7C] + bytes)
+    #expect(
+      try place.qudo("work", "p=sh -c 'cat; printf \"|%s\" \"$0\"' {}", "--until-empty").bytes == bytes + [
+        0x7C
+      ] + bytes)
   }
 
   @Test func aPayloadWithNULCannotBeAnArgumentButCanBeRead() throws {
@@ -52,24 +56,29 @@ import Testing
   @Test(arguments: [("exit 3", "111"), ("exit 65", "1"), ("exit 0", "1"), ("kill -9 $$", "111")])
   func theExitStatusDecides(command: String, runs: String) throws {
     try place.qudo("enqueue", "p")
-    let worked = try place.qudo("work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--retry-delay", "0", "--until-empty")
+    let worked = try place.qudo(
+      "work", "p=sh -c 'printf 1; \(command)'", "--max-retries", "2", "--retry-delay", "0", "--until-empty")
     #expect(worked.status == 0 && worked.output == runs)
   }
 
-  @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(text: String) throws {
+  @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(
+    text: String
+  ) throws {
     let result = try place.qudo("work", text, "--until-empty")
     #expect(result.status == 64 && result.errors.hasPrefix("qudo: ") && !place.exists("qudo.db"))
   }
 
   @Test(arguments: [
-    [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"], ["p=true", "--time-limit", "0"],
+    [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"],
+    ["p=true", "--time-limit", "0"],
     ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"], ["p=true", "--skip-delayed"],
   ]) func aWorkerThatMakesNoSenseIsWrongUsage(arguments: [String]) throws {
     #expect(try place.qudo(["work"] + arguments, input: Data()).status == 64)
   }
 
   @Test(arguments: [
-    ("no-such-command-{}", "no-such-command-x"), ("./no-such-command", "./no-such-command"), ("./plain", "./plain"), (".", "."),
+    ("no-such-command-{}", "no-such-command-x"), ("./no-such-command", "./no-such-command"),
+    ("./plain", "./plain"), (".", "."),
   ]) func aCommandThatCannotBeRunIsAFailedRun(command: String, name: String) throws {
     try Data().write(to: URL(fileURLWithPath: place.path("plain")))
     try place.qudo("enqueue", "p", "x")
@@ -95,7 +104,9 @@ import Testing
   @Test func outputsOfTwoJobsNeverMix() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...40).map { "\($0)\n" }.joined())
     // Each writes 40,000 bytes and more, in many writes, as lines of one number.
-    let worked = try place.qudo("work", "p=sh -c 'for i in 1 2 3 4; do yes {}-{}-{}-{} | head -n 1000; done'", "--until-empty", "--concurrency", "8")
+    let worked = try place.qudo(
+      "work", "p=sh -c 'for i in 1 2 3 4; do yes {}-{}-{}-{} | head -n 1000; done'", "--until-empty",
+      "--concurrency", "8")
     #expect(worked.status == 0)
     var blocks: [String] = []
     for line in worked.lines where line != blocks.last { blocks.append(line) }
@@ -106,7 +117,8 @@ import Testing
   @Test func outputsOfTwoWorkersOnOnePipeNeverMix() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
     let worked = try place.shell(
-      #"for i in 1 2; do "$qudo" work "p=sh -c 'yes {}-{}-{}-{} | head -n 20000'" --until-empty --concurrency 2 & done | dd bs=200 2>/dev/null; wait"#)
+      #"for i in 1 2; do "$qudo" work "p=sh -c 'yes {}-{}-{}-{} | head -n 20000'" --until-empty --concurrency 2 & done | dd bs=200 2>/dev/null; wait"#
+    )
     var blocks: [String] = []
     for line in worked.lines where line != blocks.last { blocks.append(line) }
     #expect(worked.lines.count == 400_000 && blocks.count == 20)
@@ -136,7 +148,9 @@ import Testing
     #expect(try place.qudo("work", "q=echo {}", "--until-empty").output == "soon\n")
   }
 
-  @Test("a kind with = and \\ can be worked", arguments: [("a=b", #"a\=b=echo {}=c"#), (#"a\"#, #"a\\=echo {}=c"#), (#"a\b"#, #"a\b=echo {}=c"#)])
+  @Test(
+    "a kind with = and \\ can be worked",
+    arguments: [("a=b", #"a\=b=echo {}=c"#), (#"a\"#, #"a\\=echo {}=c"#), (#"a\b"#, #"a\b=echo {}=c"#)])
   func kindWithEquals(kind: String, command: String) throws {
     try place.qudo("enqueue", kind, "x")
     #expect(try place.qudo("work", command, "--until-empty").output == "x=c\n")
@@ -144,7 +158,9 @@ import Testing
 
   @Test("the help's way to a shell passes on what a payload would inject") func injection() throws {
     try place.qudo("enqueue", "p", #""; touch pwned; $(touch pwned) '"#)
-    #expect(try place.qudo("work", #"p=sh -c "printf '%s|' \"$1\"" sh {}"#, "--until-empty").output == #""; touch pwned; $(touch pwned) '|"#)
+    #expect(
+      try place.qudo("work", #"p=sh -c "printf '%s|' \"$1\"" sh {}"#, "--until-empty").output
+        == #""; touch pwned; $(touch pwned) '|"#)
     #expect(!place.exists("pwned"))
   }
 
@@ -158,19 +174,26 @@ import Testing
     #expect(place.exists("a \"b\" $(touch pwned).gz") && !place.exists("pwned"))
   }
 
-  @Test("a failed job is tried again after a delay that grows", arguments: [[], ["--retry-delay", "10s..1h"], ["--retry-delay", "30s"]])
+  @Test(
+    "a failed job is tried again after a delay that grows",
+    arguments: [[], ["--retry-delay", "10s..1h"], ["--retry-delay", "30s"]])
   func retryDelays(options: [String]) throws {
     try place.qudo("enqueue", "p")
     let least: [Double] = options.isEmpty ? [0.5, 1] : options[1] == "30s" ? [30, 30] : [5, 10]
     let most: [Double] = options.isEmpty ? [1, 2] : options[1] == "30s" ? [30, 30] : [10, 20]
-    let failed = try place.qudo(["work", "p=false", "--until-empty", "--skip-delayed", "--max-retries", "9", "--verbose"] + options, input: Data())
+    let failed = try place.qudo(
+      ["work", "p=false", "--until-empty", "--skip-delayed", "--max-retries", "9", "--verbose"] + options,
+      input: Data())
     let delay = try #require(failed.errors.firstMatch(of: /delay ([0-9.]+)(ms|s)/))
     let seconds = try #require(Double(delay.1)) / (delay.2 == "ms" ? 1000 : 1)
     #expect(seconds >= least[0] && seconds <= most[0])
   }
 
-  @Test("a delay that does not rise is wrong usage", arguments: ["5m..1s", "0..1s", "1s..", "..1s", "1s..2s..3s"])
-  func noDelay(text: String) throws { #expect(try place.qudo("work", "p=true", "--retry-delay", text).status == 64) }
+  @Test(
+    "a delay that does not rise is wrong usage", arguments: ["5m..1s", "0..1s", "1s..", "..1s", "1s..2s..3s"])
+  func noDelay(text: String) throws {
+    #expect(try place.qudo("work", "p=true", "--retry-delay", text).status == 64)
+  }
 
   @Test func jobsOfOtherKindsAreLeftAlone() throws {
     try place.qudo("enqueue", "other")

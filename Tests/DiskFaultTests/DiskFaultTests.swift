@@ -20,7 +20,9 @@ import Testing
   }
 
   /// - Returns: how many faults struck.
-  private func tryAll(_ scenario: Scenario, _ way: FaultKind, _ durability: SQLiteDriver.Durability) async throws -> Int {
+  private func tryAll(_ scenario: Scenario, _ way: FaultKind, _ durability: SQLiteDriver.Durability)
+    async throws -> Int
+  {
     let operations = try await way.trial(scenario, durability, at: .max, seed: 0).run().count
     let step = Evidence.seconds > 0 ? 1 : max(1, (operations + Self.few - 1) / Self.few)
     var count = 0

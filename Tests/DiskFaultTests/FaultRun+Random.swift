@@ -55,7 +55,9 @@ private struct RandomCalls {
 
   private mutating func settle() -> Step {
     var endings: [String: Step.Ending] = [:]
-    for job in held.shuffled(using: &generator).prefix(Int.random(in: 1...3, using: &generator)) { endings[job] = ending() }
+    for job in held.shuffled(using: &generator).prefix(Int.random(in: 1...3, using: &generator)) {
+      endings[job] = ending()
+    }
     // Jobs that wait anew at the same time are claimed by their ids, which are not known here.
     let waiting = endings.keys.filter { endings[$0] == .retried }
     if !waiting.isEmpty { endings = endings.filter { $0.key == waiting.min() } }

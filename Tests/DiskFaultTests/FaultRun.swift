@@ -70,15 +70,21 @@ struct FaultRun: CustomStringConvertible {
   /// The fault is over, and the process goes on.
   private func goOn(_ machine: PowerCutMachine) async throws {
     machine.disk.disarm()
-    if let error = await machine.perform(.enqueue(["probe"])) { throw InvariantViolation("the driver does not go on: \(error)") }
+    if let error = await machine.perform(.enqueue(["probe"])) {
+      throw InvariantViolation("the driver does not go on: \(error)")
+    }
     guard let driver = machine.driver else { throw InvariantViolation("the driver does not open") }
     let table = try await JobTable.read(driver)
-    guard machine.ledger.now.contains(table) else { throw InvariantViolation("the driver goes on with \(table), but it may be only \(machine.ledger.now)") }
+    guard machine.ledger.now.contains(table) else {
+      throw InvariantViolation("the driver goes on with \(table), but it may be only \(machine.ledger.now)")
+    }
     if durability == .full {
       _ = try await FileInspector.look(
-        at: machine.disk.images(.nothing), allowed: machine.ledger.afterPowerLoss, above: machine.highestID, machine.clock)
+        at: machine.disk.images(.nothing), allowed: machine.ledger.afterPowerLoss, above: machine.highestID,
+        machine.clock)
     }
     await machine.close()
-    _ = try await FileInspector.look(in: machine.folder, allowed: [table], above: machine.highestID, machine.clock)
+    _ = try await FileInspector.look(
+      in: machine.folder, allowed: [table], above: machine.highestID, machine.clock)
   }
 }

@@ -26,16 +26,22 @@ enum FileInspector {
   ) async throws -> JobTable {
     let reading = clock.now()
     let clock = ManualClock(wall: reading.wall, sinceBoot: reading.sinceBoot, boot: reading.boot)
-    let driver = try SQLiteDriver(path: folder.path, name: "jobs", durability: .off, clock: clock, logger: Folder.quiet)
+    let driver = try SQLiteDriver(
+      path: folder.path, name: "jobs", durability: .off, clock: clock, logger: Folder.quiet)
     let table = try await JobTable.read(driver)
-    guard allowed.contains(where: { $0.allows(table) }) else { throw InvariantViolation("there is \(table), but it may be only \(allowed)") }
+    guard allowed.contains(where: { $0.allows(table) }) else {
+      throw InvariantViolation("there is \(table), but it may be only \(allowed)")
+    }
     let id = try await driver.insert([newJob("last")])[0].id
     guard id > highestID else { throw InvariantViolation("the id \(id) was given again") }
     // All leases end.
     clock.advance(by: .seconds(2000))
-    let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 1000)).jobs.map(\.payload.text).sorted()
+    let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 1000)).jobs.map(\.payload.text)
+      .sorted()
     let expected = (table.ready + table.running + ["last"]).sorted()
-    guard claimed == expected else { throw InvariantViolation("of \(expected) only \(claimed) can be claimed") }
+    guard claimed == expected else {
+      throw InvariantViolation("of \(expected) only \(claimed) can be claimed")
+    }
     let check = try await driver.reader.read { snapshot throws(QudoError) in
       var check: [String] = []
       for sql in ["PRAGMA integrity_check", strays] {

@@ -59,7 +59,8 @@ final class Folder: Sendable {
         return code
       }
       try #require(prepared == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
-      rest = String(decoding: Array(rest.utf8.dropFirst(length)), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+      rest = String(decoding: Array(rest.utf8.dropFirst(length)), as: UTF8.self).trimmingCharacters(
+        in: .whitespacesAndNewlines)
       var code = sqlite3_step(statement)
       while code == SQLITE_ROW {
         rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "")

@@ -6,8 +6,11 @@ import Testing
 @Suite struct FoundTests {
   /// The claim's part of the WAL was lost with the sync; what was acknowledged after it lay behind the hole.
   @Test func whatIsAcknowledgedAfterAFailedSyncIsOnTheDisk() async throws {
-    let scenario = Scenario(name: "found", before: [.enqueue(["a", "b"])], steps: [.claim(1), .enqueue(["c"]), .enqueue(["d"])])
-    #expect(try await FaultRun(scenario: scenario, durability: .full, fault: Fault(.error, .sync, at: 1)).run().struck)
+    let scenario = Scenario(
+      name: "found", before: [.enqueue(["a", "b"])], steps: [.claim(1), .enqueue(["c"]), .enqueue(["d"])])
+    #expect(
+      try await FaultRun(scenario: scenario, durability: .full, fault: Fault(.error, .sync, at: 1)).run()
+        .struck)
   }
 
   /// Where SQLite pads the WAL, it may run out of room after the whole of the commit. It was told as `diskFull`.
@@ -15,7 +18,9 @@ import Testing
     let scenario = Scenario(name: "found", steps: [.enqueue(["a"])])
     var at = 1
     var trial: FaultRun {
-      FaultRun(scenario: scenario, durability: .full, fault: Fault(.full, .write, at: at, lasts: true), survival: .torn)
+      FaultRun(
+        scenario: scenario, durability: .full, fault: Fault(.full, .write, at: at, lasts: true),
+        survival: .torn)
     }
     while try await trial.run().struck { at += 1 }
     #expect(at > 1)

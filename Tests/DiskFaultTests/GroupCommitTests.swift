@@ -33,10 +33,14 @@ import Testing
       }
     }
     let calls = count * Self.callers * Self.calls
-    Evidence.report("DiskFaultTests", "group commit, \(way.name): \(count) runs, \(calls) calls in \(transactions) transactions")
+    Evidence.report(
+      "DiskFaultTests",
+      "group commit, \(way.name): \(count) runs, \(calls) calls in \(transactions) transactions")
   }
 
-  private static func names(_ caller: Int, _ call: Int) -> [String] { (1...3).map { "c\(caller).\(call).\($0)" } }
+  private static func names(_ caller: Int, _ call: Int) -> [String] {
+    (1...3).map { "c\(caller).\(call).\($0)" }
+  }
 
   /// - Returns: how many transactions there were.
   private func run(
@@ -58,12 +62,15 @@ import Testing
     let answers = try await ask(driver, gate)
     if fault.effect == .powerLoss {
       await driver.close()
-      try check(answers, try await names(disk.images(survival, seed: seed), clock), isWhole: durability == .full)
+      try check(
+        answers, try await names(disk.images(survival, seed: seed), clock), isWhole: durability == .full)
     } else {
       try check(answers, try await names(disk.images(.all), clock), isWhole: true)
       disk.disarm()
       _ = try await driver.insert([newJob("probe")])
-      if durability == .full { try check(answers, try await names(disk.images(.nothing), clock), isWhole: true) }
+      if durability == .full {
+        try check(answers, try await names(disk.images(.nothing), clock), isWhole: true)
+      }
       await driver.close()
       try check(answers, try await names(folder.files(), clock), isWhole: true)
     }
@@ -97,7 +104,9 @@ import Testing
       return .done
     } catch {
       if error.code == .outcomeUnknown { return .unknown }
-      guard [.ioError, .diskFull, .cannotOpen].contains(error.code) else { throw InvariantViolation("a caller was told \(error)") }
+      guard [.ioError, .diskFull, .cannotOpen].contains(error.code) else {
+        throw InvariantViolation("a caller was told \(error)")
+      }
       return .failed
     }
   }
@@ -107,7 +116,9 @@ import Testing
     let driver = try SQLiteDriver(path: folder.path, durability: .off, clock: clock, logger: Folder.quiet)
     let names = Set(try await JobTable.read(driver).live)
     await driver.close()
-    guard try folder.run("PRAGMA integrity_check") == ["ok"] else { throw InvariantViolation("the file is damaged") }
+    guard try folder.run("PRAGMA integrity_check") == ["ok"] else {
+      throw InvariantViolation("the file is damaged")
+    }
     return names
   }
 

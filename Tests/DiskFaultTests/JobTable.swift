@@ -45,12 +45,15 @@ struct JobTable: Hashable, CustomStringConvertible {
     let jobs = try await driver.jobs(matching: JobQuery(limit: 1000))
     var table = JobTable()
     let ready = jobs.filter { $0.state == .ready }
-    table.ready = ready.sorted { ($0.dueAt.microseconds, $0.id) < ($1.dueAt.microseconds, $1.id) }.map(\.payload.text)
+    table.ready = ready.sorted { ($0.dueAt.microseconds, $0.id) < ($1.dueAt.microseconds, $1.id) }.map(
+      \.payload.text)
     table.running = Set(jobs.filter { $0.state == .running }.map(\.payload.text))
     table.delayed = Set(jobs.filter { $0.state == .delayed }.map(\.payload.text))
     let failures = try await driver.failures(LogQuery(limit: 1000))
     table.failures = failures.map { $0.message + ($0.replayedAs == nil ? "" : ">") }.sorted()
-    table.statuses = try await driver.statuses(LogQuery(limit: 1000)).map { "\($0.payload.text) \($0.status)" }.sorted()
+    table.statuses = try await driver.statuses(LogQuery(limit: 1000)).map {
+      "\($0.payload.text) \($0.status)"
+    }.sorted()
     return table
   }
 }

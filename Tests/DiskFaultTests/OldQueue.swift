@@ -4,7 +4,8 @@ import Foundation
 enum OldQueue {
   static func make() throws -> Folder {
     let folder = try Folder([:])
-    try folder.run("""
+    try folder.run(
+      """
       CREATE TABLE func(id INTEGER PRIMARY KEY, name);
       CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
       CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);

@@ -39,7 +39,8 @@ final class PowerCutMachine {
   /// And looks which jobs of the last driver are ready now: they are taken back by the next claim.
   func open() async throws(QudoError) {
     let driver = try SQLiteDriver(
-      path: folder.path, name: "jobs", durability: durability, busyTimeout: .seconds(20), clock: clock, logger: Folder.quiet,
+      path: folder.path, name: "jobs", durability: durability, busyTimeout: .seconds(20), clock: clock,
+      logger: Folder.quiet,
       observer: nil, vfs: disk.name)
     let table: JobTable
     do throws(QudoError) {
@@ -84,7 +85,8 @@ final class PowerCutMachine {
     case .settle(let endings, let next): try await settle(endings, claiming: next, driver)
     case .extend(let name):
       guard let lease = held[name] else { return }
-      let extended = try await call("extend \(name)", isDurable: { _ in false }) { () async throws(QudoError) in
+      let extended = try await call("extend \(name)", isDurable: { _ in false }) {
+        () async throws(QudoError) in
         try await driver.renew([lease], for: .seconds(1000))
       } effect: { [ownerless] leases, table in
         ownerless.contains(name) && leases != [nil] ? table.running(name) : table
@@ -125,7 +127,9 @@ final class PowerCutMachine {
   private func enqueue(_ names: [String], _ driver: SQLiteDriver) async throws(QudoError) {
     let results = try await call("enqueue \(names)", isDurable: { _ in true }) { () async throws(QudoError) in
       try await driver.insert(names.map(newJob))
-    } effect: { $1.with(ready: names) }
+    } effect: {
+      $1.with(ready: names)
+    }
     note(results)
   }
 
@@ -141,17 +145,23 @@ final class PowerCutMachine {
     }
     let results = try await call("join \(names)", isDurable: { _ in true }) { () async throws(QudoError) in
       try driver.join(handle) { transaction throws(QudoError) in try transaction.insert(names.map(newJob)) }
-    } effect: { $1.with(ready: names) }
+    } effect: {
+      $1.with(ready: names)
+    }
     note(results)
   }
 
-  private func request(_ count: Int) -> ClaimRequest { ClaimRequest([.init("a", leaseDuration: .seconds(1000))], limit: count) }
+  private func request(_ count: Int) -> ClaimRequest {
+    ClaimRequest([.init("a", leaseDuration: .seconds(1000))], limit: count)
+  }
 
   private func claim(_ count: Int, _ driver: SQLiteDriver) async throws(QudoError) {
     let request = request(count)
     let claim = try await call("claim", isDurable: { _ in false }) { () async throws(QudoError) in
       try await driver.claim(request)
-    } effect: { claim, table in Self.claimed(claim, count, table) }
+    } effect: { claim, table in
+      Self.claimed(claim, count, table)
+    }
     ownerless = []
     for job in claim.jobs { held[job.payload.text] = job.lease }
   }
@@ -166,13 +176,18 @@ final class PowerCutMachine {
     return table
   }
 
-  private func settle(_ endings: [String: Step.Ending], claiming count: Int, _ driver: SQLiteDriver) async throws(QudoError) {
+  private func settle(_ endings: [String: Step.Ending], claiming count: Int, _ driver: SQLiteDriver)
+    async throws(QudoError)
+  {
     let names = endings.keys.filter { held[$0] != nil }.sorted()
     let settlements = names.compactMap { name in
-      held[name].flatMap { lease in endings[name].map { Settlement(lease, $0.outcome(of: name), recording: .seconds(1)) } }
+      held[name].flatMap { lease in
+        endings[name].map { Settlement(lease, $0.outcome(of: name), recording: .seconds(1)) }
+      }
     }
     let next = count > 0 ? request(count) : nil
-    let answer = try await call("settle \(names)", isDurable: { $0.results.contains { $0 != .leaseLost } }) { () async throws(QudoError) in
+    let answer = try await call("settle \(names)", isDurable: { $0.results.contains { $0 != .leaseLost } }) {
+      () async throws(QudoError) in
       try await driver.settle(settlements, claiming: next)
     } effect: { [ownerless] answer, table in
       var table = table
@@ -225,6 +240,8 @@ final class PowerCutMachine {
     let file = try PerlQudoFile(path: old.path)
     _ = try await call("import", isDurable: { _ in true }) { () async throws(QudoError) in
       try await driver.importAll(from: file)
-    } effect: { _, table in OldQueue.effect(table) }
+    } effect: { _, table in
+      OldQueue.effect(table)
+    }
   }
 }

@@ -38,24 +38,32 @@ enum Start: Sendable, CaseIterable {
     case .missing: return [:]
     case .empty: return try await Self.make { _ in }
     case .old: return try Self.makeOld()
-    case .crashed: return try await Self.make(isClosed: false) { _ = try await $0.insert(["a", "b", "c"].map(newJob)) }
+    case .crashed:
+      return try await Self.make(isClosed: false) { _ = try await $0.insert(["a", "b", "c"].map(newJob)) }
     case .fullWAL: return try await Self.make(isClosed: false, Self.fill)
     }
   }
 
   private static func fill(_ driver: SQLiteDriver) async throws {
     _ = try await driver.insert(["a", "b"].map(newJob))
-    guard var lease = try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs.first?.lease else { return }
+    guard var lease = try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs.first?.lease else {
+      return
+    }
     let wal = driver.reader.path + "-wal"
-    while let size = try FileManager.default.attributesOfItem(atPath: wal)[.size] as? Int, size < 1_990 * (2048 + 24) {
+    while let size = try FileManager.default.attributesOfItem(atPath: wal)[.size] as? Int,
+      size < 1_990 * (2048 + 24)
+    {
       if let next = try await driver.renew([lease], for: .seconds(1000)).first, let next { lease = next }
     }
   }
 
   /// What a driver leaves.
-  private static func make(isClosed: Bool = true, _ body: (SQLiteDriver) async throws -> Void) async throws -> [String: [UInt8]] {
+  private static func make(isClosed: Bool = true, _ body: (SQLiteDriver) async throws -> Void) async throws
+    -> [String: [UInt8]]
+  {
     let folder = try Folder([:])
-    let driver = try SQLiteDriver(path: folder.path, name: "jobs", durability: .off, clock: ManualClock(), logger: Folder.quiet)
+    let driver = try SQLiteDriver(
+      path: folder.path, name: "jobs", durability: .off, clock: ManualClock(), logger: Folder.quiet)
     try await body(driver)
     if isClosed { await driver.close() }
     // The locks of an open file are lost by this; nobody else needs them.
@@ -67,7 +75,8 @@ enum Start: Sendable, CaseIterable {
   private static func makeOld() throws -> [String: [UInt8]] {
     guard let first = Schema.migrations.first else { return [:] }
     let folder = try Folder([:])
-    try folder.run("""
+    try folder.run(
+      """
       PRAGMA journal_mode = WAL;
       BEGIN;
       \(first.sql)

@@ -8,8 +8,12 @@ import Testing
 @Suite struct ToldOfOthersTests {
   private enum Answer: CaseIterable { case existing, conflict, repeated, replayed }
 
-  private func open(_ path: String, _ disk: FaultyDisk, _ durability: SQLiteDriver.Durability) throws -> SQLiteDriver {
-    try SQLiteDriver(path: path, name: "jobs", durability: durability, clock: ManualClock(), logger: Folder.quiet, observer: nil, vfs: disk.name)
+  private func open(_ path: String, _ disk: FaultyDisk, _ durability: SQLiteDriver.Durability) throws
+    -> SQLiteDriver
+  {
+    try SQLiteDriver(
+      path: path, name: "jobs", durability: durability, clock: ManualClock(), logger: Folder.quiet,
+      observer: nil, vfs: disk.name)
   }
 
   @Test("what was told survives a power cut", arguments: Answer.allCases)
@@ -75,11 +79,17 @@ import Testing
   private func tell(_ answer: Answer, _ driver: SQLiteDriver) async throws {
     switch answer {
     case .existing:
-      guard case .existing = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .keep))])[0] else { throw Unexpected() }
+      guard
+        case .existing = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .keep))])[0]
+      else { throw Unexpected() }
     case .conflict:
-      guard case .conflict = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .reject))])[0] else { throw Unexpected() }
+      guard
+        case .conflict = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .reject))])[
+          0]
+      else { throw Unexpected() }
     case .repeated:
-      guard case .existing = try await driver.insert([NewJob("a", idempotencyKey: IdempotencyKey("once"))])[0] else { throw Unexpected() }
+      guard case .existing = try await driver.insert([NewJob("a", idempotencyKey: IdempotencyKey("once"))])[0]
+      else { throw Unexpected() }
     case .replayed:
       guard case .alreadyReplayed = try await driver.replay([1])[0] else { throw Unexpected() }
     }

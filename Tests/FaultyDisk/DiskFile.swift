@@ -72,7 +72,8 @@ final class DiskFile {
   static let sector = 512
 
   /// Each sector arrives, does not, or is spoilt as a whole, what was beside the write in it too.
-  private static func tear(_ bytes: [UInt8], at offset: Int, in image: inout [UInt8], _ random: inout Seeded) {
+  private static func tear(_ bytes: [UInt8], at offset: Int, in image: inout [UInt8], _ random: inout Seeded)
+  {
     let end = offset + bytes.count
     var start = offset
     while start < end {

@@ -36,7 +36,8 @@ public struct Fault: Hashable, Sendable, CustomStringConvertible {
   /// Whether the first half of a write arrives all the same.
   public var partly: Bool
 
-  public init(_ effect: Effect, _ operations: Operations, at: Int, lasts: Bool = false, partly: Bool = false) {
+  public init(_ effect: Effect, _ operations: Operations, at: Int, lasts: Bool = false, partly: Bool = false)
+  {
     self.effect = effect
     self.operations = operations
     self.at = at
@@ -45,7 +46,8 @@ public struct Fault: Hashable, Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(effect) at operation \(at) of kinds \(operations.rawValue)" + (lasts ? " and from then on" : "") + (partly ? ", half arrives" : "")
+    "\(effect) at operation \(at) of kinds \(operations.rawValue)" + (lasts ? " and from then on" : "")
+      + (partly ? ", half arrives" : "")
   }
 }
 

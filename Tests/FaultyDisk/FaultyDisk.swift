@@ -91,7 +91,9 @@ public final class FaultyDisk: @unchecked Sendable {  // reason: `vfs` is set on
 }
 
 extension FaultyDisk.State {
-  func file(_ operation: faulty_operation) -> DiskFile? { operation.path.flatMap { folder.now[String(cString: $0)] } }
+  func file(_ operation: faulty_operation) -> DiskFile? {
+    operation.path.flatMap { folder.now[String(cString: $0)] }
+  }
 
   /// The fault, if this is one of the operations that it strikes.
   mutating func strike(_ operation: faulty_operation) -> Fault? {

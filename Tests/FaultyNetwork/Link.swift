@@ -21,7 +21,9 @@ final class Link {
   /// Whether one of its ends waits for what never comes.
   var isDamaged: Bool { sockets.contains(-1) || streams.contains { $0.hasLost } }
 
-  func set(_ mode: Proxy.Mode, _ direction: Proxy.Direction) { streams[direction.rawValue].set(mode, Relay.now) }
+  func set(_ mode: Proxy.Mode, _ direction: Proxy.Direction) {
+    streams[direction.rawValue].set(mode, Relay.now)
+  }
 
   func cut(_ side: Proxy.Side) {
     if side != .server { reset(0) }

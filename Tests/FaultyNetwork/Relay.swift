@@ -44,7 +44,10 @@ final class Relay {
   /// Until something can be done.
   private func wait() {
     let now = Self.now
-    var files = [pollfd(fd: mailbox.wake, events: Int16(POLLIN), revents: 0), pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
+    var files = [
+      pollfd(fd: mailbox.wake, events: Int16(POLLIN), revents: 0),
+      pollfd(fd: listener, events: Int16(POLLIN), revents: 0),
+    ]
     var next = UInt64.max
     for link in links {
       files += link.files(now)

@@ -42,7 +42,9 @@ private let stream = SOCK_STREAM
     #expect(client.receive(2) == [2, 3])
   }
 
-  @Test(arguments: Proxy.Direction.allCases) func whatIsSwallowedNeverArrivesAndHealingCutsTheConnection(direction: Proxy.Direction) throws {
+  @Test(arguments: Proxy.Direction.allCases) func whatIsSwallowedNeverArrivesAndHealingCutsTheConnection(
+    direction: Proxy.Direction
+  ) throws {
     let client = try Client(proxy.port)
     proxy.set(.swallows, [direction])
     client.send([1])
@@ -75,7 +77,9 @@ private let stream = SOCK_STREAM
     #expect(ContinuousClock.now - second >= .milliseconds(300))
   }
 
-  @Test(arguments: Proxy.Direction.allCases) func theTailIsTruncatedAndTheConnectionIsClosedInOrder(direction: Proxy.Direction) throws {
+  @Test(arguments: Proxy.Direction.allCases) func theTailIsTruncatedAndTheConnectionIsClosedInOrder(
+    direction: Proxy.Direction
+  ) throws {
     let client = try Client(proxy.port)
     proxy.set(.truncates(after: 3), [direction])
     client.send([1, 2, 3, 4, 5])
@@ -147,7 +151,9 @@ final class Echo: Sendable {
       guard count > 0 else { return }
       var sent = 0
       while sent < count {
-        let part = buffer[sent..<count].withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        let part = buffer[sent..<count].withUnsafeBytes {
+          send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
         guard part > 0 else { return }
         sent += part
       }
@@ -166,7 +172,9 @@ final class Client: Sendable {
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
     let code = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
     }
     guard code == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
   }
@@ -176,7 +184,9 @@ final class Client: Sendable {
   func send(_ bytes: [UInt8]) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Foundation.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = rest.withUnsafeBytes {
+        Foundation.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
       guard count > 0 else { return }
       rest = rest.dropFirst(count)
     }

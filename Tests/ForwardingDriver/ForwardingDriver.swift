@@ -12,20 +12,34 @@ extension ForwardingDriver {
   public var doorbell: Doorbell { base.doorbell }
   public var generation: [UInt8] { base.generation }
 
-  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-  public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
+  public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    try await base.insert(jobs)
+  }
+  public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
+    try await base.claim(request)
+  }
   public func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    try await base.settle(settlements, claiming: next)
+  }
   public func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
     try await base.renew(leases, for: duration)
   }
   public func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
+  public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await base.jobs(matching: query)
+  }
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
-  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] { try await base.failures(query) }
-  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] { try await base.statuses(query) }
-  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { try await base.replay(failures) }
+  public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try await base.failures(query)
+  }
+  public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try await base.statuses(query)
+  }
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
+    try await base.replay(failures)
+  }
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { try await base.prune(prune) }
   public func close() async { await base.close() }
 }

@@ -36,7 +36,8 @@ struct HookCounts {
       let lease = Lease(job: 1, token: 1, holder: 1, expiresAt: 0)
       let now = Timestamp(microseconds: 0)
       let job = ClaimedJob(
-        lease: lease, kind: "a", payload: Payload("x"), priority: 0, uniqueKey: nil, attempt: 1, enqueuedAt: now, dueAt: now)
+        lease: lease, kind: "a", payload: Payload("x"), priority: 0, uniqueKey: nil, attempt: 1,
+        enqueuedAt: now, dueAt: now)
       await (try Worker(queue, handlers: [JobHandler("a") { _ in }])).rehearse(job, count)
     default: throw Usage()
     }
@@ -53,10 +54,14 @@ struct Unused: Hook {
 
 /// Does a little at each point of both loops.
 struct Busy: Hook {
-  static var points: HookPoints { [.willEnqueue, .serialize, .didEnqueue, .deserialize, .willWork, .around, .didWork] }
+  static var points: HookPoints {
+    [.willEnqueue, .serialize, .didEnqueue, .deserialize, .willWork, .around, .didWork]
+  }
   func willEnqueue(_ job: inout NewJob) throws { job.priority &+= 1 }
   func serialize(_ job: inout NewJob) throws { job.priority &+= 1 }
-  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { if job.priority < 0 { print(result) } }
+  func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {
+    if job.priority < 0 { print(result) }
+  }
   func deserialize(_ job: inout ClaimedJob) throws { job.payload.codec = .json }
   func willWork(_ context: JobContext) async throws { if context.attempt > 1 { print(context.id) } }
   func around<Result: Sendable, Failure: Error>(
@@ -74,7 +79,9 @@ struct NoDriver: Driver {
   let capabilities: Capabilities = []
   let limits = Limits()
   let doorbell = Doorbell()
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { jobs.map { .inserted(Int64($0.priority)) } }
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    jobs.map { .inserted(Int64($0.priority)) }
+  }
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { Claim() }
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?

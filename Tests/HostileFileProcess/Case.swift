@@ -11,7 +11,9 @@ struct Case {
   /// Makes it, at the path of a copy.
   let make: (_ path: String, _ healthy: Healthy) throws -> Void
 
-  init(_ name: String, copies: Bool = true, _ make: @escaping (_ path: String, _ healthy: Healthy) throws -> Void) {
+  init(
+    _ name: String, copies: Bool = true, _ make: @escaping (_ path: String, _ healthy: Healthy) throws -> Void
+  ) {
     self.name = name
     self.copies = copies
     self.make = make
@@ -22,7 +24,8 @@ enum Corpus {
   /// - Parameter seed: of what is chosen at random; the number of cases is the same for each.
   static func cases(_ healthy: Healthy, seed: UInt64) throws -> [Case] {
     var random = Seeded(seed: seed)
-    return try pages(healthy, &random) + header(&random) + wals(healthy, &random) + neighbours() + places() + schemas() + plants()
+    return try pages(healthy, &random) + header(&random) + wals(healthy, &random) + neighbours() + places()
+      + schemas() + plants()
       + values(healthy, &random) + absurdities() + perl(&random)
   }
 }

@@ -51,9 +51,13 @@ struct Healthy {
   private func fill(_ driver: SQLiteDriver, _ clock: ManualClock) async throws {
     var jobs: [NewJob] = []
     for number in 0..<36 {
-      var job = NewJob(Self.kinds[number % 3], payload: Payload(String(repeating: "job \(number) ", count: number % 9 == 0 ? 600 : 1)))
+      var job = NewJob(
+        Self.kinds[number % 3],
+        payload: Payload(String(repeating: "job \(number) ", count: number % 9 == 0 ? 600 : 1)))
       job.priority = number % 5 - 2
-      if number % 4 == 0 { job.unique = UniqueKey("key \(number)", scope: number % 8 == 0 ? .untilStarted : .untilFinished) }
+      if number % 4 == 0 {
+        job.unique = UniqueKey("key \(number)", scope: number % 8 == 0 ? .untilStarted : .untilFinished)
+      }
       if number % 6 == 1 { job.due = .after(.seconds(60 * number)) }
       if number % 7 == 2 { job.metadata = ["request": "\(number)", "tenant": "x"] }
       if number % 5 == 3 { job.idempotencyKey = IdempotencyKey("once \(number)") }
@@ -69,8 +73,10 @@ struct Healthy {
   private func use(_ driver: SQLiteDriver, _ clock: ManualClock) async throws {
     let claimed = try await driver.claim(request(limit: 12)).jobs
     let outcomes: [Settlement.Outcome] = [
-      .completed(), .failed(message: "broke"), .retry(after: .seconds(30), message: "again"), .aborted(message: "no use"),
-      .snoozed(.seconds(5), countsAttempt: true), .completed(replacements: [NewJob("b", payload: Payload("replacement"))]), .released,
+      .completed(), .failed(message: "broke"), .retry(after: .seconds(30), message: "again"),
+      .aborted(message: "no use"),
+      .snoozed(.seconds(5), countsAttempt: true),
+      .completed(replacements: [NewJob("b", payload: Payload("replacement"))]), .released,
     ]
     let settlements = zip(claimed, outcomes).map { Settlement($0.lease, $1, recording: .milliseconds(3)) }
     _ = try await driver.settle(settlements, claiming: nil)

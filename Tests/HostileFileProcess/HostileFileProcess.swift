@@ -19,7 +19,9 @@ struct HostileFileProcess {
   static func main() async throws {
     let arguments = Array(CommandLine.arguments.dropFirst())
     switch (arguments.first, arguments.count) {
-    case ("corpus", 4): try await corpus(URL(fileURLWithPath: arguments[1]), UInt64(arguments[2]) ?? 1, first: Int(arguments[3]) ?? 0)
+    case ("corpus", 4):
+      try await corpus(
+        URL(fileURLWithPath: arguments[1]), UInt64(arguments[2]) ?? 1, first: Int(arguments[3]) ?? 0)
     case ("make", 5):
       let healthy = Healthy(folder: URL(fileURLWithPath: arguments[1]))
       if !FileManager.default.fileExists(atPath: healthy.other.path) { try await healthy.make() }
@@ -73,7 +75,9 @@ struct HostileFileProcess {
       alarm(0)
       for bad in Set(work.bad).sorted().prefix(5) { say("bad \(number) \(bad)") }
       if isMarked(path) { say("bad \(number) what was planted has run") }
-      if let precious = try? Data(contentsOf: URL(fileURLWithPath: path + ".precious")), precious != Data("precious".utf8) {
+      if let precious = try? Data(contentsOf: URL(fileURLWithPath: path + ".precious")),
+        precious != Data("precious".utf8)
+      {
         say("bad \(number) another file was written to")
       }
       let answer = one.isPerl ? "imported" : "worked \(work.codes.keys.sorted().joined(separator: ","))"
@@ -105,7 +109,8 @@ struct HostileFileProcess {
       // In a cache that is shared a connection that reads a table keeps the others from writing to it.
       var (handle, statement): (OpaquePointer?, OpaquePointer?)
       guard sqlite3_open(path, &handle) == SQLITE_OK,
-        sqlite3_prepare_v2(handle, "SELECT id FROM qudo_job", -1, &statement, nil) == SQLITE_OK, sqlite3_step(statement) == SQLITE_ROW
+        sqlite3_prepare_v2(handle, "SELECT id FROM qudo_job", -1, &statement, nil) == SQLITE_OK,
+        sqlite3_step(statement) == SQLITE_ROW
       else { return say("not read") }
       _ = try await driver.insert([NewJob("a")])
       sqlite3_finalize(statement)

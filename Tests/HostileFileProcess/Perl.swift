@@ -32,35 +32,63 @@ extension Corpus {
     func sql(_ name: String, _ sql: String) -> Case { file(name) { try Raw($0).run(sql) } }
     var cases: [Case] = []
     for number in 0..<60 {
-      let places = (0..<(number % 3 == 0 ? 1 : 20)).map { _ in (Double.random(in: 0..<1, using: &random), UInt8.random(in: 1...255, using: &random)) }
-      cases.append(file("\(places.count) bytes changed, \(number)") { path in
-        try edit(path) { data in for (place, bits) in places { data[Int(place * Double(data.count))] ^= bits } }
-      })
+      let places = (0..<(number % 3 == 0 ? 1 : 20)).map { _ in
+        (Double.random(in: 0..<1, using: &random), UInt8.random(in: 1...255, using: &random))
+      }
+      cases.append(
+        file("\(places.count) bytes changed, \(number)") { path in
+          try edit(path) { data in
+            for (place, bits) in places { data[Int(place * Double(data.count))] ^= bits }
+          }
+        })
     }
     for part in 0..<12 {
       let cut = Double.random(in: 0..<1, using: &random)
-      cases.append(file("cut off, \(part)") { path in try edit(path) { $0 = $0.prefix(Int(cut * Double($0.count))) } })
+      cases.append(
+        file("cut off, \(part)") { path in try edit(path) { $0 = $0.prefix(Int(cut * Double($0.count))) } })
     }
     for (table, columns) in [
-      ("func", ["id", "name"]), ("job", ["id", "func_id", "arg", "uniqkey", "enqueue_time", "grabbed_until", "run_after", "retry_cnt", "priority"]),
+      ("func", ["id", "name"]),
+      (
+        "job",
+        [
+          "id", "func_id", "arg", "uniqkey", "enqueue_time", "grabbed_until", "run_after", "retry_cnt",
+          "priority",
+        ]
+      ),
       ("exception_log", ["id", "func_id", "exception_time", "message", "uniqkey", "arg", "retried"]),
       ("job_status", ["id", "func_id", "arg", "uniqkey", "status", "job_start_time", "job_end_time"]),
     ] {
       for column in columns {
         for value in absurd.shuffled(using: &random).prefix(8) {
-          cases.append(file("\(table).\(column) = \(value)") { try? Raw($0).run("UPDATE OR IGNORE \(table) SET \(column) = \(value)") })
+          cases.append(
+            file("\(table).\(column) = \(value)") {
+              try? Raw($0).run("UPDATE OR IGNORE \(table) SET \(column) = \(value)")
+            })
         }
       }
       cases += [
         sql("\(table) is gone", "DROP TABLE \(table)"),
-        sql("\(table) is a view", "\(mark); ALTER TABLE \(table) RENAME TO kept; CREATE VIEW \(table) AS SELECT * FROM kept"),
-        sql("\(table) is a full-text table", "DROP TABLE \(table); CREATE VIRTUAL TABLE \(table) USING fts5(\(columns.joined(separator: ", ")))"),
-        sql("\(table) has a column with a name of its own", "ALTER TABLE \(table) ADD COLUMN \"a\"\"; DROP TABLE job; --\" DEFAULT 5"),
-        sql("\(table) has a computed column", "ALTER TABLE \(table) ADD COLUMN extra AS (zeroblob(900000000))"),
-        file("\(table) checks with load_extension") { try Raw($0).rewrite(table, "AUTOINCREMENT", "AUTOINCREMENT CHECK(load_extension('/tmp/x') IS NULL)") },
-        file("\(table) computes with randomblob") { try Raw($0).rewrite(table, "AUTOINCREMENT", "AUTOINCREMENT, extra AS (randomblob(900000000))") },
+        sql(
+          "\(table) is a view",
+          "\(mark); ALTER TABLE \(table) RENAME TO kept; CREATE VIEW \(table) AS SELECT * FROM kept"),
+        sql(
+          "\(table) is a full-text table",
+          "DROP TABLE \(table); CREATE VIRTUAL TABLE \(table) USING fts5(\(columns.joined(separator: ", ")))"),
+        sql(
+          "\(table) has a column with a name of its own",
+          "ALTER TABLE \(table) ADD COLUMN \"a\"\"; DROP TABLE job; --\" DEFAULT 5"),
+        sql(
+          "\(table) has a computed column", "ALTER TABLE \(table) ADD COLUMN extra AS (zeroblob(900000000))"),
+        file("\(table) checks with load_extension") {
+          try Raw($0).rewrite(table, "AUTOINCREMENT", "AUTOINCREMENT CHECK(load_extension('/tmp/x') IS NULL)")
+        },
+        file("\(table) computes with randomblob") {
+          try Raw($0).rewrite(table, "AUTOINCREMENT", "AUTOINCREMENT, extra AS (randomblob(900000000))")
+        },
         file("\(table) lies on page 1") { path in
-          try Raw(path).run("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 1 WHERE name = '\(table)'")
+          try Raw(path).run(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 1 WHERE name = '\(table)'")
         },
       ]
     }

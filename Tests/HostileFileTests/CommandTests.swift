@@ -4,7 +4,9 @@ import Testing
 
 /// The command on such files: it ends with a status and a line that says what is wrong.
 @Suite(.enabled(if: Evidence.isAsked)) struct HostileFileCommandTests {
-  private let verbs = [["count"], ["jobs"], ["failures", "--json"], ["enqueue", "a", "x"], ["statuses"], ["compact"]]
+  private let verbs = [
+    ["count"], ["jobs"], ["failures", "--json"], ["enqueue", "a", "x"], ["statuses"], ["compact"],
+  ]
 
   @Test(.timeLimit(.minutes(10))) func theCommandEndsWithAStatusAndOneLine() throws {
     let folder = try HostileFolder()
@@ -19,13 +21,19 @@ import Testing
       let verb = verbs[number % verbs.count]
       number += 1
       let answer = try folder.run("qudo", verb + ["--database", path], within: 60)
-      let status = try #require(answer.status, "seed \(seed), case \(index): qudo \(verb[0]) goes on for ever")
+      let status = try #require(
+        answer.status, "seed \(seed), case \(index): qudo \(verb[0]) goes on for ever")
       statuses[status, default: 0] += 1
-      #expect([0, 1, 75].contains(status), "seed \(seed), case \(index): qudo \(verb[0]) ended with \(status): \(answer.errors.suffix(300))")
+      #expect(
+        [0, 1, 75].contains(status),
+        "seed \(seed), case \(index): qudo \(verb[0]) ended with \(status): \(answer.errors.suffix(300))")
       guard status != 0 else { continue }
       let lines = answer.errors.split(separator: "\n").filter { !$0.contains("warning") }
-      #expect(lines.count == 1, "seed \(seed), case \(index): qudo \(verb[0]) says \(answer.errors.suffix(500))")
-      #expect(lines.first?.contains("\(index).db") != false, "seed \(seed), case \(index): qudo \(verb[0]) says \(answer.errors.suffix(500))")
+      #expect(
+        lines.count == 1, "seed \(seed), case \(index): qudo \(verb[0]) says \(answer.errors.suffix(500))")
+      #expect(
+        lines.first?.contains("\(index).db") != false,
+        "seed \(seed), case \(index): qudo \(verb[0]) says \(answer.errors.suffix(500))")
     }
     let counts = statuses.sorted { $0.key < $1.key }.map { "\($0.value) with status \($0.key)" }
     Evidence.report("hostile files", "seed \(seed), \(number) commands, \(counts.joined(separator: ", "))")

@@ -20,17 +20,22 @@ import Testing
     var findings: [Finding] = []
   }
 
-  @Test(.timeLimit(.minutes(30))) func noFileCrashesQudoOrHangsItOrRunsWhatIsPlantedAndEachErrorSaysWhatIsWrong() throws {
+  @Test(.timeLimit(.minutes(30)))
+  func noFileCrashesQudoOrHangsItOrRunsWhatIsPlantedAndEachErrorSaysWhatIsWrong() throws {
     var tally = Tally()
     var seeds = 0
     for seed in Evidence.seeds(atLeast: 1) {
       seeds += 1
       try work(seed, &tally)
     }
-    let answers = tally.answers.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key)" }
+    let answers = tally.answers.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+      "\($0.value) \($0.key)"
+    }
     Evidence.report(
-      "hostile files", "seeds \(Evidence.firstSeed) to \(Evidence.firstSeed &+ UInt64(seeds - 1)), \(tally.cases) files, "
-        + "\(tally.skipped) could not be made, \(answers.joined(separator: ", ")), \(tally.findings.count) findings")
+      "hostile files",
+      "seeds \(Evidence.firstSeed) to \(Evidence.firstSeed &+ UInt64(seeds - 1)), \(tally.cases) files, "
+        + "\(tally.skipped) could not be made, \(answers.joined(separator: ", ")), \(tally.findings.count) findings"
+    )
     #expect(tally.cases > 1000)
     #expect(tally.skipped < tally.cases / 20)
     // Some of each: neither is all refused, nor does nothing come to light.
@@ -45,7 +50,8 @@ import Testing
     let folder = try HostileFolder()
     var first = 0
     while true {
-      let answer = try folder.run("HostileFileProcess", ["corpus", folder.path, "\(seed)", "\(first)"], within: 600)
+      let answer = try folder.run(
+        "HostileFileProcess", ["corpus", folder.path, "\(seed)", "\(first)"], within: 600)
       var last: (number: Int, name: String)?
       for line in answer.lines {
         let words = line.split(separator: " ", maxSplits: 2).map(String.init)
@@ -55,16 +61,23 @@ import Testing
         case "case":
           last = (number, rest)
           tally.cases += 1
-        case "bad": tally.findings.append(Finding(seed: seed, number: number, name: last?.name ?? "", what: rest))
+        case "bad":
+          tally.findings.append(Finding(seed: seed, number: number, name: last?.name ?? "", what: rest))
         case "skipped": tally.skipped += 1
         case "done": tally.answers[rest.hasPrefix("worked") ? "worked" : rest, default: 0] += 1
         default: break
         }
       }
       if answer.status == 0, answer.lines.last?.hasPrefix("end") == true { return }
-      let culprit = try #require(last, "the process ended before its first case: \(answer.errors.suffix(500))")
-      let end = answer.status.map { $0 == SIGALRM ? "it went on for ever" : "the process ended with \($0)" } ?? "it went on for ever"
-      tally.findings.append(Finding(seed: seed, number: culprit.number, name: culprit.name, what: "\(end): \(answer.errors.suffix(300))"))
+      let culprit = try #require(
+        last, "the process ended before its first case: \(answer.errors.suffix(500))")
+      let end =
+        answer.status.map { $0 == SIGALRM ? "it went on for ever" : "the process ended with \($0)" }
+        ?? "it went on for ever"
+      tally.findings.append(
+        Finding(
+          seed: seed, number: culprit.number, name: culprit.name, what: "\(end): \(answer.errors.suffix(300))"
+        ))
       first = culprit.number + 1
     }
   }

@@ -10,12 +10,17 @@ import Testing
 
   init() throws { folder = try HostileFolder() }
 
-  private func run(_ verb: String, _ path: String, user: UInt32 = getuid(), group: UInt32? = nil) throws -> String {
+  private func run(_ verb: String, _ path: String, user: UInt32 = getuid(), group: UInt32? = nil) throws
+    -> String
+  {
     let group = group.map { ["\($0)"] } ?? []
-    return try folder.run("HostileFileProcess", [verb, path, "022", "\(user)"] + group).lines.first ?? "nothing"
+    return try folder.run("HostileFileProcess", [verb, path, "022", "\(user)"] + group).lines.first
+      ?? "nothing"
   }
 
-  private func makeFolder(_ name: String, mode: mode_t, owner: UInt32 = getuid(), group: UInt32 = getgid()) throws -> String {
+  private func makeFolder(_ name: String, mode: mode_t, owner: UInt32 = getuid(), group: UInt32 = getgid())
+    throws -> String
+  {
     let path = folder.file(name)
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     if owner != getuid() || group != getgid() { try #require(chown(path, owner, group) == 0) }
@@ -37,7 +42,9 @@ import Testing
     try #require(link(path, other) == 0)
     for path in [path, other] {
       let answer = try run("open", path)
-      #expect(answer.hasPrefix("unsupportedDatabase") && answer.contains("mount the folder, not the file"), "\(answer)")
+      #expect(
+        answer.hasPrefix("unsupportedDatabase") && answer.contains("mount the folder, not the file"),
+        "\(answer)")
       #expect(try run("list", path).hasPrefix("unsupportedDatabase"))
     }
     #expect(try !FileManager.default.contentsOfDirectory(atPath: folder.path).contains("b.db-wal"))
@@ -57,7 +64,8 @@ import Testing
   /// Runs a script of shell in a mount namespace of its own; `$1` is the folder and `$2` the program.
   private static func unshare(_ folder: HostileFolder, _ script: String) throws -> HostileFolder.Answer {
     try folder.run(
-      path: "/usr/bin/env", ["unshare", "-m", "sh", "-ec", script, "sh", folder.path, try built("HostileFileProcess").path])
+      path: "/usr/bin/env",
+      ["unshare", "-m", "sh", "-ec", script, "sh", folder.path, try built("HostileFileProcess").path])
   }
 
   private static let mayMount: Bool = {
@@ -65,7 +73,9 @@ import Testing
     return (try? unshare(folder, "touch $1/a $1/b; mount --bind $1/a $1/b").status) == 0
   }()
 
-  @Test("refuses a file that is a mount point, and takes one in a mounted folder", .enabled(if: mayMount, "this process may not mount"))
+  @Test(
+    "refuses a file that is a mount point, and takes one in a mounted folder",
+    .enabled(if: mayMount, "this process may not mount"))
   func bindMount() throws {
     let answer = try Self.unshare(
       folder,
@@ -81,22 +91,29 @@ import Testing
     let lines = answer.lines
     try #require(lines.count == 3, "\(answer)")
     #expect(lines[0].hasPrefix("open") && lines[2].hasPrefix("open"), "\(lines)")
-    #expect(lines[1].hasPrefix("unsupportedDatabase") && lines[1].contains("mount the folder, not the file"), "\(lines[1])")
+    #expect(
+      lines[1].hasPrefix("unsupportedDatabase") && lines[1].contains("mount the folder, not the file"),
+      "\(lines[1])")
   }
   #endif
 
   // MARK: Files and links of others
 
-  @Test("refuses a -wal, -shm or -journal that a stranger put into a folder like /tmp", .enabled(if: isRoot), arguments: ["-wal", "-shm", "-journal"])
+  @Test(
+    "refuses a -wal, -shm or -journal that a stranger put into a folder like /tmp", .enabled(if: isRoot),
+    arguments: ["-wal", "-shm", "-journal"])
   func strangersWAL(ending: String) throws {
     let place = try makeFolder("tmp", mode: 0o1777)
     try makeFile(place + "/jobs.db" + ending, owner: Self.stranger, mode: 0o666)
     let answer = try run("open", place + "/jobs.db")
-    #expect(answer.hasPrefix("unsupportedDatabase") && answer.contains("belongs to another user"), "\(answer)")
+    #expect(
+      answer.hasPrefix("unsupportedDatabase") && answer.contains("belongs to another user"), "\(answer)")
     #expect(try FileManager.default.attributesOfItem(atPath: place + "/jobs.db" + ending)[.size] as? Int == 0)
   }
 
-  @Test("refuses a stranger's link in the middle of the path, in a folder that everybody may write to", .enabled(if: isRoot))
+  @Test(
+    "refuses a stranger's link in the middle of the path, in a folder that everybody may write to",
+    .enabled(if: isRoot))
   func strangersLinkInPath() throws {
     let target = try makeFolder("target", mode: 0o755)
     let place = try makeFolder("tmp", mode: 0o1777)
@@ -114,7 +131,9 @@ import Testing
     #expect(try run("open", theirs + "/current/q.db").hasPrefix("open"))
   }
 
-  @Test("lets users of a group share a file in a folder with the setgid bit, and only there", .enabled(if: isRoot), arguments: [true, false])
+  @Test(
+    "lets users of a group share a file in a folder with the setgid bit, and only there",
+    .enabled(if: isRoot), arguments: [true, false])
   func sharedByGroup(hasBit: Bool) throws {
     let (ada, bob, jobs): (UInt32, UInt32, UInt32) = (64_001, 64_002, 64_003)
     chmod(folder.path, 0o755)
@@ -131,7 +150,8 @@ import Testing
 
   // MARK: Listings
 
-  @Test("lists for a user who may only read, and makes nothing", .enabled(if: isRoot)) func listsWithReadRights() throws {
+  @Test("lists for a user who may only read, and makes nothing", .enabled(if: isRoot))
+  func listsWithReadRights() throws {
     chmod(folder.path, 0o755)
     let place = try makeFolder("readable", mode: 0o755)
     let path = place + "/q.db"
@@ -151,7 +171,8 @@ import Testing
     #expect(try run("list", path, user: Self.stranger).hasPrefix("cannotOpen"))
   }
 
-  @Test("is not kept from writing by the application's reader where connections share a cache") func sharedCache() throws {
+  @Test("is not kept from writing by the application's reader where connections share a cache")
+  func sharedCache() throws {
     #expect(try folder.run("HostileFileProcess", ["shared", folder.file("q.db")]).lines == ["open"])
   }
 }

@@ -17,10 +17,12 @@ import Testing
   init() throws { folder = try HostileFolder() }
 
   private func open(
-    _ path: String, umask: String = "022", user: UInt32 = getuid(), group: UInt32? = nil, verb: String = "open"
+    _ path: String, umask: String = "022", user: UInt32 = getuid(), group: UInt32? = nil,
+    verb: String = "open"
   ) throws -> String {
     let group = group.map { ["\($0)"] } ?? []
-    return try folder.run("HostileFileProcess", [verb, path, umask, "\(user)"] + group).lines.first ?? "nothing"
+    return try folder.run("HostileFileProcess", [verb, path, umask, "\(user)"] + group).lines.first
+      ?? "nothing"
   }
 
   private func mode(_ path: String) throws -> Int {
@@ -35,7 +37,8 @@ import Testing
     return path
   }
 
-  @Test(arguments: ["000", "022", "077"]) func aNewFileAndThoseBesideItAreItsOwnersAlone(umask: String) throws {
+  @Test(arguments: ["000", "022", "077"]) func aNewFileAndThoseBesideItAreItsOwnersAlone(umask: String) throws
+  {
     #expect(try open(folder.file("new.db"), umask: umask) == "open 600 600 600")
   }
 
@@ -73,7 +76,10 @@ import Testing
     #expect(try mode(target) == 0o600)
     #expect(try open(link).hasPrefix("open"))
     // What lies beside it lies beside the file.
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("link.db") } == ["link.db"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("link.db") } == [
+        "link.db"
+      ])
   }
 
   @Test(arguments: [0o777, 0o1777]) func aLinkInAFolderThatEverybodyMayWriteToIsRefused(mode: mode_t) throws {
@@ -86,7 +92,8 @@ import Testing
 
   @Test(.enabled(if: isRoot)) func aLinkOfAnotherUserIsRefused() throws {
     let place = try makeFolder("theirs", mode: 0o755, owner: Self.stranger)
-    try FileManager.default.createSymbolicLink(atPath: place + "/jobs.db", withDestinationPath: folder.file("target.db"))
+    try FileManager.default.createSymbolicLink(
+      atPath: place + "/jobs.db", withDestinationPath: folder.file("target.db"))
     try #require(lchown(place + "/jobs.db", Self.stranger, Self.stranger) == 0)
     #expect(try open(place + "/jobs.db").hasPrefix("unsupportedDatabase"))
     #expect(try open(place + "/jobs.db", user: Self.stranger).hasPrefix("cannotOpen"))
@@ -134,7 +141,9 @@ import Testing
     let log = InMemoryLogHandler()
     let logger = Logger(label: "qudo") { _ in log }
     await (try SQLiteDriver(path: path, logger: logger)).close()
-    try execute("CREATE TRIGGER spy AFTER INSERT ON qudo_job BEGIN SELECT 1; END; CREATE VIEW qudo_all AS SELECT 1", in: path)
+    try execute(
+      "CREATE TRIGGER spy AFTER INSERT ON qudo_job BEGIN SELECT 1; END; CREATE VIEW qudo_all AS SELECT 1",
+      in: path)
     await (try SQLiteDriver(path: path, logger: logger)).close()
     let entry = try #require(log.entries.first)
     #expect(entry.level == .warning && entry.metadata["names"] == "spy, qudo_all")

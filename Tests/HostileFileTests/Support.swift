@@ -10,7 +10,9 @@ final class HostileFolder {
 
   init() throws {
     let memory = URL(fileURLWithPath: "/dev/shm")
-    let parent = FileManager.default.isWritableFile(atPath: memory.path) ? memory : FileManager.default.temporaryDirectory
+    let parent =
+      FileManager.default.isWritableFile(atPath: memory.path)
+      ? memory : FileManager.default.temporaryDirectory
     url = parent.appendingPathComponent("qudo-hostile-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
   }
@@ -46,7 +48,9 @@ final class HostileFolder {
       files: (files[0].fileDescriptor, files[1].fileDescriptor, files[2].fileDescriptor), apart: true)
     let status = process.end(within: seconds)
     if status == nil { process.kill(SIGKILL) }
-    let texts = try ["out", "err"].map { String(decoding: try Data(contentsOf: url.appendingPathComponent("\(name).\($0)")), as: UTF8.self) }
+    let texts = try ["out", "err"].map {
+      String(decoding: try Data(contentsOf: url.appendingPathComponent("\(name).\($0)")), as: UTF8.self)
+    }
     for end in ["in", "out", "err"] { try? FileManager.default.removeItem(atPath: file("\(name).\(end)")) }
     return Answer(status: status, output: texts[0], errors: texts[1])
   }
@@ -57,5 +61,7 @@ func execute(_ sql: String, in path: String) throws {
   var handle: OpaquePointer?
   defer { sqlite3_close(handle) }
   try #require(sqlite3_open(path, &handle) == SQLITE_OK)
-  try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
+  try #require(
+    sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK,
+    "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
 }

@@ -17,7 +17,10 @@ struct Caller: Sendable {
   private var held: [ClaimedJob] = []
   private var made = 0
 
-  init(_ number: Int, _ driver: any LogDriver, _ ledger: Ledger, closesAfter: Int, expected: Set<QudoError.Code> = [], seed: UInt64) {
+  init(
+    _ number: Int, _ driver: any LogDriver, _ ledger: Ledger, closesAfter: Int,
+    expected: Set<QudoError.Code> = [], seed: UInt64
+  ) {
     self.number = number
     self.driver = driver
     self.ledger = ledger
@@ -76,14 +79,20 @@ struct Caller: Sendable {
     case .success(let results):
       ledger.inserted(names, .done)
       let ids = results.map(\.id)
-      let found = await call { driver throws(QudoError) in try await driver.jobs(matching: JobQuery(ids: ids)) }
-      if case .success(let found) = found, found.map(\.payload.name) != names { ledger.trouble("\(names) was acknowledged, and is not there yet") }
+      let found = await call { driver throws(QudoError) in try await driver.jobs(matching: JobQuery(ids: ids))
+      }
+      if case .success(let found) = found, found.map(\.payload.name) != names {
+        ledger.trouble("\(names) was acknowledged, and is not there yet")
+      }
     case .failure(let trouble): ledger.inserted(names, trouble.told)
     }
   }
 
   private var request: ClaimRequest {
-    mutating get { ClaimRequest([.init("a", leaseDuration: .seconds(60))], limit: random.once(in: 12) ? 100 : random.number(1...4)) }
+    mutating get {
+      ClaimRequest(
+        [.init("a", leaseDuration: .seconds(60))], limit: random.once(in: 12) ? 100 : random.number(1...4))
+    }
   }
 
   private mutating func claim() async {
@@ -117,9 +126,13 @@ struct Caller: Sendable {
     let told: Ledger.Told
     switch answer {
     case .success(let (results, claim)):
-      if results.count != jobs.count { ledger.trouble("\(results.count) answers for \(jobs.count) settlements") }
+      if results.count != jobs.count {
+        ledger.trouble("\(results.count) answers for \(jobs.count) settlements")
+      }
       // The clock stands still: no lease ends.
-      for (job, result) in zip(jobs, results) where result == .leaseLost { ledger.trouble("\(job.payload.name): the lease was lost") }
+      for (job, result) in zip(jobs, results) where result == .leaseLost {
+        ledger.trouble("\(job.payload.name): the lease was lost")
+      }
       if let claim { take(claim) }
       told = .done
     case .failure(let trouble):
@@ -150,9 +163,14 @@ struct Caller: Sendable {
   private mutating func extend() async {
     guard !held.isEmpty else { return await claim() }
     let leases = held.map(\.lease)
-    guard case .success(let extended) = await call({ driver throws(QudoError) in try await driver.renew(leases, for: .seconds(90)) })
+    guard
+      case .success(let extended) = await call({ driver throws(QudoError) in
+        try await driver.renew(leases, for: .seconds(90))
+      })
     else { return }
-    for (job, lease) in zip(held, extended) where lease?.token != job.lease.token { ledger.trouble("\(job.payload.name): not extended") }
+    for (job, lease) in zip(held, extended) where lease?.token != job.lease.token {
+      ledger.trouble("\(job.payload.name): not extended")
+    }
   }
 
   struct Trouble: Error {
@@ -179,7 +197,9 @@ struct Caller: Sendable {
     let result = await task.value
     if isClosed, case .success = result { ledger.trouble("a closed driver did what it was asked") }
     await closer?.value
-    return result.mapError { Trouble(told: ledger.told($0, wasClosed: isClosed, wasCancelled: isCancelled, expected: expected)) }
+    return result.mapError {
+      Trouble(told: ledger.told($0, wasClosed: isClosed, wasCancelled: isCancelled, expected: expected))
+    }
   }
 
   private static func close(_ driver: any LogDriver, _ ledger: Ledger) async {

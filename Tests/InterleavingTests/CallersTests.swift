@@ -13,7 +13,8 @@ extension Interleavings {
         let (file, clock, ledger) = (try JobFile(), ManualClock(), Ledger())
         let driver = try file.open(clock, random.once(in: 3) ? .full : .normal)
         let closesAfter = random.once(in: 3) ? Int.max : random.number(0...90)
-        await Caller.run((0..<8).map { Caller($0, driver, ledger, closesAfter: closesAfter, seed: seed) }, calls: 12)
+        await Caller.run(
+          (0..<8).map { Caller($0, driver, ledger, closesAfter: closesAfter, seed: seed) }, calls: 12)
         await driver.close()
         let fresh = try file.open(clock)
         try ledger.check(try await fresh.jobs(matching: JobQuery(limit: 10_000)), heldState: .ready)
@@ -36,7 +37,8 @@ extension Interleavings {
       await interleavings("callers of two drivers of one file", "calls", seeds: 30) { seed, random in
         let (file, clock, ledger) = (try JobFile(), ManualClock(), Ledger())
         let drivers = [try file.open(clock), try file.open(clock)]
-        await Caller.run((0..<8).map { Caller($0, drivers[$0 % 2], ledger, closesAfter: .max, seed: seed) }, calls: 12)
+        await Caller.run(
+          (0..<8).map { Caller($0, drivers[$0 % 2], ledger, closesAfter: .max, seed: seed) }, calls: 12)
         for driver in drivers { await driver.close() }
         let fresh = try file.open(clock)
         try ledger.check(try await fresh.jobs(matching: JobQuery(limit: 10_000)), heldState: .ready)

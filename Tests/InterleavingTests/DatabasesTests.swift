@@ -42,8 +42,10 @@ extension Interleavings {
         let began = runs.began
         for (name, ending) in told {
           switch ending.told {
-          case .done where began[name] == nil: throw Wrong("\(name) was acknowledged and did not run; left: \(left)")
-          case .failed where began[name] != nil || left.contains(name): throw Wrong("\(name) was refused, and is there: \(ending)")
+          case .done where began[name] == nil:
+            throw Wrong("\(name) was acknowledged and did not run; left: \(left)")
+          case .failed where began[name] != nil || left.contains(name):
+            throw Wrong("\(name) was refused, and is there: \(ending)")
           default: break
           }
         }
@@ -77,8 +79,10 @@ extension Interleavings {
         let (left, began) = (try await fleet.left(), runs.began)
         for (name, ending) in told {
           switch ending.told {
-          case .done where began[name] == nil && !left.contains(name): throw Wrong("\(name) was acknowledged, and is not there")
-          case .failed where began[name] != nil || left.contains(name): throw Wrong("\(name) was refused, and is there: \(ending)")
+          case .done where began[name] == nil && !left.contains(name):
+            throw Wrong("\(name) was acknowledged, and is not there")
+          case .failed where began[name] != nil || left.contains(name):
+            throw Wrong("\(name) was refused, and is there: \(ending)")
           default: break
           }
         }
@@ -155,7 +159,8 @@ private struct MoodyFleet {
           return count
         }
         guard number > refusals else { throw QudoError(.unreachable, "it cannot be opened yet") }
-        let base = try SQLiteDriver(path: file.path, name: "d\(index)", durability: .normal, clock: clock, logger: quiet)
+        let base = try SQLiteDriver(
+          path: file.path, name: "d\(index)", durability: .normal, clock: clock, logger: quiet)
         let driver = FlakyDriver(base, clock, seed: seed &* 31 &+ UInt64(index))
         made.withLock { $0.append(driver) }
         if isCalm.withLock({ $0 }) { driver.calm() }

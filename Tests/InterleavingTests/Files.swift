@@ -27,7 +27,9 @@ final class JobFile: Sendable {
 let quiet = Logger(label: "schedules") { _ in SwiftLogNoOpLogHandler() }
 
 /// Jobs are named by their payloads.
-func job(_ name: String, _ kind: Kind = "a", due: Due = .now) -> NewJob { NewJob(kind, payload: Payload(name), due: due) }
+func job(_ name: String, _ kind: Kind = "a", due: Due = .now) -> NewJob {
+  NewJob(kind, payload: Payload(name), due: due)
+}
 
 extension Payload {
   var name: String { String(decoding: bytes, as: UTF8.self) }

@@ -46,7 +46,9 @@ extension Interleavings {
         for work in works { work.cancel() }
         for work in works {
           let summary = try await work.value
-          guard summary.leaseLost == 0 else { throw Wrong("a healthy worker lost a leaseDuration: \(summary)") }
+          guard summary.leaseLost == 0 else {
+            throw Wrong("a healthy worker lost a leaseDuration: \(summary)")
+          }
         }
         try runs.check()
         let again = runs.began.filter { $0.value > 1 }

@@ -102,16 +102,22 @@ final class Ledger: Sendable {
     for name in found.keys where jobs[name] == nil { throw Wrong("\(name), of which nobody knows, is there") }
     for (name, job) in jobs {
       let what = "\(name), claimed \(job.claims) times and given back \(job.returns) times,"
-      if job.mustNotBeThere, found[name] != nil || job.claims > 0 { throw Wrong("\(what) is there, though its enqueue failed") }
+      if job.mustNotBeThere, found[name] != nil || job.claims > 0 {
+        throw Wrong("\(what) is there, though its enqueue failed")
+      }
       guard job.isThere, !job.isInDoubt else { continue }
       if job.isOver {
         if let state = found[name] { throw Wrong("\(what) is over, and is \(state)") }
         continue
       }
       guard let state = found[name] else { throw Wrong("\(what) is not there, though it was acknowledged") }
-      guard job.claims - job.returns == 0 || job.claims - job.returns == 1 else { throw Wrong("\(what) had two holders at once") }
+      guard job.claims - job.returns == 0 || job.claims - job.returns == 1 else {
+        throw Wrong("\(what) had two holders at once")
+      }
       if job.claims > job.returns, state != heldState { throw Wrong("\(what) is held, and is \(state)") }
-      if job.claims == job.returns, state == .running, !inDoubt { throw Wrong("\(what) is running, and nobody holds it") }
+      if job.claims == job.returns, state == .running, !inDoubt {
+        throw Wrong("\(what) is running, and nobody holds it")
+      }
     }
   }
 }

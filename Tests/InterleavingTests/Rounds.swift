@@ -33,7 +33,8 @@ func interleavings(
     Watchdog.one.end()
     rounds += 1
   }
-  Evidence.report("InterleavingTests", "\(name): \(rounds) rounds, \(done) \(what), \(Figures().since(before))")
+  Evidence.report(
+    "InterleavingTests", "\(name): \(rounds) rounds, \(done) \(what), \(Figures().since(before))")
 }
 
 /// Returns when each continuation that was made was resumed. Nobody can wait for a timer that was cancelled, or for an answer that came too
@@ -95,13 +96,16 @@ final class Watchdog: Sendable {
     guard let (label, looks) = looked else { return }
     let wrong = CallSite.census.filter { $0.again > 0 || $0.forgotten > 0 }
     if !wrong.isEmpty { give("\(label): a continuation was forgotten or resumed twice", wrong) }
-    if looks > Self.limit { give("\(label): it does not end within a minute", CallSite.census.filter { !$0.isWhole }) }
+    if looks > Self.limit {
+      give("\(label): it does not end within a minute", CallSite.census.filter { !$0.isWhole })
+    }
   }
 
   private func give(_ trouble: String, _ census: [CallSite.Census]) -> Never {
     var text = "interleaving failed: \(trouble)\n"
     for one in census {
-      text += "  \(one.place): made \(one.made), resumed \(one.resumed), again \(one.again), forgotten \(one.forgotten)\n"
+      text +=
+        "  \(one.place): made \(one.made), resumed \(one.resumed), again \(one.again), forgotten \(one.forgotten)\n"
     }
     FileHandle.standardError.write(Data(text.utf8))
     _exit(1)

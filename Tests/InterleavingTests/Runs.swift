@@ -32,8 +32,12 @@ final class Runs: Sendable {
       state.began[name, default: 0] += 1
       if !state.running.insert(name).inserted { state.troubles.append("\(name) runs twice at once") }
       state.ofKind[kind, default: 0] += 1
-      if state.running.count > concurrency { state.troubles.append("\(state.running.count) run at once, not \(concurrency)") }
-      if let limit = limits[kind], state.ofKind[kind, default: 0] > limit { state.troubles.append("more than \(limit) of \(kind) run") }
+      if state.running.count > concurrency {
+        state.troubles.append("\(state.running.count) run at once, not \(concurrency)")
+      }
+      if let limit = limits[kind], state.ofKind[kind, default: 0] > limit {
+        state.troubles.append("more than \(limit) of \(kind) run")
+      }
       let count = state.began.values.reduce(0, +)
       let marks = state.marks.filter { $0.count <= count }
       state.marks.removeAll { $0.count <= count }
@@ -55,7 +59,9 @@ final class Runs: Sendable {
   }
 
   /// Calls `body` when so many runs have begun.
-  func at(_ count: Int, _ body: @escaping @Sendable () -> Void) { state.withLock { $0.marks.append((count, body)) } }
+  func at(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+    state.withLock { $0.marks.append((count, body)) }
+  }
 
   /// Returns when a run of it has begun.
   func begins(_ name: String) async {

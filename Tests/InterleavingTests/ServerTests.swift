@@ -14,11 +14,14 @@ extension Interleavings {
     }
 
     @Test func connectionsAreKilledMeanwhile() async throws {
-      try await callers("callers whose connections are killed", seeds: 8, kills: true, options: { "pool=\($0.number(1...3))" })
+      try await callers(
+        "callers whose connections are killed", seeds: 8, kills: true, options: { "pool=\($0.number(1...3))" }
+      )
     }
 
     @Test func callersWaitForAConnectionNoLongerThanTheTimeOut() async throws {
-      try await callers("callers with a short time-out", seeds: 8, timeout: .milliseconds(50), options: { _ in "pool=1" })
+      try await callers(
+        "callers with a short time-out", seeds: 8, timeout: .milliseconds(50), options: { _ in "pool=1" })
     }
 
     @Test func nobodyIsOverlookedWhenAllComeAtOnce() async throws {
@@ -35,7 +38,8 @@ extension Interleavings {
     }
 
     private func callers(
-      _ name: String, seeds: Int, kills: Bool = false, timeout: Duration = .seconds(30), options: (inout Seeded) -> String
+      _ name: String, seeds: Int, kills: Bool = false, timeout: Duration = .seconds(30),
+      options: (inout Seeded) -> String
     ) async throws {
       let server = try await Server.one.value
       await interleavings(name, "calls", seeds: seeds) { seed, random in
@@ -43,14 +47,17 @@ extension Interleavings {
         // The tables are made before anything is in the way.
         let fresh = try Server.driver(server, database, clock: clock)
         try await fresh.connect()
-        let driver = try Server.driver(server, database, options: options(&random), clock: clock, timeout: timeout)
+        let driver = try Server.driver(
+          server, database, options: options(&random), clock: clock, timeout: timeout)
         let closesAfter = random.once(in: 3) ? Int.max : random.number(0...60)
         var expected: Set<QudoError.Code> = timeout < .seconds(1) ? [.busy] : []
         if kills { expected.formUnion([.outcomeUnknown, .unreachable, .database]) }
         let killer = kills ? Task { await Server.killConnections(server, database, seed: seed) } : nil
         let hog = timeout < .seconds(1) ? Task { await Server.hog(driver) } : nil
         await Caller.run(
-          (0..<8).map { Caller($0, driver, ledger, closesAfter: closesAfter, expected: expected, seed: seed) }, calls: 8)
+          (0..<8).map {
+            Caller($0, driver, ledger, closesAfter: closesAfter, expected: expected, seed: seed)
+          }, calls: 8)
         await hog?.value
         killer?.cancel()
         await killer?.value
@@ -68,7 +75,10 @@ extension Interleavings {
       let server = try await Server.one.value
       await interleavings("waking idle workers of a server", "wake-ups", seeds: 6) { seed, random in
         let (database, clock, runs) = (try await server.makeDatabase(), ManualClock(), Runs())
-        let drivers = [try Server.driver(server, database, options: "pool=2"), try Server.driver(server, database, options: "pool=2")]
+        let drivers = [
+          try Server.driver(server, database, options: "pool=2"),
+          try Server.driver(server, database, options: "pool=2"),
+        ]
         try await drivers[0].connect()
         var options = WorkerOptions()
         options.concurrency = random.number(1...3)
@@ -112,16 +122,19 @@ private enum Server {
   /// It writes to the disk once a second only: the machine does not fail here.
   static let one = Task {
     try await MariaDBServer.start([
-      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync", "--sync-frm=0",
+      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync",
+      "--sync-frm=0",
     ])
   }
 
   static func driver(
-    _ server: MariaDBServer, _ database: String, options: String = "", clock: ManualClock? = nil, timeout: Duration = .seconds(30)
+    _ server: MariaDBServer, _ database: String, options: String = "", clock: ManualClock? = nil,
+    timeout: Duration = .seconds(30)
   ) throws -> MySQLDriver {
     let url = try DatabaseURL(parsing: server.url(database, options: options))
     guard case .mysql(let place) = url.place else { throw Wrong("no server") }
-    return try MySQLDriver(place, timeout: timeout, clock: clock.map { clock in { @Sendable in clock.now().wall } })
+    return try MySQLDriver(
+      place, timeout: timeout, clock: clock.map { clock in { @Sendable in clock.now().wall } })
   }
 
   /// Somebody who has a connection for longer than others wait for one.
@@ -139,7 +152,9 @@ private enum Server {
   static func killConnections(_ server: MariaDBServer, _ database: String, seed: UInt64) async {
     var random = Seeded(seed: seed)
     while !Task.isCancelled {
-      let ids = (try? await server.query("SELECT id FROM information_schema.processlist WHERE db = '\(database)'")) ?? []
+      let ids =
+        (try? await server.query("SELECT id FROM information_schema.processlist WHERE db = '\(database)'"))
+        ?? []
       // It may be gone by then.
       if let id = ids.randomElement(using: &random) { _ = try? await server.query("KILL CONNECTION \(id)") }
     }

@@ -31,7 +31,9 @@ extension Interleavings {
         let (callers, count) = random.once(in: 2) ? (1, 36) : (random.number(2...3), 12)
         await withTaskGroup(of: Void.self) { group in
           for caller in 0..<callers {
-            let ways = (0..<count).map { _ in (random.number(0...4), random.once(in: 2) ? random.number(0...30) : random.number(0...400)) }
+            let ways = (0..<count).map { _ in
+              (random.number(0...4), random.once(in: 2) ? random.number(0...30) : random.number(0...400))
+            }
             group.addTask {
               for (index, (way, pause)) in ways.enumerated() {
                 let name = "\(caller).\(index)"
@@ -71,7 +73,9 @@ private final class Application: Sendable {
   init(_ path: String) throws {
     var handle: OpaquePointer?
     guard sqlite3_open(path, &handle) == SQLITE_OK else { throw Wrong("no connection of the application's") }
-    sqlite3_exec(handle, "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 20000", nil, nil, nil)
+    sqlite3_exec(
+      handle, "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 20000", nil,
+      nil, nil)
     connection = Locked(Connection(handle: handle))
   }
 
@@ -80,9 +84,13 @@ private final class Application: Sendable {
   func insert(_ job: NewJob, _ driver: SQLiteDriver) throws {
     try connection.withLock { connection in
       let handle = connection.handle
-      guard sqlite3_exec(handle, "BEGIN IMMEDIATE", nil, nil, nil) == SQLITE_OK else { throw Wrong("no transaction of the application's") }
+      guard sqlite3_exec(handle, "BEGIN IMMEDIATE", nil, nil, nil) == SQLITE_OK else {
+        throw Wrong("no transaction of the application's")
+      }
       _ = try driver.insert([job], in: handle)
-      guard sqlite3_exec(handle, "COMMIT", nil, nil, nil) == SQLITE_OK else { throw Wrong("no commit of the application's") }
+      guard sqlite3_exec(handle, "COMMIT", nil, nil, nil) == SQLITE_OK else {
+        throw Wrong("no commit of the application's")
+      }
     }
   }
 }

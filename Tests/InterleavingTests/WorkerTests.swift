@@ -16,7 +16,9 @@ extension Interleavings {
         let options = options(clock, &random)
         let runs = Runs(concurrency: options.concurrency, limits: ["b": limit])
         let worker = try Worker(
-          try queue(driver, clock, &random), handlers: ["a", "b"].map { handler($0, runs, clock, seed, limit: $0 == "b" ? limit : nil) }, options: options)
+          try queue(driver, clock, &random),
+          handlers: ["a", "b"].map { handler($0, runs, clock, seed, limit: $0 == "b" ? limit : nil) },
+          options: options)
         let time = Time(clock, step: .milliseconds(200), seed: seed)
 
         let names = (0..<random.number(10...40)).map { "\($0)" }
@@ -37,12 +39,18 @@ extension Interleavings {
         let summary = try await first.value
         guard runs.running.isEmpty else { throw Wrong("a worker returned, and \(runs.running) still run") }
         let left = try await other.count()
-        guard left.allSatisfy({ $0.running == 0 }) else { throw Wrong("a worker returned, and did not give back: \(left)") }
+        guard left.allSatisfy({ $0.running == 0 }) else {
+          throw Wrong("a worker returned, and did not give back: \(left)")
+        }
         let second = try await worker.workUntilEmpty()
         try runs.check()
-        guard summary.leaseLost + second.leaseLost == 0 else { throw Wrong("leases were lost: \(summary), \(second)") }
+        guard summary.leaseLost + second.leaseLost == 0 else {
+          throw Wrong("leases were lost: \(summary), \(second)")
+        }
         let completed = runs.completed
-        guard names.allSatisfy({ completed[$0] == 1 }) else { throw Wrong("not each job was completed once: \(completed)") }
+        guard names.allSatisfy({ completed[$0] == 1 }) else {
+          throw Wrong("not each job was completed once: \(completed)")
+        }
         let rest = try await other.count()
         guard rest.isEmpty else { throw Wrong("jobs are left: \(rest)") }
         await time.stop()
@@ -67,7 +75,9 @@ extension Interleavings {
     }
 
     /// The driver alone, or as one of several databases would be worked on.
-    private func queue(_ driver: SQLiteDriver, _ clock: ManualClock, _ random: inout Seeded) throws -> Queue<NoHooks> {
+    private func queue(_ driver: SQLiteDriver, _ clock: ManualClock, _ random: inout Seeded) throws -> Queue<
+      NoHooks
+    > {
       guard random.once(in: 2) else { return Queue(driver) }
       var options = DatabaseOptions()
       options.clock = clock
@@ -77,15 +87,21 @@ extension Interleavings {
     }
 
     /// Some runs take a while, some fail and are tried again, some leave another job.
-    private func handler(_ kind: Kind, _ runs: Runs, _ clock: ManualClock, _ seed: UInt64, limit: Int?) -> JobHandler {
-      let policy = JobPolicy(maxRetries: 1000, retryDelay: .fixed(.zero), leaseDuration: .seconds(100_000), maxConcurrency: limit)
+    private func handler(_ kind: Kind, _ runs: Runs, _ clock: ManualClock, _ seed: UInt64, limit: Int?)
+      -> JobHandler
+    {
+      let policy = JobPolicy(
+        maxRetries: 1000, retryDelay: .fixed(.zero), leaseDuration: .seconds(100_000), maxConcurrency: limit)
       return JobHandler(kind, policy: policy) { context in
         let name = context.payload.name
-        var random = Seeded(seed: name.utf8.reduce(seed) { $0 &* 31 &+ UInt64($1) } &+ UInt64(context.attempt) << 32)
+        var random = Seeded(
+          seed: name.utf8.reduce(seed) { $0 &* 31 &+ UInt64($1) } &+ UInt64(context.attempt) << 32)
         runs.begin(name, kind)
         do {
           await giveWay(random.number(0...10))
-          if random.once(in: 4) { try await clock.sleep(untilSinceBoot: clock.sinceBoot() + Int64(random.number(0...2_000_000))) }
+          if random.once(in: 4) {
+            try await clock.sleep(untilSinceBoot: clock.sinceBoot() + Int64(random.number(0...2_000_000)))
+          }
           if random.once(in: 6) { throw Wrong("again") }
         } catch {
           runs.end(name, kind, completes: false)

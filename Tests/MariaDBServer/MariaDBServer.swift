@@ -20,7 +20,9 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   public let folder: URL
   public var socket: String { folder.appendingPathComponent("s").path }
   /// What it reported since its last start.
-  public var log: String { (try? String(contentsOf: folder.appendingPathComponent("log"), encoding: .utf8)) ?? "" }
+  public var log: String {
+    (try? String(contentsOf: folder.appendingPathComponent("log"), encoding: .utf8)) ?? ""
+  }
 
   private let lock = NSLock()
   private var process: ChildProcess?
@@ -53,7 +55,9 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   /// Again, in the same folder and at the same port, until it answers. A start after ``kill()`` recovers first.
   ///
   /// - Parameter options: instead of those of the start before: `--read-only`.
-  public func start(_ options: [String] = []) async throws { try await blocking { [self] in try run(options, mayMove: false) } }
+  public func start(_ options: [String] = []) async throws {
+    try await blocking { [self] in try run(options, mayMove: false) }
+  }
 
   /// In order, as SIGTERM has it. Connections are closed.
   public func stop() async throws {
@@ -61,7 +65,9 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
       guard let process = lock.withLock({ process }) else { return }
       process.kill(SIGCONT)
       process.kill(SIGTERM)
-      guard process.end(within: 60) != nil else { throw ServerTrouble(description: "the server did not stop: \(log.suffix(2000))") }
+      guard process.end(within: 60) != nil else {
+        throw ServerTrouble(description: "the server did not stop: \(log.suffix(2000))")
+      }
       try Watcher.one.get().remove(process)
       lock.withLock { self.process = nil }
     }
@@ -112,9 +118,12 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
     try Data().write(to: folder.appendingPathComponent("log"))
     let words = [
       "--no-defaults", "--datadir=\(folder.path)/data", "--tmpdir=\(folder.path)",
-      "--pid-file=\(folder.path)/pid", "--socket=\(socket)", "--bind-address=127.0.0.1", "--port=\(port)", "--skip-name-resolve",
-      "--performance-schema=OFF", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--key-buffer-size=1M",
-      "--aria-pagecache-buffer-size=1M", "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-dump-at-shutdown=OFF",
+      "--pid-file=\(folder.path)/pid", "--socket=\(socket)", "--bind-address=127.0.0.1", "--port=\(port)",
+      "--skip-name-resolve",
+      "--performance-schema=OFF", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M",
+      "--key-buffer-size=1M",
+      "--aria-pagecache-buffer-size=1M", "--innodb-flush-log-at-trx-commit=1",
+      "--innodb-buffer-pool-dump-at-shutdown=OFF",
     ]
     // With `--log-error` it would be silent about options that it refuses.
     let file = try FileHandle(forUpdating: folder.appendingPathComponent("log"))
@@ -158,15 +167,22 @@ extension MariaDBServer {
   ///   - user: default ``user``.
   ///   - password: default ``password``.
   ///   - options: what stands behind the `?`.
-  public func url(_ name: String, user: String? = nil, password: String? = nil, options: String = "") -> String {
-    func encoded(_ text: String) -> String { text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "" }
+  public func url(_ name: String, user: String? = nil, password: String? = nil, options: String = "")
+    -> String
+  {
+    func encoded(_ text: String) -> String {
+      text.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+    }
     let question = options.isEmpty ? "" : "?\(options)"
-    return "mysql://\(encoded(user ?? self.user)):\(encoded(password ?? self.password))@127.0.0.1:\(port)/\(name)\(question)"
+    return
+      "mysql://\(encoded(user ?? self.user)):\(encoded(password ?? self.password))@127.0.0.1:\(port)/\(name)\(question)"
   }
 
   /// What makes a database as it is now of one with or without its tables: the output of `mariadb-dump`.
   public func dump(_ database: String) async throws -> String {
-    let words = ["--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--hex-blob", database]
+    let words = [
+      "--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--hex-blob", database,
+    ]
     return try await blocking { try Programs.run("mariadb-dump", words) }
   }
 
@@ -176,9 +192,14 @@ extension MariaDBServer {
   /// - Returns: the rows, a line each, with tabs between the columns, and without the columns' names.
   @discardableResult
   public func query(_ statements: String, in database: String? = nil) async throws -> [String] {
-    let words = ["--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--batch", "--skip-column-names"]
+    let words = [
+      "--no-defaults", "--protocol=socket", "--socket=\(socket)", "--user=root", "--batch",
+      "--skip-column-names",
+    ]
     return try await blocking {
-      try Programs.run("mariadb", words + (database.map { [$0] } ?? []), input: statements).split(separator: "\n").map(String.init)
+      try Programs.run("mariadb", words + (database.map { [$0] } ?? []), input: statements).split(
+        separator: "\n"
+      ).map(String.init)
     }
   }
 }

@@ -10,8 +10,12 @@ public struct ServerTrouble: Error, CustomStringConvertible {
 enum Programs {
   static func find(_ name: String) throws -> String {
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    let folders = path.split(separator: ":").map(String.init) + ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"]
-    guard let folder = folders.first(where: { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }) else {
+    let folders =
+      path.split(separator: ":").map(String.init) + [
+        "/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin",
+      ]
+    guard let folder = folders.first(where: { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") })
+    else {
       throw ServerTrouble(
         description: """
           \(name) is missing. The tests of the MySQL driver start real servers: install MariaDB 10.6 or newer \
@@ -28,7 +32,8 @@ enum Programs {
   ///
   /// - Returns: its standard output.
   static func run(_ name: String, _ arguments: [String], input: String = "") throws -> String {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-run-\(UUID().uuidString)")
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-run-\(UUID().uuidString)")
     try Watcher.one.get().add(folder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -40,9 +45,12 @@ enum Programs {
       return handle
     }
     let process = try ChildProcess(
-      find(name), arguments, in: folder.path, files: (files[0].fileDescriptor, files[1].fileDescriptor, files[2].fileDescriptor))
+      find(name), arguments, in: folder.path,
+      files: (files[0].fileDescriptor, files[1].fileDescriptor, files[2].fileDescriptor))
     let status = process.end(within: 120)
-    let text = { (end: String) in String(decoding: try Data(contentsOf: folder.appendingPathComponent(end)), as: UTF8.self) }
+    let text = { (end: String) in
+      String(decoding: try Data(contentsOf: folder.appendingPathComponent(end)), as: UTF8.self)
+    }
     guard status == 0 else {
       process.kill(SIGKILL)
       let ending = status.map { "ended with \($0)" } ?? "did not end"

@@ -36,7 +36,8 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
     Thread.detachNewThread { [weak self, listener] in
       while true {
         let client = accept(listener, nil, nil)
-        guard client >= 0, let self, let server = Sockets.connected(to: lock.withLock({ state.target })) else {
+        guard client >= 0, let self, let server = Sockets.connected(to: lock.withLock({ state.target }))
+        else {
           if client >= 0 { close(client) }
           if self?.lock.withLock({ self?.state.isClosed }) ?? true { return }
           continue
@@ -62,7 +63,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
 
   /// Keeps the answers from the client after the first of so many texts that have `text` in them, as if the server had
   /// forgotten them.
-  public func swallowAnswers(to text: String, count: Int = 1) { lock.withLock { state.swallows = (Array(text.utf8), count) } }
+  public func swallowAnswers(to text: String, count: Int = 1) {
+    lock.withLock { state.swallows = (Array(text.utf8), count) }
+  }
 
   /// How many texts are still to be left without answers.
   public var left: Int { lock.withLock { state.swallows?.count ?? 0 } }
@@ -87,7 +90,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
       }
       shutdown(server, Int32(SHUT_RDWR))
       shutdown(client, Int32(SHUT_RDWR))
-      flow.end { close(client); close(server) }
+      flow.end {
+        close(client); close(server)
+      }
     }
     Thread.detachNewThread {
       while let (packet, _) = Self.packet(server) {
@@ -96,7 +101,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
       }
       shutdown(client, Int32(SHUT_RDWR))
       shutdown(server, Int32(SHUT_RDWR))
-      flow.end { close(client); close(server) }
+      flow.end {
+        close(client); close(server)
+      }
     }
   }
 
@@ -128,7 +135,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
 
   /// A packet with its four bytes of header, and whether it begins an exchange; nil at the end.
   private static func packet(_ socket: Int32) -> ([UInt8], Bool)? {
-    guard let header = read(socket, 4), let body = read(socket, Int(header[0]) | Int(header[1]) << 8 | Int(header[2]) << 16) else { return nil }
+    guard let header = read(socket, 4),
+      let body = read(socket, Int(header[0]) | Int(header[1]) << 8 | Int(header[2]) << 16)
+    else { return nil }
     return (header + body, header[3] == 0)
   }
 
@@ -136,7 +145,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
     var bytes = [UInt8](repeating: 0, count: count)
     var done = 0
     while done < count {
-      let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress.map { $0 + done }, count - done, 0) }
+      let got = bytes.withUnsafeMutableBytes {
+        recv(socket, $0.baseAddress.map { $0 + done }, count - done, 0)
+      }
       guard got > 0 else { return nil }
       done += got
     }
@@ -146,7 +157,9 @@ public final class Relay: @unchecked Sendable {  // reason: `state` is touched u
   private static func send(_ bytes: [UInt8], _ socket: Int32) -> Bool {
     var done = 0
     while done < bytes.count {
-      let sent = bytes.withUnsafeBytes { systemSend(socket, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+      let sent = bytes.withUnsafeBytes {
+        systemSend(socket, $0.baseAddress.map { $0 + done }, bytes.count - done)
+      }
       guard sent > 0 else { return false }
       done += sent
     }

@@ -13,17 +13,23 @@ public enum TableInvariants {
   ///   - database: The name of a database on `server` that has Qudo's tables.
   ///   - server: The server; it may stop statements of its other sessions meanwhile.
   ///   - most: The maximum number of lines for each rule.
-  public static func violations(in database: String, on server: MariaDBServer, atMost most: Int = 20) async throws -> [String] {
+  public static func violations(in database: String, on server: MariaDBServer, atMost most: Int = 20)
+    async throws -> [String]
+  {
     let lines = try await server.query(script(atMost: most), in: database)
     // Without the last line, something stopped the statements, and nothing is known.
-    guard lines.last == end else { throw ServerTrouble(description: "the invariants were not read to the end: \(lines)") }
+    guard lines.last == end else {
+      throw ServerTrouble(description: "the invariants were not read to the end: \(lines)")
+    }
     return lines.dropLast().map { line in line.replacing("\t", with: " ") }
   }
 
   private static let end = "all rules were read"
 
   private static func script(atMost most: Int) -> String {
-    let statements = rules.map { rule, select in "SELECT '\(rule)', broken.* FROM (\(select)) AS broken LIMIT \(most)" }
+    let statements = rules.map { rule, select in
+      "SELECT '\(rule)', broken.* FROM (\(select)) AS broken LIMIT \(most)"
+    }
     let begin = [
       "SET SESSION max_statement_time = 0", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
       "START TRANSACTION WITH CONSISTENT SNAPSHOT",
@@ -49,7 +55,10 @@ public enum TableInvariants {
       "an id is in several places",
       "SELECT id, GROUP_CONCAT(place ORDER BY place) FROM (\(places)) AS p GROUP BY id HAVING COUNT(*) > 1"
     ),
-    ("a row has no job", "SELECT p.id, p.place FROM (\(places)) AS p LEFT JOIN qudo_job AS j ON j.id = p.id WHERE j.id IS NULL"),
+    (
+      "a row has no job",
+      "SELECT p.id, p.place FROM (\(places)) AS p LEFT JOIN qudo_job AS j ON j.id = p.id WHERE j.id IS NULL"
+    ),
     (
       "a row differs from its job",
       """

@@ -23,8 +23,11 @@ struct Template: Sendable {
     try Data(statements.utf8).write(to: file)
     _ = try Programs.run(
       "mariadb-install-db",
-      ["--no-defaults", "--datadir=\(folder.path)/data", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-        "--extra-file=\(file.path)", "--innodb-log-file-size=8M"] + Programs.asRoot)
+      [
+        "--no-defaults", "--datadir=\(folder.path)/data", "--auth-root-authentication-method=normal",
+        "--skip-test-db", "--skip-name-resolve",
+        "--extra-file=\(file.path)", "--innodb-log-file-size=8M",
+      ] + Programs.asRoot)
   }
 
   /// - Parameter place: a folder that is not there yet.
@@ -38,6 +41,7 @@ func temporaryFolder() throws -> URL {
   let name = "qudo-db-" + String(UInt64.random(in: 0...(.max)), radix: 36)
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent(name)
   try Watcher.one.get().add(folder)
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+  try FileManager.default.createDirectory(
+    at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
   return folder
 }

@@ -32,7 +32,8 @@ final class Watcher: Sendable {
 
   private init() throws {
     shell = try ChildProcess(
-      "/bin/sh", ["-c", Self.script], in: "/", files: (pipe.fileHandleForReading.fileDescriptor, 2, 2), apart: true)
+      "/bin/sh", ["-c", Self.script], in: "/", files: (pipe.fileHandleForReading.fileDescriptor, 2, 2),
+      apart: true)
     try pipe.fileHandleForReading.close()
     // At an orderly end this process waits until all is away.
     atexit {
@@ -51,5 +52,7 @@ final class Watcher: Sendable {
   /// To be called before it is made.
   func add(_ folder: URL) { write(folder.path) }
 
-  private func write(_ line: String) { try? pipe.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
+  private func write(_ line: String) {
+    try? pipe.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8))
+  }
 }

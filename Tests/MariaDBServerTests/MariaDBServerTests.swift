@@ -9,7 +9,8 @@ import Testing
     let server = try await MariaDBServer.shared()
     #expect(try await MariaDBServer.shared() === server)
     let name = try await server.makeDatabase()
-    let rows = try await server.query("CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 2), (3, 4); SELECT * FROM t", in: name)
+    let rows = try await server.query(
+      "CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 2), (3, 4); SELECT * FROM t", in: name)
     #expect(rows == ["1\t2", "3\t4"])
     #expect(server.url(name).hasPrefix("mysql://qudo:s3cret%2F%40%3A%25@127.0.0.1:\(server.port)/test"))
     let settings = try await server.query("SELECT @@innodb_flush_log_at_trx_commit, @@port")
@@ -19,7 +20,8 @@ import Testing
   @Test("the invariants name each broken rule") func invariants() async throws {
     let server = try await MariaDBServer.shared()
     let name = try await server.makeDatabase()
-    try await server.query("""
+    try await server.query(
+      """
       CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT);
       CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, frees INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
       CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
@@ -27,14 +29,17 @@ import Testing
       INSERT INTO qudo_running VALUES(2, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'k', 2);
       """, in: name)
     #expect(try await TableInvariants.violations(in: name, on: server) == [])
-    try await server.query("""
+    try await server.query(
+      """
       INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL), (4, 1, 0, 5, 'm', 0); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 0), (4, 1, 0, 6, 0);
       INSERT INTO qudo_running VALUES(9, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'x', 8);
       """, in: name)
-    #expect(try await TableInvariants.violations(in: name, on: server) == [
-      "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running", "a row differs from its job 4 delayed",
-      "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
-    ])
+    #expect(
+      try await TableInvariants.violations(in: name, on: server) == [
+        "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running",
+        "a row differs from its job 4 delayed",
+        "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
+      ])
   }
 
   @Test func aUserWithThePasswordComesInByTCPAndNobodyElse() async throws {
@@ -44,7 +49,11 @@ import Testing
       defer { try? file.close() }
       let null = file.fileDescriptor
       return try ChildProcess(
-        "/usr/bin/env", ["mariadb", "--no-defaults", "-h127.0.0.1", "-P\(server.port)", "-u\(server.user)", "-p\(password)", "-eSELECT 1"],
+        "/usr/bin/env",
+        [
+          "mariadb", "--no-defaults", "-h127.0.0.1", "-P\(server.port)", "-u\(server.user)", "-p\(password)",
+          "-eSELECT 1",
+        ],
         files: (null, null, null)
       ).end(within: 60)
     }
@@ -61,7 +70,10 @@ import Testing
     #expect(!server.isRunning)
     try await server.start(["--read-only", "--max-allowed-packet=2M"])
     #expect(server.port == port)
-    #expect(try await server.query("SELECT a, @@read_only, @@max_allowed_packet FROM t", in: name) == ["7\t1\t2097152"])
+    #expect(
+      try await server.query("SELECT a, @@read_only, @@max_allowed_packet FROM t", in: name) == [
+        "7\t1\t2097152"
+      ])
     try await server.stop()
     #expect(!server.isRunning)
     try await server.start()

@@ -11,13 +11,17 @@ final class JoinedDriver: ForwardingDriver, @unchecked Sendable {  // reason: a 
 
   init(_ inner: SQLiteDriver, path: String) throws {
     self.inner = inner
-    guard sqlite3_open(path, &handle) == SQLITE_OK else { throw QudoError(.cannotOpen, "no connection of the application's") }
+    guard sqlite3_open(path, &handle) == SQLITE_OK else {
+      throw QudoError(.cannotOpen, "no connection of the application's")
+    }
     sqlite3_exec(handle, "PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0", nil, nil, nil)
   }
 
   deinit { sqlite3_close(handle) }
 
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try inner.insert(jobs, in: handle) }
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    try inner.insert(jobs, in: handle)
+  }
 
   func close() async {
     sqlite3_close(handle)

@@ -27,10 +27,13 @@ import Testing
 extension ModelCheck {
   static func mariaDB() async throws -> ModelCheck { try await mariaDB("MariaDB") { driver, _, _ in driver } }
 
-  static func mariaDBAboveFloors() async throws -> ModelCheck { try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) } }
+  static func mariaDBAboveFloors() async throws -> ModelCheck {
+    try await mariaDB("MariaDB above floors") { SlowDriver($0, $1, $2) }
+  }
 
   private static func mariaDB(
-    _ name: String, _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock, Locked<Timestamp>) -> any LogDriver
+    _ name: String,
+    _ wrapped: @escaping @Sendable (MySQLDriver, ManualClock, Locked<Timestamp>) -> any LogDriver
   ) async throws -> ModelCheck {
     let server = try await Servers.one.value
     return ModelCheck(name: name) { body in
@@ -39,7 +42,9 @@ extension ModelCheck {
       guard case .mysql(let place) = url.place else { throw QudoError(.invalidArgument, "no server") }
       let latest = Locked(Timestamp.earliest)
       let result = try await body(
-        ConformanceSubject { clock in wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock, latest) })
+        ConformanceSubject { clock in
+          wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock, latest)
+        })
       try await server.query("DROP DATABASE \(name)")
       return result
     }
@@ -50,7 +55,8 @@ extension ModelCheck {
 private enum Servers {
   static let one = Task {
     try await MariaDBServer.start([
-      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync", "--sync-frm=0",
+      "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync",
+      "--sync-frm=0",
     ])
   }
 }

@@ -17,20 +17,26 @@ struct ModelCheck: Sendable {
     defer { try? FileManager.default.removeItem(at: folder) }
     let path = folder.appendingPathComponent("jobs.db").path
     let opened = Locked(0)
-    return try await body(ConformanceSubject { clock in
-      let driver = try SQLiteDriver(path: path, durability: .off, clock: clock)
-      let count = opened.withLock { $0 += 1; return $0 }
-      return count % 3 == 2 ? try JoinedDriver(driver, path: path) : driver
-    })
+    return try await body(
+      ConformanceSubject { clock in
+        let driver = try SQLiteDriver(path: path, durability: .off, clock: clock)
+        let count = opened.withLock {
+          $0 += 1; return $0
+        }
+        return count % 3 == 2 ? try JoinedDriver(driver, path: path) : driver
+      })
   }
 
   private static let scratch: URL = {
     let shared = URL(fileURLWithPath: "/dev/shm", isDirectory: true)
-    return FileManager.default.isWritableFile(atPath: shared.path) ? shared : FileManager.default.temporaryDirectory
+    return FileManager.default.isWritableFile(atPath: shared.path)
+      ? shared : FileManager.default.temporaryDirectory
   }()
 
   /// The model itself, for scripts that must be the same on all.
-  static let memory = ModelCheck(name: "memory") { body in try await body(ConformanceSubject { MemoryDriver(clock: $0) }) }
+  static let memory = ModelCheck(name: "memory") { body in
+    try await body(ConformanceSubject { MemoryDriver(clock: $0) })
+  }
 
   func run(_ script: ModelScript, comparingEvery interval: Int = 10) async throws -> Int {
     try await withDatabase { try await script.run(on: $0, comparingEvery: interval) }

@@ -23,7 +23,9 @@ func agree(_ trial: ModelCheck, scripts: Int, steps: Int) async throws {
     verbs += try await trial.run(ModelScript(seed: seed, count: steps), of: seed)
     done += 1
   }
-  Evidence.report("model", "\(trial.name): \(done) scripts of \(steps) steps, \(verbs) verbs, first seed \(Evidence.firstSeed)")
+  Evidence.report(
+    "model",
+    "\(trial.name): \(done) scripts of \(steps) steps, \(verbs) verbs, first seed \(Evidence.firstSeed)")
 }
 
 /// A script that a driver once failed on.
@@ -34,8 +36,12 @@ struct Kept: Sendable, CustomTestStringConvertible {
   static let all: [Kept] = {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Scripts")
     let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-    return (files ?? []).filter { $0.pathExtension == "script" }.sorted { $0.path < $1.path }.map { Kept(url: $0) }
+    return (files ?? []).filter { $0.pathExtension == "script" }.sorted { $0.path < $1.path }.map {
+      Kept(url: $0)
+    }
   }()
 
-  func script() throws -> ModelScript { try ModelScript(parsing: try String(contentsOf: url, encoding: .utf8)) }
+  func script() throws -> ModelScript {
+    try ModelScript(parsing: try String(contentsOf: url, encoding: .utf8))
+  }
 }

@@ -40,7 +40,8 @@ import Testing
 
   /// Those that fuzzing begins with.
   @Test func theCorpusHasEveryVerb() throws {
-    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../Fuzz/Corpus/FuzzModel").standardized
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../Fuzz/Corpus/FuzzModel")
+      .standardized
     let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
     let scripts = try files.map { ModelScript(bytes: try Data(contentsOf: $0)) }
     func verbs(_ scripts: [ModelScript]) -> Set<String> {

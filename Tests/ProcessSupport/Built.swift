@@ -6,7 +6,9 @@ public func built(_ name: String) throws -> URL {
   while place.path != "/" {
     let command = place.appendingPathComponent(name)
     var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: command.path, isDirectory: &isFolder), !isFolder.boolValue { return command }
+    if FileManager.default.fileExists(atPath: command.path, isDirectory: &isFolder), !isFolder.boolValue {
+      return command
+    }
     place.deleteLastPathComponent()
   }
   throw CocoaError(.fileNoSuchFile)

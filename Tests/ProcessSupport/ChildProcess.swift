@@ -31,11 +31,15 @@ public final class ChildProcess: @unchecked Sendable {  // reason: `state` is to
     environment: [String: String]? = nil, files: (Int32, Int32, Int32) = (0, 1, 2), apart: Bool = false
   ) throws {
     let words = ([program] + arguments).map { strdup($0) } + [nil]
-    let variables = (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0.key)=\($0.value)") } + [nil]
+    let variables =
+      (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for word in words + variables { free(word) } }
     var number: pid_t = 0
-    let code = spawn_child(&number, program, words, variables, folder, files.0, files.1, files.2, apart ? 1 : 0)
-    guard code == 0 else { throw CannotStart(description: "\(program) cannot be started: \(String(cString: strerror(code)))") }
+    let code = spawn_child(
+      &number, program, words, variables, folder, files.0, files.1, files.2, apart ? 1 : 0)
+    guard code == 0 else {
+      throw CannotStart(description: "\(program) cannot be started: \(String(cString: strerror(code)))")
+    }
     let id = number
     self.id = id
     Thread.detachNewThread { [self] in

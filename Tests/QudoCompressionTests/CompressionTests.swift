@@ -19,7 +19,9 @@ struct CompressionTests {
   let codec = CompressedCodec(Plain())
 
   private func encode(_ bytes: [UInt8]) throws -> [UInt8] { try codec.encode(bytes, of: "a") }
-  private func decode(_ bytes: [UInt8]) throws -> [UInt8] { try codec.decode([UInt8].self, from: bytes, of: "a") }
+  private func decode(_ bytes: [UInt8]) throws -> [UInt8] {
+    try codec.decode([UInt8].self, from: bytes, of: "a")
+  }
 
   private func message(_ bytes: [UInt8], _ codec: some Codec) -> String? {
     do {
@@ -30,7 +32,9 @@ struct CompressionTests {
     }
   }
 
-  @Test(arguments: [0, 1, 1023, 1024, 1025, 5000, 100_000, 3_000_000]) func whatIsEncodedIsDecoded(size: Int) throws {
+  @Test(arguments: [0, 1, 1023, 1024, 1025, 5000, 100_000, 3_000_000]) func whatIsEncodedIsDecoded(size: Int)
+    throws
+  {
     let text = (0..<size).map { UInt8(truncatingIfNeeded: $0 / 100) }
     let encoded = try encode(text)
     #expect(encoded.first == (size > 1024 ? 1 : 0))
@@ -48,7 +52,9 @@ struct CompressionTests {
 
   /// `zlib.compress(b"qudo " * 5)` of Python.
   @Test func pythonsBytesAreRead() throws {
-    let python: [UInt8] = [0x78, 0x9C, 0x2B, 0x2C, 0x4D, 0xC9, 0x57, 0x28, 0xC4, 0x42, 0x00, 0x00, 0x7B, 0x7A, 0x09, 0x3E]
+    let python: [UInt8] = [
+      0x78, 0x9C, 0x2B, 0x2C, 0x4D, 0xC9, 0x57, 0x28, 0xC4, 0x42, 0x00, 0x00, 0x7B, 0x7A, 0x09, 0x3E,
+    ]
     let text = Array(String(repeating: "qudo ", count: 5).utf8)
     let ours = try CompressedCodec(Plain(), threshold: 0).encode(text, of: "a")
     #expect(try decode(ours) == text)
@@ -58,15 +64,22 @@ struct CompressionTests {
   @Test func aBombIsRefusedBeforeItHasGrown() throws {
     let limit = 10_000
     let small = CompressedCodec(Plain(), limit: limit)
-    #expect(try small.decode([UInt8].self, from: small.encode([UInt8](repeating: 0, count: limit), of: "a"), of: "a").count == limit)
+    #expect(
+      try small.decode(
+        [UInt8].self, from: small.encode([UInt8](repeating: 0, count: limit), of: "a"), of: "a"
+      ).count == limit)
     let bomb = try encode([UInt8](repeating: 0, count: 10_000_000))
     let words = try #require(message(bomb, small))
     #expect(words.hasPrefix("the payload is not compressed plain for Array<UInt8>: byte "))
     #expect(words.hasSuffix(": it decompresses to more than the limit, 10000 bytes"))
     let oneMore = try encode([UInt8](repeating: 0, count: limit + 1))
     #expect(message(oneMore, small)?.hasSuffix("more than the limit, 10000 bytes") == true)
-    #expect(message([0] + [UInt8](repeating: 0, count: limit + 1), small)?.hasSuffix("10001 bytes are more than the limit, 10000") == true)
-    #expect(throws: CompressionError.self) { try small.encode([UInt8](repeating: 0, count: limit + 1), of: "a") }
+    #expect(
+      message([0] + [UInt8](repeating: 0, count: limit + 1), small)?.hasSuffix(
+        "10001 bytes are more than the limit, 10000") == true)
+    #expect(throws: CompressionError.self) {
+      try small.encode([UInt8](repeating: 0, count: limit + 1), of: "a")
+    }
   }
 
   @Test func damagedBytesSayWhere() throws {
@@ -86,7 +99,11 @@ struct CompressionTests {
       var damaged = good
       damaged[index] ^= 0x10
       // A few bits mean nothing: those that fill up the last byte before the checksum.
-      if let words = words(damaged) { #expect(words.hasPrefix("byte ")) } else { #expect(try decode(damaged) == text) }
+      if let words = words(damaged) {
+        #expect(words.hasPrefix("byte "))
+      } else {
+        #expect(try decode(damaged) == text)
+      }
     }
   }
 
@@ -98,7 +115,9 @@ struct CompressionTests {
     #expect(bytes.count < 50)
     #expect(try codec.decode([String: [String]].self, from: bytes, of: "a") == value)
     let codecs = Codecs(codec)
-    #expect(throws: PayloadDecodingError.self) { try codecs.decode([String: Int].self, from: codecs.encode(value, of: "a"), of: "a") }
+    #expect(throws: PayloadDecodingError.self) {
+      try codecs.decode([String: Int].self, from: codecs.encode(value, of: "a"), of: "a")
+    }
   }
 }
 #endif

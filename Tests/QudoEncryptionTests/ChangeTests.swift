@@ -20,7 +20,8 @@ struct ChangeTests {
   private typealias Whole = EncryptedCodec<CompressedCodec<MessagePackCodec>>
 
   @Test func oldPayloadsStayReadableAtEveryChangeOfTheDefault() async throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-change-\(UUID().uuidString)")
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-change-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     let driver = try SQLiteDriver(path: folder.appendingPathComponent("q.db").path)
@@ -33,9 +34,11 @@ struct ChangeTests {
   private func change(_ driver: any LogDriver) async throws {
     let (first, second) = (SecretKey.random(), SecretKey.random())
     let one = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 1, keys: [1: first]))
-    let two = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 2, keys: [1: first, 2: second]))
+    let two = Whole(
+      CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 2, keys: [1: first, 2: second]))
     let stages: [Codecs] = [
-      Codecs(), Codecs(PropertyListCodec()), Codecs(MessagePackCodec()), Codecs(CompressedCodec(JSONCodec())), Codecs(one), Codecs(two),
+      Codecs(), Codecs(PropertyListCodec()), Codecs(MessagePackCodec()), Codecs(CompressedCodec(JSONCodec())),
+      Codecs(one), Codecs(two),
     ]
     for (number, codecs) in stages.enumerated() {
       try await Queue(driver, codecs: codecs).enqueue(Mail(to: "\(number)"))
@@ -59,14 +62,17 @@ struct ChangeTests {
     let one = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 1, keys: keys))
     try await Queue(driver, codecs: Codecs(one)).enqueue(Mail(to: "a"))
     try await Queue(driver, codecs: Codecs(MessagePackCodec())).enqueue(Mail(to: "b"))
-    let two = Whole(CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 2, keys: keys.filter { $0.key == 2 }))
-    let summary = try await Worker(Queue(driver, codecs: Codecs(two)), handlers: [JobHandler(Mail.self)]).workUntilEmpty()
+    let two = Whole(
+      CompressedCodec(MessagePackCodec()), keys: try KeyRing(current: 2, keys: keys.filter { $0.key == 2 }))
+    let summary = try await Worker(Queue(driver, codecs: Codecs(two)), handlers: [JobHandler(Mail.self)])
+      .workUntilEmpty()
     #expect(summary.failed == 2)
     let failures = try await driver.failures(LogQuery(oldestFirst: true)).map(\.message)
-    #expect(failures == [
-      "the payload is not encrypted compressed MessagePack for Mail: it was encrypted with key 1, which the key ring does not have",
-      "the queue has no codec 3 for the payload: add it to its codecs",
-    ])
+    #expect(
+      failures == [
+        "the payload is not encrypted compressed MessagePack for Mail: it was encrypted with key 1, which the key ring does not have",
+        "the queue has no codec 3 for the payload: add it to its codecs",
+      ])
   }
 }
 #endif

@@ -65,26 +65,34 @@ import Testing
     ].map { Codecs(EncryptedCodec(JSONCodec(), keys: $0)) }
     // Processes of one stage and the next are there at the same time.
     for (writer, reader) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 3), (3, 2)] {
-      #expect(message(try rings[writer].encode(mail, of: SendMail.kind), rings[reader]) == nil, "stage \(writer) read in stage \(reader)")
+      #expect(
+        message(try rings[writer].encode(mail, of: SendMail.kind), rings[reader]) == nil,
+        "stage \(writer) read in stage \(reader)")
     }
     #expect(message(try rings[0].encode(mail, of: SendMail.kind), rings[3]) != nil)
   }
 
   @Test func theMessagesSayWhichCodecAndWhere() throws {
     let json = Payload(Array(#"{"to":["adam",1]}"#.utf8), codec: .json)
-    let packed = Payload([0x81, 0xA2, 0x74, 0x6F, 0x92, 0xA1, 0x61, 0xA4, 0x61], codec: MessagePackCodec().id)
-    let (first, second) = (EncryptedCodec(JSONCodec(), keys: try KeyRing(current: 1, keys: [1: .random()])), SecretKey.random())
+    let packed = Payload(
+      [0x81, 0xA2, 0x74, 0x6F, 0x92, 0xA1, 0x61, 0xA4, 0x61], codec: MessagePackCodec().id)
+    let (first, second) = (
+      EncryptedCodec(JSONCodec(), keys: try KeyRing(current: 1, keys: [1: .random()])), SecretKey.random()
+    )
     let sealed = try Codecs(first).encode(mail, of: SendMail.kind)
     let later = EncryptedCodec(JSONCodec(), keys: try KeyRing(current: 2, keys: [2: second]))
-    #expect(message(json, Codecs()) == """
-      the payload is not JSON for SendMail: at to.[1], byte 14: Expected to decode String but found number instead.
-      """)
-    #expect(message(packed, Codecs(MessagePackCodec())) == """
-      the payload is not MessagePack for SendMail: byte 7: the value has 5 bytes, but only 2 are left
-      """)
-    #expect(message(sealed, Codecs(later)) == """
-      the payload is not encrypted JSON for SendMail: it was encrypted with key 1, which the key ring does not have
-      """)
+    #expect(
+      message(json, Codecs()) == """
+        the payload is not JSON for SendMail: at to.[1], byte 14: Expected to decode String but found number instead.
+        """)
+    #expect(
+      message(packed, Codecs(MessagePackCodec())) == """
+        the payload is not MessagePack for SendMail: byte 7: the value has 5 bytes, but only 2 are left
+        """)
+    #expect(
+      message(sealed, Codecs(later)) == """
+        the payload is not encrypted JSON for SendMail: it was encrypted with key 1, which the key ring does not have
+        """)
   }
 }
 #endif

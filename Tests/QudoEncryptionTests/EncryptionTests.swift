@@ -8,7 +8,9 @@ struct EncryptionTests {
   let old = SecretKey.random()
   let new = SecretKey.random()
 
-  private func ring(_ current: UInt32, _ keys: [UInt32: SecretKey]) throws -> KeyRing { try KeyRing(current: current, keys: keys) }
+  private func ring(_ current: UInt32, _ keys: [UInt32: SecretKey]) throws -> KeyRing {
+    try KeyRing(current: current, keys: keys)
+  }
 
   private func message<Value: Decodable>(
     _ bytes: [UInt8], _ codec: some Codec, of kind: Kind = "mail", as type: Value.Type = [String].self
@@ -54,13 +56,20 @@ struct EncryptionTests {
   @Test func aPayloadBelongsToItsKindItsCodecAndItsKey() throws {
     let keys = try ring(1, [1: new, 2: new])
     let good = try EncryptedCodec(JSONCodec(), keys: keys).encode(["secret"], of: "mail")
-    let words = "it does not decrypt with key 1: it is damaged, or was encrypted with another key of this number, for another kind than"
-    #expect(message(good, EncryptedCodec(JSONCodec(), keys: keys), of: "mai") == "\(words) mai or by another codec than 17/1")
-    #expect(message(good, EncryptedCodec(MessagePackCodec(), keys: keys)) == "\(words) mail or by another codec than 17/3")
+    let words =
+      "it does not decrypt with key 1: it is damaged, or was encrypted with another key of this number, for another kind than"
+    #expect(
+      message(good, EncryptedCodec(JSONCodec(), keys: keys), of: "mai")
+        == "\(words) mai or by another codec than 17/1")
+    #expect(
+      message(good, EncryptedCodec(MessagePackCodec(), keys: keys))
+        == "\(words) mail or by another codec than 17/3")
     // The same key under another number.
     var renamed = good
     renamed[4] = 2
-    #expect(message(renamed, EncryptedCodec(JSONCodec(), keys: keys))?.hasPrefix("it does not decrypt with key 2: ") == true)
+    #expect(
+      message(renamed, EncryptedCodec(JSONCodec(), keys: keys))?.hasPrefix("it does not decrypt with key 2: ")
+        == true)
     let other = EncryptedCodec(JSONCodec(), keys: try ring(1, [1: old]))
     #expect(message(good, other) == "\(words) mail or by another codec than 17/1")
   }
@@ -86,7 +95,10 @@ struct EncryptionTests {
     let codec = EncryptedCodec(JSONCodec(), keys: keys)
     let payload = try codec.encode(["x": "hush-hush"], of: "mail")
     let error = try #require(message(payload, codec, as: [String: Color].self))
-    #expect(error == "what was encrypted is not JSON for Dictionary<String, Color>: at x, byte 5: the data is damaged or not as the type expects")
+    #expect(
+      error
+        == "what was encrypted is not JSON for Dictionary<String, Color>: at x, byte 5: the data is damaged or not as the type expects"
+    )
     #expect(message(payload, codec, as: [String: Int].self)?.hasSuffix("at x, byte 5: expected Int") == true)
     var dumped = ""
     dump((key, keys, codec), to: &dumped)

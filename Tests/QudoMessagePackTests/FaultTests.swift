@@ -33,8 +33,14 @@ struct FaultTests {
 
   @Test(arguments: [
     ("82a46974656d01a5706172747390", "at item, byte 6: expected String, found a whole number"),
-    ("82a46974656da0a570617274739281a5636f756e740181a5636f756e74cd0100", "at parts.[1].count, byte 29: the number does not fit in UInt8"),
-    ("82a46974656da0a570617274739181a5636f756e74cb3ff0000000000000", "at parts.[0].count, byte 21: expected UInt8, found a floating-point number"),
+    (
+      "82a46974656da0a570617274739281a5636f756e740181a5636f756e74cd0100",
+      "at parts.[1].count, byte 29: the number does not fit in UInt8"
+    ),
+    (
+      "82a46974656da0a570617274739181a5636f756e74cb3ff0000000000000",
+      "at parts.[0].count, byte 21: expected UInt8, found a floating-point number"
+    ),
     ("81a46974656da0", "byte 0: the map has no key parts"),
     ("82a46974656da0a570617274739180", "at parts.[0], byte 14: the map has no key count"),
     ("c0", "byte 0: expected Dictionary<String, Any>, found nil"),
@@ -46,11 +52,17 @@ struct FaultTests {
 
   @Test func placesInsideLists() {
     #expect(message([[Int]].self, "92910192a161c3") == "at [1].[0], byte 4: expected Int, found text")
-    #expect(message([Int: [Bool]].self, "81059101") == "at [5].[0], byte 3: expected Bool, found a whole number")
+    #expect(
+      message([Int: [Bool]].self, "81059101") == "at [5].[0], byte 3: expected Bool, found a whole number")
     #expect(message([Date].self, "91d5ff0000") == "at [0], byte 1: a timestamp has 2 bytes, not 4, 8 or 12")
-    #expect(message([Date].self, "91d7ffee6b280065920080") == "at [0], byte 1: a timestamp has more than 999,999,999 nanoseconds")
-    #expect(message([Date].self, "91c70cff000000007fffffffffffffff") == "at [0], byte 1: a timestamp is beyond what a date can be")
-    #expect(message([Date].self, "91d605000000ff") == "at [0], byte 1: expected Date, found an extension of type 5")
+    #expect(
+      message([Date].self, "91d7ffee6b280065920080")
+        == "at [0], byte 1: a timestamp has more than 999,999,999 nanoseconds")
+    #expect(
+      message([Date].self, "91c70cff000000007fffffffffffffff")
+        == "at [0], byte 1: a timestamp is beyond what a date can be")
+    #expect(
+      message([Date].self, "91d605000000ff") == "at [0], byte 1: expected Date, found an extension of type 5")
     #expect(message(Double.self, "cfffffffffffffffff") == "byte 0: the number does not fit in Double")
     #expect(message(Float.self, "cb7fe0000000000000") == "byte 0: the number does not fit in Float")
   }
@@ -62,7 +74,9 @@ struct FaultTests {
         for _ in 0..<2 { _ = try list.decode(Int.self) }
       }
     }
-    #expect(message([Pair].self, "929101920102") == "at [0], byte 1: the array has no more than 1 elements, expected Int")
+    #expect(
+      message([Pair].self, "929101920102")
+        == "at [0], byte 1: the array has no more than 1 elements, expected Int")
   }
 
   @Test func numbersOfOtherForms() throws {
@@ -76,7 +90,9 @@ struct FaultTests {
   @Test func depthIsLimited() {
     for first in ["91", "8100"] {
       let limit = MessagePackCodec.depthLimit
-      #expect(message(Int.self, String(repeating: first, count: limit) + "00")?.hasPrefix("byte 0: expected Int") == true)
+      #expect(
+        message(Int.self, String(repeating: first, count: limit) + "00")?.hasPrefix("byte 0: expected Int")
+          == true)
       let deep = message(Tree.self, String(repeating: first, count: 100_000))
       #expect(deep == "byte \(limit * first.count / 2): arrays and maps are nested deeper than \(limit)")
     }
@@ -87,7 +103,9 @@ struct FaultTests {
     let good = try encode(value)
     for index in good.indices {
       #expect(throws: DecodingError.self) { try decode(Tree.self, Array(good[..<index])) }
-      for changed in [0, 1, 0x7F, 0x81, 0x8F, 0x91, 0x9F, 0xA0, 0xA3, 0xBF, 0xFF] + Array(0xC0...0xE0) as [UInt8] {
+      for changed in [0, 1, 0x7F, 0x81, 0x8F, 0x91, 0x9F, 0xA0, 0xA3, 0xBF, 0xFF] + Array(0xC0...0xE0)
+        as [UInt8]
+      {
         var bad = good
         bad[index] = changed
         _ = try? decode(VectorTests.Nested.self, bad)
@@ -102,6 +120,8 @@ struct FaultTests {
     let body: [UInt8] = try shuffled.flatMap { number -> [UInt8] in try encode(number) + [0xC3] }
     let map = try decode([Int: Bool].self, bytes("df00004e20") + body)
     #expect(map.count == 20_000)
-    #expect(message([Int: Bool].self, hex(bytes("df00004e21") + body + [0x05, 0xC3]))?.hasSuffix("the map has this key twice") == true)
+    #expect(
+      message([Int: Bool].self, hex(bytes("df00004e21") + body + [0x05, 0xC3]))?.hasSuffix(
+        "the map has this key twice") == true)
   }
 }

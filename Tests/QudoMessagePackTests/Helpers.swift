@@ -6,7 +6,9 @@ let codec = MessagePackCodec()
 
 func encode(_ value: some Encodable) throws -> [UInt8] { try codec.encode(value, of: "a") }
 
-func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) throws -> Value { try codec.decode(type, from: bytes, of: "a") }
+func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) throws -> Value {
+  try codec.decode(type, from: bytes, of: "a")
+}
 
 func hex(_ bytes: some Sequence<UInt8>) -> String {
   bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
@@ -44,20 +46,30 @@ indirect enum Tree: Codable, Hashable {
 
   init(from decoder: any Decoder) throws {
     let one = try decoder.singleValueContainer()
-    if one.decodeNil() { self = .null }
-    else if let value = try? one.decode(Bool.self) { self = .bool(value) }
-    else if let value = try? one.decode(Int64.self) { self = .int(value) }
-    else if let value = try? one.decode(UInt64.self) { self = .large(value) }
-    else if let value = try? one.decode(Double.self) { self = .double(value) }
-    else if let value = try? one.decode(String.self) { self = .text(value) }
-    else if let value = try? one.decode(Date.self) { self = .date(value) }
-    else if var list = try? decoder.unkeyedContainer() {
+    if one.decodeNil() {
+      self = .null
+    } else if let value = try? one.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? one.decode(Int64.self) {
+      self = .int(value)
+    } else if let value = try? one.decode(UInt64.self) {
+      self = .large(value)
+    } else if let value = try? one.decode(Double.self) {
+      self = .double(value)
+    } else if let value = try? one.decode(String.self) {
+      self = .text(value)
+    } else if let value = try? one.decode(Date.self) {
+      self = .date(value)
+    } else if var list = try? decoder.unkeyedContainer() {
       var elements: [Tree] = []
       while !list.isAtEnd { elements.append(try list.decode(Tree.self)) }
       self = .array(elements)
     } else if let map = try? decoder.container(keyedBy: Key.self) {
-      self = .map(Dictionary(uniqueKeysWithValues: try map.allKeys.map { ($0, try map.decode(Tree.self, forKey: $0)) }))
-    } else { self = .binary(try one.decode([UInt8].self)) }
+      self = .map(
+        Dictionary(uniqueKeysWithValues: try map.allKeys.map { ($0, try map.decode(Tree.self, forKey: $0)) }))
+    } else {
+      self = .binary(try one.decode([UInt8].self))
+    }
   }
 
   func encode(to encoder: any Encoder) throws {

@@ -104,10 +104,11 @@ struct ShapeTests {
 
   @Test func containersThatAreFilledInTurns() throws {
     let encoded = try encode(Interleaved())
-    #expect(hex(encoded) == """
-      84a46c6973749501919109a5616674657281a464656570c091c0\
-      a36d617082a4646565708101a178a17aa16da46d6f7265cb4004000000000000a17ac3
-      """)
+    #expect(
+      hex(encoded) == """
+        84a46c6973749501919109a5616674657281a464656570c091c0\
+        a36d617082a4646565708101a178a17aa16da46d6f7265cb4004000000000000a17ac3
+        """)
     _ = try decode(Interleaved.self, encoded)
     _ = try decode([Interleaved].self, encode([Interleaved(), Interleaved()]))
   }
@@ -142,7 +143,9 @@ struct ShapeTests {
   }
 
   @Test func datesComeBackToTheBit() throws {
-    let edges: [Double] = [0, 0.1, -0.1, 1e-9, 978_307_200, 1e10, -1e10, -62_135_596_800, 1e17, 4e18, 0.999_999_9]
+    let edges: [Double] = [
+      0, 0.1, -0.1, 1e-9, 978_307_200, 1e10, -1e10, -62_135_596_800, 1e17, 4e18, 0.999_999_9,
+    ]
     for time in edges { try same(Date(timeIntervalSince1970: time)) }
     for _ in 0..<2000 {
       try same(Date(timeIntervalSince1970: .random(in: 1_100_000_000...2_000_000_000)))

@@ -14,7 +14,11 @@ struct VectorTests {
       case bool(Bool), text(String)
       init(from decoder: any Decoder) throws {
         let one = try decoder.singleValueContainer()
-        if let value = try? one.decode(Bool.self) { self = .bool(value) } else { self = .text(try one.decode(String.self)) }
+        if let value = try? one.decode(Bool.self) {
+          self = .bool(value)
+        } else {
+          self = .text(try one.decode(String.self))
+        }
       }
     }
 
@@ -24,7 +28,8 @@ struct VectorTests {
   }
 
   static let vectors: [Vector] = {
-    let place = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("vectors.json")
+    let place = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+      "vectors.json")
     return (try? JSONDecoder().decode([Vector].self, from: Data(contentsOf: place))) ?? []
   }()
 
@@ -74,14 +79,18 @@ struct VectorTests {
       if let value = Other(exactly: number) {
         try same(value, vector)
         // An array of UInt8 is binary.
-        if Other.self != UInt8.self { try same([value], Vector(kind: "", value: nil, hex: "91" + vector.hex, length: nil)) }
+        if Other.self != UInt8.self {
+          try same([value], Vector(kind: "", value: nil, hex: "91" + vector.hex, length: nil))
+        }
         try same(["a": value], Vector(kind: "", value: nil, hex: "81a161" + vector.hex, length: nil))
       } else {
         #expect(message(type, vector.hex) == "byte 0: the number does not fit in \(type)")
       }
     }
-    try check(Int.self); try check(Int8.self); try check(Int16.self); try check(Int32.self); try check(Int64.self)
-    try check(UInt.self); try check(UInt8.self); try check(UInt16.self); try check(UInt32.self); try check(UInt64.self)
+    try check(Int.self); try check(Int8.self); try check(Int16.self); try check(Int32.self);
+    try check(Int64.self)
+    try check(UInt.self); try check(UInt8.self); try check(UInt16.self); try check(UInt32.self);
+    try check(UInt64.self)
   }
 
   private func date(_ text: String) throws -> Date {

@@ -16,7 +16,8 @@ import Testing
 
   let clock = ManualClock()
   let metrics = TestMetrics()
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-gauge-\(UUID().uuidString)")
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "qudo-gauge-\(UUID().uuidString)")
 
   init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false) }
   deinit { try? FileManager.default.removeItem(at: folder) }
@@ -24,18 +25,24 @@ import Testing
   func driver(_ base: Base = .memory) throws -> WatchedDriver {
     switch base {
     case .memory: WatchedDriver(base: MemoryDriver(clock: clock), clock: clock)
-    case .sqlite: WatchedDriver(base: try SQLiteDriver(path: folder.appendingPathComponent("jobs.db").path, clock: clock), clock: clock)
+    case .sqlite:
+      WatchedDriver(
+        base: try SQLiteDriver(path: folder.appendingPathComponent("jobs.db").path, clock: clock),
+        clock: clock)
     }
   }
 
   /// Works while `body` runs, which begins after the first look.
-  func work(_ driver: any Driver, _ gauge: DepthGauge, log: InMemoryLogHandler? = nil, _ body: () async throws -> Void) async throws {
+  func work(
+    _ driver: any Driver, _ gauge: DepthGauge, log: InMemoryLogHandler? = nil, _ body: () async throws -> Void
+  ) async throws {
     var options = WorkerOptions()
     options.clock = clock
     // So long that the gauge alone wakes.
     options.pollInterval = .seconds(1_000_000_000)
     if let log { options.logger = Logger(label: "test") { _ in log } }
-    let worker = try Worker(Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [gauge], options: options)
+    let worker = try Worker(
+      Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [gauge], options: options)
     let work = Task { try await worker.work() }
     await clock.sleepers(atLeast: 2)
     try await body()
@@ -53,7 +60,8 @@ import Testing
   @Test(arguments: Base.allCases) func eachKindIsMeasured(base: Base) async throws {
     let driver = try driver(base)
     _ = try await driver.insert([
-      NewJob("a", due: .after(.seconds(4))), NewJob("a", due: .after(.seconds(5))), NewJob("a", due: .after(.seconds(60))), NewJob("b"),
+      NewJob("a", due: .after(.seconds(4))), NewJob("a", due: .after(.seconds(5))),
+      NewJob("a", due: .after(.seconds(60))), NewJob("b"),
     ])
     #expect(try await driver.claim(ClaimRequest([.init("b")], limit: 1)).jobs.count == 1)
     clock.advance(by: .milliseconds(11_500))
@@ -75,7 +83,8 @@ import Testing
 
   @Test func itLooksAgainAtEachInterval() async throws {
     let driver = try driver()
-    try await work(driver, DepthGauge(interval: .seconds(30), kinds: ["a"], factory: metrics)) { () async throws in
+    try await work(driver, DepthGauge(interval: .seconds(30), kinds: ["a"], factory: metrics)) {
+      () async throws in
       #expect(try depths("a") == [0, 0, 0, 0])
       for jobs in 1...2 {
         _ = try await driver.insert([NewJob("a")])
@@ -103,7 +112,8 @@ import Testing
   @Test func withoutTheAgeNothingIsLookedFor() async throws {
     let driver = try driver()
     _ = try await driver.insert([NewJob("a")])
-    try await work(driver, DepthGauge(kinds: ["a"], measuresAge: false, prefix: "shop", factory: metrics)) { () async throws in
+    try await work(driver, DepthGauge(kinds: ["a"], measuresAge: false, prefix: "shop", factory: metrics)) {
+      () async throws in
       #expect(try metrics.expectMeter("shop_ready", [("kind", "a")]).lastValue == 1)
       #expect(metrics.meters.count == 3)
       #expect(driver.finds.withLock { $0 } == [])

@@ -27,8 +27,12 @@ import Testing
 
   /// The counters that were ever incremented, with their totals.
   func totals(_ kind: String = "a") -> [String: Int64] {
-    let counters = metrics.counters.filter { $0.dimensions.map(\.0) == ["kind"] && $0.dimensions.map(\.1) == [kind] }
-    return Dictionary(uniqueKeysWithValues: counters.map { ($0.label, $0.totalValue) }).filter { $0.value != 0 }
+    let counters = metrics.counters.filter {
+      $0.dimensions.map(\.0) == ["kind"] && $0.dimensions.map(\.1) == [kind]
+    }
+    return Dictionary(uniqueKeysWithValues: counters.map { ($0.label, $0.totalValue) }).filter {
+      $0.value != 0
+    }
   }
 
   @Test func enqueuesAndConflictsAreCounted() async throws {
@@ -61,12 +65,15 @@ import Testing
       }
     }
     let queue = queue
-    try await queue.enqueue(["complete", "fail", "abort", "snooze", "replace"].map { NewJob("a", payload: Payload($0)) })
+    try await queue.enqueue(
+      ["complete", "fail", "abort", "snooze", "replace"].map { NewJob("a", payload: Payload($0)) })
     try await Worker(queue, handlers: [handler], options: options()).workUntilEmpty()
-    #expect(totals() == [
-      "qudo_enqueued": 6, "qudo_claimed": 8, "qudo_completed": 4, "qudo_replaced": 1, "qudo_retried": 1, "qudo_failed": 1,
-      "qudo_aborted": 1, "qudo_snoozed": 1,
-    ])
+    #expect(
+      totals() == [
+        "qudo_enqueued": 6, "qudo_claimed": 8, "qudo_completed": 4, "qudo_replaced": 1, "qudo_retried": 1,
+        "qudo_failed": 1,
+        "qudo_aborted": 1, "qudo_snoozed": 1,
+      ])
   }
 
   @Test func aRunThatIsStoppedCountsAsReleased() async throws {
@@ -128,7 +135,8 @@ import Testing
     let factory = CountingFactory(base: metrics)
     let queue = Queue(driver) { MetricsHook(prefix: "shop", factory: factory, clock: clock) }
     try await queue.enqueue((0..<100).map { NewJob($0 % 2 == 0 ? "a" : "b") })
-    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in }, JobHandler("b") { _ in }], options: options())
+    let worker = try Worker(
+      queue, handlers: [JobHandler("a") { _ in }, JobHandler("b") { _ in }], options: options())
     try await worker.workUntilEmpty()
     #expect(factory.made.withLock { $0 } == 2 * 14)
     #expect(totals() == ["shop_enqueued": 50, "shop_claimed": 50, "shop_completed": 50])

@@ -31,8 +31,12 @@ struct WatchedDriver: Driver {
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    try await base.settle(settlements, claiming: next)
+  }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await base.renew(leases, for: duration)
+  }
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
   func close() async { await base.close() }
 }

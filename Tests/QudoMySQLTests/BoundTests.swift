@@ -16,19 +16,26 @@ import Testing
       cursors = ScanCursors(slow: .seconds(3600), leastWalk: .zero)
       cursors.turnOn(.now)
     }
-    let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)).jobs
+    let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10))
+      .jobs
     #expect(claimed.map(\.id) == Array(1...10))
     keep(driver)
     return driver
   }
 
   /// As if no time went by from now on.
-  private func keep(_ driver: MySQLDriver) { driver.pool.access.cursors.withLock { $0.turnOn(.now + .seconds(3600)) } }
+  private func keep(_ driver: MySQLDriver) {
+    driver.pool.access.cursors.withLock { $0.turnOn(.now + .seconds(3600)) }
+  }
 
   /// As if time went by.
-  private func expire(_ driver: MySQLDriver) { driver.pool.access.cursors.withLock { $0.turnOn(.now - .seconds(1)) } }
+  private func expire(_ driver: MySQLDriver) {
+    driver.pool.access.cursors.withLock { $0.turnOn(.now - .seconds(1)) }
+  }
 
-  private func claim(_ driver: MySQLDriver) async throws -> Int64? { try await driver.claim(one).jobs.first?.id }
+  private func claim(_ driver: MySQLDriver) async throws -> Int64? {
+    try await driver.claim(one).jobs.first?.id
+  }
 
   /// The server hung while another process enqueued it.
   @Test func aJobThatIsCommittedLateIsClaimedWhenTheBoundExpires() async throws {
@@ -93,7 +100,9 @@ import Testing
   @Test func aClaimThatFindsNothingLooksBelowAtOnce() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)
-    #expect(try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 20)).jobs.count == 20)
+    #expect(
+      try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 20)).jobs.count
+        == 20)
     let other = try database.driver()
     _ = try await other.insert([NewJob("a", priority: 9)])
     #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 5)).jobs.map(\.priority) == [9])
@@ -105,7 +114,9 @@ import Testing
   @Test func aClaimThatIsRolledBackRaisesNoBound() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)
-    try await database.server.query("CREATE TRIGGER stop BEFORE INSERT ON qudo_running FOR EACH ROW SIGNAL SQLSTATE '45000'", in: database.name)
+    try await database.server.query(
+      "CREATE TRIGGER stop BEFORE INSERT ON qudo_running FOR EACH ROW SIGNAL SQLSTATE '45000'",
+      in: database.name)
     await #expect(throws: QudoError.self) { try await driver.claim(one) }
     try await database.server.query("DROP TRIGGER stop", in: database.name)
     #expect(try await claim(driver) == 11)
@@ -119,11 +130,14 @@ import Testing
     let driver = try database.driver()
     _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
     let connection = try database.connection()
-    let row = try #require(try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1 OFFSET 1000").rows?.next())
+    let row = try #require(
+      try connection.run("SELECT ranking, due, id FROM qudo_ready ORDER BY id LIMIT 1 OFFSET 1000").rows?
+        .next())
     let key = ScanCursors.Key(ranking: row.integer(0), due: row.integer(1), id: row.integer(2))
     var cursors = ScanCursors(slow: .zero)
     for _ in 0..<2 {
-      cursors.claimed(from: cursors.view(.now), took: .seconds(1), look: nil, due: 100, ends: 100, last: [1: key], .now)
+      cursors.claimed(
+        from: cursors.view(.now), took: .seconds(1), look: nil, due: 100, ends: 100, last: [1: key], .now)
     }
     let view = cursors.view(.now)
     let kind = ClaimableKind(demand: .init("a"), number: 1)
@@ -134,7 +148,9 @@ import Testing
     #expect(plan.text(6) == "28", "all four columns are looked up")
     #expect(!plan.text(9).contains("filesort"))
     for statement in ScanCursors.Look.statements(view, [kind]).dropFirst() {
-      for plan in try #require(try connection.run("EXPLAIN \(statement)").rows).map({ $0.text(9) }) { #expect(!plan.contains("filesort")) }
+      for plan in try #require(try connection.run("EXPLAIN \(statement)").rows).map({ $0.text(9) }) {
+        #expect(!plan.contains("filesort"))
+      }
     }
     await driver.close()
     try await database.drop()

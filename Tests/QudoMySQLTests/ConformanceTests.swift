@@ -6,10 +6,13 @@ import Testing
 
 /// All that a driver promises, each in a database of its own on a real server.
 @Suite struct ConformanceTests {
-  private static let cases = ConformanceSuite.cases(for: [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup])
+  private static let cases = ConformanceSuite.cases(for: [
+    .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup,
+  ])
   private static let gate = Gate(8)
 
-  @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws {
+  @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws
+  {
     try await Self.gate.pass {
       let database = try await TestDatabase()
       try await conformance.run(ConformanceSubject { clock in try database.driver { clock.now().wall } })

@@ -33,12 +33,16 @@ import Testing
   }
 
   private func check(_ tally: Tally, _ driver: MySQLDriver) async throws {
-    let found = try await driver.jobs(matching: JobQuery(limit: 100_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) }
+    let found = try await driver.jobs(matching: JobQuery(limit: 100_000)).map {
+      String(decoding: $0.payload.bytes, as: UTF8.self)
+    }
     #expect(Set(found).count == found.count, "each once")
     #expect(tally.inserted.subtracting(found).isEmpty, "what was acknowledged is there")
-    #expect(Set(found).subtracting(tally.inserted).isSubset(of: tally.unknown), "and else only what may be there")
+    #expect(
+      Set(found).subtracting(tally.inserted).isSubset(of: tally.unknown), "and else only what may be there")
     #expect(tally.codes.isSubset(of: [.unreachable, .outcomeUnknown]))
-    #expect(try await driver.count(["a"]).map(\.ready) == (found.isEmpty ? [] : [found.count]), "in its place")
+    #expect(
+      try await driver.count(["a"]).map(\.ready) == (found.isEmpty ? [] : [found.count]), "in its place")
   }
 
   private static let kill = """
@@ -95,7 +99,8 @@ import Testing
     _ = try await driver.insert([NewJob("a")])
     let lease = try await driver.claim(want).jobs[0].lease
     try await server.query(try await server.query(Self.kill).joined(separator: ";"))
-    #expect(try await driver.settle([Settlement(lease, .completed())], claiming: want).results == [.settled()])
+    #expect(
+      try await driver.settle([Settlement(lease, .completed())], claiming: want).results == [.settled()])
     try await server.query(try await server.query(Self.kill).joined(separator: ";"))
     #expect(try await driver.count() == [])
     await driver.close()
@@ -139,7 +144,8 @@ import Testing
 
   @Test func aServerThatDoesNotAnswerIsLeftAfterTheTimeOut() async throws {
     let server = try await MariaDBServer.start()
-    let driver = try await TestDatabase(on: server).driver(options: "read-timeout=1s&connect-timeout=1s&pool=1")
+    let driver = try await TestDatabase(on: server).driver(
+      options: "read-timeout=1s&connect-timeout=1s&pool=1")
     _ = try await driver.insert([NewJob("a")])
     server.pause()
     let error = await #expect(throws: QudoError.self) { try await driver.claim(want) }
@@ -158,7 +164,8 @@ import Testing
       #expect(ids[0] > last)
       last = ids[1]
       let jobs = try await driver.claim(want).jobs
-      _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: ""), recording: .zero) }, claiming: nil)
+      _ = try await driver.settle(
+        jobs.map { Settlement($0.lease, .failed(message: ""), recording: .zero) }, claiming: nil)
       #expect(try await driver.prune(PruneOptions()) == 4)
       if isKilled { server.kill() } else { try await server.stop() }
       try await server.start()
@@ -189,11 +196,15 @@ import Testing
     try other.run("SELECT id FROM qudo_running WHERE id = \(leases[0].job) FOR UPDATE")
     // A claim goes round it, a settle of that job cannot.
     #expect(try await driver.claim(want).jobs.isEmpty)
-    let error = await #expect(throws: QudoError.self) { try await driver.settle([Settlement(leases[0], .completed())], claiming: nil) }
+    let error = await #expect(throws: QudoError.self) {
+      try await driver.settle([Settlement(leases[0], .completed())], claiming: nil)
+    }
     #expect(error?.code == .busy)
-    #expect(try await driver.settle([Settlement(leases[1], .completed())], claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle([Settlement(leases[1], .completed())], claiming: nil).results == [.settled()])
     try other.run("ROLLBACK")
-    #expect(try await driver.settle([Settlement(leases[0], .completed())], claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle([Settlement(leases[0], .completed())], claiming: nil).results == [.settled()])
     await driver.close()
     try await database.drop()
   }

@@ -12,7 +12,9 @@ private struct Thumbnail: Job {
   static let kind: Kind = "thumbnail"
   var photo: Int
 
-  func perform(_ context: JobContext) async throws { done.withLock { $0.append("\(context.database) \(photo)") } }
+  func perform(_ context: JobContext) async throws {
+    done.withLock { $0.append("\(context.database) \(photo)") }
+  }
 }
 
 /// The example of "From one file to a fleet", step by step, and with the server down.
@@ -34,10 +36,14 @@ private struct Thumbnail: Job {
     options.order = .ordered
     // The machine may have much else to do.
     options.callTimeout = .seconds(120)
-    let both = Queue(try Databases([
-      Databases.Source("fleet") { () async throws(QudoError) in try MySQLDriver(DatabaseURL(parsing: fleet)) },
-      Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
-    ], options: options))
+    let both = Queue(
+      try Databases(
+        [
+          Databases.Source("fleet") { () async throws(QudoError) in
+            try MySQLDriver(DatabaseURL(parsing: fleet))
+          },
+          Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
+        ], options: options))
     try await both.enqueue(Thumbnail(photo: 2))
     let worker = try Worker(both, handlers: [JobHandler(Thumbnail.self)], concurrency: 4)
     try await worker.workUntilEmpty()
@@ -58,12 +64,16 @@ private struct Thumbnail: Job {
 
   @Test func eachLineOfTheArticleIsRunHere() throws {
     let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
-    let article = try String(contentsOf: package.appendingPathComponent("Sources/Qudo/Qudo.docc/FromOneFileToAFleet.md"), encoding: .utf8)
+    let article = try String(
+      contentsOf: package.appendingPathComponent("Sources/Qudo/Qudo.docc/FromOneFileToAFleet.md"),
+      encoding: .utf8)
     let test = try String(contentsOfFile: #filePath, encoding: .utf8)
     func trimmed(_ line: Substring) -> Substring { line.drop(while: \.isWhitespace) }
     let tested = Set(test.split(separator: "\n").map(trimmed))
-    let lines = article.components(separatedBy: "```swift\n").dropFirst().compactMap { $0.components(separatedBy: "\n```").first }
-      .flatMap { $0.split(separator: "\n") }.map(trimmed)
+    let lines = article.components(separatedBy: "```swift\n").dropFirst().compactMap {
+      $0.components(separatedBy: "\n```").first
+    }
+    .flatMap { $0.split(separator: "\n") }.map(trimmed)
     #expect(lines.count > 12 && lines.filter { !tested.contains($0) } == [])
   }
 }

@@ -7,7 +7,9 @@ import Testing
 @Suite struct FloorTests {
   private let long = ScanCursors.slow + .milliseconds(1)
   private let start = ContinuousClock.now
-  private func key(_ id: Int64, ranking: Int64 = 0) -> ScanCursors.Key { ScanCursors.Key(ranking: ranking, due: 10 * id, id: id) }
+  private func key(_ id: Int64, ranking: Int64 = 0) -> ScanCursors.Key {
+    ScanCursors.Key(ranking: ranking, due: 10 * id, id: id)
+  }
 
   private func slowFloors() -> ScanCursors {
     var cursors = ScanCursors()
@@ -16,13 +18,16 @@ import Testing
   }
 
   private func claimed(
-    _ cursors: inout ScanCursors, _ view: ScanCursors.View, took: Duration = .zero, look: ScanCursors.Look? = nil, due: Int64? = nil, ends: Int64? = nil,
+    _ cursors: inout ScanCursors, _ view: ScanCursors.View, took: Duration = .zero,
+    look: ScanCursors.Look? = nil, due: Int64? = nil, ends: Int64? = nil,
     _ last: [Int64: ScanCursors.Key], after: Duration = .zero
   ) {
     cursors.claimed(from: view, took: took, look: look, due: due, ends: ends, last: last, start + after)
   }
 
-  private func look(_ walk: Duration, ready: [Int64: ScanCursors.Key] = [:], due: Int64? = nil, ends: Int64? = nil) -> ScanCursors.Look {
+  private func look(
+    _ walk: Duration, ready: [Int64: ScanCursors.Key] = [:], due: Int64? = nil, ends: Int64? = nil
+  ) -> ScanCursors.Look {
     ScanCursors.Look(ready: ready, due: due, ends: ends, walk: walk)
   }
 
@@ -58,7 +63,9 @@ import Testing
 
   @Test func theyExpireByTime() {
     var cursors = slowFloors()
-    let looks = [ScanCursors.shortestPause - .milliseconds(1), ScanCursors.shortestPause, ScanCursors.shortestPause].map { cursors.view(start + $0).looks }
+    let looks = [
+      ScanCursors.shortestPause - .milliseconds(1), ScanCursors.shortestPause, ScanCursors.shortestPause,
+    ].map { cursors.view(start + $0).looks }
     #expect(looks == [false, true, false], "one claim looks for all")
   }
 
@@ -78,18 +85,28 @@ import Testing
     #expect(ScanCursors.pause(after: .seconds(1)) == .seconds(5))
     var cursors = slowFloors()
     let half = ScanCursors.shortestPause / 2
-    let (early, late, again) = (cursors.mayLook(start + half - .milliseconds(1)), cursors.mayLook(start + half), cursors.mayLook(start + half))
+    let (early, late, again) = (
+      cursors.mayLook(start + half - .milliseconds(1)), cursors.mayLook(start + half),
+      cursors.mayLook(start + half)
+    )
     #expect(!early && late && !again)
   }
 
   /// Claims over a slow network are slow, and bounds do not make them quick.
   @Test func boundsThatSaveNothingAreGivenUpForAWhile() {
     var cursors = slowFloors()
-    claimed(&cursors, cursors.view(start + .seconds(1)), look: look(ScanCursors.leastWalk - .microseconds(1)), [1: key(3)])
+    claimed(
+      &cursors, cursors.view(start + .seconds(1)), look: look(ScanCursors.leastWalk - .microseconds(1)),
+      [1: key(3)])
     #expect(!cursors.isOn)
-    for _ in 0..<3 { claimed(&cursors, cursors.view(start), took: long, [1: key(4)], after: ScanCursors.rest - .milliseconds(1)) }
+    for _ in 0..<3 {
+      claimed(
+        &cursors, cursors.view(start), took: long, [1: key(4)], after: ScanCursors.rest - .milliseconds(1))
+    }
     #expect(!cursors.isOn)
-    for _ in 0..<2 { claimed(&cursors, cursors.view(start), took: long, [1: key(4)], after: ScanCursors.rest) }
+    for _ in 0..<2 {
+      claimed(&cursors, cursors.view(start), took: long, [1: key(4)], after: ScanCursors.rest)
+    }
     #expect(cursors.isOn)
     claimed(&cursors, cursors.view(start), look: look(ScanCursors.leastWalk), [1: key(5)])
     #expect(cursors.isOn)
@@ -100,7 +117,9 @@ import Testing
     claimed(&cursors, cursors.view(start), due: 100, ends: 100, [1: key(9)])
     let early = cursors.view(start)
     // More than it wanted lay there: the last one that it took is the bound.
-    claimed(&cursors, cursors.view(start), look: look(.seconds(1), ready: [1: key(3)], due: 40, ends: 50), [1: key(5)])
+    claimed(
+      &cursors, cursors.view(start), look: look(.seconds(1), ready: [1: key(3)], due: 40, ends: 50),
+      [1: key(5)])
     // One that began before may have passed others.
     claimed(&cursors, early, [1: key(12)])
     var view = cursors.view(start)
@@ -113,9 +132,11 @@ import Testing
   }
 
   @Test func jobsOfOnesOwnThatLieBelowAreFound() {
-    for (ranking, old, bound) in [(-1, nil, "id >= -9223372036854775807 - 1"), (0, nil, "id >= 2"), (1, nil, "id >= 2"), (nil, key(1), "id >= 1"),
-      (nil, key(7), "id >= 2"), (-1, key(1), "ranking > -1"), (0, key(1), "id >= 1")] as [(Int64?, ScanCursors.Key?, String)]
-    {
+    for (ranking, old, bound) in [
+      (-1, nil, "id >= -9223372036854775807 - 1"), (0, nil, "id >= 2"), (1, nil, "id >= 2"),
+      (nil, key(1), "id >= 1"),
+      (nil, key(7), "id >= 2"), (-1, key(1), "ranking > -1"), (0, key(1), "id >= 1"),
+    ] as [(Int64?, ScanCursors.Key?, String)] {
       var (cursors, entries) = (slowFloors(), ScanCursors.Entries())
       if let ranking { entries.add(1, ranking: ranking) }
       if let old { entries.add(1, old) }

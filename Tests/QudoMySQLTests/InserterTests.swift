@@ -21,7 +21,8 @@ import Testing
   @Test func theyShareACommitAndEachGetsItsOwnAnswer() async throws {
     let database = try await TestDatabase()
     let statements = Locked<[SQL]>([])
-    let driver = try database.driver(options: "pool=1", observer: { statement in statements.withLock { $0.append(statement) } })
+    let driver = try database.driver(
+      options: "pool=1", observer: { statement in statements.withLock { $0.append(statement) } })
     try await driver.connect()
     statements.withLock { $0 = [] }
     let answers = Locked<[Int: [InsertResult]]>([:])
@@ -29,14 +30,17 @@ import Testing
       await withTaskGroup(of: Void.self) { group in
         for number in 0..<40 {
           group.addTask {
-            let jobs = [NewJob("a", payload: Payload("\(number)")), NewJob("a", unique: UniqueKey("\(number / 2)"))]
+            let jobs = [
+              NewJob("a", payload: Payload("\(number)")), NewJob("a", unique: UniqueKey("\(number / 2)")),
+            ]
             let results = try? await driver.insert(jobs)
             answers.withLock { $0[number] = results }
           }
         }
       }
     }
-    let found = Dictionary(uniqueKeysWithValues: try await driver.jobs(matching: JobQuery()).map { ($0.id, $0) })
+    let found = Dictionary(
+      uniqueKeysWithValues: try await driver.jobs(matching: JobQuery()).map { ($0.id, $0) })
     #expect(found.count == 60)
     let all = answers.withLock { $0 }
     for number in 0..<40 {

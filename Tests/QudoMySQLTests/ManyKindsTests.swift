@@ -11,7 +11,8 @@ import Testing
   @Test func onlyKindsWithReadyJobsAreLookedInto() async throws {
     let database = try await TestDatabase()
     let statements = Locked<[SQL]>([])
-    let driver = try database.driver(options: "pool=1", observer: { statement in statements.withLock { $0.append(statement) } })
+    let driver = try database.driver(
+      options: "pool=1", observer: { statement in statements.withLock { $0.append(statement) } })
     let other = try database.driver()
     _ = try await other.insert(kinds.map { NewJob($0) })
     var claimed = 0
@@ -21,8 +22,11 @@ import Testing
     for (number, round) in [(7, "a kind that had none"), (7, "one that had some"), (31, "another")] {
       _ = try await other.insert((0..<3).map { NewJob(kinds[number], payload: Payload("\($0)")) })
       statements.withLock { $0 = [] }
-      #expect(try await driver.claim(want).jobs.map(\.payload) == (0..<3).map { Payload("\($0)") }, "\(round)")
-      let reads = statements.withLock { $0 }.filter { $0.text.contains("FROM qudo_ready") && $0.text.hasPrefix("SELECT") }
+      #expect(
+        try await driver.claim(want).jobs.map(\.payload) == (0..<3).map { Payload("\($0)") }, "\(round)")
+      let reads = statements.withLock { $0 }.filter {
+        $0.text.contains("FROM qudo_ready") && $0.text.hasPrefix("SELECT")
+      }
       #expect(reads.count < 10)
       #expect(!reads.contains { $0.text.contains("UNION ALL") }, "\(round)")
     }
@@ -59,7 +63,9 @@ import Testing
           var jobs = try await driver.claim(want).jobs
           while !jobs.isEmpty {
             done += jobs.map(\.id)
-            jobs = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: want).claim?.jobs ?? []
+            jobs =
+              try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: want).claim?
+              .jobs ?? []
           }
           return done
         }

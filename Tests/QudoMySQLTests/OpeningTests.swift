@@ -30,7 +30,8 @@ import Testing
     #expect(error.code == .unreachable)
     try await server.start()
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1)])
-    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote])
+    #expect(
+      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote])
     await driver.close()
   }
 
@@ -53,7 +54,8 @@ import Testing
   @Test func aUserWithoutTheRightToMakeTablesIsToldSo() async throws {
     let database = try await TestDatabase()
     let user = "u_\(database.name)"
-    try await database.server.query("""
+    try await database.server.query(
+      """
       CREATE USER \(user)@'%' IDENTIFIED BY 'pw'; GRANT SELECT, INSERT, UPDATE, DELETE ON \(database.name).* TO \(user)@'%';
       """)
     #expect(await code(try database.driver(user: user, password: "pw")) == .accessDenied)
@@ -62,7 +64,9 @@ import Testing
     let driver = try database.driver(user: user, password: "pw")
     _ = try await driver.insert([NewJob("a")])
     let claim = try await driver.claim(ClaimRequest([.init("a")], limit: 1))
-    #expect(try await driver.settle([Settlement(claim.jobs[0].lease, .failed(message: ""))], claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle([Settlement(claim.jobs[0].lease, .failed(message: ""))], claiming: nil).results
+        == [.settled()])
     await driver.close()
     try await database.drop()
   }
@@ -70,7 +74,9 @@ import Testing
   @Test func aReadOnlyServerIsToldAsSuch() async throws {
     let server = try await MariaDBServer.start()
     let database = try await TestDatabase(on: server)
-    try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'; SET GLOBAL read_only = 1")
+    try await server.query(
+      "CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'; SET GLOBAL read_only = 1"
+    )
     let driver = try database.driver(user: "app", password: "pw")
     #expect(await code(try database.driver(user: "app", password: "pw")) == .readOnly)
     try await server.query("SET GLOBAL read_only = 0")
@@ -91,10 +97,16 @@ import Testing
     defer { relay.stop() }
     let name = try await TestDatabase(on: old).name
     #expect(try await TestDatabase(on: new).name == name)
-    for server in [old, new] { try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO app@'%'; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'") }
+    for server in [old, new] {
+      try await server.query(
+        "CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON *.* TO app@'%'; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'"
+      )
+    }
     // As on a replica: the same tables.
     for server in [old, new] {
-      try await server.query("\(MySQLDriver.schemaSQL); UPDATE qudo_info SET value = 'the same' WHERE name = 'generation'", in: name)
+      try await server.query(
+        "\(MySQLDriver.schemaSQL); UPDATE qudo_info SET value = 'the same' WHERE name = 'generation'",
+        in: name)
     }
     let driver = try TestDatabase(on: old, name: name).driver(user: "app", password: "pw", port: relay.port)
     // All four connections are open.
@@ -114,10 +126,12 @@ import Testing
   @Test("a password that is changed for a moment may pass") func changedPassword() async throws {
     let server = try await MariaDBServer.start()
     let database = try await TestDatabase(on: server)
-    try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'")
+    try await server.query(
+      "CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(database.name).* TO app@'%'")
     let driver = try database.driver(user: "app", password: "pw")
     _ = try await driver.insert([NewJob("a")])
-    let killed = try await server.query("SELECT CONCAT('KILL ', id) FROM information_schema.PROCESSLIST WHERE user = 'app'")
+    let killed = try await server.query(
+      "SELECT CONCAT('KILL ', id) FROM information_schema.PROCESSLIST WHERE user = 'app'")
     try await server.query("SET PASSWORD FOR app@'%' = PASSWORD('other'); \(killed.joined(separator: ";"))")
     let error = await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     #expect(error?.code == .unreachable && error?.message.contains("refuses the user") == true)
@@ -126,7 +140,9 @@ import Testing
     await driver.close()
   }
 
-  @Test("a connection opens in one round trip, and makes the tables in three more, or more where the server is slow") func roundTrips() async throws {
+  @Test(
+    "a connection opens in one round trip, and makes the tables in three more, or more where the server is slow"
+  ) func roundTrips() async throws {
     let database = try await TestDatabase()
     let relay = try Relay(to: database.server.port)
     defer { relay.stop() }

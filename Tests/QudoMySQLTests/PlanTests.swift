@@ -12,7 +12,8 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status", in: database.name)
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status",
+      in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
     await driver.close()
@@ -22,11 +23,16 @@ import Testing
     // What LAST_INSERT_ID() is then: an id among the others.
     try connection.run("SELECT LAST_INSERT_ID(5000)")
     var explained: Set<String> = []
-    for statement in statements.withLock({ $0 }) where Self.canBeExplained(statement) && explained.insert(statement.text).inserted {
+    for statement in statements.withLock({ $0 })
+    where Self.canBeExplained(statement) && explained.insert(statement.text).inserted {
       let rows = try #require(try connection.run("EXPLAIN \(statement)").rows)
       for plan in rows.map({ Plan($0) }) where plan.table.first?.isLetter == true {
         // A page of a log, or what is pruned of it, is read from one end of the log.
-        if plan.type == "index", ["qudo_failure", "qudo_status"].contains(plan.table), statement.text.contains("LIMIT") { continue }
+        if plan.type == "index", ["qudo_failure", "qudo_status"].contains(plan.table),
+          statement.text.contains("LIMIT")
+        {
+          continue
+        }
         // A page of jobs needs the end of each one's lease: all of the running become a table of the statement's own.
         if plan.table == "qudo_running", statement.text.contains("MAX(ends)") { continue }
         #expect(!plan.isBad, "\(plan) of \(statement.text.prefix(700))")
@@ -50,41 +56,53 @@ import Testing
 
     /// A whole table or index is read, or rows are sorted. Some ten rows may be.
     var isBad: Bool {
-      ["ALL", "index"].contains(type) && rows > 64 && !extra.contains("no matching row") || extra.contains("filesort") && rows > 64
+      ["ALL", "index"].contains(type) && rows > 64 && !extra.contains("no matching row")
+        || extra.contains("filesort") && rows > 64
     }
     var description: String { "\(table) \(type) key=\(key) rows=\(rows) \(extra)" }
   }
 
   private static func canBeExplained(_ statement: SQL) -> Bool {
     let text = statement.text
-    return ["SELECT", "INSERT", "DELETE", "UPDATE"].contains { text.hasPrefix($0) } && text != "SELECT @n" && text.contains("qudo_")
+    return ["SELECT", "INSERT", "DELETE", "UPDATE"].contains { text.hasPrefix($0) } && text != "SELECT @n"
+      && text.contains("qudo_")
       && !text.contains("VALUES")
   }
 
   private func fill(_ driver: MySQLDriver) async throws {
     for kind in ["a", "b", "c", "d"] as [Kind] {
-      _ = try await driver.insert((0..<1000).map { NewJob(kind, payload: Payload("\($0)"), priority: $0 % 3) })
-      _ = try await driver.insert((0..<1000).map { NewJob(kind, unique: UniqueKey("\($0)"), due: .after(.seconds(1000 + $0))) })
+      _ = try await driver.insert(
+        (0..<1000).map { NewJob(kind, payload: Payload("\($0)"), priority: $0 % 3) })
+      _ = try await driver.insert(
+        (0..<1000).map { NewJob(kind, unique: UniqueKey("\($0)"), due: .after(.seconds(1000 + $0))) })
     }
     _ = try await driver.insert((0..<2000).map { _ in NewJob("r") })
-    for _ in 0..<20 { _ = try await driver.claim(ClaimRequest([.init("r", leaseDuration: .seconds(10_000))], limit: 100)) }
+    for _ in 0..<20 {
+      _ = try await driver.claim(ClaimRequest([.init("r", leaseDuration: .seconds(10_000))], limit: 100))
+    }
     _ = try await driver.insert((0..<2000).map { _ in NewJob("f") })
     for _ in 0..<20 {
       let jobs = try await driver.claim(ClaimRequest([.init("f")], limit: 100)).jobs
-      _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: "no"), recording: .seconds(1)) }, claiming: nil)
+      _ = try await driver.settle(
+        jobs.map { Settlement($0.lease, .failed(message: "no"), recording: .seconds(1)) }, claiming: nil)
     }
   }
 
   private func workADay(_ driver: MySQLDriver) async throws {
     _ = try await driver.insert((0..<20).map { NewJob("a", due: $0 % 2 == 0 ? .now : .after(.seconds(9))) })
     for policy in [.reject, .keep, .overwrite] as [UniqueKey.Conflict] {
-      _ = try await driver.insert([NewJob("a", unique: UniqueKey("5", onConflict: policy)), NewJob("a", unique: UniqueKey("new", onConflict: policy))])
+      _ = try await driver.insert([
+        NewJob("a", unique: UniqueKey("5", onConflict: policy)),
+        NewJob("a", unique: UniqueKey("new", onConflict: policy)),
+      ])
     }
     var jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs
-    jobs += try await driver.claim(ClaimRequest([.init("a"), .init("b", limit: 3), .init("c")], limit: 50)).jobs
+    jobs += try await driver.claim(ClaimRequest([.init("a"), .init("b", limit: 3), .init("c")], limit: 50))
+      .jobs
     let leases = try await driver.renew(jobs.map(\.lease), for: .seconds(100)).compactMap { $0 }
     let outcomes: [Settlement.Outcome] = [
-      .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""),
+      .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""),
+      .retry(after: .seconds(1), message: ""),
       .failed(message: ""), .aborted(message: ""), .snoozed(.seconds(5)), .released,
     ]
     for (number, outcome) in outcomes.enumerated() {

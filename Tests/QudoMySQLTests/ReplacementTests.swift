@@ -22,10 +22,13 @@ import Testing
   }
 
   private func drop(_ database: TestDatabase) async throws {
-    try await database.server.query("DROP TABLE \(try await tables(database).joined(separator: ", "))", in: database.name)
+    try await database.server.query(
+      "DROP TABLE \(try await tables(database).joined(separator: ", "))", in: database.name)
   }
 
-  @Test("tables that are missing are waited for, and made anew they are another database") func madeAnew() async throws {
+  @Test("tables that are missing are waited for, and made anew they are another database") func madeAnew()
+    async throws
+  {
     let database = try await TestDatabase()
     let driver = try database.driver()
     #expect(driver.generation.isEmpty)
@@ -74,7 +77,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test("a connection that was not used for a second is checked, in the round trip that was a ping") func idle() async throws {
+  @Test("a connection that was not used for a second is checked, in the round trip that was a ping")
+  func idle() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver(options: "pool=1")
     #expect(await code(driver) == nil)

@@ -11,9 +11,14 @@ import Testing
     #expect(("\(nil as [UInt8]?) \(nil as Int64?) \(3 as Int64?)" as SQL).text == "NULL NULL 3")
     #expect(("IN \(list: [1, -2, 3])" as SQL).text == "IN (1,-2,3)")
     for (ids, text) in [
-      ([7], "id = 7"), ([1, 2, 3], "id IN (1,2,3)"), ([-1, 0, 1, 2], "(id BETWEEN -1 AND 1 OR id = 2)"), ([1, 3, 5, 7], "id IN (1,3,5,7)"),
-      ([.max - 3, .max - 2, .max - 1, .max], "(id BETWEEN \(Int64.max - 3) AND \(Int64.max - 1) OR id = \(Int64.max))"),
-      (Array(1...9) + [20], "(id BETWEEN 1 AND 8 OR id = 9 OR id = 20)"), (Array(1...4) + Array(6...9), "(id BETWEEN 1 AND 3 OR id = 4 OR id BETWEEN 6 AND 8 OR id = 9)"),
+      ([7], "id = 7"), ([1, 2, 3], "id IN (1,2,3)"), ([-1, 0, 1, 2], "(id BETWEEN -1 AND 1 OR id = 2)"),
+      ([1, 3, 5, 7], "id IN (1,3,5,7)"),
+      (
+        [.max - 3, .max - 2, .max - 1, .max],
+        "(id BETWEEN \(Int64.max - 3) AND \(Int64.max - 1) OR id = \(Int64.max))"
+      ),
+      (Array(1...9) + [20], "(id BETWEEN 1 AND 8 OR id = 9 OR id = 20)"),
+      (Array(1...4) + Array(6...9), "(id BETWEEN 1 AND 3 OR id = 4 OR id BETWEEN 6 AND 8 OR id = 9)"),
     ] as [([Int64], String)] {
       #expect(("\(ids: ids)" as SQL).text == text)
     }
@@ -59,7 +64,8 @@ import Testing
   @Test func groupsKeepTheOrderOfTheirKeys() {
     var groups = Groups<String, Int>()
     for (number, key) in ["b", "b", "a", "b", "c", "a"].enumerated() { groups.add(number, to: key) }
-    #expect(groups.all.map(\.key) == ["b", "a", "c"] && groups.all.map(\.elements) == [[0, 1, 3], [2, 5], [4]])
+    #expect(
+      groups.all.map(\.key) == ["b", "a", "c"] && groups.all.map(\.elements) == [[0, 1, 3], [2, 5], [4]])
   }
 
   @Test func theFirstStatementThatFailsIsTold() async throws {
@@ -67,7 +73,8 @@ import Testing
     #expect(throws: QudoError.self) { try connection.run(["SELECT 1", "SELECT nothing", "SELECT 2"]) }
     // Nothing is left over that would come as an answer to the next one.
     #expect(try connection.run("SELECT 3").rows?.next()?.integer(0) == 3)
-    #expect(try connection.run(["SELECT 4", "DO 0", "SELECT 5"]).map { $0.rows?.next()?.integer(0) } == [4, nil, 5])
+    #expect(
+      try connection.run(["SELECT 4", "DO 0", "SELECT 5"]).map { $0.rows?.next()?.integer(0) } == [4, nil, 5])
   }
 }
 #endif

@@ -36,7 +36,10 @@ import Testing
       }
       try await group.waitForAll()
     }
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4", "5"])
+    #expect(
+      try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
+        "1", "2", "3", "4", "5",
+      ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
   }
@@ -60,7 +63,10 @@ import Testing
     for statement in Schema.migrations[0].statements.prefix(done) { try connection.run(statement) }
     #expect(try await code(database) == nil)
     #expect(try await tables(database) == tables(whole))
-    #expect(try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == ["1", "2", "3", "4", "5"])
+    #expect(
+      try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
+        "1", "2", "3", "4", "5",
+      ])
     for database in [whole, database] { try await database.drop() }
   }
 
@@ -68,7 +74,9 @@ import Testing
     let database = try await TestDatabase()
     let connection = try database.connection()
     for migration in Schema.migrations.prefix(2) {
-      for statement in migration.statements + [Schema.record(migration)] { try connection.run([statement, "COMMIT"]) }
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
     }
     let never = Timestamp.latest.microseconds
     // Ready, delayed, running, one whose key is free when it starts, one that has started, and one without a key. Of a running one schema 2
@@ -81,7 +89,8 @@ import Testing
       (3, 1, 0, 5, 5, 1, 0, 0, 0, 'even', 0, 'even', ''), (4, 1, 0, 5, 5, 1, 0, 0, 0, 'odd', 0, 'odd', ''),
       (5, 1, 0, 6, 5, 1, 0, 0, 0, 'start', 1, 'start', ''), (6, 1, 0, 5, 5, 1, 0, 0, 0, 'started', 1, NULL, ''),
       (7, 1, 0, 7, 5, 1, 0, 0, 0, NULL, NULL, NULL, '')
-      """, "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 1, 0), (1, 0, 6, 5, 1), (1, 0, 7, 7, 0)",
+      """,
+      "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 1, 0), (1, 0, 6, 5, 1), (1, 0, 7, 7, 0)",
       "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(never), 2, 1, 0, 0)",
       """
       INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost, lost_limit) VALUES
@@ -90,9 +99,13 @@ import Testing
     ])
     let driver = try database.driver()
     func enqueue(_ key: String) async throws -> InsertResult? {
-      try await driver.insert([NewJob("a", unique: UniqueKey(key, onConflict: .reject), due: .after(.seconds(9)))]).first
+      try await driver.insert([
+        NewJob("a", unique: UniqueKey(key, onConflict: .reject), due: .after(.seconds(9)))
+      ]).first
     }
-    for (id, key) in [(1, "ready"), (2, "delayed"), (3, "even"), (4, "odd"), (5, "start")] as [(Int64, String)] {
+    for (id, key) in [(1, "ready"), (2, "delayed"), (3, "even"), (4, "odd"), (5, "start")]
+      as [(Int64, String)]
+    {
       #expect(try await enqueue(key) == .conflict(id))
     }
     #expect(try await enqueue("started")?.isConflict == false)
@@ -100,7 +113,9 @@ import Testing
     #expect(claimed.map(\.id) == [1, 5, 7])
     #expect(try await enqueue("start")?.isConflict == false)
     #expect(try await enqueue("ready") == .conflict(1))
-    let leases = claimed.map(\.lease) + [(3, 100), (4, 101), (6, 101)].map { Lease(job: $0.0, token: $0.1, holder: 0, expiresAt: never) }
+    let leases =
+      claimed.map(\.lease)
+      + [(3, 100), (4, 101), (6, 101)].map { Lease(job: $0.0, token: $0.1, holder: 0, expiresAt: never) }
     let results = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
     #expect(results == Array(repeating: .settled(), count: 6))
     for key in ["ready", "even", "odd"] { #expect(try await enqueue(key)?.isConflict == false) }
@@ -113,7 +128,9 @@ import Testing
     let database = try await TestDatabase()
     let connection = try database.connection()
     for migration in Schema.migrations.prefix(3) {
-      for statement in migration.statements + [Schema.record(migration)] { try connection.run([statement, "COMMIT"]) }
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
     }
     // The second one has lost all but its last lease.
     try connection.run([
@@ -128,9 +145,12 @@ import Testing
     #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs.map(\.id) == [1])
     let failures = try await driver.failures(LogQuery())
     #expect(driver.generation.count == 16)
-    let writer = try await database.server.query("SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    let writer = try await database.server.query(
+      "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
     #expect(writer == ["5\t4"], "a Qudo of schema 4 may go on")
-    #expect(failures.map(\.job) == [2] && failures.first?.reason == .lost && failures.first?.message.contains("lost 2 times") == true)
+    #expect(
+      failures.map(\.job) == [2] && failures.first?.reason == .lost
+        && failures.first?.message.contains("lost 2 times") == true)
     await driver.close()
     try await database.drop()
   }
@@ -139,13 +159,17 @@ import Testing
     let database = try await TestDatabase()
     let (driver, other) = (try database.driver(), try database.driver())
     _ = try await driver.insert((0..<6).map { _ in NewJob("a") })
-    let leases = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(100))], limit: 6)).jobs.map(\.lease)
+    let leases = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(100))], limit: 6))
+      .jobs.map(\.lease)
     let extended = try await other.renew(Array(leases[0..<4]), for: .seconds(200))
     #expect(try await driver.renew([leases[0]], for: .seconds(300)).first??.token == leases[0].token)
-    let lost = Lease(job: leases[4].job, token: leases[4].token ^ 6, holder: 0, expiresAt: leases[4].expiresAt)
+    let lost = Lease(
+      job: leases[4].job, token: leases[4].token ^ 6, holder: 0, expiresAt: leases[4].expiresAt)
     let settlements = [
-      Settlement(leases[0], .completed()), Settlement(leases[1], .released), Settlement(try #require(extended[2]), .completed()),
-      Settlement(leases[3], .completed(), recording: .seconds(1)), Settlement(lost, .completed()), Settlement(leases[4], .completed()),
+      Settlement(leases[0], .completed()), Settlement(leases[1], .released),
+      Settlement(try #require(extended[2]), .completed()),
+      Settlement(leases[3], .completed(), recording: .seconds(1)), Settlement(lost, .completed()),
+      Settlement(leases[4], .completed()),
     ]
     let results = try await driver.settle(settlements, claiming: nil).results
     #expect(results == [.settled(), .settled(), .settled(), .settled(), .leaseLost, .settled()])
@@ -168,7 +192,8 @@ import Testing
     #expect(try await code(database) == nil)
     try await database.server.query("INSERT INTO qudo_schema VALUES(7, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
+    try await database.server.query(
+      "INSERT INTO qudo_schema VALUES(8, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
   }

@@ -4,10 +4,12 @@ import Qudo
 import Testing
 
 @Suite struct ServerClockTests {
-  @Test(arguments: [
-    (10_000_000, Duration.zero), (10_500_000, .zero), (11_000_000, .zero), (12_500_000, .milliseconds(1500)),
-    (8_500_000, .milliseconds(-1500)),
-  ] as [(Int64, Duration)])
+  @Test(
+    arguments: [
+      (10_000_000, Duration.zero), (10_500_000, .zero), (11_000_000, .zero),
+      (12_500_000, .milliseconds(1500)),
+      (8_500_000, .milliseconds(-1500)),
+    ] as [(Int64, Duration)])
   func whatTheQuestionTookIsNoDifference(_ time: Int64, _ ahead: Duration) {
     let (asked, answered) = (Timestamp(microseconds: 10_000_000), Timestamp(microseconds: 11_000_000))
     #expect(MySQLServerFacts.clockAhead(time, asked: asked, answered: answered) == ahead)

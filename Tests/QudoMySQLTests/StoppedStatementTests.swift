@@ -15,8 +15,10 @@ import Testing
 
   /// How the statements begin that change rows by a condition.
   static let counted = [
-    "DELETE FROM qudo_running", "DELETE FROM qudo_job", "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_unique",
-    "UPDATE qudo_job", "UPDATE qudo_running", "INSERT INTO qudo_running", "INSERT INTO qudo_ready", "INSERT INTO qudo_delayed",
+    "DELETE FROM qudo_running", "DELETE FROM qudo_job", "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed",
+    "DELETE FROM qudo_unique",
+    "UPDATE qudo_job", "UPDATE qudo_running", "INSERT INTO qudo_running", "INSERT INTO qudo_ready",
+    "INSERT INTO qudo_delayed",
     "INSERT INTO qudo_failure", "INSERT INTO qudo_status",
   ]
 
@@ -28,41 +30,58 @@ import Testing
   }
 
   private static let outcomes: [Settlement.Outcome] = [
-    .completed(), .failed(message: "no"), .retry(after: .zero, message: "again"), .retry(after: .seconds(3600), message: "later"),
-    .released, .snoozed(.seconds(1)), .aborted(message: "end"), .completed(replacements: [NewJob("a"), NewJob("a", due: .after(.seconds(5)))]),
+    .completed(), .failed(message: "no"), .retry(after: .zero, message: "again"),
+    .retry(after: .seconds(3600), message: "later"),
+    .released, .snoozed(.seconds(1)), .aborted(message: "end"),
+    .completed(replacements: [NewJob("a"), NewJob("a", due: .after(.seconds(5)))]),
   ]
 
   @Test("a statement that changes nothing and reports success is not committed", arguments: counted)
   func shortStatement(_ beginning: String) async throws {
     let database = try await TestDatabase()
     let met = Locked(0)
-    let driver = try database.driver(options: "pool=1", replacing: { statement in
-      guard let short = Self.short(statement, beginning), met.withLock({ $0 += 1; return $0 % 20 == 1 }) else { return statement.bytes }
-      return short
-    })
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        guard let short = Self.short(statement, beginning),
+          met.withLock({
+            $0 += 1; return $0 % 20 == 1
+          })
+        else { return statement.bytes }
+        return short
+      })
     for _ in 0..<4 {
       _ = try await driver.insert((0..<12).map { NewJob("a", payload: Payload("\($0)")) })
       _ = try await driver.insert([
-        NewJob("a", unique: UniqueKey("k")), NewJob("a", unique: UniqueKey("s", scope: .untilStarted)), NewJob("a", due: .after(.seconds(3600))),
+        NewJob("a", unique: UniqueKey("k")), NewJob("a", unique: UniqueKey("s", scope: .untilStarted)),
+        NewJob("a", due: .after(.seconds(3600))),
         NewJob("a", due: .after(.microseconds(1))), NewJob("a", due: .at(Timestamp(microseconds: 1))),
       ])
-      _ = try await driver.insert([NewJob("a", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.microseconds(1)))])
+      _ = try await driver.insert([
+        NewJob("a", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.microseconds(1)))
+      ])
       try await check(database)
       _ = try await driver.promote(limit: 100)
       let first = try await driver.claim(want).jobs
       #expect(first.count >= 16)
       try await check(database)
       var leases: [Lease] = []
-      for lease in try await driver.renew(first.map(\.lease), for: .seconds(7200)) { leases.append(try #require(lease)) }
+      for lease in try await driver.renew(first.map(\.lease), for: .seconds(7200)) {
+        leases.append(try #require(lease))
+      }
       try await check(database)
       let last = leases.removeLast()
       let settlements = leases.enumerated().map { index, lease in
-        Settlement(lease, Self.outcomes[index % Self.outcomes.count], recording: index < 8 ? .seconds(1) : nil)
+        Settlement(
+          lease, Self.outcomes[index % Self.outcomes.count], recording: index < 8 ? .seconds(1) : nil)
       }
       let settled = try await driver.settle(settlements, claiming: want)
       for result in settled.results { if case .leaseLost = result { Issue.record("a lease was lost") } }
       try await check(database)
-      let rest = (settled.claim?.jobs ?? []).map { Settlement($0.lease, .completed()) } + [Settlement(last, .completed())]
+      let rest =
+        (settled.claim?.jobs ?? []).map { Settlement($0.lease, .completed()) } + [
+          Settlement(last, .completed())
+        ]
       #expect(try await driver.settle(rest, claiming: nil).results == rest.map { _ in .settled() })
       try await check(database)
     }
@@ -77,14 +96,16 @@ import Testing
   @Test("a connection whose ROLLBACK was stopped is not used again") func stoppedRollback() async throws {
     let database = try await TestDatabase()
     let stops = Locked(["INSERT INTO qudo_ready", "ROLLBACK"])
-    let driver = try database.driver(options: "pool=1", replacing: { statement in
-      let isStopped = stops.withLock { stops in
-        guard let next = stops.first, statement.text.hasPrefix(next) else { return false }
-        stops.removeFirst()
-        return true
-      }
-      return isStopped ? Array(Self.stopped.utf8) : statement.bytes
-    })
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        let isStopped = stops.withLock { stops in
+          guard let next = stops.first, statement.text.hasPrefix(next) else { return false }
+          stops.removeFirst()
+          return true
+        }
+        return isStopped ? Array(Self.stopped.utf8) : statement.bytes
+      })
     #expect(try await driver.insert([NewJob("a")]).count == 1)
     #expect(stops.withLock { $0 } == [])
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
@@ -94,16 +115,29 @@ import Testing
     try await database.drop()
   }
 
-  @Test("a COMMIT that was done and is reported as stopped is not done again") func stoppedCommit() async throws {
+  @Test("a COMMIT that was done and is reported as stopped is not done again") func stoppedCommit()
+    async throws
+  {
     let database = try await TestDatabase()
     let stops = Locked(0)
-    let driver = try database.driver(options: "pool=1", replacing: { statement in
-      guard statement.text == "COMMIT", stops.withLock({ $0 += 1; return $0 == 3 }) else { return statement.bytes }
-      return statement.bytes + Array("; \(Self.stopped)".utf8)
-    })
-    for number in 1...3 { #expect(try await driver.insert([NewJob("a", payload: Payload("\(number)"))]).count == 1) }
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        guard statement.text == "COMMIT",
+          stops.withLock({
+            $0 += 1; return $0 == 3
+          })
+        else { return statement.bytes }
+        return statement.bytes + Array("; \(Self.stopped)".utf8)
+      })
+    for number in 1...3 {
+      #expect(try await driver.insert([NewJob("a", payload: Payload("\(number)"))]).count == 1)
+    }
     #expect(stops.withLock { $0 } > 3)
-    #expect(try await driver.jobs(matching: JobQuery(limit: 10)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } == ["1", "2", "3"])
+    #expect(
+      try await driver.jobs(matching: JobQuery(limit: 10)).map {
+        String(decoding: $0.payload.bytes, as: UTF8.self)
+      } == ["1", "2", "3"])
     try await check(database)
     await driver.close()
     try await database.drop()
@@ -112,14 +146,22 @@ import Testing
   @Test("a SELECT that was stopped and found nothing loses no job") func emptySelects() async throws {
     let database = try await TestDatabase()
     let replaced = Locked(0)
-    let driver = try database.driver(options: "pool=1", replacing: { statement in
-      let text = statement.text
-      // The jobs that were claimed; and of a lease that has ended, how often its job has lost one: without an answer the job seems gone.
-      let short = text.hasPrefix("SELECT id, payload")
-        ? text.replacing(" WHERE ", with: " WHERE 0 AND ") : text.replacing("(SELECT lost FROM", with: "(SELECT NULL FROM")
-      guard short != text, replaced.withLock({ $0 += 1; return $0 % 2 == 1 }) else { return statement.bytes }
-      return Array(short.utf8)
-    })
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        let text = statement.text
+        // The jobs that were claimed; and of a lease that has ended, how often its job has lost one: without an answer the job seems gone.
+        let short =
+          text.hasPrefix("SELECT id, payload")
+          ? text.replacing(" WHERE ", with: " WHERE 0 AND ")
+          : text.replacing("(SELECT lost FROM", with: "(SELECT NULL FROM")
+        guard short != text,
+          replaced.withLock({
+            $0 += 1; return $0 % 2 == 1
+          })
+        else { return statement.bytes }
+        return Array(short.utf8)
+      })
     _ = try await driver.insert([NewJob("a"), NewJob("a")])
     let brief = ClaimRequest([.init("a", leaseDuration: .microseconds(1), maxExpiredLeases: 100)], limit: 10)
     #expect(try await driver.claim(brief).jobs.count == 2)
@@ -135,7 +177,8 @@ import Testing
     try await database.drop()
   }
 
-  @Test("a server that owes an answer and sleeps is left within seconds") func forgottenAnswer() async throws {
+  @Test("a server that owes an answer and sleeps is left within seconds") func forgottenAnswer() async throws
+  {
     let database = try await TestDatabase()
     let relay = try Relay(to: database.server.port)
     defer { relay.stop() }
@@ -181,7 +224,8 @@ import Testing
   ) throws {
     let connection = try database.connection()
     while !isDone() {
-      let found = try connection.run("""
+      let found = try connection.run(
+        """
         SELECT id FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND id <> CONNECTION_ID() AND command = 'Query'
         """)
       for id in found.rows?.map({ $0.integer(0) }) ?? [] {
@@ -200,7 +244,9 @@ import Testing
       tally.withLock { $0.inserted.formUnion(ids) }
     } catch { tally.withLock { $0.add(error) } }
     do throws(QudoError) {
-      let claimed = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: round % 16 + 1)).jobs
+      let claimed = try await driver.claim(
+        ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: round % 16 + 1)
+      ).jobs
       let settlements = claimed.enumerated().map { index, job in
         Settlement(job.lease, round % 3 == 0 ? Self.outcomes[index % Self.outcomes.count] : .completed())
       }
@@ -228,7 +274,11 @@ import Testing
     let kills = Locked(0)
     let words: SQL = verb == "QUERY" ? "QUERY" : "CONNECTION"
     let attack = Attack()
-    Thread.detachNewThread { attack.result.withLock { $0 = Result { try self.attack(database, words, kills) { done.withLock { $0 } } } } }
+    Thread.detachNewThread {
+      attack.result.withLock {
+        $0 = Result { try self.attack(database, words, kills) { done.withLock { $0 } } }
+      }
+    }
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<3 {
         group.addTask {
@@ -250,7 +300,9 @@ import Testing
     if all.errors.isEmpty { #expect(all.inserted.subtracting(all.settled) == found) }
     #expect(all.settled.isDisjoint(with: found))
     // A stopped statement is repeated; only a COMMIT that is stopped twice may be unknown.
-    if verb == "QUERY" { #expect(all.errors.keys.allSatisfy { $0.hasPrefix("outcomeUnknown") }, "\(all.errors)") }
+    if verb == "QUERY" {
+      #expect(all.errors.keys.allSatisfy { $0.hasPrefix("outcomeUnknown") }, "\(all.errors)")
+    }
     await driver.close()
   }
 }

@@ -18,13 +18,15 @@ struct TestDatabase {
   init(on server: MariaDBServer, name: String) { (self.server, self.name) = (server, name) }
 
   func driver(
-    options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(), timeout: Duration = .seconds(30),
+    options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(),
+    timeout: Duration = .seconds(30),
     clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil,
     replacing: (@Sendable (SQL) -> [UInt8])? = nil, port: UInt16? = nil
   ) throws -> MySQLDriver {
     var place = try place(options: options, user: user, password: password)
     if let port { place.port = port }
-    return try MySQLDriver(place, limits: limits, timeout: timeout, clock: clock,
+    return try MySQLDriver(
+      place, limits: limits, timeout: timeout, clock: clock,
       observer: observer, replacing: replacing)
   }
 

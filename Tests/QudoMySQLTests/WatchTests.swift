@@ -73,23 +73,29 @@ import Testing
   }
 
   /// The statement's rows are joined once and its subqueries not: a kind that it looked up at its beginning would be unknown for ever.
-  @Test("a kind that is made while a statement looks is seen by it", .timeLimit(.minutes(5))) func newKind() async throws {
+  @Test("a kind that is made while a statement looks is seen by it", .timeLimit(.minutes(5))) func newKind()
+    async throws
+  {
     let database = try await TestDatabase()
     let driver = try database.driver()
     try await driver.connect()
-    let statement = WatchLook(["new"], driver.pool.access.kinds, length: .seconds(15), time: Transaction.serverTime).statement
+    let statement = WatchLook(
+      ["new"], driver.pool.access.kinds, length: .seconds(15), time: Transaction.serverTime
+    ).statement
     let look = Task {
       try await withCheckedThrowingContinuation { (answer: CheckedContinuation<Bool, any Error>) in
         Thread.detachNewThread {
-          answer.resume(with: Result {
-            let connection = try database.connection()
-            try connection.run("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
-            return try connection.run(statement).rows?.next() != nil
-          })
+          answer.resume(
+            with: Result {
+              let connection = try database.connection()
+              try connection.run("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+              return try connection.run(statement).rows?.next() != nil
+            })
         }
       }
     }
-    let looks = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()"
+    let looks =
+      "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = DATABASE() AND command = 'Query' AND info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()"
     while try await database.server.query(looks, in: database.name) != ["1"] { await Task.yield() }
     _ = try await driver.insert([NewJob("new")])
     #expect(try await look.value, "it has come to its end")
@@ -145,7 +151,8 @@ import Testing
     let (rings, signal) = AsyncStream<Void>.makeStream()
     let id = here.doorbell.listen { signal.yield() }
     // The kind is not known yet: it looks for its name.
-    let looks = "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE 'WITH RECURSIVE s%qudo_kind%'"
+    let looks =
+      "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE 'WITH RECURSIVE s%qudo_kind%'"
     while try await database.server.query(looks).isEmpty { await Task.yield() }
     #expect(here.doorbell.rings == 0)
     let inserted = try await there.insert([NewJob("a")])
@@ -167,7 +174,9 @@ import Testing
       return Int(line.split(separator: "\t").last ?? "") ?? 0
     }
     // It looks while a statement of its own is on its way: what is counted between two looks at the counter is that, and the other look.
-    while try await server.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE 'WITH RECURSIVE s%'").isEmpty {
+    while try await server.query(
+      "SELECT 1 FROM information_schema.PROCESSLIST WHERE info LIKE 'WITH RECURSIVE s%'"
+    ).isEmpty {
       await Task.yield()
     }
     let before = try await count("Questions")
@@ -177,7 +186,10 @@ import Testing
     #expect(asked <= 20 * 3 + 6)
     driver.doorbell.stopListening(id)
     await driver.close()
-    #expect(try await server.query("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND command = 'Sleep'") == ["0"])
+    #expect(
+      try await server.query(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND command = 'Sleep'"
+      ) == ["0"])
   }
 }
 #endif

@@ -13,7 +13,8 @@ import Testing
   enum Base: CaseIterable { case memory, sqlite }
 
   let clock = ManualClock()
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-pruner-\(UUID().uuidString)")
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "qudo-pruner-\(UUID().uuidString)")
 
   init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false) }
   deinit { try? FileManager.default.removeItem(at: folder) }
@@ -21,17 +22,21 @@ import Testing
   func driver(_ base: Base) throws -> WatchedDriver {
     switch base {
     case .memory: WatchedDriver(base: MemoryDriver(clock: clock))
-    case .sqlite: WatchedDriver(base: try SQLiteDriver(path: folder.appendingPathComponent("jobs.db").path, clock: clock))
+    case .sqlite:
+      WatchedDriver(base: try SQLiteDriver(path: folder.appendingPathComponent("jobs.db").path, clock: clock))
     }
   }
 
-  func worker(_ driver: any Driver, _ pruner: Pruner, logger: Logger = Logger(label: "test")) throws -> Worker<NoHooks> {
+  func worker(_ driver: any Driver, _ pruner: Pruner, logger: Logger = Logger(label: "test")) throws
+    -> Worker<NoHooks>
+  {
     var options = WorkerOptions()
     options.clock = clock
     options.logger = logger
     // So long that the pruner alone wakes.
     options.pollInterval = .seconds(1_000_000)
-    return try Worker(Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [pruner], options: options)
+    return try Worker(
+      Queue(driver), handlers: [JobHandler("idle") { _ in }], plugins: [pruner], options: options)
   }
 
   /// So many rows in each log.
@@ -41,12 +46,16 @@ import Testing
       let jobs = try await driver.claim(ClaimRequest([.init(Kind(kind))], limit: count)).jobs
       #expect(jobs.count == count)
       let recording: Duration? = kind == "good" ? .seconds(1) : nil
-      _ = try await driver.settle(jobs.map { Settlement($0.lease, outcome, recording: recording) }, claiming: nil)
+      _ = try await driver.settle(
+        jobs.map { Settlement($0.lease, outcome, recording: recording) }, claiming: nil)
     }
   }
 
   func left(_ driver: WatchedDriver) async throws -> [Int] {
-    [try await driver.failures(LogQuery(limit: 1000)).count, try await driver.statuses(LogQuery(limit: 1000)).count]
+    [
+      try await driver.failures(LogQuery(limit: 1000)).count,
+      try await driver.statuses(LogQuery(limit: 1000)).count,
+    ]
   }
 
   /// Works until so many prunes were asked for, and says what each deleted.
@@ -121,7 +130,8 @@ import Testing
     driver.failures.withLock { $0 = [QudoError(.busy, "somebody else has it")] }
     let log = InMemoryLogHandler()
     let worker = try worker(
-      driver, Pruner(maxAge: nil, maxCount: 0, interval: .seconds(600)), logger: Logger(label: "test") { _ in log })
+      driver, Pruner(maxAge: nil, maxCount: 0, interval: .seconds(600)),
+      logger: Logger(label: "test") { _ in log })
     let work = Task { try await worker.work() }
     #expect(await next(1, of: driver) == [-1])
     await clock.sleepers(atLeast: 2)
@@ -147,11 +157,14 @@ import Testing
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin)
     #expect((error?.cause as? QudoError)?.code == .invalidArgument)
-    #expect((error?.cause as? QudoError)?.message == "the driver of plain has no logs to prune: leave the pruner out")
+    #expect(
+      (error?.cause as? QudoError)?.message
+        == "the driver of plain has no logs to prune: leave the pruner out")
   }
 
   @Test(arguments: [
-    Pruner(maxAge: .seconds(-1)), Pruner(maxCount: -1), Pruner(interval: .zero), Pruner(batch: 0), Pruner(batch: 1_000_001),
+    Pruner(maxAge: .seconds(-1)), Pruner(maxCount: -1), Pruner(interval: .zero), Pruner(batch: 0),
+    Pruner(batch: 1_000_001),
   ]) func settingsThatMakeNoSenseAreRefused(pruner: Pruner) async throws {
     let worker = try worker(try driver(.memory), pruner)
     let error = await #expect(throws: QudoError.self) { try await worker.work() }

@@ -35,10 +35,16 @@ struct PlainDriver: Driver {
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+    try await base.settle(settlements, claiming: next)
+  }
+  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    try await base.renew(leases, for: duration)
+  }
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await base.jobs(matching: query)
+  }
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
   func close() async { await base.close() }
 }

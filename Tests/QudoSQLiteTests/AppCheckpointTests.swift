@@ -27,7 +27,9 @@ import Testing
       """)
   }
 
-  private var size: Int { get throws { try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int ?? 0 } }
+  private var size: Int {
+    get throws { try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int ?? 0 }
+  }
 
   @Test("makes the checkpoints of a prepared connection under the turn") func underTheTurn() async throws {
     try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
@@ -60,7 +62,8 @@ import Testing
     #expect(try size > before + 5000 * 2000)
   }
 
-  @Test("copies nothing while the application has a write transaction open, on a SQLite with the bug") func besideTheApplication() throws {
+  @Test("copies nothing while the application has a write transaction open, on a SQLite with the bug")
+  func besideTheApplication() throws {
     try SQLiteDriver.prepareConnection(app.handle, hasBug: true)
     let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: false)
     var checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
@@ -86,14 +89,20 @@ import Testing
     let before = try app.rows("PRAGMA wal_autocheckpoint")
     try SQLiteDriver.prepareConnection(app.handle, hasBug: false)
     #expect(try app.rows("PRAGMA wal_autocheckpoint") == before)
-    #expect { try SQLiteDriver.prepareConnection(nil) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect { try SQLiteDriver.prepareConnection(nil) } throws: {
+      ($0 as? QudoError)?.code == .invalidArgument
+    }
   }
 
   /// sqlite.org/wal.html#walresetbug
-  @Test("knows the versions that have the bug", arguments: [
-    (3_006_023, false), (3_007_000, true), (3_040_001, true), (3_044_005, true), (3_044_006, false), (3_045_000, true), (3_050_006, true),
-    (3_050_007, false), (3_051_000, true), (3_051_002, true), (3_051_003, false), (3_052_000, false), (4_000_000, false),
-  ] as [(Int32, Bool)])
+  @Test(
+    "knows the versions that have the bug",
+    arguments: [
+      (3_006_023, false), (3_007_000, true), (3_040_001, true), (3_044_005, true), (3_044_006, false),
+      (3_045_000, true), (3_050_006, true),
+      (3_050_007, false), (3_051_000, true), (3_051_002, true), (3_051_003, false), (3_052_000, false),
+      (4_000_000, false),
+    ] as [(Int32, Bool)])
   func versions(version: Int32, hasBug: Bool) { #expect(WALResetBug.isIn(version) == hasBug) }
 
   @Test("warns once of connections that make checkpoints by themselves") func warns() throws {
@@ -125,9 +134,12 @@ import Testing
     #expect(asked.entries == ["asked"])
   }
 
-  @Test("warns when such a connection enqueues", .enabled(if: WALResetBug.isInLibrary, "this SQLite has the fix")) func warnsAtEnqueue() throws {
+  @Test(
+    "warns when such a connection enqueues", .enabled(if: WALResetBug.isInLibrary, "this SQLite has the fix"))
+  func warnsAtEnqueue() throws {
     let log = Log()
-    let driver = try SQLiteDriver(path: file.path, durability: .normal, logger: Logger(label: "qudo") { _ in LogOfLogs(log: log) })
+    let driver = try SQLiteDriver(
+      path: file.path, durability: .normal, logger: Logger(label: "qudo") { _ in LogOfLogs(log: log) })
     try driver.insert([job()], in: app.handle)
     try driver.insert([job()], in: app.handle)
     #expect(log.entries.count == 1)

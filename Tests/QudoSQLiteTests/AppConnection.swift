@@ -8,7 +8,8 @@ final class AppConnection {
 
   init(_ path: String) throws {
     var opened: OpaquePointer?
-    let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
+    let code = sqlite3_open_v2(
+      path, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
     handle = try #require(opened)
     try #require(code == SQLITE_OK)
   }
@@ -24,12 +25,15 @@ final class AppConnection {
   func rows(_ sql: String) throws -> [String] {
     var statement: OpaquePointer?
     defer { sqlite3_finalize(statement) }
-    try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
+    try #require(
+      sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK,
+      "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
     var rows: [String] = []
     while sqlite3_step(statement) == SQLITE_ROW {
       rows.append(
         (0..<sqlite3_column_count(statement))
-          .map { sqlite3_column_text(statement, $0).map { String(cString: $0) } ?? "" }.joined(separator: "|"))
+          .map { sqlite3_column_text(statement, $0).map { String(cString: $0) } ?? "" }.joined(separator: "|")
+      )
     }
     return rows
   }
@@ -41,7 +45,9 @@ extension AppConnection {
     var prepared: OpaquePointer?
     defer { sqlite3_finalize(prepared) }
     let code = sqlite3_prepare_v2(handle, sql, -1, &prepared, nil)
-    guard code == SQLITE_OK, sqlite3_bind_parameter_count(prepared) == values.count else { return SQLITE_RANGE }
+    guard code == SQLITE_OK, sqlite3_bind_parameter_count(prepared) == values.count else {
+      return SQLITE_RANGE
+    }
     let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)  // unsafe: SQLITE_TRANSIENT is this constant
     for (index, value) in values.enumerated() {
       let position = Int32(index + 1)

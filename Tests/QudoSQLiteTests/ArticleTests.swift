@@ -66,7 +66,9 @@ struct Sealing: Hook {
       if isVerbose { Chronicle(log: log) }
       Sealing(seal: { $0.reversed() }, open: { $0.reversed() })
     }
-    await #expect(throws: TooLarge.self) { try await queue.enqueue(job(String(repeating: "x", count: 10_001))) }
+    await #expect(throws: TooLarge.self) {
+      try await queue.enqueue(job(String(repeating: "x", count: 10_001)))
+    }
     try await queue.enqueue(job("abc"))
     #expect(try await driver.jobs(matching: JobQuery()).map(\.payload) == [Payload("cba")])
     let handler = JobHandler("a", policy: policy { $0.maxRetries = 1 }) { [log] context in
@@ -74,7 +76,10 @@ struct Sealing: Hook {
       if context.attempt == 1 { throw Broken() }
     }
     try await Worker(queue, handlers: [handler], options: my.options()).workUntilEmpty()
-    #expect(log.entries == ["jobs/1 begins", "abc", "jobs/1 failed: Broken()", "jobs/1 begins", "abc", "jobs/1 is done"])
+    #expect(
+      log.entries == [
+        "jobs/1 begins", "abc", "jobs/1 failed: Broken()", "jobs/1 begins", "abc", "jobs/1 is done",
+      ])
   }
 
   @Test func aReplayPassesThroughNoHook() async throws {
@@ -117,7 +122,9 @@ struct Sealing: Hook {
   @Test func aBackupIsAQueue() async throws {
     _ = try await driver.insert([job()])
     var (live, copy): (OpaquePointer?, OpaquePointer?)
-    try #require(sqlite3_open(my.file.path, &live) == SQLITE_OK && sqlite3_open(my.file.path + ".backup", &copy) == SQLITE_OK)
+    try #require(
+      sqlite3_open(my.file.path, &live) == SQLITE_OK
+        && sqlite3_open(my.file.path + ".backup", &copy) == SQLITE_OK)
     let backup = sqlite3_backup_init(copy, "main", live, "main")
     try #require(sqlite3_backup_step(backup, -1) == SQLITE_DONE && sqlite3_backup_finish(backup) == SQLITE_OK)
     try #require(sqlite3_exec(live, "VACUUM INTO '\(my.file.path).vacuum'", nil, nil, nil) == SQLITE_OK)
@@ -125,7 +132,9 @@ struct Sealing: Hook {
 
     #expect(try await SQLiteDriver(path: my.file.path + ".backup").count() == [JobCount("a", ready: 1)])
     try #require(sqlite3_open(my.file.path + ".vacuum", &copy) == SQLITE_OK)
-    try #require(sqlite3_exec(copy, "PRAGMA journal_mode = WAL", nil, nil, nil) == SQLITE_OK && sqlite3_close(copy) == SQLITE_OK)
+    try #require(
+      sqlite3_exec(copy, "PRAGMA journal_mode = WAL", nil, nil, nil) == SQLITE_OK
+        && sqlite3_close(copy) == SQLITE_OK)
     #expect(try await SQLiteDriver(path: my.file.path + ".vacuum").count() == [JobCount("a", ready: 1)])
   }
 
@@ -144,14 +153,18 @@ struct Sealing: Hook {
   }
 
   @Test(arguments: ["Hooks", "Errors"]) func theSwiftIsTheArticles(article: String) throws {
-    #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/\(article).md", by: #filePath, but: "SQLiteDriver(path:") == [])
+    #expect(
+      try ArticleText.untested(
+        "Sources/Qudo/Qudo.docc/\(article).md", by: #filePath, but: "SQLiteDriver(path:") == [])
   }
 
   /// What "Delivery promises" names in code voice where it says what shows a promise.
   @Test func theTestsThatThePromisesNameAreThere() throws {
     let named = try ArticleText.read("Sources/Qudo/Qudo.docc/Promises.md").components(separatedBy: "\n\n")
       .filter { $0.hasPrefix("Shown by") }
-      .flatMap { $0.split(separator: "`").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) } }
+      .flatMap {
+        $0.split(separator: "`").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
+      }
     #expect(named.count > 40)
     #expect(try ArticleText.absent(named) == [])
   }

@@ -57,7 +57,9 @@ import Testing
     #expect(try AppConnection(backup).rows("PRAGMA integrity_check") == ["ok"])
   }
 
-  @Test("a restored file is a queue, whatever a killed process has left beside the old one") func restores() async throws {
+  @Test("a restored file is a queue, whatever a killed process has left beside the old one") func restores()
+    async throws
+  {
     _ = try await driver.insert([job("kept")])
     try makeBackup()
     _ = try await driver.insert((0..<500).map { job("later \($0)") })

@@ -24,9 +24,12 @@ import Testing
 
   private static let many = (0..<12).map { Kind("kind.\($0)") }
 
-  @Test("puts aside ready jobs that were deleted by SQL", arguments: [
-    ("id = 3", [1, 2, 4, 5]), ("id = 1", [2, 3, 4, 5]), ("id = 5", [1, 2, 3, 4]), ("id IN (1, 3, 5)", [2, 4]), ("id > 0", []),
-  ] as [(String, [Int64])], [1, 12])
+  @Test(
+    "puts aside ready jobs that were deleted by SQL",
+    arguments: [
+      ("id = 3", [1, 2, 4, 5]), ("id = 1", [2, 3, 4, 5]), ("id = 5", [1, 2, 3, 4]),
+      ("id IN (1, 3, 5)", [2, 4]), ("id > 0", []),
+    ] as [(String, [Int64])], [1, 12])
   func deletedReady(_ gone: (condition: String, left: [Int64]), kinds: Int) async throws {
     try await insert(5, kind: Self.many[0])
     try file.execute("DELETE FROM qudo_job WHERE \(gone.condition)")
@@ -40,10 +43,12 @@ import Testing
     #expect(try await driver.insert([job()]) == [.inserted(6)], "no id is given again")
   }
 
-  @Test("puts aside a second row of a job that is settled and looked for in one transaction", arguments: [
-    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due + 1, id, id FROM qudo_job",
-    "INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due + 1, id, kind, rank FROM qudo_job",
-  ])
+  @Test(
+    "puts aside a second row of a job that is settled and looked for in one transaction",
+    arguments: [
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due + 1, id, id FROM qudo_job",
+      "INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due + 1, id, kind, rank FROM qudo_job",
+    ])
   func secondRow(sql: String) async throws {
     try await insert(1)
     let lease = try #require(try await driver.claim(demand()).jobs.first).lease
@@ -68,7 +73,9 @@ import Testing
     for _ in 0..<6 { try await insert(1) }
     try file.execute("DELETE FROM qudo_job WHERE id IN (2, 4)")
     #expect(try await driver.claim(demand()).jobs.map(\.id) == [1, 3, 5, 6])
-    #expect(try file.rows("SELECT first, last FROM qudo_running ORDER BY first") == ["1|1", "3|3", "5|6"], "no lease is of nobody")
+    #expect(
+      try file.rows("SELECT first, last FROM qudo_running ORDER BY first") == ["1|1", "3|3", "5|6"],
+      "no lease is of nobody")
   }
 
   @Test("puts aside delayed jobs that were deleted by SQL")
@@ -96,7 +103,9 @@ import Testing
     #expect(log.warnings.count == 2)
   }
 
-  @Test("keeps delayed jobs whose delay was written at no time", arguments: ["'soon'", "0.5", "x'00'", "-9223372036854775808", "9223372036854775807"])
+  @Test(
+    "keeps delayed jobs whose delay was written at no time",
+    arguments: ["'soon'", "0.5", "x'00'", "-9223372036854775808", "9223372036854775807"])
   func unusableDelay(_ time: String) async throws {
     try await insert(1, due: .after(.seconds(5)))
     try await insert(1)
@@ -145,7 +154,8 @@ import Testing
     try file.execute("DELETE FROM qudo_job WHERE id = 3")
     var options = WorkerOptions()
     options.clock = clock
-    let summary = try await Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], options: options).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], options: options)
+      .workUntilEmpty()
     #expect(summary.completed == 4)
   }
 
@@ -161,7 +171,9 @@ import Testing
   func realDamage() async throws {
     _ = try await driver.insert([job(kind: "a"), job(kind: "b")])
     try file.execute("UPDATE qudo_job SET kind = 7")
-    await #expect { _ = try await driver.claim(demand(10, "a", "b")) } throws: { ($0 as? QudoError)?.code == .corrupt }
+    await #expect { _ = try await driver.claim(demand(10, "a", "b")) } throws: {
+      ($0 as? QudoError)?.code == .corrupt
+    }
     #expect(log.warnings == [])
   }
 }
@@ -178,7 +190,8 @@ final class WarningLog: Sendable {
     }
     func log(event: LogEvent) {
       guard event.level >= .warning else { return }
-      let details = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+      let details = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(
+        separator: " ")
       log.lines.withLock { $0.append("\(event.level): \(event.message) \(details)") }
     }
   }

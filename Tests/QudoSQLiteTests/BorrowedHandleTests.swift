@@ -23,7 +23,9 @@ import Testing
   }
 
   @Test func anotherFileIsRefused() throws {
-    let others = [try AppConnection(my.file.path + ".other"), try AppConnection(":memory:"), try AppConnection("")]
+    let others = [
+      try AppConnection(my.file.path + ".other"), try AppConnection(":memory:"), try AppConnection(""),
+    ]
     for other in others {
       #expect(code { try queue.enqueue(job(), in: other.handle) } == .invalidArgument)
     }
@@ -50,7 +52,9 @@ import Testing
   }
 
   @Test func anotherDriverAndAClosedOneAreRefused() async throws {
-    #expect(code { try Queue(PlainDriver(base: MemoryDriver())).enqueue(job(), in: app.handle) } == .invalidArgument)
+    #expect(
+      code { try Queue(PlainDriver(base: MemoryDriver())).enqueue(job(), in: app.handle) } == .invalidArgument
+    )
     await my.driver.close()
     #expect(code { try queue.enqueue(job(), in: app.handle) } == .closed)
   }
@@ -64,8 +68,16 @@ import Testing
     let calls = NSMutableArray()
     let context = Unmanaged.passUnretained(calls).toOpaque()
     sqlite3_rollback_hook(app.handle, { note("rollback", $0) }, context)
-    sqlite3_commit_hook(app.handle, { note("commit", $0); return 0 }, context)
-    sqlite3_wal_hook(app.handle, { context, _, _, _ in note("wal", context); return SQLITE_OK }, context)
+    sqlite3_commit_hook(
+      app.handle,
+      {
+        note("commit", $0); return 0
+      }, context)
+    sqlite3_wal_hook(
+      app.handle,
+      { context, _, _, _ in
+        note("wal", context); return SQLITE_OK
+      }, context)
     try app.run("INSERT INTO customer VALUES('Ada'), ('Grace')")
     let before = try settings()
 
@@ -79,13 +91,15 @@ import Testing
     #expect(calls.compactMap { $0 as? String } == ["commit", "wal", "commit", "wal", "rollback"])
     #expect(try settings() == before)
     // The result codes are as short as they were.
-    #expect(sqlite3_exec(app.handle, "INSERT INTO customer VALUES('Ada')", nil, nil, nil) == SQLITE_CONSTRAINT)
+    #expect(
+      sqlite3_exec(app.handle, "INSERT INTO customer VALUES('Ada')", nil, nil, nil) == SQLITE_CONSTRAINT)
   }
 
   /// What the pragmas say that a connection has for itself.
   private func settings() throws -> [String] {
     try [
-      "synchronous", "wal_autocheckpoint", "busy_timeout", "foreign_keys", "query_only", "trusted_schema", "cache_size", "fullfsync",
+      "synchronous", "wal_autocheckpoint", "busy_timeout", "foreign_keys", "query_only", "trusted_schema",
+      "cache_size", "fullfsync",
       "recursive_triggers", "locking_mode", "journal_mode", "page_size", "temp_store", "user_version",
     ].map { "\($0) \(try app.rows("PRAGMA \($0)"))" }
   }
@@ -147,7 +161,8 @@ import Testing
     try app.run("BEGIN IMMEDIATE; INSERT INTO customer VALUES('Ada'), ('Grace')")
     var statement: OpaquePointer?
     defer { sqlite3_finalize(statement) }
-    try #require(sqlite3_prepare_v2(app.handle, "SELECT name FROM customer", -1, &statement, nil) == SQLITE_OK)
+    try #require(
+      sqlite3_prepare_v2(app.handle, "SELECT name FROM customer", -1, &statement, nil) == SQLITE_OK)
     try #require(sqlite3_step(statement) == SQLITE_ROW)
     try queue.enqueue(job(), in: app.handle)
     #expect(sqlite3_step(statement) == SQLITE_ROW)

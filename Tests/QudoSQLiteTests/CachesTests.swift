@@ -70,7 +70,8 @@ import Testing
 
   @Test func theIdsOfJobsThatAreGoneAreNotGivenAgain() async throws {
     try queue.enqueue([job(), job()], in: app.handle)
-    _ = try await driver.settle(try await driver.claim(demand()).jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    _ = try await driver.settle(
+      try await driver.claim(demand()).jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
     #expect(try queue.enqueue(job(), in: app.handle).id.number == 3)
     #expect(try await driver.insert([job()]) == [.inserted(4)])
   }

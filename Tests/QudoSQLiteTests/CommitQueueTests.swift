@@ -47,7 +47,9 @@ import Testing
 
   @Test mutating func thoseWhoseTimeIsUpGoAndTheOthersStay() {
     let now = ContinuousClock.now
-    for (name, seconds) in [("a", 1), ("b", 3), ("c", 2)] { _ = queue.enqueue(name, until: now + .seconds(seconds)) }
+    for (name, seconds) in [("a", 1), ("b", 3), ("c", 2)] {
+      _ = queue.enqueue(name, until: now + .seconds(seconds))
+    }
     _ = queue.close("last")
     let (early, expired) = (queue.takeExpired(now), queue.takeExpired(now + .seconds(2)))
     let group = queue.takeGroup()

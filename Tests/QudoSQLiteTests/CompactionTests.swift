@@ -12,7 +12,10 @@ import Testing
   init() throws { file = try TemporaryFile() }
 
   private func fill(_ driver: SQLiteDriver) async throws {
-    _ = try await driver.insert((0..<1_000).map { NewJob("a", payload: Payload([UInt8](repeating: 7, count: 1_000)), priority: $0 < 995 ? 1 : 0) })
+    _ = try await driver.insert(
+      (0..<1_000).map {
+        NewJob("a", payload: Payload([UInt8](repeating: 7, count: 1_000)), priority: $0 < 995 ? 1 : 0)
+      })
     let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 995)).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
   }
@@ -27,7 +30,10 @@ import Testing
     #expect(try await driver.compact().before == compaction.after)
     // It goes on as before, with ids that were never given.
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1_001)])
-    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 9)).jobs.map(\.id) == [996, 997, 998, 999, 1_000, 1_001])
+    #expect(
+      try await driver.claim(ClaimRequest([.init("a")], limit: 9)).jobs.map(\.id) == [
+        996, 997, 998, 999, 1_000, 1_001,
+      ])
     await driver.close()
   }
 

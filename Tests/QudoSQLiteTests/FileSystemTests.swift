@@ -11,18 +11,24 @@ import Glibc
 
 @Suite struct FileSystemTests {
   /// As statfs(2) and the kernel's magic.h have them.
-  @Test(arguments: [
-    (0x6969, "NFS"), (0x517B, "SMB"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB2"), (0x0102_1997, "9p"), (0x5346_414F, "AFS"),
-    (0x00C3_6400, "Ceph"), (0x0BD0_0BD0, "Lustre"), (0x4750_4653, "GPFS"), (0x7461_636F, "OCFS2"), (0x1983_0326, "BeeGFS"),
-    (0x2003_0528, "OrangeFS"), (0x786F_4256, "a shared folder of VirtualBox"), (0xBACB_ACBC, "a shared folder of VMware"),
-  ] as [(UInt32, String)])
+  @Test(
+    arguments: [
+      (0x6969, "NFS"), (0x517B, "SMB"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB2"), (0x0102_1997, "9p"),
+      (0x5346_414F, "AFS"),
+      (0x00C3_6400, "Ceph"), (0x0BD0_0BD0, "Lustre"), (0x4750_4653, "GPFS"), (0x7461_636F, "OCFS2"),
+      (0x1983_0326, "BeeGFS"),
+      (0x2003_0528, "OrangeFS"), (0x786F_4256, "a shared folder of VirtualBox"),
+      (0xBACB_ACBC, "a shared folder of VMware"),
+    ] as [(UInt32, String)])
   func aNetworkFileSystemIsRefusedByName(type: UInt32, name: String) {
     let error = FileSystem.refusal(type: type)
     #expect(error?.code == .unsupportedDatabase && error?.message.contains("(\(name))") == true)
   }
 
   /// ext4, tmpfs, xfs, btrfs, overlay, zfs, f2fs, and one that is not known.
-  @Test(arguments: [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0] as [UInt32])
+  @Test(
+    arguments: [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010, 0]
+      as [UInt32])
   func aLocalFileSystemIsTaken(type: UInt32) { #expect(FileSystem.refusal(type: type) == nil) }
 
   /// Behind it may be a disk of this computer as well as another one's.
@@ -46,10 +52,14 @@ import Glibc
 
   @Test func whatTheSystemSaysIsTranslated() {
     for (code, cause, meaning) in [
-      (SQLITE_FULL, ENOSPC, .diskFull), (SQLITE_IOERR | 3 << 8, EFBIG, .diskFull), (SQLITE_IOERR | 3 << 8, EDQUOT, .diskFull),
-      (SQLITE_IOERR | 3 << 8, EIO, .ioError), (SQLITE_IOERR | 4 << 8, EDQUOT, .ioError), (SQLITE_READONLY | 6 << 8, 0, .readOnly),
-      (SQLITE_CANTOPEN | 2 << 8, 0, .cannotOpen), (SQLITE_BUSY | 2 << 8, 0, .busy), (SQLITE_CORRUPT | 1 << 8, 0, .corrupt),
-      (SQLITE_IOERR | 12 << 8, 0, .outOfMemory), (SQLITE_IOERR | 21 << 8, ENOMEM, .outOfMemory), (SQLITE_CANTOPEN, EMFILE, .tooManyFiles),
+      (SQLITE_FULL, ENOSPC, .diskFull), (SQLITE_IOERR | 3 << 8, EFBIG, .diskFull),
+      (SQLITE_IOERR | 3 << 8, EDQUOT, .diskFull),
+      (SQLITE_IOERR | 3 << 8, EIO, .ioError), (SQLITE_IOERR | 4 << 8, EDQUOT, .ioError),
+      (SQLITE_READONLY | 6 << 8, 0, .readOnly),
+      (SQLITE_CANTOPEN | 2 << 8, 0, .cannotOpen), (SQLITE_BUSY | 2 << 8, 0, .busy),
+      (SQLITE_CORRUPT | 1 << 8, 0, .corrupt),
+      (SQLITE_IOERR | 12 << 8, 0, .outOfMemory), (SQLITE_IOERR | 21 << 8, ENOMEM, .outOfMemory),
+      (SQLITE_CANTOPEN, EMFILE, .tooManyFiles),
       (SQLITE_CANTOPEN, ENFILE, .tooManyFiles), (SQLITE_TOOBIG, 0, .unsupportedDatabase),
     ] as [(Int32, Int32, QudoError.Code)] {
       #expect(QudoError.meaning(code, cause).0 == meaning)

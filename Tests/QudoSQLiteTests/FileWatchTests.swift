@@ -4,7 +4,9 @@ import QudoTesting
 import Testing
 
 @Suite struct FileWatchTests {
-  @Test("hears of a death also where the system has no watch to give", .timeLimit(.minutes(5))) func polls() async throws {
+  @Test("hears of a death also where the system has no watch to give", .timeLimit(.minutes(5))) func polls()
+    async throws
+  {
     let file = try TemporaryFile()
     let driver = try file.open(clock: SystemClock())
     let watch = FileWatch(path: file.path + "-wal", polls: true)

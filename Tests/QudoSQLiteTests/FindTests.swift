@@ -18,36 +18,51 @@ import Testing
   private func someJobs() async throws {
     _ = try await driver.insert([
       job("1", unique: UniqueKey("k"), priority: 9), job("2", kind: "b", priority: 8), job("3", priority: -7),
-      job("4", kind: "b", due: .after(.seconds(10))), job("5"), job("6", kind: "b", due: .after(.seconds(20))),
+      job("4", kind: "b", due: .after(.seconds(10))), job("5"),
+      job("6", kind: "b", due: .after(.seconds(20))),
     ])
     #expect(try await driver.claim(demand(2, "a", "b")).jobs.map(\.id) == [1, 2])
   }
 
-  private func ids(_ query: JobQuery) async throws -> [Int64] { try await driver.jobs(matching: query).map(\.id) }
+  private func ids(_ query: JobQuery) async throws -> [Int64] {
+    try await driver.jobs(matching: query).map(\.id)
+  }
 
   @Test func aJobIsFoundAsItStands() async throws {
-    _ = try await driver.insert([NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3, metadata: JobMetadata(bytes: [7]))])
+    _ = try await driver.insert([
+      NewJob(
+        "a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 3,
+        metadata: JobMetadata(bytes: [7]))
+    ])
     let now = clock.now().wall
     var expected = StoredJob(
-      id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3, attempt: 1, enqueuedAt: now,
+      id: 1, kind: "a", state: .ready, payload: Payload([0, 255], codec: .json), uniqueKey: "k", priority: 3,
+      attempt: 1, enqueuedAt: now,
       dueAt: now, leaseExpiresAt: nil, metadata: JobMetadata(bytes: [7]))
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
     let lease = try await driver.claim(demand()).jobs[0].lease
     (expected.state, expected.leaseExpiresAt) = (.running, now.advanced(by: .seconds(60)))
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
     _ = try await driver.settle([Settlement(lease, .retry(after: .seconds(9), message: ""))], claiming: nil)
-    (expected.state, expected.leaseExpiresAt, expected.dueAt, expected.attempt) = (.delayed, nil, now.advanced(by: .seconds(9)), 2)
+    (expected.state, expected.leaseExpiresAt, expected.dueAt, expected.attempt) = (
+      .delayed, nil, now.advanced(by: .seconds(9)), 2
+    )
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
   }
 
   @Test func whatIsAskedForIsFoundInTheOrderOfIds() async throws {
     try await someJobs()
     for query in [
-      (JobQuery(), [1, 2, 3, 4, 5, 6]), (JobQuery(kinds: ["a"]), [1, 3, 5]), (JobQuery(kinds: ["a", "none"], after: 1), [3, 5]),
-      (JobQuery(states: [.running]), [1, 2]), (JobQuery(states: [.ready]), [3, 5]), (JobQuery(states: [.delayed]), [4, 6]),
-      (JobQuery(states: [.delayed, .running], after: 1), [2, 4, 6]), (JobQuery(kinds: ["b"], states: [.delayed, .ready]), [4, 6]),
-      (JobQuery(ids: [6, 2, 2, 99, -1]), [2, 6]), (JobQuery(ids: [6, 2, 1], kinds: ["b"], states: [.running]), [2]),
-      (JobQuery(after: 2, limit: 2), [3, 4]), (JobQuery(states: [.ready, .running, .delayed], limit: 1), [1]),
+      (JobQuery(), [1, 2, 3, 4, 5, 6]), (JobQuery(kinds: ["a"]), [1, 3, 5]),
+      (JobQuery(kinds: ["a", "none"], after: 1), [3, 5]),
+      (JobQuery(states: [.running]), [1, 2]), (JobQuery(states: [.ready]), [3, 5]),
+      (JobQuery(states: [.delayed]), [4, 6]),
+      (JobQuery(states: [.delayed, .running], after: 1), [2, 4, 6]),
+      (JobQuery(kinds: ["b"], states: [.delayed, .ready]), [4, 6]),
+      (JobQuery(ids: [6, 2, 2, 99, -1]), [2, 6]),
+      (JobQuery(ids: [6, 2, 1], kinds: ["b"], states: [.running]), [2]),
+      (JobQuery(after: 2, limit: 2), [3, 4]),
+      (JobQuery(states: [.ready, .running, .delayed], limit: 1), [1]),
       (JobQuery(states: [.running, .delayed], limit: 3), [1, 2, 4]),
     ] as [(JobQuery, [Int64])] {
       #expect(try await ids(query.0) == query.1, "\(query.0)")
@@ -57,7 +72,8 @@ import Testing
   @Test func absurdQueriesFindWhatTheySay() async throws {
     try await someJobs()
     for query in [
-      JobQuery(ids: []), JobQuery(kinds: []), JobQuery(states: []), JobQuery(limit: 0), JobQuery(limit: -1), JobQuery(limit: .min),
+      JobQuery(ids: []), JobQuery(kinds: []), JobQuery(states: []), JobQuery(limit: 0), JobQuery(limit: -1),
+      JobQuery(limit: .min),
       JobQuery(after: .max), JobQuery(kinds: ["", "a\0"]),
     ] { #expect(try await ids(query) == [], "\(query)") }
     #expect(try await ids(JobQuery(after: .min, limit: .max)).count == 6)
@@ -72,7 +88,10 @@ import Testing
     #expect(try await ids(JobQuery(states: [.ready])) == [3, 4, 5])
     #expect(try await ids(JobQuery(states: [.delayed])) == [6])
     #expect(try await driver.jobs(matching: JobQuery(ids: [4])).map(\.state) == [.ready])
-    #expect(try await driver.count() == [JobCount("a", ready: 2, running: 1), JobCount("b", ready: 1, delayed: 1, running: 1)])
+    #expect(
+      try await driver.count() == [
+        JobCount("a", ready: 2, running: 1), JobCount("b", ready: 1, delayed: 1, running: 1),
+      ])
   }
 
   @Test func aJobWhoseLeaseEndedOrIsOfAnotherBootIsReady() async throws {
@@ -92,13 +111,18 @@ import Testing
     #expect(try await driver.count(["b", "b", "none"]) == [JobCount("b", delayed: 2, running: 1)])
     #expect(try await driver.count([]) == [])
     #expect(try await driver.count(["none"]) == [])
-    #expect(try await driver.count() == [JobCount("a", ready: 2, running: 1), JobCount("b", delayed: 2, running: 1)])
+    #expect(
+      try await driver.count() == [
+        JobCount("a", ready: 2, running: 1), JobCount("b", delayed: 2, running: 1),
+      ])
   }
 
   @Test func whatIsAskedAfterClosingIsRefused() async throws {
     #expect(try await driver.count() == [])
     await driver.close()
     await #expect { try await driver.count() } throws: { ($0 as? QudoError)?.code == .closed }
-    await #expect { try await driver.jobs(matching: JobQuery()) } throws: { ($0 as? QudoError)?.code == .closed }
+    await #expect { try await driver.jobs(matching: JobQuery()) } throws: {
+      ($0 as? QudoError)?.code == .closed
+    }
   }
 }

@@ -35,7 +35,10 @@ import Glibc
     #expect(try await driver.count() == [JobCount("a", running: 2)])
     #expect(try await driver.failures(LogQuery()).isEmpty)
     try await limitPages(driver, to: 1_000_000)
-    #expect(try await driver.settle([failed, replaced], claiming: nil).results == [.settled(), .settled(replacements: [.inserted(3)])])
+    #expect(
+      try await driver.settle([failed, replaced], claiming: nil).results == [
+        .settled(), .settled(replacements: [.inserted(3)]),
+      ])
     #expect(try await driver.insert([job("again", kind: "new")]) == [.inserted(4)])
     #expect(try await driver.claim(demand(9, "new")).texts == ["again"])
     #expect(try file.rows("PRAGMA integrity_check") == ["ok"])
@@ -51,7 +54,9 @@ import Glibc
 
   /// The folder of a new file system of 1 MiB in memory.
   private static func mounted() -> String? {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-full-\(UUID().uuidString)").path
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-full-\(UUID().uuidString)"
+    ).path
     guard mkdir(folder, 0o700) == 0 else { return nil }
     guard mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0 else { rmdir(folder); return nil }
     return folder
@@ -71,13 +76,15 @@ import Glibc
     let claimed = try await driver.claim(demand()).jobs
     try fill(folder + "/ballast")
     var acknowledged = 0
-    await #expect(performing: {
-      while acknowledged < 10_000 {
-        _ = try await driver.insert([job(String(repeating: "y", count: 4000))])
-        acknowledged += 1
-      }
-    }, throws: isFull)
-    let settlement = Settlement(claimed[0].lease, .failed(message: String(repeating: "z", count: 60_000)), recording: .seconds(1))
+    await #expect(
+      performing: {
+        while acknowledged < 10_000 {
+          _ = try await driver.insert([job(String(repeating: "y", count: 4000))])
+          acknowledged += 1
+        }
+      }, throws: isFull)
+    let settlement = Settlement(
+      claimed[0].lease, .failed(message: String(repeating: "z", count: 60_000)), recording: .seconds(1))
     await #expect(performing: { try await driver.settle([settlement], claiming: nil) }, throws: isFull)
     #expect(try await driver.count() == [JobCount("a", ready: acknowledged, running: 1)])
     #expect(unlink(folder + "/ballast") == 0)

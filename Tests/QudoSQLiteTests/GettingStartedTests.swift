@@ -106,11 +106,14 @@ private struct ImageStore {
     let driver = try file.open()
     let queue = Queue(driver)
     for address in ["gone", "busy", "fine"] { try await queue.enqueue(FetchPage(address: address)) }
-    let summary = try await Worker(queue, handlers: [JobHandler(FetchPage.self)], concurrency: 1).workUntilEmpty(skipDelayed: true)
+    let summary = try await Worker(queue, handlers: [JobHandler(FetchPage.self)], concurrency: 1)
+      .workUntilEmpty(skipDelayed: true)
     #expect(summary.failed == 1 && summary.snoozed == 1 && summary.completed == 1)
-    #expect(try await driver.count() == [JobCount("page.fetch", delayed: 1), JobCount("thumbnail", ready: 2)])
+    #expect(
+      try await driver.count() == [JobCount("page.fetch", delayed: 1), JobCount("thumbnail", ready: 2)])
 
-    for failure in try await driver.failures(LogQuery(kinds: ["page.fetch"], limit: 20)) where failure.isFinal {
+    for failure in try await driver.failures(LogQuery(kinds: ["page.fetch"], limit: 20)) where failure.isFinal
+    {
       print(failure.id, failure.message)
     }
     let results = try await driver.replay([1])
@@ -144,9 +147,11 @@ private struct ImageStore {
     let driver = try file.open()
     let old = NewJob("a", payload: Payload(Array("{}".utf8), codec: .json))
     _ = try await driver.insert([old])
-    #expect(try await Worker(Queue(driver), handlers: [JobHandler(Defaulted.self)]).workUntilEmpty().failed == 1)
+    #expect(
+      try await Worker(Queue(driver), handlers: [JobHandler(Defaulted.self)]).workUntilEmpty().failed == 1)
     _ = try await driver.insert([old])
-    #expect(try await Worker(Queue(driver), handlers: [JobHandler(Optional.self)]).workUntilEmpty().completed == 1)
+    #expect(
+      try await Worker(Queue(driver), handlers: [JobHandler(Optional.self)]).workUntilEmpty().completed == 1)
   }
 
   @Test func codeThatEnqueuesIsTestedWithoutAWait() async throws {

@@ -13,7 +13,8 @@ import Testing
   /// Hears of everything.
   struct Spy: Hook {
     static let points: HookPoints = [
-      .willEnqueue, .serialize, .didEnqueue, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail, .leaseLost,
+      .willEnqueue, .serialize, .didEnqueue, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail,
+      .leaseLost,
     ]
     let name: String
     let log: Log
@@ -28,7 +29,9 @@ import Testing
       log.add("\(name) serialize")
       job.payload.bytes.append(contentsOf: name.utf8)
     }
-    func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { log.add("\(name) didEnqueue \(result.id)") }
+    func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {
+      log.add("\(name) didEnqueue \(result.id)")
+    }
     func didClaim(_ job: borrowing ClaimedJob) { log.add("\(name) didClaim") }
     func deserialize(_ job: inout ClaimedJob) throws {
       log.add("\(name) deserialize")
@@ -44,7 +47,9 @@ import Testing
       return try await body()
     }
     func didWork(_ run: borrowing FinishedRun) async { log.add("\(name) didWork") }
-    func didFail(_ run: borrowing FinishedRun, error failure: any Error) async { log.add("\(name) didFail \(failure)") }
+    func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
+      log.add("\(name) didFail \(failure)")
+    }
   }
 
   @Test func allPointsAreHeardInOrder() async throws {
@@ -53,18 +58,23 @@ import Testing
       Spy("2", log)
     }
     try await queue.enqueue(job("x"))
-    let worker = try Worker(queue, handlers: [JobHandler("a") { [log] in log.add("perform \($0.text)") }], options: my.options())
+    let worker = try Worker(
+      queue, handlers: [JobHandler("a") { [log] in log.add("perform \($0.text)") }], options: my.options())
     #expect(try await worker.workOnce())
-    #expect(log.entries == [
-      "1 willEnqueue", "2 willEnqueue", "1 serialize", "2 serialize", "1 didEnqueue jobs/1", "2 didEnqueue jobs/1", "1 didClaim", "2 didClaim",
-      "2 deserialize", "1 deserialize", "1 willWork", "2 willWork", "1 in", "2 in", "perform x", "2 out", "1 out", "1 didWork", "2 didWork",
-    ])
+    #expect(
+      log.entries == [
+        "1 willEnqueue", "2 willEnqueue", "1 serialize", "2 serialize", "1 didEnqueue jobs/1",
+        "2 didEnqueue jobs/1", "1 didClaim", "2 didClaim",
+        "2 deserialize", "1 deserialize", "1 willWork", "2 willWork", "1 in", "2 in", "perform x", "2 out",
+        "1 out", "1 didWork", "2 didWork",
+      ])
   }
 
   @Test func aFailureIsHeardOf() async throws {
     let queue = Queue(my.driver) { Spy("1", log) }
     try await queue.enqueue(job())
-    _ = try await Worker(queue, handlers: [JobHandler("a") { _ in throw Broken() }], options: my.options()).workOnce()
+    _ = try await Worker(queue, handlers: [JobHandler("a") { _ in throw Broken() }], options: my.options())
+      .workOnce()
     #expect(log.entries.suffix(2) == ["1 didFail Broken()", "1 didWork"])
   }
 
@@ -98,7 +108,8 @@ import Testing
       _ = try await my.driver.insert([job()])
       let queue = Queue(my.driver) { Faulty(early: early) }
       let handlers = [JobHandler("a", policy: policy { $0.maxRetries = 1 }) { [log] _ in log.add("ran") }]
-      #expect(try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty().retried == 1)
+      #expect(
+        try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty().retried == 1)
     }
     #expect(log.entries == [])
   }
@@ -111,14 +122,20 @@ import Testing
       }
       try await queue.enqueue(job())
     }
-    #expect(log.entries.filter { $0.hasSuffix("willEnqueue") } == ["on willEnqueue", "A willEnqueue", "B willEnqueue"])
+    #expect(
+      log.entries.filter { $0.hasSuffix("willEnqueue") } == [
+        "on willEnqueue", "A willEnqueue", "B willEnqueue",
+      ])
   }
 
   @Test func replacementsPassThroughTheHooksToo() async throws {
     let queue = Queue(my.driver) { Spy("1", log) }
     try await queue.enqueue(job("first"))
     let worker = try Worker(
-      queue, handlers: [JobHandler("a") { context in if context.text == "first" { context.replace(with: [job("second")]) } }], options: my.options())
+      queue,
+      handlers: [
+        JobHandler("a") { context in if context.text == "first" { context.replace(with: [job("second")]) } }
+      ], options: my.options())
     #expect(try await worker.workUntilEmpty().completed == 2)
     #expect(log.entries.count { $0 == "1 serialize" } == 2)
     #expect(log.entries.contains("1 didEnqueue jobs/2"))
@@ -154,7 +171,8 @@ import Testing
     }
     try await queue.enqueue(job("x"))
     _ = try await Worker(queue, handlers: [JobHandler("a") { _ in }], options: my.options()).workOnce()
-    #expect(log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim", "quiet didClaim"])
+    #expect(
+      log.entries.filter { $0.hasPrefix("quiet") } == ["quiet didClaim", "quiet didClaim", "quiet didClaim"])
     #expect(log.entries.count { $0.hasPrefix("1 ") } == 9)
   }
 
@@ -162,7 +180,9 @@ import Testing
     let queue = Queue(my.driver) { Spy("only", log).only("a", "c") }
     try await queue.enqueue([job("x"), NewJob("b", payload: Payload("y"))])
     let handlers = ["a", "b"].map { kind in
-      JobHandler(Kind(kind)) { [log] in log.add("perform \($0.text)"); if kind == "b" { throw Broken() } }
+      JobHandler(Kind(kind)) { [log] in
+        log.add("perform \($0.text)"); if kind == "b" { throw Broken() }
+      }
     }
     _ = try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty()
     #expect(log.entries.count { $0.hasPrefix("only") } == 9)

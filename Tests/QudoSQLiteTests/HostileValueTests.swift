@@ -28,7 +28,8 @@ import Testing
   }
 
   @Test func aFailureWithTheLowestRankIsReplayed() async throws {
-    let driver = try await driver("""
+    let driver = try await driver(
+      """
       INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, codec, payload)
       VALUES(9, 1, 1, 950, 0, 1, 'broke', -9223372036854775808, 0, x'')
       """)
@@ -37,7 +38,8 @@ import Testing
   }
 
   @Test func timesAtBothEndsOfAllNumbersAreAnswered() async throws {
-    let driver = try await driver("""
+    let driver = try await driver(
+      """
       DELETE FROM qudo_delayed;
       INSERT INTO qudo_delayed(due, id, kind, rank) SELECT -9223372036854775808, value, 1, 0 FROM (
         WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 2500) SELECT value FROM n);
@@ -50,7 +52,8 @@ import Testing
 
   /// Which are not there.
   @Test func readyJobsWithTheHighestIDsAreLeftOrAnError() async throws {
-    let driver = try await driver("""
+    let driver = try await driver(
+      """
       INSERT INTO qudo_kind(name) VALUES('b');
       INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES(1, 0, 0, 9223372036854775807, 9223372036854775807),
         (2, 0, 0, 9223372036854775806, 9223372036854775806), (2, 0, 1, 9223372036854775807, 9223372036854775807)
@@ -69,15 +72,18 @@ import Testing
   func aTimeThatIsNoIntegerIsNotWaitedForWithoutEnd(sql: String) async throws {
     let driver = try await driver(sql)
     _ = try await driver.claim(demand(20))
-    let odd = "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
+    let odd =
+      "SELECT (SELECT count(*) FROM qudo_delayed WHERE typeof(due) <> 'integer') + (SELECT count(*) FROM qudo_running WHERE typeof(ends) <> 'integer')"
     #expect(try file.rows(odd) == ["0"])
   }
 
   @Test("receipts that no enqueue could have left do not keep a prune", .timeLimit(.minutes(5)))
   func oddReceipts() async throws {
-    let driver = try await driver("INSERT INTO qudo_receipt VALUES('text', 3, 0), (x'', 2, 0), (x'00', 1, 0.5), (x'01', 1, 'text')")
+    let driver = try await driver(
+      "INSERT INTO qudo_receipt VALUES('text', 3, 0), (x'', 2, 0), (x'00', 1, 0.5), (x'01', 1, 'text')")
     #expect(try await driver.prune(PruneOptions()) == 0)
-    #expect(try file.rows("SELECT count(*) FROM qudo_receipt WHERE typeof(key) = 'blob' AND expires < 10") == ["0"])
+    #expect(
+      try file.rows("SELECT count(*) FROM qudo_receipt WHERE typeof(key) = 'blob' AND expires < 10") == ["0"])
     var once = job()
     once.idempotencyKey = IdempotencyKey("k")
     _ = try await driver.insert([once])
@@ -86,34 +92,43 @@ import Testing
 
   @Test func anIDThatIsNoIntegerIsNotWaitedForWithoutEnd() async throws {
     let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
-    #expect(await code {
-      _ = try await driver.claim(demand(20))
-      _ = try await driver.insert([job()])
-    } == .corrupt)
+    #expect(
+      await code {
+        _ = try await driver.claim(demand(20))
+        _ = try await driver.insert([job()])
+      } == .corrupt)
   }
 
   @Test func aLogWhoseIDsAreUsedUpIsDamagedAndTheDiskIsNotFull() async throws {
     let driver = try await driver("INSERT INTO sqlite_sequence VALUES('qudo_failure', 9223372036854775807)")
     let lease = try #require(try await driver.claim(demand()).jobs.first).lease
-    #expect(await code { _ = try await driver.settle([Settlement(lease, .failed(message: ""))], claiming: nil) } == .corrupt)
+    #expect(
+      await code { _ = try await driver.settle([Settlement(lease, .failed(message: ""))], claiming: nil) }
+        == .corrupt)
     #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 1)])
   }
 
   @Test func aClaimBesideSettlingMayAskForAnyNumber() async throws {
     let driver = try await driver("")
     let lease = try #require(try await driver.claim(demand()).jobs.first).lease
-    #expect(try await driver.settle([Settlement(lease, .completed())], claiming: demand(.max)).results == [.settled()])
+    #expect(
+      try await driver.settle([Settlement(lease, .completed())], claiming: demand(.max)).results == [
+        .settled()
+      ])
   }
 
   @Test func anErrorAtWorkNamesTheFile() async throws {
     let driver = try await driver("UPDATE qudo_info SET value = 'high' WHERE key = 'highest_id'")
-    await #expect { try await driver.insert([job()]) } throws: { ($0 as? QudoError)?.message.contains(file.path) == true }
+    await #expect { try await driver.insert([job()]) } throws: {
+      ($0 as? QudoError)?.message.contains(file.path) == true
+    }
   }
 
   @Test func importSourcesWhoseNumbersAreUsedUpAreAnError() async throws {
     let driver = try await driver("INSERT INTO qudo_import_source VALUES('old', 9223372036854775807)")
     let old = try TemporaryFile()
-    try old.execute("""
+    try old.execute(
+      """
       CREATE TABLE func(id INTEGER PRIMARY KEY, name);
       CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
       CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);

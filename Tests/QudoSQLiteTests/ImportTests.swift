@@ -13,7 +13,8 @@ import Testing
 
   init() throws {
     (old, file) = (try TemporaryFile(), try TemporaryFile())
-    try old.execute("""
+    try old.execute(
+      """
       CREATE TABLE func(id INTEGER PRIMARY KEY, name);
       CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
       CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);
@@ -35,7 +36,9 @@ import Testing
     #expect(report.rows.map(\.new) == [1, 2, 1, 2, 3, 4, 5, 1, 1] && report.source.hasSuffix("jobs.db"))
     let claim = try await driver.claim(demand(10, "a", "b", leaseDuration: .seconds(600)))
     #expect(claim.texts == ["early", "late", "low"] && claim.timeUntilNextDue == .seconds(60))
-    #expect(claim.jobs.map(\.attempt) == [1, 5, 1] && claim.jobs.map(\.enqueuedAt.microseconds) == [5_000_000, 5_000_000, 5_000_000])
+    #expect(
+      claim.jobs.map(\.attempt) == [1, 5, 1]
+        && claim.jobs.map(\.enqueuedAt.microseconds) == [5_000_000, 5_000_000, 5_000_000])
     clock.advance(by: .seconds(60))
     #expect(try await driver.claim(demand(10, "a", "b", leaseDuration: .seconds(600))).texts == ["held"])
     clock.advance(by: .seconds(30))
@@ -78,25 +81,34 @@ import Testing
       _ = try PerlQudoFile(path: old.path, options: options)
     } throws: {
       let error = $0 as? QudoError
-      return error?.code == .unsupportedDatabase && error?.message.contains("job 5: arg has 7 bytes, the limit is 6") == true
+      return error?.code == .unsupportedDatabase
+        && error?.message.contains("job 5: arg has 7 bytes, the limit is 6") == true
     }
     options.limits.payloadBytes = 7
     options.source = "a\0b"
-    #expect { _ = try PerlQudoFile(path: old.path, options: options) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect { _ = try PerlQudoFile(path: old.path, options: options) } throws: {
+      ($0 as? QudoError)?.code == .invalidArgument
+    }
   }
 
   /// They are in files that were written before.
   @Test func fingerprintsStayAsTheyAre() async throws {
     _ = try await open().importAll(from: PerlQudoFile(path: old.path))
-    #expect(try file.rows("SELECT origin, print FROM qudo_import WHERE old = 1 ORDER BY origin") == [
-      "0|5952155467226901439", "1|-8177313956851386770", "2|-5046971315192515852", "3|-4051777328505913163",
-    ])
+    #expect(
+      try file.rows("SELECT origin, print FROM qudo_import WHERE old = 1 ORDER BY origin") == [
+        "0|5952155467226901439", "1|-8177313956851386770", "2|-5046971315192515852", "3|-4051777328505913163",
+      ])
   }
 
   @Test func aSecondImportLooksNothingUpByScanning() async throws {
     let driver = try open()
     _ = try await driver.importAll(from: PerlQudoFile(path: old.path))
-    let plan = try file.rows("EXPLAIN QUERY PLAN SELECT new, print FROM qudo_import WHERE source = 1 AND origin = 1 AND old = 1")
-    #expect(plan.count == 1 && plan.first?.contains("SEARCH qudo_import USING PRIMARY KEY (source=? AND origin=? AND old=?)") == true)
+    let plan = try file.rows(
+      "EXPLAIN QUERY PLAN SELECT new, print FROM qudo_import WHERE source = 1 AND origin = 1 AND old = 1")
+    #expect(
+      plan.count == 1
+        && plan.first?.contains("SEARCH qudo_import USING PRIMARY KEY (source=? AND origin=? AND old=?)")
+          == true
+    )
   }
 }

@@ -12,7 +12,9 @@ import Testing
 
   init() throws { file = try TemporaryFile() }
 
-  @Test("containers that call the same boot otherwise leave each other's leases alone", arguments: ["boot-2", "unknown", ""])
+  @Test(
+    "containers that call the same boot otherwise leave each other's leases alone",
+    arguments: ["boot-2", "unknown", ""])
   func otherBootID(other: String) async throws {
     let host = try file.open(clock: clock)
     let container = try file.open(clock: ManualClock(boot: other))
@@ -24,8 +26,12 @@ import Testing
       #expect(try await host.claim(demand()).texts == [])
     }
     #expect(try await host.count() == [JobCount("a", running: 2)])
-    #expect(try await container.settle([Settlement(second.lease, .completed())], claiming: nil).results == [.settled()])
-    #expect(try await host.settle([Settlement(first.lease, .completed())], claiming: nil).results == [.settled()])
+    #expect(
+      try await container.settle([Settlement(second.lease, .completed())], claiming: nil).results == [
+        .settled()
+      ])
+    #expect(
+      try await host.settle([Settlement(first.lease, .completed())], claiming: nil).results == [.settled()])
   }
 
   @Test("a reboot under the same boot id keeps no lease")
@@ -68,7 +74,9 @@ import Testing
     _ = try await first.insert([job("1"), job("2")])
     _ = try await first.claim(demand(1))
     // As a restore leaves it: the file does not know of the first one.
-    try file.execute("DELETE FROM qudo_instance; UPDATE sqlite_sequence SET seq = 0 WHERE name = 'qudo_instance'; DELETE FROM qudo_running")
+    try file.execute(
+      "DELETE FROM qudo_instance; UPDATE sqlite_sequence SET seq = 0 WHERE name = 'qudo_instance'; DELETE FROM qudo_running"
+    )
     let second = try file.open(clock: clock)
     #expect(try await second.claim(demand(1)).texts == ["2"])
     #expect(try file.rows("SELECT id FROM qudo_instance") == ["2"])
@@ -102,9 +110,13 @@ import Testing
 
   init() throws { file = try TemporaryFile() }
 
-  private func open(_ durability: SQLiteDriver.Durability) throws -> SQLiteDriver { try SQLiteDriver(path: file.path, durability: durability) }
+  private func open(_ durability: SQLiteDriver.Durability) throws -> SQLiteDriver {
+    try SQLiteDriver(path: file.path, durability: durability)
+  }
 
-  @Test("off is refused beside full and normal, and they beside off", arguments: [SQLiteDriver.Durability.full, .normal])
+  @Test(
+    "off is refused beside full and normal, and they beside off",
+    arguments: [SQLiteDriver.Durability.full, .normal])
   func offBeside(other: SQLiteDriver.Durability) async throws {
     let first = try open(other)
     #expect { try open(.off) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
@@ -140,7 +152,9 @@ import Testing
 
   init() throws { file = try TemporaryFile() }
 
-  @Test("a restore under a running process is noticed by the next enqueue; no kind and no id is taken for another")
+  @Test(
+    "a restore under a running process is noticed by the next enqueue; no kind and no id is taken for another"
+  )
   func restore() async throws {
     let driver = try file.open(clock: clock)
     _ = try await driver.insert([job("1")])
@@ -238,7 +252,10 @@ import Testing
   }
 }
 
-
-func expect(code: QudoError.Code, _ body: () async throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) async {
-  await #expect(sourceLocation: sourceLocation) { try await body() } throws: { ($0 as? QudoError)?.code == code }
+func expect(
+  code: QudoError.Code, _ body: () async throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
+) async {
+  await #expect(sourceLocation: sourceLocation) { try await body() } throws: {
+    ($0 as? QudoError)?.code == code
+  }
 }

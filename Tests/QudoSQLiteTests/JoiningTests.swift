@@ -22,7 +22,10 @@ import Testing
   @Test func jobsComeWithTheApplicationsCommit() async throws {
     try app.run("BEGIN; INSERT INTO customer VALUES('Ada')")
     let results = try queue.enqueue([job("1"), job("2", due: .after(.seconds(5)))], in: app.handle)
-    #expect(results == [.inserted(JobID(database: "jobs", number: 1)), .inserted(JobID(database: "jobs", number: 2))])
+    #expect(
+      results == [
+        .inserted(JobID(database: "jobs", number: 1)), .inserted(JobID(database: "jobs", number: 2)),
+      ])
     #expect(try await driver.count() == [])
     try app.run("COMMIT")
     #expect(try await driver.count() == [JobCount("a", ready: 1, delayed: 1)])
@@ -54,13 +57,16 @@ import Testing
 
   /// A trigger of the application's refuses the second job of three.
   @Test(arguments: [false, true]) func aBatchIsDoneWholeOrNotAtAll(inTransaction: Bool) async throws {
-    try app.run("CREATE TRIGGER no BEFORE INSERT ON qudo_job WHEN NEW.payload = CAST('no' AS BLOB) BEGIN SELECT RAISE(ABORT, 'no'); END")
+    try app.run(
+      "CREATE TRIGGER no BEFORE INSERT ON qudo_job WHEN NEW.payload = CAST('no' AS BLOB) BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
     if inTransaction { try app.run("BEGIN; INSERT INTO customer VALUES('Ada')") }
     let batch = [job("1", kind: "new"), job("no"), job("3")]
     let error = #expect(throws: QudoError.self) { try queue.enqueue(batch, in: app.handle) }
     #expect(error?.code == .database)
     #expect((sqlite3_get_autocommit(app.handle) == 0) == inTransaction)
-    #expect(try app.rows("SELECT count(*) FROM qudo_job UNION ALL SELECT count(*) FROM qudo_kind") == ["0", "0"])
+    #expect(
+      try app.rows("SELECT count(*) FROM qudo_job UNION ALL SELECT count(*) FROM qudo_kind") == ["0", "0"])
     try queue.enqueue(job("4"), in: app.handle)
     if inTransaction { try app.run("COMMIT") }
     #expect(try await driver.claim(demand(9, "a", "new")).texts == ["4"])
@@ -70,7 +76,9 @@ import Testing
   @Test func conflictsAreResults() async throws {
     _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
     let id = JobID(database: "jobs", number: 1)
-    let batch = [UniqueKey.Conflict.reject, .keep, .overwrite].map { job("\($0)", unique: UniqueKey("k", onConflict: $0)) }
+    let batch = [UniqueKey.Conflict.reject, .keep, .overwrite].map {
+      job("\($0)", unique: UniqueKey("k", onConflict: $0))
+    }
     #expect(try queue.enqueue(batch, in: app.handle) == [.conflict(id), .existing(id), .overwritten(id)])
     #expect(try await driver.claim(demand()).texts == ["overwrite"])
   }
@@ -86,13 +94,16 @@ import Testing
     let queue = Queue(driver) { Told(log: log) }
     try queue.enqueue(job("x"), in: app.handle)
     try queue.enqueue(Greeting(name: "Ada"), in: app.handle)
-    #expect(log.entries == [
-      "willEnqueue a", "serialize a", "didEnqueueInTransaction a jobs/1", "willEnqueue greet", "serialize greet",
-      "didEnqueueInTransaction greet jobs/2",
-    ])
+    #expect(
+      log.entries == [
+        "willEnqueue a", "serialize a", "didEnqueueInTransaction a jobs/1", "willEnqueue greet",
+        "serialize greet",
+        "didEnqueueInTransaction greet jobs/2",
+      ])
   }
 
-  @Test("all ways to compose hooks pass on enqueues of a transaction", arguments: [false, true]) func composed(isFirst: Bool) async throws {
+  @Test("all ways to compose hooks pass on enqueues of a transaction", arguments: [false, true])
+  func composed(isFirst: Bool) async throws {
     let queue = Queue(driver) {
       if isFirst { Told(log: log) } else { Told(log: log).only("a") }
       if isFirst { Told(log: log) }
@@ -100,14 +111,22 @@ import Testing
     }
     try queue.enqueue([job("x"), job("y", kind: "b")], in: app.handle)
     let heard = log.entries.filter { $0.hasPrefix("didEnqueueInTransaction") }
-    #expect(heard == (isFirst ? ["a jobs/1", "a jobs/1", "b jobs/2", "b jobs/2"] : ["a jobs/1"]).map { "didEnqueueInTransaction \($0)" })
+    #expect(
+      heard
+        == (isFirst ? ["a jobs/1", "a jobs/1", "b jobs/2", "b jobs/2"] : ["a jobs/1"]).map {
+          "didEnqueueInTransaction \($0)"
+        })
   }
 
-  @Test("an enqueue in a transaction that only reads says so", arguments: [false, true]) func readTransaction(isInner: Bool) async throws {
+  @Test("an enqueue in a transaction that only reads says so", arguments: [false, true]) func readTransaction(
+    isInner: Bool
+  ) async throws {
     if isInner { try app.run("BEGIN; SELECT count(*) FROM customer") }
     try app.run("PRAGMA query_only = 1")
     let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: app.handle) }
-    #expect(error?.code == .readOnly && error?.message.hasPrefix("the transaction is read-only (PRAGMA query_only is on)") == true)
+    #expect(
+      error?.code == .readOnly
+        && error?.message.hasPrefix("the transaction is read-only (PRAGMA query_only is on)") == true)
     try app.run("PRAGMA query_only = 0")
     try queue.enqueue(job(), in: app.handle)
   }
@@ -115,16 +134,22 @@ import Testing
   @Test("an enqueue on a connection that only reads says so") func readConnection() async throws {
     var handle: OpaquePointer?
     defer { sqlite3_close_v2(handle) }
-    try #require(sqlite3_open_v2(my.file.path, &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nil) == SQLITE_OK)
+    try #require(
+      sqlite3_open_v2(my.file.path, &handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nil) == SQLITE_OK)
     let error = #expect(throws: QudoError.self) { try queue.enqueue(job(), in: handle) }
-    #expect(error?.code == .readOnly && error?.message.hasPrefix("the connection or its file is read-only") == true)
+    #expect(
+      error?.code == .readOnly && error?.message.hasPrefix("the connection or its file is read-only") == true)
   }
 
   @Test func typedJobsAreEncoded() async throws {
-    try queue.enqueue(Greeting(name: "Ada"), unique: UniqueKey("ada"), priority: 3, due: .after(.seconds(1)), in: app.handle)
+    try queue.enqueue(
+      Greeting(name: "Ada"), unique: UniqueKey("ada"), priority: 3, due: .after(.seconds(1)), in: app.handle)
     try queue.enqueue(contentsOf: [Greeting(name: "B"), Greeting(name: "C")], in: app.handle)
     let jobs = try await driver.jobs(matching: JobQuery())
-    #expect(jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) } == [#"{"name":"Ada"}"#, #"{"name":"B"}"#, #"{"name":"C"}"#])
+    #expect(
+      jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) } == [
+        #"{"name":"Ada"}"#, #"{"name":"B"}"#, #"{"name":"C"}"#,
+      ])
     #expect(jobs.map(\.priority) == [3, 0, 0])
     #expect(jobs.map(\.uniqueKey) == ["ada", nil, nil])
   }
@@ -142,5 +167,7 @@ private struct Told: Hook {
   func willEnqueue(_ job: inout NewJob) throws { log.add("willEnqueue \(job.kind)") }
   func serialize(_ job: inout NewJob) throws { log.add("serialize \(job.kind)") }
   func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { log.add("didEnqueue") }
-  func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) { log.add("didEnqueueInTransaction \(job.kind) \(result.id)") }
+  func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
+    log.add("didEnqueueInTransaction \(job.kind) \(result.id)")
+  }
 }

@@ -39,7 +39,9 @@ import Testing
   func bounded() async throws {
     let count = ConnectionCache.most + 50
     _ = try await driver.insert((0..<count).map { job(kind: Kind("customer.\($0)")) })
-    let known = try await driver.writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in transaction.connection.kinds.count }
+    let known = try await driver.writer.write(isDurable: true, isSmall: false) {
+      transaction throws(QudoError) in transaction.connection.kinds.count
+    }
     #expect(known <= ConnectionCache.most)
     #expect(try await driver.claim(demand(1, "customer.0")).jobs.count == 1)
     #expect(try await driver.insert([job(kind: "customer.1")]).count == 1)
@@ -48,7 +50,9 @@ import Testing
 
   @Test func aKindIsLookedUpOnce() async throws {
     _ = try await driver.insert([job(), job(), job(kind: "b")])
-    let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in [transaction.connection.kinds["a"], transaction.connection.kinds["b"]] }
+    let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
+      [transaction.connection.kinds["a"], transaction.connection.kinds["b"]]
+    }
     #expect(known == [1, 2])
   }
 }

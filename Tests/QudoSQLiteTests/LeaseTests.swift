@@ -39,15 +39,21 @@ import Testing
     clock.advance(by: .seconds(1))
     let stale = Array(leases.prefix(200))
     for lease in stale { #expect(try await driver.renew([lease], for: .seconds(90))[0] != nil) }
-    let gone = (1...100).map { Lease(job: 1000 + Int64($0), token: 7, holder: leases[0].holder, expiresAt: leases[0].expiresAt) }
+    let gone = (1...100).map {
+      Lease(job: 1000 + Int64($0), token: 7, holder: leases[0].holder, expiresAt: leases[0].expiresAt)
+    }
     func steps(_ some: [Lease]) async throws -> (steps: Int, held: Int) {
       try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
         let count = Locked(0)
         let context = Unmanaged.passUnretained(count).toOpaque()
-        sqlite3_progress_handler(transaction.connection.handle, 10, { context in
-          if let context { Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 } }
-          return 0
-        }, context)
+        sqlite3_progress_handler(
+          transaction.connection.handle, 10,
+          { context in
+            if let context {
+              Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 }
+            }
+            return 0
+          }, context)
         defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
         let held = try transaction.removeFromRunning(some).count { $0 }
         return (count.withLock { $0 }, held)
@@ -67,7 +73,8 @@ import Testing
       Lease(job: lease.job + 1, token: lease.token, holder: lease.holder, expiresAt: lease.expiresAt),
     ] {
       #expect(try await driver.renew([forged], for: .seconds(1)) == [nil])
-      #expect(try await driver.settle([Settlement(forged, .completed())], claiming: nil).results == [.leaseLost])
+      #expect(
+        try await driver.settle([Settlement(forged, .completed())], claiming: nil).results == [.leaseLost])
     }
     #expect(try await driver.count() == [JobCount("a", running: 1)])
   }

@@ -16,7 +16,9 @@ import Testing
     file = try TemporaryFile()
     driver = try file.open(clock: clock)
     _ = try await driver.insert([job("one"), job("two", kind: "b"), job("later", due: .after(.seconds(60)))])
-    _ = try await driver.settle([Settlement(try await driver.claim(demand(1, "b")).jobs[0].lease, .failed(message: "broke"))], claiming: nil)
+    _ = try await driver.settle(
+      [Settlement(try await driver.claim(demand(1, "b")).jobs[0].lease, .failed(message: "broke"))],
+      claiming: nil)
     _ = try await driver.claim(demand(1))
     app = try AppConnection(file.path)
   }
@@ -68,9 +70,12 @@ import Testing
   }
 
   @Test("reads a newer schema that lets this version read") func newerSchema() async throws {
-    try app.run("INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(98, 0, \(Schema.version), 98)")
+    try app.run(
+      "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(98, 0, \(Schema.version), 98)"
+    )
     #expect(try await open().count(nil).count == 1)
-    try app.run("INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(99, 0, 99, 99)")
+    try app.run(
+      "INSERT INTO qudo_schema(version, applied_at, lowest_reader, lowest_writer) VALUES(99, 0, 99, 99)")
     #expect(code == .newerSchema)
   }
 
@@ -86,6 +91,9 @@ import Testing
 
   @Test("lists a copy that is not in WAL mode") func copy() async throws {
     try app.run("VACUUM INTO '\(file.path)-copy'; ")
-    #expect(try await SQLiteListings(path: file.path + "-copy", clock: clock).count(nil) == [JobCount("a", ready: 1, delayed: 1)], "nobody holds what is in a copy")
+    #expect(
+      try await SQLiteListings(path: file.path + "-copy", clock: clock).count(nil) == [
+        JobCount("a", ready: 1, delayed: 1)
+      ], "nobody holds what is in a copy")
   }
 }

@@ -24,7 +24,8 @@ import Testing
       case 0..<3:
         let jobs = (0..<Int.random(in: 1...30, using: &random)).map { _ in
           NewJob(
-            kinds[Int.random(in: 0..<40, using: &random)], priority: Int.random(in: 0..<10, using: &random) == 0 ? 1 : 0,
+            kinds[Int.random(in: 0..<40, using: &random)],
+            priority: Int.random(in: 0..<10, using: &random) == 0 ? 1 : 0,
             due: Int.random(in: 0..<5, using: &random) == 0 ? .after(.seconds(2)) : .now)
         }
         #expect(try await driver.insert(jobs) == (try await model.insert(jobs)), "step \(step)")
@@ -32,23 +33,29 @@ import Testing
         let able = kinds.filter { _ in Int.random(in: 0..<8, using: &random) > 0 }
         let limit = Int.random(in: 1...40, using: &random)
         let demands = able.enumerated().map { index, kind in
-          ClaimRequest.KindDemand(kind, leaseDuration: .seconds(index % 2 == 0 ? 5 : 9), limit: index % 5 == 0 ? 1 : nil)
+          ClaimRequest.KindDemand(
+            kind, leaseDuration: .seconds(index % 2 == 0 ? 5 : 9), limit: index % 5 == 0 ? 1 : nil)
         }
         let request = ClaimRequest(demands, limit: limit)
         let (found, expected) = (try await driver.claim(request), try await model.claim(request))
         #expect(found.jobs.map(\.id) == expected.jobs.map(\.id), "step \(step)")
         #expect(found.jobs.map(\.kind) == expected.jobs.map(\.kind), "step \(step)")
-        #expect(found.timeUntilNextDue == expected.timeUntilNextDue && found.timeUntilNextLeaseExpiry == expected.timeUntilNextLeaseExpiry, "step \(step)")
+        #expect(
+          found.timeUntilNextDue == expected.timeUntilNextDue
+            && found.timeUntilNextLeaseExpiry == expected.timeUntilNextLeaseExpiry, "step \(step)")
         guard found.jobs.count == expected.jobs.count else { return }
         held += zip(found.jobs, expected.jobs).map { ($0.lease, $1.lease) }
       case 7..<9:
         held.shuffle(using: &random)
         let some = held.prefix(Int.random(in: 0...10, using: &random))
         held.removeFirst(some.count)
-        let outcome: Settlement.Outcome = [.completed(), .released, .retry(after: .zero, message: ""), .snoozed(.seconds(1))][
+        let outcome: Settlement.Outcome = [
+          .completed(), .released, .retry(after: .zero, message: ""), .snoozed(.seconds(1)),
+        ][
           Int.random(in: 0..<4, using: &random)]
         let (found, _) = try await driver.settle(some.map { Settlement($0.found, outcome) }, claiming: nil)
-        let (expected, _) = try await model.settle(some.map { Settlement($0.expected, outcome) }, claiming: nil)
+        let (expected, _) = try await model.settle(
+          some.map { Settlement($0.expected, outcome) }, claiming: nil)
         #expect(found == expected, "step \(step)")
       case 9:
         held.shuffle(using: &random)
@@ -63,7 +70,8 @@ import Testing
       default: clock.advance(by: .seconds(Int.random(in: 1...4, using: &random)))
       }
     }
-    #expect(try await drivers[0].count().reduce(0) { $0 + $1.ready } == model.count().reduce(0) { $0 + $1.ready })
+    #expect(
+      try await drivers[0].count().reduce(0) { $0 + $1.ready } == model.count().reduce(0) { $0 + $1.ready })
     for driver in drivers { await driver.close() }
   }
 
@@ -79,18 +87,24 @@ import Testing
       return try await driver.writer.write(isDurable: false, isSmall: true) { transaction throws(QudoError) in
         let count = Locked(0)
         let context = Unmanaged.passUnretained(count).toOpaque()
-        sqlite3_progress_handler(transaction.connection.handle, 10, { context in
-          if let context { Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 } }
-          return 0
-        }, context)
+        sqlite3_progress_handler(
+          transaction.connection.handle, 10,
+          { context in
+            if let context {
+              Unmanaged<Locked<Int>>.fromOpaque(context).takeUnretainedValue().withLock { $0 += 1 }
+            }
+            return 0
+          }, context)
         defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
         #expect(try transaction.claim(ClaimRequest(kinds.map { .init($0) }, limit: 0)).jobs.isEmpty)
-        _ = try transaction.claimBest(try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
+        _ = try transaction.claimBest(
+          try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
         return count.withLock { $0 }
       }
     }
     let few = try await steps()
-    try file.execute("""
+    try file.execute(
+      """
       INSERT INTO qudo_ready(kind, rank, due, last, first)
       WITH RECURSIVE n(value) AS (SELECT 1000 UNION ALL SELECT value + 1 FROM n WHERE value < 21000) SELECT value, 0, 0, value, value FROM n;
       INSERT INTO qudo_kind(id, name) VALUES(30000, 'mine.12')

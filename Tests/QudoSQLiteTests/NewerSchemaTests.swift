@@ -15,7 +15,8 @@ import Testing
   }
 
   private func migrate() throws {
-    try file.execute("""
+    try file.execute(
+      """
       ALTER TABLE qudo_ready RENAME COLUMN rank TO standing; ALTER TABLE qudo_job RENAME COLUMN codec TO coding;
       INSERT INTO qudo_schema SELECT max(version) + 1, 0, max(version) + 1, max(version) + 1 FROM qudo_schema
       """)
@@ -37,12 +38,14 @@ import Testing
     _ = try await driver.jobs(matching: JobQuery())
     try migrate()
     let verbs: [@Sendable (SQLiteDriver) async throws -> Void] = [
-      { _ = try await $0.insert([job()]) }, { _ = try await $0.claim(demand()) }, { _ = try await $0.jobs(matching: JobQuery()) },
+      { _ = try await $0.insert([job()]) }, { _ = try await $0.claim(demand()) },
+      { _ = try await $0.jobs(matching: JobQuery()) },
     ]
     for verb in verbs {
       await #expect { try await verb(driver) } throws: {
         guard let error = $0 as? QudoError else { return false }
-        return error.code == .newerSchema && error.message.contains(file.path) && error.message.contains("update this program")
+        return error.code == .newerSchema && error.message.contains(file.path)
+          && error.message.contains("update this program")
       }
     }
   }

@@ -73,7 +73,9 @@ import Testing
   }
 
   @Test func aMissingFileIsNotMadeUnlessAsked() throws {
-    #expect { try SQLiteDriver(path: file.path, create: false) } throws: { ($0 as? QudoError)?.code == .cannotOpen }
+    #expect { try SQLiteDriver(path: file.path, create: false) } throws: {
+      ($0 as? QudoError)?.code == .cannotOpen
+    }
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == [])
   }
 
@@ -86,8 +88,9 @@ import Testing
     _ = try await byLink.insert([job("x")])
     #expect(try await direct.claim(demand()).texts == ["x"])
     #expect(try await byLink.count() == [JobCount("a", running: 1)])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path).sorted()
-      == ["jobs.db", "jobs.db-shm", "jobs.db-wal", "link.db"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: file.folder.path).sorted()
+        == ["jobs.db", "jobs.db-shm", "jobs.db-wal", "link.db"])
   }
 
   @Test(arguments: ["file:odd?mode=memory.db", "a b'c\"%20.db", "émoji 🐦.db", "-rf.db"])
@@ -104,7 +107,8 @@ import Testing
 
   @Test func plantedTriggersDoNotFireAndPlantedViewsAreNotRead() async throws {
     await (try file.open()).close()
-    try file.execute("""
+    try file.execute(
+      """
       CREATE TABLE spy(what);
       CREATE TRIGGER spy1 AFTER INSERT ON qudo_job BEGIN INSERT INTO spy VALUES('insert'); END;
       CREATE TRIGGER spy2 BEFORE DELETE ON qudo_ready BEGIN SELECT RAISE(ABORT, 'no'); END;
@@ -114,19 +118,24 @@ import Testing
     let driver = try file.open()
     _ = try await driver.insert([job()])
     let claimed = try await driver.claim(demand()).jobs
-    #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [
+        .settled()
+      ])
     #expect(try file.rows("SELECT * FROM spy") == [])
   }
 
   @Test func aTableThatAViewReplacedIsRefused() async throws {
     await (try file.open()).close()
-    try file.execute("DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
+    try file.execute(
+      "DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
     #expect(refusal() == .foreignSchema)
   }
 
   @Test func aTableThatAViewReplacesLaterIsAnErrorAndNotRead() async throws {
     let driver = try file.open()
-    try file.execute("DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
+    try file.execute(
+      "DROP TABLE qudo_ready; CREATE VIEW qudo_ready AS SELECT 1 AS kind, 0 AS rank, 0 AS due, 1 AS id")
     await #expect(throws: QudoError.self) { try await driver.count() }
     await #expect(throws: QudoError.self) { try await driver.insert([job()]) }
   }

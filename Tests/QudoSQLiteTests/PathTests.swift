@@ -25,9 +25,13 @@ import Glibc
     }
   }
 
-  private var names: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } }
+  private var names: [String] {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
+  }
 
-  @Test("refuses a path that names a folder, or goes through one that is missing", arguments: ["q.db/", "q.db/.", "q.db/..", "none/../q.db", "none/q.db"])
+  @Test(
+    "refuses a path that names a folder, or goes through one that is missing",
+    arguments: ["q.db/", "q.db/.", "q.db/..", "none/../q.db", "none/q.db"])
   func folders(name: String) throws {
     #expect(refusal("\(folder)/\(name)")?.code == .cannotOpen)
     #expect(try names == [])
@@ -41,7 +45,8 @@ import Glibc
     #expect(try names == ["q.db", "sub"])
   }
 
-  @Test("refuses a name or a path that leaves no room for the files beside it, and makes nothing") func tooLong() throws {
+  @Test("refuses a name or a path that leaves no room for the files beside it, and makes nothing")
+  func tooLong() throws {
     let name = refusal(folder + "/" + String(repeating: "n", count: 248))
     #expect(name?.code == .invalidArgument && name?.message.contains("248 bytes") == true)
     #expect(refusal(folder + "/" + String(repeating: "n", count: 256))?.code == .invalidArgument)
@@ -67,7 +72,9 @@ import Glibc
   }
 
   #if os(Linux)
-  @Test("refuses /proc/self/fd/N of a deleted file, and follows that of another one") func deletedFile() async throws {
+  @Test("refuses /proc/self/fd/N of a deleted file, and follows that of another one") func deletedFile()
+    async throws
+  {
     let path = folder + "/gone.db"
     let descriptor = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
     try #require(descriptor >= 0)
@@ -86,11 +93,15 @@ import Glibc
 
       """.utf8
     #expect(MountPoint.isListed("/data/q.db", mounts) && MountPoint.isListed("/data/a b\\c.db", mounts))
-    #expect(!MountPoint.isListed("/host/q.db", mounts) && !MountPoint.isListed("/data/q", mounts) && MountPoint.isListed("/", mounts))
+    #expect(
+      !MountPoint.isListed("/host/q.db", mounts) && !MountPoint.isListed("/data/q", mounts)
+        && MountPoint.isListed("/", mounts))
   }
   #endif
 
-  @Test("notices a second name, and another file, that come while the file is opened") func changedMeanwhile() throws {
+  @Test("notices a second name, and another file, that come while the file is opened") func changedMeanwhile()
+    throws
+  {
     let place = try DatabasePath(file.path)
     #expect(try !place.makeFile())
     let connection = try Connection(path: place.path, create: false)
@@ -105,7 +116,8 @@ import Glibc
     #expect { try place.check(connection) } throws: { ($0 as? QudoError)?.code == .cannotOpen }
   }
 
-  @Test("looks at a file that was put there between the look and the making", .enabled(if: getuid() == 0)) func fasterStranger() throws {
+  @Test("looks at a file that was put there between the look and the making", .enabled(if: getuid() == 0))
+  func fasterStranger() throws {
     chmod(folder, 0o1777)
     let place = try DatabasePath(file.path)
     try Data().write(to: URL(fileURLWithPath: file.path))
@@ -113,7 +125,8 @@ import Glibc
     #expect { try place.makeFile() } throws: { ($0 as? QudoError)?.code == .unsupportedDatabase }
   }
 
-  @Test("makes a file by a rename where no node can be made, and closes to others what SQLite makes") func withoutNodes() throws {
+  @Test("makes a file by a rename where no node can be made, and closes to others what SQLite makes")
+  func withoutNodes() throws {
     let place = try DatabasePath(file.path)
     #expect(try place.makeFile(ways: [{ _ in EPERM }, { _ in EPERM }]))
     #expect(try names == [])

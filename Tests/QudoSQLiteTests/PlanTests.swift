@@ -19,42 +19,58 @@ import Testing
     // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
     "SELECT token, instance, ends FROM qudo_running",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
-    "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT", "SELECT id, boot, locked FROM qudo_instance",
+    "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
+    "SELECT id, boot, locked FROM qudo_instance",
     "SELECT id, boot, locked, (SELECT ends FROM qudo_running",
     // Once, at opening.
-    "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema", "SELECT lowest_writer FROM qudo_schema",
+    "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema",
+    "SELECT lowest_writer FROM qudo_schema",
   ]
   /// Where the reader may read a whole table or sort.
   private let readerScans = [
     // Counts rows: of all kinds, or of what is not kept by kind.
     "SELECT kind, count(*) + total(last - first) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed",
     // Of the running a row for those of one claim.
-    "SELECT first, last, instance, ends, lease FROM qudo_running", "SELECT id, boot, locked FROM qudo_instance",
+    "SELECT first, last, instance, ends, lease FROM qudo_running",
+    "SELECT id, boot, locked FROM qudo_instance",
     // The lowest ids of the jobs in a state, which are kept in another order.
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
     // Old receipts, which have no index by time: a prune's, up to its limit.
     "SELECT key FROM qudo_receipt WHERE expires <= ?",
     // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
-    "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)", "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
+    "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)",
+    "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
   ]
 
   @Test func theWriterNeitherScansNorSorts() async throws {
     try await everyVerb()
-    let plans = try await driver.writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in try transaction.connection.plans() }
+    let plans = try await driver.writer.write(isDurable: true, isSmall: true) {
+      transaction throws(QudoError) in try transaction.connection.plans()
+    }
     #expect(plans.count > 30)
-    for verb in ["INSERT INTO qudo_job", "DELETE FROM qudo_ready", "INSERT INTO qudo_running", "UPDATE qudo_running", "SELECT due, id, kind, rank FROM qudo_delayed",
-      "DELETE FROM qudo_running", "INSERT INTO qudo_failure", "INSERT INTO qudo_status", "DELETE FROM qudo_failure", "UPDATE qudo_failure", "SELECT instance, ends"] {
+    for verb in [
+      "INSERT INTO qudo_job", "DELETE FROM qudo_ready", "INSERT INTO qudo_running", "UPDATE qudo_running",
+      "SELECT due, id, kind, rank FROM qudo_delayed",
+      "DELETE FROM qudo_running", "INSERT INTO qudo_failure", "INSERT INTO qudo_status",
+      "DELETE FROM qudo_failure", "UPDATE qudo_failure", "SELECT instance, ends",
+    ] {
       #expect(plans.contains { $0.sql.hasPrefix(verb) }, "not prepared: \(verb)")
     }
-    for plan in plans where !writerScans.contains(where: plan.sql.hasPrefix) { #expect(!plan.scans, "\(plan)") }
-    for plan in plans where !plan.sql.hasPrefix("INSERT INTO qudo_instance") { #expect(!plan.sorts, "\(plan)") }
+    for plan in plans where !writerScans.contains(where: plan.sql.hasPrefix) {
+      #expect(!plan.scans, "\(plan)")
+    }
+    for plan in plans where !plan.sql.hasPrefix("INSERT INTO qudo_instance") {
+      #expect(!plan.sorts, "\(plan)")
+    }
   }
 
   @Test func theReaderScansAndSortsForListingsOnly() async throws {
     try await everyVerb()
     let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
     #expect(plans.count > 12)
-    for plan in plans where !readerScans.contains(where: plan.sql.hasPrefix) { #expect(!plan.scans && !plan.sorts, "\(plan)") }
+    for plan in plans where !readerScans.contains(where: plan.sql.hasPrefix) {
+      #expect(!plan.scans && !plan.sorts, "\(plan)")
+    }
   }
 
   @Test func aCountOfAKindReadsNoOtherKindsReadyJobs() async throws {
@@ -62,27 +78,33 @@ import Testing
     _ = try await driver.count(["a"])
     let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
     let count = try #require(plans.first { $0.sql.hasPrefix("SELECT kind, count(*)") })
-    #expect(count.details.allSatisfy { $0.hasPrefix("SEARCH qudo_ready USING PRIMARY KEY (kind=?") }, "\(count)")
+    #expect(
+      count.details.allSatisfy { $0.hasPrefix("SEARCH qudo_ready USING PRIMARY KEY (kind=?") }, "\(count)")
   }
 
   @Test func aSuccessfulJobTouchesNoIndexOfTheLogs() async throws {
     _ = try await driver.insert([job()])
     let claimed = try await driver.claim(demand()).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: demand())
-    let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.preparedSQL }
+    let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
+      transaction.connection.preparedSQL
+    }
     #expect(prepared.allSatisfy { !$0.contains("qudo_failure") && !$0.contains("qudo_status") })
   }
 
   private func everyVerb() async throws {
     let key = UniqueKey("k", scope: .untilStarted, onConflict: .overwrite)
-    _ = try await driver.insert([
-      job("1", unique: key), job("2", unique: key, due: .after(.seconds(5))), job("3", unique: key), job("4", kind: "b", due: .after(.seconds(1))),
-    ] + (5...12).map { job("\($0)") })
+    _ = try await driver.insert(
+      [
+        job("1", unique: key), job("2", unique: key, due: .after(.seconds(5))), job("3", unique: key),
+        job("4", kind: "b", due: .after(.seconds(1))),
+      ] + (5...12).map { job("\($0)") })
     clock.advance(by: .seconds(2))
     _ = try await driver.promote(limit: 10)
     let jobs = try await driver.claim(demand(9, "a", "b", "none", maxExpiredLeases: 1)).jobs
     let outcomes: [Settlement.Outcome] = [
-      .completed(), .completed(replacements: [job()]), .retry(after: .zero, message: ""), .retry(after: .seconds(9), message: ""),
+      .completed(), .completed(replacements: [job()]), .retry(after: .zero, message: ""),
+      .retry(after: .seconds(9), message: ""),
       .snoozed(.zero), .failed(message: ""), .aborted(message: ""), .released,
     ]
     let settlements = zip(jobs, outcomes).map { Settlement($0.lease, $1, recording: .seconds(1)) }
@@ -124,7 +146,8 @@ extension Connection {
     var plans: [Plan] = []
     for sql in preparedSQL where !["BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"].contains(where: sql.hasPrefix) {
       var details: [String] = []
-      try each("EXPLAIN QUERY PLAN \(sql)", values: []) { row throws(QudoError) in details.append(row.text(3)) }
+      try each("EXPLAIN QUERY PLAN \(sql)", values: []) { row throws(QudoError) in details.append(row.text(3))
+      }
       plans.append(Plan(sql: sql, details: details))
     }
     return plans

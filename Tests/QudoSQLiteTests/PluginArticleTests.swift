@@ -128,7 +128,9 @@ extension PluginArticleTests {
 
   @Test func oneThatWorksBesideTheJobsGoesByTheWorkersClock() async throws {
     let beat = JobHandler("heartbeat") { [log] context in log.add("beat \(context.id.number)") }
-    let worker = try Worker(queue, handlers: [beat], plugins: [Heartbeat()], options: my.options { $0.pollInterval = .seconds(1_000_000) })
+    let worker = try Worker(
+      queue, handlers: [beat], plugins: [Heartbeat()],
+      options: my.options { $0.pollInterval = .seconds(1_000_000) })
     let work = Task { try await worker.work() }
     for beats in 1...3 {
       await log.count(beats)
@@ -148,6 +150,8 @@ extension PluginArticleTests {
   }
 
   @Test func theSwiftIsTheArticles() throws {
-    #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/Plugins.md", by: #filePath, but: "SQLiteDriver(path:") == [])
+    #expect(
+      try ArticleText.untested("Sources/Qudo/Qudo.docc/Plugins.md", by: #filePath, but: "SQLiteDriver(path:")
+        == [])
   }
 }

@@ -19,12 +19,20 @@ import Testing
     _ = try await driver.insert(numbers.map { job("\($0)") })
   }
 
-  private func claimed(_ limit: Int = 10) async throws -> [Lease] { try await driver.claim(demand(limit)).jobs.map(\.lease) }
+  private func claimed(_ limit: Int = 10) async throws -> [Lease] {
+    try await driver.claim(demand(limit)).jobs.map(\.lease)
+  }
 
-  private var ready: [String] { get throws { try file.rows("SELECT first, last FROM qudo_ready ORDER BY rank, due, last") } }
-  private var running: [String] { get throws { try file.rows("SELECT first, last FROM qudo_running ORDER BY last") } }
+  private var ready: [String] {
+    get throws { try file.rows("SELECT first, last FROM qudo_ready ORDER BY rank, due, last") }
+  }
+  private var running: [String] {
+    get throws { try file.rows("SELECT first, last FROM qudo_running ORDER BY last") }
+  }
 
-  private func settle(_ leases: [Lease], _ outcome: Settlement.Outcome = .completed()) async throws -> [SettleResult] {
+  private func settle(_ leases: [Lease], _ outcome: Settlement.Outcome = .completed()) async throws
+    -> [SettleResult]
+  {
     try await driver.settle(leases.map { Settlement($0, outcome) }, claiming: nil).results
   }
 
@@ -50,15 +58,18 @@ import Testing
   }
 
   @Test(arguments: [
-    ([1], ["2|10"]), ([10], ["1|9"]), ([5], ["1|4", "6|10"]), ([1, 2, 3], ["4|10"]), ([8, 9, 10], ["1|7"]), ([4, 5, 6], ["1|3", "7|10"]),
-    ([7, 3, 5, 4], ["1|2", "6|6", "8|10"]), ([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], []), ([2, 4, 6, 8, 10], ["1|1", "3|3", "5|5", "7|7", "9|9"]),
+    ([1], ["2|10"]), ([10], ["1|9"]), ([5], ["1|4", "6|10"]), ([1, 2, 3], ["4|10"]), ([8, 9, 10], ["1|7"]),
+    ([4, 5, 6], ["1|3", "7|10"]),
+    ([7, 3, 5, 4], ["1|2", "6|6", "8|10"]), ([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], []),
+    ([2, 4, 6, 8, 10], ["1|1", "3|3", "5|5", "7|7", "9|9"]),
   ])
   func whateverIsSettledTheOthersRunOn(settled: [Int], left: [String]) async throws {
     try await fill()
     let leases = try await claimed()
     #expect(try await settle(settled.map { leases[$0 - 1] }) == settled.map { _ in .settled() })
     #expect(try running == left)
-    #expect(try await driver.jobs(matching: JobQuery()).map(\.id) == (1...10).filter { !settled.contains(Int($0)) })
+    #expect(
+      try await driver.jobs(matching: JobQuery()).map(\.id) == (1...10).filter { !settled.contains(Int($0)) })
     #expect(try await settle(leases) == (1...10).map { settled.contains($0) ? .leaseLost : .settled() })
     #expect(try running == [] && file.rows("SELECT count(*) FROM qudo_job") == ["0"])
   }
@@ -66,7 +77,10 @@ import Testing
   @Test func aLeaseThatComesTwiceInACallIsGoodOnce() async throws {
     try await fill(1...3)
     let leases = try await claimed()
-    #expect(try await settle([leases[1], leases[0], leases[1], leases[2]]) == [.settled(), .settled(), .leaseLost, .settled()])
+    #expect(
+      try await settle([leases[1], leases[0], leases[1], leases[2]]) == [
+        .settled(), .settled(), .leaseLost, .settled(),
+      ])
   }
 
   @Test func outcomesOfAllSortsAreWrittenInTheirOrder() async throws {
@@ -74,11 +88,17 @@ import Testing
     let leases = try await claimed()
     let next = job("next", unique: UniqueKey("2", onConflict: .keep))
     let outcomes: [Settlement.Outcome] = [
-      .completed(replacements: [next]), .completed(), .released, .retry(after: .seconds(5), message: "no"), .completed(replacements: [next]), .aborted(message: ""),
+      .completed(replacements: [next]), .completed(), .released, .retry(after: .seconds(5), message: "no"),
+      .completed(replacements: [next]), .aborted(message: ""),
     ]
-    let results = try await driver.settle(zip(leases, outcomes).map { Settlement($0, $1) }, claiming: nil).results
+    let results = try await driver.settle(zip(leases, outcomes).map { Settlement($0, $1) }, claiming: nil)
+      .results
     // The second job has the key until it goes, and then the new one.
-    #expect(results == [.settled(replacements: [.existing(2)]), .settled(), .settled(), .settled(), .settled(replacements: [.inserted(7)]), .settled()])
+    #expect(
+      results == [
+        .settled(replacements: [.existing(2)]), .settled(), .settled(), .settled(),
+        .settled(replacements: [.inserted(7)]), .settled(),
+      ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .delayed, .ready])
     #expect(try running == [])
   }
@@ -88,11 +108,16 @@ import Testing
     let leases = try await claimed(5)
     let others = try await claimed(5)
     #expect(leases[0].expiresAt == others[0].expiresAt)
-    let forged = leases.map { Lease(job: $0.job + 5, token: $0.token, holder: $0.holder, expiresAt: $0.expiresAt) }
+    let forged = leases.map {
+      Lease(job: $0.job + 5, token: $0.token, holder: $0.holder, expiresAt: $0.expiresAt)
+    }
     #expect(try await settle(forged) == forged.map { _ in .leaseLost })
     #expect(try await driver.renew(forged, for: .seconds(90)) == forged.map { _ in nil })
     // Half of them are.
-    #expect(try await settle(Array(leases[2...]) + forged[..<2]) == [.settled(), .settled(), .settled(), .leaseLost, .leaseLost])
+    #expect(
+      try await settle(Array(leases[2...]) + forged[..<2]) == [
+        .settled(), .settled(), .settled(), .leaseLost, .leaseLost,
+      ])
     #expect(try running == ["1|2", "6|10"])
   }
 
@@ -100,18 +125,28 @@ import Testing
     try await fill()
     let leases = try await claimed()
     clock.advance(by: .seconds(30))
-    let extended = try await driver.renew([leases[6], leases[2], leases[3]], for: .seconds(60)).compactMap(\.self)
+    let extended = try await driver.renew([leases[6], leases[2], leases[3]], for: .seconds(60)).compactMap(
+      \.self)
     #expect(extended.map(\.job) == [7, 3, 4])
     #expect(try running == ["1|2", "3|4", "5|6", "7|7", "8|10"])
-    #expect(try await driver.renew(Array(leases[7...]), for: .seconds(40)).compactMap(\.self).map(\.job) == [8, 9, 10])
+    #expect(
+      try await driver.renew(Array(leases[7...]), for: .seconds(40)).compactMap(\.self).map(\.job) == [
+        8, 9, 10,
+      ])
     clock.advance(by: .seconds(31))
     #expect(try await driver.count() == [JobCount("a", ready: 4, running: 6)])
     #expect(try await driver.jobs(matching: JobQuery(states: [.running])).map(\.id) == [3, 4, 7, 8, 9, 10])
-    #expect(try await driver.jobs(matching: JobQuery(kinds: ["a"], states: [.ready], after: 1)).map(\.id) == [2, 5, 6])
+    #expect(
+      try await driver.jobs(matching: JobQuery(kinds: ["a"], states: [.ready], after: 1)).map(\.id) == [
+        2, 5, 6,
+      ])
     #expect(try await driver.claim(demand()).texts == ["1", "2", "5", "6"])
     // An older value of a lease that was extended is still good.
     #expect(try await settle([leases[2], extended[2], leases[0]]) == [.settled(), .settled(), .leaseLost])
-    #expect(try await settle(leases.filter { [7, 8, 9, 10].contains($0.job) }) == [.settled(), .settled(), .settled(), .settled()])
+    #expect(
+      try await settle(leases.filter { [7, 8, 9, 10].contains($0.job) }) == [
+        .settled(), .settled(), .settled(), .settled(),
+      ])
   }
 
   @Test func aWholeRowIsExtendedAsOne() async throws {
@@ -141,11 +176,15 @@ import Testing
   }
 
   @Test(arguments: [1, 5, 10]) func aJobAmongTheReadyIsOverwritten(number: Int) async throws {
-    _ = try await driver.insert((1...10).map { job("\($0)", unique: UniqueKey("\($0)", onConflict: .overwrite)) })
+    _ = try await driver.insert(
+      (1...10).map { job("\($0)", unique: UniqueKey("\($0)", onConflict: .overwrite)) })
     #expect(try ready == ["1|10"])
-    _ = try await driver.insert([job("new", unique: UniqueKey("\(number)", onConflict: .overwrite), priority: -1)])
+    _ = try await driver.insert([
+      job("new", unique: UniqueKey("\(number)", onConflict: .overwrite), priority: -1)
+    ])
     #expect(try await driver.count() == [JobCount("a", ready: 10)])
-    #expect(try await driver.claim(demand(20)).texts == (1...10).filter { $0 != number }.map { "\($0)" } + ["new"])
+    #expect(
+      try await driver.claim(demand(20)).texts == (1...10).filter { $0 != number }.map { "\($0)" } + ["new"])
   }
 
   @Test(arguments: [1, 5, 10], [Due.now, .after(.seconds(5))])
@@ -154,23 +193,30 @@ import Testing
     let app = try AppConnection(file.path)
     let new = job("new", unique: UniqueKey("\(number)", onConflict: .overwrite), priority: -1, due: due)
     try app.run("BEGIN IMMEDIATE")
-    for statement in try SQLiteDriver.statements(for: [new], clock: clock) { #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE) }
+    for statement in try SQLiteDriver.statements(for: [new], clock: clock) {
+      #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
+    }
     try app.run("COMMIT")
     clock.advance(by: .seconds(6))
     #expect(try await driver.count() == [JobCount("a", ready: 10)])
-    #expect(try await driver.claim(demand(20)).texts == (1...10).filter { $0 != number }.map { "\($0)" } + ["new"])
+    #expect(
+      try await driver.claim(demand(20)).texts == (1...10).filter { $0 != number }.map { "\($0)" } + ["new"])
     #expect(try ready == [])
   }
 
   @Test func ofSeveralKindsPartsOfRowsAreClaimed() async throws {
-    _ = try await driver.insert((1...6).map { job("a\($0)") } + (1...6).map { job("b\($0)", kind: "b") } + (7...9).map { job("a\($0)") })
+    _ = try await driver.insert(
+      (1...6).map { job("a\($0)") } + (1...6).map { job("b\($0)", kind: "b") } + (7...9).map { job("a\($0)") }
+    )
     #expect(try ready == ["1|6", "7|12", "13|15"])
     #expect(try await driver.claim(demand(4, "a", "b")).texts == ["a1", "a2", "a3", "a4"])
     #expect(try await driver.claim(demand(6, "a", "b")).texts == ["a5", "a6", "b1", "b2", "b3", "b4"])
     #expect(try ready == ["11|12", "13|15"])
     #expect(try running == ["1|4", "5|10"])
-    #expect(try await driver.count() == [JobCount("a", ready: 3, running: 6), JobCount("b", ready: 2, running: 4)])
-    #expect(try await driver.jobs(matching: JobQuery(kinds: ["b"], states: [.running])).map(\.id) == [7, 8, 9, 10])
+    #expect(
+      try await driver.count() == [JobCount("a", ready: 3, running: 6), JobCount("b", ready: 2, running: 4)])
+    #expect(
+      try await driver.jobs(matching: JobQuery(kinds: ["b"], states: [.running])).map(\.id) == [7, 8, 9, 10])
     #expect(try await driver.claim(demand(9, "a", "b")).texts == ["b5", "b6", "a7", "a8", "a9"])
     #expect(try ready == [])
   }

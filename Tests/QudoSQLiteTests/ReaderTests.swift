@@ -43,14 +43,20 @@ import Testing
   }
 
   @Test func itCannotWrite() async throws {
-    await #expect { try await driver.reader.read { snapshot throws(QudoError) in
-      try snapshot.connection.run("DELETE FROM qudo_job") } } throws: { ($0 as? QudoError)?.code == .readOnly }
+    await #expect {
+      try await driver.reader.read { snapshot throws(QudoError) in
+        try snapshot.connection.run("DELETE FROM qudo_job")
+      }
+    } throws: { ($0 as? QudoError)?.code == .readOnly }
     #expect(try await driver.count() == [])
   }
 
   /// Should it be closed last, it makes the last checkpoint. Only macOS makes a difference.
   @Test("syncs its checkpoint as the writer does") func fullSync() async throws {
-    #expect(try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.integer("PRAGMA fullfsync") } == 1)
+    #expect(
+      try await driver.reader.read { snapshot throws(QudoError) in
+        try snapshot.connection.integer("PRAGMA fullfsync")
+      } == 1)
   }
 
   /// With the last connection SQLite removes the files beside the database: a read must not take that for a restore.
@@ -74,13 +80,18 @@ import Testing
   }
 
   @Test func anErrorIsNotTheEnd() async throws {
-    await #expect(throws: QudoError.self) { try await driver.reader.read { snapshot throws(QudoError) in
-      try snapshot.connection.run("SELECT * FROM missing") } }
+    await #expect(throws: QudoError.self) {
+      try await driver.reader.read { snapshot throws(QudoError) in
+        try snapshot.connection.run("SELECT * FROM missing")
+      }
+    }
     #expect(try await driver.count() == [])
   }
 
   @Test func anotherFolderChangesNothing() async throws {
-    let path = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in transaction.connection.path }
+    let path = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
+      transaction.connection.path
+    }
     #expect(path == URL(fileURLWithPath: file.path).resolvingSymlinksInPath().path)
   }
 

@@ -27,17 +27,24 @@ import Testing
 
   @Test func theSnippetIsTheReadmes() throws {
     let here = URL(fileURLWithPath: #filePath)
-    let readme = try String(contentsOf: here.appendingPathComponent("../../../README.md").standardized, encoding: .utf8)
-    let blocks = readme.split(separator: "```swift\n").dropFirst().compactMap { $0.split(separator: "\n```").first }
+    let readme = try String(
+      contentsOf: here.appendingPathComponent("../../../README.md").standardized, encoding: .utf8)
+    let blocks = readme.split(separator: "```swift\n").dropFirst().compactMap {
+      $0.split(separator: "\n```").first
+    }
     let code = try #require(blocks.first { $0.contains("struct SendMail") })
-    let tested = try String(contentsOf: here, encoding: .utf8).split(separator: "\n").map { $0.trimming(while: \.isWhitespace) }
+    let tested = try String(contentsOf: here, encoding: .utf8).split(separator: "\n").map {
+      $0.trimming(while: \.isWhitespace)
+    }
     for line in code.split(separator: "\n") where !line.contains("path:") {
       #expect(tested.contains(line.trimming(while: \.isWhitespace)), "not tested: \(line)")
     }
     // The lines of the article on transactions are run by the tests with GRDB.
     let article = try ArticleText.read("Sources/QudoSQLite/QudoSQLite.docc/YourTransaction.md")
     let transaction = try #require(blocks.first { $0.contains("pool.write") })
-    for line in transaction.split(separator: "\n") { #expect(article.contains(String(line)), "not tested: \(line)") }
+    for line in transaction.split(separator: "\n") {
+      #expect(article.contains(String(line)), "not tested: \(line)")
+    }
   }
 
   @Test("each relative link of the README leads to a file") func links() throws {
@@ -48,7 +55,9 @@ import Testing
       let link = part.prefix { $0 != ")" }
       guard !link.hasPrefix("https://") else { continue }
       count += 1
-      #expect(FileManager.default.fileExists(atPath: root.appendingPathComponent(String(link)).path), "a dead link: \(link)")
+      #expect(
+        FileManager.default.fileExists(atPath: root.appendingPathComponent(String(link)).path),
+        "a dead link: \(link)")
     }
     #expect(count > 20)
   }

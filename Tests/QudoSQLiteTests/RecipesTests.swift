@@ -3,11 +3,16 @@ import Testing
 
 /// "Recipes" shows lines of the examples, which `Tests/Examples/run` builds and runs.
 @Suite struct RecipesTests {
-  @Test("each Swift block of the article is in one example, line after line") func swiftIsFromTheExamples() throws {
+  @Test("each Swift block of the article is in one example, line after line") func swiftIsFromTheExamples()
+    throws
+  {
     let folder = URL(fileURLWithPath: ArticleText.place("Tests/Examples/Sources"))
-    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".swift") }
+    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
+      $0.hasSuffix(".swift")
+    }
     let examples = try files.map { file in
-      lines(try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)).joined(separator: "\n")
+      lines(try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)).joined(
+        separator: "\n")
     }
     let article = try ArticleText.read("Sources/Qudo/Qudo.docc/Recipes.md")
     let parts = article.components(separatedBy: "```swift\n").dropFirst()

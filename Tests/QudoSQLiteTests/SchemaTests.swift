@@ -14,7 +14,8 @@ import Testing
 
   /// What the first version wrote, with a job in each state and a failure. The running one's lease is of "boot-1".
   private func makeVersion1() throws {
-    try file.execute("""
+    try file.execute(
+      """
       PRAGMA journal_mode = WAL;
       BEGIN;
       \(version1)
@@ -39,13 +40,19 @@ import Testing
     try makeVersion1()
     let driver = try file.open(clock: clock)
     #expect(driver.name == "old")
-    #expect(try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == ["1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5"])
+    #expect(
+      try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
+        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5",
+      ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
     #expect(ready.texts == ["ready"])
     let old = Lease(job: 4, token: 77, holder: 1, expiresAt: 61_000_000)
-    #expect(try await driver.settle([Settlement(old, .completed()), Settlement(ready.jobs[0].lease, .failed(message: ""))], claiming: nil).results
-      == [.settled(), .settled()])
+    #expect(
+      try await driver.settle(
+        [Settlement(old, .completed()), Settlement(ready.jobs[0].lease, .failed(message: ""))], claiming: nil
+      ).results
+        == [.settled(), .settled()])
     clock.advance(by: .seconds(10))
     #expect(try await driver.claim(demand()).texts == ["delayed"])
     #expect(try await driver.replay([1, 2]) == [.replayed(6), .notFinal])
@@ -57,9 +64,12 @@ import Testing
   @Test(arguments: [1, 2, 3]) func jobsOfEachOlderSchemaRunOn(version: Int) async throws {
     try makeVersion1()
     for migration in Schema.migrations.dropFirst().prefix(version - 1) {
-      try file.execute("BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT")
+      try file.execute(
+        "BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT"
+      )
     }
-    try file.execute("""
+    try file.execute(
+      """
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
         WITH RECURSIVE n(id) AS (SELECT 6 UNION ALL SELECT id + 1 FROM n WHERE id < 45) SELECT id, 1, 0, 1000, 900, 1, 0, 0, 0, CAST(id AS BLOB) FROM n;
       INSERT INTO qudo_ready SELECT 1, 0, 1000, id FROM qudo_job WHERE id BETWEEN 6 AND 25;
@@ -69,21 +79,28 @@ import Testing
     #expect(try await driver.count() == [JobCount("a", ready: 21, delayed: 1, running: 21)])
     let leases = (26...45).map { Lease(job: $0, token: 78, holder: 1, expiresAt: 61_000_000) }
     #expect(try await driver.renew([leases[3]], for: .seconds(90))[0] != nil)
-    let outcomes: [Settlement] = leases.prefix(10).map { Settlement($0, .completed()) } + [Settlement(leases[11], .released)]
-    #expect(try await driver.settle(outcomes, claiming: nil).results == Array(repeating: .settled(), count: 11))
+    let outcomes: [Settlement] =
+      leases.prefix(10).map { Settlement($0, .completed()) } + [Settlement(leases[11], .released)]
+    #expect(
+      try await driver.settle(outcomes, claiming: nil).results == Array(repeating: .settled(), count: 11))
     #expect(try await driver.claim(demand(9)).texts == ["ready"] + (6...13).map { "\($0)" })
     clock.advance(by: .seconds(70))
     // What ran until its lease ended stands where it stood.
-    #expect(try await driver.claim(demand(99)).texts == ["ready", "running"] + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
+    #expect(
+      try await driver.claim(demand(99)).texts == ["ready", "running"]
+        + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
   }
 
   @Test("leases that a process of version 4 gave hold within their boot, and can be settled")
   func leasesOfVersion4() async throws {
     try makeVersion1()
     for migration in Schema.migrations.dropFirst().prefix(3) {
-      try file.execute("BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT")
+      try file.execute(
+        "BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT"
+      )
     }
-    try file.execute("""
+    try file.execute(
+      """
       INSERT INTO qudo_boot VALUES(2, 'boot-0');
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload) VALUES
         (6, 1, 0, 1000, 900, 1, 0, 0, 0, 'a'), (7, 1, 0, 1000, 900, 1, 0, 0, 0, 'b'), (8, 1, 0, 1000, 900, 1, 0, 0, 0, 'c');
@@ -91,25 +108,40 @@ import Testing
         (1, 62000000, 7, 6, 78, 5, 1000), (2, 900000000000, 8, 8, 79, 5, 1000);
       """)
     let driver = try file.open(clock: clock)
-    #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed, .running, .running, .ready])
+    #expect(
+      try await driver.jobs(matching: JobQuery()).map(\.state) == [
+        .ready, .running, .delayed, .running, .running, .ready,
+      ])
     #expect(try await driver.claim(demand()).texts == ["ready", "c"])
-    let leases = [Lease(job: 6, token: 78, holder: 1, expiresAt: 62_000_000), Lease(job: 8, token: 79, holder: 2, expiresAt: 900_000_000_000)]
-    #expect(try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results == [.settled(), .leaseLost])
+    let leases = [
+      Lease(job: 6, token: 78, holder: 1, expiresAt: 62_000_000),
+      Lease(job: 8, token: 79, holder: 2, expiresAt: 900_000_000_000),
+    ]
+    #expect(
+      try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results == [
+        .settled(), .leaseLost,
+      ])
     clock.advance(by: .seconds(61))
     #expect(try await driver.claim(demand()).texts == ["ready", "running", "b", "c", "delayed"])
     #expect(try file.rows("SELECT length(value) FROM qudo_info WHERE key = 'generation'") == ["16"])
   }
 
-  @Test("delays that a process of version 5 wrote hold, and it goes on to write them", arguments: [1, 2, 3, 4, 5])
+  @Test(
+    "delays that a process of version 5 wrote hold, and it goes on to write them", arguments: [1, 2, 3, 4, 5])
   func delaysOfOlderVersions(version: Int) async throws {
     try makeVersion1()
     for migration in Schema.migrations.dropFirst().prefix(version - 1) {
-      try file.execute("BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT")
+      try file.execute(
+        "BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 1700000000000000, 1, 1); COMMIT"
+      )
     }
     let driver = try file.open(clock: clock)
     let lowest = try #require(Schema.migrations.last)
-    #expect(lowest.lowestReader == 5 && lowest.lowestWriter == 5, "a program of version 5 works on with the file, as it does here")
-    try file.execute("""
+    #expect(
+      lowest.lowestReader == 5 && lowest.lowestWriter == 5,
+      "a program of version 5 works on with the file, as it does here")
+    try file.execute(
+      """
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
         VALUES(6, 1, 0, 1700000020000000, 900, 1, 0, 0, 0, CAST('of 5' AS BLOB));
       INSERT INTO qudo_delayed(due, id, kind, rank) VALUES(1700000020000000, 6, 1, 0);
@@ -132,8 +164,10 @@ import Testing
     let app = try AppConnection(file.path)
     for sql in [
       "INSERT INTO qudo_ready(kind, rank, due, id) VALUES(1, 0, 0, 9)", "SELECT r.id FROM qudo_ready AS r",
-      "DELETE FROM qudo_ready WHERE kind = 1 AND (rank, due, id) <= (0, 0, 9)", "DELETE FROM qudo_running WHERE boot = 1 AND ends = 1 AND id = 4",
-      "SELECT ends FROM qudo_running WHERE boot = 1 ORDER BY ends, id LIMIT 1", "SELECT kind FROM qudo_running",
+      "DELETE FROM qudo_ready WHERE kind = 1 AND (rank, due, id) <= (0, 0, 9)",
+      "DELETE FROM qudo_running WHERE boot = 1 AND ends = 1 AND id = 4",
+      "SELECT ends FROM qudo_running WHERE boot = 1 ORDER BY ends, id LIMIT 1",
+      "SELECT kind FROM qudo_running",
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
@@ -145,10 +179,12 @@ import Testing
     try file.execute("CREATE TABLE qudo_later(a)")
     let before = try file.rows("SELECT sql FROM sqlite_schema")
     let broken = Schema.Migration(
-      version: 99, lowestReader: 99, lowestWriter: 99, sql: "CREATE TABLE qudo_new(a); CREATE TABLE qudo_later(b);")
+      version: 99, lowestReader: 99, lowestWriter: 99,
+      sql: "CREATE TABLE qudo_new(a); CREATE TABLE qudo_later(b);")
     let connection = try DatabaseOpener.open(path: file.path, durability: .normal, create: false)
     #expect {
-      try DatabaseOpener.prepare(connection, name: "x", now: clock.now(), migrations: Schema.migrations + [broken])
+      try DatabaseOpener.prepare(
+        connection, name: "x", now: clock.now(), migrations: Schema.migrations + [broken])
     } throws: { ($0 as? QudoError)?.code == .foreignSchema }
     #expect(try file.rows("SELECT sql FROM sqlite_schema") == before)
     #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])

@@ -8,7 +8,8 @@ import Testing
 
 /// Real files, of which some are missing, damaged or held up.
 @Suite struct SeveralFilesTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-test-\(UUID().uuidString)")
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "qudo-test-\(UUID().uuidString)")
   private let clock = ManualClock()
 
   init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false) }
@@ -17,7 +18,9 @@ import Testing
 
   private func source(_ name: String) -> Databases.Source {
     let (path, clock) = (path(name), clock)
-    return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, durability: .normal, clock: clock) }
+    return Databases.Source(name) { () async throws(QudoError) in
+      try SQLiteDriver(path: path, durability: .normal, clock: clock)
+    }
   }
 
   private func databases(_ names: String...) throws -> Databases {
@@ -41,19 +44,23 @@ import Testing
     options.order = .ordered
     // So that a machine that has other things to do is no trouble of a database.
     options.clock = clock
-    let databases = try Databases([
-      Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
-      Databases.Source("other") { () async throws(QudoError) in try SQLiteDriver(path: other) },
-    ], options: options)
+    let databases = try Databases(
+      [
+        Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
+        Databases.Source("other") { () async throws(QudoError) in try SQLiteDriver(path: other) },
+      ], options: options)
     let queue = Queue(databases)
     try await queue.enqueue(Greeting(name: "Ada"))
     try await queue.withTimeout(.seconds(2)).enqueue(Greeting(name: "Ada"))
     #expect(try await databases.count()[1].result.get() == [JobCount("greet", ready: 2)])
     await queue.close()
-    #expect(try ArticleText.untested("Sources/Qudo/Qudo.docc/SeveralDatabases.md", by: #filePath, but: "\0") == [])
+    #expect(
+      try ArticleText.untested("Sources/Qudo/Qudo.docc/SeveralDatabases.md", by: #filePath, but: "\0") == [])
   }
 
-  @Test("finds the free database while as many as there are cores keep their openings waiting", .timeLimit(.minutes(10)))
+  @Test(
+    "finds the free database while as many as there are cores keep their openings waiting",
+    .timeLimit(.minutes(10)))
   func openingsThatBlock() async throws {
     defer { clear() }
     let held = (0...ProcessInfo.processInfo.activeProcessorCount).map { "held\($0).db" }
@@ -77,10 +84,13 @@ import Testing
     options.order = .ordered
     options.clock = clock
     options.logger.logLevel = .critical
-    let databases = try Databases((held + ["free.db"]).map { name in
-      let path = path(name)
-      return Databases.Source(name) { () async throws(QudoError) in try SQLiteDriver(path: path, busyTimeout: .seconds(300)) }
-    }, options: options)
+    let databases = try Databases(
+      (held + ["free.db"]).map { name in
+        let path = path(name)
+        return Databases.Source(name) { () async throws(QudoError) in
+          try SQLiteDriver(path: path, busyTimeout: .seconds(300))
+        }
+      }, options: options)
     let beginning = ContinuousClock.now
     let enqueue = Task { try await Queue(databases).enqueue(job("x")) }
     let share = options.callTimeout / (held.count + 1)
@@ -93,7 +103,9 @@ import Testing
     #expect(ContinuousClock.now - beginning < .seconds(120), "it waited for those that are held")
     // The openings go on.
     let renewals = busy.log.entries.count { $0 == "extend 1" }
-    while busy.log.entries.count(where: { $0 == "extend 1" }) < renewals + 2 { try await Task.sleep(for: .milliseconds(10)) }
+    while busy.log.entries.count(where: { $0 == "extend 1" }) < renewals + 2 {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     gate.open()
     work.cancel()
     _ = try await work.value
@@ -114,7 +126,8 @@ import Testing
     await queue.close()
     let broken = Queue(try databases("missing/a.db", "text.db"))
     let error = await #expect(throws: QudoError.self) { try await broken.enqueue(job("x")) }
-    #expect((error?.cause as? AllDatabasesUnavailable)?.failures.map(\.error.code) == [.cannotOpen, .notADatabase])
+    #expect(
+      (error?.cause as? AllDatabasesUnavailable)?.failures.map(\.error.code) == [.cannotOpen, .notADatabase])
   }
 
   @Test func aFileThatAppearsIsUsedAfterTheRetryTime() async throws {
@@ -131,7 +144,8 @@ import Testing
   @Test func aFileThatCannotBeWrittenIsSetAside() async throws {
     defer { clear() }
     // Through a link that leads nowhere any more: the file cannot be made.
-    try FileManager.default.createSymbolicLink(atPath: path("link.db"), withDestinationPath: path("gone/x.db"))
+    try FileManager.default.createSymbolicLink(
+      atPath: path("link.db"), withDestinationPath: path("gone/x.db"))
     let queue = Queue(try databases("link.db", "b.db"))
     #expect(try await queue.enqueue(job("1")).id.database == "b")
     await queue.close()

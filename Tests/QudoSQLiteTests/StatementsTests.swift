@@ -38,23 +38,30 @@ import Testing
 
   /// All that there is.
   private func tables() throws -> [String] {
-    let all = try ["qudo_kind", "qudo_info WHERE key <> 'generation'", "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running"]
-      .flatMap { try app.rows("SELECT * FROM \($0) ORDER BY 1, 2") }
+    let all = try [
+      "qudo_kind", "qudo_info WHERE key <> 'generation'", "qudo_job", "qudo_ready", "qudo_delayed",
+      "qudo_running",
+    ]
+    .flatMap { try app.rows("SELECT * FROM \($0) ORDER BY 1, 2") }
     return try all + app.rows("SELECT id, quote(payload), quote(meta), typeof(unique_key) FROM qudo_job")
   }
 
   @Test func theyLeaveWhatAnEnqueueLeaves() async throws {
     let key = UniqueKey("k", scope: .untilStarted)
     let jobs = [
-      job("1"), job("2", kind: "b", priority: 7), job("3", due: .after(.seconds(5))), job("4", unique: key), job("", due: .at(.earliest)),
-      NewJob("c", payload: Payload([0, 255], codec: .json), metadata: ["trace": "x"]), job("6", priority: -1, due: .after(.zero)),
+      job("1"), job("2", kind: "b", priority: 7), job("3", due: .after(.seconds(5))), job("4", unique: key),
+      job("", due: .at(.earliest)),
+      NewJob("c", payload: Payload([0, 255], codec: .json), metadata: ["trace": "x"]),
+      job("6", priority: -1, due: .after(.zero)),
     ]
     try execute(jobs)
     let found = try tables()
     let other = try Harness()
     _ = try await other.driver.insert(jobs)
     #expect(try found == StatementsTests(other).tables())
-    #expect(try await driver.claim(demand(9, "a", "b", "c")).texts == (try await other.driver.claim(demand(9, "a", "b", "c")).texts))
+    #expect(
+      try await driver.claim(demand(9, "a", "b", "c")).texts
+        == (try await other.driver.claim(demand(9, "a", "b", "c")).texts))
   }
 
   @Test func underAnIdempotencyKeyTheyAreDoneOnce() async throws {
@@ -64,14 +71,17 @@ import Testing
     let there = try #require(try await driver.insert([once("there", "1")]).first).id
     let other = try #require(try await driver.insert([job("other", unique: UniqueKey("k"))]).first).id
     let jobs = [
-      once("no", "1"), once("new", "2"), once("no", "2"), once("kept", "3", UniqueKey("k", onConflict: .keep)),
+      once("no", "1"), once("new", "2"), once("no", "2"),
+      once("kept", "3", UniqueKey("k", onConflict: .keep)),
       once("over", "4", UniqueKey("k", onConflict: .overwrite)), once("first", "5", UniqueKey("l")),
     ]
     #expect(try execute(jobs) == [])
     let found = try tables()
     #expect(try execute(jobs) == [], "not even a conflict")
     #expect(try tables() == found)
-    #expect(try await driver.jobs(matching: JobQuery()).map(\.payload) == ["there", "over", "new", "first"].map { Payload($0) })
+    #expect(
+      try await driver.jobs(matching: JobQuery()).map(\.payload)
+        == ["there", "over", "new", "first"].map { Payload($0) })
     let new = try await driver.jobs(matching: JobQuery()).map(\.id)[2]
     let ids = [there, new, new, other, other, new + 1]
     #expect(try await driver.insert(jobs) == ids.map { .existing($0) }, "the driver knows of them")
@@ -92,7 +102,9 @@ import Testing
   @Test func rolledBackTheyHaveDoneNothing() async throws {
     let before = try tables()
     try app.run("BEGIN")
-    for statement in try statements([job("1"), job("2", kind: "b", due: .after(.seconds(1)))]) { #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE) }
+    for statement in try statements([job("1"), job("2", kind: "b", due: .after(.seconds(1)))]) {
+      #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
+    }
     try app.run("ROLLBACK")
     #expect(try tables() == before)
   }
@@ -101,7 +113,10 @@ import Testing
     _ = try await driver.insert([job("first", unique: UniqueKey("k"))])
     #expect(try execute([job("second", unique: UniqueKey("k"))]) == [SQLITE_CONSTRAINT])
     // Whoever does not look at the code has half of a batch, but nothing broken.
-    #expect(try execute([job("1"), job("third", unique: UniqueKey("k")), job("2", due: .after(.seconds(1)))]) == [SQLITE_CONSTRAINT])
+    #expect(
+      try execute([job("1"), job("third", unique: UniqueKey("k")), job("2", due: .after(.seconds(1)))]) == [
+        SQLITE_CONSTRAINT
+      ])
     my.clock.advance(by: .seconds(1))
     #expect(try await driver.claim(demand()).texts == ["first", "1", "2"])
     #expect(try app.rows("SELECT key FROM qudo_info ORDER BY 1") == ["generation", "highest_id", "name"])
@@ -117,13 +132,19 @@ import Testing
   }
 
   /// From each state to each, and to the same place; beside what the driver's own enqueue makes of it.
-  @Test(arguments: [Due.now, .after(.seconds(5)), .at(.earliest)], [Due.now, .after(.seconds(5)), .after(.seconds(9))])
+  @Test(
+    arguments: [Due.now, .after(.seconds(5)), .at(.earliest)],
+    [Due.now, .after(.seconds(5)), .after(.seconds(9))])
   func aKeyMayOverwriteAJobThatWaits(first: Due, second: Due) async throws {
     let key = UniqueKey("k", onConflict: .overwrite)
     let other = try Harness()
     for jobs in [
       [job("x"), job("first", unique: key, priority: 1, due: first), job("y", unique: UniqueKey("y"))],
-      [NewJob("a", payload: Payload(Array("second".utf8), codec: .json), unique: key, priority: 2, due: second, metadata: ["m": "n"]), job("z")],
+      [
+        NewJob(
+          "a", payload: Payload(Array("second".utf8), codec: .json), unique: key, priority: 2, due: second,
+          metadata: ["m": "n"]), job("z"),
+      ],
       [job("third", unique: key, priority: 2, due: second)],
     ] {
       #expect(try execute(jobs) == [])
@@ -141,24 +162,34 @@ import Testing
     #expect(try execute([job("second", unique: key)]) == [SQLITE_CONSTRAINT])
     #expect(try execute([job("third", unique: key, due: .after(.seconds(5)))]) == [SQLITE_CONSTRAINT])
     #expect(try tables() == before)
-    #expect(try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [
+        .settled()
+      ])
     #expect(try execute([job("fourth", unique: key)]) == [])
     #expect(try await driver.claim(demand()).texts == ["fourth"])
   }
 
   @Test func aQueuesHooksAreCalledWithoutAFile() async throws {
-    let enqueue = SQLiteEnqueueStatements(clock: my.clock) { Sealing(seal: { $0.reversed() }, open: { $0.reversed() }) }
+    let enqueue = SQLiteEnqueueStatements(clock: my.clock) {
+      Sealing(seal: { $0.reversed() }, open: { $0.reversed() })
+    }
     try app.run("BEGIN")
-    for statement in try enqueue.statements(for: [job("abc")]) + enqueue.statements(for: Greeting(name: "Ada"), options: EnqueueOptions(priority: 1)) {
+    for statement in try enqueue.statements(for: [job("abc")])
+      + enqueue.statements(for: Greeting(name: "Ada"), options: EnqueueOptions(priority: 1))
+    {
       #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
     }
     try app.run("COMMIT")
-    #expect(try await driver.claim(demand(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
+    #expect(
+      try await driver.claim(demand(9, "a", "greet")).texts == [String(#"{"name":"Ada"}"#.reversed()), "cba"])
   }
 
   @Test func whatIsRefusedGivesNoStatements() throws {
     #expect(throws: QudoError.self) { try statements([job(), job(kind: "")]) }
-    #expect(throws: QudoError.self) { try SQLiteEnqueueStatements().statements(for: [job(due: .after(.seconds(-1)))]) }
+    #expect(throws: QudoError.self) {
+      try SQLiteEnqueueStatements().statements(for: [job(due: .after(.seconds(-1)))])
+    }
     #expect(try statements([]) == [])
   }
 
@@ -166,12 +197,15 @@ import Testing
   @Test func noStatementReadsAWholeTable() throws {
     let key = UniqueKey("k", onConflict: .overwrite)
     let all = try statements([
-      job(), job(unique: key), job(unique: key, due: .after(.seconds(1))), job(unique: UniqueKey("k", onConflict: .keep)),
+      job(), job(unique: key), job(unique: key, due: .after(.seconds(1))),
+      job(unique: UniqueKey("k", onConflict: .keep)),
     ])
     #expect(all.count > 15)
     for statement in all {
       let plan = try app.rows("EXPLAIN QUERY PLAN \(statement.sql)")
-      #expect(plan.allSatisfy { !$0.contains("SCAN qudo") && !$0.contains("TEMP B-TREE") }, "\(statement.sql)\n\(plan)")
+      #expect(
+        plan.allSatisfy { !$0.contains("SCAN qudo") && !$0.contains("TEMP B-TREE") },
+        "\(statement.sql)\n\(plan)")
     }
   }
 

@@ -35,7 +35,9 @@ final class TemporaryFile: Sendable {
       handle, sql,
       { rows, count, values, _ in
         let row = (0..<Int(count)).map { values?[$0].map { String(cString: $0) } ?? "" }
-        rows.map { Unmanaged<NSMutableArray>.fromOpaque($0).takeUnretainedValue().add(row.joined(separator: "|")) }
+        rows.map {
+          Unmanaged<NSMutableArray>.fromOpaque($0).takeUnretainedValue().add(row.joined(separator: "|"))
+        }
         return 0
       }, Unmanaged.passUnretained(rows).toOpaque(), nil)
     try #require(code == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")
@@ -43,12 +45,19 @@ final class TemporaryFile: Sendable {
   }
 }
 
-func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) -> NewJob {
+func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now)
+  -> NewJob
+{
   NewJob(kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due)
 }
 
-func demand(_ limit: Int = 10, _ kinds: Kind..., leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5) -> ClaimRequest {
-  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases) }, limit: limit)
+func demand(
+  _ limit: Int = 10, _ kinds: Kind..., leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5
+) -> ClaimRequest {
+  ClaimRequest(
+    (kinds.isEmpty ? ["a"] : kinds).map {
+      .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases)
+    }, limit: limit)
 }
 
 extension Claim {

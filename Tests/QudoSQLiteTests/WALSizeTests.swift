@@ -13,7 +13,8 @@ import Testing
     #expect(sqlite3_open_v2(file.path, &reader, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)
     defer { sqlite3_close_v2(reader) }
     #expect(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM qudo_job", nil, nil, nil) == SQLITE_OK)
-    let jobs = Array(repeating: NewJob("a", payload: Payload([UInt8](repeating: 0, count: 1 << 20))), count: 8)
+    let jobs = Array(
+      repeating: NewJob("a", payload: Payload([UInt8](repeating: 0, count: 1 << 20))), count: 8)
     for _ in 0..<10 { _ = try await driver.insert(jobs) }
     #expect(try size(file) > 64 << 20, "the reader pins it")
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
@@ -43,7 +44,10 @@ import Testing
     }
     #expect(refusal?.code == .busy && (12...17).contains(stored))
     #expect(try size(file) < 20 << 20)
-    #expect(try await driver.settle(held.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [.settled()])
+    #expect(
+      try await driver.settle(held.map { Settlement($0.lease, .completed()) }, claiming: nil).results == [
+        .settled()
+      ])
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
     // The checkpoint that makes room comes first.
     _ = try await driver.insert([job])
@@ -77,7 +81,9 @@ import Testing
 
   @Test func aLimitThatMakesNoSenseIsRefused() throws {
     let file = try TemporaryFile()
-    #expect { try SQLiteDriver(path: file.path, maxWALSize: 1 << 20) } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect { try SQLiteDriver(path: file.path, maxWALSize: 1 << 20) } throws: {
+      ($0 as? QudoError)?.code == .invalidArgument
+    }
   }
 
   private func size(_ file: TemporaryFile) throws -> Int {

@@ -61,10 +61,13 @@ import Testing
     #expect(answers == [.busy, .busy])
     writeLock.giveBack()
     _ = try await driver.insert([job("3")])
-    #expect(try await driver.claim(demand()).texts == ["3"], "what was answered with busy was not done after all")
+    #expect(
+      try await driver.claim(demand()).texts == ["3"], "what was answered with busy was not done after all")
   }
 
-  @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave() async throws {
+  @Test("answers busy to who comes after all others have given up", .timeLimit(.minutes(1))) func secondWave()
+    async throws
+  {
     let driver = try open(timeout: .milliseconds(50))
     let writeLock = try WriteLock(path: file.path)
     try writeLock.take()
@@ -74,7 +77,8 @@ import Testing
     #expect(try await driver.claim(demand()).texts == ["last"])
   }
 
-  @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1))) func closesWithoutTheTurn() async throws {
+  @Test("closes after its time-out though another process keeps the turn", .timeLimit(.minutes(1)))
+  func closesWithoutTheTurn() async throws {
     let driver = try open(timeout: .seconds(1))
     _ = try await driver.insert([job("first")])
     let writeLock = try WriteLock(path: file.path)
@@ -102,20 +106,26 @@ import Testing
     let checkpoint = Checkpoint(pageSize: 2048, walLimit: 1 << 30, logger: Logger(label: "qudo"))
     let writeLock = WriteLock(file: -1)
     let core = WriterCore(
-      connection, clock: SystemClock(), locks: KernelLocks(writeLock), beside: FilesBeside(file.path), generation: [], durability: .normal,
+      connection, clock: SystemClock(), locks: KernelLocks(writeLock), beside: FilesBeside(file.path),
+      generation: [], durability: .normal,
       checkpoint: checkpoint, receiptLifetime: .seconds(1))
     return Writer(core: core, writeLock: writeLock, timeout: .seconds(30), doorbell: Doorbell())
   }
 
-  @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1))) func lockThatFails() async throws {
+  @Test("closes the file though the system does not give the lock", .timeLimit(.minutes(1)))
+  func lockThatFails() async throws {
     let writer = try writerWithoutLock()
     #expect(await code { try await writer.compact() } == .ioError)
     #expect(FileManager.default.fileExists(atPath: file.path + "-wal"))
     await writer.close()
-    #expect(!FileManager.default.fileExists(atPath: file.path + "-wal"), "whoever closes the file last removes its WAL")
+    #expect(
+      !FileManager.default.fileExists(atPath: file.path + "-wal"),
+      "whoever closes the file last removes its WAL")
   }
 
-  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger() async throws {
+  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAnotherProcessWithTheTurnUntilTheTimeOutAndNoLonger()
+    async throws
+  {
     await (try open()).close()
     let driver = try open()
     let writeLock = try WriteLock(path: file.path)
@@ -129,7 +139,8 @@ import Testing
   }
 
   #if os(Linux)
-  @Test("openings that have given up leave no more than one descriptor behind", .timeLimit(.minutes(5))) func givenUpOpenings() async throws {
+  @Test("openings that have given up leave no more than one descriptor behind", .timeLimit(.minutes(5)))
+  func givenUpOpenings() async throws {
     await (try open()).close()
     let driver = try open()
     let writeLock = try WriteLock(path: file.path)
@@ -150,11 +161,15 @@ import Testing
   /// How many descriptors this process has on the `-wal`.
   private var walDescriptors: Int {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-    return all.count { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == file.path + "-wal" }
+    return all.count {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == file.path
+        + "-wal"
+    }
   }
   #endif
 
-  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws {
+  @Test(.timeLimit(.minutes(5))) func anOpeningWaitsForAForeignWriterUntilTheTimeOutAndNoLonger() async throws
+  {
     let driver = try open()
     let foreign = try foreigner()
     let beginning = ContinuousClock.now
@@ -206,7 +221,9 @@ import Testing
             return done.withLock { $0 += 1 }
           }
           let code = await code {
-            try await driver.writer.write(isDurable: true, isSmall: false) { _ throws(QudoError) in throw QudoError(.invalidArgument, "spoiled") }
+            try await driver.writer.write(isDurable: true, isSmall: false) { _ throws(QudoError) in
+              throw QudoError(.invalidArgument, "spoiled")
+            }
           }
           if code == .invalidArgument { spoiled.withLock { $0 += 1 } }
         }
@@ -233,7 +250,9 @@ import Testing
     let other = try open()
     let writeLock = try WriteLock(path: file.path)
     for number in 1...20 {
-      _ = try await other.insert([job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))])
+      _ = try await other.insert([
+        job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))
+      ])
       try writeLock.take()
       #expect(try await driver.claim(demand(9, "idle")).texts == [])
       writeLock.giveBack()
@@ -250,7 +269,9 @@ import Testing
     let done = Locked(0)
     await withTaskGroup { group in
       for number in 0..<200 {
-        group.addTask { if await code({ try await driver.insert([job("\(number)")]) }) == nil { done.withLock { $0 += 1 } } }
+        group.addTask {
+          if await code({ try await driver.insert([job("\(number)")]) }) == nil { done.withLock { $0 += 1 } }
+        }
       }
       group.addTask { await driver.close() }
       group.addTask { await driver.close() }
@@ -300,7 +321,8 @@ import Testing
     }
     try await withThrowingTaskGroup { group in
       for _ in 0..<4 {
-        let driver = try SQLiteDriver(path: file.path, durability: .normal, clock: SystemClock(), observer: observer)
+        let driver = try SQLiteDriver(
+          path: file.path, durability: .normal, clock: SystemClock(), observer: observer)
         group.addTask {
           for _ in 0..<30 {
             _ = try await driver.insert((0..<150).map { _ in job(String(repeating: "x", count: 1000)) })

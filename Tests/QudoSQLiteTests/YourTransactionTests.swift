@@ -31,7 +31,9 @@ import Testing
   private struct Library {
     let app: AppConnection
     func execute(_ sql: String) throws { try app.run(sql) }
-    func execute(_ sql: String, _ values: [SQLValue]) throws { try #require(app.execute(sql, values) == SQLITE_DONE) }
+    func execute(_ sql: String, _ values: [SQLValue]) throws {
+      try #require(app.execute(sql, values) == SQLITE_DONE)
+    }
   }
 
   @Test func jobsAreEnqueuedByAnotherLibrary() async throws {

@@ -97,7 +97,8 @@ struct WatchedClock: QueueClock {
 
   @Test func anotherServiceThatFailsEndsIt() async throws {
     let group = ServiceGroup(
-      services: [Failing(when: started.stream), try await service(grace: .zero)], logger: Logger(label: "test"))
+      services: [Failing(when: started.stream), try await service(grace: .zero)],
+      logger: Logger(label: "test"))
     await #expect(throws: Broken.self) { try await group.run() }
     #expect(try await driver.count() == [JobCount("a", ready: 1)])
   }
@@ -114,7 +115,8 @@ struct WatchedClock: QueueClock {
   }
 
   @Test func itsNameTellsItsKinds() async throws {
-    let worker = try Worker(Queue(driver), handlers: [JobHandler("mail.send") { _ in }, JobHandler("a") { _ in }])
+    let worker = try Worker(
+      Queue(driver), handlers: [JobHandler("mail.send") { _ in }, JobHandler("a") { _ in }])
     #expect("\(WorkerService(worker))" == "worker of a, mail.send")
   }
 }

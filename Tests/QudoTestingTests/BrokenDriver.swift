@@ -5,5 +5,7 @@ import Qudo
 struct BrokenDriver: ForwardingDriver {
   let base: any LogDriver
 
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs).map { _ in .inserted(1) } }
+  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
+    try await base.insert(jobs).map { _ in .inserted(1) }
+  }
 }

@@ -44,7 +44,8 @@ import Testing
 
   @Test func theJobsOfADeadWorkerRunWhenItsLeaseEnds() async throws {
     try await queue.enqueue(AskForReview(customer: "ada"))
-    _ = try await driver.claim(ClaimRequest([.init(AskForReview.kind, leaseDuration: .seconds(60))], limit: 1))
+    _ = try await driver.claim(
+      ClaimRequest([.init(AskForReview.kind, leaseDuration: .seconds(60))], limit: 1))
     let start = clock.now().wall
 
     #expect(try await queue.drain(handlers, clock) == 1)
@@ -72,7 +73,8 @@ import Testing
   }
 
   @Test func moreJobsThanAPageAreDrained() async throws {
-    try await queue.enqueue(contentsOf: (0..<501).map { AskForReview(customer: "\($0)") }, due: .after(.seconds(1)))
+    try await queue.enqueue(
+      contentsOf: (0..<501).map { AskForReview(customer: "\($0)") }, due: .after(.seconds(1)))
     try await queue.enqueue(AskForReview(customer: "first"), due: .after(.milliseconds(1)))
     #expect(try await queue.drain(handlers, clock) == 502)
   }

@@ -21,7 +21,8 @@ import Testing
 
     let receipts = try await queue.enqueued(SendReceipt.self)
     #expect(receipts.map(\.job.item) == ["lamp", "chair"])
-    #expect(receipts.allSatisfy { $0.priority == 1 && $0.state == .ready && $0.due == now && $0.attempt == 1 })
+    #expect(
+      receipts.allSatisfy { $0.priority == 1 && $0.state == .ready && $0.due == now && $0.attempt == 1 })
 
     let reviews = try await queue.enqueued(AskForReview.self)
     #expect(reviews.map(\.uniqueKey) == ["ada"])

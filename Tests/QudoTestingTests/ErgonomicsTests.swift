@@ -54,18 +54,22 @@ import Testing
   @Test("an array of jobs is enqueued at once") func array() async throws {
     let results = try await queue.enqueue([SendMail(to: "ada"), SendMail(to: "alan")])
     #expect(results.count == 2)
-    #expect(try await driver.enqueued(SendMail.self).map(\.job) == [SendMail(to: "ada"), SendMail(to: "alan")])
+    #expect(
+      try await driver.enqueued(SendMail.self).map(\.job) == [SendMail(to: "ada"), SendMail(to: "alan")])
   }
 
   @Test("options say how each job of a batch is enqueued") func batchOptions() async throws {
     let options = EnqueueOptions(
-      priority: 3, due: .after(.seconds(60)), idempotencyKey: IdempotencyKey("batch"), metadata: ["tenant": "a"])
+      priority: 3, due: .after(.seconds(60)), idempotencyKey: IdempotencyKey("batch"),
+      metadata: ["tenant": "a"])
     let jobs = [SendMail(to: "ada"), SendMail(to: "alan")]
     let first = try await queue.enqueue(jobs, options: options)
     let again = try await queue.enqueue(jobs, options: options)
     #expect(again == first.map { .existing($0.id) })
     let stored = try await queue.jobs()
-    #expect(stored.count == 2 && stored.allSatisfy { $0.priority == 3 && $0.state == .delayed && $0.metadata["tenant"] == "a" })
+    #expect(
+      stored.count == 2
+        && stored.allSatisfy { $0.priority == 3 && $0.state == .delayed && $0.metadata["tenant"] == "a" })
     await #expect { try await queue.enqueue(jobs, options: EnqueueOptions(unique: "one")) } throws: {
       ($0 as? QudoError)?.code == .invalidArgument
     }
@@ -74,22 +78,33 @@ import Testing
   }
 
   @Test("a batch may have jobs of several types") func mixed() async throws {
-    let jobs = [try NewJob(SendMail(to: "ada")), try NewJob(Post(to: "alan"), options: EnqueueOptions(unique: "post"))]
+    let jobs = [
+      try NewJob(SendMail(to: "ada")), try NewJob(Post(to: "alan"), options: EnqueueOptions(unique: "post")),
+    ]
     #expect(try await queue.enqueue(jobs).count == 2)
     #expect(try await queue.count() == [JobCount("mail.send", ready: 1), JobCount("post", ready: 1)])
   }
 
   @Test("a worker's options have an initializer") func workerOptions() throws {
     let options = WorkerOptions(concurrency: 3, shutdownGracePeriod: .seconds(1))
-    #expect(options.concurrency == 3 && options.shutdownGracePeriod == .seconds(1) && options.maxPrefetch == WorkerOptions().maxPrefetch)
+    #expect(
+      options.concurrency == 3 && options.shutdownGracePeriod == .seconds(1)
+        && options.maxPrefetch == WorkerOptions().maxPrefetch)
     let plain = WorkerOptions()
     let defaults = WorkerOptions(concurrency: 1)
-    #expect(defaults.maxPrefetchBytes == plain.maxPrefetchBytes && defaults.prefetchWindow == plain.prefetchWindow)
-    #expect(defaults.cancellationGracePeriod == plain.cancellationGracePeriod && defaults.pollInterval == plain.pollInterval)
-    #expect(defaults.shutdownGracePeriod == plain.shutdownGracePeriod && defaults.outageTimeout == plain.outageTimeout)
+    #expect(
+      defaults.maxPrefetchBytes == plain.maxPrefetchBytes && defaults.prefetchWindow == plain.prefetchWindow)
+    #expect(
+      defaults.cancellationGracePeriod == plain.cancellationGracePeriod
+        && defaults.pollInterval == plain.pollInterval)
+    #expect(
+      defaults.shutdownGracePeriod == plain.shutdownGracePeriod
+        && defaults.outageTimeout == plain.outageTimeout)
   }
 
-  @Test("code that enqueues in transactions runs on a memory driver and inline") func transactions() async throws {
+  @Test("code that enqueues in transactions runs on a memory driver and inline") func transactions()
+    async throws
+  {
     try SignUp(queue: queue).signUp("ada", nil)
     #expect(try await driver.enqueued(SendMail.self).map(\.job.to) == ["ada"])
     let postbox = Postbox()
@@ -162,16 +177,20 @@ import Testing
   @Test("a job's id is read from its text") func jobID() throws {
     let id = JobID(database: "a/b", number: 42)
     #expect(id.description == "a/b/42" && JobID("a/b/42") == id)
-    for text in ["", "42", "/42", "a/", "a/x", "a/042", "a/+42", "a/42 ", "a/9223372036854775808"] { #expect(JobID(text) == nil) }
+    for text in ["", "42", "/42", "a/", "a/x", "a/042", "a/+42", "a/42 ", "a/9223372036854775808"] {
+      #expect(JobID(text) == nil)
+    }
     #expect(try JSONDecoder().decode([JobID].self, from: JSONEncoder().encode([id])) == [id])
   }
 
   @Test("records are written as JSON and read again") func codable() async throws {
     var policy = JobPolicy()
     policy.recordsStatus = true
-    try await queue.enqueue(SendMail(to: "ada"), options: EnqueueOptions(unique: "k", metadata: ["tenant": "a"]))
+    try await queue.enqueue(
+      SendMail(to: "ada"), options: EnqueueOptions(unique: "k", metadata: ["tenant": "a"]))
     let stored = try await queue.jobs()
-    _ = try await Worker(queue, handlers: [JobHandler("mail.send", policy: policy) { try $0.abort("no") }]).workUntilEmpty()
+    _ = try await Worker(queue, handlers: [JobHandler("mail.send", policy: policy) { try $0.abort("no") }])
+      .workUntilEmpty()
     let (failures, statuses) = (try await queue.failures(), try await queue.statuses())
     #expect(try copy(stored) == stored && copy(failures) == failures && copy(statuses) == statuses)
     #expect(try copy([JobCount("a", ready: 1)]) == [JobCount("a", ready: 1)])
@@ -179,7 +198,9 @@ import Testing
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let text = String(decoding: try encoder.encode(stored[0].payload), as: UTF8.self)
     #expect(text == #"{"bytes":"eyJ0byI6ImFkYSJ9","codec":1}"#)
-    #expect(throws: DecodingError.self) { try JSONDecoder().decode([Timestamp].self, from: Data(#"["yesterday"]"#.utf8)) }
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode([Timestamp].self, from: Data(#"["yesterday"]"#.utf8))
+    }
   }
 
   private func copy<Value: Codable>(_ value: Value) throws -> Value {

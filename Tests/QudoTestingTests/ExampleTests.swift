@@ -58,7 +58,9 @@ final class Mailbox: Plugin {
     try await Account(queue: queue).signUp("ada@example.org")
 
     try await queue.expectEnqueued(Welcome.self, count: 1, unique: "ada@example.org", due: .now)
-    try await queue.expectEnqueued(Remind.self, due: .after(.seconds(7 * 86_400))) { $0.address == "ada@example.org" }
+    try await queue.expectEnqueued(Remind.self, due: .after(.seconds(7 * 86_400))) {
+      $0.address == "ada@example.org"
+    }
     try await queue.expectNothingEnqueued("mail.goodbye")
   }
 
@@ -88,11 +90,14 @@ final class Mailbox: Plugin {
     let spy = SpyHook()
     // It stands still, or a slow test would see the second attempt.
     let clock = ManualClock()
-    let queue = try Queue(MemoryDriver(clock: clock), hooks: { spy }).inline(handlers, plugins: [Mailbox(failures: 1)], clock: clock)
+    let queue = try Queue(MemoryDriver(clock: clock), hooks: { spy }).inline(
+      handlers, plugins: [Mailbox(failures: 1)], clock: clock)
     try await queue.enqueue(Welcome(address: "ada@example.org"))
     #expect(spy.events.last == .didWork("mail.welcome", job: 1, .retry(after: .seconds(60))))
-    #expect(spy.events.map(\.name) == [
-      "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends", "didFail", "didWork",
-    ])
+    #expect(
+      spy.events.map(\.name) == [
+        "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends",
+        "didFail", "didWork",
+      ])
   }
 }

@@ -12,7 +12,9 @@ import Testing
 
   struct Broken: Error {}
 
-  func noting(_ kind: Kind, _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> JobHandler {
+  func noting(_ kind: Kind, _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in })
+    -> JobHandler
+  {
     JobHandler(kind) { [log] context in
       log.withLock { $0.append("\(kind) \(String(decoding: context.payload.bytes, as: UTF8.self))") }
       try await run(context)
@@ -26,7 +28,9 @@ import Testing
     let result = try await queue.enqueue(NewJob("a", payload: Payload("1")))
     #expect(result == .inserted(JobID(database: "memory", number: 1)))
     #expect(noted() == ["a 1"])
-    try await queue.enqueue([NewJob("a", payload: Payload("2")), NewJob("a", payload: Payload("3"), priority: 1)])
+    try await queue.enqueue([
+      NewJob("a", payload: Payload("2")), NewJob("a", payload: Payload("3"), priority: 1),
+    ])
     #expect(noted() == ["a 1", "a 3", "a 2"])
     try await queue.queue.expectNothingEnqueued()
   }
@@ -35,9 +39,11 @@ import Testing
     let spy = SpyHook()
     let queue = try Queue(driver, hooks: { spy }).inline([JobHandler(AskForReview.self)])
     try await queue.enqueue(AskForReview(customer: "ada"))
-    #expect(spy.events.map(\.name) == [
-      "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends", "didWork",
-    ])
+    #expect(
+      spy.events.map(\.name) == [
+        "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends",
+        "didWork",
+      ])
   }
 
   @Test func whatJobsEnqueueOrAreReplacedByRunsAfterThem() async throws {
@@ -56,7 +62,12 @@ import Testing
   }
 
   @Test func whatIsToWaitIsKeptForDrain() async throws {
-    let handlers = [noting("a"), noting("snoozing") { context in if context.enqueuedAt == context.startedAt { try context.snooze(for: .seconds(9)) } }]
+    let handlers = [
+      noting("a"),
+      noting("snoozing") { context in
+        if context.enqueuedAt == context.startedAt { try context.snooze(for: .seconds(9)) }
+      },
+    ]
     let queue = try Queue(driver).inline(handlers + [JobHandler(SendReceipt.self)], clock: clock)
     try await queue.enqueue(NewJob("a", due: .after(.seconds(60))))
     try await queue.enqueue(NewJob("snoozing"))
@@ -68,7 +79,8 @@ import Testing
     let start = clock.now().wall
     #expect(try await queue.drain(clock) == 4)
     #expect(noted() == ["snoozing ", "snoozing ", "a "])
-    #expect(clock.now().wall == start.advanced(by: .seconds(180)), "the receipt's retries come after 60 and 120 s")
+    #expect(
+      clock.now().wall == start.advanced(by: .seconds(180)), "the receipt's retries come after 60 and 120 s")
     #expect(queue.failures.map(\.attempt) == [1, 2])
   }
 
@@ -83,7 +95,9 @@ import Testing
   @Test func aJobThatIsGivenUpIsThrown() async throws {
     var policy = JobPolicy()
     policy.maxRetries = 2
-    let queue = try Queue(driver).inline([JobHandler("a", policy: policy) { _ in throw Broken() }, noting("b")])
+    let queue = try Queue(driver).inline([
+      JobHandler("a", policy: policy) { _ in throw Broken() }, noting("b"),
+    ])
     let error = await #expect(throws: FailedJobs.self) {
       try await queue.enqueue([NewJob("a"), NewJob("b")])
     }
@@ -124,7 +138,9 @@ import Testing
   struct Count: PluginJob {
     static let kind: Kind = "count"
     var text: String
-    func perform(_ context: JobContext, using plugins: Using<Counter>) async throws { plugins.all.count(text) }
+    func perform(_ context: JobContext, using plugins: Using<Counter>) async throws {
+      plugins.all.count(text)
+    }
   }
 
   @Test func pluginsAreStartedOnceForAllJobsOfAnEnqueueOrADrain() async throws {

@@ -6,7 +6,9 @@ struct Shop: Sendable {
 
   func order(_ item: String, by customer: String) async throws {
     try await queue.enqueue(SendReceipt(to: customer, item: item), priority: 1)
-    try await queue.enqueue(AskForReview(customer: customer), unique: UniqueKey(customer, onConflict: .keep), due: .after(.seconds(86_400)))
+    try await queue.enqueue(
+      AskForReview(customer: customer), unique: UniqueKey(customer, onConflict: .keep),
+      due: .after(.seconds(86_400)))
   }
 }
 

@@ -30,22 +30,32 @@ import Testing
     policy.maxRetries = 1
     policy.retryDelay = .fixed(.seconds(5))
     let worker = try Worker(
-      queue, handlers: [JobHandler("a", policy: policy) { if $0.attempt == 1 { throw Broken() } else { try $0.snooze(for: .seconds(1)) } }],
+      queue,
+      handlers: [
+        JobHandler("a", policy: policy) {
+          if $0.attempt == 1 { throw Broken() } else { try $0.snooze(for: .seconds(1)) }
+        }
+      ],
       options: options())
     try await worker.drain(clock, for: .seconds(5))
-    #expect(spy.events == [
-      .willEnqueue("a", Payload("x")), .serialize("a", Payload("x")), .didEnqueue("a", .inserted(id)),
-      .willEnqueue("a", Payload("y")), .serialize("a", Payload("y")), .didEnqueue("a", .conflict(id)),
-      .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 1),
-      .begins("a", job: 1), .ends("a", job: 1), .didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .retry(after: .seconds(5))),
-      .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 2),
-      .begins("a", job: 1), .ends("a", job: 1), .didWork("a", job: 1, .snoozed(.seconds(1), countsAttempt: false)),
-    ])
+    #expect(
+      spy.events == [
+        .willEnqueue("a", Payload("x")), .serialize("a", Payload("x")), .didEnqueue("a", .inserted(id)),
+        .willEnqueue("a", Payload("y")), .serialize("a", Payload("y")), .didEnqueue("a", .conflict(id)),
+        .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 1),
+        .begins("a", job: 1), .ends("a", job: 1), .didFail("a", job: 1, error: "Broken()"),
+        .didWork("a", job: 1, .retry(after: .seconds(5))),
+        .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 2),
+        .begins("a", job: 1), .ends("a", job: 1),
+        .didWork("a", job: 1, .snoozed(.seconds(1), countsAttempt: false)),
+      ])
   }
 
   @Test func aLostLeaseIsHeardOf() async throws {
     try await queue.enqueue(NewJob("a"))
-    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in try await Task.sleep(for: .seconds(86_400)) }], options: options())
+    let worker = try Worker(
+      queue, handlers: [JobHandler("a") { _ in try await Task.sleep(for: .seconds(86_400)) }],
+      options: options())
     let work = Task { try await worker.workOnce() }
     #expect(await spy.events(atLeast: 6).map(\.name).last == "begins")
     await clock.sleepers(atLeast: 1)

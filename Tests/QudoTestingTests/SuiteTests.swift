@@ -13,7 +13,10 @@ import Testing
   }
 
   @Test func aDriverRunsTheCasesForWhatItDeclares() {
-    let all: Capabilities = [.durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
+    let all: Capabilities = [
+      .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
+      .recoversDeadHolders,
+    ]
     #expect(ConformanceSuite.cases(for: all).count == ConformanceSuite.all.count)
     #expect(ConformanceSuite.cases(for: []).allSatisfy { $0.requires.isEmpty })
   }
@@ -24,7 +27,8 @@ import Testing
       try await conformance.run(ConformanceSubject { BrokenDriver(base: MemoryDriver(clock: $0)) })
     } throws: { error in
       guard let failure = error as? ConformanceFailure else { return false }
-      return failure.file == "QudoTesting/IDCases.swift" && failure.line > 0 && failure.message.contains("expected an id above")
+      return failure.file == "QudoTesting/IDCases.swift" && failure.line > 0
+        && failure.message.contains("expected an id above")
     }
   }
 }

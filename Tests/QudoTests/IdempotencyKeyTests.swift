@@ -7,7 +7,9 @@ import Testing
     ("", "e3b0c44298fc1c149afbf4c8996fb924"), ("abc", "ba7816bf8f01cfea414140de5dae2223"),
     ("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039"),
     (String(repeating: "a", count: 1_000), "41edece42d63e8d9bf515a9ba6932e1c"),
-    (String(repeating: "b", count: 55), "eb2c86e932179f4ba13fe8715a26124b"), (String(repeating: "b", count: 56), "a5fc6e203a4c2b657d0d153885932414"), (String(repeating: "b", count: 64), "a0fab1377f49a759b57f63318262ebe8"),
+    (String(repeating: "b", count: 55), "eb2c86e932179f4ba13fe8715a26124b"),
+    (String(repeating: "b", count: 56), "a5fc6e203a4c2b657d0d153885932414"),
+    (String(repeating: "b", count: 64), "a0fab1377f49a759b57f63318262ebe8"),
   ])
   func theKeyOfATextIsItsHash(_ text: String, hash: String) {
     #expect("\(IdempotencyKey(text))" == hash)

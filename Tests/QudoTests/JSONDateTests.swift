@@ -18,11 +18,16 @@ import Testing
     try codec.decode(Reminder.self, from: Array(text.utf8), of: "a").at
   }
 
-  @Test("dates are ISO 8601", arguments: [
-    (0.0, "2001-01-01T00:00:00Z"), (794_059_200.25, "2026-03-01T12:00:00.25Z"), (794_059_200.123, "2026-03-01T12:00:00.123Z"),
-    (-63_113_904_000, "0001-01-01T00:00:00Z"), (252_423_993_599, "9999-12-31T23:59:59Z"), (-0.5, "2000-12-31T23:59:59.5Z"),
-    (794_059_199.999999, "2026-03-01T11:59:59.999999Z"),
-  ]) func iso8601(seconds: Double, text: String) throws {
+  @Test(
+    "dates are ISO 8601",
+    arguments: [
+      (0.0, "2001-01-01T00:00:00Z"), (794_059_200.25, "2026-03-01T12:00:00.25Z"),
+      (794_059_200.123, "2026-03-01T12:00:00.123Z"),
+      (-63_113_904_000, "0001-01-01T00:00:00Z"), (252_423_993_599, "9999-12-31T23:59:59Z"),
+      (-0.5, "2000-12-31T23:59:59.5Z"),
+      (794_059_199.999999, "2026-03-01T11:59:59.999999Z"),
+    ]) func iso8601(seconds: Double, text: String) throws
+  {
     let date = Date(timeIntervalSinceReferenceDate: seconds)
     #expect(try self.text(date) == #"{"at":"\#(text)"}"#)
     #expect(try read(#"{"at":"\#(text)"}"#) == date)
@@ -34,7 +39,9 @@ import Testing
       #expect(try read(text(date)) == date)
     }
     for format in JSONCodec.DateFormat.allCases {
-      let reminder = Reminder(at: Date(timeIntervalSinceReferenceDate: 794_059_200.25), others: [.distantPast, .distantFuture, Date(timeIntervalSince1970: 0)])
+      let reminder = Reminder(
+        at: Date(timeIntervalSinceReferenceDate: 794_059_200.25),
+        others: [.distantPast, .distantFuture, Date(timeIntervalSince1970: 0)])
       let codec = JSONCodec(dates: format)
       #expect(try codec.decode(Reminder.self, from: try codec.encode(reminder, of: "a"), of: "a") == reminder)
     }
@@ -42,10 +49,14 @@ import Testing
 
   @Test("payloads of earlier versions are read") func oldPayloads() throws {
     #expect(try read(#"{"at":794059200.25}"#) == Date(timeIntervalSinceReferenceDate: 794_059_200.25))
-    #expect(try read(#"{"at":794059200.25}"#, JSONCodec(dates: .secondsSince2001)) == Date(timeIntervalSinceReferenceDate: 794_059_200.25))
+    #expect(
+      try read(#"{"at":794059200.25}"#, JSONCodec(dates: .secondsSince2001))
+        == Date(timeIntervalSinceReferenceDate: 794_059_200.25))
   }
 
-  @Test("dates of other programs are read", arguments: ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00.000+01:00", "2026-03-01 06:30-0530"])
+  @Test(
+    "dates of other programs are read",
+    arguments: ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00.000+01:00", "2026-03-01 06:30-0530"])
   func others(text: String) throws {
     #expect(try read(#"{"at":"\#(text)"}"#) == Date(timeIntervalSinceReferenceDate: 794_059_200))
   }
@@ -60,7 +71,9 @@ import Testing
 
   @Test("what is no date says where and what") func noDate() throws {
     let error = #expect(throws: DecodingError.self) { try read(#"{"at":"tomorrow"}"#) }
-    #expect(error.map { decodingWords($0) } == "at at, byte 6: expected a date in ISO 8601 with a zone, such as 2026-03-01T12:00:00Z")
+    #expect(
+      error.map { decodingWords($0) }
+        == "at at, byte 6: expected a date in ISO 8601 with a zone, such as 2026-03-01T12:00:00Z")
     #expect(throws: DecodingError.self) { try read(#"{"at":true}"#) }
     #expect(throws: (any Error).self) { try text(Date(timeIntervalSinceReferenceDate: .nan)) }
   }

@@ -43,12 +43,17 @@ struct PlaceTests {
 
   @Test func aByteThatIsNotUTF8IsFound() {
     let bytes = Array(#"{"item":"é"#.utf8) + [0xC3, 0x28] + Array(#""}"#.utf8)
-    #expect(message(bytes, JSONCodec()).hasPrefix("the payload is not JSON for Order: byte 11: a string is not UTF-8"))
+    #expect(
+      message(bytes, JSONCodec()).hasPrefix(
+        "the payload is not JSON for Order: byte 11: a string is not UTF-8"))
   }
 
   @Test func aPropertyListThatIsNoneSaysSo() {
     let codec = PropertyListCodec()
-    #expect(message("bplist", codec) == "the payload is not a property list for Order: byte 6: a binary property list begins with bplist00")
+    #expect(
+      message("bplist", codec)
+        == "the payload is not a property list for Order: byte 6: a binary property list begins with bplist00"
+    )
     #expect(message("bplist00", codec).hasPrefix("the payload is not a property list for Order: "))
     #expect(message("{}", codec).contains("byte 0: "))
   }

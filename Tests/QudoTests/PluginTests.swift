@@ -17,7 +17,9 @@ import Testing
     var greeting = "Hello"
 
     func start(_ worker: WorkerContext) async throws { log.withLock { $0.append("mailer starts") } }
-    func stop(_ worker: WorkerContext) async { log.withLock { $0.append("mailer stops, cancelled: \(Task.isCancelled)") } }
+    func stop(_ worker: WorkerContext) async {
+      log.withLock { $0.append("mailer stops, cancelled: \(Task.isCancelled)") }
+    }
     func send(to: String) { log.withLock { $0.append("\(greeting), \(to)") } }
   }
 
@@ -56,9 +58,11 @@ import Testing
     let plugins: [any Plugin] = [Mailer(log: log, greeting: "Hi"), Store(log: log)]
     let worker = try Worker(queue, handlers: [JobHandler(Welcome.self)], plugins: plugins, options: options())
     #expect(try await worker.workUntilEmpty().completed == 1)
-    #expect(log.withLock { $0 } == [
-      "mailer starts", "store starts for [welcome]", "Hi, Ada", "stored Ada", "store stops", "mailer stops, cancelled: false",
-    ])
+    #expect(
+      log.withLock { $0 } == [
+        "mailer starts", "store starts for [welcome]", "Hi, Ada", "stored Ada", "store stops",
+        "mailer stops, cancelled: false",
+      ])
   }
 
   @Test func aClosureIsHandedThem() async throws {
@@ -72,7 +76,8 @@ import Testing
       store(note.text)
       mailer.send(to: note.text)
     }
-    let worker = try Worker(queue, handlers: [handler], plugins: [Mailer(log: log), Store(log: log)], options: options())
+    let worker = try Worker(
+      queue, handlers: [handler], plugins: [Mailer(log: log), Store(log: log)], options: options())
     #expect(try await worker.workUntilEmpty().completed == 1)
     #expect(log.withLock { $0[2...3] } == ["stored x", "Hello, x"])
   }
@@ -95,9 +100,12 @@ import Testing
   @Test func aJobMayAskForOneThatNeedNotBeThere() async throws {
     try await queue.enqueue(NewJob("a"))
     let worker = try Worker(
-      queue, handlers: [JobHandler("a") { context in
-        context.plugin(Mailer.self)?.send(to: "\(context.plugin(Store.self) == nil)")
-      }], plugins: [Mailer(log: log)], options: options())
+      queue,
+      handlers: [
+        JobHandler("a") { context in
+          context.plugin(Mailer.self)?.send(to: "\(context.plugin(Store.self) == nil)")
+        }
+      ], plugins: [Mailer(log: log)], options: options())
     #expect(try await worker.workOnce())
     #expect(log.withLock { $0[1] } == "Hello, true")
   }
@@ -105,10 +113,14 @@ import Testing
   @Test func oneThatDoesNotStartStopsTheWorker() async throws {
     try await queue.enqueue(Welcome(name: "Ada"))
     let worker = try Worker(
-      queue, handlers: [JobHandler(Welcome.self)], plugins: [Mailer(log: log), Store(log: log, fails: true)], options: options())
+      queue, handlers: [JobHandler(Welcome.self)], plugins: [Mailer(log: log), Store(log: log, fails: true)],
+      options: options())
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin && error?.cause is Broken)
-    #expect(log.withLock { $0 } == ["mailer starts", "store starts for [welcome]", "mailer stops, cancelled: false"])
+    #expect(
+      log.withLock { $0 } == [
+        "mailer starts", "store starts for [welcome]", "mailer stops, cancelled: false",
+      ])
     #expect(try await queue.databases.only?.count().first?.ready == 1)
   }
 
@@ -130,7 +142,8 @@ import Testing
   @Test(arguments: [false, true]) func oneMayRunBesideTheJobs(fails: Bool) async throws {
     let (ran, done) = AsyncStream<Void>.makeStream()
     let worker = try Worker(
-      queue, handlers: [JobHandler("a") { _ in done.yield() }], plugins: [Beside(log: log, fails: fails)], options: options())
+      queue, handlers: [JobHandler("a") { _ in done.yield() }], plugins: [Beside(log: log, fails: fails)],
+      options: options())
     let work = Task { try await worker.work() }
     for await _ in ran { break }
     work.cancel()

@@ -6,7 +6,8 @@ import Testing
 @Suite struct RetryTests {
   private func job(attempt: Int) -> ClaimedJob {
     ClaimedJob(
-      lease: Lease(job: 1, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: attempt,
+      lease: Lease(job: 1, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([]), priority: 0,
+      uniqueKey: nil, attempt: attempt,
       enqueuedAt: Timestamp(microseconds: 0), dueAt: Timestamp(microseconds: 0))
   }
 
@@ -30,24 +31,38 @@ import Testing
     #expect(delay(policy, 1, random: 1) == .seconds(4))
   }
 
-  @Test("delays that make no sense are refused", arguments: [
-    RetryDelay.exponential(base: .seconds(10), cap: .seconds(1)), .exponential(base: .seconds(-1), cap: .seconds(1)),
-    .exponential(base: .seconds(1), cap: .seconds(2), jitter: 1.5), .exponential(base: .seconds(1), cap: .seconds(2), jitter: .nan),
-  ]) func refused(delay: RetryDelay) throws {
+  @Test(
+    "delays that make no sense are refused",
+    arguments: [
+      RetryDelay.exponential(base: .seconds(10), cap: .seconds(1)),
+      .exponential(base: .seconds(-1), cap: .seconds(1)),
+      .exponential(base: .seconds(1), cap: .seconds(2), jitter: 1.5),
+      .exponential(base: .seconds(1), cap: .seconds(2), jitter: .nan),
+    ]) func refused(delay: RetryDelay) throws
+  {
     let error = #expect(throws: QudoError.self) { try JobPolicy(retryDelay: delay).check("a") }
     #expect(error?.code == .invalidArgument)
   }
 
-  @Test("delays that make sense are not refused", arguments: [
-    RetryDelay.exponential(base: .seconds(1), cap: .seconds(1), jitter: 1), .fixed(.zero), .exponential(base: .zero, cap: .zero),
-  ]) func allowed(delay: RetryDelay) throws { try JobPolicy(retryDelay: delay).check("a") }
+  @Test(
+    "delays that make sense are not refused",
+    arguments: [
+      RetryDelay.exponential(base: .seconds(1), cap: .seconds(1), jitter: 1), .fixed(.zero),
+      .exponential(base: .zero, cap: .zero),
+    ]) func allowed(delay: RetryDelay) throws
+  { try JobPolicy(retryDelay: delay).check("a") }
 
   @Test("a failure's message is what a localized error says") func localized() throws {
     struct Refused: LocalizedError { var errorDescription: String? { "the card was refused" } }
     struct Silent: LocalizedError {}
-    for (error, message) in [(Refused(), "the card was refused"), (Silent(), "Silent()")] as [(any Error, String)] {
+    for (error, message) in [(Refused(), "the card was refused"), (Silent(), "Silent()")]
+      as [(any Error, String)]
+    {
       for error in [error, JobHandler.Failure(error: error, retryDelay: .zero)] {
-        guard case .failed(let logged) = settlementOutcome(failure: error, job: job(attempt: 1), policy: JobPolicy(), random: 0) else {
+        guard
+          case .failed(let logged) = settlementOutcome(
+            failure: error, job: job(attempt: 1), policy: JobPolicy(), random: 0)
+        else {
           Issue.record("it has not failed")
           continue
         }
@@ -66,19 +81,27 @@ import Testing
     struct Broken: Error {}
     var policy = JobPolicy()
     policy.maxRetries = 2
-    let outcomes = [1, 2, 3].map { settlementOutcome(failure: Broken(), job: job(attempt: $0), policy: policy, random: 0) }
+    let outcomes = [1, 2, 3].map {
+      settlementOutcome(failure: Broken(), job: job(attempt: $0), policy: policy, random: 0)
+    }
     guard case .retry = outcomes[0], case .retry = outcomes[1], case .failed("Broken()") = outcomes[2] else {
       Issue.record("\(outcomes)")
       return
     }
-    guard case .aborted("no") = settlementOutcome(failure: Abort("no"), job: job(attempt: 1), policy: policy, random: 0) else { Issue.record(); return }
-    let snooze = settlementOutcome(failure: Snooze(for: .seconds(3), countsAttempt: true), job: job(attempt: 9), policy: policy, random: 0)
+    guard
+      case .aborted("no") = settlementOutcome(
+        failure: Abort("no"), job: job(attempt: 1), policy: policy, random: 0)
+    else { Issue.record(); return }
+    let snooze = settlementOutcome(
+      failure: Snooze(for: .seconds(3), countsAttempt: true), job: job(attempt: 9), policy: policy, random: 0)
     guard case .snoozed(.seconds(3), true) = snooze else { Issue.record("\(snooze)"); return }
   }
 
   @Test func aVeryLongMessageIsCutForTheLog() {
-    guard case .failed(let message) = settlementOutcome(
-      failure: Abortless(description: String(repeating: "é", count: 20_000)), job: job(attempt: 1), policy: JobPolicy(), random: 0)
+    guard
+      case .failed(let message) = settlementOutcome(
+        failure: Abortless(description: String(repeating: "é", count: 20_000)), job: job(attempt: 1),
+        policy: JobPolicy(), random: 0)
     else { Issue.record(); return }
     #expect(message.utf8.count < 16_400 && message.hasSuffix("…"))
   }

@@ -12,27 +12,32 @@ import Testing
   }
 
   private static func state(
-    _ mode: WorkerState.Mode = .forever, concurrency: Int = 2, policy: JobPolicy = JobPolicy(), _ change: (inout WorkerOptions) -> Void = { _ in }
+    _ mode: WorkerState.Mode = .forever, concurrency: Int = 2, policy: JobPolicy = JobPolicy(),
+    _ change: (inout WorkerOptions) -> Void = { _ in }
   ) -> WorkerState {
     var options = WorkerOptions()
     options.concurrency = concurrency
     options.shutdownGracePeriod = .seconds(10)
     options.cancellationGracePeriod = .seconds(5)
     change(&options)
-    return WorkerState(mode: mode, handlers: ["a": JobHandler("a", policy: policy) { _ in }], options: options)
+    return WorkerState(
+      mode: mode, handlers: ["a": JobHandler("a", policy: policy) { _ in }], options: options)
   }
 
   private mutating func jobs(_ count: Int) -> [ClaimedJob] {
     (0..<count).map { _ in
       nextID += 1
       return ClaimedJob(
-        lease: Lease(job: nextID, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([]), priority: 0, uniqueKey: nil, attempt: 1,
+        lease: Lease(job: nextID, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([]),
+        priority: 0, uniqueKey: nil, attempt: 1,
         enqueuedAt: Timestamp(microseconds: 0), dueAt: Timestamp(microseconds: 0))
     }
   }
 
   /// Does what the state asks until it waits or ends, and says what that was. Each claim gets at most `supply` jobs.
-  private mutating func settle(now: Int64, supply: inout Int) -> (asked: [Int], settled: [Settlement], waitsUntil: Int64?) {
+  private mutating func settle(now: Int64, supply: inout Int) -> (
+    asked: [Int], settled: [Settlement], waitsUntil: Int64?
+  ) {
     var asked: [Int] = []
     var settled: [Settlement] = []
     for _ in 0..<100 {
@@ -70,7 +75,9 @@ import Testing
     let slot = openSlot()
     let begins = state.begin(slot, now: 1_000) != nil
     #expect(begins)
-    state.claimed(Claim(timeUntilNextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000, now: 1_000)
+    state.claimed(
+      Claim(timeUntilNextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000,
+      now: 1_000)
     state.stop(now: 1_000)
     #expect(state.phaseEnd == .max)
   }
@@ -119,7 +126,9 @@ import Testing
   }
 
   /// Nor does a claim that asked for little, as much was buffered or the last job still ran, make the next ones small.
-  @Test(arguments: [1, 8]) mutating func quickJobsThatEndWhileTheDatabaseIsAskedAreClaimedAheadMoreAndMore(left: Int) {
+  @Test(arguments: [1, 8]) mutating func quickJobsThatEndWhileTheDatabaseIsAskedAreClaimedAheadMoreAndMore(
+    left: Int
+  ) {
     state = Self.state(concurrency: 1)
     var supply = 1_000_000
     _ = settle(now: 0, supply: &supply)
@@ -140,7 +149,9 @@ import Testing
       most = max(most, request.limit)
       now += 2
       _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
-      while state.begin(slot, now: now) != nil { _ = state.end(slot, .completed(), took: 2, now: now, recording: false) }
+      while state.begin(slot, now: now) != nil {
+        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+      }
       state.settled(settlements, settlements.map { _ in .settled() })
       state.claimed(Claim(jobs: jobs(request.limit)), by: request, asked: now - 2, now: now)
     }
@@ -251,7 +262,8 @@ import Testing
   @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
     state = Self.state(concurrency: 1)
     state.shouldClaim = true
-    state.claimed(Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
+    state.claimed(
+      Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
     let slot = openSlot()
     let begins = state.begin(slot, now: 30_000_000) != nil
     let goesOn = state.end(slot, .completed(), took: 2_000, now: 30_002_000, recording: false)
@@ -281,8 +293,10 @@ import Testing
     func claim(_ bytes: Int) -> Claim {
       Claim(jobs: [
         ClaimedJob(
-          lease: Lease(job: 1, token: 1, holder: 1, expiresAt: 0), kind: "a", payload: Payload([UInt8](repeating: 0, count: bytes)), priority: 0,
-          uniqueKey: nil, attempt: 1, enqueuedAt: Timestamp(microseconds: 0), dueAt: Timestamp(microseconds: 0))
+          lease: Lease(job: 1, token: 1, holder: 1, expiresAt: 0), kind: "a",
+          payload: Payload([UInt8](repeating: 0, count: bytes)), priority: 0,
+          uniqueKey: nil, attempt: 1, enqueuedAt: Timestamp(microseconds: 0),
+          dueAt: Timestamp(microseconds: 0))
       ])
     }
     state.averageRun = 1
@@ -355,10 +369,14 @@ import Testing
     var pauses: [Int64] = []
     var now: Int64 = 0
     for _ in 0..<9 {
-      guard case .settle = state.next(now: now, rings: 0).action else { Issue.record("it does not try again"); return }
+      guard case .settle = state.next(now: now, rings: 0).action else {
+        Issue.record("it does not try again"); return
+      }
       let givesUp = state.failed([], now: now)
       #expect(!givesUp, "work() has patience for ever")
-      guard case .wait(let until) = state.next(now: now, rings: 0).action else { Issue.record("it does not wait"); return }
+      guard case .wait(let until) = state.next(now: now, rings: 0).action else {
+        Issue.record("it does not wait"); return
+      }
       pauses.append((until - now) / 1000)
       now = until
     }
@@ -372,18 +390,30 @@ import Testing
     _ = state.begin(first, now: 0)
     _ = state.begin(second, now: 0)
     _ = state.end(first, .completed(), took: 1, now: 1, recording: false)
-    guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no settle"); return }
+    guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else {
+      Issue.record("no settle"); return
+    }
     _ = state.failed(settlements, now: 19_999_000)
-    guard case .wait(until: 20_000_000) = state.next(now: 19_999_000, rings: 0).action else { Issue.record("no wait"); return }
-    guard case .renew(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no renewal"); return }
+    guard case .wait(until: 20_000_000) = state.next(now: 19_999_000, rings: 0).action else {
+      Issue.record("no wait"); return
+    }
+    guard case .renew(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
+      Issue.record("no renewal"); return
+    }
     _ = state.extended(leases, leases, by: length, asked: 20_000_000)
     // The renewal that went well does not bring the next try forward.
-    guard case .wait(until: 20_049_000) = state.next(now: 20_000_000, rings: 0).action else { Issue.record("no wait"); return }
-    guard case .settle = state.next(now: 20_049_000, rings: 0).action else { Issue.record("no new try"); return }
+    guard case .wait(until: 20_049_000) = state.next(now: 20_000_000, rings: 0).action else {
+      Issue.record("no wait"); return
+    }
+    guard case .settle = state.next(now: 20_049_000, rings: 0).action else {
+      Issue.record("no new try"); return
+    }
   }
 
   @Test mutating func aRingDuringAClaimIsNotMissed() {
-    guard case .settle(_, let request?) = state.next(now: 0, rings: 7).action else { Issue.record("no claim"); return }
+    guard case .settle(_, let request?) = state.next(now: 0, rings: 7).action else {
+      Issue.record("no claim"); return
+    }
     state.settled([], [])
     state.claimed(Claim(), by: request, asked: 0, now: 0)
     guard case .settle(_, .some) = state.next(now: 0, rings: 8).action else { Issue.record("missed"); return }

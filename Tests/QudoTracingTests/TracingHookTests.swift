@@ -19,10 +19,13 @@ import Tracing
     Queue(driver) { TracingHook(parent: parent, tracer: tracer) }
   }
 
-  func work(_ queue: Queue<TracingHook>, _ perform: @escaping @Sendable (JobContext) async throws -> Void) async throws {
+  func work(_ queue: Queue<TracingHook>, _ perform: @escaping @Sendable (JobContext) async throws -> Void)
+    async throws
+  {
     var options = WorkerOptions()
     options.clock = clock
-    try await Worker(queue, handlers: [JobHandler("mail.send", perform: perform)], options: options).workUntilEmpty(skipDelayed: true)
+    try await Worker(queue, handlers: [JobHandler("mail.send", perform: perform)], options: options)
+      .workUntilEmpty(skipDelayed: true)
   }
 
   /// Enqueues within a span, which it hands back with the runs' spans.
@@ -54,11 +57,14 @@ import Tracing
 
   @Test func theAttributesAreThoseOfTheConventions() async throws {
     let (_, runs) = try await spans(queue())
-    #expect(runs.first?.attributes == [
-      "messaging.system": "qudo", "messaging.operation.type": "process", "messaging.operation.name": "process",
-      "messaging.destination.name": "mail.send", "messaging.message.id": "memory/1", "messaging.message.body.size": 3,
-      "messaging.qudo.database": "memory", "messaging.qudo.attempt": 1,
-    ])
+    #expect(
+      runs.first?.attributes == [
+        "messaging.system": "qudo", "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "messaging.destination.name": "mail.send", "messaging.message.id": "memory/1",
+        "messaging.message.body.size": 3,
+        "messaging.qudo.database": "memory", "messaging.qudo.attempt": 1,
+      ])
   }
 
   @Test func aJobWithoutAContextHasNoLink() async throws {

@@ -24,14 +24,19 @@ struct RawFile {
   private static let known = Locked<[String]>([])
 
   private func selects(_ database: OpaquePointer) throws -> [String] {
-    let tables = try rows(database, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'qudo%'")
+    let tables = try rows(
+      database, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'qudo%'")
     guard !tables.isEmpty else { return [] }
     return try Self.known.withLock { known in
       if !known.isEmpty { return known }
       for table in tables {
-        let columns = try rows(database, "SELECT name FROM pragma_table_info('\(table)')").filter { $0 != "token" }
+        let columns = try rows(database, "SELECT name FROM pragma_table_info('\(table)')").filter {
+          $0 != "token"
+        }
         // Of what is long the beginning and the length.
-        let all = columns.map { "quote(iif(length(\"\($0)\") > 99, substr(\"\($0)\", 1, 40) || length(\"\($0)\"), \"\($0)\"))" }
+        let all = columns.map {
+          "quote(iif(length(\"\($0)\") > 99, substr(\"\($0)\", 1, 40) || length(\"\($0)\"), \"\($0)\"))"
+        }
         known.append("SELECT '\(table): ' || \(all.joined(separator: " || ',' || ")) FROM \(table)")
       }
       return known
@@ -39,7 +44,9 @@ struct RawFile {
   }
 
   /// What SQLite finds wrong; "ok".
-  func check() throws -> String { try withConnection { try rows($0, "PRAGMA integrity_check").joined(separator: " ") } }
+  func check() throws -> String {
+    try withConnection { try rows($0, "PRAGMA integrity_check").joined(separator: " ") }
+  }
 
   /// What the next process would find if this one were killed now.
   ///
@@ -86,7 +93,9 @@ struct RawFile {
     var rows: [String] = []
     while code == SQLITE_OK || code == SQLITE_ROW {
       code = sqlite3_step(statement)
-      if code == SQLITE_ROW { rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "NULL") }
+      if code == SQLITE_ROW {
+        rows.append(sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? "NULL")
+      }
     }
     guard code == SQLITE_DONE else {
       throw Failed(description: "\(path): \(String(cString: sqlite3_errmsg(database))) in \(sql)")

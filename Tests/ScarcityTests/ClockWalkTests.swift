@@ -42,7 +42,8 @@ import Testing
 
   private static let jobs = 12
 
-  @Test(.timeLimit(.minutes(5 + Int(Evidence.seconds) / 30))) func noJumpOfTheWallClockLosesAJobOrRunsOneTwice() async throws {
+  @Test(.timeLimit(.minutes(5 + Int(Evidence.seconds) / 30)))
+  func noJumpOfTheWallClockLosesAJobOrRunsOneTwice() async throws {
     var (walks, jumps, wakes) = (0, 0, 0)
     for seed in Evidence.seeds(atLeast: 15) {
       let walk = try await walk(seed)
@@ -52,12 +53,14 @@ import Testing
     }
     Evidence.report(
       "scarcity, clock",
-      "\(walks) walks, \(jumps) jumps of the wall clock of up to two hours, \(wakes) wakes, \(walks * Self.jobs) jobs ran once")
+      "\(walks) walks, \(jumps) jumps of the wall clock of up to two hours, \(wakes) wakes, \(walks * Self.jobs) jobs ran once"
+    )
   }
 
   private func walk(_ seed: UInt64) async throws -> (jumps: Int, wakes: Int) {
     var random = Seeded(seed: seed)
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-clock-\(UUID().uuidString)")
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-clock-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
     let (clock, runs) = (ManualClock(), Runs())
@@ -65,10 +68,11 @@ import Testing
     let drivers = try (0..<2).map { _ in
       try SQLiteDriver(path: folder.appendingPathComponent("jobs.db").path, durability: .normal, clock: clock)
     }
-    _ = try await drivers[0].insert((0..<Self.jobs).map { number in
-      let due: Due = number < 4 ? .now : .after(.seconds(Int.random(in: 1...7200, using: &random)))
-      return NewJob("a", payload: Payload("\(number)"), due: due)
-    })
+    _ = try await drivers[0].insert(
+      (0..<Self.jobs).map { number in
+        let due: Due = number < 4 ? .now : .after(.seconds(Int.random(in: 1...7200, using: &random)))
+        return NewJob("a", payload: Payload("\(number)"), due: due)
+      })
     let works = try drivers.map { driver in
       var options = WorkerOptions()
       options.concurrency = Self.jobs
@@ -87,20 +91,27 @@ import Testing
       wakes += 1
     }
     for _ in 0..<25 {
-      clock.jump(by: .seconds(Int.random(in: 0...1, using: &random) == 0 ? 3600 : Int.random(in: -7200...7200, using: &random)))
+      clock.jump(
+        by: .seconds(
+          Int.random(in: 0...1, using: &random) == 0 ? 3600 : Int.random(in: -7200...7200, using: &random)))
       clock.jump(by: .seconds(-3600))
       jumps += 2
       for _ in 0..<Int.random(in: 1...4, using: &random) { try await pass() }
-      #expect(runs.counts.values.allSatisfy { $0 == 1 }, "seed \(seed): a job of a healthy worker ran again: \(runs.counts)")
+      #expect(
+        runs.counts.values.allSatisfy { $0 == 1 },
+        "seed \(seed): a job of a healthy worker ran again: \(runs.counts)")
     }
     // By now all are due, whatever was done to the clock, and the workers find out at their polls.
-    clock.jump(by: .microseconds(start.advanced(by: .seconds(86_400)).microseconds - clock.now().wall.microseconds))
+    clock.jump(
+      by: .microseconds(start.advanced(by: .seconds(86_400)).microseconds - clock.now().wall.microseconds))
     var patience = 200
     while runs.counts.count < Self.jobs, patience > 0 {
       try await pass()
       patience -= 1
     }
-    #expect(runs.counts.count == Self.jobs, "seed \(seed): of \(Self.jobs) jobs only \(runs.counts.keys.sorted()) began")
+    #expect(
+      runs.counts.count == Self.jobs,
+      "seed \(seed): of \(Self.jobs) jobs only \(runs.counts.keys.sorted()) began")
     let running = try await drivers[0].count(nil)
     #expect(running == [JobCount("a", running: Self.jobs)], "seed \(seed): \(running)")
     runs.open()

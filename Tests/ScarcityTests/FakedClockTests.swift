@@ -30,7 +30,8 @@ import Glibc
     try place.set("+20000d")
     try place.run("enqueue", "p", "later", "--delay", "2s")
     try place.run("enqueue", "f", "again")
-    try place.run("work", "f=false", "--max-retries", "3", "--retry-delay", "2s", "--skip-delayed", "--until-empty")
+    try place.run(
+      "work", "f=false", "--max-retries", "3", "--retry-delay", "2s", "--skip-delayed", "--until-empty")
     #expect(try place.run("count", "--json").contains(#""delayed":1"#))
     try place.set("+0")
     let worker = try place.start("work", "p=sh -c 'echo {} > started'", "f=sh -c 'echo {} > started'")
@@ -38,7 +39,8 @@ import Glibc
     worker.kill(SIGTERM)
     #expect(worker.end(within: 60) == 0)
     #expect(try place.run("count", "--json") == "[]\n")
-    Evidence.report("scarcity, faked clock", "2 delays of 2 s that were written 20,000 days ahead: both jobs ran today")
+    Evidence.report(
+      "scarcity, faked clock", "2 delays of 2 s that were written 20,000 days ahead: both jobs ran today")
   }
 
   @Sendable private static func jumpUnderALease() throws {
@@ -70,7 +72,9 @@ import Glibc
     #expect(try place.run("count", "--json") == "[]\n")
     #expect(try place.run("failures", "--json") == "[]\n")
     #expect(started.isEmpty && ended.isEmpty)
-    Evidence.report("scarcity, faked clock", "\(jumps) jumps under a job that runs, each followed by 2 renewals: it ran once")
+    Evidence.report(
+      "scarcity, faked clock",
+      "\(jumps) jumps under a job that runs, each followed by 2 renewals: it ran once")
   }
 
   @Sendable private static func jumpRoundDelayedJobs() throws {
@@ -96,7 +100,8 @@ import Glibc
     #expect(worker.end(within: 60) == 0)
     #expect(try place.run("count", "--json") == "[]\n")
     #expect(started.isEmpty)
-    Evidence.report("scarcity, faked clock", "3 jumps round delayed jobs: each ran once, when the clock said so")
+    Evidence.report(
+      "scarcity, faked clock", "3 jumps round delayed jobs: each ran once, when the clock said so")
   }
 }
 #endif

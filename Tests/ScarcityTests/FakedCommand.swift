@@ -14,13 +14,16 @@ final class FakedCommand {
     let description: String
   }
 
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-faked-\(UUID().uuidString)")
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "qudo-faked-\(UUID().uuidString)")
   private let libraries: String
   private var started: [ChildProcess] = []
 
   /// Where Debian's packages have it.
-  private static let library = ["x86_64", "aarch64"].map { "/usr/lib/\($0)-linux-gnu/faketime/libfaketimeMT.so.1" }
-    .first(where: FileManager.default.fileExists)
+  private static let library = ["x86_64", "aarch64"].map {
+    "/usr/lib/\($0)-linux-gnu/faketime/libfaketimeMT.so.1"
+  }
+  .first(where: FileManager.default.fileExists)
 
   /// Where it is missing only CI fails.
   static let isWanted = library != nil || ProcessInfo.processInfo.environment["QUDO_CI"] != nil
@@ -46,7 +49,8 @@ final class FakedCommand {
       """
     try Data(source.utf8).write(to: URL(fileURLWithPath: folder + "/timers.c"))
     // The compiler that built the tests' C.
-    let compiler = try ChildProcess("/usr/bin/env", ["clang", "-shared", "-fPIC", "-o", "timers.so", "timers.c"], in: folder)
+    let compiler = try ChildProcess(
+      "/usr/bin/env", ["clang", "-shared", "-fPIC", "-o", "timers.so", "timers.c"], in: folder)
     guard compiler.end(within: 60) == 0 else { throw GaveUp(description: "clang does not compile a library") }
     return folder + "/timers.so"
   }
@@ -62,7 +66,9 @@ final class FakedCommand {
   func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
 
   /// Sets the wall clock: "+1h" is an hour fast.
-  func set(_ time: String) throws { try Data((time + "\n").utf8).write(to: folder.appendingPathComponent("clock"), options: .atomic) }
+  func set(_ time: String) throws {
+    try Data((time + "\n").utf8).write(to: folder.appendingPathComponent("clock"), options: .atomic)
+  }
 
   private var environment: [String: String] {
     var variables = ProcessInfo.processInfo.environment
@@ -79,7 +85,8 @@ final class FakedCommand {
   /// Swift's runtime then does not find the arguments, which it looks for before it.
   private func launch(_ arguments: [String], output: Int32) throws -> ChildProcess {
     let child = try ChildProcess(
-      "/usr/bin/env", [built("qudo").path] + arguments, in: folder.path, environment: environment, files: (0, output, output))
+      "/usr/bin/env", [built("qudo").path] + arguments, in: folder.path, environment: environment,
+      files: (0, output, output))
     started.append(child)
     return child
   }
@@ -98,7 +105,9 @@ final class FakedCommand {
     defer { close(file); unlink(name) }
     let status = try launch(arguments, output: file).end(within: 60)
     let output = String(decoding: FileManager.default.contents(atPath: name) ?? Data(), as: UTF8.self)
-    guard status == 0 else { throw GaveUp(description: "\(arguments) ended with \(String(describing: status)): \(output)") }
+    guard status == 0 else {
+      throw GaveUp(description: "\(arguments) ended with \(String(describing: status)): \(output)")
+    }
     return output
   }
 
@@ -112,8 +121,10 @@ final class FakedCommand {
   func leaseEnd() throws -> Int64? {
     var (handle, statement): (OpaquePointer?, OpaquePointer?)
     defer { sqlite3_finalize(statement); sqlite3_close(handle) }
-    guard sqlite3_open_v2(path("q.db"), &handle, SQLITE_OPEN_READONLY, nil) == SQLITE_OK, sqlite3_busy_timeout(handle, 5000) == SQLITE_OK,
-      sqlite3_prepare_v2(handle, "SELECT ends FROM qudo_running", -1, &statement, nil) == SQLITE_OK, sqlite3_step(statement) == SQLITE_ROW
+    guard sqlite3_open_v2(path("q.db"), &handle, SQLITE_OPEN_READONLY, nil) == SQLITE_OK,
+      sqlite3_busy_timeout(handle, 5000) == SQLITE_OK,
+      sqlite3_prepare_v2(handle, "SELECT ends FROM qudo_running", -1, &statement, nil) == SQLITE_OK,
+      sqlite3_step(statement) == SQLITE_ROW
     else { return nil }
     return sqlite3_column_int64(statement, 0)
   }
@@ -160,7 +171,9 @@ final class NamedPipe {
         return String(pending[..<end])
       }
       var ready = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
-      guard poll(&ready, 1, Int32(seconds * 1000)) > 0 else { throw FakedCommand.GaveUp(description: "nothing came") }
+      guard poll(&ready, 1, Int32(seconds * 1000)) > 0 else {
+        throw FakedCommand.GaveUp(description: "nothing came")
+      }
       var buffer = [UInt8](repeating: 0, count: 4096)
       let count = read(file, &buffer, buffer.count)
       guard count > 0 else { throw FakedCommand.GaveUp(description: "it has ended") }

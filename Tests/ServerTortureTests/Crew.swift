@@ -35,7 +35,8 @@ final class Crew: Sendable {
 
   init(_ places: [TorturedServer], seed: UInt64) throws {
     (self.places, self.seed) = (places, seed)
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
   }
 
@@ -71,7 +72,10 @@ final class Crew: Sendable {
     let urls = (number % 2 == 0 ? places : places.reversed()).map { $0.url(isHasty: role != .workers) }
     let process = try ChildProcess(
       try built("TortureProcess").path,
-      [role.rawValue, urls.joined(separator: ","), folder.appendingPathComponent("\(number).log").path, "\((seed << 16) + UInt64(number))"],
+      [
+        role.rawValue, urls.joined(separator: ","), folder.appendingPathComponent("\(number).log").path,
+        "\((seed << 16) + UInt64(number))",
+      ],
       files: (null.fileDescriptor, file.fileDescriptor, file.fileDescriptor))
     return Member(role: role, process: process, number: number)
   }
@@ -114,9 +118,13 @@ final class Crew: Sendable {
   }
 
   private func note(_ member: Member) {
-    let words = (try? String(contentsOf: folder.appendingPathComponent("\(member.number).err"), encoding: .utf8)) ?? ""
+    let words =
+      (try? String(contentsOf: folder.appendingPathComponent("\(member.number).err"), encoding: .utf8)) ?? ""
     let status = member.process.end(within: 0) ?? -1
-    state.withLock { $0.endings.append("\(member.role.rawValue) \(member.number) ended by itself with \(status): \(words.suffix(400))") }
+    state.withLock {
+      $0.endings.append(
+        "\(member.role.rawValue) \(member.number) ended by itself with \(status): \(words.suffix(400))")
+    }
   }
 
   /// Starts others in the place of those that ended by themselves, which none should do.
@@ -145,9 +153,12 @@ final class Crew: Sendable {
   /// Those that ended by themselves, and what others have said of themselves.
   func complaints() throws -> [String] {
     var complaints = state.withLock { $0.endings }
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) where file.pathExtension == "err" {
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    where file.pathExtension == "err" {
       let text = try String(contentsOf: file, encoding: .utf8)
-      if text.contains("leaked its continuation") { complaints.append("a continuation was leaked: \(text.prefix(400))") }
+      if text.contains("leaked its continuation") {
+        complaints.append("a continuation was leaked: \(text.prefix(400))")
+      }
     }
     return complaints
   }

@@ -22,7 +22,9 @@ enum Fault: String, CaseIterable {
 
   /// Those that `QUDO_TORTURE_FAULTS` names, in the words of the report and with commas between them; all when it is absent.
   private static let asked: [Fault] = {
-    guard let words = ProcessInfo.processInfo.environment["QUDO_TORTURE_FAULTS"], !words.isEmpty else { return allCases }
+    guard let words = ProcessInfo.processInfo.environment["QUDO_TORTURE_FAULTS"], !words.isEmpty else {
+      return allCases
+    }
     return words.split(separator: ",").compactMap { Fault(rawValue: $0.trimmingCharacters(in: .whitespaces)) }
   }()
 

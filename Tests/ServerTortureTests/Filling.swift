@@ -22,11 +22,15 @@ struct Filling: Sendable {
   /// - Parameter round: of the caller's, each time another one.
   /// - Returns: the names of the jobs that were acknowledged.
   func fill(_ session: ServerSession, round: Int) throws -> [String] {
-    let rest = try session.rows("SELECT COUNT(*) FROM qudo_ready WHERE ranking = \(Self.ranking)").first.flatMap { Int($0[0]) } ?? 0
+    let rest =
+      try session.rows("SELECT COUNT(*) FROM qudo_ready WHERE ranking = \(Self.ranking)").first.flatMap {
+        Int($0[0])
+      } ?? 0
     guard rest < Self.most else { return [] }
     let names = (rest..<Self.most).map { "\(place.name)-\(round)-\($0)" }
     return try awaited { [driver] in
-      _ = try await driver.insert(names.map { NewJob("torture", payload: Payload("\($0):fills"), priority: Self.priority) })
+      _ = try await driver.insert(
+        names.map { NewJob("torture", payload: Payload("\($0):fills"), priority: Self.priority) })
       return names
     }
   }

@@ -30,7 +30,8 @@ struct Ledger {
   private var names: [String: Substring] = [:]
 
   init(_ folder: URL) throws {
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) where file.pathExtension == "log" {
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    where file.pathExtension == "log" {
       guard let number = Int(file.deletingPathExtension().lastPathComponent) else { continue }
       let text = try String(contentsOf: file, encoding: .utf8)
       // A line that the kill cut off has no end.
@@ -62,7 +63,8 @@ struct Ledger {
       name(words[1], job)
       if words[6] == "replaced" { owed.insert("\(words[1])-next") }
       guard let time = UInt64(words[2]) else { throw Unreadable(line: words.joined(separator: " ")) }
-      runs[job, default: []].append(Run(job: job, time: time, token: String(words[5]), worker: number, isLast: words[6] != "again"))
+      runs[job, default: []].append(
+        Run(job: job, time: time, token: String(words[5]), worker: number, isLast: words[6] != "again"))
     default: throw Unreadable(line: words.joined(separator: " "))
     }
   }
@@ -73,14 +75,18 @@ struct Ledger {
   }
 
   private mutating func name(_ name: Substring, _ job: String) {
-    if let other = names.updateValue(name, forKey: job), other != name { reused.append("\(job) is \(other) and \(name)") }
+    if let other = names.updateValue(name, forKey: job), other != name {
+      reused.append("\(job) is \(other) and \(name)")
+    }
   }
 
   /// Runs after one that should have been the last.
   ///
   /// - Returns: how many there are, and those that no fault explains: its worker was not killed, no fault of its database lay between a
   ///   lease before the first run and the second, and the lease cannot have expired.
-  func repeated(_ records: [FaultRecord], killed: [Int: UInt64], lease: Double) -> (count: Int, unexplained: [String]) {
+  func repeated(_ records: [FaultRecord], killed: [Int: UInt64], lease: Double) -> (
+    count: Int, unexplained: [String]
+  ) {
     let length = UInt64(lease * 1e9)
     var count = 0
     var unexplained: [String] = []
@@ -89,7 +95,8 @@ struct Ledger {
         count += 1
         let wasKilled = killed[first.worker].map { $0 > first.time && $0 < second.time } ?? false
         let hadFault = records.contains {
-          first.job.hasPrefix("\($0.server)/") && $0.from < second.time && $0.to > first.time - min(first.time, length)
+          first.job.hasPrefix("\($0.server)/") && $0.from < second.time
+            && $0.to > first.time - min(first.time, length)
         }
         if !wasKilled, !hadFault, second.time - first.time < length {
           unexplained.append("\(first.job) ran again \(Double(second.time - first.time) / 1e9) s later")

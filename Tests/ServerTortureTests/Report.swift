@@ -55,7 +55,8 @@ struct Report: CustomStringConvertible {
   private func row(_ name: String, _ records: [FaultRecord]) -> [String] {
     let waits = records.flatMap(\.waits)
     return [
-      name, "\(records.count)", "\(records.reduce(0) { $0 + $1.strikes })", "\(records.reduce(0) { $0 + $1.broken.count })", "\(waits.count)",
+      name, "\(records.count)", "\(records.reduce(0) { $0 + $1.strikes })",
+      "\(records.reduce(0) { $0 + $1.broken.count })", "\(waits.count)",
     ] + Self.shares(waits)
   }
 }

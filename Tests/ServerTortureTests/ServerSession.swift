@@ -16,7 +16,9 @@ final class ServerSession {
   private let handle: UnsafeMutablePointer<MYSQL>
 
   init(socket: String, database: String) throws {
-    guard Self.isInitialized, let handle = mysql_init(nil) else { throw Failure(code: 0, message: "libmariadb could not be set up") }
+    guard Self.isInitialized, let handle = mysql_init(nil) else {
+      throw Failure(code: 0, message: "libmariadb could not be set up")
+    }
     self.handle = handle
     for option in [MYSQL_OPT_CONNECT_TIMEOUT, MYSQL_OPT_READ_TIMEOUT, MYSQL_OPT_WRITE_TIMEOUT] {
       withUnsafePointer(to: UInt32(10)) { _ = mysql_options(handle, option, $0) }
@@ -42,9 +44,12 @@ final class ServerSession {
     defer { mysql_free_result(result) }
     var rows: [[String]] = []
     while let row = mysql_fetch_row(result), let lengths = mysql_fetch_lengths(result) {
-      rows.append((0..<Int(mysql_num_fields(result))).map { column in
-        row[column].map { String(decoding: UnsafeRawBufferPointer(start: $0, count: Int(lengths[column])), as: UTF8.self) } ?? "NULL"
-      })
+      rows.append(
+        (0..<Int(mysql_num_fields(result))).map { column in
+          row[column].map {
+            String(decoding: UnsafeRawBufferPointer(start: $0, count: Int(lengths[column])), as: UTF8.self)
+          } ?? "NULL"
+        })
     }
     return rows
   }

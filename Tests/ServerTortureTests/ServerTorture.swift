@@ -69,8 +69,11 @@ struct ServerTorture: Sendable {
       }
       record.waits += waiting.waits
       record.broken.formUnion(waiting.late.map { "\(place.name): \($0)" })
-      let states = "SELECT 'ready', id FROM qudo_ready UNION ALL SELECT 'delayed', id FROM qudo_delayed UNION ALL SELECT 'running', id FROM qudo_running"
-      for row in try session.rows(states) { record.broken.insert("\(place.name)/\(row[1]) is left, \(row[0])") }
+      let states =
+        "SELECT 'ready', id FROM qudo_ready UNION ALL SELECT 'delayed', id FROM qudo_delayed UNION ALL SELECT 'running', id FROM qudo_running"
+      for row in try session.rows(states) {
+        record.broken.insert("\(place.name)/\(row[1]) is left, \(row[0])")
+      }
     }
     crew.stop([.worker, .workers])
     return record
@@ -88,7 +91,10 @@ struct ServerTorture: Sendable {
     for place in places {
       let session = try place.session()
       wrong += try place.broken().map { "\(place.name), at the end: \($0)" }
-      given.formUnion(try session.rows("SELECT payload FROM qudo_failure WHERE final = 1").map { String($0[0].prefix { $0 != ":" }) })
+      given.formUnion(
+        try session.rows("SELECT payload FROM qudo_failure WHERE final = 1").map {
+          String($0[0].prefix { $0 != ":" })
+        })
     }
     let acknowledged = ledger.acknowledged.union(report.records.flatMap(\.added))
     let lost = acknowledged.union(ledger.owed).subtracting(ledger.ran).subtracting(given)

@@ -22,10 +22,11 @@ import Testing
     let (report, wrong) = try await torture.run(for: .seconds(seconds))
     print(report)
     Evidence.report(
-      "servers", """
-        seed \(seed), \(report.records.count) faults in \(seconds) s, \(report.acknowledged) jobs acknowledged, \(wrong.count) wrong, \
-        longest wait \(Report.milliseconds(report.waits.max() ?? 0)) ms, longest enqueue \(Report.milliseconds(report.longestEnqueue)) ms
-        """)
+      "servers",
+      """
+      seed \(seed), \(report.records.count) faults in \(seconds) s, \(report.acknowledged) jobs acknowledged, \(wrong.count) wrong, \
+      longest wait \(Report.milliseconds(report.waits.max() ?? 0)) ms, longest enqueue \(Report.milliseconds(report.longestEnqueue)) ms
+      """)
     for line in wrong { print("wrong: \(line)") }
     #expect(wrong.isEmpty, "seed \(seed)")
     #expect(report.acknowledged > 20, "too little happened to show anything")

@@ -66,10 +66,13 @@ struct Torturer {
 
   /// Most are short; some are longer than a call's time-out or a lease.
   private mutating func length() -> Duration {
-    .milliseconds(Int.random(in: Int.random(in: 0..<3, using: &random) == 0 ? 2300...4500 : 200...1500, using: &random))
+    .milliseconds(
+      Int.random(in: Int.random(in: 0..<3, using: &random) == 0 ? 2300...4500 : 200...1500, using: &random))
   }
 
-  private mutating func milliseconds(_ range: ClosedRange<Int>) -> Duration { .milliseconds(Int.random(in: range, using: &random)) }
+  private mutating func milliseconds(_ range: ClosedRange<Int>) -> Duration {
+    .milliseconds(Int.random(in: range, using: &random))
+  }
 
   /// - Returns: how often it struck.
   private mutating func strike(_ fault: Fault) throws -> Int {
@@ -77,7 +80,9 @@ struct Torturer {
     let proxy = place.proxy
     defer { proxy.heal() }
     // What is slow is caught in its midst more often, and goes other ways.
-    if Bool.random(using: &random) { proxy.set(.delays(Int.random(in: 10...250, using: &random)), Proxy.Direction.some(&random)) }
+    if Bool.random(using: &random) {
+      proxy.set(.delays(Int.random(in: 10...250, using: &random)), Proxy.Direction.some(&random))
+    }
     switch fault {
     case .killQuery: return try kill("QUERY", for: length)
     case .killConnection: return try kill("CONNECTION", for: length)
@@ -113,9 +118,14 @@ struct Torturer {
     let session = try place.session()
     let isQuery = what == "QUERY"
     let together = Bool.random(using: &random)
-    let pauses = (isQuery ? [0...1, 0...8, 5...40] : [5...100, 100...400]).randomElement(using: &random) ?? 0...8
+    let pauses =
+      (isQuery ? [0...1, 0...8, 5...40] : [5...100, 100...400]).randomElement(using: &random) ?? 0...8
     var users = "SELECT id FROM information_schema.processlist WHERE user = '\(TorturedServer.user)'"
-    if isQuery { users += [" AND command = 'Query'", " AND info RLIKE '^(INSERT|UPDATE|DELETE|COMMIT)'"].randomElement(using: &random) ?? "" }
+    if isQuery {
+      users +=
+        [" AND command = 'Query'", " AND info RLIKE '^(INSERT|UPDATE|DELETE|COMMIT)'"].randomElement(
+          using: &random) ?? ""
+    }
     let end = ContinuousClock.now + length
     var count = 0
     while ContinuousClock.now < end {
@@ -140,7 +150,8 @@ struct Torturer {
   private mutating func limitStatements(for length: Duration) throws -> Int {
     let session = try place.session()
     let count = { () throws -> Int in
-      try session.rows("SHOW GLOBAL STATUS LIKE 'Max_statement_time_exceeded'").first.flatMap { Int($0[1]) } ?? 0
+      try session.rows("SHOW GLOBAL STATUS LIKE 'Max_statement_time_exceeded'").first.flatMap { Int($0[1]) }
+        ?? 0
     }
     let before = try count()
     let end = ContinuousClock.now + length
@@ -162,10 +173,13 @@ struct Torturer {
   /// Others wait for what a session of somebody else holds, some of them until the server gives up for them in the middle of what they do.
   private mutating func lock(for length: Duration) throws {
     let session = try place.session()
-    let table = ["qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane"].randomElement(using: &random) ?? "qudo_job"
+    let table =
+      ["qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane"].randomElement(
+        using: &random) ?? "qudo_job"
     try session.rows("SET SESSION innodb_lock_wait_timeout = 5")
     try session.rows("START TRANSACTION")
-    _ = try? session.rows("SELECT 1 FROM \(table) LIMIT \(Int.random(in: 1...1000, using: &random)) FOR UPDATE")
+    _ = try? session.rows(
+      "SELECT 1 FROM \(table) LIMIT \(Int.random(in: 1...1000, using: &random)) FOR UPDATE")
     wait(length)
     try session.rows("ROLLBACK")
   }

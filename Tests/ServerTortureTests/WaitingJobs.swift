@@ -14,7 +14,9 @@ struct WaitingJobs {
     let id: Int64
 
     init?(_ columns: [String]) {
-      guard columns.count == 5, let ranking = Int64(columns[2]), let time = Int64(columns[3]), let id = Int64(columns[4]) else { return nil }
+      guard columns.count == 5, let ranking = Int64(columns[2]), let time = Int64(columns[3]),
+        let id = Int64(columns[4])
+      else { return nil }
       (state, kind, self.ranking, self.time, self.id) = (columns[0], columns[1], ranking, time, id)
     }
 
@@ -69,7 +71,9 @@ struct WaitingJobs {
     var taken: [String: (first: Row, last: Row)] = [:]
     for row in waiting.keys where !rows.contains(row) {
       let before = taken[row.line] ?? (row, row)
-      taken[row.line] = (row.comesBefore(before.first) ? row : before.first, before.last.comesBefore(row) ? row : before.last)
+      taken[row.line] = (
+        row.comesBefore(before.first) ? row : before.first, before.last.comesBefore(row) ? row : before.last
+      )
     }
     for (row, wait) in waiting {
       var wait = wait
@@ -86,7 +90,9 @@ struct WaitingJobs {
   private mutating func end(_ row: Row, _ wait: Wait) {
     waits.append(wait.whole)
     waiting[row] = nil
-    if wait.left > longest { late.append("job \(row.id) was left waiting, \(row.state), for \(Int(wait.left * 1000)) ms") }
+    if wait.left > longest {
+      late.append("job \(row.id) was left waiting, \(row.state), for \(Int(wait.left * 1000)) ms")
+    }
   }
 
   /// The longest of those that wait.

@@ -22,7 +22,8 @@ struct FleetRoles {
     options.callTimeout = .seconds(3)
     options.logger.logLevel = .critical
     databases = try Databases(
-      urls.map { url in Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) } }, options: options)
+      urls.map { url in Databases.Source("\(url)") { () async throws(QudoError) in try await Self.open(url) }
+      }, options: options)
   }
 
   private static func open(_ url: DatabaseURL) async throws(QudoError) -> any Driver {
@@ -41,7 +42,8 @@ struct FleetRoles {
     for round in 0... {
       let jobs = (0..<Int.random(in: 1...3, using: &random)).map { number in
         let text = "\(name)-\(round)-\(number)"
-        return NewJob("torture", payload: Payload(text), idempotencyKey: round % 2 == 0 ? IdempotencyKey(text) : nil)
+        return NewJob(
+          "torture", payload: Payload(text), idempotencyKey: round % 2 == 0 ? IdempotencyKey(text) : nil)
       }
       let start = TortureProcess.nanoseconds()
       let names = jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) }
@@ -65,13 +67,16 @@ struct FleetRoles {
     policy.maxExpiredLeases = .max
     let handler = JobHandler("torture", policy: policy) { [log] context in
       if Int.random(in: 0..<10) == 0 { throw CancellationError() }
-      log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(context.database)\n")
+      log.write(
+        "run \(String(decoding: context.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(context.database)\n"
+      )
     }
     var options = WorkerOptions()
     options.concurrency = 4
     options.pollInterval = .milliseconds(500)
     options.logger.logLevel = .critical
-    try await Worker(Queue(databases) { FleetClaimLog(log: log) }, handlers: [handler], options: options).work()
+    try await Worker(Queue(databases) { FleetClaimLog(log: log) }, handlers: [handler], options: options)
+      .work()
   }
 
   /// Claims under leases that are too short and settles too late, wherever that is possible.
@@ -79,18 +84,25 @@ struct FleetRoles {
     while true {
       let pause = Int.random(in: 0...60, using: &random)
       _ = await databases.forEachDriver { [log] driver throws(QudoError) in
-        let request = ClaimRequest([.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 3)
+        let request = ClaimRequest(
+          [.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 3)
         let jobs = try await driver.claim(request).jobs
-        log.write(jobs.map { "claim \(driver.name)/\($0.id) \($0.lease.token) \(TortureProcess.nanoseconds())\n" }.joined())
+        log.write(
+          jobs.map { "claim \(driver.name)/\($0.id) \($0.lease.token) \(TortureProcess.nanoseconds())\n" }
+            .joined())
         _ = try? await Task.sleep(for: .milliseconds(pause))
         for job in jobs {
-          log.write("run \(String(decoding: job.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(driver.name)\n")
+          log.write(
+            "run \(String(decoding: job.payload.bytes, as: UTF8.self)) \(TortureProcess.nanoseconds()) \(driver.name)\n"
+          )
         }
         let start = TortureProcess.nanoseconds()
-        let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
-        log.write(zip(jobs, results).map { job, result in
-          "settle \(driver.name)/\(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
-        }.joined())
+        let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+          .results
+        log.write(
+          zip(jobs, results).map { job, result in
+            "settle \(driver.name)/\(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
+          }.joined())
       }
       try await Task.sleep(for: .milliseconds(200))
     }

@@ -18,7 +18,8 @@ enum Holder {
       PRAGMA busy_timeout = 60000; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 10; BEGIN EXCLUSIVE; CREATE TABLE other (x);
       INSERT INTO other WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 500) SELECT randomblob(4000) FROM n
       """
-    guard sqlite3_open(database, &handle) == SQLITE_OK, sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
+    guard sqlite3_open(database, &handle) == SQLITE_OK, sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK
+    else {
       throw CocoaError(.fileWriteUnknown)
     }
     holdOn(log)

@@ -10,7 +10,9 @@ import QudoTesting
 /// A payload is `NAME:WHAT`; what says how the job's run ends.
 extension FleetRoles {
   private static let kinds: [Kind] = ["torture", "other"]
-  private static let ways = ["runs", "runs", "runs", "runs", "waits", "waits", "fails", "snoozes", "aborts", "replaces"]
+  private static let ways = [
+    "runs", "runs", "runs", "runs", "waits", "waits", "fails", "snoozes", "aborts", "replaces",
+  ]
 
   private struct Failure: Error {}
 
@@ -19,17 +21,20 @@ extension FleetRoles {
     let queue = Queue(databases)
     for round in 0... {
       let hasKeys = Bool.random(using: &random)
-      let jobs = (0..<Int.random(in: Int.random(in: 0..<16, using: &random) == 0 ? 10...60 : 1...3, using: &random)).map { number in
-        let text = "\(name)-\(round)-\(number)"
-        return NewJob(
-          Self.kinds.randomElement(using: &random) ?? "torture",
-          payload: Payload("\(text):\(Self.ways.randomElement(using: &random) ?? "runs")"),
-          unique: Int.random(in: 0..<8, using: &random) == 0
-            ? UniqueKey("key\(Int.random(in: 0..<4, using: &random))", onConflict: .keep) : nil,
-          priority: Int.random(in: -1...1, using: &random),
-          due: Int.random(in: 0..<5, using: &random) == 0 ? .after(.milliseconds(Int.random(in: 1...400, using: &random))) : .now,
-          idempotencyKey: hasKeys ? IdempotencyKey(text) : nil)
-      }
+      let jobs =
+        (0..<Int.random(in: Int.random(in: 0..<16, using: &random) == 0 ? 10...60 : 1...3, using: &random))
+        .map { number in
+          let text = "\(name)-\(round)-\(number)"
+          return NewJob(
+            Self.kinds.randomElement(using: &random) ?? "torture",
+            payload: Payload("\(text):\(Self.ways.randomElement(using: &random) ?? "runs")"),
+            unique: Int.random(in: 0..<8, using: &random) == 0
+              ? UniqueKey("key\(Int.random(in: 0..<4, using: &random))", onConflict: .keep) : nil,
+            priority: Int.random(in: -1...1, using: &random),
+            due: Int.random(in: 0..<5, using: &random) == 0
+              ? .after(.milliseconds(Int.random(in: 1...400, using: &random))) : .now,
+            idempotencyKey: hasKeys ? IdempotencyKey(text) : nil)
+        }
       let start = TortureProcess.nanoseconds()
       do {
         let results = try await queue.enqueue(jobs)
@@ -37,7 +42,8 @@ extension FleetRoles {
         let lines = zip(jobs, results).compactMap { job, result -> String? in
           // The job that had the unique key is somebody else's.
           if job.unique != nil, case .existing = result { return nil }
-          return "ack \(Self.name(job.payload)) \(end) \(end - start) \(result.id.database) \(result.id.number)\n"
+          return
+            "ack \(Self.name(job.payload)) \(end) \(end - start) \(result.id.database) \(result.id.number)\n"
         }
         log.write(lines.joined() + "answered \(end) \(end - start)\n")
       } catch let error as QudoError {

@@ -12,7 +12,8 @@ enum SpinRole {
 
   /// Each job takes more than three leases.
   static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
-    try await work(driver, log, policy: JobPolicy(leaseDuration: lease, maxExpiredLeases: 100), for: 2_600_000_000)
+    try await work(
+      driver, log, policy: JobPolicy(leaseDuration: lease, maxExpiredLeases: 100), for: 2_600_000_000)
   }
 
   /// Each job has a time limit and does not notice that it was cancelled.
@@ -20,7 +21,9 @@ enum SpinRole {
     try await work(driver, log, policy: JobPolicy(timeLimit: .milliseconds(50)), for: 60_000_000_000)
   }
 
-  private static func work(_ driver: SQLiteDriver, _ log: LineLog, policy: JobPolicy, for length: UInt64) async throws {
+  private static func work(_ driver: SQLiteDriver, _ log: LineLog, policy: JobPolicy, for length: UInt64)
+    async throws
+  {
     let handler = JobHandler(kind, policy: policy) { context in
       log.write("begin \(context.id.number)\n")
       let end = TortureProcess.nanoseconds() + length

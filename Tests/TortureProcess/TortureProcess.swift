@@ -12,7 +12,10 @@ struct TortureProcess {
   static func main() async throws {
     let arguments = CommandLine.arguments
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
-      FileHandle.standardError.write(Data("usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction DATABASE LOG SEED\n".utf8))
+      FileHandle.standardError.write(
+        Data(
+          "usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction DATABASE LOG SEED\n"
+            .utf8))
       exit(64)
     }
     let log = try LineLog(arguments[3])
@@ -29,13 +32,15 @@ struct TortureProcess {
     case "fleet-stale": return try await FleetRoles(arguments[2], log).stale(&random)
     case "server-enqueue", "server-work", "server-work-each":
       // Where a database is set aside for long, little happens to it meanwhile.
-      let roles = try FleetRoles(arguments[2], log, retry: [.milliseconds(50), .milliseconds(200), .seconds(1)][Int(seed % 3)])
+      let roles = try FleetRoles(
+        arguments[2], log, retry: [.milliseconds(50), .milliseconds(200), .seconds(1)][Int(seed % 3)])
       if arguments[1] == "server-enqueue" { return try await roles.produce(&random, name: "\(seed)") }
       return try await arguments[1] == "server-work" ? roles.serve() : roles.serveEach()
     default: break
     }
     #endif
-    let driver = try SQLiteDriver(path: arguments[2], durability: Bool.random(using: &random) ? .full : .normal)
+    let driver = try SQLiteDriver(
+      path: arguments[2], durability: Bool.random(using: &random) ? .full : .normal)
     switch arguments[1] {
     case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")
     case "work": try await work(driver, log)
@@ -47,14 +52,18 @@ struct TortureProcess {
   }
 
   /// Enqueues for ever: single jobs of several callers at once, and batches; some delayed, some urgent.
-  private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded, name: String) async throws {
+  private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded, name: String)
+    async throws
+  {
     for round in 0... {
       let callers = Int.random(in: 1...4, using: &random)
       let batches = (0..<callers).map { caller in
         (0..<Int.random(in: 1...5, using: &random)).map { number in
           NewJob(
-            "torture", payload: Payload("\(name)-\(round)-\(caller)-\(number)"), priority: Int.random(in: -2...2, using: &random),
-            due: Bool.random(using: &random) ? .now : .after(.milliseconds(Int.random(in: 0...50, using: &random))))
+            "torture", payload: Payload("\(name)-\(round)-\(caller)-\(number)"),
+            priority: Int.random(in: -2...2, using: &random),
+            due: Bool.random(using: &random)
+              ? .now : .after(.milliseconds(Int.random(in: 0...50, using: &random))))
         }
       }
       try await withThrowingTaskGroup { group in
@@ -101,13 +110,15 @@ struct TortureProcess {
   /// Claims under leases that are too short and settles too late.
   private static func stale(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded) async throws {
     while true {
-      let request = ClaimRequest([.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 5)
+      let request = ClaimRequest(
+        [.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 5)
       let jobs = try await driver.claim(request).jobs
       log.write(jobs.map { "claim \($0.id) \($0.lease.token) \(nanoseconds())\n" }.joined())
       try await Task.sleep(for: .milliseconds(Int.random(in: 0...40, using: &random)))
       for job in jobs { log.write("run \(String(decoding: job.payload.bytes, as: UTF8.self))\n") }
       let start = nanoseconds()
-      let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+      let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+        .results
       let lines = zip(jobs, results).map { job, result in
         "settle \(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
       }

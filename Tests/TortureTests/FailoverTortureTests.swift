@@ -25,10 +25,16 @@ import Testing
     print("failover torture: seed \(seed), \(seconds) s, \(report)")
 
     #expect(report.duringOutages > 20, "too little happened to show anything")
-    #expect(report.impossible.isEmpty, "acknowledged in a file that somebody else had, seed \(seed): \(report.impossible.prefix(5))")
-    #expect(report.needless.isEmpty, "refused though a database was well, seed \(seed): \(report.needless.prefix(5))")
+    #expect(
+      report.impossible.isEmpty,
+      "acknowledged in a file that somebody else had, seed \(seed): \(report.impossible.prefix(5))")
+    #expect(
+      report.needless.isEmpty,
+      "refused though a database was well, seed \(seed): \(report.needless.prefix(5))")
     #expect(report.lost.isEmpty, "acknowledged and never run, seed \(seed): \(report.lost.prefix(5))")
-    #expect(report.staleSettles.isEmpty, "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
+    #expect(
+      report.staleSettles.isEmpty,
+      "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
     // Its deadline is 3 s; the rest is a machine that has other things to do.
     #expect(report.longestEnqueue < 8, "an enqueue took \(report.longestEnqueue) s, seed \(seed)")
     #expect(try await torture.left() == [])
@@ -55,7 +61,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
 
     var description: String {
       let back = returns.sorted()
-      let words = back.isEmpty ? "-" : "\(seconds(back[back.count / 2])) in the middle, \(seconds(back[back.count - 1])) at most"
+      let words =
+        back.isEmpty
+        ? "-" : "\(seconds(back[back.count / 2])) in the middle, \(seconds(back[back.count - 1])) at most"
       return """
         \(counts(outages)) outages, \(acknowledged) enqueues acknowledged, \(duringOutages) of them during outages, \
         refused \(counts(refused)), longest enqueue \(seconds(longestEnqueue)), \
@@ -73,7 +81,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     let from: UInt64
     let to: UInt64
     /// Whether nobody can have written to it meanwhile.
-    var isHeld: Bool { fault == FileScenario.Fault.turnHeld.rawValue || fault == FileScenario.Fault.transactionHeld.rawValue }
+    var isHeld: Bool {
+      fault == FileScenario.Fault.turnHeld.rawValue || fault == FileScenario.Fault.transactionHeld.rawValue
+    }
   }
 
   private static let roles = ["fleet-enqueue", "fleet-enqueue", "fleet-work", "fleet-work", "fleet-stale"]
@@ -90,11 +100,16 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
 
   init(seed: UInt64) async throws {
     self.seed = seed
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     place = try FileScenario(in: folder)
-    if !place.hasDisk { print("failover torture: no disk can be mounted here, so the file's is not filled up") }
-    var (servers, urls) = ([MariaDBServer](), [place.folder.appendingPathComponent("\(Self.names[0]).db").path])
+    if !place.hasDisk {
+      print("failover torture: no disk can be mounted here, so the file's is not filled up")
+    }
+    var (servers, urls) = (
+      [MariaDBServer](), [place.folder.appendingPathComponent("\(Self.names[0]).db").path]
+    )
     for name in Self.names.dropFirst() {
       let server = try await MariaDBServer.start()
       urls.append(server.url(try await server.makeDatabase(), options: "name=\(name)"))
@@ -137,7 +152,8 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
 
   /// Mostly short, and at times so long that an enqueue which takes all its time finds the database well throughout.
   private static func wellBeing(_ random: inout Seeded) -> Duration {
-    .milliseconds(Int.random(in: Int.random(in: 0..<4, using: &random) == 0 ? 4000...8000 : 200...2500, using: &random))
+    .milliseconds(
+      Int.random(in: Int.random(in: 0..<4, using: &random) == 0 ? 4000...8000 : 200...2500, using: &random))
   }
 
   private func trouble(_ index: Int, until end: ContinuousClock.Instant) async throws {
@@ -159,7 +175,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
       }
       let to = now()
       let fault = isKilled ? "killed server" : "stopped server"
-      lock.withLock { outages.append(Outage(database: Self.names[index + 1], fault: fault, from: from, to: to)) }
+      lock.withLock {
+        outages.append(Outage(database: Self.names[index + 1], fault: fault, from: from, to: to))
+      }
     }
   }
 
@@ -169,9 +187,12 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
       try await Task.sleep(for: Self.wellBeing(&random))
       let pause = Duration.milliseconds(Int.random(in: 200...4500, using: &random))
       let fault = place.faults.randomElement(using: &random) ?? .turnHeld
-      let (from, to) = fault == .diskFull ? try await leaveNoRoom(for: pause) : try await hold(fault, for: pause)
+      let (from, to) =
+        fault == .diskFull ? try await leaveNoRoom(for: pause) : try await hold(fault, for: pause)
       guard let from else { continue }
-      lock.withLock { outages.append(Outage(database: Self.names[0], fault: fault.rawValue, from: from, to: to)) }
+      lock.withLock {
+        outages.append(Outage(database: Self.names[0], fault: fault.rawValue, from: from, to: to))
+      }
     }
   }
 
@@ -184,7 +205,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
   }
 
   /// - Returns: since when it was held; nil if the holder was not that fast.
-  private func hold(_ fault: FileScenario.Fault, for pause: Duration) async throws -> (from: UInt64?, to: UInt64) {
+  private func hold(_ fault: FileScenario.Fault, for pause: Duration) async throws -> (
+    from: UInt64?, to: UInt64
+  ) {
     let log = folder.appendingPathComponent("\(now()).held")
     let holder = try ChildProcess(try built("TortureProcess").path, [fault.rawValue, urls[0], log.path, "0"])
     defer { holder.kill(SIGKILL) }
@@ -217,7 +240,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
       return started
     }
     let log = folder.appendingPathComponent("\(number).log").path
-    return try ChildProcess(try built("TortureProcess").path, [role, urls.joined(separator: ","), log, "\((seed << 16) + UInt64(number))"])
+    return try ChildProcess(
+      try built("TortureProcess").path,
+      [role, urls.joined(separator: ","), log, "\((seed << 16) + UInt64(number))"])
   }
 
   // MARK: The end
@@ -235,7 +260,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     var policy = JobPolicy()
     policy.maxExpiredLeases = .max
     let handler = JobHandler("torture", policy: policy) { context in
-      log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self)) 0 \(context.database)") }
+      log.withLock {
+        $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self)) 0 \(context.database)")
+      }
     }
     let summary = try await Worker(Queue(databases), handlers: [handler], concurrency: 4).workUntilEmpty()
     #expect(summary.unreachable == [])
@@ -259,7 +286,8 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     var uses: [String: [UInt64]] = [:]
     var claims: [String: [(token: String, time: UInt64)]] = [:]
     var settles: [(job: String, token: String, time: UInt64)] = []
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) where file.pathExtension == "log" {
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    where file.pathExtension == "log" {
       let text = try String(contentsOf: file, encoding: .utf8)
       // A line that the kill cut off has no end.
       for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
@@ -271,7 +299,9 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
           report.longestEnqueue = max(report.longestEnqueue, took / 1e9)
           if outages.contains(where: { $0.from < time && time < $0.to }) { report.duringOutages += 1 }
           let began = time - UInt64(took)
-          let held = outages.contains { $0.isHeld && $0.database == words[4] && $0.from < began && time < $0.to }
+          let held = outages.contains {
+            $0.isHeld && $0.database == words[4] && $0.from < began && time < $0.to
+          }
           if held { report.impossible.append(words[1]) }
           uses[words[4], default: []].append(time)
         case "refused":
@@ -281,9 +311,11 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
           let began = time - UInt64(took)
           // As long as it is set aside. What was asked of it before that may be answered only now.
           let before = began - 1_000_000_000
-          let isNeedless = words[1] != "outcomeUnknown" && Self.names.contains { name in
-            !outages.contains { $0.database == name && $0.from < time && before < $0.to }
-          }
+          let isNeedless =
+            words[1] != "outcomeUnknown"
+            && Self.names.contains { name in
+              !outages.contains { $0.database == name && $0.from < time && before < $0.to }
+            }
           if isNeedless { report.needless.append(line.description) }
         case "run":
           ran.insert(words[1])
@@ -300,11 +332,14 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     report.lost = acknowledged.subtracting(ran).sorted()
     for settle in settles {
       let own = claims[settle.job]?.first { $0.token == settle.token }?.time ?? 0
-      let isStale = claims[settle.job]?.contains { $0.token != settle.token && $0.time > own && $0.time < settle.time } ?? false
+      let isStale =
+        claims[settle.job]?.contains { $0.token != settle.token && $0.time > own && $0.time < settle.time }
+        ?? false
       if isStale { report.staleSettles.append("job \(settle.job) token \(settle.token)") }
     }
     for outage in outages {
-      let next = outages.filter { $0.database == outage.database && $0.from > outage.to }.map(\.from).min() ?? .max
+      let next =
+        outages.filter { $0.database == outage.database && $0.from > outage.to }.map(\.from).min() ?? .max
       guard let used = uses[outage.database]?.filter({ $0 > outage.to }).min(), used < next else { continue }
       report.returns.append(Double(used - outage.to) / 1e9)
     }

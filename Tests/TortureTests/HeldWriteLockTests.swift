@@ -7,10 +7,15 @@ import Testing
 
 /// Another process keeps all of Qudo's writers from the file, and stands still.
 @Suite(.timeLimit(.minutes(5))) struct HeldTurnTests {
-  @Test("stops an idle worker and closes the file beside a stopped process that keeps the turn") func closes() async throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-held-\(UUID().uuidString)")
+  @Test("stops an idle worker and closes the file beside a stopped process that keeps the turn") func closes()
+    async throws
+  {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-held-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    let (database, log) = (folder.appendingPathComponent("held.db").path, folder.appendingPathComponent("holder.log").path)
+    let (database, log) = (
+      folder.appendingPathComponent("held.db").path, folder.appendingPathComponent("holder.log").path
+    )
     let driver = try SQLiteDriver(path: database, busyTimeout: .milliseconds(300))
     _ = try await driver.insert([NewJob("other")])
     let worker = try Worker(Queue(driver), handlers: [JobHandler("a") { _ in }], concurrency: 1)
@@ -21,7 +26,9 @@ import Testing
       _ = holder.end(within: 60)
       try? FileManager.default.removeItem(at: folder)
     }
-    while (try? String(contentsOfFile: log, encoding: .utf8))?.isEmpty ?? true { try await Task.sleep(for: .milliseconds(5)) }
+    while (try? String(contentsOfFile: log, encoding: .utf8))?.isEmpty ?? true {
+      try await Task.sleep(for: .milliseconds(5))
+    }
     holder.stop()
     async let late = { () async -> QudoError.Code? in
       do throws(QudoError) {

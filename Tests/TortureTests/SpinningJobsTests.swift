@@ -18,7 +18,9 @@ import Testing
   }
 
   private func start(_ role: String) throws -> ChildProcess {
-    try ChildProcess(try built("TortureProcess").path, [role, database, folder.appendingPathComponent("\(role).log").path, "1"])
+    try ChildProcess(
+      try built("TortureProcess").path,
+      [role, database, folder.appendingPathComponent("\(role).log").path, "1"])
   }
 
   private func lines(_ role: String) -> [String] {
@@ -45,7 +47,9 @@ import Testing
     }
     try await until { lines("spin").count { $0.hasPrefix("begin") } == count }
     let stolen = Locked(0)
-    let thief = JobHandler("spin", policy: JobPolicy(leaseDuration: .milliseconds(800), maxExpiredLeases: 100)) { _ in stolen.withLock { $0 += 1 } }
+    let thief = JobHandler(
+      "spin", policy: JobPolicy(leaseDuration: .milliseconds(800), maxExpiredLeases: 100)
+    ) { _ in stolen.withLock { $0 += 1 } }
     let worker = try Worker(Queue(driver), handlers: [thief], concurrency: count)
     let work = Task { try await worker.work() }
     let watch = LeaseWatch(database)
@@ -60,7 +64,9 @@ import Testing
     await driver.close()
   }
 
-  @Test("settles jobs over their time limit while each thread of Swift's pool computes") func timeLimitsGoOn() async throws {
+  @Test("settles jobs over their time limit while each thread of Swift's pool computes") func timeLimitsGoOn()
+    async throws
+  {
     let driver = try SQLiteDriver(path: database)
     _ = try await driver.insert((0..<count).map { NewJob("spin", payload: Payload("\($0)")) })
     let process = try start("spin-limited")
@@ -98,7 +104,9 @@ private final class LeaseWatch: Sendable {
     return (seen.looks, seen.behind)
   }
 
-  private static func watch(_ path: String, _ state: Locked<(looks: Int, behind: Int, isOver: Bool, error: Int32?)>) -> Int32 {
+  private static func watch(
+    _ path: String, _ state: Locked<(looks: Int, behind: Int, isOver: Bool, error: Int32?)>
+  ) -> Int32 {
     var handle: OpaquePointer?
     var statement: OpaquePointer?
     defer {
@@ -115,7 +123,8 @@ private final class LeaseWatch: Sendable {
       // Before the look: what is renewed after this moment was ahead at this moment.
       let now = clock.sinceBoot()
       guard sqlite3_step(statement) == SQLITE_ROW else { return sqlite3_reset(statement) }
-      let isBehind = sqlite3_column_type(statement, 0) != SQLITE_NULL && sqlite3_column_int64(statement, 0) <= now
+      let isBehind =
+        sqlite3_column_type(statement, 0) != SQLITE_NULL && sqlite3_column_int64(statement, 0) <= now
       sqlite3_reset(statement)
       state.withLock { state in
         state.looks += 1

@@ -22,10 +22,15 @@ import Testing
 
     #expect(report.acknowledged > 20, "too little happened to show anything")
     #expect(report.lost.isEmpty, "acknowledged and never run, seed \(seed): \(report.lost.prefix(5))")
-    #expect(report.staleSettles.isEmpty, "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
+    #expect(
+      report.staleSettles.isEmpty,
+      "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
     // The leases of what was held outlive the torture: only the death of their holders frees it.
-    #expect(!report.rescues.isEmpty && report.unrescued.isEmpty, "held by a killed process and never begun again, seed \(seed): \(report.unrescued)")
-    #expect(report.rescues.allSatisfy { $0 < 10 }, "begun again after \(report.rescues.max() ?? 0) s, seed \(seed)")
+    #expect(
+      !report.rescues.isEmpty && report.unrescued.isEmpty,
+      "held by a killed process and never begun again, seed \(seed): \(report.unrescued)")
+    #expect(
+      report.rescues.allSatisfy { $0 < 10 }, "begun again after \(report.rescues.max() ?? 0) s, seed \(seed)")
     #expect(try torture.integrity() == "ok")
     #expect(try await torture.count() == [])
   }
@@ -67,7 +72,8 @@ private final class Torture {
 
   init(seed: UInt64) throws {
     random = Seeded(seed: seed)
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("qudo-torture-\(UUID().uuidString)")
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-torture-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
   }
 
@@ -90,7 +96,9 @@ private final class Torture {
       try await Task.sleep(for: .milliseconds(Int.random(in: 20...300, using: &random)))
       let victim = Int.random(in: processes.indices, using: &random)
       try #require(processes[victim].isRunning, "a process ended by itself: \(Self.roles[victim])")
-      if Self.roles[victim] == "hold" { holderKills.append((logs[victim], DispatchTime.now().uptimeNanoseconds)) }
+      if Self.roles[victim] == "hold" {
+        holderKills.append((logs[victim], DispatchTime.now().uptimeNanoseconds))
+      }
       stop(victim)
       kills += 1
       processes[victim] = try start(Self.roles[victim])
@@ -103,7 +111,9 @@ private final class Torture {
   /// What was held by those that were killed last has begun again.
   private func rescueLast() async throws {
     let end = ContinuousClock.now + .seconds(60)
-    while ContinuousClock.now < end, try !report().unrescued.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+    while ContinuousClock.now < end, try !report().unrescued.isEmpty {
+      try await Task.sleep(for: .milliseconds(10))
+    }
   }
 
   private func start(_ role: String) throws -> ChildProcess {
@@ -163,7 +173,8 @@ private final class Torture {
     /// By held job: in which log it began, and when.
     var begins: [String: [(log: String, time: UInt64)]] = [:]
     var settles: [(job: String, token: String, time: UInt64)] = []
-    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) where file.pathExtension == "log" {
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    where file.pathExtension == "log" {
       let text = try String(contentsOf: file, encoding: .utf8)
       // A line that the kill cut off has no end.
       for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
@@ -173,7 +184,8 @@ private final class Torture {
         case "run":
           ran.insert(words[1])
           report.runs += 1
-        case "begin": begins[words[1], default: []].append((file.lastPathComponent, try #require(UInt64(words[2]))))
+        case "begin":
+          begins[words[1], default: []].append((file.lastPathComponent, try #require(UInt64(words[2]))))
         case "claim": claims[words[1], default: []].append((words[2], try #require(UInt64(words[3]))))
         case "settle" where words[4] == "lost": report.late += 1
         case "settle": settles.append((words[1], words[2], try #require(UInt64(words[3]))))
@@ -197,7 +209,9 @@ private final class Torture {
     }
     for settle in settles {
       let own = claims[settle.job]?.first { $0.token == settle.token }?.time ?? 0
-      let isStale = claims[settle.job]?.contains { $0.token != settle.token && $0.time > own && $0.time < settle.time } ?? false
+      let isStale =
+        claims[settle.job]?.contains { $0.token != settle.token && $0.time > own && $0.time < settle.time }
+        ?? false
       if isStale { report.staleSettles.append("job \(settle.job) token \(settle.token)") }
     }
     return report

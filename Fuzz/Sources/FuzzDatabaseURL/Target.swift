@@ -24,7 +24,9 @@ private func check(_ server: DatabaseServer, _ shown: String) {
   precondition(DatabaseURL(other).description == shown, "the description depends on the password")
   // Found where it is not shown, it is part of the rest as well.
   other.password = nil
-  if password.utf8.count > 6, !other.description.contains(password) { precondition(!shown.contains(password), "shown: \(shown)") }
+  if password.utf8.count > 6, !other.description.contains(password) {
+    precondition(!shown.contains(password), "shown: \(shown)")
+  }
 }
 
 /// What looks like a password, be the rest as wrong as it may.
@@ -34,7 +36,9 @@ private func between(_ text: String) -> String {
 }
 
 /// Whether it is long enough not to be a word of the message by chance.
-private func mayHavePassword(_ text: String) -> Bool { between(text).utf8.count > 10 && !between(text).contains("mysql") }
+private func mayHavePassword(_ text: String) -> Bool {
+  between(text).utf8.count > 10 && !between(text).contains("mysql")
+}
 
 @_silgen_name("LLVMFuzzerRunDriver")
 func runFuzzer(

@@ -41,7 +41,8 @@ extension DecodingError {
   /// The path must be there to be asked for.
   fileprivate var path: String {
     switch self {
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context), .dataCorrupted(let context):
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+      .dataCorrupted(let context):
       context.codingPath.map(\.stringValue).joined(separator: ".")
     @unknown default: ""
     }

@@ -16,7 +16,8 @@ struct Shape: Codable {
 
 /// Any value, by trying.
 indirect enum Tree: Codable {
-  case null, bool(Bool), int(Int64), large(UInt64), float(Float), double(Double), text(String), binary([UInt8]), date(Date)
+  case null, bool(Bool), int(Int64), large(UInt64), float(Float), double(Double), text(String), binary(
+    [UInt8]), date(Date)
   case array([Tree])
   case map([(Key, Tree)])
 
@@ -35,14 +36,25 @@ indirect enum Tree: Codable {
       self = .map(try map.allKeys.map { ($0, try map.decode(Tree.self, forKey: $0)) })
       return
     }
-    if let value = try? one.decode(Bool.self) { self = .bool(value) }
-    else if let value = try? one.decode(Int64.self) { self = .int(value) }
-    else if let value = try? one.decode(UInt64.self) { self = .large(value) }
-    else if let value = try? one.decode(Float.self), let double = try? one.decode(Double.self), Double(value) == double { self = .float(value) }
-    else if let value = try? one.decode(Double.self) { self = .double(value) }
-    else if let value = try? one.decode(String.self) { self = .text(value) }
-    else if let value = try? one.decode(Date.self) { self = .date(value) }
-    else { self = .binary(try one.decode([UInt8].self)) }
+    if let value = try? one.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? one.decode(Int64.self) {
+      self = .int(value)
+    } else if let value = try? one.decode(UInt64.self) {
+      self = .large(value)
+    } else if let value = try? one.decode(Float.self), let double = try? one.decode(Double.self),
+      Double(value) == double
+    {
+      self = .float(value)
+    } else if let value = try? one.decode(Double.self) {
+      self = .double(value)
+    } else if let value = try? one.decode(String.self) {
+      self = .text(value)
+    } else if let value = try? one.decode(Date.self) {
+      self = .date(value)
+    } else {
+      self = .binary(try one.decode([UInt8].self))
+    }
   }
 
   private static func elements(_ list: any UnkeyedDecodingContainer) throws -> [Tree] {

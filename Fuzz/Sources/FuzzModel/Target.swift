@@ -19,14 +19,16 @@ private func difference(_ script: ModelScript) async -> String? {
   let path = "\(folder)/\(UUID().uuidString).db"
   defer { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
   do {
-    try await script.run(on: ConformanceSubject { try SQLiteDriver(path: path, durability: .off, clock: $0) }, comparingEvery: 4)
+    try await script.run(
+      on: ConformanceSubject { try SQLiteDriver(path: path, durability: .off, clock: $0) }, comparingEvery: 4)
     return nil
   } catch {
     return "\(error)"
   }
 }
 
-private let folder = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
+private let folder =
+  FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
 
 /// libFuzzer calls on its main thread, on which no task runs.
 private func blocking<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Value {

@@ -32,7 +32,8 @@ public struct DatabaseServer: Hashable, Sendable {
 
   /// Each with its default; nothing is checked.
   public init(
-    user: String? = nil, password: String? = nil, host: String, port: UInt16 = DatabaseServer.defaultPort, name: String, options: [Option] = []
+    user: String? = nil, password: String? = nil, host: String, port: UInt16 = DatabaseServer.defaultPort,
+    name: String, options: [Option] = []
   ) {
     self.user = user
     self.password = password
@@ -45,7 +46,9 @@ public struct DatabaseServer: Hashable, Sendable {
   /// Percent-encoded as far as needed, the port always there.
   func text(password: String?) -> String {
     var text = "mysql://"
-    if let user { text += PercentEncoding.encode(user) + (password.map { ":" + PercentEncoding.encode($0) } ?? "") + "@" }
+    if let user {
+      text += PercentEncoding.encode(user) + (password.map { ":" + PercentEncoding.encode($0) } ?? "") + "@"
+    }
     text += host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
     text += ":\(port)/\(PercentEncoding.encode(name))"
     let pairs = options.map { "\(PercentEncoding.encode($0.name))=\(PercentEncoding.encode($0.value))" }
@@ -59,6 +62,7 @@ extension DatabaseServer: CustomStringConvertible, CustomDebugStringConvertible,
   public var debugDescription: String { description }
   /// Without the password: `dump` and debuggers would show it.
   public var customMirror: Mirror {
-    Mirror(self, children: ["user": user as Any, "host": host, "port": port, "name": name, "options": options])
+    Mirror(
+      self, children: ["user": user as Any, "host": host, "port": port, "name": name, "options": options])
   }
 }

@@ -31,12 +31,17 @@ public struct DatabaseURL: Hashable, Sendable {
     switch scheme {
     case "sqlite":
       guard !rest.isEmpty else { throw QudoError(.invalidArgument, "sqlite: has no path behind it") }
-      guard !rest.utf8.starts(with: "//".utf8) else { throw QudoError(.invalidArgument, "a SQLite file is given as sqlite:PATH, without slashes before the path") }
+      guard !rest.utf8.starts(with: "//".utf8) else {
+        throw QudoError(
+          .invalidArgument, "a SQLite file is given as sqlite:PATH, without slashes before the path")
+      }
       place = .sqlite(path: rest)
     case "mysql", "mariadb": place = .mysql(try DatabaseURLParser.server(rest))
     default:
       guard !text.utf8.contains("://".utf8) else {
-        throw QudoError(.invalidArgument, "the database must be a path, sqlite:PATH or mysql://user:password@host:port/name")
+        throw QudoError(
+          .invalidArgument, "the database must be a path, sqlite:PATH or mysql://user:password@host:port/name"
+        )
       }
       place = .sqlite(path: text)
     }

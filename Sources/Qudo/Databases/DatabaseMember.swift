@@ -24,7 +24,8 @@ final class DatabaseMember: Sendable {
   private let thread = SerialThread("qudo.probe")
 
   init(
-    _ index: Int, _ source: Databases.Source, _ options: DatabaseOptions, isTaken: @escaping @Sendable (_ name: String, _ by: Int) -> Bool
+    _ index: Int, _ source: Databases.Source, _ options: DatabaseOptions,
+    isTaken: @escaping @Sendable (_ name: String, _ by: Int) -> Bool
   ) {
     self.index = index
     self.options = options
@@ -62,7 +63,8 @@ final class DatabaseMember: Sendable {
     if health.state == .closed { throw QudoError(.closed, "the database was closed") }
     let probe = probe()
     guard let answer = await withDeadline(until: time, clock, on: thread, { await probe.value }) else {
-      throw health.failure ?? QudoError(.unreachable, "the database could not be opened in time: try again later")
+      throw health.failure
+        ?? QudoError(.unreachable, "the database could not be opened in time: try again later")
     }
     return try answer.get()
   }
@@ -82,7 +84,9 @@ final class DatabaseMember: Sendable {
     await Interleaving.pause()
     let end = clock.sinceBoot().clampedPlus(options.callTimeout.wholeMicroseconds)
     // Opening can block its thread long after the timeout, so each attempt has its own thread.
-    let answer = await withDeadline(until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }) { await self.open() }
+    let answer = await withDeadline(
+      until: end, clock, on: SerialThread("qudo.opening"), late: { self.ended($0) }
+    ) { await self.open() }
     let result =
       answer
       ?? .failure(
@@ -103,7 +107,8 @@ final class DatabaseMember: Sendable {
       let driver = try await opener()
       guard !isTaken(driver.name, index) else {
         await driver.close()
-        throw QudoError(.invalidArgument, "two databases have the name \(driver.name): rename one, names identify jobs")
+        throw QudoError(
+          .invalidArgument, "two databases have the name \(driver.name): rename one, names identify jobs")
       }
       let (stored, isClosed) = shared.withLock { shared in
         let isClosed = shared.health.state == .closed
@@ -148,7 +153,8 @@ final class DatabaseMember: Sendable {
   ///   - late: Called with an answer that comes after the deadline.
   /// - Throws: The verb's error, or ``QudoError/Code/outcomeUnknown`` if there is no answer by the deadline.
   func call<Value: Sendable>(
-    until time: Int64, on executor: (any TaskExecutor)? = nil, isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
+    until time: Int64, on executor: (any TaskExecutor)? = nil, isRead: Bool = false,
+    late: (@Sendable (any Driver, Value) async -> Void)? = nil,
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
     guard let driver else { throw QudoError(.unreachable, "the database is not open: try again later") }
@@ -174,7 +180,9 @@ final class DatabaseMember: Sendable {
     }
     if let answer { return try answer.get() }
     let waited = Duration.microseconds(clock.sinceBoot() - asked)
-    guard !isRead else { throw QudoError(.unreachable, "\(name) did not answer within \(waited): try again later") }
+    guard !isRead else {
+      throw QudoError(.unreachable, "\(name) did not answer within \(waited): try again later")
+    }
     let error = QudoError(
       .outcomeUnknown, "\(name) did not answer within \(waited): check whether the call took effect")
     noteFailure(error)
@@ -196,7 +204,11 @@ final class DatabaseMember: Sendable {
     let level = shared.withLock { shared -> Logger.Level? in
       guard shared.health.failed(error, now: now) else { return nil }
       // A database that answers but cannot write fails again with each waiting enqueue: log it once.
-      if let told = shared.told, told.code == error.code, now - told.time < options.probeInterval.wholeMicroseconds { return .info }
+      if let told = shared.told, told.code == error.code,
+        now - told.time < options.probeInterval.wholeMicroseconds
+      {
+        return .info
+      }
       shared.told = (error.code, now)
       return .warning
     }
@@ -207,7 +219,8 @@ final class DatabaseMember: Sendable {
     options.logger.log(
       level: level, "database unavailable",
       metadata: [
-        "database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)", "code": "\(error.code)",
+        "database": "\(name)", "for": "\(options.probeInterval)", "error": "\(error)",
+        "code": "\(error.code)",
       ])
   }
 }

@@ -38,7 +38,8 @@ extension Databases {
       }
       if pause == 50_000 {
         options.logger.warning(
-          "no database is available, waiting", metadata: ["error": "\(AllDatabasesUnavailable(failures: failures))"])
+          "no database is available, waiting",
+          metadata: ["error": "\(AllDatabasesUnavailable(failures: failures))"])
       }
       // After a cancellation, the databases are tried once more, and the guard above ends the loop.
       _ = try? await options.clock.sleep(untilSinceBoot: next)
@@ -68,7 +69,8 @@ extension Databases {
           into: member, share: share, others: route.rest.map { members[$0] }, options.clock)
         return .done(
           EnqueueReport(
-            results: results, mayAlsoBeIn: enqueue.doubts.filter { $0 != member.index }.map { members[$0].name }))
+            results: results,
+            mayAlsoBeIn: enqueue.doubts.filter { $0 != member.index }.map { members[$0].name }))
       } catch {
         failures.append(.init(database: member.name, error: error))
         if error.code == .outcomeUnknown {

@@ -10,13 +10,16 @@ public struct DatabaseAnswer<Value: Sendable>: Sendable {
 extension Databases {
   /// The last known state of each database, without a call to any.
   public var states: [DatabaseState] {
-    if let only { return [DatabaseState(database: only.name, status: .live, failure: nil, timeUntilProbe: nil)] }
+    if let only {
+      return [DatabaseState(database: only.name, status: .live, failure: nil, timeUntilProbe: nil)]
+    }
     let now = options.clock.sinceBoot()
     return members.map { member in
       let health = member.health
       var retryIn: Duration?
       if case .setAside(let until) = health.state { retryIn = .microseconds(max(0, until - now)) }
-      return DatabaseState(database: member.name, status: health.standing, failure: health.failure, timeUntilProbe: retryIn)
+      return DatabaseState(
+        database: member.name, status: health.standing, failure: health.failure, timeUntilProbe: retryIn)
     }
   }
 
@@ -40,7 +43,9 @@ extension Databases {
       for member in members { group.addTask { (member.index, await self.forEachDriver(member, body)) } }
       var answers: [Int: Result<Value, QudoError>] = [:]
       for await (index, result) in group { answers[index] = result }
-      return members.compactMap { member in answers[member.index].map { DatabaseAnswer(database: member.name, result: $0) } }
+      return members.compactMap { member in
+        answers[member.index].map { DatabaseAnswer(database: member.name, result: $0) }
+      }
     }
   }
 
@@ -50,7 +55,10 @@ extension Databases {
     let end = end(options.callTimeout)
     do throws(QudoError) {
       let health = member.health
-      if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let failure = health.failure { throw failure }
+      if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let failure = health.failure
+      {
+        throw failure
+      }
       _ = try await member.ready(until: end)
       return .success(try await member.call(until: end, isRead: true, body))
     } catch {
@@ -112,17 +120,22 @@ extension Databases {
     guard let member = await member(database) else { throw unknown(database) }
     let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
-    return try await member.call(until: end) { driver throws(QudoError) in try await driver.logs().replay(failures) }
+    return try await member.call(until: end) { driver throws(QudoError) in
+      try await driver.logs().replay(failures)
+    }
   }
 
   private func unknown(_ database: String) -> QudoError {
-    QudoError(.invalidArgument, "no database is called \(database): use one of \(names.joined(separator: ", "))")
+    QudoError(
+      .invalidArgument, "no database is called \(database): use one of \(names.joined(separator: ", "))")
   }
 
   /// Finds a database by name. The final name is known only when a database is open, so it may open some.
   func member(_ name: String) async -> DatabaseMember? {
     if let member = members.first(where: { $0.name == name }) { return member }
-    for member in members where member.driver == nil { _ = try? await member.ready(until: end(options.callTimeout)) }
+    for member in members where member.driver == nil {
+      _ = try? await member.ready(until: end(options.callTimeout))
+    }
     return members.first { $0.name == name }
   }
 
@@ -133,7 +146,9 @@ extension Databases {
     guard let member = await member(id.database) else { return nil }
     let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
-    return try await member.call(until: end, isRead: true) { driver throws(QudoError) in try await driver.jobs(matching: query) }.first
+    return try await member.call(until: end, isRead: true) { driver throws(QudoError) in
+      try await driver.jobs(matching: query)
+    }.first
   }
 }
 

@@ -67,7 +67,8 @@ public final class Databases: Sendable {
     let names = Locked<[Int: String]>([:])
     for (index, source) in sources.enumerated() {
       guard !sources[..<index].contains(where: { $0.name == source.name }) else {
-        throw QudoError(.invalidArgument, "two databases have the name \(source.name): rename one, names identify jobs")
+        throw QudoError(
+          .invalidArgument, "two databases have the name \(source.name): rename one, names identify jobs")
       }
       if let driver = source.driver { names.withLock { $0[index] = driver.name } }
     }

@@ -18,7 +18,8 @@ struct DeadlineDriver: Driver {
     isRead: Bool = false, late: (@Sendable (any Driver, Value) async -> Void)? = nil,
     _ verb: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
   ) async throws(QudoError) -> Value {
-    let (end, isTooLate) = member.options.clock.sinceBoot().addingReportingOverflow(member.options.callTimeout.wholeMicroseconds)
+    let (end, isTooLate) = member.options.clock.sinceBoot().addingReportingOverflow(
+      member.options.callTimeout.wholeMicroseconds)
     return try await member.call(until: isTooLate ? .max : end, on: thread, isRead: isRead, late: late, verb)
   }
 
@@ -27,13 +28,17 @@ struct DeadlineDriver: Driver {
   }
 
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    try await call(late: { await Self.giveBack($1, $0) }) { driver throws(QudoError) in try await driver.claim(request) }
+    try await call(late: { await Self.giveBack($1, $0) }) { driver throws(QudoError) in
+      try await driver.claim(request)
+    }
   }
 
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
-    try await call(late: { driver, answer in if let claim = answer.claim { await Self.giveBack(claim, driver) } }) { driver throws(QudoError) in
+    try await call(late: { driver, answer in
+      if let claim = answer.claim { await Self.giveBack(claim, driver) }
+    }) { driver throws(QudoError) in
       try await driver.settle(settlements, claiming: next)
     }
   }

@@ -36,7 +36,8 @@ extension Queue {
 
   /// - Parameter spareKeys: Keys for the jobs without one if ``DatabaseOptions/repeatsUnknown`` is set; nil
   ///   for random ones.
-  package func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?) async throws
+  package func enqueue(_ jobs: [NewJob], onUnknown policy: UnknownOutcome, spareKeys: [IdempotencyKey]?)
+    async throws
     -> EnqueueReport
   {
     let jobs = Hooks.points.isDisjoint(with: [.willEnqueue, .serialize]) ? jobs : try hooks.prepare(jobs)

@@ -3,7 +3,9 @@ struct EnqueueRoute: Sendable {
   /// The databases not yet tried, in the order for healthy ones.
   private(set) var rest: [Int]
 
-  init<Random: RandomNumberGenerator>(_ count: Int, _ order: DatabaseOptions.Order, using random: inout Random) {
+  init<Random: RandomNumberGenerator>(
+    _ count: Int, _ order: DatabaseOptions.Order, using random: inout Random
+  ) {
     rest = Array(0..<count)
     if order == .shuffled { rest.shuffle(using: &random) }
   }
@@ -21,5 +23,7 @@ struct EnqueueRoute: Sendable {
   }
 
   /// The deadline of the next step if each remaining database gets an equal share of the time.
-  func share(from now: Int64, to end: Int64) -> Int64 { end == .max ? .max : now + max(0, end - now) / Int64(rest.count + 1) }
+  func share(from now: Int64, to end: Int64) -> Int64 {
+    end == .max ? .max : now + max(0, end - now) / Int64(rest.count + 1)
+  }
 }

@@ -50,7 +50,9 @@ struct MemberEnqueue: Sendable {
         let sent = driver.capabilities.contains(.remote) ? keyed ?? jobs : jobs
         isRepeatable = !sent.isEmpty && sent.allSatisfy { $0.idempotencyKey != nil }
         if let unknown, !isRepeatable { throw unknown }
-        let results = try await member.call(until: limit) { driver throws(QudoError) in try await driver.insert(sent) }
+        let results = try await member.call(until: limit) { driver throws(QudoError) in
+          try await driver.insert(sent)
+        }
         doubts.removeAll { $0 == member.index }
         return zip(jobs, results).map { EnqueueResult(result($1, of: $0), database: driver.name) }
       } catch {

@@ -2,7 +2,8 @@ extension QudoError {
   /// Whether the error makes a database unavailable.
   var setsAside: Bool {
     switch code {
-    case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema, .unsupportedDatabase, .readOnly,
+    case .unreachable, .accessDenied, .cannotOpen, .notADatabase, .corrupt, .newerSchema, .foreignSchema,
+      .unsupportedDatabase, .readOnly,
       .diskFull, .busy, .ioError, .outcomeUnknown, .closed, .databaseReplaced:
       true
     // These concern the call, the task, this process, or a job that may fail in every database.

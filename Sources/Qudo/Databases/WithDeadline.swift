@@ -8,7 +8,8 @@
 ///   - executor: Where the body runs; nil for Swift's pool.
 ///   - late: Called with the body's value if it returns after the deadline.
 func withDeadline<Value: Sendable>(
-  until time: Int64, _ clock: any QueueClock, on executor: (any TaskExecutor)? = nil, late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
+  until time: Int64, _ clock: any QueueClock, on executor: (any TaskExecutor)? = nil,
+  late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
 ) async -> Value? {
   let finish = FirstResult<Value>()
   let work = Task(executorPreference: executor) {
@@ -22,7 +23,9 @@ func withDeadline<Value: Sendable>(
     _ = finish.take(nil)
   }
   defer { timer.cancel() }
-  return await withTaskCancellationHandler { await finish.value() } onCancel: {
+  return await withTaskCancellationHandler {
+    await finish.value()
+  } onCancel: {
     Interleaving.point()
     work.cancel()
   }

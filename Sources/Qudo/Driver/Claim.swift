@@ -12,7 +12,9 @@ public struct ClaimRequest: Sendable {
     public var limit: Int?
 
     /// Creates a demand with the default lease of 60 s and at most 5 expired leases.
-    public init(_ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil) {
+    public init(
+      _ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil
+    ) {
       self.kind = kind
       self.leaseDuration = leaseDuration
       self.maxExpiredLeases = maxExpiredLeases
@@ -80,7 +82,8 @@ public struct ClaimedJob: Sendable {
 
   /// Creates a claimed job; for drivers.
   public init(
-    lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int, enqueuedAt: Timestamp,
+    lease: Lease, kind: Kind, payload: Payload, priority: Int, uniqueKey: String?, attempt: Int,
+    enqueuedAt: Timestamp,
     dueAt: Timestamp, metadata: JobMetadata = JobMetadata()
   ) {
     self.lease = lease
@@ -110,7 +113,8 @@ public struct Claim: Sendable {
 
   /// Creates the answer to a claim; for drivers.
   public init(
-    jobs: [ClaimedJob] = [], timeUntilNextDue: Duration? = nil, timeUntilNextLeaseExpiry: Duration? = nil, givenUp: [GivenUpJob] = [], recovered: Int = 0
+    jobs: [ClaimedJob] = [], timeUntilNextDue: Duration? = nil, timeUntilNextLeaseExpiry: Duration? = nil,
+    givenUp: [GivenUpJob] = [], recovered: Int = 0
   ) {
     self.jobs = jobs
     self.timeUntilNextDue = timeUntilNextDue

@@ -28,7 +28,9 @@ public protocol Driver: Sendable {
   func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim
 
   /// Writes outcomes and, if requested, claims the next jobs in the same transaction.
-  func settle(_ settlements: [Settlement], claiming next: ClaimRequest?) async throws(QudoError) -> (results: [SettleResult], claim: Claim?)
+  func settle(_ settlements: [Settlement], claiming next: ClaimRequest?) async throws(QudoError) -> (
+    results: [SettleResult], claim: Claim?
+  )
 
   /// Sets the leases to expire `duration` from now. A `nil` in the results is a lease that no longer holds.
   func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?]

@@ -44,7 +44,8 @@ public struct LogQuery: Sendable {
 
   /// Creates a query for the newest 10 rows of all kinds, unless given otherwise.
   public init(
-    kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil, after: Int64? = nil
+    kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil,
+    after: Int64? = nil
   ) {
     self.kinds = kinds
     self.oldestFirst = oldestFirst
@@ -99,7 +100,8 @@ public struct FailureRecord: Hashable, Sendable, Codable {
 
   /// Creates a record, in a driver.
   public init(
-    id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?, uniqueKey: String?,
+    id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?,
+    uniqueKey: String?,
     priority: Int, attempt: Int, failedAt: Timestamp, isFinal: Bool, replayedAs: Int64?
   ) {
     self.id = id
@@ -150,7 +152,8 @@ public struct StatusRecord: Hashable, Sendable, Codable {
 
   /// Creates a record, in a driver.
   public init(
-    id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?, startedAt: Timestamp,
+    id: Int64, job: Int64, kind: Kind, status: RunStatus, payload: Payload, uniqueKey: String?,
+    startedAt: Timestamp,
     endedAt: Timestamp
   ) {
     self.id = id

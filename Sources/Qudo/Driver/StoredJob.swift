@@ -67,7 +67,10 @@ public struct JobQuery: Sendable {
   public var limit = 100
 
   /// Creates a query for the first 100 jobs, unless given otherwise.
-  public init(ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0, limit: Int = 100) {
+  public init(
+    ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0,
+    limit: Int = 100
+  ) {
     self.ids = ids
     self.kinds = kinds
     self.states = states

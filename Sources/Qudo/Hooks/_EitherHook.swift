@@ -26,15 +26,21 @@ public enum _EitherHook<First: HookSet, Second: HookSet>: HookSet {
 
   @inlinable public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {
     switch self {
-    case .first(let hook): if First.points.contains(.didEnqueue) { await hook.didEnqueue(job, result: result) }
-    case .second(let hook): if Second.points.contains(.didEnqueue) { await hook.didEnqueue(job, result: result) }
+    case .first(let hook):
+      if First.points.contains(.didEnqueue) { await hook.didEnqueue(job, result: result) }
+    case .second(let hook):
+      if Second.points.contains(.didEnqueue) { await hook.didEnqueue(job, result: result) }
     }
   }
 
   @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     switch self {
-    case .first(let hook): if First.points.contains(.didEnqueueInTransaction) { hook.didEnqueueInTransaction(job, result: result) }
-    case .second(let hook): if Second.points.contains(.didEnqueueInTransaction) { hook.didEnqueueInTransaction(job, result: result) }
+    case .first(let hook):
+      if First.points.contains(.didEnqueueInTransaction) { hook.didEnqueueInTransaction(job, result: result) }
+    case .second(let hook):
+      if Second.points.contains(.didEnqueueInTransaction) {
+        hook.didEnqueueInTransaction(job, result: result)
+      }
     }
   }
 

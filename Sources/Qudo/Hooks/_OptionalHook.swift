@@ -12,7 +12,9 @@ public struct _OptionalHook<Wrapped: HookSet>: HookSet {
 
   @inlinable public func serialize(_ job: inout NewJob) throws { try wrapped?.serialize(&job) }
 
-  @inlinable public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { await wrapped?.didEnqueue(job, result: result) }
+  @inlinable public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {
+    await wrapped?.didEnqueue(job, result: result)
+  }
 
   @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     wrapped?.didEnqueueInTransaction(job, result: result)
@@ -33,9 +35,13 @@ public struct _OptionalHook<Wrapped: HookSet>: HookSet {
 
   @inlinable public func didWork(_ run: borrowing FinishedRun) async { await wrapped?.didWork(run) }
 
-  @inlinable public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async { await wrapped?.didFail(run, error: failure) }
+  @inlinable public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
+    await wrapped?.didFail(run, error: failure)
+  }
 
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) { wrapped?.leaseLost(job) }
 
-  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) { wrapped?.didGiveUp(job, database: database) }
+  @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
+    wrapped?.didGiveUp(job, database: database)
+  }
 }

@@ -32,7 +32,9 @@ public struct _PairHook<First: HookSet, Second: HookSet>: HookSet {
 
   @inlinable public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     if First.points.contains(.didEnqueueInTransaction) { first.didEnqueueInTransaction(job, result: result) }
-    if Second.points.contains(.didEnqueueInTransaction) { second.didEnqueueInTransaction(job, result: result) }
+    if Second.points.contains(.didEnqueueInTransaction) {
+      second.didEnqueueInTransaction(job, result: result)
+    }
   }
 
   @inlinable public func didClaim(_ job: borrowing ClaimedJob) {
@@ -55,7 +57,9 @@ public struct _PairHook<First: HookSet, Second: HookSet>: HookSet {
   ) async throws(Failure) -> Result {
     guard First.points.contains(.around) else { return try await second.around(context, body) }
     guard Second.points.contains(.around) else { return try await first.around(context, body) }
-    return try await first.around(context) { () async throws(Failure) -> Result in try await second.around(context, body) }
+    return try await first.around(context) { () async throws(Failure) -> Result in
+      try await second.around(context, body)
+    }
   }
 
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {

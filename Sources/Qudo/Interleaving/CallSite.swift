@@ -80,8 +80,10 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
       guard let name = UnsafePointer<CChar>(bitPattern: file) else { return nil }
       return Census(
         place: "\(String(cString: name)):\(row.pointee.line.load(ordering: .relaxed))",
-        made: row.pointee.made.load(ordering: .relaxed), resumed: row.pointee.resumed.load(ordering: .relaxed),
-        again: row.pointee.again.load(ordering: .relaxed), forgotten: row.pointee.forgotten.load(ordering: .relaxed),
+        made: row.pointee.made.load(ordering: .relaxed),
+        resumed: row.pointee.resumed.load(ordering: .relaxed),
+        again: row.pointee.again.load(ordering: .relaxed),
+        forgotten: row.pointee.forgotten.load(ordering: .relaxed),
         passes: Int(row.pointee.passes.load(ordering: .relaxed)))
     }
   }

@@ -10,7 +10,9 @@ package enum Interleaving {
   }
 
   /// A point in a task, which can also yield to other tasks.
-  package static func pause(isolation: isolated (any Actor)? = #isolation, file: StaticString = #fileID, line: UInt = #line) async {
+  package static func pause(
+    isolation: isolated (any Actor)? = #isolation, file: StaticString = #fileID, line: UInt = #line
+  ) async {
     let place = CallSite.at(file, line)
     YieldPolicy.pass(place)
     for _ in 0..<YieldPolicy.yields(place) { await Task.yield() }

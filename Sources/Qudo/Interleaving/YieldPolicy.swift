@@ -16,7 +16,8 @@ internal import Darwin
 /// does, but not which thread makes that pass.
 package enum YieldPolicy {
   /// The mixed seed; 0 if no point yields. It starts as `QUDO_INTERLEAVING_SEED`, which works with any test.
-  private static let seed = Atomic<UInt64>(getenv("QUDO_INTERLEAVING_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
+  private static let seed = Atomic<UInt64>(
+    getenv("QUDO_INTERLEAVING_SEED").flatMap { UInt64(String(cString: $0)) }.map { mixed($0) | 1 } ?? 0)
   private static let counts = Counts()
 
   private final class Counts: Sendable {
@@ -30,7 +31,10 @@ package enum YieldPolicy {
 
   /// The counts since the process began.
   package static var points: (passed: Int, yielded: Int, slept: Int) {
-    (counts.passed.load(ordering: .relaxed), counts.yielded.load(ordering: .relaxed), counts.slept.load(ordering: .relaxed))
+    (
+      counts.passed.load(ordering: .relaxed), counts.yielded.load(ordering: .relaxed),
+      counts.slept.load(ordering: .relaxed)
+    )
   }
 
   static func pass(_ place: CallSite) {

@@ -54,7 +54,9 @@ public struct Codecs: Sendable {
   /// Decodes a payload with the codec that wrote it.
   ///
   /// - Throws: ``PayloadDecodingError`` if the codec is missing or the bytes do not fit the type.
-  public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from payload: Payload, of kind: Kind) throws
+    -> Value
+  {
     guard let codec = all[payload.codec] ?? (payload.codec == .raw ? plain : nil) else {
       throw PayloadDecodingError(
         description: "the queue has no codec \(payload.codec) for the payload: add it to its codecs")
@@ -63,7 +65,8 @@ public struct Codecs: Sendable {
       return try codec.decode(type, from: payload.bytes, of: kind)
     } catch {
       let what = payload.codec == codec.id ? "the payload is" : "the payload, which was enqueued as bytes, is"
-      throw PayloadDecodingError(description: "\(what) not \(codec.name) for \(type): \(decodingWords(error))")
+      throw PayloadDecodingError(
+        description: "\(what) not \(codec.name) for \(type): \(decodingWords(error))")
     }
   }
 }

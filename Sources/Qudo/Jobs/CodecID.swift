@@ -23,7 +23,9 @@ public struct CodecID: Hashable, Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - base: the id of the codec whose bytes are transformed.
   ///   - wrapper: the number of the transformation: 16 to 31 for Qudo's own, 128 to 255 for yours.
-  public static func wrapping(_ base: CodecID, as wrapper: UInt8) -> CodecID { CodecID(base.number << 8 | Int64(wrapper)) }
+  public static func wrapping(_ base: CodecID, as wrapper: UInt8) -> CodecID {
+    CodecID(base.number << 8 | Int64(wrapper))
+  }
 
   /// The codec that wrote the value, below all that wrap it.
   var innermost: CodecID {

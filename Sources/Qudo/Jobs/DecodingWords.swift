@@ -8,7 +8,9 @@ package struct PayloadByte: Error, Sendable {
 extension DecodingError {
   package var context: Context? {
     switch self {
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context), .dataCorrupted(let context): context
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+      .dataCorrupted(let context):
+      context
     @unknown default: nil
     }
   }
@@ -16,7 +18,9 @@ extension DecodingError {
   /// The same error with the position added.
   package func at(byte offset: Int, saying words: String? = nil) -> DecodingError {
     func moved(_ old: Context) -> Context {
-      Context(codingPath: old.codingPath, debugDescription: words ?? old.debugDescription, underlyingError: PayloadByte(offset))
+      Context(
+        codingPath: old.codingPath, debugDescription: words ?? old.debugDescription,
+        underlyingError: PayloadByte(offset))
     }
     return switch self {
     case .typeMismatch(let type, let context): .typeMismatch(type, moved(context))
@@ -32,7 +36,9 @@ extension DecodingError.Context {
   /// The path and the byte, such as `at numbers.[1], byte 14`; nil if neither is known.
   package var place: String? {
     let path = codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
-    let places = [path.isEmpty ? nil : "at \(path)", (underlyingError as? PayloadByte).map { "byte \($0.offset)" }]
+    let places = [
+      path.isEmpty ? nil : "at \(path)", (underlyingError as? PayloadByte).map { "byte \($0.offset)" },
+    ]
     let known = places.compactMap { $0 }
     return known.isEmpty ? nil : known.joined(separator: ", ")
   }

@@ -35,7 +35,10 @@ public struct EnqueueOptions: Hashable, Sendable {
   package func part(_ index: Int, of count: Int) throws(QudoError) -> EnqueueOptions {
     guard count > 1 else { return self }
     guard unique == nil else {
-      throw QudoError(.invalidArgument, "\(count) jobs cannot share one unique key: enqueue them as NewJob values, each with a key of its own")
+      throw QudoError(
+        .invalidArgument,
+        "\(count) jobs cannot share one unique key: enqueue them as NewJob values, each with a key of its own"
+      )
     }
     var part = self
     part.idempotencyKey = idempotencyKey?.numbered(index)
@@ -52,7 +55,8 @@ extension NewJob {
   ///   - options: how it is enqueued.
   public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
     self.init(
-      kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due, metadata: options.metadata,
+      kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due,
+      metadata: options.metadata,
       idempotencyKey: options.idempotencyKey)
   }
 
@@ -65,7 +69,8 @@ extension NewJob {
   ///   - options: how it is enqueued. Default: ``EnqueueOptions`` with its defaults.
   ///   - codecs: what the job is encoded with. Default: JSON.
   /// - Throws: what the codec throws.
-  public init<J: Job>(_ job: J, options: EnqueueOptions = EnqueueOptions(), codecs: Codecs = Codecs()) throws {
+  public init<J: Job>(_ job: J, options: EnqueueOptions = EnqueueOptions(), codecs: Codecs = Codecs()) throws
+  {
     self.init(J.kind, payload: try codecs.encode(job, of: J.kind), options: options)
   }
 }

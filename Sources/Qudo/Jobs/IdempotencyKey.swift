@@ -41,10 +41,14 @@ public struct IdempotencyKey: Hashable, Sendable {
   /// The key of one of many enqueues that share this key, such as the lines of a file.
   ///
   /// Consecutive keys are neighbors in the database's index, so that a batch touches few pages.
-  package func numbered(_ number: Int) -> IdempotencyKey { IdempotencyKey(high: high, low: low &+ UInt64(truncatingIfNeeded: number)) }
+  package func numbered(_ number: Int) -> IdempotencyKey {
+    IdempotencyKey(high: high, low: low &+ UInt64(truncatingIfNeeded: number))
+  }
 
   /// The 16 bytes that the database stores.
-  public var bytes: [UInt8] { [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } } }
+  public var bytes: [UInt8] {
+    [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
+  }
 }
 
 extension IdempotencyKey: CustomStringConvertible {

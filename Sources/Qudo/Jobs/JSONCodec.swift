@@ -34,10 +34,15 @@ public struct JSONCodec: Codec {
   // Shared, because they are Sendable: creating one per payload cost 2,400 instructions of 29,000.
   private static let decoder = makeDecoder { Date(timeIntervalSinceReferenceDate: $0) }
   private static let decoderSince1970 = makeDecoder { Date(timeIntervalSince1970: $0) }
-  private static let encoder = makeEncoder(.custom { date, encoder in
-    var container = encoder.singleValueContainer()
-    if let text = ISO8601.text(date) { try container.encode(text) } else { try container.encode(date.timeIntervalSinceReferenceDate) }
-  })
+  private static let encoder = makeEncoder(
+    .custom { date, encoder in
+      var container = encoder.singleValueContainer()
+      if let text = ISO8601.text(date) {
+        try container.encode(text)
+      } else {
+        try container.encode(date.timeIntervalSinceReferenceDate)
+      }
+    })
   private static let encoderSince2001 = makeEncoder(.deferredToDate)
   private static let encoderSince1970 = makeEncoder(.secondsSince1970)
 
@@ -52,10 +57,13 @@ public struct JSONCodec: Codec {
     let decoder = JSONDecoder()
     decoder.dateDecodingStrategy = .custom { decoder in
       let container = try decoder.singleValueContainer()
-      guard let text = try? container.decode(String.self) else { return date(try container.decode(Double.self)) }
+      guard let text = try? container.decode(String.self) else {
+        return date(try container.decode(Double.self))
+      }
       if let date = ISO8601.date(text) { return date }
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "expected a date in ISO 8601 with a zone, such as 2026-03-01T12:00:00Z")
+        in: container,
+        debugDescription: "expected a date in ISO 8601 with a zone, such as 2026-03-01T12:00:00Z")
     }
     return decoder
   }
@@ -70,9 +78,11 @@ public struct JSONCodec: Codec {
     return [UInt8](try encoder.encode(value))
   }
 
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
+  {
     do {
-      return try (dates == .secondsSince1970 ? Self.decoderSince1970 : Self.decoder).decode(type, from: Data(bytes))
+      return try (dates == .secondsSince1970 ? Self.decoderSince1970 : Self.decoder).decode(
+        type, from: Data(bytes))
     } catch let error as DecodingError {
       throw Self.located(error, in: bytes)
     }
@@ -85,9 +95,12 @@ public struct JSONCodec: Codec {
       // Measured: Foundation reports "not valid JSON" for well-formed text too, if 1.5 or
       // 99999999999999999999 is decoded as an Int.
       let words = "\(context.debugDescription) As JSON it is well formed: a number may not fit its type."
-      return .dataCorrupted(.init(codingPath: [], debugDescription: words, underlyingError: context.underlyingError))
+      return .dataCorrupted(
+        .init(codingPath: [], debugDescription: words, underlyingError: context.underlyingError))
     }
-    guard let path = error.context?.codingPath, let byte = JSONScanner.offset(of: path, in: bytes) else { return error }
+    guard let path = error.context?.codingPath, let byte = JSONScanner.offset(of: path, in: bytes) else {
+      return error
+    }
     return error.at(byte: byte)
   }
 }

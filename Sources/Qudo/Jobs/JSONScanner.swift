@@ -47,7 +47,9 @@ package struct JSONScanner {
   private var next: UInt8? { at < bytes.count ? bytes[at] : nil }
 
   private mutating func space() {
-    while let byte = next, byte == 0x20 || (0x09...0x0D).contains(byte), byte != 0x0B, byte != 0x0C { at += 1 }
+    while let byte = next, byte == 0x20 || (0x09...0x0D).contains(byte), byte != 0x0B, byte != 0x0C {
+      at += 1
+    }
   }
 
   private mutating func take(_ character: Unicode.Scalar) -> Bool {
@@ -58,7 +60,8 @@ package struct JSONScanner {
   }
 
   private func fail(_ expected: String) -> Fault {
-    Fault(byte: at, problem: at < bytes.count ? "expected \(expected)" : "the JSON ends, expected \(expected)")
+    Fault(
+      byte: at, problem: at < bytes.count ? "expected \(expected)" : "the JSON ends, expected \(expected)")
   }
 
   /// Moves to the value of a key or index; returns false if there is none.
@@ -86,12 +89,13 @@ package struct JSONScanner {
   private mutating func value() throws(Fault) {
     space()
     switch next {
-    case UInt8(ascii: "{"): try list("}") { (scanner) throws(Fault) in
-      scanner.space()
-      try scanner.string()
-      guard scanner.take(":") else { throw scanner.fail("a colon") }
-      try scanner.value()
-    }
+    case UInt8(ascii: "{"):
+      try list("}") { (scanner) throws(Fault) in
+        scanner.space()
+        try scanner.string()
+        guard scanner.take(":") else { throw scanner.fail("a colon") }
+        try scanner.value()
+      }
     case UInt8(ascii: "["): try list("]") { (scanner) throws(Fault) in try scanner.value() }
     case UInt8(ascii: "\""): try string()
     case UInt8(ascii: "t"): try word("true")
@@ -102,7 +106,9 @@ package struct JSONScanner {
     }
   }
 
-  private mutating func list(_ end: Unicode.Scalar, _ item: (inout JSONScanner) throws(Fault) -> Void) throws(Fault) {
+  private mutating func list(_ end: Unicode.Scalar, _ item: (inout JSONScanner) throws(Fault) -> Void)
+    throws(Fault)
+  {
     // Foundation's limit.
     guard depth < 512 else { throw Fault(byte: at, problem: "lists are nested deeper than 512") }
     depth += 1
@@ -148,7 +154,9 @@ package struct JSONScanner {
       if byte == UInt8(ascii: "\\") { try escape() } else { at += 1 }
     }
     guard next != nil else { throw fail("the end of a string") }
-    if let bad = invalidUTF8(in: bytes[start..<at]) { throw Fault(byte: bad, problem: "a string is not UTF-8") }
+    if let bad = invalidUTF8(in: bytes[start..<at]) {
+      throw Fault(byte: bad, problem: "a string is not UTF-8")
+    }
     at += 1
   }
 
@@ -158,7 +166,9 @@ package struct JSONScanner {
     at += 1
     guard byte == UInt8(ascii: "u") else { return }
     for _ in 0..<4 {
-      guard let digit = next, Character(Unicode.Scalar(digit)).isHexDigit else { throw fail("a hexadecimal digit") }
+      guard let digit = next, Character(Unicode.Scalar(digit)).isHexDigit else {
+        throw fail("a hexadecimal digit")
+      }
       at += 1
     }
   }

@@ -29,7 +29,8 @@ public final class JobContext: Sendable {
   /// key. Each call computes it, in a few microseconds.
   public var idempotencyKey: IdempotencyKey {
     let generation = run.engine.driver.generation
-    let origin = generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
+    let origin =
+      generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
     return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueuedAt.microseconds)")
   }
 
@@ -107,7 +108,8 @@ public final class JobContext: Sendable {
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: what the codec throws.
   public func replace<J: Job>(
-    with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil
+    with job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    idempotencyKey: IdempotencyKey? = nil
   ) throws {
     let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
     try enqueueOnCompletion(job, options: options)

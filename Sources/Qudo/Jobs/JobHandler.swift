@@ -20,13 +20,14 @@ public struct JobHandler: Sendable {
   ///   - policy: The policy to use instead of the type's own.
   ///   - perform: The work, instead of the type's own. See ``Job/perform(_:)``.
   public init<J: Job>(
-    _ type: J.Type, policy: JobPolicy? = nil, perform: @escaping @Sendable (J, JobContext) async throws -> Void
+    _ type: J.Type, policy: JobPolicy? = nil,
+    perform: @escaping @Sendable (J, JobContext) async throws -> Void
   ) {
     self.init(J.kind, policy: policy ?? J.policy) { context in
       let job = try context.codecs.decode(J.self, from: context.payload, of: context.kind)
       do {
         try await perform(job, context)
-      } catch where !(error is Abort) && !(error is Snooze) {
+      } catch  where !(error is Abort) && !(error is Snooze) {
         guard let delay = job.retryDelay(after: context.attempt, failure: error) else { throw error }
         throw Failure(error: error, retryDelay: delay)
       }
@@ -41,7 +42,10 @@ public struct JobHandler: Sendable {
   ///   - policy: The rules for running, retrying and giving up jobs.
   ///   - perform: The work. It returns when the job is complete and throws when the run failed. See
   ///     ``Job/perform(_:)``.
-  public init(_ kind: Kind, policy: JobPolicy = JobPolicy(), perform: @escaping @Sendable (JobContext) async throws -> Void) {
+  public init(
+    _ kind: Kind, policy: JobPolicy = JobPolicy(),
+    perform: @escaping @Sendable (JobContext) async throws -> Void
+  ) {
     self.kind = kind
     self.policy = policy
     self.perform = perform

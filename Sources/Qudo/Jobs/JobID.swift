@@ -33,7 +33,8 @@ extension JobID: Codable {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
     guard let id = JobID(text) else {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text) is not the id of a job, such as jobs/42")
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "\(text) is not the id of a job, such as jobs/42")
     }
     self = id
   }

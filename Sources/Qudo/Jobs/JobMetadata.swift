@@ -51,7 +51,9 @@ public struct JobMetadata: Hashable, Sendable {
 
   private static let version: UInt8 = 1
 
-  private static func append(_ name: some Collection<UInt8>, _ text: some Collection<UInt8>, to bytes: inout [UInt8]) {
+  private static func append(
+    _ name: some Collection<UInt8>, _ text: some Collection<UInt8>, to bytes: inout [UInt8]
+  ) {
     for part in [Array(name), Array(text)] {
       // Four bytes suffice: a longer text is far beyond the payload limit.
       withUnsafeBytes(of: UInt32(clamping: part.count).bigEndian) { bytes += $0 }  // unsafe: the bytes of an integer

@@ -47,8 +47,10 @@ public struct JobPolicy: Sendable {
 
   /// Creates a policy; the defaults are those of the properties.
   public init(
-    maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60), timeLimit: Duration? = nil,
-    maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil, execution: Execution = .cooperative
+    maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60),
+    timeLimit: Duration? = nil,
+    maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil,
+    execution: Execution = .cooperative
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
@@ -66,10 +68,12 @@ public struct JobPolicy: Sendable {
       throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one")
     }
     guard maxExpiredLeases >= 1 else {
-      throw QudoError(.invalidArgument, "the maximum number of expired leases of \(kind) is under 1: give 1 or more")
+      throw QudoError(
+        .invalidArgument, "the maximum number of expired leases of \(kind) is under 1: give 1 or more")
     }
     guard maxRetries >= 0 else {
-      throw QudoError(.invalidArgument, "the maximum number of retries of \(kind) is negative: give 0 or more")
+      throw QudoError(
+        .invalidArgument, "the maximum number of retries of \(kind) is negative: give 0 or more")
     }
     guard maxConcurrency ?? 1 >= 1 else {
       throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more")
@@ -93,12 +97,18 @@ public enum RetryDelay: Sendable {
 
   func check(_ kind: Kind) throws(QudoError) {
     guard case .exponential(let base, let cap, let jitter) = self else { return }
-    guard base >= .zero else { throw QudoError(.invalidArgument, "the retry delay of \(kind) has a negative base: give 0 or more") }
+    guard base >= .zero else {
+      throw QudoError(.invalidArgument, "the retry delay of \(kind) has a negative base: give 0 or more")
+    }
     guard cap >= base else {
-      throw QudoError(.invalidArgument, "the retry delay of \(kind) has a cap of \(cap.inUnits), below its base of \(base.inUnits): give a higher cap")
+      throw QudoError(
+        .invalidArgument,
+        "the retry delay of \(kind) has a cap of \(cap.inUnits), below its base of \(base.inUnits): give a higher cap"
+      )
     }
     guard (0...1).contains(jitter) else {
-      throw QudoError(.invalidArgument, "the jitter of \(kind)'s retry delay is \(jitter): give a share from 0 to 1")
+      throw QudoError(
+        .invalidArgument, "the jitter of \(kind)'s retry delay is \(jitter): give a share from 0 to 1")
     }
   }
 
@@ -145,18 +155,23 @@ public struct Snooze: Error, Sendable {
 struct TimeLimitExceeded: Error, CustomStringConvertible {
   let limit: Duration
   var ignored = false
-  var description: String { "exceeded its time limit of \(limit.inUnits)\(ignored ? " and ignored its cancellation" : "")" }
+  var description: String {
+    "exceeded its time limit of \(limit.inUnits)\(ignored ? " and ignored its cancellation" : "")"
+  }
 }
 
 /// Decides the outcome of a run that threw. A pure function: no clock, no database.
 ///
 /// - Parameter random: 0 to 1, for the jitter.
-func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double) -> Settlement.Outcome {
+func settlementOutcome(failure: any Error, job: ClaimedJob, policy: JobPolicy, random: Double)
+  -> Settlement.Outcome
+{
   switch failure {
   case let snooze as Snooze: return .snoozed(max(snooze.duration, .zero), countsAttempt: snooze.countsAttempt)
   case let abort as Abort: return .aborted(message: logged(abort))
   case _ where job.attempt > policy.maxRetries: return .failed(message: logged(failure))
-  case let failure as JobHandler.Failure: return .retry(after: max(failure.retryDelay, .zero), message: logged(failure))
+  case let failure as JobHandler.Failure:
+    return .retry(after: max(failure.retryDelay, .zero), message: logged(failure))
   default:
     let delay = policy.retryDelay.delay(after: job.attempt, of: job, random: random)
     return .retry(after: delay, message: logged(failure))

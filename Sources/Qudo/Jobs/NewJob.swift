@@ -98,7 +98,8 @@ public struct NewJob: Sendable {
 
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
-    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, metadata: JobMetadata = JobMetadata(),
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0,
+    due: Due = .now, metadata: JobMetadata = JobMetadata(),
     idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind

@@ -13,7 +13,8 @@ extension Payload: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
-      [UInt8](try container.decode(Data.self, forKey: .bytes)), codec: try container.decode(CodecID.self, forKey: .codec))
+      [UInt8](try container.decode(Data.self, forKey: .bytes)),
+      codec: try container.decode(CodecID.self, forKey: .codec))
   }
 
   /// Writes `bytes`, which JSON has in Base64, and the number of the `codec`.
@@ -55,7 +56,9 @@ extension JobMetadata: Codable {
   public init(from decoder: any Decoder) throws {
     let entries = try decoder.singleValueContainer().decode([String: String].self)
     self.init()
-    for (name, text) in entries.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) { self[name] = text }
+    for (name, text) in entries.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      self[name] = text
+    }
   }
 
   /// Writes a dictionary of texts.

@@ -20,11 +20,13 @@ public struct PropertyListCodec: Codec {
     return [UInt8](try encoder.encode(value))
   }
 
-  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value {
+  public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
+  {
     // Otherwise Foundation tries the other formats and reports an error about those.
     for (offset, byte) in "bplist00".utf8.enumerated() where offset >= bytes.count || bytes[offset] != byte {
       let words = "a binary property list begins with bplist00"
-      throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: words, underlyingError: PayloadByte(offset)))
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: [], debugDescription: words, underlyingError: PayloadByte(offset)))
     }
     return try PropertyListDecoder().decode(type, from: Data(bytes))
   }

@@ -58,7 +58,8 @@ extension JobContext {
   /// Throws only if the handler does not name the plugin: otherwise ``Worker`` has checked it on creation.
   func required<P: Plugin>(_ type: P.Type) throws -> P {
     guard let plugin = plugin(type) else {
-      throw QudoError(.invalidArgument, "the worker has no plugin \(type): name it where you create the handler")
+      throw QudoError(
+        .invalidArgument, "the worker has no plugin \(type): name it where you create the handler")
     }
     return plugin
   }

@@ -11,7 +11,8 @@ struct Plugins: Sendable {
     var byType: [ObjectIdentifier: any Plugin] = [:]
     for plugin in plugins {
       guard byType.updateValue(plugin, forKey: ObjectIdentifier(type(of: plugin))) == nil else {
-        throw QudoError(.invalidArgument, "two plugins have the type \(type(of: plugin)): give each its own type")
+        throw QudoError(
+          .invalidArgument, "two plugins have the type \(type(of: plugin)): give each its own type")
       }
     }
     all = plugins
@@ -23,7 +24,8 @@ struct Plugins: Sendable {
   /// - Throws: ``QudoError/Code/invalidArgument`` if a plugin that the handler requires is missing.
   func check(_ handler: JobHandler) throws(QudoError) {
     for type in handler.plugins where byType[ObjectIdentifier(type)] == nil {
-      throw QudoError(.invalidArgument, "jobs of the kind \(handler.kind) need the plugin \(type): give the worker one")
+      throw QudoError(
+        .invalidArgument, "jobs of the kind \(handler.kind) need the plugin \(type): give the worker one")
     }
   }
 
@@ -61,7 +63,7 @@ struct Plugins: Sendable {
   private static func run(_ plugin: any Plugin, _ worker: WorkerContext) async {
     do {
       try await plugin.run(worker)
-    } catch where Task.isCancelled {
+    } catch  where Task.isCancelled {
       return  // Ended as told.
     } catch {
       worker.logger.error("plugin failed", metadata: ["plugin": "\(type(of: plugin))", "error": "\(error)"])

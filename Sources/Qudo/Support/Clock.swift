@@ -62,7 +62,9 @@ public struct SystemClock: QueueClock {
   #endif
 
   public func now() -> ClockReading {
-    ClockReading(wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(), boot: boot ?? Self.bootID() ?? "")
+    ClockReading(
+      wall: Timestamp(microseconds: Self.microseconds(CLOCK_REALTIME)), sinceBoot: sinceBoot(),
+      boot: boot ?? Self.bootID() ?? "")
   }
 
   public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) &- TimeNamespace.offset }

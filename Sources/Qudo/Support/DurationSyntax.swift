@@ -13,13 +13,16 @@ extension Duration {
     var last = Int64.max
     guard !rest.isEmpty else { throw refusal }
     while !rest.isEmpty {
-      let number = rest.prefix { $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      let number = rest.prefix {
+        $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+      }
       rest = rest[number.endIndex...]
       let unit = rest.prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
       rest = rest[unit.endIndex...]
       guard let size = Self.unit(String(Substring(unit))), size < last else { throw refusal }
       if unit.isEmpty, last != .max { throw refusal }
-      guard let part = Self.microseconds(String(Substring(number)), unit: size), part <= Self.longest - total else { throw refusal }
+      guard let part = Self.microseconds(String(Substring(number)), unit: size), part <= Self.longest - total
+      else { throw refusal }
       total += part
       last = size
     }
@@ -28,13 +31,18 @@ extension Duration {
 
   /// The text for ``init(parsing:)`` in two units, or with two decimals: `15.87s`, `250ms`, `1h30m`, `2d`.
   package var inUnits: String {
-    let (sign, whole) = wholeMicroseconds < 0 ? ("-", wholeMicroseconds.magnitude) : ("", wholeMicroseconds.magnitude)
+    let (sign, whole) =
+      wholeMicroseconds < 0 ? ("-", wholeMicroseconds.magnitude) : ("", wholeMicroseconds.magnitude)
     if whole < 1000 { return "\(sign)\(whole)us" }
     if whole < 1_000_000 { return sign + Self.hundredths((whole + 5) / 10) + "ms" }
     if whole < 60_000_000 { return sign + Self.hundredths((whole + 5000) / 10_000) + "s" }
     let seconds = (whole + 500_000) / 1_000_000
-    let parts = seconds < 3600 ? [(seconds / 60, "m"), (seconds % 60, "s")]
-      : seconds < 86_400 ? [(seconds / 3600, "h"), (seconds % 3600 / 60, "m")] : [(seconds / 86_400, "d"), (seconds % 86_400 / 3600, "h")]
+    let parts =
+      seconds < 3600
+      ? [(seconds / 60, "m"), (seconds % 60, "s")]
+      : seconds < 86_400
+        ? [(seconds / 3600, "h"), (seconds % 3600 / 60, "m")]
+        : [(seconds / 86_400, "d"), (seconds % 86_400 / 3600, "h")]
     return sign + parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
   }
 
@@ -62,7 +70,9 @@ extension Duration {
   /// Parses digits with at most one point between them. Digits beyond a microsecond are cut off.
   private static func microseconds(_ number: String, unit: Int64) -> Int64? {
     let parts = number.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty }), parts[0].utf8.count <= 15, let whole = Int64(parts[0]) else { return nil }
+    guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty }), parts[0].utf8.count <= 15,
+      let whole = Int64(parts[0])
+    else { return nil }
     let (big, overflow) = whole.multipliedReportingOverflow(by: unit)
     guard !overflow, big <= longest else { return nil }
     guard parts.count == 2 else { return big }

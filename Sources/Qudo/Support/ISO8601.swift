@@ -18,7 +18,8 @@ package enum ISO8601 {
   }
 
   private static func read(_ reader: inout DigitReader) -> (seconds: Int64, nanoseconds: Int64)? {
-    guard let year = reader.number(4), reader.skip("-"), let month = reader.number(2), reader.skip("-"), let day = reader.number(2),
+    guard let year = reader.number(4), reader.skip("-"), let month = reader.number(2), reader.skip("-"),
+      let day = reader.number(2),
       reader.skip("T") || reader.skip("t") || reader.skip(" "), let hour = reader.number(2), reader.skip(":"),
       let minute = reader.number(2), year >= 1, (1...12).contains(month),
       (1...CalendarTime.daysInMonth(year: year, month: month)).contains(day), hour <= 23, minute <= 59

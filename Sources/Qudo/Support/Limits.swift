@@ -22,10 +22,12 @@ public struct Limits: Sendable {
     guard bytes <= payloadBytes else {
       throw QudoError(
         .invalidArgument,
-        "the payload has \(bytes) bytes, the limit is \(payloadBytes): store large data elsewhere and enqueue a reference")
+        "the payload has \(bytes) bytes, the limit is \(payloadBytes): store large data elsewhere and enqueue a reference"
+      )
     }
     guard Self.priorities.contains(job.priority) else {
-      throw QudoError(.invalidArgument, "the priority \(job.priority) is outside \(Self.priorities): give one inside")
+      throw QudoError(
+        .invalidArgument, "the priority \(job.priority) is outside \(Self.priorities): give one inside")
     }
     switch job.due {
     case .now: break
@@ -43,7 +45,8 @@ public struct Limits: Sendable {
     guard !text.isEmpty else { throw QudoError(.invalidArgument, "the \(what) is empty") }
     guard text.utf8.count <= limit else {
       throw QudoError(
-        .invalidArgument, "the \(what) has \(text.utf8.count) bytes, the limit is \(limit): give a shorter one")
+        .invalidArgument,
+        "the \(what) has \(text.utf8.count) bytes, the limit is \(limit): give a shorter one")
     }
     guard !text.utf8.contains(0) else { throw QudoError(.invalidArgument, "the \(what) has a NUL byte") }
   }

@@ -29,7 +29,8 @@ package final class Locked<Value>: @unchecked Sendable {  // reason: `value` is 
 
   #if QUDO_INTERLEAVINGS
   package func withLock<Result: ~Copyable, Failure: Error>(
-    file: StaticString = #fileID, line: UInt = #line, _ body: (inout sending Value) throws(Failure) -> sending Result
+    file: StaticString = #fileID, line: UInt = #line,
+    _ body: (inout sending Value) throws(Failure) -> sending Result
   ) throws(Failure) -> sending Result {
     let place = CallSite.at(file, line)
     YieldPolicy.pass(place)

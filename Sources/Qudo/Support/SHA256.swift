@@ -11,7 +11,9 @@ enum SHA256 {
   }
 
   private static func mix(_ block: ArraySlice<UInt8>, _ state: inout [UInt32]) {
-    var words = stride(from: block.startIndex, to: block.endIndex, by: 4).map { block[$0..<$0 + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+    var words = stride(from: block.startIndex, to: block.endIndex, by: 4).map {
+      block[$0..<$0 + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    }
     for index in 16..<64 {
       let (a, b) = (words[index - 15], words[index - 2])
       let (s0, s1) = (turn(a, 7) ^ turn(a, 18) ^ a >> 3, turn(b, 17) ^ turn(b, 19) ^ b >> 10)
@@ -20,7 +22,9 @@ enum SHA256 {
     var s = state
     for index in 0..<64 {
       let choice = s[4] & s[5] ^ ~s[4] & s[6]
-      let first = s[7] &+ (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) &+ choice &+ constants[index] &+ words[index]
+      let first =
+        s[7] &+ (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) &+ choice &+ constants[index]
+        &+ words[index]
       let majority = s[0] & s[1] ^ s[0] & s[2] ^ s[1] & s[2]
       let second = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) &+ majority
       s = [first &+ second, s[0], s[1], s[2], s[3] &+ first, s[4], s[5], s[6]]

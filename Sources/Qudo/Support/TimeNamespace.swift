@@ -17,7 +17,9 @@ enum TimeNamespace {
   static func offset(in text: some StringProtocol) -> Int64? {
     for line in text.split(separator: "\n") {
       let words = line.split { $0 == " " || $0 == "\t" }
-      guard words.count == 3, ["boottime", "7"].contains(words[0]), let seconds = Int64(words[1]), let nanoseconds = Int64(words[2]) else { continue }
+      guard words.count == 3, ["boottime", "7"].contains(words[0]), let seconds = Int64(words[1]),
+        let nanoseconds = Int64(words[2])
+      else { continue }
       let (whole, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000)
       return isTooLarge ? nil : whole.clampedPlus(nanoseconds / 1000)
     }
@@ -28,7 +30,9 @@ enum TimeNamespace {
     #if os(Linux)
     // The offsets are those of the namespace of children: "This is the time namespace that child processes
     // will be placed in". Usually it is also this process's own.
-    guard let own = link("/proc/self/ns/time"), own == link("/proc/self/ns/time_for_children") else { return nil }
+    guard let own = link("/proc/self/ns/time"), own == link("/proc/self/ns/time_for_children") else {
+      return nil
+    }
     let file = open("/proc/self/timens_offsets", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return nil }
     defer { close(file) }

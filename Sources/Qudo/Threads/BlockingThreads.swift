@@ -78,23 +78,29 @@ final class BlockingThreads: TaskExecutor {
       state.threads -= 1
       return state.threads == 0 ? state.takeStep() : nil
     }
-    if let step { DispatchQueue(label: "qudo.blocking").async { step.runSynchronously(on: self.asUnownedTaskExecutor()) } }
+    if let step {
+      DispatchQueue(label: "qudo.blocking").async { step.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
   }
 
   private static func start(_ context: UnsafeMutableRawPointer) -> Bool {
     #if canImport(Darwin)
     var thread: pthread_t?
-    let code = pthread_create(&thread, nil, { context in
-      Unmanaged<BlockingThreads>.fromOpaque(context).takeRetainedValue().work()
-      return nil
-    }, context)
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        Unmanaged<BlockingThreads>.fromOpaque(context).takeRetainedValue().work()
+        return nil
+      }, context)
     if code == 0, let thread { pthread_detach(thread) }
     #else
     var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { context in
-      if let context { Unmanaged<BlockingThreads>.fromOpaque(context).takeRetainedValue().work() }
-      return nil
-    }, context)
+    let code = pthread_create(
+      &thread, nil,
+      { context in
+        if let context { Unmanaged<BlockingThreads>.fromOpaque(context).takeRetainedValue().work() }
+        return nil
+      }, context)
     if code == 0 { pthread_detach(thread) }
     #endif
     return code == 0

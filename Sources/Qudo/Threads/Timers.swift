@@ -57,6 +57,7 @@ final class Timers: Sendable {
     guard let time = state.queue.nextTime else { return state.armedFor = .max }
     let now = clock.sinceBoot()
     state.armedFor = min(time, now.clampedPlus(Self.piece))
-    source.schedule(deadline: .now() + .microseconds(Int(max(0, state.armedFor - now))), leeway: .nanoseconds(0))
+    source.schedule(
+      deadline: .now() + .microseconds(Int(max(0, state.armedFor - now))), leeway: .nanoseconds(0))
   }
 }

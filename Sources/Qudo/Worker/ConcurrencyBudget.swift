@@ -59,28 +59,36 @@ struct ConcurrencyBudget: Sendable {
   }
 
   private func free(_ engine: Int, _ now: Int64) -> Int {
-    total - allocations.reduce(0) { sum, entry in
-      let (other, share) = entry
-      let counts = other != engine && now - share.reservedAt < Self.reservationLifetime
-      return sum + share.running + (counts ? share.reserved : 0)
-    }
+    total
+      - allocations.reduce(0) { sum, entry in
+        let (other, share) = entry
+        let counts = other != engine && now - share.reservedAt < Self.reservationLifetime
+        return sum + share.running + (counts ? share.reserved : 0)
+      }
   }
 
   /// Reserves a fair share of the free permits. ``noteRequest(_:_:kinds:)`` reduces it to what is needed.
   mutating func reserve(_ engine: Int, held: [Kind: Int], now: Int64) -> Grant {
     let free = max(0, free(engine, now))
-    let rivals = allocations.count { $0.key != engine && ($0.value.mayHaveMore || $0.value.queuePosition != nil) && $0.value.running < total }
+    let rivals = allocations.count {
+      $0.key != engine && ($0.value.mayHaveMore || $0.value.queuePosition != nil) && $0.value.running < total
+    }
     let count = min(free, (free + rivals) / (rivals + 1))
     let elsewhere = limits.reduce(into: [Kind: Int]()) { $0[$1.key] = heldCount($1.key, now, except: engine) }
     var changesAt = Int64.max
-    for (other, share) in allocations where other != engine && now - share.reservedAt < Self.reservationLifetime {
-      if count == 0 && share.reserved > 0 || !share.requested.isEmpty { changesAt = min(changesAt, share.reservedAt + Self.reservationLifetime) }
+    for (other, share) in allocations
+    where other != engine && now - share.reservedAt < Self.reservationLifetime {
+      if count == 0 && share.reserved > 0 || !share.requested.isEmpty {
+        changesAt = min(changesAt, share.reservedAt + Self.reservationLifetime)
+      }
     }
     allocations[engine]?.reserved = count
     allocations[engine]?.reservedAt = now
     // Reserves the rest of each limit until the engine says how many jobs it asks for.
     allocations[engine]?.held = held
-    allocations[engine]?.requested = limits.reduce(into: [:]) { $0[$1.key] = max(0, $1.value - elsewhere[$1.key, default: 0] - held[$1.key, default: 0]) }
+    allocations[engine]?.requested = limits.reduce(into: [:]) {
+      $0[$1.key] = max(0, $1.value - elsewhere[$1.key, default: 0] - held[$1.key, default: 0])
+    }
     return Grant(count: count, changesAt: changesAt, heldElsewhere: elsewhere)
   }
 
@@ -88,7 +96,8 @@ struct ConcurrencyBudget: Sendable {
   private func heldCount(_ kind: Kind, _ now: Int64, except engine: Int? = nil) -> Int {
     allocations.reduce(0) { sum, entry in
       guard entry.key != engine else { return sum }
-      let asked = now - entry.value.reservedAt < Self.reservationLifetime ? entry.value.requested[kind, default: 0] : 0
+      let asked =
+        now - entry.value.reservedAt < Self.reservationLifetime ? entry.value.requested[kind, default: 0] : 0
       return sum + entry.value.held[kind, default: 0] + asked
     }
   }
@@ -113,7 +122,9 @@ struct ConcurrencyBudget: Sendable {
   mutating func holds(_ engine: Int, _ kinds: [Kind: Int]) { allocations[engine]?.held = kinds }
 
   /// Adds an engine to the queue of those that a kind's limit keeps from claiming.
-  mutating func enqueueKindWaiter(_ engine: Int) { if !kindQueue.contains(engine) { kindQueue.append(engine) } }
+  mutating func enqueueKindWaiter(_ engine: Int) {
+    if !kindQueue.contains(engine) { kindQueue.append(engine) }
+  }
 
   /// Picks the engine that may now claim a job of a kind with a limit, and counts the job as requested.
   mutating func grantNextKind(now: Int64) -> Int? {
@@ -139,11 +150,15 @@ struct ConcurrencyBudget: Sendable {
 
   /// Takes a permit for a run, if there is one and no other engine has precedence.
   mutating func begin(_ engine: Int, now: Int64) -> Bool {
-    guard let share = allocations[engine], allocations.reduce(0, { $0 + $1.value.running }) < total, free(engine, now) > 0 else {
+    guard let share = allocations[engine], allocations.reduce(0, { $0 + $1.value.running }) < total,
+      free(engine, now) > 0
+    else {
       enqueueWaiter(engine)
       return false
     }
-    if share.reserved == 0 || now - share.reservedAt >= Self.reservationLifetime, let best = nextWaiter(), best != engine, isBefore(best, engine) {
+    if share.reserved == 0 || now - share.reservedAt >= Self.reservationLifetime, let best = nextWaiter(),
+      best != engine, isBefore(best, engine)
+    {
       enqueueWaiter(engine)
       return false
     }
@@ -155,7 +170,9 @@ struct ConcurrencyBudget: Sendable {
 
   mutating func end(_ engine: Int) { allocations[engine]?.running -= 1 }
 
-  private func nextWaiter() -> Int? { allocations.filter { $0.value.queuePosition != nil }.keys.min { isBefore($0, $1) } }
+  private func nextWaiter() -> Int? {
+    allocations.filter { $0.value.queuePosition != nil }.keys.min { isBefore($0, $1) }
+  }
 
   /// Returns whether the first engine has precedence over the second.
   private func isBefore(_ one: Int, _ other: Int) -> Bool {

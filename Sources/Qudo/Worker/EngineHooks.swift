@@ -17,8 +17,16 @@ struct EngineHooks: Sendable {
     prepare = { try hooks.prepare($0) }
     if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
-    if Hooks.points.contains(.didGiveUp) { didGiveUp = { hooks.didGiveUp($0, database: $1) } } else { didGiveUp = nil }
-    if Hooks.points.contains(.didEnqueue) { didEnqueue = { await hooks.didEnqueue($0, result: $1) } } else { didEnqueue = nil }
+    if Hooks.points.contains(.didGiveUp) {
+      didGiveUp = { hooks.didGiveUp($0, database: $1) }
+    } else {
+      didGiveUp = nil
+    }
+    if Hooks.points.contains(.didEnqueue) {
+      didEnqueue = { await hooks.didEnqueue($0, result: $1) }
+    } else {
+      didEnqueue = nil
+    }
     if Hooks.points.contains(.didEnqueueInTransaction) {
       didEnqueueInTransaction = { hooks.didEnqueueInTransaction($0, result: $1) }
     } else {
@@ -32,7 +40,11 @@ extension HookSet {
   @inlinable
   func perform(_ claimed: ClaimedJob, _ run: Run) async -> Settlement.Outcome {
     // Hooks without a point in a run share one function.
-    guard !Self.points.isDisjoint(with: [.willEnqueue, .serialize, .deserialize, .willWork, .around, .didFail, .didWork]) else {
+    guard
+      !Self.points.isDisjoint(with: [
+        .willEnqueue, .serialize, .deserialize, .willWork, .around, .didFail, .didWork,
+      ])
+    else {
       return await run.outcome(claimed)
     }
     var job = claimed
@@ -46,11 +58,12 @@ extension HookSet {
       do {
         if Self.points.contains(.willWork) { try await willWork(context) }
         // Within `around`, so that hooks see its task-local values, such as a trace, in replacements.
-        let replacements = if Self.points.contains(.around) {
-          try await around(context) { () async throws in try await performed(context, run) }
-        } else {
-          try await performed(context, run)
-        }
+        let replacements =
+          if Self.points.contains(.around) {
+            try await around(context) { () async throws in try await performed(context, run) }
+          } else {
+            try await performed(context, run)
+          }
         outcome = .completed(replacements: replacements)
       } catch {
         failure = error
@@ -59,7 +72,9 @@ extension HookSet {
     if let failure {
       outcome = run.judge(failure, context)
       if Self.points.contains(.didFail), outcome.isFailure {
-        await didFail(FinishedRun(context: context, outcome: outcome, duration: run.duration()), error: Run.cause(of: failure))
+        await didFail(
+          FinishedRun(context: context, outcome: outcome, duration: run.duration()),
+          error: Run.cause(of: failure))
       }
     }
     if Self.points.contains(.didWork) {

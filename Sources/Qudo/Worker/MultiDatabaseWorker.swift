@@ -31,9 +31,12 @@ final class MultiDatabaseWorker: Sendable {
     deadline = databases.options.callTimeout.wholeMicroseconds
     retry = databases.options.probeInterval.wholeMicroseconds
     self.mode = mode
-    budget = Locked(ConcurrencyBudget(total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxConcurrency)))
+    budget = Locked(
+      ConcurrencyBudget(
+        total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxConcurrency)))
     makeEngine = { member, driver, permits in
-      WorkerEngine(worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), permits: permits)
+      WorkerEngine(
+        worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), permits: permits)
     }
   }
 
@@ -59,7 +62,8 @@ final class MultiDatabaseWorker: Sendable {
       failures.append(.init(database: database, error: failure))
       summary.unreachable.append(database)
     }
-    return failures.count < outcomes.count ? .success(summary) : .failure(AllDatabasesUnavailable(failures: failures).error)
+    return failures.count < outcomes.count
+      ? .success(summary) : .failure(AllDatabasesUnavailable(failures: failures).error)
   }
 
   func stop() {
@@ -128,12 +132,15 @@ final class MultiDatabaseWorker: Sendable {
 
   /// Tries once; returns nil if the work ends before there is an answer.
   private func opening(_ member: DatabaseMember, until time: Int64) async -> Result<any Driver, QudoError>? {
-    let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time) }
+    let wait = Task(executorPreference: thread) { [clock] in _ = try? await clock.sleep(untilSinceBoot: time)
+    }
     keep(wait, member.index)
     let opening = Task(executorPreference: thread) { () async -> Result<any Driver, QudoError> in
       await Interleaving.pause()
       defer { wait.cancel() }
-      do throws(QudoError) { return .success(try await member.ready(until: time)) } catch { return .failure(error) }
+      do throws(QudoError) { return .success(try await member.ready(until: time)) } catch {
+        return .failure(error)
+      }
     }
     await wait.value
     return isEnding ? nil : await opening.value
@@ -162,7 +169,9 @@ final class MultiDatabaseWorker: Sendable {
     guard case .untilEmpty = mode else { return }
     let (engines, naps) = shared.withLock { shared -> ([WorkerEngine], [Task<Void, Never>]) in
       shared.progress[index] = progress
-      guard !shared.isOver, members.allSatisfy({ Self.isDone(shared.progress[$0.index], shared.engines[$0.index]) }) else { return ([], []) }
+      guard !shared.isOver,
+        members.allSatisfy({ Self.isDone(shared.progress[$0.index], shared.engines[$0.index]) })
+      else { return ([], []) }
       shared.isOver = true
       return (Array(shared.engines.values), Array(shared.naps.values))
     }

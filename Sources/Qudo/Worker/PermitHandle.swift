@@ -19,9 +19,16 @@ struct PermitHandle: Sendable {
       } else {
         permits.noteRequest(index, 0, kinds: [:])
         let hasRoom = (state.grant?.count ?? 0) > 0
-        let looks = state.phase == .working && state.isStarvedOfPermits && now >= state.retryAt && state.shouldClaim
-        if state.bufferedCount > 0 || (looks && !hasRoom) { permits.enqueueWaiter(index) } else { permits.removeWaiter(index) }
-        if looks, hasRoom, state.bufferedCount == 0, state.nextClaim() == nil { permits.enqueueKindWaiter(index) }
+        let looks =
+          state.phase == .working && state.isStarvedOfPermits && now >= state.retryAt && state.shouldClaim
+        if state.bufferedCount > 0 || (looks && !hasRoom) {
+          permits.enqueueWaiter(index)
+        } else {
+          permits.removeWaiter(index)
+        }
+        if looks, hasRoom, state.bufferedCount == 0, state.nextClaim() == nil {
+          permits.enqueueKindWaiter(index)
+        }
       }
       return (action, slots, permits.grantAll(now: now))
     }
@@ -61,7 +68,9 @@ struct PermitHandle: Sendable {
     worker.budget.withLock { permits in
       permits.end(index)
       permits.holds(index, state.heldOfLimited)
-      if state.phase == .working, state.shouldClaim || state.bufferedCount > 0 { permits.enqueueWaiter(index) }
+      if state.phase == .working, state.shouldClaim || state.bufferedCount > 0 {
+        permits.enqueueWaiter(index)
+      }
     }
   }
 
@@ -96,7 +105,9 @@ extension WorkerState {
 
   func progress(_ now: Int64) -> DatabaseProgress {
     guard running == 0, abandoned == 0, bufferedCount == 0 else { return .busy }
-    if consecutiveErrors > 0 { return now - failingSince >= options.outageTimeout.wholeMicroseconds ? .unavailable : .busy }
+    if consecutiveErrors > 0 {
+      return now - failingSince >= options.outageTimeout.wholeMicroseconds ? .unavailable : .busy
+    }
     return isEmpty && finished.isEmpty ? .empty(rings: ringsSeen) : .busy
   }
 }

@@ -46,10 +46,12 @@ struct Run: Sendable {
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
     }
-    let outcome = settlementOutcome(failure: failure, job: context.job, policy: handler.policy, random: .random(in: 0...1))
+    let outcome = settlementOutcome(
+      failure: failure, job: context.job, policy: handler.policy, random: .random(in: 0...1))
     switch outcome {
     case .retry(let delay, let message):
-      context.logger.info("run failed, retrying", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
+      context.logger.info(
+        "run failed, retrying", metadata: ["error": "\(message)", "delay": "\(delay.inUnits)"])
     case .failed(let message), .aborted(let message):
       context.logger.error("job failed", metadata: ["error": "\(message)"])
     case .completed, .snoozed, .released: break

@@ -12,7 +12,8 @@ extension Worker {
   @inlinable
   @_disfavoredOverload
   public init(
-    _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
+    _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [],
+    options: WorkerOptions = WorkerOptions()
   ) throws(QudoError) {
     try self.init(queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, options: options)
   }
@@ -30,7 +31,8 @@ extension Worker {
   public init(
     _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [], concurrency: Int
   ) throws(QudoError) {
-    try self.init(queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, concurrency: concurrency)
+    try self.init(
+      queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, concurrency: concurrency)
   }
 }
 

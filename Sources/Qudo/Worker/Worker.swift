@@ -32,7 +32,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ///   two plugins one type, if a plugin that a handler requires is missing, or if a setting is out of range.
   @inlinable
   public init(
-    _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [], options: WorkerOptions = WorkerOptions()
+    _ queue: Queue<Hooks>, handlers: [JobHandler], plugins: [any Plugin] = [],
+    options: WorkerOptions = WorkerOptions()
   ) throws(QudoError) {
     try self.init(queue, handlers: handlers, plugins, options, EngineHooks(queue.hooks))
   }
@@ -56,7 +57,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
 
   @usableFromInline
   init(
-    _ queue: Queue<Hooks>, handlers: [JobHandler], _ plugins: [any Plugin], _ options: WorkerOptions, _ hooks: EngineHooks
+    _ queue: Queue<Hooks>, handlers: [JobHandler], _ plugins: [any Plugin], _ options: WorkerOptions,
+    _ hooks: EngineHooks
   ) throws(QudoError) {
     guard !handlers.isEmpty else {
       throw QudoError(.invalidArgument, "the worker has no handlers: give it at least one")
@@ -69,7 +71,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
       try handler.policy.check(handler.kind)
       try self.plugins.check(handler)
       guard byKind.updateValue(handler, forKey: handler.kind) == nil else {
-        throw QudoError(.invalidArgument, "two handlers have the kind \(handler.kind): give one handler per kind")
+        throw QudoError(
+          .invalidArgument, "two handlers have the kind \(handler.kind): give one handler per kind")
       }
     }
     self.queue = queue
@@ -122,7 +125,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
   package func rehearse(_ job: ClaimedJob, _ times: Int) async {
     guard let handler = handlers[job.kind], let driver = queue.databases.only else { return }
     let engine = WorkerEngine(self, mode: .once, driver)
-    for _ in 0..<times { _ = await engineHooks.perform(job, Run(engine: engine, handler: handler, slot: 0, started: 0)) }
+    for _ in 0..<times {
+      _ = await engineHooks.perform(job, Run(engine: engine, handler: handler, slot: 0, started: 0))
+    }
   }
 
   private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
@@ -130,7 +135,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
   }
 
   private var context: WorkerContext {
-    WorkerContext(queue: queue, databases: queue.databases, kinds: Array(handlers.keys), logger: options.logger, clock: options.clock)
+    WorkerContext(
+      queue: queue, databases: queue.databases, kinds: Array(handlers.keys), logger: options.logger,
+      clock: options.clock)
   }
 
   private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
@@ -138,14 +145,22 @@ public struct Worker<Hooks: HookSet>: Sendable {
     let engine = WorkerEngine(self, mode: mode, driver)
     // The engine's calls must not be cancelled: a finished job is settled even then.
     let work = Task(executorPreference: engine.thread) { await engine.run() }
-    return await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+    return await withTaskCancellationHandler {
+      await work.value
+    } onCancel: {
+      engine.stop()
+    }
   }
 
   private func runCompany(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
     if mode == .once { return await runOnce() }
     let worker = MultiDatabaseWorker(self, mode: mode)
     let work = Task(executorPreference: worker.thread) { await worker.run() }
-    return await withTaskCancellationHandler { await work.value } onCancel: { worker.stop() }
+    return await withTaskCancellationHandler {
+      await work.value
+    } onCancel: {
+      worker.stop()
+    }
   }
 
   /// Tries the databases one after the other until one has a job.
@@ -154,14 +169,21 @@ public struct Worker<Hooks: HookSet>: Sendable {
     var random = SystemRandomNumberGenerator()
     let databases = queue.databases
     var route = EnqueueRoute(databases.members.count, databases.options.order, using: &random)
-    while let index = route.next(databases.options.clock.sinceBoot(), { databases.members[$0].health }), !Task.isCancelled {
+    while let index = route.next(databases.options.clock.sinceBoot(), { databases.members[$0].health }),
+      !Task.isCancelled
+    {
       let member = databases.members[index]
       let outcome: MultiDatabaseWorker.Outcome
       do throws(QudoError) {
         let driver = try await member.ready(until: databases.end(databases.options.callTimeout))
-        let engine = WorkerEngine(self, mode: .once, driver, verbs: DeadlineDriver(member: member, base: driver))
+        let engine = WorkerEngine(
+          self, mode: .once, driver, verbs: DeadlineDriver(member: member, base: driver))
         let work = Task(executorPreference: engine.thread) { await engine.run() }
-        _ = await withTaskCancellationHandler { await work.value } onCancel: { engine.stop() }
+        _ = await withTaskCancellationHandler {
+          await work.value
+        } onCancel: {
+          engine.stop()
+        }
         outcome = engine.report
       } catch {
         outcome = (WorkSummary(), error)
@@ -178,7 +200,10 @@ public struct Worker<Hooks: HookSet>: Sendable {
   ) async throws -> Success {
     try await plugins.around(context) { () async -> Result<Result<Success, any Error>, QudoError> in
       do {
-        return .success(.success(try await body { () async throws(QudoError) in try await runEngine(.once).get().isNothing == false }))
+        return .success(
+          .success(
+            try await body { () async throws(QudoError) in try await runEngine(.once).get().isNothing == false
+            }))
       } catch {
         return .success(.failure(error))
       }

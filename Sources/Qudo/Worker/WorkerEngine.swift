@@ -47,7 +47,8 @@ final class WorkerEngine: Sendable {
   ///   - verbs: The driver to call instead of `driver`.
   ///   - permits: This engine's share of the worker's concurrency, if the worker has several engines.
   init<Hooks: HookSet>(
-    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil, permits: PermitHandle? = nil
+    _ worker: Worker<Hooks>, mode: WorkerState.Mode, _ driver: any Driver, verbs: (any Driver)? = nil,
+    permits: PermitHandle? = nil
   ) {
     self.driver = driver
     self.verbs = verbs ?? driver
@@ -61,7 +62,9 @@ final class WorkerEngine: Sendable {
     threads = worker.threads
     var state = WorkerState(mode: mode, handlers: worker.handlers, options: worker.options)
     state.probeInterval = verbs == nil ? nil : worker.queue.databases.options.probeInterval.wholeMicroseconds
-    if driver.doorbell.findsAll { state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut) }
+    if driver.doorbell.findsAll {
+      state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
+    }
     shared = Locked(Shared(state: state))
   }
 
@@ -162,7 +165,9 @@ final class WorkerEngine: Sendable {
       await report(settlements, answer.results)
     } catch {
       let left = request == nil || error.isPassing ? settlements : await settleAlone(settlements)
-      if let permits { permits.worker.wake(shared.withLock { permits.failed($0.state, now: clock.sinceBoot()) }) }
+      if let permits {
+        permits.worker.wake(shared.withLock { permits.failed($0.state, now: clock.sinceBoot()) })
+      }
       try failure(error) { $0.failed(left, now: $1) }
     }
   }
@@ -171,7 +176,9 @@ final class WorkerEngine: Sendable {
   ///
   /// - Returns: The settlements that are still not written.
   private func settleAlone(_ settlements: [Settlement]) async -> [Settlement] {
-    guard !settlements.isEmpty, let answer = try? await verbs.settle(settlements, claiming: nil) else { return settlements }
+    guard !settlements.isEmpty, let answer = try? await verbs.settle(settlements, claiming: nil) else {
+      return settlements
+    }
     shared.withLock { $0.state.settledAlone(settlements, answer.results) }
     await report(settlements, answer.results)
     return []
@@ -190,7 +197,9 @@ final class WorkerEngine: Sendable {
       // A task does not inherit the executor of its creator.
       shared.tasks[slot] = Task { await self.runSlot(slot, first: job) }
     }
-    while let (slot, continuation) = shared.parked.last, mayBegin(shared.state, now), let job = shared.state.begin(slot, now: now) {
+    while let (slot, continuation) = shared.parked.last, mayBegin(shared.state, now),
+      let job = shared.state.begin(slot, now: now)
+    {
       shared.parked.removeLast()
       resumed.append((continuation, job))
     }
@@ -251,7 +260,9 @@ final class WorkerEngine: Sendable {
     }
     guard let didEnqueue = hooks.didEnqueue else { return }
     for (settlement, result) in zip(settlements, results) {
-      guard case .completed(let jobs) = settlement.outcome, case .settled(let replaced) = result else { continue }
+      guard case .completed(let jobs) = settlement.outcome, case .settled(let replaced) = result else {
+        continue
+      }
       for (job, result) in zip(jobs, replaced) {
         await didEnqueue(job, EnqueueResult(result, database: driver.name))
       }
@@ -261,7 +272,9 @@ final class WorkerEngine: Sendable {
   /// Reports the jobs of workers that died or hung.
   private func report(_ claim: Claim) {
     if claim.recovered > 0 {
-      logger.info("jobs of expired leases recovered", metadata: ["database": "\(driver.name)", "jobs": "\(claim.recovered)"])
+      logger.info(
+        "jobs of expired leases recovered",
+        metadata: ["database": "\(driver.name)", "jobs": "\(claim.recovered)"])
     }
     for job in claim.givenUp {
       logger.error(
@@ -272,7 +285,8 @@ final class WorkerEngine: Sendable {
   }
 
   private func leaseLost(_ job: ClaimedJob) {
-    logger.warning("lease lost, job cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
+    logger.warning(
+      "lease lost, job cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
     hooks.leaseLost?(job)
   }
 
@@ -352,16 +366,21 @@ final class WorkerEngine: Sendable {
   }
 
   /// Hands in an outcome and takes the next job; returns nil if the slot's task must end.
-  private func finishAndTakeNext(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool) async -> ClaimedJob? {
+  private func finishAndTakeNext(_ slot: Int, _ outcome: Settlement.Outcome, started: Int64, recording: Bool)
+    async -> ClaimedJob?
+  {
     let now = clock.sinceBoot()
-    let (job, waits, pump, woken) = shared.withLock { shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
+    let (job, waits, pump, woken) = shared.withLock {
+      shared -> (ClaimedJob?, Bool, Continuation<Void, Never>?, [Int]) in
       let goesOn = shared.state.end(slot, outcome, took: now - started, now: now, recording: recording)
       if !goesOn { shared.tasks[slot] = nil }
       permits?.end(shared.state)
       let job = goesOn && mayBegin(shared.state, now) ? shared.state.begin(slot, now: now) : nil
       // If this engine does not use the permit, another database gets it.
       let woken = job == nil ? permits?.grantAll(now: now) ?? [] : []
-      guard !goesOn || shared.state.hasNews(now) || (job == nil && permits != nil) else { return (job, job == nil, nil, woken) }
+      guard !goesOn || shared.state.hasNews(now) || (job == nil && permits != nil) else {
+        return (job, job == nil, nil, woken)
+      }
       shared.isSignalled = true
       defer { shared.pump = nil }
       return (job, goesOn && job == nil, shared.pump, woken)
@@ -387,7 +406,9 @@ final class WorkerEngine: Sendable {
   /// The newest lease of the job that a slot runs; nil if it no longer runs that job.
   func lease(_ slot: Int, of job: Int64) -> Lease? {
     shared.withLock { shared in
-      guard shared.state.slots.indices.contains(slot), let held = shared.state.slots[slot].run?.held, held.job.id == job else { return nil }
+      guard shared.state.slots.indices.contains(slot), let held = shared.state.slots[slot].run?.held,
+        held.job.id == job
+      else { return nil }
       return held.lease
     }
   }
@@ -400,7 +421,9 @@ extension QudoError {
   /// Whether the error is temporary, so that a retry may succeed.
   var isPassing: Bool {
     switch code {
-    case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .tooManyFiles, .database, .cancelled: true
+    case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .tooManyFiles, .database,
+      .cancelled:
+      true
     default: false
     }
   }

@@ -18,9 +18,11 @@ extension WorkerOptions {
   ///   - logger: the worker's logger. Default: one with the label `qudo`.
   ///   - clock: the clock of the worker's waits. Default: the machine's.
   public init(
-    concurrency: Int = 1, maxPrefetch: Int = 1000, maxPrefetchBytes: Int = 16 << 20, prefetchWindow: Duration = .milliseconds(20),
+    concurrency: Int = 1, maxPrefetch: Int = 1000, maxPrefetchBytes: Int = 16 << 20,
+    prefetchWindow: Duration = .milliseconds(20),
     shutdownGracePeriod: Duration = .seconds(10), cancellationGracePeriod: Duration = .seconds(5),
-    pollInterval: Duration = .seconds(5), outageTimeout: Duration = .seconds(10), logger: Logger = Logger(label: "qudo"),
+    pollInterval: Duration = .seconds(5), outageTimeout: Duration = .seconds(10),
+    logger: Logger = Logger(label: "qudo"),
     clock: any QueueClock = SystemClock()
   ) {
     self.init()

@@ -43,10 +43,12 @@ public struct WorkerOptions: Sendable {
       throw QudoError(.invalidArgument, "the concurrency \(concurrency) is out of range: give 1 to 100,000")
     }
     guard (0...100_000).contains(maxPrefetch) else {
-      throw QudoError(.invalidArgument, "the maximum prefetch \(maxPrefetch) is out of range: give 0 to 100,000")
+      throw QudoError(
+        .invalidArgument, "the maximum prefetch \(maxPrefetch) is out of range: give 0 to 100,000")
     }
     guard maxPrefetchBytes >= 0 else {
-      throw QudoError(.invalidArgument, "the maximum prefetch of \(maxPrefetchBytes) bytes is negative: give 0 or more")
+      throw QudoError(
+        .invalidArgument, "the maximum prefetch of \(maxPrefetchBytes) bytes is negative: give 0 or more")
     }
     let durations = [
       ("prefetch window", prefetchWindow), ("shutdown grace period", shutdownGracePeriod),
@@ -86,7 +88,9 @@ public struct WorkSummary: Hashable, Sendable {
   /// Creates a summary whose counts are zero.
   public init() {}
 
-  var isNothing: Bool { completed == 0 && retried == 0 && failed == 0 && snoozed == 0 && released == 0 && leaseLost == 0 }
+  var isNothing: Bool {
+    completed == 0 && retried == 0 && failed == 0 && snoozed == 0 && released == 0 && leaseLost == 0
+  }
 
   mutating func add(_ part: WorkSummary) {
     completed += part.completed

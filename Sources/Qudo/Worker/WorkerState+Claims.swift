@@ -2,7 +2,9 @@
 extension WorkerState {
   func nextClaim() -> ClaimRequest? {
     guard phase == .working else { return nil }
-    if mode == .once, running > 0 || bufferedCount > 0 || !summary.isNothing || !finished.isEmpty { return nil }
+    if mode == .once, running > 0 || bufferedCount > 0 || !summary.isNothing || !finished.isEmpty {
+      return nil
+    }
     let vacant = grant?.count ?? concurrency - running - abandoned
     let limit = vacant + ahead - bufferedCount
     guard limit > 0, vacant > 0 || ahead > 0 else { return nil }
@@ -10,7 +12,8 @@ extension WorkerState {
     var handlers: [ClaimRequest.KindDemand] = []
     for var handler in request.demands {
       if let most = self.handlers[handler.kind]?.policy.maxConcurrency {
-        handler.limit = max(0, most - heldOfLimited[handler.kind, default: 0] - (grant?.heldElsewhere[handler.kind] ?? 0))
+        handler.limit = max(
+          0, most - heldOfLimited[handler.kind, default: 0] - (grant?.heldElsewhere[handler.kind] ?? 0))
         if handler.limit == 0 { continue }
       }
       handlers.append(handler)
@@ -59,7 +62,9 @@ extension WorkerState {
     }
     shouldClaim = shouldClaim || claim.jobs.count >= request.limit
     remainingConfirmed = false
-    let wait = min(claim.timeUntilNextDue?.wholeMicroseconds ?? .max, claim.timeUntilNextLeaseExpiry?.wholeMicroseconds ?? .max)
+    let wait = min(
+      claim.timeUntilNextDue?.wholeMicroseconds ?? .max,
+      claim.timeUntilNextLeaseExpiry?.wholeMicroseconds ?? .max)
     wakeAt = wait == .max ? .max : now.clampedPlus(wait)
   }
 
@@ -92,13 +97,22 @@ extension WorkerState {
     if consecutiveErrors == 0 { failingSince = now }
     let holds = running > 0 || bufferedCount > 0 || !finished.isEmpty
     // With several databases, one where this worker holds nothing is retried less often.
-    retryAt = now + min(probeInterval ?? 5_000_000, 50_000 << Int64(min(consecutiveErrors, holds || probeInterval == nil ? 7 : 40)), holds ? 5_000_000 : .max)
+    retryAt =
+      now
+      + min(
+        probeInterval ?? 5_000_000,
+        50_000 << Int64(min(consecutiveErrors, holds || probeInterval == nil ? 7 : 40)),
+        holds ? 5_000_000 : .max)
     consecutiveErrors += 1
     if probeInterval != nil {
-      guard mode != .once else { return !holds || now - failingSince >= options.outageTimeout.wholeMicroseconds }
-      return phase != .working && running == 0 && now - failingSince >= options.outageTimeout.wholeMicroseconds
+      guard mode != .once else {
+        return !holds || now - failingSince >= options.outageTimeout.wholeMicroseconds
+      }
+      return phase != .working && running == 0
+        && now - failingSince >= options.outageTimeout.wholeMicroseconds
     }
-    return (mode != .forever || phase != .working) && now - failingSince >= options.outageTimeout.wholeMicroseconds
+    return (mode != .forever || phase != .working)
+      && now - failingSince >= options.outageTimeout.wholeMicroseconds
   }
 
   /// The time at which the outage timeout of one of several databases ends.
@@ -111,9 +125,15 @@ extension WorkerState {
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }
-    remainingConfirmed = counts.contains { $0.ready > 0 || $0.running > 0 || ($0.delayed > 0 && !skipDelayed) }
+    remainingConfirmed = counts.contains {
+      $0.ready > 0 || $0.running > 0 || ($0.delayed > 0 && !skipDelayed)
+    }
     if !remainingConfirmed {
-      if probeInterval == nil { phase = .draining(until: .max) } else { (remainingConfirmed, isEmpty) = (true, true) }
+      if probeInterval == nil {
+        phase = .draining(until: .max)
+      } else {
+        (remainingConfirmed, isEmpty) = (true, true)
+      }
     }
     if counts.contains(where: { $0.ready > 0 }) { shouldClaim = true }
   }

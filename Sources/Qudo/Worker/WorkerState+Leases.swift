@@ -20,10 +20,14 @@ extension WorkerState {
     return length.map { (leases, $0) }
   }
 
-  var allHeld: [Held] { slots.compactMap { $0.run?.stop == .leaseLost ? nil : $0.run?.held } + buffered[bufferHead...] }
+  var allHeld: [Held] {
+    slots.compactMap { $0.run?.stop == .leaseLost ? nil : $0.run?.held } + buffered[bufferHead...]
+  }
 
   /// - Returns: The jobs whose leases are lost, and the slots whose tasks must be cancelled.
-  mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (lost: [ClaimedJob], cancelled: [Int]) {
+  mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (
+    lost: [ClaimedJob], cancelled: [Int]
+  ) {
     if finished.isEmpty { worked() }
     let renewAt = asked + length.wholeMicroseconds / 3
     nextRenewal = min(nextRenewal, renewAt)

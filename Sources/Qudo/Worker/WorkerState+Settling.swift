@@ -34,7 +34,9 @@ extension WorkerState {
   /// Restarts the measurement of how fast the buffer empties; called when it has been filled.
   mutating func filled(asked: Int64, now: Int64) {
     // Limited, so that a single slow claim, during a database error, does not delay settlements.
-    claimLatency = min(max(0, now - asked), options.prefetchWindow.wholeMicroseconds.clampedPlus(options.prefetchWindow.wholeMicroseconds))
+    claimLatency = min(
+      max(0, now - asked),
+      options.prefetchWindow.wholeMicroseconds.clampedPlus(options.prefetchWindow.wholeMicroseconds))
     (filledAt, filledCount) = (now, bufferedCount)
   }
 

@@ -3,7 +3,8 @@ extension WorkerState {
   /// Opens a slot for one more task if there are more buffered jobs than tasks without a job. Those tasks
   /// wait for a job or are about to ask for one.
   mutating func openSlot() -> Int? {
-    guard phase == .working, activeSlots < concurrency, bufferedCount > activeSlots - running - abandoned else { return nil }
+    guard phase == .working, activeSlots < concurrency, bufferedCount > activeSlots - running - abandoned
+    else { return nil }
     activeSlots += 1
     if let free = slots.firstIndex(where: \.isFree) {
       slots[free] = Slot(isFree: false)
@@ -47,7 +48,9 @@ extension WorkerState {
   /// Ends a run and keeps its outcome to be settled.
   ///
   /// - Returns: Whether the slot's task may take another job.
-  mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool) -> Bool {
+  mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool)
+    -> Bool
+  {
     if slots[slot].isAbandoned {
       // Its job was already settled.
       slots[slot] = Slot()

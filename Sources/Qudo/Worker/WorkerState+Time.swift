@@ -4,7 +4,9 @@ extension WorkerState {
 
   /// Releases prefetched jobs for other workers if they cannot start because the running jobs are slow.
   mutating func giveBackStalled(_ now: Int64) {
-    guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits, now - bufferMoved >= Self.stalled else { return }
+    guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits,
+      now - bufferMoved >= Self.stalled
+    else { return }
     giveBackBuffered()
     averageRun = max(averageRun, Double(now - bufferMoved))
     lastPrefetch = 0
@@ -75,7 +77,10 @@ extension WorkerState {
         cancelled.append(index)
       } else if case .timeLimit = run.stop {
         let failure = TimeLimitExceeded(limit: limit, ignored: true)
-        abandon(index, Qudo.settlementOutcome(failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
+        abandon(
+          index,
+          Qudo.settlementOutcome(
+            failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
       }
     }
   }

@@ -130,8 +130,12 @@ struct WorkerState {
     pollInterval = options.pollInterval.wholeMicroseconds
     request = ClaimRequest(
       handlers.values.sorted { $0.kind < $1.kind }
-        .map { .init($0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases) }, limit: 0)
-    for handler in handlers.values where handler.policy.maxConcurrency != nil { heldOfLimited[handler.kind] = 0 }
+        .map {
+          .init($0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases)
+        }, limit: 0)
+    for handler in handlers.values where handler.policy.maxConcurrency != nil {
+      heldOfLimited[handler.kind] = 0
+    }
   }
 
   var bufferedCount: Int { buffered.count - bufferHead }
@@ -147,12 +151,16 @@ struct WorkerState {
   }
 
   mutating func nextAction(now: Int64, rings: UInt64) -> Action {
-    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 { return .finish }
+    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 {
+      return .finish
+    }
     if rings != ringsSeen { shouldClaim = true }
     if now >= wakeAt { (shouldClaim, wakeAt) = (true, .max) }
     // Even while outcomes cannot be written: the worker must keep its leases.
     if let (leases, duration) = takeRenewals(now) { return .renew(leases, for: duration) }
-    if now < retryAt { return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now))) }
+    if now < retryAt {
+      return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now)))
+    }
     giveBackStalled(now)
 
     let claim = isRefillDue(now) ? nextClaim() : nil

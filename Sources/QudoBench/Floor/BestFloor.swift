@@ -18,15 +18,18 @@ struct BestFloor {
       path,
       [
         "PRAGMA page_size = 4096", "PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = \(durability.rawValue)", "PRAGMA wal_autocheckpoint = 2000", "PRAGMA cache_size = -65536",
+        "PRAGMA synchronous = \(durability.rawValue)", "PRAGMA wal_autocheckpoint = 2000",
+        "PRAGMA cache_size = -65536",
         "CREATE TABLE job(id INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
         "CREATE TABLE ready(rank INTEGER, due INTEGER, id INTEGER, PRIMARY KEY(rank, due, id)) WITHOUT ROWID",
         "CREATE TABLE running(id INTEGER PRIMARY KEY)",
       ])
     insert = try database.prepare("INSERT INTO job(id, payload) VALUES(?, ?)")
     makeReady = try database.prepare("INSERT INTO ready SELECT 0, 0, id FROM job WHERE id BETWEEN ? AND ?")
-    read = try database.prepare("SELECT ready.id, payload FROM ready JOIN job USING(id) ORDER BY rank, due, ready.id LIMIT ?")
-    start = try database.prepare("INSERT INTO running SELECT id FROM ready WHERE (rank, due, id) <= (0, 0, ?)")
+    read = try database.prepare(
+      "SELECT ready.id, payload FROM ready JOIN job USING(id) ORDER BY rank, due, ready.id LIMIT ?")
+    start = try database.prepare(
+      "INSERT INTO running SELECT id FROM ready WHERE (rank, due, id) <= (0, 0, ?)")
     leave = try database.prepare("DELETE FROM ready WHERE (rank, due, id) <= (0, 0, ?)")
     stop = try database.prepare("DELETE FROM running WHERE id BETWEEN ? AND ?")
     complete = try database.prepare("DELETE FROM job WHERE id BETWEEN ? AND ?")

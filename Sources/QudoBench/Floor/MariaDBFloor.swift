@@ -16,7 +16,8 @@ final class MariaDBFloor {
   }
 
   func makeTables() throws {
-    try server.run("""
+    try server.run(
+      """
       CREATE TABLE qudobench_job(id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, payload LONGBLOB NOT NULL) ENGINE = InnoDB;
       CREATE TABLE qudobench_ready(
         kind BIGINT NOT NULL, ranking INT NOT NULL, due BIGINT NOT NULL, id BIGINT NOT NULL, PRIMARY KEY(kind, ranking, due, id)
@@ -36,12 +37,13 @@ final class MariaDBFloor {
         if index > 0 { text.append(UInt8(ascii: ",")) }
         text += value
       }
-      text += size == 1
+      text +=
+        size == 1
         ? ";INSERT INTO qudobench_ready VALUES(1, 0, 0, LAST_INSERT_ID());COMMIT".utf8
         : """
-          ;INSERT INTO qudobench_ready SELECT 1, 0, 0, id FROM qudobench_job \
-          WHERE id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(size - 1);COMMIT
-          """.utf8
+        ;INSERT INTO qudobench_ready SELECT 1, 0, 0, id FROM qudobench_job \
+        WHERE id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(size - 1);COMMIT
+        """.utf8
       try server.run(text)
     }
   }
@@ -57,7 +59,8 @@ final class MariaDBFloor {
       try server.run(
         """
         SELECT id FROM qudobench_ready WHERE kind = 1 ORDER BY ranking, due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
-        """) { found.append($0.number(0)) }
+        """
+      ) { found.append($0.number(0)) }
     }
     var text = ""
     if !held.isEmpty {
@@ -80,7 +83,8 @@ final class MariaDBFloor {
   /// Ids without a gap as a range, which costs half of a list. Not with the last one: a range reads one row more than it has, and other
   /// processes have locked that.
   private func condition(_ ids: [Int64]) -> String {
-    guard ids.count > 2, let first = ids.first, let last = ids.last, last - first == Int64(ids.count - 1), zip(ids, ids.dropFirst()).allSatisfy(<)
+    guard ids.count > 2, let first = ids.first, let last = ids.last, last - first == Int64(ids.count - 1),
+      zip(ids, ids.dropFirst()).allSatisfy(<)
     else { return "id IN (\(ids.map { "\($0)" }.joined(separator: ",")))" }
     return "(id BETWEEN \(first) AND \(last - 1) OR id = \(last))"
   }

@@ -8,7 +8,8 @@ final class RawDatabase {
 
   init(_ path: String, _ setUp: [String]) throws {
     var handle: OpaquePointer?
-    let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
+    let code = sqlite3_open_v2(
+      path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
     guard code == SQLITE_OK, let handle else {
       sqlite3_close_v2(handle)
       throw QudoError(.cannotOpen, "\(path) cannot be opened for the floor")
@@ -55,7 +56,9 @@ final class RawDatabase {
   }
 
   @inline(__always)
-  func bind(_ statement: OpaquePointer, _ position: Int32, _ number: Int64) { sqlite3_bind_int64(statement, position, number) }
+  func bind(_ statement: OpaquePointer, _ position: Int32, _ number: Int64) {
+    sqlite3_bind_int64(statement, position, number)
+  }
 
   /// The bytes must stay where they are until the statement was stepped.
   @inline(__always)
@@ -70,7 +73,11 @@ final class RawDatabase {
     return [UInt8](UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
   }
 
-  func number(_ statement: OpaquePointer, _ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+  func number(_ statement: OpaquePointer, _ column: Int32) -> Int64 {
+    sqlite3_column_int64(statement, column)
+  }
 
-  private func failure() -> QudoError { QudoError(.database, "the floor: " + String(cString: sqlite3_errmsg(handle))) }
+  private func failure() -> QudoError {
+    QudoError(.database, "the floor: " + String(cString: sqlite3_errmsg(handle)))
+  }
 }

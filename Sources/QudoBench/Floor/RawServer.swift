@@ -72,7 +72,8 @@ final class RawServer {
         let (to, from) = (UnsafeMutableRawBufferPointer(buffer), bytes)
         count = Int(
           mysql_real_escape_string(
-            handle, to.baseAddress?.assumingMemoryBound(to: CChar.self), from.baseAddress?.assumingMemoryBound(to: CChar.self),
+            handle, to.baseAddress?.assumingMemoryBound(to: CChar.self),
+            from.baseAddress?.assumingMemoryBound(to: CChar.self),
             UInt(from.count)))
       }
     }
@@ -80,7 +81,8 @@ final class RawServer {
   }
 
   private func failure() -> BenchFailure {
-    BenchFailure("the floor: \(mysql_errno(handle)) " + (mysql_error(handle).map { String(cString: $0) } ?? "unknown"))
+    BenchFailure(
+      "the floor: \(mysql_errno(handle)) " + (mysql_error(handle).map { String(cString: $0) } ?? "unknown"))
   }
 }
 

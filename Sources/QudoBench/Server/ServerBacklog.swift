@@ -22,7 +22,9 @@ struct ServerBacklog {
   func make(_ server: DatabaseServer, _ driver: MySQLDriver) async throws {
     // So that the names of the kinds have their numbers. None of these jobs stays.
     _ = try await driver.insert(names.map { NewJob($0) })
-    let claimed = try await driver.claim(ClaimRequest(names.map { ClaimRequest.KindDemand($0) }, limit: kinds)).jobs
+    let claimed = try await driver.claim(
+      ClaimRequest(names.map { ClaimRequest.KindDemand($0) }, limit: kinds)
+    ).jobs
     _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
     let raw = try RawServer(server)
     // Due long ago and in the year 9999, in microseconds.
@@ -87,7 +89,8 @@ extension MariaDBFloor {
       try server.run(
         "INSERT INTO qudobench_job SELECT \(first) + n, REPEAT('A', 100) FROM \(ServerBacklog.numbers(size))")
       try server.run(
-        "INSERT INTO qudobench_ready SELECT 1, 0, 0, id FROM qudobench_job WHERE id BETWEEN \(first + 1) AND \(first + size)")
+        "INSERT INTO qudobench_ready SELECT 1, 0, 0, id FROM qudobench_job WHERE id BETWEEN \(first + 1) AND \(first + size)"
+      )
     }
     try server.run("ANALYZE TABLE qudobench_job, qudobench_ready")
   }

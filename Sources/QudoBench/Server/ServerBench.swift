@@ -16,7 +16,8 @@ public struct ServerBench: Sendable {
     public var spawn: @Sendable (_ arguments: [String]) throws -> any ChildProcess
 
     public init(
-      _ server: DatabaseServer, folder: String, spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess
+      _ server: DatabaseServer, folder: String,
+      spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess
     ) {
       self.server = server
       self.folder = folder
@@ -25,7 +26,9 @@ public struct ServerBench: Sendable {
   }
 
   /// Those that make sense with a server.
-  public static let workloads: [Workload] = [.enqueueOne, .enqueueBatch, .claimSettleOne, .drain, .drainProcesses, .deep]
+  public static let workloads: [Workload] = [
+    .enqueueOne, .enqueueBatch, .claimSettleOne, .drain, .drainProcesses, .deep,
+  ]
 
   /// What a server said about itself.
   public struct Server: Sendable {
@@ -56,17 +59,19 @@ public struct ServerBench: Sendable {
   ///
   /// - Parameter report: hears of each line as soon as it is there.
   public func run(_ workload: Workload, report: (BenchLine) throws -> Void) async throws {
-    let lines: [BenchLine] = switch workload {
-    case .enqueueOne: try await enqueue(Workload.enqueueOne.rawValue, settings.jobs ?? 20_000, batch: 1)
-    case .enqueueBatch: try await enqueue(Workload.enqueueBatch.rawValue, settings.jobs ?? 100_000, batch: 1000)
-    case .claimSettleOne:
-      try await claimSettle(Workload.claimSettleOne.rawValue, settings.jobs ?? 10_000, batch: 1)
-        + claimSettle("claim-settle-batch", settings.jobs ?? 50_000, batch: 1000)
-    case .drain: try await drain(processes: 1)
-    case .drainProcesses: try await drain(processes: 4)
-    case .deep: try await deep()
-    default: throw BenchFailure("\(workload.rawValue) is not measured on servers")
-    }
+    let lines: [BenchLine] =
+      switch workload {
+      case .enqueueOne: try await enqueue(Workload.enqueueOne.rawValue, settings.jobs ?? 20_000, batch: 1)
+      case .enqueueBatch:
+        try await enqueue(Workload.enqueueBatch.rawValue, settings.jobs ?? 100_000, batch: 1000)
+      case .claimSettleOne:
+        try await claimSettle(Workload.claimSettleOne.rawValue, settings.jobs ?? 10_000, batch: 1)
+          + claimSettle("claim-settle-batch", settings.jobs ?? 50_000, batch: 1000)
+      case .drain: try await drain(processes: 1)
+      case .drainProcesses: try await drain(processes: 4)
+      case .deep: try await deep()
+      default: throw BenchFailure("\(workload.rawValue) is not measured on servers")
+      }
     for line in lines { try report(line) }
   }
 

@@ -6,11 +6,15 @@ extension Child {
   /// Drains a server for so long, as Qudo or as the floor.
   ///
   /// The URL comes by standard input, since everybody on the machine can read arguments.
-  static func drainServer(_ arguments: [String], _ say: @escaping @Sendable (String) throws -> Void) async throws {
+  static func drainServer(_ arguments: [String], _ say: @escaping @Sendable (String) throws -> Void)
+    async throws
+  {
     guard arguments.count == 4, let seconds = Double(arguments[2]), let line = readLine() else {
       throw BenchFailure("this is run by the benchmark itself")
     }
-    guard case .mysql(let server) = try DatabaseURL(parsing: line).place else { throw BenchFailure("the database is no server's") }
+    guard case .mysql(let server) = try DatabaseURL(parsing: line).place else {
+      throw BenchFailure("the database is no server's")
+    }
     switch arguments[1] {
     case "qudo":
       let driver = try MySQLDriver(server)
@@ -22,7 +26,9 @@ extension Child {
     }
   }
 
-  private static func drainFloor(_ floor: MariaDBFloor, _ span: Duration, log: String, _ say: (String) throws -> Void) throws {
+  private static func drainFloor(
+    _ floor: MariaDBFloor, _ span: Duration, log: String, _ say: (String) throws -> Void
+  ) throws {
     try say("ready")
     guard readLine() == "go" else { return }
     let begin = ContinuousClock.now

@@ -8,14 +8,19 @@ extension ServerBench {
   func deep() async throws -> [BenchLine] {
     let many = max(settings.jobs ?? 1_000_000, ClaimTimes.jobs)
     let used = ClaimTimes.jobs * settings.rounds
-    return try await besideBase("deep \(grouped(many)) waiting", ServerBacklog(ready: max(many, used)), .atMost(1.5))
+    return try await besideBase(
+      "deep \(grouped(many)) waiting", ServerBacklog(ready: max(many, used)), .atMost(1.5))
       + besideBase("deep \(grouped(many)) delayed", ServerBacklog(ready: used, delayed: many), .atMost(1.5))
-      + besideBase("deep 50 kinds, \(grouped(many)) waiting", ServerBacklog(ready: max(many, used), kinds: 50), .atMost(10, .rate))
+      + besideBase(
+        "deep 50 kinds, \(grouped(many)) waiting", ServerBacklog(ready: max(many, used), kinds: 50),
+        .atMost(10, .rate))
       + besideSnapshot(many, used)
   }
 
   /// In turns with 1,000 jobs, for which the backlog's tables are put aside.
-  private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws -> [BenchLine] {
+  private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws
+    -> [BenchLine]
+  {
     var (base, deep): ([ClaimTimes], [ClaimTimes]) = ([], [])
     try await withNewTables {
       try await withDriver { try await backlog.make(settings.server, $0) }
@@ -49,9 +54,12 @@ extension ServerBench {
       for _ in 0..<settings.rounds { base.append(try await baseTimes()) }
       let reader = try RawServer(settings.server)
       // "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ".
-      try reader.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT")
+      try reader.run(
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT")
       try await withDriver { try await backlog.make(settings.server, $0) }
-      for _ in 0..<settings.rounds { deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) }) }
+      for _ in 0..<settings.rounds {
+        deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) })
+      }
       // Fails when the server has ended the session meanwhile, and the snapshot with it.
       try reader.run("COMMIT")
     }
@@ -84,13 +92,19 @@ private struct ClaimTimes {
     let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: count)
     var claim = Claim()
     let time = try await ContinuousClock().measure { claim = try await driver.claim(request) }
-    guard claim.jobs.count == count else { throw BenchFailure("\(claim.jobs.count) jobs were claimed instead of \(count)") }
+    guard claim.jobs.count == count else {
+      throw BenchFailure("\(claim.jobs.count) jobs were claimed instead of \(count)")
+    }
     _ = try await driver.settle(claim.jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
     return time.inMilliseconds
   }
 
-  static func lines(_ name: String, _ base: [ClaimTimes], _ deep: [ClaimTimes], _ target: BenchLine.Target) -> [BenchLine] {
-    let parts: [(String, (ClaimTimes) -> [Double])] = [("claim of 100", { $0.batch }), ("claim of one", { $0.one })]
+  static func lines(_ name: String, _ base: [ClaimTimes], _ deep: [ClaimTimes], _ target: BenchLine.Target)
+    -> [BenchLine]
+  {
+    let parts: [(String, (ClaimTimes) -> [Double])] = [
+      ("claim of 100", { $0.batch }), ("claim of one", { $0.one }),
+    ]
     return parts.map { part, times in
       let (below, above) = (base.map { median(times($0)) }, deep.map { median(times($0)) })
       return BenchLine(

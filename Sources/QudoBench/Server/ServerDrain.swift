@@ -24,11 +24,15 @@ extension ServerBench {
     let name = (processes == 1 ? Workload.drain : .drainProcesses).rawValue
     let line = ServerBench.line(name, rounds)
     guard processes > 1 else { return [line] }
-    return [line, BenchLine(workload: "\(name), least share", durability: nil, rate: median(shares), unit: "%")]
+    return [
+      line, BenchLine(workload: "\(name), least share", durability: nil, rate: median(shares), unit: "%"),
+    ]
   }
 
   /// - Returns: the jobs a second that each process did, and how many all of them did.
-  private func drain(_ side: String, _ processes: Int, _ seconds: Double) async throws -> (rates: [Double], runs: Int) {
+  private func drain(_ side: String, _ processes: Int, _ seconds: Double) async throws -> (
+    rates: [Double], runs: Int
+  ) {
     let logs = (0..<processes).map { "\(settings.folder)/ids-\($0)" }
     defer { for log in logs { removeDatabase(log) } }
     let children = try logs.map { try settings.spawn(["server", side, "\(seconds)", $0]) }
@@ -39,7 +43,9 @@ extension ServerBench {
 
   private func check(_ runs: Int, left: Int, of count: Int) throws {
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
-    guard left > 0 else { throw BenchFailure("\(count) jobs were too few for this server: give more with --jobs") }
+    guard left > 0 else {
+      throw BenchFailure("\(count) jobs were too few for this server: give more with --jobs")
+    }
   }
 }
 #endif

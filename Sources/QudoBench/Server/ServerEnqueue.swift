@@ -50,9 +50,11 @@ struct RoundTrips {
     let least = median(floor)
     return [
       BenchLine(
-        workload: name, durability: nil, rate: median(qudo), unit: "", floor: least, floorName: ServerBench.floorName,
+        workload: name, durability: nil, rate: median(qudo), unit: "", floor: least,
+        floorName: ServerBench.floorName,
         target: .atMost(least, .rate)),
-      BenchLine(workload: "\(name), mean", durability: nil, rate: qudo.reduce(0, +) / Double(qudo.count), unit: ""),
+      BenchLine(
+        workload: "\(name), mean", durability: nil, rate: qudo.reduce(0, +) / Double(qudo.count), unit: ""),
     ]
   }
 }

@@ -27,7 +27,9 @@ extension ServerBench {
     } qudo: { driver in
       try await fill(Queue(driver), count)
       let rate = try await rate(count) { trips.qudo += try await settle(driver, count, batch: batch) }
-      guard try await driver.count().allSatisfy({ $0.ready + $0.running == 0 }) else { throw BenchFailure("jobs were not settled") }
+      guard try await driver.count().allSatisfy({ $0.ready + $0.running == 0 }) else {
+        throw BenchFailure("jobs were not settled")
+      }
       return rate
     }
     return [ServerBench.line(name, rounds)] + trips.lines("\(name), round trips per settle-and-claim")

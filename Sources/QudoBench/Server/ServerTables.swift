@@ -14,7 +14,8 @@ struct ServerTables {
   func begin() throws {
     let found = try names()
     guard found.isEmpty else {
-      throw BenchFailure("""
+      throw BenchFailure(
+        """
         the database has the tables \(found.prefix(3).joined(separator: ", "))\(found.count > 3 ? " and more" : ""): the benchmark \
         makes and drops all tables of these names and works only where there are none. Give it a database of its own, or drop what \
         a benchmark left that was stopped
@@ -32,7 +33,9 @@ struct ServerTables {
   /// All but the mark.
   func drop() throws {
     let found = try names()
-    guard found.contains(Self.mark) else { throw BenchFailure("somebody else has dropped the benchmark's tables") }
+    guard found.contains(Self.mark) else {
+      throw BenchFailure("somebody else has dropped the benchmark's tables")
+    }
     let ours = found.filter { $0 != Self.mark }
     if !ours.isEmpty { try server.run("DROP TABLE \(Self.list(ours))") }
   }
@@ -48,7 +51,9 @@ struct ServerTables {
   func takeBack() throws { try rename(from: "qudobench_aside_", to: "qudo_") }
 
   private func rename(from prefix: String, to other: String) throws {
-    let pairs = try names().filter { $0.hasPrefix(prefix) }.map { "`\($0)` TO `\(other)\($0.dropFirst(prefix.count))`" }
+    let pairs = try names().filter { $0.hasPrefix(prefix) }.map {
+      "`\($0)` TO `\(other)\($0.dropFirst(prefix.count))`"
+    }
     if !pairs.isEmpty { try server.run("RENAME TABLE \(pairs.joined(separator: ", "))") }
   }
 

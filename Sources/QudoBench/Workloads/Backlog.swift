@@ -22,12 +22,17 @@ struct Backlog: Hashable {
     // So that the names of the kinds have their numbers. None of these jobs stays.
     try await queue.enqueue((names + ["bench.other"]).map { NewJob($0) })
     _ = try await driver.settle(
-      driver.claim(ClaimRequest((names + ["bench.other"]).map { ClaimRequest.KindDemand($0) }, limit: kinds + 1)).jobs
+      driver.claim(
+        ClaimRequest((names + ["bench.other"]).map { ClaimRequest.KindDemand($0) }, limit: kinds + 1)
+      ).jobs
         .map { Settlement($0.lease, .completed()) }, claiming: nil)
     await driver.close()
     let database = try RawDatabase(path, ["PRAGMA synchronous = OFF", "BEGIN IMMEDIATE"])
     try database.run("CREATE TEMP TABLE number AS SELECT id, name FROM qudo_kind")
-    let kind = kinds == 1 ? "(SELECT id FROM number WHERE name = 'bench')" : "(SELECT id FROM number WHERE name = 'bench.' || (n % \(kinds)))"
+    let kind =
+      kinds == 1
+      ? "(SELECT id FROM number WHERE name = 'bench')"
+      : "(SELECT id FROM number WHERE name = 'bench.' || (n % \(kinds)))"
     let other = "(SELECT id FROM number WHERE name = 'bench.other')"
     // Due times of long ago and of the year 9999, in microseconds. The jobs that wait have come a thousand in a call.
     try insert(database, ready, kind, due: "n / 1000")
@@ -36,8 +41,12 @@ struct Backlog: Hashable {
     try enterReady(database, "kind = \(other)", inRanges: true)
     if delayed > 0 {
       let far = Timestamp.latest.microseconds - 1_000_000_000
-      try insert(database, delayed, "(SELECT id FROM number WHERE name = 'bench' OR name = 'bench.0')", due: "\(far) + n")
-      try database.run("INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE due >= \(far)")
+      try insert(
+        database, delayed, "(SELECT id FROM number WHERE name = 'bench' OR name = 'bench.0')",
+        due: "\(far) + n")
+      try database.run(
+        "INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE due >= \(far)"
+      )
     }
     if logged > 0 {
       try database.run(
@@ -51,7 +60,9 @@ struct Backlog: Hashable {
         \(Self.numbers(logged)) SELECT n, 1, 0, n, n, 0, zeroblob(100) FROM numbers
         """)
     }
-    try database.run("UPDATE qudo_info SET value = max(value, (SELECT coalesce(max(id), 0) FROM qudo_job)) WHERE key = 'highest_id'")
+    try database.run(
+      "UPDATE qudo_info SET value = max(value, (SELECT coalesce(max(id), 0) FROM qudo_job)) WHERE key = 'highest_id'"
+    )
     try database.run("COMMIT")
     // Copies are made of the file alone.
     try database.run("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -10,7 +10,8 @@ extension Bench {
   /// Claims and settles beside what must not matter: how many jobs wait, are delayed, are of other kinds, are in the logs.
   func deep() async throws -> [BenchLine] {
     let many = max(settings.jobs ?? 1_000_000, 2000)
-    let durability = settings.durabilities.contains(.normal) ? .normal : settings.durabilities.first ?? .normal
+    let durability =
+      settings.durabilities.contains(.normal) ? .normal : settings.durabilities.first ?? .normal
     var cases: [(name: String, backlog: Backlog)] = [
       ("\(grouped(many)) waiting", Backlog(ready: many)),
       ("\(grouped(many)) delayed", Backlog(ready: 1000, delayed: many)),
@@ -34,11 +35,14 @@ extension Bench {
         var rounds: [(floor: Double, qudo: Double)] = []
         for _ in 0..<settings.rounds {
           // What is measured takes some milliseconds in batches: less than what may come between, so it is done often.
-          rounds.append(try await beside((basePath, base), (path, backlog), durability, batch: batch, times: batch == 1 ? 5 : 41))
+          rounds.append(
+            try await beside(
+              (basePath, base), (path, backlog), durability, batch: batch, times: batch == 1 ? 5 : 41))
         }
         lines.append(
           BenchLine(
-            "deep \(name), \(batch == 1 ? "one at a time" : "in batches")", durability.rawValue, rounds, floorName: "1,000 waiting",
+            "deep \(name), \(batch == 1 ? "one at a time" : "in batches")", durability.rawValue, rounds,
+            floorName: "1,000 waiting",
             target: .atLeast(batch == 1 && backlog.kinds > 1 ? 1 / 3 : 1 / 1.25)))
       }
     }
@@ -53,7 +57,8 @@ extension Bench {
   ///
   /// - Returns: the median of each.
   private func beside(
-    _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog), _ durability: SQLiteDriver.Durability,
+    _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog),
+    _ durability: SQLiteDriver.Durability,
     batch: Int, times: Int
   ) async throws -> (floor: Double, qudo: Double) {
     try await withCopy(floor.path, durability) { below in
@@ -65,7 +70,9 @@ extension Bench {
         for time in 0..<times {
           for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
             let (driver, names) = isFloor ? (below, floor.backlog.names) : (above, qudo.backlog.names)
-            let found = try await rate(Self.part) { try await Self.settle(driver, names, Self.part, batch: batch) }
+            let found = try await rate(Self.part) {
+              try await Self.settle(driver, names, Self.part, batch: batch)
+            }
             if isFloor { floors.append(found) } else { rates.append(found) }
             let back = (0..<Self.part).map { NewJob(names[$0 % names.count], payload: Payload(payload)) }
             _ = try await driver.insert(back)

@@ -47,10 +47,12 @@ extension Bench {
       guard lasted else { return nil }
       lines.append(
         BenchLine(
-          Workload.drainProcesses.rawValue, durability.rawValue, rounds, floorName: "one process", target: .atLeast(0.9)))
+          Workload.drainProcesses.rawValue, durability.rawValue, rounds, floorName: "one process",
+          target: .atLeast(0.9)))
       lines.append(
         BenchLine(
-          workload: "drain-processes, least share", durability: durability.rawValue, rate: median(shares), unit: "%",
+          workload: "drain-processes, least share", durability: durability.rawValue, rate: median(shares),
+          unit: "%",
           target: .atLeast(15, .rate)))
     }
     return lines
@@ -62,7 +64,9 @@ extension Bench {
   ) async throws -> (rates: [Double], left: Int) {
     let logs = (0..<processes).map { "\(settings.folder)/ids-\($0)" }
     defer { for log in logs { removeDatabase(log) } }
-    let children = try logs.map { try settings.spawn(["drain", path, durability.rawValue, "\(seconds)", $0]) }
+    let children = try logs.map {
+      try settings.spawn(["drain", path, durability.rawValue, "\(seconds)", $0])
+    }
     let rates = try await runTogether(children)
     return (rates, try await check(path, logs, count))
   }
@@ -70,7 +74,9 @@ extension Bench {
   /// - Returns: how many are left.
   private func check(_ path: String, _ logs: [String], _ count: Int) async throws -> Int {
     let runs = try QudoBench.runs(in: logs)
-    let left = try await withQueue(path, .normal) { try await $0.databases.drivers()[0].count().reduce(0) { $0 + $1.ready + $1.running } }
+    let left = try await withQueue(path, .normal) {
+      try await $0.databases.drivers()[0].count().reduce(0) { $0 + $1.ready + $1.running }
+    }
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
     return left
   }
@@ -80,11 +86,15 @@ extension Bench {
 ///
 /// - Returns: what each says when it is done.
 func runTogether(_ children: [any ChildProcess]) async throws -> [Double] {
-  for child in children { guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") } }
+  for child in children {
+    guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") }
+  }
   for child in children { try await child.write("go") }
   var rates: [Double] = []
   for child in children {
-    guard let line = try await child.line(), let rate = Double(line) else { throw BenchFailure("a process did not say its rate") }
+    guard let line = try await child.line(), let rate = Double(line) else {
+      throw BenchFailure("a process did not say its rate")
+    }
     rates.append(rate)
     try await child.end()
   }
@@ -100,7 +110,9 @@ func runs(in logs: [String]) throws -> Int {
   for log in logs {
     let data = try Data(contentsOf: URL(fileURLWithPath: log))
     data.withUnsafeBytes { bytes in  // unsafe: read back as the integers that were written
-      for offset in stride(from: 0, to: bytes.count, by: 8) { ids.insert(bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)) }
+      for offset in stride(from: 0, to: bytes.count, by: 8) {
+        ids.insert(bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self))
+      }
     }
     runs += data.count / 8
   }

@@ -61,15 +61,17 @@ extension Bench {
             }
           }
         }
-        let least: Double? = switch (callers, durability) {
-        case (64, .full): 20
-        case (64, .normal): 3.5
-        case (512, .full): 60
-        default: nil
-        }
+        let least: Double? =
+          switch (callers, durability) {
+          case (64, .full): 20
+          case (64, .normal): 3.5
+          case (512, .full): 60
+          default: nil
+          }
         lines.append(
           BenchLine(
-            "\(Workload.enqueueManyCallers.rawValue) \(callers)", durability.rawValue, rounds, floorName: "reference, one caller",
+            "\(Workload.enqueueManyCallers.rawValue) \(callers)", durability.rawValue, rounds,
+            floorName: "reference, one caller",
             target: least.map { .atLeast($0) }))
       }
     }
@@ -88,10 +90,14 @@ extension Bench {
         try floor.enqueue(count, batch: 1000, payload)
         return Double(count) / (clock.now - begin).inSeconds
       } qudo: { path in
-        try await withQueue(path, durability) { queue in try await rate(count) { try await fill(queue, count) } }
+        try await withQueue(path, durability) { queue in
+          try await rate(count) { try await fill(queue, count) }
+        }
       }
       lines.append(
-        BenchLine(Workload.enqueueBatch.rawValue, durability.rawValue, rounds, floorName: "best", target: .atLeast(0.75)))
+        BenchLine(
+          Workload.enqueueBatch.rawValue, durability.rawValue, rounds, floorName: "best",
+          target: .atLeast(0.75)))
     }
     return lines
   }
@@ -112,7 +118,9 @@ extension Bench {
 }
 
 /// Enqueues jobs in batches of 1,000.
-func fill(_ queue: Queue<NoHooks>, _ count: Int, _ job: NewJob = NewJob("bench", payload: Payload(payload))) async throws {
+func fill(_ queue: Queue<NoHooks>, _ count: Int, _ job: NewJob = NewJob("bench", payload: Payload(payload)))
+  async throws
+{
   let batch = Array(repeating: job, count: min(1000, count))
   for first in stride(from: 0, to: count, by: 1000) {
     try await queue.enqueue(count - first < batch.count ? Array(batch.prefix(count - first)) : batch)

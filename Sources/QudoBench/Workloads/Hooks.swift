@@ -8,7 +8,8 @@ extension Bench {
     for _ in 0..<settings.rounds {
       let driver = NoDriver()
       rounds.append([
-        try await time(Queue(driver)), try await time(Queue(driver) { Unused() }), try await time(Queue(driver) { Used() }),
+        try await time(Queue(driver)), try await time(Queue(driver) { Unused() }),
+        try await time(Queue(driver) { Used() }),
         try await time(
           Queue(driver) {
             Used()
@@ -19,7 +20,8 @@ extension Bench {
     }
     return ["none", "unused points", "1", "3"].enumerated().map { index, name in
       BenchLine(
-        workload: "hooks \(name)", durability: nil, rate: median(rounds.map { $0[index] }), unit: "enqueues/s",
+        workload: "hooks \(name)", durability: nil, rate: median(rounds.map { $0[index] }),
+        unit: "enqueues/s",
         floor: median(rounds.map { $0[0] }), floorName: "no hooks", ratios: rounds.map { $0[index] / $0[0] })
     }
   }

@@ -18,7 +18,8 @@ extension Bench {
       for (share, name) in [(0.5, "p50"), (0.99, "p99"), (1, "max")] {
         lines.append(
           BenchLine(
-            workload: "rescue \(name)", durability: durability.rawValue, rate: percentile(share, of: times), unit: "ms",
+            workload: "rescue \(name)", durability: durability.rawValue, rate: percentile(share, of: times),
+            unit: "ms",
             target: share == 0.99 ? .atMost(50, .rate) : nil))
       }
     }
@@ -29,7 +30,9 @@ extension Bench {
   ///
   /// - Parameter count: how many processes are killed.
   /// - Returns: in milliseconds.
-  public func rescueTimes(_ path: String, _ durability: SQLiteDriver.Durability, count: Int) async throws -> [Double] {
+  public func rescueTimes(_ path: String, _ durability: SQLiteDriver.Durability, count: Int) async throws
+    -> [Double]
+  {
     _ = try await withQueue(path, durability) { queue in try await queue.enqueue(NewJob("bench")) }
     var times: [Double] = []
     var (holder, id) = try await holder(path, durability)
@@ -47,15 +50,21 @@ extension Bench {
     return times
   }
 
-  private func holder(_ path: String, _ durability: SQLiteDriver.Durability) async throws -> (any ChildProcess, pid_t) {
+  private func holder(_ path: String, _ durability: SQLiteDriver.Durability) async throws -> (
+    any ChildProcess, pid_t
+  ) {
     let child = try settings.spawn(["hold", path, durability.rawValue])
-    guard let id = try await child.line().flatMap({ pid_t($0) }) else { throw BenchFailure("the worker did not get ready") }
+    guard let id = try await child.line().flatMap({ pid_t($0) }) else {
+      throw BenchFailure("the worker did not get ready")
+    }
     return (child, id)
   }
 
   /// When the job started in a process, in nanoseconds.
   private func start(_ child: any ChildProcess) async throws -> Int64 {
-    guard let time = try await child.line().flatMap({ Int64($0) }) else { throw BenchFailure("the worker ended") }
+    guard let time = try await child.line().flatMap({ Int64($0) }) else {
+      throw BenchFailure("the worker ended")
+    }
     return time
   }
 }

@@ -18,11 +18,12 @@ extension Bench {
           return try await rate(count) { try await Self.settle(driver, ["bench"], count, batch: 1) }
         }
       }
-      let least: Double? = switch durability {
-      case .full: 2
-      case .normal: 1.2
-      case .off: nil
-      }
+      let least: Double? =
+        switch durability {
+        case .full: 2
+        case .normal: 1.2
+        case .off: nil
+        }
       lines.append(
         BenchLine(
           Workload.claimSettleOne.rawValue, durability.rawValue, rounds, floorName: "reference",
@@ -59,15 +60,20 @@ extension Bench {
         guard try floor.drain(batch: 1000) == count else { throw QudoError(.database, "the floor lost jobs") }
         return Double(count) / (clock.now - begin).inSeconds
       } qudo: { path in
-        try await drain(path, durability, count, NewJob("bench", payload: Payload(payload)), JobHandler("bench") { _ in })
+        try await drain(
+          path, durability, count, NewJob("bench", payload: Payload(payload)), JobHandler("bench") { _ in })
       }
       let raw = BenchLine(
-        "drain raw", durability.rawValue, rounds, floorName: "best", target: durability == .off ? nil : .atLeast(0.65))
+        "drain raw", durability.rawValue, rounds, floorName: "best",
+        target: durability == .off ? nil : .atLeast(0.65))
       lines.append(raw)
       var alone = raw
       (alone.floor, alone.floorName, alone.ratios, alone.target) = (nil, nil, [], .atLeast(100_000, .rate))
       lines.append(alone)
-      let job = NewJob(Note.kind, payload: try Codecs().encode(Note(id: 12_345, text: String(repeating: "A", count: 80)), of: Note.kind))
+      let job = NewJob(
+        Note.kind,
+        payload: try Codecs().encode(Note(id: 12_345, text: String(repeating: "A", count: 80)), of: Note.kind)
+      )
       for index in rounds.indices {
         rounds[index].qudo = try await withFile { path in
           try await drain(path, durability, count, job, JobHandler(Note.self))
@@ -88,7 +94,9 @@ extension Bench {
       let worker = try Worker(queue, handlers: [demand])
       var summary = WorkSummary()
       let rate = try await rate(count) { summary = try await worker.workUntilEmpty() }
-      guard summary.completed == count else { throw QudoError(.database, "\(summary.completed) of \(count) jobs were completed") }
+      guard summary.completed == count else {
+        throw QudoError(.database, "\(summary.completed) of \(count) jobs were completed")
+      }
       return rate
     }
   }

@@ -26,14 +26,16 @@ extension Bench {
           let due = min(1000, Int(now * most / 2) - enqueued)
           if due > 0 {
             let jobs = Array(repeating: NewJob("bench", payload: Payload(payload)), count: due)
-            latencies.append(try await ContinuousClock().measure { try await queue.enqueue(jobs) }.inMilliseconds)
+            latencies.append(
+              try await ContinuousClock().measure { try await queue.enqueue(jobs) }.inMilliseconds)
             enqueued += due
           } else {
             try await ContinuousClock().sleep(for: .milliseconds(1))
           }
           if now - lastSample >= 0.1 {
             lastSample = now
-            samples.append(SoakSample(now / span, wal: Disk.size(of: path + "-wal"), memory: Memory.resident()))
+            samples.append(
+              SoakSample(now / span, wal: Disk.size(of: path + "-wal"), memory: Memory.resident()))
           }
         }
         work.cancel()
@@ -45,20 +47,29 @@ extension Bench {
   }
 
   private func lines(
-    _ durability: SQLiteDriver.Durability, _ most: Double, _ rate: Double, _ samples: [SoakSample], _ latencies: [Double]
+    _ durability: SQLiteDriver.Durability, _ most: Double, _ rate: Double, _ samples: [SoakSample],
+    _ latencies: [Double]
   ) -> [BenchLine] {
-    func line(_ name: String, _ value: Double, _ unit: String, _ target: BenchLine.Target? = nil) -> BenchLine {
-      BenchLine(workload: "soak, \(name)", durability: durability.rawValue, rate: value, unit: unit, target: target)
+    func line(_ name: String, _ value: Double, _ unit: String, _ target: BenchLine.Target? = nil) -> BenchLine
+    {
+      BenchLine(
+        workload: "soak, \(name)", durability: durability.rawValue, rate: value, unit: unit, target: target)
     }
-    func wal(_ part: ClosedRange<Double>) -> Double { Double(samples.filter { part.contains($0.time) }.map(\.wal).max() ?? 0) / 1_048_576 }
-    func memory(_ part: ClosedRange<Double>) -> Double { median(samples.filter { part.contains($0.time) }.map { Double($0.memory) }) }
+    func wal(_ part: ClosedRange<Double>) -> Double {
+      Double(samples.filter { part.contains($0.time) }.map(\.wal).max() ?? 0) / 1_048_576
+    }
+    func memory(_ part: ClosedRange<Double>) -> Double {
+      median(samples.filter { part.contains($0.time) }.map { Double($0.memory) })
+    }
     return [
-      line("highest rate", most, "jobs/s"), line("rate", rate, "jobs/s"), line("enqueue p50", percentile(0.5, of: latencies), "ms"),
+      line("highest rate", most, "jobs/s"), line("rate", rate, "jobs/s"),
+      line("enqueue p50", percentile(0.5, of: latencies), "ms"),
       line("enqueue p99", percentile(0.99, of: latencies), "ms", .atMost(20, .rate)),
       line("WAL alone, highest", wal(0...0.25), "MiB", .atMost(64, .rate)),
       line("WAL with a foreign reader, highest", wal(0...1), "MiB"),
       line("WAL after it, highest", wal(0.97...1), "MiB", .atMost(64, .rate)),
-      line("memory, end to first quarter", memory(0.9...1) / memory(0.1...0.25), "times", .atMost(1.25, .rate)),
+      line(
+        "memory, end to first quarter", memory(0.9...1) / memory(0.1...0.25), "times", .atMost(1.25, .rate)),
     ]
   }
 
@@ -114,13 +125,18 @@ private final class ForeignReader: Sendable {
     let state = state
     task = Task.detached {
       let database = try RawDatabase(path, [])
-      let (begin, read, end) = (try database.prepare("BEGIN"), try database.prepare("SELECT count(*) FROM qudo_kind"), try database.prepare("COMMIT"))
+      let (begin, read, end) = (
+        try database.prepare("BEGIN"), try database.prepare("SELECT count(*) FROM qudo_kind"),
+        try database.prepare("COMMIT")
+      )
       while !state.withLock({ $0.isOver }) {
         if state.withLock({ $0.isActive }) {
           try database.step(begin)
           try database.step(read)
           let until = ContinuousClock.now + .milliseconds(Int.random(in: 100...5000))
-          while ContinuousClock.now < until, state.withLock({ $0.isActive }) { try await Task.sleep(for: .milliseconds(20)) }
+          while ContinuousClock.now < until, state.withLock({ $0.isActive }) {
+            try await Task.sleep(for: .milliseconds(20))
+          }
           try database.step(end)
         }
         try await Task.sleep(for: .milliseconds(100))

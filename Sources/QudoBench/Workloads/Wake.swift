@@ -17,7 +17,9 @@ extension Bench {
             try await ContinuousClock().sleep(for: .microseconds(Int.random(in: 2000...5000)))
             try await queue.enqueue(NewJob("bench", payload: Payload(payload)))
             let acknowledged = Child.monotonic()
-            guard let line = try await child.line(), let started = Int64(line) else { throw BenchFailure("the worker ended") }
+            guard let line = try await child.line(), let started = Int64(line) else {
+              throw BenchFailure("the worker ended")
+            }
             // It may have started before the answer was here.
             times.append(Double(max(0, started - acknowledged)) / 1e6)
           }
@@ -26,16 +28,20 @@ extension Bench {
           return (times, idle)
         }
       }
-      for (share, name, most) in [(0.5, "p50", 0.5), (0.99, "p99", 3), (0.999, "p99.9", nil)] as [(Double, String, Double?)] {
+      for (share, name, most) in [(0.5, "p50", 0.5), (0.99, "p99", 3), (0.999, "p99.9", nil)]
+        as [(Double, String, Double?)]
+      {
         lines.append(
           BenchLine(
-            workload: "wake \(name)", durability: durability.rawValue, rate: percentile(share, of: times), unit: "ms",
+            workload: "wake \(name)", durability: durability.rawValue, rate: percentile(share, of: times),
+            unit: "ms",
             target: durability == .off ? nil : most.map { .atMost($0, .rate) }))
       }
       if let idle {
         lines.append(
           BenchLine(
-            workload: "wake, idle worker", durability: durability.rawValue, rate: idle, unit: "% of a core", target: .atMost(0.1, .rate)))
+            workload: "wake, idle worker", durability: durability.rawValue, rate: idle, unit: "% of a core",
+            target: .atMost(0.1, .rate)))
       }
     }
     return lines
@@ -46,7 +52,9 @@ extension Bench {
     let span = Duration.seconds(settings.jobs == nil ? 60 : 1)
     func used() async throws -> Double {
       try await child.write("time")
-      guard let line = try await child.line(), let time = Double(line) else { throw BenchFailure("the worker ended") }
+      guard let line = try await child.line(), let time = Double(line) else {
+        throw BenchFailure("the worker ended")
+      }
       return time / 1e6
     }
     let begin = try await used()

@@ -18,8 +18,10 @@ struct BenchReport {
       The disk syncs \(Figures.grouped(Int(syncs))) overwrites of 4 KiB a second.
       """
     self.settings = .object([
-      ("sqlite", .text(SQLiteDriver.libraryVersion)), ("durability", .text(settings.durabilities.map(\.rawValue).joined(separator: ","))),
-      ("rounds", .integer(Int64(settings.rounds))), ("payloadBytes", .integer(100)), ("syncsPerSecond", .number(syncs)),
+      ("sqlite", .text(SQLiteDriver.libraryVersion)),
+      ("durability", .text(settings.durabilities.map(\.rawValue).joined(separator: ","))),
+      ("rounds", .integer(Int64(settings.rounds))), ("payloadBytes", .integer(100)),
+      ("syncsPerSecond", .number(syncs)),
     ])
   }
 
@@ -33,7 +35,8 @@ struct BenchReport {
       What it acknowledges \(losses.isEmpty ? "survives a power cut" : "may be lost in a power cut: \(losses.joined(separator: "; "))").
       """
     settings = .object([
-      ("server", .text(server.version)), ("survivesPowerCut", .bool(losses.isEmpty)), ("rounds", .integer(Int64(rounds))),
+      ("server", .text(server.version)), ("survivesPowerCut", .bool(losses.isEmpty)),
+      ("rounds", .integer(Int64(rounds))),
       ("payloadBytes", .integer(100)),
     ])
   }
@@ -41,12 +44,16 @@ struct BenchReport {
 
   var text: String {
     var table = Table([
-      "workload", "durability", .number("qudo"), .number("floor"), "", .number("ratio"), .number("least"), .number("highest"), "target", "",
+      "workload", "durability", .number("qudo"), .number("floor"), "", .number("ratio"), .number("least"),
+      .number("highest"), "target", "",
     ])
     for line in lines {
       table.add([
-        line.workload, line.durability ?? "", line.unit.isEmpty ? Self.figure(line.rate) : "\(Self.figure(line.rate)) \(line.unit)", line.floor.map(Self.figure) ?? "",
-        line.floorName ?? "", Self.ratio(line.ratio), Self.ratio(line.ratios.min()), Self.ratio(line.ratios.max()),
+        line.workload, line.durability ?? "",
+        line.unit.isEmpty ? Self.figure(line.rate) : "\(Self.figure(line.rate)) \(line.unit)",
+        line.floor.map(Self.figure) ?? "",
+        line.floorName ?? "", Self.ratio(line.ratio), Self.ratio(line.ratios.min()),
+        Self.ratio(line.ratios.max()),
         Self.target(line), line.met.map { $0 ? "met" : "FALLS SHORT" } ?? "",
       ])
     }
@@ -65,11 +72,14 @@ struct BenchReport {
     for line in lines {
       results.append(
         .object([
-          ("workload", .text(line.workload)), ("durability", .text(line.durability)), ("rate", .number(line.rate)),
+          ("workload", .text(line.workload)), ("durability", .text(line.durability)),
+          ("rate", .number(line.rate)),
           ("unit", .text(line.unit)), ("floor", .number(line.floor)), ("floorName", .text(line.floorName)),
-          ("ratio", .number(line.ratio)), ("ratioLeast", .number(line.ratios.min())), ("ratioHighest", .number(line.ratios.max())),
+          ("ratio", .number(line.ratio)), ("ratioLeast", .number(line.ratios.min())),
+          ("ratioHighest", .number(line.ratios.max())),
           ("target", .number(line.target?.value)), ("targetFigure", .text(line.target?.figure.rawValue)),
-          ("targetIsLeast", line.target.map { .bool($0.isLeast) } ?? .null), ("met", line.met.map { .bool($0) } ?? .null),
+          ("targetIsLeast", line.target.map { .bool($0.isLeast) } ?? .null),
+          ("met", line.met.map { .bool($0) } ?? .null),
         ]))
     }
     var writer = JSONWriter()
@@ -83,7 +93,9 @@ struct BenchReport {
     return fixed(value, abs(value) >= 10 ? 1 : abs(value) >= 0.1 ? 2 : 3)
   }
 
-  private static func ratio(_ value: Double?) -> String { value.map { $0.isFinite ? fixed($0, 2) : "-" } ?? "" }
+  private static func ratio(_ value: Double?) -> String {
+    value.map { $0.isFinite ? fixed($0, 2) : "-" } ?? ""
+  }
 
   private static func target(_ line: BenchLine) -> String {
     guard let target = line.target else { return "" }

@@ -25,7 +25,8 @@ final class PipedProcess: ChildProcess {
       try await Subprocess.run(
         .path(program), arguments: Arguments(["bench-process"] + arguments),
         input: .fileDescriptor(childInput, closeAfterSpawningProcess: true),
-        output: .fileDescriptor(childOutput, closeAfterSpawningProcess: true), error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
+        output: .fileDescriptor(childOutput, closeAfterSpawningProcess: true),
+        error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
       ).terminationStatus
     }
   }
@@ -71,7 +72,9 @@ final class PipedProcess: ChildProcess {
 
   func end() async throws {
     try closeInput()
-    guard case .exited(0) = try await status.value else { throw CommandError("another process of the measurement failed") }
+    guard case .exited(0) = try await status.value else {
+      throw CommandError("another process of the measurement failed")
+    }
   }
 
   private static func program() throws -> FilePath {

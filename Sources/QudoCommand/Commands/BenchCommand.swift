@@ -7,7 +7,8 @@ extension Workload: ExpressibleByArgument {}
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure Qudo against raw SQLite on this disk, or against raw calls on a server.",
+    commandName: "bench",
+    abstract: "Measure Qudo against raw SQLite on this disk, or against raw calls on a server.",
     discussion: """
       Each workload alternates between the library's public interface and a floor: the fewest prepared statements that do the same \
       in raw SQLite. The reference floor is the plain design (one table, one partial index, SQLite's own page size and checkpoints); \
@@ -26,9 +27,14 @@ struct BenchCommand: AsyncParsableCommand {
         qudo bench --database mysql://user:password@host/empty --rounds 7
       """)
 
-  @Argument(help: "The workloads to run: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). All by default.")
+  @Argument(
+    help:
+      "The workloads to run: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")). All by default.")
   var workloads: [Workload] = []
-  @Option(help: "mysql://user:password@host:port/name of a database that only the benchmark uses. Default: new SQLite files.")
+  @Option(
+    help:
+      "mysql://user:password@host:port/name of a database that only the benchmark uses. Default: new SQLite files."
+  )
   var database: String?
   @Option(help: "full, normal or off. Repeat for several. Default: full and normal.")
   var durability: [SQLiteDriver.Durability] = []
@@ -53,20 +59,25 @@ struct BenchCommand: AsyncParsableCommand {
     let url: DatabaseURL
     do { url = try DatabaseURL(parsing: database) } catch { throw ValidationError(error.message) }
     guard case .mysql(let server) = url.place else {
-      throw ValidationError("--database takes a server, mysql://user:password@host:port/name; files are new ones, in --folder")
+      throw ValidationError(
+        "--database takes a server, mysql://user:password@host:port/name; files are new ones, in --folder")
     }
     return server
   }
 
   private func validate(_ server: DatabaseServer) throws {
     #if MySQL
-    guard durability.isEmpty, !long else { throw ValidationError("--durability and --long are for files, not for servers") }
+    guard durability.isEmpty, !long else {
+      throw ValidationError("--durability and --long are for files, not for servers")
+    }
     for workload in workloads where !ServerBench.workloads.contains(workload) {
       let names = ServerBench.workloads.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("\(workload.rawValue) is not measured on servers: there are \(names)")
     }
     #else
-    throw ValidationError("\(SafeText.terminalSafe("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+    throw ValidationError(
+      "\(SafeText.terminalSafe("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+    )
     #endif
   }
 

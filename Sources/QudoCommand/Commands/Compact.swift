@@ -20,9 +20,13 @@ struct Compact: AsyncParsableCommand {
     try await database.useFile("compact", durability: .full, create: false) { driver in
       let compaction = try await driver.compact()
       guard json else { return try Output.line("\(compaction.before) \(compaction.after)") }
-      try Output.line(JSONWriter.array([.object([
-        ("database", .text(driver.name)), ("before", .integer(Int64(compaction.before))), ("after", .integer(Int64(compaction.after))),
-      ])]))
+      try Output.line(
+        JSONWriter.array([
+          .object([
+            ("database", .text(driver.name)), ("before", .integer(Int64(compaction.before))),
+            ("after", .integer(Int64(compaction.after))),
+          ])
+        ]))
     }
   }
 }

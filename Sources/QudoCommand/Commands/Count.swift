@@ -17,7 +17,9 @@ struct Count: AsyncParsableCommand {
   func run() async throws {
     let kinds = kind.kinds
     try await database.list { databases in
-      try await Listing.show(databases, json: json, limit: .max, of: "jobs") { driver throws(QudoError) in try await driver.count(kinds) }
+      try await Listing.show(databases, json: json, limit: .max, of: "jobs") { driver throws(QudoError) in
+        try await driver.count(kinds)
+      }
     }
   }
 }

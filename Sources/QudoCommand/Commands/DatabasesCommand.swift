@@ -5,7 +5,8 @@ internal import QudoSQLite
 
 struct DatabasesCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "databases", abstract: "Show the state of each database: whether it answers, its version, clock and job counts.",
+    commandName: "databases",
+    abstract: "Show the state of each database: whether it answers, its version, clock and job counts.",
     discussion: """
       Files are only read: none is created or migrated.
 
@@ -36,7 +37,9 @@ struct DatabasesCommand: AsyncParsableCommand {
       return urls.indices.compactMap { all[$0] }
     }
     try Listing.show(reports, database: "", json: json, nothing: "no databases")
-    guard reports.contains(where: { $0.cause == nil }) else { throw ExitCode(QudoError.Code.unreachable.exitStatus) }
+    guard reports.contains(where: { $0.cause == nil }) else {
+      throw ExitCode(QudoError.Code.unreachable.exitStatus)
+    }
   }
 }
 
@@ -55,9 +58,12 @@ struct DatabaseReport: Sendable {
     var report = DatabaseReport(url: url)
     do throws(QudoError) {
       // In company, so that it has a deadline.
-      let databases = try Databases([
-        .init("\(url)") { () async throws(QudoError) in try await DatabaseOpening(durability: .full, create: false, isListing: true).open(url, name: nil) }
-      ], options: quiet)
+      let databases = try Databases(
+        [
+          .init("\(url)") { () async throws(QudoError) in
+            try await DatabaseOpening(durability: .full, create: false, isListing: true).open(url, name: nil)
+          }
+        ], options: quiet)
       report.name = try await look(databases, &report)
       await databases.close()
     } catch {
@@ -72,7 +78,9 @@ struct DatabaseReport: Sendable {
     return options
   }
 
-  private static func look(_ databases: Databases, _ report: inout DatabaseReport) async throws(QudoError) -> String? {
+  private static func look(_ databases: Databases, _ report: inout DatabaseReport) async throws(QudoError)
+    -> String?
+  {
     let clock = SystemClock()
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       let before = clock.now().wall
@@ -87,7 +95,9 @@ struct DatabaseReport: Sendable {
     (report.version, report.difference) = (description?.version, difference)
     (report.workers, report.isOpen) = (description?.workers, description?.isOpen)
     report.counts = counts.reduce(JobCount("")) { sum, count in
-      JobCount("", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed, running: sum.running + count.running)
+      JobCount(
+        "", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed,
+        running: sum.running + count.running)
     }
     return answer.database
   }
@@ -96,19 +106,24 @@ struct DatabaseReport: Sendable {
 extension DatabaseReport: Listed {
   static var columns: [Table.Column] {
     [
-      "DATABASE", "STATE", "VERSION", .number("CLOCK"), .number("READY"), .number("DELAYED"), .number("RUNNING"), .number("WORKERS"), "OPEN", "URL",
+      "DATABASE", "STATE", "VERSION", .number("CLOCK"), .number("READY"), .number("DELAYED"),
+      .number("RUNNING"), .number("WORKERS"), "OPEN", "URL",
       "CAUSE",
     ]
   }
 
   private var state: String { cause == nil ? "live" : "down" }
   /// Rounded.
-  private var milliseconds: Int64? { difference.map { $0.wholeMicroseconds.clampedPlus($0 < .zero ? -500 : 500) / 1000 } }
+  private var milliseconds: Int64? {
+    difference.map { $0.wholeMicroseconds.clampedPlus($0 < .zero ? -500 : 500) / 1000 }
+  }
 
   var cells: [String] {
     [
-      SafeText.terminalSafe(name ?? ""), state, SafeText.terminalSafe(version ?? ""), milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
-      counts.map { "\($0.ready)" } ?? "", counts.map { "\($0.delayed)" } ?? "", counts.map { "\($0.running)" } ?? "",
+      SafeText.terminalSafe(name ?? ""), state, SafeText.terminalSafe(version ?? ""),
+      milliseconds.map { $0 >= 0 ? "+\($0) ms" : "\($0) ms" } ?? "",
+      counts.map { "\($0.ready)" } ?? "", counts.map { "\($0.delayed)" } ?? "",
+      counts.map { "\($0.running)" } ?? "",
       workers.map { "\($0)" } ?? "", isOpen.map { $0 ? "yes" : "no" } ?? "",
       SafeText.terminalSafe("\(url)", limit: 60), SafeText.terminalSafe(cause ?? "", limit: 200),
     ]
@@ -117,9 +132,11 @@ extension DatabaseReport: Listed {
   func json(database: String) -> JSON {
     func number(_ count: Int?) -> JSON { count.map { .integer(Int64($0)) } ?? .null }
     return .object([
-      ("database", .text(name)), ("url", .text("\(url)")), ("state", .text(state)), ("version", .text(version)),
+      ("database", .text(name)), ("url", .text("\(url)")), ("state", .text(state)),
+      ("version", .text(version)),
       ("clockDifference", milliseconds.map { .integer($0) } ?? .null), ("ready", number(counts?.ready)),
-      ("delayed", number(counts?.delayed)), ("running", number(counts?.running)), ("workers", number(workers)),
+      ("delayed", number(counts?.delayed)), ("running", number(counts?.running)),
+      ("workers", number(workers)),
       ("isOpen", isOpen.map { .bool($0) } ?? .null), ("cause", .text(cause)),
     ])
   }

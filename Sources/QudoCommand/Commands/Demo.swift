@@ -15,7 +15,9 @@ struct Demo: AsyncParsableCommand {
   @OptionGroup var durability: DurabilityOption
 
   func validate() throws {
-    guard (1...10_000_000).contains(jobs) else { throw ValidationError("--jobs must be from 1 to 10,000,000") }
+    guard (1...10_000_000).contains(jobs) else {
+      throw ValidationError("--jobs must be from 1 to 10,000,000")
+    }
   }
 
   func run() async throws {
@@ -32,7 +34,8 @@ struct Demo: AsyncParsableCommand {
     let starts = try await demo.startLatencies()
     let pageSize = try await driver.pageSize()
     await driver.close()
-    let rescues = try await DemoRun.rescueLatencies(folder.path("rescue.db"), in: folder.path(""), durability.durability)
+    let rescues = try await DemoRun.rescueLatencies(
+      folder.path("rescue.db"), in: folder.path(""), durability.durability)
     let total = Figures.grouped(jobs)
     try Output.write(
       """

@@ -15,7 +15,9 @@ struct CommandError: Error, CustomStringConvertible {
   /// What the command exits with.
   let status: Int32
 
-  init(_ description: String, status: Int32 = EXIT_FAILURE) { (self.description, self.status) = (description, status) }
+  init(_ description: String, status: Int32 = EXIT_FAILURE) {
+    (self.description, self.status) = (description, status)
+  }
 }
 
 extension QudoError.Code {
@@ -50,7 +52,9 @@ enum Exit {
 
   /// Further lines are set in: a path, or what a file has, must not look like a message of its own.
   private static func line(_ text: String) -> String {
-    text.split(whereSeparator: \.isNewline).enumerated().map { $0 == 0 || $1.hasPrefix(" ") ? String($1) : "  \($1)" }.joined(separator: "\n")
+    text.split(whereSeparator: \.isNewline).enumerated().map {
+      $0 == 0 || $1.hasPrefix(" ") ? String($1) : "  \($1)"
+    }.joined(separator: "\n")
   }
 
   /// Help, a version, or what the parser did not understand.

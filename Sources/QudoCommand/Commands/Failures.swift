@@ -21,7 +21,8 @@ struct Failures: AsyncParsableCommand {
   func run() async throws {
     let query = options.query
     try await database.list { databases in
-      try await Listing.show(databases, json: options.json, limit: options.limit, of: "failures") { driver throws(QudoError) in
+      try await Listing.show(databases, json: options.json, limit: options.limit, of: "failures") {
+        driver throws(QudoError) in
         try await driver.failures(query)
       }
     }
@@ -35,7 +36,8 @@ extension FailureRecord: Listed {
 
   var cells: [String] {
     [
-      "\(id)", "\(job)", SafeText.terminalSafe(kind.name), "\(attempt)", failedAt.local, state, SafeText.terminalSafe(message, limit: 60),
+      "\(id)", "\(job)", SafeText.terminalSafe(kind.name), "\(attempt)", failedAt.local, state,
+      SafeText.terminalSafe(message, limit: 60),
       SafeText.terminalSafe(payload, limit: 40),
     ]
   }
@@ -49,9 +51,11 @@ extension FailureRecord: Listed {
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
-      ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failedAt)),
+      ("message", .text(message)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)),
+      ("attempt", .integer(Int64(attempt))), ("failedAt", .time(failedAt)),
       ("replayed", .bool(replayedAs != nil)), ("reason", .text(reason.rawValue)), ("final", .bool(isFinal)),
-      ("priority", .integer(Int64(priority))), ("replayedAs", replayedAs.flatMap { $0 == 0 ? nil : .integer($0) } ?? .null),
+      ("priority", .integer(Int64(priority))),
+      ("replayedAs", replayedAs.flatMap { $0 == 0 ? nil : .integer($0) } ?? .null),
     ])
   }
 }

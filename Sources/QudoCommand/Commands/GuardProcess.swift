@@ -18,7 +18,8 @@ internal import Darwin
 /// The other end of ``CommandGuard``.
 struct GuardProcess: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "guard-process", abstract: "Ends commands whose worker is gone; run by work.", shouldDisplay: false)
+    commandName: "guard-process", abstract: "Ends commands whose worker is gone; run by work.",
+    shouldDisplay: false)
 
   @Argument var name: String
 
@@ -36,7 +37,9 @@ struct GuardProcess: ParsableCommand {
       if count <= 0 { break }
       unread += buffer[..<count]
       while let end = unread.firstIndex(of: 10) {
-        if let (number, group) = GuardMessage.parse(String(decoding: unread[..<end], as: UTF8.self)) { groups[number] = group }
+        if let (number, group) = GuardMessage.parse(String(decoding: unread[..<end], as: UTF8.self)) {
+          groups[number] = group
+        }
         unread.removeSubrange(...end)
       }
     }
@@ -69,7 +72,8 @@ struct GuardProcess: ParsableCommand {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc") else { return [] }
     let marks = Set(runs.map { "QUDO_RUN=\(name).\($0)" })
     return names.compactMap { pid_t($0) }.filter { process in
-      guard process != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ") else { return false }
+      guard process != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(process)/environ")
+      else { return false }
       return bytes.split(separator: 0).contains { marks.contains(String(decoding: $0, as: UTF8.self)) }
     }
   }

@@ -38,20 +38,29 @@ struct Import: AsyncParsableCommand {
   @OptionGroup var durability: DurabilityOption
   @Option(
     help: ArgumentHelp(
-      "The encoding of the old arguments: raw, json or messagepack. Their bytes are kept unchanged.", valueName: "codec"),
+      "The encoding of the old arguments: raw, json or messagepack. Their bytes are kept unchanged.",
+      valueName: "codec"),
     transform: Self.codec)
   var codec: PayloadCodec = .raw
-  @Option(help: ArgumentHelp("The name under which later imports recognize the old database. Default: its full path.", valueName: "name")) var source: String?
-  @Option(help: ArgumentHelp("The maximum size of an argument, in bytes.", valueName: "bytes")) var payloadLimit = Limits().payloadBytes
-  @Flag(help: "Make jobs that a worker has grabbed ready at once. Default: when their grab expires.") var ignoreGrabs = false
+  @Option(
+    help: ArgumentHelp(
+      "The name under which later imports recognize the old database. Default: its full path.",
+      valueName: "name")) var source: String?
+  @Option(help: ArgumentHelp("The maximum size of an argument, in bytes.", valueName: "bytes"))
+  var payloadLimit = Limits().payloadBytes
+  @Flag(help: "Make jobs that a worker has grabbed ready at once. Default: when their grab expires.")
+  var ignoreGrabs = false
   @Flag(help: "Print what would be imported; write nothing.") var dryRun = false
   @Flag(help: "Print one JSON array.") var json = false
 
   private static func codec(_ text: String) throws -> PayloadCodec {
     if let codec = PayloadCodec(rawValue: text) { return codec }
-    guard text.lowercased() == "storable" else { throw ValidationError("the codec must be raw, json or messagepack") }
+    guard text.lowercased() == "storable" else {
+      throw ValidationError("the codec must be raw, json or messagepack")
+    }
     throw ValidationError(
-      "only Perl reads what Storable wrote: --codec raw keeps the bytes, or let a Perl program write the arguments as JSON first")
+      "only Perl reads what Storable wrote: --codec raw keeps the bytes, or let a Perl program write the arguments as JSON first"
+    )
   }
 
   func validate() throws {
@@ -68,11 +77,16 @@ struct Import: AsyncParsableCommand {
     let path = try database.path("import")
     // Before either is opened: opening the new file may write to it.
     let new = FileIdentity(path)
-    if let new, new == FileIdentity(old) { throw CommandError("the old file and the new one are the same file") }
+    if let new, new == FileIdentity(old) {
+      throw CommandError("the old file and the new one are the same file")
+    }
     let file = try PerlQudoFile(path: old, options: options)
-    if dryRun, new == nil { return try show(file.planImport(), database: SQLiteDriver.defaultName(forPath: path)) }
+    if dryRun, new == nil {
+      return try show(file.planImport(), database: SQLiteDriver.defaultName(forPath: path))
+    }
     try await database.useFile("import", durability: durability.durability, create: !dryRun) { driver in
-      try show(await dryRun ? driver.planImport(from: file) : driver.importAll(from: file), database: driver.name)
+      try show(
+        await dryRun ? driver.planImport(from: file) : driver.importAll(from: file), database: driver.name)
     }
   }
 
@@ -82,7 +96,9 @@ struct Import: AsyncParsableCommand {
     for row in report.rows {
       guard case .conflict(let job) = row.outcome else { continue }
       isWhole = false
-      printError("job \(row.old) of the old file has the unique key of job \(job), which is not finished: import it later")
+      printError(
+        "job \(row.old) of the old file has the unique key of job \(job), which is not finished: import it later"
+      )
     }
     if !isWhole { throw ExitCode.failure }
   }
@@ -91,7 +107,9 @@ struct Import: AsyncParsableCommand {
 extension ImportReport.Row: Listed {
   static var columns: [Table.Column] { ["TABLE", .number("OLD"), .number("NEW"), "KIND", "RESULT"] }
 
-  var cells: [String] { [table.rawValue, "\(old)", new.map { "\($0)" } ?? "", SafeText.terminalSafe(kind.name), result.text] }
+  var cells: [String] {
+    [table.rawValue, "\(old)", new.map { "\($0)" } ?? "", SafeText.terminalSafe(kind.name), result.text]
+  }
 
   private var result: (name: String, holder: Int64?, text: String) {
     switch outcome {
@@ -104,8 +122,10 @@ extension ImportReport.Row: Listed {
 
   func json(database: String) -> JSON {
     .object([
-      ("database", .text(database)), ("table", .text(table.rawValue)), ("old", .integer(old)), ("new", new.map { .integer($0) } ?? .null),
-      ("kind", .text(kind.name)), ("result", .text(result.name)), ("holder", result.holder.map { .integer($0) } ?? .null),
+      ("database", .text(database)), ("table", .text(table.rawValue)), ("old", .integer(old)),
+      ("new", new.map { .integer($0) } ?? .null),
+      ("kind", .text(kind.name)), ("result", .text(result.name)),
+      ("holder", result.holder.map { .integer($0) } ?? .null),
     ])
   }
 }

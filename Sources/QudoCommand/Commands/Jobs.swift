@@ -15,9 +15,12 @@ struct Jobs: AsyncParsableCommand {
 
   @OptionGroup var database: Database
   @OptionGroup var kind: KindOption
-  @Option(help: "Only this state: ready, delayed or running. Repeat for several. Default: all.") var state: [JobState] = []
+  @Option(help: "Only this state: ready, delayed or running. Repeat for several. Default: all.") var state:
+    [JobState] = []
   @Option(help: "The maximum number of jobs, 0 or more.") var limit = 100
-  @Option(help: ArgumentHelp("Only ids above this one; give the last id of the previous page.", valueName: "id")) var after: Int64 = 0
+  @Option(
+    help: ArgumentHelp("Only ids above this one; give the last id of the previous page.", valueName: "id"))
+  var after: Int64 = 0
   @Flag(help: "Print one JSON array.") var json = false
 
   func validate() throws {
@@ -25,9 +28,12 @@ struct Jobs: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let query = JobQuery(kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: Listing.beyond(limit))
+    let query = JobQuery(
+      kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: Listing.beyond(limit))
     try await database.list { databases in
-      try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in try await driver.jobs(matching: query) }
+      try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in
+        try await driver.jobs(matching: query)
+      }
     }
   }
 }
@@ -48,9 +54,11 @@ extension StoredJob: Listed {
 
   func json(database: String) -> JSON {
     .object([
-      ("database", .text(database)), ("id", .integer(id)), ("kind", .text(kind.name)), ("state", .text(state.rawValue)),
+      ("database", .text(database)), ("id", .integer(id)), ("kind", .text(kind.name)),
+      ("state", .text(state.rawValue)),
       JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("priority", .integer(Int64(priority))),
-      ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueuedAt)), ("dueAt", .time(dueAt)), ("leaseEndsAt", .time(leaseExpiresAt)),
+      ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueuedAt)), ("dueAt", .time(dueAt)),
+      ("leaseEndsAt", .time(leaseExpiresAt)),
     ])
   }
 }

@@ -41,7 +41,8 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self, Statuses.self, Replay.self, Import.self,
+      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self,
+      Statuses.self, Replay.self, Import.self,
       Compact.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self, GuardProcess.self,
     ])
@@ -60,7 +61,11 @@ struct QudoCommand: AsyncParsableCommand {
     do {
       try ThreadLimit.check()
       var command = try parseAsRoot(Array(StartArguments.checked().dropFirst()))
-      if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
     } catch {
       Exit.leave(with: error)
     }

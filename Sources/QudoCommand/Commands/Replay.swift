@@ -16,7 +16,8 @@ struct Replay: AsyncParsableCommand {
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("Ids from the failure log; with several databases, DATABASE/ID.", valueName: "id"))
+  @Argument(
+    help: ArgumentHelp("Ids from the failure log; with several databases, DATABASE/ID.", valueName: "id"))
   var ids: [JobName] = []
   @Flag(help: "Replay all failures not yet replayed, oldest first.") var all = false
   @OptionGroup var kind: KindOption
@@ -39,7 +40,11 @@ struct Replay: AsyncParsableCommand {
       var report = Report(json: json, isSeveral: databases.names.count > 1)
       var isWhole = true
       do {
-        if all { isWhole = try await replayAll(databases, &report) } else { try await replayIDs(databases, &report) }
+        if all {
+          isWhole = try await replayAll(databases, &report)
+        } else {
+          try await replayIDs(databases, &report)
+        }
       } catch {
         try report.end()
         throw error
@@ -64,14 +69,17 @@ struct Replay: AsyncParsableCommand {
     mutating func add(_ rows: [Row]) throws {
       for row in rows {
         if json {
-          try Output.write((isBegun ? ",\n" : "[") + JSONWriter.one(row.result.json(failure: row.failure, database: row.database)))
+          try Output.write(
+            (isBegun ? ",\n" : "[")
+              + JSONWriter.one(row.result.json(failure: row.failure, database: row.database)))
         } else if case .replayed(let job) = row.result {
           try Output.line(isSeveral ? "\(SafeText.terminalSafe(row.database))/\(job)" : "\(job)")
         }
         isBegun = true
         guard let trouble = row.result.trouble else { continue }
         hasTrouble = true
-        printError("failure \(isSeveral ? SafeText.terminalSafe(row.database) + "/" : "")\(row.failure) \(trouble)")
+        printError(
+          "failure \(isSeveral ? SafeText.terminalSafe(row.database) + "/" : "")\(row.failure) \(trouble)")
       }
     }
 
@@ -106,7 +114,10 @@ struct Replay: AsyncParsableCommand {
         let failures = try found.get()
         let ids = failures.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
         if !ids.isEmpty {
-          try report.add(zip(ids, try await databases.replay(ids, in: name)).map { Row(database: name, failure: $0, result: $1) })
+          try report.add(
+            zip(ids, try await databases.replay(ids, in: name)).map {
+              Row(database: name, failure: $0, result: $1)
+            })
         }
         // From row to row: those that come or are pruned meanwhile shift no others.
         guard failures.count == Self.page, let last = failures.last else { break }

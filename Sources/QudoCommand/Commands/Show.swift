@@ -26,7 +26,9 @@ struct Show: AsyncParsableCommand {
     try await database.list { databases in
       let name = try id.database(of: databases.names)
       guard let job = try await Queue(databases).job(JobID(database: name, number: id.number)) else {
-        throw CommandError("no job \(id.number) waits or runs in \(SafeText.terminalSafe(name)): it is finished, or there never was one")
+        throw CommandError(
+          "no job \(id.number) waits or runs in \(SafeText.terminalSafe(name)): it is finished, or there never was one"
+        )
       }
       if payload { return try job.payload.bytes.withUnsafeBytes { try Output.write($0) } }
       if json { return try Output.line(JSONWriter.array([job.json(database: name)])) }
@@ -36,8 +38,10 @@ struct Show: AsyncParsableCommand {
 
   private static func text(_ job: StoredJob, database: String) -> String {
     var lines = [
-      ("database", SafeText.terminalSafe(database)), ("id", "\(job.id)"), ("kind", SafeText.terminalSafe(job.kind.name)),
-      ("state", job.state.rawValue), ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"), ("enqueued", job.enqueuedAt.local),
+      ("database", SafeText.terminalSafe(database)), ("id", "\(job.id)"),
+      ("kind", SafeText.terminalSafe(job.kind.name)),
+      ("state", job.state.rawValue), ("priority", "\(job.priority)"), ("attempt", "\(job.attempt)"),
+      ("enqueued", job.enqueuedAt.local),
       ("due", job.dueAt.local),
     ]
     if let ends = job.leaseExpiresAt { lines.append(("lease ends", ends.local)) }

@@ -18,7 +18,8 @@ struct Statuses: AsyncParsableCommand {
   func run() async throws {
     let query = options.query
     try await database.list { databases in
-      try await Listing.show(databases, json: options.json, limit: options.limit, of: "statuses") { driver throws(QudoError) in
+      try await Listing.show(databases, json: options.json, limit: options.limit, of: "statuses") {
+        driver throws(QudoError) in
         try await driver.statuses(query)
       }
     }
@@ -26,7 +27,9 @@ struct Statuses: AsyncParsableCommand {
 }
 
 extension StatusRecord: Listed {
-  static var columns: [Table.Column] { [.number("ID"), .number("JOB"), "KIND", "STATUS", "STARTED", "ENDED", "UNIQUE KEY", "PAYLOAD"] }
+  static var columns: [Table.Column] {
+    [.number("ID"), .number("JOB"), "KIND", "STATUS", "STARTED", "ENDED", "UNIQUE KEY", "PAYLOAD"]
+  }
 
   var cells: [String] {
     [
@@ -38,7 +41,8 @@ extension StatusRecord: Listed {
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("id", .integer(id)), ("job", .integer(job)), ("kind", .text(kind.name)),
-      ("status", .text(status.rawValue)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("startedAt", .time(startedAt)),
+      ("status", .text(status.rawValue)), JSON.payload(payload), ("uniqueKey", .text(uniqueKey)),
+      ("startedAt", .time(startedAt)),
       ("endedAt", .time(endedAt)),
     ])
   }

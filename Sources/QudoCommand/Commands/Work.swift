@@ -58,25 +58,32 @@ struct Work: AsyncParsableCommand {
   @OptionGroup var database: Database
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("The kind of job, and the command to run for it.", valueName: "kind=command")) var commands: [String]
+  @Argument(help: ArgumentHelp("The kind of job, and the command to run for it.", valueName: "kind=command"))
+  var commands: [String]
   @OptionGroup var policy: PolicyOptions
   @Option(help: "The maximum number of jobs that run at once, 1 to 1,000.") var concurrency = 1
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
   @Flag(help: "With --until-empty, do not wait for delayed jobs.") var skipDelayed = false
   @Option(
-    help: ArgumentHelp("How long running commands may continue after a signal. Default: 10s.", valueName: "duration"),
+    help: ArgumentHelp(
+      "How long running commands may continue after a signal. Default: 10s.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var grace: Duration?
-  @Flag(name: .shortAndLong, help: "Log more, for example each failed run that is retried.") var verbose = false
+  @Flag(name: .shortAndLong, help: "Log more, for example each failed run that is retried.") var verbose =
+    false
 
   func validate() throws {
-    guard (1...1000).contains(concurrency) else { throw ValidationError("--concurrency must be from 1 to 1,000") }
+    guard (1...1000).contains(concurrency) else {
+      throw ValidationError("--concurrency must be from 1 to 1,000")
+    }
     if skipDelayed, !untilEmpty { throw ValidationError("--skip-delayed needs --until-empty") }
     // What the worker would refuse is wrong usage, and refused before a database is made.
     var kinds: Set<Kind> = []
     for text in commands {
       let kind = try Self.parse(text).kind
-      guard kinds.insert(kind).inserted else { throw ValidationError("the kind \(SafeText.terminalSafe(kind.name)) is given twice") }
+      guard kinds.insert(kind).inserted else {
+        throw ValidationError("the kind \(SafeText.terminalSafe(kind.name)) is given twice")
+      }
     }
   }
 
@@ -111,7 +118,9 @@ struct Work: AsyncParsableCommand {
           shortages.add(shortage, context.logger)
           throw Snooze(for: ResourceExhaustion.pause)
         } catch let ended as EndedBySignal {
-          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.patience) { throw Snooze(for: .zero) }
+          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.patience) {
+            throw Snooze(for: .zero)
+          }
           throw CommandError(ended.message)
         }
       }
@@ -139,7 +148,10 @@ struct Work: AsyncParsableCommand {
           Task { await OwnChildren.only.reapOthers() }
           return
         }
-        if stop.request() == 1, verbose { printError("stopping: running commands may finish within the grace period; a second signal stops them") }
+        if stop.request() == 1, verbose {
+          printError(
+            "stopping: running commands may finish within the grace period; a second signal stops them")
+        }
       }
       let (untilEmpty, skipDelayed) = (untilEmpty, skipDelayed)
       let work = Task { () async throws -> WorkSummary in
@@ -155,10 +167,14 @@ struct Work: AsyncParsableCommand {
       if untilEmpty { await others.look() }
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
-        printError("completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)")
+        printError(
+          "completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)"
+        )
       }
       guard summary.unreachable.isEmpty || !untilEmpty else {
-        throw CommandError("what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))")
+        throw CommandError(
+          "what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))"
+        )
       }
     }
     if let error = stop.lostOutput { throw error }

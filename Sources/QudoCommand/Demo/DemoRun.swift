@@ -23,7 +23,9 @@ struct DemoRun: Sendable {
     return try await Progress.show("enqueueing", of: jobs, done: { done.withLock { $0 } }) {
       try await ContinuousClock().measure {
         for first in stride(from: 0, to: jobs, by: Self.batch) {
-          let batch = (first..<min(first + Self.batch, jobs)).map { NewJob(Self.kind, payload: Payload("\($0)")) }
+          let batch = (first..<min(first + Self.batch, jobs)).map {
+            NewJob(Self.kind, payload: Payload("\($0)"))
+          }
           try await queue.enqueue(batch)
           done.withLock { $0 += batch.count }
         }
@@ -38,7 +40,9 @@ struct DemoRun: Sendable {
     let runs = Locked((total: 0, of: [UInt8](repeating: 0, count: jobs)))
     let count = jobs
     let handler = JobHandler(Self.kind) { context in
-      guard let number = Int(String(decoding: context.payload.bytes, as: UTF8.self)), (0..<count).contains(number) else {
+      guard let number = Int(String(decoding: context.payload.bytes, as: UTF8.self)),
+        (0..<count).contains(number)
+      else {
         throw CommandError("a job's payload came back changed")
       }
       runs.withLock { runs in
@@ -69,7 +73,9 @@ struct DemoRun: Sendable {
   private static let kills = 20
 
   /// How long it takes from the SIGKILL of a worker to the run of its job in another process.
-  static func rescueLatencies(_ path: String, in folder: String, _ durability: SQLiteDriver.Durability) async throws -> [Duration] {
+  static func rescueLatencies(_ path: String, in folder: String, _ durability: SQLiteDriver.Durability)
+    async throws -> [Duration]
+  {
     let bench = Bench(Bench.Settings(folder: folder) { try PipedProcess($0) })
     return try await bench.rescueTimes(path, durability, count: kills).map { .microseconds(Int64($0 * 1000)) }
   }
@@ -78,7 +84,8 @@ struct DemoRun: Sendable {
   func startLatencies() async throws -> [Duration] {
     let clock = ContinuousClock()
     let (starts, continuation) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)
-    let worker = try Worker(queue, handlers: [JobHandler("demo.start") { _ in continuation.yield(clock.now) }], concurrency: 1)
+    let worker = try Worker(
+      queue, handlers: [JobHandler("demo.start") { _ in continuation.yield(clock.now) }], concurrency: 1)
     let work = Task {
       defer { continuation.finish() }
       try await worker.work()

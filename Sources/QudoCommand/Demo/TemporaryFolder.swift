@@ -32,7 +32,8 @@ struct TemporaryFolder {
     }
     try isInterrupted.withLock { isInterrupted in
       guard !isInterrupted else { throw CommandError("a signal came") }
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+      try FileManager.default.createDirectory(
+        at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
   }
 
@@ -61,7 +62,11 @@ struct TemporaryFolder {
   private static func remove(_ url: URL) {
     // While that goes on, files may still be made in it.
     for _ in 0..<20 {
-      if (try? FileManager.default.removeItem(at: url)) != nil || !FileManager.default.fileExists(atPath: url.path) { return }
+      if (try? FileManager.default.removeItem(at: url)) != nil
+        || !FileManager.default.fileExists(atPath: url.path)
+      {
+        return
+      }
       usleep(5000)
     }
   }

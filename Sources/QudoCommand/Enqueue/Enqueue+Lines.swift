@@ -29,7 +29,9 @@ extension Enqueue {
     }
   }
 
-  private func enqueueBatches(_ waiting: inout [[UInt8]], all: Bool, _ done: inout Int, _ run: inout EnqueueRun)
+  private func enqueueBatches(
+    _ waiting: inout [[UInt8]], all: Bool, _ done: inout Int, _ run: inout EnqueueRun
+  )
     async throws
   {
     var rest = waiting[...]
@@ -58,7 +60,9 @@ extension Enqueue {
   }
 
   /// - Parameter done: how many lines came before these.
-  private func enqueue(_ payloads: some Sequence<[UInt8]>, after done: Int, _ run: inout EnqueueRun) async throws {
+  private func enqueue(_ payloads: some Sequence<[UInt8]>, after done: Int, _ run: inout EnqueueRun)
+    async throws
+  {
     var jobs: [NewJob] = []
     var refusal: CommandError?
     for (index, payload) in payloads.enumerated() {
@@ -72,7 +76,8 @@ extension Enqueue {
     try await run.enqueue(jobs)
     if let refusal {
       throw CommandError(
-        refusal.description + (done + jobs.count > 0 ? "; the lines before it are enqueued" : "; nothing was enqueued"))
+        refusal.description
+          + (done + jobs.count > 0 ? "; the lines before it are enqueued" : "; nothing was enqueued"))
     }
   }
 }

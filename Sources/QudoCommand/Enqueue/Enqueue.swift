@@ -38,18 +38,25 @@ struct Enqueue: AsyncParsableCommand {
   @OptionGroup var durability: DurabilityOption
   @Argument(help: "The kind of job: 1 to 255 bytes.") var kind: String
   @Argument(help: "The payload: at most 1 MiB. Default: empty.") var payload: String?
-  @Option(help: ArgumentHelp("Read the payload from a file, unchanged; - is standard input.", valueName: "path")) var payloadFile: String?
+  @Option(
+    help: ArgumentHelp("Read the payload from a file, unchanged; - is standard input.", valueName: "path"))
+  var payloadFile: String?
   @Flag(help: "Enqueue a job for each line of standard input.") var lines = false
-  @Flag(name: [.customShort("0"), .customLong("null")], help: "Enqueue a job for each NUL-terminated item of standard input.") var null = false
-  @Option(help: ArgumentHelp(
-    "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.", valueName: "codec"))
+  @Flag(
+    name: [.customShort("0"), .customLong("null")],
+    help: "Enqueue a job for each NUL-terminated item of standard input.") var null = false
+  @Option(
+    help: ArgumentHelp(
+      "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
+      valueName: "codec"))
   var codec: PayloadCodec?
   @OptionGroup var options: JobOptions
-  @Option(help: ArgumentHelp(
-    """
-    Identifies this enqueue. If it was already done within a day, it is not repeated, and the id of the first job is printed. With \
-    --lines or --null each line has its own key, made from this one and the line number. A key applies to one database. Default: none.
-    """, valueName: "key"))
+  @Option(
+    help: ArgumentHelp(
+      """
+      Identifies this enqueue. If it was already done within a day, it is not repeated, and the id of the first job is printed. With \
+      --lines or --null each line has its own key, made from this one and the line number. A key applies to one database. Default: none.
+      """, valueName: "key"))
   var idempotencyKey: String?
   @OptionGroup var unknown: UnknownOption
   @Flag(help: "Print an object per job instead of its id.") var json = false
@@ -67,9 +74,13 @@ struct Enqueue: AsyncParsableCommand {
     }
     // Most often a variable that is not set: all that is enqueued with it would be one enqueue.
     if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key is empty") }
-    if payload != nil, payloadFile != nil { throw ValidationError("give a payload or --payload-file, not both") }
+    if payload != nil, payloadFile != nil {
+      throw ValidationError("give a payload or --payload-file, not both")
+    }
     // What no database would take is refused before one is made.
-    do { try Limits().check(job(Array((payload ?? "").utf8), .raw)) } catch { throw ValidationError(error.message) }
+    do { try Limits().check(job(Array((payload ?? "").utf8), .raw)) } catch {
+      throw ValidationError(error.message)
+    }
     if !isStream, payloadFile == nil {
       do { _ = try codec(of: Array((payload ?? "").utf8)) } catch { throw ValidationError(error.description) }
     }
@@ -77,7 +88,8 @@ struct Enqueue: AsyncParsableCommand {
 
   func run() async throws {
     let urls = try database.urls()
-    try await database.use(durability: durability.durability, create: true, fleet, enqueues: true) { databases in
+    try await database.use(durability: durability.durability, create: true, fleet, enqueues: true) {
+      databases in
       var run = EnqueueRun(
         databases, urls, kind: kind, json: json, key: idempotencyKey, isStream: isStream, order: fleet.order,
         onUnknown: unknown.policy(fleet.order, databases: urls.count))
@@ -106,6 +118,8 @@ struct Enqueue: AsyncParsableCommand {
   }
 
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {
-    NewJob(Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique, priority: options.priority, due: options.due)
+    NewJob(
+      Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique, priority: options.priority,
+      due: options.due)
   }
 }

@@ -47,7 +47,8 @@ struct EnqueueRun {
     fallback.add(report.results)
     for case .conflict(let id) in report.results {
       throw CommandError(
-        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished: nothing was enqueued")
+        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished: nothing was enqueued"
+      )
     }
   }
 
@@ -94,7 +95,8 @@ struct EnqueueRun {
     guard isStream else {
       guard isUnknown else { return "" }
       return knowsKeys
-        ? ". To find out, repeat it with --idempotency-key \(shownName)" : ". Repeat it if the job is idempotent"
+        ? ". To find out, repeat it with --idempotency-key \(shownName)"
+        : ". Repeat it if the job is idempotent"
     }
     let before =
       switch done {
@@ -102,7 +104,9 @@ struct EnqueueRun {
       case 1: "line 1 is enqueued"
       default: "lines 1 to \(done) are enqueued"
       }
-    guard isUnknown else { return done == 0 ? "; nothing was enqueued" : "; \(before). Go on from line \(done + 1)" }
+    guard isUnknown else {
+      return done == 0 ? "; nothing was enqueued" : "; \(before). Go on from line \(done + 1)"
+    }
     let these = count == 1 ? "line \(done + 1)" : "lines \(done + 1) to \(done + count)"
     let repetition =
       knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): none is doubled then" : ""
@@ -115,7 +119,9 @@ struct EnqueueRun {
 extension QudoError {
   /// Of the only database, what it said itself.
   fileprivate var own: QudoError {
-    guard code == .unreachable, let down = cause as? AllDatabasesUnavailable, down.failures.count == 1 else { return self }
+    guard code == .unreachable, let down = cause as? AllDatabasesUnavailable, down.failures.count == 1 else {
+      return self
+    }
     return down.failures[0].error
   }
 }
@@ -127,7 +133,9 @@ extension EnqueueResult {
   }
 
   fileprivate func json(mayBeDoubled: Bool) -> JSON? {
-    var members: [(key: String, value: JSON)] = [("id", .integer(id.number)), ("database", .text(id.database))]
+    var members: [(key: String, value: JSON)] = [
+      ("id", .integer(id.number)), ("database", .text(id.database)),
+    ]
     switch self {
     case .inserted, .overwritten: break
     case .existing: members.append(("existing", .bool(true)))

@@ -57,7 +57,9 @@ struct InputFile: ~Copyable {
       if part.isEmpty { return all }
       all += part
       guard all.count <= limit else {
-        throw CommandError("\(SafeText.terminalSafe(name)) has more than \(limit) bytes, the limit of a payload: enqueue its name instead")
+        throw CommandError(
+          "\(SafeText.terminalSafe(name)) has more than \(limit) bytes, the limit of a payload: enqueue its name instead"
+        )
       }
     }
   }

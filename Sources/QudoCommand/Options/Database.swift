@@ -13,13 +13,14 @@ internal import Darwin
 
 /// The option that says where the jobs are.
 struct Database: ParsableArguments {
-  @Option(help: ArgumentHelp(
-    """
-    The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; repeat for several; unavailable ones are \
-    skipped. Other users can read a password given here. Instead, name a file that has it \
-    (mysql://user@host/name?password-file=PATH), set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE \
-    (commas between several), else qudo.db.
-    """, valueName: "database"))
+  @Option(
+    help: ArgumentHelp(
+      """
+      The database: a path, or sqlite:PATH, or mysql://user:password@host:port/name; repeat for several; unavailable ones are \
+      skipped. Other users can read a password given here. Instead, name a file that has it \
+      (mysql://user@host/name?password-file=PATH), set QUDO_MYSQL_PASSWORD, or keep it in ~/.my.cnf. Default: $QUDO_DATABASE \
+      (commas between several), else qudo.db.
+      """, valueName: "database"))
   var database: [String] = []
 
   func validate() throws { _ = try urls() }
@@ -33,9 +34,13 @@ struct Database: ParsableArguments {
       let url: DatabaseURL
       do { url = try DatabaseURL(parsing: text) } catch { throw ValidationError(error.message) }
       do { try DatabaseOpening.check(url) } catch { throw ValidationError(error.message) }
-      guard !urls.contains(url) else { throw ValidationError("\(SafeText.terminalSafe("\(url)")) is given twice") }
+      guard !urls.contains(url) else {
+        throw ValidationError("\(SafeText.terminalSafe("\(url)")) is given twice")
+      }
       if case .mysql = url.place, !DatabaseOpening.hasServers {
-        throw ValidationError("\(SafeText.terminalSafe("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+        throw ValidationError(
+          "\(SafeText.terminalSafe("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+        )
       }
       urls.append(url)
     }
@@ -54,7 +59,9 @@ struct Database: ParsableArguments {
 
   /// The path of the only one.
   func path(_ command: String) throws -> String {
-    guard case .sqlite(let path) = try only(command).place else { throw ValidationError("\(command) needs a SQLite file") }
+    guard case .sqlite(let path) = try only(command).place else {
+      throw ValidationError("\(command) needs a SQLite file")
+    }
     return path
   }
 
@@ -64,7 +71,8 @@ struct Database: ParsableArguments {
   ///   - create: whether a file that is not there is made.
   ///   - enqueues: whether a server that is away is waited for, and an enqueue of which it did not tell the outcome repeated.
   func use<Result>(
-    durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil, enqueues: Bool = false,
+    durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil,
+    enqueues: Bool = false,
     _ body: (Databases) async throws -> Result
   ) async throws -> Result {
     try await use(DatabaseOpening(durability: durability, create: create), fleet, enqueues: enqueues, body)
@@ -72,11 +80,13 @@ struct Database: ParsableArguments {
 
   /// Likewise for listings alone: a file is neither made nor changed, and no writer is waited for.
   func list<Result>(_ body: (Databases) async throws -> Result) async throws -> Result {
-    try await use(DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
+    try await use(
+      DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
   }
 
   private func use<Result>(
-    _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool, _ body: (Databases) async throws -> Result
+    _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool,
+    _ body: (Databases) async throws -> Result
   ) async throws -> Result {
     let urls = try urls()
     let databases: Databases
@@ -115,7 +125,8 @@ struct Database: ParsableArguments {
 
   /// The only one, for what only a SQLite file can do.
   func useFile<Result>(
-    _ command: String, durability: SQLiteDriver.Durability, create: Bool, _ body: (SQLiteDriver) async throws -> Result
+    _ command: String, durability: SQLiteDriver.Durability, create: Bool,
+    _ body: (SQLiteDriver) async throws -> Result
   ) async throws -> Result {
     let driver = try SQLiteDriver(path: path(command), durability: durability, create: create)
     do {
@@ -131,8 +142,10 @@ struct Database: ParsableArguments {
 
 /// The option of what writes jobs.
 struct DurabilityOption: ParsableArguments {
-  @Option(help: ArgumentHelp(
-    "What a power cut can destroy: full (nothing acknowledged), normal (the last commits) or off (the file).", valueName: "durability"))
+  @Option(
+    help: ArgumentHelp(
+      "What a power cut can destroy: full (nothing acknowledged), normal (the last commits) or off (the file).",
+      valueName: "durability"))
   var durability: SQLiteDriver.Durability = .full
 }
 

@@ -48,7 +48,9 @@ struct DatabaseOpening: Sendable {
       throw error
     }
     #else
-    throw QudoError(.invalidArgument, "\(server): this build has no driver for MySQL and MariaDB: build with --traits MySQL")
+    throw QudoError(
+      .invalidArgument, "\(server): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+    )
     #endif
   }
 
@@ -76,7 +78,11 @@ struct DatabaseOpening: Sendable {
   /// named by their paths.
   static func names(_ urls: [DatabaseURL]) -> [String?] {
     let stems = urls.map { url in
-      if case .sqlite(let path) = url.place { SQLiteDriver.defaultName(forPath: path) } else { nil as String? }
+      if case .sqlite(let path) = url.place {
+        SQLiteDriver.defaultName(forPath: path)
+      } else {
+        nil as String?
+      }
     }
     return zip(urls, stems).map { url, stem in
       guard case .sqlite(let path) = url.place, stems.count(where: { $0 == stem }) > 1 else { return nil }

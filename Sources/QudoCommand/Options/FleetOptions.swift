@@ -3,11 +3,15 @@ public import Qudo
 
 /// How several databases are used.
 struct FleetOptions: ParsableArguments {
-  @Option(help: ArgumentHelp(
-    "With several databases, use shuffled (any available one) or ordered (the first available one).", valueName: "order"))
+  @Option(
+    help: ArgumentHelp(
+      "With several databases, use shuffled (any available one) or ordered (the first available one).",
+      valueName: "order"))
   var order: DatabaseOptions.Order = .shuffled
   @Option(
-    help: ArgumentHelp("With several databases, how long an unavailable one is skipped before it is probed. Default: 30s.", valueName: "duration"),
+    help: ArgumentHelp(
+      "With several databases, how long an unavailable one is skipped before it is probed. Default: 30s.",
+      valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var retry: Duration?
   @Option(
@@ -20,8 +24,12 @@ struct FleetOptions: ParsableArguments {
   var deadline: Duration?
 
   func validate() throws {
-    guard retry ?? .seconds(1) >= .milliseconds(1) else { throw ValidationError("--retry must be at least 1ms") }
-    guard deadline ?? .seconds(1) >= .milliseconds(1) else { throw ValidationError("--deadline must be at least 1ms") }
+    guard retry ?? .seconds(1) >= .milliseconds(1) else {
+      throw ValidationError("--retry must be at least 1ms")
+    }
+    guard deadline ?? .seconds(1) >= .milliseconds(1) else {
+      throw ValidationError("--deadline must be at least 1ms")
+    }
   }
 
   func set(_ options: inout DatabaseOptions) {
@@ -35,11 +43,12 @@ extension DatabaseOptions.Order: ExpressibleByArgument {}
 
 /// What an enqueue does that a server, or the network, has cut off.
 struct UnknownOption: ParsableArguments {
-  @Option(help: ArgumentHelp(
-    """
-    What to do if a database does not answer before the deadline and may have stored the jobs: elsewhere (enqueue them in the next \
-    one too, and report which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
-    """, valueName: "policy"))
+  @Option(
+    help: ArgumentHelp(
+      """
+      What to do if a database does not answer before the deadline and may have stored the jobs: elsewhere (enqueue them in the next \
+      one too, and report which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
+      """, valueName: "policy"))
   var onUnknown: UnknownOutcome?
 
   func policy(_ order: DatabaseOptions.Order, databases count: Int) -> UnknownOutcome {

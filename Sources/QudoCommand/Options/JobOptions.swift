@@ -15,15 +15,21 @@ struct JobOptions: ParsableArguments {
     }
   }
 
-  @Option(help: ArgumentHelp("At most one unfinished job per kind and key; 1 to 255 bytes. Default: none.", valueName: "key"))
-  var uniqueKey: String?
-  @Option(help: ArgumentHelp(
-    "If another job has the key: reject (fail), keep (that job), or overwrite (its payload, priority and time, while it waits).",
-    valueName: "policy"))
-  var onConflict: Conflict?
-  @Option(help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number")) var priority = 0
   @Option(
-    help: ArgumentHelp("Run the job no earlier than this long from now. Default: now.", valueName: "duration"),
+    help: ArgumentHelp(
+      "At most one unfinished job per kind and key; 1 to 255 bytes. Default: none.", valueName: "key"))
+  var uniqueKey: String?
+  @Option(
+    help: ArgumentHelp(
+      "If another job has the key: reject (fail), keep (that job), or overwrite (its payload, priority and time, while it waits).",
+      valueName: "policy"))
+  var onConflict: Conflict?
+  @Option(
+    help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number"))
+  var priority = 0
+  @Option(
+    help: ArgumentHelp(
+      "Run the job no earlier than this long from now. Default: now.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var delay: Duration?
   @Option(

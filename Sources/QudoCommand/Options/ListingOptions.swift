@@ -3,7 +3,9 @@ internal import Qudo
 
 /// The options of a listing of live jobs and of the logs.
 struct KindOption: ParsableArguments {
-  @Option(name: .customLong("kind"), help: ArgumentHelp("Only this kind. Repeat for several. Default: all.", valueName: "kind"))
+  @Option(
+    name: .customLong("kind"),
+    help: ArgumentHelp("Only this kind. Repeat for several. Default: all.", valueName: "kind"))
   var names: [String] = []
 
   var kinds: [Kind]? { names.isEmpty ? nil : names.map { Kind($0) } }
@@ -23,5 +25,7 @@ struct LogOptions: ParsableArguments {
   }
 
   /// One row more than is shown, so that it is known whether there are more.
-  var query: LogQuery { LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: Listing.beyond(limit), offset: offset) }
+  var query: LogQuery {
+    LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: Listing.beyond(limit), offset: offset)
+  }
 }

@@ -3,7 +3,8 @@ internal import Qudo
 
 /// How the jobs of a worker are run and retried.
 struct PolicyOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("How often a failed job is retried, 0 or more.", valueName: "number")) var maxRetries = 0
+  @Option(help: ArgumentHelp("How often a failed job is retried, 0 or more.", valueName: "number"))
+  var maxRetries = 0
   @Option(
     help: ArgumentHelp(
       """
@@ -33,14 +34,21 @@ struct PolicyOptions: ParsableArguments {
   private static func delay(_ text: String) throws -> RetryDelay {
     // Jobs that failed together do not come back together.
     guard let dots = text.firstRange(of: "..") else { return .fixed(try Duration(parsing: text)) }
-    let (base, cap) = (try Duration(parsing: String(text[..<dots.lowerBound])), try Duration(parsing: String(text[dots.upperBound...])))
-    guard base > .zero, cap >= base else { throw ValidationError("--retry-delay \(SafeText.terminalSafe(text)) must rise, from above 0") }
+    let (base, cap) = (
+      try Duration(parsing: String(text[..<dots.lowerBound])),
+      try Duration(parsing: String(text[dots.upperBound...]))
+    )
+    guard base > .zero, cap >= base else {
+      throw ValidationError("--retry-delay \(SafeText.terminalSafe(text)) must rise, from above 0")
+    }
     return .exponential(base: base, cap: cap, jitter: jitter)
   }
 
   func validate() throws {
     guard maxRetries >= 0 else { throw ValidationError("--max-retries must not be negative") }
-    guard lease ?? .seconds(60) >= .milliseconds(100) else { throw ValidationError("--lease must be at least 100ms") }
+    guard lease ?? .seconds(60) >= .milliseconds(100) else {
+      throw ValidationError("--lease must be at least 100ms")
+    }
     guard timeLimit ?? .seconds(1) > .zero else { throw ValidationError("--time-limit must be above 0") }
   }
 

@@ -13,11 +13,14 @@ extension Array {
     for answer in self {
       switch answer.result {
       case .success(let value): answers.append((answer.database, value))
-      case .failure(let error): troubles.append("\(SafeText.terminalSafe(answer.database)): \(SafeText.terminalSafe("\(error)", limit: 500))")
+      case .failure(let error):
+        troubles.append(
+          "\(SafeText.terminalSafe(answer.database)): \(SafeText.terminalSafe("\(error)", limit: 500))")
       }
     }
     guard !answers.isEmpty else {
-      throw QudoError(.unreachable, "none of the databases can be reached: \(troubles.joined(separator: "; "))")
+      throw QudoError(
+        .unreachable, "none of the databases can be reached: \(troubles.joined(separator: "; "))")
     }
     for trouble in troubles { printError(trouble) }
     return (answers, troubles.isEmpty)

@@ -17,7 +17,9 @@ enum JSON {
   case array([JSON])
 
   /// Null for what JSON has no number for.
-  static func number(_ number: Double?) -> JSON { number.flatMap { $0.isFinite ? .double($0) : nil } ?? .null }
+  static func number(_ number: Double?) -> JSON {
+    number.flatMap { $0.isFinite ? .double($0) : nil } ?? .null
+  }
 
   static func text(_ text: String?) -> JSON { text.map { .text($0) } ?? .null }
   static func time(_ time: Timestamp?) -> JSON { text(time?.utc) }

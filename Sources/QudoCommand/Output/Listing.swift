@@ -19,8 +19,13 @@ enum Listing {
   }
 
   /// Likewise of several databases, one after the other; a table has a column more then.
-  private static func show<Row: Listed>(_ all: [(database: String, rows: [Row])], json: Bool, nothing: String, named: Bool = false) throws {
-    if json { return try Output.line(JSONWriter.array(all.flatMap { part in part.rows.map { $0.json(database: part.database) } })) }
+  private static func show<Row: Listed>(
+    _ all: [(database: String, rows: [Row])], json: Bool, nothing: String, named: Bool = false
+  ) throws {
+    if json {
+      return try Output.line(
+        JSONWriter.array(all.flatMap { part in part.rows.map { $0.json(database: part.database) } }))
+    }
     var table = Table((named ? ["DATABASE"] : []) + Row.columns)
     for (database, rows) in all {
       for row in rows { table.add((named ? [SafeText.terminalSafe(database)] : []) + row.cells) }
@@ -39,17 +44,22 @@ enum Listing {
   ///   - what: what the rows are.
   /// - Throws: the error of the only one; of several, `unreachable` when none answers, and the status 1 when one does not.
   static func show<Row: Listed & Sendable>(
-    _ databases: Databases, json: Bool, limit: Int, of what: String, _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
+    _ databases: Databases, json: Bool, limit: Int, of what: String,
+    _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
   ) async throws {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
-      guard let driver = driver as? any LogDriver else { throw QudoError(.database, "the database has no logs") }
+      guard let driver = driver as? any LogDriver else {
+        throw QudoError(.database, "the database has no logs")
+      }
       return try await body(driver)
     }
     let (all, isWhole) = try answers.answered()
     let parts = all.map { (database: $0.database, rows: Array($0.rows.prefix(limit))) }
     try show(parts, json: json, nothing: "no \(what)", named: answers.count > 1)
     if !json, all.contains(where: { $0.rows.count > limit }) {
-      printError("there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more")
+      printError(
+        "there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more"
+      )
     }
     if !isWhole { throw ExitCode.failure }
   }

@@ -26,7 +26,9 @@ enum Output {
   static func write(_ bytes: UnsafeRawBufferPointer) throws {
     let error = writeAll(bytes, to: STDOUT_FILENO)
     if error == EPIPE { throw ClosedOutput() }
-    if error != 0 { throw CommandError("standard output cannot be written to: \(String(cString: strerror(error)))") }
+    if error != 0 {
+      throw CommandError("standard output cannot be written to: \(String(cString: strerror(error)))")
+    }
   }
 }
 

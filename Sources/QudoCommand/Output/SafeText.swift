@@ -18,7 +18,9 @@ enum SafeText {
   /// The same of text that may have lines, and whose backslashes stay: a message, in which some of it was shown before.
   static func lines(_ text: String) -> String {
     var shown = ""
-    for scalar in text.unicodeScalars { shown += scalar == "\n" || scalar == "\\" ? String(scalar) : escaped(scalar) }
+    for scalar in text.unicodeScalars {
+      shown += scalar == "\n" || scalar == "\\" ? String(scalar) : escaped(scalar)
+    }
     return shown
   }
 
@@ -26,7 +28,9 @@ enum SafeText {
     guard let payload else { return "" }
     // What lies beyond the limit need not be looked at, but for the end of a character that it cuts.
     let bytes = limit < .max ? payload.bytes.prefix(4 * limit + 4) : payload.bytes[...]
-    if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) { return terminalSafe(text, limit: limit) }
+    if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) {
+      return terminalSafe(text, limit: limit)
+    }
     let most = limit == .max ? payload.bytes.count : max(1, limit / 2)
     let digits = payload.bytes.prefix(most).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }
     return "0x" + digits.joined() + (payload.bytes.count > most ? "…" : "")

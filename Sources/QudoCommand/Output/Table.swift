@@ -25,7 +25,9 @@ struct Table {
         line += columns[index].isNumber ? padding + cell : cell + padding
         line += "  "
       }
-      text += line.prefix(upTo: line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.startIndex) + "\n"
+      text +=
+        line.prefix(upTo: line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.startIndex)
+        + "\n"
     }
     return text
   }

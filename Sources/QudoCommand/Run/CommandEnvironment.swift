@@ -15,11 +15,15 @@ enum CommandEnvironment {
     var next = environ
     while let entry = next.pointee {
       next += 1
-      let bytes = Array(UnsafeBufferPointer(start: UnsafeRawPointer(entry).assumingMemoryBound(to: UInt8.self), count: strlen(entry)))  // unsafe: a C string
+      let bytes = Array(
+        UnsafeBufferPointer(
+          start: UnsafeRawPointer(entry).assumingMemoryBound(to: UInt8.self), count: strlen(entry)))  // unsafe: a C string
       if variables.contains(where: { bytes.starts(with: Array("\($0.name)=".utf8)) }) { continue }
       if String(validating: bytes, as: UTF8.self) == nil { isUTF8 = false }
       // Such entries are refused as bytes.
-      guard let first = bytes.first, bytes.contains(UInt8(ascii: "=")), !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
+      guard let first = bytes.first, bytes.contains(UInt8(ascii: "=")),
+        !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
+      else {
         isPlain = false
         continue
       }
@@ -27,7 +31,8 @@ enum CommandEnvironment {
     }
     // As text all names are taken, but what is not UTF-8 is replaced.
     if isUTF8, !isPlain {
-      return .inherit.updating(Dictionary(uniqueKeysWithValues: variables.map { (Environment.Key(rawValue: $0.name)!, $0.value) }))
+      return .inherit.updating(
+        Dictionary(uniqueKeysWithValues: variables.map { (Environment.Key(rawValue: $0.name)!, $0.value) }))
     }
     for (name, value) in variables { entries.append(Array("\(name)=\(value)".utf8) + [0]) }
     return .custom(entries)

@@ -112,7 +112,10 @@ final class CommandGuard: Sendable {
       defer { state.isWarned = true }
       return !state.isWarned
     }
-    if isFirst { logger.warning("no guard process: commands outlive this process if it is killed", metadata: ["error": "\(reason)"]) }
+    if isFirst {
+      logger.warning(
+        "no guard process: commands outlive this process if it is killed", metadata: ["error": "\(reason)"])
+    }
   }
 
   // MARK: The other process
@@ -120,7 +123,8 @@ final class CommandGuard: Sendable {
   /// Starts a guard, and waits until no signal can end it any more.
   private func launch() async throws -> FileDescriptor {
     let (input, channel) = try Self.pipe()
-    let ready: FileDescriptor, answer: FileDescriptor
+    let ready: FileDescriptor
+    let answer: FileDescriptor
     do {
       (ready, answer) = try Self.pipe()
     } catch {
@@ -145,9 +149,12 @@ final class CommandGuard: Sendable {
       var pid: pid_t?
       do {
         pid = try await run(
-          ThisProgram.executable, arguments: Arguments(executablePathOverride: "job-guard", remainingValues: ["guard-process", name]),
+          ThisProgram.executable,
+          arguments: Arguments(
+            executablePathOverride: "job-guard", remainingValues: ["guard-process", name]),
           environment: .inherit.updating(["QUDO_RUN": nil]), platformOptions: options,
-          input: .fileDescriptor(input, closeAfterSpawningProcess: false), output: .fileDescriptor(answer, closeAfterSpawningProcess: false),
+          input: .fileDescriptor(input, closeAfterSpawningProcess: false),
+          output: .fileDescriptor(answer, closeAfterSpawningProcess: false),
           error: .discarded,
           body: { execution in
             OwnChildren.only.insert(execution.processIdentifier.value)
@@ -175,7 +182,8 @@ final class CommandGuard: Sendable {
       state.attempts += 1
       return state.attempts
     }
-    throw failure.withLock { $0 } ?? (attempts < 5 ? Errno.resourceTemporarilyUnavailable : .noChildProcess) as any Error
+    throw failure.withLock { $0 } ?? (attempts < 5 ? Errno.resourceTemporarilyUnavailable : .noChildProcess)
+      as any Error
   }
 
   private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {

@@ -43,7 +43,8 @@ enum CommandRun {
     // Also when it is not even started.
     defer { run.ended() }
     try ResourceExhaustion.noticing { try SpawnGate.checkDescriptors() }
-    let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor) { pass.leave() }
+    let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor)
+    { pass.leave() }
     do {
       try await OutputForwarder.write(output: output, errors: errors)
     } catch {
@@ -52,13 +53,16 @@ enum CommandRun {
     // A command that was stopped and says that all is well may have done a part only.
     try Task.checkCancellation()
     // Nor is it the command's fault that nobody could write any more where its outputs go.
-    if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom { throw ResourceExhaustion(.noSpace) ?? Errno.noSpace as any Error }
+    if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom {
+      throw ResourceExhaustion(.noSpace) ?? Errno.noSpace as any Error
+    }
     try judge(status, errors)
   }
 
   /// - Parameter started: called when the command runs.
   private static func spawn(
-    _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.GuardedRun, _ input: FileDescriptor, _ output: FileDescriptor, _ errors: FileDescriptor,
+    _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.GuardedRun, _ input: FileDescriptor,
+    _ output: FileDescriptor, _ errors: FileDescriptor,
     started: @escaping () -> Void
   ) async throws -> TerminationStatus {
     // What it has left behind may stay.
@@ -73,7 +77,8 @@ enum CommandRun {
         program.contains("/") ? .path(FilePath(program)) : .name(program),
         arguments: arguments,
         environment: CommandEnvironment.adding([
-          ("QUDO_JOB_ID", "\(context.job.id)"), ("QUDO_JOB_DATABASE", context.database), ("QUDO_KIND", context.kind.name),
+          ("QUDO_JOB_ID", "\(context.job.id)"), ("QUDO_JOB_DATABASE", context.database),
+          ("QUDO_KIND", context.kind.name),
           ("QUDO_ATTEMPT", "\(context.attempt)"), ("QUDO_RUN", guarded.name),
         ]),
         platformOptions: options,
@@ -104,15 +109,23 @@ enum CommandRun {
 
   private static func failure(_ error: SubprocessError, _ program: String) -> any Error {
     let name = SafeText.terminalSafe(program)
-    if error.code == .spawnFailed, let cause = error.underlyingError, let shortage = ResourceExhaustion(cause) { return shortage }
+    if error.code == .spawnFailed, let cause = error.underlyingError, let shortage = ResourceExhaustion(cause)
+    {
+      return shortage
+    }
     switch error.underlyingError {
     case .argListTooLong?:
-      return Abort("the payload is too long for an argument on this system: let the command read it from standard input")
-    case .noSuchFileOrDirectory?, .permissionDenied?: return CommandError("the command \(name) does not exist or is not executable")
-    case let cause? where error.code == .spawnFailed: return CommandError("the command \(name) cannot be run: \(cause)")
+      return Abort(
+        "the payload is too long for an argument on this system: let the command read it from standard input")
+    case .noSuchFileOrDirectory?, .permissionDenied?:
+      return CommandError("the command \(name) does not exist or is not executable")
+    case let cause? where error.code == .spawnFailed:
+      return CommandError("the command \(name) cannot be run: \(cause)")
     default: break
     }
-    if error.code == .executableNotFound { return CommandError("the command \(name) does not exist or is not executable") }
+    if error.code == .executableNotFound {
+      return CommandError("the command \(name) does not exist or is not executable")
+    }
     return CommandError("the command \(name) cannot be run: \(error)")
   }
 
@@ -130,8 +143,10 @@ enum CommandRun {
     let stopping = [SIGHUP, SIGINT, SIGTERM]
     switch status {
     case .exited(65): throw Abort(message)
-    case .signaled(let signal) where stopping.contains(signal): throw EndedBySignal(message: message, isStatus: false)
-    case .exited(let code) where stopping.contains(code - 128): throw EndedBySignal(message: message, isStatus: true)
+    case .signaled(let signal) where stopping.contains(signal):
+      throw EndedBySignal(message: message, isStatus: false)
+    case .exited(let code) where stopping.contains(code - 128):
+      throw EndedBySignal(message: message, isStatus: true)
     default: break
     }
     throw CommandError(message)

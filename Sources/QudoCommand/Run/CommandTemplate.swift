@@ -77,7 +77,8 @@ struct CommandTemplate: Sendable, Equatable {
   func filled(with payload: [UInt8]) throws(Abort) -> [[UInt8]] {
     guard takesPayload else { return words.map { Array($0.utf8) } }
     guard !payload.contains(0) else {
-      throw Abort("the payload has a NUL byte and cannot be an argument: let the command read it from standard input")
+      throw Abort(
+        "the payload has a NUL byte and cannot be an argument: let the command read it from standard input")
     }
     return pieces.map { Array($0.joined(separator: payload)) }
   }

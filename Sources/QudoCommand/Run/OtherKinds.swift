@@ -44,6 +44,7 @@ final class OtherKinds: Sendable {
       "\(SafeText.terminalSafe($0.name)) (\(counts[$0, default: 0]))"
     }
     let more = new.count > most ? ", and \(new.count - most) kinds more" : ""
-    printError("jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
+    printError(
+      "jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
   }
 }

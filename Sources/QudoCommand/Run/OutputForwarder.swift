@@ -18,14 +18,17 @@ enum OutputForwarder {
 
   /// - Throws: `ClosedOutput` or `CommandError` when standard output does not take it. What goes to standard error is
   ///   written as far as that is possible.
-  static func write(output: borrowing UnlinkedTemporaryFile, errors: borrowing UnlinkedTemporaryFile) async throws {
+  static func write(output: borrowing UnlinkedTemporaryFile, errors: borrowing UnlinkedTemporaryFile)
+    async throws
+  {
     let (output, errors) = (output.descriptor, errors.descriptor)
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       queue.async {
-        continuation.resume(with: Result {
-          try? copy(errors, to: STDERR_FILENO)  // As with all messages: there is no other place for them.
-          try copy(output, to: STDOUT_FILENO)
-        })
+        continuation.resume(
+          with: Result {
+            try? copy(errors, to: STDERR_FILENO)  // As with all messages: there is no other place for them.
+            try copy(output, to: STDOUT_FILENO)
+          })
       }
     }
   }
@@ -42,7 +45,9 @@ enum OutputForwarder {
       if !isLocked { isLocked = lock(target, F_WRLCK) }
       let error = writeAll(UnsafeRawBufferPointer(rebasing: buffer[..<count]), to: target)
       if error == EPIPE { throw ClosedOutput() }
-      if error != 0 { throw CommandError("the output cannot be written: \(String(cString: strerror(error)))") }
+      if error != 0 {
+        throw CommandError("the output cannot be written: \(String(cString: strerror(error)))")
+      }
       offset += Int64(count)
     }
   }
@@ -53,7 +58,9 @@ enum OutputForwarder {
   private static func lock(_ file: Int32, _ type: some BinaryInteger) -> Bool {
     var status = stat()
     // Only these belong to one pipeline; a lock on /dev/null would be everybody's.
-    guard fstat(file, &status) == 0, [S_IFREG, S_IFIFO].contains(status.st_mode & S_IFMT) else { return false }
+    guard fstat(file, &status) == 0, [S_IFREG, S_IFIFO].contains(status.st_mode & S_IFMT) else {
+      return false
+    }
     var lock = flock()
     lock.l_type = Int16(type)
     lock.l_whence = Int16(SEEK_SET)

@@ -14,7 +14,8 @@ struct ResourceExhaustion: Error, CustomStringConvertible {
   init?(_ error: Errno) {
     // Files, processes, memory, room for the files that are a command's input and output.
     switch error {
-    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .resourceTemporarilyUnavailable, .noMemory, .noSpace, .diskQuotaExceeded:
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .resourceTemporarilyUnavailable, .noMemory, .noSpace,
+      .diskQuotaExceeded:
       self.error = error
     default: return nil
     }

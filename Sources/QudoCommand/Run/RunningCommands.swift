@@ -31,7 +31,11 @@ final class RunningCommands: Sendable {
     }
     defer { state.withLock { $0.tasks[id] = nil } }
     do {
-      try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+      try await withTaskCancellationHandler {
+        try await task.value
+      } onCancel: {
+        task.cancel()
+      }
     } catch is CancellationError where state.withLock({ $0.isStopped }) {
       throw Snooze(for: .zero)
     }

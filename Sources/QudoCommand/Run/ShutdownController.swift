@@ -40,7 +40,9 @@ final class ShutdownController: Sendable {
     let end = ContinuousClock.now + time
     while true {
       if state.withLock({ $0.requests > 0 }) { return true }
-      guard ContinuousClock.now < end, (try? await Task.sleep(for: .milliseconds(5))) != nil else { return false }
+      guard ContinuousClock.now < end, (try? await Task.sleep(for: .milliseconds(5))) != nil else {
+        return false
+      }
     }
   }
 

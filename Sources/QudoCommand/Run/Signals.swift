@@ -20,7 +20,9 @@ enum Signals {
   /// Calls `body` at each of the signals from now on. Once in a process.
   static func watch(_ signals: [Int32], _ body: @escaping @Sendable (Int32) -> Void) throws(CommandError) {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { throw CommandError("there is no pipe for signals: \(String(cString: strerror(errno)))") }
+    guard pipe(&ends) == 0 else {
+      throw CommandError("there is no pipe for signals: \(String(cString: strerror(errno)))")
+    }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
     wakeUp = ends[1]

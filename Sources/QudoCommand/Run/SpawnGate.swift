@@ -63,7 +63,9 @@ final class SpawnGate: Sendable {
     // Nothing was written to them that a failure to close could lose.
     defer { for file in open { try? file.close() } }
     do {
-      for _ in 0..<spares { open.append(try FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec)) }
+      for _ in 0..<spares {
+        open.append(try FileDescriptor.open("/dev/null", .readOnly, options: .closeOnExec))
+      }
     } catch let error as Errno {
       throw error
     } catch {

@@ -10,9 +10,15 @@ enum StartArguments {
   static func checked() throws -> [String] {
     // Swift reads them from /proc/self/cmdline. They could be found otherwise, but libdispatch ends the process by a trap, now and then,
     // where it finds no /proc/TID/stat of its threads.
-    guard !pointers.isEmpty else { throw CommandError("cannot read the arguments: /proc is missing. Mount it, for instance with mount -t proc proc /proc") }
-    for (index, argument) in pointers.enumerated().dropFirst() where String(validatingCString: argument) == nil {
-      throw QudoError(.invalidArgument, "argument \(index) is not UTF-8: give such bytes with --lines, --null or --payload-file")
+    guard !pointers.isEmpty else {
+      throw CommandError(
+        "cannot read the arguments: /proc is missing. Mount it, for instance with mount -t proc proc /proc")
+    }
+    for (index, argument) in pointers.enumerated().dropFirst()
+    where String(validatingCString: argument) == nil {
+      throw QudoError(
+        .invalidArgument,
+        "argument \(index) is not UTF-8: give such bytes with --lines, --null or --payload-file")
     }
     return all
   }

@@ -26,11 +26,13 @@ enum ThreadLimit {
     while threads.count < count, error == 0 {
       var thread = pthread_t()
       // It ends when the pipe does.
-      error = pthread_create(&thread, nil, { file in
-        var byte: UInt8 = 0
-        _ = read(Int32(Int(bitPattern: file)) - 1, &byte, 1)
-        return nil
-      }, UnsafeMutableRawPointer(bitPattern: Int(reading) + 1))  // unsafe: a number, not a pointer
+      error = pthread_create(
+        &thread, nil,
+        { file in
+          var byte: UInt8 = 0
+          _ = read(Int32(Int(bitPattern: file)) - 1, &byte, 1)
+          return nil
+        }, UnsafeMutableRawPointer(bitPattern: Int(reading) + 1))  // unsafe: a number, not a pointer
       if error == 0 { threads.append(thread) }
     }
     close(ends[1])

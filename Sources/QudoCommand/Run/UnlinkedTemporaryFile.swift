@@ -45,9 +45,11 @@ struct UnlinkedTemporaryFile: ~Copyable {
   }
 
   private static func inFolder() throws -> UnlinkedTemporaryFile {
-    let path = FilePath(FileManager.default.temporaryDirectory.path).appending("qudo-run-\(UUID().uuidString)")
-    let file = UnlinkedTemporaryFile(descriptor: try FileDescriptor.open(
-      path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite))
+    let path = FilePath(FileManager.default.temporaryDirectory.path).appending(
+      "qudo-run-\(UUID().uuidString)")
+    let file = UnlinkedTemporaryFile(
+      descriptor: try FileDescriptor.open(
+        path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite))
     // `FileManager` would need another descriptor.
     guard unlink(path.string) == 0 else { throw Errno(rawValue: errno) }
     return file

@@ -8,7 +8,8 @@ extension Timestamp {
     guard let (seconds, nanoseconds) = ISO8601.parse(text) else {
       throw QudoError(
         .invalidArgument,
-        "'\(SafeText.terminalSafe(text, limit: 40))' is no time: write for instance 2026-03-01T12:00:00Z or 2026-03-01T13:00+01:00")
+        "'\(SafeText.terminalSafe(text, limit: 40))' is no time: write for instance 2026-03-01T12:00:00Z or 2026-03-01T13:00+01:00"
+      )
     }
     self.init(microseconds: seconds * 1_000_000 + nanoseconds / 1000)
   }

@@ -19,7 +19,8 @@ extension Timestamp {
     guard localtime_r(&seconds, &fields) != nil else { return utc }
     let offset = Int64(fields.tm_gmtoff)
     let minutes = abs(offset) / 60
-    return text(offset: offset) + (offset < 0 ? "-" : "+") + ISO8601.padded(minutes / 60, 2) + ":" + ISO8601.padded(minutes % 60, 2)
+    return text(offset: offset) + (offset < 0 ? "-" : "+") + ISO8601.padded(minutes / 60, 2) + ":"
+      + ISO8601.padded(minutes % 60, 2)
   }
 
   /// A file may have any number where a time should be.

@@ -22,7 +22,9 @@ struct ArrayDecoder: UnkeyedDecodingContainer {
 
   private var place: CodingPathNode { CodingPathNode(at: at, list: list, step: currentIndex) }
 
-  private mutating func next<Value>(_ type: Value.Type, _ read: (CodingPathNode) throws -> Value) throws -> Value {
+  private mutating func next<Value>(_ type: Value.Type, _ read: (CodingPathNode) throws -> Value) throws
+    -> Value
+  {
     guard !isAtEnd else {
       let words = "the array has no more than \(elements) elements, expected \(type)"
       throw DecodingError.valueNotFound(type, input.context(list.place.at, words, path: codingPath))
@@ -66,8 +68,11 @@ struct ArrayDecoder: UnkeyedDecodingContainer {
     try next(type) { [input] in try input.value(type, $0) }
   }
 
-  mutating func nestedContainer<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
-    try next(KeyedDecodingContainer<Key>.self) { [input] in try ValueDecoder(input: input, place: $0).container(keyedBy: type) }
+  mutating func nestedContainer<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key>
+  {
+    try next(KeyedDecodingContainer<Key>.self) { [input] in
+      try ValueDecoder(input: input, place: $0).container(keyedBy: type)
+    }
   }
 
   mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer {

@@ -9,7 +9,9 @@ struct MapEntry {
 }
 
 /// The order of keys: numbers, then text by its bytes.
-func precedes(_ a: (number: Int?, text: ArraySlice<UInt8>), _ b: (number: Int?, text: ArraySlice<UInt8>)) -> Bool {
+func precedes(_ a: (number: Int?, text: ArraySlice<UInt8>), _ b: (number: Int?, text: ArraySlice<UInt8>))
+  -> Bool
+{
   switch (a.number, b.number) {
   case (let a?, let b?): a < b
   case (_?, nil): true
@@ -48,7 +50,9 @@ extension Input {
     switch head {
     case .text(let range): return MapEntry(number: nil, text: range, key: at, value: end)
     case .int(let number):
-      if let number = Int(exactly: number) { return MapEntry(number: number, text: at..<at, key: at, value: end) }
+      if let number = Int(exactly: number) {
+        return MapEntry(number: number, text: at..<at, key: at, value: end)
+      }
       fallthrough
     default:
       let words = "expected a key of text or Int, found \(head.words)"
@@ -56,7 +60,9 @@ extension Input {
     }
   }
 
-  private func key(_ entry: MapEntry) -> (number: Int?, text: ArraySlice<UInt8>) { (entry.number, bytes[entry.text]) }
+  private func key(_ entry: MapEntry) -> (number: Int?, text: ArraySlice<UInt8>) {
+    (entry.number, bytes[entry.text])
+  }
 
   /// The entry of a key: of its number, if it has one, or else of its text.
   func find(_ key: some CodingKey, in entries: [MapEntry]) -> MapEntry? {

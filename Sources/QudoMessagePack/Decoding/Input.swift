@@ -15,7 +15,9 @@ final class Input: Sendable {
   func check() throws {
     do throws(Fault) {
       let end = try checked()
-      guard end == bytes.count else { throw Fault(byte: end, words: "\(bytes.count - end) bytes follow the value") }
+      guard end == bytes.count else {
+        throw Fault(byte: end, words: "\(bytes.count - end) bytes follow the value")
+      }
     } catch {
       throw corrupt(error)
     }
@@ -38,11 +40,14 @@ final class Input: Sendable {
       case .map(let pairs): count = 2 * pairs
       default: break
       }
-      if count > bytes.count - at { throw Fault(byte: start, words: "\(head.words) is longer than the bytes that are left") }
+      if count > bytes.count - at {
+        throw Fault(byte: start, words: "\(head.words) is longer than the bytes that are left")
+      }
       switch head {
       case .array, .map:
         guard missing.count < MessagePackCodec.depthLimit else {
-          throw Fault(byte: start, words: "arrays and maps are nested deeper than \(MessagePackCodec.depthLimit)")
+          throw Fault(
+            byte: start, words: "arrays and maps are nested deeper than \(MessagePackCodec.depthLimit)")
         }
         missing.append(count)
       default: break

@@ -22,7 +22,9 @@ struct MapDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol {
   func contains(_ key: Key) -> Bool { input.find(key, in: entries) != nil }
 
   private func place(_ key: some CodingKey) throws -> CodingPathNode {
-    if let entry = input.find(key, in: entries) { return CodingPathNode(at: entry.value, list: list, step: entry.key) }
+    if let entry = input.find(key, in: entries) {
+      return CodingPathNode(at: entry.value, list: list, step: entry.key)
+    }
     let words = "the map has no key \(key.intValue.map { "\($0)" } ?? key.stringValue)"
     throw DecodingError.keyNotFound(key, input.context(list.place.at, words, path: codingPath))
   }
@@ -39,15 +41,23 @@ struct MapDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol {
   func decode(_ type: Int64.Type, forKey key: Key) throws -> Int64 { try input.integer(type, try place(key)) }
   func decode(_ type: UInt.Type, forKey key: Key) throws -> UInt { try input.integer(type, try place(key)) }
   func decode(_ type: UInt8.Type, forKey key: Key) throws -> UInt8 { try input.integer(type, try place(key)) }
-  func decode(_ type: UInt16.Type, forKey key: Key) throws -> UInt16 { try input.integer(type, try place(key)) }
-  func decode(_ type: UInt32.Type, forKey key: Key) throws -> UInt32 { try input.integer(type, try place(key)) }
-  func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 { try input.integer(type, try place(key)) }
+  func decode(_ type: UInt16.Type, forKey key: Key) throws -> UInt16 {
+    try input.integer(type, try place(key))
+  }
+  func decode(_ type: UInt32.Type, forKey key: Key) throws -> UInt32 {
+    try input.integer(type, try place(key))
+  }
+  func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 {
+    try input.integer(type, try place(key))
+  }
 
   func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
     try input.value(type, try place(key))
   }
 
-  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {
+  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws
+    -> KeyedDecodingContainer<Nested>
+  {
     try ValueDecoder(input: input, place: try place(key)).container(keyedBy: type)
   }
 
@@ -55,6 +65,10 @@ struct MapDecoder<Key: CodingKey>: KeyedDecodingContainerProtocol {
     try ArrayDecoder(input: input, place: try place(key))
   }
 
-  func superDecoder() throws -> any Decoder { ValueDecoder(input: input, place: try place(PathKey(stringValue: "super"))) }
-  func superDecoder(forKey key: Key) throws -> any Decoder { ValueDecoder(input: input, place: try place(key)) }
+  func superDecoder() throws -> any Decoder {
+    ValueDecoder(input: input, place: try place(PathKey(stringValue: "super")))
+  }
+  func superDecoder(forKey key: Key) throws -> any Decoder {
+    ValueDecoder(input: input, place: try place(key))
+  }
 }

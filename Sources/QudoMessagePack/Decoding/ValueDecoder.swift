@@ -10,7 +10,9 @@ struct ValueDecoder: Decoder, SingleValueDecodingContainer {
     KeyedDecodingContainer(try MapDecoder(input: input, place: place))
   }
 
-  func unkeyedContainer() throws -> any UnkeyedDecodingContainer { try ArrayDecoder(input: input, place: place) }
+  func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+    try ArrayDecoder(input: input, place: place)
+  }
   func singleValueContainer() -> any SingleValueDecodingContainer { self }
 
   func decodeNil() -> Bool { input.isNil(place) }

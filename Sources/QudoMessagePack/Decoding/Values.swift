@@ -78,7 +78,9 @@ extension Input {
 
   func date(_ place: CodingPathNode) throws -> Date {
     let head = try read(place)
-    guard case .other(MessagePackTimestamp.type, let range) = head else { throw mismatch(Date.self, place, head) }
+    guard case .other(MessagePackTimestamp.type, let range) = head else {
+      throw mismatch(Date.self, place, head)
+    }
     do {
       return try MessagePackTimestamp(bytes[range]).date
     } catch {

@@ -11,11 +11,27 @@ struct ArrayEncoder: UnkeyedEncodingContainer {
     frame.count += 1
   }
 
-  func encodeNil() throws { try put { $0.null(); return true } }
-  func encode(_ value: Bool) throws { try put { $0.bool(value); return true } }
+  func encodeNil() throws {
+    try put {
+      $0.null(); return true
+    }
+  }
+  func encode(_ value: Bool) throws {
+    try put {
+      $0.bool(value); return true
+    }
+  }
   func encode(_ value: String) throws { try put { $0.text(value) } }
-  func encode(_ value: Double) throws { try put { $0.double(value); return true } }
-  func encode(_ value: Float) throws { try put { $0.float(value); return true } }
+  func encode(_ value: Double) throws {
+    try put {
+      $0.double(value); return true
+    }
+  }
+  func encode(_ value: Float) throws {
+    try put {
+      $0.float(value); return true
+    }
+  }
   func encode(_ value: Int) throws { try integer(value) }
   func encode(_ value: Int8) throws { try integer(value) }
   func encode(_ value: Int16) throws { try integer(value) }
@@ -27,7 +43,11 @@ struct ArrayEncoder: UnkeyedEncodingContainer {
   func encode(_ value: UInt32) throws { try integer(value) }
   func encode(_ value: UInt64) throws { try integer(value) }
 
-  private func integer(_ value: some FixedWidthInteger) throws { try put { $0.integer(value); return true } }
+  private func integer(_ value: some FixedWidthInteger) throws {
+    try put {
+      $0.integer(value); return true
+    }
+  }
 
   func encode<Value: Encodable>(_ value: Value) throws {
     if let write = try frame.form(value) { return try put(write) }
@@ -40,7 +60,9 @@ struct ArrayEncoder: UnkeyedEncodingContainer {
     ValueEncoder(frame: child()).container(keyedBy: type)
   }
 
-  func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { ValueEncoder(frame: child()).unkeyedContainer() }
+  func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer {
+    ValueEncoder(frame: child()).unkeyedContainer()
+  }
   func superEncoder() -> any Encoder { ValueEncoder(frame: child()) }
 
   /// An element that is put in its place at the end.

@@ -14,7 +14,8 @@ extension EncodingNode {
 
   private func head(_ count: Int, isMap: Bool) throws -> [UInt8] {
     guard let head = Output.head(count, isMap: isMap) else {
-      throw EncodingError.invalidValue(type ?? Any.self, context("a list is longer than MessagePack allows, 2^32 - 1"))
+      throw EncodingError.invalidValue(
+        type ?? Any.self, context("a list is longer than MessagePack allows, 2^32 - 1"))
     }
     return head
   }
@@ -37,7 +38,11 @@ extension EncodingNode {
 
   /// Most heads are one byte, and have their place.
   private func place(_ head: [UInt8]) {
-    if head.count == 1 { output.bytes[start] = head[0] } else { output.bytes.replaceSubrange(start...start, with: head) }
+    if head.count == 1 {
+      output.bytes[start] = head[0]
+    } else {
+      output.bytes.replaceSubrange(start...start, with: head)
+    }
   }
 
   private func finishMap() throws {
@@ -68,5 +73,7 @@ extension EncodingNode {
     }.map { sorted[$0] }
   }
 
-  private func key(_ entry: Entry) -> (number: Int?, text: ArraySlice<UInt8>) { (entry.number, output.bytes[entry.text]) }
+  private func key(_ entry: Entry) -> (number: Int?, text: ArraySlice<UInt8>) {
+    (entry.number, output.bytes[entry.text])
+  }
 }

@@ -32,15 +32,31 @@ extension EncodingNode {
   @inline(__always)
   func form<Value>(_ value: Value) throws -> ((Output) -> Bool)? {
     if Value.self == String.self, let value = value as? String { return { $0.text(value) } }
-    if Value.self == Int.self, let value = value as? Int { return { $0.integer(value); return true } }
-    if Value.self == Double.self, let value = value as? Double { return { $0.double(value); return true } }
-    if Value.self == Bool.self, let value = value as? Bool { return { $0.bool(value); return true } }
+    if Value.self == Int.self, let value = value as? Int {
+      return {
+        $0.integer(value); return true
+      }
+    }
+    if Value.self == Double.self, let value = value as? Double {
+      return {
+        $0.double(value); return true
+      }
+    }
+    if Value.self == Bool.self, let value = value as? Bool {
+      return {
+        $0.bool(value); return true
+      }
+    }
     if Value.self == [UInt8].self, let value = value as? [UInt8] { return { $0.binary(value) } }
     if Value.self == Data.self, let value = value as? Data { return { $0.binary(value) } }
     if Value.self == URL.self, let value = value as? URL { return { $0.text(value.absoluteString) } }
     if Value.self == Date.self, let value = value as? Date {
-      guard let moment = MessagePackTimestamp(value) else { throw EncodingError.invalidValue(Date.self, context("the date is none, or too far away")) }
-      return { $0.other(MessagePackTimestamp.type, moment.bytes); return true }
+      guard let moment = MessagePackTimestamp(value) else {
+        throw EncodingError.invalidValue(Date.self, context("the date is none, or too far away"))
+      }
+      return {
+        $0.other(MessagePackTimestamp.type, moment.bytes); return true
+      }
     }
     return nil
   }

@@ -85,7 +85,9 @@ final class EncodingNode {
 
   /// Before anything is written: no failure, and it is this frame's turn.
   func check() throws {
-    if isBusy || isFinished { fail("a container is used after its value was encoded, or while a value in it is") }
+    if isBusy || isFinished {
+      fail("a container is used after its value was encoded, or while a value in it is")
+    }
     if let failure = session.failure { throw failure }
   }
 

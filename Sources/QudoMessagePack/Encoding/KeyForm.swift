@@ -46,11 +46,16 @@ private enum DictionaryKeys {
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
       seen = type
-      return ValueEncoder(frame: EncodingNode(Output(), Session(), nil)).container(keyedBy: type, keys: KeyForm())
+      return ValueEncoder(frame: EncodingNode(Output(), Session(), nil)).container(
+        keyedBy: type, keys: KeyForm())
     }
 
-    func unkeyedContainer() -> any UnkeyedEncodingContainer { ArrayEncoder(frame: EncodingNode(Output(), Session(), nil)) }
-    func singleValueContainer() -> any SingleValueEncodingContainer { ValueEncoder(frame: EncodingNode(Output(), Session(), nil)) }
+    func unkeyedContainer() -> any UnkeyedEncodingContainer {
+      ArrayEncoder(frame: EncodingNode(Output(), Session(), nil))
+    }
+    func singleValueContainer() -> any SingleValueEncodingContainer {
+      ValueEncoder(frame: EncodingNode(Output(), Session(), nil))
+    }
   }
 }
 
@@ -59,7 +64,9 @@ extension KeyForm {
 }
 
 extension ValueEncoder {
-  fileprivate func container<Key: CodingKey>(keyedBy type: Key.Type, keys: KeyForm) -> KeyedEncodingContainer<Key> {
+  fileprivate func container<Key: CodingKey>(keyedBy type: Key.Type, keys: KeyForm) -> KeyedEncodingContainer<
+    Key
+  > {
     frame.begin(.map)
     return KeyedEncodingContainer(MapEncoder(frame: frame, keys: keys))
   }

@@ -27,11 +27,27 @@ struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
     try frame.put(write)
   }
 
-  func encodeNil(forKey key: Key) throws { try put(key) { $0.null(); return true } }
-  func encode(_ value: Bool, forKey key: Key) throws { try put(key) { $0.bool(value); return true } }
+  func encodeNil(forKey key: Key) throws {
+    try put(key) {
+      $0.null(); return true
+    }
+  }
+  func encode(_ value: Bool, forKey key: Key) throws {
+    try put(key) {
+      $0.bool(value); return true
+    }
+  }
   func encode(_ value: String, forKey key: Key) throws { try put(key) { $0.text(value) } }
-  func encode(_ value: Double, forKey key: Key) throws { try put(key) { $0.double(value); return true } }
-  func encode(_ value: Float, forKey key: Key) throws { try put(key) { $0.float(value); return true } }
+  func encode(_ value: Double, forKey key: Key) throws {
+    try put(key) {
+      $0.double(value); return true
+    }
+  }
+  func encode(_ value: Float, forKey key: Key) throws {
+    try put(key) {
+      $0.float(value); return true
+    }
+  }
   func encode(_ value: Int, forKey key: Key) throws { try integer(value, key) }
   func encode(_ value: Int8, forKey key: Key) throws { try integer(value, key) }
   func encode(_ value: Int16, forKey key: Key) throws { try integer(value, key) }
@@ -43,7 +59,11 @@ struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
   func encode(_ value: UInt32, forKey key: Key) throws { try integer(value, key) }
   func encode(_ value: UInt64, forKey key: Key) throws { try integer(value, key) }
 
-  private func integer(_ value: some FixedWidthInteger, _ key: Key) throws { try put(key) { $0.integer(value); return true } }
+  private func integer(_ value: some FixedWidthInteger, _ key: Key) throws {
+    try put(key) {
+      $0.integer(value); return true
+    }
+  }
 
   func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws {
     if let write = try frame.form(value) { return try put(key, write) }
@@ -56,11 +76,15 @@ struct MapEncoder<Key: CodingKey>: KeyedEncodingContainerProtocol {
     }
   }
 
-  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) -> KeyedEncodingContainer<Nested> {
+  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key)
+    -> KeyedEncodingContainer<Nested>
+  {
     ValueEncoder(frame: child(key)).container(keyedBy: type)
   }
 
-  func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer { ValueEncoder(frame: child(key)).unkeyedContainer() }
+  func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer {
+    ValueEncoder(frame: child(key)).unkeyedContainer()
+  }
   func superEncoder() -> any Encoder { ValueEncoder(frame: child(PathKey(stringValue: "super"))) }
   func superEncoder(forKey key: Key) -> any Encoder { ValueEncoder(frame: child(key)) }
 

@@ -18,7 +18,11 @@ final class Output {
   /// The smallest form, without a sign for what is not negative.
   @inline(__always)
   func integer<Number: FixedWidthInteger>(_ value: Number) {
-    if value >= 0 { positive(UInt64(truncatingIfNeeded: value)) } else { negative(Int64(truncatingIfNeeded: value)) }
+    if value >= 0 {
+      positive(UInt64(truncatingIfNeeded: value))
+    } else {
+      negative(Int64(truncatingIfNeeded: value))
+    }
   }
 
   private func positive(_ value: UInt64) {

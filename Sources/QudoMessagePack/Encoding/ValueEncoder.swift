@@ -17,11 +17,27 @@ struct ValueEncoder: Encoder, SingleValueEncodingContainer {
 
   func singleValueContainer() -> any SingleValueEncodingContainer { self }
 
-  func encodeNil() throws { try frame.scalar { $0.null(); return true } }
-  func encode(_ value: Bool) throws { try frame.scalar { $0.bool(value); return true } }
+  func encodeNil() throws {
+    try frame.scalar {
+      $0.null(); return true
+    }
+  }
+  func encode(_ value: Bool) throws {
+    try frame.scalar {
+      $0.bool(value); return true
+    }
+  }
   func encode(_ value: String) throws { try frame.scalar { $0.text(value) } }
-  func encode(_ value: Double) throws { try frame.scalar { $0.double(value); return true } }
-  func encode(_ value: Float) throws { try frame.scalar { $0.float(value); return true } }
+  func encode(_ value: Double) throws {
+    try frame.scalar {
+      $0.double(value); return true
+    }
+  }
+  func encode(_ value: Float) throws {
+    try frame.scalar {
+      $0.float(value); return true
+    }
+  }
   func encode(_ value: Int) throws { try integer(value) }
   func encode(_ value: Int8) throws { try integer(value) }
   func encode(_ value: Int16) throws { try integer(value) }
@@ -34,5 +50,9 @@ struct ValueEncoder: Encoder, SingleValueEncodingContainer {
   func encode(_ value: UInt64) throws { try integer(value) }
   func encode<Value: Encodable>(_ value: Value) throws { try frame.encode(value) }
 
-  private func integer(_ value: some FixedWidthInteger) throws { try frame.scalar { $0.integer(value); return true } }
+  private func integer(_ value: some FixedWidthInteger) throws {
+    try frame.scalar {
+      $0.integer(value); return true
+    }
+  }
 }

@@ -32,7 +32,8 @@ struct ImportRecord {
     if let source, let known = try find(row, in: source) {
       guard known.print == print else {
         throw QudoError(
-          .unsupportedDatabase, "\(row.table.rawValue) \(row.id) differs from the row imported earlier from \(name). "
+          .unsupportedDatabase,
+          "\(row.table.rawValue) \(row.id) differs from the row imported earlier from \(name). "
             + "If this is another database, give it a source name of its own.")
       }
       return .alreadyImported(known.new)
@@ -41,17 +42,21 @@ struct ImportRecord {
     for other in others where row.table != .func {
       guard let known = try find(row, in: other.number), known.print == print else { continue }
       throw QudoError(
-        .unsupportedDatabase, "\(row.table.rawValue) \(row.id) was already imported from \(other.name). "
+        .unsupportedDatabase,
+        "\(row.table.rawValue) \(row.id) was already imported from \(other.name). "
           + "If this is that database, moved or copied, pass that source name; otherwise pass a new one.")
     }
-    guard case .job(let job) = row.content, let key = job.uniqueKey, let kind = try connection.kindID(row.kind) else { return nil }
+    guard case .job(let job) = row.content, let key = job.uniqueKey,
+      let kind = try connection.kindID(row.kind)
+    else { return nil }
     return try connection.holder(of: key, kind: kind).map { .conflict($0) }
   }
 
   private func find(_ row: PerlRow, in source: Int64) throws(QudoError) -> (new: Int64, print: Int64)? {
     var found: (new: Int64, print: Int64)?
     try connection.each(
-      "SELECT new, print FROM qudo_import WHERE source = ? AND origin = ? AND old = ?", .integer(source), .integer(row.table.number),
+      "SELECT new, print FROM qudo_import WHERE source = ? AND origin = ? AND old = ?", .integer(source),
+      .integer(row.table.number),
       .integer(row.id)
     ) { row throws(QudoError) in found = (row.integer(0), row.integer(1)) }
     return found
@@ -61,13 +66,16 @@ struct ImportRecord {
     let source = if let known = source { known } else { try addSource() }
     self.source = source
     try connection.run(
-      "INSERT INTO qudo_import(source, origin, old, new, print) VALUES(?, ?, ?, ?, ?)", .integer(source), .integer(row.table.number),
+      "INSERT INTO qudo_import(source, origin, old, new, print) VALUES(?, ?, ?, ?, ?)", .integer(source),
+      .integer(row.table.number),
       .integer(row.id), .integer(new), .integer(Fingerprint(row).number))
   }
 
   private func addSource() throws(QudoError) -> Int64 {
     let highest = try connection.integer("SELECT max(id) FROM qudo_import_source") ?? 0
-    guard highest < .max else { throw QudoError(.corrupt, "qudo_import_source has no free id: another program modified the file") }
+    guard highest < .max else {
+      throw QudoError(.corrupt, "qudo_import_source has no free id: another program modified the file")
+    }
     let number = highest + 1
     try connection.run("INSERT INTO qudo_import_source(name, id) VALUES(?, ?)", .text(name), .integer(number))
     return number

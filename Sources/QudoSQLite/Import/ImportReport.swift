@@ -14,7 +14,9 @@ public struct ImportOptions: Sendable {
   public var limits = Limits()
 
   /// Creates options for a file with raw bytes whose grabs are respected, unless you say otherwise.
-  public init(codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()) {
+  public init(
+    codec: CodecID = .raw, source: String? = nil, ignoresGrabs: Bool = false, limits: Limits = Limits()
+  ) {
     self.codec = codec
     self.source = source
     self.ignoresGrabs = ignoresGrabs

@@ -5,7 +5,9 @@ extension Snapshot {
   func planImport(_ file: PerlQudoFile) throws(QudoError) -> ImportReport {
     let record = try ImportRecord(connection, file)
     var rows: [ImportReport.Row] = []
-    try file.each { row throws(QudoError) in rows.append(row.report(try record.outcome(of: row) ?? .importable)) }
+    try file.each { row throws(QudoError) in
+      rows.append(row.report(try record.outcome(of: row) ?? .importable))
+    }
     return ImportReport(source: file.source, rows: rows)
   }
 }
@@ -46,9 +48,12 @@ extension Transaction {
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, payload)
       VALUES(?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)
       """,
-      .integer(id), .integer(kind), .integer(-job.priority), .integer(due), .integer(job.enqueued), .integer(job.attempt),
-      .integer(job.payload.codec.number), .text(job.uniqueKey), scope(job.uniqueKey), .blob(job.payload.bytes))
-    try insertWaiting(id, Delay(Due.at(Timestamp(microseconds: due)), now.wall), kind: kind, rank: -job.priority)
+      .integer(id), .integer(kind), .integer(-job.priority), .integer(due), .integer(job.enqueued),
+      .integer(job.attempt),
+      .integer(job.payload.codec.number), .text(job.uniqueKey), scope(job.uniqueKey), .blob(job.payload.bytes)
+    )
+    try insertWaiting(
+      id, Delay(Due.at(Timestamp(microseconds: due)), now.wall), kind: kind, rank: -job.priority)
     return id
   }
 
@@ -64,8 +69,10 @@ extension Transaction {
         job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, payload, replayed_as)
       VALUES(0, ?, 0, ?, ?, 1, CAST(? AS TEXT), 0, ?, ?, ?, ?, ?)
       """,
-      .integer(kind), .integer(failure.failed), .integer(FailureReason.failed.number), .blob(failure.message), .text(failure.uniqueKey),
-      scope(failure.uniqueKey), .integer(failure.payload.codec.number), .blob(failure.payload.bytes), failure.isReplayed ? 0 : .null)
+      .integer(kind), .integer(failure.failed), .integer(FailureReason.failed.number), .blob(failure.message),
+      .text(failure.uniqueKey),
+      scope(failure.uniqueKey), .integer(failure.payload.codec.number), .blob(failure.payload.bytes),
+      failure.isReplayed ? 0 : .null)
     return sqlite3_last_insert_rowid(connection.handle)
   }
 
@@ -74,7 +81,8 @@ extension Transaction {
       """
       INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload) VALUES(0, ?, ?, ?, ?, ?, ?, ?)
       """,
-      .integer(kind), .integer(status.status.number), .integer(status.started), .integer(status.ended), .text(status.uniqueKey),
+      .integer(kind), .integer(status.status.number), .integer(status.started), .integer(status.ended),
+      .text(status.uniqueKey),
       .integer(status.payload.codec.number), .blob(status.payload.bytes))
     return sqlite3_last_insert_rowid(connection.handle)
   }

@@ -10,7 +10,10 @@ struct PerlCheck {
     try refuse(try tableProblems())
     try refuse(try duplicates())
     var problems: [String] = []
-    try PerlReader(connection: connection, options: options).each { _ in } refused: { problems.append($0) }
+    try PerlReader(connection: connection, options: options).each { _ in
+    } refused: {
+      problems.append($0)
+    }
     try refuse(problems)
   }
 
@@ -23,7 +26,8 @@ struct PerlCheck {
     try connection.each("PRAGMA quick_check(1)", values: []) { row in findings.append(row.text(0)) }
     guard findings == ["ok"] else {
       throw QudoError(
-        .corrupt, "the old file is damaged (\(findings.first?.debugDescription ?? "")): "
+        .corrupt,
+        "the old file is damaged (\(findings.first?.debugDescription ?? "")): "
           + "restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
     }
   }
@@ -34,7 +38,8 @@ struct PerlCheck {
     guard !problems.isEmpty else { return }
     let more = problems.count > Self.shown ? ["and \(problems.count - Self.shown) more"] : []
     throw QudoError(
-      .unsupportedDatabase, "the file cannot be imported, and nothing was written:\n  "
+      .unsupportedDatabase,
+      "the file cannot be imported, and nothing was written:\n  "
         + (problems.prefix(Self.shown) + more).joined(separator: "\n  "))
   }
 
@@ -44,20 +49,30 @@ struct PerlCheck {
     var problems: [String] = []
     for table in ImportReport.Table.allCases {
       let name = table.rawValue
-      guard try connection.integer("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", .text(name)) != nil else {
+      guard
+        try connection.integer(
+          "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", .text(name)) != nil
+      else {
         problems.append("the table \(name) is missing")
         continue
       }
       var columns: [String] = []
-      try connection.each("SELECT name FROM pragma_table_info(?)", .text(name)) { row throws(QudoError) in columns.append(row.text(0)) }
+      try connection.each("SELECT name FROM pragma_table_info(?)", .text(name)) { row throws(QudoError) in
+        columns.append(row.text(0))
+      }
       let known = table.columns
       for column in known where !columns.contains(where: { $0.lowercased() == column }) {
         problems.append("the table \(name) has no column \(column)")
       }
       for column in columns where !known.contains(column.lowercased()) {
         let quoted = "\"" + column.replacing("\"", with: "\"\"") + "\""
-        let filled = try connection.integer("SELECT count(*) FROM \(name) WHERE \(quoted) IS NOT NULL", values: []) ?? 0
-        if filled > 0 { problems.append("the table \(name) has a column \(column.debugDescription) that is not Qudo's, with data in \(filled) rows") }
+        let filled =
+          try connection.integer("SELECT count(*) FROM \(name) WHERE \(quoted) IS NOT NULL", values: []) ?? 0
+        if filled > 0 {
+          problems.append(
+            "the table \(name) has a column \(column.debugDescription) that is not Qudo's, with data in \(filled) rows"
+          )
+        }
       }
     }
     return problems
@@ -70,7 +85,9 @@ struct PerlCheck {
     var problems: [String] = []
     try connection.each(
       "SELECT max(id), min(id) FROM job WHERE uniqkey IS NOT NULL GROUP BY func_id, CAST(uniqkey AS BLOB) HAVING count(*) > 1 ORDER BY 1"
-    ) { row throws(QudoError) in problems.append("job \(row.integer(0)): job \(row.integer(1)) has the same func_id and uniqkey") }
+    ) { row throws(QudoError) in
+      problems.append("job \(row.integer(0)): job \(row.integer(1)) has the same func_id and uniqkey")
+    }
     return problems
   }
 }
@@ -80,7 +97,11 @@ extension ImportReport.Table {
   var columns: [String] {
     switch self {
     case .func: ["id", "name"]
-    case .job: ["id", "func_id", "arg", "uniqkey", "enqueue_time", "grabbed_until", "run_after", "retry_cnt", "priority"]
+    case .job:
+      [
+        "id", "func_id", "arg", "uniqkey", "enqueue_time", "grabbed_until", "run_after", "retry_cnt",
+        "priority",
+      ]
     case .exceptionLog: ["id", "func_id", "exception_time", "message", "uniqkey", "arg", "retried"]
     case .jobStatus: ["id", "func_id", "arg", "uniqkey", "status", "job_start_time", "job_end_time"]
     }

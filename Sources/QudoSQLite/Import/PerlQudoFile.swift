@@ -16,16 +16,21 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
   /// - Throws: `QudoError`, with the code `unsupportedDatabase` if some rows cannot be imported. The message lists the
   ///   first problems.
   public init(path: String, options: ImportOptions = ImportOptions()) throws(QudoError) {
-    guard !path.isEmpty, !path.utf8.contains(0) else { throw QudoError(.invalidArgument, "the path of the old database is empty or contains a NUL byte: pass the path of a file") }
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw QudoError(
+        .invalidArgument,
+        "the path of the old database is empty or contains a NUL byte: pass the path of a file")
+    }
     if let source = options.source { try Limits.check("source", source, atMost: Self.sourceBytes) }
     do {
       let connection = try Self.open(path)
       try PerlCheck(connection: connection, options: options).run()
       self.source = options.source ?? connection.path
       self.connection = connection
-    } catch where error.code == .database {
+    } catch  where error.code == .database {
       throw QudoError(
-        .unsupportedDatabase, "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        .unsupportedDatabase,
+        "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
         cause: error.cause)
     } catch {
       throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
@@ -37,16 +42,18 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
 
   private static func open(_ path: String) throws(QudoError) -> Connection {
     do {
-      let connection = try Connection(path: try DatabasePath(path, isWritten: false).path, create: false, readOnly: true)
+      let connection = try Connection(
+        path: try DatabasePath(path, isWritten: false).path, create: false, readOnly: true)
       try connection.execute("PRAGMA busy_timeout = 30000")
       try connection.harden()
       try connection.run("BEGIN")
       _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
       return connection
-    } catch where error.code == .readOnly {
+    } catch  where error.code == .readOnly {
       // "SQLITE_READONLY_ROLLBACK ... a hot journal needs to be rolled back, but it cannot because the database is read-only".
       throw QudoError(
-        .unsupportedDatabase, "a process died while it wrote to the file: "
+        .unsupportedDatabase,
+        "a process died while it wrote to the file: "
           + "open it once with its own program or `sqlite3 FILE .tables`, then import it", cause: error.cause)
     }
   }

@@ -13,7 +13,9 @@ struct PerlRow {
   let kind: Kind
   let content: Content
 
-  func report(_ outcome: ImportReport.Outcome) -> ImportReport.Row { ImportReport.Row(table: table, old: id, kind: kind, outcome: outcome) }
+  func report(_ outcome: ImportReport.Outcome) -> ImportReport.Row {
+    ImportReport.Row(table: table, old: id, kind: kind, outcome: outcome)
+  }
 }
 
 struct PerlJob {

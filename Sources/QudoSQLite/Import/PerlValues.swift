@@ -24,7 +24,9 @@ struct PerlValues {
     let column = place(name)
     guard type(column) == SQLITE_INTEGER else { throw PerlRefusal("\(name) is not an integer") }
     let value = row.integer(column)
-    guard range.contains(value) else { throw PerlRefusal("\(name) is \(value), outside \(range.lowerBound) to \(range.upperBound)") }
+    guard range.contains(value) else {
+      throw PerlRefusal("\(name) is \(value), outside \(range.lowerBound) to \(range.upperBound)")
+    }
     return value
   }
 
@@ -37,8 +39,12 @@ struct PerlValues {
     case SQLITE_FLOAT: seconds = sqlite3_column_double(row.handle, column)
     default: throw PerlRefusal("\(name) is not a time in seconds")
     }
-    let (first, last) = (Double(Timestamp.earliest.microseconds / 1_000_000), Double(Timestamp.latest.microseconds / 1_000_000))
-    guard seconds >= first, seconds <= last else { throw PerlRefusal("\(name) is outside the years 1 to 9999") }
+    let (first, last) = (
+      Double(Timestamp.earliest.microseconds / 1_000_000), Double(Timestamp.latest.microseconds / 1_000_000)
+    )
+    guard seconds >= first, seconds <= last else {
+      throw PerlRefusal("\(name) is outside the years 1 to 9999")
+    }
     // Exact for whole seconds, which stay below 2^53.
     let whole = seconds.rounded(.down)
     return Int64(whole) * 1_000_000 + Int64(((seconds - whole) * 1_000_000).rounded())
@@ -59,17 +65,25 @@ struct PerlValues {
   }
 
   func kind(_ name: String) throws(PerlRefusal) -> Kind {
-    guard let text = try text(name, what: "kind", atMost: Limits.kindBytes) else { throw PerlRefusal("\(name) is NULL") }
+    guard let text = try text(name, what: "kind", atMost: Limits.kindBytes) else {
+      throw PerlRefusal("\(name) is NULL")
+    }
     return Kind(text)
   }
 
-  func uniqueKey() throws(PerlRefusal) -> String? { try text("uniqkey", what: "unique key", atMost: Limits.uniqueKeyBytes) }
+  func uniqueKey() throws(PerlRefusal) -> String? {
+    try text("uniqkey", what: "unique key", atMost: Limits.uniqueKeyBytes)
+  }
 
   private func text(_ name: String, what: String, atMost limit: Int) throws(PerlRefusal) -> String? {
     guard let bytes = bytes(name) else { return nil }
     guard type(place(name)) == SQLITE_TEXT else { throw PerlRefusal("\(name) is not text") }
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw PerlRefusal("\(name) is not UTF-8") }
-    do { try Limits.check(what, text, atMost: limit) } catch { throw PerlRefusal("\(name): \(error.message)") }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw PerlRefusal("\(name) is not UTF-8")
+    }
+    do { try Limits.check(what, text, atMost: limit) } catch {
+      throw PerlRefusal("\(name): \(error.message)")
+    }
     return text
   }
 

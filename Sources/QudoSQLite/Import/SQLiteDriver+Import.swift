@@ -10,7 +10,9 @@ extension SQLiteDriver {
   /// - Throws: `QudoError`, with the code `unsupportedDatabase` if the old file differs from the one imported earlier
   ///   under the same source name. Nothing was written then.
   public func importAll(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
-    try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in try transaction.importAll(file) }
+    try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in
+      try transaction.importAll(file)
+    }
   }
 
   /// Returns the report that ``importAll(from:)`` would return, and writes nothing.

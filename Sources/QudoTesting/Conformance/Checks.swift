@@ -10,26 +10,35 @@ func check<Value: Equatable>(
 }
 
 /// - Throws: ``ConformanceFailure`` unless it holds.
-func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #line)
+  throws(ConformanceFailure)
+{
   guard !holds else { return }
   throw ConformanceFailure(file: file, line: line, message: "expected \(what)")
 }
 
 /// - Throws: ``ConformanceFailure`` unless the id is a new one.
-func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int = #line)
+  throws(ConformanceFailure)
+{
   guard id <= last else { return }
   throw ConformanceFailure(file: file, line: line, message: "expected an id above \(last), found \(id)")
 }
 
 /// The value that must be there.
-func require<Value>(_ value: Value?, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) -> Value {
-  guard let value else { throw ConformanceFailure(file: file, line: line, message: "expected \(what), found none") }
+func require<Value>(_ value: Value?, _ what: String, file: String = #fileID, line: Int = #line)
+  throws(ConformanceFailure) -> Value
+{
+  guard let value else {
+    throw ConformanceFailure(file: file, line: line, message: "expected \(what), found none")
+  }
   return value
 }
 
 /// - Throws: ``ConformanceFailure`` unless `body` throws a ``QudoError`` with this code.
 func check(
-  throws code: QudoError.Code, _ what: String = "", file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+  throws code: QudoError.Code, _ what: String = "", file: String = #fileID, line: Int = #line,
+  _ body: () async throws -> Void
 ) async throws {
   let about = what.isEmpty ? "" : "\(what): "
   do {
@@ -37,7 +46,8 @@ func check(
   } catch let error as QudoError {
     return try check(error.code, is: code, what, file: file, line: line)
   } catch {
-    throw ConformanceFailure(file: file, line: line, message: "\(about)expected the error \(code), found \(error)")
+    throw ConformanceFailure(
+      file: file, line: line, message: "\(about)expected the error \(code), found \(error)")
   }
   throw ConformanceFailure(file: file, line: line, message: "\(about)expected the error \(code), found none")
 }
@@ -61,13 +71,16 @@ struct Snapshot: Equatable {
   }
 
   /// - Throws: ``ConformanceFailure`` with the rows that differ.
-  func check(is expected: Snapshot, _ what: String, file: String = #fileID, line: Int = #line) throws(ConformanceFailure) {
+  func check(is expected: Snapshot, _ what: String, file: String = #fileID, line: Int = #line)
+    throws(ConformanceFailure)
+  {
     guard self != expected else { return }
     let (rows, others) = (rows, expected.rows)
     let missing = others.filter { !rows.contains($0) }.map { "\n  expected \($0)" }
     let surplus = rows.filter { !others.contains($0) }.map { "\n  found \($0)" }
     let order = missing.isEmpty && surplus.isEmpty ? ["other bytes, or another order"] : []
-    throw ConformanceFailure(file: file, line: line, message: "\(what): " + (missing + surplus + order).joined())
+    throw ConformanceFailure(
+      file: file, line: line, message: "\(what): " + (missing + surplus + order).joined())
   }
 }
 

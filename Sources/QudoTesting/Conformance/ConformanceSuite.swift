@@ -4,8 +4,10 @@ public import Qudo
 public enum ConformanceSuite {
   /// Each case once, promise by promise.
   public static let all: [ConformanceCase] =
-    persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts + order + promotion + crowds
-    + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog + replays + statusLog
+    persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts
+    + order + promotion + crowds
+    + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog
+    + replays + statusLog
     + pruning + listings + counts + waking + closing + model
 
   /// The cases that make sense for a driver with these capabilities.

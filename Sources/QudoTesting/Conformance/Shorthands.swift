@@ -1,13 +1,18 @@
 internal import Qudo
 
-func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now) -> NewJob {
+func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now)
+  -> NewJob
+{
   NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due)
 }
 
 func demand(
   _ limit: Int = 10, _ kinds: Kind..., leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5
 ) -> ClaimRequest {
-  ClaimRequest((kinds.isEmpty ? ["a"] : kinds).map { .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases) }, limit: limit)
+  ClaimRequest(
+    (kinds.isEmpty ? ["a"] : kinds).map {
+      .init($0, leaseDuration: leaseDuration, maxExpiredLeases: maxExpiredLeases)
+    }, limit: limit)
 }
 
 extension Payload {
@@ -39,9 +44,12 @@ extension Driver {
   }
 
   @discardableResult
-  func settle(_ lease: Lease, _ outcome: Settlement.Outcome, recording: Duration? = nil) async throws -> SettleResult {
+  func settle(_ lease: Lease, _ outcome: Settlement.Outcome, recording: Duration? = nil) async throws
+    -> SettleResult
+  {
     try require(
-      try await settle([Settlement(lease, outcome, recording: recording)], claiming: nil).results.first, "a result of the settle")
+      try await settle([Settlement(lease, outcome, recording: recording)], claiming: nil).results.first,
+      "a result of the settle")
   }
 
   func complete(_ jobs: [ClaimedJob]) async throws {
@@ -79,7 +87,9 @@ extension Driver {
   }
 
   /// The one job that is expected.
-  func findOne(_ query: JobQuery = JobQuery(), file: String = #fileID, line: Int = #line) async throws -> StoredJob {
+  func findOne(_ query: JobQuery = JobQuery(), file: String = #fileID, line: Int = #line) async throws
+    -> StoredJob
+  {
     let found = try await jobs(matching: query)
     try check(found.count, is: 1, "jobs found", file: file, line: line)
     return try require(found.first, "a job", file: file, line: line)

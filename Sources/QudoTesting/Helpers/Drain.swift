@@ -93,7 +93,8 @@ extension Queue {
   ) async throws -> Int {
     var options = WorkerOptions()
     options.clock = clock
-    return try await Worker(self, handlers: handlers, plugins: plugins, options: options).drain(clock, limit: limit)
+    return try await Worker(self, handlers: handlers, plugins: plugins, options: options).drain(
+      clock, limit: limit)
   }
 }
 

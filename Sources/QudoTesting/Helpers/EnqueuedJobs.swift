@@ -79,8 +79,10 @@ extension Queue {
   func opened(_ stored: StoredJob) throws -> StoredJob {
     guard Hooks.points.contains(.deserialize) else { return stored }
     var claimed = ClaimedJob(
-      lease: Lease(job: stored.id, token: 0, holder: 0, expiresAt: 0), kind: stored.kind, payload: stored.payload,
-      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt, enqueuedAt: stored.enqueuedAt,
+      lease: Lease(job: stored.id, token: 0, holder: 0, expiresAt: 0), kind: stored.kind,
+      payload: stored.payload,
+      priority: stored.priority, uniqueKey: stored.uniqueKey, attempt: stored.attempt,
+      enqueuedAt: stored.enqueuedAt,
       dueAt: stored.dueAt, metadata: stored.metadata)
     try hooks.deserialize(&claimed)
     var opened = stored

@@ -22,7 +22,8 @@ extension Queue {
   ///   ``/Qudo/QudoError``, and what `matches` or a hook throws.
   @discardableResult
   public func expectEnqueued<J: Job>(
-    _ type: J.Type, count: Int? = nil, unique: String? = nil, priority: Int? = nil, due: Due? = nil, meta: [String: String] = [:],
+    _ type: J.Type, count: Int? = nil, unique: String? = nil, priority: Int? = nil, due: Due? = nil,
+    meta: [String: String] = [:],
     where matches: (J) throws -> Bool = { _ in true }
   ) async throws -> [EnqueuedJob<J>] {
     let expected = JobExpectation(unique: unique, priority: priority, due: due, meta: meta)
@@ -58,7 +59,9 @@ extension Queue {
     let all = try await live(nil).map { $0.kind == kind ? try opened($0) : $0 }
     let found = all.filter { $0.kind == kind && $0.payload == payload ?? $0.payload && expected.fits($0) }
     let what = (payload.map { " and the payload \($0.shown)" } ?? "")
-    try check(found.count, count, "\(kind)\(expected.words)\(what)", all.map { $0.line($0.kind == kind ? $0.payload.shown : "\($0.payload)") })
+    try check(
+      found.count, count, "\(kind)\(expected.words)\(what)",
+      all.map { $0.line($0.kind == kind ? $0.payload.shown : "\($0.payload)") })
     return found
   }
 
@@ -78,7 +81,9 @@ extension Queue {
   ///   - type: the type of the job.
   ///   - matches: which jobs must not be there. Default: all.
   /// - Throws: as ``expectEnqueued(_:count:unique:priority:due:meta:where:)``.
-  public func expectNothingEnqueued<J: Job>(_ type: J.Type, where matches: (J) throws -> Bool = { _ in true }) async throws {
+  public func expectNothingEnqueued<J: Job>(_ type: J.Type, where matches: (J) throws -> Bool = { _ in true })
+    async throws
+  {
     try await expectEnqueued(type, count: 0, where: matches)
   }
 

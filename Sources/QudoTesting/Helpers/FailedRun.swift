@@ -20,7 +20,8 @@ public struct FailedJobs: Error, CustomStringConvertible {
   public let failures: [FailedRun]
 
   public var description: String {
-    failures.map { "\($0.kind) \($0.job) failed at attempt \($0.attempt): \($0.error)" }.joined(separator: "\n")
+    failures.map { "\($0.kind) \($0.job) failed at attempt \($0.attempt): \($0.error)" }.joined(
+      separator: "\n")
   }
 }
 
@@ -30,12 +31,14 @@ struct FailureRecorder: Hook {
   let runs = Locked<[FailedRun]>([])
 
   func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
-    let isFinal = switch run.outcome {
-    case .failed, .aborted: true
-    case .completed, .retry, .snoozed, .released: false
-    }
+    let isFinal =
+      switch run.outcome {
+      case .failed, .aborted: true
+      case .completed, .retry, .snoozed, .released: false
+      }
     let failed = FailedRun(
-      job: run.context.id, kind: run.context.kind, attempt: run.context.attempt, error: failure, isFinal: isFinal)
+      job: run.context.id, kind: run.context.kind, attempt: run.context.attempt, error: failure,
+      isFinal: isFinal)
     runs.withLock { $0.append(failed) }
   }
 }

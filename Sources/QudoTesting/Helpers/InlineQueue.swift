@@ -117,7 +117,9 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     await turn.take()
     defer { turn.giveBack() }
     let before = failures.count
-    let runs = try await InlineTurn.$mine.withValue(InlineTurn.mine.union([ObjectIdentifier(turn)])) { try await body() }
+    let runs = try await InlineTurn.$mine.withValue(InlineTurn.mine.union([ObjectIdentifier(turn)])) {
+      try await body()
+    }
     let givenUp = failures.dropFirst(before).filter(\.isFinal)
     guard mode == .recorded || givenUp.isEmpty else { throw FailedJobs(failures: givenUp) }
     return runs

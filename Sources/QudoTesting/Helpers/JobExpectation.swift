@@ -46,7 +46,9 @@ public struct JobExpectation: Sendable {
     case .after(let delay): parts.append("the delay \(delay)")
     case .at(let moment): parts.append("the due time \(moment.microseconds) µs")
     }
-    for (name, text) in meta.sorted(by: { $0.key < $1.key }) { parts.append("the meta \(name) = \"\(text)\"") }
+    for (name, text) in meta.sorted(by: { $0.key < $1.key }) {
+      parts.append("the meta \(name) = \"\(text)\"")
+    }
     guard let last = parts.popLast() else { return "" }
     return " with " + (parts.isEmpty ? last : parts.joined(separator: ", ") + " and " + last)
   }
@@ -73,7 +75,9 @@ extension StoredJob {
     var line = "\(id) \(kind) \(state)"
     if let uniqueKey { line += ", unique key \"\(uniqueKey)\"" }
     if priority != 0 { line += ", priority \(priority)" }
-    if dueAt != enqueuedAt { line += ", delay \(Duration.microseconds(dueAt.microseconds - enqueuedAt.microseconds))" }
+    if dueAt != enqueuedAt {
+      line += ", delay \(Duration.microseconds(dueAt.microseconds - enqueuedAt.microseconds))"
+    }
     if attempt != 1 { line += ", attempt \(attempt)" }
     for name in metadata.names { line += ", meta \(name) = \"\(metadata[name] ?? "")\"" }
     return "\(line): \(payload)"

@@ -66,13 +66,14 @@ public enum SpyOutcome: Hashable, Sendable {
 
   /// - Parameter outcome: the outcome itself.
   public init(_ outcome: Settlement.Outcome) {
-    self = switch outcome {
-    case .completed(let jobs): .completed(replacements: jobs.count)
-    case .retry(let delay, _): .retry(after: delay)
-    case .snoozed(let duration, let counts): .snoozed(duration, countsAttempt: counts)
-    case .failed: .failed
-    case .aborted: .aborted
-    case .released: .released
-    }
+    self =
+      switch outcome {
+      case .completed(let jobs): .completed(replacements: jobs.count)
+      case .retry(let delay, _): .retry(after: delay)
+      case .snoozed(let duration, let counts): .snoozed(duration, countsAttempt: counts)
+      case .failed: .failed
+      case .aborted: .aborted
+      case .released: .released
+      }
   }
 }

@@ -11,7 +11,8 @@ public import Qudo
 public struct SpyHook: Hook {
   /// All of them.
   public static let points: HookPoints = [
-    .willEnqueue, .serialize, .didEnqueue, .didEnqueueInTransaction, .didClaim, .deserialize, .willWork, .around, .didWork, .didFail,
+    .willEnqueue, .serialize, .didEnqueue, .didEnqueueInTransaction, .didClaim, .deserialize, .willWork,
+    .around, .didWork, .didFail,
     .leaseLost, .didGiveUp,
   ]
 
@@ -68,12 +69,16 @@ public struct SpyHook: Hook {
 
   public func willEnqueue(_ job: inout NewJob) throws { hear(.willEnqueue(job.kind, job.payload)) }
   public func serialize(_ job: inout NewJob) throws { hear(.serialize(job.kind, job.payload)) }
-  public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { hear(.didEnqueue(job.kind, result)) }
+  public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {
+    hear(.didEnqueue(job.kind, result))
+  }
   public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     hear(.didEnqueueInTransaction(job.kind, result))
   }
   public func didClaim(_ job: borrowing ClaimedJob) { hear(.didClaim(job.kind, job: job.id)) }
-  public func deserialize(_ job: inout ClaimedJob) throws { hear(.deserialize(job.kind, job: job.id, job.payload)) }
+  public func deserialize(_ job: inout ClaimedJob) throws {
+    hear(.deserialize(job.kind, job: job.id, job.payload))
+  }
   public func willWork(_ context: JobContext) async throws {
     hear(.willWork(context.kind, job: context.job.id, attempt: context.attempt))
   }

@@ -13,7 +13,9 @@ extension MemoryDatabase {
     for (turn, demand) in candidates(request) {
       if let row = jobs[turn.id] { claimed.append(take(row, demand, now: now)) }
     }
-    return Claim(jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now), timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
+    return Claim(
+      jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now),
+      timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
   }
 
   private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.KindDemand)] {
@@ -31,7 +33,8 @@ extension MemoryDatabase {
 
   private mutating func take(_ row: Row, _ demand: ClaimRequest.KindDemand, now: ClockReading) -> ClaimedJob {
     var row = row
-    let lease = Lease(job: row.id, token: lastToken, holder: holder(), expiresAt: end(of: demand.leaseDuration, now))
+    let lease = Lease(
+      job: row.id, token: lastToken, holder: holder(), expiresAt: end(of: demand.leaseDuration, now))
     row.place = .running(lease, lostLimit: demand.maxExpiredLeases, boot: now.boot)
     if row.unique?.scope == .untilStarted { row.holdsKey = false }
     jobs[row.id] = row
@@ -58,9 +61,15 @@ extension MemoryDatabase {
     var recovered = 0
     var ended: [(lease: Lease, limit: Int)] = []
     for row in jobs.values {
-      if case .running(let lease, let limit, let boot) = row.place, hasEnded(lease, boot: boot, now) { ended.append((lease, limit)) }
+      if case .running(let lease, let limit, let boot) = row.place, hasEnded(lease, boot: boot, now) {
+        ended.append((lease, limit))
+      }
     }
-    ended.sort { ($0.lease.holder, $0.lease.expiresAt, $0.lease.job) < ($1.lease.holder, $1.lease.expiresAt, $1.lease.job) }
+    ended.sort {
+      ($0.lease.holder, $0.lease.expiresAt, $0.lease.job) < (
+        $1.lease.holder, $1.lease.expiresAt, $1.lease.job
+      )
+    }
     for (lease, limit) in ended {
       guard var row = jobs[lease.job] else { continue }
       row.lost += 1
@@ -70,9 +79,14 @@ extension MemoryDatabase {
         recovered += 1
         continue
       }
-      log(row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", isFinal: true, now: now)
+      log(
+        row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", isFinal: true,
+        now: now)
       jobs[row.id] = nil
-      givenUp.append(GivenUpJob(id: row.id, kind: row.kind, attempt: row.attempt, expiredLeases: row.lost, uniqueKey: row.unique?.key))
+      givenUp.append(
+        GivenUpJob(
+          id: row.id, kind: row.kind, attempt: row.attempt, expiredLeases: row.lost,
+          uniqueKey: row.unique?.key))
     }
     return (givenUp, recovered)
   }
@@ -84,7 +98,9 @@ extension MemoryDatabase {
     guard knowsDelays else { return false }
     var ahead: [(delayed: Timestamp, due: Timestamp, id: Int64)] = []
     for row in jobs.values {
-      if case .delayed = row.place, let delayed = row.delayed, delayed > now.wall { ahead.append((delayed, row.due, row.id)) }
+      if case .delayed = row.place, let delayed = row.delayed, delayed > now.wall {
+        ahead.append((delayed, row.due, row.id))
+      }
     }
     ahead.sort { $0 > $1 }
     for (delayed, due, id) in ahead.prefix(limit) {
@@ -106,12 +122,16 @@ extension MemoryDatabase {
   }
 
   private func nextDue(_ now: ClockReading) -> Duration? {
-    let next = jobs.values.compactMap { row -> Int64? in if case .delayed = row.place { row.due.microseconds } else { nil } }.min()
+    let next = jobs.values.compactMap { row -> Int64? in
+      if case .delayed = row.place { row.due.microseconds } else { nil }
+    }.min()
     return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }
   }
 
   private func nextLeaseEnd(_ now: ClockReading) -> Duration? {
-    let next = jobs.values.compactMap { row -> Int64? in if case .running(let lease, _, _) = row.place { lease.expiresAt } else { nil } }.min()
+    let next = jobs.values.compactMap { row -> Int64? in
+      if case .running(let lease, _, _) = row.place { lease.expiresAt } else { nil }
+    }.min()
     return next.map { .microseconds(max(0, $0 - now.sinceBoot)) }
   }
 }

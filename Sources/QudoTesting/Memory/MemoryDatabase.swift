@@ -97,8 +97,10 @@ struct MemoryDatabase {
     }
     lastJob += 1
     let row = Row(
-      id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority, due: job.due.time(now.wall),
-      delayed: job.due.isRelative ? now.wall : nil, enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
+      id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority,
+      due: job.due.time(now.wall),
+      delayed: job.due.isRelative ? now.wall : nil, enqueued: now.wall, unique: job.unique,
+      holdsKey: job.unique != nil)
     wait(row, now: now)
     return .inserted(row.id)
   }
@@ -112,7 +114,9 @@ struct MemoryDatabase {
 
   /// As bytes: `é` written as one scalar and as two are different keys.
   private func holder(of key: String, kind: Kind) -> Row? {
-    jobs.values.first { $0.holdsKey && $0.kind == kind && $0.unique?.key.utf8.elementsEqual(key.utf8) == true }
+    jobs.values.first {
+      $0.holdsKey && $0.kind == kind && $0.unique?.key.utf8.elementsEqual(key.utf8) == true
+    }
   }
 
   private mutating func conflict(

@@ -49,7 +49,9 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try store(jobs) }
 
   /// Stores jobs at once. There is no connection to join: the application's transaction, and whether it is rolled back, has no effect.
-  public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] { try store(jobs) }
+  public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] {
+    try store(jobs)
+  }
 
   private func store(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
@@ -71,7 +73,9 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
     let answer = try verb { database, now in
       (results: database.settle(settlements, now: now), claim: next.map { database.claim($0, now: now) })
     }
-    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) }) { doorbell.ring() }
+    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) }) {
+      doorbell.ring()
+    }
     return answer
   }
 

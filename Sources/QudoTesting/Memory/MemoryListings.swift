@@ -24,7 +24,8 @@ extension MemoryDatabase {
 
   private func stored(_ row: Row, _ now: ClockReading) -> StoredJob {
     var job = StoredJob(
-      id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key, priority: row.priority,
+      id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key,
+      priority: row.priority,
       attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta)
     switch row.place {
     case .delayed where row.due > now.wall:

@@ -34,7 +34,8 @@ extension Array where Element: LogRow {
   ///
   /// - Returns: how many.
   fileprivate mutating func prune(_ prune: PruneOptions) -> Int {
-    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.endedAt < $0 } ?? true }
+    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.endedAt < $0 } ?? true
+    }
     let gone = Set(old.prefix(Swift.max(0, prune.limit)).map(\.id))
     removeAll { gone.contains($0.id) }
     return gone.count

@@ -11,11 +11,14 @@ extension MemoryDatabase {
 
   /// The job of a lease that is the current one. The token decides, not the time.
   private func row(of lease: Lease) -> Row? {
-    guard let row = jobs[lease.job], case .running(let current, _, _) = row.place, current.token == lease.token else { return nil }
+    guard let row = jobs[lease.job], case .running(let current, _, _) = row.place,
+      current.token == lease.token
+    else { return nil }
     return row
   }
 
-  private mutating func write(_ outcome: Settlement.Outcome, of row: Row, now: ClockReading) -> [InsertResult] {
+  private mutating func write(_ outcome: Settlement.Outcome, of row: Row, now: ClockReading) -> [InsertResult]
+  {
     var row = row
     switch outcome {
     case .completed(let replacements):
@@ -47,17 +50,22 @@ extension MemoryDatabase {
   }
 
   /// Only a final failure carries the payload; an earlier one points to the job.
-  mutating func log(_ row: Row, _ reason: FailureReason, _ message: String, isFinal: Bool, now: ClockReading) {
+  mutating func log(_ row: Row, _ reason: FailureReason, _ message: String, isFinal: Bool, now: ClockReading)
+  {
     lastFailure += 1
     let record = FailureRecord(
-      id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message, payload: isFinal ? row.payload : nil,
-      uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failedAt: now.wall, isFinal: isFinal,
+      id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message,
+      payload: isFinal ? row.payload : nil,
+      uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failedAt: now.wall,
+      isFinal: isFinal,
       replayedAs: nil)
-    failures.append(Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : JobMetadata()))
+    failures.append(
+      Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : JobMetadata()))
   }
 
   /// A run that ended in a snooze or was given back is not finished.
-  private mutating func record(_ row: Row, _ outcome: Settlement.Outcome, _ took: Duration, now: ClockReading) {
+  private mutating func record(_ row: Row, _ outcome: Settlement.Outcome, _ took: Duration, now: ClockReading)
+  {
     let status: RunStatus
     switch outcome {
     case .completed(let replacements): status = replacements.isEmpty ? .completed : .replaced
@@ -66,17 +74,22 @@ extension MemoryDatabase {
     case .snoozed, .released: return
     }
     lastStatus += 1
-    statuses.append(StatusRecord(
-      id: lastStatus, job: row.id, kind: row.kind, status: status, payload: row.payload, uniqueKey: row.unique?.key,
-      startedAt: now.wall.advanced(by: .zero - took), endedAt: now.wall))
+    statuses.append(
+      StatusRecord(
+        id: lastStatus, job: row.id, kind: row.kind, status: status, payload: row.payload,
+        uniqueKey: row.unique?.key,
+        startedAt: now.wall.advanced(by: .zero - took), endedAt: now.wall))
   }
 
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
     // Whoever renews is one of those that hold leases, whatever becomes of it.
     let holder = holder()
     return leases.map { lease in
-      guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else { return nil }
-      let extended = Lease(job: current.job, token: current.token, holder: holder, expiresAt: end(of: duration, now))
+      guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else {
+        return nil
+      }
+      let extended = Lease(
+        job: current.job, token: current.token, holder: holder, expiresAt: end(of: duration, now))
       jobs[row.id]?.place = .running(extended, lostLimit: lostLimit, boot: now.boot)
       return extended
     }

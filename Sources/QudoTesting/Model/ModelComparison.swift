@@ -2,7 +2,9 @@ internal import Qudo
 
 extension ModelRun {
   /// The driver's id of a job of the model.
-  func id(_ model: Int64) throws -> Int64 { try require(ids[model], "\(here): a job of the model's id \(model)") }
+  func id(_ model: Int64) throws -> Int64 {
+    try require(ids[model], "\(here): a job of the model's id \(model)")
+  }
 
   /// A new job.
   func meet(_ model: Int64, as driver: Int64) {
@@ -14,12 +16,13 @@ extension ModelRun {
     try check(found.count, is: expected.count, here)
     for (found, expected) in zip(found, expected) {
       if case .inserted(let id) = found, case .inserted(let model) = expected { meet(model, as: id) }
-      let translated: InsertResult = switch expected {
-      case .inserted(let model): .inserted(ids[model] ?? 0)
-      case .existing(let model): .existing(try id(model))
-      case .overwritten(let model): .overwritten(try id(model))
-      case .conflict(let model): .conflict(try id(model))
-      }
+      let translated: InsertResult =
+        switch expected {
+        case .inserted(let model): .inserted(ids[model] ?? 0)
+        case .existing(let model): .existing(try id(model))
+        case .overwritten(let model): .overwritten(try id(model))
+        case .conflict(let model): .conflict(try id(model))
+        }
       try check(found, is: translated, here)
     }
   }
@@ -27,10 +30,13 @@ extension ModelRun {
   func match(_ found: Claim, _ expected: Claim) throws {
     try check(found.jobs.map(\.id), is: try expected.jobs.map { try id($0.id) }, here)
     try check(found.timeUntilNextDue, is: expected.timeUntilNextDue, "\(here): next due")
-    try check(found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease end")
+    try check(
+      found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease end")
     try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
     let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
-    try check(found.givenUp.map { [$0.id, Int64($0.attempt), Int64($0.expiredLeases)] }, is: givenUp, "\(here): jobs given up")
+    try check(
+      found.givenUp.map { [$0.id, Int64($0.attempt), Int64($0.expiredLeases)] }, is: givenUp,
+      "\(here): jobs given up")
     for (found, expected) in zip(found.jobs, expected.jobs) {
       try check(Seen(found), is: Seen(expected), "\(here): claimed job \(found.id)")
       leases.append((found.lease, expected.lease))

@@ -7,7 +7,10 @@ extension ModelRun {
     let kind = kind(self["kind"])
     // Each kind once.
     guard !wants.contains(where: { $0.kind == kind }) else { return }
-    wants.append(.init(kind, leaseDuration: duration(self["lease"]), maxExpiredLeases: number("lost"), limit: Int(self["limit"])))
+    wants.append(
+      .init(
+        kind, leaseDuration: duration(self["lease"]), maxExpiredLeases: number("lost"),
+        limit: Int(self["limit"])))
   }
 
   func claim(_ driver: any LogDriver) async throws {
@@ -34,21 +37,26 @@ extension ModelRun {
 
   func promote(_ driver: any LogDriver) async throws {
     let limit = number("limit")
-    guard let (found, expected) = try await both(driver, { try await $0.promote(limit: limit) }) else { return }
+    guard let (found, expected) = try await both(driver, { try await $0.promote(limit: limit) }) else {
+      return
+    }
     try check(found, is: expected, here)
   }
 
   func extend(_ driver: any LogDriver) async throws {
-    let chosen: [Int] = switch self["leases"] {
-    case "newest": Array(leases.indices.suffix(1))
-    case "all": Array(leases.indices)
-    case "half": leases.indices.filter { $0 % 2 == 0 }
-    default: []
-    }
+    let chosen: [Int] =
+      switch self["leases"] {
+      case "newest": Array(leases.indices.suffix(1))
+      case "all": Array(leases.indices)
+      case "half": leases.indices.filter { $0 % 2 == 0 }
+      default: []
+      }
     let some = chosen.map { leases[$0] }
     let duration = duration(self["by"])
-    guard let (found, expected) = try await both(
-      { try await driver.renew(some.map(\.driver), for: duration) }, { try await model.renew(some.map(\.model), for: duration) })
+    guard
+      let (found, expected) = try await both(
+        { try await driver.renew(some.map(\.driver), for: duration) },
+        { try await model.renew(some.map(\.model), for: duration) })
     else { return }
     try check(found.map { $0 == nil }, is: expected.map { $0 == nil }, here)
     // The old values are as good.

@@ -18,8 +18,10 @@ extension ModelRun {
 
   func job() -> NewJob {
     NewJob(
-      kind(self["kind"]), payload: payload(), unique: unique(), priority: priority(self["priority"]), due: due(self["due"]),
-      metadata: meta(), idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
+      kind(self["kind"]), payload: payload(), unique: unique(), priority: priority(self["priority"]),
+      due: due(self["due"]),
+      metadata: meta(),
+      idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
   }
 
   private func payload() -> Payload {
@@ -27,7 +29,8 @@ extension ModelRun {
     switch self["payload"] {
     case "empty": return Payload("")
     case "nul": return Payload([0, 1, 0, 255])
-    case "300", "5000": return Payload(Array(repeating: UInt8(truncatingIfNeeded: numbered), count: number("payload")))
+    case "300", "5000":
+      return Payload(Array(repeating: UInt8(truncatingIfNeeded: numbered), count: number("payload")))
     case "codec": return Payload(Array("\(numbered)".utf8), codec: .wrapping(.json, as: 200))
     default: return Payload("\(numbered)")
     }
@@ -79,9 +82,11 @@ extension ModelRun {
   func addCrowd() {
     for index in 0..<number("size") {
       numbered += 1
-      jobs.append(NewJob(
-        kind(self["kind"]), payload: Payload("\(numbered)"), priority: self["priority"] == "mixed" ? index % 3 : 0,
-        due: due(self["due"])))
+      jobs.append(
+        NewJob(
+          kind(self["kind"]), payload: Payload("\(numbered)"),
+          priority: self["priority"] == "mixed" ? index % 3 : 0,
+          due: due(self["due"])))
     }
   }
 
@@ -95,7 +100,8 @@ extension ModelRun {
     case "noKey": return NewJob("a", unique: UniqueKey(""))
     case "nulKey": return NewJob("a", unique: UniqueKey("\0"))
     case "longKey": return NewJob("a", unique: UniqueKey(tooLong))
-    case "payload": return NewJob("a", payload: Payload(Array(repeating: 0, count: model.limits.payloadBytes + 1)))
+    case "payload":
+      return NewJob("a", payload: Payload(Array(repeating: 0, count: model.limits.payloadBytes + 1)))
     case "priority": return NewJob("a", priority: Limits.priorities.upperBound + 1)
     case "delay": return NewJob("a", due: .after(.microseconds(-1)))
     default: return NewJob("a", due: .at(Timestamp(microseconds: Timestamp.latest.microseconds + 1)))

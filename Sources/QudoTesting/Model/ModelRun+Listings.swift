@@ -22,13 +22,15 @@ extension ModelRun {
     var translated = query
     translated.after = query.after == 0 ? 0 : try id(query.after)
     translated.ids = query.ids.map { $0.map { ids[$0] ?? Self.gone } }
-    let answers = try await both({ try await driver.jobs(matching: translated) }, { try await model.jobs(matching: query) })
+    let answers = try await both(
+      { try await driver.jobs(matching: translated) }, { try await model.jobs(matching: query) })
     guard let (found, expected) = answers else { return }
     try check(found, is: try expected.map { try self.translated($0) }, here)
   }
 
   private var states: Set<JobState>? {
-    self["states"] == "any" ? nil : Set(self["states"].split(separator: "+").compactMap { JobState(rawValue: String($0)) })
+    self["states"] == "any"
+      ? nil : Set(self["states"].split(separator: "+").compactMap { JobState(rawValue: String($0)) })
   }
 
   /// No job's, and no row's.
@@ -54,7 +56,8 @@ extension ModelRun {
   // MARK: Logs
 
   private var logQuery: LogQuery {
-    LogQuery(kinds: filter, oldestFirst: self["order"] == "oldest", limit: number("limit"), offset: number("offset"))
+    LogQuery(
+      kinds: filter, oldestFirst: self["order"] == "oldest", limit: number("limit"), offset: number("offset"))
   }
 
   func failures(_ driver: any LogDriver) async throws {
@@ -62,9 +65,13 @@ extension ModelRun {
     var query = logQuery
     query.ids = chosen(logs.failures.map(\.model))
     let translated = query.with(logs.failures)
-    guard let (found, expected) = try await both({ try await driver.failures(translated) }, { try await model.failures(query) })
+    guard
+      let (found, expected) = try await both(
+        { try await driver.failures(translated) }, { try await model.failures(query) })
     else { return }
-    let rows = try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }
+    let rows = try expected.enumerated().map {
+      try self.translated($0.element, like: found.dropFirst($0.offset).first)
+    }
     try check(found, is: rows, here)
   }
 
@@ -73,24 +80,30 @@ extension ModelRun {
     var query = logQuery
     query.ids = chosen(logs.statuses.map(\.model))
     let translated = query.with(logs.statuses)
-    guard let (found, expected) = try await both({ try await driver.statuses(translated) }, { try await model.statuses(query) })
+    guard
+      let (found, expected) = try await both(
+        { try await driver.statuses(translated) }, { try await model.statuses(query) })
     else { return }
-    let rows = try expected.enumerated().map { try self.translated($0.element, like: found.dropFirst($0.offset).first) }
+    let rows = try expected.enumerated().map {
+      try self.translated($0.element, like: found.dropFirst($0.offset).first)
+    }
     try check(found, is: rows, here)
   }
 
   func replay(_ driver: any LogDriver) async throws {
     let all = try await Logs(driver, model).failures
-    let rows: [(driver: Int64, model: Int64)] = switch self["rows"] {
-    case "newest": all.suffix(1)
-    case "oldest": Array(all.prefix(1))
-    case "all": all
-    case "some": all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
-    case "twice": all.suffix(2) + all.suffix(2)
-    case "gone": [(Self.gone, Self.gone)] + all.suffix(1)
-    default: []
-    }
-    let answers = try await both({ try await driver.replay(rows.map(\.driver)) }, { try await model.replay(rows.map(\.model)) })
+    let rows: [(driver: Int64, model: Int64)] =
+      switch self["rows"] {
+      case "newest": all.suffix(1)
+      case "oldest": Array(all.prefix(1))
+      case "all": all
+      case "some": all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+      case "twice": all.suffix(2) + all.suffix(2)
+      case "gone": [(Self.gone, Self.gone)] + all.suffix(1)
+      default: []
+      }
+    let answers = try await both(
+      { try await driver.replay(rows.map(\.driver)) }, { try await model.replay(rows.map(\.model)) })
     guard let (found, expected) = answers else { return }
     try check(found.count, is: expected.count, here)
     for (found, expected) in zip(found, expected) {
@@ -118,8 +131,12 @@ private struct Logs {
 
   init(_ driver: any LogDriver, _ model: MemoryDriver) async throws {
     let all = LogQuery(oldestFirst: true, limit: 100_000)
-    failures = zip(try await driver.failures(all).map(\.id), try await model.failures(all).map(\.id)).map { ($0, $1) }
-    statuses = zip(try await driver.statuses(all).map(\.id), try await model.statuses(all).map(\.id)).map { ($0, $1) }
+    failures = zip(try await driver.failures(all).map(\.id), try await model.failures(all).map(\.id)).map {
+      ($0, $1)
+    }
+    statuses = zip(try await driver.statuses(all).map(\.id), try await model.statuses(all).map(\.id)).map {
+      ($0, $1)
+    }
   }
 }
 

@@ -73,5 +73,7 @@ extension ModelRun {
 }
 
 extension Lease {
-  fileprivate var withWrongToken: Lease { Lease(job: job, token: token ^ 1 << 40, holder: holder, expiresAt: expiresAt) }
+  fileprivate var withWrongToken: Lease {
+    Lease(job: job, token: token ^ 1 << 40, holder: holder, expiresAt: expiresAt)
+  }
 }

@@ -45,7 +45,8 @@ final class ModelRun {
     // Without steady leases they go by the wall clock.
     let isSteady = capabilities.contains(.monotonicLeases)
     models = [
-      isSteady ? MemoryDriver(limits: driver.limits, clock: subject.clock)
+      isSteady
+        ? MemoryDriver(limits: driver.limits, clock: subject.clock)
         : .server(limits: driver.limits, clock: ServerClock(wall: subject.clock))
     ]
     models[0] = MemoryDriver(sharing: models[0])
@@ -180,9 +181,11 @@ final class ModelRun {
     case (.failure(let found), .failure(let expected)):
       try check(found.code, is: expected.code, here)
       return nil
-    case (.failure(let error), .success): throw ConformanceFailure(file: #fileID, line: #line, message: "\(here): \(error)")
+    case (.failure(let error), .success):
+      throw ConformanceFailure(file: #fileID, line: #line, message: "\(here): \(error)")
     case (.success(let found), .failure(let error)):
-      throw ConformanceFailure(file: #fileID, line: #line, message: "\(here): expected the error \(error.code), found \(found)")
+      throw ConformanceFailure(
+        file: #fileID, line: #line, message: "\(here): expected the error \(error.code), found \(found)")
     }
   }
 

@@ -8,10 +8,13 @@ extension ModelScript {
       let verb = ModelVerb.dealt[Int(first) % ModelVerb.dealt.count]
       var bits: UInt64 = 0
       for place in 0..<verb.byteCount { bits |= UInt64(rest.next() ?? 0) << (8 * place) }
-      steps.append(Step(verb: verb, operands: verb.operands.map { operand in
-        defer { bits >>= operand.bits }
-        return UInt8(Int(bits & (1 << operand.bits - 1)) % operand.values.count)
-      }))
+      steps.append(
+        Step(
+          verb: verb,
+          operands: verb.operands.map { operand in
+            defer { bits >>= operand.bits }
+            return UInt8(Int(bits & (1 << operand.bits - 1)) % operand.values.count)
+          }))
     }
   }
 

@@ -4,7 +4,9 @@ extension ModelScript {
   /// - Parameters:
   ///   - most: how often to try at most. Default 2,000.
   ///   - fails: whether a script fails, on a fresh database each time.
-  public func shrunk(trying most: Int = 2000, _ fails: (ModelScript) async throws -> Bool) async rethrows -> ModelScript {
+  public func shrunk(trying most: Int = 2000, _ fails: (ModelScript) async throws -> Bool) async rethrows
+    -> ModelScript
+  {
     var shrinking = Shrinking(script: self, left: most)
     var before: ModelScript?
     while before != shrinking.script, shrinking.left > 0 {
@@ -41,14 +43,20 @@ extension ModelScript {
           for value in 0..<script.steps[step].operands[operand] {
             var simpler = script
             simpler.steps[step].operands[operand] = value
-            if simpler.steps[step].description != script.steps[step].description, try await take(simpler, fails) { break }
+            if simpler.steps[step].description != script.steps[step].description,
+              try await take(simpler, fails)
+            {
+              break
+            }
           }
         }
       }
     }
 
     @discardableResult
-    private mutating func take(_ other: ModelScript, _ fails: (ModelScript) async throws -> Bool) async rethrows -> Bool {
+    private mutating func take(_ other: ModelScript, _ fails: (ModelScript) async throws -> Bool)
+      async rethrows -> Bool
+    {
       guard left > 0 else { return false }
       left -= 1
       guard try await fails(other) else { return false }

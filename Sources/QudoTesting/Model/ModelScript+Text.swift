@@ -28,8 +28,10 @@ extension ModelScript.Step: CustomStringConvertible {
     operands = verb.operands.map { _ in 0 }
     for word in rest {
       let parts = word.split(maxSplits: 1) { $0 == "=" }.map { String($0) }
-      let index = try require(verb.operands.firstIndex { $0.name == parts[0] }, "an operand of “\(verb.rawValue)” in “\(line)”")
-      let value = try require(verb.operands[index].values.firstIndex { $0 == parts.last }, "a value of “\(parts[0])” in “\(line)”")
+      let index = try require(
+        verb.operands.firstIndex { $0.name == parts[0] }, "an operand of “\(verb.rawValue)” in “\(line)”")
+      let value = try require(
+        verb.operands[index].values.firstIndex { $0 == parts.last }, "a value of “\(parts[0])” in “\(line)”")
       operands[index] = UInt8(value)
     }
   }

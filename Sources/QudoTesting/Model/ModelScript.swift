@@ -49,7 +49,9 @@ public struct ModelScript: Sendable, Hashable {
     private let values: [ModelVerb: [[UInt8]]]
 
     init(using random: inout Seeded) {
-      let left = ModelVerb.allCases.filter { ![.insert, .claim].contains($0) && Int.random(in: 0..<5, using: &random) == 0 }
+      let left = ModelVerb.allCases.filter {
+        ![.insert, .claim].contains($0) && Int.random(in: 0..<5, using: &random) == 0
+      }
       verbs = ModelVerb.dealt.filter { !left.contains($0) }
       var values: [ModelVerb: [[UInt8]]] = [:]
       for verb in verbs where values[verb] == nil {

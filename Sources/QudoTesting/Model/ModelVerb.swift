@@ -12,33 +12,44 @@ enum ModelVerb: String, CaseIterable, Sendable {
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
-    (.job, 11), (.crowd, 1), (.flawed, 1), (.insert, 7), (.want, 4), (.claim, 7), (.outcome, 8), (.settle, 6), (.finish, 2),
-    (.extend, 2), (.promote, 1), (.find, 2), (.count, 1), (.failures, 1), (.statuses, 1), (.replay, 2), (.prune, 1), (.advance, 3),
+    (.job, 11), (.crowd, 1), (.flawed, 1), (.insert, 7), (.want, 4), (.claim, 7), (.outcome, 8), (.settle, 6),
+    (.finish, 2),
+    (.extend, 2), (.promote, 1), (.find, 2), (.count, 1), (.failures, 1), (.statuses, 1), (.replay, 2),
+    (.prune, 1), (.advance, 3),
     (.jump, 1), (.reboot, 1), (.reopen, 1),
   ]
 
   private static let all: [ModelVerb: [ModelOperand]] = [
     .job: [
-      .kind, ModelOperand("key", "none none none none none none none k1 k1 k1 k2 k2 k3 composed decomposed long"),
-      ModelOperand("scope", "untilFinished untilStarted"), ModelOperand("conflict", "reject keep overwrite overwrite"),
+      .kind,
+      ModelOperand("key", "none none none none none none none k1 k1 k1 k2 k2 k3 composed decomposed long"),
+      ModelOperand("scope", "untilFinished untilStarted"),
+      ModelOperand("conflict", "reject keep overwrite overwrite"),
       ModelOperand("priority", "0 0 0 0 1 -1 lowest highest"),
       ModelOperand("due", "now now now now 1us 1s 3s 5s 20s 3600s past past now+0s now+9s earliest latest"),
-      ModelOperand("payload", "number number number empty nul 300 5000 codec"), ModelOperand("meta", "none none entry bytes"),
+      ModelOperand("payload", "number number number empty nul 300 5000 codec"),
+      ModelOperand("meta", "none none entry bytes"),
       ModelOperand("once", "no no no no no no no no no no o1 o1 o2 o2 o3 o4"),
     ],
     .crowd: [
-      .kind, ModelOperand("size", "3 9 40 70"), ModelOperand("due", "now now past 3s"), ModelOperand("priority", "0 mixed"),
+      .kind, ModelOperand("size", "3 9 40 70"), ModelOperand("due", "now now past 3s"),
+      ModelOperand("priority", "0 mixed"),
     ],
-    .flawed: [ModelOperand("flaw", "noKind nulKind longKind noKey nulKey longKey payload priority delay time")],
+    .flawed: [
+      ModelOperand("flaw", "noKind nulKind longKind noKey nulKey longKey payload priority delay time")
+    ],
     .insert: [.driver],
     .want: [
-      .kind, ModelOperand("lease", "20s \(ModelOperand.seconds) 20s 20s 3600s endless 5s 5s 5s"), ModelOperand("lost", "5 1 2 3"),
+      .kind, ModelOperand("lease", "20s \(ModelOperand.seconds) 20s 20s 3600s endless 5s 5s 5s"),
+      ModelOperand("lost", "5 1 2 3"),
       ModelOperand("limit", "none none none none 0 1 2 3"),
     ],
     .claim: [.driver, .limit, .claimed],
     .outcome: [
-      ModelOperand("lease", "newest 2nd 3rd 4th newest newest oldest 2nd 3rd 5th 6th 7th oldest newest newest newest"),
-      ModelOperand("keep", "no no no yes"), ModelOperand("token", "right right right right right right right wrong"),
+      ModelOperand(
+        "lease", "newest 2nd 3rd 4th newest newest oldest 2nd 3rd 5th 6th 7th oldest newest newest newest"),
+      ModelOperand("keep", "no no no yes"),
+      ModelOperand("token", "right right right right right right right wrong"),
       ModelOperand(
         "result",
         "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced"
@@ -49,19 +60,28 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .finish: [.driver, ModelOperand("leases", "all 3"), ModelOperand("claims", "no yes"), .limit],
     .extend: [
       .driver, ModelOperand("leases", "newest all half none"),
-      ModelOperand("by", "20s \(ModelOperand.seconds) 9s 9s 3600s endless 5s 5s 5s"), ModelOperand("keep", "new old"),
+      ModelOperand("by", "20s \(ModelOperand.seconds) 9s 9s 3600s endless 5s 5s 5s"),
+      ModelOperand("keep", "new old"),
     ],
     .promote: [.driver, .page],
     .find: [
-      .driver, .filter, ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"), .rows,
+      .driver, .filter,
+      ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"), .rows,
       ModelOperand("after", "0 0 oldest newest"), .page,
     ],
     .count: [.driver, .filter],
-    .failures: [.driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"), .rows],
-    .statuses: [.driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"), .rows],
+    .failures: [
+      .driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"),
+      .rows,
+    ],
+    .statuses: [
+      .driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"),
+      .rows,
+    ],
     .replay: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
     .prune: [
-      .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"), ModelOperand("limit", "1000 1 3 0"),
+      .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"),
+      ModelOperand("limit", "1000 1 3 0"),
     ],
     .advance: [ModelOperand("by", "1s 1us 2s 4s 5s 20s 60s 90000s")],
     .jump: [ModelOperand("by", "-10s 10s -3600s 3600s 1us -1us 90000s -90000s")],

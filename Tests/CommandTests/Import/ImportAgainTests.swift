@@ -10,12 +10,16 @@ import Testing
   private var new: PerlDatabase { PerlDatabase(path: place.path("qudo.db")) }
 
   private func results(_ result: CommandWorkspace.Result) throws -> [String] {
-    try result.objects().map { "\($0["table"] as? String ?? "") \($0["old"] as? Int ?? 0) \($0["result"] as? String ?? "")" }
+    try result.objects().map {
+      "\($0["table"] as? String ?? "") \($0["old"] as? Int ?? 0) \($0["result"] as? String ?? "")"
+    }
   }
 
   /// All that is in the new file.
   private func contents() throws -> [String] {
-    try ["job", "ready", "delayed", "failure", "status", "kind", "import", "import_source", "info"].flatMap { try new.rows("SELECT * FROM qudo_\($0)") }
+    try ["job", "ready", "delayed", "failure", "status", "kind", "import", "import_source", "info"].flatMap {
+      try new.rows("SELECT * FROM qudo_\($0)")
+    }
   }
 
   @Test func nothingComesTwice() throws {
@@ -24,12 +28,14 @@ import Testing
     let before = try contents()
     let again = try place.qudo("import", "./old.db", "--json")
     #expect(again.status == 0 && again.errors == "")
-    #expect(try again.objects().map { $0["result"] as? String } == Array(repeating: "alreadyImported", count: 8))
+    #expect(
+      try again.objects().map { $0["result"] as? String } == Array(repeating: "alreadyImported", count: 8))
     #expect(try again.objects().map { $0["new"] as? Int } == first.map { $0["new"] as? Int })
     #expect(try contents() == before)
     // Not when they are finished here, nor when they were tried again or replayed there; what is new comes.
     try place.qudo("work", "Worker::Mail=true", "--until-empty", "--skip-delayed")
-    try old.execute("""
+    try old.execute(
+      """
       UPDATE job SET retry_cnt = 3, enqueue_time = 1, run_after = 1, grabbed_until = 1; UPDATE exception_log SET retried = 1;
       INSERT INTO job(func_id, arg, grabbed_until) VALUES(3, 'new', 0);
       """)
@@ -44,7 +50,11 @@ import Testing
     try place.qudo("enqueue", "Wörker", "--unique-key", "k2")  // The same key of another kind is no matter.
     for arguments in [["--dry-run"], []] {
       let result = try place.qudo(["import", "old.db", "--json"] + arguments, input: Data())
-      #expect(result.status == 1 && result.errors == "qudo: job 2 of the old file has the unique key of job 1, which is not finished: import it later\n")
+      #expect(
+        result.status == 1
+          && result.errors
+            == "qudo: job 2 of the old file has the unique key of job 1, which is not finished: import it later\n"
+      )
       let row = try #require(try result.objects().first { $0["table"] as? String == "job" })
       #expect(row["result"] as? String == "conflict" && row["holder"] as? Int == 1 && row["new"] is NSNull)
     }
@@ -68,7 +78,10 @@ import Testing
     #expect(try place.qudo("import", "old.db", "--dry-run").status == 0)
     #expect(try contents() == before)
     try place.qudo("import", "old.db")
-    #expect(try place.qudo("import", "old.db", "--dry-run", "--json").objects().map { $0["new"] as? Int } == [2, 3, 2, 3, 4, 1, 2, 1])
+    #expect(
+      try place.qudo("import", "old.db", "--dry-run", "--json").objects().map { $0["new"] as? Int } == [
+        2, 3, 2, 3, 4, 1, 2, 1,
+      ])
   }
 
   @Test func aMovedFileMustBeNamedAndIsKnownThen() throws {
@@ -78,10 +91,15 @@ import Testing
     try FileManager.default.moveItem(atPath: place.path("old.db"), toPath: place.path("moved.db"))
     for arguments in [[], ["--dry-run"]] {
       let refused = try place.qudo(["import", "moved.db"] + arguments, input: Data())
-      #expect(refused.status == 1 && refused.errors.contains("job 2 was already imported from ") && refused.errors.contains("old.db"))
+      #expect(
+        refused.status == 1 && refused.errors.contains("job 2 was already imported from ")
+          && refused.errors.contains("old.db"))
     }
     let source = try #require(try new.rows("SELECT name FROM qudo_import_source").first)
-    #expect(try place.qudo("import", "moved.db", "--source", source, "--json").objects().allSatisfy { $0["result"] as? String == "alreadyImported" })
+    #expect(
+      try place.qudo("import", "moved.db", "--source", source, "--json").objects().allSatisfy {
+        $0["result"] as? String == "alreadyImported"
+      })
     #expect(try contents() == before)
     // Or it is another one after all.
     #expect(try place.qudo("import", "moved.db", "--source", "second").status == 1)
@@ -92,16 +110,22 @@ import Testing
     let old = try PerlDatabase(place, perlRows)
     try place.qudo("import", "old.db")
     let before = try contents()
-    try old.execute("DELETE FROM job WHERE id = 2; UPDATE job SET arg = 'other' WHERE id = 9; INSERT INTO job VALUES(1, 7, '', NULL, 0, 0, 0, 0, 0)")
+    try old.execute(
+      "DELETE FROM job WHERE id = 2; UPDATE job SET arg = 'other' WHERE id = 9; INSERT INTO job VALUES(1, 7, '', NULL, 0, 0, 0, 0, 0)"
+    )
     let refused = try place.qudo("import", "old.db")
-    #expect(refused.status == 1 && refused.output == "" && refused.errors.contains("job 9 differs from the row imported earlier"))
+    #expect(
+      refused.status == 1 && refused.output == ""
+        && refused.errors.contains("job 9 differs from the row imported earlier"))
     #expect(try contents() == before)
     #expect(try place.qudo("import", "old.db", "--source", "b", "--json").objects().count == 8)
   }
 
   @Test func twoDatabasesOfOneQueueComeIntoOneFile() throws {
     _ = try PerlDatabase(place, perlRows)
-    _ = try PerlDatabase(place, named: "b.db", "INSERT INTO func VALUES(3, 'Worker::Mail'); INSERT INTO job VALUES(2, 3, 'b', NULL, 0, 0, 0, 0, 0)")
+    _ = try PerlDatabase(
+      place, named: "b.db",
+      "INSERT INTO func VALUES(3, 'Worker::Mail'); INSERT INTO job VALUES(2, 3, 'b', NULL, 0, 0, 0, 0, 0)")
     #expect(try place.qudo("import", "old.db").status == 0)
     let second = try place.qudo("import", "b.db", "--json")
     #expect(try second.objects().map { $0["new"] as? Int } == [1, 4] && second.status == 0)

@@ -7,7 +7,9 @@ struct PerlDatabase {
   let path: String
 
   /// - Parameter schema: what the original's `qudo` script runs for SQLite.
-  init(_ place: CommandWorkspace, named name: String = "old.db", schema: String = perlSchema, _ rows: String = "") throws {
+  init(
+    _ place: CommandWorkspace, named name: String = "old.db", schema: String = perlSchema, _ rows: String = ""
+  ) throws {
     path = place.path(name)
     try execute(schema)
     try execute(rows)
@@ -35,7 +37,9 @@ struct PerlDatabase {
       handle, sql,
       { rows, count, values, _ in
         let row = (0..<Int(count)).map { values?[$0].map { String(cString: $0) } ?? "" }
-        rows.map { Unmanaged<NSMutableArray>.fromOpaque($0).takeUnretainedValue().add(row.joined(separator: "|")) }
+        rows.map {
+          Unmanaged<NSMutableArray>.fromOpaque($0).takeUnretainedValue().add(row.joined(separator: "|"))
+        }
         return 0
       }, Unmanaged.passUnretained(rows).toOpaque(), nil)
     try #require(code == SQLITE_OK, "\(String(cString: sqlite3_errmsg(handle))) in \(sql)")

@@ -38,7 +38,9 @@ struct CodecParityTests {
   @Test func aTypedJobMayBeMessagePack() async throws {
     let queue = Queue(my.driver, codecs: Codecs(MessagePackCodec()))
     let id = try await queue.enqueue(Note(text: "arg")).id
-    #expect(try await queue.job(id)?.payload == Payload([0x81, 0xA4] + "text".utf8 + [0xA3] + "arg".utf8, codec: .messagePack))
+    #expect(
+      try await queue.job(id)?.payload
+        == Payload([0x81, 0xA4] + "text".utf8 + [0xA3] + "arg".utf8, codec: .messagePack))
     #expect(try await Worker(queue, handlers: [reading], options: my.options()).workOnce())
     #expect(log.entries == ["arg"])
   }
@@ -56,7 +58,10 @@ struct CodecParityTests {
   @Test func theFailureLogHasItAsItIsStored() async throws {
     try await my.queue.enqueue(Note(text: "arg"))
     #expect(try await my.worker([JobHandler(Note.self) { _, _ in throw Broken() }]).workOnce())
-    #expect(try await my.driver.failures(LogQuery()).map(\.payload) == [Payload(Array(#"{"text":"arg"}"#.utf8), codec: .json)])
+    #expect(
+      try await my.driver.failures(LogQuery()).map(\.payload) == [
+        Payload(Array(#"{"text":"arg"}"#.utf8), codec: .json)
+      ])
   }
 
   @Test func withoutACodecBytesStayAsTheyAre() async throws {
@@ -69,7 +74,8 @@ struct CodecParityTests {
     let queue = Queue(my.driver, codecs: Codecs(XMLPropertyList()))
     let id = try await queue.enqueue(Note(text: "new")).id
     #expect(try await queue.job(id)?.payload.codec == CodecID(200))
-    #expect(try await Worker(queue, handlers: [reading], options: my.options()).workUntilEmpty().completed == 2)
+    #expect(
+      try await Worker(queue, handlers: [reading], options: my.options()).workUntilEmpty().completed == 2)
     #expect(log.entries == ["old", "new"])
   }
 

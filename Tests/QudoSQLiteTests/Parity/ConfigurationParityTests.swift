@@ -4,7 +4,9 @@ import QudoTesting
 import Testing
 
 /// The defaults of the Perl original, but for those that are meant to differ.
-@Suite("Perl: Qudo->new(databases, manager_abilities, find_job_limit_size, retry_seconds, work_delay, default_hooks, default_plugins)")
+@Suite(
+  "Perl: Qudo->new(databases, manager_abilities, find_job_limit_size, retry_seconds, work_delay, default_hooks, default_plugins)"
+)
 struct ConfigurationParityTests {
   let my: Harness
 
@@ -36,14 +38,17 @@ struct ConfigurationParityTests {
   @Test func aLeaseIsAMinuteAndIsRenewed() { #expect(JobPolicy().leaseDuration == .seconds(60)) }
 
   @Test func aJobHasNoPriorityAndIsDueAtOnce() {
-    #expect(NewJob("a").priority == 0 && NewJob("a").due == .now && NewJob("a").unique == nil && NewJob("a").payload.bytes == [])
+    #expect(
+      NewJob("a").priority == 0 && NewJob("a").due == .now && NewJob("a").unique == nil
+        && NewJob("a").payload.bytes == [])
   }
 
   /// The driver, hooks, plugins and handlers that the original is made with are values here, one place each.
   @Test func whatTheOriginalIsMadeWithHasAPlace() async throws {
     let log = Log()
     let queue = Queue(try SQLiteDriver(path: my.file.path), codecs: Codecs()) { SpyHook() }
-    let worker = try Worker(queue, handlers: [handler("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
+    let worker = try Worker(
+      queue, handlers: [handler("a", log)], plugins: [Printer(log: log)], options: WorkerOptions())
     #expect(try await worker.workOnce() == false)
     await queue.close()
   }

@@ -11,16 +11,22 @@ struct EnqueueParityTests {
   init() throws { my = try Harness() }
 
   @Test func anEnqueueAnswersWithTheIdAlone() async throws {
-    let result = try await my.queue.enqueue(NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey")))
+    let result = try await my.queue.enqueue(
+      NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey")))
     #expect(result == .inserted(JobID(database: "jobs", number: 1)))
   }
 
   @Test func theWholeJobIsThereOnRequest() async throws {
     let result = try await my.queue.enqueue(
-      NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7, due: .after(.seconds(5))))
+      NewJob(
+        "a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7, due: .after(.seconds(5))))
     let job = try #require(try await my.queue.job(result.id))
-    #expect(job.id == 1 && job.kind == "a" && job.payload == Payload("arg") && job.uniqueKey == "uniqkey" && job.priority == 7)
-    #expect(job.enqueuedAt == my.clock.now().wall && job.dueAt == my.clock.now().wall.advanced(by: .seconds(5)) && job.state == .delayed)
+    #expect(
+      job.id == 1 && job.kind == "a" && job.payload == Payload("arg") && job.uniqueKey == "uniqkey"
+        && job.priority == 7)
+    #expect(
+      job.enqueuedAt == my.clock.now().wall && job.dueAt == my.clock.now().wall.advanced(by: .seconds(5))
+        && job.state == .delayed)
     #expect(try await my.queue.job(JobID(database: "jobs", number: 2)) == nil)
     #expect(try await my.queue.job(JobID(database: "other", number: 1)) == nil)
   }
@@ -54,11 +60,15 @@ struct EnqueueParityTests {
     for (kind, number) in [("a", 1), ("b", 2)] as [(Kind, Int64)] {
       #expect(try await my.queue.enqueue(NewJob(kind, unique: UniqueKey("k"))).number == number)
     }
-    #expect(try await my.queue.enqueue(NewJob("a", unique: UniqueKey("k"))) == .conflict(JobID(database: "jobs", number: 1)))
+    #expect(
+      try await my.queue.enqueue(NewJob("a", unique: UniqueKey("k")))
+        == .conflict(JobID(database: "jobs", number: 1)))
     #expect(try await my.driver.count() == [JobCount("a", ready: 1), JobCount("b", ready: 1)])
   }
 
   @Test func jobsWithoutAKeyAreNeverTheSame() async throws {
-    for number in 1...3 as ClosedRange<Int64> { #expect(try await my.queue.enqueue(NewJob("a")).number == number) }
+    for number in 1...3 as ClosedRange<Int64> {
+      #expect(try await my.queue.enqueue(NewJob("a")).number == number)
+    }
   }
 }

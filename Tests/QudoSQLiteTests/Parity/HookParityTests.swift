@@ -3,7 +3,8 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-@Suite("Perl: hooks pre_enqueue, post_enqueue, serialize, deserialize, pre_work, post_work; register, unregister")
+@Suite(
+  "Perl: hooks pre_enqueue, post_enqueue, serialize, deserialize, pre_work, post_work; register, unregister")
 struct HookParityTests {
   let my: Harness
   let log = Log()
@@ -37,7 +38,9 @@ struct HookParityTests {
   @Test func aHookMayChangeTheArgumentBeforeTheRun() async throws {
     struct Opening: Hook {
       static let points: HookPoints = .deserialize
-      func deserialize(_ job: inout ClaimedJob) throws { job.payload = Payload("opened " + String(decoding: job.payload.bytes, as: UTF8.self)) }
+      func deserialize(_ job: inout ClaimedJob) throws {
+        job.payload = Payload("opened " + String(decoding: job.payload.bytes, as: UTF8.self))
+      }
     }
     let queue = Queue(my.driver) { Opening() }
     try await queue.enqueue(NewJob("a", payload: Payload("arg")))
@@ -49,12 +52,17 @@ struct HookParityTests {
     let spy = SpyHook()
     let queue = Queue(my.driver) { spy }
     let id = try await queue.enqueue(NewJob("a", payload: Payload("arg"))).id
-    #expect(spy.events == [.willEnqueue("a", Payload("arg")), .serialize("a", Payload("arg")), .didEnqueue("a", .inserted(id))])
+    #expect(
+      spy.events == [
+        .willEnqueue("a", Payload("arg")), .serialize("a", Payload("arg")), .didEnqueue("a", .inserted(id)),
+      ])
     #expect(try await Worker(queue, handlers: [handler("a", log)], options: my.options()).workOnce())
-    #expect(spy.events.dropFirst(3) == [
-      .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("arg")), .willWork("a", job: 1, attempt: 1), .begins("a", job: 1),
-      .ends("a", job: 1), .didWork("a", job: 1, .completed(replacements: 0)),
-    ])
+    #expect(
+      spy.events.dropFirst(3) == [
+        .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("arg")), .willWork("a", job: 1, attempt: 1),
+        .begins("a", job: 1),
+        .ends("a", job: 1), .didWork("a", job: 1, .completed(replacements: 0)),
+      ])
   }
 
   /// `post_work` comes after a failure too.
@@ -62,7 +70,10 @@ struct HookParityTests {
     let spy = SpyHook()
     let queue = Queue(my.driver) { spy }
     try await queue.enqueue(NewJob("a"))
-    #expect(try await Worker(queue, handlers: [handler("a", log) { _ in throw Broken() }], options: my.options()).workOnce())
-    #expect(spy.events.suffix(2) == [.didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .failed)])
+    #expect(
+      try await Worker(queue, handlers: [handler("a", log) { _ in throw Broken() }], options: my.options())
+        .workOnce())
+    #expect(
+      spy.events.suffix(2) == [.didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .failed)])
   }
 }

@@ -9,7 +9,10 @@ struct Note: Job {
 }
 
 /// Does what the test says, and writes down that it ran.
-func handler(_ kind: Kind, _ log: Log, policy: JobPolicy = JobPolicy(), _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }) -> JobHandler {
+func handler(
+  _ kind: Kind, _ log: Log, policy: JobPolicy = JobPolicy(),
+  _ run: @escaping @Sendable (JobContext) async throws -> Void = { _ in }
+) -> JobHandler {
   JobHandler(kind, policy: policy) { context in
     log.add("\(kind) \(context.text)")
     try await run(context)

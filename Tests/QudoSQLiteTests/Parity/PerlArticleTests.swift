@@ -5,9 +5,13 @@ import Testing
 @Suite struct PerlArticleTests {
   /// The rows' cells, without the heads of the tables.
   private func rows() throws -> [[String]] {
-    let lines = try ArticleText.read("Sources/Qudo/Qudo.docc/FromPerlQudo.md").split(separator: "\n").filter { $0.hasPrefix("| ") }
-    return lines.map { $0.dropFirst().dropLast().components(separatedBy: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
-      .filter { $0.count == 3 && $0[2] != "test" }
+    let lines = try ArticleText.read("Sources/Qudo/Qudo.docc/FromPerlQudo.md").split(separator: "\n").filter {
+      $0.hasPrefix("| ")
+    }
+    return lines.map {
+      $0.dropFirst().dropLast().components(separatedBy: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    .filter { $0.count == 3 && $0[2] != "test" }
   }
 
   @Test func theTestsThatTheTablesNameAreThere() throws {

@@ -29,21 +29,26 @@ struct PluginParityTests {
 
   private func run(_ handler: JobHandler, _ plugins: any Plugin...) async throws {
     try await my.queue.enqueue(Note(text: "arg"))
-    #expect(try await Worker(my.queue, handlers: [handler], plugins: plugins, options: my.options()).workOnce())
+    #expect(
+      try await Worker(my.queue, handlers: [handler], plugins: plugins, options: my.options()).workOnce())
   }
 
   @Test func aPluginMayBeAFunction() async throws {
-    try await run(JobHandler(Note.self, using: Printer.self) { note, _, print in print(note.text) }, Printer(log: log))
+    try await run(
+      JobHandler(Note.self, using: Printer.self) { note, _, print in print(note.text) }, Printer(log: log))
     #expect(log.entries == ["printed arg"])
   }
 
   @Test func aPluginMayBeAnObject() async throws {
-    try await run(JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log))
+    try await run(
+      JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log))
     #expect(log.entries == ["stored arg"])
   }
 
   @Test func aPluginMayHaveOptions() async throws {
-    try await run(JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) }, Store(log: log, prefix: "bar"))
+    try await run(
+      JobHandler(Note.self, using: Store.self) { note, _, store in store.store(note.text) },
+      Store(log: log, prefix: "bar"))
     #expect(log.entries == ["bar arg"])
   }
 

@@ -12,14 +12,20 @@ struct PolicyParityTests {
 
   @Test(arguments: [0, 1, 3]) func aJobIsTriedAgainSoOften(retries: Int) async throws {
     try await my.queue.enqueue(NewJob("a"))
-    let summary = try await my.worker([handler("a", log, policy: policy { $0.maxRetries = retries }) { _ in throw Broken() }]).workUntilEmpty()
+    let summary = try await my.worker([
+      handler("a", log, policy: policy { $0.maxRetries = retries }) { _ in throw Broken() }
+    ]).workUntilEmpty()
     #expect(summary.retried == retries && summary.failed == 1 && log.entries.count == retries + 1)
-    #expect(try await my.driver.failures(LogQuery(oldestFirst: true)).map(\.isFinal) == Array(repeating: false, count: retries) + [true])
+    #expect(
+      try await my.driver.failures(LogQuery(oldestFirst: true)).map(\.isFinal) == Array(
+        repeating: false, count: retries) + [true])
   }
 
   @Test func theRetryDelayMayFollowFromTheJob() async throws {
     try await my.queue.enqueue(NewJob("a", payload: Payload("5")))
-    let delay = RetryDelay.computed { job, _ in .seconds(Int(String(decoding: job.payload.bytes, as: UTF8.self)) ?? 0) }
+    let delay = RetryDelay.computed { job, _ in
+      .seconds(Int(String(decoding: job.payload.bytes, as: UTF8.self)) ?? 0)
+    }
     let retries = policy {
       $0.maxRetries = 1
       $0.retryDelay = delay
@@ -39,10 +45,14 @@ struct PolicyParityTests {
     static var policy: JobPolicy { JobPolicy(maxRetries: 1, retryDelay: .fixed(.seconds(1))) }
     var wait: Int?
     func perform(_ context: JobContext) async throws { throw Broken() }
-    func retryDelay(after attempt: Int, failure: any Error) -> Duration? { wait.map { .seconds($0 * attempt) } }
+    func retryDelay(after attempt: Int, failure: any Error) -> Duration? {
+      wait.map { .seconds($0 * attempt) }
+    }
   }
 
-  @Test(arguments: [(7, 7), (nil, 1)] as [(Int?, Int)]) func orFromItsValueAndFailure(wait: Int?, seconds: Int) async throws {
+  @Test(arguments: [(7, 7), (nil, 1)] as [(Int?, Int)]) func orFromItsValueAndFailure(
+    wait: Int?, seconds: Int
+  ) async throws {
     let id = try await my.queue.enqueue(Patient(wait: wait)).id
     #expect(try await my.worker([JobHandler(Patient.self)]).workOnce())
     #expect(try await my.queue.job(id)?.dueAt == my.clock.now().wall.advanced(by: .seconds(seconds)))
@@ -61,7 +71,8 @@ struct PolicyParityTests {
 
   @Test func theStatusLogIsOnOrOffByKind() async throws {
     try await my.queue.enqueue([NewJob("a"), NewJob("b")])
-    try await my.worker([handler("a", log), handler("b", log, policy: policy { $0.recordsStatus = true })]).workUntilEmpty()
+    try await my.worker([handler("a", log), handler("b", log, policy: policy { $0.recordsStatus = true })])
+      .workUntilEmpty()
     #expect(try await my.driver.statuses(LogQuery()).map(\.kind) == ["b"])
   }
 }

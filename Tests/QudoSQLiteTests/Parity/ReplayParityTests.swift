@@ -11,7 +11,8 @@ struct ReplayParityTests {
   init() throws { my = try Harness() }
 
   private func fail() async throws -> Int64 {
-    try await my.queue.enqueue(NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7))
+    try await my.queue.enqueue(
+      NewJob("a", payload: Payload("arg"), unique: UniqueKey("uniqkey"), priority: 7))
     #expect(try await my.worker([handler("a", log) { _ in throw Broken() }]).workOnce())
     return try #require(try await my.driver.failures(LogQuery(limit: 1)).first).id
   }
@@ -21,7 +22,8 @@ struct ReplayParityTests {
     #expect(try await my.driver.failures(LogQuery()).map(\.replayedAs) == [nil])
     #expect(try await my.driver.replay([failure]) == [.replayed(2)])
     let job = try #require(try await my.queue.job(JobID(database: "jobs", number: 2)))
-    #expect(job.payload == Payload("arg") && job.uniqueKey == "uniqkey" && job.attempt == 1 && job.state == .ready)
+    #expect(
+      job.payload == Payload("arg") && job.uniqueKey == "uniqkey" && job.attempt == 1 && job.state == .ready)
     #expect(job.priority == 7, "the original forgets it")
     #expect(try await my.driver.failures(LogQuery()).map(\.replayedAs) == [2])
   }

@@ -55,7 +55,9 @@ struct WorkParityTests {
   }
 
   @Test func theHighestPriorityRunsFirst() async throws {
-    for priority in [3, 9, 1, 10, 5, 7, 2, 8, 4, 6] { try await my.queue.enqueue(NewJob("a", payload: Payload("\(priority)"), priority: priority)) }
+    for priority in [3, 9, 1, 10, 5, 7, 2, 8, 4, 6] {
+      try await my.queue.enqueue(NewJob("a", payload: Payload("\(priority)"), priority: priority))
+    }
     let worker = try my.worker([handler("a", log)])
     for _ in 0..<10 { #expect(try await worker.workOnce()) }
     #expect(log.entries == (1...10).reversed().map { "a \($0)" })
@@ -63,8 +65,11 @@ struct WorkParityTests {
 
   @Test func aJobThatRunsIsNotFoundASecondTime() async throws {
     try await my.queue.enqueue(NewJob("a"))
-    let other = try Worker(Queue(try my.file.open(clock: my.clock)), handlers: [handler("a", log)], options: my.options())
-    let worker = try my.worker([handler("a", log) { [log] _ in log.add("other: \(try await other.workOnce())") }])
+    let other = try Worker(
+      Queue(try my.file.open(clock: my.clock)), handlers: [handler("a", log)], options: my.options())
+    let worker = try my.worker([
+      handler("a", log) { [log] _ in log.add("other: \(try await other.workOnce())") }
+    ])
     #expect(try await worker.workOnce())
     #expect(log.entries == ["a ", "other: false"])
   }

@@ -10,7 +10,9 @@ import Testing
 
   init() throws { my = try Harness() }
 
-  @Test("runs as many blocking jobs at once as the worker runs, beside jobs that await", .timeLimit(.minutes(5))) func atOnce() async throws {
+  @Test(
+    "runs as many blocking jobs at once as the worker runs, beside jobs that await", .timeLimit(.minutes(5)))
+  func atOnce() async throws {
     let count = 64
     _ = try await my.driver.insert((0..<count).map { job("\($0)", kind: "block") })
     let (arrived, go) = (Log(), DispatchSemaphore(value: 0))
@@ -30,10 +32,12 @@ import Testing
     #expect(arrived.sorted == (0..<count).map { "\($0)" }.sorted())
   }
 
-  @Test("settles a blocking job that throws, and one that is over its time limit", .timeLimit(.minutes(5))) func outcomes() async throws {
+  @Test("settles a blocking job that throws, and one that is over its time limit", .timeLimit(.minutes(5)))
+  func outcomes() async throws {
     _ = try await my.driver.insert(["throws", "blocks"].map { job($0) })
     let (begun, go) = (Log(), DispatchSemaphore(value: 0))
-    let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(10), execution: .blocking)) { context in
+    let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(10), execution: .blocking)) {
+      context in
       begun.add(context.text)
       guard context.text == "blocks" else { throw Broken() }
       go.wait(for: .forever)

@@ -62,7 +62,8 @@ import Testing
       context.replace(with: [job("next", kind: "b", unique: UniqueKey("k"))])
       clock.advanceWithoutWaking(by: .seconds(3))
     }
-    let handler = completing(policy { $0.recordsStatus = true }, before: before) { [log, driver, clock] app, context in
+    let handler = completing(policy { $0.recordsStatus = true }, before: before) {
+      [log, driver, clock] app, context in
       log.add("\(try await driver.count())")
       clock.advanceWithoutWaking(by: .seconds(1))
       try app.run("COMMIT")
@@ -172,7 +173,11 @@ import Testing
     let handler = completing { [log, gate] app, _ in
       try app.run("COMMIT")
       log.add("committed")
-      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+      await withTaskCancellationHandler {
+        await gate.pass()
+      } onCancel: {
+        log.add("cancelled")
+      }
     }
     let worker = try my.worker([handler]) {
       $0.concurrency = 2
@@ -195,7 +200,11 @@ import Testing
     let handler = completing(policy { $0.timeLimit = .seconds(5) }) { [log, gate] app, _ in
       try app.run("COMMIT")
       log.add("committed")
-      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+      await withTaskCancellationHandler {
+        await gate.pass()
+      } onCancel: {
+        log.add("cancelled")
+      }
     }
     let worker = try my.worker([handler]) {
       $0.cancellationGracePeriod = .seconds(2)

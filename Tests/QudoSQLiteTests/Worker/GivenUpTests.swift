@@ -31,7 +31,8 @@ import Testing
     clock.advance(by: .seconds(61))
   }
 
-  @Test("a worker tells its log, its hooks and its summary of a job that it gives up", .timeLimit(.minutes(5)))
+  @Test(
+    "a worker tells its log, its hooks and its summary of a job that it gives up", .timeLimit(.minutes(5)))
   func told() async throws {
     try await lose()
     let spy = SpyHook()

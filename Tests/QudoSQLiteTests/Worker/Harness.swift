@@ -22,7 +22,9 @@ struct Harness {
     return options
   }
 
-  func worker(_ handlers: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
+  func worker(_ handlers: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<
+    NoHooks
+  > {
     try Worker(queue, handlers: handlers, options: options(change))
   }
 }
@@ -149,7 +151,9 @@ struct SpyDriver: Driver {
   }
 
   func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await base.jobs(matching: query)
+  }
 
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     try enter("count")

@@ -27,7 +27,11 @@ import Testing
   private func stubborn(_ gate: Gate, _ change: (inout JobPolicy) -> Void = { _ in }) -> JobHandler {
     JobHandler("a", policy: policy(change)) { [log] _ in
       log.add("started")
-      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+      await withTaskCancellationHandler {
+        await gate.pass()
+      } onCancel: {
+        log.add("cancelled")
+      }
     }
   }
 
@@ -46,7 +50,9 @@ import Testing
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
-    let worker = try my.worker([stubborn(gate) { $0.timeLimit = .seconds(5) }]) { $0.cancellationGracePeriod = .seconds(2) }
+    let worker = try my.worker([stubborn(gate) { $0.timeLimit = .seconds(5) }]) {
+      $0.cancellationGracePeriod = .seconds(2)
+    }
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     clock.advance(by: .seconds(5))
@@ -71,10 +77,15 @@ import Testing
     try await queue.enqueue(job())
     let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(5))) { [log] _ in
       log.add("started")
-      await withTaskCancellationHandler { await gate.pass() } onCancel: { log.add("cancelled") }
+      await withTaskCancellationHandler {
+        await gate.pass()
+      } onCancel: {
+        log.add("cancelled")
+      }
       throw Broken()
     }
-    let worker = try Worker(queue, handlers: [handler], options: my.options { $0.cancellationGracePeriod = .seconds(2) })
+    let worker = try Worker(
+      queue, handlers: [handler], options: my.options { $0.cancellationGracePeriod = .seconds(2) })
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     clock.advance(by: .seconds(5))
@@ -113,7 +124,9 @@ import Testing
     let gate = Gate()
     defer { gate.open() }
     _ = try await driver.insert([job()])
-    let worker = try my.worker([stubborn(gate)]) { $0.shutdownGracePeriod = .zero; $0.cancellationGracePeriod = .seconds(2) }
+    let worker = try my.worker([stubborn(gate)]) {
+      $0.shutdownGracePeriod = .zero; $0.cancellationGracePeriod = .seconds(2)
+    }
     let work = Task { try await worker.work() }
     await log.count(1)
     work.cancel()
@@ -134,7 +147,8 @@ import Testing
     let spy = SpyDriver(base: driver)
     let gate = Gate()
     _ = try await driver.insert([job(), job()])
-    let worker = try Worker(Queue(spy), handlers: [stubborn(gate)], options: my.options { $0.concurrency = 2 })
+    let worker = try Worker(
+      Queue(spy), handlers: [stubborn(gate)], options: my.options { $0.concurrency = 2 })
     async let summary = worker.workUntilEmpty()
     await log.count(2)
     let other = try my.file.open(clock: clock)
@@ -158,7 +172,10 @@ import Testing
     async let summary = worker.workUntilEmpty()
     await log.count(1)
     spy.fail("extend", [QudoError(.diskFull, "full"), QudoError(.busy, "busy")])
-    for (step, entry) in [(Duration.seconds(20), "extend fails"), (.milliseconds(100), "extend fails"), (.milliseconds(200), "extend 1")] {
+    for (step, entry) in [
+      (Duration.seconds(20), "extend fails"), (.milliseconds(100), "extend fails"),
+      (.milliseconds(200), "extend 1"),
+    ] {
       let before = spy.log.entries.count
       clock.advance(by: step)
       await spy.log.count(before + 1)
@@ -187,7 +204,9 @@ import Testing
 
   @Test func anIdleWorkerSleepsExactlyUntilTheNextJobIsDue() async throws {
     _ = try await driver.insert([job(due: .after(.seconds(1)))])
-    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) { $0.pollInterval = .seconds(3600) }
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) {
+      $0.pollInterval = .seconds(3600)
+    }
     async let summary = worker.workUntilEmpty()
     await clock.sleepers(atLeast: 1)
     #expect(clock.nextWake == clock.sinceBoot() + 1_000_000)
@@ -198,7 +217,9 @@ import Testing
   @Test func aWorkerTakesOverWhenAnothersLeaseEnds() async throws {
     _ = try await driver.insert([job()])
     _ = try await driver.claim(demand(leaseDuration: .seconds(9)))
-    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) { $0.pollInterval = .seconds(3600) }
+    let worker = try my.worker([JobHandler("a") { [log] _ in log.add("ran") }]) {
+      $0.pollInterval = .seconds(3600)
+    }
     async let summary = worker.workUntilEmpty()
     await clock.sleepers(atLeast: 1)
     #expect(clock.nextWake == clock.sinceBoot() + 9_000_000)
@@ -248,7 +269,9 @@ import Testing
     _ = try await driver.insert((0..<10).map { job("\($0)") })
     spy.fail("settle", [QudoError(.diskFull, "full"), QudoError(.ioError, "io"), QudoError(.busy, "busy")])
     spy.fail("claim", [QudoError(.busy, "busy")])
-    let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { [log] in log.add($0.text) }], options: my.options { $0.outageTimeout = .seconds(60) })
+    let worker = try Worker(
+      Queue(spy), handlers: [JobHandler("a") { [log] in log.add($0.text) }],
+      options: my.options { $0.outageTimeout = .seconds(60) })
     async let summary = worker.workUntilEmpty()
     for failures in 1...4 {
       await spy.failed.count(failures)
@@ -265,7 +288,9 @@ import Testing
     await #expect { try await worker.work() } throws: { ($0 as? QudoError)?.code == .corrupt }
   }
 
-  @Test("settles what has finished though a row beside it is damaged, which waits again") func damagedRow() async throws {
+  @Test("settles what has finished though a row beside it is damaged, which waits again") func damagedRow()
+    async throws
+  {
     _ = try await driver.insert([job("1"), job("2", due: .after(.seconds(3600)))])
     let file = my.file
     let handler = JobHandler("a") { _ in try file.execute("UPDATE qudo_delayed SET due = 'soon'") }

@@ -23,7 +23,9 @@ import Testing
     let log = Log()
     _ = try await driver.insert([job()])
     let summary = try await my.worker([
-      JobHandler("a", policy: policy { $0.maxRetries = 2 }) { log.add("\($0.attempt)"); throw Broken() }
+      JobHandler("a", policy: policy { $0.maxRetries = 2 }) {
+        log.add("\($0.attempt)"); throw Broken()
+      }
     ]).workUntilEmpty()
     #expect(summary.retried == 2 && summary.failed == 1)
     #expect(log.entries == ["1", "2", "3"])
@@ -32,7 +34,9 @@ import Testing
 
   @Test func anAbortedJobIsNotRetried() async throws {
     _ = try await driver.insert([job()])
-    let worker = try my.worker([JobHandler("a", policy: policy { $0.maxRetries = 9 }) { try $0.abort("no use") }])
+    let worker = try my.worker([
+      JobHandler("a", policy: policy { $0.maxRetries = 9 }) { try $0.abort("no use") }
+    ])
     #expect(try await worker.workUntilEmpty().failed == 1)
   }
 
@@ -55,7 +59,9 @@ import Testing
     let worker = try my.worker([
       JobHandler("a") { context in
         log.add(context.text)
-        if context.text == "first" { context.replace(with: [job("second", unique: UniqueKey("k")), job("third")]) }
+        if context.text == "first" {
+          context.replace(with: [job("second", unique: UniqueKey("k")), job("third")])
+        }
       }
     ])
     #expect(try await worker.workUntilEmpty().completed == 3)
@@ -64,7 +70,9 @@ import Testing
 
   @Test func replacementsThatAreRefusedFailTheRunAndNotTheWorker() async throws {
     _ = try await driver.insert([job(), job("fine")])
-    let worker = try my.worker([JobHandler("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }])
+    let worker = try my.worker([
+      JobHandler("a") { if $0.text == "" { $0.replace(with: [job(), job(kind: "")]) } }
+    ])
     let summary = try await worker.workUntilEmpty()
     #expect(summary.failed == 1 && summary.completed == 1)
     #expect(try await driver.count() == [])
@@ -85,7 +93,9 @@ import Testing
     let running = Locked((now: 0, most: 0))
     _ = try await driver.insert((0..<20).map { job("\($0)") } + (0..<20).map { job("\($0)", kind: "b") })
     let limited = JobHandler("a", policy: policy { $0.maxConcurrency = 2 }) { _ in
-      running.withLock { $0.now += 1; $0.most = max($0.most, $0.now) }
+      running.withLock {
+        $0.now += 1; $0.most = max($0.most, $0.now)
+      }
       await Task.yield()
       running.withLock { $0.now -= 1 }
       log.add("a")
@@ -112,13 +122,16 @@ import Testing
     try await queue.enqueue(Sum(numbers: [1]))
     _ = try await driver.insert([
       NewJob("a", payload: Payload(Array(#"{"numbers":[1,"x"]}"#.utf8), codec: .json)),
-      NewJob("a", payload: Payload(Array("{".utf8), codec: .json)), NewJob("a", payload: Payload([1], codec: CodecID(77))),
+      NewJob("a", payload: Payload(Array("{".utf8), codec: .json)),
+      NewJob("a", payload: Payload([1], codec: CodecID(77))),
     ])
-    let summary = try await Worker(queue, handlers: [JobHandler(Sum.self)], options: my.options()).workUntilEmpty()
+    let summary = try await Worker(queue, handlers: [JobHandler(Sum.self)], options: my.options())
+      .workUntilEmpty()
     #expect(summary.completed == 1 && summary.failed == 3)
     #expect(messages.entries.count == 3)
     #expect(messages.entries[0].hasPrefix("the payload is not JSON for Sum: at numbers.[1], byte 14: "))
-    #expect(messages.entries[1] == "the payload is not JSON for Sum: byte 1: the JSON ends, expected a string")
+    #expect(
+      messages.entries[1] == "the payload is not JSON for Sum: byte 1: the JSON ends, expected a string")
     #expect(messages.entries[2] == "the queue has no codec 77 for the payload: add it to its codecs")
   }
 
@@ -141,7 +154,10 @@ import Testing
     #expect(throws: QudoError.self) { try my.worker([handler, handler]) }
     #expect(throws: QudoError.self) { try my.worker([handler]) { $0.concurrency = 0 } }
     #expect(throws: QudoError.self) { try my.worker([handler]) { $0.shutdownGracePeriod = .seconds(-1) } }
-    for change in [{ $0.leaseDuration = .zero }, { $0.maxExpiredLeases = 0 }, { $0.maxRetries = -1 }, { $0.maxConcurrency = 0 }, { $0.timeLimit = .zero }] as [(inout JobPolicy) -> Void] {
+    for change in [
+      { $0.leaseDuration = .zero }, { $0.maxExpiredLeases = 0 }, { $0.maxRetries = -1 },
+      { $0.maxConcurrency = 0 }, { $0.timeLimit = .zero },
+    ] as [(inout JobPolicy) -> Void] {
       #expect(throws: QudoError.self) { try my.worker([JobHandler("a", policy: policy(change)) { _ in }]) }
     }
   }

@@ -93,7 +93,10 @@ import Testing
   }
 
   @Test func onlyErrorsThatSayThatNothingWasWrittenAllowFailover() {
-    for code in [QudoError.Code.unreachable, .accessDenied, .cannotOpen, .corrupt, .readOnly, .diskFull, .busy, .ioError, .closed, .database] {
+    for code in [
+      QudoError.Code.unreachable, .accessDenied, .cannotOpen, .corrupt, .readOnly, .diskFull, .busy, .ioError,
+      .closed, .database,
+    ] {
       #expect(QudoError(code, "x").allowsFailover, "\(code)")
     }
     for code in [QudoError.Code.outcomeUnknown, .invalidArgument, .cancelled] {

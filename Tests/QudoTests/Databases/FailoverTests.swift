@@ -45,7 +45,8 @@ import Testing
     let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue(fleet.job("x")) }
     #expect(error?.code == .unreachable)
     let troubles = try #require(error?.cause as? AllDatabasesUnavailable).failures
-    #expect(troubles.map { "\($0.database) \($0.error.code)" } == ["a unreachable", "b diskFull", "c corrupt"])
+    #expect(
+      troubles.map { "\($0.database) \($0.error.code)" } == ["a unreachable", "b diskFull", "c corrupt"])
     #expect("\(try #require(error))".contains("b: no room"))
   }
 
@@ -155,7 +156,9 @@ extension Fleet {
 
 /// Enqueues under idempotency keys, which can be repeated.
 @Suite struct RepeatedEnqueueTests {
-  private func job(_ text: String) -> NewJob { NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text)) }
+  private func job(_ text: String) -> NewJob {
+    NewJob("a", payload: Payload(text), idempotencyKey: IdempotencyKey(text))
+  }
 
   @Test func whatIsNotKnownIsAskedAgainInTheSameDatabaseAndDoneOnce() async throws {
     let fleet = try Fleet("a", "b")
@@ -197,7 +200,8 @@ extension Fleet {
     let task = Task { try await fleet.queue.enqueue(fleet.job("x")) }
     await fleet.log.wait(for: "unavailable a")
     fleet["a"].fault = .none
-    #expect(try await fleet.finish(task) == .inserted(JobID(database: "a", number: 1)), "it is this enqueue's own")
+    #expect(
+      try await fleet.finish(task) == .inserted(JobID(database: "a", number: 1)), "it is this enqueue's own")
     #expect(try await fleet["a"].texts == ["x"])
     #expect(fleet["b"].calls == 0)
   }
@@ -219,12 +223,16 @@ extension Fleet {
     #expect(other.mayAlsoBeIn == [])
   }
 
-  @Test("stop overrules failsOverOnUnknownOutcome, and a plain enqueue logs what may be doubled") func policies() async throws {
+  @Test("stop overrules failsOverOnUnknownOutcome, and a plain enqueue logs what may be doubled")
+  func policies() async throws {
     let fleet = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     fleet["a"].fault = .doneUnknown
-    let error = await #expect(throws: QudoError.self) { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .stop) }
+    let error = await #expect(throws: QudoError.self) {
+      try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .stop)
+    }
     #expect(error?.code == .outcomeUnknown && fleet["b"].calls == 0)
-    #expect(try await fleet.queue.enqueue(fleet.job("y")).id.database == "b", "nothing is in doubt: a is set aside")
+    #expect(
+      try await fleet.queue.enqueue(fleet.job("y")).id.database == "b", "nothing is in doubt: a is set aside")
     #expect(!fleet.log.lines.contains("enqueue may be doubled b"))
     let twice = try Fleet("a", "b") { $0.failsOverOnUnknownOutcome = true }
     twice["a"].fault = .doneUnknown
@@ -281,8 +289,11 @@ extension Fleet {
     #expect(try await task.value.mayAlsoBeIn == [])
   }
 
-  @Test("while it waits, a database with a lost answer is asked again under the same keys") func waitsForTheAnswer() async throws {
-    let fleet = try Fleet("a", "b") { ($0.repeatsUnknown, $0.waitsForOutages, $0.callTimeout) = (true, true, .seconds(60)) }
+  @Test("while it waits, a database with a lost answer is asked again under the same keys")
+  func waitsForTheAnswer() async throws {
+    let fleet = try Fleet("a", "b") {
+      ($0.repeatsUnknown, $0.waitsForOutages, $0.callTimeout) = (true, true, .seconds(60))
+    }
     fleet["a"].isRemote = true
     (fleet["a"].fault, fleet["b"].fault) = (.doneUnknown, .refuses(refused))
     let task = Task { try await fleet.queue.enqueue([fleet.job("x")], onUnknown: .elsewhere) }

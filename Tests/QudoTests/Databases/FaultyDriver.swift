@@ -129,7 +129,11 @@ final class FaultyDriver: LogDriver {
 
   /// The texts of all live jobs.
   var texts: [String] {
-    get async throws { try await base.jobs(matching: JobQuery(limit: 10_000)).map { String(decoding: $0.payload.bytes, as: UTF8.self) } }
+    get async throws {
+      try await base.jobs(matching: JobQuery(limit: 10_000)).map {
+        String(decoding: $0.payload.bytes, as: UTF8.self)
+      }
+    }
   }
 }
 
@@ -140,7 +144,10 @@ struct Fleet {
   let log = LineLog()
   let databases: Databases
 
-  init(_ names: String..., order: DatabaseOptions.Order = .ordered, _ change: (inout DatabaseOptions) -> Void = { _ in }) throws {
+  init(
+    _ names: String..., order: DatabaseOptions.Order = .ordered,
+    _ change: (inout DatabaseOptions) -> Void = { _ in }
+  ) throws {
     let (clock, log) = (clock, log)
     drivers = names.map { FaultyDriver($0, clock: clock) }
     var options = DatabaseOptions()
@@ -154,7 +161,9 @@ struct Fleet {
   subscript(_ name: String) -> FaultyDriver { drivers.first { $0.name == name }! }
   var queue: Queue<NoHooks> { Queue(databases) }
 
-  func worker(_ demands: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<NoHooks> {
+  func worker(_ demands: [JobHandler], _ change: (inout WorkerOptions) -> Void = { _ in }) throws -> Worker<
+    NoHooks
+  > {
     var options = WorkerOptions()
     options.clock = clock
     let log = log

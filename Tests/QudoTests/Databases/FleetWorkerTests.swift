@@ -133,7 +133,9 @@ import Testing
     let fleet = try Fleet("a", "b") { $0.callTimeout = .seconds(3600) }
     try await fill(fleet["a"], 1)
     let driver = fleet["a"]
-    let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(3600))) { _ in driver.fault = .doneUnknown }
+    let handler = JobHandler("a", policy: JobPolicy(leaseDuration: .seconds(3600))) { _ in
+      driver.fault = .doneUnknown
+    }
     let worker = try fleet.worker([handler]) { $0.pollInterval = .seconds(3600) }
     let work = Task { try await worker.work() }
     await fleet.log.wait(for: "database error")
@@ -223,7 +225,8 @@ import Testing
     let fleet = try Fleet("a", "b")
     let starts = Locked(0)
     let options = WorkerOptions()
-    let worker = try Worker(fleet.queue, handlers: [JobHandler("a") { _ in }], plugins: [Counted(starts: starts)], options: options)
+    let worker = try Worker(
+      fleet.queue, handlers: [JobHandler("a") { _ in }], plugins: [Counted(starts: starts)], options: options)
     try await worker.workUntilEmpty()
     #expect(starts.withLock { $0 } == 1)
   }

@@ -16,10 +16,16 @@ import Testing
     func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
     func settle(
       _ settlements: [Settlement], claiming next: ClaimRequest?
-    ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { try await base.settle(settlements, claiming: next) }
-    func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] { try await base.renew(leases, for: duration) }
+    ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
+      try await base.settle(settlements, claiming: next)
+    }
+    func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+      try await base.renew(leases, for: duration)
+    }
     func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-    func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] { try await base.jobs(matching: query) }
+    func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+      try await base.jobs(matching: query)
+    }
     func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
     func close() async { closed.withLock { $0 += 1 } }
   }
@@ -27,24 +33,31 @@ import Testing
   private let clock = ManualClock()
 
   /// The first opening is over when the task is resumed, the others at once.
-  private func databases(_ openings: Locked<[CheckedContinuation<Void, Never>]>, _ drivers: [Closing]) throws -> Databases {
+  private func databases(_ openings: Locked<[CheckedContinuation<Void, Never>]>, _ drivers: [Closing]) throws
+    -> Databases
+  {
     let count = Locked(0)
     var options = DatabaseOptions()
     options.clock = clock
     options.logger.logLevel = .critical
-    return try Databases([
-      Databases.Source("a") { () async throws(QudoError) in
-        let number = count.withLock { count in
-          count += 1
-          return count
+    return try Databases(
+      [
+        Databases.Source("a") { () async throws(QudoError) in
+          let number = count.withLock { count in
+            count += 1
+            return count
+          }
+          if number == 1 {
+            await withCheckedContinuation { waiter in openings.withLock { $0.append(waiter) } }
+          }
+          return drivers[min(number, drivers.count) - 1]
         }
-        if number == 1 { await withCheckedContinuation { waiter in openings.withLock { $0.append(waiter) } } }
-        return drivers[min(number, drivers.count) - 1]
-      }
-    ], options: options)
+      ], options: options)
   }
 
-  private func drivers(_ count: Int) -> [Closing] { (0..<count).map { _ in Closing(base: MemoryDriver(name: "a", clock: clock)) } }
+  private func drivers(_ count: Int) -> [Closing] {
+    (0..<count).map { _ in Closing(base: MemoryDriver(name: "a", clock: clock)) }
+  }
 
   /// An enqueue that does not wait for the first opening any more.
   private func giveUp(_ databases: Databases, _ openings: Locked<[CheckedContinuation<Void, Never>]>) async {
@@ -55,7 +68,9 @@ import Testing
     await #expect(throws: QudoError.self) { try await enqueue.value }
   }
 
-  @Test("closes the driver of an opening that comes after another one", .timeLimit(.minutes(5))) func loser() async throws {
+  @Test("closes the driver of an opening that comes after another one", .timeLimit(.minutes(5))) func loser()
+    async throws
+  {
     let (openings, drivers) = (Locked<[CheckedContinuation<Void, Never>]>([]), drivers(2))
     let databases = try databases(openings, drivers)
     await giveUp(databases, openings)
@@ -68,7 +83,8 @@ import Testing
     #expect(drivers.map { $0.closed.withLock { $0 } } == [1, 1])
   }
 
-  @Test("closes the driver of an opening that comes after the closing", .timeLimit(.minutes(5))) func afterClosing() async throws {
+  @Test("closes the driver of an opening that comes after the closing", .timeLimit(.minutes(5)))
+  func afterClosing() async throws {
     let (openings, drivers) = (Locked<[CheckedContinuation<Void, Never>]>([]), drivers(1))
     let databases = try databases(openings, drivers)
     await giveUp(databases, openings)

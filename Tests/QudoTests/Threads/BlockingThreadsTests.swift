@@ -4,7 +4,9 @@ import Testing
 @testable import Qudo
 
 @Suite struct BlockingThreadsTests {
-  @Test("makes one thread per run, uses them again, and lets them go", .timeLimit(.minutes(5))) func threads() async {
+  @Test("makes one thread per run, uses them again, and lets them go", .timeLimit(.minutes(5))) func threads()
+    async
+  {
     let threads = BlockingThreads(idleTime: .milliseconds(20))
     for _ in 0..<3 {
       let (arrived, go) = (Locked(0), DispatchSemaphore(value: 0))
@@ -13,7 +15,11 @@ import Testing
           group.addTask {
             await threads.run {
               // The last one lets all go: if they were not there at once, this would not end.
-              if arrived.withLock({ $0 += 1; return $0 }) == 40 { for _ in 0..<40 { go.signal() } }
+              if arrived.withLock({
+                $0 += 1; return $0
+              }) == 40 {
+                for _ in 0..<40 { go.signal() }
+              }
               Self.wait(go)
             }
           }

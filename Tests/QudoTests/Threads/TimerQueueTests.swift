@@ -48,7 +48,10 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
     await withThrowingTaskGroup(of: Void.self) { group in
       for number in 0..<200 {
-        group.addTask { try await clock.sleep(untilSinceBoot: clock.sinceBoot() + Int64(number % 7) * 1000 + (number % 2 == 0 ? 0 : 60_000_000)) }
+        group.addTask {
+          try await clock.sleep(
+            untilSinceBoot: clock.sinceBoot() + Int64(number % 7) * 1000 + (number % 2 == 0 ? 0 : 60_000_000))
+        }
       }
       for _ in 0..<100 { _ = try? await group.next() }
       group.cancelAll()

@@ -39,23 +39,29 @@ enum CallersRole {
     guard answers.count == count, Set(answers.values.compactMap { $0.first?.id }).count == count else {
       throw Broken("\(count) called, \(answers.count) got an id")
     }
-    guard try await driver.count(["a"]) == [JobCount("a", ready: count)] else { throw Broken("an acknowledged job is not there") }
+    guard try await driver.count(["a"]) == [JobCount("a", ready: count)] else {
+      throw Broken("an acknowledged job is not there")
+    }
     let patience = try await tooLate(folder)
     await driver.close()
     guard waiting < 200 << 20 else { throw Broken("\(count) waiting callers took \(mebibytes(waiting))") }
-    return "\(count) callers wait at once in \(mebibytes(waiting)), \(reads) counts meanwhile, all are answered; \(patience)"
+    return
+      "\(count) callers wait at once in \(mebibytes(waiting)), \(reads) counts meanwhile, all are answered; \(patience)"
   }
 
   /// And where the turn does not come, each is told so at its own deadline, and nothing is done.
   private static func tooLate(_ folder: String) async throws -> String {
     let path = folder + "/late.db"
-    let driver = try SQLiteDriver(path: path, durability: .normal, busyTimeout: .milliseconds(500), logger: quiet)
+    let driver = try SQLiteDriver(
+      path: path, durability: .normal, busyTimeout: .milliseconds(500), logger: quiet)
     let other = open(path + "-wal", O_RDWR | O_CLOEXEC)
     guard other >= 0, flock(other, LOCK_EX) == 0 else { throw Broken("the turn cannot be taken") }
     let refused = await withTaskGroup { group in
       for _ in 0..<count {
         group.addTask {
-          do throws(QudoError) { return try await driver.insert([NewJob("a")]).count } catch { return error.code == .busy ? -1 : 0 }
+          do throws(QudoError) { return try await driver.insert([NewJob("a")]).count } catch {
+            return error.code == .busy ? -1 : 0
+          }
         }
       }
       return await group.reduce(into: 0) { if $1 == -1 { $0 += 1 } }

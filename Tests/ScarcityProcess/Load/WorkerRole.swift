@@ -7,7 +7,8 @@ import QudoSQLite
 enum WorkerRole {
   static func run(in folder: String) async throws -> String {
     try await [
-      kinds(folder + "/kinds.db"), concurrency(folder + "/concurrency.db"), woken(folder + "/woken.db", by: .polling),
+      kinds(folder + "/kinds.db"), concurrency(folder + "/concurrency.db"),
+      woken(folder + "/woken.db", by: .polling),
       woken(folder + "/watched.db", by: .events), descriptors(folder + "/descriptors.db"),
     ].joined(separator: "; ")
   }
@@ -26,7 +27,9 @@ enum WorkerRole {
     _ = try await driver.insert((0..<3000).map { NewJob(names[$0 % 1000], payload: Payload("\($0)")) })
     let ran = Locked<[String: Int]>([:])
     let handlers = names.map { name in
-      JobHandler(name) { context in ran.withLock { $0[String(decoding: context.payload.bytes, as: UTF8.self), default: 0] += 1 } }
+      JobHandler(name) { context in
+        ran.withLock { $0[String(decoding: context.payload.bytes, as: UTF8.self), default: 0] += 1 }
+      }
     }
     let summary = try await Worker(Queue(driver), handlers: handlers, options: options(8)).workUntilEmpty()
     let each = ran.withLock { $0 }
@@ -47,7 +50,8 @@ enum WorkerRole {
       ran.withLock { $0[context.id.number, default: 0] += 1 }
       await gate.pass()
     }
-    let summary = try await Worker(Queue(driver), handlers: [handler], options: options(1000)).workUntilEmpty()
+    let summary = try await Worker(Queue(driver), handlers: [handler], options: options(1000))
+      .workUntilEmpty()
     let each = ran.withLock { $0 }
     guard summary.completed == 3000, each.count == 3000, each.values.allSatisfy({ $0 == 1 }) else {
       throw Broken("1,000 at once: \(summary), \(each.count) ran")
@@ -88,8 +92,12 @@ enum WorkerRole {
   private static func makeTimers() async throws {
     try await Task.sleep(for: .microseconds(1), clock: .continuous)
     try await Task.sleep(for: .microseconds(1), clock: .suspending)
-    await withCheckedContinuation { done in DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(1)) { done.resume() } }
-    await withCheckedContinuation { done in DispatchQueue.global().asyncAfter(wallDeadline: .now() + .microseconds(1)) { done.resume() } }
+    await withCheckedContinuation { done in
+      DispatchQueue.global().asyncAfter(deadline: .now() + .microseconds(1)) { done.resume() }
+    }
+    await withCheckedContinuation { done in
+      DispatchQueue.global().asyncAfter(wallDeadline: .now() + .microseconds(1)) { done.resume() }
+    }
   }
 
   /// A worker whose process has no descriptor left in the middle of its work: what needs one waits, the rest goes on.

@@ -41,7 +41,9 @@ struct MemoryLarge {
       }
       sqlite3_hard_heap_limit64(0)
       let claim = try await driver.claim(ClaimRequest([.init("large"), .init("small")], limit: 9)).jobs
-      guard claim.map(\.kind).sorted() == ["large", "small"], claim.first(where: { $0.kind == "large" })?.payload == payload else {
+      guard claim.map(\.kind).sorted() == ["large", "small"],
+        claim.first(where: { $0.kind == "large" })?.payload == payload
+      else {
         throw Broken("\(megabytes) MiB: the payload is not what it was")
       }
       _ = try await driver.settle(claim.map { Settlement($0.lease, .completed()) }, claiming: nil)

@@ -20,7 +20,9 @@ struct MemoryOpenings {
 
   /// All requests, one after the other.
   mutating func run() async throws {
-    for kind in File.allCases { try await MemoryRole.each(about: kind == .new ? 3000 : 1500) { try await open(kind, $0) } }
+    for kind in File.allCases {
+      try await MemoryRole.each(about: kind == .new ? 3000 : 1500) { try await open(kind, $0) }
+    }
     try await MemoryRole.each([1, .max], about: 1) { try await close($0) }
   }
 
@@ -53,7 +55,9 @@ struct MemoryOpenings {
     do {
       let driver = try result.get()
       let expected: Int64 = kind == .new ? 1 : 2
-      guard try await driver.insert([NewJob("a")]) == [.inserted(expected)], try await driver.count(nil) == [JobCount("a", ready: Int(expected))] else {
+      guard try await driver.insert([NewJob("a")]) == [.inserted(expected)],
+        try await driver.count(nil) == [JobCount("a", ready: Int(expected))]
+      else {
         throw Broken("opening \(kind), \(scarcity): the file has not what it had")
       }
       await driver.close()
@@ -83,7 +87,9 @@ struct MemoryOpenings {
   }
 
   private func check(_ what: String, _ live: Int) throws {
-    guard scarcity_live() == live else { throw Broken("\(what): \(scarcity_live() - live) blocks of memory were not given back") }
+    guard scarcity_live() == live else {
+      throw Broken("\(what): \(scarcity_live() - live) blocks of memory were not given back")
+    }
     let found = try file.check()
     guard found == "ok" else { throw Broken("\(what): the file is damaged: \(found)") }
   }

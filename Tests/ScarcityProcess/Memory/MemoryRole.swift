@@ -12,7 +12,8 @@ enum MemoryRole {
   ///   - last: how many of them are tried without time.
   ///   - body: refuses them from that one on; returns how many were.
   static func each(
-    _ counts: [Int] = [1, 7, .max], about requests: Int, last: Int? = nil, _ body: (Scarcity) async throws -> Int
+    _ counts: [Int] = [1, 7, .max], about requests: Int, last: Int? = nil,
+    _ body: (Scarcity) async throws -> Int
   ) async throws {
     let last = Evidence.seconds > 0 ? nil : last
     for count in counts where last == nil || count != 7 {
@@ -39,7 +40,8 @@ enum MemoryRole {
     for seed in Evidence.seeds(atLeast: 100) {
       let index = Int(seed % UInt64(all.count))
       if all[index].scenario.last != nil, Evidence.seconds == 0 { continue }
-      _ = try await all[index].round(.random(seed: seed, permille: [1, 5, 20, 100, 500][Int(seed / UInt64(all.count)) % 5]))
+      _ = try await all[index].round(
+        .random(seed: seed, permille: [1, 5, 20, 100, 500][Int(seed / UInt64(all.count)) % 5]))
     }
     return "\(all.count) scenarios, \(words(all.map(\.figures)))"
   }

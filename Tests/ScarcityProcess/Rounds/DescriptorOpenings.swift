@@ -28,10 +28,13 @@ struct DescriptorOpenings {
           opened += 1
         } catch let error as QudoError where error.code == .tooManyFiles {
           refused += 1
-          guard Descriptors.count <= before else { throw Broken("opening with \(count) descriptors: some were not given back") }
+          guard Descriptors.count <= before else {
+            throw Broken("opening with \(count) descriptors: some were not given back")
+          }
           try await use(try SQLiteDriver(path: file.path, logger: quiet))
         } catch {
-          throw Broken("opening with \(count) descriptors: \((error as? QudoError)?.code.description ?? ""): \(error)")
+          throw Broken(
+            "opening with \(count) descriptors: \((error as? QudoError)?.code.description ?? ""): \(error)")
         }
       }
     }
@@ -60,7 +63,8 @@ struct DescriptorOpenings {
     guard try await second.claim(ClaimRequest([.init("a")], limit: 1)).jobs.isEmpty else {
       throw Broken("a clock without descriptors ended another's lease")
     }
-    guard try await first.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()] else {
+    guard try await first.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()]
+    else {
       throw Broken("a lease was lost")
     }
     await first.close()

@@ -14,12 +14,15 @@ enum LimitRole {
       let open = Descriptors.count
       for count in 0...3 { _ = try await one.round(.descriptors(count)) }
       // Dispatch opens a few for itself, when it first needs them.
-      guard Descriptors.count <= open + 4 else { throw Broken("\(scenario.name): descriptors were not given back") }
+      guard Descriptors.count <= open + 4 else {
+        throw Broken("\(scenario.name): descriptors were not given back")
+      }
       rounds += one.figures.rounds
       threw += one.figures.threw
     }
     let boots = try await DescriptorOpenings.boots(in: folder + "/boot")
-    return "\(opened); \(rounds) calls with 0 to 3 descriptors, \(threw) threw tooManyFiles, the others were done; \(boots)"
+    return
+      "\(opened); \(rounds) calls with 0 to 3 descriptors, \(threw) threw tooManyFiles, the others were done; \(boots)"
   }
 
   static func room(in folder: String) async throws -> String {
@@ -34,6 +37,7 @@ enum LimitRole {
       threw += one.figures.threw
       unknown += one.figures.unknown
     }
-    return "\(rounds) calls whose files may not grow, or only by so much: \(threw) threw diskFull, \(unknown) outcomeUnknown, the others were done"
+    return
+      "\(rounds) calls whose files may not grow, or only by so much: \(threw) threw diskFull, \(unknown) outcomeUnknown, the others were done"
   }
 }

@@ -42,7 +42,9 @@ struct Rounds {
     try await learn()
   }
 
-  static func open(_ file: RawFile) throws -> SQLiteDriver { try SQLiteDriver(path: file.path, clock: ManualClock(), logger: quiet) }
+  static func open(_ file: RawFile) throws -> SQLiteDriver {
+    try SQLiteDriver(path: file.path, clock: ManualClock(), logger: quiet)
+  }
 
   /// What happens with enough memory.
   private mutating func learn() async throws {
@@ -91,40 +93,56 @@ struct Rounds {
       try expect(scarcity, found == "ok", "the file is damaged: \(found)")
     }
     let leak = scarcity_live() - live
-    try expect(scarcity, leak == 0 && sqlite3_memory_used() == used, "\(leak) blocks of memory were not given back")
+    try expect(
+      scarcity, leak == 0 && sqlite3_memory_used() == used, "\(leak) blocks of memory were not given back")
     figures.rounds += 1
     figures.refused += refused
     return refused
   }
 
   /// - Parameter hasWritten: else the file cannot have changed.
-  private mutating func check(_ result: Result<String, any Error>, hasWritten: Bool, _ scarcity: Scarcity) throws {
+  private mutating func check(_ result: Result<String, any Error>, hasWritten: Bool, _ scarcity: Scarcity)
+    throws
+  {
     let now = hasWritten ? try file.contents() : before
     let found = hasWritten ? try file.contentsAfterKill(in: folder) : before
     switch result {
     case .success(let words):
-      try expect(scarcity, words == answer, "it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
+      try expect(
+        scarcity, words == answer, "it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
       try expect(scarcity, now == after, "it returned and did not happen wholly: \(difference(after, now))")
-      try expect(scarcity, found == after, "it returned, and a killed process would lose it: \(difference(after, found))")
+      try expect(
+        scarcity, found == after,
+        "it returned, and a killed process would lose it: \(difference(after, found))")
     case .failure(let error as QudoError) where error.code == .outcomeUnknown:
       figures.unknown += 1
       say("\(scenario.name) \(scarcity) \(error)")
       try expect(scarcity, now == after || now == before, "it was half done: \(difference(before, now))")
-      try expect(scarcity, found == after || found == before, "a killed process finds it half done: \(difference(before, found))")
+      try expect(
+        scarcity, found == after || found == before,
+        "a killed process finds it half done: \(difference(before, found))")
     case .failure(let error):
       figures.threw += 1
-      try expect(scarcity, (error as? QudoError)?.code == scarcity.code, "it threw \((error as? QudoError)?.code.description ?? "?"): \(error)")
+      try expect(
+        scarcity, (error as? QudoError)?.code == scarcity.code,
+        "it threw \((error as? QudoError)?.code.description ?? "?"): \(error)")
       try expect(scarcity, now == before, "it threw \(error) and did something: \(difference(before, now))")
-      try expect(scarcity, found == before, "it threw \(error), and the next process finds it done: \(difference(before, found))")
+      try expect(
+        scarcity, found == before,
+        "it threw \(error), and the next process finds it done: \(difference(before, found))")
     }
   }
 
   /// With memory again the same call comes to what it always comes to.
-  private func goOn(_ driver: SQLiteDriver, _ result: Result<String, any Error>, _ scarcity: Scarcity) async throws {
+  private func goOn(_ driver: SQLiteDriver, _ result: Result<String, any Error>, _ scarcity: Scarcity)
+    async throws
+  {
     guard case .failure(let error) = result, (error as? QudoError)?.code != .outcomeUnknown else { return }
     do {
       let words = try await scenario.act(driver, claimed)
-      try expect(scarcity, words == answer, "repeated, it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
+      try expect(
+        scarcity, words == answer,
+        "repeated, it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
       let found = try file.contents()
       try expect(scarcity, found == after, "repeated, it came to something else: \(difference(after, found))")
     } catch let error as QudoError {
@@ -140,9 +158,12 @@ struct Rounds {
       try expect(scarcity, scarcity_syncs() > syncs, "an enqueue was acknowledged that is not on the disk")
       let claim = try await driver.claim(ClaimRequest([.init("afterwards")], limit: 9))
       try expect(scarcity, claim.jobs.map(\.id) == [id], "an enqueue was followed by the wrong claim")
-      let settled = try await driver.settle(claim.jobs.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+      let settled = try await driver.settle(
+        claim.jobs.map { Settlement($0.lease, .completed()) }, claiming: nil
+      ).results
       try expect(scarcity, settled == [.settled()], "a claim could not be settled: \(settled)")
-      try expect(scarcity, try await driver.count(["afterwards"]) == [], "a job was completed and is still there")
+      try expect(
+        scarcity, try await driver.count(["afterwards"]) == [], "a job was completed and is still there")
     } catch let error as QudoError {
       throw Broken("\(scenario.name), \(scarcity): afterwards, \(error.code): \(error)")
     }

@@ -6,8 +6,10 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       try await driver.insertNew(job())
       for (outcome, attempt) in [
-        (.snoozed(.zero), 1), (.released, 1), (.retry(after: .zero, message: ""), 1), (.released, 2), (.snoozed(.zero), 2),
-        (.snoozed(.zero, countsAttempt: true), 2), (.retry(after: .zero, message: ""), 3), (.failed(message: ""), 4),
+        (.snoozed(.zero), 1), (.released, 1), (.retry(after: .zero, message: ""), 1), (.released, 2),
+        (.snoozed(.zero), 2),
+        (.snoozed(.zero, countsAttempt: true), 2), (.retry(after: .zero, message: ""), 3),
+        (.failed(message: ""), 4),
       ] as [(Settlement.Outcome, Int)] {
         try check(try await driver.findOne().attempt, is: attempt, "before \(outcome)")
         let claimed = try await driver.claimOne()

@@ -2,7 +2,9 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let clocks: [ConformanceCase] = [
-    ConformanceCase("noJumpOfTheWallClockEndsOrProlongsALease", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase(
+      "noJumpOfTheWallClockEndsOrProlongsALease", .clocksAreKeptApart, requires: .monotonicLeases
+    ) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       _ = try await driver.claimOne()
@@ -23,7 +25,9 @@ extension ConformanceSuite {
       subject.clock.jump(by: .seconds(3660))
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("relativeDelaysBeginAnewWhenTheWallClockWasSetBack", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase(
+      "relativeDelaysBeginAnewWhenTheWallClockWasSetBack", .clocksAreKeptApart, requires: .monotonicLeases
+    ) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("retried", priority: 3))
       try await driver.insertNew(job("snoozed", priority: 2))
@@ -33,7 +37,9 @@ extension ConformanceSuite {
       try await driver.settle(claimed[0].lease, .retry(after: .seconds(10), message: ""))
       try await driver.settle(claimed[1].lease, .snoozed(.seconds(20), countsAttempt: false))
       _ = try await driver.insert([job("later", due: .after(.seconds(30))), job("absolute", due: .at(time))])
-      _ = try await driver.insert([job("over", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.seconds(40)))])
+      _ = try await driver.insert([
+        job("over", unique: UniqueKey("k", onConflict: .overwrite), due: .after(.seconds(40)))
+      ])
       subject.clock.jump(by: .seconds(-1_000_000))
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(10))
       for text in ["retried", "snoozed", "later", "over"] {
@@ -43,7 +49,8 @@ extension ConformanceSuite {
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(1_003_560))
       try check(try await driver.jobs(matching: JobQuery(states: [.delayed])).map(\.dueAt), is: [time])
     },
-    ConformanceCase("aDelayThatBeganAnewIsKeptByTheJob", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase("aDelayThatBeganAnewIsKeptByTheJob", .clocksAreKeptApart, requires: .monotonicLeases) {
+      subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x", unique: UniqueKey("k"), due: .after(.seconds(10))))
       subject.clock.jump(by: .seconds(-86_400))
@@ -63,14 +70,21 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       _ = try await driver.insert((0..<2500).map { job("\($0)", due: .after(.seconds(1 + $0 / 100))) })
       subject.clock.jump(by: .seconds(-86_400))
-      for _ in 0..<2 { try check(try await driver.claim(demand()).timeUntilNextDue, is: .zero, "delays of the wrong clock are left") }
+      for _ in 0..<2 {
+        try check(
+          try await driver.claim(demand()).timeUntilNextDue, is: .zero, "delays of the wrong clock are left")
+      }
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(1))
       subject.clock.advance(by: .seconds(25))
       var texts: [String] = []
-      while texts.count < 2500, let more = try? await driver.claim(demand(1000)).texts, !more.isEmpty { texts += more }
+      while texts.count < 2500, let more = try? await driver.claim(demand(1000)).texts, !more.isEmpty {
+        texts += more
+      }
       try check(texts, is: (0..<2500).map { "\($0)" })
     },
-    ConformanceCase("whatWasReadyStaysReadyWhenTheWallClockGoesBack", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase(
+      "whatWasReadyStaysReadyWhenTheWallClockGoesBack", .clocksAreKeptApart, requires: .monotonicLeases
+    ) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("3")])
       _ = try await driver.claim(demand(1, leaseDuration: .seconds(5)))
@@ -81,7 +95,8 @@ extension ConformanceSuite {
       try check(try await driver.jobs(matching: JobQuery()).map(\.state), is: [.ready, .ready, .ready])
       try check(try await driver.texts(), is: ["1", "2", "3"])
     },
-    ConformanceCase("aRebootEndsEveryLeaseAtOnce", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase("aRebootEndsEveryLeaseAtOnce", .clocksAreKeptApart, requires: .monotonicLeases) {
+      subject in
       var driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("later", due: .after(.seconds(60)))])
       let before = try await driver.claimOne(demand(1, leaseDuration: .seconds(1_000_000)))
@@ -96,7 +111,9 @@ extension ConformanceSuite {
         try check(try await driver.settle(before.lease, .completed()), is: .leaseLost)
       }
     },
-    ConformanceCase("aRebootEndsLeasesThatWouldHaveEndedLaterByTheNewClock", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase(
+      "aRebootEndsLeasesThatWouldHaveEndedLaterByTheNewClock", .clocksAreKeptApart, requires: .monotonicLeases
+    ) { subject in
       let first = try await subject.open()
       try await first.insertNew(job("x"))
       subject.clock.advance(by: .seconds(500))
@@ -105,7 +122,8 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(520))
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("afterARebootNoLeaseStarves", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase("afterARebootNoLeaseStarves", .clocksAreKeptApart, requires: .monotonicLeases) {
+      subject in
       let first = try await subject.open()
       _ = try await first.insert((0..<3000).map { _ in job(kind: "b") } + [job("ours")])
       for _ in 0..<3 { _ = try await first.claim(demand(1000, "b")) }
@@ -116,12 +134,15 @@ extension ConformanceSuite {
         if claim.texts == ["ours"] { return }
         try check(claim.timeUntilNextLeaseExpiry, is: .zero, "leases of the last boot are left")
       }
-      throw ConformanceFailure(file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
+      throw ConformanceFailure(
+        file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
   ]
 
   /// The machine starts again, and with it all that was open.
-  private static func reboot(_ subject: ConformanceSubject, _ driver: any LogDriver, as boot: String) async throws -> any LogDriver {
+  private static func reboot(_ subject: ConformanceSubject, _ driver: any LogDriver, as boot: String)
+    async throws -> any LogDriver
+  {
     guard driver.capabilities.contains(.durable) else {
       subject.clock.reboot(as: boot)
       return driver

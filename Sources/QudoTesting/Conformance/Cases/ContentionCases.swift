@@ -77,7 +77,8 @@ extension ConformanceSuite {
     var done: [Int64] = []
     var jobs = try await driver.claim(demand(3)).jobs
     while !jobs.isEmpty, done.count <= 400 {
-      let answer = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: demand(3))
+      let answer = try await driver.settle(
+        jobs.map { Settlement($0.lease, .completed()) }, claiming: demand(3))
       try check(answer.results, is: jobs.map { _ in .settled() })
       done += jobs.map(\.id)
       jobs = answer.claim?.jobs ?? []

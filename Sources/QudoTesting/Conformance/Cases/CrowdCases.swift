@@ -26,7 +26,8 @@ extension ConformanceSuite {
       try check(claim.timeUntilNextDue, is: .seconds(100))
       try check(claim.timeUntilNextLeaseExpiry, is: .seconds(500))
       try check(try await driver.renew([claim.jobs[0].lease], for: .seconds(700)) != [nil], "the lease")
-      try check(try await driver.settle(claim.jobs[0].lease, .retry(after: .zero, message: "ours")), is: .settled())
+      try check(
+        try await driver.settle(claim.jobs[0].lease, .retry(after: .zero, message: "ours")), is: .settled())
       try check(try await driver.failures(LogQuery(limit: 1)).map(\.message), is: ["ours"])
       try check(try await driver.failures(LogQuery(kinds: ["a"])).count, is: 1)
       try check(try await driver.count(["a"]), is: [JobCount("a", ready: 1)])
@@ -43,10 +44,12 @@ extension ConformanceSuite {
       let claim = try await driver.claim(demand(1000, "logged"))
       try check(claim.jobs.count, is: 1000)
       _ = try await driver.settle(
-        claim.jobs.map { Settlement($0.lease, .failed(message: "theirs"), recording: .seconds(1)) }, claiming: nil)
+        claim.jobs.map { Settlement($0.lease, .failed(message: "theirs"), recording: .seconds(1)) },
+        claiming: nil)
       _ = try await driver.insert((0..<1000).map { _ in job(kind: "running") })
       _ = try await driver.claim(demand(1000, "running", leaseDuration: .seconds(500)))
-      _ = try await driver.insert((0..<1000).map { _ in job(kind: "delayed", priority: 9, due: .after(.seconds(100))) })
+      _ = try await driver.insert(
+        (0..<1000).map { _ in job(kind: "delayed", priority: 9, due: .after(.seconds(100))) })
       _ = try await driver.insert((0..<1000).map { _ in job(kind: "ready", priority: 9) })
     }
   }

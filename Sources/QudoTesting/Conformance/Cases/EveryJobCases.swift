@@ -45,7 +45,8 @@ extension ConformanceSuite {
     var random = Seeded(seed: 7)
     var completed: Set<Int64> = []
     for _ in 0..<3000 {
-      let claim = try await driver.claim(demand(7, "a", "b", "c", leaseDuration: .seconds(5), maxExpiredLeases: 3))
+      let claim = try await driver.claim(
+        demand(7, "a", "b", "c", leaseDuration: .seconds(5), maxExpiredLeases: 3))
       for job in claim.jobs {
         let outcome: Settlement.Outcome
         switch Int.random(in: 0..<9, using: &random) {
@@ -63,6 +64,8 @@ extension ConformanceSuite {
       clock.advance(by: .milliseconds(700))
       if try await driver.count().isEmpty { return completed }
     }
-    throw ConformanceFailure(file: #fileID, line: #line, message: "expected the jobs to come to an end, found \(try await driver.count())")
+    throw ConformanceFailure(
+      file: #fileID, line: #line,
+      message: "expected the jobs to come to an end, found \(try await driver.count())")
   }
 }

@@ -10,11 +10,15 @@ extension ConformanceSuite {
         let claimed = try await driver.claimOne()
         subject.clock.advance(by: .seconds(1))
         let message = "failure \(attempt)"
-        try await driver.settle(claimed.lease, attempt < 3 ? .retry(after: .zero, message: message) : .failed(message: message))
+        try await driver.settle(
+          claimed.lease, attempt < 3 ? .retry(after: .zero, message: message) : .failed(message: message))
         let logged = try require(try await driver.failures().last, "a failure")
-        expected.append(FailureRecord(
-          id: logged.id, job: id, kind: "a", reason: .failed, message: message, payload: attempt < 3 ? nil : Payload("x"),
-          uniqueKey: "k", priority: -2, attempt: attempt, failedAt: subject.clock.now().wall, isFinal: attempt == 3, replayedAs: nil))
+        expected.append(
+          FailureRecord(
+            id: logged.id, job: id, kind: "a", reason: .failed, message: message,
+            payload: attempt < 3 ? nil : Payload("x"),
+            uniqueKey: "k", priority: -2, attempt: attempt, failedAt: subject.clock.now().wall,
+            isFinal: attempt == 3, replayedAs: nil))
         try check(try await driver.failures(), is: expected)
       }
     },
@@ -33,8 +37,10 @@ extension ConformanceSuite {
       let messages = ["", "'\"; --", "e\u{301}", "two\nlines", "a\0b", String(repeating: "🦩", count: 4096)]
       _ = try await driver.insert(messages.map { job($0) })
       let jobs = try await driver.claim(demand()).jobs
-      _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: $0.payload.text)) }, claiming: nil)
-      try check(try await driver.failures().map { Array($0.message.utf8) }, is: messages.map { Array($0.utf8) })
+      _ = try await driver.settle(
+        jobs.map { Settlement($0.lease, .failed(message: $0.payload.text)) }, claiming: nil)
+      try check(
+        try await driver.failures().map { Array($0.message.utf8) }, is: messages.map { Array($0.utf8) })
     },
     ConformanceCase("theFailureLogIsListedInPagesByKindAndById", .logsAreKept) { subject in
       let driver = try await subject.open()
@@ -51,7 +57,9 @@ extension ConformanceSuite {
       var (down, up) = ([Int64](), [Int64]())
       for page in 0..<3 {
         let (below, above) = (
-          try await driver.failures(LogQuery(limit: 3, after: newest)), try await driver.failures(LogQuery(oldestFirst: true, limit: 3, after: oldest)))
+          try await driver.failures(LogQuery(limit: 3, after: newest)),
+          try await driver.failures(LogQuery(oldestFirst: true, limit: 3, after: oldest))
+        )
         down += below.map(\.id)
         up += above.map(\.id)
         (newest, oldest) = (below.last?.id, above.last?.id)
@@ -68,7 +76,8 @@ extension ConformanceSuite {
   static func fail(_ count: Int, _ driver: any LogDriver) async throws {
     for number in 0..<count {
       try await driver.insertNew(job("\(number)", kind: number % 2 == 0 ? "a" : "b"))
-      try await driver.settle(try await driver.claimOne(demand(1, "a", "b")).lease, .failed(message: "\(number)"), recording: .zero)
+      try await driver.settle(
+        try await driver.claimOne(demand(1, "a", "b")).lease, .failed(message: "\(number)"), recording: .zero)
     }
   }
 
@@ -85,19 +94,25 @@ extension ConformanceSuite {
     try check(try await listed(LogQuery(oldestFirst: true, limit: 3, offset: 1)), is: Array(ids[1..<4]))
     let ofB = ids.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
     try check(try await listed(LogQuery(kinds: ["b"])), is: ofB.reversed())
-    try check(try await listed(LogQuery(kinds: ["b"], oldestFirst: true, limit: 2, offset: 2)), is: Array(ofB[2..<4]))
-    try check(try await listed(LogQuery(kinds: ["b", "never seen", "a"], oldestFirst: true, limit: 99)), is: ids)
+    try check(
+      try await listed(LogQuery(kinds: ["b"], oldestFirst: true, limit: 2, offset: 2)), is: Array(ofB[2..<4]))
+    try check(
+      try await listed(LogQuery(kinds: ["b", "never seen", "a"], oldestFirst: true, limit: 99)), is: ids)
     try check(try await listed(LogQuery(kinds: ["never seen"])), is: [])
     try check(try await listed(LogQuery(kinds: [])), is: [])
     try check(try await listed(LogQuery(ids: [ids[3], ids[0], 9999])), is: [ids[3], ids[0]])
     try check(try await listed(LogQuery(ids: [])), is: [])
-    try check(try await listed(LogQuery(limit: 3, after: newest[2])), is: Array(newest[3..<6]), "the page after a row")
+    try check(
+      try await listed(LogQuery(limit: 3, after: newest[2])), is: Array(newest[3..<6]), "the page after a row"
+    )
     try check(try await listed(LogQuery(oldestFirst: true, limit: 3, after: ids[2])), is: Array(ids[3..<6]))
     try check(try await listed(LogQuery(after: ids[0])), is: [])
     try check(try await listed(LogQuery(oldestFirst: true, after: .min)), is: Array(ids.prefix(10)))
     try check(try await listed(LogQuery(limit: 1, offset: 1, after: newest[2])), is: [newest[4]])
-    try check(try await listed(LogQuery(kinds: ["b"], oldestFirst: true, after: ofB[3])), is: Array(ofB[4...]))
-    try check(try await listed(LogQuery(ids: [ids[3], ids[0], ids[7]], after: ids[7])), is: [ids[3], ids[0]])
+    try check(
+      try await listed(LogQuery(kinds: ["b"], oldestFirst: true, after: ofB[3])), is: Array(ofB[4...]))
+    try check(
+      try await listed(LogQuery(ids: [ids[3], ids[0], ids[7]], after: ids[7])), is: [ids[3], ids[0]])
     try check(try await listed(LogQuery(kinds: ["a"], ids: [ids[3], ids[0]])), is: [ids[0]])
   }
 }

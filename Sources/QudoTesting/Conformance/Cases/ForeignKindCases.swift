@@ -5,7 +5,8 @@ extension ConformanceSuite {
     ConformanceCase("jobsOfKindsThatNobodyPerformsAreLeftAlone", .foreignKindsAreLeftAlone) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([
-        job(kind: "b", priority: 9), job(kind: "B"), job(kind: "ab"), job(kind: "a "), job(kind: "b", unique: UniqueKey("k")),
+        job(kind: "b", priority: 9), job(kind: "B"), job(kind: "ab"), job(kind: "a "),
+        job(kind: "b", unique: UniqueKey("k")),
       ])
       try await checkNothingChanges(in: driver) {
         for _ in 0..<20 {

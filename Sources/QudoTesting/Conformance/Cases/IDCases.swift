@@ -15,7 +15,9 @@ extension ConformanceSuite {
     ConformanceCase("theHighestIdIsNotReusedHoweverItsJobWent", .idsAreNeverReused) { subject in
       let driver = try await subject.open()
       var last: Int64 = 0
-      for outcome in [.completed(), .failed(message: ""), .aborted(message: ""), .completed(replacements: [])] as [Settlement.Outcome] {
+      for outcome in [
+        .completed(), .failed(message: ""), .aborted(message: ""), .completed(replacements: []),
+      ] as [Settlement.Outcome] {
         let id = try await driver.insertNew(job())
         try check(id, isAbove: last)
         last = id

@@ -7,7 +7,9 @@ extension ConformanceSuite {
       let id = try await one.insertNew(once("x", 1))
       for driver in [one, other, one] {
         try check(try await driver.insert(once("again", 1)), is: .existing(id))
-        try check(try await driver.insert(NewJob("b", idempotencyKey: key(1))), is: .existing(id), "keys are the database's, not a kind's")
+        try check(
+          try await driver.insert(NewJob("b", idempotencyKey: key(1))), is: .existing(id),
+          "keys are the database's, not a kind's")
       }
       let second = try await other.insertNew(once("y", 2))
       try check(second, isAbove: id)
@@ -21,7 +23,8 @@ extension ConformanceSuite {
       try check(try await driver.insert(once("x", 1)), is: .existing(id), "while it runs")
       try await driver.complete([claimed])
       subject.clock.advance(by: .microseconds(86_399_999_999))
-      try check(try await driver.insert(once("x", 1)), is: .existing(id), "a microsecond before 24 hours are over")
+      try check(
+        try await driver.insert(once("x", 1)), is: .existing(id), "a microsecond before 24 hours are over")
       try check(try await driver.count(), is: [])
       subject.clock.advance(by: .microseconds(1))
       let new = try await driver.insertNew(once("new", 1))
@@ -50,7 +53,9 @@ extension ConformanceSuite {
         new.unique = UniqueKey("\(number)", onConflict: policy)
         let id = try await driver.insertNew(new)
         new.payload = Payload("again")
-        try await checkNothingChanges(in: driver) { try check(try await driver.insert(new), is: .existing(id), "\(policy)") }
+        try await checkNothingChanges(in: driver) {
+          try check(try await driver.insert(new), is: .existing(id), "\(policy)")
+        }
       }
     },
     ConformanceCase("whatAUniqueKeyKeptOrOverwroteIsDoneOnceToo", .enqueuesCanBeRepeated) { subject in
@@ -62,10 +67,16 @@ extension ConformanceSuite {
       overwritten.unique = UniqueKey("k", onConflict: .overwrite)
       var refused = once("refused", 3)
       refused.unique = UniqueKey("k")
-      try check(try await driver.results(of: [kept, overwritten, refused]), is: [.existing(id), .overwritten(id), .conflict(id)])
-      try check(try await driver.results(of: [kept, overwritten, refused]), is: [.existing(id), .existing(id), .conflict(id)])
+      try check(
+        try await driver.results(of: [kept, overwritten, refused]),
+        is: [.existing(id), .overwritten(id), .conflict(id)])
+      try check(
+        try await driver.results(of: [kept, overwritten, refused]),
+        is: [.existing(id), .existing(id), .conflict(id)])
       try await driver.complete([try await driver.claimOne()])
-      try check(try await driver.results(of: [kept, overwritten]), is: [.existing(id), .existing(id)], "after it is done")
+      try check(
+        try await driver.results(of: [kept, overwritten]), is: [.existing(id), .existing(id)],
+        "after it is done")
       try check(try await driver.insertNew(refused) > id, "what was refused to be done now")
     },
     ConformanceCase("ofManyWithOneKeyOneIsDone", .enqueuesCanBeRepeated) { subject in
@@ -85,14 +96,17 @@ extension ConformanceSuite {
       try await driver.insertNew(job("old"))
       let there = try await driver.insertNew(once("there", 1))
       let claimed = try await driver.claimOne()
-      let result = try await driver.settle(claimed.lease, .completed(replacements: [once("no", 1), once("new", 2)]))
+      let result = try await driver.settle(
+        claimed.lease, .completed(replacements: [once("no", 1), once("new", 2)]))
       let new = try require(try await driver.jobs(matching: JobQuery()).last, "the new job").id
       try check(result, is: .settled(replacements: [.existing(there), .inserted(new)]))
       try check(try await driver.insert(once("no", 2)), is: .existing(new))
     },
     ConformanceCase("whatIsRefusedLeavesNoReceipt", .enqueuesCanBeRepeated) { subject in
       let driver = try await subject.open()
-      try await check(throws: .invalidArgument) { _ = try await driver.insert([once("x", 1), job(kind: "")]) }
+      try await check(throws: .invalidArgument) {
+        _ = try await driver.insert([once("x", 1), job(kind: "")])
+      }
       try await driver.insertNew(once("x", 1))
     },
     ConformanceCase("receiptsOutliveTheConnection", .enqueuesCanBeRepeated, requires: .durable) { subject in

@@ -6,10 +6,13 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let key = UniqueKey("k")
       let id = try await driver.insertNew(job(unique: key))
-      func held(_ what: String) async throws { try check(try await driver.insert(job(unique: key)), is: .conflict(id), what) }
+      func held(_ what: String) async throws {
+        try check(try await driver.insert(job(unique: key)), is: .conflict(id), what)
+      }
       try await held("ready")
       for outcome in [
-        .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""), .snoozed(.seconds(1)), .released,
+        .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""), .snoozed(.seconds(1)),
+        .released,
       ] as [Settlement.Outcome] {
         let claimed = try await driver.claimOne()
         try await held("running")
@@ -45,7 +48,9 @@ extension ConformanceSuite {
     },
     ConformanceCase("aKeyIsPerKind", .keysAreUnique) { subject in
       let driver = try await subject.open()
-      for kind in ["a", "b", "A", "a "] as [Kind] { try await driver.insertNew(job(kind: kind, unique: UniqueKey("k"))) }
+      for kind in ["a", "b", "A", "a "] as [Kind] {
+        try await driver.insertNew(job(kind: kind, unique: UniqueKey("k")))
+      }
     },
     ConformanceCase("jobsWithoutAKeyNeverConflict", .keysAreUnique) { subject in
       let driver = try await subject.open()
@@ -90,7 +95,9 @@ extension ConformanceSuite {
     ConformanceCase("aRetriedJobDoesNotTakeItsKeyAgain", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let key = UniqueKey("k", scope: .untilStarted)
-      for outcome in [.retry(after: .seconds(1), message: ""), .snoozed(.seconds(1)), .released] as [Settlement.Outcome] {
+      for outcome in [.retry(after: .seconds(1), message: ""), .snoozed(.seconds(1)), .released]
+        as [Settlement.Outcome]
+      {
         let old = try await driver.insertNew(job(unique: key))
         try await driver.settle(try await driver.claimOne().lease, outcome)
         let new = try await driver.insertNew(job(unique: key))

@@ -9,7 +9,8 @@ extension ConformanceSuite {
       new.metadata = JobMetadata(bytes: [1])
       let id = try await driver.insertNew(new)
       var expected = StoredJob(
-        id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1, enqueuedAt: now,
+        id: id, kind: "a", state: .delayed, payload: Payload("x"), uniqueKey: "k", priority: 5, attempt: 1,
+        enqueuedAt: now,
         dueAt: now.advanced(by: .seconds(3)), leaseExpiresAt: nil, metadata: JobMetadata(bytes: [1]))
       try check(try await driver.findOne(), is: expected)
       subject.clock.advance(by: .seconds(3))
@@ -30,7 +31,9 @@ extension ConformanceSuite {
     ConformanceCase("jobsAreFoundByIdKindAndState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       try await oneOfEachState(driver, subject.clock)
-      func found(_ query: JobQuery) async throws -> [String] { try await driver.jobs(matching: query).map(\.payload.text) }
+      func found(_ query: JobQuery) async throws -> [String] {
+        try await driver.jobs(matching: query).map(\.payload.text)
+      }
       let ids = try await driver.find(exactly: 6).map(\.id)
       try check(ids, is: ids.sorted())
       try check(try await found(JobQuery()), is: ["running", "ended", "due", "delayed", "ready", "other"])
@@ -45,16 +48,23 @@ extension ConformanceSuite {
       try check(try await found(JobQuery(kinds: ["never seen"])), is: [])
       try check(try await found(JobQuery(ids: [ids[4], 9999, ids[0], -1])), is: ["running", "ready"])
       try check(try await found(JobQuery(ids: [])), is: [])
-      try check(try await found(JobQuery(ids: ids, kinds: ["a"], states: [.ready], after: ids[1], limit: 1)), is: ["due"])
+      try check(
+        try await found(JobQuery(ids: ids, kinds: ["a"], states: [.ready], after: ids[1], limit: 1)),
+        is: ["due"])
     },
     ConformanceCase("jobsAreListedInPages", .listingsAreTrue) { subject in
       let driver = try await subject.open()
-      let ids = try await driver.insert((0..<250).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", priority: $0 % 7) }).map(\.id)
-      try check(try await driver.jobs(matching: JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
+      let ids = try await driver.insert(
+        (0..<250).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", priority: $0 % 7) }
+      ).map(\.id)
+      try check(
+        try await driver.jobs(matching: JobQuery()).map(\.id), is: Array(ids.prefix(100)), "the first page")
       try check(try await driver.jobs(matching: JobQuery(limit: 0)), is: [])
       var paged: [Int64] = []
       for _ in 0..<10 {
-        let page = try await driver.jobs(matching: JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)).map(\.id)
+        let page = try await driver.jobs(
+          matching: JobQuery(kinds: ["a"], states: [.ready], after: paged.last ?? 0, limit: 30)
+        ).map(\.id)
         paged += page
         if page.count < 30 { break }
       }
@@ -107,7 +117,8 @@ extension ConformanceSuite {
     _ = try await driver.claim(demand(1, leaseDuration: .seconds(600)))
     _ = try await driver.claim(demand(1, leaseDuration: .seconds(5)))
     _ = try await driver.insert([
-      job("due", due: .after(.seconds(5))), job("delayed", due: .after(.seconds(600))), job("ready"), job("other", kind: "b"),
+      job("due", due: .after(.seconds(5))), job("delayed", due: .after(.seconds(600))), job("ready"),
+      job("other", kind: "b"),
     ])
     clock.advance(by: .seconds(5))
   }

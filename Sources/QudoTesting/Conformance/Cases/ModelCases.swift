@@ -7,7 +7,8 @@ extension ConformanceSuite {
         try await script.run(on: subject)
       } catch let failure as ConformanceFailure {
         let advice = "ModelScript(seed: \(seed), count: 400).shrunk(_:) finds the steps that matter"
-        throw ConformanceFailure(file: failure.file, line: failure.line, message: "\(failure.message)\n\(advice)")
+        throw ConformanceFailure(
+          file: failure.file, line: failure.line, message: "\(failure.message)\n\(advice)")
       }
     }
   }

@@ -14,14 +14,17 @@ extension ConformanceSuite {
       let limit = driver.limits.payloadBytes
       let bytes = (0..<limit).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       try await driver.insertNew(NewJob("a", payload: Payload(bytes)))
-      try await driver.insertNew(NewJob("a", payload: Payload(bytes.dropLast(2)), metadata: JobMetadata(bytes: [1, 2])))
+      try await driver.insertNew(
+        NewJob("a", payload: Payload(bytes.dropLast(2)), metadata: JobMetadata(bytes: [1, 2])))
       try check(try await driver.claimOne().payload.bytes == bytes, "the same \(limit) bytes")
       try await checkNothingChanges(in: driver) {
         try await check(throws: .invalidArgument) {
           _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes + [0]))])
         }
         try await check(throws: .invalidArgument, "meta counts") {
-          _ = try await driver.insert([job(), NewJob("a", payload: Payload(bytes), metadata: JobMetadata(bytes: [0]))])
+          _ = try await driver.insert([
+            job(), NewJob("a", payload: Payload(bytes), metadata: JobMetadata(bytes: [0])),
+          ])
         }
       }
     },
@@ -29,13 +32,15 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let codecs = [0, 1, 7, .max, .min].map { CodecID($0) }
       let metas = [[], [1], [0], Array(0...255), []].map { JobMetadata(bytes: $0) }
-      _ = try await driver.insert(zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), metadata: $1) })
+      _ = try await driver.insert(
+        zip(codecs, metas).map { NewJob("a", payload: Payload([], codec: $0), metadata: $1) })
       for _ in 0..<2 {
         try check(try await driver.jobs(matching: JobQuery()).map(\.metadata), is: metas)
         let jobs = try await driver.claim(demand()).jobs
         try check(jobs.map(\.payload.codec), is: codecs)
         try check(jobs.map(\.metadata), is: metas)
-        _ = try await driver.settle(jobs.map { Settlement($0.lease, .retry(after: .zero, message: "")) }, claiming: nil)
+        _ = try await driver.settle(
+          jobs.map { Settlement($0.lease, .retry(after: .zero, message: "")) }, claiming: nil)
       }
     },
     ConformanceCase("aClaimedJobIsWhatWasEnqueued", .payloadsAreExact) { subject in
@@ -60,7 +65,10 @@ extension ConformanceSuite {
     },
     ConformanceCase("theLongestKindsAndKeysComeBackAsTheyWere", .payloadsAreExact) { subject in
       let driver = try await subject.open()
-      for text in [String(repeating: "é", count: 127) + "x", String(repeating: "🦩", count: 63), "'; --", "\u{FEFF}\u{202E}"] {
+      for text in [
+        String(repeating: "é", count: 127) + "x", String(repeating: "🦩", count: 63), "'; --",
+        "\u{FEFF}\u{202E}",
+      ] {
         try await driver.insertNew(job(kind: Kind(text), unique: UniqueKey(text)))
         let claimed = try await driver.claimOne(demand(1, Kind(text)))
         try check(Array(claimed.kind.name.utf8), is: Array(text.utf8))
@@ -76,20 +84,25 @@ extension ConformanceSuite {
       try await checkNothingChanges(in: driver) {
         for (what, refused) in refused {
           try await check(throws: .invalidArgument, what) {
-            _ = try await driver.insert([job(), job("over", unique: UniqueKey("k", onConflict: .overwrite)), refused])
+            _ = try await driver.insert([
+              job(), job("over", unique: UniqueKey("k", onConflict: .overwrite)), refused,
+            ])
           }
         }
       }
       try check(try await driver.texts(), is: ["there"])
-    },
+    }
   ]
 
   private static let refused: [(String, NewJob)] = [
-    ("an empty kind", job(kind: "")), ("a kind of 256 bytes", job(kind: Kind(String(repeating: "é", count: 128)))),
+    ("an empty kind", job(kind: "")),
+    ("a kind of 256 bytes", job(kind: Kind(String(repeating: "é", count: 128)))),
     ("NUL in the kind", job(kind: "a\0b")), ("an empty key", job(unique: UniqueKey(""))),
     ("a key of 256 bytes", job(unique: UniqueKey(String(repeating: "k", count: 256)))),
-    ("NUL in the key", job(unique: UniqueKey("\0"))), ("a negative delay", job(due: .after(.microseconds(-1)))),
-    ("too high a priority", job(priority: Limits.priorities.upperBound + 1)), ("the lowest integer", job(priority: .min)),
+    ("NUL in the key", job(unique: UniqueKey("\0"))),
+    ("a negative delay", job(due: .after(.microseconds(-1)))),
+    ("too high a priority", job(priority: Limits.priorities.upperBound + 1)),
+    ("the lowest integer", job(priority: .min)),
     ("after the year 9999", job(due: .at(Timestamp(microseconds: Timestamp.latest.microseconds + 1)))),
     ("before the year 1", job(due: .at(Timestamp(microseconds: .min)))),
   ]

@@ -14,7 +14,8 @@ extension ConformanceSuite {
       try check(try await driver.insert([]), is: [])
       try check(try await driver.count(), is: [])
     },
-    ConformanceCase("anAcknowledgedEnqueueIsSeenByOtherConnections", .nothingIsLost, requires: .multiProcess) { subject in
+    ConformanceCase("anAcknowledgedEnqueueIsSeenByOtherConnections", .nothingIsLost, requires: .multiProcess)
+    { subject in
       let (one, other) = try await subject.openTwo()
       try await one.insertNew(job("x"))
       try check(try await other.jobs(matching: JobQuery()).map(\.payload.text), is: ["x"])
@@ -24,12 +25,15 @@ extension ConformanceSuite {
     ConformanceCase("jobsOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
       try await checkSurvivesReopening(subject) { driver in
         _ = try await driver.insert([
-          job("plain"), job("keyed", unique: UniqueKey("k")), job("later", priority: 3, due: .after(.seconds(9))),
+          job("plain"), job("keyed", unique: UniqueKey("k")),
+          job("later", priority: 3, due: .after(.seconds(9))),
           NewJob("b", payload: Payload([0, 255], codec: .json), metadata: JobMetadata(bytes: [1, 2])),
         ])
         // Who is closed holds nothing, where the database knows: then the job stands where it stood.
         let claimed = try await driver.claim(demand(1))
-        if driver.capabilities.contains(.recoversDeadHolders) { _ = try await driver.release(claimed.jobs.map(\.lease)) }
+        if driver.capabilities.contains(.recoversDeadHolders) {
+          _ = try await driver.release(claimed.jobs.map(\.lease))
+        }
       }
     },
     ConformanceCase("outcomesOutliveTheConnection", .nothingIsLost, requires: .durable) { subject in
@@ -37,7 +41,8 @@ extension ConformanceSuite {
         _ = try await driver.insert((0..<4).map { job("\($0)") })
         let jobs = try await driver.claim(demand()).jobs
         let outcomes: [Settlement.Outcome] = [
-          .completed(), .failed(message: "no"), .retry(after: .seconds(5), message: "not yet"), .snoozed(.seconds(3)),
+          .completed(), .failed(message: "no"), .retry(after: .seconds(5), message: "not yet"),
+          .snoozed(.seconds(3)),
         ]
         _ = try await driver.settle(
           zip(jobs, outcomes).map { Settlement($0.lease, $1, recording: .seconds(1)) }, claiming: nil)

@@ -17,7 +17,8 @@ extension ConformanceSuite {
         let failure = try require(try await driver.failures().last, "a failure")
         try check(failure.message.isEmpty, is: false)
         let expected = FailureRecord(
-          id: failure.id, job: id, kind: "a", reason: .lost, message: failure.message, payload: Payload("poison"), uniqueKey: "k",
+          id: failure.id, job: id, kind: "a", reason: .lost, message: failure.message,
+          payload: Payload("poison"), uniqueKey: "k",
           priority: 4, attempt: 1, failedAt: subject.clock.now().wall, isFinal: true, replayedAs: nil)
         try check(failure, is: expected)
       }
@@ -32,7 +33,8 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(61))
       // Whatever the claim is for.
       let claim = try require(try await driver.settle([], claiming: demand(1, "b")).claim, "a claim")
-      try check(claim.givenUp, is: [GivenUpJob(id: lost, kind: "a", attempt: 1, expiredLeases: 1, uniqueKey: "k")])
+      try check(
+        claim.givenUp, is: [GivenUpJob(id: lost, kind: "a", attempt: 1, expiredLeases: 1, uniqueKey: "k")])
       try check(claim.recovered, is: 1)
       let next = try await driver.claim(demand(maxExpiredLeases: 2))
       try check(next.jobs.map(\.id), is: [other])
@@ -46,7 +48,9 @@ extension ConformanceSuite {
     ConformanceCase("lostJobsAreLoggedInTheOrderInWhichTheirLeasesEnded", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("3"), job("1"), job("2"), job("4")])
-      for seconds in [9, 5, 7, 9] { _ = try await driver.claimOne(demand(1, leaseDuration: .seconds(seconds), maxExpiredLeases: 1)) }
+      for seconds in [9, 5, 7, 9] {
+        _ = try await driver.claimOne(demand(1, leaseDuration: .seconds(seconds), maxExpiredLeases: 1))
+      }
       subject.clock.advance(by: .seconds(9))
       _ = try await driver.claim(demand())
       try check(try await driver.failures().map { $0.payload?.text }, is: ["1", "2", "3", "4"])
@@ -54,7 +58,9 @@ extension ConformanceSuite {
     ConformanceCase("retriesAndReleasesAreNotLostLeases", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
-      for outcome in [.released, .retry(after: .zero, message: ""), .snoozed(.zero), .released] as [Settlement.Outcome] {
+      for outcome in [.released, .retry(after: .zero, message: ""), .snoozed(.zero), .released]
+        as [Settlement.Outcome]
+      {
         try await driver.settle(try await driver.claimOne(demand(1, maxExpiredLeases: 1)).lease, outcome)
       }
       try check(try await driver.claim(demand()).jobs.map(\.attempt), is: [2])
@@ -80,7 +86,9 @@ extension ConformanceSuite {
     ConformanceCase("onlyLostLeasesInARowCount", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
-      for outcome in [.snoozed(.zero), .retry(after: .zero, message: ""), .snoozed(.zero, countsAttempt: true)] as [Settlement.Outcome] {
+      for outcome in [
+        .snoozed(.zero), .retry(after: .zero, message: ""), .snoozed(.zero, countsAttempt: true),
+      ] as [Settlement.Outcome] {
         _ = try await driver.claimOne(demand(1, maxExpiredLeases: 2))
         subject.clock.advance(by: .seconds(60))
         try await driver.settle(try await driver.claimOne(demand(1, maxExpiredLeases: 2)).lease, outcome)

@@ -5,7 +5,9 @@ extension ConformanceSuite {
     ConformanceCase("aDelayedJobIsReadyWhenItIsDueAndNotBefore", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       let due = subject.clock.now().wall.advanced(by: .seconds(5))
-      _ = try await driver.insert([job("later", due: .after(.seconds(10))), job("soon", due: .at(due)), job("low", priority: -1)])
+      _ = try await driver.insert([
+        job("later", due: .after(.seconds(10))), job("soon", due: .at(due)), job("low", priority: -1),
+      ])
       try check(try await driver.texts(), is: ["low"])
       subject.clock.advance(by: .microseconds(4_999_999))
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .microseconds(1))
@@ -37,7 +39,8 @@ extension ConformanceSuite {
     },
     ConformanceCase("promotingMakesTheEarliestReadyAndNoMoreThanAsked", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
-      _ = try await driver.insert((0..<10).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", due: .after(.seconds(10 - $0))) })
+      _ = try await driver.insert(
+        (0..<10).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", due: .after(.seconds(10 - $0))) })
       try check(try await driver.promote(limit: 5), is: 0)
       subject.clock.advance(by: .seconds(8))
       try check(try await driver.promote(limit: 0), is: 0)
@@ -58,7 +61,8 @@ extension ConformanceSuite {
     },
     ConformanceCase("noDelayedJobStarves", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
-      _ = try await driver.insert((0..<3000).map { _ in job(kind: "b", priority: 5, due: .after(.seconds(1))) })
+      _ = try await driver.insert(
+        (0..<3000).map { _ in job(kind: "b", priority: 5, due: .after(.seconds(1))) })
       try await driver.insertNew(job("ours", due: .after(.seconds(2))))
       subject.clock.advance(by: .seconds(2))
       // As a worker does: while something is due, it claims again.
@@ -67,7 +71,8 @@ extension ConformanceSuite {
         if claim.texts == ["ours"] { return }
         try check(claim.timeUntilNextDue, is: .zero)
       }
-      throw ConformanceFailure(file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
+      throw ConformanceFailure(
+        file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
     ConformanceCase("noEndedLeaseStarves", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
@@ -80,7 +85,8 @@ extension ConformanceSuite {
         if claim.texts == ["ours"] { return }
         try check(claim.timeUntilNextLeaseExpiry, is: .zero)
       }
-      throw ConformanceFailure(file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
+      throw ConformanceFailure(
+        file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
   ]
 }

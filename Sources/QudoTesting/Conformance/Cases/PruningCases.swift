@@ -38,7 +38,8 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       try await fail(1, driver)
       try await driver.insertNew(job("x"))
-      try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""), recording: .zero)
+      try await driver.settle(
+        try await driver.claimOne().lease, .retry(after: .zero, message: ""), recording: .zero)
       let id = try require(try await driver.failures().first, "a failure").id
       try check(try await driver.prune(PruneOptions()), is: 4)
       try check(try await driver.claim(demand()).jobs.map(\.attempt), is: [2])

@@ -22,11 +22,15 @@ extension ConformanceSuite {
       let claimed = try await driver.claimOne()
       let replacements = [
         job("rejected", kind: "b", unique: UniqueKey("k")), job("new", kind: "b", unique: UniqueKey("free")),
-        job("kept", kind: "b", unique: UniqueKey("k", onConflict: .keep)), job("again", kind: "b", unique: UniqueKey("free")),
+        job("kept", kind: "b", unique: UniqueKey("k", onConflict: .keep)),
+        job("again", kind: "b", unique: UniqueKey("free")),
       ]
       let result = try await driver.settle(claimed.lease, .completed(replacements: replacements))
       let new = try require(try await driver.jobs(matching: JobQuery()).last, "a new job")
-      try check(result, is: .settled(replacements: [.conflict(other), .inserted(new.id), .existing(other), .conflict(new.id)]))
+      try check(
+        result,
+        is: .settled(replacements: [.conflict(other), .inserted(new.id), .existing(other), .conflict(new.id)])
+      )
       try check(try await driver.jobs(matching: JobQuery()).map(\.payload.text), is: ["other", "new"])
     },
     ConformanceCase("aReplacementMayOverwrite", .settlingIsAtomic) { subject in
@@ -51,7 +55,8 @@ extension ConformanceSuite {
       try await driver.settle(claimed.lease, .completed(replacements: [new]))
       let found = try await driver.findOne()
       let expected = StoredJob(
-        id: found.id, kind: "b", state: .delayed, payload: new.payload, uniqueKey: "k", priority: -4, attempt: 1, enqueuedAt: now,
+        id: found.id, kind: "b", state: .delayed, payload: new.payload, uniqueKey: "k", priority: -4,
+        attempt: 1, enqueuedAt: now,
         dueAt: now.advanced(by: .seconds(7)), leaseExpiresAt: nil, metadata: JobMetadata(bytes: [9]))
       try check(found, is: expected)
     },
@@ -62,11 +67,13 @@ extension ConformanceSuite {
       try await checkNothingChanges(in: driver) {
         try await check(throws: .invalidArgument) {
           let refused = Settlement.Outcome.completed(replacements: [job(), job(kind: "")])
-          _ = try await driver.settle([Settlement(leases[0], .failed(message: "")), Settlement(leases[1], refused)], claiming: demand())
+          _ = try await driver.settle(
+            [Settlement(leases[0], .failed(message: "")), Settlement(leases[1], refused)], claiming: demand())
         }
       }
       try check(
-        try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results, is: [.settled(), .settled()])
+        try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results,
+        is: [.settled(), .settled()])
     },
   ]
 }

@@ -4,7 +4,9 @@ extension ConformanceSuite {
   static let replays: [ConformanceCase] = [
     ConformanceCase("aReplayedJobIsAsItWasAndDueNow", .logsAreKept) { subject in
       let driver = try await subject.open()
-      let lost = NewJob("a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7, metadata: JobMetadata(bytes: [3]))
+      let lost = NewJob(
+        "a", payload: Payload([0, 255], codec: .json), unique: UniqueKey("k"), priority: 7,
+        metadata: JobMetadata(bytes: [3]))
       let old = try await driver.insertNew(lost)
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
       try await driver.settle(try await driver.claimOne().lease, .failed(message: "no"))
@@ -16,7 +18,8 @@ extension ConformanceSuite {
       try check(result, is: [.replayed(found.id)])
       try check(found.id, isAbove: old)
       let expected = StoredJob(
-        id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7, attempt: 1, enqueuedAt: now,
+        id: found.id, kind: "a", state: .ready, payload: lost.payload, uniqueKey: "k", priority: 7,
+        attempt: 1, enqueuedAt: now,
         dueAt: now, leaseExpiresAt: nil, metadata: JobMetadata(bytes: [3]))
       try check(found, is: expected)
       var replayed = failure
@@ -47,7 +50,9 @@ extension ConformanceSuite {
         let again = try await driver.findOne().id
         try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again))
         let lease = try await driver.claimOne().lease
-        if scope == .untilFinished { try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again)) }
+        if scope == .untilFinished {
+          try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(again))
+        }
         if scope == .untilStarted { try await driver.insertNew(job(unique: UniqueKey("k"))) }
         try await driver.settle(lease, .completed())
         try await driver.complete(try await driver.claim(demand()).jobs)
@@ -70,7 +75,9 @@ extension ConformanceSuite {
       try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
       let other = try await driver.insertNew(job("other", unique: key))
       let id = try require(try await driver.failures().first, "a failure").id
-      try await checkNothingChanges(in: driver) { try check(try await driver.replay([id]), is: [.conflict(other)]) }
+      try await checkNothingChanges(in: driver) {
+        try check(try await driver.replay([id]), is: [.conflict(other)])
+      }
       try await driver.complete([try await driver.claimOne()])
       let result = try await driver.replay([id])
       try check(result, is: [.replayed(try await driver.findOne().id)])
@@ -82,11 +89,14 @@ extension ConformanceSuite {
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
       let early = try require(try await driver.failures().first, "a failure").id
       try await checkNothingChanges(in: driver) {
-        try check(try await driver.replay([early, early + 1, 0, -1]), is: [.notFinal, .notFound, .notFound, .notFound])
+        try check(
+          try await driver.replay([early, early + 1, 0, -1]),
+          is: [.notFinal, .notFound, .notFound, .notFound])
         try check(try await driver.replay([]), is: [])
       }
       try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
-      try check(try await driver.replay([early]), is: [.notFinal], "the earlier failure of a job that was given up")
+      try check(
+        try await driver.replay([early]), is: [.notFinal], "the earlier failure of a job that was given up")
     },
     ConformanceCase("replaysAreAnsweredInTheirOrder", .logsAreKept) { subject in
       let driver = try await subject.open()

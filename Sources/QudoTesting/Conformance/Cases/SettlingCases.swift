@@ -13,7 +13,9 @@ extension ConformanceSuite {
         let claimed = try await driver.claimOne()
         try check(claimed.id, is: id)
         try await driver.settle(claimed.lease, outcome)
-        try check(try await driver.jobs(matching: JobQuery()).map(\.state), is: left.map { [$0] } ?? [], "after \(outcome)")
+        try check(
+          try await driver.jobs(matching: JobQuery()).map(\.state), is: left.map { [$0] } ?? [],
+          "after \(outcome)")
         subject.clock.advance(by: .seconds(1))
         try await driver.complete(try await driver.claim(demand()).jobs)
       }
@@ -22,20 +24,25 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2"), job("3"), job("4", due: .after(.seconds(4)))])
       let first = try await driver.claimOne()
-      let answer = try await driver.settle([Settlement(first.lease, .completed())], claiming: demand(1, leaseDuration: .seconds(5)))
+      let answer = try await driver.settle(
+        [Settlement(first.lease, .completed())], claiming: demand(1, leaseDuration: .seconds(5)))
       try check(answer.results, is: [.settled()])
       let claim = try require(answer.claim, "a claim")
       try check(claim.texts, is: ["2"])
       try check(claim.timeUntilNextDue, is: .seconds(4))
       try check(claim.timeUntilNextLeaseExpiry, is: .seconds(5))
       try check(try await driver.settle([], claiming: demand()).claim?.texts, is: ["3"])
-      try check(try await driver.settle([Settlement(claim.jobs[0].lease, .completed())], claiming: nil).claim == nil, "no claim unasked")
+      try check(
+        try await driver.settle([Settlement(claim.jobs[0].lease, .completed())], claiming: nil).claim == nil,
+        "no claim unasked")
     },
     ConformanceCase("whatIsSettledCanBeClaimedInTheSameCall", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       let first = try await driver.claimOne()
-      let again = try await driver.settle([Settlement(first.lease, .retry(after: .zero, message: ""))], claiming: demand()).claim
+      let again = try await driver.settle(
+        [Settlement(first.lease, .retry(after: .zero, message: ""))], claiming: demand()
+      ).claim
       let second = try require(again?.jobs.first, "the job again")
       try check(second.attempt, is: 2)
       let replaced = try await driver.settle(

@@ -6,8 +6,10 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       var expected: [StatusRecord] = []
       for (outcome, status) in [
-        (.completed(), .completed), (.completed(replacements: [job(kind: "b")]), .replaced), (.retry(after: .zero, message: ""), .failed),
-        (.failed(message: ""), .failed), (.aborted(message: ""), .aborted), (.released, nil), (.snoozed(.zero), nil),
+        (.completed(), .completed), (.completed(replacements: [job(kind: "b")]), .replaced),
+        (.retry(after: .zero, message: ""), .failed),
+        (.failed(message: ""), .failed), (.aborted(message: ""), .aborted), (.released, nil),
+        (.snoozed(.zero), nil),
         (.snoozed(.zero, countsAttempt: true), nil),
       ] as [(Settlement.Outcome, RunStatus?)] {
         let id = try await driver.insertNew(job("\(outcome)", unique: UniqueKey("k")))
@@ -17,9 +19,11 @@ extension ConformanceSuite {
         try await driver.settle(claimed.lease, outcome, recording: .milliseconds(2500))
         if let status {
           let recorded = try require(try await driver.statuses().last, "a status")
-          expected.append(StatusRecord(
-            id: recorded.id, job: id, kind: "a", status: status, payload: Payload("\(outcome)"), uniqueKey: "k",
-            startedAt: ended.advanced(by: .milliseconds(-2500)), endedAt: ended))
+          expected.append(
+            StatusRecord(
+              id: recorded.id, job: id, kind: "a", status: status, payload: Payload("\(outcome)"),
+              uniqueKey: "k",
+              startedAt: ended.advanced(by: .milliseconds(-2500)), endedAt: ended))
         }
         try check(try await driver.statuses(), is: expected, "after \(outcome)")
         try await driver.complete(try await driver.claim(demand()).jobs)

@@ -3,7 +3,8 @@ internal import Qudo
 extension ConformanceSuite {
   /// One of each sort, all of which would show.
   static let everyOutcome: [Settlement.Outcome] = [
-    .completed(), .completed(replacements: [job("replacement", kind: "b")]), .retry(after: .seconds(1), message: "no"),
+    .completed(), .completed(replacements: [job("replacement", kind: "b")]),
+    .retry(after: .seconds(1), message: "no"),
     .snoozed(.seconds(1), countsAttempt: true), .failed(message: "no"), .aborted(message: "no"), .released,
   ]
 
@@ -47,12 +48,17 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       _ = try await driver.insert([job(), job()])
       let good = try await driver.claimOne().lease
-      let waiting = try require(try await driver.jobs(matching: JobQuery(states: [.ready])).first, "the other job").id
+      let waiting = try require(
+        try await driver.jobs(matching: JobQuery(states: [.ready])).first, "the other job"
+      ).id
       for token in [0, -1, good.token &+ 1, .max, .min] where token != good.token {
-        try await checkIsLost(Lease(job: good.job, token: token, holder: good.holder, expiresAt: good.expiresAt), driver)
+        try await checkIsLost(
+          Lease(job: good.job, token: token, holder: good.holder, expiresAt: good.expiresAt), driver)
       }
-      try await checkIsLost(Lease(job: waiting, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
-      try await checkIsLost(Lease(job: 999, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
+      try await checkIsLost(
+        Lease(job: waiting, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
+      try await checkIsLost(
+        Lease(job: 999, token: good.token, holder: good.holder, expiresAt: good.expiresAt), driver)
       try check(try await driver.settle(good, .completed()), is: .settled())
     },
     ConformanceCase("oneStaleLeaseInABatchSpoilsNoOther", .claimsAreExclusive) { subject in
@@ -64,9 +70,11 @@ extension ConformanceSuite {
       let extended = try await driver.renew([good[0], stale, good[1]], for: .seconds(9))
       try check(extended.map { $0 == nil }, is: [false, true, false])
       let outcomes: [Settlement] = [
-        Settlement(good[0], .completed()), Settlement(stale, .failed(message: "no")), Settlement(good[1], .failed(message: "yes")),
+        Settlement(good[0], .completed()), Settlement(stale, .failed(message: "no")),
+        Settlement(good[1], .failed(message: "yes")),
       ]
-      try check(try await driver.settle(outcomes, claiming: nil).results, is: [.settled(), .leaseLost, .settled()])
+      try check(
+        try await driver.settle(outcomes, claiming: nil).results, is: [.settled(), .leaseLost, .settled()])
       try check(try await driver.count(), is: [])
       try check(try await driver.failures().map(\.message), is: ["yes"])
     },
@@ -86,13 +94,17 @@ extension ConformanceSuite {
       let lost = stale.union(done).union([50])
       let found = try await driver.settle(leases.map { Settlement($0, .completed()) }, claiming: nil).results
       try check(found, is: leases.indices.map { lost.contains($0) ? .leaseLost : .settled() })
-      try check(try await driver.jobs(matching: JobQuery()).map(\.payload.text), is: lost.subtracting(done).sorted().map { "\($0)" })
+      try check(
+        try await driver.jobs(matching: JobQuery()).map(\.payload.text),
+        is: lost.subtracting(done).sorted().map { "\($0)" })
     },
     ConformanceCase("theSameLeasesTwiceInALongBatchSettleOnce", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<20).map { job("\($0)") } + [job("waiting")])
       let leases = try await driver.claim(exactly: 20, demand(20)).map(\.lease)
-      let found = try await driver.settle((leases + leases).map { Settlement($0, .completed()) }, claiming: nil).results
+      let found = try await driver.settle(
+        (leases + leases).map { Settlement($0, .completed()) }, claiming: nil
+      ).results
       try check(found, is: leases.map { _ in .settled() } + leases.map { _ in .leaseLost })
       try check(try await driver.findOne().payload.text, is: "waiting")
     },
@@ -100,17 +112,23 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let lease = try await driver.claimOne().lease
-      let twice = [Settlement(lease, .retry(after: .zero, message: "1")), Settlement(lease, .failed(message: "2"))]
+      let twice = [
+        Settlement(lease, .retry(after: .zero, message: "1")), Settlement(lease, .failed(message: "2")),
+      ]
       try check(try await driver.settle(twice, claiming: nil).results, is: [.settled(), .leaseLost])
       try check(try await driver.failures().map(\.message), is: ["1"])
       try check(try await driver.count(), is: [JobCount("a", ready: 1)])
     },
   ]
 
-  private static func checkIsLost(_ lease: Lease, _ driver: any LogDriver, file: String = #fileID, line: Int = #line) async throws {
+  private static func checkIsLost(
+    _ lease: Lease, _ driver: any LogDriver, file: String = #fileID, line: Int = #line
+  ) async throws {
     try await checkNothingChanges(in: driver, "after \(lease)", file: file, line: line) {
       for outcome in everyOutcome {
-        try check(try await driver.settle(lease, outcome, recording: .seconds(1)), is: .leaseLost, "\(outcome)", file: file, line: line)
+        try check(
+          try await driver.settle(lease, outcome, recording: .seconds(1)), is: .leaseLost, "\(outcome)",
+          file: file, line: line)
       }
       try check(try await driver.renew([lease], for: .seconds(99)), is: [nil], file: file, line: line)
       try check(try await driver.release([lease]), is: [.leaseLost], file: file, line: line)

@@ -15,7 +15,8 @@ extension ConformanceSuite {
     ConformanceCase("aJobThatGoesBackRingsTheDoorbell", .waitersAreWoken) { subject in
       let driver = try await subject.open()
       for outcome in [
-        .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""), .snoozed(.zero), .snoozed(.seconds(1)), .released,
+        .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""), .snoozed(.zero),
+        .snoozed(.seconds(1)), .released,
         .completed(replacements: [job()]),
       ] as [Settlement.Outcome] {
         try await driver.insertNew(job())
@@ -51,9 +52,13 @@ extension ConformanceSuite {
       defer { other.doorbell.stopListening(id) }
       try await one.insertNew(job("x"))
       let heard = try await withThrowingTaskGroup(of: Bool.self) { group in
-        group.addTask { for await _ in rings { return true }; return false }
+        group.addTask {
+          for await _ in rings { return true }; return false
+        }
         // Only so that a driver that never rings fails, rather than hangs.
-        group.addTask { try await Task.sleep(for: .seconds(30)); return false }
+        group.addTask {
+          try await Task.sleep(for: .seconds(30)); return false
+        }
         defer { group.cancelAll() }
         return try await group.next() ?? false
       }
@@ -71,7 +76,9 @@ extension ConformanceSuite {
       await driver.close()
       try await check(throws: .closed, "insert") { _ = try await driver.insert([job()]) }
       try await check(throws: .closed, "claim") { _ = try await driver.claim(demand()) }
-      try await check(throws: .closed, "settle") { _ = try await driver.settle([Settlement(lease, .completed())], claiming: nil) }
+      try await check(throws: .closed, "settle") {
+        _ = try await driver.settle([Settlement(lease, .completed())], claiming: nil)
+      }
       try await check(throws: .closed, "extend") { _ = try await driver.renew([lease], for: .seconds(1)) }
       try await check(throws: .closed, "promote") { _ = try await driver.promote(limit: 1) }
       try await check(throws: .closed, "find") { _ = try await driver.jobs(matching: JobQuery()) }
@@ -81,7 +88,8 @@ extension ConformanceSuite {
       try await check(throws: .closed, "replay") { _ = try await driver.replay([1]) }
       try await check(throws: .closed, "prune") { _ = try await driver.prune(PruneOptions()) }
     },
-    ConformanceCase("closingOneConnectionLeavesOthersOpen", .contentionIsHidden, requires: .multiProcess) { subject in
+    ConformanceCase("closingOneConnectionLeavesOthersOpen", .contentionIsHidden, requires: .multiProcess) {
+      subject in
       let (one, other) = try await subject.openTwo()
       try await one.insertNew(job("x"))
       await one.close()
@@ -90,7 +98,8 @@ extension ConformanceSuite {
   ]
 
   private static func checkRings(
-    _ driver: any LogDriver, _ what: String, file: String = #fileID, line: Int = #line, _ body: () async throws -> Void
+    _ driver: any LogDriver, _ what: String, file: String = #fileID, line: Int = #line,
+    _ body: () async throws -> Void
   ) async throws {
     let before = driver.doorbell.rings
     try await body()

@@ -11,7 +11,9 @@ struct CompleteInTransaction {
     configuration.busyMode = .timeout(10)
     configuration.prepareDatabase { try SQLiteDriver.prepareConnection($0.sqliteConnection) }
     let pool = try DatabasePool(path: path, configuration: configuration)
-    try await pool.write { try $0.execute(sql: "CREATE TABLE account(name TEXT PRIMARY KEY, cents INTEGER NOT NULL)") }
+    try await pool.write {
+      try $0.execute(sql: "CREATE TABLE account(name TEXT PRIMARY KEY, cents INTEGER NOT NULL)")
+    }
 
     let queue = Queue(try SQLiteDriver(path: path))
     try await queue.enqueue([Deposit(to: "ada", cents: 500), Deposit(to: "ada", cents: 250)])
@@ -26,7 +28,9 @@ struct CompleteInTransaction {
       }
     }
     print("completed \(try await Worker(queue, handlers: [deposits]).workUntilEmpty().completed)")
-    let cents = try await pool.read { try Int.fetchOne($0, sql: "SELECT cents FROM account WHERE name = 'ada'") }
+    let cents = try await pool.read {
+      try Int.fetchOne($0, sql: "SELECT cents FROM account WHERE name = 'ada'")
+    }
     print("ada has \(cents ?? 0) cents")
     await queue.close()
   }

@@ -12,7 +12,8 @@ struct Fleet {
     let databases = try Databases(
       [
         Databases.Source("mounted") { () async throws(QudoError) in try SQLiteDriver(path: missing) },
-        Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/local.db") },
+        Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: "\(folder)/local.db")
+        },
       ], options: options)
     let queue = Queue(databases)
 
@@ -20,7 +21,8 @@ struct Fleet {
     print("enqueued as \(result.id)")
 
     // The worker serves all databases, and tries one that is unavailable again until it is back.
-    let worker = try Worker(queue, handlers: [Upload.self], options: WorkerOptions(outageTimeout: .milliseconds(200)))
+    let worker = try Worker(
+      queue, handlers: [Upload.self], options: WorkerOptions(outageTimeout: .milliseconds(200)))
     let summary = try await worker.workUntilEmpty()
     print("completed \(summary.completed), unreachable: \(summary.unreachable)")
     await queue.close()

@@ -14,7 +14,8 @@ struct Hooks {
     }
     try await queue.enqueue([MakeInvoice(number: 1), MakeInvoice(number: 2), MakeInvoice(number: -1)])
     try await Worker(queue, handlers: [MakeInvoice.self]).workUntilEmpty()
-    print("runs: \(counts.runs.load(ordering: .relaxed)), failed: \(counts.failures.load(ordering: .relaxed))")
+    print(
+      "runs: \(counts.runs.load(ordering: .relaxed)), failed: \(counts.failures.load(ordering: .relaxed))")
     await queue.close()
   }
 }
@@ -32,7 +33,9 @@ struct CountRuns: Hook {
   let counts: Counts
 
   func didWork(_ run: borrowing FinishedRun) async { counts.runs.add(1, ordering: .relaxed) }
-  func didFail(_ run: borrowing FinishedRun, error: any Error) async { counts.failures.add(1, ordering: .relaxed) }
+  func didFail(_ run: borrowing FinishedRun, error: any Error) async {
+    counts.failures.add(1, ordering: .relaxed)
+  }
 }
 
 final class Counts: Sendable {

@@ -11,7 +11,9 @@ struct Progress {
     configuration.busyMode = .timeout(10)
     configuration.prepareDatabase { try SQLiteDriver.prepareConnection($0.sqliteConnection) }
     let pool = try DatabasePool(path: path, configuration: configuration)
-    try await pool.write { try $0.execute(sql: "CREATE TABLE progress(job TEXT PRIMARY KEY, done INTEGER NOT NULL)") }
+    try await pool.write {
+      try $0.execute(sql: "CREATE TABLE progress(job TEXT PRIMARY KEY, done INTEGER NOT NULL)")
+    }
 
     let queue = Queue(try SQLiteDriver(path: path))
     let id = try await queue.enqueue(ImportRows(count: 300)).id
@@ -25,7 +27,8 @@ struct Progress {
         done += 100
         // Write the imported rows in this transaction, too.
         try await pool.write { [done] db in
-          try db.execute(sql: "INSERT OR REPLACE INTO progress VALUES(?, ?)", arguments: ["\(context.id)", done])
+          try db.execute(
+            sql: "INSERT OR REPLACE INTO progress VALUES(?, ?)", arguments: ["\(context.id)", done])
         }
         if context.attempt == 1, done == 200 { throw ConnectionLost() }
       }

@@ -27,10 +27,12 @@ struct Reports {
     options.logger = logger
     let worker = try Worker(
       queue, handlers: [JobHandler(WriteReport.self)],
-      plugins: [Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000), DepthGauge(interval: .seconds(5))], options: options)
+      plugins: [Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000), DepthGauge(interval: .seconds(5))],
+      options: options)
 
     let group = ServiceGroup(
-      services: [WorkerService(worker), Timetable(queue: queue)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      services: [WorkerService(worker), Timetable(queue: queue)],
+      gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     try await group.run()
     await driver.close()
     print("ended in order")

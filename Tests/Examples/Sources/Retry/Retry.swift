@@ -37,7 +37,8 @@ struct Retry {
 
 struct Fetch: Job {
   static let kind: Kind = "page.fetch"
-  static let policy = JobPolicy(maxRetries: 5, retryDelay: .exponential(base: .seconds(10), cap: .seconds(600)))
+  static let policy = JobPolicy(
+    maxRetries: 5, retryDelay: .exponential(base: .seconds(10), cap: .seconds(600)))
   var address: String
   func perform(_ context: JobContext) async throws {}
 }

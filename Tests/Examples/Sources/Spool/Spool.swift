@@ -10,7 +10,9 @@ struct Spool {
     let queue = Queue(try SQLiteDriver(path: folder.appendingPathComponent("spool.db").path))
     let spool = SpoolFolder(folder: folder.appendingPathComponent("spool"))
     try spool.create()
-    for name in ["b.txt", "a.txt"] { try Data(name.utf8).write(to: spool.incoming.appendingPathComponent(name)) }
+    for name in ["b.txt", "a.txt"] {
+      try Data(name.utf8).write(to: spool.incoming.appendingPathComponent(name))
+    }
 
     try await spool.scan(into: queue)
     // Scan as often as you like: nothing is enqueued twice.
@@ -44,7 +46,9 @@ struct SpoolFolder: Plugin {
   /// First moves the new files, then enqueues a job for each file that is taken, also for those of an interrupted scan.
   /// A new file waits while an earlier one of the same name is taken.
   func scan(into queue: any Enqueuer) async throws {
-    for name in try names(in: incoming) where !exists(name, in: taken) { try move(name, from: incoming, to: taken) }
+    for name in try names(in: incoming) where !exists(name, in: taken) {
+      try move(name, from: incoming, to: taken)
+    }
     for name in try names(in: taken) {
       try await queue.enqueue(TakeFile(name: name), unique: UniqueKey(name, onConflict: .keep))
     }

@@ -22,7 +22,9 @@ struct CompressFile: Job {
     gzip.arguments = ["gzip", "--stdout", path]
     gzip.standardOutput = try FileHandle(forWritingTo: partial)
     try await gzip.runAndWait()
-    guard rename(partial.path, path + ".gz") == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+    guard rename(partial.path, path + ".gz") == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
   }
 }
 

@@ -55,7 +55,9 @@ struct Squeeze {
   static func work(_ queue: Queue<NoHooks>) async throws {
     // It outlives the terminal that it was started from.
     signal(SIGHUP, SIG_IGN)
-    let worker = try Worker(queue, handlers: [JobHandler(CompressFile.self)], concurrency: ProcessInfo.processInfo.activeProcessorCount)
+    let worker = try Worker(
+      queue, handlers: [JobHandler(CompressFile.self)],
+      concurrency: ProcessInfo.processInfo.activeProcessorCount)
     let summary = try await worker.workUntilEmpty()
     print("compressed \(summary.completed), failed \(summary.failed)")
   }

@@ -11,7 +11,9 @@ struct Transaction {
     configuration.busyMode = .timeout(10)
     configuration.prepareDatabase { try SQLiteDriver.prepareConnection($0.sqliteConnection) }
     let pool = try DatabasePool(path: path, configuration: configuration)
-    try await pool.write { try $0.execute(sql: "CREATE TABLE customer(name TEXT, age INTEGER CHECK(age >= 18))") }
+    try await pool.write {
+      try $0.execute(sql: "CREATE TABLE customer(name TEXT, age INTEGER CHECK(age >= 18))")
+    }
     let queue = Queue(try SQLiteDriver(path: path))
 
     for (name, age) in [("Ada", 36), ("Tim", 12)] {

@@ -10,7 +10,8 @@ struct Unique {
 
     // Each enqueue says what happens if another live job holds its key.
     let keys = [
-      UniqueKey("order-1"), UniqueKey("order-1", onConflict: .reject), UniqueKey("order-1", onConflict: .keep),
+      UniqueKey("order-1"), UniqueKey("order-1", onConflict: .reject),
+      UniqueKey("order-1", onConflict: .keep),
       UniqueKey("order-1", onConflict: .overwrite),
     ]
     for (number, key) in keys.enumerated() {

@@ -46,7 +46,9 @@ struct AppProcess {
     options.clock = TellingClock()
     let handler = JobHandler("greet") { context in
       let name = String(decoding: context.payload.bytes, as: UTF8.self)
-      let count = try await pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM customer WHERE name = ?", arguments: [name]) }
+      let count = try await pool.read {
+        try Int.fetchOne($0, sql: "SELECT count(*) FROM customer WHERE name = ?", arguments: [name])
+      }
       say("ran \(name), customers \(count ?? 0)")
     }
     try await Worker(queue, handlers: [handler], options: options).work()
@@ -56,7 +58,9 @@ struct AppProcess {
   private static func complete(_ queue: Queue<NoHooks>, _ pool: DatabasePool) async throws {
     let handler = JobHandler("greet") { context in
       try await pool.write { db in
-        try db.execute(sql: "INSERT INTO greeted VALUES(?)", arguments: [String(decoding: context.payload.bytes, as: UTF8.self)])
+        try db.execute(
+          sql: "INSERT INTO greeted VALUES(?)",
+          arguments: [String(decoding: context.payload.bytes, as: UTF8.self)])
         try context.complete(in: db.sqliteConnection)
         say("written")
         _ = readLine()

@@ -44,7 +44,9 @@ final class Child: @unchecked Sendable {  // reason: one test has it, and does o
         pending = String(pending[pending.index(after: end)...])
         if line == text { return }
       }
-      guard isReadable(within: 60_000) else { throw GaveUp(description: "'\(text)' never came, but \(pending)") }
+      guard isReadable(within: 60_000) else {
+        throw GaveUp(description: "'\(text)' never came, but \(pending)")
+      }
       guard fill() else { throw GaveUp(description: "it ended before '\(text)'") }
     }
   }
@@ -73,7 +75,9 @@ final class Child: @unchecked Sendable {  // reason: one test has it, and does o
     while place.path != "/" {
       let program = place.appendingPathComponent("AppProcess")
       var isFolder: ObjCBool = false
-      if FileManager.default.fileExists(atPath: program.path, isDirectory: &isFolder), !isFolder.boolValue { return program }
+      if FileManager.default.fileExists(atPath: program.path, isDirectory: &isFolder), !isFolder.boolValue {
+        return program
+      }
       place.deleteLastPathComponent()
     }
     throw CocoaError(.fileNoSuchFile)

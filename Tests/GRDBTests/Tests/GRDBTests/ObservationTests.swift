@@ -33,7 +33,8 @@ import Testing
   @Test func aRegionObservationHearsOfEachCommit() async throws {
     let log = Notes()
     let observation = DatabaseRegionObservation(tracking: Customer.all())
-    let cancellable = observation.start(in: app.pool, onError: { log.add("\($0)") }, onChange: { _ in log.add("change") })
+    let cancellable = observation.start(
+      in: app.pool, onError: { log.add("\($0)") }, onChange: { _ in log.add("change") })
     try await write("Ada")
     try await app.pool.write { [queue] db in _ = try queue.enqueue(greet("alone"), in: db.sqliteConnection) }
     try await write("Grace")
@@ -82,7 +83,9 @@ import Testing
   @Test func observersOutliveACommitThatIsNotGRDBs() async throws {
     let observer = Observer()
     app.pool.add(transactionObserver: observer)
-    try await app.pool.writeWithoutTransaction { [queue] db in _ = try queue.enqueue(greet("x"), in: db.sqliteConnection) }
+    try await app.pool.writeWithoutTransaction { [queue] db in
+      _ = try queue.enqueue(greet("x"), in: db.sqliteConnection)
+    }
     try await write("Ada")
     #expect(observer.notes.all == ["customer", "commit"])
   }

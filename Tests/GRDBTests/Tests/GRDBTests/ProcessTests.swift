@@ -30,7 +30,9 @@ import Testing
     let notes = AsyncStream<String>.makeStream()
     var options = WorkerOptions()
     options.pollInterval = .seconds(3600)
-    let handler = JobHandler("greet") { context in notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self)) }
+    let handler = JobHandler("greet") { context in
+      notes.continuation.yield(String(decoding: context.payload.bytes, as: UTF8.self))
+    }
     let worker = try Worker(queue, handlers: [handler], options: options)
     let work = Task { try await worker.work() }
     let child = try Child("enqueue", app.path)

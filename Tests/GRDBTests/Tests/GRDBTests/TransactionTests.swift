@@ -20,7 +20,9 @@ import Glibc
   /// Two copies of SQLite would damage the file: POSIX locks belong to the process.
   @Test func thereIsOneCopyOfSQLite() async throws {
     let file = try #require(FileHandle(forReadingAtPath: "/proc/self/maps"))
-    let maps = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").map { $0.split(separator: " ") }
+    let maps = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").map {
+      $0.split(separator: " ")
+    }
     let libraries = Set(maps.compactMap(\.last).filter { $0.contains("sqlite3") })
     #expect(libraries.count == 1, "\(libraries)")
     // Nor is one linked into the tests themselves: the function lies in the library.
@@ -40,7 +42,8 @@ import Glibc
       try Customer(name: "Ada").insert(db)
       return try queue.enqueue([greet("Ada"), greet("Grace")], in: db.sqliteConnection)
     }
-    #expect(results == [.inserted(JobID(database: "app", number: 1)), .inserted(JobID(database: "app", number: 2))])
+    #expect(
+      results == [.inserted(JobID(database: "app", number: 1)), .inserted(JobID(database: "app", number: 2))])
     #expect(try await app.names("customer") == ["Ada"])
     #expect(try await driver.claim(everything).texts == ["Ada", "Grace"])
   }
@@ -82,7 +85,9 @@ import Glibc
   @Test func aRefusedBatchLeavesTheTransactionAsItWas() async throws {
     try await app.pool.write { [queue] db in
       try Customer(name: "Ada").insert(db)
-      #expect(throws: QudoError.self) { try queue.enqueue([greet("x"), NewJob("")], in: db.sqliteConnection) }
+      #expect(throws: QudoError.self) {
+        try queue.enqueue([greet("x"), NewJob("")], in: db.sqliteConnection)
+      }
       #expect(db.isInsideTransaction)
       #expect(db.lastInsertedRowID == 1)
     }
