@@ -36,14 +36,12 @@ private struct Thumbnail: Job {
     options.order = .ordered
     // The machine may have much else to do.
     options.callTimeout = .seconds(120)
-    let both = Queue(
-      try Databases(
-        [
-          Databases.Source("fleet") { () async throws(QudoError) in
-            try MySQLDriver(DatabaseURL(parsing: fleet))
-          },
-          Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
-        ], options: options))
+    let url = try DatabaseURL(parsing: fleet)
+    let sources = [
+      Databases.Source("fleet") { () async throws(QudoError) in try MySQLDriver(url) },
+      Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
+    ]
+    let both = Queue(try Databases(sources, options: options))
     try await both.enqueue(Thumbnail(photo: 2))
     let worker = try Worker(both, handlers: [JobHandler(Thumbnail.self)], concurrency: 4)
     try await worker.workUntilEmpty()

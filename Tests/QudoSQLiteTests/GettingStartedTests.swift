@@ -112,8 +112,8 @@ private struct ImageStore {
     #expect(
       try await driver.count() == [JobCount("page.fetch", delayed: 1), JobCount("thumbnail", ready: 2)])
 
-    for failure in try await driver.failures(LogQuery(kinds: ["page.fetch"], limit: 20)) where failure.isFinal
-    {
+    let query = LogQuery(kinds: ["page.fetch"], limit: 20)
+    for failure in try await driver.failures(query) where failure.isFinal {
       print(failure.id, failure.message)
     }
     let results = try await driver.replay([1])

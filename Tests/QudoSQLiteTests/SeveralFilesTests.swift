@@ -44,11 +44,11 @@ import Testing
     options.order = .ordered
     // So that a machine that has other things to do is no trouble of a database.
     options.clock = clock
-    let databases = try Databases(
-      [
-        Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
-        Databases.Source("other") { () async throws(QudoError) in try SQLiteDriver(path: other) },
-      ], options: options)
+    let sources = [
+      Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },
+      Databases.Source("other") { () async throws(QudoError) in try SQLiteDriver(path: other) },
+    ]
+    let databases = try Databases(sources, options: options)
     let queue = Queue(databases)
     try await queue.enqueue(Greeting(name: "Ada"))
     try await queue.withTimeout(.seconds(2)).enqueue(Greeting(name: "Ada"))
