@@ -1,38 +1,38 @@
 #if MySQL
 internal import Qudo
 
-/// The server's or the client library's own words for what went wrong; the `cause` of a `QudoError`.
+/// An error of the server or of the client library: the `cause` of a `QudoError`.
 public struct MySQLError: Error, Sendable, CustomStringConvertible {
-  /// The number of the error: 1000 and above are the server's, 2000 to 2999 and 5000 and above the client library's.
+  /// The number of the error. The client library uses 2000 to 2999 and 5000 to 5999, the server the other numbers.
   public let code: UInt32
-  /// Its own words. No password is in them.
+  /// The text of the error. It contains no password.
   public let message: String
   public var description: String { "MySQL \(code): \(message)" }
 
-  /// Whether nothing more can be said over the connection. With such an error, what was being sent may have been done.
+  /// Whether the connection cannot be used any more. The statement that was sent may have taken effect.
   var isOfConnection: Bool {
     Self.connection.contains(code) || (2000..<3000).contains(code) && code != 2020
       || code >= 5000 && code < 6000
   }
-  /// Whether the transaction was in the way of another one, or another one in its: it may be repeated.
+  /// Whether two transactions blocked each other. The transaction may be repeated.
   var isOfContention: Bool { [1020, 1205, 1213].contains(code) }
   var isDuplicate: Bool { code == 1062 }
-  /// The server was told to stop the statement, by KILL QUERY or by a limit of its own: it may be repeated.
+  /// Whether KILL QUERY or a limit of the server stopped the statement. It may be repeated.
   var isOfStop: Bool { [1317, 1969, 3024].contains(code) }
-  /// The server takes no writes any more, or not yet: it was demoted, or is being promoted. Its name may lead to another one by now.
+  /// Whether the server takes no writes, because it was demoted or is being promoted. Its name may lead to another server by now.
   var isOfDemotion: Bool { [1290, 1792, 1836, 3100, 3989].contains(code) }
-  /// The server refuses the user altogether.
+  /// Whether the server refuses the user.
   var isOfRefusal: Bool { [1044, 1045, 1130, 1698, 3118, 4151].contains(code) }
-  /// A table is not there, or is there without its columns, or the whole database is not: a restore may be under way.
+  /// Whether tables, columns or the whole database are missing: a restore may be in progress.
   var isOfMissingTables: Bool { [1046, 1049, 1051, 1054, 1146, 1932].contains(code) }
-  /// A check of ``Write`` failed. No other statement comes to these: no value of a job can be NULL or out of range.
+  /// Whether a check of ``Write`` failed. No other statement causes these errors: no value of a job can be NULL or out of range.
   var isShort: Bool { code == Self.short || code == 1048 }
   static let short: UInt32 = 1690
   static let interrupted: UInt32 = 1317
-  /// "Failed to read auto-increment value from storage engine": what the server says when it was told to stop just then.
+  /// "Failed to read auto-increment value from storage engine": the server was told to stop at that point.
   static let noID: UInt32 = 1467
 
-  /// The server closes the connection with these: it is shutting down, killed the connection, or was tired of waiting.
+  /// The errors with which the server closes a connection: it shuts down, killed the connection, or timed out.
   private static let connection: Set<UInt32> = [
     1053, 1077, 1080, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 4031,
   ]

@@ -9,9 +9,9 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A server with a user and a password from outside its URL, where the URL has none.
+/// A server whose URL lacks a user or a password, completed from other places.
 ///
-/// For example, to keep a password out of a program's arguments, which each user of the machine can read:
+/// Use it to keep a password out of a program's arguments, which every user of the machine can read:
 ///
 ///     let login = try MySQLLogin(completing: server)
 ///     let driver = try MySQLDriver(login.server)
@@ -23,14 +23,17 @@ internal import Darwin
 /// 3. the environment variable `QUDO_MYSQL_PASSWORD`, if it is not empty
 /// 4. `password` in the group `[client]` of `~/.my.cnf`, unless that group names another user than the URL
 ///
-/// A user that the URL lacks is the `user` of that group.
+/// If the URL has no user, the `user` of that group is used. A `~/.my.cnf` that any user may write to is ignored, with a warning.
 public struct MySQLLogin: Sendable {
-  /// The server, with what was found.
+  /// The server, with the user and the password that were found.
   public let server: DatabaseServer
-  /// Files that other users may read or write, a sentence each, for people.
+  /// Sentences for people about files with permissions that let every user read the password, or write to `~/.my.cnf`.
   public let warnings: [String]
 
-  /// - Throws: `QudoError.Code.cannotOpen` for a file that is there and cannot be read.
+  /// Completes a server.
+  ///
+  /// - Throws: `QudoError.Code.cannotOpen` if the file of `password-file` is missing, or if it or `~/.my.cnf` cannot be read, is longer
+  ///   than 64 KiB, is not UTF-8, or contains a NUL byte. Only a missing `~/.my.cnf` is no error.
   public init(completing server: DatabaseServer) throws(QudoError) {
     let home = Self.variable("HOME").map { $0 + "/.my.cnf" }
     try self.init(completing: server, password: Self.variable("QUDO_MYSQL_PASSWORD"), optionFile: home)
