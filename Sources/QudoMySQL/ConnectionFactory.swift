@@ -5,6 +5,8 @@ internal import Qudo
 final class ConnectionFactory: Sendable {
   let settings: Settings
   let timeout: Duration
+  /// How long a connection may be unused before it is checked.
+  let trustsIdle: Duration
   let kinds = KindCache()
   let cursors: Locked<ScanCursors>
   private let clock: (@Sendable () -> Timestamp)?
@@ -18,11 +20,12 @@ final class ConnectionFactory: Sendable {
   /// - Parameters:
   ///   - receipts: how long those of idempotency keys are kept.
   ///   - clock: for tests, instead of the server's.
+  ///   - trustsIdle: how long a connection may be unused before it is checked.
   ///   - observer: hears of each statement of the verbs before it is sent; for tests.
   ///   - replacing: says what is sent instead; for tests.
   init(
     _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?,
-    observer: (@Sendable (SQL) -> Void)? = nil,
+    trustsIdle: Duration, observer: (@Sendable (SQL) -> Void)? = nil,
     replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) {
     (self.observer, self.replacing) = (observer, replacing)
@@ -32,6 +35,7 @@ final class ConnectionFactory: Sendable {
     self.settings = settings
     watch = SessionWatch(settings)
     self.timeout = timeout
+    self.trustsIdle = trustsIdle
     self.clock = clock
     // Where a test decides what time it is, how fast the server is decides nothing.
     cursors = Locked(clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)))

@@ -79,13 +79,14 @@ public struct MySQLDriver: Driver {
 
   /// - Parameters:
   ///   - clock: a clock that replaces the server's.
+  ///   - trustsIdle: how long a connection may be unused before it is checked.
   ///   - observer: receives each statement of the verbs before it is sent.
   ///   - replacing: returns the bytes to send instead of a statement.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     idempotencyKeyLifetime: Duration = .seconds(86_400),
-    clock: (@Sendable () -> Timestamp)?, observer: (@Sendable (SQL) -> Void)? = nil,
-    replacing: (@Sendable (SQL) -> [UInt8])? = nil
+    clock: (@Sendable () -> Timestamp)?, trustsIdle: Duration = .seconds(1),
+    observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
     guard timeout > .zero else {
       throw QudoError(.invalidArgument, "the timeout is not above 0. Choose a longer one")
@@ -100,8 +101,8 @@ public struct MySQLDriver: Driver {
     self.limits = limits
     pool = Pool(
       ConnectionFactory(
-        settings, timeout: timeout, receipts: idempotencyKeyLifetime, clock: clock, observer: observer,
-        replacing: replacing))
+        settings, timeout: timeout, receipts: idempotencyKeyLifetime, clock: clock, trustsIdle: trustsIdle,
+        observer: observer, replacing: replacing))
     doorbell = pool.doorbell
     inserter = Inserter(pool)
   }

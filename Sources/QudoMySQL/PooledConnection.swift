@@ -121,7 +121,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
     try access.checkReplaced()
     if let connection, departures == access.departures {
       switch connection.silence {
-      case .holds where ContinuousClock.now - lastUse < .seconds(1): return connection
+      case .holds where ContinuousClock.now - lastUse < access.trustsIdle: return connection
       case .holds, .isBroken: if try access.isGood(connection) { return connection }
       case .isOver: break
       }

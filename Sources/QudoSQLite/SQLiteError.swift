@@ -101,7 +101,7 @@ extension QudoError {
     case SQLITE_CORRUPT:
       return (
         .corrupt,
-        "the database file is damaged: restore it from a backup, or salvage it with `sqlite3 FILE .recover`"
+        "the database file is damaged: restore it from a backup, or salvage its rows with `sqlite3 FILE .dump`"
       )
     case SQLITE_IOERR where cause == ENOSPC:
       return (.ioError, "the disk reported an error because it is full: free some space")

@@ -8,9 +8,10 @@ internal import Qudo
 /// throughput. While one caller commits, others wait. Then the writer's thread runs all waiting operations in one
 /// transaction with one sync, and answers each after the commit. Across processes, ``WriteLock`` is held during each
 /// transaction and checkpoint.
-// Reason for @unchecked: `core` is touched only by the caller that entered ``CommitQueue`` alone, by `thread`, or by
-// `watcher` once it has taken over from `thread`.
-final class Writer: @unchecked Sendable {
+///
+/// `core` is touched only by the caller that entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it has taken
+/// over from `thread`.
+final class Writer: @unchecked Sendable {  // reason: see `core` above
   private var core: WriterCore
   private let writeLock: WriteLock
   private let timeout: Duration

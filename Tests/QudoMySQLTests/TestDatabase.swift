@@ -20,13 +20,13 @@ struct TestDatabase {
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(),
     timeout: Duration = .seconds(30),
-    clock: (@Sendable () -> Timestamp)? = nil, observer: (@Sendable (SQL) -> Void)? = nil,
-    replacing: (@Sendable (SQL) -> [UInt8])? = nil, port: UInt16? = nil
+    clock: (@Sendable () -> Timestamp)? = nil, trustsIdle: Duration = .seconds(1),
+    observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil, port: UInt16? = nil
   ) throws -> MySQLDriver {
     var place = try place(options: options, user: user, password: password)
     if let port { place.port = port }
     return try MySQLDriver(
-      place, limits: limits, timeout: timeout, clock: clock,
+      place, limits: limits, timeout: timeout, clock: clock, trustsIdle: trustsIdle,
       observer: observer, replacing: replacing)
   }
 

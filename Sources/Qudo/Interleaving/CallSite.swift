@@ -17,8 +17,7 @@ package struct CallSite: @unchecked Sendable {  // reason: it points to atomics,
     let forgotten = Atomic<Int>(0)
   }
   private static let capacity = 1024
-  // reason: it points to atomics and never changes
-  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {
+  nonisolated(unsafe) private static let rows: UnsafeMutablePointer<Row> = {  // reason: it points to atomics and never changes
     let rows = UnsafeMutablePointer<Row>.allocate(capacity: capacity)
     for index in 0..<capacity { (rows + index).initialize(to: Row()) }
     return rows

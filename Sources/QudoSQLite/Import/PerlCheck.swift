@@ -28,7 +28,7 @@ struct PerlCheck {
       throw QudoError(
         .corrupt,
         "the old file is damaged (\(findings.first?.debugDescription ?? "")): "
-          + "restore it from a backup, or salvage it with `sqlite3 FILE .recover`")
+          + "restore it from a backup, or salvage its rows with `sqlite3 FILE .dump`")
     }
   }
 
