@@ -179,6 +179,20 @@ struct EnqueueScript {
   }
 }
 
+extension EnqueueScript {
+  /// - Parameters:
+  ///   - jobs: after the hooks.
+  ///   - lifetime: how long an idempotency key prevents a second enqueue.
+  ///   - clock: the clock of the enqueue and of delays.
+  /// - Throws: ``QudoError/Code/invalidArgument`` for a job that is refused.
+  static func statements(
+    for jobs: [NewJob], _ limits: Limits, lifetime: Duration, _ clock: any QueueClock
+  ) throws(QudoError) -> [SQLStatement] {
+    for job in jobs { try limits.check(job) }
+    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: lifetime).statements
+  }
+}
+
 extension Due {
   /// - Parameter now: the time of the enqueue.
   func moment(_ now: Timestamp) -> Timestamp {

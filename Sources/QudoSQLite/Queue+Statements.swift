@@ -1,34 +1,8 @@
 public import Qudo
 
-extension SQLiteDriver {
-  /// Returns statements that enqueue jobs, for another copy of SQLite or a library that does not hand out its connection.
-  ///
-  /// Execute them in this order in one transaction, which should begin with `BEGIN IMMEDIATE`. If one of them fails, roll back. They may
-  /// be executed in another process. A ``SQLiteDriver`` or ``schemaSQL`` must have created the tables. SQLite 3.15 or newer runs them.
-  ///
-  /// The statements return no results. If another live job holds a unique key, `reject` fails with SQLITE_CONSTRAINT_UNIQUE, `keep`
-  /// writes nothing for the job, and `overwrite` overwrites a waiting job and fails for a running one.
-  ///
-  /// - Warning: No process may have the file open in two copies of SQLite. See <doc:YourTransaction>.
-  ///
-  /// - Parameters:
-  ///   - jobs: the jobs.
-  ///   - limits: what is refused. Give those of the file's drivers.
-  ///   - idempotencyKeyLifetime: how long an idempotency key prevents a second enqueue. Default: 24 hours.
-  ///   - clock: the clock of the enqueue and of delays. Default: the machine's.
-  /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused.
-  public static func statements(
-    for jobs: [NewJob], limits: Limits = Limits(), idempotencyKeyLifetime: Duration = .seconds(86_400),
-    clock: any QueueClock = SystemClock()
-  ) throws(QudoError) -> [SQLStatement] {
-    for job in jobs { try limits.check(job) }
-    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: idempotencyKeyLifetime).statements
-  }
-}
-
 extension Queue {
-  /// Returns statements that enqueue jobs, as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` does, with the limits and the clock
-  /// of the queue's driver. Of the queue's hooks, `willEnqueue` and `serialize` are called; `didEnqueue` is not.
+  /// Returns statements that enqueue jobs, as ``SQLiteEnqueueStatements`` does, with the codecs
+  /// of the queue, and the limits and the clock of its driver. Of the queue's hooks, `willEnqueue` and `serialize` are called; `didEnqueue` is not.
   ///
   /// If this process must not open the file, use ``SQLiteEnqueueStatements`` instead.
   ///
@@ -42,8 +16,8 @@ extension Queue {
     }
     let clock: any QueueClock = (driver as? SQLiteDriver)?.clock ?? SystemClock()
     let lifetime = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)
-    return try SQLiteDriver.statements(
-      for: try hooks.prepare(jobs), limits: driver.limits, idempotencyKeyLifetime: lifetime, clock: clock)
+    return try EnqueueScript.statements(
+      for: try hooks.prepare(jobs), driver.limits, lifetime: lifetime, clock)
   }
 
   /// Returns statements that enqueue one job.

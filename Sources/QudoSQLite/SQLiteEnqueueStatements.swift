@@ -1,14 +1,22 @@
 public import Qudo
 
-/// Makes statements that enqueue jobs, for a file that another copy of SQLite has open in this process. It opens no file itself.
+/// Makes statements that enqueue jobs, for another copy of SQLite or a library that does not hand out its connection.
+/// It opens no file itself.
 ///
 ///     let enqueue = SQLiteEnqueueStatements()
 ///     for statement in try enqueue.statements(for: SendMail(to: "ada@example.org")) {
 ///       try library.execute(statement.sql, statement.values)
 ///     }
 ///
-/// Execute the statements as ``SQLiteDriver/statements(for:limits:idempotencyKeyLifetime:clock:)`` says. A `Queue` of an open ``SQLiteDriver`` has the
-/// same method.
+/// Execute the statements in this order in one transaction, which should begin with `BEGIN IMMEDIATE`. If one of them
+/// fails, roll back. They may be executed in another process. A ``SQLiteDriver`` or ``SQLiteDriver/schemaSQL`` must have
+/// created the tables. SQLite 3.15 or newer runs them.
+///
+/// The statements return no results. If another live job holds a unique key, `reject` fails with
+/// SQLITE_CONSTRAINT_UNIQUE, `keep` writes nothing for the job, and `overwrite` overwrites a waiting job and fails for a
+/// running one. A `Queue` of an open ``SQLiteDriver`` has the same method.
+///
+/// - Warning: No process may have the file open in two copies of SQLite. See <doc:YourTransaction>.
 public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   /// The codecs; the primary one encodes the jobs.
   public let codecs: Codecs
@@ -55,9 +63,8 @@ public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {
   /// - Parameter jobs: the jobs.
   /// - Throws: `QudoError.Code.invalidArgument` for a job that is refused, or the error of a hook.
   public func statements(for jobs: [NewJob]) throws -> [SQLStatement] {
-    try SQLiteDriver.statements(
-      for: try hooks.prepare(jobs), limits: limits, idempotencyKeyLifetime: idempotencyKeyLifetime,
-      clock: clock)
+    try EnqueueScript.statements(
+      for: try hooks.prepare(jobs), limits, lifetime: idempotencyKeyLifetime, clock)
   }
 
   /// Returns the statements that enqueue one job.

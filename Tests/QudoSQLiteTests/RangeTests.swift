@@ -193,7 +193,7 @@ import Testing
     let app = try AppConnection(file.path)
     let new = job("new", unique: UniqueKey("\(number)", onConflict: .overwrite), priority: -1, due: due)
     try app.run("BEGIN IMMEDIATE")
-    for statement in try SQLiteDriver.statements(for: [new], clock: clock) {
+    for statement in try SQLiteEnqueueStatements(clock: clock).statements(for: [new]) {
       #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE)
     }
     try app.run("COMMIT")

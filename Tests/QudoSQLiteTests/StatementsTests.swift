@@ -24,7 +24,7 @@ import Testing
   }
 
   private func statements(_ jobs: [NewJob]) throws -> [SQLStatement] {
-    try SQLiteDriver.statements(for: jobs, clock: my.clock)
+    try SQLiteEnqueueStatements(clock: my.clock).statements(for: jobs)
   }
 
   /// In one transaction; the result codes of the statements that failed. The others are executed all the same.

@@ -90,16 +90,6 @@ import Testing
     #expect(
       options.concurrency == 3 && options.shutdownGracePeriod == .seconds(1)
         && options.maxPrefetch == WorkerOptions().maxPrefetch)
-    let plain = WorkerOptions()
-    let defaults = WorkerOptions(concurrency: 1)
-    #expect(
-      defaults.maxPrefetchBytes == plain.maxPrefetchBytes && defaults.prefetchWindow == plain.prefetchWindow)
-    #expect(
-      defaults.cancellationGracePeriod == plain.cancellationGracePeriod
-        && defaults.pollInterval == plain.pollInterval)
-    #expect(
-      defaults.shutdownGracePeriod == plain.shutdownGracePeriod
-        && defaults.outageTimeout == plain.outageTimeout)
   }
 
   @Test("code that enqueues in transactions runs on a memory driver and inline") func transactions()

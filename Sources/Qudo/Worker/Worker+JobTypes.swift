@@ -15,7 +15,7 @@ extension Worker {
     _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [],
     options: WorkerOptions = WorkerOptions()
   ) throws(QudoError) {
-    try self.init(queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, options: options)
+    try self.init(queue, handlers: handlers.map { JobHandler($0) }, plugins: plugins, options: options)
   }
 
   /// Creates a worker for jobs of types that perform themselves.
@@ -32,13 +32,6 @@ extension Worker {
     _ queue: Queue<Hooks>, handlers: [any Job.Type], plugins: [any Plugin] = [], concurrency: Int
   ) throws(QudoError) {
     try self.init(
-      queue, handlers: handlers.map { JobHandler(of: $0) }, plugins: plugins, concurrency: concurrency)
+      queue, handlers: handlers.map { JobHandler($0) }, plugins: plugins, concurrency: concurrency)
   }
-}
-
-extension JobHandler {
-  @usableFromInline
-  init(of type: any Job.Type) { self = Self.make(type) }
-
-  private static func make<J: Job>(_ type: J.Type) -> JobHandler { JobHandler(type) }
 }

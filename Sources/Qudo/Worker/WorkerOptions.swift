@@ -3,40 +3,73 @@ public import Logging
 /// The settings of a worker. Settings per kind are in ``JobPolicy``.
 public struct WorkerOptions: Sendable {
   /// The number of jobs that run at once. Default 1.
-  public var concurrency = 1
+  public var concurrency: Int
   /// The maximum number of prefetched jobs: claimed, but not yet running. Default 1,000.
   ///
   /// The worker prefetches about ``prefetchWindow`` of work, estimated from recent run times; if jobs are
   /// slow, it prefetches none. It releases prefetched jobs that cannot start soon.
-  public var maxPrefetch = 1000
+  public var maxPrefetch: Int
   /// The maximum payload size of the prefetched jobs, in bytes, estimated from recent claims. Default 16 MiB.
   ///
   /// A claim whose payloads are larger than the previous ones can exceed the limit once.
-  public var maxPrefetchBytes = 16 << 20
+  public var maxPrefetchBytes: Int
   /// The amount of work to prefetch, as run time. Default 20 ms.
-  public var prefetchWindow = Duration.milliseconds(20)
+  public var prefetchWindow: Duration
   /// The time that running jobs have after the worker is stopped, before they are cancelled. Default 10 s.
-  public var shutdownGracePeriod = Duration.seconds(10)
+  public var shutdownGracePeriod: Duration
   /// The time that a cancelled job has to end before the worker stops waiting. Default 5 s.
-  public var cancellationGracePeriod = Duration.seconds(5)
+  public var cancellationGracePeriod: Duration
   /// The interval at which an idle worker claims without being woken, as a safety net. Default 5 s.
   ///
   /// With a doorbell that ``Doorbell/findsAll``, as a server's does, the interval is 60 times as long.
-  public var pollInterval = Duration.seconds(5)
+  public var pollInterval: Duration
   static let pollsLeftOut: Int64 = 60
   /// The time that ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` retry while the database
   /// is unavailable. Default 10 s.
   ///
   /// ``Worker/work()`` retries until it is stopped. With several databases, once the others are empty,
   /// ``Worker/workUntilEmpty(skipDelayed:)`` does not wait for one that has been unavailable for longer.
-  public var outageTimeout = Duration.seconds(10)
+  public var outageTimeout: Duration
   /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
-  public var logger = Logger(label: "qudo")
+  public var logger: Logger
   /// The clock that the worker's waits use. Default: the system clock.
-  public var clock: any QueueClock = SystemClock()
+  public var clock: any QueueClock
 
-  /// Creates options with the default values.
-  public init() {}
+  /// Creates options; what is not given has its default.
+  ///
+  ///     let worker = try Worker(queue, handlers: [SendMail.self], options: WorkerOptions(concurrency: 4, pollInterval: .seconds(1)))
+  ///
+  /// - Parameters:
+  ///   - concurrency: how many jobs run at once. Default: 1.
+  ///   - maxPrefetch: the maximum number of jobs that are claimed before a slot is free. Default: 1,000.
+  ///   - maxPrefetchBytes: the maximum size of their payloads, in bytes. Default: 16 MiB.
+  ///   - prefetchWindow: how much work is claimed ahead. Default: 20 ms.
+  ///   - shutdownGracePeriod: how long running jobs may go on after the worker is stopped. Default: 10 s.
+  ///   - cancellationGracePeriod: how long a cancelled job may take to end. Default: 5 s.
+  ///   - pollInterval: how often an idle worker looks for jobs although nothing woke it. Default: 5 s.
+  ///   - outageTimeout: how long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` wait for an unavailable database.
+  ///     Default: 10 s.
+  ///   - logger: the worker's logger. Default: one with the label `qudo`.
+  ///   - clock: the clock of the worker's waits. Default: the machine's.
+  public init(
+    concurrency: Int = 1, maxPrefetch: Int = 1000, maxPrefetchBytes: Int = 16 << 20,
+    prefetchWindow: Duration = .milliseconds(20),
+    shutdownGracePeriod: Duration = .seconds(10), cancellationGracePeriod: Duration = .seconds(5),
+    pollInterval: Duration = .seconds(5), outageTimeout: Duration = .seconds(10),
+    logger: Logger = Logger(label: "qudo"),
+    clock: any QueueClock = SystemClock()
+  ) {
+    self.concurrency = concurrency
+    self.maxPrefetch = maxPrefetch
+    self.maxPrefetchBytes = maxPrefetchBytes
+    self.prefetchWindow = prefetchWindow
+    self.shutdownGracePeriod = shutdownGracePeriod
+    self.cancellationGracePeriod = cancellationGracePeriod
+    self.pollInterval = pollInterval
+    self.outageTimeout = outageTimeout
+    self.logger = logger
+    self.clock = clock
+  }
 
   func check() throws(QudoError) {
     guard (1...100_000).contains(concurrency) else {
