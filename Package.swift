@@ -50,7 +50,9 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(
-      name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")]),
+      name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")],
+      // Read by people, and by a test.
+      exclude: ["Schema/schema.sql"]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
     .target(
       name: "QudoMySQL",

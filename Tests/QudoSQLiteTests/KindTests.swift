@@ -40,7 +40,7 @@ import Testing
     let count = ConnectionCache.most + 50
     _ = try await driver.insert((0..<count).map { job(kind: Kind("customer.\($0)")) })
     let known = try await driver.writer.write(isDurable: true, isSmall: false) {
-      transaction throws(QudoError) in transaction.connection.kinds.count
+      transaction throws(QudoError) in transaction.connection.cache.count
     }
     #expect(known <= ConnectionCache.most)
     #expect(try await driver.claim(demand(1, "customer.0")).jobs.count == 1)
@@ -51,7 +51,7 @@ import Testing
   @Test func aKindIsLookedUpOnce() async throws {
     _ = try await driver.insert([job(), job(), job(kind: "b")])
     let known = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
-      [transaction.connection.kinds["a"], transaction.connection.kinds["b"]]
+      [transaction.connection.cache["a"], transaction.connection.cache["b"]]
     }
     #expect(known == [1, 2])
   }

@@ -98,7 +98,7 @@ import Testing
         defer { sqlite3_progress_handler(transaction.connection.handle, 0, nil, nil) }
         #expect(try transaction.claim(ClaimRequest(kinds.map { .init($0) }, limit: 0)).jobs.isEmpty)
         _ = try transaction.claimBest(
-          try transaction.connection.claimable(kinds.map { .init($0) }), 1, token: 1)
+          try transaction.claimable(kinds.map { .init($0) }), 1, token: 1)
         return count.withLock { $0 }
       }
     }

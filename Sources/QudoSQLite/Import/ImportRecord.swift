@@ -47,9 +47,9 @@ struct ImportRecord {
           + "If this is that database, moved or copied, pass that source name; otherwise pass a new one.")
     }
     guard case .job(let job) = row.content, let key = job.uniqueKey,
-      let kind = try connection.kindID(row.kind)
+      let kind = try connection.kindTable.id(of: row.kind)
     else { return nil }
-    return try connection.holder(of: key, kind: kind).map { .conflict($0) }
+    return try connection.jobTable.holder(of: key, kind: kind).map { .conflict($0) }
   }
 
   private func find(_ row: PerlRow, in source: Int64) throws(QudoError) -> (new: Int64, print: Int64)? {

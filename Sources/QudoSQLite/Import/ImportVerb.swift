@@ -29,7 +29,7 @@ extension Transaction {
   ///
   /// - Returns: The row's id in this file.
   private func store(_ row: PerlRow, _ options: ImportOptions) throws(QudoError) -> Int64 {
-    let kind = try connection.kindID(creating: row.kind)
+    let kind = try kindTable.id(creating: row.kind)
     switch row.content {
     case .kind: return kind
     case .job(let job): return try store(job, kind, options)

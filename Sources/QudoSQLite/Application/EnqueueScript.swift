@@ -1,0 +1,198 @@
+internal import Qudo
+
+/// Jobs as statements that put them into the tables, without anything that is read in between.
+///
+/// It is what ``Transaction`` does, told in SQL: the id is found by a query, and is kept in `qudo_info` until the end, so
+/// that a later statement does nothing when the one before it did not come to anything. Only `?` is used for values,
+/// which each library can bind.
+struct EnqueueScript {
+  let now: Timestamp
+  private(set) var statements: [SQLStatement] = []
+
+  private let receiptLifetime: Duration
+
+  init(_ jobs: [NewJob], now: Timestamp, receiptLifetime: Duration) {
+    self.now = now
+    self.receiptLifetime = receiptLifetime
+    guard !jobs.isEmpty else { return }
+    var kinds: Set<Kind> = []
+    for job in jobs where kinds.insert(job.kind).inserted {
+      add("INSERT OR IGNORE INTO qudo_kind(name) VALUES(?)", [.text(job.kind.name)])
+    }
+    for job in jobs { add(job) }
+    add("DELETE FROM qudo_info WHERE key = 'next_id'")
+  }
+
+  private mutating func add(_ sql: String, _ values: [SQLValue] = []) {
+    statements.append(SQLStatement(sql: sql, values: values))
+  }
+
+  /// What is told of a job more than once.
+  private struct RowPosition {
+    let kind: SQLValue
+    let key: SQLValue
+    let rank: SQLValue
+    let due: SQLValue
+    let written: SQLValue
+    let isReady: Bool
+    let receipt: SQLValue?
+
+    /// That the job was not enqueued before under its idempotency key.
+    var isNew: String { receipt == nil ? "" : " AND NOT EXISTS (SELECT 1 FROM qudo_receipt WHERE key = ?)" }
+    var isNewValues: [SQLValue] { receipt.map { [$0] } ?? [] }
+  }
+
+  private mutating func add(_ job: NewJob) {
+    let delay = Delay(job.due, now)
+    let place = RowPosition(
+      kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
+      due: .integer(delay.due),
+      written: delay.written.map { .integer($0) } ?? .null, isReady: delay.due <= now.microseconds,
+      receipt: job.idempotencyKey.map { .blob($0.bytes) })
+    if let key = place.receipt {
+      add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)])
+    }
+    if case .overwrite = job.unique?.onConflict { overwrite(job, place) }
+    add(
+      """
+      INSERT OR REPLACE INTO qudo_info(key, value)
+      SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
+      """)
+    let (condition, values) = condition(job, place)
+    add(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
+      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?
+      FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
+      """,
+      [
+        place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number),
+        place.key,
+        job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadata.value, .blob(job.payload.bytes),
+      ] + values + place.isNewValues)
+    let (table, columns) =
+      place.isReady
+      ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id")
+      : (
+        "qudo_delayed(due, id, kind, rank, written)", "due, id, kind, rank, ?"
+      )
+    add(
+      """
+      INSERT INTO \(table)
+      SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
+      """, place.isReady ? [] : [place.written])
+    if let key = place.receipt { keep(key, job, place) }
+  }
+
+  /// The job is the new one; or, unless that was an error, the one that has the unique key.
+  private mutating func keep(_ key: SQLValue, _ job: NewJob, _ place: RowPosition) {
+    let mayBeThere = job.unique.map { $0.onConflict != .reject } ?? false
+    add(
+      """
+      INSERT OR IGNORE INTO qudo_receipt(key, job, expires)
+      SELECT ?, id, ? FROM qudo_job WHERE \(mayBeThere ? Self.hasKey : "id = (SELECT value FROM qudo_info WHERE key = 'next_id')")
+      """,
+      [key, .integer(now.advanced(by: receiptLifetime).microseconds)]
+        + (mayBeThere ? [place.kind, place.key] : []))
+  }
+
+  private static let hasKey =
+    "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
+
+  /// When a new row is not even tried. Else the unique index refuses it.
+  private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
+    switch job.unique?.onConflict {
+    case nil, .reject: ("", [])
+    case .keep: (" AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey))", [place.kind, place.key])
+    case .overwrite:
+      (
+        " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey) AND \(Self.waits(place)))",
+        [place.kind, place.key, place.rank, place.due]
+      )
+    }
+  }
+
+  /// Whether a row of qudo_job waits at a place that it may just have been given.
+  private static func waits(_ place: RowPosition) -> String {
+    place.isReady
+      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.last) = (qudo_job.kind, ?, ?, qudo_job.id))"
+      : "EXISTS (SELECT 1 FROM qudo_delayed AS w WHERE w.rank = ? AND (w.due, w.id) = (?, qudo_job.id))"
+  }
+
+  /// Cut the job that has the key out of the row of the ready that it is in with others: what comes before it, the job itself if
+  /// others come after it, and then the rest, which keeps its end. It changes nothing but which rows there are.
+  private static let setApart = [
+    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id - 1, w.first \(itsRow) AND w.first < j.id",
+    "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id, j.id \(itsRow) AND w.last > j.id",
+    """
+    UPDATE qudo_ready SET first = 1 + (SELECT id FROM qudo_job WHERE \(hasKey))
+    WHERE (kind, rank, due, last) = (SELECT w.kind, w.rank, w.due, w.last \(itsRow) AND w.last > j.id)
+    """,
+    "UPDATE qudo_ready SET first = last WHERE \(isReadyAlone)",
+  ]
+  private static let itsRow = """
+    FROM (SELECT id, kind, rank, due FROM qudo_job WHERE \(hasKey)) AS j
+    JOIN qudo_ready AS w ON w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id AND w.first <= j.id
+    """
+  private static let isReadyAlone =
+    "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(hasKey))"
+
+  /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
+  private mutating func overwrite(_ job: NewJob, _ place: RowPosition) {
+    // From here on it is a row of its own among the ready, if it is there.
+    for sql in Self.setApart {
+      add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self))
+    }
+    let ready = Self.isReadyAlone
+    let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
+    let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
+    let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
+    let (columns, values) =
+      place.isReady
+      ? ("kind, rank, due, last, first", "kind, ?, ?, id, id")
+      : (
+        "kind, rank, due, written, id", "kind, ?, ?, ?, last"
+      )
+    let (assignments, times) =
+      place.isReady
+      ? ("rank = ?, due = ?", [place.rank, place.due])
+      : (
+        "rank = ?, due = ?, written = ?", [place.rank, place.due, place.written]
+      )
+    let key = [place.kind, place.key]
+    let last = place.isNewValues
+    add("UPDATE \(new) SET \(assignments) WHERE \(isThere)\(place.isNew)", times + key + last)
+    add(
+      "INSERT INTO \(new)(\(columns)) SELECT \(values) FROM \(old) WHERE \(wasThere)\(place.isNew)",
+      times + key + last)
+    add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
+    add(
+      """
+      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0
+      WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
+      """,
+      [
+        .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank,
+        place.due,
+      ] + key
+        + [place.rank, place.due] + last)
+  }
+}
+
+extension EnqueueScript {
+  /// - Parameters:
+  ///   - jobs: after the hooks.
+  ///   - lifetime: how long an idempotency key prevents a second enqueue.
+  ///   - clock: the clock of the enqueue and of delays.
+  /// - Throws: ``QudoError/Code/invalidArgument`` for a job that is refused.
+  static func statements(
+    for jobs: [NewJob], _ limits: Limits, lifetime: Duration, _ clock: any QueueClock
+  ) throws(QudoError) -> [SQLStatement] {
+    for job in jobs { try limits.check(job) }
+    return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: lifetime).statements
+  }
+}
+
+extension JobMetadata {
+  fileprivate var value: SQLValue { isEmpty ? .null : .blob(bytes) }
+}

@@ -1,0 +1,50 @@
+internal import Qudo
+
+extension Snapshot {
+  /// Counts jobs by kind and state. Due delayed jobs and jobs with an expired lease count as ready: the next claim
+  /// finds both.
+  ///
+  /// `qudo_ready` is read for the requested kinds only. `qudo_delayed` and `qudo_running` are not keyed by kind, so all
+  /// of their rows are read and grouped in Swift: `GROUP BY` would sort them, at five times the cost. The kinds of
+  /// running jobs come from `qudo_job`.
+  func count(_ kinds: [Kind]?) throws(QudoError) -> [JobCount] {
+    let numbers = try numbers(of: kinds)
+    guard numbers?.isEmpty != true else { return [] }
+    let list = numbers.map { IntegerList($0) }
+    var tallies: [Int64: Tally] = [:]
+    try readyTable.counts(list) { kind, count in
+      tallies[kind, default: Tally()].ready += max(0, min(count, Self.mostReady))
+    }
+    try delayedTable.counts(list, now: now.wall) { kind, isDelayed in
+      tallies[kind, default: Tally()].add(isDelayed, \.delayed)
+    }
+    for range in try running() {
+      try jobTable.kinds(range.ids) { kind in
+        if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(range.isLive, \.running) }
+      }
+    }
+    return try named(tallies)
+  }
+
+  /// A bound for the counts of a file that another program modified; no file can hold so many jobs.
+  private static let mostReady = 1 << 48
+
+  private struct Tally {
+    var ready = 0
+    var delayed = 0
+    var running = 0
+
+    mutating func add(_ isSo: Bool, _ state: WritableKeyPath<Tally, Int>) {
+      if isSo { self[keyPath: state] += 1 } else { ready += 1 }
+    }
+  }
+
+  private func named(_ tallies: [Int64: Tally]) throws(QudoError) -> [JobCount] {
+    var counts: [JobCount] = []
+    for (number, tally) in tallies {
+      guard let kind = try kindTable.name(of: number) else { continue }
+      counts.append(JobCount(kind, ready: tally.ready, delayed: tally.delayed, running: tally.running))
+    }
+    return counts.sorted { $0.kind < $1.kind }
+  }
+}

@@ -1,0 +1,110 @@
+internal import Qudo
+
+extension Snapshot {
+  /// Returns a page of jobs.
+  ///
+  /// Without kinds and states, it reads jobs in id order, so the cost grows with the page. Otherwise it reads the ids of
+  /// all matching jobs and keeps the lowest, so the cost grows with the number of matches.
+  func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
+    let states = query.states ?? Set(JobState.allCases)
+    let kinds = try numbers(of: query.kinds)
+    guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    var page = JobPage(snapshot: self, limit: query.limit)
+    if let ids = query.ids {
+      try page.add(Set(ids).filter { $0 > query.after }.sorted()) { kind, state in
+        kinds?.contains(kind) != false && states.contains(state)
+      }
+    } else if kinds == nil, states.count == JobState.allCases.count {
+      try page.addAll(after: query.after)
+    } else {
+      let list = kinds.map { IntegerList($0) }
+      try page.add(ids(states, list, after: query.after, limit: query.limit)) { _, _ in true }
+    }
+    return page.jobs
+  }
+
+  /// Returns the lowest ids of jobs in these states. Each table is read up to the whole limit.
+  private func ids(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
+    throws(QudoError) -> [Int64]
+  {
+    var ids: Set<Int64> = []
+    if states.contains(.ready) {
+      var ranges: [ClosedRange<Int64>] = []
+      var once = Once()
+      try readyTable.ranges(kinds, after: after, limit: limit) { first, last in
+        if let ids = once.ids(first, last) { ranges.append(ids) }
+      }
+      ids.formUnion(try self.ids(in: ranges, of: nil, after: after, limit: limit))
+    }
+    for (state, areDue) in [(JobState.ready, true), (.delayed, false)] where states.contains(state) {
+      let delayed = try delayedTable.ids(kinds, areDue: areDue, now: now.wall, after: after, limit: limit)
+      ids.formUnion(delayed)
+    }
+    for (state, isLive) in [(JobState.ready, false), (.running, true)] where states.contains(state) {
+      let ranges = try running().filter { $0.isLive == isLive }.map(\.ids)
+      ids.formUnion(try self.ids(in: ranges, of: kinds, after: after, limit: limit))
+    }
+    return Array(ids.sorted().prefix(limit))
+  }
+
+  /// Returns ids in ranges, in the order of the ranges, until there are `limit`.
+  ///
+  /// - Parameter kinds: Nil if the ranges are known to have the right kinds.
+  private func ids(in ranges: [ClosedRange<Int64>], of kinds: IntegerList?, after: Int64, limit: Int)
+    throws(QudoError) -> [Int64]
+  {
+    var ids: [Int64] = []
+    for range in ranges where range.upperBound > after && ids.count < limit {
+      if kinds == nil, range.lowerBound == range.upperBound {
+        ids.append(range.lowerBound)
+      } else {
+        ids += try jobTable.ids(range, of: kinds, after: after, limit: limit)
+      }
+    }
+    return ids
+  }
+}
+
+/// A page of jobs that is being read, with their states.
+private struct JobPage {
+  let snapshot: Snapshot
+  let limit: Int
+  private(set) var jobs: [StoredJob] = []
+  /// The running jobs with their expiries, in time since boot. `qudo_running` is not keyed by id, so all of it is read
+  /// when first needed.
+  private var leases: [RunningIDs]?
+
+  init(snapshot: Snapshot, limit: Int) { (self.snapshot, self.limit) = (snapshot, limit) }
+
+  /// Adds the jobs with these ids that exist and fit, a chunk at a time, so that any number of ids is allowed.
+  mutating func add(_ ids: [Int64], where fits: (_ kind: Int64, JobState) -> Bool) throws(QudoError) {
+    for part in IntegerList.chunks(ids) where jobs.count < limit {
+      try snapshot.jobTable.listed(part) { row throws(QudoError) in try add(row, where: fits) }
+    }
+    jobs.removeLast(max(0, jobs.count - limit))
+  }
+
+  /// Adds the first jobs after an id.
+  mutating func addAll(after id: Int64) throws(QudoError) {
+    try snapshot.jobTable.listed(after: id, limit: limit) { row throws(QudoError) in
+      try add(row) { _, _ in true }
+    }
+  }
+
+  private mutating func add(_ row: ListedRow, where fits: (_ kind: Int64, JobState) -> Bool) throws(QudoError)
+  {
+    let (state, ends) = try state(row)
+    if fits(row.kind, state) { jobs.append(row.job(state, leaseExpiresAt: ends)) }
+  }
+
+  /// Returns a job's state. A job that is neither ready nor delayed is running, or its lease expired.
+  private mutating func state(_ row: ListedRow) throws(QudoError) -> (JobState, ends: Timestamp?) {
+    let wall = snapshot.now.wall
+    if row.isInReady { return (.ready, nil) }
+    if row.isInDelayed { return (row.dueAt > wall ? .delayed : .ready, nil) }
+    let leases = if let known = leases { known } else { try snapshot.running().filter(\.isLive) }
+    self.leases = leases
+    guard let ends = leases.end(of: row.id) else { return (.ready, nil) }
+    return (.running, wall.advanced(by: .microseconds(ends.clampedMinus(snapshot.now.sinceBoot))))
+  }
+}

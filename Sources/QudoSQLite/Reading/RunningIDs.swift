@@ -1,0 +1,51 @@
+internal import Qudo
+
+/// An id range of running jobs, for listings.
+struct RunningIDs {
+  let ids: ClosedRange<Int64>
+  let ends: Int64
+  /// Whether the lease is valid: not expired, and its holder is alive.
+  let isLive: Bool
+}
+
+extension Snapshot {
+  /// Returns all running jobs in id order, including those with expired leases. Each id appears once, even if another
+  /// program wrote overlapping rows.
+  func running() throws(QudoError) -> [RunningIDs] {
+    var all: [RunningIDs] = []
+    var once = Once()
+    let alive = Set(try instanceTable.all().lazy.filter { $0.isAlive(locks, now) }.map(\.id))
+    try runningTable.all { row throws(QudoError) in
+      guard let ids = once.ids(row.integer(0), row.integer(1)) else { return }
+      let (ends, lease) = (row.integer(3), row.integer(4))
+      let isLive =
+        alive.contains(row.integer(2)) && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
+      all.append(RunningIDs(ids: ids, ends: ends, isLive: isLive))
+    }
+    return all
+  }
+}
+
+/// A filter that makes id ranges disjoint. They must arrive ordered by their first ids.
+struct Once {
+  private var next: Int64? = .min
+
+  /// Returns the ids that no earlier range contained, or nil if there are none.
+  mutating func ids(_ first: Int64, _ last: Int64) -> ClosedRange<Int64>? {
+    guard let next, first <= last, last >= next else { return nil }
+    self.next = last == .max ? nil : last + 1
+    return max(first, next)...last
+  }
+}
+
+extension [RunningIDs] {
+  /// Returns the expiry of a job's lease, or nil if the job is not running. The array must be in id order.
+  func end(of id: Int64) -> Int64? {
+    var (low, high) = (startIndex, endIndex)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle].ids.upperBound < id { low = middle + 1 } else { high = middle }
+    }
+    return low < endIndex && self[low].ids.contains(id) ? self[low].ends : nil
+  }
+}

@@ -1,0 +1,252 @@
+internal import CSQLite
+internal import Dispatch
+package import Logging
+package import Qudo
+
+/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures` and `statuses`.
+///
+/// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
+/// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
+/// permission is enough wherever SQLite allows that. All other verbs throw `QudoError.Code.readOnly`.
+package struct SQLiteListings: LogDriver, DescribedDriver {
+  package let name: String
+  package let limits: Limits
+  package let doorbell = Doorbell()
+  package let capabilities: Capabilities = []
+  private let reader: ListingReader
+
+  /// - Parameters:
+  ///   - path: The path of the file, which must exist.
+  ///   - timeout: How long a listing waits for a process that recovers or closes the file. Default: 5 s.
+  /// - Throws: `QudoError`: `unsupportedDatabase` if the file has no Qudo tables, or an older version of them;
+  ///   `newerSchema` if only a newer Qudo can read it.
+  package init(
+    path: String, limits: Limits = Limits(), timeout: Duration = .seconds(5),
+    clock: any QueueClock = SystemClock(),
+    logger: Logger = Logger(label: "qudo")
+  ) throws(QudoError) {
+    guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
+      throw QudoError(
+        .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
+    }
+    self.limits = limits
+    reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
+    name = try reader.perform { snapshot throws(QudoError) in
+      try snapshot.infoTable.name() ?? DatabaseOpener.stem(path)
+    }
+  }
+
+  package func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+  }
+
+  package func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.count(kinds) }
+  }
+
+  package func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
+  }
+
+  package func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
+  }
+
+  package func describe() async throws(QudoError) -> DatabaseDescription {
+    try await reader.read { snapshot throws(QudoError) in
+      var workers = 0
+      var isKnown = true
+      for instance in try snapshot.instanceTable.all() {
+        if !instance.isLocked { isKnown = false } else if snapshot.locks.isHeld(instance.id) { workers += 1 }
+      }
+      return DatabaseDescription(
+        version: "SQLite \(SQLiteDriver.libraryVersion)", workers: isKnown ? workers : nil,
+        isOpen: snapshot.locks.hasDriver)
+    }
+  }
+
+  /// Does nothing: no connection stays open between listings.
+  package func close() async {}
+
+  private var refusal: QudoError {
+    QudoError(.readOnly, "the file was opened only for listings: open it with SQLiteDriver")
+  }
+
+  package func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { throw refusal }
+  package func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { throw refusal }
+  package func settle(
+    _ settlements: [Settlement], claiming next: ClaimRequest?
+  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) { throw refusal }
+  package func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+    throw refusal
+  }
+  package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
+  package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
+  package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
+}
+
+/// A reader that opens the file for each listing and closes it afterwards.
+private final class ListingReader: Sendable {
+  private let path: String
+  private let limits: Limits
+  private let timeout: Duration
+  private let clock: any QueueClock
+  private let logger: Logger
+  private let thread = DispatchQueue(label: "qudo.listings")
+
+  init(path: String, limits: Limits, timeout: Duration, clock: any QueueClock, logger: Logger) {
+    self.path = path
+    self.limits = limits
+    self.timeout = timeout
+    self.clock = clock
+    self.logger = logger
+  }
+
+  func read<Result: Sendable>(
+    _ body: @escaping @Sendable (Snapshot) throws(QudoError) -> Result
+  ) async throws(QudoError) -> Result {
+    guard !Task.isCancelled else {
+      throw QudoError(.cancelled, "the task was cancelled before anything was read")
+    }
+    return try await withContinuation { continuation in
+      thread.async {
+        Interleaving.point()
+        continuation.resume(returning: Swift.Result { () throws(QudoError) in try self.perform(body) })
+      }
+    }.get()
+  }
+
+  /// Opens the file and runs a listing on the current thread.
+  func perform<Result>(_ body: (Snapshot) throws(QudoError) -> Result) throws(QudoError) -> Result {
+    do throws(QudoError) {
+      let place = try DatabasePath(path)
+      try FileSystem.check(place.path, logger)
+      if let result = try whereWritingIsAllowed(place, body) { return result }
+      for _ in 0..<20 {
+        if let result = try whereReadingIsAllowed(place, body) { return result }
+      }
+      throw QudoError(
+        .busy, "other processes opened or closed the database during each attempt to read it: try again")
+    } catch  where error.code == .database {
+      throw QudoError(
+        .unsupportedDatabase,
+        "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
+        cause: error.cause)
+    } catch {
+      throw error.naming(path)
+    }
+  }
+
+  /// Lists through a writable connection: the last connection to close then removes the `-wal`.
+  ///
+  /// - Returns: Nil if this process may not write to the file, its `-wal` or its `-shm`.
+  private func whereWritingIsAllowed<Result>(
+    _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result? {
+    let connection: Connection
+    do throws(QudoError) {
+      connection = try Connection(path: place.path, create: false)
+      // Reading creates the -wal and the -shm. A user who may not write to the file must not create them: they would
+      // belong to that user, and the file's owner could not write to them.
+      guard sqlite3_db_readonly(connection.handle, "main") == 0 else { return nil }
+      try begin(connection, place)
+    } catch  where error.code == .cannotOpen || error.code == .readOnly {
+      return nil
+    }
+    return try list(connection, body)
+  }
+
+  /// Lists through a read-only connection.
+  ///
+  /// - Returns: Nil if the file changed during a read without locks.
+  private func whereReadingIsAllowed<Result>(
+    _ place: DatabasePath, _ body: (Snapshot) throws(QudoError) -> Result
+  ) throws(QudoError) -> Result? {
+    let before = FileState(place.path)
+    // "if the -shm and -wal files already exist and are readable", or "if the database is immutable": sqlite.org/wal.html, "Read-Only
+    // Databases". Without a -wal and a journal, nothing is being written and the file is complete. The listing is valid
+    // if that still holds afterwards.
+    let parameters = before.isAlone ? "immutable=1" : "readonly_shm=1"
+    let result: Swift.Result<Result, QudoError>
+    do throws(QudoError) {
+      let connection = try Connection(path: place.path, create: false, readOnly: true, parameters: parameters)
+      try begin(connection, place)
+      result = .success(try list(connection, body))
+    } catch {
+      result = .failure(error)
+    }
+    let after = FileState(place.path)
+    if before.isAlone ? after != before : after.isAlone { return nil }
+    do throws(QudoError) {
+      return try result.get()
+    } catch  where (error.code == .cannotOpen || error.code == .readOnly) && FileStatus(place.path) != nil {
+      throw QudoError(
+        .cannotOpen,
+        "cannot read the file, its -wal or its -shm: run as the owner of the file, "
+          + "or give its group access to it (chmod 660)", cause: error.cause)
+    }
+  }
+
+  private struct FileState: Equatable {
+    private let stamp: [Int]?
+    /// Whether the file has neither a `-wal` nor a `-journal`.
+    let isAlone: Bool
+
+    init(_ path: String) {
+      // In this order: a writer creates the -wal before it changes the file.
+      stamp = FileStatus(path)?.stamp
+      isAlone = FileStatus(path + "-wal") == nil && FileStatus(path + "-journal") == nil
+    }
+  }
+
+  private func begin(_ connection: Connection, _ place: DatabasePath) throws(QudoError) {
+    connection.waitForOthers(timeout)
+    try connection.harden(limits)
+    try connection.run("PRAGMA wal_autocheckpoint = 0")
+    try connection.run("PRAGMA fullfsync = 1")
+    try connection.run("PRAGMA query_only = 1")
+    try connection.run("BEGIN")
+    _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
+    try place.check(connection)
+  }
+
+  private func list<Result>(_ connection: Connection, _ body: (Snapshot) throws(QudoError) -> Result)
+    throws(QudoError) -> Result
+  {
+    try checkSchema(connection)
+    let now = clock.now()
+    let locks = KernelLocks(looking: connection.path)
+    let result = try body(Snapshot(connection: connection, now: now, locks: locks))
+    try connection.run("COMMIT")
+    return result
+  }
+
+  private func checkSchema(_ connection: Connection) throws(QudoError) {
+    let schema = try SchemaCheck(connection)
+    guard !schema.isEmpty else {
+      throw QudoError(
+        .unsupportedDatabase,
+        "the file has no Qudo tables: give the path of a queue, or enqueue the first job")
+    }
+    try schema.checkVersions()
+    guard let version = try connection.schemaTable.version(),
+      let lowest = try connection.schemaTable.lowestVersion(.reading)
+    else {
+      throw QudoError(.foreignSchema, "the file has a qudo_schema table without a version: use another file")
+    }
+    guard lowest <= Schema.version else {
+      throw QudoError(
+        .newerSchema,
+        "the file has schema \(version), and this Qudo knows \(Schema.version): update this program")
+    }
+    guard version >= Schema.version else {
+      throw QudoError(
+        .unsupportedDatabase,
+        """
+        the file has schema \(version) of an older Qudo, and a listing does not migrate it to \(Schema.version): list it with that \
+        version, or open it once with a worker or an enqueue of this one
+        """)
+    }
+    try schema.check(version: version, logger)
+  }
+}

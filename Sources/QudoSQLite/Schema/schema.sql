@@ -1,0 +1,118 @@
+-- The tables of a queue's file as they are now. A test holds them against what the migrations in Schema.swift make,
+-- which is all that runs. Instants are microseconds since 1970 in UTC, unless it says "since boot".
+
+-- A row for each migration that the file has been through.
+CREATE TABLE qudo_schema(
+  version INTEGER PRIMARY KEY,
+  applied_at INTEGER NOT NULL,
+  lowest_reader INTEGER NOT NULL,     -- a Qudo that knows this version or a later one may read the file
+  lowest_writer INTEGER NOT NULL);
+
+-- Facts about the file: name, generation, highest_id, unsynced, receipt_cursor, and next_id during an EnqueueScript.
+CREATE TABLE qudo_info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- A number for each kind that ever had a job. Rows are never deleted.
+CREATE TABLE qudo_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+-- Each live job once. A claim does not change its row: qudo_ready, qudo_delayed or qudo_running says where it is.
+CREATE TABLE qudo_job(
+  id INTEGER PRIMARY KEY,             -- never used again: see highest_id in qudo_info
+  kind INTEGER NOT NULL,              -- qudo_kind
+  rank INTEGER NOT NULL,              -- the negated priority, so that a higher priority sorts first
+  due INTEGER NOT NULL,
+  enqueued INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,           -- of the next or current run, from 1
+  lost INTEGER NOT NULL,              -- expired leases since the last retry
+  state INTEGER NOT NULL,             -- always 0
+  codec INTEGER NOT NULL,             -- CodecID
+  unique_key TEXT,
+  unique_scope INTEGER,               -- NULL: the job holds no key, or no longer
+  concurrency_key TEXT,               -- reserved
+  expires INTEGER,                    -- reserved
+  meta BLOB,                          -- JobMetadata; NULL if empty
+  payload BLOB NOT NULL);
+CREATE UNIQUE INDEX qudo_job_unique ON qudo_job(kind, unique_key) WHERE unique_scope IS NOT NULL;
+
+-- The ready jobs of each kind in claim order. A row is the ids from first to last, all with this sort key.
+CREATE TABLE qudo_ready(
+  kind INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  last INTEGER NOT NULL,              -- in the key, because claims remove ids from the front
+  first INTEGER NOT NULL,
+  PRIMARY KEY(kind, rank, due, last)) WITHOUT ROWID;
+
+-- The jobs that are not due, and due ones that no claim has promoted.
+CREATE TABLE qudo_delayed(
+  due INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  rank INTEGER NOT NULL,
+  written INTEGER,                    -- when a relative delay was set: later than now means that the clock was set back
+  PRIMARY KEY(due, id)) WITHOUT ROWID;
+CREATE INDEX qudo_delayed_written ON qudo_delayed(written) WHERE written IS NOT NULL;
+
+-- The leases. A row is the ids from first to last, claimed together.
+CREATE TABLE qudo_running(
+  instance INTEGER NOT NULL,          -- qudo_instance: the holder
+  ends INTEGER NOT NULL,              -- when the lease expires, since boot
+  last INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  token INTEGER NOT NULL,             -- random for each claim; it alone decides whether a lease is valid
+  lost_limit INTEGER NOT NULL,        -- JobPolicy.maxExpiredLeases
+  started INTEGER NOT NULL,
+  lease INTEGER NOT NULL,             -- the lease duration in microseconds: no lease ends later than this from now
+  PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
+
+-- The open drivers that have claimed jobs.
+CREATE TABLE qudo_instance(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  boot TEXT NOT NULL,                 -- the boot id that its clock read
+  locked INTEGER NOT NULL,            -- 1: it holds the kernel lock on byte id of the -lock file while it lives
+  pid INTEGER NOT NULL,
+  opened_at INTEGER NOT NULL);
+
+-- The failure log.
+CREATE TABLE qudo_failure(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  failed_at INTEGER NOT NULL,
+  reason INTEGER NOT NULL,            -- FailureReason
+  final INTEGER NOT NULL,             -- 1: the job left the tables with this failure
+  message TEXT NOT NULL,
+  rank INTEGER NOT NULL,
+  unique_key TEXT,
+  codec INTEGER,
+  meta BLOB,
+  payload BLOB,                       -- NULL unless final: until then the job has it
+  replayed_as INTEGER,                -- the job that a replay enqueued
+  unique_scope INTEGER);              -- NULL with a key: written by version 1
+CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
+
+-- The status log, for runs that ask for it.
+CREATE TABLE qudo_status(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  status INTEGER NOT NULL,            -- RunStatus
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  unique_key TEXT,
+  codec INTEGER,
+  payload BLOB);
+CREATE INDEX qudo_status_kind ON qudo_status(kind, id);
+
+-- Idempotency keys, which outlive their jobs.
+CREATE TABLE qudo_receipt(key BLOB PRIMARY KEY, job INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+
+-- For imports: which row of which old database became which row here.
+CREATE TABLE qudo_import_source(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE qudo_import(
+  source INTEGER NOT NULL,            -- qudo_import_source
+  origin INTEGER NOT NULL,            -- the old table
+  old INTEGER NOT NULL,
+  new INTEGER NOT NULL,
+  print INTEGER NOT NULL,             -- a fingerprint of the old row
+  PRIMARY KEY(source, origin, old)) WITHOUT ROWID;

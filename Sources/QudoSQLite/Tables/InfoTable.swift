@@ -1,0 +1,103 @@
+internal import Qudo
+
+/// `qudo_info`: facts about the file, each under a key.
+struct InfoTable {
+  let connection: Connection
+
+  /// Returns the highest id ever given to a job, and the file's generation.
+  func identity() throws(QudoError) -> (highestID: Int64, generation: [UInt8]) {
+    var found: (highestID: Int64, generation: [UInt8])?
+    try connection.each(
+      """
+      SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
+        (SELECT value FROM qudo_info WHERE key = 'generation')
+      """
+    ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
+    guard let found else {
+      throw QudoError(
+        .corrupt,
+        "qudo_info has no valid highest_id: another program modified the file. Restore it from a backup")
+    }
+    connection.hints.highestID = found.highestID
+    return found
+  }
+
+  func setHighestID(_ id: Int64) throws(QudoError) {
+    try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(id))
+  }
+
+  /// Returns whether a state table has a job with a higher id.
+  func isNamed(above id: Int64) throws(QudoError) -> Bool {
+    try connection.integer(
+      """
+      SELECT EXISTS(SELECT 1 FROM qudo_ready WHERE last > ?1) OR EXISTS(SELECT 1 FROM qudo_delayed WHERE id > ?1)
+        OR EXISTS(SELECT 1 FROM qudo_running WHERE last > ?1)
+      """, .integer(id)) == 1
+  }
+
+  /// Replaces a generation by a new random one, and reserves all ids up to `highest`.
+  func renewGeneration(_ generation: [UInt8], highestID: Int64) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(highestID))
+    try connection.run(
+      "UPDATE qudo_info SET value = randomblob(16) WHERE key = 'generation' AND value = ?", .blob(generation))
+  }
+
+  /// Returns the 16 random bytes that identify the file.
+  func generation() throws(QudoError) -> [UInt8] {
+    var stored: [UInt8] = []
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'generation'") { row throws(QudoError) in
+      stored = row.blob(0)
+    }
+    guard stored.count == 16 else {
+      throw QudoError(
+        .corrupt,
+        "qudo_info has no valid generation: another program modified the file. Restore it from a backup")
+    }
+    return stored
+  }
+
+  /// Returns the database's name, or nil if the file has none.
+  func name() throws(QudoError) -> String? {
+    var stored: String?
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'name'") { row throws(QudoError) in
+      stored = row.text(0)
+    }
+    return stored
+  }
+
+  /// Gives the database a name, unless it has one.
+  func setNameIfAbsent(_ name: String) throws(QudoError) {
+    try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('name', ?)", .text(name))
+  }
+
+  /// Returns the key at which the next check for expired receipts begins.
+  func receiptCursor() throws(QudoError) -> [UInt8] {
+    var cursor: [UInt8] = []
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'receipt_cursor'") { row throws(QudoError) in
+      cursor = row.blob(0)
+    }
+    return cursor
+  }
+
+  func setReceiptCursor(_ key: [UInt8]) throws(QudoError) {
+    try connection.run(
+      "INSERT OR REPLACE INTO qudo_info(key, value) VALUES('receipt_cursor', ?)", .blob(key))
+  }
+
+  /// Whether a driver that does not sync may have written to the file since the last sync.
+  func isUnsynced() throws(QudoError) -> Bool {
+    try connection.integer("SELECT 1 FROM qudo_info WHERE key = 'unsynced'") != nil
+  }
+
+  func setUnsynced(_ isUnsynced: Bool) throws(QudoError) {
+    if isUnsynced {
+      try connection.run("INSERT OR IGNORE INTO qudo_info(key, value) VALUES('unsynced', 1)")
+    } else {
+      try connection.run("DELETE FROM qudo_info WHERE key = 'unsynced'")
+    }
+  }
+
+  /// Takes SQLite's write lock, and changes nothing.
+  func takeWriteLock() throws(QudoError) { try connection.run("DELETE FROM qudo_info WHERE 0") }
+}

@@ -1,0 +1,71 @@
+internal import Qudo
+
+extension JobTable {
+  /// Calls `body` with each of these jobs, in id order.
+  func listed(_ ids: IntegerList, _ body: (ListedRow) throws(QudoError) -> Void) throws(QudoError) {
+    try listed(where: "id IN \(ids.sql) ORDER BY id", ids.values, body)
+  }
+
+  /// Calls `body` with the first `limit` jobs after an id, in id order.
+  func listed(after id: Int64, limit: Int, _ body: (ListedRow) throws(QudoError) -> Void) throws(QudoError) {
+    try listed(where: "id > ? ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))], body)
+  }
+
+  private func listed(
+    where condition: String, _ values: [Value], _ body: (ListedRow) throws(QudoError) -> Void
+  ) throws(QudoError) {
+    // The conditions on `w` and `d` are the whole of their keys. No job of `w` is in two rows: the first one that ends
+    // with the job or after it has it, or none.
+    try connection.each(
+      """
+      SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
+        j.id >= (
+          SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id
+          ORDER BY w.last LIMIT 1),
+        EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)
+      FROM qudo_job AS j WHERE \(condition)
+      """, values: values
+    ) { row throws(QudoError) in try body(ListedRow(row: row)) }
+  }
+
+  /// Returns the ids of the first `limit` jobs in a range and after an id, in order, of `kinds` or of all.
+  func ids(
+    _ range: ClosedRange<Int64>, of kinds: IntegerList?, after id: Int64, limit: Int
+  ) throws(QudoError) -> [Int64] {
+    var ids: [Int64] = []
+    try connection.each(
+      "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(kinds.inKinds) id > ? ORDER BY id LIMIT ?",
+      values: [.integer(range.lowerBound), .integer(range.upperBound)] + (kinds?.values ?? [])
+        + [.integer(id), .integer(Int64(limit))]
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+
+  /// Calls `body` with the kind of each job in a range.
+  func kinds(_ range: ClosedRange<Int64>, _ body: (Int64) -> Void) throws(QudoError) {
+    try connection.each(
+      "SELECT kind FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(range.lowerBound),
+      .integer(range.upperBound)
+    ) { row throws(QudoError) in body(row.integer(0)) }
+  }
+}
+
+/// A job as a listing reads it.
+struct ListedRow {
+  fileprivate let row: Statement
+
+  var id: Int64 { row.integer(0) }
+  var kind: Int64 { row.integer(1) }
+  var dueAt: Timestamp { Timestamp(microseconds: row.integer(9)) }
+  var isInReady: Bool { row.integer(11) != 0 }
+  var isInDelayed: Bool { row.integer(12) != 0 }
+
+  func job(_ state: JobState, leaseExpiresAt: Timestamp?) -> StoredJob {
+    StoredJob(
+      id: id, kind: Kind(row.text(2)), state: state,
+      payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
+      uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)),
+      attempt: Int(row.integer(7)), enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: dueAt,
+      leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)))
+  }
+}

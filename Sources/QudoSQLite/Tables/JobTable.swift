@@ -1,0 +1,188 @@
+internal import Qudo
+
+/// `qudo_job`: each live job once. Where it waits or runs is in the state tables; a claim does not change its row.
+struct JobTable {
+  let connection: Connection
+
+  // MARK: Writing
+
+  func insert(_ job: NewJob, id: Int64, _ key: SortKey, enqueuedAt: Timestamp) throws(QudoError) {
+    try connection.run(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
+      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
+      """,
+      .integer(id), .integer(key.kind), .integer(key.rank), .integer(key.due),
+      .integer(enqueuedAt.microseconds), .integer(job.payload.codec.number), .text(job.unique?.key),
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadataColumn, .blob(job.payload.bytes))
+  }
+
+  /// The number of plain jobs that one statement inserts. It saves SQLite a fifth of the work; fifty would save another
+  /// twentieth.
+  static let batchSize = 16
+
+  /// Inserts ``batchSize`` jobs without a unique key.
+  func insert(_ jobs: ArraySlice<NewJob>, _ rows: [(id: Int64, key: SortKey)], enqueuedAt: Timestamp)
+    throws(QudoError)
+  {
+    let statement = try connection.statement(
+      """
+      INSERT INTO qudo_job(enqueued, id, kind, rank, due, codec, meta, payload, attempt, lost, state) VALUES
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0),
+        (?1, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0)
+      """ as StaticString)
+    defer { statement.reset() }
+    try statement.bind(.integer(enqueuedAt.microseconds), at: 1)
+    // Bound one by one: building an array of all values would cost more than binding them.
+    var position: Int32 = 2
+    for (job, (id, key)) in zip(jobs, rows) {
+      try statement.bind(.integer(id), at: position)
+      try statement.bind(.integer(key.kind), at: position + 1)
+      try statement.bind(.integer(key.rank), at: position + 2)
+      try statement.bind(.integer(key.due), at: position + 3)
+      try statement.bind(.integer(job.payload.codec.number), at: position + 4)
+      try statement.bind(job.metadataColumn, at: position + 5)
+      try statement.bind(.blob(job.payload.bytes), at: position + 6)
+      position += 7
+    }
+    while try statement.step() {}
+  }
+
+  /// Gives a waiting job new contents. New contents are new work: its attempts and expired leases start over.
+  func overwrite(_ id: Int64, with job: NewJob, due: Int64) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?",
+      .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadataColumn, .integer(job.rank),
+      .integer(due), .integer(id))
+  }
+
+  /// Prepares a job for its next run.
+  func setNextRun(_ id: Int64, due: Int64, addingAttempts attempts: Int64) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_job SET due = ?, attempt = attempt + ?, lost = 0 WHERE id = ?", .integer(due),
+      .integer(attempts), .integer(id))
+  }
+
+  func setDue(_ id: Int64, _ due: Int64) throws(QudoError) {
+    try connection.run("UPDATE qudo_job SET due = ? WHERE id = ?", .integer(due), .integer(id))
+  }
+
+  /// Frees the unique key of a job.
+  func freeKey(of id: Int64) throws(QudoError) {
+    try connection.run("UPDATE qudo_job SET unique_scope = NULL WHERE id = ?", .integer(id))
+  }
+
+  /// Counts one more expired lease of a job. Returns how many it has had.
+  func addExpiredLease(_ id: Int64) throws(QudoError) -> Int64 {
+    try connection.run("UPDATE qudo_job SET lost = lost + 1 WHERE id = ?", .integer(id))
+    return try connection.integer("SELECT lost FROM qudo_job WHERE id = ?", .integer(id)) ?? 0
+  }
+
+  func delete(_ id: Int64) throws(QudoError) {
+    try connection.run("DELETE FROM qudo_job WHERE id = ?", .integer(id))
+  }
+
+  func delete(_ ids: ClosedRange<Int64>) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_job WHERE id BETWEEN ? AND ?", .integer(ids.lowerBound), .integer(ids.upperBound))
+  }
+
+  /// Makes the due times and ranks of these jobs integers: an invalid due time becomes `now`, an invalid rank 0.
+  func repairKeys(_ ids: ClosedRange<Int64>, now: Timestamp) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_job SET due = ? WHERE id BETWEEN ? AND ? AND typeof(due) <> 'integer'",
+      .integer(now.microseconds), .integer(ids.lowerBound), .integer(ids.upperBound))
+    try connection.run(
+      "UPDATE qudo_job SET rank = 0 WHERE id BETWEEN ? AND ? AND typeof(rank) <> 'integer'",
+      .integer(ids.lowerBound), .integer(ids.upperBound))
+  }
+
+  // MARK: Reading
+
+  /// Returns the id of the live job with a unique key.
+  func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try connection.integer(
+      "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL",
+      .integer(kind), .text(key))
+  }
+
+  func kind(of id: Int64) throws(QudoError) -> Int64? {
+    try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id))
+  }
+
+  /// Returns the ids of the first `limit` jobs in a range, in order.
+  func ids(_ range: ClosedRange<Int64>, limit: Int64) throws(QudoError) -> [Int64] {
+    var ids: [Int64] = []
+    try connection.each(
+      "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", .integer(range.lowerBound),
+      .integer(range.upperBound), .integer(limit)
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+
+  /// Calls `body` with the columns of ``ClaimedRow`` of each job in a range, in id order.
+  @inline(__always)
+  func claimed(_ ids: ClosedRange<Int64>, _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try connection.each(
+      """
+      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank, due, id, kind
+      FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id
+      """, .integer(ids.lowerBound), .integer(ids.upperBound), body: body)
+  }
+
+  /// Returns the report of a job that is about to be given up, or nil if the job is missing.
+  func givenUp(_ id: Int64, expiredLeases: Int64) throws(QudoError) -> GivenUpJob? {
+    var job: GivenUpJob?
+    try connection.each(
+      "SELECT (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?",
+      .integer(id)
+    ) { row throws(QudoError) in
+      job = GivenUpJob(
+        id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(expiredLeases),
+        uniqueKey: row.isNull(2) ? nil : row.text(2))
+    }
+    return job
+  }
+}
+
+/// The columns that a claim reads of each job: payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank,
+/// due, id, and then those of the query.
+struct ClaimedRow {
+  let row: Statement
+
+  var id: Int64 { row.integer(9) }
+  var rank: Int64 { row.integer(7) }
+  var due: Int64 { row.integer(8) }
+  /// The kind; of ``JobTable/claimed(_:_:)`` only.
+  var kind: Int64 { row.integer(10) }
+  var isMissing: Bool { row.isNull(9) }
+  /// Whether the unique key becomes free as soon as the job starts.
+  var freesKey: Bool { !row.isNull(3) && row.integer(3) == UniqueKey.Scope.untilStarted.rawValue }
+
+  @inline(__always)
+  func job(_ kind: Kind, _ lease: Lease) -> ClaimedJob {
+    ClaimedJob(
+      lease: lease, kind: kind, payload: Payload(row.blob(0), codec: CodecID(row.integer(1))),
+      priority: 0 &- Int(rank), uniqueKey: row.isNull(2) ? nil : row.text(2), attempt: Int(row.integer(4)),
+      enqueuedAt: Timestamp(microseconds: row.integer(5)), dueAt: Timestamp(microseconds: due),
+      metadata: JobMetadata(bytes: row.blob(6)))
+  }
+}
+
+extension NewJob {
+  fileprivate var metadataColumn: Value { metadata.isEmpty ? .null : .blob(metadata.bytes) }
+}

@@ -1,0 +1,207 @@
+internal import Qudo
+
+/// `qudo_failure`: the failure log.
+struct FailureTable {
+  let connection: Connection
+  private static let name: StaticString = "qudo_failure"
+  private var log: LogTable { LogTable(connection: connection, name: Self.name, endedAt: "failed_at") }
+
+  /// Adds a failure of a job that is still there.
+  ///
+  /// Only a final failure stores the payload; before that, the job has it. The scope of a unique key is stored for a
+  /// replay; a claimed job with a key but no scope had `untilStarted`.
+  func insert(_ id: Int64, _ reason: FailureReason, message: String, isFinal: Bool, at time: Timestamp)
+    throws(QudoError)
+  {
+    do throws(QudoError) {
+      try connection.run(
+        """
+        INSERT INTO qudo_failure(
+          job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload)
+        SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?5)),
+          codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
+        FROM qudo_job WHERE id = ?6
+        """,
+        .integer(time.microseconds), .integer(reason.number), .integer(isFinal ? 1 : 0), .text(message),
+        .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
+    } catch {
+      throw try error.orExhausted(Self.name, of: connection)
+    }
+  }
+
+  /// A failure as a replay needs it.
+  struct Replayable {
+    let isFinal: Bool
+    let replayedAs: Int64?
+    /// The job to enqueue again. Nil if the failure is not final: then `qudo_job` still has the payload.
+    let job: NewJob?
+  }
+
+  func replayable(_ id: Int64) throws(QudoError) -> Replayable? {
+    var found: Replayable?
+    try connection.each(
+      """
+      SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta
+      FROM qudo_failure JOIN qudo_kind ON qudo_kind.id = kind WHERE qudo_failure.id = ?
+      """, .integer(id)
+    ) { row throws(QudoError) in
+      found = Replayable(
+        isFinal: row.integer(0) != 0, replayedAs: row.isNull(1) ? nil : row.integer(1),
+        job: row.isNull(3) ? nil : Self.job(row))
+    }
+    return found
+  }
+
+  /// Returns the job of a failure. A row written by schema 1 has no scope and gets the default.
+  private static func job(_ row: Statement) -> NewJob {
+    let scope = row.isNull(6) ? .untilFinished : UniqueKey.Scope(rawValue: row.integer(6)) ?? .untilFinished
+    return NewJob(
+      Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
+      unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject),
+      priority: 0 &- Int(row.integer(7)), metadata: JobMetadata(bytes: row.blob(8)))
+  }
+
+  func setReplayed(_ id: Int64, as job: Int64) throws(QudoError) {
+    try connection.run("UPDATE qudo_failure SET replayed_as = ? WHERE id = ?", .integer(job), .integer(id))
+  }
+
+  /// - Parameter kinds: The numbers of the query's kinds; nil for all.
+  func page(_ query: LogQuery, _ kinds: [Int64]?) throws(QudoError) -> [FailureRecord] {
+    var found: [FailureRecord] = []
+    try log.page(
+      "job, kind, reason, message, codec, payload, unique_key, rank, attempt, failed_at, final, replayed_as",
+      query, kinds
+    ) { row in
+      found.append(
+        FailureRecord(
+          id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)),
+          reason: FailureReason(number: row.integer(4)), message: row.text(5),
+          payload: row.isNull(7) ? nil : Payload(row.blob(7), codec: CodecID(row.integer(6))),
+          uniqueKey: row.isNull(8) ? nil : row.text(8), priority: 0 &- Int(row.integer(9)),
+          attempt: Int(row.integer(10)), failedAt: Timestamp(microseconds: row.integer(11)),
+          isFinal: row.integer(12) != 0, replayedAs: row.isNull(13) ? nil : row.integer(13)))
+    }
+    return found
+  }
+
+  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
+  func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
+}
+
+/// `qudo_status`: the status log.
+struct StatusTable {
+  let connection: Connection
+  private static let name: StaticString = "qudo_status"
+  private var log: LogTable { LogTable(connection: connection, name: Self.name, endedAt: "ended_at") }
+
+  /// Adds the status of a job that is still there.
+  func insert(_ id: Int64, _ status: RunStatus, startedAt: Timestamp, endedAt: Timestamp) throws(QudoError) {
+    do throws(QudoError) {
+      try connection.run(
+        """
+        INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)
+        SELECT id, kind, ?, ?, ?, unique_key, codec, payload FROM qudo_job WHERE id = ?
+        """,
+        .integer(status.number), .integer(startedAt.microseconds), .integer(endedAt.microseconds),
+        .integer(id))
+    } catch {
+      throw try error.orExhausted(Self.name, of: connection)
+    }
+  }
+
+  /// - Parameter kinds: The numbers of the query's kinds; nil for all.
+  func page(_ query: LogQuery, _ kinds: [Int64]?) throws(QudoError) -> [StatusRecord] {
+    var found: [StatusRecord] = []
+    try log.page("job, kind, status, codec, payload, unique_key, started_at, ended_at", query, kinds) { row in
+      found.append(
+        StatusRecord(
+          id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)),
+          status: RunStatus(number: row.integer(4)),
+          payload: Payload(row.blob(6), codec: CodecID(row.integer(5))),
+          uniqueKey: row.isNull(7) ? nil : row.text(7),
+          startedAt: Timestamp(microseconds: row.integer(8)), endedAt: Timestamp(microseconds: row.integer(9))
+        ))
+    }
+    return found
+  }
+
+  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
+  func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
+}
+
+/// What both logs have in common.
+///
+/// Neither has an index by time, because each insert would pay for it.
+private struct LogTable {
+  let connection: Connection
+  let name: StaticString
+  /// The column with the time of the entry.
+  let endedAt: StaticString
+
+  /// Calls `body` with the id, the kind's name and the columns of each entry of a page.
+  func page(_ columns: String, _ query: LogQuery, _ kinds: [Int64]?, body: (Statement) -> Void)
+    throws(QudoError)
+  {
+    let select = "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), \(columns) FROM \(name)"
+    let order = query.oldestFirst ? "ASC" : "DESC"
+    let inKinds = kinds.map { IntegerList($0) }
+    guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
+      // Select the ids first, so that no payload of a skipped row is read.
+      var conditions: [String] = []
+      var values: [Value] = []
+      if let inKinds {
+        conditions.append("kind IN \(inKinds.sql)")
+        values += inKinds.values
+      }
+      if let after = query.after {
+        conditions.append(query.oldestFirst ? "id > ?" : "id < ?")
+        values.append(.integer(after))
+      }
+      let filter = conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))"
+      let page = "SELECT id FROM \(name) \(filter) ORDER BY id \(order) LIMIT ? OFFSET ?"
+      try connection.each(
+        "\(select) WHERE id IN (\(page)) ORDER BY id \(order)",
+        values: values + [.integer(Int64(query.limit)), .integer(Int64(max(query.offset, 0)))]
+      ) { row throws(QudoError) in body(row) }
+      return
+    }
+    // In order and in chunks, so that any number of ids is allowed.
+    let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
+    let sql = "\(select) WHERE \(inKinds.inKinds) id IN "
+    var toSkip = max(query.offset, 0)
+    var left = query.limit
+    for part in IntegerList.chunks(sorted) where left > 0 {
+      try connection.each(
+        "\(sql)\(part.sql) ORDER BY id \(order)", values: (inKinds?.values ?? []) + part.values
+      ) { row throws(QudoError) in
+        if toSkip > 0 { toSkip -= 1 } else if left > 0 { left -= 1; body(row) }
+      }
+    }
+  }
+
+  /// Returns the ids of the oldest entries that may be deleted.
+  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] {
+    let newest = try connection.integer(
+      "SELECT id FROM \(name) ORDER BY id DESC LIMIT 1 OFFSET ?",
+      values: [.integer(Int64(max(options.keep, 0)))])
+    guard let newest, options.limit > 0 else { return [] }
+    var ids: [Int64] = []
+    let condition = options.before == nil ? "" : "AND \(endedAt) < ?"
+    let before = options.before.map { [Value.integer($0.microseconds)] } ?? []
+    try connection.each(
+      "SELECT id FROM \(name) WHERE id <= ? \(condition) ORDER BY id LIMIT ?",
+      values: [.integer(newest)] + before + [.integer(Int64(options.limit))]
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+
+  /// - Returns: How many entries were there.
+  func delete(_ ids: [Int64]) throws(QudoError) -> Int {
+    var count = 0
+    for id in ids {
+      try connection.run("DELETE FROM \(name) WHERE id = ?", values: [.integer(id)])
+      count += connection.changes
+    }
+    return count
+  }
+}

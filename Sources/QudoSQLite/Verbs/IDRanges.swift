@@ -1,0 +1,22 @@
+/// Ids as ranges: an id that follows the last one extends its range, any other begins a new one.
+struct IDRanges {
+  private(set) var ranges: [ClosedRange<Int64>] = []
+
+  /// The number of ids.
+  var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
+
+  mutating func append(_ id: Int64) {
+    guard let last = ranges.last, last.precedes(id) else { return ranges.append(id...id) }
+    ranges[ranges.count - 1] = last.lowerBound...id
+  }
+
+  mutating func append(_ ids: ClosedRange<Int64>) {
+    guard let last = ranges.last, last.precedes(ids.lowerBound) else { return ranges.append(ids) }
+    ranges[ranges.count - 1] = last.lowerBound...ids.upperBound
+  }
+}
+
+extension ClosedRange<Int64> {
+  /// Whether an id is the first one after the range.
+  func precedes(_ id: Int64) -> Bool { upperBound < id && upperBound &+ 1 == id }
+}

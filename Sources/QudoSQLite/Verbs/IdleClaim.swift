@@ -1,0 +1,41 @@
+internal import Qudo
+
+// Every commit wakes the idle workers. Before an idle worker takes the write lock from workers with jobs, it checks in a
+// read transaction, which blocks nobody, whether there is anything to claim.
+extension Transaction {
+  /// The maximum number of kinds that are looked up one by one.
+  private static let mostKinds = 32
+
+  /// Returns the claim's answer if it would find nothing to do, or nil if it may find something.
+  func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
+    guard request.limit > 0, request.demands.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
+    for demand in request.demands {
+      guard let kind = try kindTable.id(of: demand.kind) else { continue }
+      if try readyTable.hasAny(of: kind) { return nil }
+    }
+    guard try delayedTable.firstDue() > now.wall.microseconds,
+      try delayedTable.lastWritten() <= now.wall.microseconds,
+      try runningTable.firstOwnExpiry() > now.sinceBoot
+    else { return nil }
+    for holder in try holders() {
+      guard let locks, holder.instance.isAlive(locks, now), !holder.isAhead, holder.firstEnd > now.sinceBoot
+      else { return nil }
+    }
+    return Claim(
+      jobs: [], timeUntilNextDue: try timeUntilNextDue(), timeUntilNextLeaseExpiry: try timeUntilNextExpiry())
+  }
+}
+
+/// The number of consecutive claims of a driver that found nothing.
+final class IdleStreak: Sendable {
+  private let count = Locked(0)
+
+  /// Whether to check for jobs before taking the write lock.
+  var isIdle: Bool { count.withLock { $0 > 0 } }
+
+  func note(_ claim: Claim) { count.withLock { $0 = claim.jobs.isEmpty ? min($0 + 1, 100) : 0 } }
+
+  /// The pause in milliseconds, at most 10, before an idle driver hears of other processes' commits. It delays a job
+  /// of its own by as much.
+  var pause: Int { count.withLock { $0 < 8 ? 0 : min(1 << min($0 - 8, 4), 10) } }
+}

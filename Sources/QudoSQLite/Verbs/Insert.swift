@@ -1,0 +1,140 @@
+internal import Qudo
+
+extension Transaction {
+  func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
+    var results: [InsertResult] = []
+    results.reserveCapacity(jobs.count)
+    var rest = jobs[...]
+    while let job = rest.first {
+      let batch = rest.prefix(JobTable.batchSize)
+      if batch.count == JobTable.batchSize, batch.allSatisfy(\.isPlain) {
+        for id in try store(batch) { results.append(.inserted(id)) }
+        rest = rest.dropFirst(JobTable.batchSize)
+      } else {
+        results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
+        rest = rest.dropFirst()
+      }
+    }
+    return results
+  }
+
+  func insert(_ job: NewJob) throws(QudoError) -> InsertResult {
+    let key = try sortKey(of: job)
+    if let unique = job.unique, let holder = try jobTable.holder(of: unique.key, kind: key.kind) {
+      // The holder may be a job of this same call, whose ready row is not written yet.
+      try insertCollectedReady()
+      return try conflict(job, key, with: holder, unique)
+    }
+    let id = try nextID()
+    try jobTable.insert(job, id: id, key, enqueuedAt: now.wall)
+    try collectWaiting(id, key, job.due)
+    return .inserted(id)
+  }
+
+  /// Inserts ``JobTable/batchSize`` plain jobs.
+  private func store(_ jobs: ArraySlice<NewJob>) throws(QudoError) -> [Int64] {
+    var rows: [(id: Int64, key: SortKey)] = []
+    rows.reserveCapacity(JobTable.batchSize)
+    for job in jobs {
+      let key = try sortKey(of: job)
+      rows.append((try nextID(), key))
+    }
+    try jobTable.insert(jobs, rows, enqueuedAt: now.wall)
+    for (job, (id, key)) in zip(jobs, rows) { try collectWaiting(id, key, job.due) }
+    return rows.map(\.id)
+  }
+
+  private func sortKey(of job: NewJob) throws(QudoError) -> SortKey {
+    SortKey(
+      kind: try kindTable.id(creating: job.kind), rank: job.rank, due: job.due.moment(now.wall).microseconds)
+  }
+
+  private func conflict(_ job: NewJob, _ key: SortKey, with holder: Int64, _ unique: UniqueKey)
+    throws(QudoError) -> InsertResult
+  {
+    switch unique.onConflict {
+    case .reject:
+      effects.tellsOfOthers = true
+      return .conflict(holder)
+    case .keep:
+      effects.tellsOfOthers = true
+      return .existing(holder)
+    case .overwrite:
+      guard try removeFromWaiting(holder) else {
+        effects.tellsOfOthers = true
+        return .conflict(holder)
+      }
+      let delay = Delay(job.due, now.wall)
+      try jobTable.overwrite(holder, with: job, due: delay.due)
+      try insertWaiting(holder, delay, kind: key.kind, rank: job.rank)
+      return .overwritten(holder)
+    }
+  }
+
+  // MARK: Waiting jobs
+
+  /// Files a job that was just stored: as delayed now, or as ready later, in one row with its neighbors.
+  func collectWaiting(_ id: Int64, _ key: SortKey, _ due: Due) throws(QudoError) {
+    connection.readyLists.invalidate(key.kind)
+    guard key.due <= now.wall.microseconds else {
+      effects.wakes = true
+      return try delayedTable.insert(id, Delay(due, now.wall), kind: key.kind, rank: key.rank)
+    }
+    if !effects.ready.append(id, key) {
+      try insertCollectedReady()
+      _ = effects.ready.append(id, key)
+    }
+  }
+
+  /// Writes the collected ready jobs of all callers to `qudo_ready`, one row for each id range with one sort key.
+  func insertCollectedReady() throws(QudoError) {
+    guard let (others, last) = effects.ready.take() else { return }
+    effects.wakes = true
+    // If few neighbors share a sort key, one statement writes a row per job.
+    if let first = others.first, Int64(others.count + 1) * 2 > last.ids.upperBound - first.ids.lowerBound {
+      return try readyTable.insertEach(first.ids.lowerBound...last.ids.upperBound)
+    }
+    for part in others { try readyTable.insert(part.ids, part.key) }
+    try readyTable.insert(last.ids, last.key)
+  }
+
+  /// Files a job as ready if it is due, else as delayed.
+  func insertWaiting(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
+    effects.wakes = true
+    if delay.due <= now.wall.microseconds {
+      try readyTable.insert(id...id, SortKey(kind: kind, rank: rank, due: delay.due))
+    } else {
+      try delayedTable.insert(id, delay, kind: kind, rank: rank)
+    }
+  }
+
+  /// Removes a job from the ready or delayed jobs.
+  ///
+  /// - Returns: False if the job is in neither; then nothing has changed.
+  private func removeFromWaiting(_ id: Int64) throws(QudoError) -> Bool {
+    if try readyTable.remove(id) { return true }
+    return try delayedTable.remove(id)
+  }
+
+  // MARK: Deleting
+
+  /// Deletes a job permanently.
+  func deleteJob(_ id: Int64) throws(QudoError) {
+    try willDelete(highest: id)
+    try jobTable.delete(id)
+  }
+
+  /// Deletes jobs permanently.
+  func deleteJobs(_ ids: ClosedRange<Int64>) throws(QudoError) {
+    if ids.lowerBound == ids.upperBound { return try deleteJob(ids.lowerBound) }
+    try willDelete(highest: ids.upperBound)
+    try jobTable.delete(ids)
+  }
+}
+
+extension NewJob {
+  /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
+  var isPlain: Bool {
+    unique == nil && idempotencyKey == nil && payload.bytes.count + metadata.bytes.count <= 4096
+  }
+}
