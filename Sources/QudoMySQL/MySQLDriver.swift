@@ -43,17 +43,19 @@ public struct MySQLDriver: Driver {
   let pool: Pool
   private let inserter: Inserter
 
-  /// Creates a driver without connecting; it connects at the first call, and again after it loses a connection.
+  /// Creates a driver without connecting; it connects at the first call, and again after it loses a
+  /// connection.
   ///
   /// The first connection to a database creates the tables, or migrates them to this version.
   ///
   /// - Parameters:
   ///   - server: the address, user, database and options.
-  ///   - limits: the size limits of new jobs. A payload takes twice its length of the server's `max_allowed_packet`.
+  ///   - limits: the size limits of new jobs. A payload takes twice its length of the server's
+  ///     `max_allowed_packet`.
   ///   - timeout: the maximum time that a call waits for a free connection and for locks, before it throws
   ///     `QudoError.Code.busy`. Default: 30 s.
-  ///   - idempotencyKeyLifetime: the time for which an idempotency key prevents a second enqueue, up to 100 years.
-  ///     Default: 24 hours.
+  ///   - idempotencyKeyLifetime: the time for which an idempotency key prevents a second enqueue, up to 100
+  ///     years. Default: 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for an unknown option or an invalid value.
   public init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
@@ -78,10 +80,10 @@ public struct MySQLDriver: Driver {
   }
 
   /// - Parameters:
-  ///   - clock: a clock that replaces the server's.
-  ///   - trustsIdle: how long a connection may be unused before it is checked.
-  ///   - observer: receives each statement of the verbs before it is sent.
-  ///   - replacing: returns the bytes to send instead of a statement.
+  ///   - clock: A clock that replaces the server's.
+  ///   - trustsIdle: The maximum idle time of a connection before it is checked.
+  ///   - observer: Receives each statement of the verbs before it is sent.
+  ///   - replacing: Returns the bytes to send instead of a statement.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     idempotencyKeyLifetime: Duration = .seconds(86_400),
@@ -124,7 +126,8 @@ public struct MySQLDriver: Driver {
   /// The facts that the server reported at the last connection; nil before the first one.
   public var facts: MySQLServerFacts? { pool.access.facts }
 
-  /// The driver's capabilities; `survivesPowerLoss` only after a connection to a server whose settings ensure it.
+  /// The driver's capabilities; `survivesPowerLoss` only after a connection to a server whose settings ensure
+  /// it.
   ///
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
