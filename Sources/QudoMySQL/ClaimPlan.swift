@@ -29,9 +29,9 @@ struct Candidate {
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
 
-/// The decision of a claim on the jobs that it found and locked, made without a database.
+/// A claim's decision about the jobs that it found and locked, made without a database.
 struct ClaimPlan {
-  /// The claimed jobs in running order, each with its demand.
+  /// The claimed jobs in the order in which they should run, each with its demand.
   private(set) var chosen: [(Candidate, ClaimRequest.KindDemand)] = []
   /// Due delayed jobs that become ready.
   private(set) var promoted: [Candidate] = []

@@ -230,8 +230,8 @@ struct NextTimes {
     "(SELECT COALESCE(MIN(\(column)), \(never)) FROM \(table)"
   }
 
-  /// - Returns: Nil if there is no such time. If the time is unknown, the earliest possible one, so that the
-  ///   claim looks for jobs.
+  /// - Returns: Nil if there is no such time; the earliest possible time if it is unknown, so that the claim
+  ///   looks for jobs.
   static func time(_ row: Row?, _ column: Int) -> Int64? {
     let time = row?.integerIfAny(column) ?? 0
     return time == never ? nil : time
@@ -261,8 +261,8 @@ struct ClaimFindings {
   /// Whether the sweep left no expired lease and no due delayed job.
   let isSwept: Bool
 
-  /// Returns when the first of the leases expires that the claim did not recover; nil if the sweep was not
-  /// complete. Without any such lease it returns now, because every new lease expires later.
+  /// Returns the first expiry among the leases that the claim did not recover; nil if the sweep was
+  /// incomplete. Without any such lease it returns now, because every new lease expires later.
   func firstEnd(_ now: Timestamp) -> Int64? {
     guard isSwept else { return nil }
     guard let end = next.end else { return now.microseconds }

@@ -258,7 +258,7 @@ struct ClaimedRows {
     let due: Int64
   }
   let token: Int64
-  /// In running order.
+  /// In the order in which they should run.
   var jobs: [Row] = []
   /// The jobs that the same transaction gave up because their leases expired too often, and the number of
   /// jobs that it recovered.

@@ -27,8 +27,7 @@ struct CommitTokenStore {
 /// Each transaction that writes leaves a row with its number, which is one above the pooled connection's
 /// previous number. If the connection is lost during the commit, the transaction is repeated under the same
 /// number. Only one of the two can be committed, even if the server executes the first one late, because the
-/// second to come finds the key taken. The repetition learns from the row whether the first one was
-/// committed.
+/// later one finds the key taken. The repetition learns from the row whether the first one was committed.
 ///
 /// The answers of all earlier transactions have arrived, so their rows are deleted many at a time, as one
 /// range. A single row per pooled connection, changed by each transaction, cost the server half as much
@@ -101,7 +100,7 @@ final class CommitToken {
       guard let start = first[Int64(index)], start < .max - Int64(insert.count) else {
         throw QudoError(.corrupt, "a commit token is missing: another program modified the tables")
       }
-      // An answer that arrived before the connection was lost has its ids already.
+      // Answers that arrived before the connection was lost have their ids already: replace those.
       if isWhole.insert(ObjectIdentifier(insert.answer)).inserted { insert.answer.ids = [] }
       insert.answer.ids += start..<start + Int64(insert.count)
     }
@@ -110,8 +109,8 @@ final class CommitToken {
 }
 
 extension Transaction {
-  /// Checks whether the transaction that this one repeats was committed after all. If so, its token has the
-  /// answers.
+  /// Checks whether the transaction that this one repeats was committed after all. If so, returns its token,
+  /// which has the answers.
   func wasCommitted() throws(QudoError) -> CommitToken? {
     guard let lost else { return nil }
     guard try lost.confirm(try read(lost.look)) else { return nil }

@@ -27,7 +27,7 @@ final class Connection {
   var observer: ((SQL) -> Void)?
   /// Returns the bytes to send instead of a statement; for tests.
   var replacing: ((SQL) -> [UInt8])?
-  /// The number of texts that were sent to the server.
+  /// The number of round trips so far.
   var roundTrips = Locked(0)
 
   /// Whether the outcome of everything sent is known. If not, the connection is not used again.
@@ -144,7 +144,8 @@ final class Connection {
     if watched?.wait.isEnded == true {
       // Treat this like any other stopped statement, except that a COMMIT may have taken effect: perhaps only
       // the answers were lost.
-      error = MySQLError(code: MySQLError.interrupted, message: "the server did not answer all statements of a text")
+      error = MySQLError(
+        code: MySQLError.interrupted, message: "the server did not answer all statements of a text")
       isAtLast = true
     }
     if error.isOfConnection || error.isOfStop { isSound = false }

@@ -123,8 +123,8 @@ final class ConnectionFactory: Sendable {
 
   private var noCursors: ScanCursors { clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)) }
 
-  /// Maps errors that may pass to `unreachable`. A server that worked before reports them while it is
-  /// replaced, or while its users are changed.
+  /// Maps transient errors to `unreachable`: a server that worked before reports them while it is replaced,
+  /// or while its users are changed.
   func passing(_ error: QudoError) -> QudoError {
     guard facts != nil, let cause = error.mysql else { return error }
     if cause.isOfDemotion {
@@ -135,7 +135,8 @@ final class ConnectionFactory: Sendable {
     }
     if cause.isOfRefusal {
       return QudoError(
-        .unreachable, "the server refuses the user that it accepted before: check user and password", cause: cause
+        .unreachable, "the server refuses the user that it accepted before: check user and password",
+        cause: cause
       )
     }
     if cause.isOfMissingTables { return .tablesMissing(cause) }

@@ -12,8 +12,8 @@ internal import Darwin
 
 /// Opens connections and sets them up for Qudo.
 enum DatabaseOpener {
-  /// "mysql_library_init() is not thread-safe": call it once, before the first connection. It is a macro for
-  /// this function.
+  /// "mysql_library_init() is not thread-safe": call it once, before the first connection.
+  /// `mysql_library_init` is a macro for `mysql_server_init`.
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
   /// Opens a connection and sets it up. After the authentication, this takes one round trip, which includes

@@ -111,7 +111,7 @@ extension Transaction {
     return .new(position) { .inserted($0) }
   }
 
-  /// Keeps the idempotency key of a job, except after a conflict: a conflict wrote nothing, and the next
+  /// Stores the idempotency key of a job, except after a conflict: a conflict wrote nothing, and the next
   /// attempt may have another outcome.
   private func keep(
     _ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan

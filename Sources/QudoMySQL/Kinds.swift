@@ -1,7 +1,7 @@
 #if MySQL
 internal import Qudo
 
-/// The database's numbers of kinds, as far as the driver has seen them. Qudo never deletes a kind, so a
+/// The numbers of kinds in the database, as far as the driver has seen them. Qudo never deletes a kind, so a
 /// committed number stays valid. The cache never remembers that a kind is missing.
 final class KindCache: Sendable {
   private let numbers = Locked<[Kind: Int64]>([:])
@@ -58,7 +58,9 @@ extension Transaction {
   }
 
   func requireNumber(of kind: Kind) throws(QudoError) -> Int64 {
-    guard let number = number(of: kind) else { throw QudoError(.database, "the kind \(kind) was stored but cannot be found") }
+    guard let number = number(of: kind) else {
+      throw QudoError(.database, "the kind \(kind) was stored but cannot be found")
+    }
     return number
   }
 

@@ -72,7 +72,8 @@ extension QudoError {
       (.readOnly, "the server is read-only, perhaps because it is a replica: use the primary")
     case 1021, 1114, 1883:
       (
-        .diskFull, "the server's disk or tablespace is full, nothing was written: free some space, then try again"
+        .diskFull,
+        "the server's disk or tablespace is full, nothing was written: free some space, then try again"
       )
     case 1037, 1038, 1041, 5, 2008:
       (.outOfMemory, "the server or the client is out of memory: try again later")
@@ -110,8 +111,8 @@ extension QudoError {
       (
         .unreachable,
         """
-        the TLS connection failed: check that the server supports TLS, and that its certificate matches tls-ca \
-        and the host
+        the TLS connection failed: check that the server supports TLS, and that its certificate matches \
+        tls-ca and the host
         """
       )
     case 2013, 2006, 2055, 1927, 4031, 1053, 1077, 1080:

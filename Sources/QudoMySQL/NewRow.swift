@@ -44,7 +44,7 @@ struct NewRow {
     return SQL(stringInterpolation: text)
   }
 
-  /// Appends the row piece by piece: to assemble each row separately costs more than its bytes do.
+  /// Appends the row piece by piece: assembling each row separately costs more than its bytes do.
   private func write(keys: Bool, meta hasMeta: Bool, taking time: SQL?, to text: inout SQL.Interpolation) {
     text.appendLiteral("(")
     text.appendInterpolation(kind)

@@ -12,7 +12,8 @@ struct PoolQueue<Lane, Waiter> {
 
   private let capacity: Int
   private var made = 0
-  /// The pool takes the connection that was used last, so that surplus connections stay unused.
+  /// The idle connections. The one that was used last is taken first, so that surplus connections stay
+  /// unused.
   private var idle: [Lane] = []
   private var waiting: [(waiter: Waiter, until: ContinuousClock.Instant)] = []
   private var isWatched = false

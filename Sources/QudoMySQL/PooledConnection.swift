@@ -30,7 +30,8 @@ final class PooledConnection: @unchecked Sendable {  // reason: all mutable stat
     connection = nil
   }
 
-  /// Runs `body` in a transaction, and repeats it until it is committed if other sessions get in its way.
+  /// Runs `body` in a transaction. If other sessions block it, the transaction is repeated until it is
+  /// committed.
   ///
   /// If the connection is lost during the commit, the transaction is repeated once; see ``CommitToken``.
   ///
@@ -47,7 +48,8 @@ final class PooledConnection: @unchecked Sendable {  // reason: all mutable stat
         do throws(QudoError) {
           taken = try take()
         } catch {
-          // The connection could not be opened. Do not wait for a server that is unreachable.
+          // Repeat the opening if a statement was stopped or blocked. Do not wait for a server that is
+          // unreachable.
           guard let cause = error.mysql, cause.isOfStop || cause.isOfContention else { throw error }
           Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
           continue

@@ -1,8 +1,7 @@
 #if MySQL
 package import Qudo
 
-/// A connection with the driver's session settings for statements of others, against which benchmarks compare
-/// the driver.
+/// A connection with the driver's session settings, for statements that benchmarks compare with the driver.
 package final class RawConnection {
   private let connection: Connection
   /// A `MYSQL *`, used by one thread at a time, and valid as long as this object exists.

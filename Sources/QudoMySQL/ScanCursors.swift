@@ -20,11 +20,11 @@ internal import Qudo
 struct ScanCursors {
   /// The read time above which a claim may have stepped over many deleted entries.
   static let slow = Duration.milliseconds(3)
-  /// The cost of stepping over the deleted entries from which bounds are worth it.
+  /// The minimum cost of stepping over the deleted entries that makes bounds worth it.
   static let leastWalk = Duration.milliseconds(1)
   /// The maximum number of claims without a look below the bounds.
   static let most = 4096
-  /// How long useless bounds are not tried again.
+  /// How long the driver waits before it tries bounds again that were of no use.
   static let rest = Duration.seconds(10)
   static let shortestPause = Duration.milliseconds(250)
 
@@ -42,9 +42,9 @@ struct ScanCursors {
     init(_ job: Candidate) { self.init(ranking: job.ranking, due: job.due, id: job.id) }
     static func < (a: Key, b: Key) -> Bool { (a.ranking, a.due, a.id) < (b.ranking, b.due, b.id) }
 
-    /// "(...)", for rows from here on. The server would not look up a row constructor in the index. Each arm
-    /// names all of the columns, because of `ranking >= 0 AND (due > ...)` the server would look up only the
-    /// ranking.
+    /// "(...)", for rows from here on. It is not a row constructor, which the server would not look up in the
+    /// index. Each arm names all of the columns: of `ranking >= 0 AND (due > ...)`, the server would look up
+    /// only the ranking.
     fileprivate var andAbove: SQL {
       "(ranking > \(ranking) OR ranking = \(ranking) AND due > \(due) OR ranking = \(ranking) AND due = \(due) AND id >= \(id))"
     }
@@ -62,7 +62,7 @@ struct ScanCursors {
     fileprivate(set) var ends: Int64?
     /// Whether the claim also looks below the bounds.
     fileprivate(set) var looks = false
-    /// How often jobs had entered when the view was requested.
+    /// The cursors' `age` when the view was requested.
     fileprivate var age: UInt64 = 0
     var isWhole: Bool { ready.isEmpty && due == nil && ends == nil }
 
@@ -136,7 +136,7 @@ struct ScanCursors {
   private var ready: [Int64: Key] = [:]
   private var due: Int64?
   private var ends: Int64?
-  /// How often jobs entered, and that number for the last entry of each kind.
+  /// The number of times that jobs entered, and for each kind this number at its last entry.
   private var age: UInt64 = 0
   private var entries: [Int64: UInt64] = [:]
   /// Whether the last claim found expired leases or due delayed jobs. If so, the next one may find some as
@@ -191,7 +191,7 @@ struct ScanCursors {
   ///   - took: How long its reads took.
   ///   - look: The findings below the bounds, if it looked there.
   ///   - due: The time of the transaction, if it handled all jobs that were due by then.
-  ///   - ends: When the first of the leases expires that it did not recover.
+  ///   - ends: The first expiry among the leases that it did not recover.
   ///   - last: The last ready job that it took, for each kind.
   mutating func claimed(
     from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?, last: [Int64: Key],
@@ -206,7 +206,7 @@ struct ScanCursors {
     if let look {
       guard look.walk >= leastWalk else { return turnOff(now) }
       pause = Self.pause(after: look.walk)
-      // Claims in progress may end behind these jobs. They must not raise the bounds.
+      // Claims in progress may get past these jobs, and must not raise the bounds then.
       if !look.ready.isEmpty { age += 1 }
       for (kind, key) in look.ready {
         entries[kind] = age

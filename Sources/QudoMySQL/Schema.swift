@@ -7,15 +7,14 @@ internal import Qudo
 /// The table of a job determines its state: `qudo_job` has each live job once; thin tables hold the ready
 /// jobs in the order of claims, the delayed jobs and the running jobs.
 ///
-/// A server commits by itself before and after each CREATE or ALTER, so a migration is not one transaction.
+/// A server commits implicitly before and after each CREATE or ALTER, so a migration is not one transaction.
 /// Each of its statements can run again after it took effect, and the row that records the version comes
 /// last.
 ///
 /// `frees` is the hold of a waiting job on its unique key: see ``KeyHold``.
 ///
-/// `ranking` is the negated priority: `rank` is a word of MySQL 8's own. Texts are binary: the server
-/// compares and returns them as bytes, without padding and folding. Times are in microseconds since 1970,
-/// UTC.
+/// `ranking` is the negated priority: MySQL 8 reserves the word `rank`. Texts are binary: the server compares
+/// and returns them as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
 enum Schema {
   struct Migration: Sendable {
     let version: Int64
@@ -29,7 +28,7 @@ enum Schema {
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
-    // A Qudo that knows version 1 writes receipts of its own to qudo_receipt.
+    // A Qudo that knows only version 1 writes its own receipts to qudo_receipt.
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: pooled),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
@@ -118,7 +117,7 @@ enum Schema {
   /// Removes indexes. A secondary index costs each job three times: on insert, on delete, and when InnoDB
   /// purges the entry. The index of unique keys had an entry for each job, with or without a key; now a table
   /// has a row for each job with a key. Running jobs are in the order of their leases' expiry, which a lease
-  /// knows, instead of having an index by it.
+  /// knows, so they need no index by it.
   private static let fewerIndexes: [SQL] =
     [
       """

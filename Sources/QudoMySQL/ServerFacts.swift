@@ -3,7 +3,7 @@ internal import Qudo
 
 /// The facts that a server reported at the last connection.
 public struct MySQLServerFacts: Sendable {
-  /// The server's name for its version: `10.11.6-MariaDB`.
+  /// The version that the server reports, such as `10.11.6-MariaDB`.
   public let version: String
   /// Whether the server is MariaDB.
   public let isMariaDB: Bool

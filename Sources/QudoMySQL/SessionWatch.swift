@@ -12,7 +12,7 @@ internal import Darwin
 
 /// Ends connections whose server has forgotten that it owes an answer.
 ///
-/// If a server is told to stop a statement just when it has finished it, the server skips the rest of the
+/// If a server is told to stop a statement just when that statement is done, the server skips the rest of the
 /// text: MariaDB's loop over the statements of a text ends `while (!thd->killed && …)`, and the last answer
 /// says that more follow. The session then sleeps, with all its locks, and the client waits for its read
 /// timeout. So once an answer has been due for a second, another connection checks whether the session

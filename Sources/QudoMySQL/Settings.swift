@@ -48,15 +48,17 @@ struct Settings: Sendable {
         throw QudoError(
           .invalidArgument,
           """
-          the database's URL has the unknown option '\(option.name.prefix(40))': use only name, pool, socket, \
-          password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and tls-key
+          the database's URL has the unknown option '\(option.name.prefix(40))': use only name, pool, \
+          socket, password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and \
+          tls-key
           """)
       }
     }
     try setTLS(tls, usesTLS)
     guard passwordFile == nil || server.password == nil else {
       throw QudoError(
-        .invalidArgument, "the database's URL has both a password and the option password-file: leave one out")
+        .invalidArgument,
+        "the database's URL has both a password and the option password-file: leave one out")
     }
     guard !name.isEmpty else {
       throw QudoError(
@@ -97,7 +99,10 @@ struct Settings: Sendable {
     guard duration > .zero else {
       throw QudoError(
         .invalidArgument,
-        "the option \(option.name) is not above 0: pass a longer timeout, or a dead server blocks calls forever"
+        """
+        the option \(option.name) is not above 0: pass a longer timeout, or a dead server blocks calls \
+        forever
+        """
       )
     }
     return duration
@@ -105,7 +110,8 @@ struct Settings: Sendable {
 
   private static func connections(_ option: DatabaseServer.Option) throws(QudoError) -> Int {
     guard let count = Int(option.value), (1...256).contains(count) else {
-      throw QudoError(.invalidArgument, "the option pool is out of range: pass a number of connections from 1 to 256")
+      throw QudoError(
+        .invalidArgument, "the option pool is out of range: pass a number of connections from 1 to 256")
     }
     return count
   }

@@ -111,8 +111,8 @@ extension Transaction {
     Set(jobs).sorted().parts().map { "SELECT id FROM qudo_job WHERE id IN \(list: $0) FOR UPDATE" }
   }
 
-  /// Returns queries that find a job with a unique key. It is unknown how many of the jobs had one, but none
-  /// may have one after they were freed.
+  /// Returns queries that check whether any of the jobs still has a unique key after its keys were freed. How
+  /// many of the jobs had one is unknown.
   private static func look(forKeysOf jobs: [Int64]) -> [SQL] {
     jobs.sorted().parts().map { "SELECT job FROM qudo_unique WHERE job IN \(list: $0) LIMIT 1" }
   }
@@ -263,7 +263,7 @@ private struct PlainSettlements {
     static func < (a: Place, b: Place) -> Bool { (a.ends, a.token) < (b.ends, b.token) }
   }
 
-  /// Contains no settlements.
+  /// Treats no settlement as plain.
   init() {}
 
   init(_ settlements: [Settlement]) {

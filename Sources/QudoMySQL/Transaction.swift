@@ -23,7 +23,7 @@ final class Transaction {
     case done
   }
 
-  /// Microseconds since 1970, whatever the session's time zone is: UTC has no hour twice.
+  /// Microseconds since 1970, whatever the session's time zone is: UTC never repeats an hour.
   static let serverTime: SQL = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
   let connection: Connection
@@ -55,7 +55,7 @@ final class Transaction {
   var isConfirmed = false
   /// Whether something was written that needs a commit token.
   private(set) var hasWritten = false
-  /// Whether the transaction was tried before, and another session got in its way.
+  /// Whether an earlier attempt at the transaction failed.
   let isRepeated: Bool
   /// Whether a statement has changed fewer rows than it must, so that the transaction first looks which jobs
   /// exist.

@@ -91,7 +91,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     shutdown(look.socket, Int32(SHUT_RDWR))
   }
 
-  /// - Parameter group: Left when the connection is closed.
+  /// - Parameter group: A group that this method enters, and leaves when the connection is closed.
   func close(_ group: DispatchGroup) {
     state.withLock { state in
       state.isClosed = true
