@@ -1,54 +1,54 @@
 #if MySQL
 internal import Qudo
 
-/// One of a worker's kinds that the database knows.
+/// A kind that a claim requests and the database knows.
 struct ClaimableKind {
   let demand: ClaimRequest.KindDemand
-  /// Its number in the database.
+  /// The kind's number in the database.
   let number: Int64
 
-  /// How many of it may be claimed.
+  /// Returns how many jobs of the kind the claim may take, at most `limit`.
   func most(_ limit: Int) -> Int { max(0, min(limit, demand.limit ?? limit)) }
 }
 
-/// A job that may be claimed, and where it was found.
+/// A job that the claim may take, and the table that holds it.
 struct Candidate {
   enum Source {
     case ready, delayed
-    /// Its lease has ended.
+    /// A running job whose lease has expired.
     case ended(RunningRow)
   }
   let kind: Int64
   let ranking: Int64
   let due: Int64
   let id: Int64
-  /// What is kept of its unique key.
+  /// The hold on the job's unique key.
   let hold: KeyHold
   let source: Source
 
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
 
-/// What a claim does with the jobs that it found and locked, decided without a database.
+/// A claim's decision about the jobs that it found and locked, made without a database.
 struct ClaimPlan {
-  /// In the order in which they should run, each with its demand.
+  /// The claimed jobs in the order in which they should run, each with its demand.
   private(set) var chosen: [(Candidate, ClaimRequest.KindDemand)] = []
-  /// Due, and ready from now on.
+  /// Due delayed jobs that become ready.
   private(set) var promoted: [Candidate] = []
-  /// Their leases ended, and they wait again.
+  /// Running jobs whose lease has expired, and which become ready again.
   private(set) var returned: [RunningRow] = []
-  /// Their leases ended too often.
+  /// Leases that expired once too often: the claim gives up their jobs.
   private(set) var lost: [EndedLease] = []
-  /// Their leases ended, and the jobs are not there: somebody else has deleted them.
+  /// Running rows with an expired lease whose job is missing: another program deleted it.
   private(set) var jobless: [RunningRow] = []
 
-  /// How many jobs of expired leases go on.
+  /// The number of recovered jobs: those that become ready again, and those that the claim takes at once.
   var recovered: Int {
     returned.count
       + chosen.reduce(0) { count, one in if case .ended = one.0.source { count + 1 } else { count } }
   }
 
-  /// For each kind the last one of the ready that is claimed.
+  /// The last ready job that the plan claims, for each kind.
   var last: [Int64: ScanCursors.Key] {
     var last: [Int64: ScanCursors.Key] = [:]
     var found: Candidate?
@@ -62,9 +62,9 @@ struct ClaimPlan {
   }
 
   /// - Parameters:
-  ///   - ready: of the kinds, in whatever order.
-  ///   - delayed: that are due, of whatever kind.
-  ///   - ended: leases that have ended, of whatever kind.
+  ///   - ready: Ready jobs of the kinds, in any order.
+  ///   - delayed: Due delayed jobs of any kind.
+  ///   - ended: Expired leases of any kind.
   init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease]) {
     jobless = ended.filter(\.isJobless).map(\.row)
     let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
@@ -78,13 +78,13 @@ struct ClaimPlan {
     for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.demand) }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }
-    // Most often they are in order already.
+    // Usually the candidates are sorted already.
     if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.turn < $1.turn }) {
       candidates.sort { $0.turn < $1.turn }
     }
     chosen.reserveCapacity(min(candidates.count, limit))
     var taken: Set<Int64> = []
-    // Of the kind of the one before.
+    // The state of the previous candidate's kind.
     var (kind, count, demand) = (Int64?.none, 0, ClaimRequest.KindDemand?.none)
     for candidate in candidates {
       guard chosen.count < limit else { break }

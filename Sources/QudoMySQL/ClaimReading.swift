@@ -1,31 +1,34 @@
 #if MySQL
 internal import Qudo
 
-/// What a claim looks at, and locks, before it decides. Rows that others have locked are passed over.
+/// The rows that a claim reads and locks before it decides. It skips rows that other sessions have locked.
 struct ClaimReading {
-  /// How many delayed jobs become ready, and how many ended leases are taken back, in one claim.
+  /// The maximum number of delayed jobs promoted, and of expired leases recovered, in one claim.
   static let sweep = 1000
 
-  /// With more kinds than this, those that had no ready jobs the last time have no arm of their own.
+  /// With more kinds than this, a kind that had no ready jobs at the last claim gets no arm of its own.
   static let manyKinds = 8
 
   let request: ClaimRequest
-  /// Those that the database knows, and of which some are wanted.
+  /// The requested kinds that the database knows.
   private let wanted: [ClaimableKind]
-  /// Those that are read at once.
+  /// The kinds whose ready jobs are read in the first round trip.
   private let armed: [ClaimableKind]
   private let unknown: [Kind]
-  /// Where it begins.
+  /// The position at which the claim begins to read.
   let view: ScanCursors.View
-  /// Whether it looks at once for leases that have ended and for delayed jobs that are due; otherwise when there are any.
+  /// Whether the claim looks for expired leases and due delayed jobs at once; if not, it looks only when the
+  /// next times say that there are some.
   private let sweeps: Bool
-  /// Up to how many jobs the time and the next times come with each of them; the server works them out again for each.
+  /// The maximum number of jobs whose rows also carry the time and the next times. The server computes them
+  /// again for each row.
   private static let mostWithTime = 8
-  /// What takes the time along with the ready jobs, and looks for the next times: one statement instead of three, and the time is
-  /// not known if there is no job.
+  /// The expression for the time, if the rows of the ready jobs carry it together with the next times. This
+  /// takes one statement instead of three, but leaves the time unknown if no job is ready.
   private let time: SQL?
 
-  /// - Parameter takesTime: whether to expect that there are jobs; not when it sweeps.
+  /// - Parameter takesTime: Whether ready jobs are expected, so that their rows can carry the time. False if
+  ///   the claim sweeps.
   init(
     _ request: ClaimRequest, _ transaction: Transaction, from view: ScanCursors.View, sweeps: Bool,
     takesTime: Bool
@@ -50,7 +53,7 @@ struct ClaimReading {
     ]
   }
 
-  /// Where the ``statements`` have the time.
+  /// The position of the time in the results of ``statements``.
   var clock: Transaction.Clock { time == nil ? .statement(0) : .column(7, of: 0) }
 
   var statements: [SQL] {
@@ -62,7 +65,7 @@ struct ClaimReading {
     }
     let besides: SQL = time.map { ", \(view.times), \($0)" } ?? ""
     if let ready = Self.ready(armed, request.limit, from: view, besides: besides) { statements.append(ready) }
-    // Jumps from kind to kind in the index.
+    // This query jumps from kind to kind in the index.
     if wanted.count > 1 {
       statements.append("SELECT DISTINCT kind FROM qudo_ready WHERE kind IN \(list: wanted.map(\.number))")
     }
@@ -70,7 +73,7 @@ struct ClaimReading {
     return statements
   }
 
-  /// Delayed jobs that are due, earliest first.
+  /// Returns the query for due delayed jobs, earliest first.
   static func delayed(_ limit: Int, from view: ScanCursors.View = ScanCursors.View()) -> SQL {
     """
     SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.fromDue) due <= @n
@@ -78,10 +81,11 @@ struct ClaimReading {
     """
   }
 
-  /// The best ready ones. Of several kinds each has an arm that reads a few entries of the index without locking them,
-  /// and only the best of all of them are locked; one SELECT of several kinds would sort, and lock, the whole backlog.
+  /// Returns the query for the best ready jobs; nil if no kind or job is wanted. If there are several kinds,
+  /// each has an arm that reads a few index entries without locks, and the query locks only the best rows of
+  /// all arms. A plain SELECT for several kinds would sort and lock the whole backlog.
   ///
-  /// - Parameter besides: more columns.
+  /// - Parameter besides: Additional columns.
   static func ready(
     _ kinds: [ClaimableKind], _ limit: Int, from view: ScanCursors.View = ScanCursors.View(),
     besides: SQL = ""
@@ -93,7 +97,7 @@ struct ClaimReading {
         ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
         """
     }
-    // Some more than are wanted, as others may have locked some of them.
+    // Each arm reads some more rows than wanted, because other sessions may have locked some.
     let arms = kinds.map { kind -> SQL in
       let count = kind.most(limit)
       return """
@@ -110,9 +114,9 @@ struct ClaimReading {
   }
 
   /// - Parameters:
-  ///   - rows: of ``statements``.
-  ///   - settled: jobs that are no more running by the time of the claim.
-  /// - Returns: the plan, and what else was found.
+  ///   - rows: The results of ``statements``.
+  ///   - settled: Returns the jobs that are no longer running at the time of the claim.
+  /// - Returns: The plan, and the other findings.
   func plan(_ rows: [Rows], _ transaction: Transaction, settled: () -> Set<Int64>) throws(QudoError) -> (
     ClaimPlan, ClaimFindings
   ) {
@@ -140,7 +144,7 @@ struct ClaimReading {
     transaction.kinds.haveReady(full, of: wanted)
     if !unknown.isEmpty { try transaction.add(kinds: try take(&rest)) }
     if let look { ready += try readFound(look, transaction) }
-    // Kinds that were made, or had jobs, since.
+    // Kinds that were created, or got ready jobs, after the first read.
     let known = Set(wanted.map(\.number))
     let all = transaction.claimable(request)
     let more = all.filter { kind in
@@ -174,7 +178,7 @@ struct ClaimReading {
     return NextTimes(row, at: 5)
   }
 
-  /// What a look found below the bounds.
+  /// Reads the jobs that a look below the bounds found.
   private func readFound(_ look: ScanCursors.Look, _ transaction: Transaction) throws(QudoError)
     -> [Candidate]
   {
@@ -190,7 +194,8 @@ struct ClaimReading {
       ? [] : try transaction.read(reads).flatMap { rows in rows.map { Candidate($0, .ready) } }
   }
 
-  /// When others have all of the best ones locked: what comes behind those, which one kind at a time is found by itself.
+  /// Reads each kind with a query of its own. If other sessions have locked all of the best jobs, these
+  /// queries find the jobs behind them.
   private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate]
   {
     try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in
@@ -200,13 +205,13 @@ struct ClaimReading {
 
   private func take(_ rest: inout ArraySlice<Rows>) throws(QudoError) -> Rows {
     guard let rows = rest.popFirst() else {
-      throw QudoError(.database, "a statement of a claim gave no rows")
+      throw QudoError(.database, "a query of a claim returned no result set")
     }
     return rows
   }
 }
 
-/// When the next delayed job is due and the next lease ends.
+/// The times at which the next delayed job is due and the next lease expires.
 struct NextTimes {
   var due: Int64?
   var end: Int64?
@@ -216,15 +221,17 @@ struct NextTimes {
     end = Self.time(row, column + 1)
   }
 
-  /// What stands for no time at all: NULL is what a MIN gives that the server was told to stop.
+  /// The value for "no such time". It cannot be NULL, which MIN returns if the server was told to stop.
   static let never = Int64.max
 
-  /// The beginning of a subquery, whose condition and bracket are to follow.
+  /// Returns the beginning of a subquery for the lowest value. The caller appends a condition and the closing
+  /// parenthesis.
   static func least(_ column: SQL, _ table: SQL) -> SQL {
     "(SELECT COALESCE(MIN(\(column)), \(never)) FROM \(table)"
   }
 
-  /// - Returns: nil for none; the earliest of all if it is not known, so that it is looked for.
+  /// - Returns: Nil if there is no such time; the earliest possible time if it is unknown, so that the claim
+  ///   looks for jobs.
   static func time(_ row: Row?, _ column: Int) -> Int64? {
     let time = row?.integerIfAny(column) ?? 0
     return time == never ? nil : time
@@ -240,21 +247,22 @@ struct NextTimes {
   }
 }
 
-/// What a claim saw besides the jobs.
+/// The findings of a claim other than the jobs.
 struct ClaimFindings {
-  /// Before the claim.
+  /// The next times before the claim.
   let next: NextTimes
-  /// Where it began, below which nothing was found.
+  /// The position at which the claim began. Nothing was found below it.
   let view: ScanCursors.View
-  /// What was found below the bounds, if that was looked for.
+  /// The findings below the bounds, if the claim looked there.
   let look: ScanCursors.Look?
   let hasSwept: Bool
-  /// Whether there was something to be swept.
+  /// Whether the sweep found an expired lease or a due delayed job.
   let hadToSweep: Bool
-  /// Whether nothing more has ended or is due.
+  /// Whether the sweep left no expired lease and no due delayed job.
   let isSwept: Bool
 
-  /// When the first lease ends of those that were not taken back; without any, each new one ends after now.
+  /// Returns the first expiry among the leases that the claim did not recover; nil if the sweep was
+  /// incomplete. Without any such lease it returns now, because every new lease expires later.
   func firstEnd(_ now: Timestamp) -> Int64? {
     guard isSwept else { return nil }
     guard let end = next.end else { return now.microseconds }
@@ -263,7 +271,7 @@ struct ClaimFindings {
 }
 
 extension Transaction {
-  /// Of those that the database knows.
+  /// Returns the requested kinds that the database knows and whose jobs the claim may take.
   fileprivate func claimable(_ request: ClaimRequest) -> [ClaimableKind] {
     request.demands.compactMap { demand in
       number(of: demand.kind).map { ClaimableKind(demand: demand, number: $0) }.flatMap {
@@ -274,7 +282,7 @@ extension Transaction {
 }
 
 extension Candidate {
-  /// - Parameter row: kind, ranking, due time, id, frees.
+  /// - Parameter row: The columns kind, ranking, due, id and frees.
   init(_ row: Row, _ source: Source) {
     self.init(
       kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3),

@@ -2,7 +2,7 @@
 internal import Qudo
 
 extension Transaction {
-  /// The whole verb, of which a claim is the end.
+  /// Runs the whole settle verb, which may end with a claim.
   func run(
     settling settlements: [Settlement], claiming request: ClaimRequest?
   ) throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
@@ -14,7 +14,8 @@ extension Transaction {
     return (answer.results, claim)
   }
 
-  /// Settles, claims and commits: in two round trips, unless a settlement may make a job ready, which the claim must find.
+  /// Settles, claims and commits. This takes two round trips, and more only if a settlement may make a job
+  /// ready, because the claim must find that job.
   func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (
     SettleAnswer, Claim?
   ) {
@@ -24,19 +25,20 @@ extension Transaction {
       return (answer, nil)
     }
     let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
-    // The time is needed at once by all that waits again.
+    // A settlement that lets its job wait again needs the time at once.
     let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
     if !isAhead { start = .now }
-    // Jobs that a settlement made ready have lowered the floors.
+    // The jobs that a settlement made ready have lowered the scan cursors.
     let reading = ahead ?? reading(request, takesTime: false)
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
-    // What was read ahead still has those of the running that are settled by looking at them.
+    // Rows that were read ahead include running jobs whose settlement had to look them up first.
     let settled = { isAhead ? answer.settled(of: settlements) : [] }
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
-    // Who finds nothing looks everywhere, or a worker that is to leave nothing would ask for it again and again.
+    // A claim that finds nothing looks everywhere. Otherwise a worker that drains the queue would have to ask
+    // for that look again and again.
     if !reading.view.isWhole, !reading.view.looks, plan.chosen.count < request.limit,
       cursors.withLock({ $0.mayLook(.now) }) || plan.chosen.isEmpty
     {
@@ -44,7 +46,8 @@ extension Transaction {
       useTime()
       (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
-    // Whoever did nothing to the delayed, and nothing but plain settles to the running, knows when the next ones come.
+    // The next times are still valid if this transaction changed no delayed jobs, and running jobs only by
+    // plain settlements.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
     let claim = try claim(plan, from: findings.view, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
@@ -88,7 +91,7 @@ extension Transaction {
     }
   }
 
-  /// - Parameter next: as it was before, if this transaction did nothing else to it.
+  /// - Parameter next: The next times before the claim, if nothing else in this transaction has changed them.
   private func claim(_ plan: ClaimPlan, from view: ScanCursors.View, next: NextTimes?) throws(QudoError)
     -> Claim
   {
@@ -104,7 +107,7 @@ extension Transaction {
     return try read(rows, from: view, next: next)
   }
 
-  /// Reads what was claimed, by this transaction or by the one that it repeats.
+  /// Reads the jobs claimed by this transaction, or by the one that it repeats.
   private func read(_ claimed: ClaimedRows, from view: ScanCursors.View, next: NextTimes?) throws(QudoError)
     -> Claim
   {
@@ -112,13 +115,14 @@ extension Transaction {
     let reads = claimed.reads
     let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
     var jobs = try claimed.jobs(rows.prefix(reads.count))
-    // Jobs that are gone, or a SELECT that the server was told to stop: see ``Write``. They are claimed by now.
+    // Jobs are missing if they were deleted, or if the server was told to stop a SELECT: see ``Write``. By
+    // now they are claimed.
     if jobs.count < claimed.jobs.count, let again = try? connection.run(reads + ["COMMIT"]) {
       jobs = try claimed.jobs(again.compactMap(\.rows)[...])
     }
     var claim = Claim(jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered)
     var times = next ?? NextTimes(rows.last?.next())
-    // Read from a bound, they may lack it.
+    // Next times that were read from a bound may not include the new leases.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     claim.timeUntilNextLeaseExpiry = times.end.map {
@@ -127,13 +131,13 @@ extension Transaction {
     return claim
   }
 
-  /// - Parameter done: of a transaction that was committed, and whose answer was lost.
+  /// - Parameter done: The token of a committed transaction whose answer was lost.
   func claim(again done: CommitToken) throws(QudoError) -> Claim? {
     guard let claimed = done.claimed else { return nil }
     return try read(claimed, from: ScanCursors.View(), next: nil)
   }
 
-  /// What is told of jobs that are about to go.
+  /// Reads the reports of jobs that are about to be given up.
   private func givenUp(_ leases: [EndedLease]) throws(QudoError) -> [GivenUpJob] {
     guard !leases.isEmpty else { return [] }
     var jobs: [Int64: GivenUpJob] = [:]
@@ -152,7 +156,7 @@ extension Transaction {
     return leases.compactMap { jobs[$0.row.id] }
   }
 
-  /// Jobs whose lease ended wait again where they stood, or end as lost.
+  /// Makes jobs with an expired lease ready again in their old position, or gives them up.
   private func takeBack(_ plan: ClaimPlan) throws(QudoError) {
     let lost = plan.lost.map(\.row)
     for lease in plan.lost {
@@ -176,7 +180,7 @@ extension Transaction {
     if !plan.returned.isEmpty { enter(ready: plan.returned) }
   }
 
-  /// Those of them whose jobs are gone indeed, by another look.
+  /// Returns the rows whose jobs are still missing at a second look.
   private func gone(_ jobless: [RunningRow]) throws(QudoError) -> [RunningRow] {
     guard !jobless.isEmpty else { return [] }
     let looks = jobless.map(\.id).sorted().parts().map { part -> SQL in
@@ -186,11 +190,12 @@ extension Transaction {
     return jobless.filter { !live.contains($0.id) }
   }
 
-  /// From so many on the server copies the rows of the ready itself: for a thousand that takes 1.4 ms, where a list of values takes 2.1, and
-  /// so did copying from the jobs. Of a few, a list is cheaper than a second table.
+  /// From this number on, the server copies the rows of the ready jobs itself. For a thousand rows that takes
+  /// 1.4 ms; a list of values takes 2.1 ms, and so did copying from the jobs. For a few rows, a list is
+  /// cheaper than a second table.
   private static let leastCopied = 8
 
-  /// Takes jobs off the ready, and puts them and the others with the running.
+  /// Removes ready jobs from their table, and files all chosen jobs as running.
   private func start(_ chosen: [(Candidate, ClaimRequest.KindDemand)]) -> ClaimedRows {
     var rows = ClaimedRows(holdingKeys: chosen.contains { $0.0.hold == .untilFinished })
     rows.jobs.reserveCapacity(chosen.count)
@@ -210,7 +215,8 @@ extension Transaction {
     for (terms, indices) in ready.all where indices.count < Self.leastCopied {
       for index in indices { written.append(row(chosen[index].0, terms)) }
     }
-    // Before the ready go, so that the receipt, which comes last, holds the check of those.
+    // Insert these rows before the ready rows are deleted, so that the commit token, which comes last,
+    // carries the check of that deletion.
     for part in written.parts(of: 1000) {
       write("INSERT INTO qudo_running(\(RunningRow.columns)) VALUES\(part.joined(","))")
     }
@@ -237,13 +243,13 @@ extension Transaction {
   }
 }
 
-/// Jobs that are being claimed.
+/// The jobs that a claim is taking.
 struct ClaimedRows {
   struct Terms: Hashable {
     let ends: Int64
     let lostLimit: Int64
   }
-  /// What is known before the job is read.
+  /// The facts that are known before the job is read.
   struct Row {
     let id: Int64
     let kind: Kind
@@ -254,17 +260,18 @@ struct ClaimedRows {
   let token: Int64
   /// In the order in which they should run.
   var jobs: [Row] = []
-  /// Jobs of expired leases that the same transaction gave up, and how many it made ready or took.
+  /// The jobs that the same transaction gave up because their leases expired too often, and the number of
+  /// jobs that it recovered.
   var givenUp: [GivenUpJob] = []
   var recovered = 0
 
-  /// - Parameter holdingKeys: whether one of the jobs may hold a unique key until it ends. The token tells that to who settles: most
-  ///   jobs hold none, and are settled without looking for it.
+  /// - Parameter holdingKeys: Whether one of the jobs may hold a unique key until it ends. The token tells
+  ///   this to the settlement: most jobs hold no key, and are settled without a lookup of keys.
   init(holdingKeys: Bool) { token = Int64.random(in: 2...Int64.max) & ~1 | (holdingKeys ? 1 : 0) }
 
   static func mayHoldKeys(_ token: Int64) -> Bool { token & 1 == 1 }
 
-  /// When the first of the leases ends.
+  /// The time at which the first of the leases expires.
   var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }
 
   var reads: [SQL] {
@@ -276,7 +283,7 @@ struct ClaimedRows {
   func jobs(_ parts: ArraySlice<Rows>) throws(QudoError) -> [ClaimedJob] {
     var found: [ClaimedJob] = []
     found.reserveCapacity(jobs.count)
-    // What does not come in the order of the jobs.
+    // Jobs that arrive in another order than `jobs`.
     var others: [Int64: ClaimedJob] = [:]
     var known: [Int64: Row] = [:]
     for rows in parts {
@@ -290,7 +297,8 @@ struct ClaimedRows {
         }
       }
     }
-    // A row whose job somebody else has deleted must not stop the others: it runs, as nobody's, until its lease expires, and then goes.
+    // If another program deleted a job, the claim must still return the others. The job's row keeps running
+    // without a worker until its lease expires, and is then removed.
     found += jobs[found.count...].compactMap { others[$0.id] }
     return found
   }
@@ -307,7 +315,7 @@ struct ClaimedRows {
 }
 
 extension SettleAnswer {
-  /// The jobs that were settled.
+  /// Returns the ids of the jobs that were settled.
   func settled(of settlements: [Settlement]) -> Set<Int64> {
     var ids: Set<Int64> = []
     for (settlement, answer) in zip(settlements, answers) {

@@ -1,70 +1,73 @@
 #if MySQL
 internal import Qudo
 
-/// For how long receipts are kept, in microseconds.
+/// The lifetimes of commit tokens and idempotency keys, in microseconds.
 struct ReceiptLifetimes {
-  /// Those of transactions: longer than a call can go on.
+  /// The lifetime of commit tokens, which is longer than any call lasts.
   var transactions: Int64 = 60_000_000
-  /// Those of idempotency keys.
+  /// The lifetime of idempotency keys.
   var keys: Int64 = 86_400_000_000
 }
 
-/// What numbers the transactions of a lane, which come one after the other.
+/// The numbering of a pooled connection's transactions, which run one after the other.
 struct CommitTokenStore {
-  /// How many receipts come before the old ones go.
+  /// The number of commit tokens after which the earlier ones are deleted.
   static let most: Int64 = 64
 
-  /// Of the lane: nobody else's.
+  /// The random name of this pooled connection in `qudo_lane`.
   let name: [UInt8] = (0..<16).map { _ in UInt8.random(in: 0...255) }
-  /// Of the last one that was committed.
+  /// The number of the last committed transaction.
   var number: Int64 = 0
 
   var forget: SQL { "DELETE FROM qudo_lane WHERE lane = \(name)" }
 }
 
-/// What tells whether a transaction was committed whose answer was lost.
+/// A row that proves whether a transaction was committed whose answer was lost.
 ///
-/// Each transaction of a lane that writes leaves a row with its number: that of the one before, and one more. A transaction whose
-/// connection is lost during the commit is repeated under the same number: of the two only one can be committed, whenever the other one
-/// comes to life, as the key is in the table already, and the repetition sees by the row whether it was done.
+/// Each transaction that writes leaves a row with its number, which is one above the pooled connection's
+/// previous number. If the connection is lost during the commit, the transaction is repeated under the same
+/// number. Only one of the two can be committed, even if the server executes the first one late, because the
+/// later one finds the key taken. The repetition learns from the row whether the first one was committed.
 ///
-/// Those before it are known to be done, and are deleted many at a time, as one range: one row for each lane, which was changed each
-/// time, cost the server half as much again, and a row under a key of its own, with an index by time, twice that. After a loss the lane
-/// goes on under another name, so that what is looked for stays until its time is over.
+/// The answers of all earlier transactions have arrived, so their rows are deleted many at a time, as one
+/// range. A single row per pooled connection, changed by each transaction, cost the server half as much
+/// again. A row under a key of its own, with an index by time, cost twice that. After a loss, the pooled
+/// connection goes on under another name, so that the row in question stays until it expires.
 final class CommitToken {
   private let pooled: [UInt8]
   let number: Int64
-  /// For how long it is kept, in microseconds: longer than a driver tries again.
+  /// How long the row is kept, in microseconds: longer than the driver keeps trying.
   private let lifetime: Int64
-  /// The inserts that left a receipt of their own, with the first id.
+  /// The inserts, each of which leaves a row of its own with its first job id.
   private(set) var inserts: [(answer: InsertAnswer, count: Int)] = []
-  /// What else is to be answered.
+  /// The other answers of the transaction.
   var inserted: InsertAnswer?
   var settled: SettleAnswer?
   var claimed: ClaimedRows?
   var replayed: [() -> ReplayResult] = []
 
-  /// - Parameter lost: of the transaction that is repeated.
+  /// - Parameter lost: The token of the transaction that this one repeats.
   init(_ book: CommitTokenStore, after lost: CommitToken?, lifetime: Int64) {
     pooled = lost?.pooled ?? book.name
     number = lost?.number ?? book.number + 1
     self.lifetime = lifetime
   }
 
-  /// Follows the INSERT of `count` jobs.
+  /// Returns the statement that follows the INSERT of `count` jobs.
   func write(_ answer: InsertAnswer, _ count: Int) -> Write {
     inserts.append((answer, count))
     return write(part: inserts.count - 1, job: "LAST_INSERT_ID()", time: "@n")
   }
 
-  /// For a transaction that inserts nothing.
+  /// Returns the statement for a transaction that inserts no jobs.
   ///
-  /// - Parameter time: nil for `@n`.
+  /// - Parameter time: The time of the transaction; nil for `@n`.
   func write(at time: Timestamp?) -> Write {
     write(part: 0, job: "0", time: time.map { "\($0.microseconds)" } ?? "@n")
   }
 
-  /// If it is there already, the statement fails, and no statement comes after one that failed, COMMIT neither.
+  /// If the row exists already, this statement fails, and the server executes no later statement of the text,
+  /// COMMIT included.
   private func write(part: Int, job: SQL, time: SQL) -> Write {
     Write(
       "INSERT INTO qudo_lane(lane, number, part, job, expires) VALUES(\(pooled), \(number), ",
@@ -72,20 +75,22 @@ final class CommitToken {
       ", \(job), \(time) + \(lifetime))")
   }
 
-  /// Takes earlier receipts away when it is time to: whoever asks for this one has heard of those.
+  /// The statement that deletes earlier rows when there are enough of them. A caller that waits for this
+  /// transaction has received the answers of the earlier ones.
   var forgetEarlier: SQL? {
     guard number.isMultiple(of: CommitTokenStore.most) else { return nil }
-    // From below, or it would step over all that a snapshot of somebody's keeps in the index.
+    // Without a lower limit, the scan would step over all entries that another session's snapshot keeps in
+    // the index.
     return
       "DELETE FROM qudo_lane WHERE lane = \(pooled) AND number >= \(number - 2 * CommitTokenStore.most) AND number < \(number)"
   }
 
-  /// Waits for the transaction if it is still being committed.
+  /// The query for the rows. It waits for the transaction if that is still being committed.
   var look: SQL { "SELECT part, job FROM qudo_lane WHERE lane = \(pooled) AND number = \(number) FOR UPDATE" }
 
-  /// Takes the ids of what was inserted.
+  /// Takes over the ids of the inserted jobs.
   ///
-  /// - Returns: whether the transaction was committed.
+  /// - Returns: Whether the transaction was committed.
   func confirm(_ rows: Rows) throws(QudoError) -> Bool {
     var first: [Int64: Int64] = [:]
     try rows.forEach { row throws(QudoError) in first[row.integer(0)] = row.integer(1) }
@@ -93,9 +98,9 @@ final class CommitToken {
     var isWhole: Set<ObjectIdentifier> = []
     for (index, insert) in inserts.enumerated() {
       guard let start = first[Int64(index)], start < .max - Int64(insert.count) else {
-        throw QudoError(.corrupt, "a receipt is missing: the tables were changed by others")
+        throw QudoError(.corrupt, "a commit token is missing: another program modified the tables")
       }
-      // Of answers that came before the connection was lost the ids are known.
+      // Answers that arrived before the connection was lost have their ids already: replace those.
       if isWhole.insert(ObjectIdentifier(insert.answer)).inserted { insert.answer.ids = [] }
       insert.answer.ids += start..<start + Int64(insert.count)
     }
@@ -104,7 +109,8 @@ final class CommitToken {
 }
 
 extension Transaction {
-  /// Whether the transaction that this one repeats was committed after all. Its receipt has the answers then.
+  /// Checks whether the transaction that this one repeats was committed after all. If so, returns its token,
+  /// which has the answers.
   func wasCommitted() throws(QudoError) -> CommitToken? {
     guard let lost else { return nil }
     guard try lost.confirm(try read(lost.look)) else { return nil }
@@ -113,9 +119,11 @@ extension Transaction {
     return lost
   }
 
-  /// Deletes receipts, of idempotency keys and of lanes that are gone, whose time is over, but not those that others have locked.
+  /// Deletes expired idempotency keys, and expired commit tokens of closed connections. It skips rows that
+  /// other sessions have locked.
   func pruneReceipts(atMost count: Int) throws(QudoError) {
-    // There are some for each connection: they have no index by time, which each transaction would pay for.
+    // Each connection leaves only a few commit tokens, so they have no index by time, which every transaction
+    // would pay for.
     let found = try read([
       "SELECT id FROM qudo_receipt WHERE expires <= @n ORDER BY expires LIMIT \(count) FOR UPDATE SKIP LOCKED",
       "SELECT lane, number, part FROM qudo_lane WHERE expires <= @n LIMIT \(count) FOR UPDATE SKIP LOCKED",

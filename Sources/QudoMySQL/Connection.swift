@@ -10,34 +10,37 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A connection of libmariadb, used by one thread at a time. Automatic reconnect is off: it would make a COMMIT of
-/// nothing out of a lost transaction.
+/// A libmariadb connection, used by one thread at a time. Automatic reconnect is off: after a lost
+/// transaction, it would let COMMIT succeed without committing anything.
 final class Connection {
   let handle: UnsafeMutablePointer<MYSQL>
-  /// The longest text that is put together of several statements.
+  /// The maximum length of a text that combines several statements.
   var longest = 1 << 20
-  /// Whether a statement may set a variable beside what else it does. MySQL warns, since 8.0.13: "Setting user variables within expressions
-  /// is deprecated and will be removed in a future release"; MariaDB does not.
+  /// Whether a statement may set a variable in addition to its other work. MySQL warns, since 8.0.13:
+  /// "Setting user variables within expressions is deprecated and will be removed in a future release";
+  /// MariaDB does not.
   var setsInStatements = false
-  /// The longest packet that the server takes.
+  /// The longest packet that the server accepts.
   var packet = 1 << 20
 
-  /// Hears of each statement before it is sent; for tests.
+  /// Receives each statement before it is sent; for tests.
   var observer: ((SQL) -> Void)?
-  /// Says what is sent instead of a statement; for tests.
+  /// Returns the bytes to send instead of a statement; for tests.
   var replacing: ((SQL) -> [UInt8])?
-  /// How often the server was asked and has answered.
+  /// The number of round trips so far.
   var roundTrips = Locked(0)
 
-  /// Whether it is known what the server has done of what it was sent. A connection of which that is not known is not used again.
+  /// Whether the outcome of everything sent is known. If not, the connection is not used again.
   private(set) var isSound = true
-  /// Whether the last text failed at its last statement, or it is not known at which one: the last one may be done.
+  /// Whether the last text failed at its last statement, or at an unknown one: the last statement may have
+  /// taken effect.
   private(set) var isAtLast = false
 
-  /// What is sent next. It is kept, since memory for so much is most often new to the process, and has to be cleared.
+  /// The text to send next. The buffer is kept, because so much memory is usually new to the process and must
+  /// be cleared first.
   private var text: [UInt8] = []
 
-  /// Takes the handle over.
+  /// Takes ownership of the handle.
   init(_ handle: UnsafeMutablePointer<MYSQL>) { self.handle = handle }
   deinit {
     if let (watch, wait) = watched {
@@ -49,7 +52,7 @@ final class Connection {
 
   private var watched: (watch: SessionWatch, wait: Wait)?
 
-  /// To be called when it is connected, once.
+  /// Registers the connection with the watch. Call this once, when it is connected.
   func beWatched(by watch: SessionWatch) {
     let wait = Wait(socket: mysql_get_socket(handle), session: Int64(mysql_thread_id(handle)))
     watch.add(wait)
@@ -64,15 +67,15 @@ final class Connection {
   @discardableResult
   func run(_ statement: SQL) throws(QudoError) -> StatementResult {
     guard let result = try run([statement]).first else {
-      throw QudoError(.database, "a statement was left without a result")
+      throw QudoError(.database, "a statement returned no result")
     }
     return result
   }
 
-  /// Sends statements in as few packets as they fit in. The server stops at the first one that fails.
+  /// Sends statements in as few packets as possible. The server stops at the first statement that fails.
   ///
-  /// - Parameter beforeLast: called before the last packet is sent.
-  /// - Throws: what the first one that failed came to; those before it were executed.
+  /// - Parameter beforeLast: Called before the last packet is sent.
+  /// - Throws: The error of the first statement that failed. The statements before it were executed.
   @discardableResult
   func run(_ statements: [SQL], beforeLast: () -> Void = {}) throws(QudoError) -> [StatementResult] {
     var results: [StatementResult] = []
@@ -81,7 +84,7 @@ final class Connection {
     return results
   }
 
-  /// Keeps the results of the statements before the one that failed.
+  /// Appends the results to `results`, which keeps those of the statements before a failed one.
   func run(_ statements: [SQL], into results: inout [StatementResult], beforeLast: () -> Void = {})
     throws(QudoError)
   {
@@ -114,7 +117,7 @@ final class Connection {
     guard sent == 0 else { throw failure() }
     var taken = 0
     if count > 1 { watched?.watch.start() }
-    // Each result is taken, even when nobody wants it: "Commands out of sync" otherwise.
+    // Fetch every result, even one that no caller uses: otherwise "Commands out of sync".
     while true {
       results.append(try takeResult())
       taken += 1
@@ -126,8 +129,9 @@ final class Connection {
     }
     guard taken == count else {
       isSound = false
-      // The server has left out the rest, or the network has lost its answers: a connection that ends between two of them looks to the
-      // library like the end of the answers. Then the COMMIT may be done.
+      // Either the server left out the rest, or the network lost its answers: if a connection ends between
+      // two answers, the library takes that for the end of the answers. In the second case the COMMIT may
+      // have taken effect.
       isAtLast = true
       throw .mysql(
         MySQLError(
@@ -138,8 +142,10 @@ final class Connection {
   private func failure() -> QudoError {
     var error = error
     if watched?.wait.isEnded == true {
-      // A stop like any other, but for a COMMIT: it may be that the answers were lost and not the statements.
-      error = MySQLError(code: MySQLError.interrupted, message: "the server left out answers to a text")
+      // Treat this like any other stopped statement, except that a COMMIT may have taken effect: perhaps only
+      // the answers were lost.
+      error = MySQLError(
+        code: MySQLError.interrupted, message: "the server did not answer all statements of a text")
       isAtLast = true
     }
     if error.isOfConnection || error.isOfStop { isSound = false }
@@ -154,7 +160,7 @@ final class Connection {
     )
   }
 
-  /// Whether the session is as a transaction leaves it and the next one needs it, as the last answer has it.
+  /// Whether the session is in the state between two transactions, according to the last answer.
   var isBetweenTransactions: Bool {
     let status = handle.pointee.server_status
     return status & UInt32(SERVER_STATUS_IN_TRANS) == 0 && status & UInt32(SERVER_STATUS_AUTOCOMMIT) == 0
@@ -162,17 +168,17 @@ final class Connection {
 
   var socket: Int32 { Int32(truncatingIfNeeded: mysql_get_socket(handle)) }
 
-  /// What the server has sent although it was asked for nothing.
+  /// The state of the socket while no answer is due.
   enum SocketState {
     case holds
-    /// It has said something, perhaps farewell.
+    /// The server has sent something, perhaps a farewell.
     case isBroken
-    /// It has closed the connection.
+    /// The server has closed the connection.
     case isOver
   }
 
-  /// Costs no round trip. A server that died since the last call is known here, before anything is sent of which it would not be
-  /// known whether it was done.
+  /// Checks the socket, without a round trip. If the server died since the last call, this notices it before
+  /// anything is sent whose outcome would then be unknown.
   var silence: SocketState {
     var byte: UInt8 = 0
     let count = recv(mysql_get_socket(handle), &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))

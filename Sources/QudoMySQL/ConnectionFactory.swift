@@ -1,28 +1,28 @@
 #if MySQL
 internal import Qudo
 
-/// What the connections of one driver share.
+/// The state shared by all connections of one driver, and the code that opens them.
 final class ConnectionFactory: Sendable {
   let settings: Settings
   let timeout: Duration
-  /// How long a connection may be unused before it is checked.
+  /// The maximum idle time of a connection before it is checked.
   let trustsIdle: Duration
   let kinds = KindCache()
   let cursors: Locked<ScanCursors>
   private let clock: (@Sendable () -> Timestamp)?
   private let observer: (@Sendable (SQL) -> Void)?
   private let replacing: (@Sendable (SQL) -> [UInt8])?
-  /// Of all connections, without those that setting them up takes.
+  /// The round trips of all connections, except those that set connections up.
   let roundTrips = Locked(0)
   private let known = Locked<MySQLServerFacts?>(nil)
   private let left = Locked<UInt64>(0)
 
   /// - Parameters:
-  ///   - receipts: how long those of idempotency keys are kept.
-  ///   - clock: for tests, instead of the server's.
-  ///   - trustsIdle: how long a connection may be unused before it is checked.
-  ///   - observer: hears of each statement of the verbs before it is sent; for tests.
-  ///   - replacing: says what is sent instead; for tests.
+  ///   - receipts: The lifetime of idempotency keys.
+  ///   - clock: A clock that replaces the server's, for tests.
+  ///   - trustsIdle: The maximum idle time of a connection before it is checked.
+  ///   - observer: Receives each statement of the verbs before it is sent; for tests.
+  ///   - replacing: Returns the bytes to send instead of a statement; for tests.
   init(
     _ settings: Settings, timeout: Duration, receipts: Duration, clock: (@Sendable () -> Timestamp)?,
     trustsIdle: Duration, observer: (@Sendable (SQL) -> Void)? = nil,
@@ -37,27 +37,28 @@ final class ConnectionFactory: Sendable {
     self.timeout = timeout
     self.trustsIdle = trustsIdle
     self.clock = clock
-    // Where a test decides what time it is, how fast the server is decides nothing.
+    // If a test sets the time, the speed of the server must decide nothing.
     cursors = Locked(clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)))
   }
 
   let lifetimes: ReceiptLifetimes
   let watch: SessionWatch
 
-  /// As the server was when it was last connected to.
+  /// The server's facts at the last connection.
   var facts: MySQLServerFacts? { known.withLock { $0 } }
 
-  /// How long one statement of a watch may take: a test's clock stands still meanwhile.
+  /// The maximum duration of a watch's statement. It is short with a test's clock, which stands still during
+  /// a statement.
   var longestWatch: Duration { clock == nil ? WatchMemory.longest : .milliseconds(200) }
 
   var time: SQL { clock.map { "\($0().microseconds)" } ?? Transaction.serverTime }
 
-  /// How often the connections were left. Those that were opened before the last time are not used again.
+  /// How often all connections were invalidated. A connection opened before the last time is not used again.
   var departures: UInt64 { left.withLock { $0 } }
 
   private struct Identity {
     var generation: [UInt8] = []
-    /// Whether a connection has found another one.
+    /// Whether a connection has found another generation.
     var isReplaced = false
   }
   private let identity = Locked(Identity())
@@ -65,22 +66,23 @@ final class ConnectionFactory: Sendable {
   /// The random id of the database; empty before the first connection.
   var generation: [UInt8] { identity.withLock { $0.generation } }
 
-  /// - Throws: `QudoError.Code.databaseReplaced` once another connection has noticed.
+  /// - Throws: `QudoError.Code.databaseReplaced` if a connection has found another generation.
   func checkReplaced() throws(QudoError) {
     if identity.withLock({ $0.isReplaced }) { throw .otherGeneration }
   }
 
-  /// After the server has said that it takes no writes: all connections are opened anew, and its name is resolved anew with that.
+  /// Invalidates all connections, after the server reported that it accepts no writes. The new connections
+  /// resolve the server's host name again.
   func leaveServer() { left.withLock { $0 &+= 1 } }
 
-  /// Checks that this is still the database of the driver's first connection.
+  /// Checks that a connection leads to the database of the driver's first connection.
   ///
   /// - Parameters:
-  ///   - connection: Leads to the database.
-  ///   - found: What it is; nil if that was not found.
+  ///   - connection: A connection to the database.
+  ///   - found: The database's identity; nil if it was not found.
   private func check(_ connection: Connection, _ found: DatabaseIdentity?) throws(QudoError) {
     var found = found
-    // A SELECT that the server was told to stop may end as one that finds nothing.
+    // A SELECT that the server was told to stop may return no rows.
     if found == nil { found = try Self.identity(connection) }
     guard let found else { throw .tablesMissing(nil) }
     let isReplaced = identity.withLock { identity in
@@ -95,7 +97,8 @@ final class ConnectionFactory: Sendable {
     DatabaseIdentity(try connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
   }
 
-  /// Whether a connection that was not used for a while is good, and still leads to the driver's database. Costs one round trip.
+  /// Checks whether an idle connection works, and still leads to the driver's database. This takes one round
+  /// trip.
   func isGood(_ connection: Connection) throws(QudoError) -> Bool {
     let (observer, replacing) = (connection.observer, connection.replacing)
     (connection.observer, connection.replacing) = (nil, nil)
@@ -106,12 +109,12 @@ final class ConnectionFactory: Sendable {
     } catch  where error.code == .databaseReplaced {
       throw error
     } catch {
-      // A new connection tells what it is.
+      // A new connection reports the cause.
       return false
     }
   }
 
-  /// After a table was missing: all connections are opened anew, and nothing that was known of the tables is used again.
+  /// Invalidates all connections and everything known about the tables, after a table was missing.
   func leaveTables() {
     leaveServer()
     kinds.invalidate()
@@ -120,18 +123,20 @@ final class ConnectionFactory: Sendable {
 
   private var noCursors: ScanCursors { clock == nil ? ScanCursors() : ScanCursors(slow: .seconds(3600)) }
 
-  /// What a server that was good before says while it is replaced, or while its users are changed, may pass.
+  /// Maps transient errors to `unreachable`: a server that worked before reports them while it is replaced,
+  /// or while its users are changed.
   func passing(_ error: QudoError) -> QudoError {
     guard facts != nil, let cause = error.mysql else { return error }
     if cause.isOfDemotion {
       return QudoError(
         .unreachable,
-        "the server has become read-only: if another one is the primary by now, lead the name there",
+        "the server has become read-only: if another server is the primary now, point the host name there",
         cause: cause)
     }
     if cause.isOfRefusal {
       return QudoError(
-        .unreachable, "the server refuses the user that it took before: check user and password", cause: cause
+        .unreachable, "the server refuses the user that it accepted before: check user and password",
+        cause: cause
       )
     }
     if cause.isOfMissingTables { return .tablesMissing(cause) }
@@ -143,14 +148,14 @@ final class ConnectionFactory: Sendable {
     let isKnown = !generation.isEmpty
     let (connection, facts, schema) = try DatabaseOpener.connect(settings, timeout: timeout, watch: watch)
     if isKnown {
-      // Tables that were there before are not made anew: a restore may be under way.
+      // Do not create tables again that existed before: a restore may be in progress.
       try check(connection, DatabaseOpener.identity(schema))
     } else {
       let found = try DatabaseOpener.prepare(
         connection, timeout: timeout, found: schema, silence: settings.readTimeout)
       try check(connection, found)
     }
-    // It may be another database by now, made anew.
+    // The database may have been created anew in the meantime.
     kinds.invalidate()
     if clock == nil, known.withLock({ $0 == nil }) { facts.warnOfClock(settings.name) }
     known.withLock { $0 = facts }

@@ -2,7 +2,8 @@
 internal import Qudo
 
 extension Transaction {
-  /// A delayed job that is due counts as ready, and so does one whose lease has ended: the next claim finds both.
+  /// Counts the jobs of each kind by state. A due delayed job, and a job whose lease has expired, count as
+  /// ready: the next claim finds both.
   func count(_ wanted: [Kind]?) throws(QudoError) -> [JobCount] {
     let numbers = try numbers(of: wanted)
     guard numbers?.isEmpty != true else { return [] }

@@ -1,20 +1,23 @@
 #if MySQL
 internal import Qudo
 
-/// The random id in `qudo_info`, made with the tables: the same on each replica, and another one after the tables were made anew.
+/// The random id in `qudo_info`, created together with the tables. Each replica has the same id; tables that
+/// are created anew have another one.
 ///
-/// A dump has it too, so that a database restored from its own dump is the same one until somebody changes the id.
+/// A dump includes the id, so a database restored from its own dump counts as the same one, unless an
+/// administrator changes the id.
 struct DatabaseIdentity {
   let generation: [UInt8]
 
-  /// The version and the id. Fails where there are no tables of Qudo, or those of a version without the id.
+  /// The query for the version and the id. It fails if Qudo's tables are missing, or if they have a version
+  /// without the id.
   static let read: SQL = """
     SELECT version, lowest_writer, (SELECT value FROM qudo_info WHERE name = 'generation')
     FROM qudo_schema ORDER BY version DESC LIMIT 1
     """
 
-  /// - Parameter rows: of ``read``; they can be read again.
-  /// - Returns: Nil while the tables are made or restored.
+  /// - Parameter rows: The result of ``read``, which can be read again afterwards.
+  /// - Returns: Nil while the tables are being created or restored.
   init?(_ rows: Rows?) {
     defer { rows?.rewind() }
     guard let row = rows?.next(), let generation = row.bytesIfAny(2), !generation.isEmpty else { return nil }
@@ -33,7 +36,7 @@ extension QudoError {
   static func tablesMissing(_ cause: MySQLError?) -> QudoError {
     QudoError(
       .unreachable,
-      "Qudo's tables are missing or incomplete: finish the restore, or restart the process to make new tables",
+      "Qudo's tables are missing or incomplete: finish the restore, or restart the process to create them",
       cause: cause)
   }
 }

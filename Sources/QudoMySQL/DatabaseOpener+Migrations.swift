@@ -2,12 +2,14 @@
 internal import Qudo
 
 extension DatabaseOpener {
-  /// Brings the tables up to this version. Of ten that come at once one does it, and the others wait for it.
+  /// Migrates the tables to this version. If ten processes arrive at once, one of them migrates and the
+  /// others wait for it.
   ///
-  /// Costs nothing where the version is this one; an empty database gets its tables in three round trips, and in more from a slow server.
+  /// This costs nothing if the tables have this version. An empty database gets its tables in three round
+  /// trips, or in more if the server is slow.
   ///
   /// - Parameters:
-  ///   - found: What ``DatabaseIdentity/read`` came to, the last time that the connection was asked anything.
+  ///   - found: The result of ``DatabaseIdentity/read``, the last query on the connection.
   ///   - silence: How long the server may be silent.
   /// - Returns: The database's identity.
   static func prepare(
@@ -21,12 +23,13 @@ extension DatabaseOpener {
       rows?.rewind()
       return DatabaseIdentity(rows)
     }
-    // "a lock name ... maximum length of 64 characters", and it is the server's, not the database's.
+    // "a lock name ... maximum length of 64 characters", and the name belongs to the server, not to the
+    // database.
     let lock: SQL = "CONCAT('qudo:', SHA1(DATABASE()))"
     let start = ContinuousClock.now
     let results = try connection.run(["ROLLBACK", "SELECT GET_LOCK(\(lock), 1)", tables])
     let trip = ContinuousClock.now - start
-    // What only reads has begun a transaction as well.
+    // Statements that only read have begun a transaction as well.
     var isReleased = false
     defer { if !isReleased { _ = try? connection.run(["COMMIT", "DO RELEASE_LOCK(\(lock))"]) } }
     var names = results[2].rows?.map { $0.text(0).lowercased() } ?? []
@@ -41,7 +44,7 @@ extension DatabaseOpener {
     }
     guard names.contains("qudo_schema") else {
       throw QudoError(
-        .foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database")
+        .foreignSchema, "the database has foreign tables with qudo_ names: use another database")
     }
     let version =
       try version(Result { () throws(QudoError) in try connection.run(schemaVersion).rows }, latest) ?? 0
@@ -53,7 +56,7 @@ extension DatabaseOpener {
     return try DatabaseIdentity(connection.run([DatabaseIdentity.read, "COMMIT"]).first?.rows)
   }
 
-  /// - Parameter found: What ``DatabaseIdentity/read`` came to.
+  /// - Parameter found: The result of ``DatabaseIdentity/read``.
   /// - Returns: The identity of a database that was in use before; nil if it was not found.
   static func identity(_ found: Result<Rows?, QudoError>) throws(QudoError) -> DatabaseIdentity? {
     let rows = try found.get()
@@ -65,16 +68,17 @@ extension DatabaseOpener {
   private static let tables: SQL =
     "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'qudo\\_%'"
 
-  /// Fails where there are no tables of Qudo.
+  /// Fails if Qudo's tables are missing.
   private static let schemaVersion: SQL =
     "SELECT version, lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1"
 
-  /// All tables of an empty database, in as few texts as the server's silence may be long for: it answers a text when all of it is done.
+  /// Creates all tables of an empty database, in as few texts as the permitted silence of the server allows:
+  /// the server answers a text only when all of it is done.
   ///
   /// - Parameters:
   ///   - silence: How long the server may be silent.
-  ///   - trip: How long a round trip takes.
-  /// - Returns: What ``DatabaseIdentity/read`` came to.
+  ///   - trip: The duration of a round trip.
+  /// - Returns: The result of ``DatabaseIdentity/read``.
   private static func make(
     _ migrations: [Schema.Migration], _ connection: Connection, releasing lock: SQL, silence: Duration,
     trip: Duration
@@ -82,7 +86,7 @@ extension DatabaseOpener {
     let statements = migrations.flatMap { migration in
       (migration.statements + [Schema.record(migration)]).map { (migration, $0) }
     }
-    // Others may be making tables as well, and each waits for the server's dictionary.
+    // Other processes may be creating tables as well, and each waits for the server's data dictionary.
     let begin: [SQL] = [
       "SET @qudo_wait = @@SESSION.innodb_lock_wait_timeout", "SET SESSION innodb_lock_wait_timeout = 10",
     ]
@@ -91,7 +95,7 @@ extension DatabaseOpener {
       "DO RELEASE_LOCK(\(lock))",
     ]
     var rest = statements[...]
-    // One tells how long they take.
+    // The first statement shows how long each of them takes.
     var count = 1
     var identity: Rows?
     while !rest.isEmpty {
@@ -116,10 +120,11 @@ extension DatabaseOpener {
 
   private static func take(_ lock: SQL, _ connection: Connection, _ timeout: Duration) throws(QudoError) {
     let deadline = ContinuousClock.now + timeout
-    // A second at a time, so that no read time-out comes in between.
+    // Wait one second at a time, so that no read timeout interrupts the wait.
     while try connection.run("SELECT GET_LOCK(\(lock), 1)").rows?.next()?.integer(0) != 1 {
       guard .now < deadline else {
-        throw QudoError(.busy, "another process kept making the tables until the time-out: try again later")
+        throw QudoError(
+          .busy, "another process was still creating the tables at the timeout: try again later")
       }
     }
   }
@@ -137,11 +142,14 @@ extension DatabaseOpener {
   private static func inTheWay(of migration: Schema.Migration, _ error: QudoError) -> QudoError {
     QudoError(
       .foreignSchema,
-      "schema \(migration.version) cannot be made, something that is not Qudo's is in the way: remove it, or use another database",
+      """
+      a foreign object blocks the migration to schema \(migration.version): remove it, or use another \
+      database
+      """,
       cause: error.cause)
   }
 
-  /// - Returns: Nil if there is no table of the version.
+  /// - Returns: Nil if the table with the versions is missing.
   private static func version(_ found: Result<Rows?, QudoError>, _ latest: Int64) throws(QudoError) -> Int64?
   {
     let rows: Rows?
@@ -151,15 +159,18 @@ extension DatabaseOpener {
       return nil
     } catch  where error.code == .database {
       throw QudoError(
-        .foreignSchema, "the database has qudo_ tables that are not Qudo's: use another database",
+        .foreignSchema, "the database has foreign tables with qudo_ names: use another database",
         cause: error.cause)
     }
-    // Somebody began and did not come to the end.
+    // A migration began and did not finish.
     guard let row = rows?.next() else { return 0 }
     guard row.integer(1) <= latest else {
       throw QudoError(
         .newerSchema,
-        "the database has schema \(row.integer(0)), which needs a newer Qudo (this one knows \(latest))")
+        """
+        a newer Qudo migrated the database to schema \(row.integer(0)), and this one knows \(latest): \
+        update this program
+        """)
     }
     return max(row.integer(0), 0)
   }

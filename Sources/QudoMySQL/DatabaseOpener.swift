@@ -10,15 +10,17 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// From settings to a connection that is set up for Qudo.
+/// Opens connections and sets them up for Qudo.
 enum DatabaseOpener {
-  /// "mysql_library_init() is not thread-safe": once, before the first connection. A macro for this.
+  /// "mysql_library_init() is not thread-safe": call it once, before the first connection.
+  /// `mysql_library_init` is a macro for `mysql_server_init`.
   private static let isInitialized = mysql_server_init(0, nil, nil) == 0
 
-  /// Costs one round trip after the exchange of passwords, with the look at the schema.
+  /// Opens a connection and sets it up. After the authentication, this takes one round trip, which includes
+  /// the look at the schema.
   ///
-  /// - Parameter watch: ends the connection if the server leaves out answers.
-  /// - Returns: the connection, what the server says about itself, and what ``DatabaseIdentity/read`` came to.
+  /// - Parameter watch: Ends the connection if the server leaves out answers.
+  /// - Returns: The connection, the server's facts, and the result of ``DatabaseIdentity/read``.
   static func connect(
     _ settings: Settings, timeout: Duration = .seconds(30), watch: SessionWatch? = nil
   ) throws(QudoError) -> (Connection, MySQLServerFacts, Result<Rows?, QudoError>) {
@@ -28,10 +30,10 @@ enum DatabaseOpener {
     return (connection, facts, schema)
   }
 
-  /// A connection that is as the server makes it.
+  /// Opens a connection with the server's own session settings.
   static func connectPlain(_ settings: Settings) throws(QudoError) -> Connection {
     guard isInitialized, let handle = mysql_init(nil) else {
-      throw QudoError(.outOfMemory, "libmariadb could not be set up")
+      throw QudoError(.outOfMemory, "cannot initialize libmariadb")
     }
     let connection = Connection(handle)
     try setOptions(settings, connection)
@@ -41,8 +43,8 @@ enum DatabaseOpener {
 
   private static func connect(_ connection: Connection, _ settings: Settings) throws(QudoError) {
     let (server, password) = (settings.server, try settings.password())
-    // Several statements in one round trip; the library takes CLIENT_MULTI_RESULTS along with it. An UPDATE tells how many rows it found,
-    // not how many of them it changed.
+    // Allow several statements in one round trip; the library adds CLIENT_MULTI_RESULTS. An UPDATE reports
+    // how many rows it found, not how many of them it changed.
     let flags = UInt(CLIENT_MULTI_STATEMENTS) | UInt(CLIENT_FOUND_ROWS)
     guard
       mysql_real_connect(
@@ -63,25 +65,27 @@ enum DatabaseOpener {
     set(MYSQL_OPT_READ_TIMEOUT, settings.readTimeout.wholeSecondsUp)
     set(MYSQL_OPT_WRITE_TIMEOUT, settings.writeTimeout.wholeSecondsUp)
     set(MYSQL_OPT_RECONNECT, isOn: false)
-    // A server could ask for any file of the client.
+    // Otherwise a server could request any file of the client.
     set(MYSQL_OPT_LOCAL_INFILE, 0)
-    // "localhost" means the socket otherwise.
+    // Otherwise "localhost" means the socket.
     set(
       MYSQL_OPT_PROTOCOL,
       settings.socket == nil ? MYSQL_PROTOCOL_TCP.rawValue : MYSQL_PROTOCOL_SOCKET.rawValue)
     mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4")
     guard let tls = settings.tls else { return }
-    // Only both together check the chain and the name; SSL_ENFORCE alone goes on in clear with a server without TLS.
+    // Only both options together verify the chain and the name. With SSL_ENFORCE alone, the connection
+    // continues unencrypted if the server has no TLS.
     let authorities = if let given = tls.authorities { given } else { try systemAuthorities() }
     for path in [authorities, tls.certificate, tls.key].compactMap(\.self) where access(path, R_OK) != 0 {
-      throw QudoError(.invalidArgument, "the file \(path) of a tls- option cannot be read")
+      throw QudoError(
+        .invalidArgument, "cannot read the file \(path) of a tls- option: check its path and permissions")
     }
     mysql_ssl_set(handle, tls.key, tls.certificate, authorities, nil, nil)
     set(MYSQL_OPT_SSL_ENFORCE, isOn: true)
     set(MYSQL_OPT_SSL_VERIFY_SERVER_CERT, isOn: true)
   }
 
-  /// Where systems keep the certificates that they trust.
+  /// Returns the file with the certificates that the system trusts.
   private static func systemAuthorities() throws(QudoError) -> String {
     let places = [
       "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
@@ -89,7 +93,7 @@ enum DatabaseOpener {
     ]
     guard let place = places.first(where: { access($0, R_OK) == 0 }) else {
       throw QudoError(
-        .invalidArgument, "the system's trusted certificates were not found: name a PEM file with tls-ca")
+        .invalidArgument, "cannot find the system's trusted certificates: name a PEM file with tls-ca")
     }
     return place
   }
@@ -100,22 +104,22 @@ enum DatabaseOpener {
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
     var asked = SystemClock().now().wall
     var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
-    // "The server is running with the --secure-timestamp option": nobody can have set it then.
+    // "The server is running with the --secure-timestamp option": then no session can have set it.
     if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
       asked = SystemClock().now().wall
       (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
     }
     guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {
-      throw failure ?? QudoError(.database, "the server does not tell its version")
+      throw failure ?? QudoError(.database, "the server did not report its version")
     }
     var facts = try SessionSettings.facts(row)
     facts.clockAhead = MySQLServerFacts.clockAhead(
       row.integer(10), asked: asked, answered: SystemClock().now().wall)
-    // Hexadecimal doubles payloads; parts of a batch go in packets of 4 MiB at most.
+    // Hexadecimal doubles payloads. The parts of a batch go in packets of at most 4 MiB.
     connection.packet = facts.longestPacket
     connection.setsInStatements = facts.isMariaDB
     connection.longest = min(max(facts.longestPacket - 1024, 1024), 4 << 20)
-    // Before MySQL 8.0.18 it takes a right to say so.
+    // Before MySQL 8.0.18, setting these takes a privilege.
     if row.integer(6) != 1 || row.integer(7) != 1 {
       try connection.run([
         "SET SESSION auto_increment_increment = 1", "SET SESSION auto_increment_offset = 1",
@@ -129,7 +133,7 @@ enum DatabaseOpener {
   private static func ask(_ connection: Connection, _ statements: [SQL]) -> ([StatementResult], QudoError?) {
     var results: [StatementResult] = []
     do throws(QudoError) {
-      // The last one fails where there are no tables yet.
+      // The query for the identity fails if there are no tables yet.
       try connection.run(statements + [DatabaseIdentity.read, "COMMIT"], into: &results)
       return (results, nil)
     } catch {

@@ -2,9 +2,12 @@
 internal import Qudo
 
 extension Transaction {
-  /// With neither kinds nor states given, a page is read in the order of the ids and costs what it has. Otherwise the
-  /// ids of all the jobs that fit are read, but not the jobs, and the lowest are taken: a page then costs by how many
-  /// there are. It is one statement, and so what it sees is of one moment; nothing is locked.
+  /// Returns the jobs that match a query.
+  ///
+  /// Without kinds and states, a page is read in id order, and its cost depends on its own size. Otherwise
+  /// the statement reads the ids of all matching jobs, but not the jobs, and takes the lowest ids, so the
+  /// cost of a page depends on the number of matches. Because it is one statement, it sees the state of one
+  /// moment. It locks nothing.
   func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
@@ -28,8 +31,8 @@ extension Transaction {
       "\(Self.select) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
 
-  /// The state as it is at `@n`. The running are ordered by the end of their leases: grouped they become a table of their own for the
-  /// statement, which is looked up by id.
+  /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a
+  /// temporary table of the statement, with a lookup by id.
   private static let select: SQL = """
     SELECT j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends,
       IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
@@ -39,7 +42,8 @@ extension Transaction {
     LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running GROUP BY id) AS u ON u.id = j.id
     """
 
-  /// The lowest ids of the jobs in these states. Each table is asked for as many as are wanted of all.
+  /// Returns the query for the lowest ids of the jobs in these states. Each table may contribute a whole
+  /// page.
   private func ids(_ states: Set<JobState>, _ kinds: [Int64]?, _ query: JobQuery) -> SQL {
     let sources: [(state: JobState, from: SQL)] = [
       (.ready, "qudo_ready WHERE"), (.ready, "qudo_delayed WHERE due <= @n AND"),

@@ -1,11 +1,11 @@
 #if MySQL
 internal import Qudo
 
-/// What an insert comes to. The ids of new jobs are known when they were written.
+/// The results of an insert. The ids of new jobs are known only after the write.
 final class InsertAnswer {
   enum Answer {
     case known(InsertResult)
-    /// The position among the new ones.
+    /// The job's position among the new jobs.
     case new(Int, (Int64) -> InsertResult)
   }
   var answers: [Answer] = []
@@ -22,7 +22,7 @@ final class InsertAnswer {
 }
 
 extension Transaction {
-  /// The whole verb.
+  /// Runs the whole insert verb.
   func run(inserting jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     if let done = try wasCommitted() { return done.inserted?.results ?? [] }
     try makeKinds(jobs.map(\.kind))
@@ -32,7 +32,7 @@ extension Transaction {
     return answer.results
   }
 
-  /// The kinds must have been made.
+  /// Inserts jobs whose kinds exist already.
   func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
@@ -52,7 +52,7 @@ extension Transaction {
     return answer
   }
 
-  /// What others have of the jobs' keys, in one round trip.
+  /// Looks up which earlier jobs have the keys of these jobs, in one round trip.
   private func look(up jobs: [NewJob], _ plan: inout InsertPlan) throws(QudoError) {
     var keys: Set<UniqueKeyLookup.Key> = []
     var locks = false
@@ -71,7 +71,7 @@ extension Transaction {
         })
     for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
     for (key, job) in plan.holders.stale {
-      // That the job is gone is looked at again: what was read may be what a stopped statement left.
+      // Check again that the job is missing, because a stopped statement may have returned too few rows.
       write(
         """
         DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job) \
@@ -111,7 +111,8 @@ extension Transaction {
     return .new(position) { .inserted($0) }
   }
 
-  /// A conflict leaves no receipt: it wrote nothing, and may come out otherwise the next time.
+  /// Stores the idempotency key of a job, except after a conflict: a conflict wrote nothing, and the next
+  /// attempt may have another outcome.
   private func keep(
     _ key: IdempotencyKey, of answer: InsertAnswer.Answer, _ unique: UniqueKey?, _ plan: inout InsertPlan
   ) {
@@ -167,9 +168,10 @@ extension Transaction {
     )
   }
 
-  /// Each statement takes as many rows as go well into a packet. In one statement ids follow each other: "If the only
-  /// statements executing are "simple inserts" where the number of rows to be inserted is known ahead of time, there are no
-  /// gaps in the numbers generated for a single statement": InnoDB AUTO_INCREMENT Lock Modes, of mode 2; 0 and 1 promise it too.
+  /// Writes new rows. Each statement takes as many rows as fit well into a packet. The ids of one statement
+  /// are consecutive: "If the only statements executing are "simple inserts" where the number of rows to be
+  /// inserted is known ahead of time, there are no gaps in the numbers generated for a single statement":
+  /// InnoDB AUTO_INCREMENT Lock Modes, on mode 2; modes 0 and 1 guarantee it too.
   private func write(_ rows: [NewRow], _ answer: InsertAnswer) throws(QudoError) {
     var rest = rows[...]
     while let first = rest.first {
@@ -178,8 +180,9 @@ extension Transaction {
         throw QudoError(
           .invalidArgument,
           """
-          a payload of \(first.payload.bytes.count) bytes takes a packet of \(length + 512), and the server's max_allowed_packet is \
-          \(connection.packet): raise it there, or keep large data elsewhere and enqueue its name
+          a payload of \(first.payload.bytes.count) bytes needs a packet of \(length + 512) bytes, but the \
+          server's max_allowed_packet is \(connection.packet): raise it, or keep large data elsewhere and \
+          enqueue its name
           """)
       }
       for row in rest.dropFirst() {
@@ -201,7 +204,7 @@ extension Transaction {
         entries.add(row.kind, ranking: row.ranking)
       }
     }
-    // The server does not look for what it inserts, and a statement of values is whole or fails.
+    // This statement needs no count: it searches for no rows, and it inserts all of its values or fails.
     write(NewRow.insertion(of: rows, taking: rows.count == 1 ? takeTime() : nil)) { result in
       let first = min(result.insertID, .max - Int64(rows.count))
       answer.ids += first..<first + Int64(rows.count)
@@ -215,7 +218,7 @@ extension Transaction {
       zip(0..., rows).flatMap { offset, row in
         row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
       })
-    // The last one, for it holds the check of the statement before.
+    // The commit token comes last, because it carries the check of the previous statement.
     defer { write(receipt.write(answer, rows.count)) }
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
       write(
@@ -228,7 +231,7 @@ extension Transaction {
     let mayWait = rows.contains { $0.due.mayWait }
     let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if let first = rows.first, rows.allSatisfy({ $0.isReadyAtOnce(like: first) }) {
-      // They differ in nothing but their ids: the server need not read them again.
+      // The rows differ only in their ids, so the server need not read them again.
       write(
         """
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
@@ -237,7 +240,7 @@ extension Transaction {
       return
     }
     let mayBeReady = rows.contains { $0.due.mayBeReady }
-    // How many there are of each is known where all are of one sort.
+    // The number of rows in each table is known only if all rows go to the same one.
     if mayBeReady {
       insertReady(
         "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count)
@@ -248,20 +251,20 @@ extension Transaction {
     if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
   }
 
-  /// Keeps unique keys from being enqueued again while their jobs are there.
+  /// Reserves unique keys for as long as their jobs hold them.
   private func hold(_ rows: [SQL]) {
     guard !rows.isEmpty else { return }
     write("INSERT INTO qudo_unique(kind, name, job) VALUES\(rows.joined(","))")
   }
 
-  /// Keeps idempotency keys from being enqueued again.
+  /// Stores idempotency keys, so that they prevent a second enqueue.
   private func keep(_ rows: [SQL]) {
     guard !rows.isEmpty else { return }
     keyCount += rows.count
     write("INSERT INTO qudo_receipt(id, job, expires) VALUES\(rows.joined(","))")
   }
 
-  /// Puts new jobs where the waiting are, as their rows have it.
+  /// Files new jobs as ready or delayed, with the values in their rows.
   private func insertReady(_ table: SQL, from condition: SQL, count: Int?) {
     wakes = true
     write(
@@ -274,18 +277,18 @@ extension Transaction {
   }
 }
 
-/// What an insert is about to do.
+/// The work of an insert, before it is written.
 private struct InsertPlan {
   var rows: [NewRow] = []
-  /// Where the new rows are that have unique keys.
+  /// The positions of the new rows that have unique keys.
   var positions: [UniqueKeyLookup.Key: Int] = [:]
   var holders = UniqueKeyLookup()
-  /// What was enqueued before, or in this call, under idempotency keys.
+  /// The answers for idempotency keys that were enqueued before, or earlier in this call.
   var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
 }
 
 extension UniqueKey.Conflict {
-  /// Of a job whose key another one of its own batch has.
+  /// Returns the result for a job whose unique key an earlier job of the same batch has.
   fileprivate func result(_ id: Int64) -> InsertResult {
     switch self {
     case .reject: .conflict(id)

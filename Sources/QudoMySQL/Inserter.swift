@@ -1,8 +1,9 @@
 #if MySQL
 internal import Qudo
 
-/// Callers that enqueue while all connections are busy share a transaction, and with it the round trip and the sync: each
-/// is answered after its commit. A caller that finds a connection free does not wait for company.
+/// Groups concurrent enqueues. Callers that enqueue while all connections are busy share a transaction, and
+/// with it the round trip and the sync; each gets its answer after the commit. A caller that finds a free
+/// connection does not wait for others.
 final class Inserter: Sendable {
   private struct Call: Sendable {
     let jobs: [NewJob]
@@ -12,7 +13,8 @@ final class Inserter: Sendable {
 
   private struct State {
     var calls: [Call] = []
-    /// How many have a connection, or wait for one, to write what there is then.
+    /// The number of runners. Each has a connection, or waits for one, and then writes the calls that are
+    /// waiting.
     var runners = 0
     var isClosed = false
     var closers: [@Sendable () -> Void] = []
@@ -24,7 +26,7 @@ final class Inserter: Sendable {
     }
   }
 
-  /// How many jobs go together.
+  /// The maximum number of jobs in a shared transaction.
   private static let most = 1000
 
   private let pool: Pool
@@ -32,10 +34,10 @@ final class Inserter: Sendable {
 
   init(_ pool: Pool) { self.pool = pool }
 
-  /// As ``Pool/transact(_:)``.
+  /// Inserts jobs. Timeout and cancellation work as in ``Pool/transact(_:)``.
   func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     guard !Task.isCancelled else {
-      throw QudoError(.cancelled, "the task was cancelled before anything was done")
+      throw QudoError(.cancelled, "the task was cancelled before anything was written")
     }
     let result: Result<[InsertResult], QudoError> = await withContinuation { continuation in
       let call = Call(jobs: jobs, deadline: .now + pool.access.timeout) { continuation.resume(returning: $0) }
@@ -48,7 +50,7 @@ final class Inserter: Sendable {
     return try result.get()
   }
 
-  /// - Returns: whether another one is to write; nil when it is closed.
+  /// - Returns: Whether to start another runner; nil if the inserter is closed.
   private static func add(_ call: Call, to state: inout State, runners: Int) -> Bool? {
     guard !state.isClosed else { return nil }
     state.calls.append(call)
@@ -57,7 +59,7 @@ final class Inserter: Sendable {
     return true
   }
 
-  /// Refuses what comes later; returns when what was handed in is done.
+  /// Refuses later calls, and returns when all accepted calls are done.
   func close() async {
     await withContinuation { continuation in
       let closers = state.withLock { state in
@@ -104,7 +106,8 @@ final class Inserter: Sendable {
     if !isDone { start() }
   }
 
-  /// No connection became free in time, or the driver was closed. Those that came later still have time.
+  /// Refuses calls after no connection became free in time, or after the driver was closed. Calls that came
+  /// later still have time.
   private func refuse(_ error: QudoError) {
     let now = ContinuousClock.now
     let refused = state.withLock { state in
@@ -116,7 +119,8 @@ final class Inserter: Sendable {
     goOn()
   }
 
-  /// If one spoils the transaction of all, each gets one of its own, so that it spoils only itself.
+  /// Writes the calls in one transaction. If a call makes it fail, each call gets a transaction of its own,
+  /// so that only the faulty call fails.
   private func write(_ group: [Call], _ pooled: PooledConnection, until deadline: ContinuousClock.Instant)
     -> [Result<[InsertResult], QudoError>]
   {

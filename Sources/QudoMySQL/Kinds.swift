@@ -1,16 +1,18 @@
 #if MySQL
 internal import Qudo
 
-/// The numbers that kinds have in the database, as far as the driver has met them. Qudo never deletes a kind, so that a
-/// number that was committed stays good; that a kind is not there is never remembered.
+/// The numbers of kinds in the database, as far as the driver has seen them. Qudo never deletes a kind, so a
+/// committed number stays valid. The cache never remembers that a kind is missing.
 final class KindCache: Sendable {
   private let numbers = Locked<[Kind: Int64]>([:])
-  /// The numbers of those that had ready jobs when they were last looked at. A hint: it saves a claim from looking at each.
+  /// The numbers of the kinds that had ready jobs at the last look. With this hint, a claim need not look at
+  /// each kind.
   private let ready = Locked<Set<Int64>>([])
 
   subscript(kind: Kind) -> Int64? { numbers.withLock { $0[kind] } }
 
-  /// Applications that make up a kind for each of their customers must not fill the memory. What is forgotten is looked up again.
+  /// Adds a number. The cache has a limit, because an application may create a kind for each of its
+  /// customers. The driver looks up a forgotten number again.
   func add(_ kind: Kind, _ number: Int64) {
     numbers.withLock { numbers in
       if numbers.count >= Self.most { numbers = [:] }
@@ -18,7 +20,7 @@ final class KindCache: Sendable {
     }
   }
 
-  /// How many are kept.
+  /// The maximum number of kinds in the cache.
   private static let most = 10_000
 
   func haveReady(of kinds: [ClaimableKind]) -> [ClaimableKind] {
@@ -45,7 +47,8 @@ final class KindCache: Sendable {
 }
 
 extension Transaction {
-  /// A number stays the same until the end of the transaction, whatever the driver's other connections forget.
+  /// Returns the number of a kind. It stays the same until the end of the transaction, even if the driver's
+  /// other connections clear the cache.
   func number(of kind: Kind) -> Int64? {
     if let last = lastNumber, last.kind == kind { return last.number }
     let number = numbers[kind] ?? kinds[kind]
@@ -55,7 +58,9 @@ extension Transaction {
   }
 
   func requireNumber(of kind: Kind) throws(QudoError) -> Int64 {
-    guard let number = number(of: kind) else { throw QudoError(.database, "the kind \(kind) has no number") }
+    guard let number = number(of: kind) else {
+      throw QudoError(.database, "the kind \(kind) was stored but cannot be found")
+    }
     return number
   }
 
@@ -64,7 +69,7 @@ extension Transaction {
     return kinds.filter { number(of: $0) == nil && seen.insert($0).inserted }
   }
 
-  /// - Parameter rows: of ``KindCache/look(up:)``.
+  /// - Parameter rows: The result of ``KindCache/look(up:)``.
   func add(kinds rows: Rows) throws(QudoError) {
     try rows.forEach { row throws(QudoError) in know(Kind(row.text(1)), row.integer(0)) }
   }
@@ -74,7 +79,8 @@ extension Transaction {
     kinds.add(kind, number)
   }
 
-  /// Kinds are made before the transaction, each by itself, so that a number that is known is a committed one.
+  /// Creates kinds before the transaction, each in a transaction of its own, so that every known number is
+  /// committed.
   func makeKinds(_ wanted: some Sequence<Kind>) throws(QudoError) {
     let new = unknown(wanted)
     guard !new.isEmpty else { return }
@@ -83,7 +89,8 @@ extension Transaction {
       do {
         try connection.run(["INSERT INTO qudo_kind(name) VALUES(\(Array(kind.name.utf8)))", "COMMIT"])
       } catch  where error.mysql?.isDuplicate == true {
-        // Somebody else did. What was read of their row is locked until the end of the transaction.
+        // Another session created the kind first. The failed INSERT leaves that session's row locked until
+        // the end of the transaction.
         try connection.run("ROLLBACK")
       }
     }
@@ -97,7 +104,7 @@ extension Transaction {
     }
   }
 
-  /// The numbers of those kinds that the database knows, each once; nil for nil.
+  /// Returns the numbers of those kinds that the database knows, each once; nil for nil.
   func numbers(of wanted: [Kind]?) throws(QudoError) -> [Int64]? {
     guard let wanted else { return nil }
     try lookUp(unknown(wanted))

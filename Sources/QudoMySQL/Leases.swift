@@ -1,7 +1,7 @@
 #if MySQL
 internal import Qudo
 
-/// A row of the running.
+/// A row of `qudo_running`.
 struct RunningRow {
   let id: Int64
   let ends: Int64
@@ -23,20 +23,21 @@ struct RunningRow {
     lostLimit = row.integer(6)
   }
 
-  /// What is kept of the job's unique key. Jobs that were claimed together are told apart by nothing but their rows: if one of them
-  /// holds a key, each of them counts as one that does.
+  /// The hold on the job's unique key. All jobs of a claim have the same token. If one of them may hold a
+  /// key, the driver treats each of them as if it did.
   var hold: KeyHold { ClaimedRows.mayHoldKeys(token) ? .untilFinished : .none }
 
-  /// Looks where the leases say that they end. Waits for whoever has the rows locked: a claim that takes them back, or another who
-  /// settles them.
+  /// Returns statements that lock the rows of leases, at the expiry times that the leases state. They wait
+  /// for another session that has locked the rows: a claim that recovers them, or another settlement.
   static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.expiresAt, $0.job) }) }
 
   fileprivate static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
     conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0.condition) FOR UPDATE" }
   }
 
-  /// The key begins with the end, so that the leases that end first are found without an index of their own, which each claim and each
-  /// settlement would pay for.
+  /// Returns conditions that find rows by their key. The key begins with the expiry time. So the leases that
+  /// expire first are found without an index of their own, which each claim and each settlement would pay
+  /// for.
   static func conditions(_ places: [(ends: Int64, id: Int64)]) -> [(condition: SQL, count: Int)] {
     var points = PointPredicate()
     for (ends, id) in places.sorted(by: { $0 < $1 }) { points.add("ends = \(ends)", id) }
@@ -44,16 +45,16 @@ struct RunningRow {
   }
 }
 
-/// A lease that has ended.
+/// An expired lease.
 struct EndedLease {
   let row: RunningRow
-  /// How many leases of its job were lost before. That is with the job, and asked for only now.
+  /// The number of earlier expired leases of the job. The job's row holds it, and it is read only now.
   let lost: Int64
 
   static let columns: SQL =
     "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
 
-  /// Whether there is no such job.
+  /// Whether the job is missing.
   let isJobless: Bool
 
   init(_ row: Row) {
@@ -66,8 +67,9 @@ struct EndedLease {
 }
 
 extension Transaction {
-  /// The lease's end by the server's clock: there is no other that all of a fleet's machines share. When it is set
-  /// forward, leases end early, and when it is set back, late; a restart of the server ends none.
+  /// Returns when a lease that begins now expires, by the server's clock: it is the only clock that all
+  /// machines of a fleet share. If it is set forward, leases expire early; if it is set back, late. A restart
+  /// of the server ends no lease.
   func end(of lease: Duration) -> Int64 {
     min(now.microseconds.clampedPlus(lease.wholeMicroseconds), .max - 1)
   }
@@ -87,12 +89,13 @@ extension Transaction {
     }
   }
 
-  /// The rows of the leases that hold, locked.
+  /// Locks and returns the rows of the leases that are still valid.
   ///
-  /// A lease may not be where it says that it ends: it is lost, or it was extended and who has it has not heard of that. Then all
-  /// that run are looked through, without waiting for any of them.
+  /// The row of a lease may not be at the expiry time that the lease states: the lease is lost, or it was
+  /// renewed and its holder does not know that yet. Then this method searches all running jobs, without
+  /// waiting for any of them.
   ///
-  /// - Parameter found: what ``RunningRow/lock(_:)`` found of them.
+  /// - Parameter found: The results of ``RunningRow/lock(_:)``.
   func running(under leases: some Collection<Lease>, _ found: some Sequence<Rows>) throws(QudoError)
     -> [Int64: RunningRow]
   {
@@ -101,7 +104,7 @@ extension Transaction {
       for row in rows.map({ RunningRow($0) }) { running[row.id] = row }
     }
     for rows in found { add(rows) }
-    // Each time, an extension may have been committed between the look and the lock.
+    // Repeat this, because a renewal may be committed between the look and the lock.
     for _ in 0..<10 {
       var rest: [Int64: Set<Int64>] = [:]
       for lease in leases where running[lease.job]?.token != lease.token {
@@ -120,7 +123,7 @@ extension Transaction {
       guard !elsewhere.isEmpty else { return running }
       for rows in try read(RunningRow.lock(elsewhere)) { add(rows) }
     }
-    throw QudoError(.busy, "leases were extended again and again while they were looked for: try again later")
+    throw QudoError(.busy, "other sessions kept renewing the leases during the lookup: try again later")
   }
 }
 #endif

@@ -1,7 +1,8 @@
 #if MySQL
 internal import Qudo
 
-/// How the logs' enumerations stand in the file. A number that only a newer version knows is read as a failure.
+/// The numbers that stand for the logs' enumerations in the database. A number that only a newer version
+/// knows is read as a failure.
 extension FailureReason {
   var number: Int64 {
     switch self {

@@ -29,7 +29,7 @@ extension Transaction {
     }
   }
 
-  /// Calls `body` with the id, the kind's name and the columns of each row of the page.
+  /// Reads a page of a log. Calls `body` with the id, the kind's name and the columns of each row.
   private func list<Record>(_ columns: SQL, of table: SQL, _ query: LogQuery, body: (Row) -> Record)
     throws(QudoError) -> [Record]
   {
@@ -41,7 +41,7 @@ extension Transaction {
     let order: SQL = query.oldestFirst ? "ASC" : "DESC"
     let offset = max(query.offset, 0)
     guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
-      // The ids first, so that no payload is read of what is passed over.
+      // Select the ids first, so that the payloads of skipped rows are not read.
       var conditions: [SQL] = kinds.map { ["kind IN \(list: $0)"] } ?? []
       if let after = query.after { conditions.append(query.oldestFirst ? "id > \(after)" : "id < \(after)") }
       let filter: SQL = conditions.isEmpty ? "" : "WHERE \(conditions.joined(" AND "))"
@@ -52,7 +52,7 @@ extension Transaction {
         """
       ).map(body)
     }
-    // In their order, a part at a time, so that any number can be asked for.
+    // Read the ids in order, one part at a time, so that a query may name any number of ids.
     let filter: SQL = kinds.map { "AND l.kind IN \(list: $0)" } ?? ""
     let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
     var found: [Record] = []

@@ -6,14 +6,15 @@ public import Qudo
 ///
 /// For example:
 ///
-///     let driver = try MySQLDriver(DatabaseURL(parsing: "mysql://qudo:secret@db1.example.org/jobs?tls=required"))
+///     let driver = try MySQLDriver(
+///       DatabaseURL(parsing: "mysql://qudo:secret@db1.example.org/jobs?tls=required"))
 ///
 /// The URL accepts these options, each at most once:
 ///
 /// | option | meaning | default |
 /// |---|---|---|
 /// | `name` | the database's name in job names | `host:port/database` |
-/// | `password-file` | the path of a password file, read for each connection; see also ``MySQLLogin`` | none |
+/// | `password-file` | the path of a password file, read for each connection; see ``MySQLLogin`` | none |
 /// | `pool` | the maximum number of connections | 4 |
 /// | `connect-timeout` | the maximum time to connect | `5s` |
 /// | `read-timeout`, `write-timeout` | the maximum silence of the server | `30s` |
@@ -36,24 +37,26 @@ public import Qudo
 /// checks for jobs fifty times a second, on the server.
 public struct MySQLDriver: Driver {
   public let name: String
-  /// The random id that was made with the tables; empty before the first connection.
+  /// The random id that was created with the tables; empty before the first connection.
   public var generation: [UInt8] { pool.access.generation }
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool
   private let inserter: Inserter
 
-  /// Creates a driver without connecting; it connects at the first call, and again after it loses a connection.
+  /// Creates a driver without connecting; it connects at the first call, and again after it loses a
+  /// connection.
   ///
   /// The first connection to a database creates the tables, or migrates them to this version.
   ///
   /// - Parameters:
-  ///   - server: the address, user, database and options.
-  ///   - limits: the size limits of new jobs. A payload takes twice its length of the server's `max_allowed_packet`.
-  ///   - timeout: the maximum time that a call waits for a free connection and for locks, before it throws
+  ///   - server: The address, user, database and options.
+  ///   - limits: The size limits of new jobs. A payload takes twice its length of the server's
+  ///     `max_allowed_packet`.
+  ///   - timeout: The maximum time that a call waits for a free connection and for locks, before it throws
   ///     `QudoError.Code.busy`. Default: 30 s.
-  ///   - idempotencyKeyLifetime: the time for which an idempotency key prevents a second enqueue, up to 100 years.
-  ///     Default: 24 hours.
+  ///   - idempotencyKeyLifetime: The time for which an idempotency key prevents a second enqueue, up to 100
+  ///     years. Default: 24 hours.
   /// - Throws: `QudoError.Code.invalidArgument` for an unknown option or an invalid value.
   public init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
@@ -63,7 +66,8 @@ public struct MySQLDriver: Driver {
       server, limits: limits, timeout: timeout, idempotencyKeyLifetime: idempotencyKeyLifetime, clock: nil)
   }
 
-  /// Creates a driver from a URL; see ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``.
+  /// Creates a driver from a URL; see
+  /// ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``.
   ///
   /// - Throws: `QudoError.Code.invalidArgument`, also if the URL names a file.
   public init(
@@ -78,10 +82,10 @@ public struct MySQLDriver: Driver {
   }
 
   /// - Parameters:
-  ///   - clock: a clock that replaces the server's.
-  ///   - trustsIdle: how long a connection may be unused before it is checked.
-  ///   - observer: receives each statement of the verbs before it is sent.
-  ///   - replacing: returns the bytes to send instead of a statement.
+  ///   - clock: A clock that replaces the server's.
+  ///   - trustsIdle: The maximum idle time of a connection before it is checked.
+  ///   - observer: Receives each statement of the verbs before it is sent.
+  ///   - replacing: Returns the bytes to send instead of a statement.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     idempotencyKeyLifetime: Duration = .seconds(86_400),
@@ -109,7 +113,7 @@ public struct MySQLDriver: Driver {
 
   /// Connects at once, and creates or migrates the tables.
   ///
-  /// - Returns: the version and settings that the server reports.
+  /// - Returns: The version and settings that the server reports.
   /// - Throws: `QudoError`, whose code says why the database is unusable.
   @discardableResult
   public func connect() async throws(QudoError) -> MySQLServerFacts {
@@ -124,7 +128,8 @@ public struct MySQLDriver: Driver {
   /// The facts that the server reported at the last connection; nil before the first one.
   public var facts: MySQLServerFacts? { pool.access.facts }
 
-  /// The driver's capabilities; `survivesPowerLoss` only after a connection to a server whose settings ensure it.
+  /// The driver's capabilities; `survivesPowerLoss` only after a connection to a server whose settings ensure
+  /// it.
   ///
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {

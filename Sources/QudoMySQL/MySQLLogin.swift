@@ -23,25 +23,27 @@ internal import Darwin
 /// 3. the environment variable `QUDO_MYSQL_PASSWORD`, if it is not empty
 /// 4. `password` in the group `[client]` of `~/.my.cnf`, unless that group names another user than the URL
 ///
-/// If the URL has no user, the `user` of that group is used. A `~/.my.cnf` that any user may write to is ignored, with a warning.
+/// If the URL has no user, `MySQLLogin` takes the `user` of that group. It ignores a `~/.my.cnf` that any
+/// user may write to, and adds a warning.
 public struct MySQLLogin: Sendable {
   /// The server, with the user and the password that were found.
   public let server: DatabaseServer
-  /// Sentences for people about files with permissions that let every user read the password, or write to `~/.my.cnf`.
+  /// Messages about files whose permissions let every user read the password, or write to `~/.my.cnf`.
   public let warnings: [String]
 
   /// Completes a server.
   ///
-  /// - Throws: `QudoError.Code.cannotOpen` if the file of `password-file` is missing, or if it or `~/.my.cnf` cannot be read, is longer
-  ///   than 64 KiB, is not UTF-8, or contains a NUL byte. Only a missing `~/.my.cnf` is no error.
+  /// - Throws: `QudoError.Code.cannotOpen` if the file of `password-file` is missing, or if it or `~/.my.cnf`
+  ///   cannot be read, is longer than 64 KiB, is not UTF-8, or contains a NUL byte. Only a missing
+  ///   `~/.my.cnf` is not an error.
   public init(completing server: DatabaseServer) throws(QudoError) {
     let home = Self.variable("HOME").map { $0 + "/.my.cnf" }
     try self.init(completing: server, password: Self.variable("QUDO_MYSQL_PASSWORD"), optionFile: home)
   }
 
   /// - Parameters:
-  ///   - password: from the environment.
-  ///   - optionFile: the path of a file like `~/.my.cnf`, which need not be there.
+  ///   - password: The password from the environment.
+  ///   - optionFile: The path of a file like `~/.my.cnf`, which may be missing.
   init(completing server: DatabaseServer, password: String?, optionFile: String?) throws(QudoError) {
     var (completed, warnings) = (server, [String]())
     let passwordFile = server.options.first { $0.name == "password-file" }?.value

@@ -1,7 +1,7 @@
 #if MySQL
 internal import Qudo
 
-/// A job that is to be written.
+/// A job to insert.
 struct NewRow {
   let kind: Int64
   let unique: UniqueKey?
@@ -9,7 +9,7 @@ struct NewRow {
   var due: Due
   var payload: Payload
   var meta: JobMetadata
-  /// Those that are to lead to this job.
+  /// The idempotency keys that lead to this job.
   var keys: [IdempotencyKey] = []
 
   init(_ job: NewJob, kind: Int64) {
@@ -18,14 +18,16 @@ struct NewRow {
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
   }
 
-  /// What overwriting does.
+  /// Takes over the contents of another job, which overwrites this one.
   mutating func overwrite(_ job: NewJob) {
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
   }
 
-  /// "INSERT ...". Columns that have their defaults in all of the rows are left out: each costs to read and check.
+  /// Returns the "INSERT ..." statement for the rows. It leaves out columns that have their defaults in all
+  /// rows, because each column costs time to read and check.
   ///
-  /// - Parameter time: what takes the time, to be left in `@n`, which is not set yet; for one row only.
+  /// - Parameter time: The expression for the time, if `@n` is not set yet and this statement must set it.
+  ///   For one row only.
   static func insertion(of rows: some Collection<NewRow>, taking time: SQL? = nil) -> SQL {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
@@ -42,7 +44,7 @@ struct NewRow {
     return SQL(stringInterpolation: text)
   }
 
-  /// Piece by piece: to put each row together by itself costs more than it has bytes.
+  /// Appends the row piece by piece: assembling each row separately costs more than its bytes do.
   private func write(keys: Bool, meta hasMeta: Bool, taking time: SQL?, to text: inout SQL.Interpolation) {
     text.appendLiteral("(")
     text.appendInterpolation(kind)
@@ -50,7 +52,8 @@ struct NewRow {
     text.appendInterpolation(ranking)
     text.appendLiteral(",")
     if let time {
-      // All that asks for the time within a statement gets the same, whichever column is written first.
+      // All expressions for the time have the same value within a statement, whichever column is written
+      // first.
       text.appendInterpolation("\(due.sql(time)),@n := \(time)," as SQL)
     } else {
       if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(due.sql("@n")) }
@@ -66,24 +69,25 @@ struct NewRow {
     text.appendLiteral(")")
   }
 
-  /// Whether it is ready at once, as the other one is, and nothing but the id tells them apart among the ready.
+  /// Whether the row is ready at once, like the other one, and differs from it in `qudo_ready` only by its
+  /// id.
   func isReadyAtOnce(like other: NewRow) -> Bool {
     kind == other.kind && ranking == other.ranking && due.isNow && unique == nil
   }
 
-  /// About how long its values are.
+  /// The approximate length of the row's values as text.
   var textLength: Int {
     (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0)
   }
 }
 
 extension NewJob {
-  /// Sorts before others when the priority is higher.
+  /// The negated priority: a job with a higher priority sorts before others.
   var ranking: Int64 { 0 &- Int64(priority) }
 }
 
 extension Due {
-  /// - Parameter now: the time of the transaction.
+  /// - Parameter now: The time of the transaction.
   func sql(_ now: SQL) -> SQL {
     switch self {
     case .now: now
@@ -101,7 +105,7 @@ extension Due {
     }
   }
 
-  /// For a job that is ready at once, whatever the time is.
+  /// The due time, if the job is ready at once whatever the time is; otherwise nil.
   var readySQL: SQL? { mayWait ? nil : sql("@n") }
 
   func moment(_ now: Timestamp) -> Timestamp {
@@ -112,12 +116,12 @@ extension Due {
     }
   }
 
-  /// No sum with a time can be out of range.
+  /// Limits a delay so that its sum with any time is in range.
   private static func bounded(_ delay: Duration) -> Int64 {
     min(delay.wholeMicroseconds, Timestamp.latest.microseconds - Timestamp.earliest.microseconds)
   }
 
-  /// Whether it may be later than now.
+  /// Whether the due time may be in the future.
   var mayWait: Bool {
     switch self {
     case .now: false
@@ -126,7 +130,7 @@ extension Due {
     }
   }
 
-  /// Whether it may be now or in the past.
+  /// Whether the due time may be now or in the past.
   var mayBeReady: Bool {
     switch self {
     case .now, .at: true

@@ -1,12 +1,13 @@
 #if MySQL
-/// What a MySQL option file, such as `~/.my.cnf`, says of the client.
+/// The client's settings in a MySQL option file, such as `~/.my.cnf`.
 ///
-/// The client library can read it too, but takes more from it than who the user is: a host, a socket, statements to run first.
+/// The client library can read the file too, but takes more from it than the user and the password: a host, a
+/// socket, statements to run first.
 struct OptionFile {
   private(set) var user: String?
   private(set) var password: String?
 
-  /// Files that it includes are not read.
+  /// Reads the text, but not the files that it includes.
   init(_ text: some StringProtocol) {
     var isOfClient = false
     for line in text.split(whereSeparator: \.isNewline) {
@@ -20,7 +21,7 @@ struct OptionFile {
   }
 
   private mutating func set(_ line: some StringProtocol) {
-    // A `password` without a value asks a person for it.
+    // A `password` without a value makes clients ask a person for it.
     guard let sign = line.firstIndex(of: "=") else { return }
     let value = Self.value(String(line[line.index(after: sign)...]))
     switch Self.trimmed(line[..<sign]) {
@@ -30,8 +31,9 @@ struct OptionFile {
     }
   }
 
-  /// "The value can optionally be enclosed within single quotation marks or double quotation marks, which is useful if the value
-  /// contains a # comment character": Using Option Files, in MySQL's manual. What `my_print_defaults` makes of it decides the rest.
+  /// "The value can optionally be enclosed within single quotation marks or double quotation marks, which is
+  /// useful if the value contains a # comment character": Using Option Files, in MySQL's manual. All other
+  /// cases follow `my_print_defaults`.
   private static func value(_ text: String) -> String {
     let value = trimmed(withoutComment(text)[...])
     guard value.count > 1, let quote = value.first, quote == "'" || quote == "\"", value.last == quote else {

@@ -1,25 +1,26 @@
 #if MySQL
 internal import Qudo
 
-/// How many ids, or points of a key, are in one statement: with very many a server gives up its index for a scan
-/// (`range_optimizer_max_mem_size`, `optimizer_max_sel_arg_weight`).
+/// The maximum number of ids, or points of a key, in one statement. With very many of them, a server drops
+/// its index for a scan (`range_optimizer_max_mem_size`, `optimizer_max_sel_arg_weight`).
 let mostPoints = 500
 
 extension Collection where Index == Int {
-  /// In parts of that many at most.
+  /// Splits the collection into parts of at most `most` elements.
   func parts(of most: Int = mostPoints) -> [SubSequence] {
     stride(from: startIndex, to: endIndex, by: most).map { self[$0..<Swift.min($0 + most, endIndex)] }
   }
 }
 
 extension Array where Element == Int64 {
-  /// In parts for `\(ids:)`: all at once when that is a few ranges.
+  /// Splits the ids into parts for `\(ids:)`: into a single part if they form a few ranges.
   ///
-  /// To be called on ids in ascending order, each once.
+  /// The ids must be in ascending order, each once.
   func idParts() -> [ArraySlice<Int64>] { SQL.Interpolation.ranges(self) == nil ? parts() : [self[...]] }
 }
 
-/// Elements by a key, in the order in which the keys came first. Most often the next element has the key of the one before.
+/// Elements grouped by key, in the order in which the keys came first. Usually the next element has the key
+/// of the previous one.
 struct Groups<Key: Hashable, Element> {
   private(set) var all: [(key: Key, elements: [Element])] = []
   private var places: [Key: Int] = [:]
@@ -37,8 +38,9 @@ struct Groups<Key: Hashable, Element> {
   }
 }
 
-/// Rows of a table by their whole keys: those with the same beginning of the key together, as plain ANDs and ORs. A row
-/// constructor with IN is not looked up in the index when it has one row only.
+/// A condition for rows of a table, given by their whole keys. It combines the rows with the same beginning
+/// of the key, as plain ANDs and ORs. A server does not look up a row constructor with IN in the index if it
+/// has only one row.
 struct PointPredicate {
   private var beginnings: [SQL] = []
   private var ids: [[Int64]] = []
@@ -54,18 +56,18 @@ struct PointPredicate {
   }
 
   /// - Parameters:
-  ///   - range: a whole condition, which counts as one point.
-  ///   - count: how many rows fit it.
+  ///   - range: A whole condition, which counts as one point.
+  ///   - count: The number of rows that match it.
   mutating func add(range: SQL, count: Int) {
     counts[beginnings.count] = count
     beginnings.append(range)
     ids.append([])
   }
 
-  /// Conditions with a bounded number of points each.
+  /// The conditions, with a limited number of points each.
   var conditions: [SQL] { counted.map(\.condition) }
 
-  /// The same, each with the number of rows that fit it if all are there.
+  /// The conditions, each with the number of rows that match it if all rows exist.
   var counted: [(condition: SQL, count: Int)] {
     var conditions: [(condition: SQL, count: Int)] = []
     var arms: [SQL] = []
@@ -73,7 +75,7 @@ struct PointPredicate {
     for (index, (beginning, ids)) in zip(beginnings, ids).enumerated() {
       let parts = ids.isEmpty ? [[]] : ids.sorted().idParts()
       for part in parts {
-        // Longer ones are ranges.
+        // A longer part consists of ranges.
         let count = part.count > mostPoints ? 1 : max(1, part.count)
         if points + count > mostPoints {
           conditions.append((arms.joined(" OR "), rows))

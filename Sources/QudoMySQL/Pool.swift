@@ -2,7 +2,7 @@
 internal import Dispatch
 internal import Qudo
 
-/// A bounded number of connections. Who finds none free waits in turn, for as long as the driver's time-out.
+/// A limited number of connections. If none is free, a caller waits in line until the driver's timeout.
 final class Pool: Sendable {
   private struct Waiter: Sendable {
     let start: @Sendable (PooledConnection) -> Void
@@ -13,14 +13,14 @@ final class Pool: Sendable {
   let doorbell: Doorbell
   let jobWatch: Watch
   private let queue: Locked<PoolQueue<PooledConnection, Waiter>>
-  /// Not a global queue of Dispatch, which has no more threads than there are cores while all of them compute.
+  /// Its own queue: Dispatch's global queues have only as many threads as cores while all of them compute.
   private let watcher = DispatchQueue(label: "qudo.mysql.watch")
   private let closers = Locked<[@Sendable () -> Void]>([])
 
   init(_ access: ConnectionFactory) {
     self.access = access
     queue = Locked(PoolQueue(capacity: access.settings.pool))
-    // Each of the two calls the other, and neither keeps the pool.
+    // The pool and its watch call each other, and neither of them retains the pool.
     let place = Locked<Weak>(Weak())
     let jobWatch = Watch(
       access, isOpen: { place.withLock { $0.pool } != nil },
@@ -35,9 +35,9 @@ final class Pool: Sendable {
     weak var pool: Pool?
   }
 
-  /// Runs `body` in a transaction, on a thread of a connection's own; see ``PooledConnection``.
+  /// Runs `body` in a transaction, on a thread that belongs to the connection; see ``PooledConnection``.
   ///
-  /// Once the operation waits, a cancelled task still gets the operation's own answer: what was handed in is done.
+  /// Cancellation has no effect once the operation waits: it is carried out, and the caller gets its result.
   func transact<Result: Sendable>(
     _ body: @escaping @Sendable (Transaction) throws(QudoError) -> Result
   ) async throws(QudoError) -> Result {
@@ -54,7 +54,8 @@ final class Pool: Sendable {
     return try result.get()
   }
 
-  /// Calls `body` with a connection, on its thread, and when it is free again what `body` returned.
+  /// Calls `body` with a connection, on its thread, and then the closure that `body` returned. Usually the
+  /// connection is free again by then.
   func use(
     until deadline: ContinuousClock.Instant, refuse: @escaping @Sendable (QudoError) -> Void,
     _ body: @escaping @Sendable (PooledConnection) -> @Sendable () -> Void
@@ -63,7 +64,7 @@ final class Pool: Sendable {
       pooled.thread.async {
         Interleaving.point()
         let answer = body(pooled)
-        // The next one first, so that the connection is not idle while the answer is on its way.
+        // Pass the connection on first, so that it is not idle while the caller gets its answer.
         let hasToPrune = pooled.hasToPrune
         if !hasToPrune { self.leave(pooled) }
         answer()
@@ -75,7 +76,7 @@ final class Pool: Sendable {
     submit(until: deadline, Waiter(start: start, refuse: refuse))
   }
 
-  /// To be called on the lane's thread.
+  /// Runs `body` in a transaction. Call this on the connection's thread.
   func run<Result>(
     _ pooled: PooledConnection, until deadline: ContinuousClock.Instant,
     _ body: (Transaction) throws(QudoError) -> Result
@@ -89,7 +90,7 @@ final class Pool: Sendable {
     }
   }
 
-  /// A worker that has nothing to do needs no connection but its watch's.
+  /// Closes unused connections: a worker with nothing to do needs only the connection of its watch.
   private func closeUnused() {
     for pooled in queue.withLock({ $0.takeIdle() }) {
       pooled.thread.async {
@@ -119,7 +120,8 @@ final class Pool: Sendable {
       let late = QudoError(
         .busy,
         """
-        \(access.settings.name): all \(access.settings.pool) connections were in use until the time-out: raise the option pool, \
+        \(access.settings.name): all \(access.settings.pool) connections were in use until \
+        the timeout: raise the option pool, \
         or try again later
         """)
       for waiter in expired { waiter.refuse(late) }
@@ -129,7 +131,7 @@ final class Pool: Sendable {
 
   var waitingCount: Int { queue.withLock { $0.waitingCount } }
 
-  /// Refuses what comes later; what was handed in is still done. Returns when it is, and the connections are closed.
+  /// Refuses later operations. Returns when all accepted operations are done and the connections are closed.
   func close() async {
     await withContinuation { continuation in
       closers.withLock { $0.append { continuation.resume() } }

@@ -1,17 +1,19 @@
 #if MySQL
-/// Who may use which connection, and who waits for one. A plain value: the pool locks it, asks, and acts.
+/// The connections in use, the idle ones, and the callers that wait. A plain value: the pool locks it, asks
+/// it, and acts.
 struct PoolQueue<Lane, Waiter> {
   enum Entry {
-    /// The connection is the caller's.
+    /// The caller gets the connection.
     case granted(Lane)
-    /// It waits. The first one that waits has somebody look after those whose time is up.
+    /// The caller waits. The first one to wait starts the watch, which finds callers whose time is over.
     case queued(startsWatch: Bool)
     case closed
   }
 
   private let capacity: Int
   private var made = 0
-  /// The one used last is taken first, so that those that are not needed stay unused.
+  /// The idle connections. The one that was used last is taken first, so that surplus connections stay
+  /// unused.
   private var idle: [Lane] = []
   private var waiting: [(waiter: Waiter, until: ContinuousClock.Instant)] = []
   private var isWatched = false
@@ -20,7 +22,7 @@ struct PoolQueue<Lane, Waiter> {
   init(capacity: Int) { self.capacity = capacity }
 
   var waitingCount: Int { waiting.count }
-  /// Nobody uses a connection.
+  /// Whether no connection is in use.
   var isQuiet: Bool { waiting.isEmpty && idle.count == made }
 
   mutating func enter(_ waiter: Waiter, until: ContinuousClock.Instant, make: () -> Lane) -> Entry {
@@ -35,7 +37,7 @@ struct PoolQueue<Lane, Waiter> {
     return .queued(startsWatch: !isWatched)
   }
 
-  /// - Returns: who has the connection next; nil if nobody waits.
+  /// - Returns: The caller that gets the connection next; nil if none waits.
   mutating func leave(_ pooled: Lane) -> Waiter? {
     guard waiting.isEmpty else { return waiting.removeFirst().waiter }
     idle.append(pooled)
@@ -48,13 +50,13 @@ struct PoolQueue<Lane, Waiter> {
     return expired
   }
 
-  /// - Returns: whether somebody still waits.
+  /// - Returns: Whether a caller still waits.
   mutating func keepWatching() -> Bool {
     isWatched = !waiting.isEmpty
     return isWatched
   }
 
-  /// The connections that nobody uses, each to be given back with ``leave(_:)``.
+  /// Takes the idle connections. The pool must return each of them with ``leave(_:)``.
   mutating func takeIdle() -> [Lane] {
     guard !isClosed else { return [] }
     defer { idle = [] }
@@ -63,7 +65,7 @@ struct PoolQueue<Lane, Waiter> {
 
   mutating func close() { isClosed = true }
 
-  /// The connections, when it is closed and nobody uses any.
+  /// Takes all connections, if the pool is closed and none of them is in use.
   mutating func takeLanes() -> [Lane]? {
     guard isClosed, isQuiet else { return nil }
     defer { (idle, made) = ([], 0) }

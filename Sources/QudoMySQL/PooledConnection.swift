@@ -2,22 +2,22 @@
 internal import Dispatch
 internal import Qudo
 
-/// A place for one connection, with a thread of its own: no thread of Swift's pool ever waits for the server.
-final class PooledConnection: @unchecked Sendable {  // reason: all that varies is touched on `thread` only
+/// A slot for one connection, with a thread of its own: no thread of Swift's pool ever waits for the server.
+final class PooledConnection: @unchecked Sendable {  // reason: all mutable state is touched on `thread` only
   let thread = DispatchQueue(label: "qudo.mysql")
   private let access: ConnectionFactory
   private var connection: Connection?
-  /// As it was when the connection was opened.
+  /// The value of ``ConnectionFactory/departures`` when the connection was opened.
   private var departures: UInt64 = 0
   private var lastUse = ContinuousClock.now
   private var book = CommitTokenStore()
-  /// How many receipts of keys were left since some were pruned, and of a new connection how many transactions.
+  /// The number of idempotency keys stored since the last pruning, plus the transactions of a new connection.
   private var receipts = 0
   private var isNew = true
 
   init(_ access: ConnectionFactory) { self.access = access }
 
-  /// When it was not used for half a minute.
+  /// Closes the connection if it was unused for half a minute.
   func closeIfUnused() {
     guard connection != nil, ContinuousClock.now - lastUse > .seconds(30) else { return }
     close()
@@ -25,16 +25,17 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
   }
 
   func close() {
-    // Nobody asks for what this lane has done any more. If it stays it is pruned some time.
+    // No caller asks for this connection's commit tokens any more. If they stay, they are pruned later.
     if book.number > 0, let connection { _ = try? connection.run([book.forget, "COMMIT"]) }
     connection = nil
   }
 
-  /// Runs `body` in a transaction, again and again while others are in its way, until it is committed.
+  /// Runs `body` in a transaction. If other sessions block it, the transaction is repeated until it is
+  /// committed.
   ///
-  /// When the connection is lost during the commit, it is repeated once; see ``CommitToken``.
+  /// If the connection is lost during the commit, the transaction is repeated once; see ``CommitToken``.
   ///
-  /// - Parameter body: must commit, and look at ``Transaction/wasCommitted()`` first.
+  /// - Parameter body: Must look at ``Transaction/wasCommitted()`` first, and must commit.
   func transact<Result>(
     until deadline: ContinuousClock.Instant, _ body: (Transaction) throws(QudoError) -> Result
   ) throws(QudoError) -> (Result, Transaction.Effects) {
@@ -47,7 +48,8 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
         do throws(QudoError) {
           taken = try take()
         } catch {
-          // While it was opened. A server that is not there is not waited for.
+          // Repeat the opening if a statement was stopped or blocked. Do not wait for a server that is
+          // unreachable.
           guard let cause = error.mysql, cause.isOfStop || cause.isOfContention else { throw error }
           Retry.sleep(try turn.pause(after: error, isLate: .now >= deadline))
           continue
@@ -57,7 +59,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
           lifetimes: access.lifetimes,
           isRepeated: isRepeated)
         do throws(QudoError) {
-          // Whatever came of it, it may have been done.
+          // Whatever the result, the writes may have taken effect.
           defer { access.cursors.withLock { $0.entered(transaction.entries) } }
           let result = try body(transaction)
           lastUse = .now
@@ -65,7 +67,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
             connection = nil
           }
           if transaction.hasWritten || transaction.isConfirmed { book.number = transaction.receipt.number }
-          // The receipt of the lost one must stay: it may be on its way still.
+          // The lost transaction's token must stay, because the server may still execute that transaction.
           if lost != nil { book = CommitTokenStore() }
           receipts += transaction.keyCount + (isNew ? 1 : 0)
           return (result, transaction.effects)
@@ -83,13 +85,13 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
         }
       }
     } catch {
-      // What is on its way under this name may still be done.
+      // The server may still execute a transaction under this name.
       if lost != nil { book = CommitTokenStore() }
       let error = access.passing(error)
       let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
       let message =
         code == .outcomeUnknown
-        ? "the connection was lost during the commit: it may or may not have been done" : error.message
+        ? "the connection was lost during the commit: it may or may not have succeeded" : error.message
       throw QudoError(code, "\(access.settings.name): \(message)", cause: error.cause)
     }
   }
@@ -102,11 +104,12 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
     connection = nil
   }
 
-  /// Whether it is time for ``pruneReceipts()``: after so many new ones of keys that as many old ones are gone in the long run, and once
-  /// for each connection that lasts.
+  /// Whether it is time for ``pruneReceipts()``: after enough new idempotency keys that, in the long run, as
+  /// many expired ones are deleted, and once for each connection that lasts.
   var hasToPrune: Bool { receipts >= 64 }
 
-  /// After a call was answered, so that it waits for nothing. What goes wrong is no matter: the next one does it.
+  /// Prunes after a call was answered, so that no call waits for it. An error does not matter: the next
+  /// pruning makes up for it.
   func pruneReceipts() {
     (receipts, isNew) = (0, false)
     _ = try? transact(until: .now) { transaction throws(QudoError) in
@@ -114,9 +117,9 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
     }
   }
 
-  /// The connection, alive as far as can be told: one that was not used for a while is asked.
+  /// Returns a connection that works, as far as is known. One that was unused for a while is checked first.
   ///
-  /// - Throws: `QudoError.Code.databaseReplaced` if the database is another one by now.
+  /// - Throws: `QudoError.Code.databaseReplaced` if the database was replaced.
   private func take() throws(QudoError) -> Connection {
     try access.checkReplaced()
     if let connection, departures == access.departures {
@@ -127,7 +130,8 @@ final class PooledConnection: @unchecked Sendable {  // reason: all that varies 
       }
     }
     connection = nil
-    // Before it is opened: what is left meanwhile is left again.
+    // Read this before the connection is opened, so that an invalidation in the meantime applies to the new
+    // connection too.
     departures = access.departures
     let new = try access.connect()
     (connection, isNew) = (new, true)

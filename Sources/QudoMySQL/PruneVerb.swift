@@ -1,10 +1,10 @@
 #if MySQL
 internal import Qudo
 
-/// The logs have no index by time, which each row would pay for: what is old enough is looked up without a lock, and
-/// deleted by id.
+/// The logs have no index by time, because every row would pay for it. The driver looks up rows that are old
+/// enough without locks, and deletes them by id.
 extension Transaction {
-  /// - Returns: how many were still there; nil if nothing is left to be deleted.
+  /// - Returns: The number of rows deleted; nil if nothing is left to delete.
   func prune(_ prune: PruneOptions) throws(QudoError) -> Int? {
     guard prune.limit > 0 else { return nil }
     var count = 0

@@ -1,11 +1,12 @@
 #if MySQL
 internal import Qudo
 
-/// Rows of the ready, for deleting them.
+/// Rows of `qudo_ready` to delete.
 ///
-/// Each is a point of its own, since each has a due time of its own: a thousand points cost as much to read and plan as their rows do. Most
-/// claims get jobs that were enqueued one after the other, with ids that follow each other in the order of the due times: between the
-/// first and the last of these there is nobody else's row, so that they are one range.
+/// Each row is a point of its own, because each has its own due time; a thousand points cost as much to read
+/// and plan as their rows do. Most claims get jobs that were enqueued one after the other, with consecutive
+/// ids in the order of their due times. No other job's row lies between the first and the last of them, so
+/// they form one range.
 struct ReadyRows {
   private struct Run {
     let kind: Int64
@@ -22,15 +23,15 @@ struct ReadyRows {
     }
   }
 
-  /// Less is cheaper as points.
+  /// Fewer rows are cheaper as points.
   private static let leastRange = 4
   private var runs: [Run] = []
-  /// The last one of each kind.
+  /// The position of each kind's last run.
   private var open: [Int64: Int] = [:]
-  /// The one that the last job went to.
+  /// The position of the run that got the last job.
   private var last: Int?
 
-  /// - Parameter job: behind those of its kind that were added before.
+  /// - Parameter job: A job that sorts after the earlier ones of its kind.
   mutating func add(_ job: Candidate) {
     if last.map({ runs[$0].kind != job.kind }) ?? true { last = open[job.kind] }
     if let last, runs[last].goesOn(with: job) {
@@ -41,15 +42,15 @@ struct ReadyRows {
     }
   }
 
-  /// - Parameter asPoints: no ranges. A job that came back, is as old as these and is locked by somebody else may stand between them, and
-  ///   a range waits for it.
+  /// - Parameter asPoints: Whether to use no ranges. Between these rows there may be a job that became ready
+  ///   again, is as old as they are, and is locked by another session: a range would wait for it.
   func conditions(asPoints: Bool) -> [(condition: SQL, count: Int)] {
     var points = PointPredicate()
     for run in runs {
       var rest = run.dues[...]
       if !asPoints, let first = rest.first, let last = rest.last, first < last, rest.count >= Self.leastRange
       {
-        // What is due at the last moment stands alone, for a range reads one row more than it has.
+        // Rows with the last due time are points, because a range reads one row beyond its end.
         points.add(
           range:
             "kind = \(run.kind) AND ranking = \(run.ranking) AND due >= \(first) AND due < \(last) AND id BETWEEN \(run.first) AND \(run.last)",

@@ -16,7 +16,7 @@ extension Transaction {
       guard row.isFinal, let job = row.job else { results.append { .notFinal }; continue }
       let answer = try insert([job])
       replayed[id] = answer
-      // What it came to is known, and its id written down, by the next statements.
+      // The statements that follow store the new job's id and make the result known.
       switch answer.answers.first {
       case .known(let result): results.append { .conflict(result.id) }
       default:
@@ -33,7 +33,7 @@ extension Transaction {
   private struct Failure {
     let isFinal: Bool
     let replayedAs: Int64?
-    /// As it was, to be enqueued again. Nil where the payload is still with the job.
+    /// The job as it was, to be enqueued again; nil if the payload is still with the job.
     let job: NewJob?
   }
 

@@ -2,17 +2,17 @@
 internal import CMariaDB
 internal import Qudo
 
-/// What one statement came to.
+/// The result of one statement.
 struct StatementResult {
-  /// The rows of a statement that has any.
+  /// The rows, if the statement returns any.
   var rows: Rows?
-  /// How many rows a statement changed.
+  /// The number of rows that the statement changed.
   var affected = 0
-  /// The first id that an insert took from an AUTO_INCREMENT column.
+  /// The first AUTO_INCREMENT id that an INSERT assigned.
   var insertID: Int64 = 0
 }
 
-/// The rows of one statement, all of them on this side of the connection.
+/// The rows of one statement, all of them in the client's memory.
 final class Rows {
   private let result: UnsafeMutablePointer<MYSQL_RES>
 
@@ -21,10 +21,10 @@ final class Rows {
 
   var count: Int { Int(mysql_num_rows(result)) }
 
-  /// To the first row again.
+  /// Goes back to the first row.
   func rewind() { mysql_data_seek(result, 0) }
 
-  /// A row is good until the next one is asked for.
+  /// Returns the next row, which is valid until the one after it is requested.
   func next() -> Row? {
     guard let fields = mysql_fetch_row(result), let lengths = mysql_fetch_lengths(result) else { return nil }
     return Row(owner: self, fields: fields, lengths: lengths)
@@ -42,9 +42,9 @@ final class Rows {
   }
 }
 
-/// Fields as the text protocol has them: numbers in digits, bytes as they are.
+/// A row in the text protocol: numbers as digits, bytes unchanged.
 struct Row {
-  /// Keeps the memory.
+  /// Keeps the fields in memory.
   fileprivate let owner: Rows
   fileprivate let fields: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
   fileprivate let lengths: UnsafeMutablePointer<UInt>
@@ -62,7 +62,7 @@ struct Row {
 
   func textIfAny(_ column: Int) -> String? { isNull(column) ? nil : text(column) }
 
-  /// 0 for NULL and for what is no number; a fraction is cut off.
+  /// Returns 0 for NULL and for a value that is not a number; truncates a fraction.
   func integer(_ column: Int) -> Int64 {
     guard let field = fields[column] else { return 0 }
     var value: Int64 = 0
@@ -71,7 +71,7 @@ struct Row {
       let byte = UInt8(bitPattern: field[index])
       if index == 0, byte == UInt8(ascii: "-") { isNegative = true; continue }
       guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { break }
-      // Downwards, as the lowest number has no positive counterpart.
+      // Count downwards, because the lowest number has no positive counterpart.
       value = value &* 10 &- Int64(byte &- UInt8(ascii: "0"))
     }
     return isNegative ? value : 0 &- value

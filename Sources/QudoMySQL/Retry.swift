@@ -9,16 +9,16 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Whether a transaction that failed is to be repeated, and when.
+/// The decision whether, and when, to repeat a transaction that failed.
 struct Retry {
   private var contentions = 0
   private var losses = 0
   private var shortages = 0
   private var demotions = 0
 
-  /// - Parameter isLate: whether the driver's time-out is over.
-  /// - Returns: how long to wait before.
-  /// - Throws: what it failed with, if it is not to be repeated.
+  /// - Parameter isLate: Whether the driver's timeout is over.
+  /// - Returns: How long to wait before the repetition.
+  /// - Throws: The error, if the transaction is not to be repeated.
   mutating func pause(after error: QudoError, isLate: Bool) throws(QudoError) -> Duration {
     guard let cause = error.mysql else { throw error }
     if cause.isOfConnection {
@@ -26,22 +26,22 @@ struct Retry {
       losses += 1
       return .zero
     }
-    // A unique key, or a receipt, that another transaction took between our look and our write; or the lane's number, which the
-    // transaction took that this one repeats.
+    // Between this transaction's look and its write, another one took a unique key or an idempotency key. Or
+    // the transaction that this one repeats took the number of the commit token.
     let isRace = cause.isDuplicate && cause.message.contains("PRIMARY")
     if cause.isOfDemotion {
-      // Once over a new connection, which may lead elsewhere.
+      // Repeat once, over a new connection, which may lead to another server.
       guard demotions < 1, !isLate else { throw error }
       demotions += 1
       return .zero
     }
     if cause.isShort {
       shortages += 1
-      // Whoever is stopped so often is not stopped.
+      // If this happens so often, the server did not stop the statement: the rows are missing.
       guard shortages < 10 else { throw Self.corrupt(cause) }
     }
     if cause.code == MySQLError.noID {
-      // A stop as well, unless no id is left.
+      // The server stopped the statement, or no id is left.
       shortages += 1
       guard shortages < 10, !isLate else { throw error }
       return .zero
@@ -51,10 +51,11 @@ struct Retry {
     }
     guard !isLate else {
       if cause.isOfStop || cause.isShort { throw error }
-      throw QudoError(.busy, "others held what was needed until the time-out: try again later", cause: cause)
+      throw QudoError(
+        .busy, "other sessions held the needed locks until the timeout: try again later", cause: cause)
     }
     contentions += 1
-    // At once the first time: the other one has gone on by then.
+    // Repeat at once the first time: the other transaction has made progress by then.
     let most = contentions == 1 ? 0 : min(50_000, 1000 << min(contentions, 10))
     return .microseconds(Int.random(in: 0...most))
   }
@@ -63,11 +64,11 @@ struct Retry {
     QudoError(
       .corrupt,
       cause.isShort
-        ? "rows are missing that must be there: the tables were changed by others"
-        : "a row is there that must not be: the tables were changed by others", cause: cause)
+        ? "rows that must exist are missing: another program modified the tables"
+        : "a row exists that must not: another program modified the tables", cause: cause)
   }
 
-  /// On a thread of the driver's own.
+  /// Sleeps. Call this only on a thread of the driver.
   static func sleep(_ pause: Duration) {
     if pause > .zero { usleep(UInt32(clamping: pause.wholeMicroseconds)) }
   }

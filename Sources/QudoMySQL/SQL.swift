@@ -1,8 +1,8 @@
 #if MySQL
 /// A piece of SQL text.
 ///
-/// What is put between the words of a literal can only be an integer, bytes, which are written as hexadecimal, or
-/// another piece of SQL: text from elsewhere does not compile.
+/// An interpolated value can only be an integer, bytes, which become hexadecimal, or another piece of SQL:
+/// text from elsewhere does not compile.
 struct SQL: Sendable {
   fileprivate(set) var bytes: [UInt8] = []
 
@@ -39,7 +39,7 @@ extension SQL: ExpressibleByStringInterpolation {
       if let integer { append(integer: integer) } else { bytes += "NULL".utf8 }
     }
 
-    /// As a hexadecimal literal, which has nothing in it that would have to be escaped.
+    /// Appends bytes as a hexadecimal literal, which needs no escaping.
     mutating func appendInterpolation(_ value: some Collection<UInt8>) {
       bytes += "x'".utf8
       defer { bytes.append(UInt8(ascii: "'")) }
@@ -63,7 +63,7 @@ extension SQL: ExpressibleByStringInterpolation {
       if let value { appendInterpolation(value[...]) } else { bytes += "NULL".utf8 }
     }
 
-    /// - Parameter list: not empty.
+    /// - Parameter list: The integers; not empty.
     mutating func appendInterpolation(list: some Collection<Int64>) {
       bytes.append(UInt8(ascii: "("))
       for integer in list {
@@ -73,12 +73,13 @@ extension SQL: ExpressibleByStringInterpolation {
       bytes.append(UInt8(ascii: ")"))
     }
 
-    /// A condition on the column `id`.
+    /// Appends a condition on the column `id`.
     ///
-    /// Ids that follow each other are a range: a list is looked up id by id, and costs as much to read and plan as the rows themselves.
-    /// The last one stands alone, for a range reads one row more than it has, and would wait for it where others have it locked.
+    /// Consecutive ids become a range. The server looks up a list id by id, and it costs as much to read and
+    /// plan as the rows themselves. The last id of a range is written separately, because a range reads one
+    /// row beyond its end, and would wait if another session has locked that row.
     ///
-    /// - Parameter ids: in ascending order, each once; not empty.
+    /// - Parameter ids: The ids in ascending order, each once; not empty.
     mutating func appendInterpolation(ids: some RandomAccessCollection<Int64>) {
       guard let runs = Self.ranges(ids) else {
         if ids.count == 1, let id = ids.first {
@@ -105,7 +106,7 @@ extension SQL: ExpressibleByStringInterpolation {
       bytes.append(UInt8(ascii: ")"))
     }
 
-    /// - Returns: nil where a list is better.
+    /// - Returns: Nil if a list is better.
     static func ranges(_ ids: some RandomAccessCollection<Int64>) -> [ClosedRange<Int64>]? {
       var runs: [ClosedRange<Int64>] = []
       for id in ids {
@@ -121,12 +122,12 @@ extension SQL: ExpressibleByStringInterpolation {
 
     private mutating func append(integer: Int64) {
       if integer == .min {
-        // "-9223372036854775808" is read as a minus before a number that is out of range.
+        // The server parses "-9223372036854775808" as a minus before a number that is out of range.
         bytes += "(-9223372036854775807 - 1)".utf8
         return
       }
       if integer < 0 {
-        // Two minus signs one after the other begin a comment.
+        // Two consecutive minus signs begin a comment.
         if bytes.last == UInt8(ascii: "-") { bytes.append(UInt8(ascii: " ")) }
         bytes.append(UInt8(ascii: "-"))
       }

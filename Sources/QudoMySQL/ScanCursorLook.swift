@@ -1,9 +1,10 @@
 #if MySQL
 internal import Qudo
 
-/// A look below the bounds costs no round trip of its own: it goes along with what the claim reads.
+/// A look below the bounds takes no round trip of its own: it is sent along with the claim's reads.
 extension ScanCursors.Look {
-  /// Without locks, which would take three times as long. What is not committed cannot be seen, and could not be claimed either.
+  /// Returns statements that read without locks, which would take three times as long. They do not see
+  /// uncommitted rows, which the claim could not take either.
   static func statements(_ view: ScanCursors.View, _ kinds: [ClaimableKind]) -> [SQL] {
     let arms = kinds.compactMap { kind in
       view.below(kind.number).map { below -> SQL in
@@ -12,16 +13,17 @@ extension ScanCursors.Look {
         """
       }
     }
-    // The time before and after, which these statements do not share: what the network takes does not count.
+    // Take the time before and after, which these statements do not share: the time on the network does not
+    // count.
     return ["SET @look = SYSDATE(6)"] + (arms.isEmpty ? [] : [arms.joined(" UNION ALL ")]) + [
       "SELECT \(view.timesBelow), TIMESTAMPDIFF(MICROSECOND, @look, SYSDATE(6))"
     ]
   }
 
-  /// - Parameter rest: the rows of ``statements(_:_:)``, which are taken.
+  /// - Parameter rest: The remaining results, from which those of ``statements(_:_:)`` are removed.
   init(_ rest: inout ArraySlice<Rows>, _ view: ScanCursors.View, hasReady: Bool) throws(QudoError) {
     guard rest.count >= (hasReady ? 2 : 1) else {
-      throw QudoError(.database, "a look below the bounds gave no rows")
+      throw QudoError(.database, "a look below the scan cursors returned no result set")
     }
     if hasReady, let rows = rest.popFirst() {
       try rows.forEach { row throws(QudoError) in
@@ -30,7 +32,7 @@ extension ScanCursors.Look {
       }
     }
     guard let row = rest.popFirst()?.next() else {
-      throw QudoError(.database, "a look below the bounds gave no row")
+      throw QudoError(.database, "a look below the scan cursors returned no row")
     }
     (due, ends, walk) = (
       NextTimes.time(row, 0), NextTimes.time(row, 1), .microseconds(max(0, row.integer(2)))

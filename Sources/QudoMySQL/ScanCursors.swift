@@ -1,33 +1,35 @@
 #if MySQL
 internal import Qudo
 
-/// Where claims begin to read when the beginnings of the indexes are full of what is gone.
+/// The positions from which claims read, when the beginnings of the indexes are full of deleted entries.
 ///
-/// InnoDB removes deleted entries from an index only when no reader can see them any more. While another session holds a
-/// snapshot, or the purge lags behind, each claim steps over all that was claimed since: 60,000 of them cost it 10 ms, and
-/// a million 150 ms. So when reading from the beginning takes long, the next claims begin where the last ones came to.
+/// InnoDB removes deleted entries from an index only when no reader can see them any more. While another
+/// session holds a snapshot, or the purge lags behind, each claim steps over all entries that were claimed
+/// since: 60,000 of them cost it 10 ms, and a million 150 ms. So if reading from the beginning takes long,
+/// the next claims begin where the last ones ended.
 ///
-/// Such a bound is a hint. What a claim has passed may still appear below it: an enqueue that commits late because the
-/// server hung, a row that another session had locked, a job that another process gives back. So a claim looks below the
-/// bounds, without locks, whenever ``pause(after:)`` is over or ``most`` claims have gone by, and when it finds less than it
-/// wants. What it finds there lowers the bounds. A job below them may be overtaken until then: for less than 2 s while
-/// fewer than three million entries are in the way.
+/// Such a bound is a hint. Below it, a job may still appear that no claim has seen: from an enqueue that
+/// commits late because the server hung, from a row that another session had locked, or from another process
+/// that releases a job. So a claim looks below the bounds, without locks, whenever ``pause(after:)`` is over
+/// or ``most`` claims have passed, and when it finds less than it wants. What it finds there lowers the
+/// bounds. Until then, later jobs may overtake a job below the bounds: for less than 2 s while fewer than
+/// three million entries are in the way.
 ///
-/// The look also tells what stepping over them costs. Where that is little, something else made the claims slow, such as the
-/// network, and the bounds are given up.
+/// The look also measures the cost of stepping over the deleted entries. If that cost is low, something else
+/// made the claims slow, such as the network, and the driver drops the bounds.
 struct ScanCursors {
-  /// A claim that takes longer than this to read may have stepped over much.
+  /// The read time above which a claim may have stepped over many deleted entries.
   static let slow = Duration.milliseconds(3)
-  /// What stepping over all that is gone must cost for bounds to be worth it.
+  /// The minimum cost of stepping over the deleted entries that makes bounds worth it.
   static let leastWalk = Duration.milliseconds(1)
-  /// How many claims go without a look below the bounds.
+  /// The maximum number of claims without a look below the bounds.
   static let most = 4096
-  /// How long bounds that were of no use are not tried again.
+  /// How long the driver waits before it tries bounds again that were of no use.
   static let rest = Duration.seconds(10)
   static let shortestPause = Duration.milliseconds(250)
 
-  /// How long to go on without a look below the bounds: so that it takes a twentieth of the time, and two pauses take less than
-  /// 2 s; where a look takes very long, a fifth.
+  /// Returns the time until the next look below the bounds. Looks then take a twentieth of the time, and two
+  /// pauses last less than 2 s; if a look takes very long, looks take a fifth of the time.
   static func pause(after walk: Duration) -> Duration {
     max(min(max(walk * 20, shortestPause), .milliseconds(900)), walk * 5)
   }
@@ -40,8 +42,9 @@ struct ScanCursors {
     init(_ job: Candidate) { self.init(ranking: job.ranking, due: job.due, id: job.id) }
     static func < (a: Key, b: Key) -> Bool { (a.ranking, a.due, a.id) < (b.ranking, b.due, b.id) }
 
-    /// "(...)", for rows from here on. Not a row constructor, which is not looked up in the index; and each arm has all of the
-    /// columns, for from `ranking >= 0 AND (due > ...)` only the ranking would be.
+    /// "(...)", for rows from here on. It is not a row constructor, which the server would not look up in the
+    /// index. Each arm names all of the columns: of `ranking >= 0 AND (due > ...)`, the server would look up
+    /// only the ranking.
     fileprivate var andAbove: SQL {
       "(ranking > \(ranking) OR ranking = \(ranking) AND due > \(due) OR ranking = \(ranking) AND due = \(due) AND id >= \(id))"
     }
@@ -50,26 +53,26 @@ struct ScanCursors {
     }
   }
 
-  /// What one claim begins at; empty for one that reads from the beginning.
+  /// The bounds at which one claim begins; empty for a claim that reads from the beginning.
   struct View {
     fileprivate(set) var ready: [Int64: Key] = [:]
-    /// What was due before this time has been dealt with.
+    /// Jobs that were due before this time have been promoted or claimed.
     fileprivate(set) var due: Int64?
-    /// Leases that ended before this time are gone.
+    /// Leases that expired before this time are gone.
     fileprivate(set) var ends: Int64?
-    /// Whether the claim looks below the bounds too.
+    /// Whether the claim also looks below the bounds.
     fileprivate(set) var looks = false
-    /// How many jobs had entered when it was asked for.
+    /// The cursors' `age` when the view was requested.
     fileprivate var age: UInt64 = 0
     var isWhole: Bool { ready.isEmpty && due == nil && ends == nil }
 
-    /// "AND ..." for a kind's ready jobs.
+    /// "AND ..." for a kind's ready jobs from its bound on.
     func ready(_ kind: Int64) -> SQL { ready[kind].map { "AND \($0.andAbove)" } ?? "" }
 
-    /// What lies below a kind's bound, if it has one.
+    /// Returns the condition for a kind's ready jobs below its bound, if it has one.
     func below(_ kind: Int64) -> SQL? { ready[kind]?.below }
 
-    /// Two columns: what is due, and ends, below the bounds.
+    /// Two columns: the first due time and the first lease expiry below the bounds.
     var timesBelow: SQL {
       let below = { (column: SQL, table: SQL, bound: Int64?) -> SQL in
         bound.map { "\(NextTimes.least(column, table)) WHERE \(column) < \($0))" } ?? "\(NextTimes.never)"
@@ -77,7 +80,7 @@ struct ScanCursors {
       return "\(below("due", "qudo_delayed", due)), \(below("ends", "qudo_running", ends))"
     }
 
-    /// "AND ..." for those that were found below.
+    /// "AND ..." for a kind's ready jobs between `found` and the bound.
     func ready(_ kind: Int64, from found: Key) -> SQL {
       ready[kind].map { "AND \(found.andAbove) AND \($0.below)" } ?? ""
     }
@@ -85,16 +88,16 @@ struct ScanCursors {
     var fromDue: SQL { due.map { "due >= \($0) AND" } ?? "" }
     var fromEnds: SQL { ends.map { "ends >= \($0) AND" } ?? "" }
 
-    /// The time, when the next delayed job is due, and when the next lease ends.
+    /// The query for the time, the next due time and the next lease expiry.
     var next: SQL { "SELECT @n, \(times)" }
 
-    /// Two columns: when the next delayed job is due, and when the next lease ends.
+    /// Two columns: the next due time and the next lease expiry.
     var times: SQL {
       "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
         + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL))"
     }
 
-    /// Takes what was found below the times' bounds.
+    /// Lowers the bounds of the times to those that the look found.
     mutating func lower(to look: Look) {
       if let found = look.due { due = min(due ?? found, found) }
       if let found = look.ends { ends = min(ends ?? found, found) }
@@ -107,12 +110,12 @@ struct ScanCursors {
     }
   }
 
-  /// What a look below the bounds found first.
+  /// The first jobs and times that a look below the bounds found.
   struct Look {
     var ready: [Int64: Key] = [:]
     var due: Int64?
     var ends: Int64?
-    /// How long it took the server.
+    /// How long the look took on the server.
     var walk = Duration.zero
   }
 
@@ -120,25 +123,26 @@ struct ScanCursors {
   private let leastWalk: Duration
 
   /// - Parameters:
-  ///   - slow: what a claim takes longer for that may have stepped over much.
-  ///   - leastWalk: what a look below the bounds must take for them to be kept.
+  ///   - slow: The read time above which a claim may have stepped over many deleted entries.
+  ///   - leastWalk: How long a look below the bounds must take for the bounds to stay.
   init(slow: Duration = Self.slow, leastWalk: Duration = Self.leastWalk) {
     (self.slow, self.leastWalk) = (slow, leastWalk)
   }
 
   /// Whether claims begin at the bounds.
   private(set) var isOn = false
-  /// How many claims from the beginning were slow, one after the other. One may have been by chance.
+  /// The number of consecutive slow claims from the beginning. A single one may be chance.
   private var slowScans = 0
   private var ready: [Int64: Key] = [:]
   private var due: Int64?
   private var ends: Int64?
-  /// How often jobs entered, and for each kind when that was the last time.
+  /// The number of times that jobs entered, and for each kind this number at its last entry.
   private var age: UInt64 = 0
   private var entries: [Int64: UInt64] = [:]
-  /// Whether the last claim found leases that had ended or jobs that were due: the next one may as well.
+  /// Whether the last claim found expired leases or due delayed jobs. If so, the next one may find some as
+  /// well.
   var sweeps = false
-  /// Whether the last claim found as many as it wanted: the next one may as well.
+  /// Whether the last claim found as many jobs as it wanted. If so, the next one may as well.
   var fills = false
   private var lastLook: ContinuousClock.Instant?
   private var claims = 0
@@ -162,7 +166,8 @@ struct ScanCursors {
 
   private mutating func noteLook(_ now: ContinuousClock.Instant) { (lastLook, claims) = (now, 0) }
 
-  /// Whether a claim that found some, but less than it wants, is to look below the bounds: if that was half of the pause ago.
+  /// Decides whether a claim that found fewer jobs than it wants looks below the bounds: only if half of the
+  /// pause has passed since the last look.
   mutating func mayLook(_ now: ContinuousClock.Instant) -> Bool {
     if let lastLook, now - lastLook < pause / 2 { return false }
     noteLook(now)
@@ -179,15 +184,15 @@ struct ScanCursors {
     (isOn, ready, due, ends, restsUntil) = (false, [:], nil, nil, now + Self.rest)
   }
 
-  /// What a claim came to, once that is committed: one that is rolled back has passed nothing.
+  /// Notes the result of a claim after its commit. A claim that was rolled back has passed nothing.
   ///
   /// - Parameters:
-  ///   - view: what the claim began at.
-  ///   - took: how long it read.
-  ///   - look: what it found below the bounds, if it looked.
-  ///   - due: the time of the transaction, if it dealt with all that was due by then.
-  ///   - ends: when the first lease ends that it did not take back.
-  ///   - last: for each kind the last job that it took from the ready.
+  ///   - view: The view at which the claim began.
+  ///   - took: How long its reads took.
+  ///   - look: The findings below the bounds, if it looked there.
+  ///   - due: The time of the transaction, if it handled all jobs that were due by then.
+  ///   - ends: The first expiry among the leases that it did not recover.
+  ///   - last: The last ready job that it took, for each kind.
   mutating func claimed(
     from view: View, took: Duration, look: Look?, due: Int64?, ends: Int64?, last: [Int64: Key],
     _ now: ContinuousClock.Instant
@@ -201,7 +206,7 @@ struct ScanCursors {
     if let look {
       guard look.walk >= leastWalk else { return turnOff(now) }
       pause = Self.pause(after: look.walk)
-      // Claims that are on their way may come to more than this: they do not raise the bounds.
+      // Claims in progress may get past these jobs, and must not raise the bounds then.
       if !look.ready.isEmpty { age += 1 }
       for (kind, key) in look.ready {
         entries[kind] = age
@@ -210,7 +215,7 @@ struct ScanCursors {
       if let found = look.due, let bound = self.due { self.due = min(bound, found) }
       if let found = look.ends, let bound = self.ends { self.ends = min(bound, found) }
     }
-    // What entered while the claim read may lie before what it came to.
+    // Jobs that entered while the claim was reading may lie before its last job.
     for (kind, key) in last where entries[kind, default: 0] <= view.age {
       ready[kind] = max(ready[kind] ?? key, key)
     }
@@ -218,9 +223,10 @@ struct ScanCursors {
     if let ends { self.ends = max(self.ends ?? ends, ends) }
   }
 
-  /// Jobs of this driver's own that may lie below the bounds, and leases that may end before them.
+  /// Lowers the bounds for this driver's own new jobs, which may lie below them, and for its leases, which
+  /// may expire before them.
   ///
-  /// To be told once when they are there, which is after the commit, and before if the same transaction claims.
+  /// Call this once when they exist: after the commit, or earlier if the same transaction claims.
   mutating func entered(_ jobs: Entries) {
     if let lease = jobs.ends, let bound = ends { ends = min(bound, lease) }
     guard !jobs.lowest.isEmpty else { return }
@@ -235,17 +241,17 @@ struct ScanCursors {
     }
   }
 
-  /// For each kind the best of the jobs that entered, and when the first of the new leases ends.
+  /// The best of the jobs that entered, for each kind, and the first expiry of the new leases.
   struct Entries {
     fileprivate struct Lowest {
-      /// Of the new ones, which are due when they enter.
+      /// The lowest ranking of new jobs, which are due when they enter.
       var ranking: Int64?
-      /// Of those that come before others of their ranking.
+      /// The lowest key of jobs that come before others of their ranking.
       var key: Key?
     }
     fileprivate var lowest: [Int64: Lowest] = [:]
     fileprivate var ends: Int64?
-    /// What was added before.
+    /// The previous addition.
     private var last: (kind: Int64, ranking: Int64)?
 
     mutating func add(_ kind: Int64, ranking: Int64) {

@@ -1,22 +1,24 @@
 #if MySQL
 internal import Qudo
 
-/// The tables. Each version is a migration from the one before; what one of them did is never changed afterwards.
+/// The tables. Each version is a migration from the previous one. A migration never changes once it is
+/// released.
 ///
-/// Where a job is says what state it is in: `qudo_job` has each live job once; thin tables beside it hold the ready, in
-/// the order in which they are claimed, the delayed and the running.
+/// The table of a job determines its state: `qudo_job` has each live job once; thin tables hold the ready
+/// jobs in the order of claims, the delayed jobs and the running jobs.
 ///
-/// A server commits by itself before and after each CREATE or ALTER, so that a migration is not one transaction: each of
-/// its statements can be run again after it was done, and the row that says that the version is there comes last.
+/// A server commits implicitly before and after each CREATE or ALTER, so a migration is not one transaction.
+/// Each of its statements can run again after it took effect, and the row that records the version comes
+/// last.
 ///
-/// `frees` says what a waiting job holds of a unique key: see ``KeyHold``.
+/// `frees` is the hold of a waiting job on its unique key: see ``KeyHold``.
 ///
-/// `ranking` is the priority with the other sign: `rank` is a word of MySQL 8's own. Texts are binary: compared and given
-/// back as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
+/// `ranking` is the negated priority: MySQL 8 reserves the word `rank`. Texts are binary: the server compares
+/// and returns them as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
 enum Schema {
   struct Migration: Sendable {
     let version: Int64
-    /// The lowest versions of the schema whose Qudo may still read and write the database after it.
+    /// The lowest schema versions whose Qudo may still read and write the database after the migration.
     let lowestReader: Int64
     let lowestWriter: Int64
     let statements: [SQL]
@@ -26,11 +28,11 @@ enum Schema {
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
-    // Who knows version 1 leaves receipts of its own in qudo_receipt.
+    // A Qudo that knows only version 1 writes its own receipts to qudo_receipt.
     Migration(version: 2, lowestReader: 1, lowestWriter: 1, statements: pooled),
     Migration(version: 3, lowestReader: 3, lowestWriter: 3, statements: fewerIndexes),
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
-    // A Qudo of version 4 can use the database, but does not notice that it was replaced.
+    // A Qudo of version 4 can use the database, but does not notice if it was replaced.
     Migration(version: 5, lowestReader: 4, lowestWriter: 4, statements: identity),
   ]
 
@@ -42,7 +44,7 @@ enum Schema {
     """
   }
 
-  /// All of it as a script that makes an empty database what a first start makes of it.
+  /// The script that gives an empty database the same tables as a first start.
   static var script: String {
     var lines: [String] = []
     for migration in migrations {
@@ -103,7 +105,7 @@ enum Schema {
     """,
   ]
 
-  /// A receipt for each lane's last transaction, instead of one for each transaction.
+  /// One row for the last transaction of each pooled connection, instead of one for each transaction.
   private static let pooled: [SQL] = [
     """
     CREATE TABLE IF NOT EXISTS qudo_lane(
@@ -112,9 +114,10 @@ enum Schema {
     """
   ]
 
-  /// An index beside a table costs each job three times: when it comes, when it goes, and when InnoDB purges it. The index of unique
-  /// keys had an entry for each job, whether it has a key or not; now those that have one are in a table. The running are in the order
-  /// of the ends of their leases, which a lease knows, instead of having an index by that.
+  /// Removes indexes. A secondary index costs each job three times: on insert, on delete, and when InnoDB
+  /// purges the entry. The index of unique keys had an entry for each job, with or without a key; now a table
+  /// has a row for each job with a key. Running jobs are in the order of their leases' expiry, which a lease
+  /// knows, so they need no index by it.
   private static let fewerIndexes: [SQL] =
     [
       """
@@ -137,17 +140,18 @@ enum Schema {
       key: "qudo_running_ends", of: "qudo_running",
       "ALTER TABLE qudo_running DROP KEY qudo_running_ends, DROP PRIMARY KEY, ADD PRIMARY KEY(ends, id)")
 
-  /// A job knows how many of its leases were lost, and whoever takes back a lease asks it: so that a claim need not read the job before it
-  /// puts it with the running.
+  /// Keeps the number of expired leases only in the job's row, where a recovery reads it. So a claim need not
+  /// read the job before it files it as running.
   private static let fewerReads = whileThere(
     column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
 
-  /// The transactions of a lane have a row each, one after the other, instead of one that each of them changes.
+  /// Gives each transaction of a pooled connection a row of its own, instead of one that each of them
+  /// changes.
   private static let receiptRows = whileThere(
     "STATISTICS WHERE TABLE_NAME = 'qudo_lane' AND INDEX_NAME = 'PRIMARY' AND COLUMN_NAME = 'part' AND SEQ_IN_INDEX = 2",
     "ALTER TABLE qudo_lane DROP PRIMARY KEY, ADD PRIMARY KEY(lane, number, part)")
 
-  /// See ``DatabaseIdentity``. MariaDB before 10.10 has no RANDOM_BYTES.
+  /// Creates the ``DatabaseIdentity``. MariaDB before 10.10 has no RANDOM_BYTES.
   private static let identity: [SQL] = [
     """
     CREATE TABLE IF NOT EXISTS qudo_info(name VARBINARY(64) NOT NULL PRIMARY KEY, value VARBINARY(255) NOT NULL) ENGINE = InnoDB
@@ -158,9 +162,10 @@ enum Schema {
     """,
   ]
 
-  /// MySQL has no DROP KEY IF EXISTS.
+  /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///
-  /// - Parameter statement: without a quote in it; what it does, or the last one of its kind, takes the key away.
+  /// - Parameter statement: A statement without quotes. It drops the key, or the last statement for the same
+  ///   key does.
   private static func whileThere(key: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
     whileThere("STATISTICS WHERE TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)'", statement)
   }

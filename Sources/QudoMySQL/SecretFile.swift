@@ -9,12 +9,12 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A small file with a password in it.
+/// A small file that contains a password.
 struct SecretFile {
   let text: String
-  /// Whether users other than its owner and group may read it.
+  /// Whether users other than its owner and group may read the file.
   let isReadableByOthers: Bool
-  /// Whether any other user may have written it.
+  /// Whether users other than its owner and group may write to the file.
   let isWritableByOthers: Bool
 
   private static let longest = 65_536
@@ -46,7 +46,7 @@ struct SecretFile {
     self.text = text
   }
 
-  /// The text without the newline that editors and `echo` put behind it.
+  /// The text without the line break that editors and `echo` append.
   var line: String {
     guard text.unicodeScalars.last == "\n" else { return text }
     let scalars = text.unicodeScalars.dropLast()
@@ -58,7 +58,7 @@ struct SecretFile {
   private static func failure(_ path: String, _ reason: String) -> QudoError {
     QudoError(
       .cannotOpen,
-      "cannot read the password file \(path): \(reason). Name a file with the password in it that this user may read"
+      "cannot read the file \(path): \(reason). Check its path, permissions and contents"
     )
   }
 }

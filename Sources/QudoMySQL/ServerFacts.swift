@@ -1,17 +1,17 @@
 #if MySQL
 internal import Qudo
 
-/// What a server said about itself when it was last connected to.
+/// The facts that a server reported at the last connection.
 public struct MySQLServerFacts: Sendable {
-  /// As it names itself: `10.11.6-MariaDB`.
+  /// The version that the server reports, such as `10.11.6-MariaDB`.
   public let version: String
-  /// Whether it is MariaDB.
+  /// Whether the server is MariaDB.
   public let isMariaDB: Bool
-  /// The longest packet that it takes, in bytes: its `max_allowed_packet`.
+  /// The longest packet that the server accepts, in bytes: its `max_allowed_packet`.
   public let longestPacket: Int
-  /// The settings that let a power cut take what was acknowledged; empty if none does.
+  /// The settings that let a power failure lose acknowledged writes; empty if there are none.
   public let losesOnPowerCut: [String]
-  /// How far its clock is ahead of this machine's; below zero if it is behind.
+  /// How far the server's clock is ahead of this machine's; negative if it is behind.
   public internal(set) var clockAhead = Duration.zero
 
   init(version: String, longestPacket: Int, losesOnPowerCut: [String]) {
@@ -21,17 +21,19 @@ public struct MySQLServerFacts: Sendable {
     self.losesOnPowerCut = losesOnPowerCut
   }
 
-  /// - Throws: `QudoError.Code.unsupportedDatabase` for a server that is too old. `SKIP LOCKED` came with MariaDB 10.6 and MySQL 8.0.
+  /// - Throws: `QudoError.Code.unsupportedDatabase` if the server is too old. `SKIP LOCKED` came with MariaDB
+  ///   10.6 and MySQL 8.0.
   func checkVersion() throws(QudoError) {
     let numbers = Self.numbers(of: version)
     let lowest = isMariaDB ? [10, 6] : [8, 0]
     guard numbers.lexicographicallyPrecedes(lowest) else { return }
     throw QudoError(
       .unsupportedDatabase,
-      "the server is \(version): MariaDB 10.6 or MySQL 8.0 is the oldest that can be used")
+      "the server's version \(version) is too old: use MariaDB 10.6, MySQL 8.0 or newer")
   }
 
-  /// Major and minor. A MariaDB may put "5.5.5-" before its own version, for the sake of old replicas.
+  /// Returns the major and minor version. A MariaDB may put "5.5.5-" before its own version, for old
+  /// replicas.
   static func numbers(of version: String) -> [Int] {
     let own =
       version.hasPrefix("5.5.5-") && version.lowercased().contains("mariadb")
@@ -40,9 +42,12 @@ public struct MySQLServerFacts: Sendable {
     return parts.prefix(2).map { part in Int(part.prefix { $0.isASCII && $0.isNumber }) ?? 0 }
   }
 
-  /// "The default setting of 1 is required for full ACID compliance. Logs are written and flushed to disk at each
-  /// transaction commit": innodb_flush_log_at_trx_commit. MariaDB's 3 does so too. With a binary log, recovery takes from
-  /// it which prepared transactions are to be committed, so that the log must be synced as well: "sync_binlog=1".
+  /// Returns the settings that let a power failure lose acknowledged writes.
+  ///
+  /// "The default setting of 1 is required for full ACID compliance. Logs are written and flushed to disk at
+  /// each transaction commit": innodb_flush_log_at_trx_commit. MariaDB's 3 does so too. If there is a binary
+  /// log, recovery reads from it which prepared transactions to commit, so the log must be synced as well:
+  /// "sync_binlog=1".
   static func losesOnPowerCut(flush: Int64, doublewrite: String, hasBinaryLog: Bool, syncBinaryLog: Int64)
     -> [String]
   {

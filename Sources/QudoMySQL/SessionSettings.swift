@@ -1,18 +1,19 @@
 #if MySQL
 internal import Qudo
 
-/// The settings of a session that Qudo relies on. A server's own, and those of its `init_connect`, may be others.
+/// The session settings that Qudo relies on. The server's defaults and its `init_connect` may differ.
 enum SessionSettings {
-  /// How many statements come before the one that ``facts(_:)`` reads.
+  /// The number of statements before the one that ``facts(_:)`` reads.
   static let count = 3
 
   /// - Parameters:
-  ///   - lockWait: How many seconds a statement waits for a lock: shorter than the read timeout, so that it is the
-  ///     server that gives up.
-  ///   - setsTime: Whether `timestamp` is set back to the clock. Some servers let nobody touch it.
+  ///   - lockWait: How many seconds a statement waits for a lock. It is shorter than the read timeout, so
+  ///     that the server gives up first.
+  ///   - setsTime: Whether to set `timestamp` back to the clock. Some servers let no client change it.
   static func statements(lockWait: Int64, setsTime: Bool = true) -> [SQL] {
     [
-      // By itself: the literals of a text are read as the connection's character set says.
+      // A separate statement, because the server reads the literals of a text in the connection's character
+      // set.
       "SET NAMES utf8mb4",
       """
       SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', SESSION autocommit = 0,
@@ -28,19 +29,21 @@ enum SessionSettings {
     ]
   }
 
-  /// A client that goes away in the middle of a transaction, its machine or its network with it, must not keep what it has locked: for the
-  /// server that connection may hold for hours. A client that was merely held up repeats the transaction.
+  /// How long a transaction may be idle, in seconds. If a client vanishes in the middle of a transaction,
+  /// with its machine or its network, its locks must not stay: the server may consider the connection alive
+  /// for hours. A client that was merely delayed repeats the transaction.
   ///
-  /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes the connection" (MariaDB). MySQL
-  /// has nothing but `wait_timeout`, which ends connections without a transaction as well; those are opened anew when they are needed.
+  /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes
+  /// the connection" (MariaDB). MySQL has only `wait_timeout`, which ends connections without a transaction
+  /// as well; the driver opens those again when it needs them.
   #if QUDO_INTERLEAVINGS
-  // The sanitizer, and threads that give way, hold a client up for longer.
+  // The sanitizer, and threads that yield, delay a client for longer.
   static let idleSeconds: Int64 = 60
   #else
   static let idleSeconds: Int64 = 5
   #endif
 
-  /// The ids of the rows of one INSERT follow each other where the steps are 1.
+  /// The ids of the rows of one INSERT are consecutive if the increment is 1.
   private static let facts: SQL = """
     SELECT @@version, @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite, @@log_bin,
       @@sync_binlog,
@@ -48,7 +51,7 @@ enum SessionSettings {
       ABS(TIMESTAMPDIFF(SECOND, NOW(), SYSDATE())) > 1, \(Transaction.serverTime)
     """
 
-  /// - Throws: `QudoError.Code.unsupportedDatabase` for a server that cannot be used as it is set up.
+  /// - Throws: `QudoError.Code.unsupportedDatabase` if Qudo cannot use the server with its settings.
   static func facts(_ row: Row) throws(QudoError) -> MySQLServerFacts {
     let losses = MySQLServerFacts.losesOnPowerCut(
       flush: row.integer(2), doublewrite: row.text(3), hasBinaryLog: row.integer(4) != 0,
@@ -59,12 +62,12 @@ enum SessionSettings {
     if row.integer(4) != 0, row.integer(8) != 0 {
       throw QudoError(
         .unsupportedDatabase,
-        "the server's binary log cannot take READ COMMITTED: set its binlog_format to MIXED or ROW")
+        "the server's binary log does not support READ COMMITTED: set its binlog_format to MIXED or ROW")
     }
     if row.integer(9) != 0 {
       throw QudoError(
         .unsupportedDatabase,
-        "the server sets each session's timestamp, so that its clock stands still: remove that from its init_connect"
+        "the server sets each session's timestamp, which stops the clock: remove that from its init_connect"
       )
     }
     return facts

@@ -12,12 +12,13 @@ internal import Darwin
 
 /// Ends connections whose server has forgotten that it owes an answer.
 ///
-/// A server that is told to stop a statement just when it is done with it leaves the rest of the text: MariaDB's loop
-/// over the statements of a text ends `while (!thd->killed && …)`, and the last answer says that more follow. The
-/// session then sleeps, with all its locks, and the client waits for its read timeout. So while an answer is due for a
-/// second, another connection asks whether the session sleeps.
+/// If a server is told to stop a statement just when that statement is done, the server skips the rest of the
+/// text: MariaDB's loop over the statements of a text ends `while (!thd->killed && …)`, and the last answer
+/// says that more follow. The session then sleeps, with all its locks, and the client waits for its read
+/// timeout. So once an answer has been due for a second, another connection checks whether the session
+/// sleeps.
 final class SessionWatch: Sendable {
-  /// How long a server may owe the next answer of a text before it is asked what it does.
+  /// How long a server may owe the next answer of a text before the watch checks its session.
   static let patience = Duration.seconds(1)
   private static let tick = DispatchTimeInterval.milliseconds(500)
 
@@ -29,7 +30,7 @@ final class SessionWatch: Sendable {
   private let settings: Settings
   private let queue = DispatchQueue(label: "qudo.mysql.sessions")
   private let state = Locked(State())
-  /// How many connections were ended; for tests.
+  /// The number of connections that the watch ended; for tests.
   let endings = Locked(0)
 
   init(_ settings: Settings) { self.settings = settings }
@@ -37,7 +38,7 @@ final class SessionWatch: Sendable {
   func add(_ wait: Wait) { state.withLock { $0.waits[ObjectIdentifier(wait)] = wait } }
   func remove(_ wait: Wait) { state.withLock { $0.waits[ObjectIdentifier(wait)] = nil } }
 
-  /// To be called when a text was sent.
+  /// Starts the watch. Call this after a text was sent.
   func start() {
     let isFirst = state.withLock { state in
       defer { state.isTicking = true }
@@ -50,7 +51,7 @@ final class SessionWatch: Sendable {
     queue.asyncAfter(deadline: .now() + Self.tick) { [weak self] in self?.look() }
   }
 
-  /// Goes on while any answer is due, so that an idle driver does nothing.
+  /// Checks all waits. It repeats while any answer is due, so an idle driver does nothing.
   private func look() {
     let waits = state.withLock { Array($0.waits.values) }
     let late = waits.filter(\.isLate)
@@ -62,7 +63,8 @@ final class SessionWatch: Sendable {
     if goesOn { schedule() }
   }
 
-  /// What goes wrong is no matter: the read timeout ends the wait then.
+  /// Ends the connections whose sessions sleep. An error does not matter: then the read timeout ends the
+  /// wait.
   private func end(_ late: [Wait]) {
     let places = late.compactMap { wait in wait.place.map { (wait, $0) } }
     let list = places.map { "\($0.1.session)" as SQL }.joined(",")
@@ -79,9 +81,10 @@ final class SessionWatch: Sendable {
   }
 }
 
-/// What a connection waits for; asked by the watch's thread while the connection's own is blocked.
+/// The answer that a connection waits for. The watch's thread reads it while the connection's own thread is
+/// blocked.
 final class Wait: Sendable {
-  /// One wait for one answer.
+  /// Identifies one wait for one answer.
   struct Place: Equatable {
     let session: Int64
     let number: UInt64
@@ -93,9 +96,9 @@ final class Wait: Sendable {
     var isClosed = false
     /// Whether the watch has ended the connection.
     var isEnded = false
-    /// When the answer before came, if there was one to the text.
+    /// When the previous answer to the text arrived, if there was one.
     var since: ContinuousClock.Instant?
-    /// Whether the server has something to answer.
+    /// Whether the server owes an answer.
     var isPending = false
     var number: UInt64 = 0
   }
@@ -118,20 +121,20 @@ final class Wait: Sendable {
     }
   }
 
-  /// After a failure.
+  /// Call this after a failure.
   func isOver() { state.withLock { ($0.isPending, $0.since) = (false, nil) } }
 
-  /// To be called before the socket is closed: its number may be another one's afterwards.
+  /// Call this before the socket is closed, because another socket may get its number afterwards.
   func close() { state.withLock { $0.isClosed = true } }
 
   var isEnded: Bool { state.withLock { $0.isEnded } }
 
   var isPending: Bool { state.withLock { $0.isPending && !$0.isClosed } }
 
-  /// Whether some answers to a text have come, and no next one for long.
+  /// Whether some answers to a text have arrived, but not the next one for a long time.
   ///
-  /// Without any answer, the server may not have begun: with a pool of threads the text waits while the session counts
-  /// as asleep.
+  /// Without any answer, the server may not have begun: with a pool of threads, the text waits while the
+  /// session counts as asleep.
   var isLate: Bool {
     state.withLock { state in
       guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience
@@ -144,7 +147,7 @@ final class Wait: Sendable {
     state.withLock { $0.isClosed || !$0.isPending ? nil : Place(session: $0.session, number: $0.number) }
   }
 
-  /// - Returns: whether it did; the connection's own thread hears of it as of a lost connection.
+  /// - Returns: Whether it ended the connection. The connection's own thread then notices a lost connection.
   func end(ifStill place: Place) -> Bool {
     state.withLock { state in
       guard !state.isClosed, state.isPending, state.number == place.number else { return false }
@@ -153,12 +156,13 @@ final class Wait: Sendable {
     }
   }
 
-  /// A long answer over a slow network comes in piece by piece after the session has gone to sleep.
+  /// Whether no data arrives. Over a slow network, a long answer arrives piece by piece after the session has
+  /// gone to sleep.
   private static func isSilent(_ socket: Int32) -> Bool {
     #if os(Linux)
     var info = tcp_info()
     var length = socklen_t(MemoryLayout<tcp_info>.size)
-    // A socket of another kind has no network to be slow.
+    // A socket of another kind has no network that could be slow.
     guard getsockopt(socket, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 else { return true }
     return info.tcpi_last_data_recv >= 1000
     #else

@@ -1,31 +1,31 @@
 #if MySQL
 internal import Qudo
 
-/// What a server's URL says about the connections to it.
+/// The connection settings in a server's URL.
 struct Settings: Sendable {
   var server: DatabaseServer
-  /// What jobs are named by.
+  /// The database's name in job names.
   var name: String
   var connectTimeout = Duration.seconds(5)
   var readTimeout = Duration.seconds(30)
   var writeTimeout = Duration.seconds(30)
-  /// Instead of TCP.
+  /// The path of the server's socket, which replaces TCP.
   var socket: String?
-  /// How many connections at most.
+  /// The maximum number of connections.
   var pool = 4
   var tls: TLS?
-  /// Of the file with the password, instead of one in the URL.
+  /// The path of the password file, which replaces a password in the URL.
   var passwordFile: String?
 
   struct TLS: Sendable, Equatable {
-    /// The PEM file with the certificates that are trusted; nil for the system's.
+    /// The PEM file with the trusted certificates; nil for the system's.
     var authorities: String?
-    /// The client's own, where the server asks for them.
+    /// The client's own certificate, for a server that requests one.
     var certificate: String?
     var key: String?
   }
 
-  /// - Throws: `QudoError.Code.invalidArgument` for an option that is unknown or has a value that it cannot have.
+  /// - Throws: `QudoError.Code.invalidArgument` for an unknown option or an invalid value.
   init(_ server: DatabaseServer) throws(QudoError) {
     self.server = server
     name = "\(server.host.lowercased()):\(server.port)/\(server.name)"
@@ -48,45 +48,48 @@ struct Settings: Sendable {
         throw QudoError(
           .invalidArgument,
           """
-          the database's URL has the option '\(option.name.prefix(40))', which there is not: there are name, pool, socket, \
-          password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and tls-key
+          the database's URL has the unknown option '\(option.name.prefix(40))': use only name, pool, \
+          socket, password-file, connect-timeout, read-timeout, write-timeout, tls, tls-ca, tls-cert and \
+          tls-key
           """)
       }
     }
     try setTLS(tls, usesTLS)
     guard passwordFile == nil || server.password == nil else {
       throw QudoError(
-        .invalidArgument, "the database's URL has a password and the option password-file: leave one out")
+        .invalidArgument,
+        "the database's URL has both a password and the option password-file: leave one out")
     }
     guard !name.isEmpty else {
       throw QudoError(
-        .invalidArgument, "the option name is empty: leave it out, or give the name that jobs are named by")
+        .invalidArgument, "the option name is empty: leave it out, or pass the database's name in job names")
     }
     guard !server.name.isEmpty, server.name.utf8.count <= 64 else {
-      throw QudoError(.invalidArgument, "the name of the server's database must have 1 to 64 characters")
+      throw QudoError(.invalidArgument, "the database's name is empty or too long: use 1 to 64 characters")
     }
     let texts =
       [server.host, server.name, name, server.user, server.password, socket, passwordFile] + [
         self.tls?.authorities, self.tls?.certificate, self.tls?.key,
       ]
     guard !texts.contains(where: { $0?.utf8.contains(0) == true }) else {
-      throw QudoError(.invalidArgument, "the database's URL has a NUL byte")
+      throw QudoError(.invalidArgument, "the database's URL has a NUL byte: remove it")
     }
   }
 
-  /// Who asks for TLS in any way gets it, or no connection.
+  /// Requires TLS if any option asks for it: the connection is encrypted or fails.
   private mutating func setTLS(_ tls: TLS, _ usesTLS: Bool?) throws(QudoError) {
     guard usesTLS != false || tls == TLS() else {
       throw QudoError(
-        .invalidArgument, "the database's URL has tls=off and other options of TLS: leave one out")
+        .invalidArgument, "the database's URL has tls=off and other TLS options: leave out one or the other")
     }
     guard (tls.certificate == nil) == (tls.key == nil) else {
-      throw QudoError(.invalidArgument, "the options tls-cert and tls-key go together")
+      throw QudoError(.invalidArgument, "one of tls-cert and tls-key is missing: pass both options or none")
     }
     if usesTLS == true || tls != TLS() { self.tls = tls }
   }
 
-  /// To be asked for at each connection, so that a password which is changed in its file is used.
+  /// Returns the password. Call this for each connection, so that a password changed in its file takes
+  /// effect.
   func password() throws(QudoError) -> String? {
     if let passwordFile { try SecretFile(passwordFile).line } else { server.password }
   }
@@ -96,7 +99,10 @@ struct Settings: Sendable {
     guard duration > .zero else {
       throw QudoError(
         .invalidArgument,
-        "the option \(option.name) is not above 0: without a time-out a dead server would hold a call for ever"
+        """
+        the option \(option.name) is not above 0: pass a longer timeout, or a dead server blocks calls \
+        forever
+        """
       )
     }
     return duration
@@ -104,7 +110,8 @@ struct Settings: Sendable {
 
   private static func connections(_ option: DatabaseServer.Option) throws(QudoError) -> Int {
     guard let count = Int(option.value), (1...256).contains(count) else {
-      throw QudoError(.invalidArgument, "the option pool is not a number of connections from 1 to 256")
+      throw QudoError(
+        .invalidArgument, "the option pool is out of range: pass a number of connections from 1 to 256")
     }
     return count
   }
@@ -113,13 +120,13 @@ struct Settings: Sendable {
     switch option.value {
     case "required": true
     case "off": false
-    default: throw QudoError(.invalidArgument, "the option tls is neither 'required' nor 'off'")
+    default: throw QudoError(.invalidArgument, "the option tls is invalid: pass 'required' or 'off'")
     }
   }
 }
 
 extension Duration {
-  /// The library counts in seconds, and takes 0 for no time-out: rounded up.
+  /// The duration in seconds, rounded up: the library counts in seconds, and takes 0 for no timeout.
   var wholeSecondsUp: UInt32 { UInt32(clamping: max(1, (wholeMicroseconds - 1) / 1_000_000 + 1)) }
 }
 #endif

@@ -1,14 +1,14 @@
 #if MySQL
 internal import Qudo
 
-/// What a settle comes to; the ids of replacements are known when they were written.
+/// The results of a settle. The ids of replacements are known only after the write.
 struct SettleAnswer {
   enum Answer {
     case known(SettleResult)
     case replaced(InsertAnswer)
   }
   var answers: [Answer] = []
-  /// Whether all of them were taken off the running before anything was read.
+  /// Whether all jobs were removed from the running jobs before anything was read.
   var isPlain = true
 
   var results: [SettleResult] {
@@ -23,34 +23,37 @@ struct SettleAnswer {
 
 extension Transaction {
   /// - Parameters:
-  ///   - ahead: what else is read in the same round trip, before anything else is written.
-  ///   - clock: where `ahead` has the time, if it has it; only where all settlements are plain it may take the time.
-  /// - Returns: the answer, and the rows of what was read ahead.
+  ///   - ahead: Further queries in the same round trip, before anything else is written.
+  ///   - clock: The position of the time in `ahead`, if it is there. Only if all settlements are plain,
+  ///     `ahead` may take the time.
+  /// - Returns: The answer, and the rows of `ahead`.
   func settle(_ settlements: [Settlement], reading ahead: [SQL], clock: Clock? = nil) throws(QudoError) -> (
     SettleAnswer, [Rows]
   ) {
     guard !settlements.isEmpty else {
       return (SettleAnswer(), ahead.isEmpty ? [] : try read(ahead, clock: clock))
     }
-    // A repetition has read something already, which it must not undo.
+    // A repetition has already read something, which it must not undo.
     if lost == nil {
       let plain = PlainSettlements(settlements)
       if let found = try settle(settlements, plain, reading: ahead, clock: clock) { return found }
-      // A lease was lost, or was given twice.
+      // A lease was lost, or is settled twice.
       try startAgain()
     }
     guard let found = try settle(settlements, PlainSettlements(), reading: ahead, clock: clock) else {
-      throw QudoError(.database, "a settle without plain settlements found too few of them")
+      throw QudoError(.database, "a settle without plain settlements reported a missing one")
     }
     return found
   }
 
-  /// - Returns: nil if not all of the plain ones were running under their leases: nothing may come of this transaction then.
+  /// - Returns: Nil if not all plain settlements found their job running under its lease. The transaction
+  ///   must not be committed then.
   private func settle(
     _ settlements: [Settlement], _ plain: PlainSettlements, reading ahead: [SQL], clock: Clock?
   ) throws(QudoError) -> (SettleAnswer, [Rows])? {
     var answer = SettleAnswer()
-    // All that plain settlements write is written before anything is read, so that the counts are known before the commit.
+    // Write everything for the plain settlements before anything is read, so that the counts are known before
+    // the commit.
     var (removed, deleted) = (0, 0)
     for statement in plain.statements { write(statement) { removed += $0.affected } }
     let keyed =
@@ -63,7 +66,7 @@ extension Transaction {
     }
     let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
     let locks = RunningRow.lock(others)
-    // After a statement that changed less than it must, the jobs may be gone: others have deleted them.
+    // After a statement that changed too few rows, jobs may be missing, because another program deleted them.
     let looks = isCareful ? Self.look(for: others.map(\.job)) : []
     let kept = Self.look(forKeysOf: keyed)
     let all = looks + kept + locks
@@ -89,7 +92,8 @@ extension Transaction {
         record(row.id, status, took: took)
       }
       if case .completed(let jobs) = settlement.outcome, !jobs.isEmpty {
-        // What came before goes first, and the job too, so that a replacement may carry its unique key.
+        // First write the earlier settlements and delete the job, so that a replacement may have its unique
+        // key.
         parts.completed.append(row)
         write(&parts)
         answer.answers.append(.replaced(try insert(jobs)))
@@ -107,7 +111,8 @@ extension Transaction {
     Set(jobs).sorted().parts().map { "SELECT id FROM qudo_job WHERE id IN \(list: $0) FOR UPDATE" }
   }
 
-  /// How many of the jobs have a unique key is not known, only that none has one after they were freed.
+  /// Returns queries that check whether any of the jobs still has a unique key after its keys were freed. How
+  /// many of the jobs had one is unknown.
   private static func look(forKeysOf jobs: [Int64]) -> [SQL] {
     jobs.sorted().parts().map { "SELECT job FROM qudo_unique WHERE job IN \(list: $0) LIMIT 1" }
   }
@@ -149,9 +154,9 @@ extension Transaction {
     }
   }
 
-  /// Jobs that were claimed before: an `untilStarted` key of theirs is free already.
+  /// Makes jobs ready that were claimed before. Their `untilStarted` keys are free already.
   ///
-  /// - Parameter due: when that has changed.
+  /// - Parameter due: The new due time, if it has changed.
   func enter(ready jobs: [RunningRow], due: Int64? = nil) {
     wakes = true
     for job in jobs {
@@ -177,13 +182,13 @@ extension Transaction {
     }
   }
 
-  /// Deletes jobs for good. AUTO_INCREMENT does not give their ids again, not even after a restart of the server:
-  /// "the current maximum auto-increment counter value is written to the redo log each time it changes" (MySQL 8.0;
-  /// MariaDB since 10.2.4 keeps it in the root page of the table).
+  /// Deletes jobs for good. AUTO_INCREMENT does not assign their ids again, not even after a restart of the
+  /// server: "the current maximum auto-increment counter value is written to the redo log each time it
+  /// changes" (MySQL 8.0; MariaDB since 10.2.4 keeps it in the root page of the table).
   ///
-  /// - Parameter live: those that are there; nil if all are.
+  /// - Parameter live: The jobs that exist; nil if all do.
   func deleteJobs(_ jobs: [DeletedJob], live: Set<Int64>? = nil) {
-    // In the order in which an overwriting insert locks them.
+    // Use the same order in which an overwriting insert locks the rows.
     let keyed = jobs.filter { $0.hold != .none }.map(\.job)
     free(keysOf: keyed)
     for part in keyed.sorted().parts() {
@@ -198,7 +203,7 @@ extension Transaction {
     for part in jobs.sorted().parts() { write("DELETE FROM qudo_unique WHERE job IN \(list: part)") }
   }
 
-  /// Only a final failure carries the payload; an earlier one points to the job.
+  /// Logs a failure. Only a final failure includes the payload; an earlier one refers to the job.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) {
     write(
       """
@@ -221,11 +226,11 @@ extension Transaction {
   }
 }
 
-/// What several settlements write with one statement.
+/// The writes that several settlements make with one statement.
 private struct SettleParts {
-  /// The jobs that are there; nil if all are, as far as is known.
+  /// The jobs that exist; nil if all do, as far as is known.
   let live: Set<Int64>?
-  /// Jobs that go.
+  /// Jobs that end.
   var completed: [RunningRow] = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
@@ -236,29 +241,29 @@ private struct SettleParts {
 /// A job that ends.
 struct DeletedJob {
   let job: Int64
-  /// Whether a unique key may be its own.
+  /// The hold on its unique key; it may have none.
   let hold: KeyHold
 }
 
-/// Those that only complete a job. Most do, and what is known of them is enough: they are taken off the running without looking at
-/// them first. How many were there tells whether all of the leases held.
+/// The settlements that only complete a job. Most do, and their leases contain enough to remove the running
+/// rows without reading them first. The number of removed rows shows whether all leases were valid.
 private struct PlainSettlements {
   /// In ascending order.
   private(set) var jobs: [Int64] = []
   private var leases = Groups<Place, Int64>()
-  /// Whether there is nothing else to settle.
+  /// Whether all settlements are plain.
   private(set) var isAll = false
   var count: Int { jobs.count }
   var isEmpty: Bool { jobs.isEmpty }
 
-  /// Those of one claim, and of one kind, have the same.
+  /// The part of a lease that all leases of one claim and one kind share.
   private struct Place: Hashable, Comparable {
     let ends: Int64
     let token: Int64
     static func < (a: Place, b: Place) -> Bool { (a.ends, a.token) < (b.ends, b.token) }
   }
 
-  /// None.
+  /// Treats no settlement as plain.
   init() {}
 
   init(_ settlements: [Settlement]) {
@@ -270,7 +275,7 @@ private struct PlainSettlements {
     }
     isAll = jobs.count == settlements.count
     jobs.sort()
-    // A job that is settled twice is looked at.
+    // If a job is settled twice, its row must be read.
     let isTwice =
       zip(jobs, jobs.dropFirst()).contains(where: ==)
       || (!isAll && settlements.contains { !$0.isPlain && has($0.lease.job) })
@@ -298,7 +303,7 @@ private struct PlainSettlements {
 }
 
 extension Settlement {
-  /// Whether it does nothing but take the job away.
+  /// Whether the settlement only removes the job.
   var isPlain: Bool {
     guard case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty && recording == nil
@@ -306,7 +311,7 @@ extension Settlement {
 }
 
 extension RunStatus {
-  /// Nil for a run that neither ended the job nor failed.
+  /// Returns nil for a run that neither ended the job nor failed.
   fileprivate init?(_ outcome: Settlement.Outcome) {
     switch outcome {
     case .completed(let replacements): self = replacements.isEmpty ? .completed : .replaced
@@ -318,7 +323,7 @@ extension RunStatus {
 }
 
 extension Settlement.Outcome {
-  /// Whether a job may be ready after it that was not before.
+  /// Whether the outcome may make a job ready that was not ready before.
   var mayMakeReady: Bool {
     switch self {
     case .completed(let replacements): !replacements.isEmpty

@@ -1,15 +1,16 @@
 #if MySQL
 internal import Qudo
 
-/// What a verb works with. What it writes waits until something must be read, or until the commit, so that it costs as
-/// few round trips as can be.
+/// The transaction of a verb. It collects writes until something must be read, or until the commit, so it
+/// takes as few round trips as possible.
 ///
-/// The text of the first round trip takes the server's time, as `@n`; that of the last one ends with COMMIT. Each statement costs,
-/// whatever it does: there is no START TRANSACTION, since the connection does not commit by itself.
+/// The text of the first round trip takes the server's time, as `@n`; the text of the last one ends with
+/// COMMIT. Every statement has a cost, whatever it does, so there is no START TRANSACTION: the connection
+/// does not commit by itself.
 final class Transaction {
-  /// What is still to be done after the commit.
+  /// The work that is left after the commit.
   struct Effects {
-    /// Workers may have something to claim.
+    /// Whether workers may have something to claim.
     var wakes = false
     /// The highest id of a new job.
     var highest: Int64?
@@ -17,27 +18,27 @@ final class Transaction {
 
   enum Phase {
     case waiting, begun
-    /// COMMIT is on its way.
+    /// COMMIT was sent, but not answered yet.
     case committing
     case done
   }
 
-  /// Microseconds since 1970, whatever the session's time zone is: UTC has no hour twice.
+  /// Microseconds since 1970, whatever the session's time zone is: UTC never repeats an hour.
   static let serverTime: SQL = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
   let connection: Connection
   let kinds: KindCache
   let cursors: Locked<ScanCursors>
-  /// What takes the time.
+  /// The expression for the time.
   let time: SQL
   private(set) var phase = Phase.waiting
   private var writes: [Write] = []
   private var started: Timestamp?
   /// Whether `@n` is still to be set.
   private var needsTime = true
-  /// Of kinds that this transaction has to do with.
+  /// The numbers of the kinds that this transaction uses.
   var numbers: [Kind: Int64] = [:]
-  /// Of the kind that was asked for last: most often the next one is the same.
+  /// The number of the kind requested last: usually the next kind is the same.
   var lastNumber: (kind: Kind, number: Int64)?
   var effects = Effects()
   var wakes: Bool {
@@ -45,26 +46,27 @@ final class Transaction {
     set { effects.wakes = newValue }
   }
 
-  /// What this transaction will be known by.
+  /// The token that identifies this transaction.
   let receipt: CommitToken
-  /// Of the transaction that this one repeats, since its connection was lost during the commit.
+  /// The token of the transaction that this one repeats because its connection was lost during the commit.
   let lost: CommitToken?
   let lifetimes: ReceiptLifetimes
-  /// Whether that one was committed after all.
+  /// Whether the repeated transaction was committed after all.
   var isConfirmed = false
-  /// Whether something was written that needs a receipt.
+  /// Whether something was written that needs a commit token.
   private(set) var hasWritten = false
-  /// Whether it was tried before, and something was in its way.
+  /// Whether an earlier attempt at the transaction failed.
   let isRepeated: Bool
-  /// Whether a statement has changed fewer rows than it must, so that what is there is looked at first.
+  /// Whether a statement has changed fewer rows than it must, so that the transaction first looks which jobs
+  /// exist.
   private(set) var isCareful: Bool
-  /// How many idempotency keys were written down.
+  /// The number of idempotency keys that were stored.
   var keyCount = 0
 
   /// - Parameters:
-  ///   - time: what the time of the transaction is; the server's unless a test says something else.
-  ///   - book: the lane's.
-  ///   - lost: of the transaction that this one repeats.
+  ///   - time: The expression for the transaction's time: the server's, unless a test replaces it.
+  ///   - book: The numbering of the pooled connection.
+  ///   - lost: The token of the transaction that this one repeats.
   init(
     _ connection: Connection, _ kinds: KindCache, _ cursors: Locked<ScanCursors> = Locked(ScanCursors()),
     time: SQL = Transaction.serverTime,
@@ -86,49 +88,50 @@ final class Transaction {
   /// Jobs that become ready.
   var entries = ScanCursors.Entries()
 
-  /// To be called before `@n` is used where a ``Clock/column(_:of:)`` was read.
+  /// Sets `@n` after a ``Clock/column(_:of:)`` was read. Call this before a statement uses `@n`.
   func useTime() {
     guard needsTime, let started else { return }
     needsTime = false
     write("SET @n = \(started.microseconds)")
   }
 
-  /// For a statement that sets `@n` itself, where nothing else has set it or needs it before: that saves a statement.
+  /// Lets a statement set `@n` itself, if no other statement has set it or needs it earlier. That saves a
+  /// statement.
   ///
-  /// - Returns: what takes the time; nil if `@n` is there, or is to be set by a statement of its own.
+  /// - Returns: The expression for the time; nil if `@n` is set, or must be set by a statement of its own.
   func takeTime() -> SQL? {
     guard needsTime, started == nil, writes.isEmpty, connection.setsInStatements else { return nil }
     needsTime = false
     return time
   }
 
-  /// The server's time; known when something was read.
+  /// The server's time, which is known after the first read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
 
   /// - Parameters:
-  ///   - count: how many rows it must change, or nothing is committed; nil for a statement that does not look for its rows, or of
-  ///     which nothing depends on how many there are.
-  ///   - then: told what came of it, before the transaction is over.
+  ///   - count: The number of rows that the statement must change; otherwise nothing is committed. Nil for a
+  ///     statement that does not search for its rows, or whose count does not matter.
+  ///   - then: Receives the result before the transaction ends.
   func write(_ sql: SQL, count: Int? = nil, then: ((StatementResult) -> Void)? = nil) {
     write(Write(sql, count: count, then: then))
   }
 
   func write(_ write: Write) { writes.append(write) }
 
-  /// Writes what waits and then reads.
+  /// Sends the collected writes, and then reads.
   ///
-  /// - Parameter clock: where the time is, if one of the statements has it.
-  /// - Returns: the rows of each of them.
+  /// - Parameter clock: The position of the time, if one of the statements returns it.
+  /// - Returns: The rows of each statement.
   func read(_ statements: [SQL], clock: Clock? = nil) throws(QudoError) -> [Rows] {
     try flush(statements, clock: clock, commits: false)
   }
 
-  /// Where statements that are read first have the time.
+  /// The position of the time in the results of the first statements that read.
   enum Clock {
-    /// As `@n`, in the first column of the one row that this one of them gives.
+    /// The first column of the only row of this statement, which reads `@n`.
     case statement(Int)
-    /// In this column of the first row that this one of them gives, if it gives any; it takes the time by itself, and nothing
-    /// may need `@n` before. See ``Transaction/time``.
+    /// This column of the first row of this statement, if it returns any. The statement takes the time
+    /// itself, so no earlier statement may use `@n`. See ``Transaction/time``.
     case column(Int, of: Int)
 
     var statement: Int {
@@ -148,7 +151,7 @@ final class Transaction {
       case .column: true
       }
     }
-    /// With so many statements before.
+    /// Returns the position after `count` more statements.
     func behind(_ count: Int) -> Clock {
       switch self {
       case .statement(let index): .statement(index + count)
@@ -159,27 +162,27 @@ final class Transaction {
 
   func read(_ statement: SQL) throws(QudoError) -> Rows {
     guard let rows = try read([statement]).first else {
-      throw QudoError(.database, "a statement that reads gave no rows")
+      throw QudoError(.database, "a query returned no result set")
     }
     return rows
   }
 
-  /// Reads with one statement, and ends the transaction that it begins: it sees what was committed when it began.
+  /// Reads with one statement, in a transaction that ends with it. It sees what was committed when it began.
   func look(_ statement: SQL) throws(QudoError) -> Rows {
     let rows = try lookOnce(statement)
-    // A SELECT that the server was told to stop may end as one that finds nothing: see ``Write``.
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
     return rows.count == 0 ? try lookOnce(statement) : rows
   }
 
   private func lookOnce(_ statement: SQL) throws(QudoError) -> Rows {
     let results = try connection.run(["SET @n = \(time)", statement, "COMMIT"])
     guard let rows = results[1].rows else {
-      throw QudoError(.database, "a statement that reads gave no rows")
+      throw QudoError(.database, "a query returned no result set")
     }
     return rows
   }
 
-  /// Writes what waits, reads, and commits.
+  /// Sends the collected writes, reads, and commits.
   @discardableResult
   func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
@@ -203,7 +206,7 @@ final class Transaction {
       head = ["SET @n = \(time)"]
       needsTime = false
     }
-    // Who only writes need not know the time.
+    // A transaction that only writes need not know the time.
     let asks = !head.isEmpty && clock == nil && !(commits && reads.isEmpty)
     if asks { head.append("SELECT @n") }
     let (texts, places) = Self.texts(writes, checked: commits)
@@ -225,12 +228,13 @@ final class Transaction {
     return rows
   }
 
-  /// - Parameter checked: whether the server is to compare the counts, since it commits before the client can.
-  /// - Returns: the statements, and where among them the writes are.
+  /// - Parameter checked: Whether the server compares the counts, because it commits before the client can do
+  ///   so.
+  /// - Returns: The statements, and the positions of the writes among them.
   private static func texts(_ writes: [Write], checked: Bool) -> ([SQL], [Int]) {
     var texts: [SQL] = []
     var places: [Int] = []
-    // How many rows the last one must have changed.
+    // The number of rows that the last write must have changed.
     var count: Int?
     for write in writes {
       if checked, let unchecked = count, !write.holdsCheck {
@@ -245,21 +249,22 @@ final class Transaction {
     return (texts, places)
   }
 
-  /// Undoes what was done so far, and begins anew: at another time, with other rows.
+  /// Rolls back, and begins the transaction again: at another time, with other rows.
   func startAgain() throws(QudoError) {
     try connection.run("ROLLBACK")
     isCareful = true
     (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
   }
 
-  /// Whether it may have been committed, and the answer was lost: the connection was, "got error during COMMIT", or the server was told to
-  /// stop the COMMIT and MySQL says so although it was done.
+  /// Whether the transaction may have been committed although its answer was lost: the connection was lost,
+  /// the server reported "got error during COMMIT", or the server was told to stop the COMMIT, which MySQL
+  /// reports even if the COMMIT took effect.
   func loses(_ error: QudoError) -> Bool {
     guard phase == .committing, hasWritten || isConfirmed, let cause = error.mysql else { return false }
     return cause.isOfConnection || cause.code == 1180 || cause.isOfStop && connection.isAtLast
   }
 
-  /// After an error that left the connection usable.
+  /// Rolls back after an error that left the connection usable.
   func rollBack() throws(QudoError) {
     guard phase != .done else { return }
     try connection.run("ROLLBACK")

@@ -1,16 +1,16 @@
 #if MySQL
 internal import Qudo
 
-/// What is kept of a job's unique key, as the rows of the waiting say it.
+/// The hold of a waiting job on its unique key, as stored in its row.
 enum KeyHold: Int64 {
-  /// It has none, or it is free.
+  /// The job has no key, or its key is free.
   case none
-  /// It is free when the job starts.
+  /// The key becomes free when the job starts.
   case untilStarted
-  /// It is free when the job ends.
+  /// The key becomes free when the job ends.
   case untilFinished
 
-  /// - Parameter number: whatever a row says.
+  /// - Parameter number: Any number from a row.
   init(_ number: Int64) { self = KeyHold(rawValue: number) ?? .none }
 
   init(_ unique: UniqueKey?) {
@@ -22,7 +22,7 @@ enum KeyHold: Int64 {
   }
 }
 
-/// Unique keys that live jobs hold, as far as an insert asks for them.
+/// The unique keys that live jobs hold, among those that an insert asks for.
 struct UniqueKeyLookup {
   struct Key: Hashable {
     let kind: Int64
@@ -31,11 +31,11 @@ struct UniqueKeyLookup {
 
   struct Holder {
     let id: Int64
-    /// Nil for a job that does not wait.
+    /// The position of the job's row; nil if the job does not wait.
     var place: RowPosition?
   }
 
-  /// Where a job waits.
+  /// The position of a waiting job's row.
   struct RowPosition {
     enum Table { case ready, delayed }
     let table: Table
@@ -45,7 +45,7 @@ struct UniqueKeyLookup {
   }
 
   private var holders: [Key: Holder] = [:]
-  /// Keys whose job is gone: of jobs that were running when schema 3 came.
+  /// Keys whose job is missing. These jobs were running during the migration to schema 3.
   private(set) var stale: [(key: Key, job: Int64)] = []
 
   subscript(key: Key) -> Holder? {
@@ -53,10 +53,10 @@ struct UniqueKeyLookup {
     set { holders[key] = newValue }
   }
 
-  /// How many keys are asked for in one statement.
+  /// The maximum number of keys in one statement.
   private static let chunk = 500
 
-  /// - Parameter locks: whether the jobs, and where they wait, must stay as they are until the commit.
+  /// - Parameter locks: Whether the jobs and their positions must stay the same until the commit.
   static func look(up keys: Set<Key>, locks: Bool) -> [SQL] {
     var statements: [SQL] = []
     for (kind, keys) in Dictionary(grouping: keys, by: \.kind).sorted(by: { $0.key < $1.key }) {

@@ -10,22 +10,23 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Looks for what can be claimed while somebody listens: a server does not call its clients.
+/// Looks for jobs that can be claimed while workers listen, because a server does not call its clients.
 ///
-/// There is one for each driver, however many workers listen, with a connection of its own. A statement of it looks fifty times a second,
-/// on the server, and comes back when there is something, or after some seconds: so that a job that another process enqueues is
-/// known within 20 ms, and an idle process asks four times a minute.
+/// Each driver has one watch, however many workers listen, with a connection of its own. Its statement looks
+/// fifty times a second, on the server, and returns when there is something, or after some seconds. So the
+/// watch notices a job that another process enqueues within 20 ms, and an idle process sends four statements
+/// a minute.
 ///
-/// It looks at what is there and not at what comes: jobs that were committed late, given back, or locked by a session that is gone are found
-/// as well.
+/// The watch looks at the jobs that exist, not at changes. So it also finds jobs that were committed late,
+/// released, or locked by a session that has ended.
 final class Watch: @unchecked Sendable {  // reason: `connection` is touched on `thread` only
   private struct State {
     var isActive = false
     var isClosed = false
-    /// Whether ``run()`` is on its way.
+    /// Whether ``run()`` is active.
     var runs = false
     var memory = WatchMemory()
-    /// Of the statement that looks now: what for, until when, and over which socket.
+    /// The kinds, the end and the socket of the statement that looks now.
     var look: (kinds: Set<Kind>, until: ContinuousClock.Instant, socket: Int32)?
     var isInterrupted = false
     var interrupted: ContinuousClock.Instant?
@@ -41,9 +42,9 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   private var connection: Connection?
 
   /// - Parameters:
-  ///   - isOpen: whether somebody still has the driver.
-  ///   - ring: called when there is something to claim.
-  ///   - looked: called after each statement.
+  ///   - isOpen: Returns whether the driver is still in use.
+  ///   - ring: Called when there is something to claim.
+  ///   - looked: Called after each statement.
   init(
     _ access: ConnectionFactory, isOpen: @escaping @Sendable () -> Bool, ring: @escaping @Sendable () -> Void,
     looked: @escaping @Sendable () -> Void
@@ -51,7 +52,8 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     (self.access, self.isOpen, self.ring, self.looked) = (access, isOpen, ring, looked)
   }
 
-  /// A statement that looks is left to its end when nobody listens any longer: most often somebody does again.
+  /// Starts or stops the watch. If no worker listens any more, the current statement still runs to its end,
+  /// because a worker usually listens again soon.
   func setActive(_ isActive: Bool) {
     let starts = state.withLock { state in
       state.isActive = isActive
@@ -62,7 +64,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     if starts { thread.async { self.run() } }
   }
 
-  /// A claim found fewer than it wanted of these.
+  /// Notes that a claim found fewer jobs of these kinds than it wanted.
   func missed(_ kinds: some Sequence<Kind>) {
     state.withLock { state in
       state.memory.missed(kinds)
@@ -70,7 +72,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     }
   }
 
-  /// Ends a statement that does not look for all that is wanted, unless it ends soon.
+  /// Ends a statement that does not look for all wanted kinds, unless it ends soon.
   private static func interruptIfNarrow(_ state: inout State) {
     let now = ContinuousClock.now
     guard state.isActive, let look = state.look, !look.kinds.isEmpty,
@@ -81,14 +83,15 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     interrupt(&state)
   }
 
-  /// The server notices at the end of the statement, which holds nothing.
+  /// Ends the current statement. The server notices this only when the statement is over, but the statement
+  /// holds no locks.
   private static func interrupt(_ state: inout State) {
     guard let look = state.look else { return }
     state.isInterrupted = true
     shutdown(look.socket, Int32(SHUT_RDWR))
   }
 
-  /// - Parameter group: is left when the connection is closed.
+  /// - Parameter group: A group that this method enters, and leaves when the connection is closed.
   func close(_ group: DispatchGroup) {
     state.withLock { state in
       state.isClosed = true
@@ -136,7 +139,7 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
       guard isOn, let rows = try connection.run(look.statement).rows else { return .nothing }
       return rows.next().map { .found(step: Int(clamping: $0.integer(0))) } ?? .nothing
     } catch {
-      // A worker that waits is woken, and its claim tells it.
+      // Wake a waiting worker: its claim reports the error.
       if error.code == .databaseReplaced { return .stopped }
       return error.mysql.map { !$0.isOfConnection } == true ? .stopped : .lost
     }
@@ -147,7 +150,8 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
     connection = nil
     let new = try access.connect()
     (new.observer, new.roundTrips) = (nil, Locked(0))
-    // "READ UNCOMMITTED ... SELECT statements are performed in a nonlocking fashion", and see what is committed after they began.
+    // "READ UNCOMMITTED ... SELECT statements are performed in a nonlocking fashion", and see rows that are
+    // committed after they began.
     try new.run([
       "COMMIT", "SET SESSION autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
     ])
@@ -156,14 +160,14 @@ final class Watch: @unchecked Sendable {  // reason: `connection` is touched on 
   }
 }
 
-/// One statement that looks again and again.
+/// A statement that looks again and again.
 struct WatchLook {
   let statement: SQL
 
   /// - Parameters:
-  ///   - wanted: which kinds; all if it is empty.
-  ///   - length: how long.
-  ///   - time: what takes the server's time.
+  ///   - wanted: The kinds to look for; empty for all.
+  ///   - length: How long the statement looks.
+  ///   - time: The expression for the server's time.
   init(_ wanted: Set<Kind>, _ numbers: KindCache, length: Duration, time: SQL) {
     let step = WatchMemory.step.wholeMicroseconds
     let count = max(1, min(length.wholeMicroseconds / step, 1000))
@@ -171,7 +175,7 @@ struct WatchLook {
     for kind in wanted.sorted() {
       if let number = numbers[kind] { known.append(number) } else { unknown.append(kind) }
     }
-    // Each condition has to do with the row of `s`, or it would be evaluated once.
+    // Each condition refers to the row of `s`; otherwise the server would evaluate it only once.
     let now: SQL = "\(time) + s.i * \(step)"
     var conditions: [SQL] = [
       "(SELECT due FROM qudo_delayed WHERE due >= s.i * 0 - 9000000000000000000 ORDER BY due, id LIMIT 1) <= \(now)",
@@ -182,7 +186,8 @@ struct WatchLook {
       conditions.append(
         "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: known) AND id >= s.i * 0 LIMIT 1) = 1")
     }
-    // Not `name = x'...'`: of a unique key that is looked up once, before the statement begins.
+    // Not `name = x'...'`: because of the unique key, the server would look that up once, before the
+    // statement begins.
     for kind in unknown {
       conditions.append(
         "(SELECT 1 FROM qudo_kind WHERE name = IF(s.i < 0, '', \(Array(kind.name.utf8))) LIMIT 1) = 1")

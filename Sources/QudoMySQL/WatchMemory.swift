@@ -1,44 +1,45 @@
 #if MySQL
 internal import Qudo
 
-/// What a ``Watch`` looks for, for how long at a time, and when it looks again. A plain value, without a server or a clock.
+/// The state of a ``Watch``: the kinds it looks for, how long each statement looks, and when the next one
+/// begins. A plain value, without a server or a clock.
 struct WatchMemory {
-  /// How often the server looks, within one statement.
+  /// The interval at which the server looks, within one statement.
   static let step = Duration.milliseconds(20)
-  /// How long one statement may look: first, and when nothing happens.
+  /// How long one statement may look: at first, and at most, while nothing happens.
   static let shortest = Duration.seconds(1)
   static let longest = Duration.seconds(15)
-  /// How long to wait at most before looking again, while what is found is not claimed.
+  /// The maximum pause before the next look, while a found job is not claimed.
   static let longestPause = Duration.seconds(1)
 
   enum Outcome: Equatable {
-    /// At which step. At the first one it was there already.
+    /// A job was found at this step. If it is the first step, the job was there before.
     case found(step: Int)
     case nothing
     /// The server stopped the statement, or refused it.
     case stopped
-    /// The server is away.
+    /// The server is unreachable.
     case lost
   }
 
-  /// Kinds that claims found too few of since the last ring, and before that.
+  /// The kinds of which claims found too few jobs since the last ring, and before it.
   private var missed: Set<Kind> = []
   private var missedBefore: Set<Kind> = []
   private(set) var length = shortest
   private(set) var pause = Duration.zero
-  /// The server was away: there may be something when it is back.
+  /// Whether the server was unreachable. There may be something to claim when it is back.
   private var wasLost = false
 
-  /// Those that are looked for; all kinds if no claim has missed any.
+  /// The kinds to look for; all kinds if no claim has missed any.
   ///
-  /// Whoever listens claims after each ring, so that kinds which nobody has missed since the last but one are not wanted any more: a
-  /// worker has as many of them as it may run.
+  /// A listening worker claims after each ring. So if no claim has missed a kind since the last ring but one,
+  /// it is not wanted any more: the workers have as many of its jobs as they may run.
   var wanted: Set<Kind> { missedBefore.isEmpty ? missed : missed.union(missedBefore) }
 
-  /// A claim found fewer than it wanted of these.
+  /// Notes that a claim found fewer jobs of these kinds than it wanted.
   mutating func missed(_ kinds: some Sequence<Kind>) { missed.formUnion(kinds) }
 
-  /// - Returns: whether to ring.
+  /// - Returns: Whether to ring.
   mutating func note(_ outcome: Outcome) -> Bool {
     switch outcome {
     case .nothing:
@@ -46,7 +47,8 @@ struct WatchMemory {
       guard wasLost else { return false }
     case .found(let step):
       length = Self.shortest
-      // What is there and is not claimed may be locked, or not committed yet: it will be, some time.
+      // A job that is found but not claimed may be locked, or not committed yet. It can be claimed sooner or
+      // later.
       pause = step > 1 ? .zero : min(max(pause * 2, Self.step), Self.longestPause)
     case .stopped: (pause, length) = (Self.longestPause, Self.shortest)
     case .lost:
@@ -54,7 +56,7 @@ struct WatchMemory {
       return false
     }
     wasLost = false
-    // Whoever has not claimed since the last ring is still busy with that.
+    // A worker that has not claimed since the last ring is still busy with that one.
     if !missed.isEmpty { (missedBefore, missed) = (missed, []) }
     return true
   }
