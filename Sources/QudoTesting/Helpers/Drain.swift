@@ -110,8 +110,8 @@ public struct DrainFailure: Error, CustomStringConvertible {
 
   public var description: String {
     """
-    jobs are left after \(runs) runs and \(limit - runs) clock advances: \
-    check for a job that never ends, and that the driver uses this clock
+    jobs are left after \(runs) runs and \(limit - runs) clock advances. \
+    Check that the jobs come to an end, and that the driver uses this clock.
     """
   }
 }

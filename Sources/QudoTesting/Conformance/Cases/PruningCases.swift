@@ -26,7 +26,7 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       try await fail(2, driver)
       let moment = subject.clock.now().wall
-      try check(try await driver.prune(PruneOptions(before: moment)), is: 0, "rows that ended at exactly that time")
+      try check(try await driver.prune(PruneOptions(before: moment)), is: 0, "rows that ended just then")
       subject.clock.advance(by: .seconds(1))
       try await fail(2, driver)
       let both = PruneOptions(before: subject.clock.now().wall, keep: 3)
