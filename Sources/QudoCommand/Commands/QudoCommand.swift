@@ -54,7 +54,8 @@ struct QudoCommand: AsyncParsableCommand {
     // the status is discarded": waitid(2).
     signal(SIGCHLD, SIG_DFL)
     if OwnChildren.mustReap {
-      // "Only signals for which the init process has established a signal handler can be sent" to it: pid_namespaces(7).
+      // "Only signals for which the init process has established a signal handler can be sent" to it:
+      // pid_namespaces(7).
       for number in [SIGTERM, SIGINT] { signal(number) { _exit(128 + $0) } }
     }
     // Drivers log to the terminal through this handler too.

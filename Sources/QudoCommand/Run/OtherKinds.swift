@@ -44,7 +44,7 @@ final class OtherKinds: Sendable {
     let names = new.sorted { $0.name < $1.name }.prefix(most).map {
       "\(SafeText.terminalSafe($0.name)) (\(counts[$0, default: 0]))"
     }
-    let more = new.count > most ? ", and \(new.count - most) kinds more" : ""
+    let more = new.count > most ? ", and \(new.count - most) more kinds" : ""
     printError(
       "this worker does not run these kinds, which have ready jobs: \(names.joined(separator: ", "))\(more)")
   }

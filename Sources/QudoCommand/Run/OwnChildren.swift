@@ -40,8 +40,8 @@ final class OwnChildren: Sendable {
   /// - Returns: a child that has ended, without reaping it; 0 if there is none.
   private static func someEnded() -> pid_t {
     var info = siginfo_t()
-    // "If WNOHANG was specified in options and there were no children in a waitable state, then waitid() returns 0 immediately and
-    // the state of the siginfo_t structure ... is set to zero": waitid(2).
+    // "If WNOHANG was specified in options and there were no children in a waitable state, then waitid()
+    // returns 0 immediately and the state of the siginfo_t structure ... is set to zero": waitid(2).
     guard waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 else { return 0 }
     #if canImport(Darwin)
     return info.si_pid

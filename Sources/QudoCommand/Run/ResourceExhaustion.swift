@@ -2,8 +2,8 @@ internal import Logging
 internal import Qudo
 internal import SystemPackage
 
-/// A command that could not be started because the system or this process is out of a resource. The job is retried after
-/// ``pause``, and no attempt is counted.
+/// A command that could not be started because the system or this process is out of a resource. The job is
+/// retried after ``pause``, and no attempt is counted.
 struct ResourceExhaustion: Error, CustomStringConvertible {
   /// The delay before the retry.
   static let pause = Duration.seconds(1)

@@ -62,7 +62,7 @@ enum Signals {
 
   private static func isIgnored(_ number: Int32) -> Bool {
     let before = signal(number, SIG_IGN)
-    // unsafe below: SIG_IGN is no function but the address 1, and handlers can be compared by their addresses only
+    // unsafe below: SIG_IGN is the address 1, not a function, so handlers are compared by address
     guard unsafeBitCast(before, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { return true }  // unsafe: addresses
     signal(number, before)
     return false

@@ -46,9 +46,9 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
 
 /// A driver did not meet a requirement.
 public struct ConformanceFailure: Error, CustomStringConvertible {
-  /// The file of the check that failed, such as `QudoTesting/KeyCases.swift`.
+  /// The file of the failed check, such as `QudoTesting/KeyCases.swift`.
   public let file: String
-  /// The line of the check that failed.
+  /// The line of the failed check.
   public let line: Int
   /// The expected and the actual result.
   public let message: String

@@ -4,7 +4,9 @@ extension Queue {
   /// Checks that a job is enqueued. If it is not, throws an error that lists the enqueued jobs instead. This
   /// works with every test framework in which a test fails if it throws.
   ///
-  ///     try await queue.expectEnqueued(SendMail.self, unique: "ada", due: .after(.seconds(60))) { $0.to == "ada" }
+  ///     try await queue.expectEnqueued(SendMail.self, unique: "ada", due: .after(.seconds(60))) {
+  ///       $0.to == "ada"
+  ///     }
   ///
   /// The check sees jobs as their runs would receive them: decoded by the queue's codecs and its hooks'
   /// `deserialize`. A completed or given-up job is no longer enqueued.

@@ -2,7 +2,7 @@ public import Qudo
 
 /// A run of an ``InlineQueue`` that failed.
 public struct FailedRun: Sendable {
-  /// The job's name.
+  /// The job's id.
   public let job: JobID
   /// The job's kind.
   public let kind: Kind

@@ -1,7 +1,8 @@
 /// A sequence of steps for comparing a driver with the model, ``MemoryDriver``. For every script, both must
 /// give the same answers and have the same contents.
 ///
-///     try await ModelScript(seed: 7, count: 300).run(on: ConformanceSubject { clock in try MyDriver(path: path, clock: clock) })
+///     let subject = ConformanceSubject { clock in try MyDriver(path: path, clock: clock) }
+///     try await ModelScript(seed: 7, count: 300).run(on: subject)
 ///
 /// Create a script from a seed, from any bytes, or from text with one step per line. If a driver fails on a
 /// script, shrink it with ``shrunk(trying:_:)`` and keep its text as a test.
