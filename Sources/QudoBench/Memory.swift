@@ -14,7 +14,8 @@ internal import Darwin
 enum Memory {
   /// Returns the resident memory of this process in bytes; on systems without /proc, its peak.
   static func resident() -> Int {
-    if let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) {  // Without /proc, use getrusage below.
+    // Without /proc, use getrusage below.
+    if let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) {
       let fields = text.split(separator: " ")
       if fields.count > 1, let pages = Int(fields[1]) { return pages * Int(getpagesize()) }
     }

@@ -10,7 +10,7 @@ extension Bench {
   /// Measures four processes on one file against a single process: their combined rate and how evenly they
   /// share it. Checks that each job runs once.
   func drainProcesses() async throws -> [BenchLine] {
-    // More jobs than four processes can run in that time, so that they last until the end.
+    // About as many jobs as four processes can run in that time. They must last until the end.
     var count = settings.jobs.map { max($0, 300_000) } ?? 4_500_000
     while true {
       if let lines = try await drainProcesses(of: count) { return lines }

@@ -15,7 +15,7 @@ final class PipedProcess: ChildProcess {
   private let queue = DispatchQueue(label: "qudo.bench.output")
 
   init(_ arguments: [String]) throws {
-    // Close-on-exec; a child started later would otherwise keep these pipes open.
+    // A child started later closes its copies; otherwise it would keep these pipes open.
     let (childInput, input) = try FileDescriptor.pipe()
     let (output, childOutput) = try FileDescriptor.pipe()
     self.input = Locked(input)

@@ -111,7 +111,8 @@ struct Work: AsyncParsableCommand {
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }
         } catch let lost as LostOutput {
-          // The output is part of the job. Since it was lost, release the job for another worker.
+          // The output is part of the job. Since it is lost, the job must run again, perhaps on another
+          // worker.
           stop.outputLost(lost.cause)
           throw Snooze(for: .zero)
         } catch let shortage as ResourceExhaustion {

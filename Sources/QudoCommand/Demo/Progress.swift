@@ -49,6 +49,7 @@ enum Progress {
 
   private static func put(_ text: String) {
     var text = text
-    _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // A failure to draw the bar does no harm.
+    // A failure to draw the bar does no harm.
+    _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
   }
 }

@@ -35,7 +35,8 @@ enum Output {
 /// Prints a line on standard error.
 func printError(_ text: String) {
   var line = "qudo: \(SafeText.lines(text))\n"
-  _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // There is nowhere else to report a failure.
+  // There is nowhere else to report a failure.
+  _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
 }
 
 /// Writes all bytes.

@@ -29,7 +29,7 @@ final class CommandGuard: Sendable {
     /// The process groups of the running commands, by run number; 0 until the group is known.
     var groups: [Int: pid_t] = [:]
     var isWarned = false
-    /// The number of guards in a row that ended right after their start.
+    /// The number of guards that ended right after their start.
     var attempts = 0
   }
   private let state = Locked(State())

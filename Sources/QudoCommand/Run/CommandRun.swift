@@ -97,10 +97,10 @@ enum CommandRun {
     }
   }
 
-  /// Starts the command in its own session and process group. Ctrl-C at a terminal then reaches only the
-  /// worker, which grants the command the grace period. Stopping the command also stops the processes that it
-  /// started. A command that reads from the terminal finds none; a background process of the worker's session
-  /// would be stopped by SIGTTIN forever.
+  /// The options that start the command in its own session and process group. Ctrl-C at a terminal then
+  /// reaches only the worker, which grants the command the grace period. Stopping the command also stops the
+  /// processes that it started. A command that reads from the terminal finds none; a background process of
+  /// the worker's session would be stopped by SIGTTIN forever.
   private static var options: PlatformOptions {
     var options = PlatformOptions()
     options.createSession = true

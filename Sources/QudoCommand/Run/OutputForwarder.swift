@@ -26,7 +26,8 @@ enum OutputForwarder {
       queue.async {
         continuation.resume(
           with: Result {
-            try? copy(errors, to: STDERR_FILENO)  // As with all messages, there is nowhere else to report a failure.
+            // As with all messages, there is nowhere else to report a failure.
+            try? copy(errors, to: STDERR_FILENO)
             try copy(output, to: STDOUT_FILENO)
           })
       }

@@ -21,8 +21,8 @@ final class RunningCommands: Sendable {
     for task in tasks { task.cancel() }
   }
 
-  /// - Throws: what `body` throws; after ``stop()``, `Snooze`, which releases the job without counting an
-  ///   attempt.
+  /// - Throws: what `body` throws; after ``stop()``, `Snooze`, which makes the job ready again without
+  ///   counting an attempt.
   func run(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
     let id = state.withLock { state in

@@ -74,8 +74,8 @@ public struct UnexpectedJobs: Error, CustomStringConvertible {
 }
 
 extension StoredJob {
-  /// Returns the job's line in a list: `1 mail.send ready, priority 5, unique key "ada": SendMail(to:
-  /// "bob")`.
+  /// Returns the job's line in a list, such as
+  /// `1 mail.send ready, priority 5, unique key "ada": SendMail(to: "bob")`.
   func line(_ payload: String) -> String {
     var line = "\(id) \(kind) \(state)"
     if let uniqueKey { line += ", unique key \"\(uniqueKey)\"" }

@@ -24,7 +24,7 @@ public enum SpyEvent: Hashable, Sendable {
   case didFail(Kind, job: Int64, error: String)
   /// The run ended, with the outcome about to be written.
   case didWork(Kind, job: Int64, SpyOutcome)
-  /// The lease expired and another worker claimed the job, or the job was settled without this run.
+  /// A renewal found that the worker has lost the job's lease.
   case leaseLost(Kind, job: Int64)
   /// A claim gave up the job after this many expired leases.
   case didGiveUp(Kind, job: Int64, expiredLeases: Int)
