@@ -1,18 +1,19 @@
 internal import Qudo
 public import QudoSQLite
 
-/// Measures Qudo through its public interface, and raw SQLite that does the least for the same work, in turns on one disk.
+/// Measures Qudo's public interface against raw SQLite with the fewest statements for the same work. The two
+/// alternate on one disk.
 public struct Bench: Sendable {
   public struct Settings: Sendable {
     public var durabilities: [SQLiteDriver.Durability] = [.full, .normal]
-    /// How many jobs a measurement is made of; nil for each workload's own number.
+    /// The number of jobs per measurement; nil for each workload's default.
     public var jobs: Int?
     public var rounds = 3
-    /// Deeper backlogs, longer soak.
+    /// True to measure deeper backlogs and a longer soak.
     public var isLong = false
-    /// Where the files are made.
+    /// The folder for the database files.
     public var folder: String
-    /// Runs this program as another process with such arguments.
+    /// Runs this program as a child process with these arguments.
     public var spawn: @Sendable (_ arguments: [String]) throws -> any ChildProcess
 
     public init(folder: String, spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess)
@@ -26,14 +27,16 @@ public struct Bench: Sendable {
 
   public init(_ settings: Settings) { self.settings = settings }
 
-  /// - Parameter report: hears of each line as soon as it is there.
+  /// Measures the workloads.
+  ///
+  /// - Parameter report: called with each line of the result as soon as it is measured.
   public func run(_ workloads: [Workload], report: (BenchLine) throws -> Void) async throws {
     for workload in workloads {
       for line in try await workload.measure(self) { try report(line) }
     }
   }
 
-  /// The database files of one measurement, which are not there when it begins, and go when it ends.
+  /// Calls `body` with the path of a new database file, and deletes the file afterwards.
   func withFile<Result>(_ body: (String) async throws -> Result) async throws -> Result {
     let path = settings.folder + "/bench.db"
     removeDatabase(path)
@@ -41,7 +44,7 @@ public struct Bench: Sendable {
     return try await body(path)
   }
 
-  /// As often as there are rounds: the floor's figure, and Qudo's. Which of them goes first changes from round to round.
+  /// Measures the floor and Qudo once per round. Which of them goes first alternates between rounds.
   func interleave(
     floor: (String) async throws -> Double, qudo: (String) async throws -> Double
   ) async throws -> [(floor: Double, qudo: Double)] {
@@ -59,7 +62,7 @@ public struct Bench: Sendable {
   }
 }
 
-/// What can be measured.
+/// The workloads that the benchmark can measure.
 public enum Workload: String, CaseIterable, Sendable {
   case enqueueOne = "enqueue-one"
   case enqueueManyCallers = "enqueue-many-callers"
@@ -92,13 +95,13 @@ public enum Workload: String, CaseIterable, Sendable {
   }
 }
 
-/// Another process of this program, whose standard input and output are pipes.
+/// A child process that runs this program, with pipes as its standard input and output.
 public protocol ChildProcess: Sendable {
-  /// The next line of its output; nil at the end.
+  /// Returns the next line of its output, or nil at the end.
   func line() async throws -> String?
   func write(_ line: String) async throws
-  /// Waits for its end.
+  /// Closes its input and waits for its end.
   ///
-  /// - Throws: unless it exits with 0.
+  /// - Throws: an error unless it exits with status 0.
   func end() async throws
 }

@@ -1,13 +1,13 @@
-/// One line of the table.
+/// One line of the result table.
 public struct BenchLine: Sendable {
-  /// What a target is set for.
+  /// The figure that a target applies to.
   public enum Figure: String, Sendable {
     case rate, ratio
   }
   public struct Target: Sendable {
     public var figure: Figure
     public var value: Double
-    /// Whether the figure must not be below it, or not above.
+    /// True if the target is a minimum, false if it is a maximum.
     public var isLeast: Bool
 
     static func atLeast(_ value: Double, _ figure: Figure = .ratio) -> Target {
@@ -23,10 +23,10 @@ public struct BenchLine: Sendable {
   /// The median of Qudo's figures, in `unit`.
   public var rate: Double
   public var unit = "jobs/s"
-  /// The median of what it is compared with, and what that is.
+  /// The median of the baseline's figures.
   public var floor: Double?
   public var floorName: String?
-  /// Qudo's figure by the floor's, of each round.
+  /// Qudo's figure divided by the floor's, for each round.
   public var ratios: [Double] = []
   public var target: Target?
 
@@ -39,7 +39,7 @@ public struct BenchLine: Sendable {
 }
 
 extension BenchLine {
-  /// Of rounds, each with the floor's figure and Qudo's.
+  /// Creates a line from rounds, each with the floor's figure and Qudo's.
   init(
     _ workload: String, _ durability: String, _ rounds: [(floor: Double, qudo: Double)], floorName: String,
     target: Target? = nil
@@ -58,7 +58,7 @@ func median(_ values: [Double]) -> Double {
   return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
 }
 
-/// What that share of the values does not exceed.
+/// Returns the percentile: the value that `share` of the values do not exceed.
 func percentile(_ share: Double, of values: [Double]) -> Double {
   let sorted = values.sorted()
   guard !sorted.isEmpty else { return .nan }
@@ -70,12 +70,12 @@ extension Duration {
   var inMilliseconds: Double { inSeconds * 1000 }
 }
 
-/// 1234567 as `1,234,567`.
+/// Formats 1234567 as `1,234,567`.
 func grouped(_ number: Int) -> String {
   number < 1000 ? "\(number)" : grouped(number / 1000) + "," + "\(number % 1000 + 1000)".dropFirst()
 }
 
-/// How many a second, in a span that is measured here.
+/// Measures `body`, which does `count` operations, and returns the rate per second.
 func rate(_ count: Int, _ body: () async throws -> Void) async rethrows -> Double {
   let time = try await ContinuousClock().measure(body)
   return Double(count) / time.inSeconds

@@ -14,10 +14,10 @@ internal import Dispatch
 internal import Qudo
 internal import QudoSQLite
 
-/// What this program does as one of several processes of a measurement.
+/// The role of this program as a child process of a benchmark.
 public enum Child {
   /// - Parameters:
-  ///   - arguments: what ``Bench/Settings/spawn`` was given.
+  ///   - arguments: the arguments of ``Bench/Settings/spawn``.
   ///   - say: writes a line to standard output.
   public static func run(_ arguments: [String], say: @escaping @Sendable (String) throws -> Void) async throws
   {
@@ -25,24 +25,24 @@ public enum Child {
     if arguments.first == "server" { return try await drainServer(arguments, say) }
     #endif
     guard arguments.count >= 3, let durability = SQLiteDriver.Durability(rawValue: arguments[2]) else {
-      throw BenchFailure("this is run by the benchmark itself")
+      throw BenchFailure("only the benchmark runs this command. Run qudo bench instead")
     }
     let queue = Queue(try SQLiteDriver(path: arguments[1], durability: durability))
     switch arguments[0] {
     case "drain":
       guard arguments.count == 5, let seconds = Double(arguments[3]) else {
-        throw BenchFailure("seconds and a log are missing")
+        throw BenchFailure("the arguments for the seconds and the log are missing")
       }
       try await drain(queue, seconds, log: arguments[4], say)
     case "wake": try await wake(queue, say)
     case "hold": try await hold(queue, say)
     case "idle": try await idle(queue, say)
-    default: throw BenchFailure("there is no \(arguments[0])")
+    default: throw BenchFailure("unknown role \(arguments[0])")
     }
     await queue.close()
   }
 
-  /// Works for so long; writes the ids of its jobs, and says how many a second it did.
+  /// Runs jobs for a while, writes their ids to the log, and prints the rate per second.
   static func drain(
     _ queue: Queue<NoHooks>, _ seconds: Double, log: String, _ say: @Sendable (String) throws -> Void
   ) async throws {
@@ -65,10 +65,10 @@ public enum Child {
   }
 
   static func write(_ ids: [Int64], to log: String) throws {
-    try ids.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: log)) }  // unsafe: integers as they are, for this machine
+    try ids.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: log)) }  // unsafe: the raw bytes of integers, for the same machine
   }
 
-  /// Says when each job starts, and when asked what time on the processor it has used.
+  /// Prints the start time of each job and, on request, the CPU time used.
   private static func wake(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void)
     async throws
   {
@@ -86,7 +86,7 @@ public enum Child {
     _ = try await work.value
   }
 
-  /// Has nothing to do until its input ends.
+  /// Runs an idle worker until its input ends.
   private static func idle(_ queue: Queue<NoHooks>, _ say: @Sendable (String) throws -> Void) async throws {
     let worker = try Worker(queue, handlers: [JobHandler("another") { _ in }])
     let work = Task { try await worker.work() }
@@ -101,7 +101,7 @@ public enum Child {
     _ = try await work.value
   }
 
-  /// Says its number and when its job starts, which it holds until it is killed.
+  /// Prints its process id and the start time of its job, and holds the job until it is killed.
   private static func hold(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void)
     async throws
   {
@@ -117,14 +117,14 @@ public enum Child {
     try await worker.work()
   }
 
-  /// In nanoseconds, by a clock that all processes share.
+  /// Returns the time in nanoseconds, by a clock that all processes share.
   static func monotonic() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
-  /// In microseconds.
+  /// Returns the CPU time used, in microseconds.
   private static func processorTime() -> Int64 {
     var usage = rusage()
     getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems

@@ -7,14 +7,15 @@ internal import Darwin
 #endif
 internal import Qudo
 
-/// What the disk alone does.
+/// Measurements of the disk alone.
 public enum Disk {
-  /// How often a second 4 KiB can be overwritten in place and synced, as a commit in a used WAL does.
+  /// Measures how many times per second 4 KiB can be overwritten in place and synced, as by a commit to a
+  /// reused WAL.
   public static func syncRate(in folder: String) throws -> Double {
     let path = folder + "/sync"
     let file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
     guard file >= 0 else {
-      throw QudoError(.cannotOpen, "\(path) cannot be made: \(String(cString: strerror(errno)))")
+      throw QudoError(.cannotOpen, "cannot create \(path): \(String(cString: strerror(errno)))")
     }
     defer {
       close(file)
@@ -26,22 +27,22 @@ public enum Disk {
     var count = 0
     while ContinuousClock.now < end {
       guard pwrite(file, page, page.count, off_t(count % 64) * 4096) == page.count, sync(file) == 0 else {
-        throw QudoError(.ioError, "\(path) cannot be written to: \(String(cString: strerror(errno)))")
+        throw QudoError(.ioError, "cannot write to \(path): \(String(cString: strerror(errno)))")
       }
       count += 1
     }
     return Double(count) / (ContinuousClock.now - begin).inSeconds
   }
 
-  /// What was written to a file is on the disk, before any database opens it.
+  /// Syncs a file to the disk, before a database opens it.
   static func sync(_ path: String) throws {
     let file = open(path, O_RDWR)
     guard file >= 0 else {
-      throw QudoError(.cannotOpen, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
+      throw QudoError(.cannotOpen, "cannot open \(path): \(String(cString: strerror(errno)))")
     }
     defer { close(file) }
     guard sync(file) == 0 else {
-      throw QudoError(.ioError, "\(path) cannot be synced: \(String(cString: strerror(errno)))")
+      throw QudoError(.ioError, "cannot sync \(path): \(String(cString: strerror(errno)))")
     }
   }
 
@@ -54,7 +55,7 @@ public enum Disk {
   }
 
   static func size(of path: String) -> Int {
-    // Not by opening it: closing a database file outside SQLite loses SQLite's locks on it.
+    // Do not open it: closing a database file outside SQLite releases SQLite's locks on it.
     var status = stat()
     return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }

@@ -12,9 +12,10 @@ internal import Darwin
 #endif
 
 enum Memory {
-  /// What of this process is in memory now, in bytes; on systems without /proc the most that ever was.
+  /// Returns the resident memory of this process in bytes; on systems without /proc, its peak.
   static func resident() -> Int {
-    if let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) {  // Not there: the other way follows.
+    // Without /proc, use getrusage below.
+    if let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) {
       let fields = text.split(separator: " ")
       if fields.count > 1, let pages = Int(fields[1]) { return pages * Int(getpagesize()) }
     }

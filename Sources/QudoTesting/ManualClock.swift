@@ -1,6 +1,6 @@
 public import Qudo
 
-/// A clock that stands still until it is told to go on.
+/// A clock for tests that stands still until the test advances it.
 public final class ManualClock: QueueClock {
   private struct State {
     var reading: ClockReading
@@ -14,7 +14,7 @@ public final class ManualClock: QueueClock {
   }
   private let state: Locked<State>
 
-  /// Stands at this moment: by default in November 2023, a second after the machine started.
+  /// Creates a clock that stands at this time: by default in November 2023, a second after the boot.
   public init(
     wall: Timestamp = Timestamp(microseconds: 1_700_000_000_000_000), sinceBoot: Int64 = 1_000_000,
     boot: String = "boot-1"
@@ -25,7 +25,7 @@ public final class ManualClock: QueueClock {
   public func now() -> ClockReading { state.withLock { $0.reading } }
   public func sinceBoot() -> Int64 { state.withLock { $0.reading.sinceBoot } }
 
-  /// Time passes, but nobody is woken before the next ``advance(by:)``: a machine that is too busy.
+  /// Advances both clocks but wakes no sleeper until the next ``advance(by:)``, like a busy machine.
   public func advanceWithoutWaking(by duration: Duration) {
     state.withLock { state in
       state.reading.wall = state.reading.wall.advanced(by: duration)
@@ -33,7 +33,7 @@ public final class ManualClock: QueueClock {
     }
   }
 
-  /// Time passes: both clocks go on, and who sleeps until then is woken.
+  /// Advances both clocks, and wakes the tasks whose sleep ends.
   public func advance(by duration: Duration) {
     let woken = state.withLock { state in
       state.reading.wall = state.reading.wall.advanced(by: duration)
@@ -46,12 +46,12 @@ public final class ManualClock: QueueClock {
     for sleeper in woken { sleeper.resume() }
   }
 
-  /// Somebody sets the wall clock: no time passes.
+  /// Sets the wall clock forward or back. No time passes.
   public func jump(by duration: Duration) {
     state.withLock { $0.reading.wall = $0.reading.wall.advanced(by: duration) }
   }
 
-  /// The machine starts anew: its steady clock begins at nought.
+  /// Simulates a reboot: the monotonic clock restarts at zero.
   public func reboot(as boot: String) {
     state.withLock {
       $0.reading.sinceBoot = 0
@@ -68,7 +68,7 @@ public final class ManualClock: QueueClock {
       try await withThrowingContinuation { continuation in
         let (answer, met) = state.withLock {
           state -> (Result<Void, any Error>?, [Continuation<Void, Never>]) in
-          // A cancellation that comes later finds the sleeper.
+          // A later cancellation finds the sleeper in the list.
           if Task.isCancelled { return (.failure(CancellationError()), []) }
           if time <= state.reading.sinceBoot { return (.success(()), []) }
           state.sleepers[id] = Sleeper(time: time, continuation: continuation)
@@ -87,13 +87,13 @@ public final class ManualClock: QueueClock {
     }
   }
 
-  /// When the earliest of those who sleep wants to be woken, by ``sinceBoot()``.
+  /// The earliest wake-up time of the sleeping tasks, in terms of ``sinceBoot()``.
   public var nextWake: Int64? { state.withLock { $0.sleepers.values.map(\.time).min() } }
 
-  /// How many tasks sleep now.
+  /// The number of sleeping tasks.
   public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
 
-  /// Returns when at least `count` tasks sleep.
+  /// Waits until at least `count` tasks sleep.
   public func sleepers(atLeast count: Int) async {
     await withContinuation { continuation in
       let enough = state.withLock { state in

@@ -1,4 +1,4 @@
-/// A generator that gives the same numbers each time: Seeded64.
+/// A random number generator with reproducible numbers: Seeded64.
 package struct Seeded: RandomNumberGenerator, Sendable {
   private var state: UInt64
 

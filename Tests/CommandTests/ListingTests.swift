@@ -109,7 +109,7 @@ import Testing
     let jobs = try place.qudo("jobs")
     #expect(
       jobs.lines.count == 101
-        && jobs.errors == "qudo: there are more jobs than these 100: --limit shows more\n")
+        && jobs.errors == "qudo: there are more jobs than these 100. Use --limit to show more\n")
     let whole = try place.qudo("jobs", "--limit", "101")
     #expect(whole.lines.count == 102 && whole.errors == "")
     let json = try place.qudo("jobs", "--json")
@@ -119,7 +119,7 @@ import Testing
       let log = try place.qudo(command)
       #expect(
         log.lines.count == 11
-          && log.errors == "qudo: there are more \(command) than these 10: --limit shows more\n")
+          && log.errors == "qudo: there are more \(command) than these 10. Use --limit to show more\n")
       #expect(try place.qudo(command, "--offset", "91").errors == "")
     }
   }

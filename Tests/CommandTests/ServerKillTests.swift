@@ -39,7 +39,7 @@ import Testing
         outcome.doubled.isSubset(of: outcome.reported),
         "seed \(seed): \(outcome.doubled.subtracting(outcome.reported).sorted().prefix(5))")
       #expect(
-        outcome.errors.contains("since far0 could not be used"),
+        outcome.errors.contains("because far0 could not be used"),
         "seed \(seed): \(outcome.errors.suffix(2000))")
       kills += 1
       doubled += outcome.doubled.count

@@ -93,7 +93,7 @@ import Testing
     #expect(try enqueue.end() == 75)
     #expect(
       errors.contains("the server has become read-only")
-        && errors.contains("line 1 is enqueued. Go on from line 2"),
+        && errors.contains("line 1 is enqueued. Continue from line 2"),
       "\(errors)")
     #expect(try enqueue.output.rest() == "")
     try await Outage.readOnly.end(server)
@@ -147,7 +147,7 @@ import Testing
     #expect(result.errors.contains("line 3 may be doubled: it is in near as 2, and may be in far"))
     #expect(
       result.errors.contains(
-        "2 jobs went to near.db, since far could not be used; they stay there until a worker"))
+        "2 jobs went to near.db, because far could not be used; they stay there until a worker"))
     server.resume()
     // The first that asks after it waits until the server has come to what it was sent.
     #expect(try place.qudo("show", "1", "--payload", "--database", url).output == "1")
@@ -163,7 +163,7 @@ import Testing
     #expect(result.status == 1 && result.output == [more.isEmpty ? "1" : "far/1"], "\(result.errors)")
     #expect(
       result.errors.contains(
-        "line 1 is enqueued, lines 2 to 3 may be. Go on from line 2, which may double lines 2 to 3"),
+        "line 1 is enqueued, lines 2 to 3 may be. Continue from line 2, which may double lines 2 to 3"),
       "\(result.errors)"
     )
     server.resume()

@@ -205,7 +205,7 @@ import Testing
     try place.qudo("enqueue", "mail.snd", "--lines", input: "1\n2\n")
     try place.qudo("enqueue", "later", "--delay", "1h")
     try place.qudo("enqueue", "p")
-    let words = "qudo: jobs are ready of kinds that this worker does not run: mail.snd (2)\n"
+    let words = "qudo: this worker does not run these kinds, which have ready jobs: mail.snd (2)\n"
     #expect(try place.qudo("work", "p=true", "--until-empty").errors == words)
     let worker = try place.start("work", "p=true")
     try worker.errors.wait(for: "mail.snd (2)")

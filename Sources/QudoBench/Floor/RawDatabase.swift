@@ -1,7 +1,7 @@
 internal import CSQLite
 internal import Qudo
 
-/// Prepared statements of SQLite's own interface, with nothing between.
+/// Prepared statements of SQLite's C interface, without any layer in between.
 final class RawDatabase {
   let handle: OpaquePointer
   private var statements: [OpaquePointer] = []
@@ -12,7 +12,7 @@ final class RawDatabase {
       path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nil)
     guard code == SQLITE_OK, let handle else {
       sqlite3_close_v2(handle)
-      throw QudoError(.cannotOpen, "\(path) cannot be opened for the floor")
+      throw QudoError(.cannotOpen, "cannot open \(path) for the floor")
     }
     self.handle = handle
     sqlite3_busy_timeout(handle, 30_000)
@@ -36,7 +36,7 @@ final class RawDatabase {
     guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw failure() }
   }
 
-  /// Steps a statement that has no rows, or whose rows do not matter.
+  /// Runs a statement that returns no rows, or whose rows do not matter.
   @inline(__always)
   func step(_ statement: OpaquePointer) throws {
     var code = sqlite3_step(statement)
@@ -45,7 +45,7 @@ final class RawDatabase {
     guard code == SQLITE_DONE else { throw failure() }
   }
 
-  /// Whether there is a row. Reset the statement when it is not stepped to the end.
+  /// Steps a statement. Returns true if there is a row. Reset the statement unless it is stepped to the end.
   @inline(__always)
   func next(_ statement: OpaquePointer) throws -> Bool {
     let code = sqlite3_step(statement)
@@ -60,13 +60,13 @@ final class RawDatabase {
     sqlite3_bind_int64(statement, position, number)
   }
 
-  /// The bytes must stay where they are until the statement was stepped.
+  /// Binds bytes, which must stay in place until the statement is stepped.
   @inline(__always)
   func bind(_ statement: OpaquePointer, _ position: Int32, _ bytes: UnsafeRawBufferPointer) {
     sqlite3_bind_blob64(statement, position, bytes.baseAddress, UInt64(bytes.count), nil)
   }
 
-  /// Copies a payload out, as a program would that looks at it.
+  /// Copies a payload, as a program that uses it would.
   @inline(__always)
   func payload(_ statement: OpaquePointer, _ column: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(statement, column) else { return [] }

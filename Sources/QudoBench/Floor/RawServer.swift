@@ -11,7 +11,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// libmariadb's own calls, with nothing between. Not for several threads at once.
+/// Direct libmariadb calls, without any layer in between. Not thread-safe.
 final class RawServer {
   private let connection: RawConnection
   private let handle: UnsafeMutablePointer<MYSQL>
@@ -20,12 +20,12 @@ final class RawServer {
 
   init(_ server: DatabaseServer) throws {
     connection = try RawConnection(server)
-    handle = connection.handle.assumingMemoryBound(to: MYSQL.self)  // unsafe: that is what it is
+    handle = connection.handle.assumingMemoryBound(to: MYSQL.self)  // unsafe: the handle is a MYSQL
   }
 
-  /// Sends statements in one packet, and takes all that they come to.
+  /// Sends statements in one packet and reads all their results.
   ///
-  /// - Parameter row: hears of each row of each of them.
+  /// - Parameter row: called with each row of each result.
   func run(_ text: [UInt8], row: (RawRow) -> Void = { _ in }) throws {
     roundTrips += 1
     let code = text.withUnsafeBufferPointer { buffer in  // unsafe: not kept
@@ -49,25 +49,25 @@ final class RawServer {
 
   func run(_ text: String, row: (RawRow) -> Void = { _ in }) throws { try run(Array(text.utf8), row: row) }
 
-  /// The first column, as numbers.
+  /// Returns the first column as numbers.
   func numbers(_ text: String) throws -> [Int64] {
     var numbers: [Int64] = []
     try run(text) { numbers.append($0.number(0)) }
     return numbers
   }
 
-  /// The first column, as text.
+  /// Returns the first column as text.
   func texts(_ text: String) throws -> [String] {
     var texts: [String] = []
     try run(text) { texts.append(String(decoding: $0.bytes(0), as: UTF8.self)) }
     return texts
   }
 
-  /// With quotes round it.
+  /// Returns the bytes escaped and in quotes.
   func quoted(_ bytes: [UInt8]) -> [UInt8] {
     let quote = UInt8(ascii: "'")
     // "You must allocate the to buffer to be at least length*2+1 bytes long": mysql_real_escape_string.
-    let escaped = [UInt8](unsafeUninitializedCapacity: bytes.count * 2 + 1) { buffer, count in  // unsafe: so long
+    let escaped = [UInt8](unsafeUninitializedCapacity: bytes.count * 2 + 1) { buffer, count in  // unsafe: the documented size
       bytes.withUnsafeBytes { bytes in
         let (to, from) = (UnsafeMutableRawBufferPointer(buffer), bytes)
         count = Int(
@@ -86,17 +86,17 @@ final class RawServer {
   }
 }
 
-/// Good until the next row is fetched.
+/// A row, valid until the next row is fetched.
 struct RawRow {
   fileprivate let fields: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
   fileprivate let lengths: UnsafeMutablePointer<UInt>
 
   func number(_ column: Int) -> Int64 { fields[column].map { strtoll($0, nil, 10) } ?? 0 }
 
-  /// Copies a payload out, as a program would that looks at it.
+  /// Copies a payload, as a program that uses it would.
   func bytes(_ column: Int) -> [UInt8] {
     guard let field = fields[column] else { return [] }
-    return [UInt8](UnsafeRawBufferPointer(start: field, count: Int(lengths[column])))  // unsafe: as long as the library says
+    return [UInt8](UnsafeRawBufferPointer(start: field, count: Int(lengths[column])))  // unsafe: the length comes from the library
   }
 }
 #endif

@@ -1,7 +1,7 @@
 internal import QudoSQLite
 
-/// The plain design: SQLite's own page size and checkpoints, one table, one partial index, ids that are never reused, prepared
-/// statements, one statement a commit.
+/// The plain design: SQLite's default page size and checkpoints, one table, one partial index, ids that are
+/// never reused, prepared statements, and one statement per commit.
 struct ReferenceFloor {
   private let database: RawDatabase
   private let insert: OpaquePointer
@@ -30,7 +30,7 @@ struct ReferenceFloor {
     complete = try database.prepare("DELETE FROM job WHERE id = ?")
   }
 
-  /// One job a commit.
+  /// Enqueues with one commit per job.
   func enqueueEach(_ count: Int, _ payload: [UInt8]) throws {
     try payload.withUnsafeBytes { bytes in
       for number in 0..<count {
@@ -49,7 +49,7 @@ struct ReferenceFloor {
     }
   }
 
-  /// One commit for each claim, and one for each completion.
+  /// Claims and completes jobs one at a time, with one commit for each claim and each completion.
   func claimAndCompleteEach(_ count: Int) throws {
     for _ in 0..<count {
       database.bind(claim, 1, .max)

@@ -2,17 +2,19 @@
 public import Qudo
 internal import QudoMySQL
 
-/// Measures Qudo on a server through its public interface, and raw libmariadb that does the least for the same work, in turns.
+/// Measures Qudo's public interface on a server against raw libmariadb with the fewest statements for the
+/// same work. The two alternate.
 public struct ServerBench: Sendable {
   public struct Settings: Sendable {
-    /// With a database that is empty of Qudo's tables; it is so again afterwards.
+    /// The server, with a database that has no tables of Qudo. The benchmark removes the tables that it
+    /// creates.
     public var server: DatabaseServer
-    /// How many jobs a measurement is made of; nil for each workload's own number.
+    /// The number of jobs per measurement; nil for each workload's default.
     public var jobs: Int?
     public var rounds = 3
-    /// Where processes leave what they have done.
+    /// The folder in which child processes log their jobs.
     public var folder: String
-    /// Runs this program as another process with such arguments.
+    /// Runs this program as a child process with these arguments.
     public var spawn: @Sendable (_ arguments: [String]) throws -> any ChildProcess
 
     public init(
@@ -25,15 +27,15 @@ public struct ServerBench: Sendable {
     }
   }
 
-  /// Those that make sense with a server.
+  /// The workloads that apply to a server.
   public static let workloads: [Workload] = [
     .enqueueOne, .enqueueBatch, .claimSettleOne, .drain, .drainProcesses, .deep,
   ]
 
-  /// What a server said about itself.
+  /// Facts that the server reports about itself.
   public struct Server: Sendable {
     public let version: String
-    /// The settings that let a power cut take what was acknowledged.
+    /// The settings that can lose acknowledged commits in a power cut.
     public let losesOnPowerCut: [String]
   }
 
@@ -43,21 +45,21 @@ public struct ServerBench: Sendable {
 
   public init(_ settings: Settings) { self.settings = settings }
 
-  /// Marks the database as being used.
+  /// Marks the database as in use.
   ///
-  /// - Throws: ``BenchFailure`` for a database that has tables of Qudo or of a benchmark, too.
+  /// - Throws: ``BenchFailure``, also for a database that has tables of Qudo or of a benchmark.
   public func start() throws -> Server {
     let raw = try RawServer(settings.server)
     try ServerTables(raw).begin()
     return Server(version: raw.facts.version, losesOnPowerCut: raw.facts.losesOnPowerCut)
   }
 
-  /// Drops what ``start()`` and the workloads made.
+  /// Drops the tables that ``start()`` and the workloads created.
   public func end() throws { try ServerTables(RawServer(settings.server)).end() }
 
-  /// To be called between ``start()`` and ``end()``.
+  /// Measures a workload. Call this between ``start()`` and ``end()``.
   ///
-  /// - Parameter report: hears of each line as soon as it is there.
+  /// - Parameter report: called with each line of the result as soon as it is measured.
   public func run(_ workload: Workload, report: (BenchLine) throws -> Void) async throws {
     let lines: [BenchLine] =
       switch workload {
@@ -70,13 +72,13 @@ public struct ServerBench: Sendable {
       case .drain: try await drain(processes: 1)
       case .drainProcesses: try await drain(processes: 4)
       case .deep: try await deep()
-      default: throw BenchFailure("\(workload.rawValue) is not measured on servers")
+      default: throw BenchFailure("\(workload.rawValue) cannot be measured on a server")
       }
     for line in lines { try report(line) }
   }
 
-  /// As often as there are rounds: the floor's figure, and Qudo's, each with tables that are new. Which of them goes first
-  /// changes from round to round.
+  /// Measures the floor and Qudo once per round, each with new tables. Which of them goes first alternates
+  /// between rounds.
   func interleave(
     floor: (MariaDBFloor) async throws -> Double, qudo: (MySQLDriver) async throws -> Double
   ) async throws -> [(floor: Double, qudo: Double)] {
@@ -101,12 +103,12 @@ public struct ServerBench: Sendable {
     return rounds
   }
 
-  /// Drops all tables before and after; what `body` makes is gone then.
+  /// Drops all tables before and after `body`.
   func withNewTables<Result>(_ body: () async throws -> Result) async throws -> Result {
     let tables = ServerTables(try RawServer(settings.server))
     try tables.drop()
     let result = try await body()
-    // A new connection: this one may have been idle for longer than the server bears.
+    // Use a new connection: this one may have exceeded the server's idle timeout.
     try ServerTables(RawServer(settings.server)).drop()
     return result
   }

@@ -3,17 +3,17 @@ internal import Qudo
 internal import QudoMySQL
 
 extension Child {
-  /// Drains a server for so long, as Qudo or as the floor.
+  /// Drains a server for a while, with Qudo or with the floor.
   ///
-  /// The URL comes by standard input, since everybody on the machine can read arguments.
+  /// The URL comes from standard input, since any user of the machine can read arguments.
   static func drainServer(_ arguments: [String], _ say: @escaping @Sendable (String) throws -> Void)
     async throws
   {
     guard arguments.count == 4, let seconds = Double(arguments[2]), let line = readLine() else {
-      throw BenchFailure("this is run by the benchmark itself")
+      throw BenchFailure("only the benchmark runs this command. Run qudo bench instead")
     }
     guard case .mysql(let server) = try DatabaseURL(parsing: line).place else {
-      throw BenchFailure("the database is no server's")
+      throw BenchFailure("the URL is not that of a server")
     }
     switch arguments[1] {
     case "qudo":
@@ -22,7 +22,7 @@ extension Child {
       try await drain(Queue(driver), seconds, log: arguments[3], say)
       await driver.close()
     case "floor": try drainFloor(try MariaDBFloor(server), .seconds(seconds), log: arguments[3], say)
-    default: throw BenchFailure("there is no \(arguments[1])")
+    default: throw BenchFailure("unknown side \(arguments[1])")
     }
   }
 

@@ -3,8 +3,8 @@ internal import Qudo
 internal import QudoMySQL
 
 extension ServerBench {
-  /// What a claim takes beside what must not matter: how many jobs wait, are delayed, of how many kinds, or have gone through
-  /// while somebody reads a snapshot from before.
+  /// Measures claims in the presence of things that must not matter: many waiting jobs, many delayed jobs,
+  /// many kinds, and many deleted jobs that a long-running read transaction still sees.
   func deep() async throws -> [BenchLine] {
     let many = max(settings.jobs ?? 1_000_000, ClaimTimes.jobs)
     let used = ClaimTimes.jobs * settings.rounds
@@ -17,7 +17,7 @@ extension ServerBench {
       + besideSnapshot(many, used)
   }
 
-  /// In turns with 1,000 jobs, for which the backlog's tables are put aside.
+  /// Alternates with 1,000 jobs, for which the backlog's tables are renamed.
   private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws
     -> [BenchLine]
   {
@@ -46,7 +46,7 @@ extension ServerBench {
     return times
   }
 
-  /// Not in turns: the snapshot would be held beside the 1,000 jobs too.
+  /// Does not alternate, because the snapshot would affect the 1,000 jobs too.
   private func besideSnapshot(_ many: Int, _ used: Int) async throws -> [BenchLine] {
     var (base, deep): ([ClaimTimes], [ClaimTimes]) = ([], [])
     let backlog = ServerBacklog(ready: used, gone: many)
@@ -60,7 +60,7 @@ extension ServerBench {
       for _ in 0..<settings.rounds {
         deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) })
       }
-      // Fails when the server has ended the session meanwhile, and the snapshot with it.
+      // This fails if the server has ended the session, and with it the snapshot.
       try reader.run("COMMIT")
     }
     let name = "deep \(grouped(many)) gone under a snapshot"
@@ -70,24 +70,26 @@ extension ServerBench {
   }
 }
 
-/// How long claims took, in milliseconds.
+/// The durations of claims, in milliseconds.
 private struct ClaimTimes {
-  /// As many are there to be claimed, and some fewer are.
+  /// The number of jobs to claim from. The claims take somewhat fewer.
   static let jobs = 1000
 
-  /// Of one job.
+  /// Claims of one job.
   var one: [Double] = []
-  /// Of 100 jobs.
+  /// Claims of 100 jobs.
   var batch: [Double] = []
 
   init(_ driver: MySQLDriver, _ kinds: [Kind]) async throws {
-    // The first claim reads what the disk has; that is not what grows.
+    // The first claim reads from the disk, which is not part of the measurement.
     _ = try await Self.claim(driver, kinds, 10)
     for _ in 0..<8 { batch.append(try await Self.claim(driver, kinds, 100)) }
     for _ in 0..<100 { one.append(try await Self.claim(driver, kinds, 1)) }
   }
 
-  /// - Returns: how long the claim took; what was claimed is settled afterwards.
+  /// Claims jobs, and settles them afterwards.
+  ///
+  /// - Returns: the duration of the claim.
   private static func claim(_ driver: MySQLDriver, _ kinds: [Kind], _ count: Int) async throws -> Double {
     let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: count)
     var claim = Claim()

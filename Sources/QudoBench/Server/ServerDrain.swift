@@ -3,9 +3,10 @@ internal import Qudo
 internal import QudoMySQL
 
 extension ServerBench {
-  /// What so many processes do together in some seconds, Qudo's workers or the floor's loops, and that each job is done once.
+  /// Measures the combined rate of several processes, either Qudo's workers or the floor's loops, and checks
+  /// that each job runs once.
   func drain(processes: Int) async throws -> [BenchLine] {
-    // For as long as they last when 200,000 are done in a second, which is more than can be done.
+    // Enough jobs even at 200,000 per second, more than any server does.
     let count = settings.jobs.map { max($0, 20_000) } ?? 800_000
     let seconds = Double(count) / 200_000
     var shares: [Double] = []
@@ -29,7 +30,7 @@ extension ServerBench {
     ]
   }
 
-  /// - Returns: the jobs a second that each process did, and how many all of them did.
+  /// - Returns: the rate of each process in jobs per second, and the total number of jobs done.
   private func drain(_ side: String, _ processes: Int, _ seconds: Double) async throws -> (
     rates: [Double], runs: Int
   ) {
@@ -44,7 +45,7 @@ extension ServerBench {
   private func check(_ runs: Int, left: Int, of count: Int) throws {
     guard left + runs == count else { throw BenchFailure("\(count - left - runs) jobs of \(count) are lost") }
     guard left > 0 else {
-      throw BenchFailure("\(count) jobs were too few for this server: give more with --jobs")
+      throw BenchFailure("\(count) jobs were too few for this server. Pass a higher --jobs")
     }
   }
 }

@@ -3,9 +3,9 @@ internal import Qudo
 internal import QudoMySQL
 
 extension ServerBench {
-  /// One caller, so many jobs a call, acknowledged before the next.
+  /// Measures one caller with `batch` jobs per call, each call acknowledged before the next.
   func enqueue(_ name: String, _ count: Int, batch: Int) async throws -> [BenchLine] {
-    // One call's round trips say little: it may be the one that asks whether the connection still holds.
+    // One call's round trips say little: it may include the one that checks the connection.
     let count = max(count, 5 * batch)
     var trips = RoundTrips()
     let rounds = try await interleave { floor in
@@ -16,7 +16,7 @@ extension ServerBench {
       return rate
     } qudo: { driver in
       let queue = Queue(driver)
-      // So that the kind has its number.
+      // Insert one job first, so that the kind has a number.
       try await fill(queue, 1)
       let jobs = Array(repeating: NewJob("bench", payload: Payload(payload)), count: batch)
       return try await rate(count) {
@@ -37,15 +37,15 @@ extension ServerBench {
   }
 }
 
-/// How often the server was asked and waited for.
+/// The number of round trips to the server.
 struct RoundTrips {
-  /// Of each call.
+  /// The round trips of each call.
   var qudo: [Double] = []
-  /// Per call, of each round.
+  /// The round trips per call, for each round.
   var floor: [Double] = []
 
-  /// What a call takes, against the floor; and the mean, in which is what the driver does between calls: after every 64
-  /// transactions it deletes receipts that are too old.
+  /// Returns the round trips of a call compared with the floor, and their mean. The mean includes the
+  /// driver's maintenance: after every 64 transactions it deletes receipts that are too old.
   func lines(_ name: String) -> [BenchLine] {
     let least = median(floor)
     return [

@@ -3,9 +3,9 @@ internal import Qudo
 internal import QudoMySQL
 
 extension ServerBench {
-  /// Claims and settles so many at once; each call settles what the last one claimed.
+  /// Measures claims and settles of `batch` jobs. Each call settles the jobs that the last one claimed.
   func claimSettle(_ name: String, _ count: Int, batch: Int) async throws -> [BenchLine] {
-    // One call's round trips say little: it may be the one that asks whether the connection still holds.
+    // One call's round trips say little: it may include the one that checks the connection.
     let count = max(count, 5 * batch)
     var trips = RoundTrips()
     let rounds = try await interleave { floor in
@@ -35,7 +35,7 @@ extension ServerBench {
     return [ServerBench.line(name, rounds)] + trips.lines("\(name), round trips per settle-and-claim")
   }
 
-  /// - Returns: how many round trips each call took that claims.
+  /// - Returns: the number of round trips of each call that claims.
   private func settle(_ driver: MySQLDriver, _ count: Int, batch: Int) async throws -> [Double] {
     let request = ClaimRequest([ClaimRequest.KindDemand("bench")], limit: batch)
     var held: [ClaimedJob] = []

@@ -1,27 +1,28 @@
 #if MySQL
 internal import QudoMySQL
 
-/// The tables that a measurement makes in a database of a server, which nobody else may use.
+/// The tables that a benchmark creates in a server's database. Nothing else may use that database meanwhile.
 struct ServerTables {
-  /// Says that a measurement goes on, and that all of the tables are its own.
+  /// The table that marks a running benchmark, which owns all other tables.
   private static let mark = "qudobench_mark"
 
   let server: RawServer
 
   init(_ server: RawServer) { self.server = server }
 
-  /// - Throws: ``BenchFailure`` for a database that has jobs, or was left by a measurement that was stopped.
+  /// - Throws: ``BenchFailure`` for a database with jobs, or with tables that a stopped benchmark left
+  ///   behind.
   func begin() throws {
     let found = try names()
     guard found.isEmpty else {
       throw BenchFailure(
         """
-        the database has the tables \(found.prefix(3).joined(separator: ", "))\(found.count > 3 ? " and more" : ""): the benchmark \
-        makes and drops all tables of these names and works only where there are none. Give it a database of its own, or drop what \
-        a benchmark left that was stopped
+        the database has the tables \(found.prefix(3).joined(separator: ", "))\(found.count > 3 ? " and more" : ""). The benchmark \
+        creates and drops all tables with such names, so there must be none. Use a separate database, or drop the tables that a \
+        stopped benchmark left behind
         """)
     }
-    // Without IF NOT EXISTS: of two that begin at once one fails.
+    // Without IF NOT EXISTS, so that one of two concurrent benchmarks fails.
     try server.run("CREATE TABLE \(Self.mark)(number INT NOT NULL PRIMARY KEY) ENGINE = InnoDB")
   }
 
@@ -30,23 +31,23 @@ struct ServerTables {
     try server.run("DROP TABLE \(Self.mark)")
   }
 
-  /// All but the mark.
+  /// Drops all tables except the mark.
   func drop() throws {
     let found = try names()
     guard found.contains(Self.mark) else {
-      throw BenchFailure("somebody else has dropped the benchmark's tables")
+      throw BenchFailure("another client dropped the benchmark's tables. Use a separate database")
     }
     let ours = found.filter { $0 != Self.mark }
     if !ours.isEmpty { try server.run("DROP TABLE \(Self.list(ours))") }
   }
 
-  /// Leaves what was put aside.
+  /// Drops Qudo's tables, but not the renamed ones.
   func dropQudo() throws {
     let ours = try names().filter { $0.hasPrefix("qudo_") }
     if !ours.isEmpty { try server.run("DROP TABLE \(Self.list(ours))") }
   }
 
-  /// Renames Qudo's tables, so that they can be taken back as they are.
+  /// Renames Qudo's tables, so that they can be restored unchanged.
   func putAside() throws { try rename(from: "qudo_", to: "qudobench_aside_") }
   func takeBack() throws { try rename(from: "qudobench_aside_", to: "qudo_") }
 
@@ -57,7 +58,7 @@ struct ServerTables {
     if !pairs.isEmpty { try server.run("RENAME TABLE \(pairs.joined(separator: ", "))") }
   }
 
-  /// Of all tables that are Qudo's or the benchmark's by name.
+  /// Returns the names of all tables that belong to Qudo or to the benchmark.
   private func names() throws -> [String] {
     try server.texts(
       """

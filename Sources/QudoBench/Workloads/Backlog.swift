@@ -2,15 +2,15 @@ internal import CSQLite
 internal import Qudo
 internal import QudoSQLite
 
-/// Files with a deep backlog, written by SQL in a moment: what they have is what the driver would have written.
+/// A file with a deep backlog, generated quickly by SQL. It has the rows that the driver would write.
 struct Backlog: Hashable {
   var ready = 0
   var delayed = 0
-  /// Of another kind.
+  /// The number of ready jobs of another kind.
   var foreign = 0
-  /// Rows of each log.
+  /// The number of rows in each log.
   var logged = 0
-  /// How many kinds the ready jobs are of.
+  /// The number of kinds of the ready jobs.
   var kinds = 1
 
   /// The kinds of the ready jobs.
@@ -19,7 +19,7 @@ struct Backlog: Hashable {
   func make(_ path: String) async throws {
     let driver = try SQLiteDriver(path: path, durability: .off)
     let queue = Queue(driver)
-    // So that the names of the kinds have their numbers. None of these jobs stays.
+    // Insert and delete a job of each kind, so that the kinds have numbers.
     try await queue.enqueue((names + ["bench.other"]).map { NewJob($0) })
     _ = try await driver.settle(
       driver.claim(
@@ -34,7 +34,8 @@ struct Backlog: Hashable {
       ? "(SELECT id FROM number WHERE name = 'bench')"
       : "(SELECT id FROM number WHERE name = 'bench.' || (n % \(kinds)))"
     let other = "(SELECT id FROM number WHERE name = 'bench.other')"
-    // Due times of long ago and of the year 9999, in microseconds. The jobs that wait have come a thousand in a call.
+    // Due times of long ago and of the year 9999, in microseconds. The waiting jobs look as if enqueued in
+    // calls of a thousand.
     try insert(database, ready, kind, due: "n / 1000")
     try enterReady(database, "kind <> \(other)", inRanges: kinds == 1)
     try insert(database, foreign, other, due: "n / 1000")
@@ -64,7 +65,7 @@ struct Backlog: Hashable {
       "UPDATE qudo_info SET value = max(value, (SELECT coalesce(max(id), 0) FROM qudo_job)) WHERE key = 'highest_id'"
     )
     try database.run("COMMIT")
-    // Copies are made of the file alone.
+    // Only the main file is copied, so move the WAL's content into it.
     try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
@@ -78,7 +79,7 @@ struct Backlog: Hashable {
       """)
   }
 
-  /// Jobs of one kind that came in one call are one row.
+  /// Enters the jobs as ready. Jobs of one kind from one call share a row.
   private func enterReady(_ database: RawDatabase, _ condition: String, inRanges: Bool) throws {
     try database.run(
       """

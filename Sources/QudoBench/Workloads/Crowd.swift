@@ -2,8 +2,8 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// How fast one process enqueues beside twelve others, whose workers are idle since they perform another kind: each of its commits
-  /// wakes them. Held against the same alone.
+  /// Measures enqueues of one process next to twelve processes whose workers are idle, because they handle
+  /// another kind. Each commit wakes them. The baseline is the same process alone.
   func crowd() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
     for durability in settings.durabilities {
@@ -16,7 +16,7 @@ extension Bench {
         try await withQueue(path, durability) { queue in
           let idle = try (0..<12).map { _ in try settings.spawn(["idle", path, durability.rawValue]) }
           for child in idle where try await child.line() != "ready" {
-            throw BenchFailure("a worker did not get ready")
+            throw BenchFailure("a worker did not start")
           }
           let rate = try await rate(count) { try await enqueueOneByOne(queue, count) }
           for child in idle { try await child.end() }

@@ -7,7 +7,8 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// Claims and settles beside what must not matter: how many jobs wait, are delayed, are of other kinds, are in the logs.
+  /// Measures claims and settles in the presence of things that must not matter: many waiting jobs, delayed
+  /// jobs, jobs of other kinds, and log rows.
   func deep() async throws -> [BenchLine] {
     let many = max(settings.jobs ?? 1_000_000, 2000)
     let durability =
@@ -34,7 +35,8 @@ extension Bench {
       for batch in [100, 1] {
         var rounds: [(floor: Double, qudo: Double)] = []
         for _ in 0..<settings.rounds {
-          // What is measured takes some milliseconds in batches: less than what may come between, so it is done often.
+          // Repeat often: in batches, a measurement takes a few milliseconds, less than a typical
+          // disturbance.
           rounds.append(
             try await beside(
               (basePath, base), (path, backlog), durability, batch: batch, times: batch == 1 ? 5 : 41))
@@ -49,13 +51,13 @@ extension Bench {
     return lines
   }
 
-  /// How many of 1,000 jobs are claimed and settled at a time.
+  /// The number of jobs, of 1,000, that one measurement claims and settles.
   private static let part = 900
 
-  /// Claims and settles in turns, with copies of two files that are open at the same time. What was taken from either is put back at the
-  /// end, which is not measured.
+  /// Claims and settles alternately on copies of two files, which are open at the same time. Afterwards it
+  /// restores the jobs taken from each, outside the measurement.
   ///
-  /// - Returns: the median of each.
+  /// - Returns: the median for each file.
   private func beside(
     _ floor: (path: String, backlog: Backlog), _ qudo: (path: String, backlog: Backlog),
     _ durability: SQLiteDriver.Durability,
@@ -63,7 +65,7 @@ extension Bench {
   ) async throws -> (floor: Double, qudo: Double) {
     try await withCopy(floor.path, durability) { below in
       try await withCopy(qudo.path, durability) { above in
-        // The first claim reads what the disk has; that is not what grows.
+        // The first claim reads from the disk, which is not part of the measurement.
         try await Self.settle(below, floor.backlog.names, 1000 - Self.part, batch: 100)
         try await Self.settle(above, qudo.backlog.names, 1000 - Self.part, batch: 100)
         var (floors, rates): ([Double], [Double]) = ([], [])
@@ -90,7 +92,7 @@ extension Bench {
     removeDatabase(copy)
     defer { removeDatabase(copy) }
     try FileManager.default.copyItem(atPath: template, toPath: copy)
-    // Else the first checkpoint would have to write all of it.
+    // Otherwise the first checkpoint would have to write the whole file to the disk.
     try Disk.sync(copy)
     return try await withQueue(copy, durability) { queue in try await body(queue.databases.drivers()[0]) }
   }

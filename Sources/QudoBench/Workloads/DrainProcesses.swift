@@ -7,9 +7,10 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// Four processes on one file, against one alone: what they do together, how evenly, and that each job is done once.
+  /// Measures four processes on one file against a single process: their combined rate and how evenly they
+  /// share it. Checks that each job runs once.
   func drainProcesses() async throws -> [BenchLine] {
-    // About what four processes can do in that time; it is to last until the end.
+    // About as many jobs as four processes can run in that time. They must last until the end.
     var count = settings.jobs.map { max($0, 300_000) } ?? 4_500_000
     while true {
       if let lines = try await drainProcesses(of: count) { return lines }
@@ -17,7 +18,7 @@ extension Bench {
     }
   }
 
-  /// - Returns: nil when there were too few jobs for this disk.
+  /// - Returns: nil if there were too few jobs for this disk.
   private func drainProcesses(of count: Int) async throws -> [BenchLine]? {
     let seconds = settings.jobs == nil ? 10.0 : 0.5
     let template = settings.folder + "/processes.db"
@@ -58,7 +59,7 @@ extension Bench {
     return lines
   }
 
-  /// - Returns: the jobs a second that each process did, and how many jobs are left.
+  /// - Returns: the rate of each process in jobs per second, and the number of jobs left.
   private func drain(
     _ path: String, _ durability: SQLiteDriver.Durability, processes: Int, seconds: Double, of count: Int
   ) async throws -> (rates: [Double], left: Int) {
@@ -71,7 +72,9 @@ extension Bench {
     return (rates, try await check(path, logs, count))
   }
 
-  /// - Returns: how many are left.
+  /// Checks that no job is lost and none ran twice.
+  ///
+  /// - Returns: the number of jobs left.
   private func check(_ path: String, _ logs: [String], _ count: Int) async throws -> Int {
     let runs = try QudoBench.runs(in: logs)
     let left = try await withQueue(path, .normal) {
@@ -82,18 +85,18 @@ extension Bench {
   }
 }
 
-/// Lets them begin at once when all are ready.
+/// Starts all child processes at the same time, once all are ready.
 ///
-/// - Returns: what each says when it is done.
+/// - Returns: the rate that each one reports.
 func runTogether(_ children: [any ChildProcess]) async throws -> [Double] {
   for child in children {
-    guard try await child.line() == "ready" else { throw BenchFailure("a process did not get ready") }
+    guard try await child.line() == "ready" else { throw BenchFailure("a process did not start") }
   }
   for child in children { try await child.write("go") }
   var rates: [Double] = []
   for child in children {
     guard let line = try await child.line(), let rate = Double(line) else {
-      throw BenchFailure("a process did not say its rate")
+      throw BenchFailure("a process did not report its rate")
     }
     rates.append(rate)
     try await child.end()
@@ -101,9 +104,9 @@ func runTogether(_ children: [any ChildProcess]) async throws -> [Double] {
   return rates
 }
 
-/// How many jobs were run by processes that wrote the ids down.
+/// Returns the number of jobs in the processes' logs.
 ///
-/// - Throws: ``BenchFailure`` when one was run twice.
+/// - Throws: ``BenchFailure`` if a job ran twice.
 func runs(in logs: [String]) throws -> Int {
   var ids: Set<Int64> = []
   var runs = 0
@@ -120,7 +123,7 @@ func runs(in logs: [String]) throws -> Int {
   return runs
 }
 
-/// A workload did something else than it should.
+/// A workload did not do what it should.
 public struct BenchFailure: Error, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }

@@ -1,20 +1,21 @@
 internal import Qudo
 internal import QudoSQLite
 
-/// 100 bytes, as all payloads here.
+/// The payload of all jobs: 100 bytes.
 let payload = [UInt8](repeating: 65, count: 100)
 
 extension SQLiteDriver.Durability {
-  /// As many jobs as take about a second one by one on an ordinary disk.
+  /// The number of jobs that takes about a second, one at a time, on an ordinary disk.
   var singles: Int { self == .full ? 2000 : 20_000 }
 }
 
 extension Bench {
-  /// So many jobs are enqueued before single commits are measured, until the WAL has gone round: a disk syncs what is appended
-  /// to a file at half the speed of what is overwritten, and a queue that has been at work for a while overwrites.
+  /// The number of jobs to enqueue before single commits are measured, so that the WAL is reused from its
+  /// start. A disk syncs appends at half the speed of overwrites, and a queue that has run for a while
+  /// overwrites.
   var warmUp: Int { min(30_000, (settings.jobs ?? .max / 10) * 10) }
 
-  /// One caller, one job a call, acknowledged before the next.
+  /// Measures one caller with one job per call, each acknowledged before the next.
   func enqueueOne() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
     for durability in settings.durabilities {
@@ -38,7 +39,7 @@ extension Bench {
     return lines
   }
 
-  /// Many callers at once, each with one job a call, acknowledged before its next.
+  /// Measures many concurrent callers with one job per call, each acknowledged before the caller's next.
   func enqueueManyCallers() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
     for durability in settings.durabilities {
@@ -78,7 +79,7 @@ extension Bench {
     return lines
   }
 
-  /// 1,000 jobs a call.
+  /// Measures calls with 1,000 jobs each.
   func enqueueBatch() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
     let count = settings.jobs ?? 200_000

@@ -1,8 +1,8 @@
 internal import Qudo
 
 extension Bench {
-  /// The way of an enqueue past the hooks, without a database. What an unused point costs is counted, not timed: see the article
-  /// "Hooks".
+  /// Measures the cost of hooks in an enqueue without a database. The cost of an unused hook point is
+  /// counted, not timed: see the article "Hooks".
   func hooks() async throws -> [BenchLine] {
     var rounds: [[Double]] = []
     for _ in 0..<settings.rounds {
@@ -44,7 +44,7 @@ private struct Used: Hook {
   func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async {}
 }
 
-/// Stores nothing.
+/// A driver that stores nothing.
 private struct NoDriver: Driver {
   let name = "none"
   let capabilities: Capabilities = []

@@ -9,7 +9,8 @@ internal import Qudo
 public import QudoSQLite
 
 extension Bench {
-  /// From the SIGKILL that ends a worker to the start of its job in another process, whose worker was idle.
+  /// Measures the time from the SIGKILL of a worker to the start of its job in another process with an idle
+  /// worker.
   func rescue() async throws -> [BenchLine] {
     let count = min(settings.jobs ?? 200, 200)
     var lines: [BenchLine] = []
@@ -26,10 +27,10 @@ extension Bench {
     return lines
   }
 
-  /// One job goes from process to process: each holds it under a lease of an hour until it is killed.
+  /// Passes one job from process to process. Each holds it under a lease of an hour until it is killed.
   ///
-  /// - Parameter count: how many processes are killed.
-  /// - Returns: in milliseconds.
+  /// - Parameter count: the number of processes to kill.
+  /// - Returns: the times in milliseconds.
   public func rescueTimes(_ path: String, _ durability: SQLiteDriver.Durability, count: Int) async throws
     -> [Double]
   {
@@ -39,10 +40,10 @@ extension Bench {
     _ = try await start(holder)
     for _ in 0..<count {
       let (next, nextID) = try await self.holder(path, durability)
-      // Until it is idle.
+      // Wait until the worker is idle.
       try await ContinuousClock().sleep(for: .microseconds(Int.random(in: 10_000...30_000)))
       let killed = Child.monotonic()
-      guard kill(id, SIGKILL) == 0 else { throw BenchFailure("the worker ended by itself") }
+      guard kill(id, SIGKILL) == 0 else { throw BenchFailure("the worker ended before it was killed") }
       times.append(Double(try await start(next) - killed) / 1e6)
       (holder, id) = (next, nextID)
     }
@@ -55,15 +56,15 @@ extension Bench {
   ) {
     let child = try settings.spawn(["hold", path, durability.rawValue])
     guard let id = try await child.line().flatMap({ pid_t($0) }) else {
-      throw BenchFailure("the worker did not get ready")
+      throw BenchFailure("the worker did not start")
     }
     return (child, id)
   }
 
-  /// When the job started in a process, in nanoseconds.
+  /// Returns the start time of the job in a process, in nanoseconds.
   private func start(_ child: any ChildProcess) async throws -> Int64 {
     guard let time = try await child.line().flatMap({ Int64($0) }) else {
-      throw BenchFailure("the worker ended")
+      throw BenchFailure("the worker ended early")
     }
     return time
   }

@@ -2,7 +2,7 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// Claims and settles one job after the other; nothing is claimed or settled together with another.
+  /// Measures claims and settles of one job at a time. No two jobs share a claim or a settle.
   func claimSettleOne() async throws -> [BenchLine] {
     var lines: [BenchLine] = []
     for durability in settings.durabilities {
@@ -32,7 +32,7 @@ extension Bench {
     return lines
   }
 
-  /// Claims and settles so many jobs; each call settles what the last one claimed.
+  /// Claims and settles `count` jobs. Each call settles the jobs that the last one claimed.
   static func settle(_ driver: any Driver, _ kinds: [Kind], _ count: Int, batch: Int) async throws {
     let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: batch)
     var held: [ClaimedJob] = []
@@ -47,7 +47,7 @@ extension Bench {
     }
   }
 
-  /// A worker with nothing to do but to take, run and settle jobs.
+  /// Measures a worker that claims, runs and settles jobs that do nothing.
   func drain() async throws -> [BenchLine] {
     let count = settings.jobs ?? 100_000
     var lines: [BenchLine] = []
@@ -102,7 +102,7 @@ extension Bench {
   }
 }
 
-/// As JSON 100 bytes.
+/// A job whose JSON has 100 bytes.
 struct Note: Job {
   static let kind: Kind = "bench.note"
   var id: Int

@@ -2,8 +2,8 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// Enqueues and works for a while at half of what is possible, first alone, then beside a foreign reader that holds snapshots
-  /// for up to 5 s.
+  /// Enqueues and runs jobs for a while at half the highest rate, first alone, then with another program that
+  /// holds read transactions for up to 5 s.
   func soak() async throws -> [BenchLine] {
     let durability = settings.durabilities.first ?? .full
     let span = settings.isLong ? 600.0 : settings.jobs == nil ? 60 : 2
@@ -20,7 +20,7 @@ extension Bench {
         var enqueued = 0
         while true {
           let now = (ContinuousClock.now - begin).inSeconds
-          // Alone for a quarter, then with the reader, then alone again for the last tenth.
+          // The first quarter and the last tenth are without the reader.
           reader.isActive = now > span / 4 && now < span * 0.9
           if now >= span { break }
           let due = min(1000, Int(now * most / 2) - enqueued)
@@ -73,7 +73,7 @@ extension Bench {
     ]
   }
 
-  /// How many jobs a second can be enqueued and worked at once.
+  /// Measures the highest rate at which jobs can be enqueued and run at the same time.
   private func highestRate(_ queue: Queue<NoHooks>, seconds: Double) async throws -> Double {
     let done = Locked(0)
     let worker = try Worker(queue, handlers: [JobHandler("bench") { _ in done.withLock { $0 += 1 } }])
@@ -97,7 +97,7 @@ extension Bench {
   }
 }
 
-/// - `time`: the share of the whole span.
+/// - `time`: the fraction of the whole duration.
 /// - `wal`, `memory`: in bytes.
 private struct SoakSample {
   let time: Double
@@ -111,7 +111,7 @@ private struct SoakSample {
   }
 }
 
-/// A program's connection that reads a snapshot for up to 5 s at a time, while it is active.
+/// Another program's connection. While active, it holds read transactions for up to 5 s each.
 private final class ForeignReader: Sendable {
   private let state = Locked((isActive: false, isOver: false))
   private let task: Task<Void, any Error>

@@ -2,7 +2,8 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// From the acknowledgement of an enqueue to the start of its run in another process, whose worker was idle.
+  /// Measures the time from the acknowledgement of an enqueue to the start of the run in another process with
+  /// an idle worker.
   func wake() async throws -> [BenchLine] {
     let count = settings.jobs ?? 1000
     var lines: [BenchLine] = []
@@ -10,17 +11,17 @@ extension Bench {
       let (times, idle) = try await withFile { path in
         try await withQueue(path, durability) { queue in
           let child = try settings.spawn(["wake", path, durability.rawValue])
-          guard try await child.line() == "ready" else { throw BenchFailure("the worker did not get ready") }
+          guard try await child.line() == "ready" else { throw BenchFailure("the worker did not start") }
           var times: [Double] = []
           for _ in 0..<count {
-            // Until it is idle again, not always for the same time.
+            // Wait until the worker is idle again, for a random time.
             try await ContinuousClock().sleep(for: .microseconds(Int.random(in: 2000...5000)))
             try await queue.enqueue(NewJob("bench", payload: Payload(payload)))
             let acknowledged = Child.monotonic()
             guard let line = try await child.line(), let started = Int64(line) else {
-              throw BenchFailure("the worker ended")
+              throw BenchFailure("the worker ended early")
             }
-            // It may have started before the answer was here.
+            // The run may start before the enqueue's result arrives here.
             times.append(Double(max(0, started - acknowledged)) / 1e6)
           }
           let idle = durability == settings.durabilities.first ? try await idleTime(child) : nil
@@ -47,13 +48,13 @@ extension Bench {
     return lines
   }
 
-  /// Which share of a processor it takes when there is nothing to do, in per cent.
+  /// Measures the CPU time of an idle worker, in percent of a core.
   private func idleTime(_ child: any ChildProcess) async throws -> Double {
     let span = Duration.seconds(settings.jobs == nil ? 60 : 1)
     func used() async throws -> Double {
       try await child.write("time")
       guard let line = try await child.line(), let time = Double(line) else {
-        throw BenchFailure("the worker ended")
+        throw BenchFailure("the worker ended early")
       }
       return time / 1e6
     }

@@ -2,15 +2,15 @@ internal import Qudo
 internal import QudoBench
 internal import QudoSQLite
 
-/// What was measured, as people and as programs read it.
+/// The result of a benchmark, as a table for people and as JSON for programs.
 struct BenchReport {
   let lines: [BenchLine]
-  /// What was measured where, in sentences.
+  /// The conditions of the measurement, in sentences.
   let about: String
-  /// The same for programs.
+  /// The conditions of the measurement, as JSON.
   let settings: JSON
 
-  /// - Parameter syncs: how often a second the disk can sync.
+  /// - Parameter syncs: the number of syncs per second that the disk can do.
   init(_ lines: [BenchLine], _ settings: Bench.Settings, syncs: Double) {
     self.lines = lines
     about = """
@@ -26,13 +26,13 @@ struct BenchReport {
   }
 
   #if MySQL
-  /// - Parameter server: its version and how it is set up.
+  /// - Parameter server: the server's version and its durability settings.
   init(_ lines: [BenchLine], server: ServerBench.Server, rounds: Int) {
     self.lines = lines
     let losses = server.losesOnPowerCut
     about = """
       The server is \(SafeText.terminalSafe(server.version)), payloads of 100 bytes, medians of \(rounds) rounds.
-      What it acknowledges \(losses.isEmpty ? "survives a power cut" : "may be lost in a power cut: \(losses.joined(separator: "; "))").
+      A commit that it acknowledges \(losses.isEmpty ? "survives a power cut" : "may be lost in a power cut: \(losses.joined(separator: "; "))").
       """
     settings = .object([
       ("server", .text(server.version)), ("survivesPowerCut", .bool(losses.isEmpty)),
@@ -102,7 +102,7 @@ struct BenchReport {
     return "\(target.figure.rawValue) \(target.isLeast ? "at least" : "at most") \(figure(target.value))"
   }
 
-  /// With so many digits after the point.
+  /// Formats a number with `digits` decimal places.
   private static func fixed(_ value: Double, _ digits: Int) -> String {
     let scale = (0..<digits).reduce(1) { product, _ in product * 10 }
     let whole = Int((abs(value) * Double(scale)).rounded())

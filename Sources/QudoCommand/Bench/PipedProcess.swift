@@ -4,18 +4,18 @@ internal import QudoBench
 internal import Subprocess
 internal import SystemPackage
 
-/// This program, run as another process with pipes for its standard input and output.
+/// A child process that runs this program, with pipes as its standard input and output.
 final class PipedProcess: ChildProcess {
-  /// Nil once it is closed: its number may be another file's by then.
+  /// Nil once closed, because the kernel may reuse the descriptor's number.
   private let input: Locked<FileDescriptor?>
   private let output: FileDescriptor
   private let unread = Locked<[UInt8]>([])
   private let status: Task<TerminationStatus, any Error>
-  /// Reads block.
+  /// Runs the blocking reads.
   private let queue = DispatchQueue(label: "qudo.bench.output")
 
   init(_ arguments: [String]) throws {
-    // Closed in a process that is started later, which would else hold this one's pipes open.
+    // A child started later closes its copies; otherwise it would keep these pipes open.
     let (childInput, input) = try FileDescriptor.pipe()
     let (output, childOutput) = try FileDescriptor.pipe()
     self.input = Locked(input)
@@ -33,7 +33,7 @@ final class PipedProcess: ChildProcess {
 
   deinit {
     status.cancel()
-    try? closeInput()  // Nothing is lost with a pipe.
+    try? closeInput()  // A pipe has no data to lose.
     try? output.close()
   }
 
@@ -50,7 +50,7 @@ final class PipedProcess: ChildProcess {
           defer { unread.removeSubrange(...end) }
           return String(decoding: unread[..<end], as: UTF8.self)
         }
-        let bytes = try [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in  // unsafe: as many are read as are counted
+        let bytes = try [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in  // unsafe: `count` is the number of bytes read
           count = try output.read(into: UnsafeMutableRawBufferPointer(buffer))
         }
         guard !bytes.isEmpty else { return nil }
@@ -73,7 +73,7 @@ final class PipedProcess: ChildProcess {
   func end() async throws {
     try closeInput()
     guard case .exited(0) = try await status.value else {
-      throw CommandError("another process of the measurement failed")
+      throw CommandError("a process of the benchmark failed. Look for its message above, then measure again")
     }
   }
 

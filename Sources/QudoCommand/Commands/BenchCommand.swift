@@ -53,14 +53,14 @@ struct BenchCommand: AsyncParsableCommand {
     if let server = try server() { try validate(server) }
   }
 
-  /// The server that is to be measured; nil for files.
+  /// The server to measure, or nil to measure SQLite files.
   private func server() throws -> DatabaseServer? {
     guard let database else { return nil }
     let url: DatabaseURL
     do { url = try DatabaseURL(parsing: database) } catch { throw ValidationError(error.message) }
     guard case .mysql(let server) = url.place else {
       throw ValidationError(
-        "--database takes a server, mysql://user:password@host:port/name; files are new ones, in --folder")
+        "--database takes a server: mysql://user:password@host:port/name. To measure files, use --folder")
     }
     return server
   }
@@ -68,15 +68,15 @@ struct BenchCommand: AsyncParsableCommand {
   private func validate(_ server: DatabaseServer) throws {
     #if MySQL
     guard durability.isEmpty, !long else {
-      throw ValidationError("--durability and --long are for files, not for servers")
+      throw ValidationError("--durability and --long apply to files only. Leave them out for a server")
     }
     for workload in workloads where !ServerBench.workloads.contains(workload) {
       let names = ServerBench.workloads.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("\(workload.rawValue) is not measured on servers: there are \(names)")
+      throw ValidationError("\(workload.rawValue) cannot be measured on a server. Choose from \(names)")
     }
     #else
     throw ValidationError(
-      "\(SafeText.terminalSafe("\(server)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+      "\(SafeText.terminalSafe("\(server)")): this build has no driver for MySQL and MariaDB. Build it with --traits MySQL"
     )
     #endif
   }
@@ -114,7 +114,7 @@ struct BenchCommand: AsyncParsableCommand {
   }
   #endif
 
-  /// - Returns: what was measured, and why that is not all.
+  /// - Returns: the lines measured so far, and the error that ended the measurement early, if any.
   private func measure(
     _ all: [Workload], _ run: (Workload, (BenchLine) throws -> Void) async throws -> Void
   ) async -> ([BenchLine], (any Error)?) {
@@ -130,14 +130,14 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 
-  /// What was measured before a failure is worth reading all the same.
+  /// Prints the report, even an incomplete one, before it throws the failure.
   private func write(_ report: BenchReport, _ failure: (any Error)?) throws {
     try Output.write(json ? try report.json() : report.text)
     if let failure { throw failure }
   }
 }
 
-/// One of several processes of a measurement.
+/// A child process of a multi-process benchmark.
 struct BenchProcess: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench-process", abstract: "Part of a measurement; run by bench.", shouldDisplay: false)

@@ -43,7 +43,7 @@ struct DatabasesCommand: AsyncParsableCommand {
   }
 }
 
-/// How a database is.
+/// The state of one database, as far as it answered.
 struct DatabaseReport: Sendable {
   let url: DatabaseURL
   var name: String?
@@ -57,7 +57,7 @@ struct DatabaseReport: Sendable {
   static func of(_ url: DatabaseURL) async -> DatabaseReport {
     var report = DatabaseReport(url: url)
     do throws(QudoError) {
-      // In company, so that it has a deadline.
+      // `Databases` gives each call a deadline; a driver alone has none.
       let databases = try Databases(
         [
           .init("\(url)") { () async throws(QudoError) in
@@ -113,7 +113,7 @@ extension DatabaseReport: Listed {
   }
 
   private var state: String { cause == nil ? "live" : "down" }
-  /// Rounded.
+  /// The clock difference, rounded to milliseconds.
   private var milliseconds: Int64? {
     difference.map { $0.wholeMicroseconds.clampedPlus($0 < .zero ? -500 : 500) / 1000 }
   }

@@ -53,6 +53,6 @@ struct Demo: AsyncParsableCommand {
       SQLite \(SQLiteDriver.libraryVersion), pages of \(Figures.grouped(pageSize)) bytes
 
       """)
-    if !once { throw CommandError("not each job ran exactly once") }
+    if !once { throw CommandError("some jobs did not run exactly once. Please report this as a bug") }
   }
 }

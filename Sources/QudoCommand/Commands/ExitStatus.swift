@@ -9,10 +9,10 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The command failed, and this is why.
+/// An error with the message and the exit status of the command.
 struct CommandError: Error, CustomStringConvertible {
   let description: String
-  /// What the command exits with.
+  /// The exit status of the command.
   let status: Int32
 
   init(_ description: String, status: Int32 = EXIT_FAILURE) {
@@ -21,7 +21,7 @@ struct CommandError: Error, CustomStringConvertible {
 }
 
 extension QudoError.Code {
-  /// What the command exits with.
+  /// The exit status of the command.
   var exitStatus: Int32 {
     switch self {
     case .invalidArgument: EX_USAGE
@@ -32,11 +32,11 @@ extension QudoError.Code {
 }
 
 enum Exit {
-  /// Says what went wrong, and ends the process with the status for it.
+  /// Prints the error and exits with its status.
   static func leave(with error: any Error) -> Never {
     switch error {
     case is ClosedOutput:
-      exit(EXIT_FAILURE)  // Nobody reads any more: there is nothing to say.
+      exit(EXIT_FAILURE)  // The reader closed the pipe, so there is nothing to report.
     case let error as QudoError:
       printError(Self.line("\(error)"))
       exit(error.code.exitStatus)
@@ -50,18 +50,19 @@ enum Exit {
     }
   }
 
-  /// Further lines are set in: a path, or what a file has, must not look like a message of its own.
+  /// Indents all lines but the first, so that a line break in a path or in file content cannot fake a
+  /// message.
   private static func line(_ text: String) -> String {
     text.split(whereSeparator: \.isNewline).enumerated().map {
       $0 == 0 || $1.hasPrefix(" ") ? String($1) : "  \($1)"
     }.joined(separator: "\n")
   }
 
-  /// Help, a version, or what the parser did not understand.
+  /// Prints help, the version, or a parser error.
   private static func leave(withUsage error: any Error) -> Never {
     let status = QudoCommand.exitCode(for: error)
     guard status != .success else {
-      _ = try? Output.line(QudoCommand.fullMessage(for: error))  // A reader that goes away has had enough of the help.
+      _ = try? Output.line(QudoCommand.fullMessage(for: error))  // A reader may close the pipe early.
       exit(EXIT_SUCCESS)
     }
     let text = QudoCommand.fullMessage(for: error)

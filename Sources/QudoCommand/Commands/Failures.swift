@@ -43,7 +43,7 @@ extension FailureRecord: Listed {
   }
 
   private var state: String {
-    // An imported row does not know as which job.
+    // An imported row does not record the new job's id.
     if let replayedAs { return replayedAs == 0 ? "replayed" : "replayed as \(replayedAs)" }
     return isFinal ? reason.rawValue : "retried"
   }

@@ -15,7 +15,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The other end of ``CommandGuard``.
+/// The guard process, which ``CommandGuard`` starts. It kills the running commands if the worker dies.
 struct GuardProcess: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "guard-process", abstract: "Ends commands whose worker is gone; run by work.",
@@ -25,7 +25,7 @@ struct GuardProcess: ParsableCommand {
 
   func run() throws {
     for number in [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP] { signal(number, SIG_IGN) }
-    // No file system is kept busy.
+    // A working directory would keep its file system from being unmounted.
     _ = chdir("/")
     try Output.line("")
     var groups: [Int: pid_t] = [:]
@@ -49,9 +49,10 @@ struct GuardProcess: ParsableCommand {
   private static let pause: UInt32 = 5000
   private static let rounds = 400
 
-  /// Kills what is left of the runs, until nothing is, for two seconds at most.
+  /// Kills the processes of all runs until none is left, for at most two seconds.
   private func killAll(_ groups: [Int: pid_t]) {
-    // Of a run that was just being started the group is not known; it becomes what it is by its exec, some time after the worker's end.
+    // If the worker died while it started a command, that command's group is unknown. Its process becomes
+    // recognizable only with its exec, some time after the worker's end.
     let settles = groups.values.contains(0) ? Self.rounds / 2 : 0
     for round in 0..<Self.rounds {
       var isFound = false
@@ -66,8 +67,8 @@ struct GuardProcess: ParsableCommand {
     }
   }
 
-  /// The processes that have a run's name in their environment: also those that made sessions of their own. Where there is no
-  /// /proc, none.
+  /// Returns the processes with a run's name in their environment, including those that created their own
+  /// session. Without /proc, returns none.
   private func processes(of runs: some Collection<Int>) -> [pid_t] {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc") else { return [] }
     let marks = Set(runs.map { "QUDO_RUN=\(name).\($0)" })

@@ -59,7 +59,7 @@ struct Import: AsyncParsableCommand {
       throw ValidationError("the codec must be raw, json or messagepack")
     }
     throw ValidationError(
-      "only Perl reads what Storable wrote: --codec raw keeps the bytes, or let a Perl program write the arguments as JSON first"
+      "only Perl can read Storable data. Use --codec raw to keep the bytes, or rewrite the arguments as JSON with Perl first"
     )
   }
 
@@ -75,10 +75,10 @@ struct Import: AsyncParsableCommand {
 
   func run() async throws {
     let path = try database.path("import")
-    // Before either is opened: opening the new file may write to it.
+    // Compare before opening either file: opening the new one may write to it.
     let new = FileIdentity(path)
     if let new, new == FileIdentity(old) {
-      throw CommandError("the old file and the new one are the same file")
+      throw CommandError("the old file and the new file are the same file. Choose another --database")
     }
     let file = try PerlQudoFile(path: old, options: options)
     if dryRun, new == nil {
@@ -97,7 +97,7 @@ struct Import: AsyncParsableCommand {
       guard case .conflict(let job) = row.outcome else { continue }
       isWhole = false
       printError(
-        "job \(row.old) of the old file has the unique key of job \(job), which is not finished: import it later"
+        "job \(row.old) of the old file has the unique key of job \(job), which is not finished. Import it later"
       )
     }
     if !isWhole { throw ExitCode.failure }

@@ -48,15 +48,17 @@ struct QudoCommand: AsyncParsableCommand {
     ])
 
   static func main() async {
-    // A reader that goes away is an error of `write`, so that running commands are not left alone.
+    // Ignore SIGPIPE, so that a closed pipe is an error of `write` and running commands are not orphaned.
     signal(SIGPIPE, SIG_IGN)
-    // "If the disposition of SIGCHLD is set to ignored, [...] the status is discarded": waitid(2), about a parent's that ignored it.
+    // A parent that ignores SIGCHLD passes that on: "If the disposition of SIGCHLD is set to ignored, [...]
+    // the status is discarded": waitid(2).
     signal(SIGCHLD, SIG_DFL)
     if OwnChildren.mustReap {
-      // "Only signals for which the init process has established a signal handler can be sent" to it: pid_namespaces(7).
+      // "Only signals for which the init process has established a signal handler can be sent" to it:
+      // pid_namespaces(7).
       for number in [SIGTERM, SIGINT] { signal(number) { _exit(128 + $0) } }
     }
-    // Also what a driver says reaches the terminal by this alone.
+    // Drivers log to the terminal through this handler too.
     LoggingSystem.bootstrap { _ in StandardErrorLog() }
     do {
       try ThreadLimit.check()

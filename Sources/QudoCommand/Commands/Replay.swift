@@ -25,7 +25,7 @@ struct Replay: AsyncParsableCommand {
 
   func validate() throws {
     if all, !ids.isEmpty { throw ValidationError("give ids or --all, not both") }
-    if !all, ids.isEmpty { throw ValidationError("give the ids of rows of the failure log, or --all") }
+    if !all, ids.isEmpty { throw ValidationError("give ids from the failure log, or --all") }
     if !all, kind.kinds != nil { throw ValidationError("--kind needs --all") }
   }
 
@@ -54,7 +54,7 @@ struct Replay: AsyncParsableCommand {
     }
   }
 
-  /// What became of the rows, said as soon as it is known: an error later must not hide what is done.
+  /// Prints the result of each row at once, so that a later error cannot hide the replays that were written.
   private struct Report {
     let json: Bool
     let isSeveral: Bool
@@ -100,11 +100,11 @@ struct Replay: AsyncParsableCommand {
     }
   }
 
-  /// How many rows at once: each may have a payload of 1 MiB and more.
+  /// The number of rows per page. Each row may have a payload of 1 MiB or more.
   private static let page = 32
 
   private func replayAll(_ databases: Databases, _ report: inout Report) async throws -> Bool {
-    // Those that are down are found out about once.
+    // Find the unavailable databases once, not per page.
     let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
     for (name, _) in answers {
       var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
@@ -119,7 +119,7 @@ struct Replay: AsyncParsableCommand {
               Row(database: name, failure: $0, result: $1)
             })
         }
-        // From row to row: those that come or are pruned meanwhile shift no others.
+        // Page by id: rows that are added or pruned meanwhile do not shift the others.
         guard failures.count == Self.page, let last = failures.last else { break }
         query.after = last.id
       }
@@ -132,11 +132,11 @@ extension ReplayResult {
   fileprivate var trouble: String? {
     switch self {
     case .replayed: nil
-    case .conflict(let job): "has the unique key of job \(job), which is not finished: replay it later"
+    case .conflict(let job): "has the unique key of job \(job), which is not finished. Replay it later"
     case .alreadyReplayed(0): "was replayed before it was imported"
-    case .alreadyReplayed(let job): "was replayed before, as job \(job)"
-    case .notFinal: "is of a job that was tried again: there is nothing to replay"
-    case .notFound: "is not in the failure log"
+    case .alreadyReplayed(let job): "was already replayed, as job \(job)"
+    case .notFinal: "is of a run that was retried. Only a job's final failure can be replayed"
+    case .notFound: "is not in the failure log. List its rows with qudo failures"
     }
   }
 

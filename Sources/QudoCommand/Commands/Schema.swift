@@ -19,7 +19,7 @@ struct Schema: AsyncParsableCommand {
     if dryRun { return try Output.line(DatabaseOpening.schema(of: try database.only("schema --dry-run"))) }
     let isOne = urls.count == 1
     try await database.use(create: true) { databases in
-      // One is open by now.
+      // `use` has opened, and thereby migrated, the only database.
       if isOne { return }
       let (_, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
       if !isWhole { throw ExitCode.failure }

@@ -27,7 +27,7 @@ struct Show: AsyncParsableCommand {
       let name = try id.database(of: databases.names)
       guard let job = try await Queue(databases).job(JobID(database: name, number: id.number)) else {
         throw CommandError(
-          "no job \(id.number) waits or runs in \(SafeText.terminalSafe(name)): it is finished, or there never was one"
+          "no unfinished job \(id.number) in \(SafeText.terminalSafe(name)). List finished runs with qudo statuses or qudo failures"
         )
       }
       if payload { return try job.payload.bytes.withUnsafeBytes { try Output.write($0) } }

@@ -77,7 +77,7 @@ struct Work: AsyncParsableCommand {
       throw ValidationError("--concurrency must be from 1 to 1,000")
     }
     if skipDelayed, !untilEmpty { throw ValidationError("--skip-delayed needs --until-empty") }
-    // What the worker would refuse is wrong usage, and refused before a database is made.
+    // Reject what the worker would refuse as wrong usage, before a database is created.
     var kinds: Set<Kind> = []
     for text in commands {
       let kind = try Self.parse(text).kind
@@ -90,7 +90,7 @@ struct Work: AsyncParsableCommand {
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
     var (kind, rest) = ("", Substring(text).unicodeScalars)
     while let scalar = rest.popFirst(), scalar != "=" {
-      // The kind may have that sign.
+      // A backslash lets the kind contain an equals sign.
       let isEscape = scalar == "\\" && (rest.first == "=" || rest.first == "\\")
       kind.unicodeScalars.append(isEscape ? rest.removeFirst() : scalar)
       if rest.isEmpty { throw ValidationError("'\(SafeText.terminalSafe(text))' is not KIND=COMMAND") }
@@ -111,7 +111,8 @@ struct Work: AsyncParsableCommand {
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }
         } catch let lost as LostOutput {
-          // The job is not done: its output is part of it. It waits again, for whoever can be heard.
+          // The output is part of the job. Since it is lost, the job must run again, perhaps on another
+          // worker.
           stop.outputLost(lost.cause)
           throw Snooze(for: .zero)
         } catch let shortage as ResourceExhaustion {
@@ -131,7 +132,7 @@ struct Work: AsyncParsableCommand {
     var options = WorkerOptions()
     options.concurrency = concurrency
     options.shutdownGracePeriod = grace ?? .seconds(10)
-    // A command that is stopped may take so long, and its outputs a moment to be passed on.
+    // A stopped command may take `killDelay`; forwarding its output takes a moment more.
     options.cancellationGracePeriod = CommandRun.killDelay + .seconds(5)
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     options.logger.logLevel = verbose ? .info : .warning
@@ -142,7 +143,8 @@ struct Work: AsyncParsableCommand {
     let stop = ShutdownController()
     try await database.use(durability: durability.durability, create: true, fleet) { databases in
       let worker = try Worker(Queue(databases), handlers: handlers(stop), options: options)
-      // First: a signal that came before, or a process that cannot watch for any, would end with jobs claimed.
+      // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
+      // claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in
         if number == SIGCHLD {
           Task { await OwnChildren.only.reapOthers() }
@@ -168,12 +170,12 @@ struct Work: AsyncParsableCommand {
       if verbose {
         let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
         printError(
-          "completed \(summary.completed), failed \(summary.failed), given back \(summary.released)\(givenUp)"
+          "completed \(summary.completed), failed \(summary.failed), released \(summary.released)\(givenUp)"
         )
       }
       guard summary.unreachable.isEmpty || !untilEmpty else {
         throw CommandError(
-          "what is left in these databases is not known, they are down: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))"
+          "cannot tell whether jobs are left: these databases are unavailable: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))"
         )
       }
     }

@@ -2,16 +2,16 @@ internal import Qudo
 internal import QudoBench
 internal import QudoSQLite
 
-/// What the demo does and measures, one after the other.
+/// The steps of the demo, each of which does something and measures it.
 struct DemoRun: Sendable {
   let driver: SQLiteDriver
-  /// How many jobs are enqueued in bulk and worked.
+  /// The number of jobs to enqueue in bulk and run.
   let jobs: Int
 
   private static let kind: Kind = "demo"
   private static let batch = 1000
   static let concurrency = 64
-  /// One at a time; on a slow disk they end after this long.
+  /// The number of jobs to enqueue one at a time, and the time limit for it on a slow disk.
   private static let singles = 1000
   private static let starts = 500
   private static let patience = Duration.seconds(5)
@@ -33,9 +33,9 @@ struct DemoRun: Sendable {
     }
   }
 
-  /// Works all jobs that were enqueued in bulk.
+  /// Runs all jobs that were enqueued in bulk.
   ///
-  /// - Returns: how long it took, and whether each ran exactly once.
+  /// - Returns: the time it took, and whether each job ran exactly once.
   func work() async throws -> (time: Duration, once: Bool) {
     let runs = Locked((total: 0, of: [UInt8](repeating: 0, count: jobs)))
     let count = jobs
@@ -43,7 +43,7 @@ struct DemoRun: Sendable {
       guard let number = Int(String(decoding: context.payload.bytes, as: UTF8.self)),
         (0..<count).contains(number)
       else {
-        throw CommandError("a job's payload came back changed")
+        throw CommandError("a job's payload was changed. Please report this as a bug")
       }
       runs.withLock { runs in
         runs.total += 1
@@ -58,7 +58,7 @@ struct DemoRun: Sendable {
     return (time, left.isEmpty && runs.withLock { runs in runs.of.allSatisfy { $0 == 1 } })
   }
 
-  /// How long one enqueue takes until it is acknowledged, when there is no other.
+  /// Measures the time from an enqueue to its acknowledgement, without other writers.
   func enqueueLatencies() async throws -> [Duration] {
     let clock = ContinuousClock()
     let end = clock.now + Self.patience
@@ -72,7 +72,7 @@ struct DemoRun: Sendable {
 
   private static let kills = 20
 
-  /// How long it takes from the SIGKILL of a worker to the run of its job in another process.
+  /// Measures the time from the SIGKILL of a worker to the run of its job in another process.
   static func rescueLatencies(_ path: String, in folder: String, _ durability: SQLiteDriver.Durability)
     async throws -> [Duration]
   {
@@ -80,7 +80,7 @@ struct DemoRun: Sendable {
     return try await bench.rescueTimes(path, durability, count: kills).map { .microseconds(Int64($0 * 1000)) }
   }
 
-  /// How long it takes from the call that enqueues a job to its run, in a worker that waits for one.
+  /// Measures the time from an enqueue to the run of the job in an idle worker.
   func startLatencies() async throws -> [Duration] {
     let clock = ContinuousClock()
     let (starts, continuation) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)

@@ -1,8 +1,8 @@
 internal import Qudo
 
-/// Figures as people read them.
+/// Formats numbers for people.
 enum Figures {
-  /// 1234567 as `1,234,567`.
+  /// Formats 1234567 as `1,234,567`.
   static func grouped(_ number: Int) -> String {
     var text = ""
     for (index, digit) in "\(number)".reversed().enumerated() {
@@ -16,7 +16,7 @@ enum Figures {
     grouped(Int(Double(count) * 1_000_000 / Double(max(time.wholeMicroseconds, 1)))) + " jobs/s"
   }
 
-  /// The time that `share` of the times do not exceed, as `0.42 ms`.
+  /// Formats the percentile `share` of the times as `0.42 ms`.
   static func percentile(_ share: Double, of times: [Duration]) -> String {
     guard !times.isEmpty else { return "-" }
     let index = min(times.count - 1, max(0, Int((share * Double(times.count)).rounded(.up)) - 1))

@@ -8,16 +8,16 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal.
 enum Progress {
   private static let width = 30
 
-  /// Whether somebody sees it.
+  /// True if standard error is a terminal.
   static var isShown: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Shows how far `body` is until it returns.
+  /// Shows the progress of `body` until it returns.
   ///
-  /// - Parameter done: how many of `total` are done; asked ten times a second.
+  /// - Parameter done: returns how many of `total` are done; called ten times a second.
   static func show<Result>(
     _ title: String, of total: Int, done: @escaping @Sendable () -> Int, _ body: () async throws -> Result
   ) async throws -> Result {
@@ -25,7 +25,7 @@ enum Progress {
     let bar = Task {
       while !Task.isCancelled {
         draw(title, done(), of: total)
-        try? await Task.sleep(for: .milliseconds(100))  // Cancelled: the loop ends.
+        try? await Task.sleep(for: .milliseconds(100))  // If cancelled, the loop ends.
       }
     }
     defer { put("\r\u{1b}[K") }
@@ -49,6 +49,7 @@ enum Progress {
 
   private static func put(_ text: String) {
     var text = text
-    _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // A bar that is not seen does no harm.
+    // A failure to draw the bar does no harm.
+    _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
   }
 }

@@ -13,25 +13,25 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A folder for databases that are thrown away, which goes when the command ends, also by a signal.
+/// A temporary folder for databases, which the command removes when it ends, even by a signal.
 struct TemporaryFolder {
   private let url: URL
 
   private let isInterrupted = Locked(false)
 
-  /// - Parameter folder: where it is made; nil for the system's place for such.
+  /// - Parameter folder: the parent folder; nil for the system's folder for temporary files.
   init(in folder: String? = nil, _ name: String) throws {
     let parent = folder.map { URL(fileURLWithPath: $0) } ?? FileManager.default.temporaryDirectory
     url = parent.appendingPathComponent("\(name)-\(UUID().uuidString)")
     let (url, isInterrupted) = (url, isInterrupted)
-    // Before it is made, so that no signal leaves it behind.
+    // Watch before creating the folder, so that no signal leaves it behind.
     try Signals.watch(Signals.ending) { number in
       isInterrupted.withLock { $0 = true }
       Self.remove(url)
       Signals.die(of: number)
     }
     try isInterrupted.withLock { isInterrupted in
-      guard !isInterrupted else { throw CommandError("a signal came") }
+      guard !isInterrupted else { throw CommandError("interrupted by a signal") }
       try FileManager.default.createDirectory(
         at: url, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
@@ -42,13 +42,13 @@ struct TemporaryFolder {
   func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
   func size(_ name: String) throws -> Int {
-    // Not by opening it: closing a database file outside SQLite loses SQLite's locks on it.
+    // Do not open it: closing a database file outside SQLite releases SQLite's locks on it.
     var status = stat()
-    guard stat(path(name), &status) == 0 else { throw CommandError("the file is gone") }
+    guard stat(path(name), &status) == 0 else { throw CommandError("the temporary database was deleted") }
     return Int(status.st_size)
   }
 
-  /// Calls `body`, whose errors do not matter once a signal has taken its files away: the process ends by that.
+  /// Calls `body`. If a signal has removed the files, its errors do not matter: the signal ends the process.
   func use<Result>(_ body: () async throws -> Result) async throws -> Result {
     defer { Self.remove(url) }
     do {
@@ -60,7 +60,7 @@ struct TemporaryFolder {
   }
 
   private static func remove(_ url: URL) {
-    // While that goes on, files may still be made in it.
+    // `body` may still create files during the removal, so retry.
     for _ in 0..<20 {
       if (try? FileManager.default.removeItem(at: url)) != nil
         || !FileManager.default.fileExists(atPath: url.path)

@@ -1,20 +1,22 @@
 internal import Qudo
 
-/// A job per line of standard input.
+/// Enqueues one job per line of standard input.
 extension Enqueue {
-  /// A thousand lines in a transaction are 60 times as fast as one at a time.
+  /// The maximum number of lines per transaction. A thousand lines in a transaction are 60× as fast as one at
+  /// a time.
   private static let batch = 1000
-  /// Nor more bytes than that and one line: what waits is in memory several times.
+  /// The size in bytes at which a batch ends; it exceeds this by at most one line. Memory holds each waiting
+  /// line several times.
   private static let batchBytes = 2 << 20
 
-  /// Enqueues what has come as soon as no more is there to be read, or a batch is full.
+  /// Enqueues the lines read so far as soon as no more input is available or a batch is full.
   func stream(_ run: inout EnqueueRun) async throws {
     var splitter = LineSplitter(separator: null ? 0 : UInt8(ascii: "\n"), limit: Limits().payloadBytes)
     let input = InputFile.standardInput
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 262_144, alignment: 16)
     defer { buffer.deallocate() }
     var waiting: [[UInt8]] = []
-    // How many lines were taken from `waiting`.
+    // The number of lines taken from `waiting`.
     var done = 0
     var isAtEnd = false
     while !isAtEnd {
@@ -43,7 +45,7 @@ extension Enqueue {
     waiting = Array(rest)
   }
 
-  /// - Returns: how many lines the next transaction has; nil while there are not enough.
+  /// - Returns: the number of lines for the next transaction; nil until there are enough.
   private static func batch(of waiting: ArraySlice<[UInt8]>, all: Bool) -> Int? {
     var bytes = 0
     for (index, line) in waiting.enumerated() {
@@ -59,7 +61,7 @@ extension Enqueue {
       "line \(splitter.count + 1) has more than \(splitter.limit) bytes, the limit of a payload; \(before)")
   }
 
-  /// - Parameter done: how many lines came before these.
+  /// - Parameter done: the number of lines before these.
   private func enqueue(_ payloads: some Sequence<[UInt8]>, after done: Int, _ run: inout EnqueueRun)
     async throws
   {

@@ -72,12 +72,12 @@ struct Enqueue: AsyncParsableCommand {
     if isStream, payload != nil || payloadFile != nil || options.uniqueKey != nil {
       throw ValidationError("\(null ? "--null" : "--lines") takes neither a payload nor --unique-key")
     }
-    // Most often a variable that is not set: all that is enqueued with it would be one enqueue.
-    if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key is empty") }
+    // Usually an unset variable: all enqueues with an empty key would count as one.
+    if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key must not be empty") }
     if payload != nil, payloadFile != nil {
       throw ValidationError("give a payload or --payload-file, not both")
     }
-    // What no database would take is refused before one is made.
+    // Reject what no database accepts before one is created.
     do { try Limits().check(job(Array((payload ?? "").utf8), .raw)) } catch {
       throw ValidationError(error.message)
     }

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// Enqueues batches, prints what becomes of them, and knows how far it has come.
+/// Enqueues batches, prints their results, and tracks the progress for error messages.
 struct EnqueueRun {
   private let queue: Queue<NoHooks>
   private let places: [(url: DatabaseURL, index: Int)]
@@ -8,13 +8,13 @@ struct EnqueueRun {
   private let json: Bool
   private let isStream: Bool
   private let onUnknown: UnknownOutcome
-  /// Whether the key was given, and so goes to files too.
+  /// True if the user gave the key, so that files store it too.
   private let isKeyed: Bool
-  /// What the key of each job is made of.
+  /// The name that each job's key is derived from.
   private let name: String
   private let key: IdempotencyKey
   private var fallback: FallbackCount
-  /// How many jobs were acknowledged.
+  /// The number of acknowledged jobs.
   private var done = 0
 
   init(
@@ -31,7 +31,7 @@ struct EnqueueRun {
     fallback = FallbackCount(databases, urls, order)
   }
 
-  /// - Throws: what ended it, with the line to go on from.
+  /// - Throws: the error that ended the run, with the line to resume from.
   mutating func enqueue(_ jobs: [NewJob]) async throws {
     guard !jobs.isEmpty else { return }
     let keys = jobs.indices.map { key.numbered(isStream ? done + $0 + 1 : 0) }
@@ -47,7 +47,7 @@ struct EnqueueRun {
     fallback.add(report.results)
     for case .conflict(let id) in report.results {
       throw CommandError(
-        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished: nothing was enqueued"
+        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished; nothing was enqueued. Try again later, or use --on-conflict"
       )
     }
   }
@@ -77,12 +77,12 @@ struct EnqueueRun {
     }
   }
 
-  /// Says of jobs that went to another place than where they are worked on usually.
+  /// Reports jobs that went to another database because a preferred one was unavailable.
   func tellWhatFellBack() {
     for line in fallback.lines { printError(line) }
   }
 
-  // MARK: The line to go on from
+  // MARK: The line to resume from
 
   private func stopped(_ error: QudoError, _ count: Int) -> CommandError {
     CommandError("\(error)\(advice(error, count))", status: error.code.exitStatus)
@@ -90,7 +90,7 @@ struct EnqueueRun {
 
   private func advice(_ error: QudoError, _ count: Int) -> String {
     let isUnknown = error.code == .outcomeUnknown
-    // Elsewhere the keys are not known; and a file knows those only that were given.
+    // Only the database that may have the job knows its key, and a file stores only keys that the user gave.
     let knowsKeys = places.count == 1 && (isKeyed || places[0].url.isServer)
     guard isStream else {
       guard isUnknown else { return "" }
@@ -105,19 +105,19 @@ struct EnqueueRun {
       default: "lines 1 to \(done) are enqueued"
       }
     guard isUnknown else {
-      return done == 0 ? "; nothing was enqueued" : "; \(before). Go on from line \(done + 1)"
+      return done == 0 ? "; nothing was enqueued" : "; \(before). Continue from line \(done + 1)"
     }
     let these = count == 1 ? "line \(done + 1)" : "lines \(done + 1) to \(done + count)"
     let repetition =
-      knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): none is doubled then" : ""
-    return "; \(before), \(these) may be. Go on from line \(done + 1), which may double \(these)\(repetition)"
+      knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): no job is doubled then" : ""
+    return "; \(before), \(these) may be. Continue from line \(done + 1), which may double \(these)\(repetition)"
   }
 
   private var shownName: String { isKeyed ? "as before" : name }
 }
 
 extension QudoError {
-  /// Of the only database, what it said itself.
+  /// The database's own error, if there is only one database.
   fileprivate var own: QudoError {
     guard code == .unreachable, let down = cause as? AllDatabasesUnavailable, down.failures.count == 1 else {
       return self

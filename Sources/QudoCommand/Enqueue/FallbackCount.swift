@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// How many jobs went to which database because one that comes before it could not be used.
+/// Counts the jobs that went to another database because a preferred one was unavailable.
 struct FallbackCount {
   private let databases: Databases
   private let urls: [DatabaseURL]
@@ -12,7 +12,8 @@ struct FallbackCount {
     (self.databases, self.urls, self.order) = (databases, urls, order)
   }
 
-  /// To be called after each enqueue, while it is known which databases were away.
+  /// Counts the results of an enqueue. Call it right after, while the states still show which databases were
+  /// unavailable.
   mutating func add(_ results: [EnqueueResult]) {
     guard urls.count > 1, let database = results.first?.id.database else { return }
     let states = databases.states
@@ -24,7 +25,7 @@ struct FallbackCount {
     counts[database, default: 0] += results.count { if case .conflict = $0 { false } else { true } }
   }
 
-  /// A line for each of these databases.
+  /// One line per database that received such jobs.
   var lines: [String] {
     zip(databases.names, urls).compactMap { name, url in
       guard let count = counts[name], count > 0 else { return nil }
@@ -32,7 +33,7 @@ struct FallbackCount {
       let others = missing.sorted().map { SafeText.terminalSafe($0) }.joined(separator: ", ")
       let jobs = count == 1 ? "1 job" : "\(count) jobs"
       return """
-        \(jobs) went to \(place), since \(others) could not be used; \(count == 1 ? "it stays" : "they stay") there until a worker \
+        \(jobs) went to \(place), because \(others) could not be used; \(count == 1 ? "it stays" : "they stay") there until a worker \
         with --database \(place) runs \(count == 1 ? "it" : "them")
         """
     }

@@ -8,7 +8,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A file that is read from front to back.
+/// A file to read sequentially.
 struct InputFile: ~Copyable {
   private let file: Int32
   private let name: String
@@ -28,7 +28,7 @@ struct InputFile: ~Copyable {
 
   deinit { if file > STDIN_FILENO { close(file) } }
 
-  /// Waits until there are some bytes and passes on what there is, at most as much as fits. Empty at the end.
+  /// Waits for input and returns the available bytes, at most as many as fit. Empty at the end of the file.
   func next(into buffer: UnsafeMutableRawBufferPointer) throws(CommandError) -> UnsafeRawBufferPointer {
     while true {
       let count = read(file, buffer.baseAddress, buffer.count)
@@ -37,17 +37,17 @@ struct InputFile: ~Copyable {
     }
   }
 
-  /// Whether a read would return at once.
+  /// Returns true if a read would return at once.
   ///
-  /// - Parameter milliseconds: how long to wait for it; without end if negative.
+  /// - Parameter milliseconds: how long to wait; negative waits forever.
   func isReady(within milliseconds: Int32) -> Bool {
     var ready = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
     return poll(&ready, 1, milliseconds) > 0
   }
 
-  /// The whole file.
+  /// Reads the whole file.
   ///
-  /// - Throws: when it has more than `limit` bytes.
+  /// - Throws: if the file has more than `limit` bytes.
   func readAll(limit: Int) throws(CommandError) -> [UInt8] {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
     defer { buffer.deallocate() }
@@ -58,13 +58,13 @@ struct InputFile: ~Copyable {
       all += part
       guard all.count <= limit else {
         throw CommandError(
-          "\(SafeText.terminalSafe(name)) has more than \(limit) bytes, the limit of a payload: enqueue its name instead"
+          "\(SafeText.terminalSafe(name)) has more than \(limit) bytes, the limit of a payload. Enqueue its name instead"
         )
       }
     }
   }
 
   private static func failure(_ name: String) -> CommandError {
-    CommandError("\(SafeText.terminalSafe(name)) cannot be read: \(String(cString: strerror(errno)))")
+    CommandError("cannot read \(SafeText.terminalSafe(name)): \(String(cString: strerror(errno)))")
   }
 }

@@ -6,16 +6,16 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Cuts a stream of bytes into what lies between separators, whatever else the bytes are.
+/// Splits a stream of arbitrary bytes at a separator.
 struct LineSplitter {
   let separator: UInt8
-  /// The longest line in bytes.
+  /// The maximum length of a line, in bytes.
   let limit: Int
   private var begun: [UInt8] = []
-  /// Whole lines so far.
+  /// The number of complete lines so far.
   private(set) var count = 0
 
-  /// The next line has more bytes than the limit.
+  /// The next line exceeds the limit.
   struct TooLong: Error {}
 
   init(separator: UInt8, limit: Int) {
@@ -25,7 +25,8 @@ struct LineSplitter {
 
   /// Appends the lines that `bytes` complete.
   ///
-  /// - Throws: ``TooLong`` at the first line over the limit, be it complete or not; those before it are in `lines`.
+  /// - Throws: ``TooLong`` at the first line over the limit, complete or not; `lines` has the lines before
+  ///   it.
   mutating func feed(_ bytes: UnsafeRawBufferPointer, into lines: inout [[UInt8]]) throws(TooLong) {
     var start = 0
     while let end = Self.index(of: separator, in: bytes, from: start) {
@@ -38,7 +39,7 @@ struct LineSplitter {
     try add(bytes[start...])
   }
 
-  /// A last line without a separator counts.
+  /// Returns the last line if it has no separator.
   mutating func finish() -> [UInt8]? {
     guard !begun.isEmpty else { return nil }
     defer { begun = [] }

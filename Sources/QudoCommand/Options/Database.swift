@@ -11,7 +11,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The option that says where the jobs are.
+/// The `--database` option.
 struct Database: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -25,7 +25,7 @@ struct Database: ParsableArguments {
 
   func validate() throws { _ = try urls() }
 
-  /// In the order in which they were given.
+  /// Returns the databases' URLs in the order given.
   func urls() throws -> [DatabaseURL] {
     let variable = getenv("QUDO_DATABASE").map { String(cString: $0) } ?? ""
     let all = database.isEmpty ? variable.split(separator: ",").map(String.init) : database
@@ -39,7 +39,7 @@ struct Database: ParsableArguments {
       }
       if case .mysql = url.place, !DatabaseOpening.hasServers {
         throw ValidationError(
-          "\(SafeText.terminalSafe("\(url)")): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+          "\(SafeText.terminalSafe("\(url)")): this build has no driver for MySQL and MariaDB. Build it with --traits MySQL"
         )
       }
       urls.append(url)
@@ -47,17 +47,17 @@ struct Database: ParsableArguments {
     return urls
   }
 
-  /// Whether the jobs are in several databases, so that a job's id alone does not name it.
+  /// True if there are several databases, so that a job's number alone does not identify it.
   var isSeveral: Bool { (try? urls().count > 1) ?? false }
 
-  /// The only one.
+  /// Returns the only database's URL.
   func only(_ command: String) throws -> DatabaseURL {
     let urls = try urls()
     guard urls.count == 1 else { throw ValidationError("\(command) takes one --database") }
     return urls[0]
   }
 
-  /// The path of the only one.
+  /// Returns the path of the only database.
   func path(_ command: String) throws -> String {
     guard case .sqlite(let path) = try only(command).place else {
       throw ValidationError("\(command) needs a SQLite file")
@@ -65,11 +65,11 @@ struct Database: ParsableArguments {
     return path
   }
 
-  /// Opens the database or the databases, calls `body`, and closes them whatever comes.
+  /// Opens the databases, calls `body`, and closes them even if `body` throws.
   ///
   /// - Parameters:
-  ///   - create: whether a file that is not there is made.
-  ///   - enqueues: whether a server that is away is waited for, and an enqueue of which it did not tell the outcome repeated.
+  ///   - create: true to create a missing file.
+  ///   - enqueues: true to wait for an unavailable server and to repeat an enqueue with an unknown outcome.
   func use<Result>(
     durability: SQLiteDriver.Durability = .full, create: Bool, _ fleet: FleetOptions? = nil,
     enqueues: Bool = false,
@@ -78,7 +78,7 @@ struct Database: ParsableArguments {
     try await use(DatabaseOpening(durability: durability, create: create), fleet, enqueues: enqueues, body)
   }
 
-  /// Likewise for listings alone: a file is neither made nor changed, and no writer is waited for.
+  /// Opens the databases for listings. This neither creates nor changes a file, and waits for no writer.
   func list<Result>(_ body: (Databases) async throws -> Result) async throws -> Result {
     try await use(
       DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
@@ -110,10 +110,10 @@ struct Database: ParsableArguments {
   ) throws -> Databases {
     var options = DatabaseOptions()
     (options.repeatsUnknown, options.waitsForOutages) = (enqueues, enqueues)
-    // Where no other is to have its share of the time: a batch over a slow network takes a while.
+    // A single database need not leave time for others, and a batch over a slow network takes a while.
     if urls.count == 1 { options.callTimeout = .seconds(30) }
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
-    // A listing says itself what is down.
+    // A listing itself reports unavailable databases.
     options.logger.logLevel = fleet == nil ? .critical : .warning
     if let fleet { fleet.set(&options) }
     let names = DatabaseOpening.names(urls)
@@ -123,7 +123,7 @@ struct Database: ParsableArguments {
       }, options: options)
   }
 
-  /// The only one, for what only a SQLite file can do.
+  /// Opens the only database for a command that needs a SQLite file.
   func useFile<Result>(
     _ command: String, durability: SQLiteDriver.Durability, create: Bool,
     _ body: (SQLiteDriver) async throws -> Result
@@ -140,7 +140,7 @@ struct Database: ParsableArguments {
   }
 }
 
-/// The option of what writes jobs.
+/// The `--durability` option, for commands that write jobs.
 struct DurabilityOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(

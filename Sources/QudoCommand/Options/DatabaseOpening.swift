@@ -4,14 +4,14 @@ internal import QudoMySQL
 #endif
 internal import QudoSQLite
 
-/// How the command opens a database.
+/// Opens a database for the command.
 struct DatabaseOpening: Sendable {
   let durability: SQLiteDriver.Durability
   let create: Bool
-  /// Whether a file is opened for listings alone.
+  /// True to open a file only for listings.
   var isListing = false
 
-  /// Whether this build has a driver for servers.
+  /// True if this build has a driver for servers.
   static var hasServers: Bool {
     #if MySQL
     true
@@ -20,14 +20,14 @@ struct DatabaseOpening: Sendable {
     #endif
   }
 
-  /// Refuses a server's URL with options that are unknown or wrong. Nothing is opened.
+  /// Rejects a server's URL with unknown or invalid options, without opening anything.
   static func check(_ url: DatabaseURL) throws(QudoError) {
     #if MySQL
     if url.isServer { _ = try MySQLDriver(url) }
     #endif
   }
 
-  /// - Parameter name: what a new file is named.
+  /// - Parameter name: the database name for a new file.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
     case .sqlite(let path) where isListing: try SQLiteListings(path: path)
@@ -36,7 +36,7 @@ struct DatabaseOpening: Sendable {
     }
   }
 
-  /// Connects, so that what is wrong is known.
+  /// Opens a server's database. Connects at once, so that errors show up here.
   private func open(_ server: DatabaseServer) async throws(QudoError) -> any LogDriver {
     #if MySQL
     let driver = try MySQLDriver(Self.completed(server))
@@ -49,24 +49,24 @@ struct DatabaseOpening: Sendable {
     }
     #else
     throw QudoError(
-      .invalidArgument, "\(server): this build has no driver for MySQL and MariaDB: build with --traits MySQL"
+      .invalidArgument, "\(server): this build has no driver for MySQL and MariaDB. Build it with --traits MySQL"
     )
     #endif
   }
 
   #if MySQL
-  /// With user and password from where they are kept, if the URL lacks them.
+  /// Returns the server with the stored user and password, if the URL lacks them.
   static func completed(_ server: DatabaseServer) throws(QudoError) -> DatabaseServer {
     let login = try MySQLLogin(completing: server)
     for warning in login.warnings where told.withLock({ $0.insert(warning).inserted }) { printError(warning) }
     return login.server
   }
 
-  /// Each warning is given once.
+  /// The warnings printed so far, so that each is printed once.
   private static let told = Locked<Set<String>>([])
   #endif
 
-  /// The schema as SQL, of a file or of a server's database.
+  /// Returns the schema as SQL, for a file or for a server's database.
   static func schema(of url: DatabaseURL) -> String {
     #if MySQL
     if case .mysql = url.place { return MySQLDriver.schemaSQL }
@@ -74,8 +74,8 @@ struct DatabaseOpening: Sendable {
     return SQLiteDriver.schemaSQL
   }
 
-  /// What new files are named: as by default, but for those that would get the same name, since jobs are named by it. These are
-  /// named by their paths.
+  /// Returns the database names for new files. Nil stands for the default name. Files whose default names
+  /// collide get their paths as names, since job ids include the database name.
   static func names(_ urls: [DatabaseURL]) -> [String?] {
     let stems = urls.map { url in
       if case .sqlite(let path) = url.place {

@@ -6,12 +6,12 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Which file a path leads to, whatever it is called. The file is not opened.
+/// The identity of the file at a path, independent of its name. Reading it does not open the file.
 struct FileIdentity: Equatable {
   private let device: dev_t
   private let number: ino_t
 
-  /// Nil where there is none, or none that can be looked at.
+  /// Nil if the file does not exist or cannot be examined.
   init?(_ path: String) {
     var found = stat()
     guard stat(path, &found) == 0 else { return nil }

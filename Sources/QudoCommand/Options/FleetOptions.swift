@@ -1,7 +1,7 @@
 public import ArgumentParser
 public import Qudo
 
-/// How several databases are used.
+/// The options for several databases.
 struct FleetOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -41,7 +41,8 @@ struct FleetOptions: ParsableArguments {
 
 extension DatabaseOptions.Order: ExpressibleByArgument {}
 
-/// What an enqueue does that a server, or the network, has cut off.
+/// The `--on-unknown` option: what to do if a failure of the server or the network leaves an enqueue's
+/// outcome unknown.
 struct UnknownOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(

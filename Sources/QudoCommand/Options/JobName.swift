@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// An id as it is given to the command: a number, or with several databases `DATABASE/NUMBER`.
+/// An id on the command line: a number, or `DATABASE/NUMBER` with several databases.
 struct JobName: ExpressibleByArgument {
   let database: String?
   let number: Int64
@@ -17,11 +17,11 @@ struct JobName: ExpressibleByArgument {
     (database, self.number) = (String(argument[..<slash]), number)
   }
 
-  /// - Throws: wrong usage without a database's name where there are several.
+  /// - Throws: `ValidationError` if there are several databases and the id names none.
   func database(of names: [String]) throws -> String {
     if let database { return database }
     guard names.count == 1 else {
-      throw ValidationError("with several databases an id is given as DATABASE/\(number)")
+      throw ValidationError("with several databases, write the id as DATABASE/\(number)")
     }
     return names[0]
   }

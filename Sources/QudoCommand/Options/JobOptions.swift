@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Qudo
 
-/// What an enqueued job has besides its payload.
+/// The options of an enqueued job besides its payload.
 struct JobOptions: ParsableArguments {
   enum Conflict: String, CaseIterable, ExpressibleByArgument {
     case reject, keep, overwrite
@@ -48,7 +48,7 @@ struct JobOptions: ParsableArguments {
 
   var due: Due {
     if let delay { return .after(delay) }
-    // A past time would put the job before others that are due.
+    // A past time would order the job before other ready jobs.
     guard let at, at > SystemClock().now().wall else { return .now }
     return .at(at)
   }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Qudo
 
-/// The options of a listing of live jobs and of the logs.
+/// The `--kind` option of the listings.
 struct KindOption: ParsableArguments {
   @Option(
     name: .customLong("kind"),
@@ -11,7 +11,7 @@ struct KindOption: ParsableArguments {
   var kinds: [Kind]? { names.isEmpty ? nil : names.map { Kind($0) } }
 }
 
-/// The options of the two logs.
+/// The options for listing a log.
 struct LogOptions: ParsableArguments {
   @OptionGroup var kind: KindOption
   @Option(help: "The maximum number of rows, 0 or more.") var limit = 10
@@ -24,7 +24,7 @@ struct LogOptions: ParsableArguments {
     guard offset >= 0 else { throw ValidationError("--offset must not be negative") }
   }
 
-  /// One row more than is shown, so that it is known whether there are more.
+  /// The query for one row more than is shown, to find out whether there are more.
   var query: LogQuery {
     LogQuery(kinds: kind.kinds, oldestFirst: oldestFirst, limit: Listing.beyond(limit), offset: offset)
   }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Qudo
 
-/// How the jobs of a worker are run and retried.
+/// The options for running and retrying a worker's jobs.
 struct PolicyOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How often a failed job is retried, 0 or more.", valueName: "number"))
   var maxRetries = 0
@@ -32,14 +32,14 @@ struct PolicyOptions: ParsableArguments {
   private static let jitter = 0.5
 
   private static func delay(_ text: String) throws -> RetryDelay {
-    // Jobs that failed together do not come back together.
+    // Jitter spreads the retries of jobs that failed together.
     guard let dots = text.firstRange(of: "..") else { return .fixed(try Duration(parsing: text)) }
     let (base, cap) = (
       try Duration(parsing: String(text[..<dots.lowerBound])),
       try Duration(parsing: String(text[dots.upperBound...]))
     )
     guard base > .zero, cap >= base else {
-      throw ValidationError("--retry-delay \(SafeText.terminalSafe(text)) must rise, from above 0")
+      throw ValidationError("--retry-delay \(SafeText.terminalSafe(text)) must rise from a delay above 0")
     }
     return .exponential(base: base, cap: cap, jitter: jitter)
   }

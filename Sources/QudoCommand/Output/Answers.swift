@@ -1,10 +1,10 @@
 internal import Qudo
 
 extension Array {
-  /// Those that answered; of the others it is said why they did not.
+  /// Returns the databases that answered, and prints why the others did not.
   ///
-  /// - Returns: besides that, whether all did.
-  /// - Throws: the error of the only one; of several, `unreachable` when none answered.
+  /// - Returns: the answers, and whether all databases answered.
+  /// - Throws: the error of the only database; with several, `unreachable` if none answered.
   func answered<Value: Sendable>() throws -> (answers: [(database: String, rows: Value)], isWhole: Bool)
   where Element == DatabaseAnswer<Value> {
     if count == 1 { return ([(self[0].database, try self[0].result.get())], true) }
@@ -20,7 +20,7 @@ extension Array {
     }
     guard !answers.isEmpty else {
       throw QudoError(
-        .unreachable, "none of the databases can be reached: \(troubles.joined(separator: "; "))")
+        .unreachable, "cannot reach any of the databases: \(troubles.joined(separator: "; "))")
     }
     for trouble in troubles { printError(trouble) }
     return (answers, troubles.isEmpty)

@@ -5,18 +5,18 @@ internal import Foundation
 #endif
 internal import Qudo
 
-/// A JSON value whose keys stay in order, which `JSONEncoder` does not keep.
+/// A JSON value that keeps the order of its keys, unlike with `JSONEncoder`.
 enum JSON {
   case null
   case bool(Bool)
   case integer(Int64)
   case text(String)
   case object([(key: String, value: JSON)])
-  /// As Swift writes it: shortest, exact.
+  /// Written as Swift writes it: the shortest text that is exact.
   case double(Double)
   case array([JSON])
 
-  /// Null for what JSON has no number for.
+  /// Returns null for a value that JSON numbers cannot express.
   static func number(_ number: Double?) -> JSON {
     number.flatMap { $0.isFinite ? .double($0) : nil } ?? .null
   }
@@ -24,7 +24,7 @@ enum JSON {
   static func text(_ text: String?) -> JSON { text.map { .text($0) } ?? .null }
   static func time(_ time: Timestamp?) -> JSON { text(time?.utc) }
 
-  /// `payload` as text, or `payloadBase64` where it is not UTF-8.
+  /// Returns the key `payload` with text, or `payloadBase64` if the payload is not UTF-8.
   static func payload(_ payload: Payload?) -> (key: String, value: JSON) {
     guard let payload else { return ("payload", .null) }
     if let text = String(validating: payload.bytes, as: UTF8.self) { return ("payload", .text(text)) }
@@ -32,7 +32,6 @@ enum JSON {
   }
 }
 
-/// Writes JSON.
 struct JSONWriter {
   private let encoder = JSONEncoder()
   private(set) var text = ""
@@ -63,21 +62,21 @@ struct JSONWriter {
     }
   }
 
-  /// An array with a line per element.
+  /// Returns an array with one line per element.
   static func array(_ values: [JSON]) throws -> String {
     var writer = JSONWriter()
     try writer.write(.array(values))
     return writer.text
   }
 
-  /// A value alone.
+  /// Returns a single value.
   static func one(_ value: JSON) throws -> String {
     var writer = JSONWriter()
     try writer.write(value)
     return writer.text
   }
 
-  /// Lines with an object each.
+  /// Returns one line per value.
   static func lines(_ values: [JSON]) throws -> String {
     var writer = JSONWriter()
     for value in values {

@@ -1,24 +1,24 @@
 internal import ArgumentParser
 internal import Qudo
 
-/// Rows that can be listed, for people and for programs.
+/// A row of a listing, for people and for programs.
 protocol Listed {
   static var columns: [Table.Column] { get }
-  /// For people: a cell per column.
+  /// The cells of the table, one per column.
   var cells: [String] { get }
-  /// For programs: the keys in their documented order.
+  /// Returns the row as a JSON object, with the keys in their documented order.
   func json(database: String) -> JSON
 }
 
 enum Listing {
   /// Prints a JSON array or a table.
   ///
-  /// - Parameter nothing: what to tell a person when there is no row.
+  /// - Parameter nothing: the message for a terminal if there are no rows.
   static func show<Row: Listed>(_ rows: [Row], database: String, json: Bool, nothing: String) throws {
     try show([(database, rows)], json: json, nothing: nothing)
   }
 
-  /// Likewise of several databases, one after the other; a table has a column more then.
+  /// Prints the rows of several databases, one after the other. The table then has a column for the database.
   private static func show<Row: Listed>(
     _ all: [(database: String, rows: [Row])], json: Bool, nothing: String, named: Bool = false
   ) throws {
@@ -34,15 +34,16 @@ enum Listing {
     if all.allSatisfy(\.rows.isEmpty), Output.isTerminal { printError(nothing) }
   }
 
-  /// One row more than are shown of a listing with this limit.
+  /// Returns the number of rows to query: one more than are shown.
   static func beyond(_ limit: Int) -> Int { limit < .max ? limit + 1 : limit }
 
-  /// Asks all databases, and shows what those have that answer.
+  /// Queries all databases and prints the rows of those that answer.
   ///
   /// - Parameters:
-  ///   - limit: how many rows of each are shown; if there are more, that is said.
-  ///   - what: what the rows are.
-  /// - Throws: the error of the only one; of several, `unreachable` when none answers, and the status 1 when one does not.
+  ///   - limit: the maximum number of rows to show per database. If there are more, a message says so.
+  ///   - what: the name of the rows, in the plural.
+  /// - Throws: the error of the only database; with several, `unreachable` if none answers, and exit status 1
+  ///   if any does not.
   static func show<Row: Listed & Sendable>(
     _ databases: Databases, json: Bool, limit: Int, of what: String,
     _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> [Row]
@@ -58,7 +59,7 @@ enum Listing {
     try show(parts, json: json, nothing: "no \(what)", named: answers.count > 1)
     if !json, all.contains(where: { $0.rows.count > limit }) {
       printError(
-        "there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""): --limit shows more"
+        "there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""). Use --limit to show more"
       )
     }
     if !isWhole { throw ExitCode.failure }

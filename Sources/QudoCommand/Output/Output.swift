@@ -8,14 +8,14 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Whoever read the standard output has gone.
+/// The reader of standard output closed the pipe.
 struct ClosedOutput: Error {}
 
-/// Standard output has results and nothing else.
+/// Standard output, which has only results.
 enum Output {
   static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Writes at once, all of it.
+  /// Writes the whole text, without buffering.
   static func write(_ text: String) throws {
     var text = text
     try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
@@ -27,17 +27,20 @@ enum Output {
     let error = writeAll(bytes, to: STDOUT_FILENO)
     if error == EPIPE { throw ClosedOutput() }
     if error != 0 {
-      throw CommandError("standard output cannot be written to: \(String(cString: strerror(error)))")
+      throw CommandError("cannot write to standard output: \(String(cString: strerror(error)))")
     }
   }
 }
 
-/// A line on standard error.
+/// Prints a line on standard error.
 func printError(_ text: String) {
   var line = "qudo: \(SafeText.lines(text))\n"
-  _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }  // There is no other place to say that it failed.
+  // There is nowhere else to report a failure.
+  _ = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
 }
 
+/// Writes all bytes.
+///
 /// - Returns: 0, or the error number.
 func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
   var rest = bytes[...]
@@ -46,7 +49,7 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
     if count >= 0 {
       rest = rest.dropFirst(count)
     } else if errno == EAGAIN {
-      // Somebody who shares the file made it non-blocking.
+      // Another process that shares the file made it non-blocking.
       var ready = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
       _ = poll(&ready, 1, -1)
     } else if errno != EINTR {

@@ -1,8 +1,8 @@
 internal import Qudo
 
-/// Text from a database as it may be shown on a terminal: no character of it can do anything there.
+/// Escapes text from a database, so that no character of it can control a terminal.
 enum SafeText {
-  /// - Parameter limit: how many characters at most; what is cut off becomes `…`.
+  /// - Parameter limit: the maximum number of characters; longer text ends with `…`.
   static func terminalSafe(_ text: String, limit: Int = .max) -> String {
     var shown = ""
     var count = 0
@@ -15,7 +15,8 @@ enum SafeText {
     return shown
   }
 
-  /// The same of text that may have lines, and whose backslashes stay: a message, in which some of it was shown before.
+  /// Escapes a message of several lines, parts of which are already escaped. Keeps line breaks and
+  /// backslashes.
   static func lines(_ text: String) -> String {
     var shown = ""
     for scalar in text.unicodeScalars {
@@ -26,7 +27,7 @@ enum SafeText {
 
   static func terminalSafe(_ payload: Payload?, limit: Int = .max) -> String {
     guard let payload else { return "" }
-    // What lies beyond the limit need not be looked at, but for the end of a character that it cuts.
+    // Bytes beyond the limit do not matter, except those that complete the last character.
     let bytes = limit < .max ? payload.bytes.prefix(4 * limit + 4) : payload.bytes[...]
     if let text = validPrefix(bytes, whole: bytes.count == payload.bytes.count) {
       return terminalSafe(text, limit: limit)
@@ -52,7 +53,7 @@ enum SafeText {
     default: break
     }
     switch scalar.properties.generalCategory {
-    // Format characters turn the direction of writing, among other things.
+    // Format characters can, for example, reverse the writing direction.
     case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned:
       return "\\u{" + String(scalar.value, radix: 16) + "}"
     default: return String(scalar)

@@ -8,7 +8,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// This process's environment with some variables more, byte for byte.
+/// Adds variables to this process's environment, which stays the same byte for byte.
 enum CommandEnvironment {
   static func adding(_ variables: [(name: String, value: String)]) -> Environment {
     var (entries, isUTF8, isPlain) = ([[UInt8]](), true, true)
@@ -20,7 +20,7 @@ enum CommandEnvironment {
           start: UnsafeRawPointer(entry).assumingMemoryBound(to: UInt8.self), count: strlen(entry)))  // unsafe: a C string
       if variables.contains(where: { bytes.starts(with: Array("\($0.name)=".utf8)) }) { continue }
       if String(validating: bytes, as: UTF8.self) == nil { isUTF8 = false }
-      // Such entries are refused as bytes.
+      // `Subprocess` rejects such entries as bytes.
       guard let first = bytes.first, bytes.contains(UInt8(ascii: "=")),
         !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first)
       else {
@@ -29,7 +29,7 @@ enum CommandEnvironment {
       }
       entries.append(bytes + [0])
     }
-    // As text all names are taken, but what is not UTF-8 is replaced.
+    // As text, it accepts all names but replaces bytes that are not UTF-8.
     if isUTF8, !isPlain {
       return .inherit.updating(
         Dictionary(uniqueKeysWithValues: variables.map { (Environment.Key(rawValue: $0.name)!, $0.value) }))

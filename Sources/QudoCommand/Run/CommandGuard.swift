@@ -12,33 +12,34 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Tells another process, the guard, which commands run, so that they die with this one however it ends.
+/// Tells a guard process which commands run, so that they die with this process however it ends.
 ///
-/// Nothing that a process does by itself happens when it is killed with SIGKILL, but the kernel closes its files: the guard waits for
-/// the end of a pipe, and then kills the groups that it was told of. `PR_SET_PDEATHSIG` would not do: it is "cleared for the child of
-/// a fork(2)" and "upon execve(2) of a set-user-ID" program, and goes by the thread that made the child: prctl(2).
+/// A process killed with SIGKILL cannot clean up, but the kernel closes its files. The guard waits for the
+/// end of a pipe, then kills the process groups that it was told about. `PR_SET_PDEATHSIG` does not suffice:
+/// it is "cleared for the child of a fork(2)" and "upon execve(2) of a set-user-ID" program, and it depends
+/// on the thread that created the child: prctl(2).
 ///
-/// All calls but ``Run/ended()`` are made by whoever is in the ``SpawnGate``.
+/// Callers hold the ``SpawnGate`` for all calls except ``GuardedRun/ended()``.
 final class CommandGuard: Sendable {
   static let only = CommandGuard()
 
   private struct State {
     var channel: FileDescriptor?
     var next = 0
-    /// The running commands' groups, by the number of the run; 0 as long as the group is not known.
+    /// The process groups of the running commands, by run number; 0 until the group is known.
     var groups: [Int: pid_t] = [:]
     var isWarned = false
-    /// How many guards ended at once.
+    /// The number of guards that ended right after their start.
     var attempts = 0
   }
   private let state = Locked(State())
-  /// Nobody else's.
+  /// The unique name of this worker process.
   private let name = "\(getpid())-\(UInt64.random(in: .min ... .max))"
 
-  /// One command that the guard knows of.
+  /// A run of a command that the guard knows about.
   struct GuardedRun: Sendable {
     fileprivate let number: Int
-    /// The value of QUDO_RUN, which is different for each run.
+    /// The value of QUDO_RUN, unique to the run.
     let name: String
     fileprivate let owner: CommandGuard
 
@@ -46,14 +47,15 @@ final class CommandGuard: Sendable {
     func ended() { owner.set(number, nil) }
   }
 
-  /// To be called before a command is started.
+  /// Registers a run. Call it before starting the command.
   ///
-  /// - Throws: `ResourceExhaustion` when there is no guard because something is short. Where there can be none, that is said, once.
+  /// - Throws: `ResourceExhaustion` if no guard could be started because the system is out of a resource. If
+  ///   this system cannot have a guard, a warning says so once.
   func begin(_ logger: Logger) async throws -> GuardedRun {
     if state.withLock({ $0.channel == nil && !$0.isWarned }) { try await start(logger) }
     var number = beginRun()
     if number == nil {
-      // The guard is gone: it was killed.
+      // The guard was killed: start another.
       try await start(logger)
       number = beginRun()
     }
@@ -61,7 +63,7 @@ final class CommandGuard: Sendable {
     return GuardedRun(number: known, name: "\(name).\(known)", owner: self)
   }
 
-  /// - Returns: nil when the guard does not answer.
+  /// - Returns: nil if the guard does not answer.
   private func beginRun() -> Int? {
     state.withLock { state in
       state.next += 1
@@ -74,20 +76,20 @@ final class CommandGuard: Sendable {
 
   private func set(_ number: Int, _ group: pid_t?) {
     state.withLock { state in
-      // The second end of one is no news.
+      // Ignore the second end of the same run.
       guard state.groups[number] != nil else { return }
       state.groups[number] = group
-      // If the guard is gone, the next one is told.
+      // If this guard is dead, `start` tells the next one.
       _ = send(GuardMessage.line(number, group), &state)
     }
   }
 
-  /// A guard that does not read is as good as none.
+  /// A failed write means that the guard is dead.
   private func send(_ text: String, _ state: inout State) -> Bool {
     guard let channel = state.channel else { return false }
     if (try? channel.writeAll(Array(text.utf8))) != nil { return true }
     state.channel = nil
-    try? channel.close()  // Nothing is left to be lost in it.
+    try? channel.close()  // A pipe has no data to lose.
     return false
   }
 
@@ -120,7 +122,7 @@ final class CommandGuard: Sendable {
 
   // MARK: The other process
 
-  /// Starts a guard, and waits until no signal can end it any more.
+  /// Starts a guard, and waits until it ignores all signals that could end it.
   private func launch() async throws -> FileDescriptor {
     let (input, channel) = try Self.pipe()
     let ready: FileDescriptor
@@ -128,21 +130,21 @@ final class CommandGuard: Sendable {
     do {
       (ready, answer) = try Self.pipe()
     } catch {
-      for end in [input, channel] { try? end.close() }  // Nothing is in it.
+      for end in [input, channel] { try? end.close() }  // Both pipes are empty.
       throw error
     }
     _ = fcntl(channel.rawValue, F_SETFL, O_NONBLOCK)
     var options = PlatformOptions()
-    // No terminal's signal reaches it, nor one to this process's group.
+    // A session of its own keeps signals of the terminal and of this process group away.
     options.createSession = true
     let failure = Locked<(any Error)?>(nil)
     let name = name
     Task { [options] in
-      // Once and no more: the numbers may be other files' by then.
+      // Close the descriptors only once: the kernel may reuse their numbers.
       let ends = Locked<[FileDescriptor]>([input, answer])
       let closeEnds: @Sendable () -> Void = {
         ends.withLock { ends in
-          for end in ends { try? end.close() }  // The guard has them, or nobody needs them.
+          for end in ends { try? end.close() }  // The guard has its copies, or failed to start.
           ends = []
         }
       }
@@ -177,7 +179,8 @@ final class CommandGuard: Sendable {
     try? ready.close()
     if isReady { return channel }
     try? channel.close()
-    // One that ended at once may have been short of something too; not for ever, as no job would ever run.
+    // A guard that ends at once may be out of a resource too. Assume that only a few times, since no job runs
+    // meanwhile.
     let attempts = state.withLock { state in
       state.attempts += 1
       return state.attempts
@@ -188,17 +191,18 @@ final class CommandGuard: Sendable {
 
   private static func pipe() throws -> (read: FileDescriptor, write: FileDescriptor) {
     let ends = try FileDescriptor.pipe()
-    // If a command had one of them, the guard would wait for that command's end as well.
+    // If a command inherited an end, the guard would wait for that command to end as well.
     for end in [ends.readEnd, ends.writeEnd] { _ = fcntl(end.rawValue, F_SETFD, FD_CLOEXEC) }
     return (ends.readEnd, ends.writeEnd)
   }
 }
 
-/// What a guard is told: a line with the number of a run, and its process group: 0 before it is known, none at its end.
+/// A message to the guard: a line with the number of a run and its process group. The group is 0 before it is
+/// known and absent at the end of the run.
 enum GuardMessage {
   static func line(_ number: Int, _ group: pid_t?) -> String { "\(number)\(group.map { " \($0)" } ?? "")\n" }
 
-  /// - Returns: nil for what is no message.
+  /// - Returns: nil if the line is not a message.
   static func parse(_ line: some StringProtocol) -> (number: Int, group: pid_t?)? {
     let parts = line.split(separator: " ", omittingEmptySubsequences: false)
     guard let number = parts.first.flatMap({ Int($0) }), parts.count <= 2 else { return nil }
@@ -208,11 +212,11 @@ enum GuardMessage {
   }
 }
 
-/// How this program is started once more.
+/// The executable of this program, for starting it again.
 enum ThisProgram {
   static var executable: Executable {
     #if os(Linux)
-    // Also where the file was replaced or deleted since.
+    // This works even if the file was replaced or deleted since.
     if access("/proc/self/exe", X_OK) == 0 { return .path("/proc/self/exe") }
     #endif
     let name = StartArguments.all.first ?? "qudo"

@@ -10,25 +10,25 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// What a command wrote could not be passed on.
+/// The output of a command could not be forwarded.
 struct LostOutput: Error {
   let cause: any Error
 }
 
-/// A command was ended by a signal that may have been meant for the worker as well.
+/// A signal ended a command and may be meant for the worker as well.
 struct EndedBySignal: Error {
   let message: String
-  /// Whether it said so by its exit status, as shells do, and not the kernel.
+  /// True if the exit status says so, as with shells, and not the kernel.
   let isStatus: Bool
-  /// How long the worker may wait for the same signal.
+  /// How long to wait for the same signal to reach the worker.
   static let patience = Duration.seconds(1)
 }
 
 /// One run of a command for a job.
 enum CommandRun {
-  /// How long a command that was asked to end may take before it is killed.
+  /// The time between SIGTERM and SIGKILL.
   static let killDelay = Duration.seconds(5)
-  /// How much of the end of standard error becomes the failure's message, in bytes.
+  /// The maximum number of bytes from the end of standard error in the failure's message.
   private static let messageBytes: Int64 = 2048
 
   static func perform(_ template: CommandTemplate, _ context: JobContext) async throws {
@@ -40,7 +40,7 @@ enum CommandRun {
     let output = try ResourceExhaustion.noticing { try UnlinkedTemporaryFile.make() }
     let errors = try ResourceExhaustion.noticing { try UnlinkedTemporaryFile.make() }
     let run = try await CommandGuard.only.begin(context.logger)
-    // Also when it is not even started.
+    // End the run even if the command does not start.
     defer { run.ended() }
     try ResourceExhaustion.noticing { try SpawnGate.checkDescriptors() }
     let status = try await spawn(words, context, run, input.descriptor, output.descriptor, errors.descriptor)
@@ -50,25 +50,25 @@ enum CommandRun {
     } catch {
       throw LostOutput(cause: error)
     }
-    // A command that was stopped and says that all is well may have done a part only.
+    // A stopped command that reports success may have done only part of its work.
     try Task.checkCancellation()
-    // Nor is it the command's fault that nobody could write any more where its outputs go.
+    // The command is not to blame if the file system of its outputs was full.
     if status != .exited(0), output.isOutOfRoom || errors.isOutOfRoom {
       throw ResourceExhaustion(.noSpace) ?? Errno.noSpace as any Error
     }
     try judge(status, errors)
   }
 
-  /// - Parameter started: called when the command runs.
+  /// - Parameter started: called once the command runs.
   private static func spawn(
     _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.GuardedRun, _ input: FileDescriptor,
     _ output: FileDescriptor, _ errors: FileDescriptor,
     started: @escaping () -> Void
   ) async throws -> TerminationStatus {
-    // What it has left behind may stay.
+    // Processes that the command left behind may keep running.
     defer { guarded.ended() }
     let program = String(decoding: words[0], as: UTF8.self)
-    // Arguments are C strings.
+    // Arguments are C strings: append NUL.
     let arguments = Arguments(words.dropFirst().map { $0 + [0] })
     var child: pid_t?
     defer { if let child { OwnChildren.only.remove(child) } }
@@ -97,9 +97,10 @@ enum CommandRun {
     }
   }
 
-  /// A session of its own, which is a process group too: so Ctrl-C at a terminal reaches the worker alone, which grants the command
-  /// its grace; what the command has started is stopped with it; and a command that asks the terminal for something finds none,
-  /// where one in the background of the worker's would be stopped by SIGTTIN for ever.
+  /// The options that start the command in its own session and process group. Ctrl-C at a terminal then
+  /// reaches only the worker, which grants the command the grace period. Stopping the command also stops the
+  /// processes that it started. A command that reads from the terminal finds none; a background process of
+  /// the worker's session would be stopped by SIGTTIN forever.
   private static var options: PlatformOptions {
     var options = PlatformOptions()
     options.createSession = true
@@ -116,17 +117,17 @@ enum CommandRun {
     switch error.underlyingError {
     case .argListTooLong?:
       return Abort(
-        "the payload is too long for an argument on this system: let the command read it from standard input")
+        "the payload is too long for an argument on this system. Let the command read it from standard input")
     case .noSuchFileOrDirectory?, .permissionDenied?:
       return CommandError("the command \(name) does not exist or is not executable")
     case let cause? where error.code == .spawnFailed:
-      return CommandError("the command \(name) cannot be run: \(cause)")
+      return CommandError("cannot run the command \(name): \(cause)")
     default: break
     }
     if error.code == .executableNotFound {
       return CommandError("the command \(name) does not exist or is not executable")
     }
-    return CommandError("the command \(name) cannot be run: \(error)")
+    return CommandError("cannot run the command \(name): \(error)")
   }
 
   private static func judge(_ status: TerminationStatus, _ errors: borrowing UnlinkedTemporaryFile) throws {

@@ -1,14 +1,16 @@
 internal import Qudo
 
-/// A command with `{}` where the payload goes. No shell is involved.
+/// A command line in which `{}` stands for the payload. It runs without a shell.
 struct CommandTemplate: Sendable, Equatable {
   let words: [String]
-  /// The words' bytes between the places of the payload.
+  /// The bytes of each word, split at the payload placeholders.
   private let pieces: [[ArraySlice<UInt8>]]
 
-  /// Splits as a shell does: blanks separate; '...' keeps all, "..." all but \\ before " and \\; \\ keeps the next.
+  /// Splits into words like a shell: blanks separate words; '...' keeps everything; "..." keeps everything
+  /// but \\ before " and \\; \\ keeps the next character.
   ///
-  /// By scalars: with a combining mark after it a blank or a quote is still one, and so is what ends a line in a file of Windows.
+  /// Works on scalars, so that a blank or a quote counts even before a combining mark, and so does each half
+  /// of a Windows line break.
   init(_ text: String) throws(QudoError) {
     var words: [String] = []
     var word: String?
@@ -49,7 +51,7 @@ struct CommandTemplate: Sendable, Equatable {
     pieces = words.map { Self.split(Array($0.utf8)) }
   }
 
-  /// What lies before, between and after each `{}`.
+  /// Returns the parts before, between and after each `{}`.
   private static func split(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
     var pieces: [ArraySlice<UInt8>] = []
     var start = 0
@@ -71,14 +73,15 @@ struct CommandTemplate: Sendable, Equatable {
 
   private var takesPayload: Bool { pieces.contains { $0.count > 1 } }
 
-  /// The program and its arguments for one payload, which stays within its argument whatever bytes it has.
+  /// Returns the program and its arguments for a payload. Whatever its bytes are, the payload stays within
+  /// its argument.
   ///
-  /// - Throws: `Abort` for a payload with NUL, which no argument can have: another attempt would find the same.
+  /// - Throws: `Abort` for a payload with a NUL byte, which no argument can hold; a retry would fail too.
   func filled(with payload: [UInt8]) throws(Abort) -> [[UInt8]] {
     guard takesPayload else { return words.map { Array($0.utf8) } }
     guard !payload.contains(0) else {
       throw Abort(
-        "the payload has a NUL byte and cannot be an argument: let the command read it from standard input")
+        "the payload has a NUL byte and cannot be an argument. Let the command read it from standard input")
     }
     return pieces.map { Array($0.joined(separator: payload)) }
   }

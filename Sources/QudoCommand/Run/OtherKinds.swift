@@ -1,9 +1,9 @@
 internal import Qudo
 
-/// Says which kinds have ready jobs that a worker does not run, each kind once: one whose name is mistyped, here or where it is
-/// enqueued, waits for ever and is in no metric.
+/// Reports the kinds of ready jobs that this worker does not run, each kind once. A job whose kind is
+/// mistyped, here or by the code that enqueues it, waits forever and shows in no metric.
 ///
-/// It counts the jobs at the start, at the end, and now and then between, never with a claim.
+/// It counts the jobs at the start, at the end and occasionally in between, never as part of a claim.
 final class OtherKinds: Sendable {
   private let databases: Databases
   private let own: Set<Kind>
@@ -14,10 +14,11 @@ final class OtherKinds: Sendable {
     self.own = Set(own)
   }
 
-  /// How long from one look to the next, and by how much longer than a look took: jobs that many processes count are many.
+  /// The minimum time between counts, and the factor by which it exceeds the time that a count took. Counting
+  /// many jobs from many processes is expensive.
   private static let (interval, share) = (Duration.seconds(600), 100)
 
-  /// Looks until the task is cancelled.
+  /// Counts repeatedly until the task is cancelled.
   func watch() async {
     while !Task.isCancelled {
       let start = ContinuousClock.now
@@ -27,7 +28,7 @@ final class OtherKinds: Sendable {
     }
   }
 
-  /// A database that does not answer is the worker's to tell of.
+  /// Counts once. The worker reports databases that do not answer.
   func look() async {
     let answers = await databases.count()
     guard !Task.isCancelled else { return }
@@ -43,8 +44,8 @@ final class OtherKinds: Sendable {
     let names = new.sorted { $0.name < $1.name }.prefix(most).map {
       "\(SafeText.terminalSafe($0.name)) (\(counts[$0, default: 0]))"
     }
-    let more = new.count > most ? ", and \(new.count - most) kinds more" : ""
+    let more = new.count > most ? ", and \(new.count - most) more kinds" : ""
     printError(
-      "jobs are ready of kinds that this worker does not run: \(names.joined(separator: ", "))\(more)")
+      "this worker does not run these kinds, which have ready jobs: \(names.joined(separator: ", "))\(more)")
   }
 }

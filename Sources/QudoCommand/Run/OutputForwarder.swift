@@ -10,14 +10,14 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Passes on what commands wrote, one command's after the other's.
+/// Forwards the output of commands, one command after the other.
 ///
-/// On a thread of its own: whoever reads may be slow, and no lease must be lost for that.
+/// It writes on its own thread, so that a slow reader does not let leases expire.
 enum OutputForwarder {
   private static let queue = DispatchQueue(label: "qudo.output")
 
-  /// - Throws: `ClosedOutput` or `CommandError` when standard output does not take it. What goes to standard error is
-  ///   written as far as that is possible.
+  /// - Throws: `ClosedOutput` or `CommandError` if standard output fails. Errors on standard error are
+  ///   ignored.
   static func write(output: borrowing UnlinkedTemporaryFile, errors: borrowing UnlinkedTemporaryFile)
     async throws
   {
@@ -26,7 +26,8 @@ enum OutputForwarder {
       queue.async {
         continuation.resume(
           with: Result {
-            try? copy(errors, to: STDERR_FILENO)  // As with all messages: there is no other place for them.
+            // As with all messages, there is nowhere else to report a failure.
+            try? copy(errors, to: STDERR_FILENO)
             try copy(output, to: STDOUT_FILENO)
           })
       }
@@ -46,18 +47,18 @@ enum OutputForwarder {
       let error = writeAll(UnsafeRawBufferPointer(rebasing: buffer[..<count]), to: target)
       if error == EPIPE { throw ClosedOutput() }
       if error != 0 {
-        throw CommandError("the output cannot be written: \(String(cString: strerror(error)))")
+        throw CommandError("cannot write the command's output: \(String(cString: strerror(error)))")
       }
       offset += Int64(count)
     }
   }
 
-  /// Keeps other workers that write to the same file or pipe out for the while. Where there are no such locks, each
-  /// `write` is still whole in a file that is appended to, and in a pipe up to PIPE_BUF bytes.
+  /// Locks out other workers that write to the same file or pipe. On systems without such locks, each `write`
+  /// is still atomic in a file opened for appending, and in a pipe up to PIPE_BUF bytes.
   @discardableResult
   private static func lock(_ file: Int32, _ type: some BinaryInteger) -> Bool {
     var status = stat()
-    // Only these belong to one pipeline; a lock on /dev/null would be everybody's.
+    // Lock only files and pipes, which belong to one pipeline; all processes would share a lock on /dev/null.
     guard fstat(file, &status) == 0, [S_IFREG, S_IFIFO].contains(status.st_mode & S_IFMT) else {
       return false
     }

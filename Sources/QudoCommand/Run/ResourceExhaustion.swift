@@ -2,17 +2,17 @@ internal import Logging
 internal import Qudo
 internal import SystemPackage
 
-/// A command that could not be started because the system or this process is out of a resource. The job is retried after
-/// ``pause``, and no attempt is counted.
+/// A command that could not be started because the system or this process is out of a resource. The job is
+/// retried after ``pause``, and no attempt is counted.
 struct ResourceExhaustion: Error, CustomStringConvertible {
   /// The delay before the retry.
   static let pause = Duration.seconds(1)
   private let error: Errno
   var description: String { "\(error)" }
 
-  /// - Returns: nil for an error that says something of the command or its payload.
+  /// - Returns: nil for an error that concerns the command or its payload.
   init?(_ error: Errno) {
-    // Files, processes, memory, room for the files that are a command's input and output.
+    // Out of files, processes, memory, or space for a command's input and output.
     switch error {
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem, .resourceTemporarilyUnavailable, .noMemory, .noSpace,
       .diskQuotaExceeded:
@@ -21,7 +21,9 @@ struct ResourceExhaustion: Error, CustomStringConvertible {
     }
   }
 
-  /// - Throws: the error of `body`, as a `ResourceExhaustion` if it is one.
+  /// Calls `body`.
+  ///
+  /// - Throws: the error of `body`, converted to `ResourceExhaustion` if it is an exhausted resource.
   static func noticing<Value: ~Copyable>(_ body: () throws -> Value) throws -> Value {
     do {
       return try body()
@@ -31,7 +33,8 @@ struct ResourceExhaustion: Error, CustomStringConvertible {
   }
 }
 
-/// Says that commands cannot be started: not for each, as it would be hundreds a second when many could run.
+/// Logs that commands cannot be started. It does not log each failure: with high concurrency there can be
+/// hundreds a second.
 final class ShortageLog: Sendable {
   private static let silence = Duration.seconds(10)
   private let last = Locked<ContinuousClock.Instant?>(nil)

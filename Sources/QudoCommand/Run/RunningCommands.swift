@@ -1,8 +1,9 @@
 internal import Qudo
 
-/// The commands that run, so that all can be stopped at once.
+/// The running commands, so that all can be stopped at once.
 ///
-/// The worker's own grace cannot be cut short; ending its runs early, as if each job had put itself off, does that.
+/// The worker's grace period cannot be shortened. Stopping ends its runs early instead, as if each job had
+/// snoozed.
 final class RunningCommands: Sendable {
   private struct State {
     var isStopped = false
@@ -11,7 +12,7 @@ final class RunningCommands: Sendable {
   }
   private let state = Locked(State())
 
-  /// Stops all that run, and all that are yet to be started.
+  /// Stops all running commands, and those started later.
   func stop() {
     let tasks = state.withLock { state in
       state.isStopped = true
@@ -20,7 +21,8 @@ final class RunningCommands: Sendable {
     for task in tasks { task.cancel() }
   }
 
-  /// - Throws: what `body` throws; `Snooze`, so that the job waits again and counts no attempt, when all were stopped.
+  /// - Throws: what `body` throws; after ``stop()``, `Snooze`, which makes the job ready again without
+  ///   counting an attempt.
   func run(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
     let id = state.withLock { state in

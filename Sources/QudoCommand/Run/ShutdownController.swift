@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// How `qudo work` comes to an end before its work does.
+/// Shuts down `qudo work` before its work is done.
 final class ShutdownController: Sendable {
   private struct State {
     var requests = 0
@@ -10,7 +10,7 @@ final class ShutdownController: Sendable {
   private let state = Locked(State())
   let commands = RunningCommands()
 
-  /// The task that works; it is cancelled to stop.
+  /// Sets the worker's task, which a shutdown cancels.
   func attach(_ work: Task<WorkSummary, any Error>) {
     let isRequested = state.withLock { state in
       state.work = work
@@ -19,9 +19,10 @@ final class ShutdownController: Sendable {
     if isRequested { work.cancel() }
   }
 
-  /// The first time, running commands may end within the grace; from the second on they are stopped.
+  /// Requests a shutdown. The first request lets running commands finish within the grace period; further
+  /// requests stop them.
   ///
-  /// - Returns: how often this was asked for.
+  /// - Returns: the number of requests so far.
   @discardableResult
   func request() -> Int {
     let (requests, work) = state.withLock { state in
@@ -33,9 +34,10 @@ final class ShutdownController: Sendable {
     return requests
   }
 
-  /// Whether it was asked for, or is within that time.
+  /// Returns true if a shutdown is requested, or will be within `time`.
   ///
-  /// A signal to a group comes to the worker and to a command at once, but the worker may see the command's end first.
+  /// A signal to a process group reaches the worker and a command at once, but the worker may see the end of
+  /// the command first.
   func isRequested(within time: Duration) async -> Bool {
     let end = ContinuousClock.now + time
     while true {
@@ -46,7 +48,7 @@ final class ShutdownController: Sendable {
     }
   }
 
-  /// What a command wrote could not be passed on: there is no point in going on.
+  /// Shuts down because the output of a command could not be forwarded.
   func outputLost(_ error: any Error) {
     state.withLock { $0.lostOutput = $0.lostOutput ?? error }
     request()

@@ -9,26 +9,26 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Where the signal handler writes the numbers of signals.
+/// The descriptor to which the signal handler writes signal numbers.
 private nonisolated(unsafe) var wakeUp: Int32 = -1  // unsafe: written before a handler is installed, and never again
 
-/// Signals that would end the process, as calls of a closure.
+/// Turns signals that would end the process into calls of a closure.
 enum Signals {
-  /// SIGTERM, SIGINT, and SIGHUP unless it was ignored when the process began, as `nohup` does.
+  /// SIGTERM and SIGINT, and SIGHUP unless the process started with it ignored, as with `nohup`.
   static var ending: [Int32] { [SIGTERM, SIGINT] + (isIgnored(SIGHUP) ? [] : [SIGHUP]) }
 
-  /// Calls `body` at each of the signals from now on. Once in a process.
+  /// Calls `body` on each of these signals from now on. Call this only once per process.
   static func watch(_ signals: [Int32], _ body: @escaping @Sendable (Int32) -> Void) throws(CommandError) {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else {
-      throw CommandError("there is no pipe for signals: \(String(cString: strerror(errno)))")
+      throw CommandError("cannot create a pipe for signals: \(String(cString: strerror(errno)))")
     }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
     wakeUp = ends[1]
     let reading = ends[0]
     DispatchQueue(label: "qudo.signals").async {
-      // Here they arrive, also where the parent had them blocked, as a thread pool has that starts a process.
+      // Unblock the signals: a parent may have blocked them, as a thread pool that starts a process does.
       var set = sigset_t()
       sigemptyset(&set)
       for number in signals { sigaddset(&set, number) }
@@ -50,19 +50,19 @@ enum Signals {
     }
   }
 
-  /// Ends the process by the signal, as if nobody had watched it.
+  /// Ends the process by the signal's default action.
   static func die(of number: Int32) -> Never {
     signal(number, SIG_DFL)
-    // To the process, not to this thread, which may have the signal blocked.
+    // Signal the process, not this thread, which may block the signal.
     kill(getpid(), number)
-    // Process 1 is not ended by a signal that it does not handle; any other is, by the time the signal was delivered.
+    // An unhandled signal does not end process 1. Any other process ends once the signal is delivered.
     while !OwnChildren.mustReap { pause() }
     _exit(128 + number)
   }
 
   private static func isIgnored(_ number: Int32) -> Bool {
     let before = signal(number, SIG_IGN)
-    // unsafe below: SIG_IGN is no function but the address 1, and handlers can be compared by their addresses only
+    // unsafe below: SIG_IGN is the address 1, not a function, so handlers are compared by address
     guard unsafeBitCast(before, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) else { return true }  // unsafe: addresses
     signal(number, before)
     return false

@@ -1,10 +1,11 @@
 internal import Qudo
 internal import SystemPackage
 
-/// Through which commands are started, one after the other.
+/// Serializes the starts of commands.
 ///
-/// What is told of a command's end is a descriptor that is made when it was started already, and if there is none left then, its
-/// end is never noticed. So it is made sure beforehand that there are some, and nobody else takes them before it runs.
+/// The descriptor that reports a command's end is created only after its start. If the process is out of
+/// descriptors then, the end is never noticed. So the gate first checks that enough descriptors are free, and
+/// admits no other start until the command runs.
 final class SpawnGate: Sendable {
   static let only = SpawnGate()
 
@@ -14,7 +15,9 @@ final class SpawnGate: Sendable {
   }
   private let state = Locked(State())
 
-  /// - Returns: who went in, and is to be told to leave.
+  /// Waits for the gate.
+  ///
+  /// - Returns: a pass; call its ``Pass/leave()`` afterwards.
   func enter() async -> Pass {
     await withCheckedContinuation { continuation in
       let isFree = state.withLock { state in
@@ -44,7 +47,7 @@ final class SpawnGate: Sendable {
 
     fileprivate init(_ gate: SpawnGate) { self.gate = Locked(gate) }
 
-    /// Lets the next one in; the second time it does nothing.
+    /// Admits the next caller. Further calls do nothing.
     func leave() {
       let gate = gate.withLock { gate in
         defer { gate = nil }
@@ -54,13 +57,16 @@ final class SpawnGate: Sendable {
     }
   }
 
-  /// For the command's end, the first time for what all ends are waited for with, and some for the rest of the process.
+  /// Enough for the command's end, for the shared wait that the first command sets up, and some for the rest
+  /// of the process.
   private static let spares = 8
 
-  /// - Throws: when less than that are left.
+  /// Checks that ``spares`` descriptors are free.
+  ///
+  /// - Throws: if fewer are free.
   static func checkDescriptors() throws(Errno) {
     var open: [FileDescriptor] = []
-    // Nothing was written to them that a failure to close could lose.
+    // A failed close loses nothing, since nothing was written.
     defer { for file in open { try? file.close() } }
     do {
       for _ in 0..<spares {
@@ -69,7 +75,7 @@ final class SpawnGate: Sendable {
     } catch let error as Errno {
       throw error
     } catch {
-      throw .tooManyOpenFiles  // It throws nothing else.
+      throw .tooManyOpenFiles  // The calls above throw only `Errno`.
     }
   }
 }

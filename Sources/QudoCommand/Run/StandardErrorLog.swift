@@ -1,6 +1,6 @@
 internal import Logging
 
-/// The worker's messages as lines on standard error.
+/// A log handler that prints each event as a line on standard error.
 struct StandardErrorLog: LogHandler {
   var logLevel = Logger.Level.warning
   var metadata: Logger.Metadata = [:]

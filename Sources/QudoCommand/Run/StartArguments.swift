@@ -1,15 +1,17 @@
 internal import Qudo
 
-/// What the process was started with.
+/// The arguments of the process.
 enum StartArguments {
-  /// The program's name, then its arguments; empty if they cannot be known.
+  /// The program's name and its arguments; empty if they cannot be read.
   static let all: [String] = pointers.map { String(cString: $0) }
 
-  /// - Throws: for an argument that is not UTF-8, which Swift would replace, so that such a payload would be stored as another; and
-  ///   where the arguments cannot be known.
+  /// Returns the program's name and its arguments, once they are checked.
+  ///
+  /// - Throws: if an argument is not UTF-8, since Swift would replace its bytes and store a different
+  ///   payload; and if the arguments cannot be read.
   static func checked() throws -> [String] {
-    // Swift reads them from /proc/self/cmdline. They could be found otherwise, but libdispatch ends the process by a trap, now and then,
-    // where it finds no /proc/TID/stat of its threads.
+    // Swift reads them from /proc/self/cmdline. There are other ways, but without /proc/TID/stat of its
+    // threads libdispatch occasionally ends the process with a trap.
     guard !pointers.isEmpty else {
       throw CommandError(
         "cannot read the arguments: /proc is missing. Mount it, for instance with mount -t proc proc /proc")
@@ -18,7 +20,7 @@ enum StartArguments {
     where String(validatingCString: argument) == nil {
       throw QudoError(
         .invalidArgument,
-        "argument \(index) is not UTF-8: give such bytes with --lines, --null or --payload-file")
+        "argument \(index) is not UTF-8. Pass such bytes with --lines, --null or --payload-file")
     }
     return all
   }

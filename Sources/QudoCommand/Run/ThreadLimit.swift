@@ -8,12 +8,14 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Whether this process may have the threads that it needs: the runtime waits for ever for one that it cannot make.
+/// Checks that this process can create the threads that it needs. The runtime would wait forever for a thread
+/// that it cannot create.
 enum ThreadLimit {
-  /// Besides one for each processor: the writer's, the reader's, those of signals, of outputs and of what starts commands.
+  /// The threads besides one per processor: for the writer, the reader, signals, outputs and starting
+  /// commands.
   private static let others = 12
 
-  /// Where there is a limit of processes or of memory, makes that many threads and ends them.
+  /// If processes or memory are limited, creates that many threads and ends them.
   static func check() throws(CommandError) {
     #if canImport(Glibc)
     guard isLimited(__RLIMIT_NPROC) || isLimited(RLIMIT_AS) else { return }
@@ -25,7 +27,7 @@ enum ThreadLimit {
     var error: Int32 = 0
     while threads.count < count, error == 0 {
       var thread = pthread_t()
-      // It ends when the pipe does.
+      // The thread ends when the pipe is closed.
       error = pthread_create(
         &thread, nil,
         { file in
@@ -40,7 +42,7 @@ enum ThreadLimit {
     close(reading)
     guard error == 0 else {
       throw CommandError(
-        "only \(threads.count) of \(count) threads can be started (\(String(cString: strerror(error)))): raise the limit of processes "
+        "only \(threads.count) of \(count) threads can be started (\(String(cString: strerror(error)))). Raise the limit of processes "
           + "(ulimit -u) or of memory (ulimit -v)")
     }
     #endif
@@ -49,7 +51,7 @@ enum ThreadLimit {
   #if canImport(Glibc)
   private static func isLimited(_ resource: __rlimit_resource) -> Bool {
     var limit = rlimit()
-    // Root's own limit of processes is far above what is meant here, as that of most systems.
+    // The default process limit of most systems, root's included, is far above the threshold here.
     return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 && limit.rlim_cur != rlim_t.max
       && (resource != __RLIMIT_NPROC || limit.rlim_cur < 1024)
   }

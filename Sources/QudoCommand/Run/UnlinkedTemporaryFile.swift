@@ -13,16 +13,17 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A temporary file that is in no folder and goes when it is closed.
+/// A temporary file without a name, which disappears when it is closed.
 ///
-/// It is in the system's folder for temporary files; where that cannot be used, or has no room, in memory, on Linux.
+/// It is in the system's folder for temporary files. On Linux, if that folder is unusable or full, the file
+/// is in memory.
 ///
-/// As a command's input or output it never blocks the command, and nobody waits for a child that the command left
-/// behind with it.
+/// As a command's input or output, it never blocks the command, and the worker need not wait for a child that
+/// the command left behind with it.
 struct UnlinkedTemporaryFile: ~Copyable {
   let descriptor: FileDescriptor
 
-  /// - Parameter bytes: what it has; it is read from its beginning.
+  /// - Parameter bytes: the content; reads start at its beginning.
   /// - Throws: `Errno`.
   static func make(_ bytes: [UInt8] = []) throws -> UnlinkedTemporaryFile {
     do {
@@ -50,12 +51,13 @@ struct UnlinkedTemporaryFile: ~Copyable {
     let file = UnlinkedTemporaryFile(
       descriptor: try FileDescriptor.open(
         path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite))
-    // `FileManager` would need another descriptor.
+    // `FileManager` would need one more descriptor.
     guard unlink(path.string) == 0 else { throw Errno(rawValue: errno) }
     return file
   }
 
-  /// `memfd_create`, which Swift's module of the C library does not show. Nil where there is none.
+  /// Creates a file with `memfd_create`, which Swift's C library module does not expose. Nil if the system
+  /// lacks it.
   private static func inMemory() -> UnlinkedTemporaryFile? {
     #if os(Linux)
     typealias Function = @convention(c) (UnsafePointer<CChar>, UInt32) -> Int32
@@ -68,21 +70,21 @@ struct UnlinkedTemporaryFile: ~Copyable {
     #endif
   }
 
-  /// Whether the file system where it is has no room to speak of: whoever writes there fails for that.
+  /// True if its file system is nearly full, which explains a failed write.
   var isOutOfRoom: Bool {
     var status = statvfs()
-    // Some have no number of blocks.
+    // Some file systems report no block count.
     guard fstatvfs(descriptor.rawValue, &status) == 0, status.f_blocks > 0 else { return false }
     return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 65_536
   }
 
   private init(descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-  deinit { try? descriptor.close() }  // Nothing is left to be lost in it.
+  deinit { try? descriptor.close() }  // A failed close loses nothing that is needed.
 
   var size: Int64 { get throws { try descriptor.seek(offset: 0, from: .end) } }
 
-  /// The last bytes of the file as text.
+  /// Returns the last bytes of the file as text.
   func tail(_ limit: Int64) throws -> String {
     var bytes = [UInt8](repeating: 0, count: Int(min(limit, try size)))
     let offset = try size - Int64(bytes.count)

@@ -9,10 +9,10 @@ internal import Darwin
 #endif
 
 extension Timestamp {
-  /// ISO 8601 in UTC with milliseconds: `2026-03-01T12:00:00.000Z`.
+  /// The time as ISO 8601 in UTC with milliseconds: `2026-03-01T12:00:00.000Z`.
   var utc: String { text(offset: 0) + "Z" }
 
-  /// ISO 8601 in this machine's time zone: `2026-03-01T13:00:00.000+01:00`.
+  /// The time as ISO 8601 in this machine's time zone: `2026-03-01T13:00:00.000+01:00`.
   var local: String {
     var seconds = time_t(wholeSeconds)
     var fields = tm()
@@ -23,7 +23,7 @@ extension Timestamp {
       + ISO8601.padded(minutes % 60, 2)
   }
 
-  /// A file may have any number where a time should be.
+  /// The seconds, rounded down. A file may have any number in place of a time, so this must not overflow.
   private var wholeSeconds: Int64 { microseconds / 1_000_000 - (microseconds % 1_000_000 < 0 ? 1 : 0) }
 
   private func text(offset: Int64) -> String {

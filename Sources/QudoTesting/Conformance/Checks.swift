@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// - Throws: ``ConformanceFailure`` unless the two are equal.
+/// - Throws: ``ConformanceFailure`` unless both values are equal.
 func check<Value: Equatable>(
   _ found: Value, is expected: Value, _ what: String = "", file: String = #fileID, line: Int = #line
 ) throws(ConformanceFailure) {
@@ -9,7 +9,7 @@ func check<Value: Equatable>(
   throw ConformanceFailure(file: file, line: line, message: "\(about)expected \(expected), found \(found)")
 }
 
-/// - Throws: ``ConformanceFailure`` unless it holds.
+/// - Throws: ``ConformanceFailure`` unless the condition holds.
 func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #line)
   throws(ConformanceFailure)
 {
@@ -17,7 +17,7 @@ func check(_ holds: Bool, _ what: String, file: String = #fileID, line: Int = #l
   throw ConformanceFailure(file: file, line: line, message: "expected \(what)")
 }
 
-/// - Throws: ``ConformanceFailure`` unless the id is a new one.
+/// - Throws: ``ConformanceFailure`` unless the id is above the last one.
 func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int = #line)
   throws(ConformanceFailure)
 {
@@ -25,7 +25,9 @@ func check(_ id: Int64, isAbove last: Int64, file: String = #fileID, line: Int =
   throw ConformanceFailure(file: file, line: line, message: "expected an id above \(last), found \(id)")
 }
 
-/// The value that must be there.
+/// Returns the value, which must not be nil.
+///
+/// - Throws: ``ConformanceFailure`` if it is nil.
 func require<Value>(_ value: Value?, _ what: String, file: String = #fileID, line: Int = #line)
   throws(ConformanceFailure) -> Value
 {
@@ -52,7 +54,7 @@ func check(
   throw ConformanceFailure(file: file, line: line, message: "\(about)expected the error \(code), found none")
 }
 
-/// All that can be seen of a database.
+/// Everything that a driver's verbs show of a database.
 struct Snapshot: Equatable {
   var jobs: [StoredJob]
   var counts: [JobCount]
@@ -78,13 +80,13 @@ struct Snapshot: Equatable {
     let (rows, others) = (rows, expected.rows)
     let missing = others.filter { !rows.contains($0) }.map { "\n  expected \($0)" }
     let surplus = rows.filter { !others.contains($0) }.map { "\n  found \($0)" }
-    let order = missing.isEmpty && surplus.isEmpty ? ["other bytes, or another order"] : []
+    let order = missing.isEmpty && surplus.isEmpty ? ["another order, or other bytes"] : []
     throw ConformanceFailure(
       file: file, line: line, message: "\(what): " + (missing + surplus + order).joined())
   }
 }
 
-/// - Throws: ``ConformanceFailure`` if `body` changed anything that can be seen.
+/// - Throws: ``ConformanceFailure`` if `body` changed anything that the driver shows.
 func checkNothingChanges(
   in driver: any LogDriver, _ what: String = "expected no change", file: String = #fileID, line: Int = #line,
   _ body: () async throws -> Void

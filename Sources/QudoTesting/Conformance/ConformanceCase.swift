@@ -1,6 +1,6 @@
 public import Qudo
 
-/// One thing that a driver must do, as a plain value that any test framework can run.
+/// A test of one thing that a driver must do, as a plain value that any test framework can run.
 ///
 ///     @Test(arguments: ConformanceSuite.cases(for: [.durable, .multiProcess]))
 ///     func conforms(_ aCase: ConformanceCase) async throws {
@@ -8,11 +8,11 @@ public import Qudo
 ///       try await aCase.run(ConformanceSubject { clock in try MyDriver(path: file.path, clock: clock) })
 ///     }
 public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
-  /// What the driver must do, as a sentence in camelCase. No two cases have the same.
+  /// The requirement as a sentence in camelCase, unique among the cases.
   public let name: String
-  /// What it belongs to.
+  /// The promise that the case checks.
   public let promise: Promise
-  /// What a driver must declare for the case to make sense.
+  /// The capabilities that a driver must declare for the case to apply.
   public let requires: Capabilities
   private let body: @Sendable (ConformanceSubject) async throws -> Void
 
@@ -29,8 +29,10 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
   public var id: String { name }
   public var description: String { "\(promise.rawValue). \(name)" }
 
-  /// - Parameter subject: a fresh one, with nothing in its database.
-  /// - Throws: ``ConformanceFailure`` where the driver does otherwise; what the driver threw.
+  /// Runs the case and closes the connections that it opened.
+  ///
+  /// - Parameter subject: a fresh subject with an empty database.
+  /// - Throws: ``ConformanceFailure`` if the driver behaves differently, and the errors of the driver.
   public func run(_ subject: ConformanceSubject) async throws {
     do {
       try await body(subject)
@@ -42,13 +44,13 @@ public struct ConformanceCase: Sendable, Identifiable, CustomStringConvertible {
   }
 }
 
-/// A driver did not do what it must.
+/// A driver did not meet a requirement.
 public struct ConformanceFailure: Error, CustomStringConvertible {
-  /// Of the check: `QudoTesting/KeyCases.swift`.
+  /// The file of the failed check, such as `QudoTesting/KeyCases.swift`.
   public let file: String
-  /// The line of the check that failed.
+  /// The line of the failed check.
   public let line: Int
-  /// What was expected and what was found.
+  /// The expected and the actual result.
   public let message: String
 
   public var description: String { "\(file):\(line): \(message)" }

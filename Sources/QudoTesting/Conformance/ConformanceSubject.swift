@@ -1,17 +1,17 @@
 public import Qudo
 
-/// What a case is run on: one fresh database, and the clock that all of its connections go by.
+/// The subject of a conformance case: one fresh database, and the clock of all its connections.
 public struct ConformanceSubject: Sendable {
-  /// What the driver is to go by.
+  /// The clock that the driver must use.
   public let clock: ManualClock
   private let opener: @Sendable (ManualClock) async throws -> any LogDriver
   private let opened = Locked<[any LogDriver]>([])
 
   /// - Parameters:
-  ///   - clock: what all of its connections go by.
-  ///   - open: opens the subject's database on that clock, which is made empty by the first call. It is called again for
-  ///     a second connection, if the driver declares `Capabilities.multiProcess`, and after all were closed, if it
-  ///     declares `Capabilities.durable`.
+  ///   - clock: the clock of all connections.
+  ///   - open: opens the subject's database with that clock. The first call must create an empty database.
+  ///     Further calls open a second connection, if the driver declares `Capabilities.multiProcess`, and
+  ///     reopen the database after all connections were closed, if it declares `Capabilities.durable`.
   public init(
     clock: ManualClock = ManualClock(), open: @escaping @Sendable (ManualClock) async throws -> any LogDriver
   ) {
@@ -19,14 +19,14 @@ public struct ConformanceSubject: Sendable {
     opener = open
   }
 
-  /// A connection to the subject's database. It is closed at the end of the case.
+  /// Opens a connection to the subject's database. The end of the case closes it.
   public func open() async throws -> any LogDriver {
     let driver = try await opener(clock)
     opened.withLock { $0.append(driver) }
     return driver
   }
 
-  /// Two connections where the driver can have them; else the same one twice.
+  /// Opens two connections if the driver supports them, or else returns the same one twice.
   func openTwo() async throws -> (any LogDriver, any LogDriver) {
     let first = try await open()
     guard first.capabilities.contains(.multiProcess) else { return (first, first) }

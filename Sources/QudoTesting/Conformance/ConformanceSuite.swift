@@ -1,8 +1,8 @@
 public import Qudo
 
-/// All that a driver must do.
+/// The requirements for a driver, as runnable cases.
 public enum ConformanceSuite {
-  /// Each case once, promise by promise.
+  /// All cases, grouped by promise.
   public static let all: [ConformanceCase] =
     persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts
     + order + promotion + crowds
@@ -10,7 +10,7 @@ public enum ConformanceSuite {
     + replays + statusLog
     + pruning + listings + counts + waking + closing + model
 
-  /// The cases that make sense for a driver with these capabilities.
+  /// Returns the cases that apply to a driver with these capabilities.
   public static func cases(for capabilities: Capabilities) -> [ConformanceCase] {
     all.filter { capabilities.isSuperset(of: $0.requires) }
   }

@@ -1,43 +1,46 @@
-/// What every driver promises, by number.
+/// The numbered promises that every driver makes.
 public enum Promise: Int, Sendable, CaseIterable {
   /// An acknowledged enqueue is never lost.
   case nothingIsLost = 1
-  /// Every job is run at least once, or is in the failure log, or was replaced by a caller.
+  /// Every job runs at least once, ends in the failure log, or is replaced by a caller.
   case everyJobRuns
-  /// A claim is exclusive until its lease ends, and only the current lease's token can settle, extend or release.
+  /// A claim is exclusive until its lease expires. Only the token of the current lease can settle, renew or
+  /// release.
   case claimsAreExclusive
-  /// Removal or rescheduling, the log rows and the replacements of a settle are written all or none.
+  /// A settle removes or reschedules the job, writes the log rows and inserts the replacements atomically.
   case settlingIsAtomic
-  /// Ids are never reused, not even after the highest one is deleted.
+  /// Ids are never reused, even after the job with the highest id is deleted.
   case idsAreNeverReused
-  /// At most one live job has a unique key, per kind, compared as bytes.
+  /// Per kind, at most one live job has a given unique key. Keys are compared as bytes.
   case keysAreUnique
-  /// Highest priority, then earliest due, then oldest, across all the worker's kinds; and no delayed job starves.
+  /// Jobs of all the worker's kinds run by highest priority, then earliest due time, then age. No delayed job
+  /// starves.
   case jobsComeInOrder
-  /// The cost of a claim does not grow with what else is in the database.
+  /// The cost of a claim does not depend on the other contents of the database.
   ///
-  /// Time cannot be asserted; the cases show that the answers stay right among many rows. A driver's own tests show
-  /// the cost: QudoSQLite reads the plan of each hot statement.
+  /// The cases cannot assert times; they check that answers stay correct among many rows. A driver's own
+  /// tests must check the cost: those of QudoSQLite read the query plan of each hot statement.
   case costIsFlat
-  /// Contention never reaches the caller as an error before the driver's own time-out.
+  /// Contention never causes an error before the driver's own timeout.
   case contentionIsHidden
-  /// Due times are wall time, leases are not: they survive its jumps and end with the boot.
+  /// Due times are wall time. Leases are not: they survive jumps of the wall clock and end at a reboot.
   case clocksAreKeptApart
-  /// Payloads come back byte for byte, and what is refused is refused before anything is written.
+  /// Payloads come back byte for byte. Invalid input is rejected before anything is written.
   case payloadsAreExact
-  /// Jobs of kinds that nobody here performs are left alone.
+  /// Jobs of kinds that this worker does not handle are left alone.
   case foreignKindsAreLeftAlone
-  /// A job whose worker dies again and again ends in the failure log.
+  /// A job whose worker dies repeatedly ends in the failure log.
   case poisonIsStopped
 
-  /// An enqueue under an idempotency key is done once, however often it is repeated, for as long as receipts are kept.
+  /// An enqueue with an idempotency key is done once, however often it is repeated while its receipt is kept.
   case enqueuesCanBeRepeated
-  /// Attempts start at 1; a retry counts one, a snooze only if asked, a release never.
+  /// Attempts start at 1. A retry counts as an attempt, a snooze only on request, a release never.
   case attemptsAreCounted
-  /// Every failed run is logged, final ones with the payload and open to one replay; statuses are logged when asked.
+  /// Every failed run is logged. A final failure has the payload and can be replayed once. Finished runs are
+  /// logged on request.
   case logsAreKept
-  /// Listings and counts show the jobs as they are, in pages.
+  /// Listings and counts show the current state of the jobs, in pages.
   case listingsAreTrue
-  /// Who waits is told when there may be jobs to claim.
+  /// Waiting workers are woken when there may be jobs to claim.
   case waitersAreWoken
 }

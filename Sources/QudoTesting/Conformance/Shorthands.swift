@@ -24,17 +24,17 @@ extension Claim {
 }
 
 extension Driver {
-  /// The texts of the next jobs.
+  /// Claims the next jobs and returns their texts.
   func texts(_ request: ClaimRequest = demand()) async throws -> [String] { try await claim(request).texts }
 
-  /// Claims the one job that is expected.
+  /// Claims a job, which must exist.
   func claimOne(
     _ request: ClaimRequest = demand(1), file: String = #fileID, line: Int = #line
   ) async throws -> ClaimedJob {
     try require(try await claim(request).jobs.first, "a job to claim", file: file, line: line)
   }
 
-  /// Claims as many jobs as are expected.
+  /// Claims exactly `count` jobs.
   func claim(
     exactly count: Int, _ request: ClaimRequest = demand(), file: String = #fileID, line: Int = #line
   ) async throws -> [ClaimedJob] {
@@ -62,7 +62,7 @@ extension Driver {
     try require(try await insert([job]).first, "a result of the insert")
   }
 
-  /// Stores a job that must be new.
+  /// Inserts a job without a conflict and returns its id.
   @discardableResult
   func insertNew(_ job: NewJob, file: String = #fileID, line: Int = #line) async throws -> Int64 {
     let result = try await insert(job)
@@ -72,21 +72,21 @@ extension Driver {
     return id
   }
 
-  /// Stores jobs and checks that each is answered.
+  /// Inserts jobs and checks that there is a result for each.
   func results(of jobs: [NewJob], file: String = #fileID, line: Int = #line) async throws -> [InsertResult] {
     let results = try await insert(jobs)
     try check(results.count, is: jobs.count, "results of the insert", file: file, line: line)
     return results
   }
 
-  /// As many jobs as are expected.
+  /// Finds exactly `count` jobs.
   func find(exactly count: Int, file: String = #fileID, line: Int = #line) async throws -> [StoredJob] {
     let found = try await jobs(matching: JobQuery(limit: 1000))
     try check(found.count, is: count, "jobs found", file: file, line: line)
     return found
   }
 
-  /// The one job that is expected.
+  /// Finds exactly one job.
   func findOne(_ query: JobQuery = JobQuery(), file: String = #fileID, line: Int = #line) async throws
     -> StoredJob
   {

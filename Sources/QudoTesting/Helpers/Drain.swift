@@ -1,28 +1,30 @@
 public import Qudo
 
 extension Worker {
-  /// Works one job after the other until none of the worker's kinds is left, and moves the clock on to the next due
-  /// time whenever none is ready: delayed jobs, retries and snoozes run at once, each at its own time.
+  /// Runs one job after the other until no job of the worker's kinds is left. If no job is ready, advances
+  /// the clock to the next due time, so that delayed jobs, retries and snoozes run at once, each at its own
+  /// time.
   ///
   ///     let clock = ManualClock()
   ///     let queue = Queue(MemoryDriver(clock: clock))
   ///     ...
   ///     try await Worker(queue, handlers: [JobHandler(SendMail.self)]).drain(clock)
   ///
-  /// Jobs that a worker claimed and never settled are waited for as well. A job that itself sleeps by the clock is not:
-  /// nothing moves the clock on while a job runs.
+  /// This includes jobs that a worker claimed and never settled. A job must not sleep by the clock: nothing
+  /// advances the clock while a job runs.
   ///
   /// - Parameters:
-  ///   - clock: the one that the driver goes by.
-  ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
-  /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` when the database has trouble.
+  ///   - clock: the driver's clock.
+  ///   - limit: the maximum number of runs and clock advances. Default 10,000.
+  /// - Returns: the number of runs.
+  /// - Throws: ``DrainFailure`` if the limit is reached; ``/Qudo/QudoError`` if the database fails.
   @discardableResult
   public func drain(_ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
     try await drain(clock, until: nil, limit: limit)
   }
 
-  /// As ``drain(_:limit:)``, but for so long by the clock, which has moved on by just that afterwards.
+  /// Like ``drain(_:limit:)``, but runs only the jobs due within a duration. Afterwards the clock has
+  /// advanced by exactly that duration.
   @discardableResult
   public func drain(_ clock: ManualClock, for duration: Duration, limit: Int = 10_000) async throws -> Int {
     try await drain(clock, until: clock.now().wall.advanced(by: duration), limit: limit)
@@ -45,7 +47,7 @@ extension Worker {
     }
   }
 
-  /// When a job may be there to be claimed; nil when none is left.
+  /// Returns the next time at which a job may be claimable, or nil if no job is left.
   private func nextMoment() async throws -> Timestamp? {
     var next: Timestamp?
     for driver in try await queue.databases.drivers() {
@@ -77,16 +79,17 @@ extension ManualClock {
 }
 
 extension Queue {
-  /// Works until no job of these handlers' kinds is left; see `Worker.drain(_:limit:)`.
+  /// Runs jobs until none of these handlers' kinds is left; see `Worker.drain(_:limit:)`.
   ///
   /// - Parameters:
-  ///   - handlers: the kinds to perform, each once.
-  ///   - plugins: what the jobs can use, at most one of a type. Started before the first job, stopped after the last.
-  ///   - clock: the one that the driver goes by.
-  ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
-  /// - Returns: how many runs there were.
-  /// - Throws: ``DrainFailure`` when the limit is reached; ``/Qudo/QudoError`` for handlers and plugins that make no
-  ///   worker, and when the database has trouble.
+  ///   - handlers: the handlers, one per kind.
+  ///   - plugins: the plugins for the jobs, at most one per type. They start before the first job and stop
+  ///     after the last.
+  ///   - clock: the driver's clock.
+  ///   - limit: the maximum number of runs and clock advances. Default 10,000.
+  /// - Returns: the number of runs.
+  /// - Throws: ``DrainFailure`` if the limit is reached; ``/Qudo/QudoError`` if the handlers or plugins are
+  ///   invalid or the database fails.
   @discardableResult
   public func drain(
     _ handlers: [JobHandler], plugins: [any Plugin] = [], _ clock: ManualClock, limit: Int = 10_000
@@ -98,17 +101,17 @@ extension Queue {
   }
 }
 
-/// The jobs did not come to an end.
+/// A drain reached its limit before all jobs were done.
 public struct DrainFailure: Error, CustomStringConvertible {
-  /// How many runs there were.
+  /// The number of runs.
   public let runs: Int
-  /// How many runs and moves of the clock there might be.
+  /// The maximum number of runs and clock advances.
   public let limit: Int
 
   public var description: String {
     """
-    jobs are left after \(runs) runs and \(limit - runs) moves of the clock: \
-    does a job come again and again, or does the driver go by another clock?
+    jobs are left after \(runs) runs and \(limit - runs) clock advances. \
+    Check that the jobs come to an end, and that the driver uses this clock.
     """
   }
 }

@@ -1,24 +1,24 @@
 public import Qudo
 
-/// A live job of a type, decoded, for tests to look at.
+/// A live job of one type, decoded, for tests to examine.
 public struct EnqueuedJob<J: Job>: Sendable {
-  /// As its run would get it.
+  /// The job as its run would receive it.
   public let job: J
-  /// Its number in its database.
+  /// The job's number in its database.
   public let id: Int64
-  /// Where it is on its way.
+  /// The job's state.
   public let state: JobState
-  /// Nil for a job without one.
+  /// The job's unique key, or nil if it has none.
   public let uniqueKey: String?
-  /// Higher runs first.
+  /// The job's priority. Higher priorities run first.
   public let priority: Int
-  /// When it was enqueued, by the database's clock.
+  /// The time of the enqueue, by the database's clock.
   public let enqueued: Timestamp
-  /// When its next attempt may begin, or since when it might.
+  /// The time from which the job may run.
   public let due: Timestamp
-  /// The number of its next or present run; starts at 1.
+  /// The number of its next or current run; starts at 1.
   public let attempt: Int
-  /// What travels beside the payload.
+  /// The metadata that travels with the payload.
   public let meta: JobMetadata
 
   init(_ job: J, _ stored: StoredJob) {
@@ -35,16 +35,16 @@ public struct EnqueuedJob<J: Job>: Sendable {
 }
 
 extension Driver {
-  /// The live jobs of a type in the order in which they were enqueued, whatever their state.
+  /// Returns the live jobs of a type in the order of their enqueues, in all states.
   ///
   ///     #expect(try await driver.enqueued(SendMail.self).map(\.job.to) == ["ada@example.org"])
   ///
-  /// - Throws: ``/Qudo/PayloadDecodingError`` for a payload that is not of the type; ``/Qudo/QudoError``.
+  /// - Throws: ``/Qudo/PayloadDecodingError`` for a payload of another type; ``/Qudo/QudoError``.
   public func enqueued<J: Job>(_ type: J.Type, codecs: Codecs = Codecs()) async throws -> [EnqueuedJob<J>] {
     try await live([J.kind]).map { EnqueuedJob(try codecs.decode(J.self, from: $0.payload, of: J.kind), $0) }
   }
 
-  /// The live jobs of these kinds, of all for nil, in the order of their ids.
+  /// Returns the live jobs of these kinds, or of all kinds for nil, in the order of their ids.
   func live(_ kinds: [Kind]?) async throws(QudoError) -> [StoredJob] {
     var found: [StoredJob] = []
     while true {
@@ -56,26 +56,27 @@ extension Driver {
 }
 
 extension Queue {
-  /// The live jobs of a type as its jobs would get them: through the queue's codecs and its hooks' `deserialize`.
+  /// Returns the live jobs of a type as their runs would receive them: decoded by the queue's codecs and its
+  /// hooks' `deserialize`.
   ///
-  /// - Throws: as `Driver.enqueued(_:codecs:)`, and what a hook throws.
+  /// - Throws: the errors of `Driver.enqueued(_:codecs:)` and of the hooks.
   public func enqueued<J: Job>(_ type: J.Type) async throws -> [EnqueuedJob<J>] {
     try await live([J.kind]).map { EnqueuedJob(try decode(J.self, $0), $0) }
   }
 
-  /// Of all its databases.
+  /// Returns the live jobs of all the queue's databases.
   func live(_ kinds: [Kind]?) async throws -> [StoredJob] {
     var jobs: [StoredJob] = []
     for driver in try await databases.drivers() { jobs += try await driver.live(kinds) }
     return jobs
   }
 
-  /// - Throws: ``/Qudo/PayloadDecodingError``, and what a hook throws.
+  /// - Throws: ``/Qudo/PayloadDecodingError``, and the errors of the hooks.
   func decode<J: Job>(_ type: J.Type, _ stored: StoredJob) throws -> J {
     try codecs.decode(J.self, from: try opened(stored).payload, of: J.kind)
   }
 
-  /// The job as its run would get it.
+  /// Returns the job as its run would receive it.
   func opened(_ stored: StoredJob) throws -> StoredJob {
     guard Hooks.points.contains(.deserialize) else { return stored }
     var claimed = ClaimedJob(

@@ -1,25 +1,28 @@
 public import Qudo
 
 extension Queue {
-  /// Checks that a job is enqueued, and throws a description of what is there instead if it is not. It works with every test
-  /// framework: a test that throws has failed.
+  /// Checks that a job is enqueued. If it is not, throws an error that lists the enqueued jobs instead. This
+  /// works with every test framework in which a test fails if it throws.
   ///
-  ///     try await queue.expectEnqueued(SendMail.self, unique: "ada", due: .after(.seconds(60))) { $0.to == "ada" }
+  ///     try await queue.expectEnqueued(SendMail.self, unique: "ada", due: .after(.seconds(60))) {
+  ///       $0.to == "ada"
+  ///     }
   ///
-  /// Jobs are looked at as their runs would get them: through the queue's codecs and its hooks' `deserialize`. A job that
-  /// was completed or given up is not enqueued any more.
+  /// The check sees jobs as their runs would receive them: decoded by the queue's codecs and its hooks'
+  /// `deserialize`. A completed or given-up job is no longer enqueued.
   ///
   /// - Parameters:
   ///   - type: the type of the job.
-  ///   - count: how many such jobs there are. Default: one or more.
-  ///   - unique: the job's unique key. Default: any, or none.
+  ///   - count: the exact number of such jobs. Default: one or more.
+  ///   - unique: the job's unique key. Default: any or none.
   ///   - priority: the job's priority. Default: any.
-  ///   - due: when it may run, counted from its enqueue. Default: at any time. A retry or a snooze moves it.
-  ///   - meta: texts that travel beside the payload; there may be others.
-  ///   - matches: whether a job is the one that is meant. Default: it is.
-  /// - Returns: the jobs that fit, in the order in which they were enqueued.
-  /// - Throws: ``UnexpectedJobs``; ``/Qudo/PayloadDecodingError`` for a payload of this kind that is not of the type;
-  ///   ``/Qudo/QudoError``, and what `matches` or a hook throws.
+  ///   - due: the time from which it may run, relative to its enqueue. Default: any. A retry or a snooze
+  ///     changes it.
+  ///   - meta: metadata entries that the job must have, possibly among others.
+  ///   - matches: returns true for the expected job. Default: always.
+  /// - Returns: the matching jobs, in the order of their enqueues.
+  /// - Throws: ``UnexpectedJobs``; ``/Qudo/PayloadDecodingError`` for a payload of this kind but of another
+  ///   type; ``/Qudo/QudoError``, and the errors of `matches` and of the hooks.
   @discardableResult
   public func expectEnqueued<J: Job>(
     _ type: J.Type, count: Int? = nil, unique: String? = nil, priority: Int? = nil, due: Due? = nil,
@@ -43,15 +46,16 @@ extension Queue {
     return found
   }
 
-  /// As ``expectEnqueued(_:count:unique:priority:due:meta:where:)``, for jobs as bytes.
+  /// Like ``expectEnqueued(_:count:unique:priority:due:meta:where:)``, for a kind and a raw payload.
   ///
   /// - Parameters:
-  ///   - kind: of the job.
-  ///   - payload: as its run would get it. Default: any.
-  ///   - count: how many such jobs there are. Default: one or more.
-  ///   - expected: what else is to fit. Default: nothing.
-  /// - Returns: the jobs that fit, in the order in which they were enqueued, with the payload as their run would get it.
-  /// - Throws: ``UnexpectedJobs``; ``/Qudo/QudoError``, and what a hook throws.
+  ///   - kind: the job's kind.
+  ///   - payload: the payload as its run would receive it. Default: any.
+  ///   - count: the exact number of such jobs. Default: one or more.
+  ///   - expected: further properties that must match. Default: none.
+  /// - Returns: the matching jobs, in the order of their enqueues, with the payloads as their runs would
+  ///   receive them.
+  /// - Throws: ``UnexpectedJobs``; ``/Qudo/QudoError``, and the errors of the hooks.
   @discardableResult
   public func expectEnqueued(
     _ kind: Kind, payload: Payload? = nil, count: Int? = nil, _ expected: JobExpectation = JobExpectation()
@@ -65,9 +69,9 @@ extension Queue {
     return found
   }
 
-  /// Checks that no job is enqueued: none of these kinds, or none at all.
+  /// Checks that no job of these kinds is enqueued, or no job at all if none is given.
   ///
-  /// - Throws: ``UnexpectedJobs``, which lists those that are; ``/Qudo/QudoError``.
+  /// - Throws: ``UnexpectedJobs``, which lists the enqueued jobs; ``/Qudo/QudoError``.
   public func expectNothingEnqueued(_ kinds: Kind...) async throws {
     let there = try await live(kinds.isEmpty ? nil : kinds)
     guard !there.isEmpty else { return }
@@ -75,12 +79,12 @@ extension Queue {
     throw UnexpectedJobs("no job\(of) was expected", there: there.map { $0.line("\($0.payload)") })
   }
 
-  /// Checks that no job of a type is enqueued that fits.
+  /// Checks that no matching job of a type is enqueued.
   ///
   /// - Parameters:
   ///   - type: the type of the job.
-  ///   - matches: which jobs must not be there. Default: all.
-  /// - Throws: as ``expectEnqueued(_:count:unique:priority:due:meta:where:)``.
+  ///   - matches: returns true for jobs that must not be enqueued. Default: all.
+  /// - Throws: the errors of ``expectEnqueued(_:count:unique:priority:due:meta:where:)``.
   public func expectNothingEnqueued<J: Job>(_ type: J.Type, where matches: (J) throws -> Bool = { _ in true })
     async throws
   {
@@ -98,6 +102,6 @@ extension Queue {
 }
 
 extension Payload {
-  /// As text, if it is one: in a test one wants to see it.
+  /// The payload as text if it is UTF-8, so that a failed test shows it.
   var shown: String { String(validating: bytes, as: UTF8.self).map { "\"\($0)\"" } ?? description }
 }

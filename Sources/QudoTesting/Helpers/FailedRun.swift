@@ -2,21 +2,21 @@ public import Qudo
 
 /// A run of an ``InlineQueue`` that failed.
 public struct FailedRun: Sendable {
-  /// The job's name.
+  /// The job's id.
   public let job: JobID
-  /// What sort of job it is.
+  /// The job's kind.
   public let kind: Kind
-  /// Starts at 1.
+  /// The number of the run; starts at 1.
   public let attempt: Int
-  /// As the job or a hook threw it.
+  /// The error that the job or a hook threw.
   public let error: any Error
-  /// Whether the job was given up with it.
+  /// True if the job was given up after this run.
   public let isFinal: Bool
 }
 
-/// Jobs that were enqueued, run at once, and given up.
+/// The error of an enqueue whose jobs ran at once and were given up.
 public struct FailedJobs: Error, CustomStringConvertible {
-  /// Their last runs, in order.
+  /// The last run of each of these jobs, in order.
   public let failures: [FailedRun]
 
   public var description: String {
@@ -25,7 +25,7 @@ public struct FailedJobs: Error, CustomStringConvertible {
   }
 }
 
-/// Keeps the errors of runs.
+/// A hook that records failed runs.
 struct FailureRecorder: Hook {
   static let points: HookPoints = .didFail
   let runs = Locked<[FailedRun]>([])

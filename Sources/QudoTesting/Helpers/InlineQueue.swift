@@ -1,30 +1,32 @@
 public import Qudo
 
-/// A queue that runs jobs when they are enqueued, for tests of an application that only knows an ``/Qudo/Enqueuer``. No
-/// worker is needed beside it.
+/// A queue that runs jobs when they are enqueued, for tests of code that uses an ``/Qudo/Enqueuer``. It needs
+/// no worker.
 ///
 ///     let queue = try Queue(MemoryDriver()).inline([JobHandler(SendMail.self)], plugins: [mailbox])
 ///     try await SignUp(queue: queue).signUp("ada@example.org")
 ///     #expect(mailbox.sent == ["ada@example.org"])
 ///
-/// Each job goes the whole way: hooks, codec, driver, claim, policy, plugins, outcome. `enqueue` returns when no job of these
-/// handlers' kinds is ready any more; what a job enqueues, or is replaced by, runs after it, before `enqueue` returns. What
-/// is to wait stays in the database: delayed jobs, snoozed ones, retries with a delay. ``drain(_:limit:)`` runs them. Retries
-/// without a delay run at once.
+/// Each job passes through all stages: hooks, codec, driver, claim, policy, plugins and outcome. `enqueue`
+/// returns once no job of these handlers' kinds is ready. Jobs that a job enqueues, or is replaced by, run
+/// after it and before `enqueue` returns. Retries without a delay run at once. Delayed and snoozed jobs and
+/// retries with a delay stay in the database; ``drain(_:limit:)`` runs them.
 ///
-/// Plugins are started before the first job of an enqueue and stopped after the last. Of two tasks that enqueue at the same
-/// time, the second one's jobs run after the first one's; a job must not wait for a detached task that enqueues.
+/// Plugins start before the first job of an enqueue and stop after the last. If two tasks enqueue at the same
+/// time, the jobs of the second run after those of the first. A job must not wait for a detached task that
+/// enqueues.
 public struct InlineQueue<Hooks: HookSet>: Enqueuer {
-  /// What becomes of the errors of jobs.
+  /// The treatment of jobs' errors.
   public enum Failures: Sendable {
-    /// ``InlineQueue/enqueue(_:)`` throws ``FailedJobs`` when a job was given up. It was enqueued all the same.
+    /// ``InlineQueue/enqueue(_:)`` throws ``FailedJobs`` if a job was given up. The job was enqueued
+    /// nevertheless.
     case thrown
-    /// They are in ``InlineQueue/failures`` and in the failure log only, and the code that enqueues hears nothing, as it
-    /// would with a worker elsewhere.
+    /// Errors appear only in ``InlineQueue/failures`` and in the failure log. As with a worker in another
+    /// process, the code that enqueues does not see them.
     case recorded
   }
 
-  /// The queue itself, whose jobs can be looked at: `queue.queue.expectEnqueued(…)`.
+  /// The underlying queue, for checks such as `queue.queue.expectEnqueued(…)`.
   public let queue: Queue<Hooks>
   private let worker: Worker<_PairHook<Hooks, FailureRecorder>>
   private let recorder: FailureRecorder
@@ -33,14 +35,13 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
   private let turn = InlineTurn()
 
   /// - Parameters:
-  ///   - queue: where the jobs go.
-  ///   - handlers: the kinds to perform, each once. Jobs of other kinds stay where they are.
-  ///   - plugins: what the jobs can use, at most one of a type.
-  ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
-  ///   - clock: what time limits and durations go by. Default: the machine's.
-  ///   - limit: how many runs one enqueue may cause at most, so that jobs which come again and again are found out.
-  ///     Default 10,000.
-  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
+  ///   - queue: the queue that stores the jobs.
+  ///   - handlers: the handlers, one per kind. Jobs of other kinds stay in the database.
+  ///   - plugins: the plugins for the jobs, at most one per type.
+  ///   - failures: the treatment of jobs' errors. Default: `enqueue` throws them.
+  ///   - clock: the clock for time limits and durations. Default: the machine's clock.
+  ///   - limit: the maximum number of runs per enqueue, to detect jobs that never end. Default 10,000.
+  /// - Throws: the errors of ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   public init(
     _ queue: Queue<Hooks>, _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: Failures = .thrown,
     clock: any QueueClock = SystemClock(), limit: Int = 10_000
@@ -56,15 +57,15 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     mode = failures
   }
 
-  /// Those of the queue itself.
+  /// The codecs of the underlying queue.
   public var codecs: Codecs { queue.codecs }
 
-  /// All failed runs so far, those among them that are or were tried again.
+  /// All failed runs so far, including those that are or were retried.
   public var failures: [FailedRun] { recorder.runs.withLock { $0 } }
 
-  /// Stores jobs as ``/Qudo/Queue/enqueue(_:)``, then runs what is ready.
+  /// Stores jobs like ``/Qudo/Queue/enqueue(_:)``, then runs the ready jobs.
   ///
-  /// - Throws: as that; what ``run()`` throws.
+  /// - Throws: the errors of that call and of ``run()``.
   @discardableResult
   public func enqueue(_ jobs: [NewJob]) async throws -> [EnqueueResult] {
     let results = try await queue.enqueue(jobs)
@@ -72,20 +73,21 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     return results
   }
 
-  /// Stores jobs as ``/Qudo/Queue/enqueue(_:in:)-([NewJob],_)``. They do not run before the application's transaction is committed: call
-  /// ``run()`` after it, or enqueue another job without a connection.
+  /// Stores jobs like ``/Qudo/Queue/enqueue(_:in:)-([NewJob],_)``. They cannot run before the application
+  /// commits its transaction. After the commit, call ``run()`` or enqueue another job without a connection.
   ///
-  /// - Throws: as that.
+  /// - Throws: the errors of that call.
   @discardableResult
   public func enqueue(_ jobs: [NewJob], in connection: OpaquePointer?) throws -> [EnqueueResult] {
     try queue.enqueue(jobs, in: connection)
   }
 
-  /// Runs what is ready, for instance after a clock was moved. In a job it does nothing: its turn has not come.
+  /// Runs the ready jobs, for example after a test has advanced the clock. Called in a job, it does nothing;
+  /// those jobs run after the current one.
   ///
-  /// - Returns: how many runs there were.
-  /// - Throws: ``FailedJobs`` unless failures are recorded only, ``DrainFailure`` when there is no end to it,
-  ///   ``/Qudo/QudoError`` when the database has trouble or a plugin does not start.
+  /// - Returns: the number of runs.
+  /// - Throws: ``FailedJobs`` unless failures are only recorded; ``DrainFailure`` if the limit is reached;
+  ///   ``/Qudo/QudoError`` if the database fails or a plugin does not start.
   @discardableResult
   public func run() async throws -> Int {
     try await inTurn {
@@ -100,13 +102,13 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
     }
   }
 
-  /// Runs what is ready and what waits, each at its own time; see `Worker.drain(_:limit:)`.
+  /// Runs all jobs, delayed ones at their due times; see `Worker.drain(_:limit:)`.
   ///
   /// - Parameters:
-  ///   - clock: the one that the driver goes by.
-  ///   - limit: how many runs, and moves of the clock, at most. Default 10,000.
-  /// - Returns: how many runs there were.
-  /// - Throws: as ``run()``.
+  ///   - clock: the driver's clock.
+  ///   - limit: the maximum number of runs and clock advances. Default 10,000.
+  /// - Returns: the number of runs.
+  /// - Throws: the errors of ``run()``.
   @discardableResult
   public func drain(_ clock: ManualClock, limit: Int = 10_000) async throws -> Int {
     try await inTurn { try await worker.drain(clock, limit: limit) }
@@ -127,14 +129,14 @@ public struct InlineQueue<Hooks: HookSet>: Enqueuer {
 }
 
 extension Queue {
-  /// A queue that runs jobs when they are enqueued, for tests: see ``InlineQueue``.
+  /// Returns a queue that runs jobs when they are enqueued, for tests; see ``InlineQueue``.
   ///
   /// - Parameters:
-  ///   - handlers: the kinds to perform, each once. Jobs of other kinds stay where they are.
-  ///   - plugins: what the jobs can use, at most one of a type.
-  ///   - failures: what becomes of the errors of jobs. Default: they are thrown.
-  ///   - clock: what time limits and durations go by. Default: the machine's.
-  /// - Throws: as ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
+  ///   - handlers: the handlers, one per kind. Jobs of other kinds stay in the database.
+  ///   - plugins: the plugins for the jobs, at most one per type.
+  ///   - failures: the treatment of jobs' errors. Default: `enqueue` throws them.
+  ///   - clock: the clock for time limits and durations. Default: the machine's clock.
+  /// - Throws: the errors of ``/Qudo/Worker/init(_:handlers:plugins:options:)-(_,[JobHandler],_,_)``.
   public func inline(
     _ handlers: [JobHandler], plugins: [any Plugin] = [], failures: InlineQueue<Hooks>.Failures = .thrown,
     clock: any QueueClock = SystemClock()

@@ -1,8 +1,8 @@
 internal import Qudo
 
-/// Whose jobs run now: one enqueue's after the other's.
+/// A lock that lets the jobs of only one enqueue run at a time.
 final class InlineTurn: Sendable {
-  /// The turns within which this task runs: a job that enqueues does not wait for the turn that it is part of.
+  /// The locks that this task runs under. A job that enqueues must not wait for the lock that it runs under.
   @TaskLocal static var mine: Set<ObjectIdentifier> = []
 
   private struct State {

@@ -1,21 +1,23 @@
 public import Qudo
 
-/// What a test expects of an enqueued job beside its kind and what it is to do; nil for what does not matter.
+/// The properties that a test expects of an enqueued job, besides its kind and payload. Nil matches any
+/// value.
 public struct JobExpectation: Sendable {
   /// The job's unique key.
   public var unique: String?
   /// The job's priority.
   public var priority: Int?
-  /// When it may run, counted from its enqueue: `.now`, `.after(.seconds(60))`, or a moment of its own.
+  /// The time from which the job may run, relative to its enqueue: `.now`, `.after(.seconds(60))`, or `.at` a
+  /// fixed time.
   public var due: Due?
-  /// Texts that travel beside the payload; there may be others.
+  /// The metadata entries that the job must have, possibly among others.
   public var meta: [String: String]
 
   /// - Parameters:
   ///   - unique: the job's unique key.
   ///   - priority: the job's priority.
-  ///   - due: when it may run, counted from its enqueue.
-  ///   - meta: texts that travel beside the payload; there may be others.
+  ///   - due: the time from which it may run, relative to its enqueue.
+  ///   - meta: metadata entries that the job must have, possibly among others.
   public init(unique: String? = nil, priority: Int? = nil, due: Due? = nil, meta: [String: String] = [:]) {
     self.unique = unique
     self.priority = priority
@@ -35,7 +37,8 @@ public struct JobExpectation: Sendable {
     return meta.allSatisfy { job.metadata[$0.key] == $0.value }
   }
 
-  /// ` with the unique key "ada" and the priority 5`, or nothing.
+  /// The properties in words, such as ` with the unique key "ada" and the priority 5`; empty if there are
+  /// none.
   var words: String {
     var parts: [String] = []
     if let unique { parts.append("the unique key \"\(unique)\"") }
@@ -54,7 +57,8 @@ public struct JobExpectation: Sendable {
   }
 }
 
-/// What is enqueued is not what a test expects. Its description says what was expected and lists what is there instead.
+/// The enqueued jobs are not the ones that a test expects. The description says what was expected and lists
+/// the enqueued jobs.
 public struct UnexpectedJobs: Error, CustomStringConvertible {
   public let description: String
 
@@ -70,7 +74,8 @@ public struct UnexpectedJobs: Error, CustomStringConvertible {
 }
 
 extension StoredJob {
-  /// Its line in a list: `1 mail.send ready, priority 5, unique key "ada": SendMail(to: "bob")`.
+  /// Returns the job's line in a list, such as
+  /// `1 mail.send ready, priority 5, unique key "ada": SendMail(to: "bob")`.
   func line(_ payload: String) -> String {
     var line = "\(id) \(kind) \(state)"
     if let uniqueKey { line += ", unique key \"\(uniqueKey)\"" }

@@ -1,35 +1,35 @@
 public import Qudo
 
-/// What a ``SpyHook`` heard.
+/// An event that a ``SpyHook`` recorded.
 public enum SpyEvent: Hashable, Sendable {
-  /// With the payload as the codec wrote it.
+  /// A job will be enqueued, with the payload as the codec wrote it.
   case willEnqueue(Kind, Payload)
-  /// With the payload as the hooks before the spy left it.
+  /// The payload is serialized, as the hooks before the spy left it.
   case serialize(Kind, Payload)
-  /// With the answer to the enqueue.
+  /// A job was enqueued, with the result.
   case didEnqueue(Kind, EnqueueResult)
-  /// With the answer to the enqueue, in a transaction that may still be rolled back.
+  /// A job was enqueued, with the result, in a transaction that may still be rolled back.
   case didEnqueueInTransaction(Kind, EnqueueResult)
-  /// A worker has it.
+  /// A worker claimed the job.
   case didClaim(Kind, job: Int64)
-  /// With the payload as the hooks after the spy left it.
+  /// The payload is deserialized, as the hooks after the spy left it.
   case deserialize(Kind, job: Int64, Payload)
-  /// With the number of the run.
+  /// A worker will run the job, with the number of the run.
   case willWork(Kind, job: Int64, attempt: Int)
-  /// The run itself begins.
+  /// The job's own code begins to run.
   case begins(Kind, job: Int64)
-  /// The run itself has returned or thrown.
+  /// The job's own code has returned or thrown.
   case ends(Kind, job: Int64)
-  /// With the error in its own words.
+  /// The run failed, with the description of the error.
   case didFail(Kind, job: Int64, error: String)
-  /// With the outcome that is about to be written.
+  /// The run ended, with the outcome about to be written.
   case didWork(Kind, job: Int64, SpyOutcome)
-  /// Somebody else has it.
+  /// A renewal found that the worker has lost the job's lease.
   case leaseLost(Kind, job: Int64)
-  /// A claim gave the job up, after so many expired leases.
+  /// A claim gave up the job after this many expired leases.
   case didGiveUp(Kind, job: Int64, expiredLeases: Int)
 
-  /// The name of the point: `willEnqueue`; of the two of `around` it is `begins` and `ends`.
+  /// The name of the hook point, such as `willEnqueue`. The two events of `around` are `begins` and `ends`.
   public var name: String {
     switch self {
     case .willEnqueue: "willEnqueue"
@@ -49,22 +49,22 @@ public enum SpyEvent: Hashable, Sendable {
   }
 }
 
-/// What became of a run, as far as it can be compared: ``/Qudo/Settlement/Outcome``.
+/// The outcome of a run in a comparable form; see ``/Qudo/Settlement/Outcome``.
 public enum SpyOutcome: Hashable, Sendable {
-  /// With the number of the jobs that it was replaced by.
+  /// The run completed, with the number of replacement jobs.
   case completed(replacements: Int)
-  /// With the wait before the next attempt.
+  /// The job will be retried after this delay.
   case retry(after: Duration)
-  /// With the wait that was asked for.
+  /// The job snoozed for the requested delay.
   case snoozed(Duration, countsAttempt: Bool)
-  /// It threw, and was the last attempt.
+  /// The last attempt failed.
   case failed
-  /// It asked not to be tried again.
+  /// The job aborted: it asked for no retry.
   case aborted
-  /// It was given back.
+  /// The worker released the job.
   case released
 
-  /// - Parameter outcome: the outcome itself.
+  /// Converts an outcome.
   public init(_ outcome: Settlement.Outcome) {
     self =
       switch outcome {

@@ -1,15 +1,15 @@
 public import Qudo
 
-/// A hook for tests that writes down each point it hears of, and changes nothing. Copies share their events.
+/// A hook for tests that records an event for each hook point and changes nothing. Copies share their events.
 ///
 ///     let spy = SpyHook()
 ///     let queue = Queue(driver) { spy }
 ///     …
 ///     #expect(spy.events.last == .didWork("mail.send", job: 1, .completed(replacements: 0)))
 ///
-/// It is called at the place where it stands among the other hooks.
+/// Its position among the other hooks decides when it is called.
 public struct SpyHook: Hook {
-  /// All of them.
+  /// All hook points.
   public static let points: HookPoints = [
     .willEnqueue, .serialize, .didEnqueue, .didEnqueueInTransaction, .didClaim, .deserialize, .willWork,
     .around, .didWork, .didFail,
@@ -24,16 +24,16 @@ public struct SpyHook: Hook {
   private let state = Locked(State())
   private let limit: Int
 
-  /// - Parameter limit: how many events are kept, the first ones. Default 10,000.
+  /// - Parameter limit: the maximum number of events to keep; later ones are dropped. Default 10,000.
   public init(limit: Int = 10_000) { self.limit = limit }
 
-  /// What it heard, in order.
+  /// The recorded events, in order.
   public var events: [SpyEvent] { state.withLock { $0.events } }
 
-  /// How many more events there were than it keeps.
+  /// The number of events dropped because of the limit.
   public var dropped: Int { state.withLock { $0.dropped } }
 
-  /// Forgets what it heard.
+  /// Deletes the recorded events.
   public func reset() {
     state.withLock { state in
       state.events = []
@@ -41,7 +41,7 @@ public struct SpyHook: Hook {
     }
   }
 
-  /// Returns when it has heard at least `count` events: for a worker that works beside the test.
+  /// Waits until at least `count` events are recorded, for a worker that runs concurrently with the test.
   public func events(atLeast count: Int) async -> [SpyEvent] {
     await withContinuation { continuation in
       let isMet = state.withLock { state in

@@ -1,7 +1,7 @@
 internal import Qudo
 
 extension MemoryDatabase {
-  /// How many delayed jobs become ready in one claim.
+  /// The maximum number of delayed jobs that become ready in one claim.
   private static let sweep = 1000
 
   mutating func claim(_ request: ClaimRequest, now: ClockReading) -> Claim {
@@ -52,10 +52,10 @@ extension MemoryDatabase {
     boot != now.boot || deadHolders.contains(lease.holder) || lease.expiresAt <= now.sinceBoot
   }
 
-  /// Jobs whose lease ended, or whose holder is dead, wait again where they stood, or end as lost: holder by holder, in the
-  /// order in which their leases ended.
+  /// Recovers jobs whose lease expired or whose holder is dead. They keep their place among the ready jobs,
+  /// or end as lost. The order is by holder, then by lease expiry.
   ///
-  /// - Returns: those that ended, and how many wait again.
+  /// - Returns: the jobs given up, and the number of jobs recovered.
   private mutating func takeBackEnded(_ now: ClockReading) -> (givenUp: [GivenUpJob], recovered: Int) {
     var givenUp: [GivenUpJob] = []
     var recovered = 0
@@ -91,9 +91,9 @@ extension MemoryDatabase {
     return (givenUp, recovered)
   }
 
-  /// Relative delays that were given later than now, by a clock that has been set back since, begin anew.
+  /// Restarts relative delays that began later than now, because the wall clock was set back since.
   ///
-  /// - Returns: whether some may be left.
+  /// - Returns: true if some may be left.
   mutating func restartDelays(limit: Int, _ now: ClockReading) -> Bool {
     guard knowsDelays else { return false }
     var ahead: [(delayed: Timestamp, due: Timestamp, id: Int64)] = []
@@ -110,7 +110,7 @@ extension MemoryDatabase {
     return ahead.count >= limit
   }
 
-  /// Delayed jobs that are due become ready, earliest first.
+  /// Makes due delayed jobs ready, earliest first.
   mutating func promote(limit: Int, now: ClockReading) -> Int {
     var due: [(time: Timestamp, id: Int64)] = []
     for row in jobs.values where row.due <= now.wall {

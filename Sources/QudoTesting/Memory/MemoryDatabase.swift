@@ -1,11 +1,11 @@
 internal import Qudo
 
-/// All that a database holds. Each verb is a function of it and of the time; see the extensions.
+/// The contents of a database. Each verb is a function of the contents and the time; see the extensions.
 struct MemoryDatabase {
   enum Position {
     case ready
     case delayed
-    /// With the boot in which it was claimed or its lease was renewed.
+    /// Running, with the boot in which it was claimed or its lease renewed.
     case running(Lease, lostLimit: Int, boot: String)
   }
 
@@ -16,11 +16,11 @@ struct MemoryDatabase {
     var meta: JobMetadata
     var priority: Int
     var due: Timestamp
-    /// When it was given a relative delay.
+    /// The time at which its relative delay began.
     var delayed: Timestamp?
     let enqueued: Timestamp
     let unique: UniqueKey?
-    /// Whether others with the key are refused.
+    /// True if the job still holds its unique key.
     var holdsKey: Bool
     var attempt = 1
     var lost = 0
@@ -31,7 +31,7 @@ struct MemoryDatabase {
     var turn: Turn { Turn(priority: priority, due: due, id: id) }
   }
 
-  /// Where a job stands among the ready. The lower is claimed first.
+  /// The order of the ready jobs. The lowest is claimed first.
   struct Turn: Comparable {
     let priority: Int
     let due: Timestamp
@@ -50,32 +50,33 @@ struct MemoryDatabase {
   var jobs: [Int64: Row] = [:]
   var failures: [Failure] = []
   var statuses: [StatusRecord] = []
-  /// Which of the drivers that share the database calls.
+  /// The index of the driver that makes the current call.
   var caller = 0
-  /// The numbers of those that have claimed, in that order.
+  /// The holder numbers of the drivers that have claimed, in the order of their first claims.
   private var holders: [Int: Int64] = [:]
-  /// Of those that were closed.
+  /// The holder numbers of closed drivers.
   private(set) var deadHolders: Set<Int64> = []
-  // The last numbers that were given out: none is given out twice.
+  // The last numbers assigned. No number is assigned twice.
   var lastJob: Int64 = 0
   var lastFailure: Int64 = 0
   var lastStatus: Int64 = 0
   var lastToken: Int64 = 0
-  /// Of enqueues under an idempotency key, with the moment at which each goes.
+  /// The receipts of enqueues with an idempotency key, and the time at which each expires.
   private var receipts: [IdempotencyKey: (job: Int64, expires: Timestamp)] = [:]
-  /// Whether it does what a database on the callers' own machine does when the wall clock is set back: a server's clock is another one.
+  /// True to restart relative delays if the wall clock is set back, as a database on the caller's machine
+  /// does. A server has its own clock.
   var knowsDelays = true
-  /// How long they are kept.
+  /// The lifetime of receipts.
   var receiptLifetime = Duration.seconds(86_400)
 
-  /// The caller's number among those that hold leases.
+  /// Returns the caller's holder number, assigning one on the first call.
   mutating func holder() -> Int64 {
     if let known = holders[caller] { return known }
     holders[caller] = Int64(holders.count + 1)
     return Int64(holders.count)
   }
 
-  /// What the caller holds is free.
+  /// Marks the caller as dead, so that its jobs can be recovered.
   mutating func loseHolder() { if let number = holders[caller] { deadHolders.insert(number) } }
 
   mutating func insert(_ new: [NewJob], now: ClockReading) -> [InsertResult] {
@@ -84,7 +85,7 @@ struct MemoryDatabase {
       receipts = receipts.filter { $0.value.expires > now.wall }
       if let receipt = receipts[key] { return .existing(receipt.job) }
       let result = insert(job, now: now)
-      // A conflict wrote nothing, and may come out otherwise the next time.
+      // A conflict wrote nothing, and a repetition may succeed.
       if case .conflict = result { return result }
       receipts[key] = (result.id, now.wall.advanced(by: receiptLifetime))
       return result
@@ -105,14 +106,15 @@ struct MemoryDatabase {
     return .inserted(row.id)
   }
 
-  /// Puts a job where it waits until it is due, or to be claimed.
+  /// Stores a job as ready or delayed.
   mutating func wait(_ row: Row, now: ClockReading) {
     var row = row
     row.place = row.due <= now.wall ? .ready : .delayed
     jobs[row.id] = row
   }
 
-  /// As bytes: `é` written as one scalar and as two are different keys.
+  /// Returns the job that holds the key. Keys are compared as bytes: `é` as one scalar and as two are
+  /// different keys.
   private func holder(of key: String, kind: Kind) -> Row? {
     jobs.values.first {
       $0.holdsKey && $0.kind == kind && $0.unique?.key.utf8.elementsEqual(key.utf8) == true
@@ -133,7 +135,7 @@ struct MemoryDatabase {
       row.priority = job.priority
       row.due = job.due.time(now.wall)
       row.delayed = job.due.isRelative ? now.wall : nil
-      // Another payload is another piece of work: what came of the old one is not held against it.
+      // A new payload is new work, so the attempts and expired leases of the old one do not count.
       (row.attempt, row.lost) = (1, 0)
       wait(row, now: now)
       return .overwritten(row.id)

@@ -1,13 +1,15 @@
 public import Qudo
 
-/// Jobs in memory, for tests: the reference model, which does what every driver promises in the simplest way.
+/// A driver for tests that keeps jobs in memory. It is the reference model, which keeps every driver's
+/// promises in the simplest way.
 ///
-/// It has all verbs, and of the capabilities only steady leases: what it holds goes with it. Copies share their jobs.
+/// It has all verbs, but of the capabilities only monotonic leases: its jobs disappear with it. Copies share
+/// their jobs.
 public struct MemoryDriver: LogDriver, TransactionalDriver {
   private struct State {
     var database = MemoryDatabase()
     var isClosed = false
-    /// How many drivers share it.
+    /// The number of drivers that share the database.
     var drivers = 1
   }
 
@@ -18,10 +20,11 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
   public let generation = IdempotencyKey().bytes
   private let clock: any QueueClock
   private let state: Locked<State>
-  /// Which of the drivers that share the database it is. The first one closes it for all.
+  /// The index of this driver among those that share the database. Closing the first one closes the database
+  /// for all.
   private let index: Int
 
-  /// Holds nothing yet. The clock is the machine's by default: most tests want a ``ManualClock``.
+  /// Creates an empty database. Most tests pass a ``ManualClock``; the default is the machine's clock.
   public init(name: String = "memory", limits: Limits = Limits(), clock: any QueueClock = SystemClock()) {
     self.name = name
     self.limits = limits
@@ -30,14 +33,15 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
     index = 0
   }
 
-  /// A model of a server, by whose clock due times go.
+  /// Creates a model of a server, whose own clock decides when jobs are due.
   package static func server(limits: Limits, clock: any QueueClock) -> MemoryDriver {
     let driver = MemoryDriver(limits: limits, clock: clock)
     driver.state.withLock { $0.database.knowsDelays = false }
     return driver
   }
 
-  /// Another driver of the same jobs, as another process is. When it is closed, the jobs that it holds are free at once.
+  /// Creates another driver of the same jobs, like another process. Closing it makes its running jobs
+  /// recoverable at once.
   package init(sharing other: MemoryDriver) {
     (name, limits, clock, state) = (other.name, other.limits, other.clock, other.state)
     index = state.withLock { state in
@@ -48,7 +52,8 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try store(jobs) }
 
-  /// Stores jobs at once. There is no connection to join: the application's transaction, and whether it is rolled back, has no effect.
+  /// Stores jobs at once. A database in memory has no connection to join, so rolling back the application's
+  /// transaction has no effect.
   public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] {
     try store(jobs)
   }
@@ -124,7 +129,7 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
     }
   }
 
-  /// One atomic transaction at one moment.
+  /// Runs a verb atomically, at one point in time.
   private func verb<Result: Sendable>(
     _ body: (inout MemoryDatabase, ClockReading) -> Result
   ) throws(QudoError) -> Result {

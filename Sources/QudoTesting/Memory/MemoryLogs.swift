@@ -1,10 +1,10 @@
 internal import Qudo
 
-/// A row of one of the logs.
+/// A row of the failure log or the status log.
 protocol LogRow {
   var id: Int64 { get }
   var kind: Kind { get }
-  /// When its run ended.
+  /// The time at which its run ended.
   var endedAt: Timestamp { get }
 }
 
@@ -21,7 +21,7 @@ extension MemoryDatabase.Failure: LogRow {
 }
 
 extension Array where Element: LogRow {
-  /// What a query asks for, of rows that stand oldest first.
+  /// Returns the rows that a query asks for. The rows must be sorted oldest first.
   func select(_ query: LogQuery) -> [Element] {
     let fitting = filter { row in
       query.isAfter(row.id) && query.kinds?.contains(row.kind) ?? true && query.ids?.contains(row.id) ?? true
@@ -30,9 +30,9 @@ extension Array where Element: LogRow {
     return Array(ordered.dropFirst(Swift.max(0, query.offset)).prefix(Swift.max(0, query.limit)))
   }
 
-  /// Removes the oldest rows that may go.
+  /// Deletes the oldest rows that the options allow.
   ///
-  /// - Returns: how many.
+  /// - Returns: the number of deleted rows.
   fileprivate mutating func prune(_ prune: PruneOptions) -> Int {
     let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.endedAt < $0 } ?? true
     }

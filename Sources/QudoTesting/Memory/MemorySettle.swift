@@ -9,7 +9,7 @@ extension MemoryDatabase {
     }
   }
 
-  /// The job of a lease that is the current one. The token decides, not the time.
+  /// Returns the job of a lease if the lease is still the current one. The token decides, not the time.
   private func row(of lease: Lease) -> Row? {
     guard let row = jobs[lease.job], case .running(let current, _, _) = row.place,
       current.token == lease.token
@@ -22,7 +22,7 @@ extension MemoryDatabase {
     var row = row
     switch outcome {
     case .completed(let replacements):
-      // The old row goes first, so that a replacement may carry the same unique key.
+      // Delete the old row first, so that a replacement may have the same unique key.
       jobs[row.id] = nil
       return insert(replacements, now: now)
     case .retry(let delay, let message):
@@ -49,7 +49,7 @@ extension MemoryDatabase {
     return []
   }
 
-  /// Only a final failure carries the payload; an earlier one points to the job.
+  /// Logs a failed run. Only a final failure has the payload; an earlier one refers to the job.
   mutating func log(_ row: Row, _ reason: FailureReason, _ message: String, isFinal: Bool, now: ClockReading)
   {
     lastFailure += 1
@@ -63,7 +63,7 @@ extension MemoryDatabase {
       Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : JobMetadata()))
   }
 
-  /// A run that ended in a snooze or was given back is not finished.
+  /// Records a finished run. A snoozed or released run is not finished.
   private mutating func record(_ row: Row, _ outcome: Settlement.Outcome, _ took: Duration, now: ClockReading)
   {
     let status: RunStatus
@@ -82,7 +82,7 @@ extension MemoryDatabase {
   }
 
   mutating func extend(_ leases: [Lease], by duration: Duration, now: ClockReading) -> [Lease?] {
-    // Whoever renews is one of those that hold leases, whatever becomes of it.
+    // A call that renews gets a holder number even if it renews nothing.
     let holder = holder()
     return leases.map { lease in
       guard let row = row(of: lease), case .running(let current, let lostLimit, _) = row.place else {

@@ -1,12 +1,12 @@
 internal import Qudo
 
 extension ModelRun {
-  /// The driver's id of a job of the model.
+  /// Returns the driver's id of one of the model's jobs.
   func id(_ model: Int64) throws -> Int64 {
     try require(ids[model], "\(here): a job of the model's id \(model)")
   }
 
-  /// A new job.
+  /// Pairs the ids of a new job.
   func meet(_ model: Int64, as driver: Int64) {
     ids[model] = driver
     known.append(model)
@@ -31,7 +31,7 @@ extension ModelRun {
     try check(found.jobs.map(\.id), is: try expected.jobs.map { try id($0.id) }, here)
     try check(found.timeUntilNextDue, is: expected.timeUntilNextDue, "\(here): next due")
     try check(
-      found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease end")
+      found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease expiry")
     try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
     let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
     try check(
@@ -43,7 +43,7 @@ extension ModelRun {
     }
   }
 
-  /// All that can be seen of both.
+  /// Compares everything that the driver and the model show.
   func compare() async throws {
     let (driver, model) = (try await Snapshot(anyDriver), try await Snapshot(model))
     var expected = model
@@ -57,7 +57,7 @@ extension ModelRun {
     try driver.check(is: expected, "after \(here)")
   }
 
-  // MARK: The model's rows as the driver names them
+  // MARK: The model's rows with the driver's ids
 
   func translated(_ job: StoredJob) throws -> StoredJob {
     var job = job
@@ -70,7 +70,7 @@ extension ModelRun {
     row.id = found?.id ?? row.id
     row.job = try id(row.job)
     row.replayedAs = try row.replayedAs.map { try id($0) }
-    // The driver says it in its own words.
+    // The message of a lost job is the driver's own.
     if row.reason == .lost { row.message = found?.message ?? row.message }
     return row
   }
@@ -83,7 +83,7 @@ extension ModelRun {
   }
 }
 
-/// What a worker is given, without what each database names as it likes.
+/// A claimed job as a worker sees it, without the ids and tokens that each database chooses.
 private struct Seen: Hashable {
   let kind: Kind
   let payload: Payload

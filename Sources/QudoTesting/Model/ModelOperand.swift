@@ -1,5 +1,5 @@
-/// One operand of a step: which of a few values. The first one is the plainest; one that is there more often comes more
-/// often by chance.
+/// An operand of a step and its possible values. The first value is the simplest. A value that is listed more
+/// often is chosen more often.
 struct ModelOperand: Sendable {
   let name: String
   let values: [String]
@@ -9,14 +9,14 @@ struct ModelOperand: Sendable {
     self.values = values.split(separator: " ").map(String.init)
   }
 
-  /// How many bits tell them apart.
+  /// The number of bits that encode a value.
   var bits: Int { values.count > 1 ? Int.bitWidth - (values.count - 1).leadingZeroBitCount : 0 }
 }
 
 extension ModelOperand {
   static let driver = ModelOperand("driver", "first first second third")
   static let kind = ModelOperand("kind", "a b c a b a b c a d e f g h composed decomposed")
-  /// Those of a claim without a `want` before it.
+  /// The kinds of a claim without a `want` before it.
   static let claimed = ModelOperand("kinds", "all a b a+b b+a a+b+c c d+e+f")
   static let filter = ModelOperand("kinds", "any a a+b c d+e+f+g+h unknown none all")
   static let seconds = "0s 1us 1s 3s 5s 9s 20s 60s"

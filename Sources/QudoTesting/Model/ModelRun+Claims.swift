@@ -5,7 +5,7 @@ extension ModelRun {
 
   func addWant() {
     let kind = kind(self["kind"])
-    // Each kind once.
+    // A claim names each kind once.
     guard !wants.contains(where: { $0.kind == kind }) else { return }
     wants.append(
       .init(
@@ -19,14 +19,14 @@ extension ModelRun {
     try match(found, expected)
   }
 
-  /// Of the kinds of the `want`s before it; else of those that this step names, or of all.
+  /// Returns a claim for the kinds of the preceding `want` steps, or else for the kinds that this step names.
   func takeRequest() -> ClaimRequest {
     defer { wants = [] }
     if !wants.isEmpty { return ClaimRequest(wants, limit: number("limit")) }
     return ClaimRequest(demands(self["kinds"]), limit: number("limit"))
   }
 
-  /// Always the same array, as a worker has it: drivers may know it again.
+  /// Returns the same array each time, as a worker does, since drivers may cache by it.
   private func demands(_ names: String) -> [ClaimRequest.KindDemand] {
     if let known = demands[names] { return known }
     let kinds = names.isEmpty || names == "all" ? Self.kinds : names.split(separator: "+").map(String.init)
@@ -59,7 +59,7 @@ extension ModelRun {
         { try await model.renew(some.map(\.model), for: duration) })
     else { return }
     try check(found.map { $0 == nil }, is: expected.map { $0 == nil }, here)
-    // The old values are as good.
+    // The old lease values stay valid.
     guard self["keep"] == "new" else { return }
     for (index, pair) in zip(chosen, zip(found, expected)) {
       if let found = pair.0, let expected = pair.1 { leases[index] = (found, expected) }

@@ -9,7 +9,7 @@ extension ModelRun {
     }
   }
 
-  /// `5s`, `1us`, `-10s`, `endless`.
+  /// Parses `5s`, `1us`, `-10s` or `endless`.
   func duration(_ text: String) -> Duration {
     if text == "endless" { return .seconds(Int64.max) }
     if text.hasSuffix("us") { return .microseconds(Int64(text.dropLast(2)) ?? 0) }
@@ -90,7 +90,7 @@ extension ModelRun {
     }
   }
 
-  /// One that is refused, and with it all of its insert.
+  /// Returns an invalid job, for which a driver must reject the whole insert.
   func flawedJob() -> NewJob {
     let tooLong = String(repeating: "x", count: 256)
     switch self["flaw"] {
@@ -108,7 +108,7 @@ extension ModelRun {
     }
   }
 
-  /// Without a job before it, of one plain job.
+  /// Inserts the prepared jobs, or one plain job if there are none.
   func insert(_ driver: any LogDriver) async throws {
     if jobs.isEmpty {
       numbered += 1

@@ -33,10 +33,10 @@ extension ModelRun {
       ? nil : Set(self["states"].split(separator: "+").compactMap { JobState(rawValue: String($0)) })
   }
 
-  /// No job's, and no row's.
+  /// An id that no job and no log row has.
   static let gone: Int64 = 1 << 60
 
-  /// Some of these, in no order and one of them twice.
+  /// Returns some of these ids, unordered and one of them twice.
   func chosen(_ all: [Int64]) -> [Int64]? {
     switch self["ids"] {
     case "all": all.reversed()
@@ -124,7 +124,7 @@ extension ModelRun {
   }
 }
 
-/// Which rows of the driver's logs are which of the model's.
+/// The mapping between the rows of the driver's logs and of the model's logs.
 private struct Logs {
   let failures: [(driver: Int64, model: Int64)]
   let statuses: [(driver: Int64, model: Int64)]

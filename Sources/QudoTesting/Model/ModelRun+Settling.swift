@@ -9,7 +9,7 @@ extension ModelRun {
     let recording = self["recording"] == "no" ? nil : duration(self["recording"])
     let settlement = { (lease: Lease) in Settlement(lease, outcome, recording: recording) }
     outcomes.append((settlement(lease.driver), settlement(lease.model)))
-    // One that is kept is stale when it is used again.
+    // A lease that is kept is stale when used again.
     if self["keep"] == "no", self["token"] == "right" { leases.remove(at: index) }
   }
 
@@ -42,7 +42,7 @@ extension ModelRun {
     try await settle(batch, claiming: self["claims"] == "yes" ? takeRequest() : nil, driver)
   }
 
-  /// Completes many at once.
+  /// Completes many jobs at once.
   func finish(_ driver: any LogDriver) async throws {
     let count = self["leases"] == "all" ? leases.count : min(3, leases.count)
     let batch = leases.suffix(count).map { lease in

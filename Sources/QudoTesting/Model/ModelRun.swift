@@ -1,39 +1,39 @@
 internal import Qudo
 
-/// A script on its way through a driver and the model. The names of jobs, leases and log rows may differ between the two:
-/// the model's are translated.
+/// Runs a script on a driver and on the model. The ids of jobs, leases and log rows may differ between the
+/// two, so the model's ids are translated.
 final class ModelRun {
   let subject: ConformanceSubject
-  /// The model as the connection of this step has it.
+  /// The model's counterpart of the current connection.
   var model: MemoryDriver { models[models.indices.contains(current) ? current : 0] }
   let clock: ManualClock
-  /// The connections, of which some are not open.
+  /// The open connections.
   private var drivers: [any LogDriver]
-  /// For each of them, one that shares its jobs with the others.
+  /// The model's counterpart of each connection. All of them share their jobs.
   private var models: [MemoryDriver]
   private var current = 0
   private var slots: [String: Int] = ["first": 0]
   private let capabilities: Capabilities
 
-  /// The driver's ids of the model's jobs; and the model's, in the order in which they came.
+  /// The driver's job ids by the model's ids, and the model's ids in the order of insertion.
   var ids: [Int64: Int64] = [:]
   var known: [Int64] = []
-  /// Of claims whose outcome is not written, and some that are stale. The newest is the last.
+  /// The leases of unsettled claims, and some stale ones. The newest is the last.
   var leases: [(driver: Lease, model: Lease)] = []
-  // What the next verb is to be given.
+  // The input prepared for the next verb.
   var jobs: [NewJob] = []
   var wants: [ClaimRequest.KindDemand] = []
   var outcomes: [(driver: Settlement, model: Settlement)] = []
-  /// How many payloads were numbered.
+  /// The number of numbered payloads so far.
   var numbered = 0
-  /// Of claims without a `want` before them.
+  /// The demands of claims without a `want` before them, by the names of the kinds.
   var demands: [String: [ClaimRequest.KindDemand]] = [:]
-  /// Of idempotency keys.
+  /// The idempotency keys.
   var keys = ModelKeys()
   private var boots = 1
   private(set) var step = ModelScript.Step(verb: .count, operands: [])
   private(set) var place = 0
-  /// How many verbs were asked of the driver.
+  /// The number of verbs called on the driver.
   private(set) var verbs = 0
 
   init(_ subject: ConformanceSubject) async throws {
@@ -42,7 +42,7 @@ final class ModelRun {
     let driver = try await subject.open()
     drivers = [driver]
     capabilities = driver.capabilities
-    // Without steady leases they go by the wall clock.
+    // Without monotonic leases, lease times follow the wall clock.
     let isSteady = capabilities.contains(.monotonicLeases)
     models = [
       isSteady
@@ -52,7 +52,7 @@ final class ModelRun {
     models[0] = MemoryDriver(sharing: models[0])
   }
 
-  /// - Parameter interval: after how many verbs all that can be seen is compared.
+  /// - Parameter interval: the number of verbs between full comparisons.
   func run(_ script: ModelScript, comparingEvery interval: Int) async throws {
     for (index, step) in script.steps.enumerated() {
       (self.step, place) = (step, index + 1)
@@ -63,7 +63,7 @@ final class ModelRun {
     try await compare()
   }
 
-  /// The value of an operand of this step.
+  /// Returns the value of an operand of this step.
   subscript(_ name: String) -> String {
     guard let index = step.verb.operands.firstIndex(where: { $0.name == name }) else { return "" }
     return step.verb.operands[index].values[Int(step.operands[index])]
@@ -71,7 +71,7 @@ final class ModelRun {
 
   func number(_ name: String) -> Int { Int(self[name]) ?? 0 }
 
-  /// For a failure: where it is.
+  /// The current step, for failure messages.
   var here: String { "step \(place), \(step)" }
 
   private func perform(_ verb: ModelVerb) async throws {
@@ -110,7 +110,7 @@ final class ModelRun {
 
   // MARK: Connections
 
-  /// The one that this step names.
+  /// Returns the connection that this step names, opening it if necessary.
   private func driver() async throws -> any LogDriver {
     guard capabilities.contains(.multiProcess) else { return drivers[0] }
     if let slot = slots[self["driver"]] {
@@ -120,12 +120,12 @@ final class ModelRun {
     current = drivers.count
     slots[self["driver"]] = current
     drivers.append(try await subject.open())
-    // A database that does not know who holds a lease knows of one holder.
+    // If the database does not record who holds a lease, the model has only one holder.
     models.append(capabilities.contains(.recoversDeadHolders) ? MemoryDriver(sharing: models[0]) : models[0])
     return drivers[current]
   }
 
-  /// One that is open, to look at what is there.
+  /// An open connection for listings.
   var anyDriver: any LogDriver { drivers[verbs % drivers.count] }
 
   private func reopen() async throws {
@@ -134,7 +134,7 @@ final class ModelRun {
     drivers[slot] = try await subject.open()
   }
 
-  /// The machine of all the processes starts anew; that of a server does not.
+  /// Reboots the machine of all processes. A server's machine keeps running.
   private func reboot() async throws {
     guard capabilities.contains(.durable) else { return }
     for slot in drivers.indices { await close(slot) }
@@ -143,7 +143,8 @@ final class ModelRun {
     for slot in drivers.indices { drivers[slot] = try await subject.open() }
   }
 
-  /// What it holds is free, if the database knows who holds what.
+  /// Closes a connection. If the database records who holds a lease, the connection's jobs become
+  /// recoverable.
   private func close(_ slot: Int) async {
     await drivers[slot].close()
     guard capabilities.contains(.recoversDeadHolders) else { return }
@@ -151,7 +152,7 @@ final class ModelRun {
     models[slot] = MemoryDriver(sharing: models[slot])
   }
 
-  /// Somebody sets the wall clock.
+  /// Sets the wall clock forward or back.
   private func jump() {
     let before = clock.now().wall
     clock.jump(by: duration(self["by"]))
@@ -162,16 +163,16 @@ final class ModelRun {
 
   // MARK: Both
 
-  /// Asks both the same, in the same words.
+  /// Calls the same verb with the same input on both.
   func both<Value>(
     _ driver: any LogDriver, _ verb: (any LogDriver) async throws -> Value
   ) async throws -> (driver: Value, model: Value)? {
     try await both({ try await verb(driver) }, { try await verb(model) })
   }
 
-  /// Asks both the same.
+  /// Calls a verb on the driver and on the model, which may need different input.
   ///
-  /// - Returns: nil if both threw the same.
+  /// - Returns: nil if both threw the same error.
   func both<Value>(
     _ driver: () async throws -> Value, _ model: () async throws -> Value
   ) async throws -> (driver: Value, model: Value)? {
@@ -198,7 +199,7 @@ final class ModelRun {
   }
 }
 
-/// That of a server, by whose wall clock leases go.
+/// The clock of a server, whose wall clock decides when leases expire.
 private struct ServerClock: QueueClock {
   let wall: ManualClock
 
@@ -212,14 +213,15 @@ private struct ServerClock: QueueClock {
 }
 
 extension ModelScript {
-  /// Does all steps on a driver and on a new model.
+  /// Runs all steps on a driver and on a new model.
   ///
   /// - Parameters:
-  ///   - subject: a fresh one, with nothing in its database. Its receipts are kept for 24 hours. What it opened is closed
-  ///     in the end.
-  ///   - interval: after how many verbs all that is in the database is compared, besides their answers. Default 10.
-  /// - Returns: how many verbs of the driver were compared.
-  /// - Throws: ``ConformanceFailure`` that names the first step at which the two differ.
+  ///   - subject: a fresh subject with an empty database, which keeps receipts for 24 hours. The run closes
+  ///     the connections that it opened.
+  ///   - interval: the number of verbs between comparisons of the whole database, in addition to comparing
+  ///     each answer. Default 10.
+  /// - Returns: the number of verbs compared.
+  /// - Throws: ``ConformanceFailure`` that names the first step at which driver and model differ.
   @discardableResult
   public func run(on subject: ConformanceSubject, comparingEvery interval: Int = 10) async throws -> Int {
     do {

@@ -1,6 +1,7 @@
-/// Scripts as bytes, for fuzzers: each step begins at a byte, so that steps can be put in, taken out and moved.
+/// Scripts as bytes, for fuzzers. Each step begins at a byte boundary, so that a fuzzer can insert, delete
+/// and move steps.
 extension ModelScript {
-  /// Any bytes are a script.
+  /// Creates a script from bytes. Any bytes are valid.
   public init(bytes: some Sequence<UInt8>) {
     self.init()
     var rest = bytes.makeIterator()
@@ -18,7 +19,7 @@ extension ModelScript {
     }
   }
 
-  /// Bytes that are read as the same script.
+  /// The script as bytes, from which `init(bytes:)` creates the same script.
   public var bytes: [UInt8] { steps.flatMap(\.bytes) }
 }
 
@@ -31,6 +32,6 @@ extension ModelScript.Step {
 }
 
 extension ModelVerb {
-  /// Of all operands together; they have at most 64 bits.
+  /// The number of bytes for all operands, which have at most 64 bits together.
   fileprivate var byteCount: Int { (operands.reduce(0) { $0 + $1.bits } + 7) / 8 }
 }

@@ -1,9 +1,9 @@
 extension ModelScript {
-  /// A short script that fails too: without the steps that it does not need, and with the plainest operands.
+  /// Returns a short script that fails too: without unnecessary steps and with the simplest operands.
   ///
   /// - Parameters:
-  ///   - most: how often to try at most. Default 2,000.
-  ///   - fails: whether a script fails, on a fresh database each time.
+  ///   - most: the maximum number of tries. Default 2,000.
+  ///   - fails: returns true if a script fails. It must use a fresh database each time.
   public func shrunk(trying most: Int = 2000, _ fails: (ModelScript) async throws -> Bool) async rethrows
     -> ModelScript
   {
@@ -21,7 +21,7 @@ extension ModelScript {
     var script: ModelScript
     var left: Int
 
-    /// Halves first, then ever shorter runs, from the end on.
+    /// Drops halves first, then ever shorter sequences, starting at the end.
     mutating func dropSteps(_ fails: (ModelScript) async throws -> Bool) async rethrows {
       var length = max(1, script.steps.count / 2)
       while true {

@@ -1,10 +1,10 @@
 extension ModelScript: CustomStringConvertible {
-  /// A line for each step. An operand that has its plainest value is left out.
+  /// The script as text, with one line per step. Operands with their simplest value are omitted.
   public var description: String { steps.map { "\($0)\n" }.joined() }
 
-  /// Lines that are empty or begin with `#` are passed over.
+  /// Parses a script. Ignores empty lines and lines that begin with `#`.
   ///
-  /// - Throws: ``ConformanceFailure`` that shows the line which is no step.
+  /// - Throws: ``ConformanceFailure`` with the first invalid line.
   public init(parsing text: some StringProtocol) throws {
     self.init()
     for line in text.split(whereSeparator: { $0.isNewline }) where !line.hasPrefix("#") {
@@ -15,7 +15,7 @@ extension ModelScript: CustomStringConvertible {
 }
 
 extension ModelScript.Step: CustomStringConvertible {
-  /// The verb, then `name=value` for each operand that has not its plainest value.
+  /// The verb, then `name=value` for each operand without its simplest value.
   public var description: String {
     zip(verb.operands, operands).reduce(into: verb.rawValue) { text, pair in
       let value = pair.0.values[Int(pair.1)]

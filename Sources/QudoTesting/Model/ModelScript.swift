@@ -1,10 +1,11 @@
-/// What is done to a database, step by step, so that a driver and the model, which is ``MemoryDriver``, can be held against
-/// each other: whatever the script, both must answer the same and hold the same.
+/// A sequence of steps for comparing a driver with the model, ``MemoryDriver``. For every script, both must
+/// give the same answers and have the same contents.
 ///
-///     try await ModelScript(seed: 7, count: 300).run(on: ConformanceSubject { clock in try MyDriver(path: path, clock: clock) })
+///     let subject = ConformanceSubject { clock in try MyDriver(path: path, clock: clock) }
+///     try await ModelScript(seed: 7, count: 300).run(on: subject)
 ///
-/// A script is made from a seed, from any bytes, or from a text with a step a line. The text of one that a driver fails on is
-/// what to keep as a test, once it is ``shrunk(trying:_:)``.
+/// Create a script from a seed, from any bytes, or from text with one step per line. If a driver fails on a
+/// script, shrink it with ``shrunk(trying:_:)`` and keep its text as a test.
 ///
 ///     job key=k1 due=5s
 ///     insert
@@ -14,38 +15,40 @@
 ///     outcome result=retry
 ///     settle
 ///
-/// Some steps only prepare: `job` and `crowd` put jobs together for the next `insert`, or for the next `outcome` that replaces
-/// its job; `want` a kind for the next claim; `outcome` what becomes of one lease in the next `settle`. Leases that no step
-/// names are those of workers that died.
+/// Some steps only prepare a later one: `job` and `crowd` collect jobs for the next `insert`, or for the next
+/// `outcome` with replacements. `want` adds a kind to the next claim, and `outcome` adds the outcome of one
+/// lease to the next `settle`. Leases that no step uses simulate workers that died.
 public struct ModelScript: Sendable, Hashable {
-  /// One line of a script: what is done, and which of a few values each operand has.
+  /// One line of a script: a verb and its operands.
   public struct Step: Sendable, Hashable {
     let verb: ModelVerb
-    /// As many as the verb has; each is the place of its value in the operand's list, whose first value is the plainest.
+    /// One number per operand of the verb: the index of the value in the operand's list, which begins with
+    /// the simplest.
     var operands: [UInt8]
   }
 
-  /// In the order in which they are done.
+  /// The steps in the order of execution.
   public var steps: [Step]
 
-  /// These steps, which may be some of another script's.
+  /// Creates a script from steps, for example from those of another script.
   public init(_ steps: [Step] = []) { self.steps = steps }
 
-  /// A script at random, always the same one for a seed.
+  /// Creates a random script, always the same one for a seed.
   ///
   /// - Parameters:
   ///   - seed: any number.
-  ///   - count: how many steps.
+  ///   - count: the number of steps.
   public init(seed: UInt64, count: Int) {
     var random = Seeded(seed: seed)
     let swarm = Swarm(using: &random)
     steps = (0..<max(0, count)).map { _ in swarm.step(using: &random) }
   }
 
-  /// What a script at random has: not all that there is, so that it does the more of what it has.
+  /// The verbs and values of one random script. It uses only a subset of all, and those more often ("swarm
+  /// testing").
   private struct Swarm {
     private let verbs: [ModelVerb]
-    /// The places of the values of each operand.
+    /// The indices of the values of each operand.
     private let values: [ModelVerb: [[UInt8]]]
 
     init(using random: inout Seeded) {

@@ -1,4 +1,4 @@
-/// What a step does.
+/// The action of a step.
 enum ModelVerb: String, CaseIterable, Sendable {
   case job, crowd, flawed, insert
   case want, claim
@@ -8,7 +8,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each as often as it comes by chance, of 64. The places are those of the bytes of scripts.
+  /// Each verb as often as its share of 64 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [

@@ -53,7 +53,7 @@ import Testing
       #expect(
         result.status == 1
           && result.errors
-            == "qudo: job 2 of the old file has the unique key of job 1, which is not finished: import it later\n"
+            == "qudo: job 2 of the old file has the unique key of job 1, which is not finished. Import it later\n"
       )
       let row = try #require(try result.objects().first { $0["table"] as? String == "job" })
       #expect(row["result"] as? String == "conflict" && row["holder"] as? Int == 1 && row["new"] is NSNull)

@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let attempts: [ConformanceCase] = [
-    ConformanceCase("aRetryCountsAnAttemptAndASnoozeOnlyIfAsked", .attemptsAreCounted) { subject in
+    ConformanceCase("aRetryCountsAnAttemptAndASnoozeOnlyOnRequest", .attemptsAreCounted) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       for (outcome, attempt) in [
@@ -13,7 +13,7 @@ extension ConformanceSuite {
       ] as [(Settlement.Outcome, Int)] {
         try check(try await driver.findOne().attempt, is: attempt, "before \(outcome)")
         let claimed = try await driver.claimOne()
-        try check(claimed.attempt, is: attempt, "claimed before \(outcome)")
+        try check(claimed.attempt, is: attempt, "attempt before \(outcome)")
         try await driver.settle(claimed.lease, outcome)
       }
       try check(try await driver.count(), is: [])

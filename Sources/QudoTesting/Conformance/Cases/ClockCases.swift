@@ -57,7 +57,7 @@ extension ConformanceSuite {
       try check(try await driver.promote(limit: 1), is: 0)
       let due = subject.clock.now().wall.advanced(by: .seconds(10))
       try check(try await driver.jobs(matching: JobQuery()).map(\.dueAt), is: [due])
-      // A small step, as a time server makes it, within the delay.
+      // A small step back, within the delay, as a time server makes it.
       subject.clock.advance(by: .seconds(4))
       subject.clock.jump(by: .seconds(-1))
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(7))
@@ -66,13 +66,13 @@ extension ConformanceSuite {
       _ = try await driver.insert([job("y", unique: UniqueKey("k", onConflict: .overwrite), due: .now)])
       try check(try await driver.texts(), is: ["y"])
     },
-    ConformanceCase("manyDelaysBeginAnew", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
+    ConformanceCase("manyDelaysRestart", .clocksAreKeptApart, requires: .monotonicLeases) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<2500).map { job("\($0)", due: .after(.seconds(1 + $0 / 100))) })
       subject.clock.jump(by: .seconds(-86_400))
       for _ in 0..<2 {
         try check(
-          try await driver.claim(demand()).timeUntilNextDue, is: .zero, "delays of the wrong clock are left")
+          try await driver.claim(demand()).timeUntilNextDue, is: .zero, "delays that must restart are left")
       }
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(1))
       subject.clock.advance(by: .seconds(25))
@@ -132,14 +132,14 @@ extension ConformanceSuite {
       for _ in 0..<3001 {
         let claim = try await driver.claim(demand())
         if claim.texts == ["ours"] { return }
-        try check(claim.timeUntilNextLeaseExpiry, is: .zero, "leases of the last boot are left")
+        try check(claim.timeUntilNextLeaseExpiry, is: .zero, "leases from before the reboot are left")
       }
       throw ConformanceFailure(
         file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
   ]
 
-  /// The machine starts again, and with it all that was open.
+  /// Restarts the machine, which closes all connections.
   private static func reboot(_ subject: ConformanceSubject, _ driver: any LogDriver, as boot: String)
     async throws -> any LogDriver
   {

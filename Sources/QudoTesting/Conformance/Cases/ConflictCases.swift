@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let keyConflicts: [ConformanceCase] = [
-    ConformanceCase("aConflictIsRejectedOrKeptAsAsked", .keysAreUnique) { subject in
+    ConformanceCase("aConflictIsRejectedOrKeptAsRequested", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
       try await checkNothingChanges(in: driver) {
@@ -12,7 +12,7 @@ extension ConformanceSuite {
           is: .existing(id))
       }
     },
-    ConformanceCase("oneConflictSpoilsNoOther", .keysAreUnique) { subject in
+    ConformanceCase("oneConflictAffectsNoOtherJob", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
       let results = try await driver.results(of: [job("1"), job("no", unique: UniqueKey("k")), job("2")])
@@ -53,7 +53,7 @@ extension ConformanceSuite {
       try check(try await driver.count(), is: [JobCount("a", ready: 3)])
       try check(try await driver.texts(), is: ["new", "before", "after"])
     },
-    ConformanceCase("anOverwrittenJobStandsInItsNewPlace", .keysAreUnique) { subject in
+    ConformanceCase("anOverwrittenJobTakesItsNewPlace", .keysAreUnique) { subject in
       let driver = try await subject.open()
       let key = UniqueKey("k", onConflict: .overwrite)
       _ = try await driver.insert([
@@ -71,7 +71,7 @@ extension ConformanceSuite {
       try await checkNothingChanges(in: driver) {
         try check(try await driver.insert(job("new", unique: key)), is: .conflict(id))
       }
-      // Its worker may still settle it: so it does not wait yet.
+      // Its worker may still settle it, so it does not count as waiting yet.
       subject.clock.advance(by: .seconds(60))
       try await checkNothingChanges(in: driver) {
         try check(try await driver.insert(job("new", unique: key)), is: .conflict(id))
@@ -85,7 +85,7 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let key = UniqueKey("k", onConflict: .overwrite)
       let id = try await driver.insertNew(job("old", unique: key))
-      // A failed run, and all the lost leases but one.
+      // One failed run, and one expired lease fewer than the limit.
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
       for _ in 0..<2 {
         _ = try await driver.claimOne(demand(1, maxExpiredLeases: 3))
@@ -96,7 +96,7 @@ extension ConformanceSuite {
       try check(try await driver.insert(job("new", unique: key)), is: .overwritten(id))
       for _ in 0..<2 {
         let claimed = try await driver.claimOne(demand(1, maxExpiredLeases: 3))
-        try check(claimed.attempt, is: 1, "another payload is another piece of work")
+        try check(claimed.attempt, is: 1, "a new payload is new work")
         try check(claimed.payload.text, is: "new")
         subject.clock.advance(by: .seconds(61))
       }

@@ -72,7 +72,7 @@ extension ConformanceSuite {
     },
   ]
 
-  /// - Returns: the jobs that were settled, one entry for each time.
+  /// - Returns: the ids of the settled jobs, one entry per settle.
   private static func workAll(_ driver: any LogDriver) async throws -> [Int64] {
     var done: [Int64] = []
     var jobs = try await driver.claim(demand(3)).jobs

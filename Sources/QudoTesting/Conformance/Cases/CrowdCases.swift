@@ -37,7 +37,7 @@ extension ConformanceSuite {
     },
   ]
 
-  /// Ready, delayed and running jobs of other kinds, and both logs.
+  /// Adds ready, delayed and running jobs of other kinds, and rows to both logs.
   private static func fill(_ driver: any LogDriver) async throws {
     for _ in 0..<crowd / 1000 {
       _ = try await driver.insert((0..<1000).map { _ in job(kind: "logged") })

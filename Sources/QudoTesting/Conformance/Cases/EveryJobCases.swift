@@ -15,7 +15,7 @@ extension ConformanceSuite {
       try check(try await driver.release([try await driver.claimOne().lease]), is: [.settled()])
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("aClaimWithoutRoomTakesNothing", .everyJobRuns) { subject in
+    ConformanceCase("aClaimWithALimitOfZeroTakesNothing", .everyJobRuns) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       try check(try await driver.texts(demand(0)), is: [])
@@ -38,9 +38,9 @@ extension ConformanceSuite {
     },
   ]
 
-  /// Works with every sort of outcome, some workers dying, until nothing is left.
+  /// Runs jobs with random outcomes, while some workers die, until no job is left.
   ///
-  /// - Returns: the jobs that were completed.
+  /// - Returns: the ids of the completed jobs.
   private static func workAtRandom(_ driver: any LogDriver, _ clock: ManualClock) async throws -> Set<Int64> {
     var random = Seeded(seed: 7)
     var completed: Set<Int64> = []
@@ -66,6 +66,6 @@ extension ConformanceSuite {
     }
     throw ConformanceFailure(
       file: #fileID, line: #line,
-      message: "expected the jobs to come to an end, found \(try await driver.count())")
+      message: "expected all jobs to finish, found \(try await driver.count())")
   }
 }

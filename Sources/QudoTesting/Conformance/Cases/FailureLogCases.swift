@@ -32,7 +32,7 @@ extension ConformanceSuite {
       try check(failure.payload, is: Payload("x"))
       try check(failure.isFinal, is: true)
     },
-    ConformanceCase("messagesComeBackAsTheyWere", .logsAreKept) { subject in
+    ConformanceCase("messagesComeBackUnchanged", .logsAreKept) { subject in
       let driver = try await subject.open()
       let messages = ["", "'\"; --", "e\u{301}", "two\nlines", "a\0b", String(repeating: "🦩", count: 4096)]
       _ = try await driver.insert(messages.map { job($0) })
@@ -49,7 +49,7 @@ extension ConformanceSuite {
       func listed(_ query: LogQuery) async throws -> [Int64] { try await driver.failures(query).map(\.id) }
       try await checkPages(ids, listed)
     },
-    ConformanceCase("whatComesAndGoesBetweenPagesOfALogShiftsNone", .logsAreKept) { subject in
+    ConformanceCase("logPagesStayStableWhileRowsComeAndGo", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(9, driver)
       let ids = try await driver.failures().map(\.id)
@@ -64,7 +64,7 @@ extension ConformanceSuite {
         up += above.map(\.id)
         (newest, oldest) = (below.last?.id, above.last?.id)
         try await fail(1, driver)
-        // Three of the pages that were seen.
+        // Prune two of the oldest rows, which the first page has already listed.
         if page == 0 { try check(try await driver.prune(PruneOptions(limit: 2)) > 0, is: true) }
       }
       try check(down, is: Array(ids.reversed().prefix(7)), "newest first; the oldest two were pruned")
@@ -72,7 +72,7 @@ extension ConformanceSuite {
     },
   ]
 
-  /// Fails jobs of the kinds a and b in turn.
+  /// Fails jobs of the kinds a and b, alternately.
   static func fail(_ count: Int, _ driver: any LogDriver) async throws {
     for number in 0..<count {
       try await driver.insertNew(job("\(number)", kind: number % 2 == 0 ? "a" : "b"))
@@ -81,7 +81,7 @@ extension ConformanceSuite {
     }
   }
 
-  /// - Parameter ids: of twelve rows of the kinds a and b in turn, oldest first.
+  /// - Parameter ids: the ids of twelve rows, alternately of the kinds a and b, oldest first.
   static func checkPages(_ ids: [Int64], _ listed: (LogQuery) async throws -> [Int64]) async throws {
     try check(ids, is: ids.sorted())
     try check(ids.count, is: 12)

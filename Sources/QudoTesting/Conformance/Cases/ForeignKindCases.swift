@@ -20,7 +20,7 @@ extension ConformanceSuite {
       _ = try await driver.insert((0..<50).map { _ in job(kind: "b", priority: 9) } + [job("x")])
       try check(try await driver.texts(demand(1)), is: ["x"])
     },
-    ConformanceCase("aForeignJobWhoseLeaseEndedWaitsForItsOwn", .foreignKindsAreLeftAlone) { subject in
+    ConformanceCase("aForeignExpiredJobWaitsForItsOwnWorker", .foreignKindsAreLeftAlone) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("theirs", kind: "b"))
       _ = try await driver.claim(demand(1, "b"))

@@ -34,7 +34,7 @@ extension ConformanceSuite {
       let driver = try await subject.open()
       let ids = try await driver.results(of: (0..<10).map { _ in job() }).map(\.id)
       let jobs = try await driver.claim(exactly: 10)
-      // The highest goes first, then the next highest.
+      // Complete the highest id first, then the next highest.
       try await driver.complete(jobs.sorted { $0.id > $1.id }.dropLast(2))
       let id = try await driver.insertNew(job())
       try check(id, isAbove: ids[9])

@@ -9,7 +9,7 @@ extension ConformanceSuite {
         try check(try await driver.insert(once("again", 1)), is: .existing(id))
         try check(
           try await driver.insert(NewJob("b", idempotencyKey: key(1))), is: .existing(id),
-          "keys are the database's, not a kind's")
+          "keys are unique per database, not per kind")
       }
       let second = try await other.insertNew(once("y", 2))
       try check(second, isAbove: id)
@@ -24,7 +24,7 @@ extension ConformanceSuite {
       try await driver.complete([claimed])
       subject.clock.advance(by: .microseconds(86_399_999_999))
       try check(
-        try await driver.insert(once("x", 1)), is: .existing(id), "a microsecond before 24 hours are over")
+        try await driver.insert(once("x", 1)), is: .existing(id), "a microsecond before 24 hours have passed")
       try check(try await driver.count(), is: [])
       subject.clock.advance(by: .microseconds(1))
       let new = try await driver.insertNew(once("new", 1))
@@ -58,7 +58,7 @@ extension ConformanceSuite {
         }
       }
     },
-    ConformanceCase("whatAUniqueKeyKeptOrOverwroteIsDoneOnceToo", .enqueuesCanBeRepeated) { subject in
+    ConformanceCase("aKeptOrOverwritingEnqueueIsDoneOnceToo", .enqueuesCanBeRepeated) { subject in
       let driver = try await subject.open()
       let id = try await driver.insertNew(job("there", unique: UniqueKey("k")))
       var kept = once("kept", 1)
@@ -77,7 +77,7 @@ extension ConformanceSuite {
       try check(
         try await driver.results(of: [kept, overwritten]), is: [.existing(id), .existing(id)],
         "after it is done")
-      try check(try await driver.insertNew(refused) > id, "what was refused to be done now")
+      try check(try await driver.insertNew(refused) > id, "an id for the job that conflicted before")
     },
     ConformanceCase("ofManyWithOneKeyOneIsDone", .enqueuesCanBeRepeated) { subject in
       let (one, other) = try await subject.openTwo()
@@ -102,7 +102,7 @@ extension ConformanceSuite {
       try check(result, is: .settled(replacements: [.existing(there), .inserted(new)]))
       try check(try await driver.insert(once("no", 2)), is: .existing(new))
     },
-    ConformanceCase("whatIsRefusedLeavesNoReceipt", .enqueuesCanBeRepeated) { subject in
+    ConformanceCase("aRejectedEnqueueLeavesNoReceipt", .enqueuesCanBeRepeated) { subject in
       let driver = try await subject.open()
       try await check(throws: .invalidArgument) {
         _ = try await driver.insert([once("x", 1), job(kind: "")])

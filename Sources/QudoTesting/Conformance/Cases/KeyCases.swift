@@ -22,9 +22,9 @@ extension ConformanceSuite {
       }
       _ = try await driver.claimOne()
       subject.clock.advance(by: .seconds(60))
-      try await held("its lease ended")
+      try await held("its lease expired")
       _ = try await driver.claim(demand(1, "b"))
-      try await held("its lease was taken back")
+      try await held("its lease was recovered")
     },
     ConformanceCase("aKeyIsFreeWhenTheJobIsFinished", .keysAreUnique) { subject in
       let driver = try await subject.open()
@@ -84,7 +84,7 @@ extension ConformanceSuite {
       try check(claimed.uniqueKey, is: "k")
       let second = try await driver.insertNew(job("2", unique: key, due: .after(.seconds(9))))
       try check(try await driver.insert(job(unique: key)), is: .conflict(second))
-      // The first does not take the key again, whatever becomes of it.
+      // The first job does not take the key again, whatever its outcome.
       try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
       let again = try await driver.claimOne()
       try check(again.id, is: first)
@@ -108,7 +108,7 @@ extension ConformanceSuite {
     },
   ]
 
-  /// Texts that are easily taken for each other.
+  /// Texts that a careless comparison would confuse.
   private static let lookAlikes = [
     "\u{E9}", "e\u{301}", "e", "E", "e ", " e", "ｅ", "e\u{200B}",
     "e'", "e\"", "e%", "e_", "e\n", "🦩", "1", "1.0", "01",

@@ -9,7 +9,7 @@ extension ConformanceSuite {
       try check(try await other.texts(), is: [])
       try check(try await one.texts(), is: [])
       subject.clock.advance(by: .microseconds(59_999_999))
-      try check(try await other.texts(), is: [], "a microsecond before the end")
+      try check(try await other.texts(), is: [], "a microsecond before the lease expires")
       subject.clock.advance(by: .microseconds(1))
       let second = try await other.claimOne()
       try check(second.id, is: first.id)
@@ -28,7 +28,7 @@ extension ConformanceSuite {
       _ = try await third.claim(demand(1))
       let kept = try await other.claim(demand(1))
       try check(kept.texts, is: ["4"])
-      // A lease belongs to whoever renewed it last.
+      // A lease belongs to the connection that last renewed it.
       let renewed = try await other.renew([lost.jobs[1].lease], for: .seconds(60))
       try check(renewed.first??.token, is: lost.jobs[1].lease.token)
       await one.close()
@@ -56,7 +56,7 @@ extension ConformanceSuite {
       try check(try await other.texts(), is: [])
       try check(try await other.failures(LogQuery()).map(\.reason), is: [.lost])
     },
-    ConformanceCase("aLeaseIsAsLongAsItsKindAsks", .claimsAreExclusive) { subject in
+    ConformanceCase("aLeaseLastsAsLongAsItsKindRequests", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("a"), job("b", kind: "b")])
       _ = try await driver.claim(
@@ -75,7 +75,7 @@ extension ConformanceSuite {
       try check(try await driver.settle(claimed.lease, .completed()), is: .settled())
       try check(try await driver.count(), is: [])
     },
-    ConformanceCase("aLateExtensionWhoseJobNobodyTookOverIsAccepted", .claimsAreExclusive) { subject in
+    ConformanceCase("aLateRenewalOfAnUnclaimedJobIsAccepted", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let claimed = try await driver.claimOne()
@@ -83,13 +83,13 @@ extension ConformanceSuite {
       try check(try await driver.renew([claimed.lease], for: .seconds(60)) != [nil], "the lease")
       try check(try await driver.texts(), is: [])
     },
-    ConformanceCase("anExtendedLeaseEndsThatLongFromNow", .claimsAreExclusive) { subject in
+    ConformanceCase("aRenewedLeaseExpiresThatLongFromNow", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       let claimed = try await driver.claimOne()
       subject.clock.advance(by: .seconds(50))
       let longer = try require(
-        try await driver.renew([claimed.lease], for: .seconds(60)).first ?? nil, "the extended lease")
+        try await driver.renew([claimed.lease], for: .seconds(60)).first ?? nil, "the renewed lease")
       try check(longer.token, is: claimed.lease.token, "token")
       subject.clock.advance(by: .seconds(59))
       let claim = try await driver.claim(demand())
@@ -102,7 +102,7 @@ extension ConformanceSuite {
       try check(try await driver.texts(), is: ["x"])
       try check(try await driver.settle(shorter, .completed()), is: .leaseLost)
     },
-    ConformanceCase("theOlderValueOfAnExtendedLeaseIsStillGood", .claimsAreExclusive) { subject in
+    ConformanceCase("theOlderValueOfARenewedLeaseStaysValid", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job(), job(), job()])
       let old = try await driver.claim(exactly: 3).map(\.lease)
@@ -111,13 +111,13 @@ extension ConformanceSuite {
       try check(extended.contains(nil), is: false)
       subject.clock.advance(by: .seconds(1))
       try check(
-        try await driver.renew([old[0]], for: .seconds(100)) != [nil], "an extension by the older lease")
+        try await driver.renew([old[0]], for: .seconds(100)) != [nil], "a renewal by the older lease")
       try check(try await driver.settle(old[0], .completed()), is: .settled())
       try check(try await driver.settle(old[1], .retry(after: .zero, message: "")), is: .settled())
       try check(try await driver.release([old[2]]), is: [.settled()])
       try check(try await driver.count(), is: [JobCount("a", ready: 2)])
     },
-    ConformanceCase("theNextLeaseEndIsExactAndOfAnyKind", .claimsAreExclusive) { subject in
+    ConformanceCase("theNextLeaseExpiryIsExactAcrossKinds", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job(kind: "b"))
       try check(try await driver.claim(demand(1, "c")).timeUntilNextLeaseExpiry, is: nil)
@@ -130,7 +130,7 @@ extension ConformanceSuite {
       try check(claim.timeUntilNextLeaseExpiry, is: .microseconds(8_999_999))
       try await driver.complete(claim.jobs)
     },
-    ConformanceCase("aLeaseMayBeAsLongAsDurationsGo", .claimsAreExclusive) { subject in
+    ConformanceCase("aLeaseMayHaveTheMaximumDuration", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let claimed = try await driver.claimOne(demand(1, leaseDuration: .seconds(Int64.max)))

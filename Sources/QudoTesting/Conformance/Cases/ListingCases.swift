@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let listings: [ConformanceCase] = [
-    ConformanceCase("aFoundJobIsAsItStands", .listingsAreTrue) { subject in
+    ConformanceCase("aListedJobShowsItsCurrentState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       let now = subject.clock.now().wall
       var new = job("x", unique: UniqueKey("k"), priority: 5, due: .after(.seconds(3)))
@@ -26,7 +26,7 @@ extension ConformanceSuite {
       try check(try await driver.findOne(), is: expected, "extended")
       subject.clock.advance(by: .seconds(60))
       (expected.state, expected.leaseExpiresAt) = (.ready, nil)
-      try check(try await driver.findOne(), is: expected, "its lease ended")
+      try check(try await driver.findOne(), is: expected, "its lease expired")
     },
     ConformanceCase("jobsAreFoundByIdKindAndState", .listingsAreTrue) { subject in
       let driver = try await subject.open()
@@ -73,7 +73,7 @@ extension ConformanceSuite {
   ]
 
   static let counts: [ConformanceCase] = [
-    ConformanceCase("aNegativeLimitIsNought", .listingsAreTrue) { subject in
+    ConformanceCase("aNegativeLimitMeansZero", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       try await fail(2, driver)
       _ = try await driver.insert([job(), job(due: .after(.seconds(1)))])

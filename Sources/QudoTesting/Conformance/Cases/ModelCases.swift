@@ -1,5 +1,5 @@
 extension ConformanceSuite {
-  /// The driver and the memory driver do the same at random and must answer the same.
+  /// Runs the same random verbs on the driver and on the memory driver, which must give the same answers.
   static let model: [ConformanceCase] = (1...20).map { seed in
     ConformanceCase("theDriverAgreesWithTheModel\(seed)", .everyJobRuns) { subject in
       let script = ModelScript(seed: UInt64(seed), count: 400)

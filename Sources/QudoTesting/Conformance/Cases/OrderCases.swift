@@ -48,7 +48,7 @@ extension ConformanceSuite {
       try check(try await claim(a: 2, b: 1, limit: 9), is: ["a3", "a4", "b2"])
       try check(try await claim(a: 0, b: 99, limit: 1), is: ["b3"])
     },
-    ConformanceCase("theUtmostPrioritiesAndDueTimesSort", .jobsComeInOrder) { subject in
+    ConformanceCase("extremePrioritiesAndDueTimesAreOrdered", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       let range = Limits.priorities
       _ = try await driver.insert([
@@ -64,7 +64,7 @@ extension ConformanceSuite {
       let never = try await driver.jobs(matching: JobQuery(states: [.delayed]))
       try check(never.map(\.dueAt), is: [.latest, .latest])
     },
-    ConformanceCase("aRetriedJobStandsByItsNewDueTime", .jobsComeInOrder) { subject in
+    ConformanceCase("aRetriedJobIsOrderedByItsNewDueTime", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2")])
       let first = try await driver.claimOne()

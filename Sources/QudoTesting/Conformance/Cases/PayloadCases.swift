@@ -28,7 +28,7 @@ extension ConformanceSuite {
         }
       }
     },
-    ConformanceCase("codecsAndMetaComeBackAsTheyWere", .payloadsAreExact) { subject in
+    ConformanceCase("codecsAndMetadataComeBackUnchanged", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       let codecs = [0, 1, 7, .max, .min].map { CodecID($0) }
       let metas = [[], [1], [0], Array(0...255), []].map { JobMetadata(bytes: $0) }
@@ -60,10 +60,10 @@ extension ConformanceSuite {
       try check(claimed.metadata, is: JobMetadata())
       try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
       let again = try await driver.claimOne()
-      try check(again.enqueuedAt, is: enqueued, "enqueued after a retry")
-      try check(again.dueAt, is: subject.clock.now().wall, "due after a retry")
+      try check(again.enqueuedAt, is: enqueued, "enqueue time after a retry")
+      try check(again.dueAt, is: subject.clock.now().wall, "due time after a retry")
     },
-    ConformanceCase("theLongestKindsAndKeysComeBackAsTheyWere", .payloadsAreExact) { subject in
+    ConformanceCase("theLongestKindsAndKeysComeBackUnchanged", .payloadsAreExact) { subject in
       let driver = try await subject.open()
       for text in [
         String(repeating: "é", count: 127) + "x", String(repeating: "🦩", count: 63), "'; --",

@@ -9,7 +9,7 @@ extension ConformanceSuite {
       try check(found.map(\.id), is: results.map(\.id))
       try check(try await driver.texts(demand(100)), is: (0..<100).map { "\($0)" })
     },
-    ConformanceCase("insertingNothingIsNothing", .nothingIsLost) { subject in
+    ConformanceCase("insertingNoJobsDoesNothing", .nothingIsLost) { subject in
       let driver = try await subject.open()
       try check(try await driver.insert([]), is: [])
       try check(try await driver.count(), is: [])
@@ -29,7 +29,7 @@ extension ConformanceSuite {
           job("later", priority: 3, due: .after(.seconds(9))),
           NewJob("b", payload: Payload([0, 255], codec: .json), metadata: JobMetadata(bytes: [1, 2])),
         ])
-        // Who is closed holds nothing, where the database knows: then the job stands where it stood.
+        // If the database recovers the jobs of closed connections, the job keeps its place.
         let claimed = try await driver.claim(demand(1))
         if driver.capabilities.contains(.recoversDeadHolders) {
           _ = try await driver.release(claimed.jobs.map(\.lease))

@@ -9,10 +9,10 @@ extension ConformanceSuite {
         for _ in 0..<limit {
           let claimed = try await driver.claimOne(demand(1, maxExpiredLeases: limit))
           try check(claimed.id, is: id)
-          try check(claimed.attempt, is: 1, "a lost lease is no attempt")
+          try check(claimed.attempt, is: 1, "an expired lease does not count as an attempt")
           subject.clock.advance(by: .seconds(61))
         }
-        try check(try await driver.texts(), is: [], "after \(limit) lost leases")
+        try check(try await driver.texts(), is: [], "after \(limit) expired leases")
         try check(try await driver.count(), is: [])
         let failure = try require(try await driver.failures().last, "a failure")
         try check(failure.message.isEmpty, is: false)
@@ -31,7 +31,7 @@ extension ConformanceSuite {
       let other = try await driver.insertNew(job("other"))
       _ = try await driver.claimOne(demand(1, maxExpiredLeases: 2))
       subject.clock.advance(by: .seconds(61))
-      // Whatever the claim is for.
+      // The claim recovers jobs of all kinds, even those that it does not ask for.
       let claim = try require(try await driver.settle([], claiming: demand(1, "b")).claim, "a claim")
       try check(
         claim.givenUp, is: [GivenUpJob(id: lost, kind: "a", attempt: 1, expiredLeases: 1, uniqueKey: "k")])
@@ -45,7 +45,7 @@ extension ConformanceSuite {
       try check(last.givenUp, is: [GivenUpJob(id: other, kind: "a", attempt: 1, expiredLeases: 2)])
       try check(last.recovered, is: 0)
     },
-    ConformanceCase("lostJobsAreLoggedInTheOrderInWhichTheirLeasesEnded", .poisonIsStopped) { subject in
+    ConformanceCase("lostJobsAreLoggedInTheOrderOfLeaseExpiry", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("3"), job("1"), job("2"), job("4")])
       for seconds in [9, 5, 7, 9] {
@@ -81,7 +81,7 @@ extension ConformanceSuite {
         try check(try await driver.claim(demand(maxExpiredLeases: 5)).jobs.map(\.attempt), is: [3])
         subject.clock.advance(by: .seconds(60))
       }
-      try check(try await driver.claim(demand()).jobs.count, is: 0, "after five lost leases in a row")
+      try check(try await driver.claim(demand()).jobs.count, is: 0, "after five expired leases in a row")
     },
     ConformanceCase("onlyLostLeasesInARowCount", .poisonIsStopped) { subject in
       let driver = try await subject.open()
@@ -99,7 +99,7 @@ extension ConformanceSuite {
       }
       try check(try await driver.claim(demand()).jobs.count, is: 0)
     },
-    ConformanceCase("aLeaseThatEndedWithAGivenUpJobIsLost", .poisonIsStopped) { subject in
+    ConformanceCase("theLeaseOfAGivenUpJobIsLost", .poisonIsStopped) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let lease = try await driver.claimOne(demand(1, maxExpiredLeases: 1)).lease

@@ -18,7 +18,7 @@ extension ConformanceSuite {
       try check(last.texts, is: ["later"])
       try check(last.timeUntilNextDue, is: nil)
     },
-    ConformanceCase("jobsThatBecomeReadyStandByPriority", .jobsComeInOrder) { subject in
+    ConformanceCase("jobsThatBecomeReadyAreOrderedByPriority", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([
         job("2", due: .after(.seconds(2))), job("3"), job("1", priority: 1, due: .after(.seconds(3))),
@@ -27,7 +27,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(3))
       try check(try await driver.texts(demand(9, "a", "b")), is: ["1", "3", "4", "2", "5"])
     },
-    ConformanceCase("theNextDueTimeIsExactAndOfAnyKind", .jobsComeInOrder) { subject in
+    ConformanceCase("theNextDueTimeIsExactAcrossKinds", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       try check(try await driver.claim(demand()).timeUntilNextDue, is: nil)
       try await driver.insertNew(job(due: .after(.seconds(9))))
@@ -37,7 +37,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(8))
       try check(try await driver.claim(demand(0)).timeUntilNextDue, is: .microseconds(1))
     },
-    ConformanceCase("promotingMakesTheEarliestReadyAndNoMoreThanAsked", .jobsComeInOrder) { subject in
+    ConformanceCase("promotingMakesTheEarliestReadyUpToTheLimit", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert(
         (0..<10).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", due: .after(.seconds(10 - $0))) })
@@ -55,8 +55,8 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(1))
       let claim = try await driver.claim(demand(1))
       try check(claim.texts, is: ["0"])
-      try check(claim.timeUntilNextDue, is: .zero, "the next of those that are left")
-      try check(try await driver.promote(limit: 5000) > 0, "some of 5,000 to be left by one claim")
+      try check(claim.timeUntilNextDue, is: .zero, "the next due time of the remaining jobs")
+      try check(try await driver.promote(limit: 5000) > 0, "one claim to leave some of 5,000 jobs delayed")
       try check(try await driver.count(), is: [JobCount("a", ready: 4999, running: 1)])
     },
     ConformanceCase("noDelayedJobStarves", .jobsComeInOrder) { subject in
@@ -65,7 +65,7 @@ extension ConformanceSuite {
         (0..<3000).map { _ in job(kind: "b", priority: 5, due: .after(.seconds(1))) })
       try await driver.insertNew(job("ours", due: .after(.seconds(2))))
       subject.clock.advance(by: .seconds(2))
-      // As a worker does: while something is due, it claims again.
+      // Like a worker, claim again while a job is due.
       for _ in 0..<3001 {
         let claim = try await driver.claim(demand())
         if claim.texts == ["ours"] { return }
@@ -74,7 +74,7 @@ extension ConformanceSuite {
       throw ConformanceFailure(
         file: #fileID, line: #line, message: "expected the job after 3,001 claims, found none")
     },
-    ConformanceCase("noEndedLeaseStarves", .jobsComeInOrder) { subject in
+    ConformanceCase("noExpiredLeaseStarves", .jobsComeInOrder) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<3000).map { _ in job(kind: "b") } + [job("ours")])
       for _ in 0..<3 { _ = try await driver.claim(demand(1000, "b")) }

@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let pruning: [ConformanceCase] = [
-    ConformanceCase("pruningDeletesTheOldestAndNoMoreThanAsked", .logsAreKept) { subject in
+    ConformanceCase("pruningDeletesTheOldestUpToTheLimit", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(10, driver)
       try check(try await driver.prune(PruneOptions(limit: 3)), is: 6, "three of each log")
@@ -22,15 +22,15 @@ extension ConformanceSuite {
       try check(try await driver.statuses().map(\.payload.text), is: ["6", "7", "8", "9"])
       try check(try await driver.prune(PruneOptions(keep: 99)), is: 0)
     },
-    ConformanceCase("pruningLeavesWhatEndedLater", .logsAreKept) { subject in
+    ConformanceCase("pruningKeepsLaterRows", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(2, driver)
       let moment = subject.clock.now().wall
-      try check(try await driver.prune(PruneOptions(before: moment)), is: 0, "what ended at that moment")
+      try check(try await driver.prune(PruneOptions(before: moment)), is: 0, "rows that ended just then")
       subject.clock.advance(by: .seconds(1))
       try await fail(2, driver)
       let both = PruneOptions(before: subject.clock.now().wall, keep: 3)
-      try check(try await driver.prune(both), is: 2, "what is old enough and not among the newest")
+      try check(try await driver.prune(both), is: 2, "rows that are old enough and not among the newest")
       try check(try await driver.prune(PruneOptions(before: moment.advanced(by: .microseconds(1)))), is: 2)
       try check(try await driver.failures().count, is: 2)
     },

@@ -44,7 +44,7 @@ extension ConformanceSuite {
         is: .settled(replacements: [.overwritten(other)]))
       try check(try await driver.findOne().payload.text, is: "written over")
     },
-    ConformanceCase("aReplacementIsAJobLikeAnother", .settlingIsAtomic) { subject in
+    ConformanceCase("aReplacementIsAnOrdinaryJob", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("old"))
       let claimed = try await driver.claimOne()

@@ -83,7 +83,7 @@ extension ConformanceSuite {
       try check(result, is: [.replayed(try await driver.findOne().id)])
       try check(try await driver.texts(), is: ["old"])
     },
-    ConformanceCase("whatIsNotFinalOrNotThereIsNotReplayed", .logsAreKept) { subject in
+    ConformanceCase("onlyExistingFinalFailuresAreReplayed", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))

@@ -34,9 +34,9 @@ extension ConformanceSuite {
       try check(try await driver.settle([], claiming: demand()).claim?.texts, is: ["3"])
       try check(
         try await driver.settle([Settlement(claim.jobs[0].lease, .completed())], claiming: nil).claim == nil,
-        "no claim unasked")
+        "no claim without a request")
     },
-    ConformanceCase("whatIsSettledCanBeClaimedInTheSameCall", .settlingIsAtomic) { subject in
+    ConformanceCase("aSettledJobCanBeClaimedInTheSameCall", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       let first = try await driver.claimOne()
@@ -49,14 +49,14 @@ extension ConformanceSuite {
         [Settlement(second.lease, .completed(replacements: [job("y")]))], claiming: demand())
       try check(replaced.claim?.texts, is: ["y"])
     },
-    ConformanceCase("settlingNothingIsNothing", .settlingIsAtomic) { subject in
+    ConformanceCase("settlingNoJobsDoesNothing", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       let answer = try await driver.settle([], claiming: nil)
       try check(answer.results, is: [])
       try check(answer.claim == nil, "no claim")
       try check(try await driver.renew([], for: .seconds(1)), is: [])
     },
-    ConformanceCase("aRetriedJobIsDueThatLongFromNow", .settlingIsAtomic) { subject in
+    ConformanceCase("aRetriedJobIsDueAfterItsDelay", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job("x"))
       let claimed = try await driver.claimOne()
@@ -70,7 +70,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .milliseconds(1500))
       try check(try await driver.texts(), is: ["x"])
     },
-    ConformanceCase("aReleasedJobStandsWhereItStood", .settlingIsAtomic) { subject in
+    ConformanceCase("aReleasedJobKeepsItsPlace", .settlingIsAtomic) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert([job("1"), job("2")])
       let before = try await Snapshot(driver)

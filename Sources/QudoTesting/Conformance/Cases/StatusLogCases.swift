@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let statusLog: [ConformanceCase] = [
-    ConformanceCase("finishedRunsAreRecordedWhenAsked", .logsAreKept) { subject in
+    ConformanceCase("finishedRunsAreRecordedOnRequest", .logsAreKept) { subject in
       let driver = try await subject.open()
       var expected: [StatusRecord] = []
       for (outcome, status) in [
@@ -29,7 +29,7 @@ extension ConformanceSuite {
         try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
-    ConformanceCase("runsAreNotRecordedUnasked", .logsAreKept) { subject in
+    ConformanceCase("runsAreNotRecordedWithoutARequest", .logsAreKept) { subject in
       let driver = try await subject.open()
       for outcome in everyOutcome {
         try await driver.insertNew(job())

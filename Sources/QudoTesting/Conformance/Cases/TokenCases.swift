@@ -1,7 +1,7 @@
 internal import Qudo
 
 extension ConformanceSuite {
-  /// One of each sort, all of which would show.
+  /// One outcome of each kind. Each would change something that the checks can see.
   static let everyOutcome: [Settlement.Outcome] = [
     .completed(), .completed(replacements: [job("replacement", kind: "b")]),
     .retry(after: .seconds(1), message: "no"),
@@ -36,7 +36,7 @@ extension ConformanceSuite {
         try await driver.complete(try await driver.claim(demand()).jobs)
       }
     },
-    ConformanceCase("aTakenBackLeaseChangesNothing", .claimsAreExclusive) { subject in
+    ConformanceCase("aRecoveredLeaseChangesNothing", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       try await driver.insertNew(job())
       let stale = try await driver.claimOne().lease
@@ -78,11 +78,11 @@ extension ConformanceSuite {
       try check(try await driver.count(), is: [])
       try check(try await driver.failures().map(\.message), is: ["yes"])
     },
-    ConformanceCase("staleLeasesInALongBatchSpoilNoOther", .claimsAreExclusive) { subject in
+    ConformanceCase("staleLeasesInALongBatchAffectNoOthers", .claimsAreExclusive) { subject in
       let driver = try await subject.open()
       _ = try await driver.insert((0..<60).map { job("\($0)") })
       var leases = try await driver.claim(exactly: 60, demand(60)).map(\.lease)
-      // Some have other claims by now, some were settled, some extended, some never were.
+      // Some of these jobs are claimed again, some settled, some leases renewed, and one token never existed.
       let stale = Set([0, 7, 8, 30, 59])
       _ = try await driver.release(stale.sorted().map { leases[$0] })
       _ = try await driver.claim(demand(60))

@@ -5,14 +5,14 @@ extension ConformanceSuite {
     ConformanceCase("anEnqueueRingsTheDoorbell", .waitersAreWoken) { subject in
       let driver = try await subject.open()
       try await checkRings(driver, "an enqueue") { _ = try await driver.insert([job()]) }
-      try await checkRings(driver, "a delayed job: who waits must know of its due time") {
+      try await checkRings(driver, "a delayed job, whose due time a waiting worker must learn") {
         _ = try await driver.insert([job(due: .after(.seconds(9)))])
       }
       let key = UniqueKey("k", onConflict: .overwrite)
       try await driver.insertNew(job(unique: key, due: .after(.seconds(9))))
       try await checkRings(driver, "an overwrite") { _ = try await driver.insert([job(unique: key)]) }
     },
-    ConformanceCase("aJobThatGoesBackRingsTheDoorbell", .waitersAreWoken) { subject in
+    ConformanceCase("aReturnedJobRingsTheDoorbell", .waitersAreWoken) { subject in
       let driver = try await subject.open()
       for outcome in [
         .retry(after: .zero, message: ""), .retry(after: .seconds(1), message: ""), .snoozed(.zero),
@@ -32,7 +32,7 @@ extension ConformanceSuite {
       let ids = try await driver.failures().map(\.id)
       try await checkRings(driver, "a replay") { _ = try await driver.replay(ids) }
     },
-    ConformanceCase("whoListensIsCalledUntilItStops", .waitersAreWoken) { subject in
+    ConformanceCase("aListenerIsCalledUntilItStops", .waitersAreWoken) { subject in
       let driver = try await subject.open()
       let calls = Locked(0)
       let id = driver.doorbell.listen { calls.withLock { $0 += 1 } }
@@ -55,7 +55,7 @@ extension ConformanceSuite {
         group.addTask {
           for await _ in rings { return true }; return false
         }
-        // Only so that a driver that never rings fails, rather than hangs.
+        // A timeout, so that a driver that never rings fails instead of hanging.
         group.addTask {
           try await Task.sleep(for: .seconds(30)); return false
         }
