@@ -16,11 +16,10 @@ let package = Package(
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
     .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
     .library(name: "QudoTracing", targets: ["QudoTracing"]),
-    // The target is not called `qudo`: on a file system that folds case, its folder and its build folder
-    // would be those of `Qudo`.
+    // The target is not called `qudo`: on a case-insensitive file system, its folders would be those of `Qudo`.
     .executable(name: "qudo", targets: ["QudoCommand"]),
   ],
-  // Each guards packages that only one product needs: who leaves it off does not even fetch them.
+  // Each trait guards the packages that one product needs: leave a trait off, and SwiftPM does not fetch them.
   traits: [
     .trait(
       name: "Compression",
@@ -93,7 +92,7 @@ let package = Package(
         .product(
           name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
-    // Its floors are raw SQLite and raw libmariadb: that is why it has the C modules.
+    // It depends on the C modules because its baselines call SQLite and libmariadb directly.
     .target(
       name: "QudoBench",
       dependencies: [
@@ -218,7 +217,7 @@ let package = Package(
         "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    // Has SQLite's allocator, descriptors and limits of its own: only a process of its own is linked with it.
+    // It replaces SQLite's allocator, descriptors and limits, so only a separate process links it.
     .target(name: "CScarcity", dependencies: ["CSQLite"], path: "Tests/CScarcity"),
     .executableTarget(
       name: "ScarcityProcess",
@@ -271,6 +270,6 @@ where target.type != .system && !["CSpawn", "CFaultyDisk", "CScarcity"].contains
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
   ]
-  // Set by `.ci/run`, so that no build of its own is needed for that.
+  // Set by `.ci/run`: its builds treat warnings as errors, so the check needs no build of its own.
   if Context.environment["QUDO_STRICT"] != nil { target.swiftSettings?.append(.treatAllWarnings(as: .error)) }
 }

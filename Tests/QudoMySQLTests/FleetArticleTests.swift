@@ -43,7 +43,7 @@ private struct Thumbnail: Job {
     ]
     let both = Queue(try Databases(sources, options: options))
     try await both.enqueue(Thumbnail(photo: 2))
-    let worker = try Worker(both, handlers: [JobHandler(Thumbnail.self)], concurrency: 4)
+    let worker = try Worker(both, handlers: [Thumbnail.self], concurrency: 4)
     try await worker.workUntilEmpty()
     #expect(done.withLock { $0.sorted() } == ["fleet 2", "local 1"])
 

@@ -31,7 +31,7 @@ struct FetchPage: Job {
     let page = try await fetch(address)
     if page.isGone { try context.abort("there is no such page") }
     if let wait = page.askedToWait { try context.snooze(for: wait) }
-    for image in page.images { try context.replace(with: MakeThumbnail(image: image)) }
+    for image in page.images { try context.enqueueOnCompletion(MakeThumbnail(image: image)) }
   }
 }
 
@@ -76,10 +76,10 @@ private struct ImageStore {
       case .existing, .overwritten: break
       }
     }
-    let worker = try Worker(queue, handlers: [JobHandler(MakeThumbnail.self)], concurrency: 4)
+    let worker = try Worker(queue, handlers: [MakeThumbnail.self], concurrency: 4)
     #expect(try await worker.workUntilEmpty(skipDelayed: true).completed == 6)
     #expect(try await driver.count() == [JobCount("thumbnail", delayed: 1)])
-    await driver.close()
+    await queue.close()
   }
 
   @Test func closuresPerformJobs() async throws {
@@ -113,22 +113,22 @@ private struct ImageStore {
       try await driver.count() == [JobCount("page.fetch", delayed: 1), JobCount("thumbnail", ready: 2)])
 
     let query = LogQuery(kinds: ["page.fetch"], limit: 20)
-    for failure in try await driver.failures(query) where failure.isFinal {
-      print(failure.id, failure.message)
-    }
-    let results = try await driver.replay([1])
-    let counts = try await driver.count()
+    let failures = try await queue.failures(query).filter(\.isFinal)
+    for failure in failures { print(failure.id, failure.message) }
+    let results = try await queue.replay(failures.map(\.id))
+    let counts = try await queue.count()
     guard case .replayed = results.first else { Issue.record("\(results)"); return }
     #expect(counts.first == JobCount("page.fetch", ready: 1, delayed: 1))
   }
 
   @Test func cancellingTheTaskStopsTheWorker() async throws {
     let driver = try file.open()
-    let worker = try Worker(Queue(driver), handlers: [JobHandler(MakeThumbnail.self)], concurrency: 4)
+    let queue = Queue(driver)
+    let worker = try Worker(queue, handlers: [MakeThumbnail.self], concurrency: 4)
     let work = Task { try await worker.work() }
     work.cancel()
     let summary = try await work.value
-    await driver.close()
+    await queue.close()
     #expect(summary == WorkSummary())
   }
 

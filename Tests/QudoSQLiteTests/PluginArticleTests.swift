@@ -22,8 +22,8 @@ extension PluginArticleTests {
     static let kind: Kind = "mail.send"
     var to: String
 
-    func perform(_ context: JobContext, using plugins: Using<Mailer>) async throws {
-      try await plugins.all.send("Hello", to: to)
+    func perform(_ context: JobContext, using mailer: Mailer) async throws {
+      try await mailer.send("Hello", to: to)
     }
   }
 
@@ -44,7 +44,7 @@ extension PluginArticleTests {
     func run(_ worker: WorkerContext) async throws {
       while true {
         try await worker.queue.enqueue(NewJob("heartbeat"))
-        try await worker.clock.sleep(untilSinceBoot: worker.clock.sinceBoot() + interval.wholeMicroseconds)
+        try await worker.clock.sleep(for: interval)
       }
     }
   }
@@ -101,7 +101,7 @@ extension PluginArticleTests {
       try await queue.enqueue(SendMail(to: "ada"))
       try await queue.enqueue(SendInvoice(number: 42, to: "grace"))
       let worker = try Worker(
-        queue, handlers: [JobHandler(SendMail.self), JobHandler(SendInvoice.self)],
+        queue, handlers: [SendMail.self, SendInvoice.self],
         plugins: [Invoices(prefix: "Invoice"), Mailer(server: "mail.example.org")])
       #expect(try await worker.workUntilEmpty().completed == 2)
     }

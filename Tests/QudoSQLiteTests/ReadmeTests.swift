@@ -19,7 +19,7 @@ import Testing
     let queue = Queue(try SQLiteDriver(path: file.path))
     try await queue.enqueue(SendMail(to: "ada@example.org"))
 
-    let worker = try Worker(queue, handlers: [JobHandler(SendMail.self)], concurrency: 4)
+    let worker = try Worker(queue, handlers: [SendMail.self], concurrency: 4)
     try await worker.workUntilEmpty()
     #expect(try await queue.databases.only?.count() == [])
     await queue.close()

@@ -17,9 +17,9 @@ struct Welcome: PluginJob {
   static var policy: JobPolicy { JobPolicy(maxRetries: 3, retryDelay: .fixed(.seconds(60))) }
   var address: String
 
-  func perform(_ context: JobContext, using plugins: Using<Mailbox>) async throws {
+  func perform(_ context: JobContext, using mailbox: Mailbox) async throws {
     if !address.contains("@") { try context.abort("that is no address") }
-    try plugins.all.send("Welcome, \(address)")
+    try mailbox.send("Welcome, \(address)")
   }
 }
 
@@ -27,8 +27,8 @@ struct Remind: PluginJob {
   static let kind: Kind = "mail.remind"
   var address: String
 
-  func perform(_ context: JobContext, using plugins: Using<Mailbox>) async throws {
-    try plugins.all.send("Still there, \(address)?")
+  func perform(_ context: JobContext, using mailbox: Mailbox) async throws {
+    try mailbox.send("Still there, \(address)?")
   }
 }
 

@@ -24,18 +24,23 @@ struct Progress {
       while done < job.count {
         // The worker is shutting down, or the job has exceeded its time limit.
         try Task.checkCancellation()
+        try fetchRows(after: done, attempt: context.attempt)
         done += 100
-        // Write the imported rows in this transaction, too.
+        // Write the fetched rows in this transaction, too.
         try await pool.write { [done] db in
           try db.execute(
             sql: "INSERT OR REPLACE INTO progress VALUES(?, ?)", arguments: ["\(context.id)", done])
         }
-        if context.attempt == 1, done == 200 { throw ConnectionLost() }
       }
     }
     try await Worker(queue, handlers: [imports]).workUntilEmpty()
     print("\(id): \(try await progress(of: id, in: pool)) of 300")
     await queue.close()
+  }
+
+  /// Stands in for the source of the rows. The connection to it is lost once.
+  static func fetchRows(after done: Int, attempt: Int) throws {
+    if attempt == 1, done == 200 { throw ConnectionLost() }
   }
 
   /// What a web page would show.
