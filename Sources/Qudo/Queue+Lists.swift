@@ -25,6 +25,7 @@ extension Queue {
       sum.ready += count.ready
       sum.delayed += count.delayed
       sum.running += count.running
+      sum.isPaused = sum.isPaused || count.isPaused
       sums[count.kind] = sum
     }
     return sums.values.sorted { $0.kind < $1.kind }
@@ -80,7 +81,7 @@ extension Queue {
 
 extension Array {
   /// What all databases answered, one after the other.
-  fileprivate func joined<Row>() throws(QudoError) -> [Row] where Element == DatabaseAnswer<[Row]> {
+  func joined<Row>() throws(QudoError) -> [Row] where Element == DatabaseAnswer<[Row]> {
     var rows: [Row] = []
     for answer in self { rows += try answer.result.get() }
     return rows

@@ -39,6 +39,8 @@ struct ClaimPlan {
   private(set) var returned: [RunningRow] = []
   /// Leases that expired once too often: the claim gives up their jobs.
   private(set) var lost: [EndedLease] = []
+  /// Expired leases of jobs that are marked as cancelled: the claim ends these jobs.
+  private(set) var cancelled: [EndedLease] = []
   /// Running rows with an expired lease whose job is missing: another program deleted it.
   private(set) var jobless: [RunningRow] = []
 
@@ -68,8 +70,9 @@ struct ClaimPlan {
   init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease]) {
     jobless = ended.filter(\.isJobless).map(\.row)
     let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
-    lost = ended.filter(\.isTheLast)
-    let waiting = ended.filter { !$0.isTheLast }.map(\.row)
+    cancelled = ended.filter { $0.cancelled != nil }
+    lost = ended.filter { $0.isTheLast && $0.cancelled == nil }
+    let waiting = ended.filter { !$0.isTheLast && $0.cancelled == nil }.map(\.row)
     let back = waiting.map { row in
       Candidate(
         kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))

@@ -15,6 +15,8 @@ struct ClaimReading {
   /// The kinds whose ready jobs are read in the first round trip.
   private let armed: [ClaimableKind]
   private let unknown: [Kind]
+  /// Whether the pauses are read in the first round trip, because the last claim saw some.
+  private let readsPauses: Bool
   /// The position at which the claim begins to read.
   let view: ScanCursors.View
   /// Whether the claim looks for expired leases and due delayed jobs at once; if not, it looks only when the
@@ -36,11 +38,14 @@ struct ClaimReading {
     self.request = request
     self.view = view
     self.sweeps = sweeps
-    wanted = transaction.claimable(request)
+    let hints = transaction.kinds.control.withLock { $0 }
+    readsPauses = hints.hasPauses
+    wanted = transaction.claimable(request).filter { !hints.paused.has($0.number) }
     unknown = request.limit > 0 ? transaction.unknown(request.demands.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
     time =
-      takesTime && !view.looks && !armed.isEmpty && (1...Self.mostWithTime).contains(request.limit)
+      takesTime && !view.looks && !readsPauses && !armed.isEmpty
+        && (1...Self.mostWithTime).contains(request.limit)
       ? transaction.time : nil
   }
 
@@ -50,14 +55,17 @@ struct ClaimReading {
       SELECT \(EndedLease.columns) FROM qudo_running WHERE \(view.fromEnds) ends <= @n
       ORDER BY ends, id LIMIT \(Self.sweep) FOR UPDATE SKIP LOCKED
       """, Self.delayed(Self.sweep, from: view),
+      // After the locks, because a session that marks a job locks it first.
+      CancelMarks.read,
     ]
   }
 
   /// The position of the time in the results of ``statements``.
-  var clock: Transaction.Clock { time == nil ? .statement(0) : .column(7, of: 0) }
+  var clock: Transaction.Clock { time == nil ? .statement(0) : .column(9, of: 0) }
 
   var statements: [SQL] {
     var statements = time == nil ? [view.next] : []
+    if readsPauses { statements.append(PausedKinds.read) }
     if view.looks {
       statements += ScanCursors.Look.statements(view, armed)
     } else if sweeps {
@@ -122,6 +130,7 @@ struct ClaimReading {
   ) {
     var rest = rows[...]
     var next = try next(&rest, transaction)
+    let paused = try paused(next, &rest, transaction)
     var view = view
     let look =
       view.looks
@@ -130,25 +139,30 @@ struct ClaimReading {
       view.lower(to: look)
       next.lower(to: look)
     }
-    var swept = rest.prefix(sweeps && look == nil ? 2 : 0)
+    var swept = rest.prefix(sweeps && look == nil ? 3 : 0)
     rest = rest.dropFirst(swept.count)
     if swept.isEmpty, next.areDue(transaction.now) {
       transaction.useTime()
       swept = try transaction.read(sweepStatements(from: view))[...]
     }
     let didSweep = !swept.isEmpty
-    let ended = didSweep ? try take(&swept).map { EndedLease($0) } : []
+    let leases = didSweep ? try take(&swept) : nil
     let delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
+    let messages = CancelMarks.messages(swept)
+    let ended = leases?.map { EndedLease($0, messages) } ?? []
     var ready = armed.isEmpty || request.limit <= 0 ? [] : try take(&rest).map { Candidate($0, .ready) }
-    let full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
+    var full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
     transaction.kinds.haveReady(full, of: wanted)
     if !unknown.isEmpty { try transaction.add(kinds: try take(&rest)) }
     if let look { ready += try readFound(look, transaction) }
     // Kinds that were created, or got ready jobs, after the first read.
     let known = Set(wanted.map(\.number))
-    let all = transaction.claimable(request)
+    let all = transaction.claimable(request).filter { !paused.has($0.number) }
+    // The jobs of newly paused kinds may have crowded out others, so read again.
+    let isOutdated = wanted.contains { paused.has($0.number) }
+    if isOutdated { (ready, full) = ([], full.filter { !paused.has($0) }) }
     let more = all.filter { kind in
-      !known.contains(kind.number)
+      isOutdated || !known.contains(kind.number)
         || full.contains(kind.number) && !armed.contains { $0.number == kind.number }
     }
     if let more = Self.ready(more, request.limit) {
@@ -162,7 +176,7 @@ struct ClaimReading {
     return (
       ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
       ClaimFindings(
-        next: next, view: view, look: look, hasSwept: didSweep,
+        next: next, paused: paused, view: view, look: look, hasSwept: didSweep,
         hadToSweep: !ended.isEmpty || !delayed.isEmpty,
         isSwept: ended.count < Self.sweep && delayed.count < Self.sweep)
     )
@@ -176,6 +190,21 @@ struct ClaimReading {
     }
     defer { rows.rewind() }
     return NextTimes(row, at: 5)
+  }
+
+  /// Returns the kinds that are paused now.
+  private func paused(_ next: NextTimes, _ rest: inout ArraySlice<Rows>, _ transaction: Transaction)
+    throws(QudoError) -> PausedKinds
+  {
+    var rows = readsPauses ? try take(&rest) : nil
+    // These pauses are new to the driver, or the server was told to stop the statement.
+    if next.hasPauses, rows.map({ $0.count == 0 }) ?? true { rows = try transaction.read(PausedKinds.read) }
+    let hasPauses = rows.map { $0.count > 0 } ?? false
+    let paused = PausedKinds(rows, now: transaction.now)
+    if hasPauses || readsPauses {
+      transaction.kinds.control.withLock { ($0.paused, $0.hasPauses) = (paused, hasPauses) }
+    }
+    return paused
   }
 
   /// Reads the jobs that a look below the bounds found.
@@ -211,14 +240,19 @@ struct ClaimReading {
   }
 }
 
-/// The times at which the next delayed job is due and the next lease expires.
+/// The times at which the next delayed job is due and the next lease expires, and whether there are pauses and
+/// marks of cancelled jobs.
 struct NextTimes {
   var due: Int64?
   var end: Int64?
+  let hasPauses: Bool
+  let hasMarks: Bool
 
   init(_ row: Row?, at column: Int = 1) {
     due = Self.time(row, column)
     end = Self.time(row, column + 1)
+    hasPauses = Self.time(row, column + 2) != nil
+    hasMarks = Self.time(row, column + 3) != nil
   }
 
   /// The value for "no such time". It cannot be NULL, which MIN returns if the server was told to stop.
@@ -251,6 +285,8 @@ struct NextTimes {
 struct ClaimFindings {
   /// The next times before the claim.
   let next: NextTimes
+  /// The kinds that are paused.
+  let paused: PausedKinds
   /// The position at which the claim began. Nothing was found below it.
   let view: ScanCursors.View
   /// The findings below the bounds, if the claim looked there.

@@ -49,7 +49,7 @@ extension Transaction {
     // The next times are still valid if this transaction changed no delayed jobs, and running jobs only by
     // plain settlements.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
-    let claim = try claim(plan, from: findings.view, next: isKnown ? findings.next : nil)
+    let claim = try claim(plan, findings, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
       cursors.claimed(
         from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
@@ -92,7 +92,7 @@ extension Transaction {
   }
 
   /// - Parameter next: The next times before the claim, if nothing else in this transaction has changed them.
-  private func claim(_ plan: ClaimPlan, from view: ScanCursors.View, next: NextTimes?) throws(QudoError)
+  private func claim(_ plan: ClaimPlan, _ findings: ClaimFindings, next: NextTimes?) throws(QudoError)
     -> Claim
   {
     let givenUp = try givenUp(plan.lost)
@@ -104,7 +104,9 @@ extension Transaction {
     promote(delayed, ready: plan.promoted)
     var rows = start(plan.chosen)
     (rows.givenUp, rows.recovered) = (givenUp, plan.recovered)
-    return try read(rows, from: view, next: next)
+    (rows.pauseEnd, rows.looksForMarks) = (findings.paused.firstEnd, findings.next.hasMarks)
+    if rows.looksForMarks { deleteOrphanMarks() }
+    return try read(rows, from: findings.view, next: next)
   }
 
   /// Reads the jobs claimed by this transaction, or by the one that it repeats.
@@ -113,17 +115,22 @@ extension Transaction {
   {
     receipt.claimed = claimed
     let reads = claimed.reads
-    let rows = try commit(reading: reads + (next == nil ? [view.next] : []))
+    // Read the marks last, so that the jobs that this transaction ends are not among them.
+    let marks = claimed.looksForMarks ? [CancelMarks.jobs] : []
+    let rows = try commit(reading: reads + marks + (next == nil ? [view.next] : []))
     var jobs = try claimed.jobs(rows.prefix(reads.count))
     // Jobs are missing if they were deleted, or if the server was told to stop a SELECT: see ``Write``. By
     // now they are claimed.
     if jobs.count < claimed.jobs.count, let again = try? connection.run(reads + ["COMMIT"]) {
       jobs = try claimed.jobs(again.compactMap(\.rows)[...])
     }
-    var claim = Claim(jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered)
+    let cancelling = note(marks: claimed.looksForMarks ? rows[reads.count] : nil)
+    var claim = Claim(
+      jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered, cancelling: cancelling)
     var times = next ?? NextTimes(rows.last?.next())
     // Next times that were read from a bound may not include the new leases.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
+    if let end = claimed.pauseEnd { times.due = min(times.due ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     claim.timeUntilNextLeaseExpiry = times.end.map {
       .microseconds(max(0, $0.clampedMinus(now.microseconds)))
@@ -156,13 +163,15 @@ extension Transaction {
     return leases.compactMap { jobs[$0.row.id] }
   }
 
-  /// Makes jobs with an expired lease ready again in their old position, or gives them up.
+  /// Makes jobs with an expired lease ready again in their old position, or gives them up. Cancelled jobs end.
   private func takeBack(_ plan: ClaimPlan) throws(QudoError) {
-    let lost = plan.lost.map(\.row)
-    for lease in plan.lost {
+    let ending = (plan.lost + plan.cancelled).sorted { ($0.row.ends, $0.row.id) < ($1.row.ends, $1.row.id) }
+    let lost = ending.map(\.row)
+    for lease in ending {
       log(
-        lease.row.id, .lost,
-        message: "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
+        lease.row.id, lease.cancelled == nil ? .lost : .cancelled,
+        message: lease.cancelled
+          ?? "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
         final: true)
     }
     leaveRunning(try gone(plan.jobless))
@@ -174,6 +183,7 @@ extension Transaction {
     guard !gone.isEmpty else { return }
     leaveRunning(gone)
     deleteJobs(lost.map { DeletedJob(job: $0.id, hold: $0.hold) })
+    deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
     for part in again.map(\.id).sorted().parts() {
       write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count)
     }
@@ -264,6 +274,10 @@ struct ClaimedRows {
   /// jobs that it recovered.
   var givenUp: [GivenUpJob] = []
   var recovered = 0
+  /// When the first pause ends.
+  var pauseEnd: Int64?
+  /// Whether there are marks of cancelled jobs.
+  var looksForMarks = false
 
   /// - Parameter holdingKeys: Whether one of the jobs may hold a unique key until it ends. The token tells
   ///   this to the settlement: most jobs hold no key, and are settled without a lookup of keys.

@@ -45,6 +45,8 @@ final class CommitToken {
   var settled: SettleAnswer?
   var claimed: ClaimedRows?
   var replayed: [() -> ReplayResult] = []
+  var cancelled: [Int64: CancelResult] = [:]
+  var resumed: [Pause] = []
 
   /// - Parameter lost: The token of the transaction that this one repeats.
   init(_ book: CommitTokenStore, after lost: CommitToken?, lifetime: Int64) {

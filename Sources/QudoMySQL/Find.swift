@@ -19,28 +19,60 @@ extension Transaction {
       for part in Set(ids).filter({ $0 > query.after }).sorted().parts() where found.count < query.limit {
         found += try jobs(
           """
-          \(Self.select) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
+          \(Self.select()) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
           """)
       }
       return found
     }
     guard kinds != nil || states.count < JobState.allCases.count else {
-      return try jobs("\(Self.select) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
+      return try jobs("\(Self.select()) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
     }
     return try jobs(
-      "\(Self.select) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
+      "\(Self.select()) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
+  }
+
+  /// Returns the ids of the jobs that match a query, in order, within the transaction.
+  ///
+  /// - Parameter kinds: The numbers of the query's kinds.
+  func ids(matching query: JobQuery, kinds: [Int64]?) throws(QudoError) -> [Int64] {
+    let states = query.states ?? Set(JobState.allCases)
+    guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    var statements: [SQL]
+    if let ids = query.ids {
+      let ofKind: SQL = kinds.map { " AND j.kind IN \(list: $0)" } ?? ""
+      let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
+      statements = Set(ids).filter { $0 > query.after }.sorted().parts().map { part -> SQL in
+        """
+        \(Self.select("j.id")) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
+        """
+      }
+    } else if kinds != nil || states.count < JobState.allCases.count {
+      statements = [ids(states, kinds, query)]
+    } else {
+      statements = ["SELECT id FROM qudo_job WHERE id > \(query.after) ORDER BY id LIMIT \(query.limit)"]
+    }
+    guard !statements.isEmpty else { return [] }
+    var found = try read(statements).flatMap { rows in rows.map { $0.integer(0) } }
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
+    if found.isEmpty { found = try read(statements).flatMap { rows in rows.map { $0.integer(0) } } }
+    return Array(found.prefix(query.limit))
   }
 
   /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a
   /// temporary table of the statement, with a lookup by id.
-  private static let select: SQL = """
-    SELECT j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends,
+  private static func select(
+    _ columns: SQL =
+      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends"
+  ) -> SQL {
+    """
+    SELECT \(columns),
       IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
     FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind
     LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
     LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
     LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running GROUP BY id) AS u ON u.id = j.id
     """
+  }
 
   /// Returns the query for the lowest ids of the jobs in these states. Each table may contribute a whole
   /// page.

@@ -8,6 +8,8 @@ final class KindCache: Sendable {
   /// The numbers of the kinds that had ready jobs at the last look. With this hint, a claim need not look at
   /// each kind.
   private let ready = Locked<Set<Int64>>([])
+  /// The pauses and marks that the last claim saw.
+  let control = Locked(ControlHints())
 
   subscript(kind: Kind) -> Int64? { numbers.withLock { $0[kind] } }
 
@@ -38,6 +40,7 @@ final class KindCache: Sendable {
   func invalidate() {
     numbers.withLock { $0 = [:] }
     ready.withLock { $0 = [] }
+    control.withLock { $0 = ControlHints() }
   }
 
   static func look(up kinds: [Kind]) -> SQL {

@@ -31,7 +31,7 @@ struct RunningRow {
   /// for another session that has locked the rows: a claim that recovers them, or another settlement.
   static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.expiresAt, $0.job) }) }
 
-  fileprivate static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
+  static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
     conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0.condition) FOR UPDATE" }
   }
 
@@ -56,9 +56,13 @@ struct EndedLease {
 
   /// Whether the job is missing.
   let isJobless: Bool
+  /// The message for the failure log if the job is marked as cancelled; otherwise nil.
+  let cancelled: String?
 
-  init(_ row: Row) {
+  /// - Parameter messages: The messages of the marked jobs.
+  init(_ row: Row, _ messages: [Int64: String]) {
     self.row = RunningRow(row)
+    cancelled = messages.isEmpty ? nil : messages[self.row.id]
     let lost = row.integerIfAny(7)
     (self.lost, isJobless) = (lost ?? 0, lost == nil)
   }

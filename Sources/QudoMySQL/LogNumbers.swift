@@ -9,6 +9,7 @@ extension FailureReason {
     case .failed: 0
     case .lost: 1
     case .aborted: 2
+    case .cancelled: 3
     }
   }
 

@@ -133,7 +133,7 @@ public struct MySQLDriver: Driver {
   ///
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote]
+    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote, .control]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 

@@ -88,13 +88,15 @@ struct ScanCursors {
     var fromDue: SQL { due.map { "due >= \($0) AND" } ?? "" }
     var fromEnds: SQL { ends.map { "ends >= \($0) AND" } ?? "" }
 
-    /// The query for the time, the next due time and the next lease expiry.
+    /// The query for the time, and ``times``.
     var next: SQL { "SELECT @n, \(times)" }
 
-    /// Two columns: the next due time and the next lease expiry.
+    /// Four columns: the next due time and the next lease expiry; and whether there are pauses, and marks of
+    /// cancelled jobs.
     var times: SQL {
       "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
-        + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL))"
+        + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL)), "
+        + "\(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel")))"
     }
 
     /// Lowers the bounds of the times to those that the look found.

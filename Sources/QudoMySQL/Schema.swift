@@ -24,7 +24,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 5
+  static let version: Int64 = 6
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -34,6 +34,8 @@ enum Schema {
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, statements: fewerReads + receiptRows),
     // A Qudo of version 4 can use the database, but does not notice if it was replaced.
     Migration(version: 5, lowestReader: 4, lowestWriter: 4, statements: identity),
+    // A Qudo of version 5 would claim jobs of paused kinds, and repeat jobs that are cancelled while they run.
+    Migration(version: 6, lowestReader: 4, lowestWriter: 6, statements: control),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -159,6 +161,18 @@ enum Schema {
     """
     INSERT IGNORE INTO qudo_info(name, value)
       VALUES('generation', UNHEX(MD5(CONCAT(UUID(), RAND(), RAND(), CONNECTION_ID(), SYSDATE(6)))))
+    """,
+  ]
+
+  /// Creates the pauses, and the marks of running jobs that are to be cancelled. Both are usually empty.
+  private static let control: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_pause(
+      kind BIGINT NOT NULL PRIMARY KEY, paused_at BIGINT NOT NULL, ends BIGINT, reason VARBINARY(1024)) ENGINE = InnoDB
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS qudo_cancel(
+      job BIGINT NOT NULL PRIMARY KEY, at BIGINT NOT NULL, reason VARBINARY(1024)) ENGINE = InnoDB
     """,
   ]
 

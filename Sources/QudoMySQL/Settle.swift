@@ -69,13 +69,21 @@ extension Transaction {
     // After a statement that changed too few rows, jobs may be missing, because another program deleted them.
     let looks = isCareful ? Self.look(for: others.map(\.job)) : []
     let kept = Self.look(forKeysOf: keyed)
-    let all = looks + kept + locks
+    // Read the marks after the locks, because a session that marks a job locks it first.
+    let unfinished = plain.isAll ? [] : settlements.filter { !$0.outcome.completes }.map(\.lease)
+    let marks = CancelMarks.look(for: unfinished.map(\.job))
+    let all = looks + kept + locks + marks
     let found = try read(all + ahead, clock: clock?.behind(all.count))
     guard removed == plain.count, deleted == plain.count else { return nil }
     for rows in found.dropFirst(looks.count).prefix(kept.count) where rows.count > 0 { return nil }
     let live = isCareful ? Set(found.prefix(looks.count).flatMap { rows in rows.map { $0.integer(0) } }) : nil
     answer.isPlain = plain.isAll
     var running = try running(under: others, found.dropFirst(looks.count + kept.count).prefix(locks.count))
+    // A job that was locked at another expiry time may have been marked before.
+    let isLate = unfinished.contains { lease in running[lease.job].map { $0.ends != lease.expiresAt } ?? false
+    }
+    let messages = CancelMarks.messages(
+      isLate ? try read(marks)[...] : found.dropFirst(all.count - marks.count).prefix(marks.count))
     var parts = SettleParts(live: live)
     for settlement in settlements {
       let lease = settlement.lease
@@ -88,6 +96,13 @@ extension Transaction {
         continue
       }
       running[lease.job] = nil
+      if !settlement.outcome.completes, let message = messages[lease.job] {
+        if parts.isLive(row) { log(row.id, .cancelled, message: message, final: true) }
+        parts.completed.append(row)
+        parts.marked.append(row.id)
+        answer.answers.append(.known(.cancelled))
+        continue
+      }
       if let took = settlement.recording, let status = RunStatus(settlement.outcome), parts.isLive(row) {
         record(row.id, status, took: took)
       }
@@ -173,6 +188,7 @@ extension Transaction {
   private func write(_ parts: inout SettleParts) {
     leaveRunning(parts.completed + parts.released)
     deleteJobs(parts.completed.map { DeletedJob(job: $0.id, hold: $0.hold) }, live: parts.live)
+    deleteMarks(of: parts.marked, areKnown: true)
     parts = SettleParts(live: parts.live)
   }
 
@@ -205,14 +221,25 @@ extension Transaction {
 
   /// Logs a failure. Only a final failure includes the payload; an earlier one refers to the job.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) {
+    log([id], reason, message: message, final: final)
+  }
+
+  /// Logs failures of several jobs, in the order of their ids.
+  ///
+  /// - Parameter ids: The jobs, in ascending order, each once.
+  func log(_ ids: [Int64], _ reason: FailureReason, message: String, final: Bool) {
+    for part in ids.idParts() where !part.isEmpty { log(part, reason, message: message, final: final) }
+  }
+
+  private func log(_ ids: ArraySlice<Int64>, _ reason: FailureReason, message: String, final: Bool) {
     write(
       """
       INSERT INTO qudo_failure(
         job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload)
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
         unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : "NULL" as SQL)
-      FROM qudo_job WHERE id = \(id)
-      """, count: 1)
+      FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
+      """, count: ids.count)
   }
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) {
@@ -234,6 +261,8 @@ private struct SettleParts {
   var completed: [RunningRow] = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
+  /// Jobs that end as cancelled. They are among ``completed``.
+  var marked: [Int64] = []
 
   func isLive(_ row: RunningRow) -> Bool { live?.contains(row.id) ?? true }
 }

@@ -18,7 +18,8 @@ internal import Darwin
 /// a minute.
 ///
 /// The watch looks at the jobs that exist, not at changes. So it also finds jobs that were committed late,
-/// released, or locked by a session that has ended.
+/// released, or locked by a session that has ended. It also notices running jobs that were cancelled, and pauses
+/// that have ended, since the last claim; see ``ControlHints``.
 final class Watch: @unchecked Sendable {  // reason: `connection` is touched on `thread` only
   private struct State {
     var isActive = false
@@ -181,11 +182,31 @@ struct WatchLook {
       "(SELECT due FROM qudo_delayed WHERE due >= s.i * 0 - 9000000000000000000 ORDER BY due, id LIMIT 1) <= \(now)",
       "(SELECT ends FROM qudo_running WHERE ends >= s.i * 0 - 9000000000000000000 ORDER BY ends, id LIMIT 1) <= \(now)",
     ]
-    if wanted.isEmpty { conditions.append("(SELECT 1 FROM qudo_ready WHERE id >= s.i * 0 LIMIT 1) = 1") }
-    if !known.isEmpty {
+    let hints = numbers.control.withLock { $0 }
+    // Look for no job of a kind that the last claim saw paused, but for the end of the pause.
+    let paused = hints.paused.numbers.filter { kind in
+      wanted.isEmpty || kind == PausedKinds.everything || known.contains(kind)
+    }.sorted()
+    if !paused.isEmpty {
       conditions.append(
-        "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: known) AND id >= s.i * 0 LIMIT 1) = 1")
+        """
+        (SELECT COUNT(*) FROM qudo_pause WHERE kind IN \(list: paused) AND (ends IS NULL OR ends > \(now))) < \(paused.count)
+        """)
     }
+    if !hints.paused.isEverything {
+      if wanted.isEmpty {
+        let others: SQL = paused.isEmpty ? "" : "kind NOT IN \(list: paused) AND"
+        conditions.append("(SELECT 1 FROM qudo_ready WHERE \(others) id >= s.i * 0 LIMIT 1) = 1")
+      }
+      let unpaused = known.filter { !hints.paused.has($0) }
+      if !unpaused.isEmpty {
+        conditions.append(
+          "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: unpaused) AND id >= s.i * 0 LIMIT 1) = 1")
+      }
+    }
+    // A running job was cancelled, and no claim has seen that.
+    let unseen: SQL = hints.marked.isEmpty ? "" : "job NOT IN \(list: hints.marked.sorted()) AND"
+    conditions.append("(SELECT 1 FROM qudo_cancel WHERE \(unseen) job >= s.i * 0 LIMIT 1) = 1")
     // Not `name = x'...'`: because of the unique key, the server would look that up once, before the
     // statement begins.
     for kind in unknown {

@@ -117,9 +117,9 @@ public struct SQLiteDriver: Driver {
       durability == .full
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-        .recoversDeadHolders,
+        .recoversDeadHolders, .control,
       ]
-      : [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders]
+      : [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onClose { locks.hasWatchedDied }
@@ -162,17 +162,18 @@ public struct SQLiteDriver: Driver {
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    if idle.isIdle, !Task.isCancelled,
+    // A claim of nothing asks for cancelled jobs.
+    if idle.isIdle || request.limit <= 0, !Task.isCancelled,
       let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) })
     {
-      idle.note(claim)
+      if request.limit > 0 { idle.note(claim) }
       return claim
     }
     let claim = try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) {
       transaction throws(QudoError) in
       try transaction.claim(request)
     }
-    idle.note(claim)
+    if request.limit > 0 { idle.note(claim) }
     return claim
   }
 

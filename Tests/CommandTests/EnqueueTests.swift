@@ -24,7 +24,9 @@ let peak =
     #expect(one.output == "{\"id\":4,\"database\":\"q\"}\n")
     let count = try place.qudo("count", "--json", "--database", "q.db")
     #expect(
-      count.output == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0}]\n")
+      count.output
+        == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0,\"paused\":false}]\n"
+    )
   }
 
   @Test func linesAreKeptByteForByte() throws {

@@ -26,7 +26,8 @@ import Testing
         == "KIND  READY  DELAYED  RUNNING\na         0        1        0\nb         2        0        0\n")
     #expect(
       try place.qudo("count", "--json", "--kind", "b").output
-        == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0}]\n")
+        == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0,\"paused\":false}]\n"
+    )
     #expect(try place.qudo("count", "--json", "--kind", "none").output == "[]\n")
     #expect(try place.qudo("count", "--kind", "none").output == "")
   }
@@ -172,7 +173,8 @@ import Testing
   @Test func aJobThatIsNotThereIsAFailure() throws {
     try place.qudo("enqueue", "k")
     let result = try place.qudo("show", "2", "--json")
-    #expect(result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: no job 2 "))
+    #expect(
+      result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: no unfinished job 2 "))
   }
 
   @Test func failuresAreListedAndReplayedOnce() throws {

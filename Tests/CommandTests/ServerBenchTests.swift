@@ -70,7 +70,7 @@ import Testing
     let before = try await tables(server, database)
     let run = try work.qudo("bench", "enqueue-one", "--database", url)
     #expect(
-      run.status != 0 && run.errors.contains("qudo_") && run.errors.contains("a database of its own"),
+      run.status != 0 && run.errors.contains("qudo_") && run.errors.contains("Use a separate database"),
       "\(run.errors)")
     #expect(try await tables(server, database) == before)
     #expect(try work.qudo("work", "k=echo {}", "--until-empty", "--database", url).output == "hello\n")

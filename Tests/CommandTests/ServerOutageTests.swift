@@ -171,7 +171,7 @@ import Testing
       return #expect(!place.exists("near.db") && !result.errors.contains("--idempotency-key"))
     }
     let key = try #require(
-      result.errors.firstMatch(of: /with --idempotency-key ([0-9a-f]+): none is doubled/)
+      result.errors.firstMatch(of: /with --idempotency-key ([0-9a-f]+): no job is doubled/)
     ).1
     let again = try place.qudo(
       "enqueue", "k", "--lines", "--json", "--idempotency-key", String(key), "--database", url,

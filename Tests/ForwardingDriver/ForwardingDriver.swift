@@ -1,7 +1,7 @@
 public import Qudo
 
 /// A driver that does what another one does, but for the verbs that it has itself.
-public protocol ForwardingDriver: LogDriver {
+public protocol ForwardingDriver: ControlDriver {
   var base: any LogDriver { get }
 }
 
@@ -41,5 +41,18 @@ extension ForwardingDriver {
     try await base.replay(failures)
   }
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { try await base.prune(prune) }
+  public func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
+    try await base.control().cancel(jobs, reason: reason)
+  }
+  public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
+    try await base.control().cancel(matching: query, reason: reason)
+  }
+  public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
+    try await base.control().pause(kinds, until: end, reason: reason)
+  }
+  public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
+    try await base.control().resume(kinds)
+  }
+  public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
   public func close() async { await base.close() }
 }

@@ -26,7 +26,8 @@ import Testing
   private static func short(_ statement: SQL, _ beginning: String) -> [UInt8]? {
     let text = statement.text
     guard text.hasPrefix(beginning), let place = text.firstRange(of: " WHERE ") else { return nil }
-    return Array("\(text[..<place.lowerBound]) WHERE 0 AND (\(text[place.upperBound...]))".utf8)
+    let condition = text[place.upperBound...].replacing(" ORDER BY id", with: "")
+    return Array("\(text[..<place.lowerBound]) WHERE 0 AND (\(condition))".utf8)
   }
 
   private static let outcomes: [Settlement.Outcome] = [
@@ -86,6 +87,56 @@ import Testing
       try await check(database)
     }
     #expect(met.withLock { $0 } > 2, "there was none of these statements")
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test(
+    "a cancel of which a statement changes nothing is not committed",
+    arguments: [
+      "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_running",
+      "DELETE FROM qudo_job",
+      "DELETE FROM qudo_unique", "INSERT INTO qudo_failure", "DELETE FROM qudo_cancel",
+    ])
+  func shortCancel(_ beginning: String) async throws {
+    let database = try await TestDatabase()
+    let met = Locked(0)
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        guard let short = Self.short(statement, beginning),
+          met.withLock({
+            $0 += 1; return $0 % 7 == 1
+          })
+        else {
+          return statement.bytes
+        }
+        return short
+      })
+    for _ in 0..<3 {
+      _ = try await driver.insert(
+        (0..<12).map { NewJob("a", unique: $0 < 6 ? UniqueKey("\($0)") : nil) }
+          + (0..<6).map {
+            NewJob("a", unique: $0 < 3 ? UniqueKey("d\($0)") : nil, due: .after(.seconds(3600)))
+          })
+      let running = try await driver.claim(
+        ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 4)
+      ).jobs
+      // Some whose leases end at once.
+      _ = try await driver.claim(ClaimRequest([.init("a", leaseDuration: .microseconds(1))], limit: 4))
+      let cancelled = try await driver.cancel(matching: JobQuery(), reason: nil)
+      #expect(cancelled.count == 18)
+      #expect(cancelled.filter { $0.result == .cancelling }.map(\.id) == running.map(\.id))
+      try await check(database)
+      let settlements = running.map { Settlement($0.lease, .retry(after: .zero, message: "")) }
+      #expect(try await driver.settle(settlements, claiming: nil).results == running.map { _ in .cancelled })
+      try await check(database)
+      #expect(try await driver.count() == [])
+    }
+    #expect(met.withLock { $0 } > 2, "there was none of these statements")
+    let failures = try await driver.failures(LogQuery(limit: 1000))
+    #expect(failures.count == 54 && Set(failures.map(\.job)).count == 54)
+    #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_cancel", in: database.name) == ["0"])
     await driver.close()
     try await database.drop()
   }

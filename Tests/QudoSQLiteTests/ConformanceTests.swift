@@ -6,7 +6,7 @@ import Testing
 /// All that a driver promises, each on a real file of its own.
 @Suite struct ConformanceTests {
   private static let capabilities: Capabilities = [
-    .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders,
+    .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
   ]
 
   @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: capabilities))

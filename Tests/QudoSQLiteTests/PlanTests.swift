@@ -18,6 +18,12 @@ import Testing
   private let writerScans = [
     // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
     "SELECT token, instance, ends FROM qudo_running",
+    // To cancel a running job: which claim has it.
+    "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN",
+    // Pauses, of which there are few: after another connection changed the file, if there are any.
+    "SELECT kind, paused_at, ends, reason",
+    // Whether there are any.
+    "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
     "SELECT id, boot, locked FROM qudo_instance",
@@ -33,6 +39,8 @@ import Testing
     // Of the running a row for those of one claim.
     "SELECT first, last, instance, ends, lease FROM qudo_running",
     "SELECT id, boot, locked FROM qudo_instance",
+    // Pauses, of which there are few.
+    "SELECT kind, paused_at, ends, reason",
     // The lowest ids of the jobs in a state, which are kept in another order.
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
     // Old receipts, which have no index by time: a prune's, up to its limit.

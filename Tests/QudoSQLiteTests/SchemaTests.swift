@@ -42,7 +42,7 @@ import Testing
     #expect(driver.name == "old")
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
-        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5",
+        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -127,7 +127,8 @@ import Testing
   }
 
   @Test(
-    "delays that a process of version 5 wrote hold, and it goes on to write them", arguments: [1, 2, 3, 4, 5])
+    "delays that a process of version 5 wrote hold, also those that it writes after the migration",
+    arguments: [1, 2, 3, 4, 5, 6])
   func delaysOfOlderVersions(version: Int) async throws {
     try makeVersion1()
     for migration in Schema.migrations.dropFirst().prefix(version - 1) {
@@ -136,10 +137,7 @@ import Testing
       )
     }
     let driver = try file.open(clock: clock)
-    let lowest = try #require(Schema.migrations.last)
-    #expect(
-      lowest.lowestReader == 5 && lowest.lowestWriter == 5,
-      "a program of version 5 works on with the file, as it does here")
+    // A program of version 5 that has the file open works on, as it does here.
     try file.execute(
       """
       INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
@@ -171,7 +169,7 @@ import Testing
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["5"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["7"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -206,7 +204,7 @@ import Testing
     #expect(try other.rows(tables) == file.rows(tables))
     #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
     let driver = try other.open(clock: clock)
-    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6"])
+    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6", "7"])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }
 

@@ -54,7 +54,7 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening: continue
+      case .listen, .stopListening, .checkForCancelledJobs: continue
       }
     }
     Issue.record("it does not come to rest")
@@ -418,4 +418,52 @@ import Testing
     state.claimed(Claim(), by: request, asked: 0, now: 0)
     guard case .settle(_, .some) = state.next(now: 0, rings: 8).action else { Issue.record("missed"); return }
   }
+
+  /// The name of the next action.
+  private mutating func action(now: Int64, rings: UInt64) -> String {
+    switch state.next(now: now, rings: rings).action {
+    case .settle: "settle"
+    case .renew: "renew"
+    case .checkForRemainingJobs: "count"
+    case .checkForCancelledJobs: "check"
+    case .listen: "listen"
+    case .stopListening: "stop"
+    case .wait(let until): "wait \(until)"
+    case .finish: "finish"
+    }
+  }
+
+  @Test("a full worker listens for cancels only after a pause, and not to every ring")
+  mutating func listensWhileFull() throws {
+    state = Self.state(concurrency: 1)
+    state.canBeCancelled = true
+    guard case .settle(_, let request?) = state.next(now: 0, rings: 0).action else { throw Unexpected() }
+    state.settled([], [])
+    state.claimed(Claim(jobs: jobs(1)), by: request, asked: 0, now: 0)
+    guard let slot = state.openSlot(), state.begin(slot, now: 0) != nil else { throw Unexpected() }
+    // A short run costs nothing.
+    var actions = [action(now: 50_000, rings: 5)]
+    // What came before it listened may have been a cancel.
+    for _ in 0..<3 { actions.append(action(now: 100_000, rings: 5)) }
+    #expect(actions == ["wait 100000", "listen", "check", "wait 20000000"])
+    // A ring is looked after at once, the next ones after a pause.
+    actions = [
+      action(now: 200_000, rings: 6), action(now: 200_000, rings: 7), action(now: 210_000, rings: 9),
+    ]
+    for _ in 0..<2 { actions.append(action(now: 300_000, rings: 9)) }
+    #expect(actions == ["check", "stop", "wait 300000", "listen", "check"])
+    let cancelled = [state.cancel([7], now: 300_000), state.cancel([1], now: 300_000)]
+    #expect(cancelled == [[], [slot]])
+    #expect(state.stop(of: slot) == .cancelled)
+    // A run that ignores it is given up after the grace period.
+    actions = [action(now: 300_000, rings: 9)]
+    #expect(actions == ["wait 5300000"])
+    guard case .settle(let settlements, _) = state.next(now: 5_300_000, rings: 9).action else {
+      throw Unexpected()
+    }
+    #expect(settlements.map(\.lease.job) == [1])
+    #expect(state.stop(of: slot) == .givenUp)
+  }
+
+  private struct Unexpected: Error {}
 }

@@ -125,7 +125,7 @@ extension Databases {
     }
   }
 
-  private func unknown(_ database: String) -> QudoError {
+  func unknown(_ database: String) -> QudoError {
     QudoError(
       .invalidArgument, "no database is called \(database): use one of \(names.joined(separator: ", "))")
   }

@@ -102,7 +102,8 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due: zero if one is already due, nil if none exists.
+  /// The time until the next delayed job of any kind is due, or a pause ends: zero if it is already time, nil if
+  /// there is neither.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
@@ -110,17 +111,20 @@ public struct Claim: Sendable {
   public var givenUp: [GivenUpJob]
   /// The number of jobs with an expired lease that this claim recovered: made ready again, or claimed itself.
   public var recovered: Int
+  /// The cancelled jobs whose leases the claiming driver holds: their runs are to be cancelled. Usually empty.
+  public var cancelling: [Int64]
 
   /// Creates the answer to a claim; for drivers.
   public init(
     jobs: [ClaimedJob] = [], timeUntilNextDue: Duration? = nil, timeUntilNextLeaseExpiry: Duration? = nil,
-    givenUp: [GivenUpJob] = [], recovered: Int = 0
+    givenUp: [GivenUpJob] = [], recovered: Int = 0, cancelling: [Int64] = []
   ) {
     self.jobs = jobs
     self.timeUntilNextDue = timeUntilNextDue
     self.timeUntilNextLeaseExpiry = timeUntilNextLeaseExpiry
     self.givenUp = givenUp
     self.recovered = recovered
+    self.cancelling = cancelling
   }
 }
 

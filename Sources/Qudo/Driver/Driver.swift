@@ -89,4 +89,6 @@ public struct Capabilities: OptionSet, Sendable {
   public static let recoversDeadHolders = Capabilities(rawValue: 32)
   /// The driver reaches the database over a network, so that the answer to a completed call can be lost.
   public static let remote = Capabilities(rawValue: 64)
+  /// Jobs can be cancelled and paused: the driver is a ``ControlDriver``.
+  public static let control = Capabilities(rawValue: 128)
 }

@@ -69,6 +69,8 @@ public enum FailureReason: String, Sendable, CaseIterable, Codable {
   case aborted
   /// The job's lease expired too often: each time the worker died or hung.
   case lost
+  /// The job was cancelled, before its run or during it.
+  case cancelled
 }
 
 /// A row of the failure log: a failed run.

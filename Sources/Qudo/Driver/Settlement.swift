@@ -36,6 +36,8 @@ public struct Settlement: Sendable {
 public enum SettleResult: Hashable, Sendable {
   /// It was written. The results of the replacements are in their order.
   case settled(replacements: [InsertResult] = [])
+  /// The job was cancelled while it ran, and did not complete: it is in the failure log, whatever the outcome was.
+  case cancelled
   /// The lease no longer holds: another claim has the job, or it is gone. Nothing was changed.
   case leaseLost
 }

@@ -52,6 +52,30 @@ public struct StoredJob: Hashable, Sendable, Codable {
   }
 }
 
+/// A choice of live jobs: those that meet all of its conditions.
+public struct JobFilter: Hashable, Sendable, Codable {
+  /// The ids, or nil for all.
+  public var ids: [Int64]?
+  /// The kinds, or nil for all.
+  public var kinds: [Kind]?
+  /// The states, or nil for all.
+  public var states: Set<JobState>?
+
+  /// Creates a filter that all jobs fit, unless given otherwise.
+  public init(ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil) {
+    self.ids = ids
+    self.kinds = kinds
+    self.states = states
+  }
+}
+
+extension JobQuery {
+  /// Creates a query for a page of the jobs that fit a filter.
+  public init(_ filter: JobFilter, after: Int64 = 0, limit: Int = 100) {
+    self.init(ids: filter.ids, kinds: filter.kinds, states: filter.states, after: after, limit: limit)
+  }
+}
+
 /// A query for live jobs. It lists the jobs that meet all of its conditions, in the order of their ids.
 public struct JobQuery: Sendable {
   /// The ids to list, or nil for all.
@@ -89,12 +113,15 @@ public struct JobCount: Hashable, Sendable, Codable {
   public var delayed: Int
   /// How many jobs workers have claimed.
   public var running: Int
+  /// Whether the kind, or everything, is paused.
+  public var isPaused: Bool
 
   /// Creates counts; a state that is not given has none.
-  public init(_ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0) {
+  public init(_ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0, isPaused: Bool = false) {
     self.kind = kind
     self.ready = ready
     self.delayed = delayed
     self.running = running
+    self.isPaused = isPaused
   }
 }

@@ -42,7 +42,8 @@ struct Run: Sendable {
     var failure = failure
     switch engine.stopReason(slot) {
     // The job did not fail if the worker stops, its lease was lost, or it was settled without the run.
-    case .shutdown, .leaseLost, .givenUp: return .released
+    // The driver ends a cancelled job that is released.
+    case .shutdown, .leaseLost, .givenUp, .cancelled: return .released
     case .timeLimit(let limit): failure = TimeLimitExceeded(limit: limit)
     case nil: break
     }

@@ -62,6 +62,7 @@ final class WorkerEngine: Sendable {
     threads = worker.threads
     var state = WorkerState(mode: mode, handlers: worker.handlers, options: worker.options)
     state.probeInterval = verbs == nil ? nil : worker.queue.databases.options.probeInterval.wholeMicroseconds
+    state.canBeCancelled = driver.capabilities.contains(.control)
     if driver.doorbell.findsAll {
       state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
     }
@@ -113,6 +114,7 @@ final class WorkerEngine: Sendable {
         case .settle(let settlements, let request): try await settle(settlements, request)
         case .renew(let leases, let length): try await renew(leases, for: length)
         case .checkForRemainingJobs: try await checkForRemainingJobs()
+        case .checkForCancelledJobs: try await checkForCancelledJobs()
         case .listen: listen()
         case .stopListening: stopListening()
         case .wait(let time): await wait(until: time)
@@ -150,15 +152,18 @@ final class WorkerEngine: Sendable {
       let answer = try await verbs.settle(settlements, claiming: request)
       if let didClaim = hooks.didClaim { for job in answer.claim?.jobs ?? [] { didClaim(job) } }
       let now = clock.sinceBoot()
-      let (resumed, woken) = shared.withLock { shared in
+      let (cancelled, resumed, woken) = shared.withLock { shared in
         shared.state.settled(settlements, answer.results)
+        var cancelled: [Task<Void, Never>] = []
         if let request, let claim = answer.claim {
           shared.state.claimed(claim, by: request, asked: asked, now: now)
+          cancelled = shared.state.cancel(claim.cancelling, now: now).compactMap { shared.tasks[$0] }
           permits?.answered(gotAll: claim.jobs.count >= request.limit, shared.state)
         }
         let resumed = dispatch(&shared, now: now)
-        return (resumed, permits?.releaseReservation(now: now) ?? [])
+        return (cancelled, resumed, permits?.releaseReservation(now: now) ?? [])
       }
+      for task in cancelled { task.cancel() }
       for (continuation, job) in resumed { continuation.resume(returning: job) }
       permits?.worker.wake(woken)
       if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
@@ -236,6 +241,22 @@ final class WorkerEngine: Sendable {
     }
   }
 
+  /// Claims nothing, which tells of cancelled jobs.
+  private func checkForCancelledJobs() async throws(QudoError) {
+    do {
+      let claim = try await verbs.claim(ClaimRequest([], limit: 0))
+      let now = clock.sinceBoot()
+      let tasks = shared.withLock { shared in
+        shared.state.summary.givenUp += claim.givenUp.count
+        return shared.state.cancel(claim.cancelling, now: now).compactMap { shared.tasks[$0] }
+      }
+      for task in tasks { task.cancel() }
+      if !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
+    } catch {
+      try failure(error) { $0.failed([], now: $1) }
+    }
+  }
+
   /// Throws a permanent error, or a temporary one after the outage timeout; logs it otherwise.
   private func failure(
     _ error: QudoError, _ note: @Sendable (inout WorkerState, Int64) -> Bool
@@ -254,6 +275,9 @@ final class WorkerEngine: Sendable {
 
   private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
     for (settlement, result) in zip(settlements, results) {
+      if result == .cancelled {
+        logger.notice("job cancelled", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
+      }
       guard result == .leaseLost, !settlement.mayBeCompletedExternally else { continue }
       logger.warning(
         "lease lost, outcome discarded", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])

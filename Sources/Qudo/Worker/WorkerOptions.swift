@@ -108,6 +108,8 @@ public struct WorkSummary: Hashable, Sendable {
   public var snoozed = 0
   /// The number of jobs that were released without a result.
   public var released = 0
+  /// The number of jobs that were cancelled while this worker held them.
+  public var cancelled = 0
   /// The number of runs whose lease was lost: another worker has the job, or it is gone.
   public var leaseLost = 0
   /// The number of jobs, of any kind, that this worker's claims gave up because too many leases expired. See
@@ -123,6 +125,7 @@ public struct WorkSummary: Hashable, Sendable {
 
   var isNothing: Bool {
     completed == 0 && retried == 0 && failed == 0 && snoozed == 0 && released == 0 && leaseLost == 0
+      && cancelled == 0
   }
 
   mutating func add(_ part: WorkSummary) {
@@ -132,11 +135,13 @@ public struct WorkSummary: Hashable, Sendable {
     snoozed += part.snoozed
     released += part.released
     leaseLost += part.leaseLost
+    cancelled += part.cancelled
     givenUp += part.givenUp
     unreachable += part.unreachable
   }
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {
+    if result == .cancelled { return cancelled += 1 }
     guard case .settled = result else {
       if settlement.mayBeCompletedExternally { completed += 1 } else { leaseLost += 1 }
       return

@@ -39,6 +39,7 @@ extension WorkerState {
 
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
     lastPrefetch = requestedPrefetch
+    listensAt = now + Self.listeningPause
     summary.givenUp += claim.givenUp.count
     // Usually all jobs have one kind, so look up its policy only when the kind changes.
     var (kind, renewAt) = (Kind?.none, asked)

@@ -75,6 +75,38 @@ extension WorkerState {
     return false
   }
 
+  /// Cancels the runs of these jobs, and releases those of them that have not begun.
+  ///
+  /// - Returns: The slots whose tasks must be cancelled.
+  mutating func cancel(_ jobs: [Int64], now: Int64) -> [Int] {
+    guard !jobs.isEmpty else { return [] }
+    let jobs = Set(jobs)
+    var cancelled: [Int] = []
+    for index in slots.indices {
+      guard let run = slots[index].run, run.stop == nil, jobs.contains(run.held.job.id) else { continue }
+      let end = now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds)
+      slots[index].run?.stop = .cancelled
+      slots[index].run?.deadline = end
+      slots[index].isCancelled = true
+      nextDeadline = min(nextDeadline, end)
+      cancelled.append(index)
+    }
+    guard buffered[bufferHead...].contains(where: { jobs.contains($0.job.id) }) else { return cancelled }
+    var kept: [Held] = []
+    for held in buffered[bufferHead...] {
+      guard jobs.contains(held.job.id) else {
+        kept.append(held)
+        continue
+      }
+      // The driver ends a cancelled job that is released.
+      if finished.isEmpty { finishedSince = now }
+      finished.append(Settlement(held.lease, .released))
+      letGo(held.job.kind)
+    }
+    (buffered, bufferHead) = (kept, 0)
+    return cancelled
+  }
+
   /// Updates the average run time. A single interrupted run changes it little; the first slow run of many
   /// shows at once.
   private mutating func noteRun(_ took: Int64) {

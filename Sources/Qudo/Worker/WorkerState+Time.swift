@@ -67,6 +67,11 @@ extension WorkerState {
         nextDeadline = min(nextDeadline, run.deadline)
         continue
       }
+      if run.stop == .cancelled {
+        // The driver ends a cancelled job that is released.
+        abandon(index, .released)
+        continue
+      }
       guard let policy = handlers[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
       if run.stop == nil {
         let end = now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds)

@@ -15,6 +15,8 @@ struct WorkerState {
     case renew([Lease], for: Duration)
     /// Count the jobs of all kinds, to see whether any are left.
     case checkForRemainingJobs
+    /// Ask which of the running jobs were cancelled.
+    case checkForCancelledJobs
     case listen
     case stopListening
     /// Wait for a signal, or until this time.
@@ -27,6 +29,8 @@ struct WorkerState {
     case leaseLost
     case timeLimit(Duration)
     case shutdown
+    /// Somebody cancelled the job.
+    case cancelled
     /// The job was settled without the run.
     case givenUp
   }
@@ -118,6 +122,13 @@ struct WorkerState {
   /// True if all databases are empty.
   var isOver = false
 
+  /// True if the driver can cancel running jobs.
+  var canBeCancelled = false
+  /// The time from which on a worker without room listens, to hear which of its running jobs are cancelled.
+  var listensAt: Int64 = 0
+  /// The rings that were heard before the last such check; nil before the first one after it began to listen.
+  var ringsChecked: UInt64?
+
   var consecutiveErrors = 0
   var failingSince: Int64 = 0
   var retryAt: Int64 = 0
@@ -137,6 +148,10 @@ struct WorkerState {
       heldOfLimited[handler.kind] = 0
     }
   }
+
+  /// How long a worker without room does not listen: after a claim, so that short runs cost nothing, and after a
+  /// check, so that the commits of busy processes do not keep it awake. In microseconds.
+  static let listeningPause: Int64 = 100_000
 
   var bufferedCount: Int { buffered.count - bufferHead }
   var concurrency: Int { mode == .once ? 1 : options.concurrency }
@@ -177,13 +192,22 @@ struct WorkerState {
       if case .untilEmpty = mode, !remainingConfirmed { return .checkForRemainingJobs }
     }
     let hasRoom = (claim != nil || isStarvedOfPermits) && bufferedCount == 0
-    if hasRoom != isListening {
-      isListening = hasRoom
+    let watchesRuns = canBeCancelled && running > 0 && now >= listensAt
+    if (hasRoom || watchesRuns) != isListening {
+      isListening.toggle()
       // Jobs that arrived before this listener rang no bell for it: claim once more.
       if hasRoom { shouldClaim = true }
-      return hasRoom ? .listen : .stopListening
+      ringsChecked = nil
+      return isListening ? .listen : .stopListening
+    }
+    // Each claim answers the same.
+    if watchesRuns, claim == nil, rings != ringsChecked {
+      if ringsChecked != nil { listensAt = now + Self.listeningPause }
+      ringsChecked = rings
+      return .checkForCancelledJobs
     }
     var until = min(nextRenewal, nextDeadline)
+    if canBeCancelled, running > 0, now < listensAt { until = min(until, listensAt) }
     if hasRoom {
       // At least once per poll interval.
       wakeAt = min(wakeAt, now.clampedPlus(pollInterval))

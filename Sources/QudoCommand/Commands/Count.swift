@@ -5,7 +5,7 @@ struct Count: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Count the jobs of each kind: ready, delayed and running.",
     discussion: """
-      With --json each element is {"database", "kind", "ready", "delayed", "running"}. Kinds without jobs are omitted.
+      With --json each element is {"database", "kind", "ready", "delayed", "running", "paused"}. Kinds without jobs are omitted.
 
         qudo count --kind mail.send --json
       """)
@@ -25,14 +25,19 @@ struct Count: AsyncParsableCommand {
 }
 
 extension JobCount: Listed {
-  static var columns: [Table.Column] { ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] }
+  static var columns: [Table.Column] {
+    ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING"), ""]
+  }
 
-  var cells: [String] { [SafeText.terminalSafe(kind.name), "\(ready)", "\(delayed)", "\(running)"] }
+  var cells: [String] {
+    [SafeText.terminalSafe(kind.name), "\(ready)", "\(delayed)", "\(running)", isPaused ? "paused" : ""]
+  }
 
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("kind", .text(kind.name)), ("ready", .integer(Int64(ready))),
       ("delayed", .integer(Int64(delayed))), ("running", .integer(Int64(running))),
+      ("paused", .bool(isPaused)),
     ])
   }
 }

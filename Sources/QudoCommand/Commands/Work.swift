@@ -46,6 +46,8 @@ struct Work: AsyncParsableCommand {
       At its start, from time to time, and at the end of --until-empty, the worker reports kinds that have ready jobs but no command: \
       jobs of a mistyped kind would wait forever.
 
+      A command whose job is cancelled gets SIGTERM, then SIGKILL 5 s later: see cancel.
+
       The worker waits for a server that is unavailable, fails over or temporarily refuses the password; with --until-empty, for 10 s.
 
       The exit status is 0 if the work is done or a signal stopped it, even if jobs failed: see the failure log. It is 1 if the output \
@@ -168,7 +170,9 @@ struct Work: AsyncParsableCommand {
       await watch.value
       if untilEmpty { await others.look() }
       if verbose {
-        let givenUp = summary.givenUp > 0 ? ", given up \(summary.givenUp)" : ""
+        let givenUp =
+          (summary.cancelled > 0 ? ", cancelled \(summary.cancelled)" : "")
+          + (summary.givenUp > 0 ? ", given up \(summary.givenUp)" : "")
         printError(
           "completed \(summary.completed), failed \(summary.failed), released \(summary.released)\(givenUp)"
         )

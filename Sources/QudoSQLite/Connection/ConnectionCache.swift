@@ -15,6 +15,10 @@ final class ConnectionCache {
   var count: Int { numbers.count }
   /// The cached ready jobs, invalidated together with the kinds.
   let readyLists = ReadyLists()
+  /// The pauses, ended ones included; nil if unknown. Invalidated together with the kinds.
+  var pauses: [PauseRow]?
+  /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
+  var hasMarks: Bool?
   /// Whether the front of the ready jobs that was claimed last had many short rows, which are dear to take one by one.
   var frontIsFragmented = false
   /// Other hints about the file, invalidated together with the kinds.
@@ -70,6 +74,7 @@ final class ConnectionCache {
     claim = nil
     hints = FileHints()
     readyLists.invalidate()
+    (pauses, hasMarks) = (nil, nil)
   }
 
   /// Removes the rollback hook, before the connection is closed.

@@ -41,9 +41,13 @@ extension Snapshot {
 
   private func named(_ tallies: [Int64: Tally]) throws(QudoError) -> [JobCount] {
     var counts: [JobCount] = []
+    let paused = Set(try pauseTable.read().lazy.filter { !$0.isOver(now.wall) }.map(\.number))
     for (number, tally) in tallies {
       guard let kind = try kindTable.name(of: number) else { continue }
-      counts.append(JobCount(kind, ready: tally.ready, delayed: tally.delayed, running: tally.running))
+      counts.append(
+        JobCount(
+          kind, ready: tally.ready, delayed: tally.delayed, running: tally.running,
+          isPaused: paused.contains(number) || paused.contains(PauseTable.everything)))
     }
     return counts.sorted { $0.kind < $1.kind }
   }

@@ -23,6 +23,18 @@ extension Snapshot {
     return page.jobs
   }
 
+  /// Returns the ids of a page of jobs, in order.
+  func ids(matching query: JobQuery) throws(QudoError) -> [Int64] {
+    let states = query.states ?? Set(JobState.allCases)
+    if query.ids != nil { return try find(query).map(\.id) }
+    let kinds = try numbers(of: query.kinds)
+    guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    if kinds == nil, states.count == JobState.allCases.count {
+      return try jobTable.ids(1...Int64.max, of: nil, after: query.after, limit: query.limit)
+    }
+    return try ids(states, kinds.map { IntegerList($0) }, after: query.after, limit: query.limit)
+  }
+
   /// Returns the lowest ids of jobs in these states. Each table is read up to the whole limit.
   private func ids(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
     throws(QudoError) -> [Int64]

@@ -3,12 +3,12 @@ internal import Dispatch
 package import Logging
 package import Qudo
 
-/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures` and `statuses`.
+/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures`, `statuses` and `pauses`.
 ///
 /// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
 /// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
 /// permission is enough wherever SQLite allows that. All other verbs throw `QudoError.Code.readOnly`.
-package struct SQLiteListings: LogDriver, DescribedDriver {
+package struct SQLiteListings: ControlDriver, DescribedDriver {
   package let name: String
   package let limits: Limits
   package let doorbell = Doorbell()
@@ -52,6 +52,10 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
   }
 
+  package func pauses() async throws(QudoError) -> [Pause] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
+  }
+
   package func describe() async throws(QudoError) -> DatabaseDescription {
     try await reader.read { snapshot throws(QudoError) in
       var workers = 0
@@ -83,6 +87,16 @@ package struct SQLiteListings: LogDriver, DescribedDriver {
   package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
   package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
   package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
+  package func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
+    throw refusal
+  }
+  package func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
+    throw refusal
+  }
+  package func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
+    throw refusal
+  }
+  package func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] { throw refusal }
 }
 
 /// A reader that opens the file for each listing and closes it afterwards.

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 6
+  static let version: Int64 = 7
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -24,6 +24,7 @@ enum Schema {
     Migration(version: 4, lowestReader: 4, lowestWriter: 4, sql: fourth),
     Migration(version: 5, lowestReader: 5, lowestWriter: 5, sql: fifth),
     Migration(version: 6, lowestReader: 5, lowestWriter: 5, sql: sixth),
+    Migration(version: 7, lowestReader: 5, lowestWriter: 7, sql: seventh),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -41,6 +42,13 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds pauses and the marks of running jobs that are to be cancelled. A worker of version 6 would claim paused jobs
+  /// and run cancelled ones again, so it may not write any more.
+  private static let seventh = """
+    CREATE TABLE qudo_pause(kind INTEGER PRIMARY KEY, paused_at INTEGER NOT NULL, ends INTEGER, reason TEXT);
+    CREATE TABLE qudo_cancel(job INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT);
+    """
 
   /// Adds the time at which a relative delay was set: a clock that shows an earlier time was set back since. Version 5
   /// still writes NULL.

@@ -64,6 +64,19 @@ CREATE TABLE qudo_running(
   lease INTEGER NOT NULL,             -- the lease duration in microseconds: no lease ends later than this from now
   PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
 
+-- The running jobs that are to be cancelled. Usually empty.
+CREATE TABLE qudo_cancel(
+  job INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  reason TEXT);                       -- the message for the failure log
+
+-- The paused kinds, which are not claimed. Usually empty.
+CREATE TABLE qudo_pause(
+  kind INTEGER PRIMARY KEY,           -- qudo_kind; 0: everything
+  paused_at INTEGER NOT NULL,
+  ends INTEGER,                       -- NULL: never
+  reason TEXT);
+
 -- The open drivers that have claimed jobs.
 CREATE TABLE qudo_instance(
   id INTEGER PRIMARY KEY AUTOINCREMENT,

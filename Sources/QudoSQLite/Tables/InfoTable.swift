@@ -5,14 +5,22 @@ struct InfoTable {
   let connection: Connection
 
   /// Returns the highest id ever given to a job, and the file's generation.
+  ///
+  /// It is read whenever another connection changed the file, so it looks at the tables that are usually empty, too.
   func identity() throws(QudoError) -> (highestID: Int64, generation: [UInt8]) {
     var found: (highestID: Int64, generation: [UInt8])?
     try connection.each(
       """
       SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
-        (SELECT value FROM qudo_info WHERE key = 'generation')
+        (SELECT value FROM qudo_info WHERE key = 'generation'),
+        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel)
       """
-    ) { row throws(QudoError) in if let highest = try row.number(0) { found = (highest, row.blob(1)) } }
+    ) { row throws(QudoError) in
+      guard let highest = try row.number(0) else { return }
+      found = (highest, row.blob(1))
+      if row.integer(2) == 0 { connection.cache.pauses = [] }
+      connection.cache.hasMarks = row.integer(3) != 0
+    }
     guard let found else {
       throw QudoError(
         .corrupt,

@@ -6,13 +6,13 @@ struct FailureTable {
   private static let name: StaticString = "qudo_failure"
   private var log: LogTable { LogTable(connection: connection, name: Self.name, endedAt: "failed_at") }
 
-  /// Adds a failure of a job that is still there.
+  /// Adds a failure of each job in a range that is still there.
   ///
   /// Only a final failure stores the payload; before that, the job has it. The scope of a unique key is stored for a
   /// replay; a claimed job with a key but no scope had `untilStarted`.
-  func insert(_ id: Int64, _ reason: FailureReason, message: String, isFinal: Bool, at time: Timestamp)
-    throws(QudoError)
-  {
+  func insert(
+    _ ids: ClosedRange<Int64>, _ reason: FailureReason, message: String, isFinal: Bool, at time: Timestamp
+  ) throws(QudoError) {
     do throws(QudoError) {
       try connection.run(
         """
@@ -20,10 +20,10 @@ struct FailureTable {
           job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload)
         SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?5)),
           codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
-        FROM qudo_job WHERE id = ?6
+        FROM qudo_job WHERE id BETWEEN ?6 AND ?7
         """,
         .integer(time.microseconds), .integer(reason.number), .integer(isFinal ? 1 : 0), .text(message),
-        .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
+        .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(ids.lowerBound), .integer(ids.upperBound))
     } catch {
       throw try error.orExhausted(Self.name, of: connection)
     }

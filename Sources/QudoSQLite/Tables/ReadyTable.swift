@@ -126,14 +126,21 @@ struct ReadyTable {
   /// - Returns: False if the job is not ready; then nothing has changed.
   func remove(_ id: Int64) throws(QudoError) -> Bool {
     guard let row = try row(of: id) else { return false }
-    connection.readyLists.invalidate(row.key.kind)
-    if row.last == id { try delete(row) } else { try shorten(row) }
-    if row.first < id { try insert(row.first...id - 1, row.key) }
+    try remove(id...id, from: row)
     return true
   }
 
-  /// Returns the row with a job, read up to the job.
-  private func row(of id: Int64) throws(QudoError) -> ReadyRow? {
+  /// Removes ids from the row that has them.
+  func remove(_ ids: ClosedRange<Int64>, from row: ReadyRow) throws(QudoError) {
+    connection.readyLists.invalidate(row.key.kind)
+    var row = row
+    row.read = ids.upperBound
+    if row.isRead { try delete(row) } else { try shorten(row) }
+    if row.first < ids.lowerBound { try insert(row.first...ids.lowerBound - 1, row.key) }
+  }
+
+  /// Returns the row with a job, read up to the job, or nil if the job is not ready.
+  func row(of id: Int64) throws(QudoError) -> ReadyRow? {
     var found: ReadyRow?
     try connection.each(
       """

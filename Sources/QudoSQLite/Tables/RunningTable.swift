@@ -102,6 +102,14 @@ struct RunningTable {
     return found
   }
 
+  /// Returns the row with a job, whoever holds it. It reads the whole table.
+  func row(of id: Int64) throws(QudoError) -> RunningRange? {
+    try rows(
+      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN first AND last LIMIT 1",
+      .integer(id)
+    ).first
+  }
+
   /// Returns `limit` rows of an instance.
   func rows(of instance: Int64, limit: Int64) throws(QudoError) -> [RunningRange] {
     try rows(

@@ -17,6 +17,8 @@ extension TableAccess {
   var receiptTable: ReceiptTable { connection.receiptTable }
   var failureTable: FailureTable { connection.failureTable }
   var statusTable: StatusTable { connection.statusTable }
+  var pauseTable: PauseTable { connection.pauseTable }
+  var cancelTable: CancelTable { connection.cancelTable }
   var infoTable: InfoTable { connection.infoTable }
 }
 
@@ -30,6 +32,8 @@ extension Connection {
   var receiptTable: ReceiptTable { ReceiptTable(connection: self) }
   var failureTable: FailureTable { FailureTable(connection: self) }
   var statusTable: StatusTable { StatusTable(connection: self) }
+  var pauseTable: PauseTable { PauseTable(connection: self) }
+  var cancelTable: CancelTable { CancelTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }
   var schemaTable: SchemaTable { SchemaTable(connection: self) }
 }

@@ -15,12 +15,12 @@ extension Transaction {
     return Claim(
       jobs: jobs, timeUntilNextDue: areAhead ? .zero : try timeUntilNextDue(),
       timeUntilNextLeaseExpiry: areLeft ? .zero : try timeUntilNextExpiry(), givenUp: givenUp,
-      recovered: recovered)
+      recovered: recovered, cancelling: try cancelling())
   }
 
   private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    let kinds = try claimable(request.demands)
+    let kinds = try unpaused(try claimable(request.demands))
     let token = Int64.random(in: 1...Int64.max)
     if kinds.count > 1 { return try claimBest(kinds, request.limit, token: token) }
     guard let kind = kinds.first else { return [] }
@@ -33,7 +33,7 @@ extension Transaction {
   }
 
   func timeUntilNextDue() throws(QudoError) -> Duration? {
-    let due = try delayedTable.firstDue()
+    let due = try min(delayedTable.firstDue(), firstPauseEnd())
     return due == FileHints.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 

@@ -8,11 +8,11 @@ extension Transaction {
 
   /// Returns the claim's answer if it would find nothing to do, or nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
-    guard request.limit > 0, request.demands.count <= Self.mostKinds, !mayPruneReceipts else { return nil }
-    for demand in request.demands {
-      guard let kind = try kindTable.id(of: demand.kind) else { continue }
-      if try readyTable.hasAny(of: kind) { return nil }
+    guard request.demands.count <= Self.mostKinds, request.limit <= 0 || !mayPruneReceipts else { return nil }
+    for kind in try unpaused(try claimable(request.demands)) where request.limit > 0 {
+      if try readyTable.hasAny(of: kind.number) { return nil }
     }
+    guard try !cancelTable.hasAny() else { return nil }
     guard try delayedTable.firstDue() > now.wall.microseconds,
       try delayedTable.lastWritten() <= now.wall.microseconds,
       try runningTable.firstOwnExpiry() > now.sinceBoot

@@ -121,6 +121,7 @@ extension Transaction {
   /// Deletes a job permanently.
   func deleteJob(_ id: Int64) throws(QudoError) {
     try willDelete(highest: id)
+    if connection.cache.hasMarks != false { try cancelTable.delete(id...id) }
     try jobTable.delete(id)
   }
 
@@ -128,6 +129,7 @@ extension Transaction {
   func deleteJobs(_ ids: ClosedRange<Int64>) throws(QudoError) {
     if ids.lowerBound == ids.upperBound { return try deleteJob(ids.lowerBound) }
     try willDelete(highest: ids.upperBound)
+    if connection.cache.hasMarks != false { try cancelTable.delete(ids) }
     try jobTable.delete(ids)
   }
 }

@@ -63,13 +63,14 @@ extension Transaction {
   }
 
   private func recover(_ id: Int64, lostLimit: Int64) throws(QudoError) {
+    if try endIfMarked(id) { return }
     let lost = try jobTable.addExpiredLease(id)
     guard lost >= lostLimit else {
       effects.recovered += 1
       return try readyTable.insert(id)
     }
     let message = "the lease was lost \(lost) times: the worker died or hung each time"
-    try failureTable.insert(id, .lost, message: message, isFinal: true, at: now.wall)
+    try failureTable.insert(id...id, .lost, message: message, isFinal: true, at: now.wall)
     if let job = try jobTable.givenUp(id, expiredLeases: lost) { effects.givenUp.append(job) }
     try deleteJob(id)
   }

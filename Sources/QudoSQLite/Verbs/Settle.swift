@@ -20,7 +20,8 @@ extension Transaction {
       }
       try deleteJobs(completed)
       completed.removeAll(keepingCapacity: true)
-      results.append(try settle(settlement))
+      let isCancelled = settlement.outcome.completes ? false : try endIfMarked(settlement.lease.job)
+      results.append(isCancelled ? .cancelled : try settle(settlement))
     }
     try deleteJobs(completed)
     return results
@@ -52,15 +53,15 @@ extension Transaction {
       try deleteJob(id)
       return try insert(replacements)
     case .retry(let delay, let message):
-      try failureTable.insert(id, .failed, message: message, isFinal: false, at: now.wall)
+      try failureTable.insert(id...id, .failed, message: message, isFinal: false, at: now.wall)
       try requeue(id, Delay(.after(delay), now.wall), attempts: 1)
     case .snoozed(let delay, let counts):
       try requeue(id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)
     case .aborted(let message):
-      try failureTable.insert(id, .aborted, message: message, isFinal: true, at: now.wall)
+      try failureTable.insert(id...id, .aborted, message: message, isFinal: true, at: now.wall)
       try deleteJob(id)
     case .failed(let message):
-      try failureTable.insert(id, .failed, message: message, isFinal: true, at: now.wall)
+      try failureTable.insert(id...id, .failed, message: message, isFinal: true, at: now.wall)
       try deleteJob(id)
     case .released:
       effects.wakes = true

@@ -10,18 +10,21 @@ extension MemoryDatabase {
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
     lastToken += 1
-    for (turn, demand) in candidates(request) {
+    for (turn, demand) in candidates(request, now) {
       if let row = jobs[turn.id] { claimed.append(take(row, demand, now: now)) }
     }
     return Claim(
       jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now),
-      timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered)
+      timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered,
+      cancelling: cancelling())
   }
 
-  private func candidates(_ request: ClaimRequest) -> [(Turn, ClaimRequest.KindDemand)] {
+  private func candidates(_ request: ClaimRequest, _ now: ClockReading)
+    -> [(Turn, ClaimRequest.KindDemand)]
+  {
     guard request.limit > 0 else { return [] }
     var all: [(turn: Turn, demand: ClaimRequest.KindDemand)] = []
-    for demand in request.demands {
+    for demand in request.demands where !isPaused(demand.kind, now) {
       var ready: [Turn] = []
       for row in jobs.values where row.kind == demand.kind {
         if case .ready = row.place { ready.append(row.turn) }
@@ -72,6 +75,10 @@ extension MemoryDatabase {
     }
     for (lease, limit) in ended {
       guard var row = jobs[lease.job] else { continue }
+      guard row.cancelReason == nil else {
+        end(cancelled: row, now: now)
+        continue
+      }
       row.lost += 1
       row.place = .ready
       jobs[row.id] = row
@@ -122,9 +129,11 @@ extension MemoryDatabase {
   }
 
   private func nextDue(_ now: ClockReading) -> Duration? {
-    let next = jobs.values.compactMap { row -> Int64? in
+    let due = jobs.values.compactMap { row -> Int64? in
       if case .delayed = row.place { row.due.microseconds } else { nil }
-    }.min()
+    }
+    // The end of a pause makes jobs claimable, too.
+    let next = (due + pauses(now).compactMap(\.endsAt?.microseconds)).min()
     return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }
   }
 

@@ -25,6 +25,8 @@ struct MemoryDatabase {
     var attempt = 1
     var lost = 0
     var place = Position.ready
+    /// The message for the failure log, if the job was cancelled while it ran.
+    var cancelReason: String?
 
     var isRunning: Bool { if case .running = place { true } else { false } }
 
@@ -48,6 +50,8 @@ struct MemoryDatabase {
   }
 
   var jobs: [Int64: Row] = [:]
+  /// By kind; nil is everything.
+  var pauses: [Kind?: Pause] = [:]
   var failures: [Failure] = []
   var statuses: [StatusRecord] = []
   /// The index of the driver that makes the current call.
@@ -70,6 +74,9 @@ struct MemoryDatabase {
   var receiptLifetime = Duration.seconds(86_400)
 
   /// Returns the caller's holder number, assigning one on the first call.
+  var knownHolder: Int64? { holders[caller] }
+
+  /// The caller's number among those that hold leases; its first lease gives it one.
   mutating func holder() -> Int64 {
     if let known = holders[caller] { return known }
     holders[caller] = Int64(holders.count + 1)
@@ -146,7 +153,7 @@ struct MemoryDatabase {
 extension Due {
   fileprivate var isRelative: Bool { if case .after = self { true } else { false } }
 
-  fileprivate func time(_ now: Timestamp) -> Timestamp {
+  func time(_ now: Timestamp) -> Timestamp {
     switch self {
     case .now: now
     case .after(let delay): now.advanced(by: delay)

@@ -5,7 +5,7 @@ public import Qudo
 ///
 /// It has all verbs, but of the capabilities only monotonic leases: its jobs disappear with it. Copies share
 /// their jobs.
-public struct MemoryDriver: LogDriver, TransactionalDriver {
+public struct MemoryDriver: ControlDriver, TransactionalDriver {
   private struct State {
     var database = MemoryDatabase()
     var isClosed = false
@@ -14,7 +14,7 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = .monotonicLeases
+  public let capabilities: Capabilities = [.monotonicLeases, .control]
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -116,6 +116,33 @@ public struct MemoryDriver: LogDriver, TransactionalDriver {
     if results.contains(where: { if case .replayed = $0 { true } else { false } }) { doorbell.ring() }
     return results
   }
+
+  public func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
+    try check(reason: reason)
+    let results = try verb { $0.cancel(jobs, reason: reason, now: $1) }
+    if results.contains(.cancelling) { doorbell.ring() }
+    return results
+  }
+
+  public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
+    try check(reason: reason)
+    let jobs = try verb { $0.cancel(matching: query, reason: reason, now: $1) }
+    if jobs.contains(where: { $0.result == .cancelling }) { doorbell.ring() }
+    return jobs
+  }
+
+  public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
+    try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
+    try verb { $0.pause(kinds, until: end, reason: reason, now: $1) }
+  }
+
+  public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
+    let ended = try verb { $0.resume(kinds, now: $1) }
+    if !ended.isEmpty { doorbell.ring() }
+    return ended
+  }
+
+  public func pauses() async throws(QudoError) -> [Pause] { try verb { $0.pauses($1) } }
 
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     try verb { database, _ in database.prune(prune) }

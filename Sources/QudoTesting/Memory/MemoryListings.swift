@@ -19,6 +19,7 @@ extension MemoryDatabase {
       case .running: counts[job.kind, default: JobCount(job.kind)].running += 1
       }
     }
+    for kind in counts.keys where isPaused(kind, now) { counts[kind]?.isPaused = true }
     return counts.values.sorted { $0.kind < $1.kind }
   }
 

@@ -32,6 +32,8 @@ extension ModelRun {
     try check(found.timeUntilNextDue, is: expected.timeUntilNextDue, "\(here): next due")
     try check(
       found.timeUntilNextLeaseExpiry, is: expected.timeUntilNextLeaseExpiry, "\(here): next lease expiry")
+    try check(
+      Set(found.cancelling), is: Set(try expected.cancelling.map { try id($0) }), "\(here): jobs to cancel")
     try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
     let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
     try check(

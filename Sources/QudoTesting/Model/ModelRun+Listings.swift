@@ -1,7 +1,7 @@
 internal import Qudo
 
 extension ModelRun {
-  private var filter: [Kind]? {
+  var filter: [Kind]? {
     switch self["kinds"] {
     case "any": nil
     case "all": Self.kinds.map { kind($0) }
@@ -28,7 +28,7 @@ extension ModelRun {
     try check(found, is: try expected.map { try self.translated($0) }, here)
   }
 
-  private var states: Set<JobState>? {
+  var states: Set<JobState>? {
     self["states"] == "any"
       ? nil : Set(self["states"].split(separator: "+").compactMap { JobState(rawValue: String($0)) })
   }

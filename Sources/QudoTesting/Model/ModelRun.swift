@@ -104,6 +104,10 @@ final class ModelRun {
     case .failures: try await failures(driver)
     case .statuses: try await statuses(driver)
     case .replay: try await replay(driver)
+    case .cancel: try await cancel(driver)
+    case .cancelMatching: try await cancelMatching(driver)
+    case .pause: try await pause(driver)
+    case .resume: try await resume(driver)
     default: try await prune(driver)
     }
   }

@@ -5,10 +5,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case outcome, settle, finish, extend
   case promote, find, count, failures, statuses, replay, prune
   case advance, jump, reboot, reopen
+  case cancel, cancelMatching, pause, resume
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 64 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 71 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -17,6 +18,8 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.extend, 2), (.promote, 1), (.find, 2), (.count, 1), (.failures, 1), (.statuses, 1), (.replay, 2),
     (.prune, 1), (.advance, 3),
     (.jump, 1), (.reboot, 1), (.reopen, 1),
+    // Last, so that the bytes of older scripts keep their meaning.
+    (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
   ]
 
   private static let all: [ModelVerb: [ModelOperand]] = [
@@ -86,5 +89,15 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .advance: [ModelOperand("by", "1s 1us 2s 4s 5s 20s 60s 90000s")],
     .jump: [ModelOperand("by", "-10s 10s -3600s 3600s 1us -1us 90000s -90000s")],
     .reopen: [.driver],
+    .cancel: [.driver, ModelOperand("jobs", "newest 2nd oldest some twice gone newest 2nd"), .reason],
+    .cancelMatching: [
+      .driver, .filter, ModelOperand("states", "running ready delayed any ready+delayed none ready running"),
+      .page, .reason,
+    ],
+    .pause: [
+      .driver, ModelOperand("kinds", "a b a+b everything d+e+f a unknown none"),
+      ModelOperand("until", "1s 5s 20s never 3600s 0s past 20s"), .reason,
+    ],
+    .resume: [.driver, ModelOperand("kinds", "any a b a+b any d+e+f unknown none")],
   ]
 }

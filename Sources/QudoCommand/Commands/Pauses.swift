@@ -1,0 +1,96 @@
+internal import ArgumentParser
+internal import Qudo
+
+struct PauseCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pause", abstract: "Pause kinds, or everything: their jobs wait until the pause ends.",
+    discussion: """
+      Running jobs go on, jobs can be enqueued, and delayed jobs become due; no worker, in whatever process, begins a paused job. \
+      The pause is stored in the database, and ends with resume or after --for. A second pause of a kind replaces the first one. \
+      Without a kind, everything is paused, also kinds to come. count shows which kinds are paused, pauses lists why.
+
+        qudo pause mail.send --for 1h --reason 'the mail server is down'
+        qudo resume mail.send
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var durability: DurabilityOption
+  @Argument(help: ArgumentHelp("The kinds. Default: everything.", valueName: "kind")) var kinds: [String] = []
+  @Option(
+    name: .customLong("for"),
+    help: ArgumentHelp("End the pause after this long. Default: when it is resumed.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var length: Duration?
+  @Option(help: "A note for those who look at the queue.") var reason: String?
+
+  func run() async throws {
+    try await database.use(durability: durability.durability, create: false) { databases in
+      try await Queue(databases).pause(
+        kinds.isEmpty ? nil : kinds.map { Kind($0) }, until: length.map { .after($0) }, reason: reason)
+    }
+  }
+}
+
+struct Resume: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "End the pauses of kinds, or all pauses.",
+    discussion: """
+      Prints the pauses that it ended, as pauses does. Without a kind, it ends all pauses, that of everything included. A kind stays \
+      paused while everything is.
+
+        qudo resume mail.send
+      """)
+
+  @OptionGroup var database: Database
+  @OptionGroup var durability: DurabilityOption
+  @Argument(help: ArgumentHelp("The kinds. Default: all pauses.", valueName: "kind")) var kinds: [String] = []
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func run() async throws {
+    let kinds = kinds.isEmpty ? nil : kinds.map { Kind($0) }
+    try await database.use(durability: durability.durability, create: false) { databases in
+      try await Listing.show(databases, json: json, limit: .max, of: "pauses") { driver throws(QudoError) in
+        try await driver.control().resume(kinds)
+      }
+    }
+  }
+}
+
+struct Pauses: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the paused kinds.",
+    discussion: """
+      With --json each element is {"database", "kind", "pausedAt", "endsAt", "reason"}; the kind is null if everything is paused.
+
+        qudo pauses
+      """)
+
+  @OptionGroup var database: Database
+  @Flag(help: "Print one JSON array.") var json = false
+
+  func run() async throws {
+    try await database.list { databases in
+      try await Listing.show(databases, json: json, limit: .max, of: "pauses") { driver throws(QudoError) in
+        try await driver.control().pauses()
+      }
+    }
+  }
+}
+
+extension Pause: Listed {
+  static var columns: [Table.Column] { ["KIND", "SINCE", "UNTIL", "REASON"] }
+
+  var cells: [String] {
+    [
+      kind.map { SafeText.terminalSafe($0.name) } ?? "(everything)", pausedAt.local,
+      endsAt?.local ?? "resumed", SafeText.terminalSafe(reason ?? "", limit: 60),
+    ]
+  }
+
+  func json(database: String) -> JSON {
+    .object([
+      ("database", .text(database)), ("kind", .text(kind?.name)), ("pausedAt", .time(pausedAt)),
+      ("endsAt", .time(endsAt)), ("reason", .text(reason)),
+    ])
+  }
+}

@@ -1,0 +1,37 @@
+#if MySQL
+public import Qudo
+
+extension MySQLDriver: ControlDriver {
+  public func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
+    try check(reason: reason)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(cancelling: jobs, reason: reason)
+    }
+  }
+
+  public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
+    try check(reason: reason)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(cancelling: query, reason: reason)
+    }
+  }
+
+  public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
+    // Whatever the server's time is, refuse what is wrong before anything is written.
+    try checkPause(kinds, until: end, reason: reason, now: .earliest)
+    try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(pausing: kinds, until: end, reason: reason) { now throws(QudoError) in
+        try checkPause(kinds, until: end, reason: reason, now: now)
+      }
+    }
+  }
+
+  public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.run(resuming: kinds) }
+  }
+
+  public func pauses() async throws(QudoError) -> [Pause] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.pauses() }
+  }
+}
+#endif

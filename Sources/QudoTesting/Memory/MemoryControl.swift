@@ -1,0 +1,83 @@
+internal import Qudo
+
+extension MemoryDatabase {
+  static let cancelled = "cancelled"
+
+  // MARK: Cancelling
+
+  mutating func cancel(_ ids: [Int64], reason: String?, now: ClockReading) -> [CancelResult] {
+    var results: [Int64: CancelResult] = [:]
+    for id in Set(ids).sorted() { results[id] = cancel(id, reason: reason, now: now) }
+    return ids.map { results[$0] ?? .notFound }
+  }
+
+  mutating func cancel(matching query: JobQuery, reason: String?, now: ClockReading) -> [CancelledJob] {
+    find(query, now: now).map { CancelledJob(id: $0.id, result: cancel($0.id, reason: reason, now: now)) }
+  }
+
+  private mutating func cancel(_ id: Int64, reason: String?, now: ClockReading) -> CancelResult {
+    guard var row = jobs[id] else { return .notFound }
+    if case .running(let lease, _, let boot) = row.place, !hasEnded(lease, boot: boot, now) {
+      // A second mark changes nothing.
+      row.cancelReason = row.cancelReason ?? reason ?? Self.cancelled
+      jobs[id] = row
+      return .cancelling
+    }
+    row.cancelReason = reason
+    end(cancelled: row, now: now)
+    return .cancelled
+  }
+
+  /// Moves a job to the failure log.
+  mutating func end(cancelled row: Row, now: ClockReading) {
+    log(row, .cancelled, row.cancelReason ?? Self.cancelled, isFinal: true, now: now)
+    jobs[row.id] = nil
+  }
+
+  /// The marked jobs whose leases the caller holds, in the order of their ids.
+  func cancelling() -> [Int64] {
+    let holder = knownHolder
+    return jobs.values.compactMap { row in
+      guard row.cancelReason != nil, case .running(let lease, _, _) = row.place, lease.holder == holder else {
+        return nil
+      }
+      return row.id
+    }.sorted()
+  }
+
+  // MARK: Pausing
+
+  mutating func pause(_ kinds: [Kind]?, until end: Due?, reason: String?, now: ClockReading) {
+    pauses = pauses.filter { !$0.value.isOver(now) }
+    for kind in kinds.map({ $0.map(Optional.some) }) ?? [nil] {
+      pauses[kind] = Pause(kind, pausedAt: now.wall, endsAt: end?.time(now.wall), reason: reason)
+    }
+  }
+
+  mutating func resume(_ kinds: [Kind]?, now: ClockReading) -> [Pause] {
+    let ended = pauses(now).filter { $0.isOne(of: kinds) }
+    pauses = pauses.filter { !$0.value.isOne(of: kinds) }
+    return ended
+  }
+
+  /// The pauses that have not ended: that of everything first, then by kind.
+  func pauses(_ now: ClockReading) -> [Pause] {
+    pauses.values.filter { !$0.isOver(now) }
+      .sorted {
+        ($0.kind == nil ? 0 : 1, $0.kind?.name ?? "") < ($1.kind == nil ? 0 : 1, $1.kind?.name ?? "")
+      }
+  }
+
+  func isPaused(_ kind: Kind, _ now: ClockReading) -> Bool {
+    pauses(now).contains { $0.kind == nil || $0.kind == kind }
+  }
+}
+
+extension Pause {
+  fileprivate func isOver(_ now: ClockReading) -> Bool { endsAt.map { $0 <= now.wall } ?? false }
+
+  fileprivate func isOne(of kinds: [Kind]?) -> Bool {
+    guard let kinds else { return true }
+    return kind.map(kinds.contains) ?? false
+  }
+}

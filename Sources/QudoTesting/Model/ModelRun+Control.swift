@@ -1,0 +1,66 @@
+internal import Qudo
+
+extension ModelRun {
+  func cancel(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let jobs: [Int64] =
+      switch self["jobs"] {
+      case "newest": known.suffix(1)
+      case "2nd": Array(known.suffix(2).prefix(1))
+      case "oldest": Array(known.prefix(1))
+      case "some": known.enumerated().filter { $0.offset % 3 == 0 }.map(\.element).reversed()
+      case "twice": known.suffix(2) + known.suffix(2)
+      default: [Self.gone] + known.suffix(1)
+      }
+    let translated = jobs.map { ids[$0] ?? Self.gone }
+    let reason = reason
+    let answers = try await both(
+      { try await control.cancel(translated, reason: reason) },
+      { try await model.cancel(jobs, reason: reason) })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
+  func cancelMatching(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let query = JobQuery(kinds: filter, states: states, limit: number("limit"))
+    let reason = reason
+    let answers = try await both(
+      { try await control.cancel(matching: query, reason: reason) },
+      { try await model.cancel(matching: query, reason: reason) })
+    guard let (found, expected) = answers else { return }
+    try check(
+      found, is: try expected.map { CancelledJob(id: try id($0.id), result: $0.result) }, here)
+  }
+
+  func pause(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let kinds = self["kinds"] == "everything" ? nil : filter
+    let end: Due? =
+      switch self["until"] {
+      case "never": nil
+      case "past": .at(clock.now().wall.advanced(by: .seconds(-1)))
+      default: .after(duration(self["until"]))
+      }
+    let reason = reason
+    guard
+      try await both(
+        { try await control.pause(kinds, until: end, reason: reason) },
+        { try await model.pause(kinds, until: end, reason: reason) }) != nil
+    else { return }
+    try check(try await control.pauses(), is: try await model.pauses(), here)
+  }
+
+  func resume(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let kinds = filter
+    let answers = try await both(
+      { try await control.resume(kinds) }, { try await model.resume(kinds) })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
+  private var reason: String? { self["reason"] == "none" ? nil : "step \(place)" }
+}

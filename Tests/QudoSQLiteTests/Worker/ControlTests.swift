@@ -1,0 +1,221 @@
+import Qudo
+import QudoSQLite
+import QudoTesting
+import Testing
+
+/// What becomes of a worker's runs when somebody cancels their jobs or pauses their kinds, here and in other processes.
+@Suite struct ControlTests {
+  let file: TemporaryFile
+  let driver: SQLiteDriver
+  /// As another process has it.
+  let other: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open()
+    other = try file.open()
+  }
+
+  private func worker(
+    _ handlers: [JobHandler], concurrency: Int = 1, grace: Duration = .seconds(600)
+  ) throws -> Worker<NoHooks> {
+    try Worker(
+      Queue(driver), handlers: handlers,
+      options: WorkerOptions(
+        concurrency: concurrency, cancellationGracePeriod: grace, pollInterval: .seconds(3600)))
+  }
+
+  /// A handler whose runs end when they are cancelled.
+  private func endless(_ log: Log) -> JobHandler {
+    JobHandler("a", policy: policy { $0.leaseDuration = .seconds(3600) }) { context in
+      log.add("begun \(context.text)")
+      do { try await forever() } catch {
+        log.add("cancelled \(context.text)")
+        throw error
+      }
+    }
+  }
+
+  @Test("stops a run of another process, long before its lease is renewed", .timeLimit(.minutes(2)))
+  func elsewhere() async throws {
+    let log = Log()
+    let ids = try await Queue(driver).enqueue([job("1"), job("2"), job("3")]).map(\.id)
+    let worker = try worker([endless(log)], concurrency: 2)
+    let work = Task { try await worker.workUntilEmpty() }
+    await log.count(2)
+    // The third one waits, and leaves at once.
+    #expect(try await Queue(other).cancel(ids, reason: "stop") == [.cancelling, .cancelling, .cancelled])
+    let summary = try await work.value
+    #expect(summary.cancelled == 2 && summary.failed == 0 && summary.released == 0)
+    #expect(log.sorted == ["begun 1", "begun 2", "cancelled 1", "cancelled 2"])
+    let failures = try await other.failures(LogQuery())
+    #expect(Set(failures.map(\.reason)) == [.cancelled] && Set(failures.map(\.message)) == ["stop"])
+    #expect(failures.count == 3)
+  }
+
+  @Test("stops a run of its own process", .timeLimit(.minutes(2))) func ownProcess() async throws {
+    let log = Log()
+    let id = try await Queue(driver).enqueue(job("1")).id
+    let worker = try worker([endless(log)])
+    let work = Task { try await worker.workUntilEmpty() }
+    await log.count(1)
+    #expect(try await Queue(driver).cancel(id) == .cancelling)
+    #expect(try await work.value.cancelled == 1)
+    #expect(try await Queue(driver).cancel(id) == .notFound)
+  }
+
+  @Test("a run that completes all the same has completed", .timeLimit(.minutes(2)))
+  func completes() async throws {
+    let (log, gate) = (Log(), Gate())
+    let id = try await Queue(driver).enqueue(job("1")).id
+    let handler = JobHandler("a") { _ in
+      log.add("begun")
+      while !Task.isCancelled { await Task.yield() }
+      log.add("told")
+      await gate.pass()
+    }
+    let worker = try worker([handler])
+    let work = Task { try await worker.workUntilEmpty() }
+    await log.count(1)
+    #expect(try await Queue(other).cancel(id) == .cancelling)
+    await log.count(2)
+    gate.open()
+    #expect(try await work.value.completed == 1)
+    #expect(try await other.failures(LogQuery()).isEmpty)
+  }
+
+  @Test("a run that ignores its cancellation is given up after the grace period", .timeLimit(.minutes(2)))
+  func ignores() async throws {
+    let (log, gate) = (Log(), Gate())
+    let id = try await Queue(driver).enqueue(job("1")).id
+    let handler = JobHandler("a") { _ in
+      log.add("begun")
+      await gate.pass()
+    }
+    let worker = try worker([handler], grace: .milliseconds(1))
+    let work = Task { try await worker.workUntilEmpty() }
+    await log.count(1)
+    #expect(try await Queue(other).cancel(id) == .cancelling)
+    while try await other.failures(LogQuery()).isEmpty { await Task.yield() }
+    #expect(try await other.count(nil).isEmpty)
+    gate.open()
+    #expect(try await work.value.cancelled == 1)
+  }
+
+  @Test("a job that was prefetched does not begin", .timeLimit(.minutes(2))) func prefetched() async throws {
+    let (log, gate) = (Log(), Gate())
+    let handler = JobHandler("a") { context in
+      log.add(context.text)
+      if context.text == "1" { await gate.pass() }
+    }
+    // The first run is so short that the next claim takes several.
+    let first = try await Queue(driver).enqueue((0..<4).map { _ in job("0") })
+    #expect(first.count == 4)
+    _ = try await Queue(driver).enqueue([job("1"), job("2"), job("3")])
+    let worker = try worker([handler])
+    let work = Task { try await worker.workUntilEmpty() }
+    await log.count(5)
+    let left = try await other.jobs(matching: JobQuery()).map(\.id)
+    #expect(left.count >= 3)
+    _ = try await other.cancel(Array(left.suffix(2)), reason: nil)
+    // The worker gives them up while its only slot is taken.
+    while try await other.failures(LogQuery()).count < 2 { await Task.yield() }
+    gate.open()
+    _ = try await work.value
+    #expect(log.entries == ["0", "0", "0", "0", "1"])
+    #expect(try await other.failures(LogQuery()).map(\.job).sorted() == left.suffix(2))
+  }
+
+  @Test("an idle worker begins at once what another process resumes", .timeLimit(.minutes(2)))
+  func resumes() async throws {
+    let log = Log()
+    try await Queue(other).pause(["a"], reason: "deploy")
+    _ = try await Queue(driver).enqueue(job("1"))
+    let handler = JobHandler("a") { _ in log.add("ran") }
+    let worker = try worker([handler])
+    let work = Task { try await worker.work() }
+    let spy = JobHandler("b") { _ in log.add("b") }
+    // A worker of another kind shows that the first one had its chance.
+    _ = try await Queue(driver).enqueue(NewJob("b"))
+    _ = try await Worker(Queue(other), handlers: [spy]).workUntilEmpty()
+    #expect(log.entries == ["b"])
+    #expect(try await Queue(other).count(["a"]) == [JobCount("a", ready: 1, isPaused: true)])
+    #expect(try await Queue(other).resume().map(\.kind) == ["a"])
+    await log.count(2)
+    #expect(log.entries == ["b", "ran"])
+    work.cancel()
+    _ = try await work.value
+  }
+
+  @Test("a worker sleeps until a pause ends") func pauseEnds() async throws {
+    let harness = try Harness()
+    let log = Log()
+    try await harness.queue.pause(nil, until: .after(.seconds(60)))
+    _ = try await harness.queue.enqueue(job("1"))
+    let worker = try harness.worker([JobHandler("a") { _ in log.add("ran") }]) {
+      $0.pollInterval = .seconds(3600)
+    }
+    let work = Task { try await worker.work() }
+    await harness.clock.sleepers(atLeast: 1)
+    #expect(log.entries.isEmpty)
+    harness.clock.advance(by: .seconds(60))
+    await log.count(1)
+    work.cancel()
+    _ = try await work.value
+  }
+
+  @Test("thousands are cancelled in transactions of a thousand") func bulk() async throws {
+    let queue = Queue(driver)
+    for _ in 0..<3 { _ = try await queue.enqueue((0..<1000).map { job("\($0)") }) }
+    _ = try await queue.enqueue((0..<100).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b") })
+    let steps = Locked<[Int]>([])
+    let count = try await queue.cancel(matching: JobFilter(kinds: ["a"], states: [.ready]), reason: "all") {
+      jobs in
+      steps.withLock { $0.append(jobs.count) }
+    }
+    #expect(count == 3050)
+    #expect(steps.withLock { $0 } == [1000, 1000, 1000, 50])
+    #expect(try await queue.count() == [JobCount("b", ready: 50)])
+    #expect(
+      try file.rows("SELECT count(*), count(DISTINCT job), sum(payload IS NULL) FROM qudo_failure") == [
+        "3050|3050|0"
+      ])
+    #expect(try file.rows("SELECT count(*) FROM qudo_cancel") == ["0"])
+    #expect(try await queue.enqueue(job("next")).id.number == 3101)
+  }
+
+  @Test("what the article shows") func article() async throws {
+    let queue = Queue(driver)
+    let id = try await queue.enqueue(NewJob("mail.send")).id
+    let result = try await queue.cancel(id, reason: "the customer is gone")
+    #expect(result == .cancelled)
+    _ = try await queue.enqueue(NewJob("mail.send"))
+    try await queue.pause(["mail.send"], until: .after(.seconds(3600)), reason: "the mail server is down")
+    #expect(try await queue.pauses().count == 1)
+    try await queue.resume(["mail.send"])
+    let count = try await queue.cancel(matching: JobFilter(kinds: ["mail.send"], states: [.ready, .delayed]))
+    #expect(count == 1)
+    #expect(
+      try ArticleText.untested("Sources/Qudo/Qudo.docc/Controlling.md", by: #filePath, but: "\0") == [])
+  }
+
+  @Test("the queue names the database of a job") func databases() async throws {
+    await #expect { try await Queue(driver).cancel(JobID(database: "none", number: 1)) } throws: {
+      ($0 as? QudoError)?.code == .invalidArgument
+    }
+    let (one, two) = (MemoryDriver(name: "one"), MemoryDriver(name: "two"))
+    var options = DatabaseOptions()
+    options.clock = ManualClock()
+    let queue = Queue(try Databases([Databases.Source(one), Databases.Source(two)], options: options))
+    for driver in [one, two] { _ = try await driver.insert([job("1"), job("2")]) }
+    let ids = [
+      JobID(database: "two", number: 2), JobID(database: "one", number: 1), JobID(database: "two", number: 9),
+    ]
+    #expect(try await queue.cancel(ids) == [.cancelled, .cancelled, .notFound])
+    try await queue.pause(["a"])
+    #expect(try await queue.pauses().count == 2)
+    #expect(try await queue.count() == [JobCount("a", ready: 2, isPaused: true)])
+    #expect(try await queue.cancel(matching: JobFilter()) == 2)
+    #expect(try await queue.resume().count == 2)
+  }
+}
