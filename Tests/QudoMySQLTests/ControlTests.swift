@@ -245,17 +245,25 @@ import Testing
       }
       return (claim.jobs, asks, driver.roundTrips - before)
     }
+    // A connection that was idle for a second is looked after in one more round trip: on a busy machine that may be
+    // any of them.
+    func cheapest() async throws -> (jobs: [ClaimedJob], asks: Bool, trips: Int) {
+      var all = [try await claim()]
+      for _ in 0..<2 { all.append(try await claim()) }
+      #expect(Set(all.map(\.asks)).count == 1)
+      return (all.flatMap(\.jobs), all[0].asks, all.map(\.trips).min() ?? 0)
+    }
     _ = try await claim()
-    let usual = try await claim()
-    #expect(!usual.asks && usual.jobs.count == 1)
+    let usual = try await cheapest()
+    #expect(!usual.asks && usual.jobs.count == 3)
     try await driver.pause(["a"], until: nil, reason: nil)
     _ = try await claim()
-    let paused = try await claim()
-    #expect(paused.asks && paused.jobs.map(\.kind) == ["b"] && paused.trips == usual.trips)
+    let paused = try await cheapest()
+    #expect(paused.asks && paused.jobs.map(\.kind) == ["b", "b", "b"] && paused.trips == usual.trips)
     _ = try await driver.resume(nil)
     #expect(try await claim().jobs.map(\.kind) == ["a"])
     #expect(try await driver.cancel([usual.jobs[0].id], reason: nil) == [.cancelling])
-    let marked = try await claim()
+    let marked = try await cheapest()
     #expect(marked.asks && marked.trips == usual.trips)
     #expect(
       try await driver.settle([Settlement(usual.jobs[0].lease, .completed())], claiming: nil).results == [
@@ -263,7 +271,7 @@ import Testing
       ])
     for _ in 0..<2 { _ = try await claim() }
     #expect(try await marks(database) == [])
-    let after = try await claim()
+    let after = try await cheapest()
     #expect(!after.asks && after.trips == usual.trips)
     await driver.close()
     try await database.drop()

@@ -167,6 +167,28 @@ import Testing
     #expect(try await driver.claim(demand()).jobs.map(\.id) == [2])
   }
 
+  @Test(
+    "a large claim takes no more than there is from a row with damaged bounds",
+    arguments: [
+      "last = 9e999", "last = '100x'", "first = 0.5", "first = '-9223372036854775808e-18x', last = 5",
+      "first = '1e5x', last = 100010", "first = 40, last = 3", "last = 9223372036854775807",
+      "first = -9223372036854775808", "first = 200, last = 300",
+    ], [40, Int.max])
+  func damagedBounds(_ change: String, limit: Int) async throws {
+    try await insert(60)
+    try file.execute("UPDATE qudo_ready SET \(change)")
+    var ids: [Int64] = []
+    while true {
+      let jobs = try await driver.claim(demand(limit)).jobs
+      if jobs.isEmpty { break }
+      #expect(jobs.count <= limit)
+      ids += jobs.map(\.id)
+    }
+    // None is claimed twice.
+    #expect(Set(ids).count == ids.count && Set(ids).isSubset(of: Set(1...60)))
+    #expect(try rows("qudo_job") == "60")
+  }
+
   @Test("damage that cannot be put aside is still an error")
   func realDamage() async throws {
     _ = try await driver.insert([job(kind: "a"), job(kind: "b")])

@@ -19,8 +19,9 @@ final class ConnectionCache {
   var pauses: [PauseRow]?
   /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
   var hasMarks: Bool?
-  /// Whether the front of the ready jobs that was claimed last had many short rows, which are dear to take one by one.
-  var frontIsFragmented = false
+  /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
+  /// before they are taken.
+  var frontIsShort = false
   /// Other hints about the file, invalidated together with the kinds.
   var hints = FileHints()
   /// The kind that was looked up last.

@@ -37,6 +37,9 @@ struct ReadyTable {
 
   // MARK: Taking from the front
 
+  // Values that are not integers are left to `front`, which has them repaired: SQLite calculates with them otherwise
+  // than Swift does.
+
   /// Takes the first `count` jobs from a kind's first row, if the row has more.
   func takePart(_ count: Int, of kind: Int64) throws(QudoError) -> ReadyRow? {
     var taken: ReadyRow?
@@ -45,7 +48,7 @@ struct ReadyTable {
       UPDATE qudo_ready SET first = first + ?2
       WHERE (kind, rank, due, last) =
           (SELECT kind, rank, due, last FROM qudo_ready WHERE kind = ?1 ORDER BY rank, due, last LIMIT 1)
-        AND last - first >= ?2
+        AND last - first >= ?2 AND typeof(first) = 'integer' AND typeof(last) = 'integer'
       RETURNING rank, due, first - ?2, first - 1
       """, .integer(kind), .integer(Int64(count))
     ) { row throws(QudoError) in taken = try ReadyRow(row, kind: kind) }
@@ -60,7 +63,7 @@ struct ReadyTable {
       DELETE FROM qudo_ready
       WHERE (kind, rank, due, last) =
           (SELECT kind, rank, due, last FROM qudo_ready WHERE kind = ?1 ORDER BY rank, due, last LIMIT 1)
-        AND last - first < ?2
+        AND last - first < ?2 AND typeof(first) = 'integer' AND typeof(last) = 'integer'
       RETURNING rank, due, first, last
       """, .integer(kind), .integer(Int64(count))
     ) { row throws(QudoError) in taken = try ReadyRow(row, kind: kind) }

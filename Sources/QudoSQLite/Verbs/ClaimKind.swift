@@ -16,10 +16,12 @@ extension Transaction {
       guard try readyTable.hasAny(of: kind.number) else { return [] }
     }
     var claimed = ClaimedJobs(try newLease(kind.demand, token: token))
-    if count >= Self.smallestGrab, !connection.cache.frontIsFragmented {
-      try takeRows(kind, count, &claimed)
+    var rows = 0
+    if count >= Self.smallestGrab, !connection.cache.frontIsShort {
+      rows += try takeRows(kind, count, &claimed)
     }
-    if claimed.jobs.count < count { try readFront(kind, count - claimed.jobs.count, &claimed) }
+    if claimed.jobs.count < count { rows += try readFront(kind, count - claimed.jobs.count, &claimed) }
+    connection.cache.frontIsShort = claimed.jobs.count < Self.smallestGrab || rows > Self.mostGrabs
     guard !claimed.jobs.isEmpty else { return [] }
     connection.hints.noteRunning(until: claimed.lease.ends)
     connection.readyLists.invalidate(kind.number)
@@ -28,7 +30,11 @@ extension Transaction {
   }
 
   /// Takes the kind's first id ranges, and then reads their jobs: nothing is read before it is taken.
-  private func takeRows(_ kind: ClaimableKind, _ count: Int, _ claimed: inout ClaimedJobs) throws(QudoError) {
+  ///
+  /// - Returns: The number of rows.
+  private func takeRows(_ kind: ClaimableKind, _ count: Int, _ claimed: inout ClaimedJobs) throws(QudoError)
+    -> Int
+  {
     var ids = IDRanges()
     var (left, rows) = (count, 0)
     while left > 0, rows < Self.mostGrabs {
@@ -41,16 +47,21 @@ extension Transaction {
     }
     for range in ids.ranges {
       try jobTable.claimed(range) { row throws(QudoError) in
-        claimed.add(ClaimedRow(row: row), kind.demand.kind)
+        let job = ClaimedRow(row: row)
+        guard job.kind == kind.number else { throw ReadyRow.missing(kind.number) }
+        claimed.add(job, kind.demand.kind)
       }
     }
     guard claimed.jobs.count == count - left else { throw ReadyRow.missing(kind.number) }
-    connection.cache.frontIsFragmented = rows == Self.mostGrabs && left > 0
     try insertRunning(ids.ranges, claimed.lease)
+    return rows
   }
 
   /// Reads the kind's first ready jobs, and then takes them, in three statements for any number of rows.
+  ///
+  /// - Returns: The number of rows.
   private func readFront(_ kind: ClaimableKind, _ count: Int, _ claimed: inout ClaimedJobs) throws(QudoError)
+    -> Int
   {
     var front = ReadyFront(kind: kind.number)
     let before = claimed.jobs.count
@@ -61,11 +72,11 @@ extension Transaction {
       claimed.add(job, kind.demand.kind)
     }
     let read = claimed.jobs.count - before
-    guard let last = front.rows.last else { return }
+    guard let last = front.rows.last else { return 0 }
     guard last.isRead || read == count else { throw ReadyRow.missing(kind.number) }
-    connection.cache.frontIsFragmented = front.rows.count > Self.mostGrabs
     try start(front, claimed.lease)
     try readyTable.removeFront(front.rows)
+    return front.rows.count
   }
 
   /// Files the claimed jobs as running: one row for each id range, or one for each ready row, whichever is fewer.

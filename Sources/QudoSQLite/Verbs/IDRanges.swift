@@ -2,9 +2,6 @@
 struct IDRanges {
   private(set) var ranges: [ClosedRange<Int64>] = []
 
-  /// The number of ids.
-  var count: Int64 { ranges.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 } }
-
   mutating func append(_ id: Int64) {
     guard let last = ranges.last, last.precedes(id) else { return ranges.append(id...id) }
     ranges[ranges.count - 1] = last.lowerBound...id
