@@ -22,6 +22,8 @@ import Testing
     "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN",
     // Pauses, of which there are few: after another connection changed the file, if there are any.
     "SELECT kind, paused_at, ends, reason",
+    // Marks of running jobs, of which there are few, if any.
+    "DELETE FROM qudo_cancel WHERE NOT EXISTS",
     // Whether there are any.
     "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.

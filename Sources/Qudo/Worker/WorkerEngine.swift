@@ -247,13 +247,17 @@ final class WorkerEngine: Sendable {
       let claim = try await verbs.claim(ClaimRequest([], limit: 0))
       let now = clock.sinceBoot()
       let tasks = shared.withLock { shared in
+        shared.state.worked()
         shared.state.summary.givenUp += claim.givenUp.count
         return shared.state.cancel(claim.cancelling, now: now).compactMap { shared.tasks[$0] }
       }
       for task in tasks { task.cancel() }
       if !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
     } catch {
-      try failure(error) { $0.failed([], now: $1) }
+      try failure(error) { state, now in
+        state.ringsChecked = nil
+        return state.failed([], now: now)
+      }
     }
   }
 

@@ -126,8 +126,9 @@ extension WorkerState {
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }
+    // A paused kind is waited for like a delayed job.
     remainingConfirmed = counts.contains {
-      $0.ready > 0 || $0.running > 0 || ($0.delayed > 0 && !skipDelayed)
+      $0.running > 0 || ($0.ready > 0 && !($0.isPaused && skipDelayed)) || ($0.delayed > 0 && !skipDelayed)
     }
     if !remainingConfirmed {
       if probeInterval == nil {
@@ -136,6 +137,6 @@ extension WorkerState {
         (remainingConfirmed, isEmpty) = (true, true)
       }
     }
-    if counts.contains(where: { $0.ready > 0 }) { shouldClaim = true }
+    if counts.contains(where: { $0.ready > 0 && !$0.isPaused }) { shouldClaim = true }
   }
 }

@@ -29,6 +29,8 @@ extension WorkerState {
     lost: [ClaimedJob], cancelled: [Int]
   ) {
     if finished.isEmpty { worked() }
+    // A cancel that no ring told of is found with the renewals.
+    ringsChecked = nil
     let renewAt = asked + length.wholeMicroseconds / 3
     nextRenewal = min(nextRenewal, renewAt)
     let answers = Dictionary(zip(old, new), uniquingKeysWith: { first, _ in first })

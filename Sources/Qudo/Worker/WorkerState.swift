@@ -195,8 +195,8 @@ struct WorkerState {
     let watchesRuns = canBeCancelled && running > 0 && now >= listensAt
     if (hasRoom || watchesRuns) != isListening {
       isListening.toggle()
-      // Jobs that arrived before this listener rang no bell for it: claim once more.
-      if hasRoom { shouldClaim = true }
+      // Jobs that arrived before this listener rang no bell for it: claim once more, when there is room.
+      if hasRoom || isListening { shouldClaim = true }
       ringsChecked = nil
       return isListening ? .listen : .stopListening
     }

@@ -6,7 +6,7 @@ struct Cancel: AsyncParsableCommand {
     abstract: "Cancel unfinished jobs, by their ids or by kind and state.",
     discussion: """
       A waiting job leaves at once. A running job's worker is told, in whatever process it is; it stops the command as a time limit \
-      would: SIGTERM, then SIGKILL 5 s later. If the command ends with status 0 before that, the job completed. All other cancelled \
+      would: SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before it was told, the job completed. All other cancelled \
       jobs are in the failure log with the reason cancelled, from which replay enqueues them again.
 
       With ids, prints a line for each: the id and cancelled, or cancelling for a running job; an id without an unfinished job is \
@@ -66,8 +66,13 @@ struct Cancel: AsyncParsableCommand {
     let jobs = try ids.map { JobID(database: try $0.database(of: names), number: $0.number) }
     let queue = Queue(databases)
     guard dryRun else {
-      let results = try await queue.cancel(jobs, reason: reason)
-      for (job, result) in zip(jobs, results) { try report.add(job, result) }
+      var rest = jobs[...]
+      while let first = rest.first {
+        let group = Array(rest.prefix { $0.database == first.database })
+        let results = try await queue.cancel(group, reason: reason)
+        for (job, result) in zip(group, results) { try report.add(job, result) }
+        rest = rest.dropFirst(group.count)
+      }
       return
     }
     for job in jobs {
@@ -95,8 +100,9 @@ struct Cancel: AsyncParsableCommand {
     -> [CancelledJob]
   {
     if dryRun {
-      let answers = await databases.jobs(matching: query)
-      let jobs = try answers.first { $0.database == database }?.result.get() ?? []
+      let jobs = try await databases.control(in: database) { driver throws(QudoError) in
+        try await driver.jobs(matching: query)
+      }
       return jobs.map { CancelledJob(id: $0.id, result: $0.state == .running ? .cancelling : .cancelled) }
     }
     return try await databases.control(in: database) { [reason] driver throws(QudoError) in

@@ -34,9 +34,11 @@ struct Prune: AsyncParsableCommand {
       let queue = Queue(databases)
       var count = 0
       while true {
-        let deleted = try await queue.prune(PruneOptions(before: before, keep: keep ?? 0))
-        if deleted == 0 { break }
+        let options = PruneOptions(before: before, keep: keep ?? 0)
+        let deleted = try await queue.prune(options)
         count += deleted
+        // Fewer than a log may lose at once: none is left but what was logged meanwhile.
+        if deleted < options.limit { break }
       }
       try Output.line("\(count)")
     }

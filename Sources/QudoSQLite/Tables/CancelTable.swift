@@ -39,6 +39,12 @@ struct CancelTable {
     connection.cache.hasMarks = nil
   }
 
+  /// Removes the marks of jobs that are gone without a look here, by an older Qudo or another program.
+  func deleteOrphans() throws(QudoError) {
+    try connection.run("DELETE FROM qudo_cancel WHERE NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = job)")
+    if connection.changes > 0 { connection.cache.hasMarks = nil }
+  }
+
   /// Returns the marked jobs that an instance holds, in the order of their ids.
   func jobs(heldBy instance: Int64) throws(QudoError) -> [Int64] {
     guard try hasAny() else { return [] }

@@ -77,7 +77,9 @@ extension Transaction {
 
   /// The marked jobs that this driver holds.
   func cancelling() throws(QudoError) -> [Int64] {
-    guard connection.cache.hasMarks != false, let own = connection.instance else { return [] }
+    guard connection.cache.hasMarks != false, try cancelTable.hasAny() else { return [] }
+    try cancelTable.deleteOrphans()
+    guard let own = connection.instance else { return [] }
     return try cancelTable.jobs(heldBy: own)
   }
 }

@@ -3,6 +3,8 @@ internal import Qudo
 extension Transaction {
   func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) throws(QudoError) {
     let endsAt = end?.moment(now.wall)
+    // The new pause may end before the one that it replaces.
+    effects.wakes = true
     try pauseTable.deleteEnded(now.wall)
     guard let kinds else {
       return try pauseTable.insert(

@@ -134,6 +134,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
     try verb { $0.pause(kinds, until: end, reason: reason, now: $1) }
+    doorbell.ring()
   }
 
   public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {

@@ -164,6 +164,29 @@ import Testing
     _ = try await work.value
   }
 
+  @Test("a worker until empty waits for a paused kind without a spin, or leaves it with the delayed jobs")
+  func untilEmpty() async throws {
+    let harness = try Harness()
+    let spy = SpyDriver(base: harness.driver)
+    try await harness.queue.pause(["a"])
+    _ = try await harness.queue.enqueue(job("1"))
+    let worker = try Worker(
+      Queue(spy), handlers: [JobHandler("a") { _ in }],
+      options: harness.options { $0.pollInterval = .seconds(3600) })
+    #expect(try await worker.workUntilEmpty(skipDelayed: true).completed == 0)
+    let work = Task { try await worker.workUntilEmpty() }
+    await harness.clock.sleepers(atLeast: 1)
+    #expect(spy.log.entries.count < 20, "\(spy.log.entries)")
+    try await harness.queue.resume()
+    #expect(try await work.value.completed == 1)
+  }
+
+  @Test("a mark whose job is gone goes with the next claim") func orphanedMark() async throws {
+    try file.execute("INSERT INTO qudo_cancel VALUES(999, 0, NULL)")
+    #expect(try await driver.claim(demand()).jobs.isEmpty)
+    #expect(try file.rows("SELECT count(*) FROM qudo_cancel") == ["0"])
+  }
+
   @Test("thousands are cancelled in transactions of a thousand") func bulk() async throws {
     let queue = Queue(driver)
     for _ in 0..<3 { _ = try await queue.enqueue((0..<1000).map { job("\($0)") }) }
