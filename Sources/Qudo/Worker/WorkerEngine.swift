@@ -73,7 +73,12 @@ final class WorkerEngine: Sendable {
   func stop() {
     Interleaving.point()
     let now = clock.sinceBoot()
-    shared.withLock { $0.state.stop(now: now) }
+    shared.withLock { shared in
+      shared.state.stop(now: now)
+      // It may wait for a time at which the worker would have begun to listen: the pump sets another one.
+      shared.timer?.task.cancel()
+      shared.timer = nil
+    }
     signal()
   }
 
