@@ -155,7 +155,7 @@ final class ConnectionFactory: Sendable {
         connection, timeout: timeout, found: schema, silence: settings.readTimeout)
       try check(connection, found)
     }
-    // The database may have been created anew in the meantime.
+    // Another process may have dropped and recreated the database in the meantime.
     kinds.invalidate()
     if clock == nil, known.withLock({ $0 == nil }) { facts.warnOfClock(settings.name) }
     known.withLock { $0 = facts }

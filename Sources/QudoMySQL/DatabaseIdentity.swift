@@ -1,8 +1,8 @@
 #if MySQL
 internal import Qudo
 
-/// The random id in `qudo_info`, created together with the tables. Each replica has the same id; tables that
-/// are created anew have another one.
+/// The random id in `qudo_info`, created together with the tables. Each replica has the same id; recreated
+/// tables have another one.
 ///
 /// A dump includes the id, so a database restored from its own dump counts as the same one, unless an
 /// administrator changes the id.

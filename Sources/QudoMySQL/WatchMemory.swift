@@ -22,7 +22,7 @@ struct WatchMemory {
     case lost
   }
 
-  /// The kinds of which claims found too few jobs since the last ring, and before it.
+  /// The kinds with fewer jobs than a claim wanted: since the last ring, and before it.
   private var missed: Set<Kind> = []
   private var missedBefore: Set<Kind> = []
   private(set) var length = shortest

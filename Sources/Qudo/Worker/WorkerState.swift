@@ -29,7 +29,7 @@ struct WorkerState {
     case leaseLost
     case timeLimit(Duration)
     case shutdown
-    /// Somebody cancelled the job.
+    /// The job was cancelled, here or in another process.
     case cancelled
     /// The job was settled without the run.
     case givenUp

@@ -17,7 +17,7 @@ struct ServerBacklog {
   /// The server's time in microseconds, as an SQL expression.
   private static let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
 
-  /// The number of rows per statement, each of which must finish before the read timeout.
+  /// The number of rows per statement. A statement must finish before the read timeout.
   private static let part = 50_000
 
   func make(_ server: DatabaseServer, _ driver: MySQLDriver) async throws {

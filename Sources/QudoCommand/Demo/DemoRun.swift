@@ -2,7 +2,7 @@ internal import Qudo
 internal import QudoBench
 internal import QudoSQLite
 
-/// The steps of the demo, each of which does something and measures it.
+/// The steps of the demo. Each step does something and measures it.
 struct DemoRun: Sendable {
   let driver: SQLiteDriver
   /// The number of jobs to enqueue in bulk and run.

@@ -15,8 +15,8 @@ enum SafeText {
     return shown
   }
 
-  /// Escapes a message of several lines, parts of which are already escaped. Keeps line breaks and
-  /// backslashes.
+  /// Escapes a message of several lines. The message may contain escaped parts, so line breaks and backslashes
+  /// stay.
   static func lines(_ text: String) -> String {
     var shown = ""
     for scalar in text.unicodeScalars {

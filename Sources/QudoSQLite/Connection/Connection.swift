@@ -173,6 +173,16 @@ final class Connection {
     return size
   }
 
+  /// The size of the database file in bytes; nil if unknown.
+  var fileSize: Int? {
+    var file: UnsafeMutablePointer<sqlite3_file>?
+    var size: Int64 = 0
+    guard sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK, let file,
+      let ask = file.pointee.pMethods?.pointee.xFileSize, ask(file, &size) == SQLITE_OK
+    else { return nil }
+    return Int(size)
+  }
+
   /// Syncs the WAL, other connections' writes included.
   func syncWAL() throws(QudoError) {
     guard let (wal, methods) = walFile, let sync = methods.xSync else { return }

@@ -120,7 +120,7 @@ CREATE INDEX qudo_status_kind ON qudo_status(kind, id);
 -- Idempotency keys, which outlive their jobs.
 CREATE TABLE qudo_receipt(key BLOB PRIMARY KEY, job INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 
--- For imports: which row of which old database became which row here.
+-- The imported rows. Each row maps a row of an old database to the row that it became here.
 CREATE TABLE qudo_import_source(name TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE qudo_import(
   source INTEGER NOT NULL,            -- qudo_import_source

@@ -14,7 +14,7 @@ struct Delay {
   ///
   /// The remaining time is unknown. After a restart the job waits at least as long as requested, but not until a date
   /// that only the wrong clock would reach.
-  init(anew due: Int64, written: Int64, _ now: Int64) {
+  init(restarting due: Int64, written: Int64, _ now: Int64) {
     self.due = now.clampedPlus(max(0, due.clampedMinus(written)))
     self.written = now
   }
@@ -41,7 +41,7 @@ extension Transaction {
     let ahead = try delayedTable.setInTheFuture(now.wall, limit: limit)
     for row in ahead {
       try delayedTable.delete(row)
-      let delay = Delay(anew: row.due, written: row.written, now.wall.microseconds)
+      let delay = Delay(restarting: row.due, written: row.written, now.wall.microseconds)
       try jobTable.setDue(row.id, delay.due)
       try delayedTable.insert(row.id, delay, kind: row.kind, rank: row.rank)
     }

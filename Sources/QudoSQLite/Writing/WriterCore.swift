@@ -295,7 +295,8 @@ struct WriterCore {
     // Pages that cannot be copied now are copied by a later checkpoint.
     let code = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     if code == SQLITE_OK { connection.walPages = 0 } else { notice(.sqlite(code, connection.handle)) }
-    return Compaction(before: before, after: try connection.bytes())
+    // The file is rebuilt, whatever happens now: the statement is prepared again, which takes memory.
+    return Compaction(before: before, after: (try? connection.bytes()) ?? connection.fileSize ?? before)
   }
 
   /// Checkpoints if due. Call it under ``WriteLock``, so that no other Qudo commits or checkpoints.

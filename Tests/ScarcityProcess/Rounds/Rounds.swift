@@ -142,7 +142,7 @@ struct Rounds {
       let words = try await scenario.act(driver, claimed)
       try expect(
         scarcity, words == answer,
-        "repeated, it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
+        "repeated after \(error), it answered \(words.prefix(500)) instead of \(answer.prefix(500))")
       let found = try file.contents()
       try expect(scarcity, found == after, "repeated, it came to something else: \(difference(after, found))")
     } catch let error as QudoError {
