@@ -19,7 +19,7 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   var isOfContention: Bool { [1020, 1205, 1213].contains(code) }
   var isDuplicate: Bool { code == 1062 }
   /// Whether KILL QUERY or a limit of the server stopped the statement. It may be repeated.
-  var isOfStop: Bool { [1317, 1969, 3024].contains(code) }
+  var isOfStop: Bool { [1317, 1969, 3024, Self.noID].contains(code) }
   /// Whether the server accepts no writes, because it was demoted or is being promoted. Its host name may
   /// lead to another server by now.
   var isOfDemotion: Bool { [1290, 1792, 1836, 3100, 3989].contains(code) }
@@ -32,7 +32,8 @@ public struct MySQLError: Error, Sendable, CustomStringConvertible {
   var isShort: Bool { code == Self.short || code == 1048 }
   static let short: UInt32 = 1690
   static let interrupted: UInt32 = 1317
-  /// "Failed to read auto-increment value from storage engine": the server was told to stop at that point.
+  /// "Failed to read auto-increment value from storage engine": the server was told to stop at that point, or
+  /// all ids were given out.
   static let noID: UInt32 = 1467
 
   /// The errors with which the server closes a connection: it shut down, killed the connection, or timed out.
@@ -86,6 +87,14 @@ extension QudoError {
       (
         .busy,
         "KILL QUERY or a time limit of the server stopped the statement, nothing was written: try again later"
+      )
+    case MySQLError.noID:
+      (
+        .busy,
+        """
+        KILL QUERY or a time limit of the server stopped the statement, or the table has no id left; nothing was \
+        written: try again later
+        """
       )
     case MySQLError.short, 1048:
       (

@@ -40,12 +40,6 @@ struct Retry {
       // If this happens so often, the server did not stop the statement: the rows are missing.
       guard shortages < 10 else { throw Self.corrupt(cause) }
     }
-    if cause.code == MySQLError.noID {
-      // The server stopped the statement, or no id is left.
-      shortages += 1
-      guard shortages < 10, !isLate else { throw error }
-      return .zero
-    }
     guard cause.isOfContention || cause.isOfStop || cause.isShort || isRace else {
       throw cause.isDuplicate ? Self.corrupt(cause) : error
     }

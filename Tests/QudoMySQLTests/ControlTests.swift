@@ -188,7 +188,7 @@ import Testing
 
   @Test("a thousand jobs are cancelled in a few round trips") func bulk() async throws {
     let database = try await TestDatabase()
-    let driver = try database.driver(options: "pool=1")
+    let driver = try database.driver(options: "pool=1", trustsIdle: .seconds(3600))
     var trips: [Int] = []
     func count<Result>(_ body: () async throws -> Result) async throws -> Result {
       let before = driver.roundTrips

@@ -31,7 +31,9 @@ import Testing
     try await server.start()
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1)])
     #expect(
-      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control])
+      driver.capabilities == [
+        .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control,
+      ])
     await driver.close()
   }
 
@@ -141,18 +143,18 @@ import Testing
   }
 
   @Test(
-    "a connection opens in one round trip, and makes the tables in three more, or more where the server is slow"
+    "a connection opens in one round trip, and makes the tables in three more if the server may be silent for long"
   ) func roundTrips() async throws {
     let database = try await TestDatabase()
     let relay = try Relay(to: database.server.port)
     defer { relay.stop() }
     for isFirst in [true, false] {
-      let before = relay.commands.reduce(0, +)
-      let driver = try database.driver(options: "pool=1", port: relay.port)
+      let index = relay.commands.count
+      // However slow the machine is, all statements but the first fit into one text.
+      let driver = try database.driver(options: "pool=1&read-timeout=1000h", port: relay.port)
       try await driver.connect()
-      // The call itself is one.
-      let count = relay.commands.reduce(0, +) - before - 1
-      #expect(isFirst ? (4...20).contains(count) : count == 1, "\(count)")
+      // The call itself is one. While a server is silent, other connections ask for news of this one.
+      #expect(relay.commands[index] - 1 == (isFirst ? 4 : 1), "\(relay.commands)")
       await driver.close()
     }
     try await database.drop()

@@ -166,6 +166,33 @@ import Testing
     try await database.drop()
   }
 
+  @Test("an INSERT that was stopped while it fetched an id is repeated, however often")
+  func stoppedBeforeItsID()
+    async throws
+  {
+    let database = try await TestDatabase()
+    let stops = Locked(20)
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        let isStopped =
+          statement.text.hasPrefix("INSERT INTO qudo_job")
+          && stops.withLock { rest in
+            rest -= 1
+            return rest >= 0
+          }
+        return isStopped
+          ? Array("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1467, MESSAGE_TEXT = 'no id'".utf8)
+          : statement.bytes
+      })
+    #expect(try await driver.insert([NewJob("a")]).count == 1)
+    #expect(stops.withLock { $0 } < 0)
+    #expect(try await driver.count() == [JobCount("a", ready: 1)])
+    try await check(database)
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test("a COMMIT that was done and is reported as stopped is not done again") func stoppedCommit()
     async throws
   {

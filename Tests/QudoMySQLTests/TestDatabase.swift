@@ -19,9 +19,10 @@ struct TestDatabase {
 
   func driver(
     options: String = "", user: String? = nil, password: String? = nil, limits: Limits = Limits(),
-    timeout: Duration = .seconds(30),
+    timeout: Duration = .seconds(300),
     clock: (@Sendable () -> Timestamp)? = nil, trustsIdle: Duration = .seconds(1),
-    observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil, port: UInt16? = nil
+    observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil,
+    port: UInt16? = nil
   ) throws -> MySQLDriver {
     var place = try place(options: options, user: user, password: password)
     if let port { place.port = port }
