@@ -64,7 +64,11 @@ import Testing
     let result = try place.shell(
       "for i in 1 2 3 4 5 6 7 8 9 10; do timeout -s \(signal) 0.4 \"$qudo\" work r=true --concurrency 4; done"
     )
-    #expect(result.errors == "")
+    let lines = result.errors.split(separator: "\n")
+    #expect(lines.count == 10, "\(result.errors)")
+    #expect(
+      lines.allSatisfy { $0.hasPrefix("qudo: completed ") && $0.contains(", failed 0, retried 0") },
+      "\(lines)")
     #expect(try place.qudo("failures", "--json").output == "[]\n")
     #expect(try place.qudo("count", "--json").objects().first?["running"] as? Int == 0)
   }

@@ -15,7 +15,7 @@ import Testing
     try place.qudo("enqueue", "p", "--lines", input: "a b; $(id)\n'x'\n\n")
     let worked = try place.qudo(
       "work", "p=printf '%s|%s\\n' \"<{}>\" end", "--until-empty", "--concurrency", "3")
-    #expect(worked.status == 0 && worked.errors == "")
+    #expect(worked.status == 0 && worked.errors == "qudo: completed 3, failed 0, retried 0\n")
     #expect(worked.lines.sorted() == ["<'x'>|end", "<>|end", "<a b; $(id)>|end"])
     #expect(try place.qudo("count").output == "")
   }
@@ -206,19 +206,40 @@ import Testing
     try place.qudo("enqueue", "later", "--delay", "1h")
     try place.qudo("enqueue", "p")
     let words = "qudo: this worker does not run these kinds, which have ready jobs: mail.snd (2)\n"
-    #expect(try place.qudo("work", "p=true", "--until-empty").errors == words)
+    let summary = "qudo: completed 1, failed 0, retried 0\n"
+    #expect(try place.qudo("work", "p=true", "--until-empty").errors == words + summary)
     let worker = try place.start("work", "p=true")
     try worker.errors.wait(for: "mail.snd (2)")
     worker.kill(SIGTERM)
     #expect(try worker.end() == 0)
-    #expect(try place.qudo("work", "p=true", "mail.snd=true", "--until-empty").errors == "")
+    #expect(
+      try place.qudo("work", "p=true", "mail.snd=true", "--until-empty").errors
+        == "qudo: completed 2, failed 0, retried 0\n")
+  }
+
+  @Test("its last line counts what it did, and --fail makes failures its status") func summary() throws {
+    let fails = ["work", "p=sh -c 'exit {}'", "--until-empty", "--retry-delay", "0s", "--max-retries", "1"]
+    try place.qudo("enqueue", "p", "--lines", input: "0\n0\n1\n65\n")
+    let worked = try place.qudo(fails, input: Data())
+    #expect(worked.status == 0 && worked.errors.hasSuffix("qudo: completed 2, failed 2, retried 1\n"))
+    try place.qudo("enqueue", "p", "1")
+    let failed = try place.qudo(fails + ["--fail"], input: Data())
+    #expect(failed.status == 1 && failed.errors.hasSuffix("qudo: completed 0, failed 1, retried 1\n"))
+    #expect(failed.output == "")
+    try place.qudo("enqueue", "p", "0")
+    let done = try place.qudo(fails + ["--fail"], input: Data())
+    #expect(done.status == 0 && done.errors == "qudo: completed 1, failed 0, retried 0\n")
+    let nothing = try place.qudo(fails + ["--fail"], input: Data())
+    #expect(nothing.status == 0 && nothing.errors == "qudo: completed 0, failed 0, retried 0\n")
   }
 
   @Test func aReaderThatGoesAwayLosesNoJob() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
     // More than a pipe holds: the write fails once `true` has gone.
     let result = try place.shell(#"{ "$qudo" work "p=seq 50000" --until-empty; echo $? > status; } | true"#)
-    #expect(try result.errors == "" && place.text("status") == "1\n")
+    #expect(try place.text("status") == "1\n")
+    #expect(result.errors.hasPrefix("qudo: completed 0, failed 0, retried 0") && result.errors.last == "\n")
+    #expect(result.errors.split(separator: "\n").count == 1)
     let left = try place.qudo("count", "--json").objects().first
     #expect(left?["ready"] as? Int == 20 && left?["running"] as? Int == 0)
     #expect(try place.qudo("failures", "--json").output == "[]\n")

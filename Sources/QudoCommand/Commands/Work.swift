@@ -50,8 +50,13 @@ struct Work: AsyncParsableCommand {
 
       The worker waits for a server that is unavailable, fails over or temporarily refuses the password; with --until-empty, for 10 s.
 
-      The exit status is 0 if the work is done or a signal stopped it, even if jobs failed: see the failure log. It is 1 if the output \
-      can no longer be written, or if --until-empty ends while one of several databases is down; the jobs of the others are done then.
+      At its end the worker reports on standard error how many jobs it completed, how many failed for good, and how many runs failed \
+      and are retried; if there were any, also the jobs that were cancelled, given up after lost workers, snoozed or released, and \
+      the leases it lost.
+
+      The exit status is 0 if the work is done or a signal stopped it, even if jobs failed: see the failure log. With --fail it is 1 \
+      if a job failed for good or was given up. It is 1 if the output can no longer be written, or if --until-empty ends while one \
+      of several databases is down; the jobs of the others are done then.
 
         qudo work hash='sha256sum {}' --until-empty --concurrency 4
         qudo work mail='./send.sh' sms='./sms.sh {}' --max-retries 5 --retry-delay 30s
@@ -71,6 +76,7 @@ struct Work: AsyncParsableCommand {
       "How long running commands may continue after a signal. Default: 10s.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var grace: Duration?
+  @Flag(help: "Exit with status 1 if a job failed for good.") var fail = false
   @Flag(name: .shortAndLong, help: "Log more, for example each failed run that is retried.") var verbose =
     false
 
@@ -143,7 +149,7 @@ struct Work: AsyncParsableCommand {
 
   func run() async throws {
     let stop = ShutdownController()
-    try await database.use(durability: durability.durability, create: true, fleet) { databases in
+    let failed = try await database.use(durability: durability.durability, create: true, fleet) { databases in
       let worker = try Worker(Queue(databases), handlers: handlers(stop), options: options)
       // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
       // claimed.
@@ -169,20 +175,15 @@ struct Work: AsyncParsableCommand {
       watch.cancel()
       await watch.value
       if untilEmpty { await others.look() }
-      if verbose {
-        let givenUp =
-          (summary.cancelled > 0 ? ", cancelled \(summary.cancelled)" : "")
-          + (summary.givenUp > 0 ? ", given up \(summary.givenUp)" : "")
-        printError(
-          "completed \(summary.completed), failed \(summary.failed), released \(summary.released)\(givenUp)"
-        )
-      }
+      printError(summary.line)
       guard summary.unreachable.isEmpty || !untilEmpty else {
         throw CommandError(
           "cannot tell whether jobs are left: these databases are unavailable: \(summary.unreachable.map { SafeText.terminalSafe($0) }.joined(separator: ", "))"
         )
       }
+      return summary.failedForGood
     }
     if let error = stop.lostOutput { throw error }
+    if fail, failed > 0 { throw ExitCode.failure }
   }
 }
