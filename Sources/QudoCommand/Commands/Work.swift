@@ -149,6 +149,9 @@ struct Work: AsyncParsableCommand {
 
   func run() async throws {
     let stop = ShutdownController()
+    let timer = TimerDescriptor()
+    defer { timer.close() }
+    await timer.open()
     let failed = try await database.use(durability: durability.durability, create: true, fleet) { databases in
       let worker = try Worker(Queue(databases), handlers: handlers(stop), options: options)
       // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
