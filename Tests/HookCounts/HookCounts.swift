@@ -46,8 +46,9 @@ struct HookCounts {
 
 /// Names points that neither loop passes.
 struct Unused: Hook {
-  static var points: HookPoints { [.didClaim, .leaseLost, .didGiveUp] }
+  static var points: HookPoints { [.didClaim, .didSettle, .leaseLost, .didGiveUp] }
   func didClaim(_ job: borrowing ClaimedJob) { print("claimed") }
+  func didSettle(_ run: borrowing SettledRun) async { print("settled") }
   func leaseLost(_ job: borrowing ClaimedJob) { print("lost") }
   func didGiveUp(_ job: borrowing GivenUpJob, database: String) { print("given up") }
 }

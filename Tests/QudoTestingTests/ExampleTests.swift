@@ -93,11 +93,11 @@ final class Mailbox: Plugin {
     let queue = try Queue(MemoryDriver(clock: clock), hooks: { spy }).inline(
       handlers, plugins: [Mailbox(failures: 1)], clock: clock)
     try await queue.enqueue(Welcome(address: "ada@example.org"))
-    #expect(spy.events.last == .didWork("mail.welcome", job: 1, .retry(after: .seconds(60))))
+    #expect(spy.events.last == .didSettle("mail.welcome", job: 1, .settled(.retry(after: .seconds(60)))))
     #expect(
       spy.events.map(\.name) == [
         "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends",
-        "didFail", "didWork",
+        "didFail", "didWork", "didSettle",
       ])
   }
 }

@@ -42,7 +42,7 @@ import Testing
     #expect(
       spy.events.map(\.name) == [
         "willEnqueue", "serialize", "didEnqueue", "didClaim", "deserialize", "willWork", "begins", "ends",
-        "didWork",
+        "didWork", "didSettle",
       ])
   }
 

@@ -45,9 +45,11 @@ import Testing
         .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 1),
         .begins("a", job: 1), .ends("a", job: 1), .didFail("a", job: 1, error: "Broken()"),
         .didWork("a", job: 1, .retry(after: .seconds(5))),
+        .didSettle("a", job: 1, .settled(.retry(after: .seconds(5)))),
         .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("x")), .willWork("a", job: 1, attempt: 2),
         .begins("a", job: 1), .ends("a", job: 1),
         .didWork("a", job: 1, .snoozed(.seconds(1), countsAttempt: false)),
+        .didSettle("a", job: 1, .settled(.snoozed(.seconds(1), countsAttempt: false))),
       ])
   }
 
@@ -64,7 +66,8 @@ import Testing
     clock.advance(by: .zero)
     _ = try await work.value
     #expect(spy.events.contains(.leaseLost("a", job: 1)))
-    #expect(spy.events.last == .didWork("a", job: 1, .released))
+    #expect(
+      spy.events.suffix(2) == [.didWork("a", job: 1, .released), .didSettle("a", job: 1, .leaseLost)])
   }
 
   @Test func itIsBoundedAndCanBeEmptied() async throws {

@@ -54,7 +54,7 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening, .checkForCancelledJobs: continue
+      case .listen, .stopListening, .checkForCancelledJobs, .reportLost: continue
       }
     }
     Issue.record("it does not come to rest")
@@ -424,6 +424,7 @@ import Testing
     switch state.next(now: now, rings: rings).action {
     case .settle: "settle"
     case .renew: "renew"
+    case .reportLost: "report"
     case .checkForRemainingJobs: "count"
     case .checkForCancelledJobs: "check"
     case .listen: "listen"
@@ -465,5 +466,60 @@ import Testing
     #expect(state.stop(of: slot) == .givenUp)
   }
 
+  @Test("keeps what hooks need of a run only if a hook names the point", arguments: [true, false])
+  mutating func runsForHooks(isNamed: Bool) throws {
+    #expect(
+      (EngineHooks(Settled()).didSettle != nil, EngineHooks(NoHooks()).didSettle != nil) == (true, false))
+    state.reportsRuns = isNamed
+    var supply = 2
+    _ = settle(now: 0, supply: &supply)
+    let slot = openSlot()
+    guard state.begin(slot, now: 0) != nil else { throw Unexpected() }
+    _ = state.end(slot, .completed(), took: 7, now: 7, recording: false)
+    // The second job is released without a run.
+    state.stop(now: 7)
+    guard case .settle(let settlements, nil) = state.next(now: 7, rings: 0).action else { throw Unexpected() }
+    let durations = isNamed ? [Duration.microseconds(7), nil] : [nil, nil]
+    #expect(settlements.map { $0.run?.duration } == durations)
+    // What is not written is kept with its run.
+    _ = state.failed(settlements, now: 7)
+    guard case .settle(let again, nil) = state.next(now: 1_000_000, rings: 0).action else {
+      throw Unexpected()
+    }
+    #expect(again.map { $0.run?.duration } == durations)
+  }
+
+  @Test(
+    "reports a run that lost its lease, also one that ignores its cancellation", arguments: [true, false])
+  mutating func lostRuns(isNamed: Bool) throws {
+    state = Self.state(concurrency: 1) { $0.shutdownGracePeriod = .zero }
+    state.reportsRuns = isNamed
+    for ignores in [false, true] {
+      var supply = 1
+      state.shouldClaim = true
+      _ = settle(now: 0, supply: &supply)
+      let slot = openSlot()
+      guard let job = state.begin(slot, now: 0) else { throw Unexpected() }
+      let lost = state.extended([job.lease], [nil], by: .seconds(60), asked: 0)
+      #expect(lost.cancelled == [slot])
+      if ignores {
+        state.stop(now: 0)
+        _ = state.next(now: 0, rings: 0)
+      } else {
+        _ = state.end(slot, .released, took: 1, now: 1, recording: false)
+      }
+      guard case .reportLost(let runs) = state.next(now: ignores ? 5_000_000 : 1, rings: 0).action else {
+        #expect(!isNamed)
+        continue
+      }
+      #expect(isNamed && runs.map(\.lease) == [job.lease])
+      #expect(runs.first?.run?.duration == .microseconds(ignores ? 5_000_000 : 1))
+    }
+    #expect(action(now: 5_000_000, rings: 0) == "finish")
+  }
+
+  private struct Settled: Hook {
+    static let points: HookPoints = .didSettle
+  }
   private struct Unexpected: Error {}
 }

@@ -23,6 +23,8 @@ public struct Settlement: Sendable {
   public var recording: Duration?
   /// The application's own transaction may already have completed the job.
   var mayBeCompletedExternally = false
+  /// The run, for the hook point `didSettle`; nil if no hook names it, or if the job was released without a run.
+  var run: EndedRun?
 
   /// Creates the settlement of a run under a lease.
   public init(_ lease: Lease, _ outcome: Outcome, recording: Duration? = nil) {

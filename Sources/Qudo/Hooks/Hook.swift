@@ -45,6 +45,22 @@ public protocol HookSet: Sendable {
   /// Called after a run that failed, before ``didWork(_:)``.
   func didFail(_ run: borrowing FinishedRun, error failure: any Error) async
 
+  /// Called after the outcome of a run was written, that is, after the commit; or once the database has answered
+  /// that the worker can no longer write it.
+  ///
+  /// The worker calls it once for each run, after ``didEnqueue(_:result:)`` for the run's replacements, and at most
+  /// once: if the process dies between the commit and the call, the hook does not learn of the run. It is not called
+  /// for a job that the worker releases without a run, nor if the worker ends before the database has answered. In the
+  /// second case the job runs again.
+  ///
+  /// If a run ignores its cancellation, the worker settles the job without waiting for it, so this call comes before
+  /// ``didWork(_:)``.
+  ///
+  /// The worker waits for the hook before its next call to the database, and so before it renews leases. Running
+  /// jobs go on, and jobs that the worker has already claimed begin. Hand slow work to a task or a job of your own,
+  /// and do not wait here for another job of the same worker.
+  func didSettle(_ run: borrowing SettledRun) async
+
   /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.
   func leaseLost(_ job: borrowing ClaimedJob)
 
@@ -87,6 +103,7 @@ extension Hook {
   ) async throws(Failure) -> Result { try await body() }
   @inlinable public func didWork(_ run: borrowing FinishedRun) async {}
   @inlinable public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {}
+  @inlinable public func didSettle(_ run: borrowing SettledRun) async {}
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {}
   @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {}
 }

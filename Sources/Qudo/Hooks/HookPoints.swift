@@ -30,4 +30,6 @@ public struct HookPoints: OptionSet, Sendable {
   /// After a job was enqueued in the application's own transaction:
   /// ``HookSet/didEnqueueInTransaction(_:result:)``.
   @inlinable public static var didEnqueueInTransaction: Self { Self(rawValue: 2048) }
+  /// After the outcome of a run was written: ``HookSet/didSettle(_:)``.
+  @inlinable public static var didSettle: Self { Self(rawValue: 4096) }
 }

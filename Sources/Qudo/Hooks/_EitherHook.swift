@@ -89,6 +89,13 @@ public enum _EitherHook<First: HookSet, Second: HookSet>: HookSet {
     }
   }
 
+  @inlinable public func didSettle(_ run: borrowing SettledRun) async {
+    switch self {
+    case .first(let hook): if First.points.contains(.didSettle) { await hook.didSettle(run) }
+    case .second(let hook): if Second.points.contains(.didSettle) { await hook.didSettle(run) }
+    }
+  }
+
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
     switch self {
     case .first(let hook): if First.points.contains(.leaseLost) { hook.leaseLost(job) }

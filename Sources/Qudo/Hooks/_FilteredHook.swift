@@ -56,6 +56,10 @@ public struct _FilteredHook<Wrapped: HookSet>: HookSet {
     if kinds.contains(run.context.kind) { await wrapped.didFail(run, error: failure) }
   }
 
+  @inlinable public func didSettle(_ run: borrowing SettledRun) async {
+    if kinds.contains(run.kind) { await wrapped.didSettle(run) }
+  }
+
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
     if kinds.contains(job.kind) { wrapped.leaseLost(job) }
   }

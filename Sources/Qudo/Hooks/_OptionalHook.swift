@@ -39,6 +39,8 @@ public struct _OptionalHook<Wrapped: HookSet>: HookSet {
     await wrapped?.didFail(run, error: failure)
   }
 
+  @inlinable public func didSettle(_ run: borrowing SettledRun) async { await wrapped?.didSettle(run) }
+
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) { wrapped?.leaseLost(job) }
 
   @inlinable public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {

@@ -72,6 +72,11 @@ public struct _PairHook<First: HookSet, Second: HookSet>: HookSet {
     if Second.points.contains(.didFail) { await second.didFail(run, error: failure) }
   }
 
+  @inlinable public func didSettle(_ run: borrowing SettledRun) async {
+    if First.points.contains(.didSettle) { await first.didSettle(run) }
+    if Second.points.contains(.didSettle) { await second.didSettle(run) }
+  }
+
   @inlinable public func leaseLost(_ job: borrowing ClaimedJob) {
     if First.points.contains(.leaseLost) { first.leaseLost(job) }
     if Second.points.contains(.leaseLost) { second.leaseLost(job) }

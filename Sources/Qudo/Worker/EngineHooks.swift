@@ -7,6 +7,7 @@ struct EngineHooks: Sendable {
   @usableFromInline let didEnqueue: (@Sendable (NewJob, EnqueueResult) async -> Void)?
   /// Called for jobs that are enqueued in the application's own transaction.
   @usableFromInline let didEnqueueInTransaction: (@Sendable (NewJob, EnqueueResult) -> Void)?
+  @usableFromInline let didSettle: (@Sendable (SettledRun) async -> Void)?
   @usableFromInline let leaseLost: (@Sendable (ClaimedJob) -> Void)?
   @usableFromInline let didGiveUp: (@Sendable (GivenUpJob, String) -> Void)?
   @usableFromInline let prepare: @Sendable ([NewJob]) throws -> [NewJob]
@@ -16,6 +17,11 @@ struct EngineHooks: Sendable {
     perform = { await hooks.perform($0, $1) }
     prepare = { try hooks.prepare($0) }
     if Hooks.points.contains(.didClaim) { didClaim = { hooks.didClaim($0) } } else { didClaim = nil }
+    if Hooks.points.contains(.didSettle) {
+      didSettle = { await hooks.didSettle($0) }
+    } else {
+      didSettle = nil
+    }
     if Hooks.points.contains(.leaseLost) { leaseLost = { hooks.leaseLost($0) } } else { leaseLost = nil }
     if Hooks.points.contains(.didGiveUp) {
       didGiveUp = { hooks.didGiveUp($0, database: $1) }

@@ -62,6 +62,7 @@ final class WorkerEngine: Sendable {
     threads = worker.threads
     var state = WorkerState(mode: mode, handlers: worker.handlers, options: worker.options)
     state.probeInterval = verbs == nil ? nil : worker.queue.databases.options.probeInterval.wholeMicroseconds
+    state.reportsRuns = hooks.didSettle != nil
     state.canBeCancelled = driver.capabilities.contains(.control)
     if driver.doorbell.findsAll {
       state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
@@ -118,6 +119,7 @@ final class WorkerEngine: Sendable {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
         case .renew(let leases, let length): try await renew(leases, for: length)
+        case .reportLost(let runs): await tellHooks(runs, runs.map { _ in .leaseLost })
         case .checkForRemainingJobs: try await checkForRemainingJobs()
         case .checkForCancelledJobs: try await checkForCancelledJobs()
         case .listen: listen()
@@ -291,13 +293,22 @@ final class WorkerEngine: Sendable {
       logger.warning(
         "lease lost, outcome discarded", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
     }
-    guard let didEnqueue = hooks.didEnqueue else { return }
+    await tellHooks(settlements, results)
+  }
+
+  /// Tells the hooks of runs whose outcome the database has answered. The pump waits for the hooks.
+  private func tellHooks(_ settlements: [Settlement], _ results: [SettleResult]) async {
+    guard hooks.didEnqueue != nil || hooks.didSettle != nil else { return }
     for (settlement, result) in zip(settlements, results) {
-      guard case .completed(let jobs) = settlement.outcome, case .settled(let replaced) = result else {
-        continue
+      if let didEnqueue = hooks.didEnqueue, case .completed(let jobs) = settlement.outcome,
+        case .settled(let replaced) = result
+      {
+        for (job, result) in zip(jobs, replaced) {
+          await didEnqueue(job, EnqueueResult(result, database: driver.name))
+        }
       }
-      for (job, result) in zip(jobs, replaced) {
-        await didEnqueue(job, EnqueueResult(result, database: driver.name))
+      if let didSettle = hooks.didSettle, let run = settlement.run {
+        await didSettle(SettledRun(run, settlement, result, database: driver.name))
       }
     }
   }

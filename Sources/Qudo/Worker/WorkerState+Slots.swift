@@ -32,7 +32,7 @@ extension WorkerState {
       bufferHead = 0
     }
     bufferMoved = now
-    var run = ActiveRun(held: held)
+    var run = ActiveRun(held: held, beganAt: now)
     if hasTimeLimits, let limit = handlers[held.job.kind]?.policy.timeLimit {
       run.deadline = now.clampedPlus(limit.wholeMicroseconds)
       nextDeadline = min(nextDeadline, run.deadline)
@@ -61,11 +61,11 @@ extension WorkerState {
     guard let run = slots[slot].run else { return false }
     running -= 1
     letGo(run.held.job.kind)
-    if run.stop != .leaseLost {
-      var settlement = Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil)
-      settlement.mayBeCompletedExternally = run.mayBeCompletedExternally
+    if run.stop == .leaseLost {
+      lose(run, outcome, took: took)
+    } else {
       if finished.isEmpty { finishedSince = now }
-      finished.append(settlement)
+      finished.append(settlement(of: run, outcome, took: took, recording: recording))
     }
     noteRun(took)
     slots[slot].run = nil
@@ -73,6 +73,22 @@ extension WorkerState {
     slots[slot] = Slot()
     activeSlots -= 1
     return false
+  }
+
+  /// The settlement of a run that has ended, or that the worker no longer waits for.
+  func settlement(of run: ActiveRun, _ outcome: Settlement.Outcome, took: Int64, recording: Bool)
+    -> Settlement
+  {
+    var settlement = Settlement(run.held.lease, outcome, recording: recording ? .microseconds(took) : nil)
+    settlement.mayBeCompletedExternally = run.mayBeCompletedExternally
+    if reportsRuns { settlement.run = EndedRun(run.held.job, took: took) }
+    return settlement
+  }
+
+  /// Keeps a run that has lost its lease until its hooks are told; its outcome is discarded.
+  mutating func lose(_ run: ActiveRun, _ outcome: Settlement.Outcome, took: Int64) {
+    guard reportsRuns else { return }
+    lostRuns.append(settlement(of: run, outcome, took: took, recording: false))
   }
 
   /// Cancels the runs of these jobs, and releases those of them that have not begun.

@@ -54,7 +54,7 @@ extension WorkerState {
       }
     }
     guard case .cancelling(let end) = phase, now >= end else { return }
-    for index in slots.indices where slots[index].run != nil { abandon(index, .released) }
+    for index in slots.indices where slots[index].run != nil { abandon(index, .released, now: now) }
     phase = .cancelling(until: .max)
   }
 
@@ -69,7 +69,7 @@ extension WorkerState {
       }
       if run.stop == .cancelled {
         // The driver ends a cancelled job that is released.
-        abandon(index, .released)
+        abandon(index, .released, now: now)
         continue
       }
       guard let policy = handlers[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
@@ -85,22 +85,21 @@ extension WorkerState {
         abandon(
           index,
           Qudo.settlementOutcome(
-            failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)))
+            failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)), now: now)
       }
     }
   }
 
   /// Settles a job while its run continues in its slot.
-  mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome) {
+  mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome, now: Int64) {
     guard let run = slots[index].run else { return }
     slots[index].run = nil
     slots[index].isAbandoned = true
     running -= 1
     abandoned += 1
     letGo(run.held.job.kind)
-    guard run.stop != .leaseLost else { return }
-    var settlement = Settlement(run.held.lease, outcome)
-    settlement.mayBeCompletedExternally = run.mayBeCompletedExternally
-    finished.append(settlement)
+    let took = now - run.beganAt
+    guard run.stop != .leaseLost else { return lose(run, outcome, took: took) }
+    finished.append(settlement(of: run, outcome, took: took, recording: false))
   }
 }

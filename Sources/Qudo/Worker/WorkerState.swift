@@ -13,6 +13,8 @@ struct WorkerState {
     /// Write outcomes, claim, or both.
     case settle([Settlement], claiming: ClaimRequest?)
     case renew([Lease], for: Duration)
+    /// Tell the hooks of runs that ended after they had lost their leases.
+    case reportLost([Settlement])
     /// Count the jobs of all kinds, to see whether any are left.
     case checkForRemainingJobs
     /// Ask which of the running jobs were cancelled.
@@ -44,6 +46,7 @@ struct WorkerState {
     var held: Held
     /// The time to cancel the run; after that, the time to stop waiting for it.
     var deadline = Int64.max
+    var beganAt: Int64
     var stop: Stop?
     /// The application's own transaction completes the job, and may or may not be committed.
     var mayBeCompletedExternally = false
@@ -81,6 +84,10 @@ struct WorkerState {
   var running = 0
   var abandoned = 0
   var finished: [Settlement] = []
+  /// True if a hook is told of settled runs.
+  var reportsRuns = false
+  /// The runs that ended after they had lost their leases, if a hook is told of them.
+  var lostRuns: [Settlement] = []
   /// The number of held jobs per kind, for kinds with a concurrency limit.
   var heldOfLimited: [Kind: Int] = [:]
   var summary = WorkSummary()
@@ -166,6 +173,10 @@ struct WorkerState {
   }
 
   mutating func nextAction(now: Int64, rings: UInt64) -> Action {
+    if !lostRuns.isEmpty {
+      defer { lostRuns = [] }
+      return .reportLost(lostRuns)
+    }
     if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 {
       return .finish
     }

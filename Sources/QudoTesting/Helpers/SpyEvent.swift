@@ -24,6 +24,8 @@ public enum SpyEvent: Hashable, Sendable {
   case didFail(Kind, job: Int64, error: String)
   /// The run ended, with the outcome about to be written.
   case didWork(Kind, job: Int64, SpyOutcome)
+  /// The database has answered the outcome of the run.
+  case didSettle(Kind, job: Int64, SpySettlement)
   /// A renewal found that the worker has lost the job's lease.
   case leaseLost(Kind, job: Int64)
   /// A claim gave up the job after this many expired leases.
@@ -43,6 +45,7 @@ public enum SpyEvent: Hashable, Sendable {
     case .ends: "ends"
     case .didFail: "didFail"
     case .didWork: "didWork"
+    case .didSettle: "didSettle"
     case .leaseLost: "leaseLost"
     case .didGiveUp: "didGiveUp"
     }
@@ -75,5 +78,25 @@ public enum SpyOutcome: Hashable, Sendable {
       case .aborted: .aborted
       case .released: .released
       }
+  }
+}
+
+/// The answer to the outcome of a run in a comparable form; see ``/Qudo/SettledRun``.
+public enum SpySettlement: Hashable, Sendable {
+  /// The outcome is written, with the ids of the replacements.
+  case settled(SpyOutcome, replacements: [Int64] = [])
+  /// The job was cancelled while it ran.
+  case cancelled
+  /// The worker had lost the lease; nothing was written.
+  case leaseLost
+
+  /// Converts a settled run.
+  public init(_ run: borrowing SettledRun) {
+    switch run.result {
+    case .settled(let replacements):
+      self = .settled(SpyOutcome(run.outcome), replacements: replacements.map(\.id.number))
+    case .cancelled: self = .cancelled
+    case .leaseLost: self = .leaseLost
+    }
   }
 }

@@ -5,15 +5,14 @@ public import Qudo
 ///     let spy = SpyHook()
 ///     let queue = Queue(driver) { spy }
 ///     …
-///     #expect(spy.events.last == .didWork("mail.send", job: 1, .completed(replacements: 0)))
+///     #expect(spy.events.last == .didSettle("mail.send", job: 1, .settled(.completed(replacements: 0))))
 ///
 /// Its position among the other hooks decides when it is called.
 public struct SpyHook: Hook {
   /// All hook points.
   public static let points: HookPoints = [
     .willEnqueue, .serialize, .didEnqueue, .didEnqueueInTransaction, .didClaim, .deserialize, .willWork,
-    .around, .didWork, .didFail,
-    .leaseLost, .didGiveUp,
+    .around, .didWork, .didFail, .didSettle, .leaseLost, .didGiveUp,
   ]
 
   private struct State {
@@ -94,6 +93,9 @@ public struct SpyHook: Hook {
   }
   public func didFail(_ run: borrowing FinishedRun, error failure: any Error) async {
     hear(.didFail(run.context.kind, job: run.context.job.id, error: String(describing: failure)))
+  }
+  public func didSettle(_ run: borrowing SettledRun) async {
+    hear(.didSettle(run.kind, job: run.id.number, SpySettlement(run)))
   }
   public func leaseLost(_ job: borrowing ClaimedJob) { hear(.leaseLost(job.kind, job: job.id)) }
   public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {

@@ -62,6 +62,7 @@ struct HookParityTests {
         .didClaim("a", job: 1), .deserialize("a", job: 1, Payload("arg")), .willWork("a", job: 1, attempt: 1),
         .begins("a", job: 1),
         .ends("a", job: 1), .didWork("a", job: 1, .completed(replacements: 0)),
+        .didSettle("a", job: 1, .settled(.completed(replacements: 0))),
       ])
   }
 
@@ -74,6 +75,28 @@ struct HookParityTests {
       try await Worker(queue, handlers: [handler("a", log) { _ in throw Broken() }], options: my.options())
         .workOnce())
     #expect(
-      spy.events.suffix(2) == [.didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .failed)])
+      spy.events.suffix(3) == [
+        .didFail("a", job: 1, error: "Broken()"), .didWork("a", job: 1, .failed),
+        .didSettle("a", job: 1, .settled(.failed)),
+      ])
+  }
+
+  /// `post_work` comes when the job is gone and its unique key is free.
+  @Test func theEndIsHeardAfterTheOutcomeIsWritten() async throws {
+    struct Counting: Hook {
+      static let points: HookPoints = [.didWork, .didSettle]
+      let driver: SQLiteDriver
+      let log: Log
+      func didWork(_ run: borrowing FinishedRun) async { await note("didWork") }
+      func didSettle(_ run: borrowing SettledRun) async { await note("didSettle") }
+      func note(_ point: String) async {
+        let counts = try? await driver.count()
+        log.add("\(point): \(counts?.map { "\($0.running) running" } ?? ["no answer"])")
+      }
+    }
+    let queue = Queue(my.driver) { Counting(driver: my.driver, log: log) }
+    try await queue.enqueue(NewJob("a", unique: UniqueKey("k")))
+    #expect(try await Worker(queue, handlers: [JobHandler("a") { _ in }], options: my.options()).workOnce())
+    #expect(log.entries == ["didWork: [\"1 running\"]", "didSettle: []"])
   }
 }

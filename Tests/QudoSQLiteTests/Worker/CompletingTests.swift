@@ -112,6 +112,28 @@ import Testing
     #expect(try await driver.count() == [])
   }
 
+  @Test(
+    "hooks hear of the commit as a completed run, whatever the run did then",
+    arguments: [(true, false), (true, true), (false, false), (false, true)])
+  func settledRuns(commits: Bool, throwing: Bool) async throws {
+    let spy = SpyHook()
+    let queue = Queue(driver) { spy }
+    try await queue.enqueue(job("x"))
+    let before = { @Sendable (context: JobContext) in context.enqueueOnCompletion([job(kind: "b")]) }
+    let handler = completing(before: before) { app, _ in
+      try app.run(commits ? "COMMIT" : "ROLLBACK")
+      if throwing { throw Broken() }
+    }
+    _ = try await Worker(queue, handlers: [handler], options: my.options()).workOnce()
+    let told: SpySettlement =
+      switch (commits, throwing) {
+      case (true, _): .settled(.completed(replacements: 0))
+      case (false, false): .settled(.completed(replacements: 1), replacements: [2])
+      case (false, true): .settled(.failed)
+      }
+    #expect(spy.events.filter { $0.name == "didSettle" } == [.didSettle("a", job: 1, told)])
+  }
+
   @Test func aLeaseThatIsLostWritesNothing() async throws {
     _ = try await driver.insert([job("x")])
     let other = try my.file.open(clock: clock)

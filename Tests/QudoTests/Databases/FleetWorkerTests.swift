@@ -28,6 +28,29 @@ import Testing
     for driver in fleet.drivers { #expect(try await driver.texts == []) }
   }
 
+  @Test("hooks are told of each run with its own database") func settledRuns() async throws {
+    struct Recorder: Hook {
+      static let points: HookPoints = .didSettle
+      let runs = Locked<[SettledRun]>([])
+      func didSettle(_ run: borrowing SettledRun) async {
+        let run = copy run
+        runs.withLock { $0.append(run) }
+      }
+    }
+    let fleet = try Fleet("a", "b", "c")
+    for driver in fleet.drivers { try await fill(driver, 5) }
+    let recorder = Recorder()
+    var options = WorkerOptions(concurrency: 3)
+    options.clock = fleet.clock
+    try await Worker(
+      Queue(fleet.databases) { recorder }, handlers: [JobHandler("a") { _ in }], options: options
+    ).workUntilEmpty()
+    let runs = recorder.runs.withLock { $0 }
+    #expect(runs.count == 15 && runs.allSatisfy { $0.result == .settled() })
+    let ids = ["a", "b", "c"].flatMap { name in (1...5).map { JobID(database: name, number: $0) } }
+    #expect(Set(runs.map(\.id)) == Set(ids))
+  }
+
   @Test(arguments: [1, 2, 4]) func aBacklogInOneDatabaseDoesNotStarveAnother(concurrency: Int) async throws {
     let fleet = try Fleet("a", "b")
     try await fill(fleet["a"], 200)
