@@ -66,8 +66,8 @@ import Testing
     clock.advance(by: .zero)
     _ = try await work.value
     #expect(spy.events.contains(.leaseLost("a", job: 1)))
-    #expect(
-      spy.events.suffix(2) == [.didWork("a", job: 1, .released), .didSettle("a", job: 1, .leaseLost)])
+    #expect(spy.events.contains(.didWork("a", job: 1, .released)))
+    #expect(spy.events.last == .didSettle("a", job: 1, .leaseLost))
   }
 
   @Test func itIsBoundedAndCanBeEmptied() async throws {

