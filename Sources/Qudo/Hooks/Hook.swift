@@ -56,9 +56,8 @@ public protocol HookSet: Sendable {
   /// If a run ignores its cancellation, the worker settles the job without waiting for it, so this call comes before
   /// ``didWork(_:)``.
   ///
-  /// The worker waits for the hook before its next call to the database, and so before it renews leases. Running
-  /// jobs go on, and jobs that the worker has already claimed begin. Hand slow work to a task or a job of your own,
-  /// and do not wait here for another job of the same worker.
+  /// The worker calls it for one run after the other and works on meanwhile. If it falls behind by 1,000 runs, the worker
+  /// claims no more jobs until it has caught up. The worker ends only when all calls have returned.
   func didSettle(_ run: borrowing SettledRun) async
 
   /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.

@@ -42,6 +42,7 @@ final class WorkerEngine: Sendable {
   /// The threads for handlers that block; nil if no handler does.
   private let threads: BlockingThreads?
   private let shared: Locked<Shared>
+  private let hookQueue = HookQueue()
 
   /// - Parameters:
   ///   - verbs: The driver to call instead of `driver`.
@@ -98,6 +99,7 @@ final class WorkerEngine: Sendable {
 
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
+    await hookQueue.finish()
     if let permits { permits.worker.wake(permits.leave(now: clock.sinceBoot())) }
     let (parked, timer, listener, summary) = shared.withLock { shared in
       defer { shared.parked = [] }
@@ -119,7 +121,7 @@ final class WorkerEngine: Sendable {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
         case .renew(let leases, let length): try await renew(leases, for: length)
-        case .reportLost(let runs): await tellHooks(runs, runs.map { _ in .leaseLost })
+        case .reportLost(let runs): tellHooks(runs, runs.map { _ in .leaseLost })
         case .checkForRemainingJobs: try await checkForRemainingJobs()
         case .checkForCancelledJobs: try await checkForCancelledJobs()
         case .listen: listen()
@@ -136,6 +138,7 @@ final class WorkerEngine: Sendable {
   private func nextAction(now: Int64) -> WorkerState.Action {
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
+      shared.state.waitsForHooks = hookQueue.isBehind
       // Read after the flag is cleared: a later ring sets the flag again, so the pump cannot miss it.
       let rings = driver.doorbell.rings
       // There may now be a permit for jobs that were claimed before.
@@ -174,7 +177,7 @@ final class WorkerEngine: Sendable {
       for (continuation, job) in resumed { continuation.resume(returning: job) }
       permits?.worker.wake(woken)
       if let claim = answer.claim, !claim.givenUp.isEmpty || claim.recovered > 0 { report(claim) }
-      await report(settlements, answer.results)
+      report(settlements, answer.results)
     } catch {
       let left = request == nil || error.isPassing ? settlements : await settleAlone(settlements)
       if let permits {
@@ -192,7 +195,7 @@ final class WorkerEngine: Sendable {
       return settlements
     }
     shared.withLock { $0.state.settledAlone(settlements, answer.results) }
-    await report(settlements, answer.results)
+    report(settlements, answer.results)
     return []
   }
 
@@ -284,7 +287,7 @@ final class WorkerEngine: Sendable {
       metadata: ["database": "\(driver.name)", "error": "\(error)", "code": "\(error.code)"])
   }
 
-  private func report(_ settlements: [Settlement], _ results: [SettleResult]) async {
+  private func report(_ settlements: [Settlement], _ results: [SettleResult]) {
     for (settlement, result) in zip(settlements, results) {
       if result == .cancelled {
         logger.notice("job cancelled", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
@@ -293,23 +296,31 @@ final class WorkerEngine: Sendable {
       logger.warning(
         "lease lost, outcome discarded", metadata: ["job": "\(driver.name)/\(settlement.lease.job)"])
     }
-    await tellHooks(settlements, results)
+    tellHooks(settlements, results)
   }
 
-  /// Tells the hooks of runs whose outcome the database has answered. The pump waits for the hooks.
-  private func tellHooks(_ settlements: [Settlement], _ results: [SettleResult]) async {
+  /// Has the hooks told of runs whose outcome the database has answered. It does not wait for them.
+  private func tellHooks(_ settlements: [Settlement], _ results: [SettleResult]) {
     guard hooks.didEnqueue != nil || hooks.didSettle != nil else { return }
-    for (settlement, result) in zip(settlements, results) {
-      if let didEnqueue = hooks.didEnqueue, case .completed(let jobs) = settlement.outcome,
-        case .settled(let replaced) = result
-      {
-        for (job, result) in zip(jobs, replaced) {
-          await didEnqueue(job, EnqueueResult(result, database: driver.name))
-        }
+    let entries = zip(settlements, results).filter { settlement, _ in
+      if hooks.didSettle != nil, settlement.run != nil { return true }
+      guard hooks.didEnqueue != nil, case .completed(let jobs) = settlement.outcome else { return false }
+      return !jobs.isEmpty
+    }
+    hookQueue.add(entries.map { ($0, $1) }, tell: { await self.tellHooks($0) }, caughtUp: { self.signal() })
+  }
+
+  private func tellHooks(_ entry: HookQueue.Entry) async {
+    let (settlement, result) = entry
+    if let didEnqueue = hooks.didEnqueue, case .completed(let jobs) = settlement.outcome,
+      case .settled(let replaced) = result
+    {
+      for (job, result) in zip(jobs, replaced) {
+        await didEnqueue(job, EnqueueResult(result, database: driver.name))
       }
-      if let didSettle = hooks.didSettle, let run = settlement.run {
-        await didSettle(SettledRun(run, settlement, result, database: driver.name))
-      }
+    }
+    if let didSettle = hooks.didSettle, let run = settlement.run {
+      await didSettle(SettledRun(run, settlement, result, database: driver.name))
     }
   }
 

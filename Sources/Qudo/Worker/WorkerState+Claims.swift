@@ -1,7 +1,7 @@
 /// Claims: their size, their results, and the backoff after errors.
 extension WorkerState {
   func nextClaim() -> ClaimRequest? {
-    guard phase == .working else { return nil }
+    guard phase == .working, !waitsForHooks else { return nil }
     if mode == .once, running > 0 || bufferedCount > 0 || !summary.isNothing || !finished.isEmpty {
       return nil
     }

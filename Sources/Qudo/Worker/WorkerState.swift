@@ -84,6 +84,8 @@ struct WorkerState {
   var running = 0
   var abandoned = 0
   var finished: [Settlement] = []
+  /// True if hooks are so far behind that nothing is claimed.
+  var waitsForHooks = false
   /// True if a hook is told of settled runs.
   var reportsRuns = false
   /// The runs that ended after they had lost their leases, if a hook is told of them.

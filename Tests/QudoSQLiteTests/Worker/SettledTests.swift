@@ -331,6 +331,72 @@ import Testing
     #expect(after == [.ends("a", job: 1), .didWork("a", job: 1, .completed(replacements: 0))])
   }
 
+  // MARK: Slow hooks
+
+  /// Waits at a gate.
+  struct Slow: Hook {
+    static let points: HookPoints = .didSettle
+    let log: Log
+    let gate: Gate
+    func didSettle(_ run: borrowing SettledRun) async {
+      log.add("told \(run.id.number)")
+      await gate.pass()
+    }
+  }
+
+  @Test("a hook that waits delays neither renewals nor other jobs", .timeLimit(.minutes(5)))
+  func slow() async throws {
+    let driver = try driver(.memory)
+    let (told, begun, end) = (Log(), Log(), Gate())
+    let queue = Queue(driver) { Slow(log: told, gate: gate) }
+    try await queue.enqueue([job("quick"), job("long"), job("next")])
+    let handler = JobHandler("a") { context in
+      begun.add(context.text)
+      if context.text == "long" { await end.pass() }
+    }
+    let worker = try Worker(queue, handlers: [handler], options: options { $0.concurrency = 2 })
+    let work = Task { try await worker.workUntilEmpty() }
+    await told.count(1)
+    await begun.count(3)
+    clock.advance(by: .seconds(20))
+    let renewed = clock.now().wall.advanced(by: .seconds(60))
+    while try await driver.jobs(matching: JobQuery(states: [.running])).first?.leaseExpiresAt != renewed {
+      await Task.yield()
+    }
+    #expect(told.entries.count == 1)
+    end.open()
+    gate.open()
+    #expect(try await work.value.completed == 3)
+    #expect(Set(told.entries) == ["told 1", "told 2", "told 3"])
+  }
+
+  @Test("nothing is claimed while hooks are far behind", .timeLimit(.minutes(5))) func behind() async throws {
+    let driver = try driver(.memory)
+    let (told, runs) = (Log(), Locked(0))
+    let queue = Queue(driver) { Slow(log: told, gate: gate) }
+    try await queue.enqueue((0..<3000).map { job("\($0)") })
+    let handler = JobHandler("a") { _ in runs.withLock { $0 += 1 } }
+    let worker = try Worker(
+      queue, handlers: [handler],
+      options: options {
+        $0.concurrency = 10
+        $0.maxPrefetch = 100
+      })
+    let work = Task { try await worker.workUntilEmpty() }
+    // It settles what it has claimed, and claims no more.
+    func isHeld() async throws -> Bool {
+      let count = try await driver.count().first
+      return (count?.running ?? 0) == 0 && 3000 - (count?.ready ?? 0) >= 1000
+    }
+    while try await !isHeld() { await Task.yield() }
+    let done = runs.withLock { $0 }
+    #expect((1000...1300).contains(done), "\(done)")
+    #expect(told.entries == ["told 1"])
+    gate.open()
+    #expect(try await work.value.completed == 3000)
+    #expect(told.entries.count == 3000)
+  }
+
   @Test("hooks of other kinds, and of other points, hear nothing", .timeLimit(.minutes(5)))
   func filtered() async throws {
     let (own, others, off, on) = (SpyHook(), SpyHook(), SpyHook(), SpyHook())
