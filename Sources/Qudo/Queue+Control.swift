@@ -23,23 +23,9 @@ extension Queue {
   /// - Throws: ``QudoError``; then the jobs of earlier databases may have been cancelled.
   @discardableResult
   public func cancel(_ jobs: [JobID], reason: String? = nil) async throws(QudoError) -> [CancelResult] {
-    var results: [JobID: CancelResult] = [:]
-    var groups: [(database: String, jobs: [JobID])] = []
-    for job in jobs {
-      if let index = groups.firstIndex(where: { $0.database == job.database }) {
-        groups[index].jobs.append(job)
-      } else {
-        groups.append((job.database, [job]))
-      }
+    try await databases.control(jobs, else: .notFound) { driver, numbers throws(QudoError) in
+      try await driver.cancel(numbers, reason: reason)
     }
-    for (database, jobs) in groups {
-      let numbers = jobs.map(\.number)
-      let answers = try await databases.control(in: database) { driver throws(QudoError) in
-        try await driver.cancel(numbers, reason: reason)
-      }
-      for (job, answer) in zip(jobs, answers) { results[job] = answer }
-    }
-    return jobs.map { results[$0] ?? .notFound }
   }
 
   /// Cancels all jobs that fit a filter, in transactions of 1,000. Jobs that are enqueued meanwhile may be among them.
@@ -77,6 +63,104 @@ extension Queue {
     }
     return count
   }
+
+  // MARK: Changing
+
+  /// Changes a waiting job: its priority, due time, payload or metadata. A running job is left as it is.
+  ///
+  ///     try await queue.change(id, JobChange(priority: 10, due: .after(.seconds(60))))
+  ///
+  /// The job keeps its id, its unique key and its attempts.
+  ///
+  /// - Parameters:
+  ///   - job: The job's id.
+  ///   - change: What to change. A payload is stored as given: no codec and no hook changes it.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, a change of nothing, or values
+  ///   beyond the limits.
+  @discardableResult
+  public func change(_ job: JobID, _ change: JobChange) async throws(QudoError) -> ChangeResult {
+    try await self.change([job], change).first ?? .notFound
+  }
+
+  /// Changes waiting jobs: those of each database in one transaction.
+  ///
+  /// - Returns: The results, in the order of the jobs.
+  /// - Throws: As for one job; then the jobs of earlier databases may have been changed.
+  @discardableResult
+  public func change(_ jobs: [JobID], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
+    try await databases.control(jobs, else: .notFound) { driver, numbers throws(QudoError) in
+      try await driver.change(numbers, change)
+    }
+  }
+
+  /// Changes all waiting jobs that fit a filter, in transactions of 1,000.
+  ///
+  ///     let count = try await queue.change(matching: JobFilter(kinds: ["mail.send"]), JobChange(due: .now))
+  ///
+  /// - Parameters:
+  ///   - filter: Which jobs. Running ones are left as they are.
+  ///   - change: What to change.
+  ///   - progress: Called after each transaction.
+  /// - Returns: The number of changed jobs.
+  /// - Throws: As for one job; the transactions before it hold.
+  @discardableResult
+  public func change(
+    matching filter: JobFilter, _ change: JobChange,
+    progress: @Sendable (_ jobs: [JobID: ChangeResult]) throws -> Void = { _ in }
+  ) async throws -> Int {
+    var count = 0
+    for name in databases.names {
+      var query = JobQuery(filter, limit: 1000)
+      while true {
+        let page = query
+        let found = try await databases.control(in: name) { driver throws(QudoError) in
+          try await driver.change(matching: page, change)
+        }
+        count += found.count { $0.result == .changed }
+        if !found.isEmpty {
+          try progress(
+            Dictionary(
+              found.map { (JobID(database: name, number: $0.id), $0.result) }, uniquingKeysWith: { $1 }))
+        }
+        guard found.count == query.limit, let last = found.last else { break }
+        query.after = last.id
+      }
+    }
+    return count
+  }
+
+  /// Makes a delayed job due now: the same as a change of the due time to ``Due/now``.
+  ///
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database.
+  @discardableResult
+  public func runNow(_ job: JobID) async throws(QudoError) -> ChangeResult {
+    try await change(job, JobChange(due: .now))
+  }
+
+  /// Frees a running job by force: see ``recover(_:)-([JobID])``.
+  @discardableResult
+  public func recover(_ job: JobID) async throws(QudoError) -> RecoverResult {
+    try await recover([job]).first ?? .notFound
+  }
+
+  /// Frees running jobs by force: they are ready again, as if they had never been claimed.
+  ///
+  /// The outcome of the present run is refused. Its worker cancels it when it next renews the lease, after a third of
+  /// ``JobPolicy/leaseDuration`` at most; until then the job may run twice at the same time. A job that is to be cancelled
+  /// is cancelled instead.
+  ///
+  /// Jobs of processes that died are recovered without it.
+  ///
+  /// - Returns: The results, in the order of the jobs.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database.
+  @discardableResult
+  public func recover(_ jobs: [JobID]) async throws(QudoError) -> [RecoverResult] {
+    try await databases.control(jobs, else: .notFound) { driver, numbers throws(QudoError) in
+      try await driver.recover(numbers)
+    }
+  }
+
+  // MARK: Pausing
 
   /// Pauses kinds in every database: their jobs are not begun until the pause ends.
   ///
@@ -123,6 +207,26 @@ extension Queue {
 }
 
 extension Databases {
+  /// Calls `body` once for each database with the numbers of its jobs.
+  ///
+  /// - Parameter missing: The answer for a job without one.
+  /// - Returns: The answers, in the order of the jobs.
+  /// - Throws: ``QudoError``; then the calls for earlier databases took effect.
+  package func control<Value: Hashable & Sendable>(
+    _ jobs: [JobID], else missing: Value,
+    _ body: @escaping @Sendable (any ControlDriver, [Int64]) async throws(QudoError) -> [Value]
+  ) async throws(QudoError) -> [Value] {
+    var results: [JobID: Value] = [:]
+    for (database, jobs) in jobs.byDatabase {
+      let numbers = jobs.map(\.number)
+      let answers = try await control(in: database) { driver throws(QudoError) in
+        try await body(driver, numbers)
+      }
+      for (job, answer) in zip(jobs, answers) { results[job] = answer }
+    }
+    return jobs.map { results[$0] ?? missing }
+  }
+
   /// Calls `body` with the driver of one database.
   ///
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name.
@@ -139,5 +243,20 @@ extension Databases {
     return try await member.call(until: end) { driver throws(QudoError) in
       try await body(try driver.control())
     }
+  }
+}
+
+extension [JobID] {
+  /// The jobs of each database, in the order of its first job.
+  var byDatabase: [(database: String, jobs: [JobID])] {
+    var groups: [(database: String, jobs: [JobID])] = []
+    for job in self {
+      if let index = groups.firstIndex(where: { $0.database == job.database }) {
+        groups[index].jobs.append(job)
+      } else {
+        groups.append((job.database, [job]))
+      }
+    }
+    return groups
   }
 }

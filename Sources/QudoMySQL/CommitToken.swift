@@ -46,6 +46,8 @@ final class CommitToken {
   var claimed: ClaimedRows?
   var replayed: [() -> ReplayResult] = []
   var cancelled: [Int64: CancelResult] = [:]
+  var changed: [Int64: ChangeResult] = [:]
+  var recovered: [Int64: RecoverResult] = [:]
   var resumed: [Pause] = []
 
   /// - Parameter lost: The token of the transaction that this one repeats.

@@ -19,7 +19,7 @@ extension Transaction {
       for part in Set(ids).filter({ $0 > query.after }).sorted().parts() where found.count < query.limit {
         found += try jobs(
           """
-          \(Self.select()) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
+          \(Self.select(of: part)) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
           """)
       }
       return found
@@ -43,7 +43,7 @@ extension Transaction {
       let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
       statements = Set(ids).filter { $0 > query.after }.sorted().parts().map { part -> SQL in
         """
-        \(Self.select("j.id")) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
+        \(Self.select("j.id", of: part)) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """
       }
     } else if kinds != nil || states.count < JobState.allCases.count {
@@ -60,18 +60,22 @@ extension Transaction {
 
   /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a
   /// temporary table of the statement, with a lookup by id.
+  ///
+  /// - Parameter ids: The only jobs that the caller selects; nil for any.
   private static func select(
     _ columns: SQL =
-      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends"
+      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost",
+    of ids: ArraySlice<Int64>? = nil
   ) -> SQL {
-    """
-    SELECT \(columns),
-      IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
-    FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind
-    LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
-    LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
-    LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running GROUP BY id) AS u ON u.id = j.id
-    """
+    let ofIDs: SQL = ids.map { "WHERE id IN \(list: $0) " } ?? ""
+    return """
+      SELECT \(columns),
+        IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
+      FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind
+      LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
+      LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
+      LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running \(ofIDs)GROUP BY id) AS u ON u.id = j.id
+      """
   }
 
   /// Returns the query for the lowest ids of the jobs in these states. Each table may contribute a whole
@@ -89,20 +93,25 @@ extension Transaction {
     return "SELECT id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY id LIMIT \(query.limit)"
   }
 
-  private func jobs(_ sql: SQL) throws(QudoError) -> [StoredJob] {
-    let rows = try look(sql)
+  private func jobs(_ sql: SQL) throws(QudoError) -> [StoredJob] { try look(sql).map { StoredJob($0) } }
+
+  /// Returns the query for those jobs of a part that are live. Each of its rows is a ``StoredJob``.
+  static func live(_ part: ArraySlice<Int64>) -> SQL { "\(select(of: part)) WHERE j.id IN \(list: part)" }
+}
+
+extension StoredJob {
+  /// - Parameter row: A row of a listing.
+  init(_ row: Row) {
     let states: [JobState] = [.ready, .delayed, .running]
-    return rows.map { row in
-      let state = states[Int(row.integer(11))]
-      return StoredJob(
-        id: row.integer(0), kind: Kind(row.text(1)), state: state,
-        payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
-        uniqueKey: row.textIfAny(4), priority: 0 &- Int(row.integer(5)), attempt: Int(row.integer(6)),
-        enqueuedAt: Timestamp(microseconds: row.integer(7)), dueAt: Timestamp(microseconds: row.integer(8)),
-        leaseExpiresAt: state == .running
-          ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
-        metadata: JobMetadata(bytes: row.bytes(9)))
-    }
+    let state = states[Int(row.integer(12))]
+    self.init(
+      id: row.integer(0), kind: Kind(row.text(1)), state: state,
+      payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
+      uniqueKey: row.textIfAny(4), priority: 0 &- Int(row.integer(5)), attempt: Int(row.integer(6)),
+      enqueuedAt: Timestamp(microseconds: row.integer(7)), dueAt: Timestamp(microseconds: row.integer(8)),
+      leaseExpiresAt: state == .running
+        ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
+      metadata: JobMetadata(bytes: row.bytes(9)), expiredLeases: Int(row.integer(11)))
   }
 }
 

@@ -176,15 +176,7 @@ extension Transaction {
     var rest = rows[...]
     while let first = rest.first {
       var (length, count) = (first.textLength, 1)
-      guard length + 512 <= connection.packet else {
-        throw QudoError(
-          .invalidArgument,
-          """
-          a payload of \(first.payload.bytes.count) bytes needs a packet of \(length + 512) bytes, but the \
-          server's max_allowed_packet is \(connection.packet): raise it, or keep large data elsewhere and \
-          enqueue its name
-          """)
-      }
+      try checkPacket(length, payload: first.payload.bytes.count)
       for row in rest.dropFirst() {
         guard count < 1000, length + row.textLength + 512 <= connection.longest else { break }
         length += row.textLength
@@ -193,6 +185,21 @@ extension Transaction {
       insert(rest.prefix(count), answer)
       rest = rest.dropFirst(count)
     }
+  }
+
+  /// Checks that the server accepts a statement.
+  ///
+  /// - Parameters:
+  ///   - length: The approximate length of the statement.
+  ///   - payload: The number of bytes of the payload that makes it so long.
+  func checkPacket(_ length: Int, payload: Int) throws(QudoError) {
+    guard length + 512 > connection.packet else { return }
+    throw QudoError(
+      .invalidArgument,
+      """
+      a payload of \(payload) bytes needs a packet of \(length + 512) bytes, but the server's \
+      max_allowed_packet is \(connection.packet): raise it, or keep large data elsewhere and enqueue its name
+      """)
   }
 
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {

@@ -16,6 +16,24 @@ extension MySQLDriver: ControlDriver {
     }
   }
 
+  public func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
+    try check(change)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(changing: jobs, change, limits)
+    }
+  }
+
+  public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
+    try check(change)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(changing: query, change, limits)
+    }
+  }
+
+  public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.run(recovering: jobs) }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     // Whatever the server's time is, refuse what is wrong before anything is written.
     try checkPause(kinds, until: end, reason: reason, now: .earliest)

@@ -10,6 +10,16 @@ extension MySQLDriver: LogDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.statuses(query) }
   }
 
+  public func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.outcomes(of: jobs) }
+  }
+
+  public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try await pool.transact { transaction throws(QudoError) in
+      try transaction.job(withUniqueKey: key, kind: kind)
+    }
+  }
+
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     try await pool.transact { transaction throws(QudoError) in try transaction.replay(failures) }
   }

@@ -24,7 +24,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 6
+  static let version: Int64 = 7
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -36,6 +36,8 @@ enum Schema {
     Migration(version: 5, lowestReader: 4, lowestWriter: 4, statements: identity),
     // A Qudo of version 5 would claim jobs of paused kinds, and repeat jobs that are cancelled while they run.
     Migration(version: 6, lowestReader: 4, lowestWriter: 6, statements: control),
+    // A Qudo of version 6 keeps the indexes up by itself.
+    Migration(version: 7, lowestReader: 4, lowestWriter: 6, statements: outcomes),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -176,6 +178,17 @@ enum Schema {
     """,
   ]
 
+  /// Finds what became of a job, by its number and by its unique key. Only jobs that fail, and kinds that record
+  /// their status, pay for these indexes.
+  private static let outcomes: [SQL] = [
+    ("qudo_failure_job", "qudo_failure", "ADD KEY qudo_failure_job(job)"),
+    ("qudo_failure_key", "qudo_failure", "ADD KEY qudo_failure_key(kind, unique_key, job)"),
+    ("qudo_status_job", "qudo_status", "ADD KEY qudo_status_job(job)"),
+    ("qudo_status_key", "qudo_status", "ADD KEY qudo_status_key(kind, unique_key, job)"),
+  ].flatMap { (key: SQL, table: SQL, change: SQL) in
+    whileMissing(key: key, of: table, "ALTER TABLE \(table) \(change)")
+  }
+
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///
   /// - Parameter statement: A statement without quotes. It drops the key, or the last statement for the same
@@ -184,14 +197,23 @@ enum Schema {
     whileThere("STATISTICS WHERE TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)'", statement)
   }
 
+  /// Runs a statement only while the key does not exist, because MySQL has no ADD KEY IF NOT EXISTS.
+  ///
+  /// - Parameter statement: A statement without quotes that adds the key.
+  private static func whileMissing(key: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
+    step("STATISTICS WHERE TABLE_NAME = '\(table)' AND INDEX_NAME = '\(key)'", "= 0", statement)
+  }
+
   private static func whileThere(column: SQL, of table: SQL, _ statement: SQL) -> [SQL] {
     whileThere("COLUMNS WHERE TABLE_NAME = '\(table)' AND COLUMN_NAME = '\(column)'", statement)
   }
 
-  private static func whileThere(_ place: SQL, _ statement: SQL) -> [SQL] {
+  private static func whileThere(_ place: SQL, _ statement: SQL) -> [SQL] { step(place, "> 0", statement) }
+
+  private static func step(_ place: SQL, _ count: SQL, _ statement: SQL) -> [SQL] {
     [
       """
-      SET @qudo_step = IF((SELECT COUNT(*) FROM information_schema.\(place) AND TABLE_SCHEMA = DATABASE()) > 0, '\(statement)', 'DO 0')
+      SET @qudo_step = IF((SELECT COUNT(*) FROM information_schema.\(place) AND TABLE_SCHEMA = DATABASE()) \(count), '\(statement)', 'DO 0')
       """, "PREPARE qudo_step FROM @qudo_step", "EXECUTE qudo_step", "DEALLOCATE PREPARE qudo_step",
     ]
   }

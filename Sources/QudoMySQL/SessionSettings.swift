@@ -23,7 +23,8 @@ enum SessionSettings {
         SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1, SESSION sql_auto_is_null = 0,
         SESSION unique_checks = 1, SESSION foreign_key_checks = 1\(setsTime ? ", timestamp = DEFAULT" as SQL : "")
         /*M!100600 , SESSION max_statement_time = 0, SESSION idle_transaction_timeout = \(idleSeconds) */
-        /*!80000 , SESSION max_execution_time = 0, SESSION wait_timeout = LEAST(@@SESSION.wait_timeout, 60) */
+        /*!80000 , SESSION max_execution_time = 0, SESSION wait_timeout = LEAST(@@SESSION.wait_timeout, 60),
+          SESSION information_schema_stats_expiry = 0 */
       """,
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", facts,
     ]

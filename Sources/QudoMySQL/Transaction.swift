@@ -174,6 +174,24 @@ final class Transaction {
     return rows.count == 0 ? try lookOnce(statement) : rows
   }
 
+  /// Reads with several statements, in a transaction of their own. All of them see what was committed at one
+  /// moment.
+  ///
+  /// - Parameter before: Statements that read earlier than that.
+  /// - Returns: The rows of each statement.
+  func look(_ statements: [SQL], after before: [SQL]) throws(QudoError) -> [Rows] {
+    // "SET TRANSACTION without any SESSION or GLOBAL keyword: applies only to the next single transaction".
+    let start: [SQL] = [
+      "COMMIT", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+      "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", "SET @n = \(time)",
+    ]
+    let rows = try connection.run(before + start + statements + ["COMMIT"]).compactMap(\.rows)
+    guard rows.count == before.count + statements.count else {
+      throw QudoError(.database, "a query returned no result set")
+    }
+    return rows
+  }
+
   private func lookOnce(_ statement: SQL) throws(QudoError) -> Rows {
     let results = try connection.run(["SET @n = \(time)", statement, "COMMIT"])
     guard let rows = results[1].rows else {

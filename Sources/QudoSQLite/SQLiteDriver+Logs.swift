@@ -9,6 +9,14 @@ extension SQLiteDriver: LogDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
   }
 
+  public func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.outcomes(of: jobs) }
+  }
+
+  public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.job(withUniqueKey: key, kind: kind) }
+  }
+
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
       transaction throws(QudoError) in

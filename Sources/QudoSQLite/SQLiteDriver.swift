@@ -117,9 +117,12 @@ public struct SQLiteDriver: Driver {
       durability == .full
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-        .recoversDeadHolders, .control,
+        .recoversDeadHolders, .control, .ringsAtEnds,
       ]
-      : [.durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control]
+      : [
+        .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
+        .ringsAtEnds,
+      ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onClose { locks.hasWatchedDied }

@@ -43,6 +43,88 @@ import Testing
     #expect(try unknown.objects().map { $0["result"] as? String } == ["notFound", "notFound"])
   }
 
+  @Test("changes waiting jobs") func change() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
+    try place.qudo("enqueue", "a", "later", "--delay", "1h")
+    #expect(try place.qudo("change", "3", "--priority", "1").output == "3 changed\n")
+    #expect(try place.qudo("change", "4", "--now", "--priority", "2").output == "4 changed\n")
+    #expect(try place.qudo("change", "1", "--payload", "one").status == 0)
+    try Data([0, 255]).write(to: URL(fileURLWithPath: place.path("bytes")))
+    #expect(try place.qudo("change", "2", "--payload-file", "bytes", "--dry-run").output == "2 changed\n")
+    #expect(try place.qudo("work", "a=cat", "--until-empty", "--concurrency", "1").output == "later3one2")
+    try place.qudo("enqueue", "b", "--lines", "--delay", "1h", input: "1\n2\n")
+    #expect(
+      try place.qudo("change", "--kind", "b", "--payload", "[]", "--codec", "json", "--dry-run").output
+        == "2 0\n")
+    #expect(try place.qudo("change", "--kind", "b", "--payload", "[", "--codec", "json").status == 1)
+    let bulk = try place.qudo("change", "--kind", "b", "--now", "--json").objects()
+    #expect(bulk.map { $0["result"] as? String } == ["changed", "changed"])
+    #expect(try place.qudo("work", "b=cat", "--until-empty", "--concurrency", "1").output == "12")
+    let unknown = try place.qudo("change", "1", "--now")
+    #expect(unknown.status == 1 && unknown.output == "" && unknown.errors.contains("no unfinished job 1"))
+  }
+
+  @Test("frees a running job by force, and leaves it out of changes") func recover() throws {
+    let started = try place.lifeline("started")
+    try place.qudo("enqueue", "p", "1")
+    let command = "p=sh -c 'exec 3>started; echo up >&3; exec sleep 300'"
+    let worker = try place.start("work", command, "--lease", "3s", "--until-empty")
+    #expect(try started.line() == "up")
+    let running = try place.qudo("change", "1", "--priority", "1")
+    #expect(running.status == 1 && running.output == "" && running.errors.contains("job 1 runs"))
+    let row = try #require(try place.qudo("show", "1", "--json").objects().first)
+    #expect(
+      row["state"] as? String == "running" && row["startedAt"] is String && row["expiredLeases"] as? Int == 0)
+    #expect(row["processID"] as? Int == Int(worker.id))
+    try place.qudo("pause")
+    #expect(try place.qudo("recover", "1").output == "1 recovered\n")
+    let again = try place.qudo("recover", "1", "9")
+    #expect(again.status == 1 && again.output == "" && again.errors.contains("job 1 does not run"))
+    // The worker hears of it at its next renewal, and stops the command.
+    #expect(try started.rest() == "")
+    try place.qudo("cancel", "1")
+    try place.qudo("resume")
+    #expect(try worker.end() == 0)
+  }
+
+  @Test("shows how jobs ended, and waits for that") func outcomes() throws {
+    try place.qudo("enqueue", "a", "good")
+    try place.qudo("enqueue", "a", "bad", "--unique-key", "k")
+    try place.qudo("enqueue", "b", "plain")
+    try place.qudo("enqueue", "c", "gone")
+    #expect(try place.qudo("wait", "1", "--timeout", "10ms").status == 124)
+    let wait = try place.start("wait", "1", "3", "2", "4")
+    try place.qudo("cancel", "4", "--reason", "no need")
+    try place.qudo("work", "b=cat", "--until-empty")
+    try place.qudo(
+      "work", "a=sh -c 'test \"$(cat)\" = good || { echo broke >&2; exit 1; }'", "--record", "--until-empty",
+      "--max-retries", "1", "--retry-delay", "1ms")
+    #expect(try wait.end() == 1)
+    #expect(try wait.output.rest() == "1 completed\n3 ended\n2 failed\n4 cancelled\n")
+    #expect(try place.qudo("wait", "1", "3").status == 0)
+    let json = try place.qudo("wait", "4", "9", "--json")
+    #expect(json.status == 1)
+    #expect(try json.objects().map { $0["outcome"] as? String } == ["cancelled", "unknown"])
+    #expect(try json.objects().first?["message"] as? String == "no need")
+
+    let good = try #require(try place.qudo("show", "1", "--json").objects().first)
+    #expect(
+      good["state"] as? String == "completed" && good["payload"] as? String == "good"
+        && good["endedAt"] is String)
+    let bad = try #require(
+      try place.qudo("show", "--kind", "a", "--unique-key", "k", "--json").objects().first)
+    #expect(bad["id"] as? Int == 2 && bad["state"] as? String == "failed" && bad["attempt"] as? Int == 2)
+    let text = try place.qudo("show", "2").output
+    #expect(
+      text.contains("state       failed") && text.contains("failed runs\n  attempt 1, ")
+        && text.contains("broke"))
+    #expect(try place.qudo("show", "2", "--payload").output == "bad")
+    let plain = try place.qudo("show", "3")
+    #expect(plain.status == 1 && plain.errors.contains("job 3 of qudo has ended, and no log says how"))
+    #expect(try place.qudo("show", "99").errors.contains("there was never a job 99 of qudo"))
+    #expect(try place.qudo("show", "--kind", "a", "--unique-key", "none").status == 1)
+  }
+
   @Test("a paused kind waits until it is resumed") func pauses() throws {
     try place.qudo("enqueue", "a", "1")
     try place.qudo("enqueue", "b", "2")
@@ -82,7 +164,13 @@ import Testing
       ["cancel"], ["cancel", "1", "--all"], ["cancel", "--all", "--kind", "a"], ["cancel", "x"],
       ["cancel", "--state", "none"], ["pause", "--for", "x"], ["prune"], ["prune", "--all", "--keep", "1"],
       ["prune", "--keep", "-1"], ["cancel", "1", "--reason", ""], ["pause", "a", "--for", "0s"],
-      ["pause", ""],
+      ["pause", ""], ["change"], ["change", "1"], ["change", "1", "--now", "--delay", "1s"],
+      ["change", "1", "--all", "--now"], ["change", "1", "--priority", "2147483648"],
+      ["change", "1", "--delay", "-1s"],
+      ["change", "1", "--codec", "json"], ["change", "1", "--payload", "a", "--payload-file", "b"],
+      ["recover"],
+      ["wait"], ["wait", "x"], ["show"], ["show", "1", "--unique-key", "k"], ["show", "--unique-key", "k"],
+      ["show", "--kind", "a"],
     ]) func wrongUsage(arguments: [String]) throws
   {
     try place.qudo("enqueue", "a", "1")
@@ -93,7 +181,10 @@ import Testing
 
   @Test(
     "needs a database that is there",
-    arguments: [["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"]])
+    arguments: [
+      ["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"], ["change", "1", "--now"],
+      ["recover", "1"], ["wait", "1"], ["show", "1"],
+    ])
   func noDatabase(arguments: [String]) throws {
     let result = try place.qudo(arguments, input: Data())
     #expect(result.status == 75, "\(arguments): \(result.errors)")

@@ -40,7 +40,7 @@ import Testing
     #expect(
       keys(result.output) == [
         "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
-        "dueAt", "leaseEndsAt",
+        "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID",
       ])
     let job = try #require(try result.objects().first)
     #expect(
@@ -174,7 +174,7 @@ import Testing
     try place.qudo("enqueue", "k")
     let result = try place.qudo("show", "2", "--json")
     #expect(
-      result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: no unfinished job 2 "))
+      result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: there was never a job 2 of "))
   }
 
   @Test func failuresAreListedAndReplayedOnce() throws {

@@ -16,7 +16,8 @@ import Testing
     try place.qudo("enqueue", "p", "second")
     let warning = try #require(try worker.errors.line())
     #expect(
-      warning.contains("commands cannot be started, retrying") && warning.contains("Too many open files"), "\(warning)")
+      warning.contains("commands cannot be started, retrying") && warning.contains("Too many open files"),
+      "\(warning)")
     try worker.limitDescriptors(to: 256)
     #expect(try worker.output.line() == "second 1")
     worker.kill(SIGTERM)

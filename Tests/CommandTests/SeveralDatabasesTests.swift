@@ -93,7 +93,8 @@ import Testing
     let result = try qudo(
       "work", "k=printenv QUDO_JOB_DATABASE", "--until-empty", databases: ["a.db", "bad.db"])
     #expect(result.status == 1 && result.output == "a\n")
-    #expect(result.errors.contains("cannot tell whether jobs are left: these databases are unavailable: bad.db"))
+    #expect(
+      result.errors.contains("cannot tell whether jobs are left: these databases are unavailable: bad.db"))
   }
 
   @Test func aFailureIsReplayedByItsDatabaseAndId() throws {

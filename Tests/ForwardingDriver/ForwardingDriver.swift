@@ -37,6 +37,12 @@ extension ForwardingDriver {
   public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
     try await base.statuses(query)
   }
+  public func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try await base.outcomes(of: jobs)
+  }
+  public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try await base.job(withUniqueKey: key, kind: kind)
+  }
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     try await base.replay(failures)
   }
@@ -46,6 +52,15 @@ extension ForwardingDriver {
   }
   public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
     try await base.control().cancel(matching: query, reason: reason)
+  }
+  public func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
+    try await base.control().change(jobs, change)
+  }
+  public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
+    try await base.control().change(matching: query, change)
+  }
+  public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
+    try await base.control().recover(jobs)
   }
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try await base.control().pause(kinds, until: end, reason: reason)

@@ -97,6 +97,20 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a job that is changed or recovered below the bound is claimed at once") func changed() async throws {
+    let database = try await TestDatabase()
+    let driver = try await bounded(database)
+    #expect(try await driver.change([20], JobChange(priority: 1)) == [.changed])
+    #expect(try await claim(driver) == 20)
+    #expect(try await driver.recover([3]) == [.recovered])
+    #expect(try await claim(driver) == 3)
+    #expect(try await driver.change([25], JobChange(due: .at(Timestamp(microseconds: 1)))) == [.changed])
+    #expect(try await claim(driver) == 25)
+    #expect(try await claim(driver) == 11)
+    await driver.close()
+    try await database.drop()
+  }
+
   @Test func aClaimThatFindsNothingLooksBelowAtOnce() async throws {
     let database = try await TestDatabase()
     let driver = try await bounded(database)

@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Cancelling and pausing beside other sessions, and what they cost.
+/// Cancelling and pausing beside other sessions, and what they cost. For changes see ``ChangeTests``.
 @Suite struct ControlTests {
   private let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)
 

@@ -107,8 +107,31 @@ import Testing
         + jobs.dropFirst(20).map { Settlement($0.lease, .completed()) },
       claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     _ = try await driver.claim(ClaimRequest([.init("b")], limit: 5))
+    try await change(driver)
     _ = try await driver.pauses()
     _ = try await driver.resume(nil)
+  }
+
+  private func change(_ driver: MySQLDriver) async throws {
+    let brief = ClaimRequest([.init("c", leaseDuration: .microseconds(1), maxExpiredLeases: 9)], limit: 60)
+    var ids = try await driver.claim(brief).jobs.map(\.id)
+    ids += try await driver.jobs(matching: JobQuery(limit: 200)).map(\.id)
+    _ = try await driver.change(ids, JobChange(priority: 1, due: .now, payload: Payload("x")))
+    _ = try await driver.change(Array(ids.prefix(60)), JobChange(due: .after(.seconds(60))))
+    _ = try await driver.change(Array(ids.prefix(70)), JobChange(metadata: JobMetadata()))
+    _ = try await driver.change(matching: JobQuery(after: 3000, limit: 30), JobChange(priority: 2))
+    let running = try await driver.claim(
+      ClaimRequest([.init("d", leaseDuration: .seconds(3600))], limit: 80)
+    ).jobs.map(\.id)
+    _ = try await driver.cancel(Array(running.prefix(5)), reason: nil)
+    _ = try await driver.recover(running + ids)
+    let ended = try await driver.failures(LogQuery(limit: 100)).map(\.job)
+    _ = try await driver.outcomes(of: ids + running + ended)
+    _ = try await driver.outcomes(of: [1])
+    _ = try await driver.outcomes(of: [ended[0]])
+    for key in ["5", "unknown"] { _ = try await driver.job(withUniqueKey: key, kind: "a") }
+    _ = try await driver.failures(LogQuery(job: ended[0]))
+    _ = try await driver.statuses(LogQuery(kinds: ["f"], job: ended[0]))
   }
 
   private func workADay(_ driver: MySQLDriver) async throws {

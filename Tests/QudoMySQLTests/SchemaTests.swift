@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6",
+        "1", "2", "3", "4", "5", "6", "7",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6",
+        "1", "2", "3", "4", "5", "6", "7",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,12 +147,68 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["6\t6"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["7\t6"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
     await driver.close()
     try await database.drop()
+  }
+
+  @Test(
+    "the logs of schema 6 get their indexes, and a migration that was stopped anywhere is finished",
+    arguments: 0...Schema.migrations[6].statements.count)
+  func logsOfSchema6(_ done: Int) async throws {
+    let (whole, database) = (try await TestDatabase(), try await TestDatabase())
+    #expect(try await code(whole) == nil)
+    let connection = try database.connection()
+    for migration in Schema.migrations.prefix(6) {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      "INSERT INTO qudo_job(id, kind, ranking, due, enqueued, unique_key, unique_scope, payload) VALUES(5, 1, 0, 5, 5, 'new', 0, '')",
+      "INSERT INTO qudo_unique(kind, name, job) VALUES(1, 'new', 5)",
+      "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 5, 2)",
+      """
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, payload) VALUES
+      (1, 1, 1, 5, 0, 0, 'again', 0, 'one', NULL), (2, 1, 1, 5, 0, 1, 'no', 0, NULL, ''), (1, 1, 2, 6, 0, 1, 'no', 0, 'one', '')
+      """,
+      """
+      INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload) VALUES
+      (3, 1, 3, 1, 2, 'three', 0, ''), (3, 1, 0, 3, 4, 'three', 0, '')
+      """, "COMMIT",
+    ])
+    for statement in Schema.migrations[6].statements.prefix(done) {
+      try connection.run([statement, "COMMIT"])
+    }
+    let driver = try database.driver()
+    let outcomes = try await driver.outcomes(of: [1, 2, 3, 4, 5, 6])
+    if case .failed(let row) = outcomes[0] {
+      #expect(row.attempt == 2)
+    } else {
+      Issue.record("\(outcomes[0])")
+    }
+    if case .failed(let row) = outcomes[1] { #expect(row.job == 2) } else { Issue.record("\(outcomes[1])") }
+    if case .completed(let row) = outcomes[2] { #expect(row.id == 2) } else { Issue.record("\(outcomes[2])") }
+    #expect(outcomes[3] == .unrecorded && outcomes[4].isUnfinished && outcomes[5] == .neverExisted)
+    for (key, job) in [("one", 1), ("three", 3), ("new", 5), ("none", nil)] as [(String, Int64?)] {
+      #expect(try await driver.job(withUniqueKey: key, kind: "a") == job)
+    }
+    for table in ["qudo_failure", "qudo_status"] {
+      let create = "SHOW CREATE TABLE \(table)"
+      let isSame = try await database.server.query(create, in: database.name).map {
+        $0.replacing(/\ AUTO_INCREMENT=\d+/, with: "")
+      }
+      #expect(try await isSame == whole.server.query(create, in: whole.name))
+    }
+    let rows = try await database.server.query(
+      "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(rows == ["7\t4\t6"], "a Qudo of schema 6 keeps the indexes up by itself")
+    await driver.close()
+    for database in [whole, database] { try await database.drop() }
   }
 
   @Test func aLeaseWhoseExtensionWasNotHeardOfIsFound() async throws {
@@ -190,10 +246,10 @@ import Testing
   @Test func aNewerSchemaIsRefusedUnlessItSaysOtherwise() async throws {
     let database = try await TestDatabase()
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(7, 0, 1, 1)", in: database.name)
+    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
     try await database.server.query(
-      "INSERT INTO qudo_schema VALUES(8, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
+      "INSERT INTO qudo_schema VALUES(9, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
   }

@@ -24,7 +24,7 @@ import Testing
 
   /// The statement as one that changes nothing and reports success, which is what a stopped DELETE comes to; nil for another one.
   private static func short(_ statement: SQL, _ beginning: String) -> [UInt8]? {
-    let text = statement.text
+    let text = statement.text.replacing("\nWHERE ", with: " WHERE ")
     guard text.hasPrefix(beginning), let place = text.firstRange(of: " WHERE ") else { return nil }
     let condition = text[place.upperBound...].replacing(" ORDER BY id", with: "")
     return Array("\(text[..<place.lowerBound]) WHERE 0 AND (\(condition))".utf8)
@@ -136,6 +136,81 @@ import Testing
     #expect(met.withLock { $0 } > 2, "there was none of these statements")
     let failures = try await driver.failures(LogQuery(limit: 1000))
     #expect(failures.count == 54 && Set(failures.map(\.job)).count == 54)
+    #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_cancel", in: database.name) == ["0"])
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test(
+    "a change and a recovery of which a statement changes nothing are not committed",
+    arguments: [
+      "DELETE FROM qudo_ready", "DELETE FROM qudo_delayed", "DELETE FROM qudo_running",
+      "UPDATE qudo_job", "DELETE FROM qudo_job", "DELETE FROM qudo_unique", "INSERT INTO qudo_failure",
+      "DELETE FROM qudo_cancel",
+      // Reads that find nothing.
+      "SELECT job, reason FROM qudo_cancel", "SELECT id, COALESCE(LENGTH",
+      "SELECT kind, ranking, due, id, frees",
+      "SELECT id, ends, token, kind", "SELECT ends, id FROM qudo_running", "SELECT j.kind, j.ranking",
+    ])
+  func shortChange(_ beginning: String) async throws {
+    let database = try await TestDatabase()
+    let met = Locked(0)
+    let isOn = Locked(false)
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        guard isOn.withLock({ $0 }), let short = Self.short(statement, beginning),
+          met.withLock({
+            $0 += 1; return $0 % 7 == 1
+          })
+        else {
+          return statement.bytes
+        }
+        return Array(
+          String(decoding: short, as: UTF8.self).replacing(" FOR UPDATE)", with: ") FOR UPDATE").utf8)
+      })
+    let brief = ClaimRequest([.init("a", leaseDuration: .microseconds(1), maxExpiredLeases: 9)], limit: 4)
+    for _ in 0..<4 {
+      isOn.withLock { $0 = false }
+      let ids = try await driver.insert(
+        (0..<16).map { NewJob("a", unique: $0 < 12 ? UniqueKey("\($0)") : nil) }
+          + (0..<6).map {
+            NewJob("a", unique: $0 < 3 ? UniqueKey("d\($0)") : nil, due: .after(.seconds(3600)))
+          }
+      ).map(\.id)
+      let running = try await driver.claim(
+        ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 6)
+      ).jobs.map(\.id)
+      #expect(running == Array(ids[0..<6]))
+      _ = try await driver.cancel(Array(running[0..<2]), reason: "stop")
+      let expired = try await driver.claim(brief).jobs.map(\.id)
+      #expect(expired == Array(ids[6..<10]))
+      // As if its mark had come before its lease expired.
+      try await database.server.query(
+        "INSERT INTO qudo_cancel(job, at, reason) VALUES(\(expired[0]), 1, 'stop')", in: database.name)
+      isOn.withLock { $0 = true }
+      let results = try await driver.change(ids, JobChange(priority: 3, due: .now, payload: Payload("x")))
+      #expect(
+        results == ids.map { $0 == expired[0] ? .notFound : running.contains($0) ? .running : .changed })
+      try await check(database)
+      let halves = try await driver.change(
+        matching: JobQuery(kinds: ["a"]), JobChange(due: .after(.seconds(3600)), metadata: JobMetadata()))
+      #expect(halves.map(\.id) == ids.filter { $0 != expired[0] })
+      #expect(halves.filter { $0.result == .running }.map(\.id) == running)
+      try await check(database)
+      let recovered = try await driver.recover(running)
+      #expect(recovered == [.cancelled, .cancelled] + running.dropFirst(2).map { _ in .recovered })
+      try await check(database)
+      isOn.withLock { $0 = false }
+      let left = try await driver.jobs(matching: JobQuery())
+      #expect(left.map(\.id) == ids.filter { $0 != expired[0] && !running.prefix(2).contains($0) })
+      #expect(left.filter { $0.state == .ready }.map(\.id) == Array(running.dropFirst(2)))
+      #expect(left.allSatisfy { $0.attempt == 1 && $0.expiredLeases == 0 })
+      #expect(try await driver.cancel(matching: JobQuery(), reason: nil).count == 19)
+    }
+    #expect(met.withLock { $0 } > 2, "there was none of these statements")
+    let failures = try await driver.failures(LogQuery(limit: 1000))
+    #expect(failures.count == 88 && Set(failures.map(\.job)).count == 88)
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_cancel", in: database.name) == ["0"])
     await driver.close()
     try await database.drop()
@@ -320,6 +395,14 @@ import Testing
       }
       let ids = try await driver.insert(jobs).map(\.id)
       tally.withLock { $0.inserted.formUnion(ids) }
+    } catch { tally.withLock { $0.add(error) } }
+    do throws(QudoError) {
+      let change = JobChange(
+        priority: round % 3, due: round % 2 == 0 ? .now : .after(.milliseconds(1)),
+        payload: Payload("changed"))
+      _ = try await driver.change(matching: JobQuery(limit: 5), change)
+      let running = try await driver.jobs(matching: JobQuery(states: [.running], limit: 2)).map(\.id)
+      _ = try await driver.recover(running)
     } catch { tally.withLock { $0.add(error) } }
     do throws(QudoError) {
       let claimed = try await driver.claim(

@@ -1,3 +1,4 @@
+import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
@@ -42,11 +43,13 @@ import Testing
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
     let lease = try await driver.claim(demand()).jobs[0].lease
     (expected.state, expected.leaseExpiresAt) = (.running, now.advanced(by: .seconds(60)))
+    (expected.startedAt, expected.processID) = (now, Int64(ProcessInfo.processInfo.processIdentifier))
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
     _ = try await driver.settle([Settlement(lease, .retry(after: .seconds(9), message: ""))], claiming: nil)
     (expected.state, expected.leaseExpiresAt, expected.dueAt, expected.attempt) = (
       .delayed, nil, now.advanced(by: .seconds(9)), 2
     )
+    (expected.startedAt, expected.processID) = (nil, nil)
     #expect(try await driver.jobs(matching: JobQuery()) == [expected])
   }
 
@@ -66,6 +69,38 @@ import Testing
       (JobQuery(states: [.running, .delayed], limit: 3), [1, 2, 4]),
     ] as [(JobQuery, [Int64])] {
       #expect(try await ids(query.0) == query.1, "\(query.0)")
+    }
+  }
+
+  @Test("pages of many jobs are those of few", .timeLimit(.minutes(3))) func many() async throws {
+    // Every kind and state, in rows of their own: more than a page reads from the state tables.
+    let jobs = (0..<12_000).map { index in
+      job(
+        "\(index)", kind: index % 3 == 0 ? "b" : "a", priority: index % 7,
+        due: index % 5 == 0 ? .after(.seconds(100)) : .now)
+    }
+    for start in stride(from: 0, to: jobs.count, by: 1000) {
+      _ = try await driver.insert(Array(jobs[start..<start + 1000]))
+    }
+    let running = Set(try await driver.claim(demand(500, "a", "b")).jobs.map(\.id))
+    for states in [nil, [.ready], [.delayed], [.running], [.ready, .running], [.delayed, .running]]
+      as [Set<JobState>?]
+    {
+      for kinds in [nil, ["a"], ["b"], ["a", "b"]] as [[Kind]?] {
+        let expected = jobs.indices.filter { index in
+          let id = Int64(index + 1)
+          let state: JobState = running.contains(id) ? .running : index % 5 == 0 ? .delayed : .ready
+          return kinds?.contains(jobs[index].kind) ?? true && states?.contains(state) ?? true
+        }.map { Int64($0 + 1) }
+        var (found, query) = ([Int64](), JobQuery(kinds: kinds, states: states, limit: 700))
+        while true {
+          let page = try await ids(query)
+          found += page
+          guard page.count == 700, let last = page.last else { break }
+          query.after = last
+        }
+        #expect(found == expected, "\(String(describing: kinds)) \(String(describing: states))")
+      }
     }
   }
 

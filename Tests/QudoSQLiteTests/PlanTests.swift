@@ -28,8 +28,8 @@ import Testing
     "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
-    "SELECT id, boot, locked FROM qudo_instance",
-    "SELECT id, boot, locked, (SELECT ends FROM qudo_running",
+    "SELECT id, boot, locked, pid FROM qudo_instance",
+    "SELECT id, boot, locked, pid, (SELECT ends FROM qudo_running",
     // Once, at opening.
     "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema",
     "SELECT lowest_writer FROM qudo_schema",
@@ -39,12 +39,14 @@ import Testing
     // Counts rows: of all kinds, or of what is not kept by kind.
     "SELECT kind, count(*) + total(last - first) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed",
     // Of the running a row for those of one claim.
-    "SELECT first, last, instance, ends, lease FROM qudo_running",
-    "SELECT id, boot, locked FROM qudo_instance",
+    "SELECT first, last, instance, ends, lease, started FROM qudo_running",
+    "SELECT id, boot, locked, pid FROM qudo_instance",
     // Pauses, of which there are few.
     "SELECT kind, paused_at, ends, reason",
     // The lowest ids of the jobs in a state, which are kept in another order.
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
+    // Whether they are many: they stop at that number.
+    "SELECT count(*) FROM (SELECT 1 FROM qudo_ready", "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed",
     // Old receipts, which have no index by time: a prune's, up to its limit.
     "SELECT key FROM qudo_receipt WHERE expires <= ?",
     // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
@@ -136,9 +138,57 @@ import Testing
         }
       }
     }
+    _ = try await driver.outcomes(of: [1, 2, .max])
+    _ = try await driver.job(withUniqueKey: "none", kind: "a")
     _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
     #expect(try await driver.prune(PruneOptions(before: .latest, keep: 1)) > 0)
     #expect(try await driver.prune(PruneOptions()) > 0)
+  }
+
+  @Test("control verbs scan to find what they are asked for, and for nothing else") func control()
+    async throws
+  {
+    _ = try await driver.pause(["none"], until: nil, reason: nil)
+    _ = try await driver.resume(nil)
+    _ = try await driver.pauses()
+    let ids = try await driver.insert([job("1"), job("2", due: .after(.seconds(9))), job("3"), job("4")]).map(
+      \.id)
+    for change in [
+      JobChange(priority: 1), JobChange(due: .after(.seconds(5))), JobChange(due: .now),
+      JobChange(payload: Payload("new")), JobChange(metadata: ["a": "b"]),
+    ] {
+      _ = try await driver.change(ids, change)
+      _ = try await driver.change(matching: JobQuery(kinds: ["a"], limit: 3), change)
+    }
+    _ = try await driver.claim(demand(2))
+    _ = try await driver.cancel([ids[3]], reason: nil)
+    _ = try await driver.recover(ids)
+    _ = try await driver.cancel(matching: JobQuery(ids: ids), reason: nil)
+    let plans = try await driver.writer.write(isDurable: true, isSmall: true) {
+      transaction throws(QudoError) in try transaction.connection.plans()
+    }
+    // The jobs of a query are found as a listing finds them.
+    let allowed = writerScans + readerScans + ["DELETE FROM qudo_pause"]
+    for plan in plans where !allowed.contains(where: plan.sql.hasPrefix) {
+      #expect(!plan.scans && !plan.sorts, "\(plan)")
+    }
+    #expect(plans.contains { $0.sql.hasPrefix("UPDATE qudo_job SET rank") })
+  }
+
+  @Test("what became of a job is found by an index of the logs") func outcomes() async throws {
+    try await everyVerb()
+    _ = try await driver.outcomes(of: [.max])
+    _ = try await driver.job(withUniqueKey: "none", kind: "a")
+    let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
+    for log in ["failure", "status"] {
+      let ofJob = try #require(plans.first { $0.sql.contains("qudo_\(log) WHERE job = ?") })
+      #expect(ofJob.details.contains { $0.contains("INDEX qudo_\(log)_job (job=?") }, "\(ofJob)")
+      #expect(!ofJob.details.contains { $0.contains("SCAN qudo_\(log)") }, "\(ofJob)")
+      let ofKey = try #require(plans.first { $0.sql.hasPrefix("SELECT max(job) FROM qudo_\(log)") })
+      #expect(
+        ofKey.details.allSatisfy { $0.contains("INDEX qudo_\(log)_key (kind=? AND unique_key=?") }, "\(ofKey)"
+      )
+    }
   }
 }
 

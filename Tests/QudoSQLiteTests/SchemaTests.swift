@@ -42,7 +42,7 @@ import Testing
     #expect(driver.name == "old")
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
-        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7",
+        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -89,6 +89,35 @@ import Testing
     #expect(
       try await driver.claim(demand(99)).texts == ["ready", "running"]
         + (Array(6...25) + Array(36...45)).map { "\($0)" } + ["delayed"])
+  }
+
+  @Test("what became of jobs is known of a file of version 7, too")
+  func logsOfVersion7() async throws {
+    try file.execute("PRAGMA journal_mode = WAL")
+    for migration in Schema.migrations.prefix(7) {
+      try file.execute(
+        "BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 0, 5, 7); COMMIT")
+    }
+    try file.execute(
+      """
+      INSERT INTO qudo_info VALUES('name', 'old');
+      UPDATE qudo_info SET value = 9 WHERE key = 'highest_id';
+      INSERT INTO qudo_kind VALUES(1, 'a');
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, unique_key, codec, payload)
+        VALUES (3, 1, 1, 950, 0, 1, 'broke', 0, 'k', 0, CAST('x' AS BLOB)), (5, 1, 1, 960, 0, 0, 'broke', 0, 'k', 0, NULL);
+      INSERT INTO qudo_status(job, kind, status, started_at, ended_at, unique_key, codec, payload)
+        VALUES (5, 1, 0, 940, 970, 'k', 0, CAST('y' AS BLOB));
+      """)
+    let driver = try file.open(clock: clock)
+    let found = try await driver.outcomes(of: [3, 5, 9, 10])
+    guard case .failed(let failure) = found[0], case .completed(let status) = found[1] else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(failure.message == "broke" && status.payload == Payload("y"))
+    #expect(Array(found[2...]) == [.unrecorded, .neverExisted])
+    #expect(try await driver.job(withUniqueKey: "k", kind: "a") == 5)
+    #expect(try await driver.failures(LogQuery(job: 5)).map(\.isFinal) == [false])
   }
 
   @Test("leases that a process of version 4 gave hold within their boot, and can be settled")
@@ -204,7 +233,7 @@ import Testing
     #expect(try other.rows(tables) == file.rows(tables))
     #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
     let driver = try other.open(clock: clock)
-    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6", "7"])
+    #expect(try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6", "7", "8"])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }
 

@@ -1,4 +1,5 @@
-/// A driver whose jobs can be controlled: cancelled, paused and resumed, by any process that has the database open.
+/// A driver whose jobs can be controlled: cancelled, changed, recovered, paused and resumed, by any process that has the
+/// database open.
 public protocol ControlDriver: LogDriver {
   /// Cancels jobs, in one transaction.
   ///
@@ -20,6 +21,35 @@ public protocol ControlDriver: LogDriver {
   ///   - reason: The message for the failure log; nil for "cancelled".
   /// - Returns: The jobs, in the order of their ids. Fewer than the query's limit means that there are no more.
   func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob]
+
+  /// Changes waiting jobs, in one transaction. A running job is left as it is.
+  ///
+  /// A job keeps its id, its unique key, its attempts and the time of its enqueue. Its new place in the order of claims
+  /// follows from its new priority and due time; a due time of ``Due/now`` puts it behind the jobs of its priority that are
+  /// ready.
+  ///
+  /// - Parameters:
+  ///   - jobs: The numbers of the jobs.
+  ///   - change: What to change.
+  /// - Returns: The results, in the order of the jobs.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for a change of nothing, or beyond the limits.
+  func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult]
+
+  /// Changes the waiting jobs that a query selects, in one transaction.
+  ///
+  /// - Returns: The jobs, in the order of their ids. Fewer than the query's limit means that there are no more.
+  /// - Throws: As ``change(_:_:)``.
+  func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob]
+
+  /// Frees running jobs by force, in one transaction. They are ready again, as if they had never been claimed: neither an
+  /// attempt nor an expired lease is counted. A job that is to be cancelled is cancelled instead.
+  ///
+  /// The lease of the run no longer holds: its outcome is refused, and its worker cancels it when it next renews the lease.
+  /// Until then the job may run twice at the same time.
+  ///
+  /// - Parameter jobs: The numbers of the jobs.
+  /// - Returns: The results, in the order of the jobs.
+  func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult]
 
   /// Pauses kinds: their jobs are not claimed until the pause ends. Running jobs go on; jobs can be enqueued. A kind
   /// that is paused already gets the new end and reason.
@@ -63,6 +93,65 @@ public struct CancelledJob: Hashable, Sendable, Codable {
   public init(id: Int64, result: CancelResult) { (self.id, self.result) = (id, result) }
 }
 
+/// A change of waiting jobs. What is nil stays as it is.
+public struct JobChange: Hashable, Sendable {
+  /// The new priority.
+  public var priority: Int?
+  /// When the job may run: ``Due/now`` to run it now.
+  public var due: Due?
+  /// The new payload, as it is to be stored: encoded, and after the hooks' `serialize`.
+  public var payload: Payload?
+  /// The new metadata. It replaces the old ones, also those that hooks put there.
+  public var metadata: JobMetadata?
+
+  /// Creates a change.
+  public init(
+    priority: Int? = nil, due: Due? = nil, payload: Payload? = nil, metadata: JobMetadata? = nil
+  ) {
+    self.priority = priority
+    self.due = due
+    self.payload = payload
+    self.metadata = metadata
+  }
+
+  /// Whether nothing is to be changed.
+  public var isEmpty: Bool { priority == nil && due == nil && payload == nil && metadata == nil }
+}
+
+/// The result of changing one job.
+public enum ChangeResult: String, Hashable, Sendable, Codable {
+  /// The job waits, and has the new values.
+  case changed
+  /// The job runs, and was left as it is.
+  case running
+  /// There is no such job: it has completed or failed, or never existed.
+  case notFound
+}
+
+/// A job that a bulk change found.
+public struct ChangedJob: Hashable, Sendable, Codable {
+  /// The job's number in its database.
+  public var id: Int64
+  /// What happened: ``ChangeResult/changed``, ``ChangeResult/running``, or ``ChangeResult/notFound`` for a job that ended
+  /// with the call, because it was to be cancelled and its lease had expired.
+  public var result: ChangeResult
+
+  /// Creates the answer for one job; for drivers.
+  public init(id: Int64, result: ChangeResult) { (self.id, self.result) = (id, result) }
+}
+
+/// The result of recovering one job by force.
+public enum RecoverResult: String, Hashable, Sendable, Codable {
+  /// The job ran, and is ready again.
+  case recovered
+  /// The job ran and was to be cancelled: it is in the failure log now.
+  case cancelled
+  /// The job waits, and was left as it is.
+  case notRunning
+  /// There is no such job: it has completed or failed, or never existed.
+  case notFound
+}
+
 /// A pause of a kind, or of everything.
 public struct Pause: Hashable, Sendable, Codable {
   /// The paused kind; nil for everything.
@@ -87,7 +176,8 @@ extension Driver {
   /// - Throws: ``QudoError/Code/invalidArgument`` if the driver has no control verbs.
   package func control() throws(QudoError) -> any ControlDriver {
     guard let control = self as? any ControlDriver else {
-      throw QudoError(.invalidArgument, "the driver of \(name) cannot cancel or pause jobs: use one that can")
+      throw QudoError(
+        .invalidArgument, "the driver of \(name) cannot cancel, change or pause jobs: use one that can")
     }
     return control
   }
@@ -95,7 +185,9 @@ extension Driver {
 
 extension ControlDriver {
   /// Checks the arguments of a pause.
-  package func checkPause(_ kinds: [Kind]?, until end: Due?, reason: String?, now: Timestamp) throws(QudoError) {
+  package func checkPause(_ kinds: [Kind]?, until end: Due?, reason: String?, now: Timestamp)
+    throws(QudoError)
+  {
     for kind in kinds ?? [] { try Limits.check("kind", kind.name, atMost: Limits.kindBytes) }
     try check(reason: reason)
     switch end {
@@ -103,11 +195,25 @@ extension ControlDriver {
     case .after(let duration) where duration > .zero: return
     case .at(let time) where time > now:
       guard time <= .latest else {
-        throw QudoError(.invalidArgument, "the end of the pause is after the year 9999: give none, or an earlier one")
+        throw QudoError(
+          .invalidArgument, "the end of the pause is after the year 9999: give none, or an earlier one")
       }
     default:
-      throw QudoError(.invalidArgument, "the end of the pause is not in the future: give a later one, or none")
+      throw QudoError(
+        .invalidArgument, "the end of the pause is not in the future: give a later one, or none")
     }
+  }
+
+  /// Checks a change of jobs.
+  package func check(_ change: JobChange) throws(QudoError) {
+    guard !change.isEmpty else {
+      throw QudoError(.invalidArgument, "the change has no new value: give one")
+    }
+    try limits.check(
+      NewJob(
+        "any", payload: change.payload ?? Payload([]), priority: change.priority ?? 0,
+        due: change.due ?? .now,
+        metadata: change.metadata ?? JobMetadata()))
   }
 
   /// Checks the reason of a verb.

@@ -67,8 +67,8 @@ extension Driver {
 
 /// Optional features of a database.
 public struct Capabilities: OptionSet, Sendable {
-  public let rawValue: UInt8
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// Jobs survive the end of the process.
   public static let durable = Capabilities(rawValue: 1)
@@ -91,4 +91,7 @@ public struct Capabilities: OptionSet, Sendable {
   public static let remote = Capabilities(rawValue: 64)
   /// Jobs can be cancelled and paused: the driver is a ``ControlDriver``.
   public static let control = Capabilities(rawValue: 128)
+  /// While somebody listens, the doorbell also rings when a job ends, in any process. ``Queue/wait(for:timeout:)-(JobID,_)``
+  /// asks such a database again when it rings, and any other one at intervals.
+  public static let ringsAtEnds = Capabilities(rawValue: 256)
 }

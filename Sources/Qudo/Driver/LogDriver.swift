@@ -9,6 +9,17 @@ public protocol LogDriver: Driver {
   /// Returns rows of the status log.
   func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord]
 
+  /// Returns what became of jobs, all at one point in time.
+  ///
+  /// - Parameter jobs: The numbers of the jobs.
+  /// - Returns: The outcomes, in the order of the jobs.
+  func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome]
+
+  /// Returns the number of the job with a unique key: the live job that holds it, else the newest one in the logs.
+  ///
+  /// - Returns: Nil if no live job holds the key and no row of the logs has it.
+  func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64?
+
   /// Enqueues failed jobs again in one transaction, with their payload, priority and unique key, due now, as first attempts. Each
   /// failure can be replayed once.
   ///
@@ -35,6 +46,8 @@ public struct LogQuery: Sendable {
   public var offset = 0
   /// The ids of the rows to list, or nil for all.
   public var ids: [Int64]?
+  /// The number of the job whose rows to list, or nil for all.
+  public var job: Int64?
   /// Lists the rows after this one, in the order of the list. For the next page, give the ``FailureRecord/id`` or ``StatusRecord/id`` of
   /// the last row of this one; that row may be pruned meanwhile. Default: nil, from the beginning.
   ///
@@ -45,13 +58,14 @@ public struct LogQuery: Sendable {
   /// Creates a query for the newest 10 rows of all kinds, unless given otherwise.
   public init(
     kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil,
-    after: Int64? = nil
+    job: Int64? = nil, after: Int64? = nil
   ) {
     self.kinds = kinds
     self.oldestFirst = oldestFirst
     self.limit = limit
     self.offset = offset
     self.ids = ids
+    self.job = job
     self.after = after
   }
 }

@@ -28,6 +28,13 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var enqueuedAt: Timestamp
   /// When the job's next run may begin, or could have begun.
   public var dueAt: Timestamp
+  /// How many leases of the job expired since it was enqueued or last retried: its workers died or hung.
+  public var expiredLeases: Int
+  /// When a worker claimed the running job. Nil for a job that is not running, and if the database does not record it.
+  public var startedAt: Timestamp?
+  /// The process that holds the running job, in its own process namespace. Nil for a job that is not running, and if the
+  /// database does not record it.
+  public var processID: Int64?
   /// When the lease of a running job expires, estimated in wall time. Nil for a job that is not running.
   public var leaseExpiresAt: Timestamp?
   /// The entries that travel beside the payload.
@@ -36,7 +43,9 @@ public struct StoredJob: Hashable, Sendable, Codable {
   /// Creates a record, in a driver.
   public init(
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
-    enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?, metadata: JobMetadata = JobMetadata()
+    enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?,
+    metadata: JobMetadata = JobMetadata(),
+    expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil
   ) {
     self.id = id
     self.kind = kind
@@ -47,6 +56,9 @@ public struct StoredJob: Hashable, Sendable, Codable {
     self.attempt = attempt
     self.enqueuedAt = enqueuedAt
     self.dueAt = dueAt
+    self.expiredLeases = expiredLeases
+    self.startedAt = startedAt
+    self.processID = processID
     self.leaseExpiresAt = leaseExpiresAt
     self.metadata = metadata
   }

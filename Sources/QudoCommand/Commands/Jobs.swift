@@ -6,8 +6,8 @@ struct Jobs: AsyncParsableCommand {
     abstract: "List unfinished jobs in the order of their ids.",
     discussion: """
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
-      "dueAt", "leaseEndsAt"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
-      see failures and statuses. With several databases, --limit and --after apply to each.
+      "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
+      see show, failures and statuses. With several databases, --limit and --after apply to each.
 
         qudo jobs --state delayed --limit 20
         qudo jobs --after 120 --json
@@ -58,7 +58,8 @@ extension StoredJob: Listed {
       ("state", .text(state.rawValue)),
       JSON.payload(payload), ("uniqueKey", .text(uniqueKey)), ("priority", .integer(Int64(priority))),
       ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueuedAt)), ("dueAt", .time(dueAt)),
-      ("leaseEndsAt", .time(leaseExpiresAt)),
+      ("leaseEndsAt", .time(leaseExpiresAt)), ("expiredLeases", .integer(Int64(expiredLeases))),
+      ("startedAt", .time(startedAt)), ("processID", processID.map { .integer($0) } ?? .null),
     ])
   }
 }

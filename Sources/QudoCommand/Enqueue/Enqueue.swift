@@ -61,10 +61,6 @@ struct Enqueue: AsyncParsableCommand {
   @OptionGroup var unknown: UnknownOption
   @Flag(help: "Print an object per job instead of its id.") var json = false
 
-  enum PayloadCodec: String, CaseIterable, ExpressibleByArgument {
-    case json, raw
-  }
-
   private var isStream: Bool { lines || null }
 
   func validate() throws {
@@ -105,16 +101,11 @@ struct Enqueue: AsyncParsableCommand {
 
   private func readPayload(limit: Int) throws -> [UInt8] {
     guard let path = payloadFile else { return Array((payload ?? "").utf8) }
-    if path == "-" { return try InputFile.standardInput.readAll(limit: limit) }
-    return try InputFile.at(path).readAll(limit: limit)
+    return try InputFile.readAll(path, limit: limit)
   }
 
   func codec(of payload: [UInt8], line: Int? = nil) throws(CommandError) -> CodecID {
-    if codec == .raw { return .raw }
-    guard let fault = JSONScanner.fault(in: payload) else { return .json }
-    guard codec == .json else { return .raw }
-    let what = line.map { "line \($0)" } ?? "the payload"
-    throw CommandError("\(what) is not JSON: at byte \(fault.byte), \(fault.problem)")
+    try PayloadCodec.id(of: payload, chosen: codec, line: line)
   }
 
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {

@@ -110,7 +110,8 @@ struct EnqueueRun {
     let these = count == 1 ? "line \(done + 1)" : "lines \(done + 1) to \(done + count)"
     let repetition =
       knowsKeys ? ", or give all lines again with --idempotency-key \(shownName): no job is doubled then" : ""
-    return "; \(before), \(these) may be. Continue from line \(done + 1), which may double \(these)\(repetition)"
+    return
+      "; \(before), \(these) may be. Continue from line \(done + 1), which may double \(these)\(repetition)"
   }
 
   private var shownName: String { isKeyed ? "as before" : name }

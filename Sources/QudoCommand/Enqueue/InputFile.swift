@@ -48,7 +48,13 @@ struct InputFile: ~Copyable {
   /// Reads the whole file.
   ///
   /// - Throws: if the file has more than `limit` bytes.
-  func readAll(limit: Int) throws(CommandError) -> [UInt8] {
+  /// Reads the whole file; `-` is standard input.
+  static func readAll(_ path: String, limit: Int) throws(CommandError) -> [UInt8] {
+    if path == "-" { return try InputFile.standardInput.readAll(limit: limit) }
+    return try InputFile.at(path).readAll(limit: limit)
+  }
+
+  private func readAll(limit: Int) throws(CommandError) -> [UInt8] {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
     defer { buffer.deallocate() }
     var all: [UInt8] = []

@@ -49,7 +49,8 @@ struct DatabaseOpening: Sendable {
     }
     #else
     throw QudoError(
-      .invalidArgument, "\(server): this build has no driver for MySQL and MariaDB. Build it with --traits MySQL"
+      .invalidArgument,
+      "\(server): this build has no driver for MySQL and MariaDB. Build it with --traits MySQL"
     )
     #endif
   }

@@ -4,7 +4,8 @@ extension Snapshot {
   /// Returns a page of jobs.
   ///
   /// Without kinds and states, it reads jobs in id order, so the cost grows with the page. Otherwise it reads the ids of
-  /// all matching jobs and keeps the lowest, so the cost grows with the number of matches.
+  /// all matching jobs from the state tables and keeps the lowest; if those are many, it goes through the jobs in id
+  /// order: see `arePlenty`.
   func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
@@ -39,6 +40,9 @@ extension Snapshot {
   private func ids(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
     throws(QudoError) -> [Int64]
   {
+    if try arePlenty(states, kinds, after: after, limit: limit) {
+      return try idsInOrder(states, kinds, after: after, limit: limit)
+    }
     var ids: Set<Int64> = []
     if states.contains(.ready) {
       var ranges: [ClosedRange<Int64>] = []
@@ -57,6 +61,52 @@ extension Snapshot {
       ids.formUnion(try self.ids(in: ranges, of: kinds, after: after, limit: limit))
     }
     return Array(ids.sorted().prefix(limit))
+  }
+
+  /// Whether a page costs less if the jobs are read in id order.
+  ///
+  /// The state tables are kept in another order: a page reads all E entries of these kinds in them. In id order, it
+  /// reads about `limit` * N / E of the N jobs. So the second way is better from E = sqrt(`limit` * N) on, and no page
+  /// costs more than that, however many pages there are.
+  private func arePlenty(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
+    throws(QudoError) -> Bool
+  {
+    let jobs = Double(max(0, try jobTable.highestID().clampedMinus(after)))
+    let most = max(10_000, Int((Double(limit) * jobs).squareRoot()))
+    var entries = 0
+    if states.contains(.ready) { entries += try readyTable.count(kinds, atMost: most) }
+    if entries < most, !states.isDisjoint(with: [.ready, .delayed]) {
+      entries += try delayedTable.count(kinds, atMost: most)
+    }
+    return entries >= most
+  }
+
+  /// Returns the lowest ids of jobs in these states, by reading the jobs in id order.
+  private func idsInOrder(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
+    throws(QudoError) -> [Int64]
+  {
+    if states.count == JobState.allCases.count {
+      return try jobTable.ids(1...Int64.max, of: kinds, after: after, limit: limit)
+    }
+    let live = try running().filter(\.isLive)
+    let chunk = 1000
+    var ids: [Int64] = []
+    var after = after
+    while true {
+      var count = 0
+      try jobTable.positions(kinds, after: after, limit: chunk) { row in
+        count += 1
+        after = row.id
+        let state: JobState =
+          if row.isInReady { .ready } else if row.isInDelayed {
+            row.dueAt > now.wall ? .delayed : .ready
+          } else {
+            live.range(of: row.id) == nil ? .ready : .running
+          }
+        if ids.count < limit, states.contains(state) { ids.append(row.id) }
+      }
+      guard count == chunk, ids.count < limit else { return ids }
+    }
   }
 
   /// Returns ids in ranges, in the order of the ranges, until there are `limit`.
@@ -105,18 +155,22 @@ private struct JobPage {
 
   private mutating func add(_ row: ListedRow, where fits: (_ kind: Int64, JobState) -> Bool) throws(QudoError)
   {
-    let (state, ends) = try state(row)
-    if fits(row.kind, state) { jobs.append(row.job(state, leaseExpiresAt: ends)) }
+    let (state, run) = try state(row)
+    guard fits(row.kind, state) else { return }
+    let now = snapshot.now
+    let ends = run.map { now.wall.advanced(by: .microseconds($0.ends.clampedMinus(now.sinceBoot))) }
+    jobs.append(
+      row.job(state, leaseExpiresAt: ends, startedAt: run?.started, processID: run?.processID))
   }
 
   /// Returns a job's state. A job that is neither ready nor delayed is running, or its lease expired.
-  private mutating func state(_ row: ListedRow) throws(QudoError) -> (JobState, ends: Timestamp?) {
+  private mutating func state(_ row: ListedRow) throws(QudoError) -> (JobState, run: RunningIDs?) {
     let wall = snapshot.now.wall
     if row.isInReady { return (.ready, nil) }
     if row.isInDelayed { return (row.dueAt > wall ? .delayed : .ready, nil) }
     let leases = if let known = leases { known } else { try snapshot.running().filter(\.isLive) }
     self.leases = leases
-    guard let ends = leases.end(of: row.id) else { return (.ready, nil) }
-    return (.running, wall.advanced(by: .microseconds(ends.clampedMinus(snapshot.now.sinceBoot))))
+    guard let run = leases.range(of: row.id) else { return (.ready, nil) }
+    return (.running, run)
   }
 }

@@ -4,6 +4,10 @@ internal import Qudo
 struct RunningIDs {
   let ids: ClosedRange<Int64>
   let ends: Int64
+  /// When they were claimed.
+  let started: Timestamp
+  /// The process id of the holder; nil if it is not known.
+  let processID: Int64?
   /// Whether the lease is valid: not expired, and its holder is alive.
   let isLive: Bool
 }
@@ -14,13 +18,20 @@ extension Snapshot {
   func running() throws(QudoError) -> [RunningIDs] {
     var all: [RunningIDs] = []
     var once = Once()
-    let alive = Set(try instanceTable.all().lazy.filter { $0.isAlive(locks, now) }.map(\.id))
+    var alive: [Int64: Int64] = [:]
+    for instance in try instanceTable.all() where instance.isAlive(locks, now) {
+      alive[instance.id] = instance.processID
+    }
     try runningTable.all { row throws(QudoError) in
       guard let ids = once.ids(row.integer(0), row.integer(1)) else { return }
       let (ends, lease) = (row.integer(3), row.integer(4))
       let isLive =
-        alive.contains(row.integer(2)) && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
-      all.append(RunningIDs(ids: ids, ends: ends, isLive: isLive))
+        alive[row.integer(2)] != nil && ends > now.sinceBoot && ends.clampedMinus(lease) <= now.sinceBoot
+      let process = alive[row.integer(2)].flatMap { $0 > 0 ? $0 : nil }
+      all.append(
+        RunningIDs(
+          ids: ids, ends: ends, started: Timestamp(microseconds: row.integer(5)), processID: process,
+          isLive: isLive))
     }
     return all
   }
@@ -39,13 +50,13 @@ struct Once {
 }
 
 extension [RunningIDs] {
-  /// Returns the expiry of a job's lease, or nil if the job is not running. The array must be in id order.
-  func end(of id: Int64) -> Int64? {
+  /// Returns the range with a job, or nil if the job is not running. The array must be in id order.
+  func range(of id: Int64) -> RunningIDs? {
     var (low, high) = (startIndex, endIndex)
     while low < high {
       let middle = (low + high) / 2
       if self[middle].ids.upperBound < id { low = middle + 1 } else { high = middle }
     }
-    return low < endIndex && self[low].ids.contains(id) ? self[low].ends : nil
+    return low < endIndex && self[low].ids.contains(id) ? self[low] : nil
   }
 }

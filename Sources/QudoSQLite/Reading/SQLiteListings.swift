@@ -3,7 +3,8 @@ internal import Dispatch
 package import Logging
 package import Qudo
 
-/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures`, `statuses` and `pauses`.
+/// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures`, `statuses`,
+/// `pauses` and `wait`.
 ///
 /// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
 /// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
@@ -11,8 +12,8 @@ package import Qudo
 package struct SQLiteListings: ControlDriver, DescribedDriver {
   package let name: String
   package let limits: Limits
-  package let doorbell = Doorbell()
-  package let capabilities: Capabilities = []
+  package let doorbell: Doorbell
+  package let capabilities: Capabilities = .ringsAtEnds
   private let reader: ListingReader
 
   /// - Parameters:
@@ -30,6 +31,9 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
         .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     self.limits = limits
+    let watch = FileWatch(path: path + "-wal")
+    doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
+    watch.onChange { [weak doorbell] in doorbell?.ring() }
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
     name = try reader.perform { snapshot throws(QudoError) in
       try snapshot.infoTable.name() ?? DatabaseOpener.stem(path)
@@ -50,6 +54,14 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
 
   package func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.statuses(query) }
+  }
+
+  package func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.outcomes(of: jobs) }
+  }
+
+  package func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.job(withUniqueKey: key, kind: kind) }
   }
 
   package func pauses() async throws(QudoError) -> [Pause] {
@@ -93,6 +105,13 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
   package func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
     throw refusal
   }
+  package func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
+    throw refusal
+  }
+  package func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
+    throw refusal
+  }
+  package func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] { throw refusal }
   package func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     throw refusal
   }

@@ -103,6 +103,8 @@ CREATE TABLE qudo_failure(
   replayed_as INTEGER,                -- the job that a replay enqueued
   unique_scope INTEGER);              -- NULL with a key: written by version 1
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
+CREATE INDEX qudo_failure_job ON qudo_failure(job);
+CREATE INDEX qudo_failure_key ON qudo_failure(kind, unique_key, job) WHERE unique_key IS NOT NULL;
 
 -- The status log, for runs that ask for it.
 CREATE TABLE qudo_status(
@@ -116,6 +118,8 @@ CREATE TABLE qudo_status(
   codec INTEGER,
   payload BLOB);
 CREATE INDEX qudo_status_kind ON qudo_status(kind, id);
+CREATE INDEX qudo_status_job ON qudo_status(job);
+CREATE INDEX qudo_status_key ON qudo_status(kind, unique_key, job) WHERE unique_key IS NOT NULL;
 
 -- Idempotency keys, which outlive their jobs.
 CREATE TABLE qudo_receipt(key BLOB PRIMARY KEY, job INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;

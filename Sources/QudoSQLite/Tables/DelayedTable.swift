@@ -42,6 +42,18 @@ struct DelayedTable {
 
   // MARK: Reading
 
+  /// Returns the delay of a job, or nil if it is not delayed.
+  func delay(of id: Int64) throws(QudoError) -> Delay? {
+    var found: Delay?
+    try connection.each(
+      "SELECT due, written FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)",
+      .integer(id)
+    ) { row throws(QudoError) in
+      found = Delay(due: row.integer(0), written: row.isNull(1) ? nil : row.integer(1))
+    }
+    return found
+  }
+
   /// Returns the first `limit` rows that are due, earliest first.
   func due(_ now: Timestamp, limit: Int) throws(QudoError) -> [DelayedRow] {
     connection.hints.invalidateDue()
@@ -101,6 +113,15 @@ struct DelayedTable {
       "SELECT kind, due > ? FROM qudo_delayed \(filter)",
       values: [.integer(now.microseconds)] + (kinds?.values ?? [])
     ) { row throws(QudoError) in body(row.integer(0), row.integer(1) != 0) }
+  }
+
+  /// Returns how many jobs of these kinds there are, or `most` if there are more.
+  func count(_ kinds: IntegerList?, atMost most: Int) throws(QudoError) -> Int {
+    let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""
+    let count = try connection.integer(
+      "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed \(filter) LIMIT ?)",
+      values: (kinds?.values ?? []) + [.integer(Int64(most))])
+    return Int(count ?? 0)
   }
 
   /// Returns the lowest `limit` ids after an id, of jobs that are due or of those that are not.

@@ -30,6 +30,15 @@ struct InfoTable {
     return found
   }
 
+  /// Returns the highest id ever given to a job, for a listing: it notes nothing about the file.
+  func highestID() throws(QudoError) -> Int64 {
+    try connection.integer(
+      """
+      SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0),
+        coalesce((SELECT value FROM qudo_info WHERE key = 'highest_id'), 0))
+      """) ?? 0
+  }
+
   func setHighestID(_ id: Int64) throws(QudoError) {
     try connection.run("UPDATE qudo_info SET value = ? WHERE key = 'highest_id'", .integer(id))
   }

@@ -34,7 +34,7 @@ struct InstanceTable {
 
   func all() throws(QudoError) -> [Instance] {
     var all: [Instance] = []
-    try connection.each("SELECT id, boot, locked FROM qudo_instance") { row throws(QudoError) in
+    try connection.each("SELECT id, boot, locked, pid FROM qudo_instance") { row throws(QudoError) in
       all.append(Instance(row))
     }
     return all
@@ -44,7 +44,7 @@ struct InstanceTable {
   func idle() throws(QudoError) -> [Instance] {
     var idle: [Instance] = []
     try connection.each(
-      "SELECT id, boot, locked FROM qudo_instance WHERE NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = qudo_instance.id)"
+      "SELECT id, boot, locked, pid FROM qudo_instance WHERE NOT EXISTS (SELECT 1 FROM qudo_running WHERE instance = qudo_instance.id)"
     ) { row throws(QudoError) in idle.append(Instance(row)) }
     return idle
   }
@@ -56,13 +56,13 @@ struct InstanceTable {
     do throws(QudoError) {
       try connection.each(
         """
-        SELECT id, boot, locked, (SELECT ends FROM qudo_running WHERE instance = i.id ORDER BY ends, last LIMIT 1),
+        SELECT id, boot, locked, pid, (SELECT ends FROM qudo_running WHERE instance = i.id ORDER BY ends, last LIMIT 1),
           (SELECT ends - lease FROM qudo_running WHERE instance = i.id ORDER BY ends DESC, last DESC LIMIT 1)
         FROM qudo_instance AS i ORDER BY id
         """
       ) { row throws(QudoError) in
         if row.integer(0) == own { return hasOwn = true }
-        guard let firstEnd = try row.number(3), let lastBegin = try row.number(4) else { return }
+        guard let firstEnd = try row.number(4), let lastBegin = try row.number(5) else { return }
         holders.append(Holder(instance: Instance(row), firstEnd: firstEnd, isAhead: lastBegin > now))
       }
     } catch {
@@ -88,12 +88,15 @@ struct Instance {
   let boot: String
   /// Whether the instance holds a kernel lock while it lives.
   let isLocked: Bool
+  /// In the instance's own process namespace; 0 if it is not known.
+  let processID: Int64
 
-  /// - Parameter row: The columns id, boot, locked.
+  /// - Parameter row: The columns id, boot, locked, pid.
   init(_ row: Statement) {
     id = row.integer(0)
     boot = row.text(1)
     isLocked = row.integer(2) != 0
+    processID = row.integer(3)
   }
 
   /// Whether the instance still has the file open.

@@ -11,18 +11,43 @@ extension JobTable {
     try listed(where: "id > ? ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))], body)
   }
 
+  /// Whether a job `j` is in these tables. The conditions are the whole of their keys. No job is in two rows of
+  /// `qudo_ready`: the first one that ends with the job or after it has it, or none.
+  private static let isInReady = """
+    j.id >= (
+      SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id
+      ORDER BY w.last LIMIT 1)
+    """
+  private static let isInDelayed =
+    "EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)"
+
+  /// Calls `body` with the first `limit` jobs after an id, in id order, and where they are.
+  func positions(_ kinds: IntegerList?, after id: Int64, limit: Int, _ body: (JobPosition) -> Void)
+    throws(QudoError)
+  {
+    try connection.each(
+      """
+      SELECT id, due, \(Self.isInReady), \(Self.isInDelayed) FROM qudo_job AS j WHERE \(kinds.inKinds) id > ?
+      ORDER BY id LIMIT ?
+      """, values: (kinds?.values ?? []) + [.integer(id), .integer(Int64(limit))]
+    ) { row throws(QudoError) in
+      body(
+        JobPosition(
+          id: row.integer(0), dueAt: Timestamp(microseconds: row.integer(1)), isInReady: row.integer(2) != 0,
+          isInDelayed: row.integer(3) != 0))
+    }
+  }
+
+  /// Returns the highest id of a live job; 0 without one.
+  func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
+
   private func listed(
     where condition: String, _ values: [Value], _ body: (ListedRow) throws(QudoError) -> Void
   ) throws(QudoError) {
-    // The conditions on `w` and `d` are the whole of their keys. No job of `w` is in two rows: the first one that ends
-    // with the job or after it has it, or none.
     try connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
-        j.id >= (
-          SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id
-          ORDER BY w.last LIMIT 1),
-        EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)
+        \(Self.isInReady), \(Self.isInDelayed), lost
       FROM qudo_job AS j WHERE \(condition)
       """, values: values
     ) { row throws(QudoError) in try body(ListedRow(row: row)) }
@@ -50,6 +75,14 @@ extension JobTable {
   }
 }
 
+/// Where a job is.
+struct JobPosition {
+  let id: Int64
+  let dueAt: Timestamp
+  let isInReady: Bool
+  let isInDelayed: Bool
+}
+
 /// A job as a listing reads it.
 struct ListedRow {
   fileprivate let row: Statement
@@ -60,12 +93,15 @@ struct ListedRow {
   var isInReady: Bool { row.integer(11) != 0 }
   var isInDelayed: Bool { row.integer(12) != 0 }
 
-  func job(_ state: JobState, leaseExpiresAt: Timestamp?) -> StoredJob {
+  func job(_ state: JobState, leaseExpiresAt: Timestamp?, startedAt: Timestamp?, processID: Int64?)
+    -> StoredJob
+  {
     StoredJob(
       id: id, kind: Kind(row.text(2)), state: state,
       payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
       uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)),
       attempt: Int(row.integer(7)), enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: dueAt,
-      leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)))
+      leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)),
+      expiredLeases: Int(row.integer(13)), startedAt: startedAt, processID: processID)
   }
 }

@@ -70,6 +70,20 @@ struct JobTable {
       .integer(due), .integer(id))
   }
 
+  /// Changes a waiting job.
+  func change(_ id: Int64, _ change: JobChange, rank: Int64, due: Int64) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_job SET rank = ?, due = ? WHERE id = ?", .integer(rank), .integer(due), .integer(id))
+    if let payload = change.payload {
+      try connection.run(
+        "UPDATE qudo_job SET payload = ?, codec = ? WHERE id = ?", .blob(payload.bytes),
+        .integer(payload.codec.number), .integer(id))
+    }
+    if let metadata = change.metadata {
+      try connection.run("UPDATE qudo_job SET meta = ? WHERE id = ?", Value(metadata), .integer(id))
+    }
+  }
+
   /// Prepares a job for its next run.
   func setNextRun(_ id: Int64, due: Int64, addingAttempts attempts: Int64) throws(QudoError) {
     try connection.run(
@@ -118,6 +132,22 @@ struct JobTable {
     try connection.integer(
       "SELECT id FROM qudo_job WHERE kind = ? AND unique_key = ? AND unique_scope IS NOT NULL",
       .integer(kind), .text(key))
+  }
+
+  func sortKey(of id: Int64) throws(QudoError) -> SortKey? {
+    var key: SortKey?
+    try connection.each("SELECT kind, rank, due FROM qudo_job WHERE id = ?", .integer(id)) {
+      row throws(QudoError) in
+      key = SortKey(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
+    }
+    return key
+  }
+
+  /// Returns how many bytes a job's payload and metadata have.
+  func bytes(of id: Int64) throws(QudoError) -> Int {
+    Int(
+      try connection.integer(
+        "SELECT length(payload) + ifnull(length(meta), 0) FROM qudo_job WHERE id = ?", .integer(id)) ?? 0)
   }
 
   func kind(of id: Int64) throws(QudoError) -> Int64? {
@@ -184,5 +214,9 @@ struct ClaimedRow {
 }
 
 extension NewJob {
-  fileprivate var metadataColumn: Value { metadata.isEmpty ? .null : .blob(metadata.bytes) }
+  fileprivate var metadataColumn: Value { Value(metadata) }
+}
+
+extension Value {
+  fileprivate init(_ metadata: JobMetadata) { self = metadata.isEmpty ? .null : .blob(metadata.bytes) }
 }

@@ -84,6 +84,10 @@ struct FailureTable {
     return found
   }
 
+  func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try log.newestJob(withUniqueKey: key, kind: kind)
+  }
+
   func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
   func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
 }
@@ -125,6 +129,10 @@ struct StatusTable {
     return found
   }
 
+  func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try log.newestJob(withUniqueKey: key, kind: kind)
+  }
+
   func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
   func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
 }
@@ -153,6 +161,10 @@ private struct LogTable {
         conditions.append("kind IN \(inKinds.sql)")
         values += inKinds.values
       }
+      if let job = query.job {
+        conditions.append("job = ?")
+        values.append(.integer(job))
+      }
       if let after = query.after {
         conditions.append(query.oldestFirst ? "id > ?" : "id < ?")
         values.append(.integer(after))
@@ -167,16 +179,24 @@ private struct LogTable {
     }
     // In order and in chunks, so that any number of ids is allowed.
     let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
-    let sql = "\(select) WHERE \(inKinds.inKinds) id IN "
+    let ofJob = query.job == nil ? "" : "job = ? AND"
+    let sql = "\(select) WHERE \(inKinds.inKinds) \(ofJob) id IN "
+    let filters = (inKinds?.values ?? []) + (query.job.map { [.integer($0)] } ?? [])
     var toSkip = max(query.offset, 0)
     var left = query.limit
     for part in IntegerList.chunks(sorted) where left > 0 {
       try connection.each(
-        "\(sql)\(part.sql) ORDER BY id \(order)", values: (inKinds?.values ?? []) + part.values
+        "\(sql)\(part.sql) ORDER BY id \(order)", values: filters + part.values
       ) { row throws(QudoError) in
         if toSkip > 0 { toSkip -= 1 } else if left > 0 { left -= 1; body(row) }
       }
     }
+  }
+
+  /// Returns the highest number of a job with a unique key.
+  func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
+    try connection.integer(
+      "SELECT max(job) FROM \(name) WHERE kind = ? AND unique_key = ?", values: [.integer(kind), .text(key)])
   }
 
   /// Returns the ids of the oldest entries that may be deleted.

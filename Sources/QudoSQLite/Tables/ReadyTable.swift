@@ -200,6 +200,15 @@ struct ReadyTable {
     ) { row throws(QudoError) in body(row.integer(0), Int(row.integer(1))) }
   }
 
+  /// Returns how many rows the kinds have, or `most` if they have more.
+  func count(_ kinds: IntegerList?, atMost most: Int) throws(QudoError) -> Int {
+    let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""
+    let count = try connection.integer(
+      "SELECT count(*) FROM (SELECT 1 FROM qudo_ready \(filter) LIMIT ?)",
+      values: (kinds?.values ?? []) + [.integer(Int64(most))])
+    return Int(count ?? 0)
+  }
+
   /// Calls `body` with the first and last id of each row that ends after an id, ordered by the first.
   func ranges(
     _ kinds: IntegerList?, after id: Int64, limit: Int, _ body: (_ first: Int64, _ last: Int64) -> Void

@@ -162,10 +162,10 @@ struct RunningTable {
     return end ?? FileHints.none
   }
 
-  /// Calls `body` with each row, ordered by the first id: first, last, instance, ends, lease.
+  /// Calls `body` with each row, ordered by the first id: first, last, instance, ends, lease, started.
   func all(_ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
     try connection.each(
-      "SELECT first, last, instance, ends, lease FROM qudo_running ORDER BY first", body: body)
+      "SELECT first, last, instance, ends, lease, started FROM qudo_running ORDER BY first", body: body)
   }
 
   // MARK: Repairing

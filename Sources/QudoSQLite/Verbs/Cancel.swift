@@ -49,7 +49,7 @@ extension Transaction {
   }
 
   /// Whether the leases of a row hold: they have not expired, and their holder is alive.
-  private func isLive(_ row: RunningRange) throws(QudoError) -> Bool {
+  func isLive(_ row: RunningRange) throws(QudoError) -> Bool {
     guard row.ends > now.sinceBoot, row.ends.clampedMinus(row.lease) <= now.sinceBoot else { return false }
     if row.instance == connection.instance { return true }
     guard let holder = try holders().first(where: { $0.instance.id == row.instance }), let locks else {

@@ -10,6 +10,8 @@ struct Delay {
     written = if case .after = due { now.microseconds } else { nil }
   }
 
+  init(due: Int64, written: Int64?) { (self.due, self.written) = (due, written) }
+
   /// Restarts a delay that was set before the clock was set back.
   ///
   /// The remaining time is unknown. After a restart the job waits at least as long as requested, but not until a date

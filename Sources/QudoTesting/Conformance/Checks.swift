@@ -61,8 +61,11 @@ struct Snapshot: Equatable {
   var failures: [FailureRecord]
   var statuses: [StatusRecord]
 
-  init(_ driver: any LogDriver) async throws {
-    jobs = try await driver.jobs(matching: JobQuery(limit: 100_000))
+  /// - Parameter recordsRuns: As in ``/Qudo/StoredJob/compared(recordsRuns:)``.
+  init(_ driver: any LogDriver, recordsRuns: Bool = true) async throws {
+    jobs = try await driver.jobs(matching: JobQuery(limit: 100_000)).map {
+      $0.compared(recordsRuns: recordsRuns)
+    }
     counts = try await driver.count().sorted { $0.kind < $1.kind }
     failures = try await driver.failures(LogQuery(oldestFirst: true, limit: 100_000))
     statuses = try await driver.statuses(LogQuery(oldestFirst: true, limit: 100_000))
@@ -83,6 +86,18 @@ struct Snapshot: Equatable {
     let order = missing.isEmpty && surplus.isEmpty ? ["another order, or other bytes"] : []
     throw ConformanceFailure(
       file: file, line: line, message: "\(what): " + (missing + surplus + order).joined())
+  }
+}
+
+extension StoredJob {
+  /// Returns the job as the model has it, which knows no processes.
+  ///
+  /// - Parameter recordsRuns: Whether the driver records when a job was claimed.
+  func compared(recordsRuns: Bool) -> StoredJob {
+    var job = self
+    job.processID = nil
+    if !recordsRuns { job.startedAt = nil }
+    return job
   }
 }
 

@@ -38,6 +38,7 @@ extension MemoryDatabase {
     var row = row
     let lease = Lease(
       job: row.id, token: lastToken, holder: holder(), expiresAt: end(of: demand.leaseDuration, now))
+    row.claimed = now.wall
     row.place = .running(lease, lostLimit: demand.maxExpiredLeases, boot: now.boot)
     if row.unique?.scope == .untilStarted { row.holdsKey = false }
     jobs[row.id] = row

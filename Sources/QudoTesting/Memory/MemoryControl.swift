@@ -45,6 +45,66 @@ extension MemoryDatabase {
     }.sorted()
   }
 
+  // MARK: Changing and recovering
+
+  /// - Throws: As ``ControlDriver/change(_:_:)``; then nothing is changed.
+  mutating func change(_ ids: [Int64], _ change: JobChange, limits: Limits, now: ClockReading)
+    throws(QudoError) -> [ChangeResult]
+  {
+    var changed = self
+    var results: [Int64: ChangeResult] = [:]
+    for id in Set(ids).sorted() {
+      results[id] = try changed.change(id, change, limits: limits, now: now)
+    }
+    self = changed
+    return ids.map { results[$0] ?? .notFound }
+  }
+
+  private mutating func change(_ id: Int64, _ change: JobChange, limits: Limits, now: ClockReading)
+    throws(QudoError) -> ChangeResult
+  {
+    guard var row = jobs[id] else { return .notFound }
+    var keepsDelay = false
+    switch row.place {
+    case .running(let lease, _, let boot):
+      guard hasEnded(lease, boot: boot, now) else { return .running }
+      guard row.cancelReason == nil else {
+        end(cancelled: row, now: now)
+        return .notFound
+      }
+    case .delayed: keepsDelay = true
+    case .ready: break
+    }
+    row.payload = change.payload ?? row.payload
+    row.meta = change.metadata ?? row.meta
+    row.priority = change.priority ?? row.priority
+    try limits.check(NewJob(row.kind, payload: row.payload, priority: row.priority, metadata: row.meta))
+    if let due = change.due {
+      (row.due, row.delayed) = (due.time(now.wall), due.isRelative ? now.wall : nil)
+    } else if !keepsDelay {
+      row.delayed = nil
+    }
+    wait(row, now: now)
+    return .changed
+  }
+
+  mutating func recover(_ ids: [Int64], now: ClockReading) -> [RecoverResult] {
+    var results: [Int64: RecoverResult] = [:]
+    for id in Set(ids).sorted() { results[id] = recover(id, now: now) }
+    return ids.map { results[$0] ?? .notFound }
+  }
+
+  private mutating func recover(_ id: Int64, now: ClockReading) -> RecoverResult {
+    guard let row = jobs[id] else { return .notFound }
+    guard row.isRunning else { return .notRunning }
+    guard row.cancelReason == nil else {
+      end(cancelled: row, now: now)
+      return .cancelled
+    }
+    jobs[id]?.place = .ready
+    return .recovered
+  }
+
   // MARK: Pausing
 
   mutating func pause(_ kinds: [Kind]?, until end: Due?, reason: String?, now: ClockReading) {

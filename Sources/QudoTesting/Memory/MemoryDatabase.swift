@@ -25,6 +25,8 @@ struct MemoryDatabase {
     var attempt = 1
     var lost = 0
     var place = Position.ready
+    /// The time of its last claim.
+    var claimed: Timestamp?
     /// The message for the failure log, if the job was cancelled while it ran.
     var cancelReason: String?
 
@@ -122,7 +124,7 @@ struct MemoryDatabase {
 
   /// Returns the job that holds the key. Keys are compared as bytes: `é` as one scalar and as two are
   /// different keys.
-  private func holder(of key: String, kind: Kind) -> Row? {
+  func holder(of key: String, kind: Kind) -> Row? {
     jobs.values.first {
       $0.holdsKey && $0.kind == kind && $0.unique?.key.utf8.elementsEqual(key.utf8) == true
     }
@@ -151,7 +153,7 @@ struct MemoryDatabase {
 }
 
 extension Due {
-  fileprivate var isRelative: Bool { if case .after = self { true } else { false } }
+  var isRelative: Bool { if case .after = self { true } else { false } }
 
   func time(_ now: Timestamp) -> Timestamp {
     switch self {

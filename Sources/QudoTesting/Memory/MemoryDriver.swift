@@ -111,6 +111,14 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     try verb { database, _ in database.statuses.select(query) }
   }
 
+  public func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try verb { $0.outcomes(of: jobs, now: $1) }
+  }
+
+  public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try verb { database, _ in database.job(withUniqueKey: key, kind: kind) }
+  }
+
   public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     let results = try verb { $0.replay(failures, now: $1) }
     if results.contains(where: { if case .replayed = $0 { true } else { false } }) { doorbell.ring() }
@@ -129,6 +137,34 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     let jobs = try verb { $0.cancel(matching: query, reason: reason, now: $1) }
     if jobs.contains(where: { $0.result == .cancelling }) { doorbell.ring() }
     return jobs
+  }
+
+  public func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
+    try check(change)
+    let limits = limits
+    let results = try verb { database, now throws(QudoError) in
+      try database.change(jobs, change, limits: limits, now: now)
+    }
+    if results.contains(.changed) { doorbell.ring() }
+    return results
+  }
+
+  public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
+    try check(change)
+    let limits = limits
+    let jobs = try verb { database, now throws(QudoError) in
+      let ids = database.find(query, now: now).map(\.id)
+      let results = try database.change(ids, change, limits: limits, now: now)
+      return zip(ids, results).map { ChangedJob(id: $0, result: $1) }
+    }
+    if jobs.contains(where: { $0.result == .changed }) { doorbell.ring() }
+    return jobs
+  }
+
+  public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
+    let results = try verb { $0.recover(jobs, now: $1) }
+    if results.contains(.recovered) { doorbell.ring() }
+    return results
   }
 
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
@@ -159,12 +195,12 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   /// Runs a verb atomically, at one point in time.
   private func verb<Result: Sendable>(
-    _ body: (inout MemoryDatabase, ClockReading) -> Result
+    _ body: (inout MemoryDatabase, ClockReading) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     try state.withLock { state throws(QudoError) -> Result in
       guard !state.isClosed else { throw QudoError(.closed, "the database was closed") }
       state.database.caller = index
-      return body(&state.database, clock.now())
+      return try body(&state.database, clock.now())
     }
   }
 }

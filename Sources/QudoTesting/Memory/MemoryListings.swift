@@ -10,6 +10,24 @@ extension MemoryDatabase {
     return Array(fitting.prefix(max(0, query.limit)))
   }
 
+  func outcomes(of ids: [Int64], now: ClockReading) -> [JobOutcome] {
+    ids.map { id in
+      if let row = jobs[id] { return .unfinished(stored(row, now)) }
+      return JobOutcome(
+        failure: failures.last { $0.record.job == id && $0.record.isFinal }?.record,
+        status: statuses.last { $0.job == id }, existed: id > 0 && id <= lastJob)
+    }
+  }
+
+  /// Returns the live job that holds a unique key, or else the newest one in the logs.
+  func job(withUniqueKey key: String, kind: Kind) -> Int64? {
+    if let holder = holder(of: key, kind: kind) { return holder.id }
+    let isSame = { (other: String?) in other?.utf8.elementsEqual(key.utf8) == true }
+    let failed = failures.filter { $0.kind == kind && isSame($0.record.uniqueKey) }.map(\.job)
+    let ended = statuses.filter { $0.kind == kind && isSame($0.uniqueKey) }.map(\.job)
+    return (failed + ended).max()
+  }
+
   func count(_ kinds: [Kind]?, now: ClockReading) -> [JobCount] {
     var counts: [Kind: JobCount] = [:]
     for job in jobs.values where kinds?.contains(job.kind) ?? true {
@@ -27,12 +45,14 @@ extension MemoryDatabase {
     var job = StoredJob(
       id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key,
       priority: row.priority,
-      attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta)
+      attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta,
+      expiredLeases: row.lost)
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed
     case .running(let lease, _, let boot) where !hasEnded(lease, boot: boot, now):
       job.state = .running
+      job.startedAt = row.claimed
       job.leaseExpiresAt = now.wall.advanced(by: .microseconds(lease.expiresAt - now.sinceBoot))
     case .ready, .delayed, .running: break
     }

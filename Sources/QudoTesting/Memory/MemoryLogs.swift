@@ -4,6 +4,7 @@ internal import Qudo
 protocol LogRow {
   var id: Int64 { get }
   var kind: Kind { get }
+  var job: Int64 { get }
   /// The time at which its run ended.
   var endedAt: Timestamp { get }
 }
@@ -17,6 +18,7 @@ extension FailureRecord: LogRow {
 extension MemoryDatabase.Failure: LogRow {
   var id: Int64 { record.id }
   var kind: Kind { record.kind }
+  var job: Int64 { record.job }
   var endedAt: Timestamp { record.failedAt }
 }
 
@@ -25,6 +27,7 @@ extension Array where Element: LogRow {
   func select(_ query: LogQuery) -> [Element] {
     let fitting = filter { row in
       query.isAfter(row.id) && query.kinds?.contains(row.kind) ?? true && query.ids?.contains(row.id) ?? true
+        && query.job.map { row.job == $0 } ?? true
     }
     let ordered = query.oldestFirst ? fitting : fitting.reversed()
     return Array(ordered.dropFirst(Swift.max(0, query.offset)).prefix(Swift.max(0, query.limit)))

@@ -47,7 +47,10 @@ extension ModelRun {
 
   /// Compares everything that the driver and the model show.
   func compare() async throws {
-    let (driver, model) = (try await Snapshot(anyDriver), try await Snapshot(model))
+    let (driver, model) = (
+      try await Snapshot(anyDriver, recordsRuns: recordsRuns),
+      try await Snapshot(model, recordsRuns: recordsRuns)
+    )
     var expected = model
     expected.jobs = try model.jobs.map { try translated($0) }.sorted { $0.id < $1.id }
     expected.failures = try model.failures.enumerated().map {
@@ -64,7 +67,7 @@ extension ModelRun {
   func translated(_ job: StoredJob) throws -> StoredJob {
     var job = job
     job.id = try id(job.id)
-    return job
+    return job.compared(recordsRuns: recordsRuns)
   }
 
   func translated(_ row: FailureRecord, like found: FailureRecord?) throws -> FailureRecord {

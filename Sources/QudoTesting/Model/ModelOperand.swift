@@ -23,5 +23,6 @@ extension ModelOperand {
   static let limit = ModelOperand("limit", "10 0 1 2 3 5 80 -1")
   static let page = ModelOperand("limit", "1000 0 1 2 3 7 20 -1")
   static let reason = ModelOperand("reason", "none step")
+  static let jobs = ModelOperand("jobs", "newest 2nd oldest some twice gone newest 2nd")
   static let rows = ModelOperand("ids", "any any any any all some gone none")
 }

@@ -4,6 +4,16 @@ extension ModelRun {
   func cancel(_ driver: any LogDriver) async throws {
     guard driver.capabilities.contains(.control) else { return }
     let control = try driver.control()
+    let (jobs, translated) = namedJobs
+    let reason = reason
+    let answers = try await both(
+      { try await control.cancel(translated, reason: reason) },
+      { try await model.cancel(jobs, reason: reason) })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
+  /// The jobs that this step names: the model's ids, and the driver's.
+  private var namedJobs: (model: [Int64], driver: [Int64]) {
     let jobs: [Int64] =
       switch self["jobs"] {
       case "newest": known.suffix(1)
@@ -13,11 +23,45 @@ extension ModelRun {
       case "twice": known.suffix(2) + known.suffix(2)
       default: [Self.gone] + known.suffix(1)
       }
-    let translated = jobs.map { ids[$0] ?? Self.gone }
-    let reason = reason
+    return (jobs, jobs.map { ids[$0] ?? Self.gone })
+  }
+
+  func change(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let (jobs, translated) = namedJobs
+    let change = newValues
     let answers = try await both(
-      { try await control.cancel(translated, reason: reason) },
-      { try await model.cancel(jobs, reason: reason) })
+      { try await control.change(translated, change) }, { try await model.change(jobs, change) })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
+  func changeMatching(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let query = JobQuery(kinds: filter, states: states, limit: number("limit"))
+    let change = newValues
+    let answers = try await both(
+      { try await control.change(matching: query, change) },
+      { try await model.change(matching: query, change) })
+    guard let (found, expected) = answers else { return }
+    try check(found, is: try expected.map { ChangedJob(id: try id($0.id), result: $0.result) }, here)
+  }
+
+  /// The change that this step names. It may be empty, which a driver must refuse.
+  private var newValues: JobChange {
+    func value<Value>(_ name: String, _ value: () -> Value) -> Value? { self[name] == "keep" ? nil : value() }
+    return JobChange(
+      priority: value("priority") { priority(self["priority"]) }, due: value("due") { due(self["due"]) },
+      payload: value("payload") { payload() }, metadata: value("meta") { meta() })
+  }
+
+  func recover(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let (jobs, translated) = namedJobs
+    let answers = try await both(
+      { try await control.recover(translated) }, { try await model.recover(jobs) })
     if let (found, expected) = answers { try check(found, is: expected, here) }
   }
 

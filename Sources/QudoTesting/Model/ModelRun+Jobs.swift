@@ -24,7 +24,7 @@ extension ModelRun {
       idempotencyKey: self["once"] == "no" ? nil : keys.key(self["once"], at: clock.now().wall))
   }
 
-  private func payload() -> Payload {
+  func payload() -> Payload {
     numbered += 1
     switch self["payload"] {
     case "empty": return Payload("")
@@ -36,21 +36,24 @@ extension ModelRun {
     }
   }
 
-  private func unique() -> UniqueKey? {
-    let key: String
+  /// The unique key that this step names.
+  var key: String {
     switch self["key"] {
-    case "none": return nil
-    case "composed": key = "\u{E9}"
-    case "decomposed": key = "e\u{301}"
-    case "long": key = String(repeating: "k", count: Limits.uniqueKeyBytes)
-    default: key = self["key"]
+    case "composed": "\u{E9}"
+    case "decomposed": "e\u{301}"
+    case "long": String(repeating: "k", count: Limits.uniqueKeyBytes)
+    default: self["key"]
     }
+  }
+
+  private func unique() -> UniqueKey? {
+    guard self["key"] != "none" else { return nil }
     let conflicts: [String: UniqueKey.Conflict] = ["reject": .reject, "keep": .keep, "overwrite": .overwrite]
     let scope: UniqueKey.Scope = self["scope"] == "untilStarted" ? .untilStarted : .untilFinished
     return UniqueKey(key, scope: scope, onConflict: conflicts[self["conflict"]] ?? .reject)
   }
 
-  private func priority(_ text: String) -> Int {
+  func priority(_ text: String) -> Int {
     switch text {
     case "lowest": Limits.priorities.lowerBound
     case "highest": Limits.priorities.upperBound
@@ -58,7 +61,7 @@ extension ModelRun {
     }
   }
 
-  private func due(_ text: String) -> Due {
+  func due(_ text: String) -> Due {
     let now = clock.now().wall
     switch text {
     case "now": return .now
@@ -71,7 +74,7 @@ extension ModelRun {
     }
   }
 
-  private func meta() -> JobMetadata {
+  func meta() -> JobMetadata {
     switch self["meta"] {
     case "entry": ["step": "\(place)"]
     case "bytes": JobMetadata(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])

@@ -25,7 +25,35 @@ extension ModelRun {
     let answers = try await both(
       { try await driver.jobs(matching: translated) }, { try await model.jobs(matching: query) })
     guard let (found, expected) = answers else { return }
-    try check(found, is: try expected.map { try self.translated($0) }, here)
+    try check(
+      found.map { $0.compared(recordsRuns: recordsRuns) }, is: try expected.map { try self.translated($0) },
+      here)
+  }
+
+  /// What became of jobs, and who has or had a unique key.
+  func outcomes(_ driver: any LogDriver) async throws {
+    let jobs = chosen(known) ?? known.suffix(5)
+    let translated = jobs.map { ids[$0] ?? Self.gone }
+    let answers = try await both(
+      { try await driver.outcomes(of: translated) }, { try await model.outcomes(of: jobs) })
+    guard let (found, expected) = answers else { return }
+    try check(found.count, is: expected.count, here)
+    for (found, expected) in zip(found, expected) {
+      switch (found, expected) {
+      case (.unfinished(let job), .unfinished(let model)):
+        try check(job.compared(recordsRuns: recordsRuns), is: try self.translated(model), here)
+      case (.failed(let row), .failed(let model)):
+        try check(row, is: try self.translated(model, like: row), here)
+      case (.completed(let row), .completed(let model)):
+        try check(row, is: try self.translated(model, like: row), here)
+      default: try check(found, is: expected, here)
+      }
+    }
+    let (key, kind) = (key, kind(self["kind"]))
+    let holders = try await both(
+      { try await driver.job(withUniqueKey: key, kind: kind) },
+      { try await model.job(withUniqueKey: key, kind: kind) })
+    if let (found, expected) = holders { try check(found, is: try expected.map { try id($0) }, here) }
   }
 
   var states: Set<JobState>? {

@@ -14,6 +14,8 @@ final class ModelRun {
   private var current = 0
   private var slots: [String: Int] = ["first": 0]
   private let capabilities: Capabilities
+  /// Whether the driver records when a job was claimed.
+  var recordsRuns: Bool { capabilities.contains(.recoversDeadHolders) }
 
   /// The driver's job ids by the model's ids, and the model's ids in the order of insertion.
   var ids: [Int64: Int64] = [:]
@@ -106,6 +108,10 @@ final class ModelRun {
     case .replay: try await replay(driver)
     case .cancel: try await cancel(driver)
     case .cancelMatching: try await cancelMatching(driver)
+    case .change: try await change(driver)
+    case .changeMatching: try await changeMatching(driver)
+    case .recover: try await recover(driver)
+    case .outcomes: try await outcomes(driver)
     case .pause: try await pause(driver)
     case .resume: try await resume(driver)
     default: try await prune(driver)

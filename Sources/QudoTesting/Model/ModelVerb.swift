@@ -6,10 +6,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case promote, find, count, failures, statuses, replay, prune
   case advance, jump, reboot, reopen
   case cancel, cancelMatching, pause, resume
+  case change, changeMatching, recover, outcomes
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 71 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 78 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -20,6 +21,15 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.jump, 1), (.reboot, 1), (.reopen, 1),
     // Last, so that the bytes of older scripts keep their meaning.
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
+    (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
+  ]
+
+  /// The new values of a change.
+  private static let newValues = [
+    ModelOperand("priority", "keep keep 0 1 -1 highest keep keep"),
+    ModelOperand("due", "keep keep now now 1s 5s 3600s past now+9s keep keep keep keep latest 1us earliest"),
+    ModelOperand("payload", "keep keep number 5000 keep keep empty keep"),
+    ModelOperand("meta", "keep keep none bytes"),
   ]
 
   private static let all: [ModelVerb: [ModelOperand]] = [
@@ -89,7 +99,17 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .advance: [ModelOperand("by", "1s 1us 2s 4s 5s 20s 60s 90000s")],
     .jump: [ModelOperand("by", "-10s 10s -3600s 3600s 1us -1us 90000s -90000s")],
     .reopen: [.driver],
-    .cancel: [.driver, ModelOperand("jobs", "newest 2nd oldest some twice gone newest 2nd"), .reason],
+    .cancel: [.driver, .jobs, .reason],
+    .change: [.driver, .jobs] + newValues,
+    .changeMatching: [
+      .driver, .filter, ModelOperand("states", "any ready delayed any ready+delayed none ready running"),
+      .page,
+    ] + newValues,
+    .recover: [.driver, .jobs],
+    .outcomes: [
+      .driver, ModelOperand("ids", "any all some gone none any any some"), .kind,
+      ModelOperand("key", "k1 k2 k3 composed decomposed long none k1"),
+    ],
     .cancelMatching: [
       .driver, .filter, ModelOperand("states", "running ready delayed any ready+delayed none ready running"),
       .page, .reason,

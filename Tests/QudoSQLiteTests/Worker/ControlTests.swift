@@ -218,8 +218,53 @@ import Testing
     try await queue.resume(["mail.send"])
     let count = try await queue.cancel(matching: JobFilter(kinds: ["mail.send"], states: [.ready, .delayed]))
     #expect(count == 1)
+    try await changes()
+    try await outcomes()
     #expect(
       try ArticleText.untested("Sources/Qudo/Qudo.docc/Controlling.md", by: #filePath, but: "\0") == [])
+  }
+
+  private func changes() async throws {
+    let queue = Queue(driver)
+    let id = try await queue.enqueue(NewJob("mail.send")).id
+    let answer = try await queue.change(id, JobChange(priority: 10, due: .after(.seconds(60))))
+    #expect(answer == .changed)
+    try await queue.runNow(id)
+    #expect(try await queue.job(id)?.state == .ready)
+    try await queue.change(id, JobChange(due: .after(.seconds(60))))
+    let changed = try await queue.change(
+      matching: JobFilter(kinds: ["mail.send"], states: [.delayed]), JobChange(due: .now))
+    #expect(changed == 1)
+    _ = try await driver.claim(demand(1, "mail.send"))
+    try await queue.recover(id)
+    #expect(try await queue.job(id)?.priority == 10)
+    try await queue.cancel(id)
+  }
+
+  private func outcomes() async throws {
+    let queue = Queue(driver)
+    let ids = try await queue.enqueue([NewJob("a"), NewJob("b"), NewJob("c"), NewJob("d")]).map(\.id)
+    let claimed = try await driver.claim(demand(3, "a", "b", "c")).jobs
+    let outcomes: [Settlement.Outcome] = [.completed(), .failed(message: "broke"), .completed()]
+    let settlements = zip(claimed, outcomes).map { claimed, outcome in
+      Settlement(claimed.lease, outcome, recording: claimed.kind == "c" ? nil : .seconds(1))
+    }
+    _ = try await driver.settle(settlements, claiming: nil)
+    let log = Log()
+    for id in ids + [JobID(database: ids[0].database, number: 99)] {
+      switch try await queue.outcome(of: id) {
+      case .unfinished(let job): log.add("\(job.state), due \(job.dueAt)")
+      case .completed(let run): log.add("completed at \(run.endedAt)")
+      case .failed(let failure): log.add("\(failure.reason): \(failure.message)")
+      case .unrecorded: log.add("ended; no log says how")
+      case .neverExisted: log.add("no job has this id")
+      }
+    }
+    #expect(
+      log.entries.map { String($0.prefix(7)) } == ["complet", "failed:", "ended; ", "ready, ", "no job "])
+    let id = ids[0]
+    let outcome = try await queue.wait(for: id, timeout: .seconds(60))
+    guard case .completed = outcome else { Issue.record("\(outcome)"); return }
   }
 
   @Test("the queue names the database of a job") func databases() async throws {

@@ -119,6 +119,12 @@ final class FaultyDriver: LogDriver {
   func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
     try await call { () async throws(QudoError) in try await base.statuses(query) }
   }
+  func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+    try await call { () throws(QudoError) in try await base.outcomes(of: jobs) }
+  }
+  func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
+    try await call { () throws(QudoError) in try await base.job(withUniqueKey: key, kind: kind) }
+  }
   func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
     try await call { () async throws(QudoError) in try await base.replay(failures) }
   }

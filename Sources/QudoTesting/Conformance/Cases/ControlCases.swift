@@ -2,7 +2,8 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let cancelling: [ConformanceCase] = [
-    ConformanceCase("aCancelledJobThatWaitsIsInTheFailureLog", .jobsAreControlled, requires: .control) { subject in
+    ConformanceCase("aCancelledJobThatWaitsIsInTheFailureLog", .jobsAreControlled, requires: .control) {
+      subject in
       let driver = try await subject.open()
       let control = try driver.control()
       for due in [Due.now, .after(.seconds(10))] {
@@ -35,7 +36,8 @@ extension ConformanceSuite {
       let control = try driver.control()
       let ids = try await driver.results(of: (0..<20).map { job("\($0)") }).map(\.id)
       let cancelled = [0, 3, 4, 5, 11, 19].map { ids[$0] }
-      try check(try await control.cancel(cancelled.reversed(), reason: nil), is: cancelled.map { _ in .cancelled })
+      try check(
+        try await control.cancel(cancelled.reversed(), reason: nil), is: cancelled.map { _ in .cancelled })
       try check(try await driver.failures().map(\.job), is: cancelled)
       try check(Set(try await driver.failures().map(\.message)), is: ["cancelled"])
       let left = (0..<20).filter { ![0, 3, 4, 5, 11, 19].contains($0) }.map { "\($0)" }
@@ -56,7 +58,8 @@ extension ConformanceSuite {
       try check(try await driver.settle(lease, .completed()), is: .settled())
       try check(try await control.cancel([running], reason: nil), is: [.notFound])
     },
-    ConformanceCase("aCancelledRunThatCompletesHasCompleted", .jobsAreControlled, requires: .control) { subject in
+    ConformanceCase("aCancelledRunThatCompletesHasCompleted", .jobsAreControlled, requires: .control) {
+      subject in
       let driver = try await subject.open()
       let control = try driver.control()
       let id = try await driver.insertNew(job())
@@ -65,7 +68,8 @@ extension ConformanceSuite {
       try check(try await control.cancel([id], reason: nil), is: [.cancelling])
       try check(try await driver.claim(demand(0)).cancelling, is: [id])
       try check(try await driver.findOne().state, is: .running)
-      try check(try await driver.settle(lease, .completed(replacements: [job("next")])).replaced?.count, is: 1)
+      try check(
+        try await driver.settle(lease, .completed(replacements: [job("next")])).replaced?.count, is: 1)
       try check(try await driver.failures(), is: [])
       try check(try await driver.claim(demand(0)).cancelling, is: [])
       try check(try await driver.texts(), is: ["next"])
@@ -83,7 +87,8 @@ extension ConformanceSuite {
         let claimed = try await driver.claim(exactly: 2)
         _ = try await control.cancel([id], reason: "stop")
         let lease = try require(claimed.first { $0.id == id }, "the job").lease
-        try check(try await driver.settle(lease, outcome, recording: .seconds(1)), is: .cancelled, "\(outcome)")
+        try check(
+          try await driver.settle(lease, outcome, recording: .seconds(1)), is: .cancelled, "\(outcome)")
         try check(try await driver.settle(lease, outcome), is: .leaseLost, "\(outcome)")
         let failure = try require(try await driver.failures().last, "a failure")
         try check(failure.reason, is: .cancelled)
@@ -95,7 +100,8 @@ extension ConformanceSuite {
       }
       try check(try await driver.failures().count, is: outcomes.count)
     },
-    ConformanceCase("aCancelledJobWhoseLeaseExpiresIsInTheFailureLog", .jobsAreControlled, requires: .control) { subject in
+    ConformanceCase("aCancelledJobWhoseLeaseExpiresIsInTheFailureLog", .jobsAreControlled, requires: .control)
+    { subject in
       let driver = try await subject.open()
       let control = try driver.control()
       let id = try await driver.insertNew(job())
@@ -116,7 +122,10 @@ extension ConformanceSuite {
     ConformanceCase("aQueryIsCancelledInPages", .jobsAreControlled, requires: .control) { subject in
       let driver = try await subject.open()
       let control = try driver.control()
-      let jobs = (0..<10).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b") } + [job("later", due: .after(.seconds(9)))]
+      let jobs =
+        (0..<10).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b") } + [
+          job("later", due: .after(.seconds(9)))
+        ]
       let ids = try await driver.results(of: jobs).map(\.id)
       _ = try await driver.claimOne()
       var query = JobQuery(kinds: ["a"], states: [.ready], limit: 3)
@@ -125,14 +134,16 @@ extension ConformanceSuite {
       query.after = ids[6]
       found = try await control.cancel(matching: query, reason: "all")
       try check(found, is: [CancelledJob(id: ids[8], result: .cancelled)])
-      try check(try await driver.count(), is: [JobCount("a", delayed: 1, running: 1), JobCount("b", ready: 5)])
+      try check(
+        try await driver.count(), is: [JobCount("a", delayed: 1, running: 1), JobCount("b", ready: 5)])
       found = try await control.cancel(matching: JobQuery(), reason: nil)
       try check(found.map(\.result).filter { $0 == .cancelling }.count, is: 1)
       try check(found.count, is: 7)
       try check(try await driver.failures().count, is: 10)
       try check(try await control.cancel(matching: JobQuery(kinds: ["c"]), reason: nil), is: [])
     },
-    ConformanceCase("aCancelReachesTheHolder", .jobsAreControlled, requires: [.control, .multiProcess]) { subject in
+    ConformanceCase("aCancelReachesTheHolder", .jobsAreControlled, requires: [.control, .multiProcess]) {
+      subject in
       let (driver, other) = try await subject.openTwo()
       let ids = try await driver.results(of: [job("1"), job("2")]).map(\.id)
       let first = try await driver.claimOne()
@@ -159,7 +170,9 @@ extension ConformanceSuite {
       let id = try await driver.insertNew(job())
       for reason in ["", "a\0b", String(repeating: "x", count: 1025)] {
         try await check(throws: .invalidArgument) { _ = try await control.cancel([id], reason: reason) }
-        try await check(throws: .invalidArgument) { try await control.pause(["a"], until: nil, reason: reason) }
+        try await check(throws: .invalidArgument) {
+          try await control.pause(["a"], until: nil, reason: reason)
+        }
       }
       try check(try await driver.findOne().id, is: id)
       try check(try await control.pauses(), is: [])
@@ -239,7 +252,9 @@ extension ConformanceSuite {
       try await control.pause([], until: nil, reason: nil)
       try check(try await control.pauses(), is: [])
     },
-    ConformanceCase("aPauseHoldsForAllProcesses", .jobsAreControlled, requires: [.control, .durable, .multiProcess]) { subject in
+    ConformanceCase(
+      "aPauseHoldsForAllProcesses", .jobsAreControlled, requires: [.control, .durable, .multiProcess]
+    ) { subject in
       let (driver, other) = try await subject.openTwo()
       try await driver.insertNew(job())
       try check(try await other.claim(demand(0)).jobs.count, is: 0)

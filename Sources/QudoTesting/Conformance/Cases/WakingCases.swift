@@ -47,23 +47,26 @@ extension ConformanceSuite {
       "anEnqueueRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.multiProcess, .crossProcessWakeup]
     ) { subject in
       let (one, other) = try await subject.openTwo()
-      let (rings, signal) = AsyncStream<Void>.makeStream()
-      let id = other.doorbell.listen { signal.yield() }
-      defer { other.doorbell.stopListening(id) }
-      try await one.insertNew(job("x"))
-      let heard = try await withThrowingTaskGroup(of: Bool.self) { group in
-        group.addTask {
-          for await _ in rings { return true }; return false
-        }
-        // A timeout, so that a driver that never rings fails instead of hanging.
-        group.addTask {
-          try await Task.sleep(for: .seconds(30)); return false
-        }
-        defer { group.cancelAll() }
-        return try await group.next() ?? false
-      }
-      try check(heard, "a ring")
+      try await checkRing(other, "of an enqueue") { try await one.insertNew(job("x")) }
       try check(try await other.texts(), is: ["x"])
+    },
+    ConformanceCase(
+      "anEndRingsTheDoorbellsOfOthers", .waitersAreWoken, requires: [.multiProcess, .ringsAtEnds]
+    ) { subject in
+      let (one, other) = try await subject.openTwo()
+      let ids = try await one.results(of: [job("1"), job("2"), job("3")]).map(\.id)
+      let claimed = try await one.claim(exactly: 3)
+      for (claimed, outcome) in zip(
+        claimed,
+        [.completed(), .failed(message: ""), .retry(after: .zero, message: "")] as [Settlement.Outcome])
+      {
+        try await checkRing(other, "of \(outcome)") { try await one.settle(claimed.lease, outcome) }
+      }
+      if one.capabilities.contains(.control) {
+        try await checkRing(other, "of a cancel") {
+          _ = try await one.control().cancel([ids[2]], reason: nil)
+        }
+      }
     },
   ]
 
@@ -97,7 +100,30 @@ extension ConformanceSuite {
     },
   ]
 
-  private static func checkRings(
+  /// Checks that the doorbell rings, at once or soon, for what another driver does.
+  private static func checkRing(
+    _ driver: any LogDriver, _ what: String, file: String = #fileID, line: Int = #line,
+    _ body: () async throws -> Void
+  ) async throws {
+    let (rings, signal) = AsyncStream<Void>.makeStream()
+    let id = driver.doorbell.listen { signal.yield() }
+    defer { driver.doorbell.stopListening(id) }
+    try await body()
+    let heard = try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        for await _ in rings { return true }; return false
+      }
+      // A timeout, so that a driver that never rings fails instead of hanging.
+      group.addTask {
+        try await Task.sleep(for: .seconds(30)); return false
+      }
+      defer { group.cancelAll() }
+      return try await group.next() ?? false
+    }
+    try check(heard, "a ring \(what)", file: file, line: line)
+  }
+
+  static func checkRings(
     _ driver: any LogDriver, _ what: String, file: String = #fileID, line: Int = #line,
     _ body: () async throws -> Void
   ) async throws {

@@ -1,0 +1,184 @@
+#if MySQL
+internal import Qudo
+
+extension Transaction {
+  /// Runs the whole change verb for jobs with known numbers.
+  func run(changing jobs: [Int64], _ change: JobChange, _ limits: Limits) throws(QudoError) -> [ChangeResult]
+  {
+    let results: [Int64: ChangeResult]
+    if let done = try wasCommitted() {
+      results = done.changed
+    } else {
+      results = try self.change(Set(jobs).sorted(), change, limits, states: nil)
+      receipt.changed = results
+      try commit()
+    }
+    return jobs.map { results[$0] ?? .notFound }
+  }
+
+  /// Runs the whole change verb for the jobs of a query.
+  func run(changing query: JobQuery, _ change: JobChange, _ limits: Limits) throws(QudoError) -> [ChangedJob]
+  {
+    let results: [Int64: ChangeResult]
+    if let done = try wasCommitted() {
+      results = done.changed
+    } else {
+      results = try self.results(matching: query) { ids throws(QudoError) in
+        try self.change(ids, change, limits, states: query.states)
+      }
+      receipt.changed = results
+      try commit()
+    }
+    return results.sorted { $0.key < $1.key }.map { ChangedJob(id: $0.key, result: $0.value) }
+  }
+
+  /// - Parameters:
+  ///   - ids: The jobs, in ascending order, each once.
+  ///   - states: The states in which a job is looked at; nil for all.
+  /// - Returns: The results of the jobs that were found in one of these states.
+  private func change(_ ids: [Int64], _ change: JobChange, _ limits: Limits, states: Set<JobState>?)
+    throws(QudoError) -> [Int64: ChangeResult]
+  {
+    var results: [Int64: ChangeResult] = [:]
+    try lock(ids, in: states) { jobs throws(QudoError) in
+      let messages = try marks(of: jobs.compactMap { $0.expired(now) })
+      var changed = ChangedJobs(change, now)
+      for job in jobs { results[job.id] = changed.add(job, isMarked: messages[job.id] != nil) }
+      try checkSizes(of: changed.ids, change, limits)
+      end(marked: changed.marked, messages)
+      try write(changed, change)
+    }
+    return results
+  }
+
+  private func write(_ jobs: ChangedJobs, _ change: JobChange) throws(QudoError) {
+    guard !jobs.ids.isEmpty else { return }
+    wakes = true
+    leaveWaiting(jobs.left)
+    leaveRunning(unmarked: jobs.expired)
+    try update(jobs.ids, change)
+    for (table, jobs) in [("qudo_ready", jobs.ready), ("qudo_delayed", jobs.delayed)] as [(SQL, [Candidate])]
+    {
+      for part in jobs.parts(of: 1000) {
+        let rows = part.map { job -> SQL in
+          "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))"
+        }
+        write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
+      }
+    }
+    for job in jobs.ready { entries.add(job.kind, ScanCursors.Key(job)) }
+  }
+
+  /// Writes the new values to the jobs' own rows.
+  private func update(_ ids: [Int64], _ change: JobChange) throws(QudoError) {
+    var columns: [SQL] = []
+    if let priority = change.priority { columns.append("ranking = \(0 &- Int64(priority))") }
+    if let due = change.due { columns.append("due = \(due.moment(now).microseconds)") }
+    if let payload = change.payload {
+      columns.append("payload = \(payload.bytes), codec = \(payload.codec.number)")
+    }
+    if let metadata = change.metadata {
+      columns.append("meta = \(metadata.isEmpty ? nil : metadata.bytes)")
+    }
+    let start: SQL = "UPDATE qudo_job SET \(columns.joined(", ")) WHERE "
+    try checkPacket(start.bytes.count, payload: change.payload?.bytes.count ?? 0)
+    // The ids of a part take at most 21 bytes each.
+    let fits = start.bytes.count + mostPoints * 21 + 512 <= connection.packet
+    for part in fits ? ids.idParts() : ids.parts(of: 1) {
+      write("\(start)\(ids: part)", count: part.count)
+    }
+  }
+
+  /// Checks jobs that get only one of the two values that count for the limit.
+  private func checkSizes(of ids: [Int64], _ change: JobChange, _ limits: Limits) throws(QudoError) {
+    guard !ids.isEmpty, (change.payload == nil) != (change.metadata == nil) else { return }
+    let new = (change.payload?.bytes.count ?? 0) + (change.metadata?.bytes.count ?? 0)
+    let kept: SQL = change.payload == nil ? "payload" : "meta"
+    var count = 0
+    for rows in try read(
+      ids.parts().map { part -> SQL in
+        "SELECT id, COALESCE(LENGTH(\(kept)), 0) FROM qudo_job WHERE id IN \(list: part) ORDER BY id"
+      })
+    {
+      while let row = rows.next() {
+        count += 1
+        let bytes = Int(clamping: row.integer(1)) + new
+        guard bytes > limits.payloadBytes else { continue }
+        throw QudoError(
+          .invalidArgument,
+          "job \(row.integer(0)) would have \(bytes) bytes of payload and metadata, the limit is \(limits.payloadBytes): give less"
+        )
+      }
+    }
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
+    guard count == ids.count else { throw .short(count, ids.count) }
+  }
+}
+
+/// The jobs of a change, by what happens to them.
+private struct ChangedJobs {
+  private let ranking: Int64?
+  private let due: Int64?
+  private let now: Int64
+  /// The jobs that get the new values, in the order of their ids.
+  private(set) var ids: [Int64] = []
+  /// The waiting jobs that leave their position.
+  private(set) var left: [Candidate] = []
+  /// The changed jobs with an expired lease.
+  private(set) var expired: [RunningRow] = []
+  /// The jobs with an expired lease that are marked as cancelled. They end.
+  private(set) var marked: [RunningRow] = []
+  /// The jobs that become ready, or stay ready at another position; with their new positions.
+  private(set) var ready: [Candidate] = []
+  private(set) var delayed: [Candidate] = []
+
+  init(_ change: JobChange, _ now: Timestamp) {
+    ranking = change.priority.map { 0 &- Int64($0) }
+    due = change.due.map { $0.moment(now).microseconds }
+    self.now = now.microseconds
+  }
+
+  mutating func add(_ job: LockedJob, isMarked: Bool) -> ChangeResult {
+    switch job {
+    case .running(let row) where row.ends > now:
+      return .running
+    case .running(let row) where isMarked:
+      marked.append(row)
+      return .notFound
+    case .running(let row):
+      expired.append(row)
+      enter(row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold)
+    case .waiting(let job):
+      // A job that only gets another payload usually keeps its position.
+      guard !stays(job) else { break }
+      left.append(job)
+      enter(job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold)
+    }
+    ids.append(job.id)
+    return .changed
+  }
+
+  private func stays(_ job: Candidate) -> Bool {
+    let isDelayed = if case .delayed = job.source { true } else { false }
+    return (ranking ?? job.ranking, due ?? job.due) == (job.ranking, job.due) && isDelayed == (job.due > now)
+  }
+
+  private mutating func enter(_ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold) {
+    let (ranking, due) = (self.ranking ?? ranking, self.due ?? due)
+    if due <= now {
+      ready.append(
+        Candidate(kind: kind, ranking: ranking, due: due, id: id, hold: hold, source: .ready))
+    } else {
+      delayed.append(
+        Candidate(kind: kind, ranking: ranking, due: due, id: id, hold: hold, source: .delayed))
+    }
+  }
+}
+
+extension LockedJob {
+  /// The row of a running job whose lease has expired.
+  fileprivate func expired(_ now: Timestamp) -> RunningRow? {
+    if case .running(let row) = self, row.ends <= now.microseconds { row } else { nil }
+  }
+}
+#endif
