@@ -76,6 +76,7 @@ public enum Workload: String, CaseIterable, Sendable {
   case crowd
   case soak
   case hooks
+  case control
 
   func measure(_ bench: Bench) async throws -> [BenchLine] {
     switch self {
@@ -91,6 +92,7 @@ public enum Workload: String, CaseIterable, Sendable {
     case .crowd: try await bench.crowd()
     case .soak: try await bench.soak()
     case .hooks: try await bench.hooks()
+    case .control: try await bench.control()
     }
   }
 }

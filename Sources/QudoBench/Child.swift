@@ -36,6 +36,7 @@ public enum Child {
       try await drain(queue, seconds, log: arguments[4], say)
     case "wake": try await wake(queue, say)
     case "hold": try await hold(queue, say)
+    case "cancelled": try await cancelled(queue, say)
     case "idle": try await idle(queue, say)
     default: throw BenchFailure("unknown role \(arguments[0])")
     }
@@ -90,6 +91,31 @@ public enum Child {
   private static func idle(_ queue: Queue<NoHooks>, _ say: @Sendable (String) throws -> Void) async throws {
     let worker = try Worker(queue, handlers: [JobHandler("another") { _ in }])
     let work = Task { try await worker.work() }
+    try say("ready")
+    await withContinuation { continuation in
+      DispatchQueue(label: "qudo.bench.input").async {
+        while readLine() != nil {}
+        continuation.resume()
+      }
+    }
+    work.cancel()
+    _ = try await work.value
+  }
+
+  /// Prints a line when a job begins, and the time when it is cancelled.
+  private static func cancelled(_ queue: Queue<NoHooks>, _ say: @escaping @Sendable (String) throws -> Void)
+    async throws
+  {
+    var policy = JobPolicy()
+    policy.leaseDuration = .seconds(3600)
+    let handler = JobHandler("bench", policy: policy) { _ in
+      try say("begun")
+      do { try await ContinuousClock().sleep(for: .seconds(3600)) } catch {
+        try say("\(monotonic())")
+        throw error
+      }
+    }
+    let work = Task { try await Worker(queue, handlers: [handler], concurrency: 1).work() }
     try say("ready")
     await withContinuation { continuation in
       DispatchQueue(label: "qudo.bench.input").async {

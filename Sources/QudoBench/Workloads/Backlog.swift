@@ -12,6 +12,8 @@ struct Backlog: Hashable {
   var logged = 0
   /// The number of kinds of the ready jobs.
   var kinds = 1
+  /// Whether the ready jobs look as if enqueued one at a time, each with a row of its own.
+  var isSingle = false
 
   /// The kinds of the ready jobs.
   var names: [Kind] { kinds == 1 ? ["bench"] : (0..<kinds).map { Kind("bench.\($0)") } }
@@ -37,7 +39,7 @@ struct Backlog: Hashable {
     // Due times of long ago and of the year 9999, in microseconds. The waiting jobs look as if enqueued in
     // calls of a thousand.
     try insert(database, ready, kind, due: "n / 1000")
-    try enterReady(database, "kind <> \(other)", inRanges: kinds == 1)
+    try enterReady(database, "kind <> \(other)", inRanges: kinds == 1 && !isSingle)
     try insert(database, foreign, other, due: "n / 1000")
     try enterReady(database, "kind = \(other)", inRanges: true)
     if delayed > 0 {

@@ -85,7 +85,7 @@ extension Bench {
     }
   }
 
-  private func withCopy<Result>(
+  func withCopy<Result>(
     _ template: String, _ durability: SQLiteDriver.Durability, _ body: (any Driver) async throws -> Result
   ) async throws -> Result {
     let copy = template + ".copy"
