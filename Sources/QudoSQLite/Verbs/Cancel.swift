@@ -6,46 +6,51 @@ extension Transaction {
   func cancel(_ ids: [Int64], reason: String?) throws(QudoError) -> [CancelResult] {
     try insertCollectedReady()
     var results: [Int64: CancelResult] = [:]
+    // The jobs that have left their state tables, to be moved to the failure log together if they are neighbors.
+    var ending: ClosedRange<Int64>?
     var rest = Set(ids).sorted()[...]
     while let id = rest.first {
-      // Neighbors that wait in the same row go together.
-      if let row = try readyTable.row(of: id) {
-        var last = id
-        var next = rest.index(after: rest.startIndex)
-        while next < rest.endIndex, rest[next] == last + 1, last < row.last {
-          last += 1
-          next += 1
-        }
-        try readyTable.remove(id...last, from: row)
-        try end(cancelled: id...last, reason)
-        for id in id...last { results[id] = .cancelled }
-        rest = rest[next...]
+      let (left, result) = try leave(rest, reason)
+      for id in id...left { results[id] = result }
+      rest = rest.dropFirst(Int(left - id) + 1)
+      guard result == .cancelled else { continue }
+      if let before = ending, before.upperBound + 1 == id {
+        ending = before.lowerBound...left
       } else {
-        results[id] = try cancelOther(id, reason)
-        rest = rest.dropFirst()
+        if let before = ending { try end(cancelled: before, reason) }
+        ending = id...left
       }
     }
+    if let ending { try end(cancelled: ending, reason) }
     return ids.map { results[$0] ?? .notFound }
   }
 
-  /// Cancels a job that is not ready.
-  private func cancelOther(_ id: Int64, _ reason: String?) throws(QudoError) -> CancelResult {
-    if try delayedTable.remove(id) {
-      try end(cancelled: id...id, reason)
-      return .cancelled
-    }
-    guard try jobTable.kind(of: id) != nil else { return .notFound }
-    if let row = try runningTable.row(of: id) {
-      guard try !isLive(row) else {
-        try cancelTable.insert(id, at: now.wall, reason: reason)
-        effects.wakes = true
-        return .cancelling
+  /// Takes a job out of its state table, or marks it if it runs.
+  ///
+  /// - Parameter ids: The job and those that follow.
+  /// - Returns: The last of the neighbors that went with it, and the result for all of them.
+  private func leave(_ ids: ArraySlice<Int64>, _ reason: String?) throws(QudoError) -> (Int64, CancelResult) {
+    let id = ids[ids.startIndex]
+    if let row = try readyTable.row(of: id) {
+      var last = id
+      for next in ids.dropFirst() {
+        guard next == last + 1, last < row.last else { break }
+        last = next
       }
-      try runningTable.cut(row, id...id)
-      noteEnded(row.instance, until: row.ends)
+      try readyTable.remove(id...last, from: row)
+      return (last, .cancelled)
     }
-    try end(cancelled: id...id, reason)
-    return .cancelled
+    if try delayedTable.remove(id) { return (id, .cancelled) }
+    guard try jobTable.kind(of: id) != nil else { return (id, .notFound) }
+    guard let row = try runningTable.row(of: id) else { return (id, .cancelled) }
+    guard try !isLive(row) else {
+      try cancelTable.insert(id, at: now.wall, reason: reason)
+      effects.wakes = true
+      return (id, .cancelling)
+    }
+    try runningTable.cut(row, id...id)
+    noteEnded(row.instance, until: row.ends)
+    return (id, .cancelled)
   }
 
   /// Whether the leases of a row hold: they have not expired, and their holder is alive.
