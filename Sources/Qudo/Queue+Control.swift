@@ -51,7 +51,7 @@ extension Queue {
         let found = try await databases.control(in: name) { driver throws(QudoError) in
           try await driver.cancel(matching: page, reason: reason)
         }
-        count += found.count
+        count += found.count { $0.result != .notFound }
         if !found.isEmpty {
           try progress(
             Dictionary(
@@ -145,7 +145,7 @@ extension Queue {
 
   /// Frees running jobs by force: they are ready again, as if they had never been claimed.
   ///
-  /// The outcome of the present run is refused. Its worker cancels it when it next renews the lease, after a third of
+  /// Qudo refuses the outcome of the current run. Its worker cancels it when it next renews the lease, after a third of
   /// ``JobPolicy/leaseDuration`` at most; until then the job may run twice at the same time. A job that is to be cancelled
   /// is cancelled instead.
   ///

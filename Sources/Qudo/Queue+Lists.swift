@@ -48,21 +48,60 @@ extension Queue {
     try await databases.statuses(query).joined()
   }
 
-  /// Enqueues failed jobs again: see ``LogDriver/replay(_:)``.
+  /// Enqueues failed jobs again: see ``LogDriver/replay(_:changing:)``.
   ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
+  ///   - change: what the new jobs have in place of what the failed ones had, for example a corrected payload. Default: nothing.
   ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
   /// - Returns: the results, in the order of the ids.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, and without a name if the queue has several.
-  public func replay(_ failures: [Int64], in database: String? = nil) async throws(QudoError)
-    -> [ReplayResult]
-  {
+  @discardableResult
+  public func replay(
+    _ failures: [Int64], changing change: JobChange = JobChange(), in database: String? = nil
+  ) async throws(QudoError) -> [ReplayResult] {
     guard let name = database ?? databases.only?.name else {
       throw QudoError(
         .invalidArgument, "the queue has several databases: name the one whose failures are to be replayed")
     }
-    return try await databases.replay(failures, in: name)
+    return try await databases.replay(failures, changing: change, in: name)
+  }
+
+  /// Enqueues again all failed jobs that fit a filter and were not replayed, oldest first: see ``LogDriver/replay(_:changing:)``.
+  ///
+  ///     let filter = FailureFilter(reasons: [.failed], messageContains: "timeout")
+  ///     let count = try await queue.replay(matching: filter, kinds: ["mail.send"])
+  ///
+  /// They are read and enqueued 32 at a time. A failure whose unique key another job holds is left, and can be replayed later.
+  ///
+  /// - Parameters:
+  ///   - filter: which failures. Only final ones that were not replayed are taken.
+  ///   - kinds: which kinds, or nil for all. Default: all.
+  /// - Returns: how many jobs were enqueued.
+  /// - Throws: ``QudoError``; those that were enqueued before it stay.
+  @discardableResult
+  public func replay(matching filter: FailureFilter, kinds: [Kind]? = nil) async throws(QudoError) -> Int {
+    var failures = filter
+    (failures.isFinal, failures.isReplayed) = (true, false)
+    var count = 0
+    for name in databases.names {
+      // A replayed job may fail again at once: its new failures are not taken.
+      let last = try await databases.logs(in: name) { driver throws(QudoError) in
+        try await driver.failures(LogQuery(limit: 1)).first?.id
+      }
+      var query = LogQuery(kinds: kinds, oldestFirst: true, limit: 32, failures: failures)
+      while let last {
+        let page = query
+        let ids = try await databases.logs(in: name) { driver throws(QudoError) in
+          try await driver.failures(page).map(\.id).filter { $0 <= last }
+        }
+        guard let end = ids.last else { break }
+        for case .replayed in try await databases.replay(ids, in: name) { count += 1 }
+        guard ids.count == query.limit else { break }
+        query.after = end
+      }
+    }
+    return count
   }
 
   /// Deletes old rows of the logs of every database: see ``LogDriver/prune(_:)``.

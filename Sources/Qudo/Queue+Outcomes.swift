@@ -57,8 +57,8 @@ extension Queue {
   ///
   ///     let outcome = try await queue.wait(for: id, timeout: .seconds(60))
   ///
-  /// On a SQLite file, the end of the job wakes the wait, in whatever process the job runs. A server is asked at growing
-  /// intervals, of 20 ms to 1 s.
+  /// On a SQLite file, the end of the job wakes the wait, in whatever process the job runs. Qudo asks a server at growing
+  /// intervals, from 20 ms to 1 s. If the database fails meanwhile, the wait goes on until it answers again.
   ///
   /// - Parameters:
   ///   - job: The job's id.
@@ -88,29 +88,47 @@ extension Queue {
 }
 
 extension Databases {
-  /// The time between two looks at a database whose doorbell does not ring when jobs end, at first and at most, and the
-  /// most for one whose doorbell does, in microseconds.
-  private static let (firstPause, longestPause): (Int64, Int64) = (20_000, 1_000_000)
+  /// The time from a look to the next one, in microseconds: at first, after a ring, and at most.
+  private static let (firstPause, shortestPause, longestPause): (Int64, Int64, Int64) = (
+    20_000, 10_000, 1_000_000
+  )
 
   func wait(for jobs: [Int64], in database: String, until end: Int64) async throws -> [JobOutcome] {
+    let clock = options.clock
     let driver = try await logs(in: database) { driver throws(QudoError) in driver }
-    let rings = driver.capabilities.contains(.ringsAtEnds)
     let bell = Bell()
-    let listener = rings ? driver.doorbell.listen { bell.ring() } : nil
-    defer { if let listener { driver.doorbell.stopListening(listener) } }
-    var pause = rings ? Self.longestPause : Self.firstPause
-    while true {
-      bell.clear()
-      let outcomes = try await logs(in: database) { driver throws(QudoError) in
-        try await driver.outcomes(of: jobs)
-      }
-      let now = options.clock.sinceBoot()
-      guard outcomes.contains(where: \.isUnfinished), now < end else { return outcomes }
-      _ = await withDeadline(until: min(end, now.clampedPlus(pause)), options.clock) { await bell.rung() }
-      // After the deadline, a task still waits for a ring.
+    // Listens before it looks, so that no ring is missed.
+    let listener = driver.capabilities.contains(.ringsAtEnds) ? driver.doorbell.listen { bell.ring() } : nil
+    defer {
+      if let listener { driver.doorbell.stopListening(listener) }
+      // A task of the last pause may still wait for a ring.
       bell.ring()
+    }
+    var outcomes: [Int64: JobOutcome] = [:]
+    var pause = Self.firstPause
+    while true {
       try Task.checkCancellation()
-      if !rings { pause = min(pause + pause / 2, Self.longestPause) }
+      bell.clear()
+      let looked = clock.sinceBoot()
+      let left = Array(Set(jobs.filter { outcomes[$0]?.isUnfinished ?? true }))
+      do {
+        let found = try await logs(in: database) { driver throws(QudoError) in
+          try await driver.outcomes(of: left)
+        }
+        for (job, outcome) in zip(left, found) { outcomes[job] = outcome }
+      } catch {
+        try Task.checkCancellation()
+        // A database that has answered before is waited for, too.
+        guard error.isPassing, !outcomes.isEmpty else { throw error }
+      }
+      guard outcomes.values.contains(where: \.isUnfinished), clock.sinceBoot() < end else {
+        return jobs.map { outcomes[$0] ?? .neverExisted }
+      }
+      // A ring may come before what it tells of can be read: look again soon after it. Beside a busy file it rings all the
+      // time: do not look each time.
+      let isRung = await bell.isRung(until: min(end, looked.clampedPlus(pause)), clock)
+      if isRung { try await clock.sleep(untilSinceBoot: min(end, looked.clampedPlus(Self.shortestPause))) }
+      pause = isRung ? Self.firstPause : min(pause + pause / 2, Self.longestPause)
     }
   }
 
@@ -152,6 +170,19 @@ private final class Bell: Sendable {
 
   /// Forgets a ring.
   func clear() { state.withLock { $0.isRung = false } }
+
+  /// Waits for a ring.
+  ///
+  /// - Returns: False if the time came first.
+  func isRung(until time: Int64, _ clock: any QueueClock) async -> Bool {
+    let isRung =
+      await withDeadline(until: time, clock) {
+        await self.rung(); return true
+      } ?? false
+    // After the deadline, the task still waits.
+    if !isRung { ring() }
+    return isRung
+  }
 
   /// Returns when it has rung, or the task is cancelled.
   func rung() async {

@@ -8,7 +8,7 @@ extension Transaction {
     if let done = try wasCommitted() {
       results = done.cancelled
     } else {
-      results = try cancel(Set(jobs).sorted(), reason: reason, states: nil)
+      results = try cancel(Set(jobs).sorted(), reason: reason, filter: nil)
       receipt.cancelled = results
       try commit()
     }
@@ -22,7 +22,7 @@ extension Transaction {
       results = done.cancelled
     } else {
       results = try self.results(matching: query) { ids throws(QudoError) in
-        try cancel(ids, reason: reason, states: query.states)
+        try cancel(ids, reason: reason, filter: query.filter)
       }
       receipt.cancelled = results
       try commit()
@@ -32,13 +32,13 @@ extension Transaction {
 
   /// - Parameters:
   ///   - ids: The jobs, in ascending order, each once.
-  ///   - states: The states in which a job is cancelled; nil for all.
-  /// - Returns: The results of the jobs that were found in one of these states.
-  private func cancel(_ ids: [Int64], reason: String?, states: Set<JobState>?) throws(QudoError)
+  ///   - filter: What a job must still meet; nil for all.
+  /// - Returns: The results of the jobs that do.
+  private func cancel(_ ids: [Int64], reason: String?, filter: JobFilter?) throws(QudoError)
     -> [Int64: CancelResult]
   {
     var results: [Int64: CancelResult] = [:]
-    try lock(ids, in: states) { jobs throws(QudoError) in
+    try lock(ids, fitting: filter) { jobs throws(QudoError) in
       var ending = CancelledJobs()
       for job in jobs { results[job.id] = ending.add(job, now) ? .cancelled : .cancelling }
       write(ending, reason: reason)

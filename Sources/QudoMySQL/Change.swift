@@ -9,7 +9,7 @@ extension Transaction {
     if let done = try wasCommitted() {
       results = done.changed
     } else {
-      results = try self.change(Set(jobs).sorted(), change, limits, states: nil)
+      results = try self.change(Set(jobs).sorted(), change, limits, filter: nil)
       receipt.changed = results
       try commit()
     }
@@ -24,7 +24,7 @@ extension Transaction {
       results = done.changed
     } else {
       results = try self.results(matching: query) { ids throws(QudoError) in
-        try self.change(ids, change, limits, states: query.states)
+        try self.change(ids, change, limits, filter: query.filter)
       }
       receipt.changed = results
       try commit()
@@ -34,13 +34,13 @@ extension Transaction {
 
   /// - Parameters:
   ///   - ids: The jobs, in ascending order, each once.
-  ///   - states: The states in which a job is looked at; nil for all.
-  /// - Returns: The results of the jobs that were found in one of these states.
-  private func change(_ ids: [Int64], _ change: JobChange, _ limits: Limits, states: Set<JobState>?)
+  ///   - filter: What a job must still meet; nil for all.
+  /// - Returns: The results of the jobs that do.
+  private func change(_ ids: [Int64], _ change: JobChange, _ limits: Limits, filter: JobFilter?)
     throws(QudoError) -> [Int64: ChangeResult]
   {
     var results: [Int64: ChangeResult] = [:]
-    try lock(ids, in: states) { jobs throws(QudoError) in
+    try lock(ids, fitting: filter) { jobs throws(QudoError) in
       let messages = try marks(of: jobs.compactMap { $0.expired(now) })
       var changed = ChangedJobs(change, now)
       for job in jobs { results[job.id] = changed.add(job, isMarked: messages[job.id] != nil) }

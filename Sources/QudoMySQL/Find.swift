@@ -12,10 +12,10 @@ extension Transaction {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
+    let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
     if let ids = query.ids {
       var found: [StoredJob] = []
-      let ofKind: SQL = kinds.map { " AND j.kind IN \(list: $0)" } ?? ""
-      let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
       for part in Set(ids).filter({ $0 > query.after }).sorted().parts() where found.count < query.limit {
         found += try jobs(
           """
@@ -23,6 +23,12 @@ extension Transaction {
           """)
       }
       return found
+    }
+    guard !query.filter.looksIntoJobs else {
+      return try jobs(
+        """
+        \(Self.select()) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
+        """)
     }
     guard kinds != nil || states.count < JobState.allCases.count else {
       return try jobs("\(Self.select()) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
@@ -37,15 +43,21 @@ extension Transaction {
   func ids(matching query: JobQuery, kinds: [Int64]?) throws(QudoError) -> [Int64] {
     let states = query.states ?? Set(JobState.allCases)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
+    let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
     var statements: [SQL]
     if let ids = query.ids {
-      let ofKind: SQL = kinds.map { " AND j.kind IN \(list: $0)" } ?? ""
-      let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
       statements = Set(ids).filter { $0 > query.after }.sorted().parts().map { part -> SQL in
         """
         \(Self.select("j.id", of: part)) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """
       }
+    } else if query.filter.looksIntoJobs {
+      statements = [
+        """
+        \(Self.select("j.id")) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
+        """
+      ]
     } else if kinds != nil || states.count < JobState.allCases.count {
       statements = [ids(states, kinds, query)]
     } else {
@@ -56,6 +68,27 @@ extension Transaction {
     // A SELECT that the server was told to stop may return no rows: see ``Write``.
     if found.isEmpty { found = try read(statements).flatMap { rows in rows.map { $0.integer(0) } } }
     return Array(found.prefix(query.limit))
+  }
+
+  /// Returns the conditions of a filter on the job `j`, but for ids, kinds and states, with an AND before each.
+  private func conditions(_ filter: JobFilter) -> SQL {
+    var sql: SQL = ""
+    if let prefix = filter.uniqueKeyPrefix {
+      let bytes = Array(prefix.utf8)
+      sql += " AND LEFT(j.unique_key, \(bytes.count)) = \(bytes)"
+    }
+    if let ranks = filter.ranks {
+      sql += " AND j.ranking BETWEEN \(ranks.lowerBound) AND \(ranks.upperBound)"
+    }
+    if let times = filter.enqueuedAt {
+      sql +=
+        " AND j.enqueued >= \(times.lowerBound.microseconds) AND j.enqueued < \(times.upperBound.microseconds)"
+    }
+    if let times = filter.dueAt {
+      sql += " AND j.due >= \(times.lowerBound.microseconds) AND j.due < \(times.upperBound.microseconds)"
+    }
+    if let bytes = filter.payloadContains { sql += " AND INSTR(j.payload, \(bytes)) > 0" }
+    return sql
   }
 
   /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a

@@ -29,15 +29,26 @@ extension Transaction {
   ///
   /// - Parameters:
   ///   - ids: The jobs, in ascending order, each once.
-  ///   - states: The states; nil for all.
+  ///   - filter: What the jobs must still meet; nil for all.
   ///   - body: Receives the jobs of a part, in the order of their ids. It must write them before it returns.
   func lock(
-    _ ids: [Int64], in states: Set<JobState>?, _ body: ([LockedJob]) throws(QudoError) -> Void
+    _ ids: [Int64], fitting filter: JobFilter?, _ body: ([LockedJob]) throws(QudoError) -> Void
   ) throws(QudoError) {
     for part in ids.parts(of: 1000) {
       let locked = try lock(Array(part))
-      try body(part.compactMap { locked[$0] }.filter { states?.contains($0.state(now)) ?? true })
+      let stillFit = try fitting(part, filter)
+      try body(
+        part.compactMap { locked[$0] }.filter {
+          stillFit?.contains($0.id) ?? true && filter?.states?.contains($0.state(now)) ?? true
+        })
     }
+  }
+
+  /// Returns those of the locked jobs that a filter which looks into jobs still fits; nil for all.
+  private func fitting(_ ids: ArraySlice<Int64>, _ filter: JobFilter?) throws(QudoError) -> Set<Int64>? {
+    guard var filter, filter.looksIntoJobs else { return nil }
+    (filter.ids, filter.kinds, filter.states) = (Array(ids), nil, nil)
+    return Set(try self.ids(matching: JobQuery(filter, limit: .max), kinds: nil))
   }
 
   /// Locks the rows of jobs in their state tables, wherever they are, and waits for sessions that have locked

@@ -3,17 +3,35 @@ internal import Qudo
 
 extension Transaction {
   func failures(_ query: LogQuery) throws(QudoError) -> [FailureRecord] {
-    try list(of: .failure, query) { FailureRecord($0) }
+    try list(of: .failure, query, query.failures.map { Self.conditions($0) } ?? []) { FailureRecord($0) }
   }
 
   func statuses(_ query: LogQuery) throws(QudoError) -> [StatusRecord] {
-    try list(of: .status, query) { StatusRecord($0) }
+    try list(of: .status, query, []) { StatusRecord($0) }
+  }
+
+  private static func conditions(_ filter: FailureFilter) -> [SQL] {
+    var all: [SQL] = []
+    if let reasons = filter.reasons {
+      let numbers = reasons.map { reason -> SQL in "\(reason.number)" }
+      all.append(numbers.isEmpty ? "FALSE" : "reason IN (\(numbers.joined(",")))")
+    }
+    if let isFinal = filter.isFinal { all.append("final = \(isFinal ? 1 : 0)") }
+    if let isReplayed = filter.isReplayed {
+      all.append("replayed_as IS \(isReplayed ? "NOT " : "" as SQL)NULL")
+    }
+    if let times = filter.failedAt {
+      all.append(
+        "failed_at >= \(times.lowerBound.microseconds) AND failed_at < \(times.upperBound.microseconds)")
+    }
+    if let part = filter.messageContains { all.append("INSTR(message, \(Array(part.utf8))) > 0") }
+    return all
   }
 
   /// Reads a page of a log. Calls `body` with each row.
-  private func list<Record>(of log: LogTable, _ query: LogQuery, body: (Row) -> Record) throws(QudoError)
-    -> [Record]
-  {
+  private func list<Record>(
+    of log: LogTable, _ query: LogQuery, _ more: [SQL], body: (Row) -> Record
+  ) throws(QudoError) -> [Record] {
     guard query.limit > 0 else { return [] }
     let kinds = try numbers(of: query.kinds)
     guard kinds?.isEmpty != true else { return [] }
@@ -21,7 +39,7 @@ extension Transaction {
     let offset = max(query.offset, 0)
     guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
       // Select the ids first, so that the payloads of skipped rows are not read.
-      var conditions: [SQL] = kinds.map { ["kind IN \(list: $0)"] } ?? []
+      var conditions = more + (kinds.map { ["kind IN \(list: $0)"] } ?? [])
       if let job = query.job { conditions.append("job = \(job)") }
       if let after = query.after { conditions.append(query.oldestFirst ? "id > \(after)" : "id < \(after)") }
       let filter: SQL = conditions.isEmpty ? "" : "WHERE \(conditions.joined(" AND "))"
@@ -35,6 +53,7 @@ extension Transaction {
     // Read the ids in order, one part at a time, so that a query may name any number of ids.
     var filter: SQL = kinds.map { " AND l.kind IN \(list: $0)" } ?? ""
     if let job = query.job { filter += " AND l.job = \(job)" }
+    for condition in more { filter += " AND \(condition)" }
     let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
     var found: [Record] = []
     for part in sorted.parts() where found.count - offset < query.limit {

@@ -11,6 +11,7 @@ extension MySQLDriver: ControlDriver {
 
   public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
     try check(reason: reason)
+    try query.filter.check()
     return try await pool.transact { transaction throws(QudoError) in
       try transaction.run(cancelling: query, reason: reason)
     }
@@ -25,6 +26,7 @@ extension MySQLDriver: ControlDriver {
 
   public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
     try check(change)
+    try query.filter.check()
     return try await pool.transact { transaction throws(QudoError) in
       try transaction.run(changing: query, change, limits)
     }

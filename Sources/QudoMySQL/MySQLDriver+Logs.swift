@@ -3,7 +3,8 @@ public import Qudo
 
 extension MySQLDriver: LogDriver {
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
-    try await pool.transact { transaction throws(QudoError) in try transaction.failures(query) }
+    try query.failures?.check()
+    return try await pool.transact { transaction throws(QudoError) in try transaction.failures(query) }
   }
 
   public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
@@ -20,8 +21,13 @@ extension MySQLDriver: LogDriver {
     }
   }
 
-  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    try await pool.transact { transaction throws(QudoError) in try transaction.replay(failures) }
+  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    let limits = limits
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.replay(failures, change, limits)
+    }
   }
 
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {

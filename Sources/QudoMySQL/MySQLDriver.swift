@@ -180,7 +180,8 @@ public struct MySQLDriver: Driver {
   }
 
   public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await pool.transact { transaction throws(QudoError) in try transaction.find(query) }
+    try query.filter.check()
+    return try await pool.transact { transaction throws(QudoError) in try transaction.find(query) }
   }
 
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {

@@ -19,7 +19,7 @@ extension Transaction {
   /// - Returns: The results of the jobs that exist.
   private func recover(_ ids: [Int64]) throws(QudoError) -> [Int64: RecoverResult] {
     var results: [Int64: RecoverResult] = [:]
-    try lock(ids, in: nil) { jobs throws(QudoError) in
+    try lock(ids, fitting: nil) { jobs throws(QudoError) in
       var running: [RunningRow] = []
       for job in jobs {
         if case .running(let row) = job { running.append(row) } else { results[job.id] = .notRunning }

@@ -2,7 +2,8 @@
 internal import Qudo
 
 extension Transaction {
-  func replay(_ failures: [Int64]) throws(QudoError) -> [ReplayResult] {
+  func replay(_ failures: [Int64], _ change: JobChange, _ limits: Limits) throws(QudoError) -> [ReplayResult]
+  {
     if let done = try wasCommitted() { return done.replayed.map { $0() } }
     var results: [() -> ReplayResult] = []
     var replayed: [Int64: InsertAnswer] = [:]
@@ -13,7 +14,10 @@ extension Transaction {
       if let answer = replayed[id], let result = answer.results.first {
         if case .inserted(let job) = result { results.append { .alreadyReplayed(job) }; continue }
       }
-      guard row.isFinal, let job = row.job else { results.append { .notFinal }; continue }
+      guard row.isFinal, let job = row.job?.changed(by: change) else {
+        results.append { .notFinal }; continue
+      }
+      if !change.isEmpty { try limits.check(job) }
       let answer = try insert([job])
       replayed[id] = answer
       // The statements that follow store the new job's id and make the result known.

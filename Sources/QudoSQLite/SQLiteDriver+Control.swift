@@ -11,14 +11,9 @@ extension SQLiteDriver: ControlDriver {
 
   public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
     try check(reason: reason)
-    let locks = locks
-    return try await writer.write(isDurable: true, isSmall: query.limit <= Self.small) {
-      transaction throws(QudoError) in
-      try transaction.insertCollectedReady()
-      let snapshot = Snapshot(connection: transaction.connection, now: transaction.now, locks: locks)
-      let ids = try snapshot.ids(matching: query)
-      return zip(ids, try transaction.cancel(ids, reason: reason)).map { CancelledJob(id: $0, result: $1) }
-    }
+    return try await bulk(query, else: .notFound) { transaction, ids throws(QudoError) in
+      try transaction.cancel(ids, reason: reason)
+    }.map { CancelledJob(id: $0, result: $1) }
   }
 
   public func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult] {
@@ -32,13 +27,39 @@ extension SQLiteDriver: ControlDriver {
 
   public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
     try check(change)
-    let (locks, limits) = (locks, limits)
-    return try await writer.write(isDurable: true, isSmall: query.limit <= Self.small, needsRoom: true) {
+    let limits = limits
+    return try await bulk(query, else: .notFound, needsRoom: true) { transaction, ids throws(QudoError) in
+      try transaction.change(ids, change, limits)
+    }.map { ChangedJob(id: $0, result: $1) }
+  }
+
+  /// Runs a verb on the jobs of a query.
+  ///
+  /// A query that looks into jobs may have to look at very many of them. It does so beside the writers, and the
+  /// transaction looks again at those that it found.
+  ///
+  /// - Parameter missing: The result for a job that no longer fits then.
+  private func bulk<Result: Sendable>(
+    _ query: JobQuery, else missing: Result, needsRoom: Bool = false,
+    _ verb: @escaping @Sendable (Transaction, [Int64]) throws(QudoError) -> [Result]
+  ) async throws(QudoError) -> [(Int64, Result)] {
+    try query.filter.check()
+    var found: [Int64]?
+    var query = query
+    if query.filter.looksIntoJobs {
+      let page = query
+      let ids = try await reader.read { snapshot throws(QudoError) in try snapshot.ids(matching: page) }
+      guard !ids.isEmpty else { return [] }
+      (found, query.ids) = (ids, ids)
+    }
+    let (page, all, locks) = (query, found, locks)
+    return try await writer.write(isDurable: true, isSmall: query.limit <= Self.small, needsRoom: needsRoom) {
       transaction throws(QudoError) in
       try transaction.insertCollectedReady()
       let snapshot = Snapshot(connection: transaction.connection, now: transaction.now, locks: locks)
-      let ids = try snapshot.ids(matching: query)
-      return zip(ids, try transaction.change(ids, change, limits)).map { ChangedJob(id: $0, result: $1) }
+      let ids = try snapshot.ids(matching: page)
+      let results = Dictionary(zip(ids, try verb(transaction, ids)), uniquingKeysWith: { first, _ in first })
+      return (all ?? ids).map { ($0, results[$0] ?? missing) }
     }
   }
 

@@ -2,7 +2,8 @@ public import Qudo
 
 extension SQLiteDriver: LogDriver {
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
-    try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
+    try query.failures?.check()
+    return try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
   }
 
   public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
@@ -17,10 +18,13 @@ extension SQLiteDriver: LogDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.job(withUniqueKey: key, kind: kind) }
   }
 
-  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
+  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    let limits = limits
+    return try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
       transaction throws(QudoError) in
-      try transaction.replay(failures)
+      try transaction.replay(failures, change, limits)
     }
   }
 

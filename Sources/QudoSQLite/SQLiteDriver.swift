@@ -239,7 +239,8 @@ public struct SQLiteDriver: Driver {
   }
 
   public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+    try query.filter.check()
+    return try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
   }
 
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {

@@ -125,6 +125,46 @@ import Testing
     #expect(try place.qudo("show", "--kind", "a", "--unique-key", "none").status == 1)
   }
 
+  @Test("finds, cancels and changes jobs by what is in them") func filters() throws {
+    for (key, payload, priority) in [
+      ("order-1", "ada@example.org", "5"), ("order-2", "bob", "0"), ("other", "ada", "-5"),
+    ] {
+      try place.qudo("enqueue", "mail", payload, "--unique-key", key, "--priority=\(priority)")
+    }
+    try place.qudo("enqueue", "mail", "later", "--at", "2036-03-01T06:00:00Z")
+    func found(_ options: String...) throws -> [Int?] {
+      try place.qudo(["jobs", "--json"] + options, input: Data()).objects().map { $0["id"] as? Int }
+    }
+    #expect(try found("--key-prefix", "order-") == [1, 2])
+    #expect(try found("--contains", "ada") == [1, 3])
+    #expect(try found("--min-priority", "0", "--contains", "ada") == [1])
+    #expect(try found("--max-priority=-1") == [3])
+    #expect(try found("--due-after", "2036-01-01T00:00:00Z") == [4])
+    #expect(try found("--due-after", "2036-01-01T00:00:00Z", "--due-before", "2036-02-01T00:00:00Z") == [])
+    #expect(try found("--older-than", "1h") == [] && found("--newer-than", "1h").count == 4)
+    #expect(try place.qudo("change", "--key-prefix", "order-", "--priority", "9").output == "2 0\n")
+    #expect(try found("--min-priority", "9") == [1, 2])
+    #expect(try place.qudo("cancel", "--contains", "ada", "--dry-run").output == "2 0\n")
+    #expect(try place.qudo("cancel", "--contains", "ada", "--reason", "no address").output == "2 0\n")
+    #expect(try place.qudo("cancel", "--state", "delayed").output == "1 0\n")
+    func failures(_ options: String...) throws -> [Int?] {
+      try place.qudo(["failures", "--json"] + options, input: Data()).objects().map { $0["job"] as? Int }
+    }
+    #expect(try failures("--message", "address") == [3, 1])
+    #expect(try failures("--reason", "cancelled", "--since", "1h", "--open").count == 3)
+    #expect(try failures("--reason", "failed") == [])
+    #expect(try place.qudo("replay", "--all", "--message", "address").output == "5\n6\n")
+    #expect(try failures("--open") == [4])
+    #expect(try place.qudo("replay", "--all", "--since", "1h", "--reason", "cancelled").output == "7\n")
+    #expect(try place.qudo("replay", "--all").output == "")
+    try place.qudo("cancel", "7")
+    let failure = try #require(try place.qudo("failures", "--json").objects().first?["id"] as? Int)
+    #expect(
+      try place.qudo("replay", "\(failure)", "--payload", "corrected", "--priority", "3").output == "8\n")
+    let row = try #require(try place.qudo("show", "8", "--json").objects().first)
+    #expect(row["payload"] as? String == "corrected" && row["priority"] as? Int == 3)
+  }
+
   @Test("a paused kind waits until it is resumed") func pauses() throws {
     try place.qudo("enqueue", "a", "1")
     try place.qudo("enqueue", "b", "2")
@@ -170,7 +210,14 @@ import Testing
       ["change", "1", "--codec", "json"], ["change", "1", "--payload", "a", "--payload-file", "b"],
       ["recover"],
       ["wait"], ["wait", "x"], ["show"], ["show", "1", "--unique-key", "k"], ["show", "--unique-key", "k"],
-      ["show", "--kind", "a"],
+      ["show", "--kind", "a"], ["jobs", "--min-priority", "2", "--max-priority", "1"],
+      ["jobs", "--state", "x"],
+      ["jobs", "--older-than", "2h", "--newer-than", "1h"], ["cancel", "1", "--contains", "a"],
+      ["cancel", "--all", "--key-prefix", "a"], ["jobs", "--contains", String(repeating: "x", count: 1025)],
+      ["failures", "--reason", "x"], ["replay", "1", "--since", "1h"], ["cancel", "--contains", ""],
+      ["cancel", "--key-prefix", ""], ["replay", "--all", "--message", ""],
+      ["replay", "--all", "--payload", "x"],
+      ["failures", "--message", String(repeating: "x", count: 1025)],
     ]) func wrongUsage(arguments: [String]) throws
   {
     try place.qudo("enqueue", "a", "1")

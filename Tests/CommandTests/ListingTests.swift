@@ -174,7 +174,8 @@ import Testing
     try place.qudo("enqueue", "k")
     let result = try place.qudo("show", "2", "--json")
     #expect(
-      result.status == 1 && result.output == "" && result.errors.hasPrefix("qudo: there was never a job 2 of "))
+      result.status == 1 && result.output == ""
+        && result.errors.hasPrefix("qudo: there was never a job 2 of "))
   }
 
   @Test func failuresAreListedAndReplayedOnce() throws {

@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Qudo
 import QudoSQLite
 import QudoTesting
@@ -29,13 +30,41 @@ import Testing
     while clock.nextWake != wake { await Task.yield() }
   }
 
+  /// Lets a wait look until it sleeps as long as it ever does.
+  private func settleDown() async {
+    var pause: Int64 = 20_000
+    while pause < 1_000_000 {
+      await sleeps(for: .microseconds(pause))
+      clock.advance(by: .microseconds(pause))
+      pause += pause / 2
+    }
+    await sleeps(for: .seconds(1))
+  }
+
+  /// Returns what a wait returns, once only a ring can have ended its longest sleep.
+  private func awoken<Value: Sendable>(_ wait: Task<Value, any Error>) async throws -> Value {
+    let isOver = Locked(false)
+    let end = Task {
+      defer { isOver.withLock { $0 = true } }
+      return try await wait.value
+    }
+    while !isOver.withLock({ $0 }) {
+      // A ring may come before the end can be read: the wait looks again after short sleeps.
+      if let wake = clock.nextWake, case let rest = wake - clock.sinceBoot(), rest <= 500_000 {
+        clock.advance(by: .microseconds(rest))
+      }
+      await Task.yield()
+    }
+    return try await end.value
+  }
+
   @Test(
     "is woken by the end of a job, whatever it is", .timeLimit(.minutes(2)),
     arguments: ["completed", "failed", "cancelled"])
   func woken(end: String) async throws {
     let id = try await Queue(driver).enqueue(job("1")).id
     let wait = Task { try await waiting.wait(for: id) }
-    await sleeps(for: .seconds(1))
+    await settleDown()
     switch end {
     case "cancelled": try await Queue(driver).cancel(id, reason: "stop")
     default:
@@ -43,7 +72,7 @@ import Testing
       let outcome: Settlement.Outcome = end == "failed" ? .failed(message: "broke") : .completed()
       _ = try await driver.settle([Settlement(lease, outcome)], claiming: nil)
     }
-    switch try await wait.value {
+    switch try await awoken(wait) {
     case .unrecorded: #expect(end == "completed")
     case .failed(let row):
       #expect([row.reason.rawValue, row.message] == [end, end == "failed" ? "broke" : "stop"])
@@ -56,13 +85,12 @@ import Testing
     let wait = Task {
       try await waiting.wait(for: ids + [ids[0], JobID(database: ids[0].database, number: 99)])
     }
+    await settleDown()
     for _ in 0..<3 {
-      await sleeps(for: .seconds(1))
-      #expect(!wait.isCancelled)
       let lease = try #require(try await driver.claim(demand(1)).jobs.first).lease
       _ = try await driver.settle([Settlement(lease, .completed(), recording: .seconds(1))], claiming: nil)
     }
-    let outcomes = try await wait.value
+    let outcomes = try await awoken(wait)
     #expect(outcomes.count == 5 && outcomes[4] == .neverExisted && outcomes[0] == outcomes[3])
     for (id, outcome) in zip(ids, outcomes) {
       guard case .completed(let row) = outcome else { Issue.record("\(outcome)"); continue }
@@ -74,11 +102,12 @@ import Testing
     let id = try await Queue(driver).enqueue(job("1")).id
     #expect(try await waiting.wait(for: id, timeout: .zero).isUnfinished)
     #expect(try await waiting.wait(for: id, timeout: .seconds(-1)).isUnfinished)
-    let wait = Task { try await waiting.wait(for: id, timeout: .milliseconds(1500)) }
-    await sleeps(for: .seconds(1))
-    clock.advance(by: .seconds(1))
-    await sleeps(for: .milliseconds(500))
-    clock.advance(by: .milliseconds(500))
+    let wait = Task { try await waiting.wait(for: id, timeout: .milliseconds(45)) }
+    await sleeps(for: .milliseconds(20))
+    clock.advance(by: .milliseconds(20))
+    // What is left of the time is shorter than the next pause, of 30 ms.
+    await sleeps(for: .milliseconds(25))
+    clock.advance(by: .milliseconds(25))
     guard case .unfinished(let found) = try await wait.value else { Issue.record("it ended"); return }
     #expect(found.id == id.number && found.state == .ready)
   }
@@ -86,9 +115,14 @@ import Testing
   @Test("ends when its task is cancelled", .timeLimit(.minutes(2))) func cancelled() async throws {
     let id = try await Queue(driver).enqueue(job("1")).id
     let wait = Task { try await waiting.wait(for: id) }
-    await sleeps(for: .seconds(1))
+    await settleDown()
     wait.cancel()
-    await #expect(throws: (any Error).self) { try await wait.value }
+    await #expect(throws: CancellationError.self) { try await wait.value }
+    let late = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      return try await waiting.wait(for: id)
+    }
+    await #expect(throws: CancellationError.self) { try await late.value }
   }
 
   @Test("asks a database that does not ring at growing intervals", .timeLimit(.minutes(2)))
@@ -109,6 +143,63 @@ import Testing
     _ = try await memory.settle([Settlement(lease, .completed())], claiming: nil)
     clock.advance(by: .microseconds(pause))
     #expect(try await wait.value == .unrecorded)
+  }
+
+  @Test("keeps what it knows, and goes on while the database fails", .timeLimit(.minutes(2)))
+  func keeps() async throws {
+    let memory = MemoryDriver()
+    let faulty = FailingLooks(base: memory)
+    let queue = try Self.queue(faulty, clock)
+    let ids = try await queue.enqueue([job("1"), job("2")]).map(\.id)
+    let claimed = try await memory.claim(demand()).jobs
+    _ = try await memory.settle([Settlement(claimed[0].lease, .failed(message: "broke"))], claiming: nil)
+    let wait = Task { try await queue.wait(for: ids) }
+    await sleeps(for: .milliseconds(20))
+    #expect(try await memory.prune(PruneOptions()) == 1)
+    faulty.fails.withLock { $0 = true }
+    clock.advance(by: .milliseconds(20))
+    await sleeps(for: .milliseconds(30))
+    faulty.fails.withLock { $0 = false }
+    _ = try await memory.settle([Settlement(claimed[1].lease, .completed())], claiming: nil)
+    clock.advance(by: .milliseconds(30))
+    let outcomes = try await wait.value
+    guard case .failed(let failure) = outcomes[0] else { Issue.record("\(outcomes)"); return }
+    #expect(failure.message == "broke" && outcomes[1] == .unrecorded)
+  }
+
+  /// A driver that cannot be asked what became of jobs while it is told to fail.
+  private struct FailingLooks: ForwardingDriver {
+    let base: any LogDriver
+    let fails = Locked(false)
+
+    func outcomes(of jobs: [Int64]) async throws(QudoError) -> [JobOutcome] {
+      guard !fails.withLock({ $0 }) else { throw QudoError(.busy, "busy") }
+      return try await base.outcomes(of: jobs)
+    }
+  }
+
+  @Test("replays what has failed, but not what fails again meanwhile", .timeLimit(.minutes(2)))
+  func replays() async throws {
+    let memory = MemoryDriver()
+    let again = FailsAgain(base: memory)
+    _ = try await memory.insert((0..<40).map { job("\($0)") })
+    let claimed = try await memory.claim(demand(100)).jobs
+    _ = try await memory.settle(claimed.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    #expect(try await Queue(again).replay(matching: FailureFilter()) == 40)
+    #expect(try await Queue(memory).failures(LogQuery(limit: 1000)).count == 80)
+    #expect(try await Queue(memory).replay(matching: FailureFilter(reasons: [.lost])) == 0)
+  }
+
+  /// A driver whose jobs fail as soon as they are replayed.
+  private struct FailsAgain: ForwardingDriver {
+    let base: any LogDriver
+
+    func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult] {
+      let results = try await base.replay(failures, changing: change)
+      let claimed = try await base.claim(demand(100)).jobs
+      _ = try await base.settle(claimed.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+      return results
+    }
   }
 
   @Test("says that a database is unknown") func unknown() async throws {

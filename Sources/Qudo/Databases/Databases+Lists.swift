@@ -106,22 +106,25 @@ extension Databases {
     }
   }
 
-  /// Enqueues failed jobs again, in the database that they failed in. See ``LogDriver/replay(_:)``.
+  /// Enqueues failed jobs again, in the database that they failed in. See ``LogDriver/replay(_:changing:)``.
   ///
   /// - Parameters:
   ///   - failures: The ids of rows of the failure log.
+  ///   - change: What the new jobs have in place of what the failed ones had. Default: nothing.
   ///   - database: The name of the database.
   /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.
-  public func replay(_ failures: [Int64], in database: String) async throws(QudoError) -> [ReplayResult] {
+  public func replay(_ failures: [Int64], changing change: JobChange = JobChange(), in database: String)
+    async throws(QudoError) -> [ReplayResult]
+  {
     if let only {
       guard only.name == database else { throw unknown(database) }
-      return try await only.logs().replay(failures)
+      return try await only.logs().replay(failures, changing: change)
     }
     guard let member = await member(database) else { throw unknown(database) }
     let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
     return try await member.call(until: end) { driver throws(QudoError) in
-      try await driver.logs().replay(failures)
+      try await driver.logs().replay(failures, changing: change)
     }
   }
 

@@ -86,7 +86,8 @@ public enum CancelResult: String, Hashable, Sendable, Codable {
 public struct CancelledJob: Hashable, Sendable, Codable {
   /// The job's number in its database.
   public var id: Int64
-  /// What happened: ``CancelResult/cancelled`` or ``CancelResult/cancelling``.
+  /// What happened: ``CancelResult/cancelled``, ``CancelResult/cancelling``, or ``CancelResult/notFound`` for a job that no
+  /// longer fitted the query when its turn came.
   public var result: CancelResult
 
   /// Creates the answer for one job; for drivers.
@@ -118,6 +119,18 @@ public struct JobChange: Hashable, Sendable {
   public var isEmpty: Bool { priority == nil && due == nil && payload == nil && metadata == nil }
 }
 
+extension NewJob {
+  /// Returns the job with the new values of a change.
+  package func changed(by change: JobChange) -> NewJob {
+    var job = self
+    job.priority = change.priority ?? priority
+    job.due = change.due ?? due
+    job.payload = change.payload ?? payload
+    job.metadata = change.metadata ?? metadata
+    return job
+  }
+}
+
 /// The result of changing one job.
 public enum ChangeResult: String, Hashable, Sendable, Codable {
   /// The job waits, and has the new values.
@@ -132,8 +145,8 @@ public enum ChangeResult: String, Hashable, Sendable, Codable {
 public struct ChangedJob: Hashable, Sendable, Codable {
   /// The job's number in its database.
   public var id: Int64
-  /// What happened: ``ChangeResult/changed``, ``ChangeResult/running``, or ``ChangeResult/notFound`` for a job that ended
-  /// with the call, because it was to be cancelled and its lease had expired.
+  /// What happened: ``ChangeResult/changed``, ``ChangeResult/running``, or ``ChangeResult/notFound`` for a job that no longer
+  /// fitted the query when its turn came, and for one that was to be cancelled and whose lease had expired: it ended.
   public var result: ChangeResult
 
   /// Creates the answer for one job; for drivers.

@@ -20,18 +20,28 @@ public protocol LogDriver: Driver {
   /// - Returns: Nil if no live job holds the key and no row of the logs has it.
   func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64?
 
-  /// Enqueues failed jobs again in one transaction, with their payload, priority and unique key, due now, as first attempts. Each
-  /// failure can be replayed once.
+  /// Enqueues failed jobs again in one transaction, with their payload, metadata, priority and unique key, due now, as first
+  /// attempts. Each failure can be replayed once.
   ///
-  /// - Parameter failures: the ids of rows of the failure log.
+  /// - Parameters:
+  ///   - failures: the ids of rows of the failure log.
+  ///   - change: what the new jobs have in place of that: for example a corrected payload.
   /// - Returns: the results, in the order of the ids.
-  func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult]
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if a new job would be beyond the limits. Then nothing was written.
+  func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult]
 
   /// Deletes the oldest rows of both logs that the options select, at most ``PruneOptions/limit`` of each: a short call that delays
   /// other callers little.
   ///
   /// - Returns: how many rows were deleted. Repeat the call until it returns 0.
   func prune(_ options: PruneOptions) async throws(QudoError) -> Int
+}
+
+extension LogDriver {
+  /// Enqueues failed jobs again as they were: see ``replay(_:changing:)``.
+  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
+    try await replay(failures, changing: JobChange())
+  }
 }
 
 /// A query for rows of a log. It lists the rows that meet all of its conditions.
@@ -48,6 +58,8 @@ public struct LogQuery: Sendable {
   public var ids: [Int64]?
   /// The number of the job whose rows to list, or nil for all.
   public var job: Int64?
+  /// Which failures; nil for all. The status log ignores it.
+  public var failures: FailureFilter?
   /// Lists the rows after this one, in the order of the list. For the next page, give the ``FailureRecord/id`` or ``StatusRecord/id`` of
   /// the last row of this one; that row may be pruned meanwhile. Default: nil, from the beginning.
   ///
@@ -58,7 +70,7 @@ public struct LogQuery: Sendable {
   /// Creates a query for the newest 10 rows of all kinds, unless given otherwise.
   public init(
     kinds: [Kind]? = nil, oldestFirst: Bool = false, limit: Int = 10, offset: Int = 0, ids: [Int64]? = nil,
-    job: Int64? = nil, after: Int64? = nil
+    job: Int64? = nil, failures: FailureFilter? = nil, after: Int64? = nil
   ) {
     self.kinds = kinds
     self.oldestFirst = oldestFirst
@@ -66,6 +78,7 @@ public struct LogQuery: Sendable {
     self.offset = offset
     self.ids = ids
     self.job = job
+    self.failures = failures
     self.after = after
   }
 }
@@ -73,6 +86,52 @@ public struct LogQuery: Sendable {
 extension LogQuery {
   /// Whether a row with this id comes after the one that the query begins after.
   package func isAfter(_ id: Int64) -> Bool { after.map { oldestFirst ? id > $0 : id < $0 } ?? true }
+}
+
+/// A choice of failures: those that meet all of its conditions. A condition that is nil holds for all failures.
+public struct FailureFilter: Hashable, Sendable, Codable {
+  /// The reasons.
+  public var reasons: Set<FailureReason>?
+  /// Whether the job failed for good with the run.
+  public var isFinal: Bool?
+  /// Whether the failure was replayed.
+  public var isReplayed: Bool?
+  /// When the failure was written.
+  public var failedAt: Range<Timestamp>?
+  /// A text that the message contains, compared as bytes, at most 1,024 of them.
+  public var messageContains: String?
+
+  /// Creates a filter that all failures fit, unless given otherwise.
+  public init(
+    reasons: Set<FailureReason>? = nil, isFinal: Bool? = nil, isReplayed: Bool? = nil,
+    failedAt: Range<Timestamp>? = nil, messageContains: String? = nil
+  ) {
+    self.reasons = reasons
+    self.isFinal = isFinal
+    self.isReplayed = isReplayed
+    self.failedAt = failedAt
+    self.messageContains = messageContains
+  }
+}
+
+extension FailureFilter {
+  /// - Throws: ``QudoError/Code/invalidArgument`` for a text beyond its limit.
+  package func check() throws(QudoError) {
+    if let messageContains, !messageContains.isEmpty {
+      try Limits.check("text to be found in messages", messageContains, atMost: 1024)
+    }
+  }
+
+  /// Whether a failure meets the conditions.
+  package func fits(_ failure: FailureRecord) -> Bool {
+    if let reasons, !reasons.contains(failure.reason) { return false }
+    if let isFinal, failure.isFinal != isFinal { return false }
+    if let isReplayed, (failure.replayedAs != nil) != isReplayed { return false }
+    if let failedAt, !failedAt.contains(failure.failedAt) { return false }
+    guard let part = messageContains.map({ Array($0.utf8) }), !part.isEmpty else { return true }
+    let message = Array(failure.message.utf8)
+    return message.indices.contains { message[$0...].starts(with: part) }
+  }
 }
 
 /// The reason why a run is in the failure log.

@@ -64,57 +64,6 @@ public struct StoredJob: Hashable, Sendable, Codable {
   }
 }
 
-/// A choice of live jobs: those that meet all of its conditions.
-public struct JobFilter: Hashable, Sendable, Codable {
-  /// The ids, or nil for all.
-  public var ids: [Int64]?
-  /// The kinds, or nil for all.
-  public var kinds: [Kind]?
-  /// The states, or nil for all.
-  public var states: Set<JobState>?
-
-  /// Creates a filter that all jobs fit, unless given otherwise.
-  public init(ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil) {
-    self.ids = ids
-    self.kinds = kinds
-    self.states = states
-  }
-}
-
-extension JobQuery {
-  /// Creates a query for a page of the jobs that fit a filter.
-  public init(_ filter: JobFilter, after: Int64 = 0, limit: Int = 100) {
-    self.init(ids: filter.ids, kinds: filter.kinds, states: filter.states, after: after, limit: limit)
-  }
-}
-
-/// A query for live jobs. It lists the jobs that meet all of its conditions, in the order of their ids.
-public struct JobQuery: Sendable {
-  /// The ids to list, or nil for all.
-  public var ids: [Int64]?
-  /// The kinds to list, or nil for all.
-  public var kinds: [Kind]?
-  /// The states to list, or nil for all. Each page shows its own point in time: a job that changes its state between two pages may be
-  /// on both or on neither.
-  public var states: Set<JobState>?
-  /// Lists ids above this one. For the next page, give the last id of this one. Default: 0.
-  public var after: Int64 = 0
-  /// The maximum number of jobs. Default: 100.
-  public var limit = 100
-
-  /// Creates a query for the first 100 jobs, unless given otherwise.
-  public init(
-    ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0,
-    limit: Int = 100
-  ) {
-    self.ids = ids
-    self.kinds = kinds
-    self.states = states
-    self.after = after
-    self.limit = limit
-  }
-}
-
 /// The number of jobs of one kind, by state.
 public struct JobCount: Hashable, Sendable, Codable {
   /// The kind that is counted.

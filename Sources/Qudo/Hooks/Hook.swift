@@ -51,13 +51,14 @@ public protocol HookSet: Sendable {
   /// The worker calls it once for each run, after ``didEnqueue(_:result:)`` for the run's replacements, and at most
   /// once: if the process dies between the commit and the call, the hook does not learn of the run. It is not called
   /// for a job that the worker releases without a run, nor if the worker ends before the database has answered. In the
-  /// second case the job runs again.
+  /// second case the job runs again, unless the last attempt was written after all.
   ///
   /// If a run ignores its cancellation, the worker settles the job without waiting for it, so this call comes before
   /// ``didWork(_:)``.
   ///
   /// The worker calls it for one run after the other and works on meanwhile. If it falls behind by 1,000 runs, the worker
-  /// claims no more jobs until it has caught up. The worker ends only when all calls have returned.
+  /// claims no more jobs until it has caught up: do not wait here for another job of the same worker. The worker ends only
+  /// when all calls have returned.
   func didSettle(_ run: borrowing SettledRun) async
 
   /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.

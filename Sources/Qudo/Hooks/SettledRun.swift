@@ -5,7 +5,8 @@ public struct SettledRun: Sendable {
     /// The outcome is written, with the results of the replacements in their order.
     ///
     /// If the job was completed in the application's own transaction, there are none here:
-    /// ``HookSet/didEnqueueInTransaction(_:result:)`` has them.
+    /// ``HookSet/didEnqueueInTransaction(_:result:)`` has them. If that transaction was rolled back and the lease was lost
+    /// as well, the result is the same, although nothing was written: the worker cannot tell the two apart.
     case settled(replacements: [EnqueueResult] = [])
     /// The job was cancelled while it ran, and did not complete: it is in the failure log, whatever the outcome
     /// was.

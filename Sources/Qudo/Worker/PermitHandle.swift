@@ -20,7 +20,8 @@ struct PermitHandle: Sendable {
         permits.noteRequest(index, 0, kinds: [:])
         let hasRoom = (state.grant?.count ?? 0) > 0
         let looks =
-          state.phase == .working && state.isStarvedOfPermits && now >= state.retryAt && state.shouldClaim
+          state.phase == .working && !state.waitsForHooks && state.isStarvedOfPermits && now >= state.retryAt
+          && state.shouldClaim
         if state.bufferedCount > 0 || (looks && !hasRoom) {
           permits.enqueueWaiter(index)
         } else {
@@ -68,7 +69,7 @@ struct PermitHandle: Sendable {
     worker.budget.withLock { permits in
       permits.end(index)
       permits.holds(index, state.heldOfLimited)
-      if state.phase == .working, state.shouldClaim || state.bufferedCount > 0 {
+      if state.phase == .working, (state.shouldClaim && !state.waitsForHooks) || state.bufferedCount > 0 {
         permits.enqueueWaiter(index)
       }
     }

@@ -66,6 +66,11 @@ extension Bench {
     if rest > .zero { try await clock.sleep(for: rest) }
     let time = clock.now - begin
     work.cancel()
+    let left = try await queue.count(["bench.other"]).first?.ready ?? 0
+    // With few jobs, this is a test that all is measured.
+    guard left > 0 || settings.jobs ?? .max < 100_000 else {
+      throw BenchFailure("the drain ended before the measurement: measure more jobs")
+    }
     return Double(try await work.value.completed) / time.inSeconds
   }
 

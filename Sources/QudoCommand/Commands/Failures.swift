@@ -12,18 +12,25 @@ struct Failures: AsyncParsableCommand {
       payload that is not UTF-8 is "payloadBase64" instead.
 
         qudo failures --kind mail.send --limit 50
+        qudo failures --open --since 2h --message timeout
         qudo replay 17
       """)
 
   @OptionGroup var database: Database
   @OptionGroup var options: LogOptions
+  @OptionGroup var filter: FailureFilterOptions
+  @Flag(help: "Only jobs that failed for good and were not replayed.") var open = false
 
   func run() async throws {
-    let query = options.query
+    var query = options.query
+    var failures = filter.filter
+    if open { (failures.isFinal, failures.isReplayed) = (true, false) }
+    query.failures = failures
+    let page = query
     try await database.list { databases in
       try await Listing.show(databases, json: options.json, limit: options.limit, of: "failures") {
         driver throws(QudoError) in
-        try await driver.failures(query)
+        try await driver.failures(page)
       }
     }
   }

@@ -10,13 +10,12 @@ struct Jobs: AsyncParsableCommand {
       see show, failures and statuses. With several databases, --limit and --after apply to each.
 
         qudo jobs --state delayed --limit 20
+        qudo jobs --kind mail.send --contains ada@example.org --older-than 1h
         qudo jobs --after 120 --json
       """)
 
   @OptionGroup var database: Database
-  @OptionGroup var kind: KindOption
-  @Option(help: "Only this state: ready, delayed or running. Repeat for several. Default: all.") var state:
-    [JobState] = []
+  @OptionGroup var filter: JobFilterOptions
   @Option(help: "The maximum number of jobs, 0 or more.") var limit = 100
   @Option(
     help: ArgumentHelp("Only ids above this one; give the last id of the previous page.", valueName: "id"))
@@ -28,8 +27,7 @@ struct Jobs: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let query = JobQuery(
-      kinds: kind.kinds, states: state.isEmpty ? nil : Set(state), after: after, limit: Listing.beyond(limit))
+    let query = JobQuery(filter.filter, after: after, limit: Listing.beyond(limit))
     try await database.list { databases in
       try await Listing.show(databases, json: json, limit: limit, of: "jobs") { driver throws(QudoError) in
         try await driver.jobs(matching: query)

@@ -5,13 +5,14 @@ struct Replay: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Enqueue failed jobs again, by their ids in the failure log.",
     discussion: """
-      Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. Each \
-      row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
+      Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. \
+      --payload, --priority and the like correct it. Each row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
       "result", "job"}. The result is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, \
       notFinal or notFound. If a row cannot be replayed, the others still are, and the exit status is 1.
 
         qudo replay 17 18
-        qudo replay --all --kind mail.send
+        qudo replay 19 --payload '{"to":"ada@example.org"}'
+        qudo replay --all --kind mail.send --since 2h --message timeout
       """)
 
   @OptionGroup var database: Database
@@ -21,12 +22,19 @@ struct Replay: AsyncParsableCommand {
   var ids: [JobName] = []
   @Flag(help: "Replay all failures not yet replayed, oldest first.") var all = false
   @OptionGroup var kind: KindOption
+  @OptionGroup var filter: FailureFilterOptions
+  @OptionGroup var options: ChangeOptions
   @Flag(help: "Print one JSON array.") var json = false
 
   func validate() throws {
     if all, !ids.isEmpty { throw ValidationError("give ids or --all, not both") }
     if !all, ids.isEmpty { throw ValidationError("give ids from the failure log, or --all") }
-    if !all, kind.kinds != nil { throw ValidationError("--kind needs --all") }
+    if all, options.payload != nil || options.payloadFile != nil {
+      throw ValidationError("--all gives no job another payload: name the failures that are to have it")
+    }
+    if !all, kind.kinds != nil || filter.isGiven {
+      throw ValidationError("--kind, --reason, --since and --message need --all")
+    }
   }
 
   private struct Row {
@@ -36,14 +44,15 @@ struct Replay: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let change = try options.change()
     try await database.use(durability: durability.durability, create: false) { databases in
       var report = Report(json: json, isSeveral: databases.names.count > 1)
       var isWhole = true
       do {
         if all {
-          isWhole = try await replayAll(databases, &report)
+          isWhole = try await replayAll(databases, change, &report)
         } else {
-          try await replayIDs(databases, &report)
+          try await replayIDs(databases, change, &report)
         }
       } catch {
         try report.end()
@@ -88,13 +97,13 @@ struct Replay: AsyncParsableCommand {
     }
   }
 
-  private func replayIDs(_ databases: Databases, _ report: inout Report) async throws {
+  private func replayIDs(_ databases: Databases, _ change: JobChange, _ report: inout Report) async throws {
     let names = databases.names
     let named = try ids.map { (database: try $0.database(of: names), number: $0.number) }
     var rest = named[...]
     while let first = rest.first {
       let run = rest.prefix(Self.page).prefix { $0.database == first.database }.map(\.number)
-      let results = try await databases.replay(run, in: first.database)
+      let results = try await databases.replay(run, changing: change, in: first.database)
       try report.add(zip(run, results).map { Row(database: first.database, failure: $0, result: $1) })
       rest = rest.dropFirst(run.count)
     }
@@ -103,25 +112,30 @@ struct Replay: AsyncParsableCommand {
   /// The number of rows per page. Each row may have a payload of 1 MiB or more.
   private static let page = 32
 
-  private func replayAll(_ databases: Databases, _ report: inout Report) async throws -> Bool {
+  private func replayAll(_ databases: Databases, _ change: JobChange, _ report: inout Report) async throws
+    -> Bool
+  {
     // Find the unavailable databases once, not per page.
     let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
     for (name, _) in answers {
-      var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page)
+      var failures = filter.filter
+      (failures.isFinal, failures.isReplayed) = (true, false)
+      var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page, failures: failures)
+      // A replayed job may fail again at once: its new failures are not taken.
+      let newest = try await databases.failures(LogQuery(limit: 1), in: name).get().first?.id ?? 0
       while true {
         let page = query
         let found = await databases.failures(page, in: name)
-        let failures = try found.get()
-        let ids = failures.filter { $0.isFinal && $0.replayedAs == nil }.map(\.id)
+        let ids = try found.get().map(\.id).filter { $0 <= newest }
         if !ids.isEmpty {
           try report.add(
-            zip(ids, try await databases.replay(ids, in: name)).map {
+            zip(ids, try await databases.replay(ids, changing: change, in: name)).map {
               Row(database: name, failure: $0, result: $1)
             })
         }
         // Page by id: rows that are added or pruned meanwhile do not shift the others.
-        guard failures.count == Self.page, let last = failures.last else { break }
-        query.after = last.id
+        guard ids.count == Self.page, let last = ids.last else { break }
+        query.after = last
       }
     }
     return isWhole

@@ -6,8 +6,9 @@ struct Show: AsyncParsableCommand {
     abstract: "Show one job with its whole payload: how it stands, or how it ended.",
     discussion: """
       The state is ready, delayed or running; for a job that ended, completed or replaced if its kind records that (work --record), \
-      else why it is in the failure log: failed, aborted, lost or cancelled. If the job ended and no log has it, or never existed, an \
-      error says so, and the exit status is 1. The failed runs are listed below, newest first.
+      else why it is in the failure log: failed, aborted, lost or cancelled; or ended, if all that the logs have is that runs of it \
+      failed before. If no log has the job, or it never existed, an error says so, and the exit status is 1. The newest 10 failed runs \
+      are listed below.
 
       With --json, prints an array of one element: for an unfinished job with the keys of jobs, for one that ended {"database", "id", \
       "kind", "state", "payload", "uniqueKey", "attempt", "startedAt", "endedAt", "message", "failure", "replayedAs"}; failure is the \
@@ -31,12 +32,13 @@ struct Show: AsyncParsableCommand {
   func run() async throws {
     try await database.list { databases in
       let id = try await job.find(databases)
-      let shown = try ShownJob(try await Queue(databases).outcome(of: id), id)
-      if payload { return try shown.payload.bytes.withUnsafeBytes { try Output.write($0) } }
-      if json { return try Output.line(JSONWriter.array([shown.json])) }
+      let outcome = try await Queue(databases).outcome(of: id)
       let failures = try await databases.logs(in: id.database) { driver throws(QudoError) in
         try await driver.failures(LogQuery(limit: 10, job: id.number))
       }
+      let shown = try ShownJob(outcome, id, failures)
+      if payload { return try shown.payload.bytes.withUnsafeBytes { try Output.write($0) } }
+      if json { return try Output.line(JSONWriter.array([shown.json])) }
       try Output.write(shown.text(failures))
     }
   }
@@ -50,13 +52,21 @@ private struct ShownJob {
   let payload: Payload
   let json: JSON
 
+  /// - Parameter failures: the job's newest rows of the failure log.
   /// - Throws: `CommandError` if nothing is known of the job.
-  init(_ outcome: JobOutcome, _ id: JobID) throws {
+  init(_ outcome: JobOutcome, _ id: JobID, _ failures: [FailureRecord]) throws {
     self.id = id
     let name = "job \(id.number) of \(SafeText.terminalSafe(id.database))"
     switch outcome {
     case .neverExisted: throw CommandError("there was never a \(name)")
     case .unrecorded:
+      if let failure = failures.first {
+        lines = [("kind", failure.kind.name), ("state", "ended")]
+        if let key = failure.uniqueKey { lines.append(("unique key", key)) }
+        payload = Payload([])
+        json = Self.json(id, kind: failure.kind, state: "ended", nil, failure.uniqueKey)
+        return
+      }
       throw CommandError(
         "\(name) has ended, and no log says how: it completed, and its kind does not record that; or its rows were pruned"
       )
@@ -137,7 +147,7 @@ private struct ShownJob {
 
   private static func json(
     _ id: JobID, kind: Kind, state: String, _ payload: Payload?, _ key: String?, attempt: Int? = nil,
-    startedAt: Timestamp? = nil, endedAt: Timestamp, message: String? = nil, failure: Int64? = nil,
+    startedAt: Timestamp? = nil, endedAt: Timestamp? = nil, message: String? = nil, failure: Int64? = nil,
     replayedAs: Int64? = nil
   ) -> JSON {
     func number(_ number: Int64?) -> JSON { number.map { .integer($0) } ?? .null }

@@ -3,14 +3,14 @@ internal import Qudo
 
 struct Cancel: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Cancel unfinished jobs, by their ids or by kind and state.",
+    abstract: "Cancel unfinished jobs, by their ids or by what they are.",
     discussion: """
       A waiting job leaves at once. A running job's worker is told, in whatever process it is; it stops the command as a time limit \
       would: SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before it was told, the job completed. All other cancelled \
       jobs are in the failure log with the reason cancelled, from which replay enqueues them again.
 
       With ids, prints a line for each: the id and cancelled, or cancelling for a running job; an id without an unfinished job is \
-      reported, and the exit status is 1. With --kind, --state or --all, cancels in transactions of 1,000 jobs, and prints two \
+      reported, and the exit status is 1. With --kind, --all and the like, cancels in transactions of 1,000 jobs, and prints two \
       numbers: how many waited, and how many run. With --json, one array whose elements are {"database", "id", "result"}; the \
       result is cancelled, cancelling or notFound. With --dry-run, nothing is cancelled, and the result is what it would be.
 

@@ -9,7 +9,7 @@ struct Change: AsyncParsableCommand {
       a worker is free.
 
       With ids, prints a line for each: the id and changed; an id whose job runs or is not there is reported, and the exit status is \
-      1. With --kind, --state or --all, changes in transactions of 1,000 jobs, and prints two numbers: how many were changed, and how \
+      1. With --kind, --all and the like, changes in transactions of 1,000 jobs, and prints two numbers: how many were changed, and how \
       many run. With --json, one array whose elements are {"database", "id", "result"}; the result is changed, running or notFound. With \
       --dry-run, nothing is changed, and the result is what it would be.
 
@@ -21,62 +21,22 @@ struct Change: AsyncParsableCommand {
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
   @OptionGroup var selection: JobSelection
-  @Option(
-    help: ArgumentHelp(
-      "The new priority; higher ones run first; from -2147483647 to 2147483647.", valueName: "number"))
-  var priority: Int?
+  @OptionGroup var options: ChangeOptions
   @Flag(help: "Run the jobs as soon as a worker is free.") var now = false
-  @Option(
-    help: ArgumentHelp("Run the jobs no earlier than this long from now.", valueName: "duration"),
-    transform: { try Duration(parsing: $0) })
-  var delay: Duration?
-  @Option(
-    help: ArgumentHelp(
-      "Run the jobs no earlier than this ISO 8601 time with a zone. A past time counts as now.",
-      valueName: "time"),
-    transform: { try Timestamp(parsing: $0) })
-  var at: Timestamp?
-  @Option(help: ArgumentHelp("The new payload, as enqueue takes it.", valueName: "text")) var payload: String?
-  @Option(
-    help: ArgumentHelp("Read the new payload from a file, unchanged; - is standard input.", valueName: "path")
-  )
-  var payloadFile: String?
-  @Option(
-    help: ArgumentHelp(
-      "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
-      valueName: "codec"))
-  var codec: PayloadCodec?
 
   func validate() throws {
-    if [now, delay != nil, at != nil].count(where: { $0 }) > 1 {
+    if now, options.delay != nil || options.at != nil {
       throw ValidationError("--now, --delay and --at exclude each other")
     }
-    if payload != nil, payloadFile != nil {
-      throw ValidationError("give --payload or --payload-file, not both")
-    }
-    if codec != nil, payload == nil, payloadFile == nil {
-      throw ValidationError("--codec needs --payload or --payload-file")
-    }
-    guard priority != nil || due != nil || payload != nil || payloadFile != nil else {
+    guard now || options.isGiven else {
       throw ValidationError(
         "give what to change: --priority, --now, --delay, --at, --payload or --payload-file")
     }
   }
 
-  private var due: Due? {
-    if now { return .now }
-    if let delay { return .after(delay) }
-    // A past time would order the job before other ready jobs.
-    return at.map { $0 > SystemClock().now().wall ? .at($0) : .now }
-  }
-
   func run() async throws {
-    // Read once, whatever is done with it.
-    let bytes =
-      try payloadFile.map { try InputFile.readAll($0, limit: Limits().payloadBytes) }
-      ?? payload.map { Array($0.utf8) }
-    let payload = try bytes.map { Payload($0, codec: try PayloadCodec.id(of: $0, chosen: codec)) }
-    let change = JobChange(priority: priority, due: due, payload: payload)
+    var change = try options.change()
+    if now { change.due = .now }
     try await ChangeVerb(selected: selection.jobs, change: change).perform(database, durability)
   }
 }

@@ -7,7 +7,7 @@ protocol JobVerb: Sendable {
 
   var selected: SelectedJobs { get }
 
-  /// The answers that are counted if the jobs were selected by kind and state, in the order of the output.
+  /// The answers that are counted if the jobs were selected by a filter, in the order of the output.
   static var counted: [Answer] { get }
 
   /// The verb for jobs by their numbers.
@@ -67,8 +67,7 @@ extension JobVerb {
     let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
     if !isWhole { report.hasTrouble = true }
     for (name, _) in answers {
-      var query = JobQuery(
-        kinds: selected.kinds, states: selected.states, limit: selected.dryRun ? 100 : 1000)
+      var query = JobQuery(selected.filter, limit: selected.dryRun ? 100 : 1000)
       while true {
         let page = query
         let found = try await databases.control(in: name) { driver throws(QudoError) in

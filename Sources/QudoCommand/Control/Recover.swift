@@ -6,7 +6,7 @@ struct Recover: AsyncParsableCommand {
     abstract: "Free running jobs by force, so that another worker runs them.",
     discussion: """
       Use it for a job whose worker hangs but is alive: jobs of workers that died are recovered without it. The job is ready again, with \
-      no attempt counted. The outcome of the present run is refused, and its worker stops it when it next renews the lease, after a \
+      no attempt counted. Qudo refuses the outcome of the current run, and its worker stops it when it next renews the lease, after a \
       third of --lease at most; until then the job may run twice at the same time.
 
       Prints a line for each job: the id and recovered, or cancelled for one that was being cancelled. An id whose job does not run is \

@@ -45,10 +45,9 @@ struct InputFile: ~Copyable {
     return poll(&ready, 1, milliseconds) > 0
   }
 
-  /// Reads the whole file.
+  /// Reads a whole file; `-` is standard input.
   ///
   /// - Throws: if the file has more than `limit` bytes.
-  /// Reads the whole file; `-` is standard input.
   static func readAll(_ path: String, limit: Int) throws(CommandError) -> [UInt8] {
     if path == "-" { return try InputFile.standardInput.readAll(limit: limit) }
     return try InputFile.at(path).readAll(limit: limit)

@@ -10,10 +10,16 @@ extension Snapshot {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    let conditions = JobConditions(query.filter)
     var page = JobPage(snapshot: self, limit: query.limit)
     if let ids = query.ids {
-      try page.add(Set(ids).filter { $0 > query.after }.sorted()) { kind, state in
+      try page.add(Set(ids).filter { $0 > query.after }.sorted(), conditions) { kind, state in
         kinds?.contains(kind) != false && states.contains(state)
+      }
+    } else if query.filter.looksIntoJobs {
+      let list = kinds.map { IntegerList($0) }
+      try page.add(idsInOrder(states, list, conditions, after: query.after, limit: query.limit)) { _, _ in
+        true
       }
     } else if kinds == nil, states.count == JobState.allCases.count {
       try page.addAll(after: query.after)
@@ -27,9 +33,17 @@ extension Snapshot {
   /// Returns the ids of a page of jobs, in order.
   func ids(matching query: JobQuery) throws(QudoError) -> [Int64] {
     let states = query.states ?? Set(JobState.allCases)
-    if query.ids != nil { return try find(query).map(\.id) }
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
+    if let ids = query.ids {
+      return try self.ids(
+        among: Set(ids).filter { $0 > query.after }.sorted(), states, kinds, JobConditions(query.filter),
+        query.limit)
+    }
+    if query.filter.looksIntoJobs {
+      let (list, conditions) = (kinds.map { IntegerList($0) }, JobConditions(query.filter))
+      return try idsInOrder(states, list, conditions, after: query.after, limit: query.limit)
+    }
     if kinds == nil, states.count == JobState.allCases.count {
       return try jobTable.ids(1...Int64.max, of: nil, after: query.after, limit: query.limit)
     }
@@ -72,7 +86,7 @@ extension Snapshot {
     throws(QudoError) -> Bool
   {
     let jobs = Double(max(0, try jobTable.highestID().clampedMinus(after)))
-    let most = max(10_000, Int((Double(limit) * jobs).squareRoot()))
+    let most = max(10_000, Int(min((Double(limit) * jobs).squareRoot(), 1e15)))
     var entries = 0
     if states.contains(.ready) { entries += try readyTable.count(kinds, atMost: most) }
     if entries < most, !states.isDisjoint(with: [.ready, .delayed]) {
@@ -82,11 +96,12 @@ extension Snapshot {
   }
 
   /// Returns the lowest ids of jobs in these states, by reading the jobs in id order.
-  private func idsInOrder(_ states: Set<JobState>, _ kinds: IntegerList?, after: Int64, limit: Int)
-    throws(QudoError) -> [Int64]
-  {
+  private func idsInOrder(
+    _ states: Set<JobState>, _ kinds: IntegerList?, _ conditions: JobConditions? = nil, after: Int64,
+    limit: Int
+  ) throws(QudoError) -> [Int64] {
     if states.count == JobState.allCases.count {
-      return try jobTable.ids(1...Int64.max, of: kinds, after: after, limit: limit)
+      return try jobTable.ids(1...Int64.max, of: kinds, conditions, after: after, limit: limit)
     }
     let live = try running().filter(\.isLive)
     let chunk = 1000
@@ -94,19 +109,35 @@ extension Snapshot {
     var after = after
     while true {
       var count = 0
-      try jobTable.positions(kinds, after: after, limit: chunk) { row in
+      try jobTable.positions(kinds, conditions, after: after, limit: chunk) { row in
         count += 1
         after = row.id
-        let state: JobState =
-          if row.isInReady { .ready } else if row.isInDelayed {
-            row.dueAt > now.wall ? .delayed : .ready
-          } else {
-            live.range(of: row.id) == nil ? .ready : .running
-          }
-        if ids.count < limit, states.contains(state) { ids.append(row.id) }
+        if ids.count < limit, states.contains(state(of: row, live)) { ids.append(row.id) }
       }
       guard count == chunk, ids.count < limit else { return ids }
     }
+  }
+
+  /// Returns those of these jobs that exist and fit, in order.
+  private func ids(
+    among all: [Int64], _ states: Set<JobState>, _ kinds: [Int64]?, _ conditions: JobConditions, _ limit: Int
+  ) throws(QudoError) -> [Int64] {
+    let live = try running().filter(\.isLive)
+    let list = kinds.map { IntegerList($0) }
+    var ids: [Int64] = []
+    for part in IntegerList.chunks(all) where ids.count < limit {
+      try jobTable.positions(list, conditions, among: part) { row in
+        if ids.count < limit, states.contains(state(of: row, live)) { ids.append(row.id) }
+      }
+    }
+    return ids
+  }
+
+  /// - Parameter live: The running jobs with valid leases.
+  private func state(of row: JobPosition, _ live: [RunningIDs]) -> JobState {
+    if row.isInReady { return .ready }
+    if row.isInDelayed { return row.dueAt > now.wall ? .delayed : .ready }
+    return live.range(of: row.id) == nil ? .ready : .running
   }
 
   /// Returns ids in ranges, in the order of the ranges, until there are `limit`.
@@ -139,9 +170,11 @@ private struct JobPage {
   init(snapshot: Snapshot, limit: Int) { (self.snapshot, self.limit) = (snapshot, limit) }
 
   /// Adds the jobs with these ids that exist and fit, a chunk at a time, so that any number of ids is allowed.
-  mutating func add(_ ids: [Int64], where fits: (_ kind: Int64, JobState) -> Bool) throws(QudoError) {
+  mutating func add(
+    _ ids: [Int64], _ conditions: JobConditions? = nil, where fits: (_ kind: Int64, JobState) -> Bool
+  ) throws(QudoError) {
     for part in IntegerList.chunks(ids) where jobs.count < limit {
-      try snapshot.jobTable.listed(part) { row throws(QudoError) in try add(row, where: fits) }
+      try snapshot.jobTable.listed(part, conditions) { row throws(QudoError) in try add(row, where: fits) }
     }
     jobs.removeLast(max(0, jobs.count - limit))
   }

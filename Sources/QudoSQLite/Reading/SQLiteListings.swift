@@ -31,7 +31,7 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
         .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
     }
     self.limits = limits
-    let watch = FileWatch(path: path + "-wal")
+    let watch = FileWatch(path: try DatabasePath(path).path + "-wal")
     doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }
     watch.onChange { [weak doorbell] in doorbell?.ring() }
     reader = ListingReader(path: path, limits: limits, timeout: timeout, clock: clock, logger: logger)
@@ -41,7 +41,8 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
   }
 
   package func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
+    try query.filter.check()
+    return try await reader.read { snapshot throws(QudoError) in try snapshot.find(query) }
   }
 
   package func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
@@ -49,7 +50,8 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
   }
 
   package func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
-    try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
+    try query.failures?.check()
+    return try await reader.read { snapshot throws(QudoError) in try snapshot.failures(query) }
   }
 
   package func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
@@ -97,7 +99,11 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     throw refusal
   }
   package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
-  package func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] { throw refusal }
+  package func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    throw refusal
+  }
   package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
   package func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
     throw refusal

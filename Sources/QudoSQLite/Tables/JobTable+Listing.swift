@@ -1,9 +1,13 @@
 internal import Qudo
 
 extension JobTable {
-  /// Calls `body` with each of these jobs, in id order.
-  func listed(_ ids: IntegerList, _ body: (ListedRow) throws(QudoError) -> Void) throws(QudoError) {
-    try listed(where: "id IN \(ids.sql) ORDER BY id", ids.values, body)
+  /// Calls `body` with each of these jobs that meets the conditions, in id order.
+  func listed(
+    _ ids: IntegerList, _ conditions: JobConditions?, _ body: (ListedRow) throws(QudoError) -> Void
+  ) throws(QudoError) {
+    try listed(
+      where: "\(conditions?.sql ?? "") id IN \(ids.sql) ORDER BY id", (conditions?.values ?? []) + ids.values,
+      body)
   }
 
   /// Calls `body` with the first `limit` jobs after an id, in id order.
@@ -22,14 +26,30 @@ extension JobTable {
     "EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)"
 
   /// Calls `body` with the first `limit` jobs after an id, in id order, and where they are.
-  func positions(_ kinds: IntegerList?, after id: Int64, limit: Int, _ body: (JobPosition) -> Void)
+  func positions(
+    _ kinds: IntegerList?, _ conditions: JobConditions?, after id: Int64, limit: Int,
+    _ body: (JobPosition) -> Void
+  ) throws(QudoError) {
+    try positions(
+      where: "\(kinds.inKinds) \(conditions?.sql ?? "") id > ? ORDER BY id LIMIT ?",
+      (kinds?.values ?? []) + (conditions?.values ?? []) + [.integer(id), .integer(Int64(limit))], body)
+  }
+
+  /// Calls `body` with each of these jobs that is of the kinds and meets the conditions, in id order.
+  func positions(
+    _ kinds: IntegerList?, _ conditions: JobConditions, among ids: IntegerList, _ body: (JobPosition) -> Void
+  ) throws(QudoError) {
+    try positions(
+      where: "\(kinds.inKinds) \(conditions.sql) id IN \(ids.sql) ORDER BY id",
+      (kinds?.values ?? []) + conditions.values + ids.values, body)
+  }
+
+  private func positions(where condition: String, _ values: [Value], _ body: (JobPosition) -> Void)
     throws(QudoError)
   {
     try connection.each(
-      """
-      SELECT id, due, \(Self.isInReady), \(Self.isInDelayed) FROM qudo_job AS j WHERE \(kinds.inKinds) id > ?
-      ORDER BY id LIMIT ?
-      """, values: (kinds?.values ?? []) + [.integer(id), .integer(Int64(limit))]
+      "SELECT id, due, \(Self.isInReady), \(Self.isInDelayed) FROM qudo_job AS j WHERE \(condition)",
+      values: values
     ) { row throws(QudoError) in
       body(
         JobPosition(
@@ -53,15 +73,17 @@ extension JobTable {
     ) { row throws(QudoError) in try body(ListedRow(row: row)) }
   }
 
-  /// Returns the ids of the first `limit` jobs in a range and after an id, in order, of `kinds` or of all.
+  /// Returns the ids of the first `limit` jobs in a range and after an id, in order, of `kinds` or of all, that meet the
+  /// conditions.
   func ids(
-    _ range: ClosedRange<Int64>, of kinds: IntegerList?, after id: Int64, limit: Int
+    _ range: ClosedRange<Int64>, of kinds: IntegerList?, _ conditions: JobConditions? = nil, after id: Int64,
+    limit: Int
   ) throws(QudoError) -> [Int64] {
     var ids: [Int64] = []
     try connection.each(
-      "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(kinds.inKinds) id > ? ORDER BY id LIMIT ?",
+      "SELECT id FROM qudo_job WHERE id BETWEEN ? AND ? AND \(kinds.inKinds) \(conditions?.sql ?? "") id > ? ORDER BY id LIMIT ?",
       values: [.integer(range.lowerBound), .integer(range.upperBound)] + (kinds?.values ?? [])
-        + [.integer(id), .integer(Int64(limit))]
+        + (conditions?.values ?? []) + [.integer(id), .integer(Int64(limit))]
     ) { row throws(QudoError) in ids.append(row.integer(0)) }
     return ids
   }

@@ -70,7 +70,7 @@ struct FailureTable {
     var found: [FailureRecord] = []
     try log.page(
       "job, kind, reason, message, codec, payload, unique_key, rank, attempt, failed_at, final, replayed_as",
-      query, kinds
+      query, kinds, query.failures.map { LogConditions($0) } ?? LogConditions()
     ) { row in
       found.append(
         FailureRecord(
@@ -137,6 +137,36 @@ struct StatusTable {
   func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
 }
 
+/// Conditions on the columns of a log.
+private struct LogConditions {
+  private(set) var all: [String] = []
+  private(set) var values: [Value] = []
+
+  init() {}
+
+  init(_ filter: FailureFilter) {
+    if let reasons = filter.reasons {
+      add(
+        "reason IN (\(reasons.map { _ in "?" }.joined(separator: ",")))", reasons.map { .integer($0.number) })
+    }
+    if let isFinal = filter.isFinal { add("final = ?", [.integer(isFinal ? 1 : 0)]) }
+    if let isReplayed = filter.isReplayed { add("replayed_as IS \(isReplayed ? "NOT " : "")NULL", []) }
+    if let times = filter.failedAt {
+      add(
+        "failed_at >= ? AND failed_at < ?",
+        [.integer(times.lowerBound.microseconds), .integer(times.upperBound.microseconds)])
+    }
+    if let part = filter.messageContains {
+      add("instr(CAST(message AS BLOB), ?) > 0", [.blob(Array(part.utf8))])
+    }
+  }
+
+  private mutating func add(_ condition: String, _ new: [Value]) {
+    all.append(condition)
+    values += new
+  }
+}
+
 /// What both logs have in common.
 ///
 /// Neither has an index by time, because each insert would pay for it.
@@ -147,16 +177,16 @@ private struct LogTable {
   let endedAt: StaticString
 
   /// Calls `body` with the id, the kind's name and the columns of each entry of a page.
-  func page(_ columns: String, _ query: LogQuery, _ kinds: [Int64]?, body: (Statement) -> Void)
-    throws(QudoError)
-  {
+  func page(
+    _ columns: String, _ query: LogQuery, _ kinds: [Int64]?, _ more: LogConditions = LogConditions(),
+    body: (Statement) -> Void
+  ) throws(QudoError) {
     let select = "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), \(columns) FROM \(name)"
     let order = query.oldestFirst ? "ASC" : "DESC"
     let inKinds = kinds.map { IntegerList($0) }
     guard let ids = query.ids?.filter({ query.isAfter($0) }) else {
       // Select the ids first, so that no payload of a skipped row is read.
-      var conditions: [String] = []
-      var values: [Value] = []
+      var (conditions, values) = (more.all, more.values)
       if let inKinds {
         conditions.append("kind IN \(inKinds.sql)")
         values += inKinds.values
@@ -180,8 +210,9 @@ private struct LogTable {
     // In order and in chunks, so that any number of ids is allowed.
     let sorted = query.oldestFirst ? Set(ids).sorted() : Set(ids).sorted(by: >)
     let ofJob = query.job == nil ? "" : "job = ? AND"
-    let sql = "\(select) WHERE \(inKinds.inKinds) \(ofJob) id IN "
-    let filters = (inKinds?.values ?? []) + (query.job.map { [.integer($0)] } ?? [])
+    let others = more.all.map { $0 + " AND " }.joined()
+    let sql = "\(select) WHERE \(inKinds.inKinds) \(ofJob) \(others) id IN "
+    let filters = (inKinds?.values ?? []) + (query.job.map { [.integer($0)] } ?? []) + more.values
     var toSkip = max(query.offset, 0)
     var left = query.limit
     for part in IntegerList.chunks(sorted) where left > 0 {

@@ -8,7 +8,8 @@ public enum ConformanceSuite {
     + order + promotion + crowds
     + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog
     + replays + statusLog
-    + pruning + listings + counts + outcomes + waking + cancelling + changing + recovering + pausing + closing
+    + pruning + listings + counts + outcomes + filters + waking + cancelling + changing + recovering + pausing
+    + closing
     + model
 
   /// Returns the cases that apply to a driver with these capabilities.

@@ -96,7 +96,8 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try verb { $0.find(query, now: $1) }
+    try query.filter.check()
+    return try verb { $0.find(query, now: $1) }
   }
 
   public func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
@@ -104,7 +105,10 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
-    try verb { database, _ in database.failures.map(\.record).select(query) }
+    try query.failures?.check()
+    return try verb { database, _ in
+      database.failures.map(\.record).filter { query.failures?.fits($0) ?? true }.select(query)
+    }
   }
 
   public func statuses(_ query: LogQuery) async throws(QudoError) -> [StatusRecord] {
@@ -119,8 +123,13 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     try verb { database, _ in database.job(withUniqueKey: key, kind: kind) }
   }
 
-  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    let results = try verb { $0.replay(failures, now: $1) }
+  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    let limits = limits
+    let results = try verb { database, now throws(QudoError) in
+      try database.replay(failures, change, limits: limits, now: now)
+    }
     if results.contains(where: { if case .replayed = $0 { true } else { false } }) { doorbell.ring() }
     return results
   }
@@ -134,6 +143,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   public func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob] {
     try check(reason: reason)
+    try query.filter.check()
     let jobs = try verb { $0.cancel(matching: query, reason: reason, now: $1) }
     if jobs.contains(where: { $0.result == .cancelling }) { doorbell.ring() }
     return jobs
@@ -151,6 +161,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   public func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob] {
     try check(change)
+    try query.filter.check()
     let limits = limits
     let jobs = try verb { database, now throws(QudoError) in
       let ids = database.find(query, now: now).map(\.id)

@@ -5,7 +5,7 @@ extension MemoryDatabase {
     let all = jobs.values.map { stored($0, now) }.sorted { $0.id < $1.id }
     let fitting = all.filter { job in
       job.id > query.after && query.ids?.contains(job.id) ?? true && query.kinds?.contains(job.kind) ?? true
-        && query.states?.contains(job.state) ?? true
+        && query.states?.contains(job.state) ?? true && query.filter.looksRight(job)
     }
     return Array(fitting.prefix(max(0, query.limit)))
   }

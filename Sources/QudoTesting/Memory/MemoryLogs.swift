@@ -46,22 +46,35 @@ extension Array where Element: LogRow {
 }
 
 extension MemoryDatabase {
-  mutating func replay(_ ids: [Int64], now: ClockReading) -> [ReplayResult] {
-    ids.map { id in
-      guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
-      let failure = failures[index]
-      guard failure.record.isFinal, let payload = failure.record.payload else { return .notFinal }
-      if let job = failure.record.replayedAs { return .alreadyReplayed(job) }
-      let job = NewJob(
-        failure.kind, payload: payload,
-        unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
-        priority: failure.record.priority, metadata: failure.meta)
-      switch insert([job], now: now).first {
-      case .inserted(let new):
-        failures[index].record.replayedAs = new
-        return .replayed(new)
-      case let other: return .conflict(other?.id ?? 0)
-      }
+  /// - Throws: As ``/Qudo/LogDriver/replay(_:changing:)``; then nothing is changed.
+  mutating func replay(_ ids: [Int64], _ change: JobChange, limits: Limits, now: ClockReading)
+    throws(QudoError) -> [ReplayResult]
+  {
+    var replayed = self
+    var results: [ReplayResult] = []
+    for id in ids { results.append(try replayed.replay(id, change, limits: limits, now: now)) }
+    self = replayed
+    return results
+  }
+
+  private mutating func replay(_ id: Int64, _ change: JobChange, limits: Limits, now: ClockReading)
+    throws(QudoError) -> ReplayResult
+  {
+    guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
+    let failure = failures[index]
+    guard failure.record.isFinal, let payload = failure.record.payload else { return .notFinal }
+    if let job = failure.record.replayedAs { return .alreadyReplayed(job) }
+    let job = NewJob(
+      failure.kind, payload: payload,
+      unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
+      priority: failure.record.priority, metadata: failure.meta
+    ).changed(by: change)
+    if !change.isEmpty { try limits.check(job) }
+    switch insert([job], now: now).first {
+    case .inserted(let new):
+      failures[index].record.replayedAs = new
+      return .replayed(new)
+    case let other: return .conflict(other?.id ?? 0)
     }
   }
 

@@ -37,10 +37,12 @@ extension ModelRun {
   }
 
   func changeMatching(_ driver: any LogDriver) async throws {
+    try await change(driver, JobQuery(kinds: filter, states: states, limit: number("limit")), newValues)
+  }
+
+  private func change(_ driver: any LogDriver, _ query: JobQuery, _ change: JobChange) async throws {
     guard driver.capabilities.contains(.control) else { return }
     let control = try driver.control()
-    let query = JobQuery(kinds: filter, states: states, limit: number("limit"))
-    let change = newValues
     let answers = try await both(
       { try await control.change(matching: query, change) },
       { try await model.change(matching: query, change) })
@@ -56,6 +58,37 @@ extension ModelRun {
       payload: value("payload") { payload() }, metadata: value("meta") { meta() })
   }
 
+  /// Finds, cancels or changes jobs by what is in them.
+  func look(_ driver: any LogDriver) async throws {
+    let query = JobQuery(lookingFilter, limit: number("limit"))
+    switch self["verb"] {
+    case "find":
+      let answers = try await both(
+        { try await driver.jobs(matching: query) }, { try await model.jobs(matching: query) })
+      guard let (found, expected) = answers else { return }
+      try check(
+        found.map { $0.compared(recordsRuns: recordsRuns) }, is: try expected.map { try self.translated($0) },
+        here)
+    case "cancel": try await cancel(driver, query, reason: nil)
+    default: try await change(driver, query, JobChange(priority: 2))
+    }
+  }
+
+  private var lookingFilter: JobFilter {
+    let now = clock.now().wall
+    var filter = JobFilter(kinds: filter, states: states)
+    for part in self["at"].split(separator: "+") {
+      switch part {
+      case "prefix": filter.uniqueKeyPrefix = place % 2 == 0 ? "k" : "\u{E9}"
+      case "priority": filter.priority = 0...1
+      case "due": filter.dueAt = now.advanced(by: .seconds(-5))..<now.advanced(by: .seconds(5))
+      case "enqueued": filter.enqueuedAt = .earliest..<now
+      default: filter.payloadContains = Array("1".utf8)
+      }
+    }
+    return filter
+  }
+
   func recover(_ driver: any LogDriver) async throws {
     guard driver.capabilities.contains(.control) else { return }
     let control = try driver.control()
@@ -66,10 +99,12 @@ extension ModelRun {
   }
 
   func cancelMatching(_ driver: any LogDriver) async throws {
+    try await cancel(driver, JobQuery(kinds: filter, states: states, limit: number("limit")), reason: reason)
+  }
+
+  private func cancel(_ driver: any LogDriver, _ query: JobQuery, reason: String?) async throws {
     guard driver.capabilities.contains(.control) else { return }
     let control = try driver.control()
-    let query = JobQuery(kinds: filter, states: states, limit: number("limit"))
-    let reason = reason
     let answers = try await both(
       { try await control.cancel(matching: query, reason: reason) },
       { try await model.cancel(matching: query, reason: reason) })

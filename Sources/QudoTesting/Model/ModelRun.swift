@@ -112,6 +112,7 @@ final class ModelRun {
     case .changeMatching: try await changeMatching(driver)
     case .recover: try await recover(driver)
     case .outcomes: try await outcomes(driver)
+    case .look: try await look(driver)
     case .pause: try await pause(driver)
     case .resume: try await resume(driver)
     default: try await prune(driver)

@@ -6,11 +6,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case promote, find, count, failures, statuses, replay, prune
   case advance, jump, reboot, reopen
   case cancel, cancelMatching, pause, resume
-  case change, changeMatching, recover, outcomes
+  case change, changeMatching, recover, outcomes, look
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 78 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 80 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -22,6 +22,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     // Last, so that the bytes of older scripts keep their meaning.
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
+    (.look, 2),
   ]
 
   /// The new values of a change.
@@ -113,6 +114,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .cancelMatching: [
       .driver, .filter, ModelOperand("states", "running ready delayed any ready+delayed none ready running"),
       .page, .reason,
+    ],
+    .look: [
+      .driver, ModelOperand("verb", "find find cancel change"), .filter,
+      ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"),
+      ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
     ],
     .pause: [
       .driver, ModelOperand("kinds", "a b a+b everything d+e+f a unknown none"),

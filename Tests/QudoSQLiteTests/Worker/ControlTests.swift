@@ -220,6 +220,7 @@ import Testing
     #expect(count == 1)
     try await changes()
     try await outcomes()
+    try await filters()
     #expect(
       try ArticleText.untested("Sources/Qudo/Qudo.docc/Controlling.md", by: #filePath, but: "\0") == [])
   }
@@ -241,6 +242,40 @@ import Testing
     try await queue.cancel(id)
   }
 
+  private func filters() async throws {
+    let queue = Queue(driver)
+    let payload = Payload("to: ada@example.org")
+    let id = try await queue.enqueue(NewJob("mail.send", payload: payload, unique: UniqueKey("order-1"))).id
+    let filter = JobFilter(
+      kinds: ["mail.send"], uniqueKeyPrefix: "order-", payloadContains: Array("ada@".utf8))
+    let jobs = try await queue.jobs(matching: JobQuery(filter, limit: 20))
+    #expect(jobs.map(\.id) == [id.number])
+    let claimed = try await driver.claim(demand(1, "mail.send")).jobs
+    _ = try await driver.settle(
+      claimed.map { Settlement($0.lease, .failed(message: "a timeout")) }, claiming: nil)
+    let timeouts = FailureFilter(reasons: [.failed], messageContains: "timeout")
+    let rows = try await queue.failures(LogQuery(kinds: ["mail.send"], failures: timeouts))
+    let replayed = try await queue.replay(matching: timeouts, kinds: ["mail.send"])
+    #expect(rows.count == 1 && replayed == 1)
+    #expect(try await queue.replay(matching: timeouts) == 0)
+    try await corrections(queue)
+    #expect(try await queue.cancel(matching: filter) == 1)
+  }
+
+  private func corrections(_ queue: Queue<NoHooks>) async throws {
+    _ = try await queue.enqueue(NewJob("mail.send"))
+    let claimed = try await driver.claim(ClaimRequest([.init("mail.send")], limit: 9)).jobs
+    let last = try #require(claimed.last)
+    let settlements = claimed.map {
+      Settlement($0.lease, $0.id == last.id ? .failed(message: "") : .released)
+    }
+    _ = try await driver.settle(settlements, claiming: nil)
+    let rows = try await queue.failures(LogQuery(job: last.id))
+    try await queue.replay([rows[0].id], changing: JobChange(payload: Payload("to: bob@example.org")))
+    let bob = JobFilter(payloadContains: Array("bob@".utf8))
+    #expect(try await queue.cancel(matching: bob) == 1)
+  }
+
   private func outcomes() async throws {
     let queue = Queue(driver)
     let ids = try await queue.enqueue([NewJob("a"), NewJob("b"), NewJob("c"), NewJob("d")]).map(\.id)
@@ -251,13 +286,14 @@ import Testing
     }
     _ = try await driver.settle(settlements, claiming: nil)
     let log = Log()
+    func print(_ text: String) { log.add(text) }
     for id in ids + [JobID(database: ids[0].database, number: 99)] {
       switch try await queue.outcome(of: id) {
-      case .unfinished(let job): log.add("\(job.state), due \(job.dueAt)")
-      case .completed(let run): log.add("completed at \(run.endedAt)")
-      case .failed(let failure): log.add("\(failure.reason): \(failure.message)")
-      case .unrecorded: log.add("ended; no log says how")
-      case .neverExisted: log.add("no job has this id")
+      case .unfinished(let job): print("\(job.state), due \(job.dueAt)")
+      case .completed(let run): print("completed at \(run.endedAt)")
+      case .failed(let failure): print("\(failure.reason): \(failure.message)")
+      case .unrecorded: print("ended; no log says how")
+      case .neverExisted: print("no job has this id")
       }
     }
     #expect(

@@ -28,6 +28,36 @@ extension ConformanceSuite {
       try check(try await driver.insert(job(unique: UniqueKey("k"))), is: .conflict(found.id))
       try check(try await driver.claimOne().id, is: found.id)
     },
+    ConformanceCase("aFailureIsReplayedWithCorrections", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      let most = driver.limits.payloadBytes
+      let old = NewJob(
+        "a", payload: Payload("old"), unique: UniqueKey("k"), priority: 1, metadata: JobMetadata(bytes: [1]))
+      for change in [
+        JobChange(payload: Payload([0, 255], codec: .json)), JobChange(priority: 5, due: .after(.seconds(9))),
+        JobChange(metadata: JobMetadata()), JobChange(),
+      ] {
+        try await driver.insertNew(old)
+        try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+        let failure = try require(try await driver.failures().last, "a failure").id
+        let tooLarge = JobChange(payload: Payload(Array(repeating: 0, count: most)))
+        try await checkNothingChanges(in: driver) {
+          try await check(throws: .invalidArgument) {
+            _ = try await driver.replay([failure], changing: tooLarge)
+          }
+        }
+        let result = try await driver.replay([failure], changing: change)
+        let found = try await driver.findOne()
+        try check(result, is: [.replayed(found.id)])
+        try check(found.payload, is: change.payload ?? old.payload)
+        try check(found.metadata, is: change.metadata ?? old.metadata)
+        try check(found.priority, is: change.priority ?? old.priority)
+        try check(found.state, is: change.due == nil ? .ready : .delayed)
+        try check(found.uniqueKey, is: "k")
+        subject.clock.advance(by: .seconds(10))
+        try await driver.complete([try await driver.claimOne()])
+      }
+    },
     ConformanceCase("aFailureIsReplayedOnce", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(1, driver)

@@ -1,0 +1,125 @@
+/// A choice of live jobs: those that meet all of its conditions. A condition that is nil holds for all jobs.
+///
+/// The first three select by what the tables are sorted by. The others look into each job of those, in the order of the
+/// ids.
+public struct JobFilter: Hashable, Sendable, Codable {
+  /// The ids.
+  public var ids: [Int64]?
+  /// The kinds.
+  public var kinds: [Kind]?
+  /// The states.
+  public var states: Set<JobState>?
+  /// The beginning of the unique key, compared byte by byte, at most 255 bytes. A job without a key does not match.
+  public var uniqueKeyPrefix: String?
+  /// The priorities.
+  public var priority: ClosedRange<Int>?
+  /// When the job was enqueued.
+  public var enqueuedAt: Range<Timestamp>?
+  /// When the job's next run may begin, or could have begun.
+  public var dueAt: Range<Timestamp>?
+  /// Bytes that the payload contains as it is stored, at most 1,024. You cannot search in an encrypted or compressed
+  /// payload.
+  public var payloadContains: [UInt8]?
+
+  /// Creates a filter. Without arguments it matches all jobs.
+  public init(
+    ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, uniqueKeyPrefix: String? = nil,
+    priority: ClosedRange<Int>? = nil, enqueuedAt: Range<Timestamp>? = nil, dueAt: Range<Timestamp>? = nil,
+    payloadContains: [UInt8]? = nil
+  ) {
+    self.ids = ids
+    self.kinds = kinds
+    self.states = states
+    self.uniqueKeyPrefix = uniqueKeyPrefix
+    self.priority = priority
+    self.enqueuedAt = enqueuedAt
+    self.dueAt = dueAt
+    self.payloadContains = payloadContains
+  }
+}
+
+extension JobFilter {
+  /// The most bytes of ``payloadContains``.
+  package static let mostPayloadBytes = 1024
+
+  /// Whether the filter looks at more than ids, kinds and states.
+  package var looksIntoJobs: Bool {
+    uniqueKeyPrefix != nil || priority != nil || enqueuedAt != nil || dueAt != nil || payloadContains != nil
+  }
+
+  /// The stored priorities that fit, negated, or nil for all.
+  package var ranks: ClosedRange<Int64>? {
+    guard let priority else { return nil }
+    // No job has this one.
+    guard priority.overlaps(Limits.priorities) else { return .max...(.max) }
+    let stored = priority.clamped(to: Limits.priorities)
+    return -Int64(stored.upperBound)...(-Int64(stored.lowerBound))
+  }
+
+  /// - Throws: ``QudoError/Code/invalidArgument`` for a key or bytes beyond their limits.
+  package func check() throws(QudoError) {
+    if let uniqueKeyPrefix, !uniqueKeyPrefix.isEmpty {
+      try Limits.check("beginning of the unique key", uniqueKeyPrefix, atMost: Limits.uniqueKeyBytes)
+    }
+    if let bytes = payloadContains?.count, bytes > Self.mostPayloadBytes {
+      throw QudoError(
+        .invalidArgument,
+        "\(bytes) bytes are to be found in payloads, the limit is \(Self.mostPayloadBytes): give a part of them"
+      )
+    }
+  }
+
+  /// Whether a job meets the conditions but for ids, kinds and states.
+  package func looksRight(_ job: StoredJob) -> Bool {
+    if let uniqueKeyPrefix, job.uniqueKey?.utf8.starts(with: uniqueKeyPrefix.utf8) != true { return false }
+    if let priority, !priority.contains(job.priority) { return false }
+    if let enqueuedAt, !enqueuedAt.contains(job.enqueuedAt) { return false }
+    if let dueAt, !dueAt.contains(job.dueAt) { return false }
+    guard let payloadContains, !payloadContains.isEmpty else { return true }
+    return job.payload.bytes.indices.contains { job.payload.bytes[$0...].starts(with: payloadContains) }
+  }
+}
+
+/// A query for live jobs. It lists the jobs that meet all of its conditions, in the order of their ids.
+public struct JobQuery: Sendable {
+  /// Which jobs. Each page shows its own point in time: a job that changes its state between two pages may be on both or on
+  /// neither.
+  public var filter: JobFilter
+  /// Lists ids above this one. For the next page, give the last id of this one. Default: 0.
+  public var after: Int64 = 0
+  /// The maximum number of jobs. Default: 100.
+  public var limit = 100
+
+  /// Creates a query for a page of the jobs that fit a filter: the first 100, unless given otherwise.
+  public init(_ filter: JobFilter, after: Int64 = 0, limit: Int = 100) {
+    self.filter = filter
+    self.after = after
+    self.limit = limit
+  }
+
+  /// Creates a query for the first 100 jobs, unless given otherwise.
+  public init(
+    ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, after: Int64 = 0,
+    limit: Int = 100
+  ) {
+    self.init(JobFilter(ids: ids, kinds: kinds, states: states), after: after, limit: limit)
+  }
+
+  /// The ids to list, or nil for all.
+  public var ids: [Int64]? {
+    get { filter.ids }
+    set { filter.ids = newValue }
+  }
+
+  /// The kinds to list, or nil for all.
+  public var kinds: [Kind]? {
+    get { filter.kinds }
+    set { filter.kinds = newValue }
+  }
+
+  /// The states to list, or nil for all.
+  public var states: Set<JobState>? {
+    get { filter.states }
+    set { filter.states = newValue }
+  }
+}
