@@ -30,7 +30,7 @@ extension Queue {
   }
 
   /// Returns the id of the job with a unique key: the live job that holds it, else the newest one in the logs. With several
-  /// databases, a live job of any comes before the logs of all.
+  /// databases, a live job of any comes before the logs of all, and the logs of the first before those of the next.
   ///
   ///     if let id = try await queue.job(withUniqueKey: "order-17", kind: "mail.send") { … }
   ///

@@ -155,21 +155,25 @@ import Testing
     let other = try database.driver()
     let ids = try await other.insert([NewJob("a"), NewJob("a")]).map(\.id)
     let jobs = try await other.claim(ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 2)).jobs
+    // The reader waits for a lock after its look has begun, and before it reads.
+    let holder = try database.connection()
+    _ = try holder.run(["SELECT GET_LOCK(\(Array(database.name.utf8)), 0)"])
     let reader = try database.driver(
       options: "pool=1",
       replacing: { statement in
-        // After the look has begun, and before it reads.
         let text = statement.text
-        return Array((text.hasPrefix("SET @n = ") ? "\(text), @slept = SLEEP(2)" : text).utf8)
+        let waits = text.hasPrefix("SET @n = ")
+        return Array((waits ? "\(text), @got = GET_LOCK('\(database.name)', 3600)" : text).utf8)
       })
     async let outcomes = reader.outcomes(of: ids)
-    let sleeps =
-      "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND state = 'User sleep'"
-    while try await database.server.query(sleeps).isEmpty { await Task.yield() }
+    let waiting =
+      "SELECT 1 FROM information_schema.PROCESSLIST WHERE db = '\(database.name)' AND info LIKE '%@got = GET_LOCK%'"
+    while try await database.server.query(waiting).isEmpty { await Task.yield() }
     let settlements = [
       Settlement(jobs[0].lease, .failed(message: "no")), Settlement(jobs[1].lease, .completed()),
     ]
     _ = try await other.settle(settlements, claiming: nil)
+    _ = try holder.run(["SELECT RELEASE_LOCK(\(Array(database.name.utf8)))"])
     #expect(try await outcomes.map(name) == ids.map { "running \($0)" })
     #expect(try await other.outcomes(of: ids).map(name) == ["failed \(ids[0])", "unrecorded"])
     for driver in [reader, other] { await driver.close() }

@@ -98,11 +98,12 @@ public struct CancelledJob: Hashable, Sendable, Codable {
 public struct JobChange: Hashable, Sendable {
   /// The new priority.
   public var priority: Int?
-  /// When the job may run: ``Due/now`` to run it now.
+  /// When the job may run: ``Due/now`` to run it as soon as a worker is free. A time in the past puts it before jobs of its
+  /// priority that became due later.
   public var due: Due?
   /// The new payload, as it is to be stored: encoded, and after the hooks' `serialize`.
   public var payload: Payload?
-  /// The new metadata. It replaces the old ones, also those that hooks put there.
+  /// The new metadata. It replaces all of the old metadata, including entries that hooks added.
   public var metadata: JobMetadata?
 
   /// Creates a change.

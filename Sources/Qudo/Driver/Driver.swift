@@ -89,9 +89,9 @@ public struct Capabilities: OptionSet, Sendable {
   public static let recoversDeadHolders = Capabilities(rawValue: 32)
   /// The driver reaches the database over a network, so that the answer to a completed call can be lost.
   public static let remote = Capabilities(rawValue: 64)
-  /// Jobs can be cancelled and paused: the driver is a ``ControlDriver``.
+  /// Jobs can be cancelled, changed, recovered and paused: the driver is a ``ControlDriver``.
   public static let control = Capabilities(rawValue: 128)
-  /// While somebody listens, the doorbell also rings when a job ends, in any process. ``Queue/wait(for:timeout:)-(JobID,_)``
+  /// While the doorbell has listeners, it also rings when a job ends, in any process. ``Queue/wait(for:timeout:)-(JobID,_)``
   /// asks such a database again when it rings, and any other one at intervals.
   public static let ringsAtEnds = Capabilities(rawValue: 256)
 }
