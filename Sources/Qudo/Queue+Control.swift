@@ -146,8 +146,8 @@ extension Queue {
   /// Frees running jobs by force: they are ready again, as if they had never been claimed.
   ///
   /// Qudo refuses the outcome of the current run. Its worker cancels it when it next renews the lease, after a third of
-  /// ``JobPolicy/leaseDuration`` at most; until then the job may run twice at the same time. A job that is to be cancelled
-  /// is cancelled instead.
+  /// ``JobPolicy/leaseDuration`` at most; until then the job may run twice at the same time. If a job was
+  /// about to be cancelled, it goes to the failure log instead.
   ///
   /// Jobs of processes that died are recovered without it.
   ///

@@ -41,8 +41,8 @@ public protocol ControlDriver: LogDriver {
   /// - Throws: As ``change(_:_:)``.
   func change(matching query: JobQuery, _ change: JobChange) async throws(QudoError) -> [ChangedJob]
 
-  /// Frees running jobs by force, in one transaction. They are ready again, as if they had never been claimed: neither an
-  /// attempt nor an expired lease is counted. A job that is to be cancelled is cancelled instead.
+  /// Frees running jobs by force, in one transaction. They are ready again, as if they had never been claimed: no attempt
+  /// and no expired lease is counted. If a job was about to be cancelled, it goes to the failure log instead.
   ///
   /// The lease of the run no longer holds: its outcome is refused, and its worker cancels it when it next renews the lease.
   /// Until then the job may run twice at the same time.
@@ -101,7 +101,7 @@ public struct JobChange: Hashable, Sendable {
   /// When the job may run: ``Due/now`` to run it as soon as a worker is free. A time in the past puts it before jobs of its
   /// priority that became due later.
   public var due: Due?
-  /// The new payload, as it is to be stored: encoded, and after the hooks' `serialize`.
+  /// The new payload, exactly as the database stores it: already encoded, and already passed through the hooks' `serialize`.
   public var payload: Payload?
   /// The new metadata. It replaces all of the old metadata, including entries that hooks added.
   public var metadata: JobMetadata?
@@ -116,7 +116,7 @@ public struct JobChange: Hashable, Sendable {
     self.metadata = metadata
   }
 
-  /// Whether nothing is to be changed.
+  /// Whether the change has no new value.
   public var isEmpty: Bool { priority == nil && due == nil && payload == nil && metadata == nil }
 }
 

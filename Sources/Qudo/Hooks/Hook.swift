@@ -48,8 +48,8 @@ public protocol HookSet: Sendable {
   /// Called after the outcome of a run was written, that is, after the commit; or once the database has answered
   /// that the worker can no longer write it.
   ///
-  /// The worker calls it once for each run, after ``didEnqueue(_:result:)`` for the run's replacements, and at most
-  /// once: if the process dies between the commit and the call, the hook does not learn of the run. It is not called
+  /// The worker calls it at most once for each run, after ``didEnqueue(_:result:)`` for the run's replacements. If the
+  /// process dies between the commit and the call, the hook does not learn of the run. It is not called
   /// for a job that the worker releases without a run, nor if the worker ends before the database has answered. In the
   /// second case the job runs again, unless the last attempt was written after all.
   ///
