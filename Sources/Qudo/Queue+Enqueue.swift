@@ -16,16 +16,18 @@ extension Enqueuer {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: jobs with a higher priority run first. Default: 0.
   ///   - due: when the job may first run. Default: now.
+  ///   - expires: when the job expires if it still waits. Default: never.
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: as ``Enqueuer/enqueue(_:)-([NewJob])``, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
     idempotencyKey: IdempotencyKey? = nil
   ) async throws -> EnqueueResult {
     try await enqueue(
       job,
-      options: EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey))
+      options: EnqueueOptions(
+        unique: unique, priority: priority, due: due, expires: expires, idempotencyKey: idempotencyKey))
   }
 
   /// Encodes and stores one job.

@@ -57,16 +57,18 @@ extension Enqueuer {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: jobs with a higher priority run first. Default: 0.
   ///   - due: when the job may first run, by the clock of the queue's driver. Default: now.
+  ///   - expires: when the job expires if it still waits. Default: never.
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   ///   - connection: the application's `sqlite3 *`.
   /// - Throws: as ``Queue/enqueue(_:in:)-([NewJob],_)``, and what the codec throws.
   @discardableResult
   public func enqueue<J: Job>(
-    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    _ job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
     idempotencyKey: IdempotencyKey? = nil,
     in connection: OpaquePointer?
   ) throws -> EnqueueResult {
-    let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
+    let options = EnqueueOptions(
+      unique: unique, priority: priority, due: due, expires: expires, idempotencyKey: idempotencyKey)
     return try enqueue(job, options: options, in: connection)
   }
 

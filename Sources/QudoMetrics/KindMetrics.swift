@@ -16,6 +16,7 @@ struct KindMetrics: Sendable {
   let released: Counter
   let leasesLost: Counter
   let givenUp: Counter
+  let expired: Counter
   let duration: Timer
   let wait: Timer
 
@@ -39,6 +40,7 @@ struct KindMetrics: Sendable {
     released = counter("released")
     leasesLost = counter("leases_lost")
     givenUp = counter("given_up")
+    expired = counter("expired")
     duration = timer("run_duration")
     wait = timer("wait")
   }

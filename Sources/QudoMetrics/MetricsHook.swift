@@ -22,6 +22,7 @@ public import Qudo
 /// | `released` | runs that ended because the worker was stopped or had lost the lease; their job goes back |
 /// | `leases_lost` | jobs that somebody else had taken over, as the extension of their lease found out |
 /// | `given_up` | jobs that a worker's claim gave up because their leases expired too often, those of other workers' kinds among them |
+/// | `expired` | jobs that still waited at their expiry, as a worker's claim found out |
 /// | `run_duration` | timer: how long a run took, whatever came of it |
 /// | `wait` | timer: from the moment a job was due, or enqueued if that was later, to the beginning of its run |
 ///
@@ -95,7 +96,8 @@ public struct MetricsHook: Hook {
 
   /// Counts it.
   public func didGiveUp(_ job: borrowing GivenUpJob, database: String) {
-    metrics[job.kind].givenUp.increment()
+    let metrics = metrics[job.kind]
+    if job.reason == .expired { metrics.expired.increment() } else { metrics.givenUp.increment() }
   }
 }
 #endif

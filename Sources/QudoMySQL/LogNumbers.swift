@@ -10,6 +10,7 @@ extension FailureReason {
     case .lost: 1
     case .aborted: 2
     case .cancelled: 3
+    case .expired: 4
     }
   }
 

@@ -70,6 +70,17 @@ extension SQLiteDriver: ControlDriver {
     }
   }
 
+  public func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) {
+    for route in routes { try route.check() }
+    try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+      try transaction.setFailureRoutes(routes)
+    }
+  }
+
+  public func failureRoutes() async throws(QudoError) -> [FailureRoute] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.kindTable.failureRoutes() }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
     try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in

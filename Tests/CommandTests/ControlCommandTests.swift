@@ -43,6 +43,37 @@ import Testing
     #expect(try unknown.objects().map { $0["result"] as? String } == ["notFound", "notFound"])
   }
 
+  @Test("a job that still waits at its expiry goes to the failure log") func expires() throws {
+    try place.qudo("enqueue", "a", "late", "--expires", "2020-01-02T03:04:05Z")
+    try place.qudo("enqueue", "a", "early", "--expires", "1h")
+    #expect(try place.qudo("show", "1").output.contains("\nexpires "))
+    #expect(
+      try place.qudo("jobs", "--json").objects().first?["expiresAt"] as? String == "2020-01-02T03:04:05Z")
+    try place.qudo("enqueue", "a", "changed", "--expires", "2020-01-02T03:04:05Z")
+    #expect(try place.qudo("change", "3", "--expires", "never").output == "3 changed\n")
+    let work = try place.qudo("work", "a=cat", "--until-empty", "--concurrency", "1")
+    #expect(work.output == "earlychanged" && work.status == 0)
+    #expect(work.errors.contains("completed 2, failed 0, retried 0, expired 1"))
+    #expect(try place.qudo("show", "1", "--json").objects().first?["state"] as? String == "expired")
+    #expect(try place.qudo("failures", "--reason", "expired", "--json").objects().count == 1)
+    #expect(try place.qudo("replay", "1").output == "4\n")
+    #expect(try place.qudo("work", "a=cat", "--until-empty").output == "late")
+    for wrong in ["soon", "0s", "-1h", ""] {
+      #expect(try place.qudo("enqueue", "a", "x", "--expires=\(wrong)").status == 64)
+    }
+    let never = try place.qudo("enqueue", "a", "x", "--delay", "2h", "--expires", "1h")
+    #expect(never.status == 1 && never.errors.contains("expires before it is due"))
+  }
+
+  @Test("a final failure enqueues a job of another kind, with the payload") func finalFailure() throws {
+    try place.qudo("enqueue", "a", "x", "--priority", "3")
+    let work = try place.qudo(
+      "work", "a=sh -c 'echo no >&2; exit 1'", "b=cat", "--until-empty", "--on-final-failure", "b")
+    #expect(work.output == "x" && work.status == 0)
+    #expect(work.errors.contains("completed 1, failed 1"))
+    #expect(try place.qudo("failures", "--json").objects().count == 1)
+  }
+
   @Test("changes waiting jobs") func change() throws {
     try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
     try place.qudo("enqueue", "a", "later", "--delay", "1h")

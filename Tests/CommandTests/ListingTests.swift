@@ -40,7 +40,7 @@ import Testing
     #expect(
       keys(result.output) == [
         "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
-        "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID",
+        "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", "expiresAt",
       ])
     let job = try #require(try result.objects().first)
     #expect(

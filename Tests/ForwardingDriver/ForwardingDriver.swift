@@ -64,6 +64,12 @@ extension ForwardingDriver {
   public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
     try await base.control().recover(jobs)
   }
+  public func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) {
+    try await base.control().setFailureRoutes(routes)
+  }
+  public func failureRoutes() async throws(QudoError) -> [FailureRoute] {
+    try await base.control().failureRoutes()
+  }
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try await base.control().pause(kinds, until: end, reason: reason)
   }

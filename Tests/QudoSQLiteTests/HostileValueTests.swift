@@ -50,6 +50,18 @@ import Testing
     #expect(claim.timeUntilNextDue == .zero && claim.timeUntilNextLeaseExpiry == nil)
   }
 
+  @Test(
+    "expiries that are no times never pass, and keep no worker awake",
+    arguments: ["'soon'", "x'00'", "9e99", "9223372036854775807", "-9e99"])
+  func expiries(value: String) async throws {
+    let driver = try await driver("UPDATE qudo_job SET expires = \(value)")
+    let claim = try await driver.claim(ClaimRequest([], limit: 1))
+    // A number below all times has passed.
+    let isOver = value == "-9e99"
+    #expect(claim.givenUp.map(\.id) == (isOver ? [1, 2] : []))
+    if !isOver { #expect(claim.timeUntilNextDue == .seconds(60)) }
+  }
+
   /// Which are not there.
   @Test func readyJobsWithTheHighestIDsAreLeftOrAnError() async throws {
     let driver = try await driver(

@@ -22,6 +22,8 @@ import Testing
     "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN",
     // Pauses, of which there are few: after another connection changed the file, if there are any.
     "SELECT kind, paused_at, ends, reason",
+    // Kinds, of which there are few: when a worker starts.
+    "SELECT k.name, t.name FROM qudo_kind AS k",
     // Marks of running jobs, of which there are few, if any.
     "DELETE FROM qudo_cancel WHERE NOT EXISTS",
     // Whether there are any.
@@ -156,11 +158,19 @@ import Testing
     for change in [
       JobChange(priority: 1), JobChange(due: .after(.seconds(5))), JobChange(due: .now),
       JobChange(payload: Payload("new")), JobChange(metadata: ["a": "b"]),
+      JobChange(expires: .after(.seconds(60))),
     ] {
       _ = try await driver.change(ids, change)
       _ = try await driver.change(matching: JobQuery(kinds: ["a"], limit: 3), change)
     }
-    _ = try await driver.claim(demand(2))
+    try await driver.setFailureRoutes([FailureRoute("a", to: "z")])
+    let claimed = try await driver.claim(demand(2)).jobs
+    let failing = try await driver.insert([job("5"), job("6", expires: .after(.seconds(1)))]).map(\.id)
+    for lease in try await driver.claim(demand(1)).jobs.map(\.lease) {
+      _ = try await driver.settle([Settlement(lease, .failed(message: ""))], claiming: nil)
+    }
+    clock.advance(by: .seconds(2))
+    #expect(try await driver.claim(demand(0, "z")).givenUp.count > 0 && !failing.isEmpty && !claimed.isEmpty)
     _ = try await driver.cancel([ids[3]], reason: nil)
     _ = try await driver.recover(ids)
     _ = try await driver.cancel(matching: JobQuery(ids: ids), reason: nil)
@@ -173,6 +183,10 @@ import Testing
       #expect(!plan.scans && !plan.sorts, "\(plan)")
     }
     #expect(plans.contains { $0.sql.hasPrefix("UPDATE qudo_job SET rank") })
+    for expiry in ["SELECT min(expires)", "SELECT expires, id"] {
+      let plan = try #require(plans.first { $0.sql.hasPrefix(expiry) })
+      #expect(plan.details.contains { $0.contains("INDEX qudo_job_expires") }, "\(plan)")
+    }
   }
 
   @Test("what became of a job is found by an index of the logs") func outcomes() async throws {

@@ -120,6 +120,32 @@ import Testing
     #expect(try await driver.failures(LogQuery(job: 5)).map(\.isFinal) == [false])
   }
 
+  @Test("jobs of a file of version 8 run on, can expire, and can have failures that enqueue others")
+  func version8() async throws {
+    try file.execute("PRAGMA journal_mode = WAL")
+    for migration in Schema.migrations.prefix(8) {
+      try file.execute(
+        "BEGIN; \(migration.sql); INSERT INTO qudo_schema VALUES(\(migration.version), 0, 5, 7); COMMIT")
+    }
+    try file.execute(
+      """
+      INSERT INTO qudo_info VALUES('name', 'old');
+      INSERT INTO qudo_kind VALUES(1, 'a');
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
+        VALUES (1, 1, 0, 1000, 900, 1, 0, 0, 0, CAST('old' AS BLOB)), (2, 1, 0, 1000, 900, 1, 0, 0, 0, x'');
+      INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES (1, 0, 1000, 2, 1);
+      """)
+    let driver = try file.open(clock: clock)
+    try await driver.setFailureRoutes([FailureRoute("a", to: "b")])
+    #expect(try await driver.change([2], JobChange(expires: .after(.seconds(1)))) == [.changed])
+    clock.advance(by: .seconds(1))
+    let claim = try await driver.claim(demand())
+    #expect(claim.givenUp.map(\.id) == [2] && claim.texts == ["old"])
+    let failed = try await driver.settle(
+      claim.jobs.map { Settlement($0.lease, .failed(message: "")) }, claiming: demand(1, "b"))
+    #expect(failed.claim?.texts == ["old"])
+  }
+
   @Test("leases that a process of version 4 gave hold within their boot, and can be settled")
   func leasesOfVersion4() async throws {
     try makeVersion1()

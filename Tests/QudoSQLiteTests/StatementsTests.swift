@@ -53,6 +53,9 @@ import Testing
       job("", due: .at(.earliest)),
       NewJob("c", payload: Payload([0, 255], codec: .json), metadata: ["trace": "x"]),
       job("6", priority: -1, due: .after(.zero)),
+      NewJob("a", expires: .after(.seconds(9))), NewJob("a", expires: .at(.latest)),
+      NewJob("a", unique: "n", due: .after(.seconds(5)), expires: .after(.seconds(9))),
+      NewJob("a", unique: UniqueKey("n", onConflict: .overwrite), expires: .after(.seconds(7))),
     ]
     try execute(jobs)
     let found = try tables()

@@ -45,10 +45,12 @@ final class TemporaryFile: Sendable {
   }
 }
 
-func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now)
-  -> NewJob
-{
-  NewJob(kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due)
+func job(
+  _ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+  expires: Expiry = .never
+) -> NewJob {
+  NewJob(
+    kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due, expires: expires)
 }
 
 func demand(

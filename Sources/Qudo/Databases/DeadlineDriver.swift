@@ -64,5 +64,15 @@ struct DeadlineDriver: Driver {
     try await call(isRead: true) { driver throws(QudoError) in try await driver.count(kinds) }
   }
 
+  /// Stores where final failures go; nil if the base driver cannot.
+  var routing: (@Sendable ([FailureRoute]) async throws(QudoError) -> Void)? {
+    guard base is any ControlDriver else { return nil }
+    return { routes throws(QudoError) in
+      try await call { driver throws(QudoError) in
+        try await (driver as? any ControlDriver)?.setFailureRoutes(routes)
+      }
+    }
+  }
+
   func close() async { await base.close() }
 }

@@ -102,12 +102,13 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due, or a pause ends: zero if it is already time, nil if
-  /// there is neither.
+  /// The time until the next delayed job of any kind is due, a waiting job expires, or a pause ends: zero if it is
+  /// already time, nil if there is none of them.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
-  /// The jobs of any kind that this claim gave up, in the order in which their leases expired. Usually empty.
+  /// The jobs of any kind that this claim gave up: those that their workers lost, in the order in which their leases
+  /// expired, and then those that expired while they waited, in the order of their expiries. Usually empty.
   public var givenUp: [GivenUpJob]
   /// The number of jobs with an expired lease that this claim recovered: made ready again, or claimed itself.
   public var recovered: Int
@@ -128,16 +129,18 @@ public struct Claim: Sendable {
   }
 }
 
-/// A job that a claim gave up, because its workers died or hung and too many of its leases expired. The limit
-/// is ``JobPolicy/maxExpiredLeases``.
+/// A job that a claim gave up: because its workers died or hung and too many of its leases expired
+/// (``JobPolicy/maxExpiredLeases``), or because it still waited at its ``Expiry``.
 ///
-/// The job is deleted. You can replay it from the failure log, where its reason is ``FailureReason/lost``.
+/// The job is deleted. You can replay it from the failure log.
 public struct GivenUpJob: Hashable, Sendable {
   /// The number that the job had in its database.
   public let id: Int64
   /// The kind, which is not necessarily one that the claim asked for.
   public let kind: Kind
-  /// The number of the attempt that did not end, starting at 1.
+  /// The reason, as the failure log has it: ``FailureReason/lost`` or ``FailureReason/expired``.
+  public let reason: FailureReason
+  /// The number of the attempt that did not end, or of an expired job did not begin, starting at 1.
   public let attempt: Int
   /// The number of the job's leases that expired.
   public let expiredLeases: Int
@@ -145,9 +148,13 @@ public struct GivenUpJob: Hashable, Sendable {
   public let uniqueKey: String?
 
   /// Creates a job that was given up; for drivers and tests of hooks.
-  public init(id: Int64, kind: Kind, attempt: Int, expiredLeases: Int, uniqueKey: String? = nil) {
+  public init(
+    id: Int64, kind: Kind, reason: FailureReason = .lost, attempt: Int, expiredLeases: Int,
+    uniqueKey: String? = nil
+  ) {
     self.id = id
     self.kind = kind
+    self.reason = reason
     self.attempt = attempt
     self.expiredLeases = expiredLeases
     self.uniqueKey = uniqueKey

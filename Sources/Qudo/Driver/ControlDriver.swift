@@ -51,6 +51,15 @@ public protocol ControlDriver: LogDriver {
   /// - Returns: The results, in the order of the jobs.
   func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult]
 
+  /// Sets where the final failures of kinds go: see ``JobPolicy/onFinalFailure``. It holds for all processes until it is
+  /// set again. The other kinds keep theirs.
+  ///
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for a route from a kind to itself.
+  func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError)
+
+  /// Returns the kinds that have a route, in the order of their names.
+  func failureRoutes() async throws(QudoError) -> [FailureRoute]
+
   /// Pauses kinds: their jobs are not claimed until the pause ends. Running jobs go on; jobs can be enqueued. A kind
   /// that is paused already gets the new end and reason.
   ///
@@ -105,19 +114,25 @@ public struct JobChange: Hashable, Sendable {
   public var payload: Payload?
   /// The new metadata. It replaces all of the old metadata, including entries that hooks added.
   public var metadata: JobMetadata?
+  /// When the job expires if it still waits: ``Expiry/never`` to let it wait as long as it takes.
+  public var expires: Expiry?
 
   /// Creates a change.
   public init(
-    priority: Int? = nil, due: Due? = nil, payload: Payload? = nil, metadata: JobMetadata? = nil
+    priority: Int? = nil, due: Due? = nil, payload: Payload? = nil, metadata: JobMetadata? = nil,
+    expires: Expiry? = nil
   ) {
     self.priority = priority
     self.due = due
     self.payload = payload
     self.metadata = metadata
+    self.expires = expires
   }
 
   /// Whether the change has no new value.
-  public var isEmpty: Bool { priority == nil && due == nil && payload == nil && metadata == nil }
+  public var isEmpty: Bool {
+    priority == nil && due == nil && payload == nil && metadata == nil && expires == nil
+  }
 }
 
 extension NewJob {
@@ -128,6 +143,7 @@ extension NewJob {
     job.due = change.due ?? due
     job.payload = change.payload ?? payload
     job.metadata = change.metadata ?? metadata
+    job.expires = change.expires ?? expires
     return job
   }
 }
@@ -191,7 +207,9 @@ extension Driver {
   package func control() throws(QudoError) -> any ControlDriver {
     guard let control = self as? any ControlDriver else {
       throw QudoError(
-        .invalidArgument, "the driver of \(name) cannot cancel, change or pause jobs: use one that can")
+        .invalidArgument,
+        "the driver of \(name) cannot cancel, change or pause jobs, or act on their final failures: use one that can"
+      )
     }
     return control
   }
@@ -226,7 +244,7 @@ extension ControlDriver {
     try limits.check(
       NewJob(
         "any", payload: change.payload ?? Payload([]), priority: change.priority ?? 0,
-        due: change.due ?? .now,
+        due: change.due ?? .now, expires: change.expires ?? .never,
         metadata: change.metadata ?? JobMetadata()))
   }
 

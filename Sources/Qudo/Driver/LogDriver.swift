@@ -21,7 +21,7 @@ public protocol LogDriver: Driver {
   func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64?
 
   /// Enqueues failed jobs again in one transaction, with their payload, metadata, priority and unique key, due now, as first
-  /// attempts. Each failure can be replayed once.
+  /// attempts that never expire. Each failure can be replayed once.
   ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
@@ -144,6 +144,8 @@ public enum FailureReason: String, Sendable, CaseIterable, Codable {
   case lost
   /// The job was cancelled, before its run or during it.
   case cancelled
+  /// The job still waited at its expiry: see ``Expiry``.
+  case expired
 }
 
 /// A row of the failure log: a failed run.

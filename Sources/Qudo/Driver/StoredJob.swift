@@ -28,6 +28,8 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var enqueuedAt: Timestamp
   /// When the job's next run may begin, or could have begun.
   public var dueAt: Timestamp
+  /// When the job expires if it still waits; nil for never.
+  public var expiresAt: Timestamp?
   /// How many leases of the job expired since it was enqueued or last retried: its workers died or hung.
   public var expiredLeases: Int
   /// When a worker claimed the running job. Nil for a job that is not running, and if the database does not record it.
@@ -45,7 +47,7 @@ public struct StoredJob: Hashable, Sendable, Codable {
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
     enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?,
     metadata: JobMetadata = JobMetadata(),
-    expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil
+    expiresAt: Timestamp? = nil, expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil
   ) {
     self.id = id
     self.kind = kind
@@ -56,6 +58,7 @@ public struct StoredJob: Hashable, Sendable, Codable {
     self.attempt = attempt
     self.enqueuedAt = enqueuedAt
     self.dueAt = dueAt
+    self.expiresAt = expiresAt
     self.expiredLeases = expiredLeases
     self.startedAt = startedAt
     self.processID = processID

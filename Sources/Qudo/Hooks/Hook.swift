@@ -64,8 +64,8 @@ public protocol HookSet: Sendable {
   /// Called when a renewal finds that this worker has lost a job's lease. The run's outcome is discarded.
   func leaseLost(_ job: borrowing ClaimedJob)
 
-  /// Called after a claim gave up a job, of any kind, because too many of its leases expired: the workers
-  /// that ran it died or hung.
+  /// Called after a claim gave up a job, of any kind: because too many of its leases expired, as the workers that ran it
+  /// died or hung, or because it still waited at its ``Expiry``. See ``GivenUpJob/reason``.
   ///
   /// No run ends with that, so no other point is called. The job is already in the failure log.
   ///

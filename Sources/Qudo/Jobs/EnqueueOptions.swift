@@ -2,7 +2,7 @@
 ///
 ///     try await queue.enqueue(SendMail(to: "ada@example.org"), options: EnqueueOptions(priority: 5, due: .after(.seconds(60))))
 ///
-/// The calls with labels, such as `enqueue(_:unique:priority:due:idempotencyKey:metadata:)`, are short forms of the calls with options.
+/// The calls with labels, such as `enqueue(_:unique:priority:due:expires:idempotencyKey:)`, are short forms of the calls with options.
 ///
 /// See the example `Tests/Examples/Sources/Batch`.
 public struct EnqueueOptions: Hashable, Sendable {
@@ -12,6 +12,8 @@ public struct EnqueueOptions: Hashable, Sendable {
   public var priority: Int
   /// When the job may first run. Default: now.
   public var due: Due
+  /// When the job expires if it still waits. Default: never.
+  public var expires: Expiry
   /// Names the enqueue, so that repeating it has no further effect. Default: none.
   public var idempotencyKey: IdempotencyKey?
   /// Entries that travel beside the payload, for hooks. They count towards the payload's limit. Default: none.
@@ -19,12 +21,13 @@ public struct EnqueueOptions: Hashable, Sendable {
 
   /// Creates options; what is not given has its default.
   public init(
-    unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, idempotencyKey: IdempotencyKey? = nil,
-    metadata: JobMetadata = JobMetadata()
+    unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
+    idempotencyKey: IdempotencyKey? = nil, metadata: JobMetadata = JobMetadata()
   ) {
     self.unique = unique
     self.priority = priority
     self.due = due
+    self.expires = expires
     self.idempotencyKey = idempotencyKey
     self.metadata = metadata
   }
@@ -56,7 +59,7 @@ extension NewJob {
   public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
     self.init(
       kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due,
-      metadata: options.metadata,
+      expires: options.expires, metadata: options.metadata,
       idempotencyKey: options.idempotencyKey)
   }
 

@@ -28,6 +28,15 @@ public struct JobPolicy: Sendable {
   public var maxConcurrency: Int?
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution
+  /// The kind of the job that a final failure enqueues, in the same transaction: when a run fails for good or aborts,
+  /// and when the job is given up because its leases expired, by whatever process. Default: none.
+  ///
+  /// The new job has the payload, the priority and the metadata of the failed one, and ``JobContext/failedJob`` tells its
+  /// handler what failed. It is due at once and has no unique key. A job that is cancelled or expires has not failed.
+  ///
+  /// The database stores the kind when a worker starts, for all workers: the last one that started decides. It needs a
+  /// ``ControlDriver``.
+  public var onFinalFailure: Kind?
 
   /// The threads that jobs of a kind run on.
   public enum Execution: Hashable, Sendable {
@@ -50,7 +59,7 @@ public struct JobPolicy: Sendable {
     maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60),
     timeLimit: Duration? = nil,
     maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil,
-    execution: Execution = .cooperative
+    execution: Execution = .cooperative, onFinalFailure: Kind? = nil
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
@@ -60,6 +69,7 @@ public struct JobPolicy: Sendable {
     self.recordsStatus = recordsStatus
     self.maxConcurrency = maxConcurrency
     self.execution = execution
+    self.onFinalFailure = onFinalFailure
   }
 
   func check(_ kind: Kind) throws(QudoError) {
@@ -81,6 +91,7 @@ public struct JobPolicy: Sendable {
     guard timeLimit ?? .seconds(1) > .zero else {
       throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one")
     }
+    if let onFinalFailure { try FailureRoute(kind, to: onFinalFailure).check() }
     try retryDelay.check(kind)
   }
 }

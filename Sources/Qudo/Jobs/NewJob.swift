@@ -49,7 +49,7 @@ public struct UniqueKey: Hashable, Sendable {
     case reject
     /// The enqueue stores nothing and returns ``EnqueueResult/existing(_:)``.
     case keep
-    /// The enqueue overwrites payload, metadata, priority and due time of the other job, and returns ``EnqueueResult/overwritten(_:)``. The
+    /// The enqueue overwrites payload, metadata, priority, due time and expiry of the other job, and returns ``EnqueueResult/overwritten(_:)``. The
     /// job keeps its id and ``StoredJob/enqueuedAt``, and starts again with its first attempt. A running job is left as it is: the enqueue
     /// returns ``EnqueueResult/conflict(_:)``.
     case overwrite
@@ -91,6 +91,8 @@ public struct NewJob: Sendable {
   public var priority: Int
   /// When the job may first run. Default: now.
   public var due: Due
+  /// When the job expires if it still waits. Default: never, which costs nothing.
+  public var expires: Expiry
   /// Entries that travel beside the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
   /// Names the enqueue, so that repeating it has no further effect. Default: none, which costs nothing.
@@ -99,7 +101,7 @@ public struct NewJob: Sendable {
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0,
-    due: Due = .now, metadata: JobMetadata = JobMetadata(),
+    due: Due = .now, expires: Expiry = .never, metadata: JobMetadata = JobMetadata(),
     idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
@@ -107,6 +109,7 @@ public struct NewJob: Sendable {
     self.unique = unique
     self.priority = priority
     self.due = due
+    self.expires = expires
     self.metadata = metadata
     self.idempotencyKey = idempotencyKey
   }

@@ -39,6 +39,7 @@ public struct Limits: Sendable {
         throw QudoError(.invalidArgument, "the due time is outside the years 1 to 9999: give one inside")
       }
     }
+    if job.expires != .never { try job.expires.check(due: job.due) }
   }
 
   package static func check(_ what: String, _ text: String, atMost limit: Int) throws(QudoError) {

@@ -75,6 +75,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
           .invalidArgument, "two handlers have the kind \(handler.kind): give one handler per kind")
       }
     }
+    if handlers.contains(where: { $0.policy.onFinalFailure != nil }) {
+      for driver in queue.databases.opened { _ = try driver.control() }
+    }
     self.queue = queue
     self.handlers = byKind
     self.options = options

@@ -29,6 +29,8 @@ final class WorkerEngine: Sendable {
   let driver: any Driver
   /// The driver to call: the same one, or one that adds deadlines.
   private let verbs: any Driver
+  /// Stores where final failures go; nil if the driver cannot.
+  private let setRoutes: (@Sendable ([FailureRoute]) async throws(QudoError) -> Void)?
   /// This engine's share of the worker's concurrency; nil with a single database.
   private let permits: PermitHandle?
   let codecs: Codecs
@@ -65,6 +67,8 @@ final class WorkerEngine: Sendable {
     state.probeInterval = verbs == nil ? nil : worker.queue.databases.options.probeInterval.wholeMicroseconds
     state.reportsRuns = hooks.didSettle != nil
     state.canBeCancelled = driver.capabilities.contains(.control)
+    setRoutes = (verbs as? DeadlineDriver)?.routing ?? (driver as? any ControlDriver)?.setFailureRoutes
+    state.hasRoutesToSet = setRoutes != nil
     if driver.doorbell.findsAll {
       state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
     }
@@ -120,6 +124,7 @@ final class WorkerEngine: Sendable {
       do {
         switch action {
         case .settle(let settlements, let request): try await settle(settlements, request)
+        case .setFailureRoutes: try await setFailureRoutes()
         case .renew(let leases, let length): try await renew(leases, for: length)
         case .reportLost(let runs): tellHooks(runs, runs.map { _ in .leaseLost })
         case .checkForRemainingJobs: try await checkForRemainingJobs()
@@ -242,6 +247,18 @@ final class WorkerEngine: Sendable {
     }
   }
 
+  private func setFailureRoutes() async throws(QudoError) {
+    do {
+      try await setRoutes?(handlers.map { FailureRoute($0, to: $1.policy.onFinalFailure) })
+      shared.withLock { shared in
+        shared.state.worked()
+        shared.state.hasRoutesToSet = false
+      }
+    } catch {
+      try failure(error) { $0.failed([], now: $1) }
+    }
+  }
+
   private func checkForRemainingJobs() async throws(QudoError) {
     do {
       let counts = try await verbs.count(Array(handlers.keys))
@@ -258,7 +275,7 @@ final class WorkerEngine: Sendable {
       let now = clock.sinceBoot()
       let tasks = shared.withLock { shared in
         shared.state.worked()
-        shared.state.summary.givenUp += claim.givenUp.count
+        shared.state.summary.count(claim.givenUp)
         return shared.state.cancel(claim.cancelling, now: now).compactMap { shared.tasks[$0] }
       }
       for task in tasks { task.cancel() }
@@ -324,18 +341,24 @@ final class WorkerEngine: Sendable {
     }
   }
 
-  /// Reports the jobs of workers that died or hung.
+  /// Reports the jobs of workers that died or hung, and those that expired.
   private func report(_ claim: Claim) {
     if claim.recovered > 0 {
       logger.info(
         "jobs of expired leases recovered",
         metadata: ["database": "\(driver.name)", "jobs": "\(claim.recovered)"])
     }
+    let expired = claim.givenUp.count { $0.reason == .expired }
+    if expired > 0 {
+      logger.notice(
+        "waiting jobs expired", metadata: ["database": "\(driver.name)", "jobs": "\(expired)"])
+    }
     for job in claim.givenUp {
+      hooks.didGiveUp?(job, driver.name)
+      guard job.reason != .expired else { continue }
       logger.error(
         "job given up: its lease expired \(job.expiredLeases) times",
         metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)", "attempt": "\(job.attempt)"])
-      hooks.didGiveUp?(job, driver.name)
     }
   }
 

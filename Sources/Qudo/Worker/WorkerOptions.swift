@@ -115,6 +115,9 @@ public struct WorkSummary: Hashable, Sendable {
   /// The number of jobs, of any kind, that this worker's claims gave up because too many leases expired. See
   /// ``GivenUpJob``. They do not count as ``failed``, which counts this worker's own runs.
   public var givenUp = 0
+  /// The number of jobs, of any kind, that this worker's claims moved to the failure log because they still waited at
+  /// their ``Expiry``.
+  public var expired = 0
 
   /// The names of databases that were unavailable at the end; they may still have jobs. Always empty with a
   /// single database, whose errors are thrown instead.
@@ -137,7 +140,12 @@ public struct WorkSummary: Hashable, Sendable {
     leaseLost += part.leaseLost
     cancelled += part.cancelled
     givenUp += part.givenUp
+    expired += part.expired
     unreachable += part.unreachable
+  }
+
+  mutating func count(_ jobs: [GivenUpJob]) {
+    for job in jobs { if job.reason == .expired { expired += 1 } else { givenUp += 1 } }
   }
 
   mutating func count(_ settlement: Settlement, _ result: SettleResult) {

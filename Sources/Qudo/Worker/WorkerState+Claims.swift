@@ -40,7 +40,7 @@ extension WorkerState {
   mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
     lastPrefetch = requestedPrefetch
     listensAt = now + Self.listeningPause
-    summary.givenUp += claim.givenUp.count
+    summary.count(claim.givenUp)
     // Usually all jobs have one kind, so look up its policy only when the kind changes.
     var (kind, renewAt) = (Kind?.none, asked)
     var bytes = 0

@@ -12,6 +12,8 @@ struct WorkerState {
   enum Action {
     /// Write outcomes, claim, or both.
     case settle([Settlement], claiming: ClaimRequest?)
+    /// Store where final failures go, before the first claim.
+    case setFailureRoutes
     case renew([Lease], for: Duration)
     /// Tell the hooks of runs that ended after they had lost their leases.
     case reportLost([Settlement])
@@ -131,6 +133,8 @@ struct WorkerState {
   /// True if all databases are empty.
   var isOver = false
 
+  /// Whether the database is yet to be told where final failures go.
+  var hasRoutesToSet = false
   /// True if the driver can cancel running jobs.
   var canBeCancelled = false
   /// The time from which on a worker without room listens, to hear which of its running jobs are cancelled.
@@ -190,6 +194,7 @@ struct WorkerState {
       return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now)))
     }
     giveBackStalled(now)
+    if hasRoutesToSet, phase == .working { return .setFailureRoutes }
 
     let claim = isRefillDue(now) ? nextClaim() : nil
     if isSettleDue(now) || (claim != nil && shouldClaim) {

@@ -115,7 +115,7 @@ struct Work: AsyncParsableCommand {
     let shortages = ShortageLog()
     return try commands.map { text in
       let (kind, template) = try Self.parse(text)
-      return JobHandler(kind, policy: policy.policy) { context in
+      return JobHandler(kind, policy: policy.policy(for: kind)) { context in
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }
         } catch let lost as LostOutput {

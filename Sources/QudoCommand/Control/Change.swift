@@ -3,7 +3,7 @@ internal import Qudo
 
 struct Change: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Change waiting jobs: their priority, their time or their payload.",
+    abstract: "Change waiting jobs: their priority, their time, their expiry or their payload.",
     discussion: """
       A job keeps its id, its unique key and its attempts. Running jobs are left as they are. --now makes a delayed job run as soon as \
       a worker is free.
@@ -30,7 +30,7 @@ struct Change: AsyncParsableCommand {
     }
     guard now || options.isGiven else {
       throw ValidationError(
-        "give what to change: --priority, --now, --delay, --at, --payload or --payload-file")
+        "give what to change: --priority, --now, --delay, --at, --expires, --payload or --payload-file")
     }
   }
 

@@ -111,6 +111,6 @@ struct Enqueue: AsyncParsableCommand {
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {
     NewJob(
       Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique, priority: options.priority,
-      due: options.due)
+      due: options.due, expires: options.expires ?? .never)
   }
 }

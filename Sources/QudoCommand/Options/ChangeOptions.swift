@@ -17,6 +17,12 @@ struct ChangeOptions: ParsableArguments {
       valueName: "time"),
     transform: { try Timestamp(parsing: $0) })
   var at: Timestamp?
+  @Option(
+    help: ArgumentHelp(
+      "When the jobs expire if they still wait: this long from now, at this ISO 8601 time, or never.",
+      valueName: "duration, time or never"),
+    transform: { $0 == "never" ? .never : try Expiry(parsing: $0) })
+  var expires: Expiry?
   @Option(help: ArgumentHelp("The new payload, as enqueue takes it.", valueName: "text")) var payload: String?
   @Option(
     help: ArgumentHelp("Read the new payload from a file, unchanged; - is standard input.", valueName: "path")
@@ -39,7 +45,9 @@ struct ChangeOptions: ParsableArguments {
   }
 
   /// Whether an option is given.
-  var isGiven: Bool { priority != nil || delay != nil || at != nil || payload != nil || payloadFile != nil }
+  var isGiven: Bool {
+    priority != nil || delay != nil || at != nil || expires != nil || payload != nil || payloadFile != nil
+  }
 
   private var due: Due? {
     if let delay { return .after(delay) }
@@ -54,6 +62,6 @@ struct ChangeOptions: ParsableArguments {
         payload.map { Array($0.utf8) }
       }
     let payload = try bytes.map { Payload($0, codec: try PayloadCodec.id(of: $0, chosen: codec)) }
-    return JobChange(priority: priority, due: due, payload: payload)
+    return JobChange(priority: priority, due: due, payload: payload, expires: expires)
   }
 }

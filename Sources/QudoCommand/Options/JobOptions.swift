@@ -21,7 +21,7 @@ struct JobOptions: ParsableArguments {
   var uniqueKey: String?
   @Option(
     help: ArgumentHelp(
-      "If another job has the key: reject (fail), keep (that job), or overwrite (its payload, priority and time, while it waits).",
+      "If another job has the key: reject (fail), keep (that job), or overwrite (its payload, priority, time and expiry, while it waits).",
       valueName: "policy"))
   var onConflict: Conflict?
   @Option(
@@ -38,6 +38,14 @@ struct JobOptions: ParsableArguments {
       valueName: "time"),
     transform: { try Timestamp(parsing: $0) })
   var at: Timestamp?
+  @Option(
+    help: ArgumentHelp(
+      """
+      If the job still waits after this long, or at this ISO 8601 time, it goes to the failure log as expired and never runs. \
+      Default: it waits as long as it takes.
+      """, valueName: "duration or time"),
+    transform: { try Expiry(parsing: $0) })
+  var expires: Expiry?
 
   func validate() throws {
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }

@@ -27,6 +27,13 @@ struct PolicyOptions: ParsableArguments {
       valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var timeLimit: Duration?
+  @Option(
+    help: ArgumentHelp(
+      """
+      If a job fails for good, enqueue another one of this kind with its payload and priority, in the same transaction. Default: \
+      none.
+      """, valueName: "kind"))
+  var onFinalFailure: String?
   @Flag(help: "Record finished runs in the status log, which statuses lists.") var record = false
 
   private static let jitter = 0.5
@@ -52,13 +59,16 @@ struct PolicyOptions: ParsableArguments {
     guard timeLimit ?? .seconds(1) > .zero else { throw ValidationError("--time-limit must be above 0") }
   }
 
-  var policy: JobPolicy {
+  /// The policy for jobs of a kind.
+  func policy(for kind: Kind) -> JobPolicy {
     var policy = JobPolicy()
     policy.maxRetries = maxRetries
     policy.retryDelay = retryDelay ?? .exponential(base: .seconds(1), cap: .seconds(300), jitter: Self.jitter)
     if let lease { policy.leaseDuration = lease }
     policy.timeLimit = timeLimit
     policy.recordsStatus = record
+    // The jobs of final failures may run in the same worker. Their own failures enqueue nothing.
+    policy.onFinalFailure = onFinalFailure.flatMap { Kind($0) == kind ? nil : Kind($0) }
     return policy
   }
 }

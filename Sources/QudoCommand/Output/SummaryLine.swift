@@ -5,7 +5,8 @@ extension WorkSummary {
   var line: String {
     let always = [("completed", completed), ("failed", failed), ("retried", retried)]
     let others = [
-      ("cancelled", cancelled), ("given up", givenUp), ("snoozed", snoozed), ("released", released),
+      ("cancelled", cancelled), ("expired", expired), ("given up", givenUp), ("snoozed", snoozed),
+      ("released", released),
       ("leases lost", leaseLost),
     ]
     return (always + others.filter { $0.1 > 0 }).map { "\($0.0) \($0.1)" }.joined(separator: ", ")

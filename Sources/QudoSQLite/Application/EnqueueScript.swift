@@ -34,6 +34,7 @@ struct EnqueueScript {
     let rank: SQLValue
     let due: SQLValue
     let written: SQLValue
+    let expires: SQLValue
     let isReady: Bool
     let receipt: SQLValue?
 
@@ -47,7 +48,9 @@ struct EnqueueScript {
     let place = RowPosition(
       kind: .text(job.kind.name), key: job.unique.map { .text($0.key) } ?? .null, rank: .integer(job.rank),
       due: .integer(delay.due),
-      written: delay.written.map { .integer($0) } ?? .null, isReady: delay.due <= now.microseconds,
+      written: delay.written.map { .integer($0) } ?? .null,
+      expires: job.expires.moment(now).map { .integer($0.microseconds) } ?? .null,
+      isReady: delay.due <= now.microseconds,
       receipt: job.idempotencyKey.map { .blob($0.bytes) })
     if let key = place.receipt {
       add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)])
@@ -61,14 +64,16 @@ struct EnqueueScript {
     let (condition, values) = condition(job, place)
     add(
       """
-      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
-      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?
+      INSERT INTO qudo_job(
+        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload)
+      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?
       FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
       """,
       [
         place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number),
         place.key,
-        job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadata.value, .blob(job.payload.bytes),
+        job.unique.map { .integer($0.scope.rawValue) } ?? .null, place.expires, job.metadata.value,
+        .blob(job.payload.bytes),
       ] + values + place.isNewValues)
     let (table, columns) =
       place.isReady
@@ -168,12 +173,12 @@ struct EnqueueScript {
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(
       """
-      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0
+      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, attempt = 1, lost = 0
       WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
       """,
       [
         .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank,
-        place.due,
+        place.due, place.expires,
       ] + key
         + [place.rank, place.due] + last)
   }

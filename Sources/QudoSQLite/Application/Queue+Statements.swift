@@ -27,13 +27,15 @@ extension Queue {
   ///   - unique: at most one live job per kind and key. Default: none.
   ///   - priority: jobs with a higher priority run first. Default: 0.
   ///   - due: when the job may first run. Default: now.
+  ///   - expires: when the job expires if it still waits. Default: never.
   ///   - idempotencyKey: names the enqueue, so that repeating it has no further effect. Default: none.
   /// - Throws: as `statements(for:)` of several, and what the codec throws.
   public func statements<J: Job>(
-    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+    for job: J, unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
     idempotencyKey: IdempotencyKey? = nil
   ) throws -> [SQLStatement] {
-    let options = EnqueueOptions(unique: unique, priority: priority, due: due, idempotencyKey: idempotencyKey)
+    let options = EnqueueOptions(
+      unique: unique, priority: priority, due: due, expires: expires, idempotencyKey: idempotencyKey)
     return try statements(for: job, options: options)
   }
 

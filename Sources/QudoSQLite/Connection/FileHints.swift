@@ -13,6 +13,10 @@ struct FileHints {
   private(set) var lastWritten: Int64?
   /// The expiry of the first of this driver's own leases; ``none`` if there is none, nil if unknown.
   private(set) var firstExpiry: Int64?
+  /// A lower bound for the expiries of the waiting jobs; ``none`` if none of them expires, nil if unknown.
+  private(set) var nextExpiry: Int64?
+  /// Whether jobs run past their expiry: if they wait again, ``nextExpiry`` is wrong.
+  private(set) var hasOverdue = false
   /// The other instances with running jobs; nil if unknown.
   var holders: [Holder]?
   /// The id that the open transaction gave this driver in `qudo_instance`.
@@ -38,6 +42,16 @@ struct FileHints {
 
   /// Notes that the running jobs of other instances changed.
   mutating func invalidateHolders() { holders = nil }
+
+  mutating func found(nextExpiry: Int64?, hasOverdue: Bool) {
+    (self.nextExpiry, self.hasOverdue) = (nextExpiry ?? Self.none, hasOverdue)
+  }
+  /// Notes a waiting job with this expiry.
+  mutating func noteExpiry(_ expiry: Int64?) {
+    if let expiry, let next = nextExpiry { nextExpiry = min(next, expiry) }
+  }
+  /// Notes that a running job waits again.
+  mutating func noteWaitsAgain() { if hasOverdue { nextExpiry = nil } }
 
   /// Notes claimed jobs with this lease expiry.
   mutating func noteRunning(until end: Int64) { if let first = firstExpiry { firstExpiry = min(first, end) } }

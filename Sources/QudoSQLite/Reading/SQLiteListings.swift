@@ -66,6 +66,10 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.job(withUniqueKey: key, kind: kind) }
   }
 
+  package func failureRoutes() async throws(QudoError) -> [FailureRoute] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.kindTable.failureRoutes() }
+  }
+
   package func pauses() async throws(QudoError) -> [Pause] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
   }
@@ -118,6 +122,7 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     throw refusal
   }
   package func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] { throw refusal }
+  package func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) { throw refusal }
   package func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     throw refusal
   }

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 8
+  static let version: Int64 = 9
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -26,6 +26,7 @@ enum Schema {
     Migration(version: 6, lowestReader: 5, lowestWriter: 5, sql: sixth),
     Migration(version: 7, lowestReader: 5, lowestWriter: 7, sql: seventh),
     Migration(version: 8, lowestReader: 5, lowestWriter: 7, sql: eighth),
+    Migration(version: 9, lowestReader: 5, lowestWriter: 9, sql: ninth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -43,6 +44,13 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Finds the jobs that expire, and adds where final failures go. A worker of version 8 would claim expired jobs and drop
+  /// the jobs that final failures enqueue, so it may not write any more.
+  private static let ninth = """
+    CREATE INDEX qudo_job_expires ON qudo_job(expires) WHERE expires IS NOT NULL;
+    ALTER TABLE qudo_kind ADD COLUMN on_final_failure INTEGER;
+    """
 
   /// Finds what became of a job, by its number and by its unique key. The logs are written by jobs that fail and by kinds
   /// that ask for it; all others pay nothing.

@@ -12,7 +12,10 @@ CREATE TABLE qudo_schema(
 CREATE TABLE qudo_info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 -- A number for each kind that ever had a job. Rows are never deleted.
-CREATE TABLE qudo_kind(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE qudo_kind(
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  on_final_failure INTEGER);          -- qudo_kind: the kind of the job that a final failure enqueues; NULL: none
 
 -- Each live job once. A claim does not change its row: qudo_ready, qudo_delayed or qudo_running says where it is.
 CREATE TABLE qudo_job(
@@ -28,10 +31,11 @@ CREATE TABLE qudo_job(
   unique_key TEXT,
   unique_scope INTEGER,               -- NULL: the job holds no key, or no longer
   concurrency_key TEXT,               -- reserved
-  expires INTEGER,                    -- reserved
+  expires INTEGER,                    -- when the job leaves if it still waits; NULL: never
   meta BLOB,                          -- JobMetadata; NULL if empty
   payload BLOB NOT NULL);
 CREATE UNIQUE INDEX qudo_job_unique ON qudo_job(kind, unique_key) WHERE unique_scope IS NOT NULL;
+CREATE INDEX qudo_job_expires ON qudo_job(expires) WHERE expires IS NOT NULL;
 
 -- The ready jobs of each kind in claim order. A row is the ids from first to last, all with this sort key.
 CREATE TABLE qudo_ready(

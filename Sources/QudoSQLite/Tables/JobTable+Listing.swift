@@ -61,13 +61,13 @@ extension JobTable {
   /// Returns the highest id of a live job; 0 without one.
   func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
 
-  private func listed(
+  func listed(
     where condition: String, _ values: [Value], _ body: (ListedRow) throws(QudoError) -> Void
   ) throws(QudoError) {
     try connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
-        \(Self.isInReady), \(Self.isInDelayed), lost
+        \(Self.isInReady), \(Self.isInDelayed), lost, expires
       FROM qudo_job AS j WHERE \(condition)
       """, values: values
     ) { row throws(QudoError) in try body(ListedRow(row: row)) }
@@ -124,6 +124,7 @@ struct ListedRow {
       uniqueKey: row.isNull(5) ? nil : row.text(5), priority: 0 &- Int(row.integer(6)),
       attempt: Int(row.integer(7)), enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: dueAt,
       leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)),
+      expiresAt: row.isNull(14) ? nil : Timestamp(microseconds: row.integer(14)),
       expiredLeases: Int(row.integer(13)), startedAt: startedAt, processID: processID)
   }
 }

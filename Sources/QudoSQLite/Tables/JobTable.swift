@@ -9,12 +9,14 @@ struct JobTable {
   func insert(_ job: NewJob, id: Int64, _ key: SortKey, enqueuedAt: Timestamp) throws(QudoError) {
     try connection.run(
       """
-      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, meta, payload)
-      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?)
+      INSERT INTO qudo_job(
+        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload)
+      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?)
       """,
       .integer(id), .integer(key.kind), .integer(key.rank), .integer(key.due),
       .integer(enqueuedAt.microseconds), .integer(job.payload.codec.number), .text(job.unique?.key),
-      job.unique.map { .integer($0.scope.rawValue) } ?? .null, job.metadataColumn, .blob(job.payload.bytes))
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, noted(job.expires, enqueuedAt),
+      job.metadataColumn, .blob(job.payload.bytes))
   }
 
   /// The number of plain jobs that one statement inserts. It saves SQLite a fifth of the work; fifty would save another
@@ -63,15 +65,25 @@ struct JobTable {
   }
 
   /// Gives a waiting job new contents. New contents are new work: its attempts and expired leases start over.
-  func overwrite(_ id: Int64, with job: NewJob, due: Int64) throws(QudoError) {
+  func overwrite(_ id: Int64, with job: NewJob, due: Int64, now: Timestamp) throws(QudoError) {
     try connection.run(
-      "UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, attempt = 1, lost = 0 WHERE id = ?",
+      """
+      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, attempt = 1, lost = 0
+      WHERE id = ?
+      """,
       .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadataColumn, .integer(job.rank),
-      .integer(due), .integer(id))
+      .integer(due), noted(job.expires, now), .integer(id))
+  }
+
+  /// Notes an expiry that is about to be written, and returns its column.
+  private func noted(_ expires: Expiry, _ now: Timestamp) -> Value {
+    guard let expiry = expires.moment(now)?.microseconds else { return .null }
+    connection.hints.noteExpiry(expiry)
+    return .integer(expiry)
   }
 
   /// Changes a waiting job.
-  func change(_ id: Int64, _ change: JobChange, rank: Int64, due: Int64) throws(QudoError) {
+  func change(_ id: Int64, _ change: JobChange, rank: Int64, due: Int64, now: Timestamp) throws(QudoError) {
     try connection.run(
       "UPDATE qudo_job SET rank = ?, due = ? WHERE id = ?", .integer(rank), .integer(due), .integer(id))
     if let payload = change.payload {
@@ -81,6 +93,10 @@ struct JobTable {
     }
     if let metadata = change.metadata {
       try connection.run("UPDATE qudo_job SET meta = ? WHERE id = ?", Value(metadata), .integer(id))
+    }
+    if let expires = change.expires {
+      try connection.run(
+        "UPDATE qudo_job SET expires = ? WHERE id = ?", noted(expires, now), .integer(id))
     }
   }
 
@@ -174,19 +190,61 @@ struct JobTable {
       """, .integer(ids.lowerBound), .integer(ids.upperBound), body: body)
   }
 
-  /// Returns the report of a job that is about to be given up, or nil if the job is missing.
-  func givenUp(_ id: Int64, expiredLeases: Int64) throws(QudoError) -> GivenUpJob? {
-    var job: GivenUpJob?
-    try connection.each(
-      "SELECT (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?",
-      .integer(id)
-    ) { row throws(QudoError) in
-      job = GivenUpJob(
-        id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(expiredLeases),
-        uniqueKey: row.isNull(2) ? nil : row.text(2))
+  /// Returns a job as the database has it, but for its state, or nil if it is missing.
+  func stored(_ id: Int64) throws(QudoError) -> StoredJob? {
+    var job: StoredJob?
+    try listed(where: "id = ?", [.integer(id)]) { row throws(QudoError) in
+      job = row.job(.ready, leaseExpiresAt: nil, startedAt: nil, processID: nil)
     }
     return job
   }
+
+  // MARK: Expiries
+
+  /// Returns a lower bound for the expiries of the waiting jobs, or ``FileHints/none``.
+  func nextExpiry() throws(QudoError) -> Int64 {
+    if let known = connection.hints.nextExpiry { return known }
+    // The bound leaves out a value of another type, which another program may have written and which never passes.
+    let expiry = try connection.integer(
+      "SELECT min(expires) FROM qudo_job WHERE expires <= 9223372036854775807")
+    // If it runs, it is found to be overdue.
+    connection.hints.found(nextExpiry: expiry, hasOverdue: true)
+    return expiry ?? FileHints.none
+  }
+
+  /// Returns the first expiry after a time, or nil.
+  func firstExpiry(after now: Timestamp) throws(QudoError) -> Int64? {
+    try connection.integer(
+      "SELECT min(expires) FROM qudo_job WHERE expires > ? AND expires <= 9223372036854775807",
+      .integer(now.microseconds))
+  }
+
+  /// Returns the first `limit` jobs whose expiry has passed, by expiry and id, that come after one of them.
+  func expired(_ now: Timestamp, after last: ExpiredRow?, limit: Int64) throws(QudoError) -> [ExpiredRow] {
+    var rows: [ExpiredRow] = []
+    try connection.each(
+      """
+      SELECT expires, id, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), attempt, lost, unique_key FROM qudo_job
+      WHERE expires <= ?1 AND (expires, id) > (?2, ?3) ORDER BY expires, id LIMIT ?4
+      """,
+      .integer(now.microseconds), .integer(last?.expires ?? .min), .integer(last?.job.id ?? .min),
+      .integer(limit)
+    ) { row throws(QudoError) in
+      rows.append(
+        ExpiredRow(
+          expires: row.integer(0),
+          job: GivenUpJob(
+            id: row.integer(1), kind: Kind(row.text(2)), reason: .expired, attempt: Int(row.integer(3)),
+            expiredLeases: Int(row.integer(4)), uniqueKey: row.isNull(5) ? nil : row.text(5))))
+    }
+    return rows
+  }
+}
+
+/// A job whose expiry has passed.
+struct ExpiredRow {
+  let expires: Int64
+  let job: GivenUpJob
 }
 
 /// The columns that a claim reads of each job: payload, codec, unique_key, unique_scope, attempt, enqueued, meta, rank,

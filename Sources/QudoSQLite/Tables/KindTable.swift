@@ -22,6 +22,32 @@ struct KindTable {
     return id
   }
 
+  // MARK: Final failures
+
+  /// Returns where the final failures of a kind go, or nil for nowhere.
+  func failureTarget(of id: Int64) throws(QudoError) -> Kind? {
+    var target: Kind?
+    try connection.each(
+      "SELECT t.name FROM qudo_kind AS k JOIN qudo_kind AS t ON t.id = k.on_final_failure WHERE k.id = ?",
+      .integer(id)
+    ) { row throws(QudoError) in target = Kind(row.text(0)) }
+    return target
+  }
+
+  func setFailureTarget(of id: Int64, _ target: Int64?) throws(QudoError) {
+    try connection.run(
+      "UPDATE qudo_kind SET on_final_failure = ? WHERE id = ?", target.map { .integer($0) } ?? .null,
+      .integer(id))
+  }
+
+  func failureRoutes() throws(QudoError) -> [FailureRoute] {
+    var routes: [FailureRoute] = []
+    try connection.each(
+      "SELECT k.name, t.name FROM qudo_kind AS k JOIN qudo_kind AS t ON t.id = k.on_final_failure ORDER BY k.name"
+    ) { row throws(QudoError) in routes.append(FailureRoute(Kind(row.text(0)), to: Kind(row.text(1)))) }
+    return routes
+  }
+
   /// Returns the name of a kind, or nil if the file does not have it.
   func name(of id: Int64) throws(QudoError) -> Kind? {
     var kind: Kind?

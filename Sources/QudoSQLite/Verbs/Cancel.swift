@@ -31,16 +31,7 @@ extension Transaction {
   /// - Returns: The last of the neighbors that went with it, and the result for all of them.
   private func leave(_ ids: ArraySlice<Int64>, _ reason: String?) throws(QudoError) -> (Int64, CancelResult) {
     let id = ids[ids.startIndex]
-    if let row = try readyTable.row(of: id) {
-      var last = id
-      for next in ids.dropFirst() {
-        guard next == last + 1, last < row.last else { break }
-        last = next
-      }
-      try readyTable.remove(id...last, from: row)
-      return (last, .cancelled)
-    }
-    if try delayedTable.remove(id) { return (id, .cancelled) }
+    if let last = try leaveWaiting(ids) { return (last, .cancelled) }
     guard try jobTable.kind(of: id) != nil else { return (id, .notFound) }
     guard let row = try runningTable.row(of: id) else { return (id, .cancelled) }
     guard try !isLive(row) else {
@@ -51,6 +42,22 @@ extension Transaction {
     try runningTable.cut(row, id...id)
     noteEnded(row.instance, until: row.ends)
     return (id, .cancelled)
+  }
+
+  /// Takes a waiting job out of its state table.
+  ///
+  /// - Parameter ids: The job and those that follow, in order.
+  /// - Returns: The last of the neighbors that went with it; nil if the job does not wait.
+  func leaveWaiting(_ ids: ArraySlice<Int64>) throws(QudoError) -> Int64? {
+    let id = ids[ids.startIndex]
+    guard let row = try readyTable.row(of: id) else { return try delayedTable.remove(id) ? id : nil }
+    var last = id
+    for next in ids.dropFirst() {
+      guard next == last + 1, last < row.last else { break }
+      last = next
+    }
+    try readyTable.remove(id...last, from: row)
+    return last
   }
 
   /// Whether the leases of a row hold: they have not expired, and their holder is alive.

@@ -17,11 +17,12 @@ extension Transaction {
       guard try !isLive(row) else { return .running }
       try runningTable.cut(row, id...id)
       noteEnded(row.instance, until: row.ends)
+      connection.hints.noteWaitsAgain()
       if try endIfMarked(id) { return .notFound }
     }
     let new = change.due.map { Delay($0, now.wall) } ?? delay ?? Delay(due: old.due, written: nil)
     let rank = change.priority.map { 0 &- Int64($0) } ?? old.rank
-    try jobTable.change(id, change, rank: rank, due: new.due)
+    try jobTable.change(id, change, rank: rank, due: new.due, now: now.wall)
     if (change.payload == nil) != (change.metadata == nil) { try checkSize(of: id, limits) }
     connection.readyLists.invalidate(old.kind)
     try insertWaiting(id, new, kind: old.kind, rank: rank)
@@ -52,6 +53,7 @@ extension Transaction {
     try runningTable.cut(row, id...id)
     noteEnded(row.instance, until: row.ends)
     if try endIfMarked(id) { return .cancelled }
+    connection.hints.noteWaitsAgain()
     effects.wakes = true
     try readyTable.insert(id)
     return .recovered

@@ -7,13 +7,17 @@ extension Transaction {
   func claim(_ request: ClaimRequest) throws(QudoError) -> Claim {
     try insertCollectedReady()
     let areLeft = try recoverExpired()
+    let areExpired = try expireWaiting()
+    // Final failures may have enqueued jobs.
+    if !effects.givenUp.isEmpty { try insertCollectedReady() }
     let areAhead = try restartDelays(limit: Int(Self.recoveryBatch))
     _ = try promote(limit: Int(Self.recoveryBatch))
     let (givenUp, recovered) = effects.takeRecovered()
-    let jobs = try claimReady(request)
+    // None that has expired is claimed: the rest of them comes first.
+    let jobs = areExpired ? [] : try claimReady(request)
     if jobs.isEmpty { try pruneReceiptsWhileIdle() }
     return Claim(
-      jobs: jobs, timeUntilNextDue: areAhead ? .zero : try timeUntilNextDue(),
+      jobs: jobs, timeUntilNextDue: areAhead || areExpired ? .zero : try timeUntilNextDue(),
       timeUntilNextLeaseExpiry: areLeft ? .zero : try timeUntilNextExpiry(), givenUp: givenUp,
       recovered: recovered, cancelling: try cancelling())
   }
@@ -33,7 +37,7 @@ extension Transaction {
   }
 
   func timeUntilNextDue() throws(QudoError) -> Duration? {
-    let due = try min(delayedTable.firstDue(), firstPauseEnd())
+    let due = try min(delayedTable.firstDue(), firstPauseEnd(), jobTable.nextExpiry())
     return due == FileHints.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 

@@ -15,6 +15,7 @@ extension Transaction {
     guard try !cancelTable.hasAny() else { return nil }
     guard try delayedTable.firstDue() > now.wall.microseconds,
       try delayedTable.lastWritten() <= now.wall.microseconds,
+      try jobTable.nextExpiry() > now.wall.microseconds,
       try runningTable.firstOwnExpiry() > now.sinceBoot
     else { return nil }
     for holder in try holders() {

@@ -65,7 +65,7 @@ extension Transaction {
         return .conflict(holder)
       }
       let delay = Delay(job.due, now.wall)
-      try jobTable.overwrite(holder, with: job, due: delay.due)
+      try jobTable.overwrite(holder, with: job, due: delay.due, now: now.wall)
       try insertWaiting(holder, delay, kind: key.kind, rank: job.rank)
       return .overwritten(holder)
     }
@@ -137,6 +137,7 @@ extension Transaction {
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool {
-    unique == nil && idempotencyKey == nil && payload.bytes.count + metadata.bytes.count <= 4096
+    unique == nil && idempotencyKey == nil && expires == .never
+      && payload.bytes.count + metadata.bytes.count <= 4096
   }
 }

@@ -67,11 +67,15 @@ extension Transaction {
     let lost = try jobTable.addExpiredLease(id)
     guard lost >= lostLimit else {
       effects.recovered += 1
+      connection.hints.noteWaitsAgain()
       return try readyTable.insert(id)
     }
     let message = "the lease was lost \(lost) times: the worker died or hung each time"
-    try failureTable.insert(id...id, .lost, message: message, isFinal: true, at: now.wall)
-    if let job = try jobTable.givenUp(id, expiredLeases: lost) { effects.givenUp.append(job) }
-    try deleteJob(id)
+    if let job = try jobTable.stored(id) {
+      effects.givenUp.append(
+        GivenUpJob(
+          id: id, kind: job.kind, attempt: job.attempt, expiredLeases: Int(lost), uniqueKey: job.uniqueKey))
+    }
+    try fail(id, .lost, message)
   }
 }

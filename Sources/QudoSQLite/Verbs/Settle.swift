@@ -58,12 +58,11 @@ extension Transaction {
     case .snoozed(let delay, let counts):
       try requeue(id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)
     case .aborted(let message):
-      try failureTable.insert(id...id, .aborted, message: message, isFinal: true, at: now.wall)
-      try deleteJob(id)
+      try fail(id, .aborted, message)
     case .failed(let message):
-      try failureTable.insert(id...id, .failed, message: message, isFinal: true, at: now.wall)
-      try deleteJob(id)
+      try fail(id, .failed, message)
     case .released:
+      connection.hints.noteWaitsAgain()
       effects.wakes = true
       try readyTable.insert(id)
     }
@@ -73,6 +72,7 @@ extension Transaction {
   /// Files a job for its next run.
   private func requeue(_ id: Int64, _ delay: Delay, attempts: Int64) throws(QudoError) {
     effects.wakes = true
+    connection.hints.noteWaitsAgain()
     try jobTable.setNextRun(id, due: delay.due, addingAttempts: attempts)
     if delay.due <= now.wall.microseconds {
       try readyTable.insert(id)

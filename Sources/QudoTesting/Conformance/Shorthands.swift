@@ -1,9 +1,10 @@
 internal import Qudo
 
-func job(_ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now)
-  -> NewJob
-{
-  NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due)
+func job(
+  _ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
+  expires: Expiry = .never
+) -> NewJob {
+  NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due, expires: expires)
 }
 
 func demand(

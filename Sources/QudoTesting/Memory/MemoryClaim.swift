@@ -6,6 +6,7 @@ extension MemoryDatabase {
 
   mutating func claim(_ request: ClaimRequest, now: ClockReading) -> Claim {
     let (givenUp, recovered) = takeBackEnded(now)
+    let expired = expireWaiting(now)
     let areAhead = restartDelays(limit: Self.sweep, now)
     _ = promote(limit: Self.sweep, now: now)
     var claimed: [ClaimedJob] = []
@@ -15,7 +16,7 @@ extension MemoryDatabase {
     }
     return Claim(
       jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now),
-      timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp, recovered: recovered,
+      timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp + expired, recovered: recovered,
       cancelling: cancelling())
   }
 
@@ -87,16 +88,27 @@ extension MemoryDatabase {
         recovered += 1
         continue
       }
-      log(
-        row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", isFinal: true,
-        now: now)
-      jobs[row.id] = nil
+      fail(row, .lost, "the lease was lost \(row.lost) times: the worker died or hung each time", now: now)
       givenUp.append(
         GivenUpJob(
           id: row.id, kind: row.kind, attempt: row.attempt, expiredLeases: row.lost,
           uniqueKey: row.unique?.key))
     }
     return (givenUp, recovered)
+  }
+
+  /// Moves the waiting jobs whose expiry has passed to the failure log, in the order of their expiries.
+  private mutating func expireWaiting(_ now: ClockReading) -> [GivenUpJob] {
+    let waiting = jobs.values.filter { !$0.isRunning }
+    let expired = waiting.compactMap { row in row.expires.map { (time: $0, id: row.id) } }
+      .filter { $0.time <= now.wall }.sorted(by: <)
+    return expired.compactMap { _, id in
+      guard let row = jobs.removeValue(forKey: id) else { return nil }
+      log(row, .expired, "the job still waited at its expiry", isFinal: true, now: now)
+      return GivenUpJob(
+        id: row.id, kind: row.kind, reason: .expired, attempt: row.attempt, expiredLeases: row.lost,
+        uniqueKey: row.unique?.key)
+    }
   }
 
   /// Restarts relative delays that began later than now, because the wall clock was set back since.
@@ -133,8 +145,9 @@ extension MemoryDatabase {
     let due = jobs.values.compactMap { row -> Int64? in
       if case .delayed = row.place { row.due.microseconds } else { nil }
     }
+    let expiries = jobs.values.compactMap { $0.isRunning ? nil : $0.expires?.microseconds }
     // The end of a pause makes jobs claimable, too.
-    let next = (due + pauses(now).compactMap(\.endsAt?.microseconds)).min()
+    let next = (due + expiries + pauses(now).compactMap(\.endsAt?.microseconds)).min()
     return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }
   }
 

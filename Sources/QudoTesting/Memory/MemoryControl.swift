@@ -78,6 +78,7 @@ extension MemoryDatabase {
     row.payload = change.payload ?? row.payload
     row.meta = change.metadata ?? row.meta
     row.priority = change.priority ?? row.priority
+    if let expires = change.expires { row.expires = expires.moment(now.wall) }
     try limits.check(NewJob(row.kind, payload: row.payload, priority: row.priority, metadata: row.meta))
     if let due = change.due {
       (row.due, row.delayed) = (due.time(now.wall), due.isRelative ? now.wall : nil)
@@ -103,6 +104,14 @@ extension MemoryDatabase {
     }
     jobs[id]?.place = .ready
     return .recovered
+  }
+
+  // MARK: Final failures
+
+  mutating func setRoutes(_ new: [FailureRoute]) { for route in new { routes[route.kind] = route.target } }
+
+  func failureRoutes() -> [FailureRoute] {
+    routes.map { FailureRoute($0, to: $1) }.sorted { $0.kind < $1.kind }
   }
 
   // MARK: Pausing

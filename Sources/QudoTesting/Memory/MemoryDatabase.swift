@@ -18,6 +18,7 @@ struct MemoryDatabase {
     var due: Timestamp
     /// The time at which its relative delay began.
     var delayed: Timestamp?
+    var expires: Timestamp?
     let enqueued: Timestamp
     let unique: UniqueKey?
     /// True if the job still holds its unique key.
@@ -54,6 +55,8 @@ struct MemoryDatabase {
   var jobs: [Int64: Row] = [:]
   /// By kind; nil is everything.
   var pauses: [Kind?: Pause] = [:]
+  /// The kind that each kind's final failures go to.
+  var routes: [Kind: Kind] = [:]
   var failures: [Failure] = []
   var statuses: [StatusRecord] = []
   /// The index of the driver that makes the current call.
@@ -109,8 +112,8 @@ struct MemoryDatabase {
     let row = Row(
       id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority,
       due: job.due.time(now.wall),
-      delayed: job.due.isRelative ? now.wall : nil, enqueued: now.wall, unique: job.unique,
-      holdsKey: job.unique != nil)
+      delayed: job.due.isRelative ? now.wall : nil, expires: job.expires.moment(now.wall),
+      enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     wait(row, now: now)
     return .inserted(row.id)
   }
@@ -144,6 +147,7 @@ struct MemoryDatabase {
       row.priority = job.priority
       row.due = job.due.time(now.wall)
       row.delayed = job.due.isRelative ? now.wall : nil
+      row.expires = job.expires.moment(now.wall)
       // A new payload is new work, so the attempts and expired leases of the old one do not count.
       (row.attempt, row.lost) = (1, 0)
       wait(row, now: now)

@@ -66,7 +66,10 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
-    try verb { $0.claim(request, now: $1) }
+    let claim = try verb { $0.claim(request, now: $1) }
+    // A final failure may have enqueued another job.
+    if !claim.givenUp.isEmpty { doorbell.ring() }
+    return claim
   }
 
   public func settle(
@@ -78,7 +81,9 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     let answer = try verb { database, now in
       (results: database.settle(settlements, now: now), claim: next.map { database.claim($0, now: now) })
     }
-    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) }) {
+    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) })
+      || answer.claim?.givenUp.isEmpty == false
+    {
       doorbell.ring()
     }
     return answer
@@ -178,6 +183,15 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     return results
   }
 
+  public func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) {
+    for route in routes { try route.check() }
+    try verb { database, _ in database.setRoutes(routes) }
+  }
+
+  public func failureRoutes() async throws(QudoError) -> [FailureRoute] {
+    try verb { database, _ in database.failureRoutes() }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
     try verb { $0.pause(kinds, until: end, reason: reason, now: $1) }
@@ -229,9 +243,9 @@ extension SettleResult {
   fileprivate func mayBeClaimed(after outcome: Settlement.Outcome) -> Bool {
     guard case .settled(let replacements) = self else { return false }
     return switch outcome {
-    case .retry, .snoozed, .released: true
+    // A final failure may have enqueued another job.
+    case .retry, .snoozed, .released, .failed, .aborted: true
     case .completed: replacements.contains(where: \.mayBeClaimed)
-    case .failed, .aborted: false
     }
   }
 }

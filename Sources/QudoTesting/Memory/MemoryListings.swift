@@ -46,7 +46,7 @@ extension MemoryDatabase {
       id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key,
       priority: row.priority,
       attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta,
-      expiredLeases: row.lost)
+      expiresAt: row.expires, expiredLeases: row.lost)
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed

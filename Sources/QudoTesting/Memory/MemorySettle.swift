@@ -41,16 +41,28 @@ extension MemoryDatabase {
       (row.due, row.delayed) = (now.wall.advanced(by: delay), now.wall)
       wait(row, now: now)
     case .failed(let message):
-      log(row, .failed, message, isFinal: true, now: now)
-      jobs[row.id] = nil
+      fail(row, .failed, message, now: now)
     case .aborted(let message):
-      log(row, .aborted, message, isFinal: true, now: now)
-      jobs[row.id] = nil
+      fail(row, .aborted, message, now: now)
     case .released:
       row.place = .ready
       jobs[row.id] = row
     }
     return []
+  }
+
+  /// Ends a job that failed for good, and enqueues the job that its kind's route asks for.
+  mutating func fail(_ row: Row, _ reason: FailureReason, _ message: String, now: ClockReading) {
+    log(row, reason, message, isFinal: true, now: now)
+    jobs[row.id] = nil
+    guard let target = routes[row.kind] else { return }
+    let failed = FailedJob(
+      id: row.id, kind: row.kind, reason: reason, attempt: row.attempt, message: message)
+    _ = insert(
+      [
+        FailureRoute.job(
+          target, after: failed, payload: row.payload, priority: row.priority, metadata: row.meta)
+      ], now: now)
   }
 
   /// Logs a failed run. Only a final failure has the payload; an earlier one refers to the job.

@@ -12,6 +12,18 @@ extension ModelRun {
     known.append(model)
   }
 
+  /// Pairs the ids of the jobs that final failures enqueued, which no answer names. Both databases stored them in the same
+  /// order, and none of them has ended yet.
+  func meetJobsOfFailures(_ driver: any LogDriver) async throws {
+    guard hasRoutes else { return }
+    let met = Set(ids.values)
+    let all = JobQuery(limit: 100_000)
+    let found = try await driver.jobs(matching: all).filter { !met.contains($0.id) }
+    let expected = try await model.jobs(matching: all).filter { ids[$0.id] == nil }
+    try check(found.count, is: expected.count, "\(here): jobs of final failures")
+    for (found, expected) in zip(found, expected) { meet(expected.id, as: found.id) }
+  }
+
   func match(_ found: [InsertResult], _ expected: [InsertResult]) throws {
     try check(found.count, is: expected.count, here)
     for (found, expected) in zip(found, expected) {
@@ -35,10 +47,12 @@ extension ModelRun {
     try check(
       Set(found.cancelling), is: Set(try expected.cancelling.map { try id($0) }), "\(here): jobs to cancel")
     try check(found.recovered, is: expected.recovered, "\(here): jobs recovered")
-    let givenUp = try expected.givenUp.map { [try id($0.id), Int64($0.attempt), Int64($0.expiredLeases)] }
-    try check(
-      found.givenUp.map { [$0.id, Int64($0.attempt), Int64($0.expiredLeases)] }, is: givenUp,
-      "\(here): jobs given up")
+    let givenUp = try expected.givenUp.map { job in
+      GivenUpJob(
+        id: try id(job.id), kind: job.kind, reason: job.reason, attempt: job.attempt,
+        expiredLeases: job.expiredLeases, uniqueKey: job.uniqueKey)
+    }
+    try check(found.givenUp, is: givenUp, "\(here): jobs given up")
     for (found, expected) in zip(found.jobs, expected.jobs) {
       try check(Seen(found), is: Seen(expected), "\(here): claimed job \(found.id)")
       leases.append((found.lease, expected.lease))

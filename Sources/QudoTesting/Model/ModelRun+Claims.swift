@@ -16,6 +16,7 @@ extension ModelRun {
   func claim(_ driver: any LogDriver) async throws {
     let request = takeRequest()
     guard let (found, expected) = try await both(driver, { try await $0.claim(request) }) else { return }
+    try await meetJobsOfFailures(driver)
     try match(found, expected)
   }
 

@@ -98,6 +98,43 @@ extension ModelRun {
     if let (found, expected) = answers { try check(found, is: expected, here) }
   }
 
+  func changeExpiry(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let (jobs, translated) = namedJobs
+    let change = JobChange(expires: expiry)
+    let answers = try await both(
+      { try await control.change(translated, change) }, { try await model.change(jobs, change) })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
+  /// The expiry that this step names.
+  var expiry: Expiry {
+    switch self["in"] {
+    case "never": .never
+    case "past": .at(clock.now().wall.advanced(by: .seconds(-1)))
+    case "now+9s": .at(clock.now().wall.advanced(by: .seconds(9)))
+    default: .after(duration(self["in"]))
+    }
+  }
+
+  func route(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    hasRoutes = true
+    let route = FailureRoute(kind(self["kind"]), to: self["to"] == "none" ? nil : kind(self["to"]))
+    let answers = try await both(
+      {
+        try await control.setFailureRoutes([route])
+        return try await control.failureRoutes()
+      },
+      {
+        try await model.setFailureRoutes([route])
+        return try await model.failureRoutes()
+      })
+    if let (found, expected) = answers { try check(found, is: expected, here) }
+  }
+
   func cancelMatching(_ driver: any LogDriver) async throws {
     try await cancel(driver, JobQuery(kinds: filter, states: states, limit: number("limit")), reason: reason)
   }

@@ -67,6 +67,7 @@ extension ModelRun {
         try check(found, is: expected, here)
       }
     }
+    try await meetJobsOfFailures(driver)
     try check(found.claim == nil, is: expected.claim == nil, here)
     if let found = found.claim, let expected = expected.claim { try match(found, expected) }
   }

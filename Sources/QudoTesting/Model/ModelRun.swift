@@ -20,6 +20,8 @@ final class ModelRun {
   /// The driver's job ids by the model's ids, and the model's ids in the order of insertion.
   var ids: [Int64: Int64] = [:]
   var known: [Int64] = []
+  /// Whether final failures may enqueue jobs.
+  var hasRoutes = false
   /// The leases of unsettled claims, and some stale ones. The newest is the last.
   var leases: [(driver: Lease, model: Lease)] = []
   // The input prepared for the next verb.
@@ -81,6 +83,7 @@ final class ModelRun {
     case .job: jobs.append(job())
     case .crowd: addCrowd()
     case .flawed: jobs.append(flawedJob())
+    case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
     case .want: addWant()
     case .outcome: addOutcome()
     case .advance: clock.advance(by: duration(self["by"]))
@@ -113,6 +116,8 @@ final class ModelRun {
     case .recover: try await recover(driver)
     case .outcomes: try await outcomes(driver)
     case .look: try await look(driver)
+    case .changeExpiry: try await changeExpiry(driver)
+    case .route: try await route(driver)
     case .pause: try await pause(driver)
     case .resume: try await resume(driver)
     default: try await prune(driver)

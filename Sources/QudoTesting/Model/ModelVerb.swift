@@ -7,10 +7,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case advance, jump, reboot, reopen
   case cancel, cancelMatching, pause, resume
   case change, changeMatching, recover, outcomes, look
+  case expires, changeExpiry, route
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 80 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 85 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -22,7 +23,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     // Last, so that the bytes of older scripts keep their meaning.
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
-    (.look, 2),
+    (.look, 2), (.expires, 3), (.changeExpiry, 1), (.route, 1),
   ]
 
   /// The new values of a change.
@@ -32,6 +33,8 @@ enum ModelVerb: String, CaseIterable, Sendable {
     ModelOperand("payload", "keep keep number 5000 keep keep empty keep"),
     ModelOperand("meta", "keep keep none bytes"),
   ]
+
+  private static let expiry = ModelOperand("in", "1s 5s 5s 20s never past now+9s 1us")
 
   private static let all: [ModelVerb: [ModelOperand]] = [
     .job: [
@@ -120,6 +123,9 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"),
       ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
     ],
+    .expires: [expiry],
+    .changeExpiry: [.driver, .jobs, expiry],
+    .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .pause: [
       .driver, ModelOperand("kinds", "a b a+b everything d+e+f a unknown none"),
       ModelOperand("until", "1s 5s 20s never 3600s 0s past 20s"), .reason,

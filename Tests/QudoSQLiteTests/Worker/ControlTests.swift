@@ -221,6 +221,7 @@ import Testing
     try await changes()
     try await outcomes()
     try await filters()
+    try await expiries()
     #expect(
       try ArticleText.untested("Sources/Qudo/Qudo.docc/Controlling.md", by: #filePath, but: "\0") == [])
   }
@@ -240,6 +241,33 @@ import Testing
     try await queue.recover(id)
     #expect(try await queue.job(id)?.priority == 10)
     try await queue.cancel(id)
+  }
+
+  private struct Reading: Job {
+    static let kind: Kind = "reading"
+    let celsius: Int
+    func perform(_ context: JobContext) async throws {}
+  }
+
+  private func expiries() async throws {
+    let queue = Queue(driver)
+    try await queue.enqueue(Reading(celsius: 21), expires: .after(.seconds(3600)))
+    let hour = clock.now().wall.advanced(by: .seconds(3600))
+    #expect(try await queue.jobs(matching: JobQuery(kinds: ["reading"])).map(\.expiresAt) == [hour])
+    _ = try await queue.cancel(matching: JobFilter(kinds: ["reading"]))
+    let policy = JobPolicy(maxRetries: 5, onFinalFailure: "mail.failed")
+    let log = Log()
+    func print(_ text: String) { log.add(text) }
+    let handler = JobHandler("mail.failed") { context in
+      guard let failed = context.failedJob else { return }
+      print("\(failed.kind) \(failed.id) failed \(failed.attempt) times: \(failed.message)")
+    }
+    let id = try await queue.enqueue(NewJob("mail.send")).id.number
+    let failing = JobHandler("mail.send", policy: policy) { _ in throw Abort("no such address") }
+    var options = WorkerOptions()
+    options.clock = clock
+    try await Worker(queue, handlers: [failing, handler], options: options).workUntilEmpty()
+    #expect(log.entries == ["mail.send \(id) failed 1 times: no such address"])
   }
 
   private func filters() async throws {

@@ -44,6 +44,26 @@ import Testing
     #expect(log.warnings == ["error: job given up: its lease expired 1 times attempt=1 job=jobs/1 kind=a"])
   }
 
+  @Test("a worker tells its log, its hooks and its summary of jobs that expired", .timeLimit(.minutes(5)))
+  func toldOfExpired() async throws {
+    _ = try await driver.insert([
+      job("1", expires: .after(.seconds(1))),
+      job("2", due: .after(.seconds(1)), expires: .after(.seconds(2))),
+      job("3", kind: "b"),
+    ])
+    clock.advance(by: .seconds(2))
+    let spy = SpyHook()
+    let worker = try Worker(
+      Queue(driver) { spy }, handlers: [JobHandler("b") { _ in }], options: options())
+    let summary = try await worker.workUntilEmpty()
+    #expect(summary.expired == 2 && summary.givenUp == 0 && summary.completed == 1)
+    #expect(
+      spy.events.filter { $0.name == "didGiveUp" } == [
+        .didGiveUp("a", job: 1, expiredLeases: 0), .didGiveUp("a", job: 2, expiredLeases: 0),
+      ])
+    #expect(log.warnings == [])
+  }
+
   @Test("a summary that only gave up a job is no run", .timeLimit(.minutes(5)))
   func onceWithoutARun() async throws {
     try await lose()
