@@ -138,7 +138,7 @@ import Testing
     let worker = try Worker(
       queue, handlers: [JobHandler("a") { _ in }, JobHandler("b") { _ in }], options: options())
     try await worker.workUntilEmpty()
-    #expect(factory.made.withLock { $0 } == 2 * 14)
+    #expect(factory.made.withLock { $0 } == 2 * 15)
     #expect(totals() == ["shop_enqueued": 50, "shop_claimed": 50, "shop_completed": 50])
   }
 }

@@ -99,7 +99,7 @@ import Testing
       try await refusal(
         """
         INSERT INTO qudo_schema VALUES(98, 0, 1, 1);
-        CREATE UNIQUE INDEX qudo_job_expires ON qudo_job(expires, id) WHERE expires IS NOT NULL
+        CREATE UNIQUE INDEX qudo_job_newer ON qudo_job(expires, id) WHERE expires IS NOT NULL
         """) == nil)
   }
 

@@ -54,7 +54,7 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening, .checkForCancelledJobs, .reportLost: continue
+      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes: continue
       }
     }
     Issue.record("it does not come to rest")
@@ -423,6 +423,7 @@ import Testing
   private mutating func action(now: Int64, rings: UInt64) -> String {
     switch state.next(now: now, rings: rings).action {
     case .settle: "settle"
+    case .setFailureRoutes: "route"
     case .renew: "renew"
     case .reportLost: "report"
     case .checkForRemainingJobs: "count"

@@ -102,13 +102,13 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due, a waiting job expires, or a pause ends: zero if it is
-  /// already time, nil if there is none of them.
+  /// The time until the next delayed job of any kind is due, the next job of any kind reaches its expiry, or a pause ends:
+  /// zero if it is already time, nil if there is none of them.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
   /// The jobs of any kind that this claim gave up: those that their workers lost, in the order in which their leases
-  /// expired, and then those that expired while they waited, in the order of their expiries. Usually empty.
+  /// expired, and then those that expired while they waited, in the order of their ids. Usually empty.
   public var givenUp: [GivenUpJob]
   /// The number of jobs with an expired lease that this claim recovered: made ready again, or claimed itself.
   public var recovered: Int

@@ -13,7 +13,7 @@ struct FileHints {
   private(set) var lastWritten: Int64?
   /// The expiry of the first of this driver's own leases; ``none`` if there is none, nil if unknown.
   private(set) var firstExpiry: Int64?
-  /// A lower bound for the expiries of the waiting jobs; ``none`` if none of them expires, nil if unknown.
+  /// A lower bound for the expiries of jobs that may be waiting; ``none`` if no job expires, nil if unknown.
   private(set) var nextExpiry: Int64?
   /// Whether jobs run past their expiry: if they wait again, ``nextExpiry`` is wrong.
   private(set) var hasOverdue = false

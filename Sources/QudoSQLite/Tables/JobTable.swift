@@ -212,11 +212,13 @@ struct JobTable {
     return expiry ?? FileHints.none
   }
 
-  /// Returns the first expiry after a time, or nil.
-  func firstExpiry(after now: Timestamp) throws(QudoError) -> Int64? {
-    try connection.integer(
+  /// Returns the first expiry after a time, or ``FileHints/none``.
+  func firstExpiry(after now: Timestamp) throws(QudoError) -> Int64 {
+    if connection.hints.nextExpiry == FileHints.none { return FileHints.none }
+    let expiry = try connection.integer(
       "SELECT min(expires) FROM qudo_job WHERE expires > ? AND expires <= 9223372036854775807",
       .integer(now.microseconds))
+    return expiry ?? FileHints.none
   }
 
   /// Returns the first `limit` jobs whose expiry has passed, by expiry and id, that come after one of them.

@@ -37,7 +37,7 @@ extension Transaction {
   }
 
   func timeUntilNextDue() throws(QudoError) -> Duration? {
-    let due = try min(delayedTable.firstDue(), firstPauseEnd(), jobTable.nextExpiry())
+    let due = try min(delayedTable.firstDue(), firstPauseEnd(), jobTable.firstExpiry(after: now.wall))
     return due == FileHints.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 

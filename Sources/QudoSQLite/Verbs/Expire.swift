@@ -13,14 +13,15 @@ extension Transaction {
     while true {
       let page = try jobTable.expired(now.wall, after: last, limit: Self.recoveryBatch)
       let gone = try expire(page)
-      effects.givenUp += page.lazy.map(\.job).filter { gone.contains($0.id) }
+      effects.givenUp += page.lazy.map(\.job).filter { gone.contains($0.id) }.sorted { $0.id < $1.id }
       hasOverdue = hasOverdue || gone.count < page.count
       guard page.count >= Self.recoveryBatch else { break }
       // A page of jobs that run leads to the next one.
       if !gone.isEmpty { return true }
       last = page.last
     }
-    connection.hints.found(nextExpiry: try jobTable.firstExpiry(after: now.wall), hasOverdue: hasOverdue)
+    let next = try jobTable.firstExpiry(after: now.wall)
+    connection.hints.found(nextExpiry: next, hasOverdue: hasOverdue)
     return false
   }
 

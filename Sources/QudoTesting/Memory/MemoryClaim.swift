@@ -97,13 +97,13 @@ extension MemoryDatabase {
     return (givenUp, recovered)
   }
 
-  /// Moves the waiting jobs whose expiry has passed to the failure log, in the order of their expiries.
+  /// Moves the waiting jobs whose expiry has passed to the failure log, in the order of their ids.
   private mutating func expireWaiting(_ now: ClockReading) -> [GivenUpJob] {
-    let waiting = jobs.values.filter { !$0.isRunning }
-    let expired = waiting.compactMap { row in row.expires.map { (time: $0, id: row.id) } }
-      .filter { $0.time <= now.wall }.sorted(by: <)
-    return expired.compactMap { _, id in
-      guard let row = jobs.removeValue(forKey: id) else { return nil }
+    let expired = jobs.values.filter { row in
+      !row.isRunning && row.expires.map { $0 <= now.wall } ?? false
+    }
+    return expired.sorted { $0.id < $1.id }.map { row in
+      jobs[row.id] = nil
       log(row, .expired, "the job still waited at its expiry", isFinal: true, now: now)
       return GivenUpJob(
         id: row.id, kind: row.kind, reason: .expired, attempt: row.attempt, expiredLeases: row.lost,
@@ -145,7 +145,8 @@ extension MemoryDatabase {
     let due = jobs.values.compactMap { row -> Int64? in
       if case .delayed = row.place { row.due.microseconds } else { nil }
     }
-    let expiries = jobs.values.compactMap { $0.isRunning ? nil : $0.expires?.microseconds }
+    // Those that have passed and are left are of running jobs.
+    let expiries = jobs.values.compactMap { $0.expires?.microseconds }.filter { $0 > now.wall.microseconds }
     // The end of a pause makes jobs claimable, too.
     let next = (due + expiries + pauses(now).compactMap(\.endsAt?.microseconds)).min()
     return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }

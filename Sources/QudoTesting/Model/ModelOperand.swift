@@ -22,6 +22,7 @@ extension ModelOperand {
   static let seconds = "0s 1us 1s 3s 5s 9s 20s 60s"
   static let limit = ModelOperand("limit", "10 0 1 2 3 5 80 -1")
   static let page = ModelOperand("limit", "1000 0 1 2 3 7 20 -1")
+  static let expiry = ModelOperand("in", "1s 5s 5s 20s never past now+9s 1us")
   static let reason = ModelOperand("reason", "none step")
   static let jobs = ModelOperand("jobs", "newest 2nd oldest some twice gone newest 2nd")
   static let rows = ModelOperand("ids", "any any any any all some gone none")

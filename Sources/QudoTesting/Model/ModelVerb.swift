@@ -34,8 +34,6 @@ enum ModelVerb: String, CaseIterable, Sendable {
     ModelOperand("meta", "keep keep none bytes"),
   ]
 
-  private static let expiry = ModelOperand("in", "1s 5s 5s 20s never past now+9s 1us")
-
   private static let all: [ModelVerb: [ModelOperand]] = [
     .job: [
       .kind,
@@ -123,8 +121,8 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"),
       ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
     ],
-    .expires: [expiry],
-    .changeExpiry: [.driver, .jobs, expiry],
+    .expires: [.expiry],
+    .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .pause: [
       .driver, ModelOperand("kinds", "a b a+b everything d+e+f a unknown none"),

@@ -15,7 +15,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(5))
       // Also those of kinds that the claim does not ask for.
       let claim = try await driver.claim(demand(10, "b"))
-      let expected = [(3, nil), (0, "k"), (2, nil)].map { place, key in
+      let expected = [(0, "k"), (2, nil), (3, nil)].map { place, key in
         GivenUpJob(
           id: ids[place], kind: "a", reason: .expired, attempt: 1, expiredLeases: 0, uniqueKey: key)
       }
@@ -102,7 +102,7 @@ extension ConformanceSuite {
       try check(claim.timeUntilNextDue, is: .seconds(1))
       let claimed = try await driver.claimOne(demand(1, "b"))
       subject.clock.advance(by: .seconds(1))
-      // What runs does not count.
+      // An expiry that has passed while the job runs does not count.
       try check(try await driver.claim(demand()).timeUntilNextDue, is: .seconds(1))
       try await driver.complete([claimed])
     },
