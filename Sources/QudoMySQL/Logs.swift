@@ -84,8 +84,11 @@ struct LogTable {
 
   static let failure = LogTable(
     "qudo_failure",
-    "job, l.kind, reason, message, codec, payload, unique_key, ranking, attempt, failed_at, final, replayed_as"
-  )
+    """
+    job, l.kind, reason, message, codec, IF(l.final, l.payload, IFNULL(l.payload, (
+      SELECT f.payload FROM qudo_failure AS f WHERE f.job = l.job AND f.id < l.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1))),
+    unique_key, ranking, attempt, failed_at, final, replayed_as
+    """)
   static let status = LogTable(
     "qudo_status", "job, l.kind, status, codec, payload, unique_key, started_at, ended_at")
 }

@@ -219,7 +219,7 @@ extension Transaction {
     for part in jobs.sorted().parts() { write("DELETE FROM qudo_unique WHERE job IN \(list: part)") }
   }
 
-  /// Logs a failure. Only a final failure includes the payload; an earlier one refers to the job.
+  /// Logs a failure. Of several retried runs in a row with one payload, only the first stores it.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) {
     log([id], reason, message: message, final: final)
   }
@@ -237,10 +237,16 @@ extension Transaction {
       INSERT INTO qudo_failure(
         job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload)
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
-        unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : "NULL" as SQL)
+        unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)
       FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
       """, count: ids.count)
   }
+
+  private static let payloadUnlessLast: SQL = """
+    IF(payload <=> (
+      SELECT f.payload FROM qudo_failure AS f WHERE f.job = qudo_job.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1),
+      NULL, payload)
+    """
 
   private func record(_ id: Int64, _ status: RunStatus, took: Duration) {
     let started = now.advanced(by: .zero - max(took, .zero))

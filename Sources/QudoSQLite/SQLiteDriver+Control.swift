@@ -53,15 +53,27 @@ extension SQLiteDriver: ControlDriver {
       (found, query.ids) = (ids, ids)
     }
     let (page, all, locks) = (query, found, locks)
-    return try await writer.write(isDurable: true, isSmall: query.limit <= Self.small, needsRoom: needsRoom) {
-      transaction throws(QudoError) in
+    let before = writer.admittedCount
+    let (answers, took, followsOthers) = try await writer.write(
+      isDurable: true, isSmall: query.limit <= Self.small, needsRoom: needsRoom
+    ) { transaction throws(QudoError) in
+      let start = ContinuousClock.now
       try transaction.insertCollectedReady()
       let snapshot = Snapshot(connection: transaction.connection, now: transaction.now, locks: locks)
       let ids = try snapshot.ids(matching: page)
       let results = Dictionary(zip(ids, try verb(transaction, ids)), uniquingKeysWith: { first, _ in first })
-      return (all ?? ids).map { ($0, results[$0] ?? missing) }
+      let answers = (all ?? ids).map { ($0, results[$0] ?? missing) }
+      return (answers, ContinuousClock.now - start, transaction.effects.followsOthers)
     }
+    // More pages are to come, and others write meanwhile: leave most of the time to them.
+    if answers.count >= query.limit, followsOthers || writer.admittedCount > before + 1 {
+      try? await ContinuousClock().sleep(for: took * Self.partOfOthers)
+    }
+    return answers
   }
+
+  /// How many times as long as a page of a bulk verb the other writers get after it.
+  private static let partOfOthers = 2
 
   public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
     try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small) {

@@ -23,13 +23,13 @@ import Testing
         .results != [.leaseLost])
   }
 
-  @Test func eachFailedRunIsLoggedAndOnlyTheLastCarriesThePayload() async throws {
+  @Test func eachFailedRunIsLoggedWithItsPayload() async throws {
     _ = try await driver.insert([job("x", unique: UniqueKey("k"), priority: 7)])
     try await run(.retry(after: .zero, message: "one"))
     try await run(.aborted(message: "two"))
     let rows = try await driver.failures(LogQuery(oldestFirst: true))
     #expect(rows.map(\.message) == ["one", "two"] && rows.map(\.isFinal) == [false, true])
-    #expect(rows.map(\.payload) == [nil, Payload("x")] && rows.map(\.attempt) == [1, 2])
+    #expect(rows.map(\.payload) == [Payload("x"), Payload("x")] && rows.map(\.attempt) == [1, 2])
     #expect(
       rows.map(\.reason) == [.failed, .aborted]
         && rows.allSatisfy { $0.uniqueKey == "k" && $0.priority == 7 && $0.job == 1 })

@@ -160,7 +160,8 @@ public struct FailureRecord: Hashable, Sendable, Codable {
   public var reason: FailureReason
   /// The description of the error, at most 16 KiB of it.
   public var message: String
-  /// The payload, if the failure is final. The payload of a job that is retried is still with the job.
+  /// The payload of the run; nil if it is not known. The log stores the payload of a job's retried runs once, with the first
+  /// of them, so it is nil if that row was pruned. A retried run that an import or an older version wrote has none.
   public var payload: Payload?
   /// The job's unique key, if it had one.
   public var uniqueKey: String?

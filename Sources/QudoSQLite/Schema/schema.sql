@@ -103,7 +103,7 @@ CREATE TABLE qudo_failure(
   unique_key TEXT,
   codec INTEGER,
   meta BLOB,
-  payload BLOB,                       -- NULL unless final: until then the job has it
+  payload BLOB,                       -- NULL for a retried run whose payload is that of an earlier row of its job
   replayed_as INTEGER,                -- the job that a replay enqueued
   unique_scope INTEGER);              -- NULL with a key: written by version 1
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);

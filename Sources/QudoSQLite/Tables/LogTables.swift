@@ -6,24 +6,45 @@ struct FailureTable {
   private static let name: StaticString = "qudo_failure"
   private var log: LogTable { LogTable(connection: connection, name: Self.name, endedAt: "failed_at") }
 
-  /// Adds a failure of each job in a range that is still there.
+  /// Adds a final failure of each job in a range that is still there, with its payload.
   ///
-  /// Only a final failure stores the payload; before that, the job has it. The scope of a unique key is stored for a
-  /// replay; a claimed job with a key but no scope had `untilStarted`.
-  func insert(
-    _ ids: ClosedRange<Int64>, _ reason: FailureReason, message: String, isFinal: Bool, at time: Timestamp
+  /// The scope of a unique key is stored for a replay; a claimed job with a key but no scope had `untilStarted`.
+  func insertFinal(
+    _ ids: ClosedRange<Int64>, _ reason: FailureReason, message: String, at time: Timestamp
   ) throws(QudoError) {
     do throws(QudoError) {
       try connection.run(
         """
         INSERT INTO qudo_failure(
           job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload)
-        SELECT id, kind, attempt, ?1, ?2, ?3, ?4, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?5)),
-          codec, iif(?3, meta, NULL), iif(?3, payload, NULL)
-        FROM qudo_job WHERE id BETWEEN ?6 AND ?7
+        SELECT id, kind, attempt, ?1, ?2, 1, ?3, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?4)),
+          codec, meta, payload
+        FROM qudo_job WHERE id BETWEEN ?5 AND ?6
         """,
-        .integer(time.microseconds), .integer(reason.number), .integer(isFinal ? 1 : 0), .text(message),
+        .integer(time.microseconds), .integer(reason.number), .text(message),
         .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(ids.lowerBound), .integer(ids.upperBound))
+    } catch {
+      throw try error.orExhausted(Self.name, of: connection)
+    }
+  }
+
+  /// Adds a failed run of a job that will be retried. Of several in a row with one payload, only the first stores it.
+  ///
+  /// A statement of its own: one that reads the log, too, copies all rows before it inserts them.
+  func insertRetried(_ id: Int64, message: String, at time: Timestamp) throws(QudoError) {
+    do throws(QudoError) {
+      try connection.run(
+        """
+        INSERT INTO qudo_failure(
+          job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, payload)
+        SELECT id, kind, attempt, ?1, ?2, 0, ?3, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?4)),
+          codec, iif(payload IS (
+            SELECT f.payload FROM qudo_failure AS f WHERE f.job = ?5 AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1),
+            NULL, payload)
+        FROM qudo_job WHERE id = ?5
+        """,
+        .integer(time.microseconds), .integer(FailureReason.failed.number), .text(message),
+        .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(id))
     } catch {
       throw try error.orExhausted(Self.name, of: connection)
     }
@@ -33,7 +54,7 @@ struct FailureTable {
   struct Replayable {
     let isFinal: Bool
     let replayedAs: Int64?
-    /// The job to enqueue again. Nil if the failure is not final: then `qudo_job` still has the payload.
+    /// The job to enqueue again; nil if the row has no payload.
     let job: NewJob?
   }
 
@@ -69,7 +90,12 @@ struct FailureTable {
   func page(_ query: LogQuery, _ kinds: [Int64]?) throws(QudoError) -> [FailureRecord] {
     var found: [FailureRecord] = []
     try log.page(
-      "job, kind, reason, message, codec, payload, unique_key, rank, attempt, failed_at, final, replayed_as",
+      """
+      job, kind, reason, message, codec, iif(final, payload, ifnull(payload, (
+        SELECT f.payload FROM qudo_failure AS f
+        WHERE f.job = qudo_failure.job AND f.id < qudo_failure.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1))),
+      unique_key, rank, attempt, failed_at, final, replayed_as
+      """,
       query, kinds, query.failures.map { LogConditions($0) } ?? LogConditions()
     ) { row in
       found.append(

@@ -72,8 +72,7 @@ extension Transaction {
 
   /// Moves waiting jobs, which are in no state table any more, to the failure log.
   private func end(cancelled ids: ClosedRange<Int64>, _ reason: String?) throws(QudoError) {
-    try failureTable.insert(
-      ids, .cancelled, message: reason ?? Self.cancelled, isFinal: true, at: now.wall)
+    try failureTable.insertFinal(ids, .cancelled, message: reason ?? Self.cancelled, at: now.wall)
     try deleteJobs(ids)
   }
 

@@ -38,7 +38,7 @@ extension Transaction {
       rest = rest.dropFirst(Int(last - id) + 1)
     }
     for ids in ranges.ranges {
-      try failureTable.insert(ids, .expired, message: Self.expired, isFinal: true, at: now.wall)
+      try failureTable.insertFinal(ids, .expired, message: Self.expired, at: now.wall)
       try deleteJobs(ids)
     }
     return Set(ranges.ranges.joined())

@@ -3,7 +3,7 @@ internal import Qudo
 extension Transaction {
   /// Ends a job that failed for good, and enqueues the job that its kind's route asks for.
   func fail(_ id: Int64, _ reason: FailureReason, _ message: String) throws(QudoError) {
-    try failureTable.insert(id...id, reason, message: message, isFinal: true, at: now.wall)
+    try failureTable.insertFinal(id...id, reason, message: message, at: now.wall)
     let next = try jobAfterFailure(of: id, reason, message)
     try deleteJob(id)
     if let next { _ = try insert(next) }

@@ -53,7 +53,7 @@ extension Transaction {
       try deleteJob(id)
       return try insert(replacements)
     case .retry(let delay, let message):
-      try failureTable.insert(id...id, .failed, message: message, isFinal: false, at: now.wall)
+      try failureTable.insertRetried(id, message: message, at: now.wall)
       try requeue(id, Delay(.after(delay), now.wall), attempts: 1)
     case .snoozed(let delay, let counts):
       try requeue(id, Delay(.after(delay), now.wall), attempts: counts ? 1 : 0)

@@ -12,6 +12,8 @@ struct Transaction: TableAccess {
     var givenUp: [GivenUpJob] = []
     /// The number of jobs that the current claim recovered.
     var recovered = 0
+    /// Whether another connection has changed the file since this one's last transaction.
+    var followsOthers = false
     /// Whether an answer reports a job that another transaction wrote, which may not be synced yet.
     var tellsOfOthers = false
     fileprivate var storesHighestID = false

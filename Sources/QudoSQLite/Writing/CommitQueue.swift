@@ -23,18 +23,23 @@ struct CommitQueue<Operation> {
   /// Whether the database was closed without the thread, which waited too long.
   private var isGivenUp = false
 
+  /// The number of operations that were admitted so far.
+  private(set) var admitted: UInt64 = 0
+
   var count: Int { waiting.count }
 
   /// Returns whether the caller may commit on its own thread. Then it must call ``leave(more:)``.
   mutating func enterAlone() -> Bool {
     guard !isBusy, !isClosed else { return false }
     isBusy = true
+    admitted += 1
     return true
   }
 
   mutating func enqueue(_ operation: Operation, until deadline: ContinuousClock.Instant?) -> Admission {
     guard !isClosed else { return .closed }
     waiting.append(Waiting(operation: operation, deadline: deadline))
+    admitted += 1
     defer { isBusy = true }
     return isBusy ? .queued : .queuedFirst
   }

@@ -79,6 +79,9 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
 
   var isClosed: Bool { queue.withLock { $0.isClosed } }
 
+  /// The number of operations that were admitted so far. A read on the writer's connection counts, too.
+  var admittedCount: UInt64 { queue.withLock { $0.admitted } }
+
   /// The number of operations that wait for a commit.
   var waitingCount: Int { queue.withLock { $0.count } }
 

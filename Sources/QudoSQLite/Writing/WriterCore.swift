@@ -169,6 +169,7 @@ struct WriterCore {
     let transaction = Transaction(
       connection: connection, now: clock.now(), locks: locks, effects: Transaction.Effects(),
       receiptLifetime: receiptLifetime)
+    transaction.effects.followsOthers = isChanged
     let result: Result
     do throws(QudoError) {
       try repair(connection)

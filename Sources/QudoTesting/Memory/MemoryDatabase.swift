@@ -48,6 +48,7 @@ struct MemoryDatabase {
 
   struct Failure {
     var record: FailureRecord
+    let codec: CodecID
     var scope: UniqueKey.Scope?
     var meta: JobMetadata
   }

@@ -112,7 +112,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
     try query.failures?.check()
     return try verb { database, _ in
-      database.failures.map(\.record).filter { query.failures?.fits($0) ?? true }.select(query)
+      database.listedFailures.filter { query.failures?.fits($0) ?? true }.select(query)
     }
   }
 

@@ -65,18 +65,35 @@ extension MemoryDatabase {
       ], now: now)
   }
 
-  /// Logs a failed run. Only a final failure has the payload; an earlier one refers to the job.
+  /// Logs a failed run. Of several retried runs in a row with one payload, only the first has it.
   mutating func log(_ row: Row, _ reason: FailureReason, _ message: String, isFinal: Bool, now: ClockReading)
   {
     lastFailure += 1
+    let earlier = isFinal ? nil : lastPayload(of: row.id, before: lastFailure)
     let record = FailureRecord(
       id: lastFailure, job: row.id, kind: row.kind, reason: reason, message: message,
-      payload: isFinal ? row.payload : nil,
+      payload: earlier?.bytes == row.payload.bytes ? nil : row.payload,
       uniqueKey: row.unique?.key, priority: row.priority, attempt: row.attempt, failedAt: now.wall,
       isFinal: isFinal,
       replayedAs: nil)
     failures.append(
-      Failure(record: record, scope: row.unique?.scope, meta: isFinal ? row.meta : JobMetadata()))
+      Failure(
+        record: record, codec: row.payload.codec, scope: row.unique?.scope,
+        meta: isFinal ? row.meta : JobMetadata()))
+  }
+
+  private func lastPayload(of job: Int64, before id: Int64) -> Payload? {
+    failures.last { $0.record.job == job && $0.record.id < id && $0.record.payload != nil }?.record.payload
+  }
+
+  /// The rows of the failure log as they are listed, oldest first.
+  var listedFailures: [FailureRecord] {
+    failures.map { failure in
+      var row = failure.record
+      guard !row.isFinal, row.payload == nil else { return row }
+      row.payload = lastPayload(of: row.job, before: row.id).map { Payload($0.bytes, codec: failure.codec) }
+      return row
+    }
   }
 
   /// Records a finished run. A snoozed or released run is not finished.

@@ -186,6 +186,7 @@ extension ConformanceSuite {
       subject.clock.advance(by: .seconds(5))
       _ = try await driver.claim(demand())
       let rows = try await driver.failures().map(\.id)
+      try check(rows.count, is: 2)
       _ = try await driver.replay([rows[0]])
       _ = try await driver.replay([rows[1]], changing: JobChange(expires: .after(.seconds(5))))
       try check(

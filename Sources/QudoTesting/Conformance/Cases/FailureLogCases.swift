@@ -2,7 +2,7 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let failureLog: [ConformanceCase] = [
-    ConformanceCase("everyFailedRunIsLoggedAndOnlyFinalOnesCarryThePayload", .logsAreKept) { subject in
+    ConformanceCase("everyFailedRunIsLoggedWithItsPayload", .logsAreKept) { subject in
       let driver = try await subject.open()
       let id = try await driver.insertNew(job("x", unique: UniqueKey("k"), priority: -2))
       var expected: [FailureRecord] = []
@@ -16,11 +16,49 @@ extension ConformanceSuite {
         expected.append(
           FailureRecord(
             id: logged.id, job: id, kind: "a", reason: .failed, message: message,
-            payload: attempt < 3 ? nil : Payload("x"),
+            payload: Payload("x"),
             uniqueKey: "k", priority: -2, attempt: attempt, failedAt: subject.clock.now().wall,
             isFinal: attempt == 3, replayedAs: nil))
         try check(try await driver.failures(), is: expected)
       }
+    },
+    ConformanceCase("retriedRunsShowThePayloadThatTheyHad", .logsAreKept, requires: .control) { subject in
+      let driver = try await subject.open()
+      let control = try driver.control()
+      let id = try await driver.insertNew(NewJob("a", payload: Payload("one")))
+      let other = try await driver.insertNew(NewJob("b", payload: Payload([])))
+      let changes: [Payload?] = [
+        nil, nil, Payload("two"), nil, Payload(Array("two".utf8), codec: .json), Payload("one"), Payload([]),
+        nil,
+      ]
+      var (payload, expected) = (Payload("one"), [Payload?]())
+      for change in changes {
+        if let change {
+          payload = change
+          try check(try await control.change([id], JobChange(payload: change)), is: [.changed])
+        }
+        for kind in ["a", "b"] as [Kind] {
+          let claimed = try await driver.claimOne(demand(1, kind))
+          try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
+          expected.append(kind == "a" ? payload : Payload([]))
+        }
+      }
+      let all = LogQuery(oldestFirst: true, limit: 100)
+      try check(try await driver.failures(all).map(\.payload), is: expected)
+      // They do so when the jobs are gone.
+      for kind in ["a", "b"] as [Kind] {
+        try await driver.complete([try await driver.claimOne(demand(1, kind))])
+      }
+      let rows = try await driver.failures(all)
+      try check(rows.map(\.payload), is: expected)
+      try check(rows.filter { $0.job == other }.count, is: changes.count)
+      try check(try await driver.replay([rows[0].id]), is: [.notFinal])
+      for row in rows {
+        try check(try await driver.failures(LogQuery(ids: [row.id])), is: [row])
+      }
+      // The row that stored what a later one shows may be pruned first.
+      try check(try await driver.prune(PruneOptions(limit: 1)), is: 1)
+      try check(try await driver.failures(all).map(\.payload).prefix(3), is: [Payload([]), nil, Payload([])])
     },
     ConformanceCase("anAbortIsLoggedAsAFailure", .logsAreKept) { subject in
       let driver = try await subject.open()
