@@ -33,7 +33,7 @@ private struct RandomCalls {
   }
 
   private mutating func call() -> Step {
-    switch Int.random(in: 0..<20, using: &generator) {
+    switch Int.random(in: 0..<22, using: &generator) {
     case 0..<6:
       let names = names(1...5)
       ready += names
@@ -43,7 +43,11 @@ private struct RandomCalls {
     case 16: return held.randomElement(using: &generator).map { .extend($0) } ?? .claim(claimed(1))
     case 17: return .prune
     case 18: return Bool.random(using: &generator) ? .compact : .replay
-    default: return .reopen
+    case 19: return .reopen
+    case 20:
+      ready = []
+      return .cancelReady
+    default: return Bool.random(using: &generator) ? .pause("b") : .resume
     }
   }
 

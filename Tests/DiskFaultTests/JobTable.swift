@@ -10,11 +10,12 @@ struct JobTable: Hashable, CustomStringConvertible {
   /// A replayed one ends in `>`.
   var failures: [String] = []
   var statuses: [String] = []
+  var pauses: [String] = []
 
   var live: [String] { (ready + running + delayed).sorted() }
 
   var description: String {
-    "ready \(ready), running \(running.sorted()), delayed \(delayed.sorted()), failures \(failures), statuses \(statuses)"
+    "ready \(ready), running \(running.sorted()), delayed \(delayed.sorted()), failures \(failures), statuses \(statuses), pauses \(pauses)"
   }
 
   /// A job that is ready, since its driver was closed, is run by its lease all the same.
@@ -32,12 +33,28 @@ struct JobTable: Hashable, CustomStringConvertible {
     return table
   }
 
+  /// Moves ready jobs to the failure log.
+  func ending(_ message: String, where ends: (String) -> Bool) -> JobTable {
+    var table = self
+    table.ready.removeAll(where: ends)
+    table.failures += Array(repeating: message, count: ready.count - table.ready.count)
+    table.failures.sort()
+    return table
+  }
+
+  /// After a claim that found the jobs past their expiry.
+  var expired: JobTable { ending("the job still waited at its expiry", where: Self.lapses) }
+
+  /// Whether a job of this name expires.
+  static func lapses(_ name: String) -> Bool { name.hasPrefix("x") }
+
   /// Whether it may be found so by another process: it finds the running jobs of dead ones ready, where they stood.
   func allows(_ found: JobTable) -> Bool {
     let recovered = running.subtracting(found.running)
     return found.running.isSubset(of: running) && found.ready.filter { !recovered.contains($0) } == ready
       && found.ready.count == ready.count + recovered.count && recovered.isSubset(of: found.ready)
       && found.delayed == delayed && found.failures == failures && found.statuses == statuses
+      && found.pauses == pauses
   }
 
   /// As a driver tells it.
@@ -54,6 +71,7 @@ struct JobTable: Hashable, CustomStringConvertible {
     table.statuses = try await driver.statuses(LogQuery(limit: 1000)).map {
       "\($0.payload.text) \($0.status)"
     }.sorted()
+    table.pauses = try await driver.pauses().map { "\($0.kind?.name ?? "everything")" }
     return table
   }
 }

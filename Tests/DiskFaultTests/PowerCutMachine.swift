@@ -20,6 +20,8 @@ final class PowerCutMachine {
   private(set) var held: [String: Lease] = [:]
   /// Jobs of drivers that were closed, as long as no claim has taken them back: their leases may still be used.
   private var ownerless: Set<String> = []
+  /// Whether the jobs that expire have done so, as soon as a claim looks.
+  private var hasLapsed = false
   /// The highest id that a caller was told.
   private(set) var highestID: Int64 = 0
   /// Whether a call has failed.
@@ -93,6 +95,7 @@ final class PowerCutMachine {
       }
       if extended != [nil] { ownerless.remove(name) }
       if let extended = extended.first { held[name] = extended }
+    case .cancelReady, .lapse, .expire, .pause, .resume: try await control(step, driver)
     case .replay: try await replay(driver)
     case .prune: try await prune(driver)
     case .compact: _ = try await driver.compact()
@@ -133,6 +136,54 @@ final class PowerCutMachine {
     note(results)
   }
 
+  private func control(_ step: Step, _ driver: SQLiteDriver) async throws(QudoError) {
+    switch step {
+    case .cancelReady:
+      let query = JobQuery(JobFilter(kinds: ["a"], states: [.ready]), limit: 1000)
+      _ = try await call("cancel", isDurable: { !$0.isEmpty }) { () async throws(QudoError) in
+        try await driver.cancel(matching: query, reason: "cancelled")
+      } effect: { jobs, table in
+        if let jobs, jobs.count != table.ready.count { return nil }
+        return table.ending("cancelled") { _ in true }
+      }
+    case .lapse(let names):
+      let results = try await call("enqueue \(names)", isDurable: { _ in true }) {
+        () async throws(QudoError) in
+        try await driver.insert(names.map(lapsingJob))
+      } effect: {
+        $1.with(ready: names.map { "x" + $0 })
+      }
+      note(results)
+    case .expire:
+      clock.advance(by: .seconds(2))
+      hasLapsed = true
+      // A claim is not durable: after a power loss the jobs expire again.
+      _ = try await call("expire", isDurable: { _ in false }) { () async throws(QudoError) in
+        try await driver.claim(ClaimRequest([], limit: 0))
+      } effect: { claim, table in
+        if let claim, claim.givenUp.count != table.ready.count(where: JobTable.lapses) { return nil }
+        return table.expired
+      }
+    case .pause(let kind):
+      _ = try await call("pause \(kind)", isDurable: { _ in true }) { () async throws(QudoError) in
+        try await driver.pause([Kind(kind)], until: nil, reason: nil)
+      } effect: { _, table in
+        var table = table
+        table.pauses = Set(table.pauses + [kind]).sorted()
+        return table
+      }
+    default:
+      _ = try await call("resume", isDurable: { !$0.isEmpty }) { () async throws(QudoError) in
+        try await driver.resume(nil)
+      } effect: { ended, table in
+        if let ended, ended.count != table.pauses.count { return nil }
+        var table = table
+        table.pauses = []
+        return table
+      }
+    }
+  }
+
   private func join(_ names: [String], _ driver: SQLiteDriver) async throws(QudoError) {
     if handle == nil {
       let code = sqlite3_open_v2(folder.path, &handle, SQLITE_OPEN_READWRITE, disk.name)
@@ -159,8 +210,8 @@ final class PowerCutMachine {
     let request = request(count)
     let claim = try await call("claim", isDurable: { _ in false }) { () async throws(QudoError) in
       try await driver.claim(request)
-    } effect: { claim, table in
-      Self.claimed(claim, count, table)
+    } effect: { [hasLapsed] claim, table in
+      Self.claimed(claim, count, hasLapsed ? table.expired : table)
     }
     ownerless = []
     for job in claim.jobs { held[job.payload.text] = job.lease }

@@ -28,6 +28,15 @@ struct Scenario: Sendable, CustomStringConvertible {
       name: "logs", before: [.enqueue(["a", "b"]), .claim(2), .settle(["a": .failed, "b": .aborted])],
       steps: [.replay, .prune, .enqueue(["c"])]),
     Scenario(
+      name: "cancel", before: [.enqueue((1...12).map { "a\($0)" }), .claim(2)],
+      steps: [.cancelReady, .enqueue(["b", "c"]), .cancelReady, .settle(["a1": .failed])]),
+    Scenario(
+      name: "expire", before: [.enqueue(["a", "b"]), .lapse(["1", "2", "3"])],
+      steps: [.lapse(["4"]), .expire, .claim(1), .enqueue(["c"])]),
+    Scenario(
+      name: "pause", before: [.enqueue(["a"])],
+      steps: [.pause("b"), .pause("c"), .enqueue(["d"]), .resume, .claim(1)]),
+    Scenario(
       name: "compact",
       before: [
         .enqueue((1...6).map { "a\($0)" }), .claim(4), .settle(["a1": .completed([]), "a2": .completed([])]),

@@ -14,6 +14,14 @@ enum Step: Hashable, Sendable {
   case claim(Int)
   case settle([String: Ending], claiming: Int = 0)
   case extend(String)
+  /// Cancels all that are ready.
+  case cancelReady
+  /// Enqueues jobs that expire after a second.
+  case lapse([String])
+  /// Lets two seconds pass, and claims nothing.
+  case expire
+  case pause(String)
+  case resume
   case replay
   case prune
   case compact
@@ -68,4 +76,11 @@ extension Step.Ending {
 /// Its payload fills half a page.
 func newJob(_ name: String) -> NewJob {
   NewJob("a", payload: Payload(name + " " + String(repeating: "x", count: 900)))
+}
+
+/// A job that expires after a second. Its name begins with an x.
+func lapsingJob(_ name: String) -> NewJob {
+  var job = newJob("x" + name)
+  job.expires = .after(.seconds(1))
+  return job
 }
