@@ -56,7 +56,8 @@ import Testing
     ("Asia/Gaza", "2026-03-28T00:00:00Z"), ("Asia/Gaza", "2026-10-24T00:00:00Z"),
     ("Asia/Gaza", "2011-08-30T21:00:00Z"), ("America/Nuuk", "2023-03-26T01:00:00Z"),
     ("America/Nuuk", "2026-10-25T01:00:00Z"), ("Pacific/Kwajalein", "1993-08-21T12:00:00Z"),
-    ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
+    // From +11 to -12: a day that the clock shows twice, but for an hour.
+    ("Pacific/Kwajalein", "1969-09-30T13:00:00Z"), ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
   ]
 
   @Test("each minute around changes of the clock", arguments: changes)
