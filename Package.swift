@@ -13,6 +13,7 @@ let package = Package(
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoPruning", targets: ["QudoPruning"]),
+    .library(name: "QudoSchedules", targets: ["QudoSchedules"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
     .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
     .library(name: "QudoTracing", targets: ["QudoTracing"]),
@@ -71,6 +72,7 @@ let package = Package(
       ]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
     .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
+    .target(name: "QudoSchedules", dependencies: ["Qudo"]),
     .target(
       name: "QudoMetrics",
       dependencies: [
@@ -170,6 +172,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
+    .testTarget(
+      name: "QudoSchedulesTests", dependencies: ["Qudo", "QudoSchedules", "QudoTesting"],
+      exclude: ["vectors.py", "vectors.txt"]),
     .testTarget(
       name: "QudoMetricsTests",
       dependencies: [

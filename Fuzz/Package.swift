@@ -6,6 +6,11 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qudo", path: "..")],
   targets: [
+    .executableTarget(
+      name: "FuzzCron",
+      dependencies: [
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoSchedules", package: "qudo"),
+      ]),
     .executableTarget(name: "FuzzDatabaseURL", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(name: "FuzzDuration", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(
@@ -18,6 +23,11 @@ let package = Package(
       dependencies: [
         .product(name: "Qudo", package: "qudo"), .product(name: "QudoSQLite", package: "qudo"),
         .product(name: "QudoTesting", package: "qudo"),
+      ]),
+    .executableTarget(
+      name: "FuzzTimeZone",
+      dependencies: [
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoSchedules", package: "qudo"),
       ]),
   ],
   swiftLanguageModes: [.v6]

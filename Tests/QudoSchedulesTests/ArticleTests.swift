@@ -1,0 +1,53 @@
+import Foundation
+import Qudo
+import Testing
+
+@testable import QudoSchedules
+
+/// What the article "Cron" shows.
+@Suite struct ArticleTests {
+  @Test("its Swift is this") func swift() throws {
+    let now = at("2026-03-28T12:00:00Z")
+    let nightly = try CronExpression("30 2 * * *")
+    let berlin = try TimeZoneRules(named: "Europe/Berlin")
+    let next = nightly.next(after: now, in: berlin)
+    #expect(next == at("2026-03-29T01:00:00Z"))
+
+    let lastRun = at("2026-03-01T12:00:00Z")
+    let latest = nightly.ticks(after: lastRun, through: now, in: berlin, last: 1)
+    #expect(latest == [at("2026-03-28T01:30:00Z")])
+
+    let tested = Set(try Self.read(#filePath).split(separator: "\n").map(Self.trimmed))
+    let blocks = try article().components(separatedBy: "```swift\n").dropFirst()
+    let lines = blocks.flatMap { ($0.components(separatedBy: "\n```").first ?? "").split(separator: "\n") }
+    #expect(lines.count == 5)
+    #expect(lines.filter { !tested.contains(Self.trimmed($0)) } == [])
+  }
+
+  @Test("its table of the clock changes is the matrix of the tests") func matrix() throws {
+    let rows = try article().split(separator: "\n").filter { $0.hasPrefix("| `") && $0.contains("Z |") }
+    let cells =
+      ClockChangeTests.berlin + ClockChangeTests.newYork + ClockChangeTests.lordHowe + ClockChangeTests.apia
+    let expected = cells.map { cell in
+      "| `\(cell.expression)` | \(cell.name) | \(cell.zone) | "
+        + cell.ticks.map {
+          $0.replacingOccurrences(of: "T", with: " ").replacingOccurrences(of: ":00Z", with: "Z")
+        }
+        .joined(separator: ", ") + " |"
+    }
+    #expect(rows.map(String.init) == expected)
+    if rows.map(String.init) != expected { Issue.record("\(expected.joined(separator: "\n"))") }
+  }
+
+  private func article() throws -> String {
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    return try Self.read(
+      folder.appendingPathComponent("Sources/QudoSchedules/QudoSchedules.docc/Cron.md").path)
+  }
+
+  private static func read(_ path: String) throws -> String {
+    try String(contentsOfFile: path, encoding: .utf8)
+  }
+
+  private static func trimmed(_ line: Substring) -> Substring { line.drop(while: \.isWhitespace) }
+}
