@@ -12,7 +12,6 @@ let package = Package(
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
-    .library(name: "QudoPruning", targets: ["QudoPruning"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
     .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
     .library(name: "QudoTracing", targets: ["QudoTracing"]),
@@ -70,7 +69,6 @@ let package = Package(
         "Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"])),
       ]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
-    .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
       name: "QudoMetrics",
       dependencies: [
@@ -110,11 +108,15 @@ let package = Package(
       ]),
     .testTarget(
       name: "QudoTests",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", "ForwardingDriver",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
+        "Qudo", "QudoMessagePack", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
         "ForwardingDriver",
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -162,13 +164,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite",
-      ]),
-    .testTarget(
-      name: "QudoPruningTests",
-      dependencies: [
-        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "ForwardingDriver",
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
       name: "QudoMetricsTests",
