@@ -12,7 +12,6 @@ let package = Package(
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
-    .library(name: "QudoPruning", targets: ["QudoPruning"]),
     .library(name: "QudoSchedules", targets: ["QudoSchedules"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
     .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
@@ -71,7 +70,6 @@ let package = Package(
         "Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"])),
       ]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
-    .target(name: "QudoPruning", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(name: "QudoSchedules", dependencies: ["Qudo"]),
     .target(
       name: "QudoMetrics",
@@ -112,11 +110,15 @@ let package = Package(
       ]),
     .testTarget(
       name: "QudoTests",
-      dependencies: ["Qudo", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log")]),
+      dependencies: [
+        "Qudo", "QudoSQLite", "QudoTesting", "ForwardingDriver",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
+      ]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
-        "Qudo", "QudoMessagePack", "QudoPruning", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
+        "Qudo", "QudoMessagePack", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
         "ForwardingDriver",
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -164,13 +166,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite",
-      ]),
-    .testTarget(
-      name: "QudoPruningTests",
-      dependencies: [
-        "Qudo", "QudoPruning", "QudoSQLite", "QudoTesting", "ForwardingDriver",
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
       name: "QudoSchedulesTests", dependencies: ["Qudo", "QudoSchedules", "QudoTesting"],

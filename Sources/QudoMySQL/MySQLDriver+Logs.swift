@@ -31,12 +31,25 @@ extension MySQLDriver: LogDriver {
   }
 
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
+    let sizes = logSizes
     while true {
-      let count = try await pool.transact { transaction throws(QudoError) in try transaction.prune(prune) }
-      guard let count else { return 0 }
+      let count = try await pool.transact { transaction throws(QudoError) in
+        try transaction.prune(prune, sizes)
+      }
+      guard let count else { break }
       // Another process deleted them first; more may be left.
       if count > 0 { return count }
     }
+    guard prune.limit > 0 else { return 0 }
+    for _ in 0..<Self.mostReceiptPages {
+      guard
+        try await pool.transact({ transaction throws(QudoError) in try transaction.pruneExpiredReceipts() })
+      else { break }
+    }
+    return 0
   }
+
+  /// The maximum number of transactions in which one call deletes idempotency keys.
+  private static let mostReceiptPages = 10
 }
 #endif

@@ -42,6 +42,7 @@ public struct MySQLDriver: Driver {
   public let limits: Limits
   public let doorbell: Doorbell
   let pool: Pool
+  let logSizes = Locked(LogSizes())
   private let inserter: Inserter
 
   /// Creates a driver without connecting; it connects at the first call, and again after it loses a

@@ -29,15 +29,20 @@ extension SQLiteDriver: LogDriver {
   }
 
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
-    while true {
+    var receiptPages = 0
+    while receiptPages < Snapshot.mostReceiptPages {
       let rows = try await reader.read { snapshot throws(QudoError) in try snapshot.prunable(prune) }
       if rows.isEmpty { return 0 }
       let deleted = try await writer.write(isDurable: false, isSmall: false) {
         transaction throws(QudoError) in try transaction.delete(rows)
       }
       if deleted.logRows > 0 { return deleted.logRows }
-      // Another process deleted these log rows first, or the batch held only idempotency keys: look for more.
-      if !deleted.isAny, rows.failures.isEmpty, rows.statuses.isEmpty { return 0 }
+      // Another process deleted these log rows first, or there were only idempotency keys: look for more.
+      if rows.failures == nil, rows.statuses == nil {
+        guard deleted.isAny else { return 0 }
+        receiptPages += 1
+      }
     }
+    return 0
   }
 }

@@ -1,5 +1,9 @@
+import ArgumentParser
 import Foundation
+import Qudo
 import Testing
+
+@testable import QudoCommand
 
 /// `qudo work` with commands that end by themselves.
 @Suite(.waitsForProcesses) struct WorkTests {
@@ -71,7 +75,10 @@ import Testing
   @Test(arguments: [
     [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"],
     ["p=true", "--time-limit", "0"],
-    ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"], ["p=true", "--skip-delayed"],
+    ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"],
+    ["p=true", "--retention-age", "x"], ["p=true", "--retention-age=-1d"],
+    ["p=true", "--retention-rows", "x"],
+    ["p=true", "--retention-rows=-1"], ["p=true", "--skip-delayed"],
   ]) func aWorkerThatMakesNoSenseIsWrongUsage(arguments: [String]) throws {
     #expect(try place.qudo(["work"] + arguments, input: Data()).status == 64)
   }
@@ -215,6 +222,18 @@ import Testing
     #expect(
       try place.qudo("work", "p=true", "mail.snd=true", "--until-empty").errors
         == "qudo: completed 2, failed 0, retried 0\n")
+  }
+
+  @Test(
+    "how long it keeps the logs",
+    arguments: [
+      ([], Retention()), (["--retention-age", "7d"], Retention(maxAge: .seconds(7 * 86_400))),
+      (["--retention-rows", "0"], Retention(maxRows: 0)),
+      (["--retention-age", "none", "--retention-rows", "5"], Retention(maxAge: nil, maxRows: 5)),
+      (["--retention-age", "none", "--retention-rows", "none"], nil),
+    ])
+  func retention(arguments: [String], expected: Retention?) throws {
+    #expect(try RetentionOptions.parse(arguments).retention == expected)
   }
 
   @Test("its last line counts what it did, and --fail makes failures its status") func summary() throws {

@@ -32,7 +32,7 @@ let big: [(name: String, needs: [Target.Dependency])] = [
   (
     "Reports",
     [
-      qudo("QudoPruning"), qudo("QudoMetrics"), qudo("QudoServiceLifecycle"),
+      qudo("QudoMetrics"), qudo("QudoServiceLifecycle"),
       .product(name: "Logging", package: "swift-log"),
       .product(name: "Metrics", package: "swift-metrics"),
       .product(name: "MetricsTestKit", package: "swift-metrics"),

@@ -33,6 +33,8 @@ import Testing
         {
           continue
         }
+        // All rows of a log are counted, by its smallest index: once, if its ids are further apart than the rows to keep.
+        if plan.type == "index", statement.text.hasPrefix("SELECT COUNT(*), COALESCE(MIN(id)") { continue }
         // A page of jobs needs the end of each one's lease: all of the running become a table of the statement's own.
         if plan.table == "qudo_running", statement.text.contains("MAX(ends)") { continue }
         // A cancel finds the running jobs by their ids, which are no key of theirs.
@@ -162,6 +164,7 @@ import Testing
     let ids = try await driver.failures(LogQuery(kinds: ["f"])).map(\.id)
     _ = try await driver.statuses(LogQuery())
     _ = try await driver.replay(ids)
+    for _ in 0..<2 { _ = try await driver.prune(PruneOptions(olderThan: .zero, keep: 1000, limit: 10)) }
     _ = try await driver.prune(PruneOptions(limit: 10))
     try await control(driver)
   }

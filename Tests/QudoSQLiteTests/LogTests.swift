@@ -174,14 +174,4 @@ import Testing
     #expect(try await left() == [[], []])
   }
 
-  @Test func rowsOutOfTheOrderOfTimeArePrunedToo() async throws {
-    clock.jump(by: .seconds(86_400))
-    for jump in [Duration.seconds(-86_400), .zero] {
-      _ = try await driver.insert([job()])
-      try await run(.failed(message: ""))
-      clock.jump(by: jump)
-    }
-    #expect(try await driver.prune(PruneOptions(before: clock.now().wall.advanced(by: .seconds(1)))) == 1)
-    #expect(try await driver.failures(LogQuery()).map(\.id) == [1])
-  }
 }

@@ -1,3 +1,4 @@
+import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
@@ -49,11 +50,12 @@ import Testing
     "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
     // Whether they are many: they stop at that number.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_ready", "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed",
-    // Old receipts, which have no index by time: a prune's, up to its limit.
-    "SELECT key FROM qudo_receipt WHERE expires <= ?",
-    // A page of a log from its newer or older end, and the row from which on all are kept: they stop at their limits.
+    // A page of a log from its newer or older end: it stops at its limit.
     "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)",
-    "SELECT id FROM qudo_failure ORDER BY", "SELECT id FROM qudo_status ORDER BY",
+    // The oldest and the newest row of a log: they stop at one row.
+    "SELECT id, failed_at FROM qudo_failure ORDER BY", "SELECT id, ended_at FROM qudo_status ORDER BY",
+    // All rows of a log, by whole pages of its smallest index: once, if its ids are further apart than the rows to keep.
+    "SELECT count(*) FROM qudo_failure", "SELECT count(*) FROM qudo_status",
   ]
 
   @Test func theWriterNeitherScansNorSorts() async throws {
@@ -147,6 +149,49 @@ import Testing
     #expect(try await driver.prune(PruneOptions()) > 0)
   }
 
+  @Test("a prune costs the rows that it deletes, not those of the log", arguments: [2000, 200_000])
+  func pruning(rows: Int) async throws {
+    let (now, hour) = (clock.now().wall.microseconds, Int64(3_600_000_000))
+    // The first 100 rows are old.
+    try file.execute(
+      """
+      INSERT INTO qudo_kind(id, name) VALUES(7, 'x');
+      WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < \(rows))
+      INSERT INTO qudo_status(job, kind, status, started_at, ended_at, codec, payload)
+      SELECT value, 7, 0, 0, iif(value <= 100, \(now - hour), \(now)), 0, zeroblob(100) FROM n
+      """)
+    let old = PruneOptions(olderThan: .seconds(60), limit: 200)
+    #expect(try await steps(old) < 10_000)
+    #expect(try await driver.prune(old) == 100)
+    #expect(try await steps(old) < 200, "nothing is old")
+    let half = PruneOptions(keep: rows / 2, limit: 200)
+    // Once, it counts the pages of an index, and walks what is to go.
+    #expect(try await steps(half) < 10_000 + 10 * rows)
+    #expect(try await driver.prune(half) == 200)
+    #expect(try await steps(half) < 4000)
+    while try await driver.prune(half) > 0 {}
+    for _ in 0..<3 {
+      _ = try await driver.insert([job()])
+      let claimed = try await driver.claim(demand()).jobs
+      _ = try await driver.settle(
+        claimed.map { Settlement($0.lease, .completed(), recording: .zero) }, claiming: nil)
+      #expect(try await steps(half) < 1000)
+      #expect(try await driver.prune(half) == 1)
+      #expect(try await steps(half) < 500, "nothing is beyond the number")
+    }
+    #expect(try file.rows("SELECT count(*) FROM qudo_status") == ["\(rows / 2)"])
+  }
+
+  /// The number of instructions of SQLite's machine that it takes to find what a prune deletes.
+  private func steps(_ options: PruneOptions) async throws -> Int {
+    try await driver.reader.read { snapshot throws(QudoError) in
+      let connection = snapshot.connection
+      _ = connection.virtualSteps()
+      _ = try snapshot.prunable(options)
+      return connection.virtualSteps()
+    }
+  }
+
   @Test("control verbs scan to find what they are asked for, and for nothing else") func control()
     async throws
   {
@@ -216,6 +261,16 @@ private struct Plan: Sendable, CustomStringConvertible {
 }
 
 extension Connection {
+  /// The instructions that all statements took since the last call.
+  fileprivate func virtualSteps() -> Int {
+    var (count, next) = (0, sqlite3_next_stmt(handle, nil))
+    while let statement = next {
+      count += Int(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1))
+      next = sqlite3_next_stmt(handle, statement)
+    }
+    return count
+  }
+
   fileprivate func plans() throws(QudoError) -> [Plan] {
     var plans: [Plan] = []
     for sql in preparedSQL where !["BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"].contains(where: sql.hasPrefix) {

@@ -1,5 +1,4 @@
 import Qudo
-import QudoPruning
 import QudoSQLite
 import QudoTesting
 import Testing
@@ -141,12 +140,6 @@ extension PluginArticleTests {
     work.cancel()
     _ = try await work.value
     #expect(log.entries.prefix(3) == ["beat 1", "beat 2", "beat 3"])
-  }
-
-  @Test func thePrunersDefaultsAreTheArticles() {
-    let pruner = Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000)
-    #expect(pruner.interval == .seconds(3600) && pruner.batch == 1000)
-    #expect(Pruner().maxAge == .seconds(30 * 86_400) && Pruner().maxCount == 100_000)
   }
 
   @Test func theSwiftIsTheArticles() throws {

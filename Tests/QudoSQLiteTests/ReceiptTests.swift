@@ -80,6 +80,25 @@ import Testing
     #expect(try await count(my.driver) == 0)
   }
 
+  @Test("prune reads a page of receipts after the other, and goes on where it ended", .timeLimit(.minutes(5)))
+  func pages() async throws {
+    let my = try Harness()
+    let prune = PruneOptions(olderThan: .seconds(14 * 86_400))
+    for _ in 0..<12 {
+      _ = try await my.driver.insert((0..<1000).map { _ in NewJob("a", idempotencyKey: IdempotencyKey()) })
+    }
+    my.clock.advance(by: .seconds(43_200))
+    _ = try await my.driver.insert((0..<500).map { _ in NewJob("a", idempotencyKey: IdempotencyKey()) })
+    #expect(try await my.driver.prune(prune) == 0)
+    #expect(try await count(my.driver) == 12_500)
+    my.clock.advance(by: .seconds(43_201))
+    #expect(try await my.driver.prune(prune) == 0)
+    let left = try #require(try await count(my.driver))
+    #expect(left > 500 && left < 4000)
+    #expect(try await my.driver.prune(prune) == 0)
+    #expect(try await count(my.driver) == 500)
+  }
+
   @Test("idle workers take old receipts though no more keyed enqueues come")
   func idle() async throws {
     let my = try Harness()

@@ -54,7 +54,7 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes: continue
+      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes, .pruneLogs: continue
       }
     }
     Issue.record("it does not come to rest")
@@ -428,6 +428,7 @@ import Testing
     case .reportLost: "report"
     case .checkForRemainingJobs: "count"
     case .checkForCancelledJobs: "check"
+    case .pruneLogs: "prune"
     case .listen: "listen"
     case .stopListening: "stop"
     case .wait(let until): "wait \(until)"

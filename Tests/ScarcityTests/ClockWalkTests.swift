@@ -77,6 +77,8 @@ import Testing
       var options = WorkerOptions()
       options.concurrency = Self.jobs
       options.clock = clock
+      // The clock jumps by years.
+      options.retention = nil
       options.logger.logLevel = .critical
       let handler = JobHandler("a") { await runs.begin(String(decoding: $0.payload.bytes, as: UTF8.self)) }
       let worker = try Worker(Queue(driver), handlers: [handler], options: options)

@@ -74,5 +74,11 @@ struct DeadlineDriver: Driver {
     }
   }
 
+  /// Prunes the logs of a driver that has them.
+  func prune(_ options: PruneOptions) async throws(QudoError) -> Int {
+    // As a read: rows that may or may not have been deleted matter to no caller.
+    try await call(isRead: true) { driver throws(QudoError) in try await driver.logs().prune(options) }
+  }
+
   func close() async { await base.close() }
 }

@@ -30,10 +30,14 @@ public protocol LogDriver: Driver {
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if a new job would be beyond the limits. Then nothing was written.
   func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult]
 
-  /// Deletes the oldest rows of both logs that the options select, at most ``PruneOptions/limit`` of each: a short call that delays
-  /// other callers little.
+  /// Deletes the oldest rows of both logs, in the order of their ids up to the first one that the options keep, at most
+  /// ``PruneOptions/limit`` of each: a short call that delays other callers little. If there is nothing to delete, it only reads.
   ///
-  /// - Returns: how many rows were deleted. Repeat the call until it returns 0.
+  /// The call reads little more than what it deletes. If the clock was set back, an older row may therefore be behind a row with a later
+  /// time: it stays as long as that one. No row goes before its time.
+  ///
+  /// - Returns: how many rows were deleted. Repeat the call until it returns 0. A call that finds no row deletes expired idempotency
+  ///   keys, at most 10,000, and does not count them.
   func prune(_ options: PruneOptions) async throws(QudoError) -> Int
 }
 
@@ -259,19 +263,33 @@ public enum ReplayResult: Hashable, Sendable {
   case notFound
 }
 
-/// The choice of log rows to delete.
+/// The choice of log rows to delete: those that meet all of its conditions.
 public struct PruneOptions: Sendable {
   /// Deletes rows of runs that ended before this time, or of any time for nil. Default: nil.
   public var before: Timestamp?
+  /// Deletes rows of runs that ended longer ago than this, by the database's clock, or of any age for nil. Default: nil.
+  public var olderThan: Duration?
   /// How many of the newest rows of each log are kept. Default: 0.
   public var keep: Int
   /// The maximum number of rows to delete from each log. Default: 1,000.
   public var limit: Int
 
   /// Creates options that delete up to 1,000 rows of any age, unless given otherwise.
-  public init(before: Timestamp? = nil, keep: Int = 0, limit: Int = 1000) {
+  public init(before: Timestamp? = nil, olderThan: Duration? = nil, keep: Int = 0, limit: Int = 1000) {
     self.before = before
+    self.olderThan = olderThan
     self.keep = keep
     self.limit = limit
+  }
+}
+
+extension PruneOptions {
+  /// Returns the time before which a run must have ended; nil for any.
+  ///
+  /// - Parameter now: The time of the database.
+  package func end(at now: Timestamp) -> Timestamp? {
+    let byAge = olderThan.map { now.advanced(by: .zero - $0) }
+    guard let before, let byAge else { return before ?? byAge }
+    return min(before, byAge)
   }
 }

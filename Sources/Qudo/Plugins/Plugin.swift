@@ -1,7 +1,7 @@
 public import Logging
 
-/// A service that jobs can use while a worker runs: a client with its connections, a cache, or a task that
-/// prunes the logs.
+/// A service that jobs can use while a worker runs: a client with its connections, a cache, or a task in
+/// the background.
 ///
 /// The properties of the type are its settings. For example:
 ///
@@ -41,7 +41,7 @@ extension Plugin {
 public struct WorkerContext: Sendable {
   /// The worker's queue, with its hooks.
   public let queue: any Enqueuer
-  /// The queue's databases, for example to prune logs. ``Databases/forEachDriver(_:)`` calls each of them.
+  /// The queue's databases, for example to count their jobs. ``Databases/forEachDriver(_:)`` calls each of them.
   public let databases: Databases
   /// The kinds that the worker has a handler for.
   public let kinds: [Kind]

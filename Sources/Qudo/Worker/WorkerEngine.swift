@@ -45,6 +45,8 @@ final class WorkerEngine: Sendable {
   private let threads: BlockingThreads?
   private let shared: Locked<Shared>
   private let hookQueue = HookQueue()
+  /// Nil if the logs are not to be pruned, or the driver has none.
+  private let pruner: LogPruner?
 
   /// - Parameters:
   ///   - verbs: The driver to call instead of `driver`.
@@ -72,7 +74,19 @@ final class WorkerEngine: Sendable {
     if driver.doorbell.findsAll {
       state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
     }
+    pruner = mode == .once ? nil : Self.pruner(worker.options, driver, verbs)
+    state.nextPrune = pruner?.firstTime ?? .max
     shared = Locked(Shared(state: state))
+  }
+
+  private static func pruner(_ options: WorkerOptions, _ driver: any Driver, _ verbs: (any Driver)?)
+    -> LogPruner?
+  {
+    guard let logs = driver as? any LogDriver else { return nil }
+    let deadlines = verbs as? DeadlineDriver
+    return LogPruner(options, database: driver.name) { options throws(QudoError) in
+      if let deadlines { try await deadlines.prune(options) } else { try await logs.prune(options) }
+    }
   }
 
   /// Stops claiming and ends within the grace periods.
@@ -104,6 +118,7 @@ final class WorkerEngine: Sendable {
   func run() async -> Result<WorkSummary, QudoError> {
     let error = await pump()
     await hookQueue.finish()
+    await pruner?.finish()
     if let permits { permits.worker.wake(permits.leave(now: clock.sinceBoot())) }
     let (parked, timer, listener, summary) = shared.withLock { shared in
       defer { shared.parked = [] }
@@ -129,6 +144,7 @@ final class WorkerEngine: Sendable {
         case .reportLost(let runs): tellHooks(runs, runs.map { _ in .leaseLost })
         case .checkForRemainingJobs: try await checkForRemainingJobs()
         case .checkForCancelledJobs: try await checkForCancelledJobs()
+        case .pruneLogs: pruneLogs()
         case .listen: listen()
         case .stopListening: stopListening()
         case .wait(let time): await wait(until: time)
@@ -286,6 +302,10 @@ final class WorkerEngine: Sendable {
         return state.failed([], now: now)
       }
     }
+  }
+
+  private func pruneLogs() {
+    pruner?.start(on: thread) { next in self.shared.withLock { $0.state.nextPrune = next } }
   }
 
   /// Throws a permanent error, or a temporary one after the outage timeout; logs it otherwise.

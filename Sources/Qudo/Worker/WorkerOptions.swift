@@ -30,6 +30,11 @@ public struct WorkerOptions: Sendable {
   /// ``Worker/work()`` retries until it is stopped. With several databases, once the others are empty,
   /// ``Worker/workUntilEmpty(skipDelayed:)`` does not wait for one that has been unavailable for longer.
   public var outageTimeout: Duration
+  /// The bounds of the failure log and the status log, of drivers that keep them. Default: 14 days, and 1,000,000 rows of each log.
+  ///
+  /// With nil, the worker prunes nothing, and the logs grow until ``Queue/prune(_:)`` or `qudo prune` shortens them. If several workers
+  /// of a database have different bounds, the narrowest ones decide. ``Worker/workOnce()`` does not prune.
+  public var retention: Retention?
   /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
   public var logger: Logger
   /// The clock that the worker's waits use. Default: the system clock.
@@ -49,6 +54,7 @@ public struct WorkerOptions: Sendable {
   ///   - pollInterval: how often an idle worker looks for jobs although nothing woke it. Default: 5 s.
   ///   - outageTimeout: how long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` wait for an unavailable database.
   ///     Default: 10 s.
+  ///   - retention: how long rows of the logs are kept; nil for ever. Default: 14 days, and 1,000,000 rows of each log.
   ///   - logger: the worker's logger. Default: one with the label `qudo`.
   ///   - clock: the clock of the worker's waits. Default: the machine's.
   public init(
@@ -56,6 +62,7 @@ public struct WorkerOptions: Sendable {
     prefetchWindow: Duration = .milliseconds(20),
     shutdownGracePeriod: Duration = .seconds(10), cancellationGracePeriod: Duration = .seconds(5),
     pollInterval: Duration = .seconds(5), outageTimeout: Duration = .seconds(10),
+    retention: Retention? = Retention(),
     logger: Logger = Logger(label: "qudo"),
     clock: any QueueClock = SystemClock()
   ) {
@@ -67,6 +74,7 @@ public struct WorkerOptions: Sendable {
     self.cancellationGracePeriod = cancellationGracePeriod
     self.pollInterval = pollInterval
     self.outageTimeout = outageTimeout
+    self.retention = retention
     self.logger = logger
     self.clock = clock
   }
@@ -93,6 +101,7 @@ public struct WorkerOptions: Sendable {
     guard pollInterval >= .milliseconds(1) else {
       throw QudoError(.invalidArgument, "the poll interval is under 1 ms: give a longer one")
     }
+    try retention?.check()
   }
 }
 

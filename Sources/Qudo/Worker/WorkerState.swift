@@ -21,6 +21,8 @@ struct WorkerState {
     case checkForRemainingJobs
     /// Ask which of the running jobs were cancelled.
     case checkForCancelledJobs
+    /// Begin to prune the logs, and go on meanwhile.
+    case pruneLogs
     case listen
     case stopListening
     /// Wait for a signal, or until this time.
@@ -142,6 +144,9 @@ struct WorkerState {
   /// The rings that were heard before the last such check; nil before the first one after it began to listen.
   var ringsChecked: UInt64?
 
+  /// The time from which on the logs are pruned when the worker wakes: it does not wake for that.
+  var nextPrune = Int64.max
+
   var consecutiveErrors = 0
   var failingSince: Int64 = 0
   var retryAt: Int64 = 0
@@ -192,6 +197,10 @@ struct WorkerState {
     if let (leases, duration) = takeRenewals(now) { return .renew(leases, for: duration) }
     if now < retryAt {
       return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now)))
+    }
+    if now >= nextPrune, phase == .working {
+      nextPrune = .max
+      return .pruneLogs
     }
     giveBackStalled(now)
     if hasRoutesToSet, phase == .working { return .setFailureRoutes }

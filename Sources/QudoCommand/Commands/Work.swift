@@ -50,6 +50,9 @@ struct Work: AsyncParsableCommand {
 
       The worker waits for a server that is unavailable, fails over or temporarily refuses the password; with --until-empty, for 10 s.
 
+      While it works, it deletes rows of the failure log and the status log that are older than --retention-age, or beyond \
+      --retention-rows of a log: see also prune.
+
       At its end the worker reports on standard error how many jobs it completed, how many failed for good, and how many runs failed \
       and are retried; if there were any, also the jobs that were cancelled, given up after lost workers, snoozed or released, and \
       the leases it lost.
@@ -76,6 +79,7 @@ struct Work: AsyncParsableCommand {
       "How long running commands may continue after a signal. Default: 10s.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var grace: Duration?
+  @OptionGroup var retention: RetentionOptions
   @Flag(help: "Exit with status 1 if a job failed for good.") var fail = false
   @Flag(name: .shortAndLong, help: "Log more, for example each failed run that is retried.") var verbose =
     false
@@ -142,6 +146,7 @@ struct Work: AsyncParsableCommand {
     options.shutdownGracePeriod = grace ?? .seconds(10)
     // A stopped command may take `killDelay`; forwarding its output takes a moment more.
     options.cancellationGracePeriod = CommandRun.killDelay + .seconds(5)
+    options.retention = retention.retention
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     options.logger.logLevel = verbose ? .info : .warning
     return options

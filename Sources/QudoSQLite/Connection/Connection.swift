@@ -23,6 +23,8 @@ final class Connection {
   var receiptCursor: [UInt8]?
   /// When an idle worker last checked receipts, in time since boot.
   var receiptsSeen: Int64?
+  /// The sizes of the logs, for pruning.
+  var (failureLogSize, statusLogSize) = (LogSize(), LogSize())
 
   /// - Parameters:
   ///   - parameters: URI parameters, such as `immutable=1`; nil for none.

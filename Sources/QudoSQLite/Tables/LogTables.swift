@@ -114,8 +114,10 @@ struct FailureTable {
     try log.newestJob(withUniqueKey: key, kind: kind)
   }
 
-  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
-  func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
+  func prunable(_ options: PruneOptions, now: Timestamp) throws(QudoError) -> ClosedRange<Int64>? {
+    try log.prunable(options, &connection.failureLogSize, now: now)
+  }
+  func delete(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int { try log.delete(ids) }
 }
 
 /// `qudo_status`: the status log.
@@ -159,8 +161,10 @@ struct StatusTable {
     try log.newestJob(withUniqueKey: key, kind: kind)
   }
 
-  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] { try log.prunable(options) }
-  func delete(_ ids: [Int64]) throws(QudoError) -> Int { try log.delete(ids) }
+  func prunable(_ options: PruneOptions, now: Timestamp) throws(QudoError) -> ClosedRange<Int64>? {
+    try log.prunable(options, &connection.statusLogSize, now: now)
+  }
+  func delete(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int { try log.delete(ids) }
 }
 
 /// Conditions on the columns of a log.
@@ -256,29 +260,66 @@ private struct LogTable {
       "SELECT max(job) FROM \(name) WHERE kind = ? AND unique_key = ?", values: [.integer(kind), .text(key)])
   }
 
-  /// Returns the ids of the oldest entries that may be deleted.
-  func prunable(_ options: PruneOptions) throws(QudoError) -> [Int64] {
-    let newest = try connection.integer(
-      "SELECT id FROM \(name) ORDER BY id DESC LIMIT 1 OFFSET ?",
-      values: [.integer(Int64(max(options.keep, 0)))])
-    guard let newest, options.limit > 0 else { return [] }
-    var ids: [Int64] = []
-    let condition = options.before == nil ? "" : "AND \(endedAt) < ?"
-    let before = options.before.map { [Value.integer($0.microseconds)] } ?? []
+  /// Returns the ids of the oldest entries that may be deleted; nil for none.
+  func prunable(_ options: PruneOptions, _ size: inout LogSize, now: Timestamp) throws(QudoError)
+    -> ClosedRange<Int64>?
+  {
+    guard options.limit > 0, let oldest = try entry(.oldest), let newest = try entry(.newest) else {
+      return nil
+    }
+    let end = options.end(at: now)?.microseconds ?? .max
+    guard oldest.time < end,
+      let surplus = try size.surplus(beyond: options.keep, oldest: oldest.id, newest: newest.id, in: self)
+    else { return nil }
+    var last: Int64?
+    var isAtEnd = false
     try connection.each(
-      "SELECT id FROM \(name) WHERE id <= ? \(condition) ORDER BY id LIMIT ?",
-      values: [.integer(newest)] + before + [.integer(Int64(options.limit))]
-    ) { row throws(QudoError) in ids.append(row.integer(0)) }
-    return ids
+      "SELECT id, \(endedAt) FROM \(name) WHERE id <= ? ORDER BY id LIMIT ?",
+      values: [.integer(surplus), .integer(Int64(options.limit))]
+    ) { row throws(QudoError) in
+      isAtEnd = isAtEnd || row.integer(1) >= end
+      if !isAtEnd { last = row.integer(0) }
+    }
+    return last.map { oldest.id...$0 }
   }
 
-  /// - Returns: How many entries were there.
-  func delete(_ ids: [Int64]) throws(QudoError) -> Int {
-    var count = 0
-    for id in ids {
-      try connection.run("DELETE FROM \(name) WHERE id = ?", values: [.integer(id)])
-      count += connection.changes
+  private enum End: String { case oldest = "ASC", newest = "DESC" }
+
+  private func entry(_ end: End) throws(QudoError) -> (id: Int64, time: Int64)? {
+    var found: (id: Int64, time: Int64)?
+    try connection.each("SELECT id, \(endedAt) FROM \(name) ORDER BY id \(end.rawValue) LIMIT 1", values: [])
+    {
+      row throws(QudoError) in found = (row.integer(0), row.integer(1))
     }
-    return count
+    return found
+  }
+
+  /// - Returns: How many entries there were.
+  func delete(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int {
+    try connection.run(
+      "DELETE FROM \(name) WHERE id BETWEEN ? AND ?",
+      values: [.integer(ids.lowerBound), .integer(ids.upperBound)])
+    return connection.changes
+  }
+}
+
+extension LogTable: LogRows {
+  func all() throws(QudoError) -> (count: Int, oldest: Int64, newest: Int64) {
+    // By itself, so that SQLite counts whole pages of the smallest index.
+    let count = try connection.integer("SELECT count(*) FROM \(name)", values: []) ?? 0
+    return (Int(count), try entry(.oldest)?.id ?? 0, try entry(.newest)?.id ?? 0)
+  }
+
+  func count(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int {
+    let count = try connection.integer(
+      "SELECT count(*) FROM \(name) WHERE id BETWEEN ? AND ?",
+      values: [.integer(ids.lowerBound), .integer(ids.upperBound)])
+    return Int(count ?? 0)
+  }
+
+  func id(_ offset: Int, from first: Int64) throws(QudoError) -> Int64? {
+    try connection.integer(
+      "SELECT id FROM \(name) WHERE id >= ? ORDER BY id LIMIT 1 OFFSET ?",
+      values: [.integer(first), .integer(Int64(offset))])
   }
 }

@@ -37,15 +37,22 @@ struct ReceiptTable {
     return count < most ? [] : last + [0]
   }
 
-  /// Returns up to `limit` keys that have expired.
-  func expired(limit: Int, now: Timestamp) throws(QudoError) -> [[UInt8]] {
-    guard limit > 0 else { return [] }
-    var keys: [[UInt8]] = []
+  /// Returns the expired ones of up to `most` receipts from `first` on, and the key at which the next look begins.
+  func expired(from first: [UInt8], _ most: Int, now: Timestamp) throws(QudoError) -> (
+    expired: [[UInt8]], next: [UInt8]
+  ) {
+    var count = 0
+    var last: [UInt8] = []
+    var expired: [[UInt8]] = []
     try connection.each(
-      "SELECT key FROM qudo_receipt WHERE expires <= ? AND typeof(key) = 'blob' LIMIT ?",
-      .integer(now.microseconds), .integer(Int64(limit))
-    ) { row throws(QudoError) in keys.append(row.blob(0)) }
-    return keys
+      "SELECT key, expires <= ? FROM qudo_receipt WHERE key >= ? ORDER BY key LIMIT ?",
+      .integer(now.microseconds), .blob(first), .integer(Int64(most))
+    ) { row throws(QudoError) in
+      count += 1
+      last = row.blob(0)
+      if row.integer(1) != 0 { expired.append(last) }
+    }
+    return (expired, count < most ? [] : last + [0])
   }
 
   /// Deletes a receipt if it has expired: an enqueue may have renewed it meanwhile.

@@ -207,7 +207,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public func pauses() async throws(QudoError) -> [Pause] { try verb { $0.pauses($1) } }
 
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
-    try verb { database, _ in database.prune(prune) }
+    try verb { database, now in database.prune(prune, now: now.wall) }
   }
 
   public func close() async {

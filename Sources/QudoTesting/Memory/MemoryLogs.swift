@@ -33,15 +33,15 @@ extension Array where Element: LogRow {
     return Array(ordered.dropFirst(Swift.max(0, query.offset)).prefix(Swift.max(0, query.limit)))
   }
 
-  /// Deletes the oldest rows that the options allow.
+  /// Deletes the oldest rows up to the first one that the options keep.
   ///
   /// - Returns: the number of deleted rows.
-  fileprivate mutating func prune(_ prune: PruneOptions) -> Int {
-    let old = dropLast(Swift.max(0, prune.keep)).filter { row in prune.before.map { row.endedAt < $0 } ?? true
-    }
-    let gone = Set(old.prefix(Swift.max(0, prune.limit)).map(\.id))
-    removeAll { gone.contains($0.id) }
-    return gone.count
+  fileprivate mutating func prune(_ options: PruneOptions, now: Timestamp) -> Int {
+    let end = options.end(at: now)
+    let surplus = dropLast(Swift.max(0, options.keep)).prefix(Swift.max(0, options.limit))
+    let old = surplus.prefix { row in end.map { row.endedAt < $0 } ?? true }
+    removeFirst(old.count)
+    return old.count
   }
 }
 
@@ -78,5 +78,7 @@ extension MemoryDatabase {
     }
   }
 
-  mutating func prune(_ prune: PruneOptions) -> Int { failures.prune(prune) + statuses.prune(prune) }
+  mutating func prune(_ options: PruneOptions, now: Timestamp) -> Int {
+    failures.prune(options, now: now) + statuses.prune(options, now: now)
+  }
 }

@@ -18,6 +18,8 @@ struct Harness {
   func options(_ change: (inout WorkerOptions) -> Void = { _ in }) -> WorkerOptions {
     var options = WorkerOptions()
     options.clock = clock
+    // Tests let weeks pass, and count what sleeps.
+    options.retention = nil
     change(&options)
     return options
   }

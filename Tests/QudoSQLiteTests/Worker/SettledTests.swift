@@ -43,6 +43,7 @@ import Testing
   private func options(_ change: (inout WorkerOptions) -> Void = { _ in }) -> WorkerOptions {
     var options = WorkerOptions()
     options.clock = clock
+    options.retention = nil
     change(&options)
     return options
   }

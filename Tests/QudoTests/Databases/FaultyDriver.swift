@@ -172,6 +172,8 @@ struct Fleet {
   > {
     var options = WorkerOptions()
     options.clock = clock
+    // The tests count calls.
+    options.retention = nil
     let log = log
     options.logger = Logger(label: "fleet") { _ in log }
     change(&options)

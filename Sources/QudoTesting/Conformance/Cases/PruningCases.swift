@@ -34,6 +34,54 @@ extension ConformanceSuite {
       try check(try await driver.prune(PruneOptions(before: moment.advanced(by: .microseconds(1)))), is: 2)
       try check(try await driver.failures().count, is: 2)
     },
+    ConformanceCase("pruningByAgeGoesByTheDatabasesClock", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await fail(2, driver)
+      subject.clock.advance(by: .seconds(10))
+      try await fail(1, driver)
+      let age = PruneOptions(olderThan: .seconds(10))
+      try check(try await driver.prune(age), is: 0, "rows that are just as old")
+      subject.clock.advance(by: .microseconds(1))
+      let early = PruneOptions(
+        before: subject.clock.now().wall.advanced(by: .seconds(-60)), olderThan: .seconds(10))
+      try check(try await driver.prune(early), is: 0, "the earlier one of the two times decides")
+      try check(try await driver.prune(age), is: 4)
+      try check(try await driver.prune(age), is: 0)
+      try check(try await driver.failures().count, is: 1)
+    },
+    ConformanceCase("pruningEndsAtTheFirstRowThatStays", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await fail(1, driver)
+      subject.clock.jump(by: .seconds(86_400))
+      try await fail(1, driver)
+      // The clock was wrong for a while.
+      subject.clock.jump(by: .seconds(-86_400))
+      try await fail(1, driver)
+      subject.clock.advance(by: .seconds(60))
+      let age = PruneOptions(olderThan: .seconds(30))
+      try check(try await driver.prune(age), is: 2, "the row before the one with the wrong time")
+      try check(
+        try await driver.failures().count, is: 2, "the row behind the one with the wrong time stays with it")
+      try check(try await driver.prune(PruneOptions(keep: 1)), is: 2, "by number, any row goes")
+      try check(try await driver.prune(age), is: 2)
+    },
+    ConformanceCase("pruningKeepsTheNewestAlsoBesideOthers", .logsAreKept) { subject in
+      let (one, other) = try await subject.openTwo()
+      var count = 0
+      for step in 0..<12 {
+        try await fail(5, one)
+        count += 5
+        let keep = step % 5 == 4 ? 3 : 12
+        let surplus = max(0, count - keep)
+        try check(
+          try await (step % 3 == 0 ? other : one).prune(PruneOptions(keep: keep)), is: 2 * surplus,
+          "step \(step)")
+        count -= surplus
+        try check(try await one.prune(PruneOptions(keep: keep)), is: 0, "step \(step) again")
+        let left = try await one.failures(LogQuery(limit: 100)).count
+        try check(left, is: count, "step \(step)")
+      }
+    },
     ConformanceCase("pruningTouchesNoJob", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(1, driver)

@@ -3,7 +3,6 @@ import Metrics
 import MetricsTestKit
 import Qudo
 import QudoMetrics
-import QudoPruning
 import QudoServiceLifecycle
 import QudoSQLite
 import ServiceLifecycle
@@ -24,10 +23,11 @@ struct Reports {
     var options = WorkerOptions()
     options.concurrency = 4
     options.shutdownGracePeriod = .seconds(5)
+    options.retention = Retention(maxAge: .seconds(7 * 86_400), maxRows: 10_000)
     options.logger = logger
     let worker = try Worker(
       queue, handlers: [JobHandler(WriteReport.self)],
-      plugins: [Pruner(maxAge: .seconds(7 * 86_400), maxCount: 10_000), DepthGauge(interval: .seconds(5))],
+      plugins: [DepthGauge(interval: .seconds(5))],
       options: options)
 
     let group = ServiceGroup(
