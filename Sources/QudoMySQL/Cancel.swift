@@ -81,13 +81,13 @@ private struct CancelledJobs {
     switch job {
     case .waiting(let job):
       waiting.append(job)
-      ended.append(DeletedJob(job: job.id, hold: job.hold))
+      ended.append(DeletedJob(job))
     case .running(let row) where row.ends > now.microseconds:
       running.append(row.id)
       return false
     case .running(let row):
       expired.append(row)
-      ended.append(DeletedJob(job: row.id, hold: row.hold))
+      ended.append(DeletedJob(row))
     }
     return true
   }

@@ -57,11 +57,16 @@ extension Transaction {
     leaveWaiting(jobs.left)
     leaveRunning(unmarked: jobs.expired)
     try update(jobs.ids, change)
+    if let expiry = change.expires {
+      store(expiry.moment(now), of: jobs.ids, hadOne: jobs.mayExpire)
+    } else {
+      storeExpiries(of: jobs.expired.filter(\.mayExpire).map(\.id))
+    }
     for (table, jobs) in [("qudo_ready", jobs.ready), ("qudo_delayed", jobs.delayed)] as [(SQL, [Candidate])]
     {
       for part in jobs.parts(of: 1000) {
         let rows = part.map { job -> SQL in
-          "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))"
+          "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees))"
         }
         write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
       }
@@ -80,6 +85,7 @@ extension Transaction {
     if let metadata = change.metadata {
       columns.append("meta = \(metadata.isEmpty ? nil : metadata.bytes)")
     }
+    if let expires = change.expires { columns.append("expires = \(expires.moment(now)?.microseconds)") }
     let start: SQL = "UPDATE qudo_job SET \(columns.joined(", ")) WHERE "
     try checkPacket(start.bytes.count, payload: change.payload?.bytes.count ?? 0)
     // The ids of a part take at most 21 bytes each.
@@ -119,6 +125,8 @@ extension Transaction {
 private struct ChangedJobs {
   private let ranking: Int64?
   private let due: Int64?
+  /// Whether the change gives the jobs an expiry.
+  private let expires: Bool
   private let now: Int64
   /// The jobs that get the new values, in the order of their ids.
   private(set) var ids: [Int64] = []
@@ -131,10 +139,13 @@ private struct ChangedJobs {
   /// The jobs that become ready, or stay ready at another position; with their new positions.
   private(set) var ready: [Candidate] = []
   private(set) var delayed: [Candidate] = []
+  /// The changed jobs that may have had an expiry.
+  private(set) var mayExpire: [Int64] = []
 
   init(_ change: JobChange, _ now: Timestamp) {
     ranking = change.priority.map { 0 &- Int64($0) }
     due = change.due.map { $0.moment(now).microseconds }
+    expires = change.expires.map { $0 != .never } ?? false
     self.now = now.microseconds
   }
 
@@ -147,12 +158,16 @@ private struct ChangedJobs {
       return .notFound
     case .running(let row):
       expired.append(row)
-      enter(row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold)
+      if row.mayExpire { mayExpire.append(row.id) }
+      enter(
+        row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold, mayExpire: row.mayExpire)
     case .waiting(let job):
+      if job.mayExpire { mayExpire.append(job.id) }
       // A job that only gets another payload usually keeps its position.
       guard !stays(job) else { break }
       left.append(job)
-      enter(job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold)
+      enter(
+        job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold, mayExpire: job.mayExpire)
     }
     ids.append(job.id)
     return .changed
@@ -160,18 +175,19 @@ private struct ChangedJobs {
 
   private func stays(_ job: Candidate) -> Bool {
     let isDelayed = if case .delayed = job.source { true } else { false }
+    // Its row is to say that it may have an expiry.
+    guard !expires || job.mayExpire else { return false }
     return (ranking ?? job.ranking, due ?? job.due) == (job.ranking, job.due) && isDelayed == (job.due > now)
   }
 
-  private mutating func enter(_ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold) {
+  private mutating func enter(
+    _ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold, mayExpire: Bool
+  ) {
     let (ranking, due) = (self.ranking ?? ranking, self.due ?? due)
-    if due <= now {
-      ready.append(
-        Candidate(kind: kind, ranking: ranking, due: due, id: id, hold: hold, source: .ready))
-    } else {
-      delayed.append(
-        Candidate(kind: kind, ranking: ranking, due: due, id: id, hold: hold, source: .delayed))
-    }
+    let job = Candidate(
+      kind: kind, ranking: ranking, due: due, id: id, hold: hold, mayExpire: mayExpire || expires,
+      source: due <= now ? .ready : .delayed)
+    if due <= now { ready.append(job) } else { delayed.append(job) }
   }
 }
 

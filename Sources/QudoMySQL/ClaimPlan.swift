@@ -24,7 +24,12 @@ struct Candidate {
   let id: Int64
   /// The hold on the job's unique key.
   let hold: KeyHold
+  /// Whether the job may have an expiry. If not, it has none.
+  var mayExpire = false
   let source: Source
+
+  /// The column `frees`: ``hold``, and a bit for ``mayExpire``.
+  var frees: Int64 { hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) }
 
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
@@ -41,14 +46,22 @@ struct ClaimPlan {
   private(set) var lost: [EndedLease] = []
   /// Expired leases of jobs that are marked as cancelled: the claim ends these jobs.
   private(set) var cancelled: [EndedLease] = []
+  /// Expired leases of jobs whose expiry has passed, too: the claim ends these jobs.
+  private(set) var overdue: [EndedLease] = []
   /// Running rows with an expired lease whose job is missing: another program deleted it.
   private(set) var jobless: [RunningRow] = []
+
+  /// Whether leases end without their jobs becoming ready.
+  var endsJobs: Bool { !lost.isEmpty || !cancelled.isEmpty || !overdue.isEmpty || !jobless.isEmpty }
 
   /// The number of recovered jobs: those that become ready again, and those that the claim takes at once.
   var recovered: Int {
     returned.count
       + chosen.reduce(0) { count, one in if case .ended = one.0.source { count + 1 } else { count } }
   }
+
+  /// Forgets the leases whose jobs have ended.
+  mutating func forgetEnding() { (lost, cancelled, overdue, jobless) = ([], [], [], []) }
 
   /// The last ready job that the plan claims, for each kind.
   var last: [Int64: ScanCursors.Key] {
@@ -67,15 +80,21 @@ struct ClaimPlan {
   ///   - ready: Ready jobs of the kinds, in any order.
   ///   - delayed: Due delayed jobs of any kind.
   ///   - ended: Expired leases of any kind.
-  init(_ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease]) {
+  ///   - now: The time of the claim.
+  init(
+    _ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease],
+    now: Int64
+  ) {
     jobless = ended.filter(\.isJobless).map(\.row)
     let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
     cancelled = ended.filter { $0.cancelled != nil }
     lost = ended.filter { $0.isTheLast && $0.cancelled == nil }
-    let waiting = ended.filter { !$0.isTheLast && $0.cancelled == nil }.map(\.row)
+    overdue = ended.filter { !$0.isTheLast && $0.cancelled == nil && $0.expires <= now }
+    let waiting = ended.filter { !$0.isTheLast && $0.cancelled == nil && $0.expires > now }.map(\.row)
     let back = waiting.map { row in
       Candidate(
-        kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold, source: .ended(row))
+        kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold,
+        mayExpire: row.mayExpire, source: .ended(row))
     }
     var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
     for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.demand) }

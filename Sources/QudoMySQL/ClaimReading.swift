@@ -61,7 +61,7 @@ struct ClaimReading {
   }
 
   /// The position of the time in the results of ``statements``.
-  var clock: Transaction.Clock { time == nil ? .statement(0) : .column(9, of: 0) }
+  var clock: Transaction.Clock { time == nil ? .statement(0) : .column(10, of: 0) }
 
   var statements: [SQL] {
     var statements = time == nil ? [view.next] : []
@@ -174,7 +174,9 @@ struct ClaimReading {
     let gone = ended.isEmpty ? [] : settled()
     let live = ended.filter { !gone.contains($0.row.id) }
     return (
-      ClaimPlan(all, limit: request.limit, ready: ready, delayed: delayed, ended: live),
+      ClaimPlan(
+        all, limit: request.limit, ready: ready, delayed: delayed, ended: live,
+        now: transaction.now.microseconds),
       ClaimFindings(
         next: next, paused: paused, view: view, look: look, hasSwept: didSweep,
         hadToSweep: !ended.isEmpty || !delayed.isEmpty,
@@ -240,11 +242,12 @@ struct ClaimReading {
   }
 }
 
-/// The times at which the next delayed job is due and the next lease expires, and whether there are pauses and
-/// marks of cancelled jobs.
+/// The times at which the next delayed job is due, the next lease expires and the next job reaches its expiry, and
+/// whether there are pauses and marks of cancelled jobs.
 struct NextTimes {
   var due: Int64?
   var end: Int64?
+  var expiry: Int64?
   let hasPauses: Bool
   let hasMarks: Bool
 
@@ -253,6 +256,7 @@ struct NextTimes {
     end = Self.time(row, column + 1)
     hasPauses = Self.time(row, column + 2) != nil
     hasMarks = Self.time(row, column + 3) != nil
+    expiry = Self.time(row, column + 4)
   }
 
   /// The value for "no such time". It cannot be NULL, which MIN returns if the server was told to stop.
@@ -279,6 +283,9 @@ struct NextTimes {
   func areDue(_ now: Timestamp) -> Bool {
     [due, end].contains { $0.map { $0 <= now.microseconds } ?? false }
   }
+
+  /// Whether waiting jobs may have expired.
+  func haveExpired(_ now: Timestamp) -> Bool { expiry.map { $0 <= now.microseconds } ?? false }
 }
 
 /// The findings of a claim other than the jobs.
@@ -322,7 +329,7 @@ extension Candidate {
   init(_ row: Row, _ source: Source) {
     self.init(
       kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3),
-      hold: KeyHold(row.integer(4)), source: source)
+      hold: KeyHold(row.integer(4)), mayExpire: row.integer(4) & ExpiryRows.bit != 0, source: source)
   }
 }
 #endif

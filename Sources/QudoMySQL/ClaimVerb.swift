@@ -24,18 +24,24 @@ extension Transaction {
       try commit()
       return (answer, nil)
     }
-    let isAhead = !settlements.contains { $0.outcome.mayMakeReady }
+    // A job that waits again after its expiry expires at once.
+    var isAhead = !settlements.contains { settlement in
+      settlement.outcome.mayMakeReady
+        || settlement.outcome.waits && ClaimedRows.mayExpire(settlement.lease.token)
+    }
     // A settlement that lets its job wait again needs the time at once.
     let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
+    // The rows that were read ahead lack the jobs that final failures have enqueued.
+    if answer.enqueues { isAhead = false }
     if !isAhead { start = .now }
     // The jobs that a settlement made ready have lowered the scan cursors.
-    let reading = ahead ?? reading(request, takesTime: false)
+    let reading = (isAhead ? ahead : nil) ?? reading(request, takesTime: false)
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
     // Rows that were read ahead include running jobs whose settlement had to look them up first.
-    let settled = { isAhead ? answer.settled(of: settlements) : [] }
+    let settled = { [isAhead] in isAhead ? answer.settled(of: settlements) : [] }
     var (plan, findings) = try reading.plan(rows, self, settled: settled)
     // A claim that finds nothing looks everywhere. Otherwise a worker that drains the queue would have to ask
     // for that look again and again.
@@ -46,10 +52,18 @@ extension Transaction {
       useTime()
       (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
+    var ended = EndedJobs()
+    while try end(&plan, findings, &ended) {
+      let rest = ended.hasMore ? ClaimRequest(request.demands, limit: 0) : request
+      let again = ClaimReading(
+        rest, self, from: reading.view.looking(), sweeps: findings.hasSwept, takesTime: false)
+      useTime()
+      (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
+    }
     // The next times are still valid if this transaction changed no delayed jobs, and running jobs only by
     // plain settlements.
-    let isKnown = !findings.hasSwept && answer.isPlain && lost == nil
-    let claim = try claim(plan, findings, next: isKnown ? findings.next : nil)
+    let isKnown = !findings.hasSwept && answer.isPlain && lost == nil && !ended.hasExpired
+    let claim = try claim(plan, findings, ended, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
       cursors.claimed(
         from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
@@ -85,25 +99,25 @@ extension Transaction {
     }
     for part in ready.parts(of: 1000) {
       let rows = part.map { job -> SQL in
-        "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.hold.rawValue))"
+        "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees))"
       }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
 
   /// - Parameter next: The next times before the claim, if nothing else in this transaction has changed them.
-  private func claim(_ plan: ClaimPlan, _ findings: ClaimFindings, next: NextTimes?) throws(QudoError)
-    -> Claim
-  {
-    let givenUp = try givenUp(plan.lost)
-    try takeBack(plan)
+  private func claim(
+    _ plan: ClaimPlan, _ findings: ClaimFindings, _ ended: EndedJobs, next: NextTimes?
+  ) throws(QudoError) -> Claim {
+    takeBack(plan)
     var delayed = plan.promoted
     for (job, _) in plan.chosen {
       if case .delayed = job.source { delayed.append(job) }
     }
     promote(delayed, ready: plan.promoted)
     var rows = start(plan.chosen)
-    (rows.givenUp, rows.recovered) = (givenUp, plan.recovered)
+    (rows.givenUp, rows.recovered) = (ended.givenUp, ended.recovered + plan.recovered)
+    rows.hasMore = ended.hasMore
     (rows.pauseEnd, rows.looksForMarks) = (findings.paused.firstEnd, findings.next.hasMarks)
     if rows.looksForMarks { deleteOrphanMarks() }
     return try read(rows, from: findings.view, next: next)
@@ -117,6 +131,9 @@ extension Transaction {
     let reads = claimed.reads
     // Read the marks last, so that the jobs that this transaction ends are not among them.
     let marks = claimed.looksForMarks ? [CancelMarks.jobs] : []
+    var view = view
+    // By now they are handled, or others handle them.
+    view.expiriesAfter = now.microseconds
     let rows = try commit(reading: reads + marks + (next == nil ? [view.next] : []))
     var jobs = try claimed.jobs(rows.prefix(reads.count))
     // Jobs are missing if they were deleted, or if the server was told to stop a SELECT: see ``Write``. By
@@ -128,10 +145,12 @@ extension Transaction {
     var claim = Claim(
       jobs: jobs, givenUp: claimed.givenUp, recovered: claimed.recovered, cancelling: cancelling)
     var times = next ?? NextTimes(rows.last?.next())
+    if let expiry = times.expiry { times.due = min(times.due ?? expiry, expiry) }
     // Next times that were read from a bound may not include the new leases.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
     if let end = claimed.pauseEnd { times.due = min(times.due ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
+    if claimed.hasMore { claim.timeUntilNextDue = .zero }
     claim.timeUntilNextLeaseExpiry = times.end.map {
       .microseconds(max(0, $0.clampedMinus(now.microseconds)))
     }
@@ -144,50 +163,93 @@ extension Transaction {
     return try read(claimed, from: ScanCursors.View(), next: nil)
   }
 
-  /// Reads the reports of jobs that are about to be given up.
-  private func givenUp(_ leases: [EndedLease]) throws(QudoError) -> [GivenUpJob] {
-    guard !leases.isEmpty else { return [] }
-    var jobs: [Int64: GivenUpJob] = [:]
-    let lost = Dictionary(leases.map { ($0.row.id, $0.lost.clampedPlus(1)) }, uniquingKeysWith: max)
-    let looks = lost.keys.sorted().parts().map { part -> SQL in
-      "SELECT j.id, k.name, j.attempt, j.unique_key FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind WHERE j.id IN \(list: part)"
+  // MARK: Jobs that end
+
+  /// Ends jobs before the claim takes others: those that were lost, those that are marked as cancelled, and those that
+  /// have expired.
+  ///
+  /// - Parameter plan: Loses the leases that this method ends.
+  /// - Returns: Whether the claim must read again: jobs are gone or new that may be among those that it read.
+  private func end(_ plan: inout ClaimPlan, _ findings: ClaimFindings, _ ended: inout EndedJobs)
+    throws(QudoError) -> Bool
+  {
+    var isStale = false
+    let overdue = plan.overdue
+    if plan.endsJobs {
+      // Once, so that the work of a claim is bounded.
+      isStale = try end(leasesOf: plan, &ended) && !ended.hasReadAgain
+      plan.forgetEnding()
     }
-    for rows in try read(looks) {
-      try rows.forEach { row throws(QudoError) in
-        let id = row.integer(0)
-        jobs[id] = GivenUpJob(
-          id: id, kind: Kind(row.text(1)), attempt: Int(row.integer(2)), expiredLeases: Int(lost[id] ?? 0),
-          uniqueKey: row.textIfAny(3))
-      }
+    ended.recovered += overdue.count
+    if !ended.hasSwept, findings.next.haveExpired(now) {
+      ended.hasSwept = true
+      let (jobs, hasMore) = try expireWaiting(overdue)
+      ended.expired += jobs
+      ended.hasMore = hasMore
+      isStale = isStale || !jobs.isEmpty || hasMore
+    } else if !overdue.isEmpty {
+      ended.expired += try expire([], overdue).jobs
     }
-    return leases.compactMap { jobs[$0.row.id] }
+    ended.hasReadAgain = ended.hasReadAgain || isStale
+    guard !isStale, ended.hasSwept || isRepeated else { return isStale }
+    // Those whose rows others had locked.
+    let late = plan.chosen.map(\.0).filter { job in
+      if case .ended = job.source { false } else { job.mayExpire }
+    }
+    guard !late.isEmpty, ended.passes < EndedJobs.mostPasses else { return false }
+    ended.passes += 1
+    let (jobs, _) = try expire(late, rowsStay: true)
+    ended.expired += jobs
+    return !jobs.isEmpty
   }
 
-  /// Makes jobs with an expired lease ready again in their old position, or gives them up. Cancelled jobs end.
-  private func takeBack(_ plan: ClaimPlan) throws(QudoError) {
-    let ending = (plan.lost + plan.cancelled).sorted { ($0.row.ends, $0.row.id) < ($1.row.ends, $1.row.id) }
-    let lost = ending.map(\.row)
-    for lease in ending {
-      log(
-        lease.row.id, lease.cancelled == nil ? .lost : .cancelled,
-        message: lease.cancelled
-          ?? "the lease was lost \(lease.lost.clampedPlus(1)) times: the worker died or hung each time",
-        final: true)
+  /// Ends the jobs of expired leases that were lost, or are marked as cancelled.
+  ///
+  /// - Returns: Whether final failures enqueued other jobs.
+  private func end(leasesOf plan: ClaimPlan, _ ended: inout EndedJobs) throws(QudoError) -> Bool {
+    let leases = (plan.lost + plan.cancelled).sorted {
+      ($0.row.ends, $0.row.id) < ($1.row.ends, $1.row.id)
     }
+    let jobs = try ending(plan.lost.map(\.row.id))
+    var targets: [Int64: Int64] = [:]
+    for lease in plan.lost {
+      guard let job = jobs[lease.row.id] else { continue }
+      // Unknown, because the server was told to stop the statement.
+      guard let target = job.target else { throw .short(0, 1) }
+      if target != 0 { targets[job.id] = target }
+    }
+    let routed = try routed(targets)
+    var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
+    for lease in leases {
+      let (reason, message) = lease.end
+      log(lease.row.id, reason, message: message, final: true)
+      if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
+    }
+    enqueue(failed)
     leaveRunning(try gone(plan.jobless))
+    leaveRunning(leases.map(\.row))
+    deleteJobs(leases.map { DeletedJob($0.row) })
+    deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
+    ended.lost += plan.lost.compactMap { lease in
+      jobs[lease.row.id]?.givenUp(.lost, expiredLeases: lease.lost.clampedPlus(1))
+    }
+    return !failed.isEmpty
+  }
+
+  /// Makes jobs with an expired lease ready again in their old position.
+  private func takeBack(_ plan: ClaimPlan) {
     var again = plan.returned
     for case (let job, _) in plan.chosen {
       if case .ended(let row) = job.source { again.append(row) }
     }
-    let gone = lost + again
-    guard !gone.isEmpty else { return }
-    leaveRunning(gone)
-    deleteJobs(lost.map { DeletedJob(job: $0.id, hold: $0.hold) })
-    deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
+    guard !again.isEmpty else { return }
+    leaveRunning(again)
     for part in again.map(\.id).sorted().parts() {
       write("UPDATE qudo_job SET lost = lost + 1 WHERE \(ids: part)", count: part.count)
     }
-    if !plan.returned.isEmpty { enter(ready: plan.returned) }
+    guard !plan.returned.isEmpty else { return }
+    enter(ready: plan.returned)
+    storeExpiries(of: plan.returned.filter(\.mayExpire).map(\.id))
   }
 
   /// Returns the rows whose jobs are still missing at a second look.
@@ -207,7 +269,10 @@ extension Transaction {
 
   /// Removes ready jobs from their table, and files all chosen jobs as running.
   private func start(_ chosen: [(Candidate, ClaimRequest.KindDemand)]) -> ClaimedRows {
-    var rows = ClaimedRows(holdingKeys: chosen.contains { $0.0.hold == .untilFinished })
+    let mayExpire = chosen.contains { $0.0.mayExpire }
+    if mayExpire { checkExpiries(of: chosen.map(\.0)) }
+    var rows = ClaimedRows(
+      holdingKeys: chosen.contains { $0.0.hold == .untilFinished }, expiring: mayExpire)
     rows.jobs.reserveCapacity(chosen.count)
     var ready = Groups<ClaimedRows.Terms, Int>()
     var written: [SQL] = []
@@ -253,6 +318,27 @@ extension Transaction {
   }
 }
 
+/// The jobs that a claim ended.
+private struct EndedJobs {
+  /// The maximum number of times that a claim reads again because of a job that others had locked.
+  static let mostPasses = 10
+
+  /// In the order in which their leases expired.
+  var lost: [GivenUpJob] = []
+  var expired: [GivenUpJob] = []
+  /// The number of expired jobs that were recovered first.
+  var recovered = 0
+  /// Whether the claim has looked for expired jobs.
+  var hasSwept = false
+  var hasReadAgain = false
+  /// Whether more jobs have expired. Then the claim takes none.
+  var hasMore = false
+  var passes = 0
+
+  var hasExpired: Bool { hasSwept || !expired.isEmpty }
+  var givenUp: [GivenUpJob] { lost + expired.sorted { $0.id < $1.id } }
+}
+
 /// The jobs that a claim is taking.
 struct ClaimedRows {
   struct Terms: Hashable {
@@ -278,12 +364,26 @@ struct ClaimedRows {
   var pauseEnd: Int64?
   /// Whether there are marks of cancelled jobs.
   var looksForMarks = false
+  /// Whether more jobs have expired than one claim ends.
+  var hasMore = false
 
-  /// - Parameter holdingKeys: Whether one of the jobs may hold a unique key until it ends. The token tells
-  ///   this to the settlement: most jobs hold no key, and are settled without a lookup of keys.
-  init(holdingKeys: Bool) { token = Int64.random(in: 2...Int64.max) & ~1 | (holdingKeys ? 1 : 0) }
+  /// The token tells the settlement what it need not look up: most jobs hold no key and have no expiry.
+  ///
+  /// - Parameters:
+  ///   - holdingKeys: Whether one of the jobs may hold a unique key until it ends.
+  ///   - expiring: Whether one of the jobs may have an expiry.
+  init(holdingKeys: Bool, expiring: Bool) {
+    token =
+      Int64.random(in: 4...Int64.max) & ~(Self.keyBit | Self.expiryBit) | (holdingKeys ? Self.keyBit : 0)
+      | (expiring ? Self.expiryBit : 0)
+  }
 
-  static func mayHoldKeys(_ token: Int64) -> Bool { token & 1 == 1 }
+  private static let keyBit: Int64 = 1
+  /// In leases of schema 7 this bit is random.
+  static let expiryBit: Int64 = 2
+
+  static func mayHoldKeys(_ token: Int64) -> Bool { token & keyBit != 0 }
+  static func mayExpire(_ token: Int64) -> Bool { token & expiryBit != 0 }
 
   /// The time at which the first of the leases expires.
   var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }

@@ -97,7 +97,7 @@ extension Transaction {
   /// - Parameter ids: The only jobs that the caller selects; nil for any.
   private static func select(
     _ columns: SQL =
-      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost",
+      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires",
     of ids: ArraySlice<Int64>? = nil
   ) -> SQL {
     let ofIDs: SQL = ids.map { "WHERE id IN \(list: $0) " } ?? ""
@@ -136,7 +136,7 @@ extension StoredJob {
   /// - Parameter row: A row of a listing.
   init(_ row: Row) {
     let states: [JobState] = [.ready, .delayed, .running]
-    let state = states[Int(row.integer(12))]
+    let state = states[Int(row.integer(13))]
     self.init(
       id: row.integer(0), kind: Kind(row.text(1)), state: state,
       payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
@@ -144,7 +144,9 @@ extension StoredJob {
       enqueuedAt: Timestamp(microseconds: row.integer(7)), dueAt: Timestamp(microseconds: row.integer(8)),
       leaseExpiresAt: state == .running
         ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
-      metadata: JobMetadata(bytes: row.bytes(9)), expiredLeases: Int(row.integer(11)))
+      metadata: JobMetadata(bytes: row.bytes(9)),
+      expiresAt: row.integerIfAny(12).map { Timestamp(microseconds: $0) }, expiredLeases: Int(row.integer(11))
+    )
   }
 }
 

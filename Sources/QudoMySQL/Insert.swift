@@ -137,13 +137,18 @@ extension Transaction {
     }
     leave(place, holder.id, kind: kind)
     let due = job.due.moment(now).microseconds
+    let expires = job.expires.moment(now)
+    let hadExpiry = place.frees & ExpiryRows.bit != 0
+    let setsExpiry: SQL = hadExpiry || expires != nil ? ", expires = \(expires?.microseconds)" : ""
     write(
       """
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
-      meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0 WHERE id = \(holder.id)
+      meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0\(setsExpiry) WHERE id = \(holder.id)
       """, count: 1)
+    store(expires, of: [holder.id], hadOne: hadExpiry ? [holder.id] : [])
     let new = UniqueKeyLookup.RowPosition(
-      table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due, frees: place.frees)
+      table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due,
+      frees: place.frees & ~ExpiryRows.bit | (expires == nil ? 0 : ExpiryRows.bit))
     insertReady(new, holder.id, kind: kind)
     current?.place = new
     return .overwritten(holder.id)
@@ -225,13 +230,14 @@ extension Transaction {
       zip(0..., rows).flatMap { offset, row in
         row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
       })
+    storeExpiries(of: rows)
     // The commit token comes last, because it carries the check of the previous statement.
     defer { write(receipt.write(answer, rows.count)) }
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
       write(
         """
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
-        VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(KeyHold(row.unique).rawValue))
+        VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(row.frees))
         """)
       return
     }
@@ -242,20 +248,38 @@ extension Transaction {
       write(
         """
         INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
-        SELECT \(first.kind), \(first.ranking), @n, id, \(KeyHold.none.rawValue) FROM qudo_job WHERE \(range)
+        SELECT \(first.kind), \(first.ranking), @n, id, \(first.frees) FROM qudo_job WHERE \(range)
         """, count: rows.count)
       return
     }
+    let hasExpiries = rows.contains(where: \.hasExpiry)
     let mayBeReady = rows.contains { $0.due.mayBeReady }
     // The number of rows in each table is known only if all rows go to the same one.
     if mayBeReady {
       insertReady(
-        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, count: mayWait ? nil : rows.count)
+        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, hasExpiries,
+        count: mayWait ? nil : rows.count)
     }
     guard mayWait else { return }
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
-    insertReady("qudo_delayed", from: "\(range) AND due > @n", count: mayBeReady ? nil : rows.count)
+    insertReady(
+      "qudo_delayed", from: "\(range) AND due > @n", hasExpiries, count: mayBeReady ? nil : rows.count)
     if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
+  }
+
+  /// Stores the expiries of new jobs.
+  private func storeExpiries(of rows: ArraySlice<NewRow>) {
+    let count = rows.lazy.filter(\.hasExpiry).count
+    guard count > 0 else { return }
+    if rows.count == 1, let expires = rows.first?.expires.sql("@n") {
+      write("INSERT INTO qudo_expiry(id, expires) VALUES(LAST_INSERT_ID(), \(expires))")
+      return
+    }
+    write(
+      """
+      INSERT INTO qudo_expiry(id, expires) SELECT id, expires FROM qudo_job
+      WHERE id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)\(count == rows.count ? "" : " AND expires IS NOT NULL" as SQL)
+      """, count: count)
   }
 
   /// Reserves unique keys for as long as their jobs hold them.
@@ -272,13 +296,16 @@ extension Transaction {
   }
 
   /// Files new jobs as ready or delayed, with the values in their rows.
-  private func insertReady(_ table: SQL, from condition: SQL, count: Int?) {
+  ///
+  /// - Parameter hasExpiries: Whether some of the jobs have one.
+  private func insertReady(_ table: SQL, from condition: SQL, _ hasExpiries: Bool, count: Int?) {
     wakes = true
+    let expiry: SQL = hasExpiries ? " + IF(expires IS NULL, 0, \(ExpiryRows.bit))" : ""
     write(
       """
       INSERT INTO \(table)(kind, ranking, due, id, frees)
       SELECT kind, ranking, due, id, IF(unique_scope IS NULL, 0, \
-      IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))
+      IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))\(expiry)
       FROM qudo_job WHERE \(condition)
       """, count: count)
   }

@@ -101,7 +101,7 @@ extension Transaction {
   }
 
   /// Looks up where jobs are, without locks.
-  private func positions(of ids: [Int64]) throws(QudoError) -> JobPositions {
+  func positions(of ids: [Int64]) throws(QudoError) -> JobPositions {
     let looks = ids.parts().map { part -> SQL in
       """
       SELECT j.kind, j.ranking, j.due, j.id, COALESCE(r.frees, d.frees), r.id IS NOT NULL FROM qudo_job AS j
@@ -175,7 +175,7 @@ extension Transaction {
       log(row.id, .cancelled, message: messages[row.id] ?? CancelMarks.message, final: true)
     }
     leaveRunning(rows)
-    deleteJobs(rows.map { DeletedJob(job: $0.id, hold: $0.hold) })
+    deleteJobs(rows.map { DeletedJob($0) })
     deleteMarks(of: rows.map(\.id), areKnown: true)
   }
 
@@ -190,7 +190,7 @@ extension Transaction {
 }
 
 /// Where jobs seem to be, before they are locked.
-private struct JobPositions {
+struct JobPositions {
   var missing: [Int64] = []
   /// The waiting jobs that may hold a unique key.
   var keyed: [Int64] = []

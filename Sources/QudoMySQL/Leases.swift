@@ -10,6 +10,8 @@ struct RunningRow {
   let ranking: Int64
   let due: Int64
   let lostLimit: Int64
+  /// The number of the kind that a final failure of the job enqueues, 0 for none; nil if it was not read.
+  var target: Int64?
 
   static let columns: SQL = "id, ends, token, kind, ranking, due, lost_limit"
 
@@ -27,12 +29,25 @@ struct RunningRow {
   /// key, the driver treats each of them as if it did.
   var hold: KeyHold { ClaimedRows.mayHoldKeys(token) ? .untilFinished : .none }
 
+  /// Whether the job may have an expiry. If one job of a claim may, the driver treats each of them as if it did.
+  var mayExpire: Bool { ClaimedRows.mayExpire(token) }
+
+  /// The column `frees` of the job when it waits again.
+  var frees: Int64 { hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) }
+
   /// Returns statements that lock the rows of leases, at the expiry times that the leases state. They wait
   /// for another session that has locked the rows: a claim that recovers them, or another settlement.
-  static func lock(_ leases: some Sequence<Lease>) -> [SQL] { lock(leases.map { ($0.expiresAt, $0.job) }) }
+  ///
+  /// - Parameter routed: Whether they return the rows' ``target``, too.
+  static func lock(_ leases: some Sequence<Lease>, routed: Bool = false) -> [SQL] {
+    lock(leases.map { ($0.expiresAt, $0.job) }, routed: routed)
+  }
 
-  static func lock(_ places: [(ends: Int64, id: Int64)]) -> [SQL] {
-    conditions(places).map { "SELECT \(columns) FROM qudo_running WHERE \($0.condition) FOR UPDATE" }
+  static func lock(_ places: [(ends: Int64, id: Int64)], routed: Bool = false) -> [SQL] {
+    let target: SQL = routed ? ", \(FailureRoutes.target("qudo_running.kind"))" : ""
+    return conditions(places).map {
+      "SELECT \(columns)\(target) FROM qudo_running WHERE \($0.condition) FOR UPDATE"
+    }
   }
 
   /// Returns conditions that find rows by their key. The key begins with the expiry time. So the leases that
@@ -50,9 +65,15 @@ struct EndedLease {
   let row: RunningRow
   /// The number of earlier expired leases of the job. The job's row holds it, and it is read only now.
   let lost: Int64
+  /// The job's expiry; ``ExpiryRows/never`` for never.
+  let expires: Int64
 
+  /// The expiry is read only of jobs that may have one.
   static let columns: SQL =
-    "\(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id)"
+    """
+    \(RunningRow.columns), (SELECT lost FROM qudo_job WHERE qudo_job.id = qudo_running.id),
+    IF(token & \(ClaimedRows.expiryBit) = 0, \(ExpiryRows.never), (SELECT COALESCE(expires, \(ExpiryRows.never)) FROM qudo_job WHERE qudo_job.id = qudo_running.id))
+    """
 
   /// Whether the job is missing.
   let isJobless: Bool
@@ -64,10 +85,18 @@ struct EndedLease {
     self.row = RunningRow(row)
     cancelled = messages.isEmpty ? nil : messages[self.row.id]
     let lost = row.integerIfAny(7)
+    // Unknown if the server was told to stop: then the claim's own check finds a job that has expired.
+    expires = row.integerIfAny(8) ?? ExpiryRows.never
     (self.lost, isJobless) = (lost ?? 0, lost == nil)
   }
 
   var isTheLast: Bool { lost.clampedPlus(1) >= row.lostLimit }
+
+  /// How the job ends if it was lost or is cancelled.
+  var end: (reason: FailureReason, message: String) {
+    if let cancelled { return (.cancelled, cancelled) }
+    return (.lost, "the lease was lost \(lost.clampedPlus(1)) times: the worker died or hung each time")
+  }
 }
 
 extension Transaction {
@@ -99,13 +128,19 @@ extension Transaction {
   /// renewed and its holder does not know that yet. Then this method searches all running jobs, without
   /// waiting for any of them.
   ///
-  /// - Parameter found: The results of ``RunningRow/lock(_:)``.
-  func running(under leases: some Collection<Lease>, _ found: some Sequence<Rows>) throws(QudoError)
-    -> [Int64: RunningRow]
-  {
+  /// - Parameters:
+  ///   - found: The results of ``RunningRow/lock(_:routed:)``.
+  ///   - routed: Whether these have the rows' ``RunningRow/target``.
+  func running(
+    under leases: some Collection<Lease>, _ found: some Sequence<Rows>, routed: Bool = false
+  ) throws(QudoError) -> [Int64: RunningRow] {
     var running: [Int64: RunningRow] = [:]
     func add(_ rows: Rows) {
-      for row in rows.map({ RunningRow($0) }) { running[row.id] = row }
+      while let next = rows.next() {
+        var row = RunningRow(next)
+        if routed { row.target = next.integerIfAny(7) }
+        running[row.id] = row
+      }
     }
     for rows in found { add(rows) }
     // Repeat this, because a renewal may be committed between the look and the lock.
@@ -125,7 +160,7 @@ extension Transaction {
         (ends: $0.ends, id: $0.id)
       }
       guard !elsewhere.isEmpty else { return running }
-      for rows in try read(RunningRow.lock(elsewhere)) { add(rows) }
+      for rows in try read(RunningRow.lock(elsewhere, routed: routed)) { add(rows) }
     }
     throw QudoError(.busy, "other sessions kept renewing the leases during the lookup: try again later")
   }

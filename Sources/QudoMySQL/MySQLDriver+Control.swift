@@ -36,6 +36,15 @@ extension MySQLDriver: ControlDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.run(recovering: jobs) }
   }
 
+  public func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) {
+    for route in routes { try route.check() }
+    try await pool.transact { transaction throws(QudoError) in try transaction.run(routing: routes) }
+  }
+
+  public func failureRoutes() async throws(QudoError) -> [FailureRoute] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.failureRoutes() }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     // Whatever the server's time is, refuse what is wrong before anything is written.
     try checkPause(kinds, until: end, reason: reason, now: .earliest)

@@ -9,6 +9,7 @@ struct NewRow {
   var due: Due
   var payload: Payload
   var meta: JobMetadata
+  var expires: Expiry
   /// The idempotency keys that lead to this job.
   var keys: [IdempotencyKey] = []
 
@@ -16,11 +17,18 @@ struct NewRow {
     self.kind = kind
     unique = job.unique
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
+    expires = job.expires
   }
+
+  var hasExpiry: Bool { expires != .never }
+
+  /// The column `frees` of the new job.
+  var frees: Int64 { KeyHold(unique).rawValue | (hasExpiry ? ExpiryRows.bit : 0) }
 
   /// Takes over the contents of another job, which overwrites this one.
   mutating func overwrite(_ job: NewJob) {
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
+    expires = job.expires
   }
 
   /// Returns the "INSERT ..." statement for the rows. It leaves out columns that have their defaults in all
@@ -31,21 +39,26 @@ struct NewRow {
   static func insertion(of rows: some Collection<NewRow>, taking time: SQL? = nil) -> SQL {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
+    let hasExpiries = rows.contains { $0.hasExpiry }
     var text = SQL.Interpolation(
       literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
     text.appendLiteral("INSERT INTO qudo_job(kind,ranking,due,enqueued,codec")
     if hasKeys { text.appendLiteral(",unique_key,unique_scope") }
     if hasMeta { text.appendLiteral(",meta") }
+    if hasExpiries { text.appendLiteral(",expires") }
     text.appendLiteral(",payload) VALUES")
     for (index, row) in rows.enumerated() {
       if index > 0 { text.appendLiteral(",") }
-      row.write(keys: hasKeys, meta: hasMeta, taking: time, to: &text)
+      row.write(keys: hasKeys, meta: hasMeta, expires: hasExpiries, taking: time, to: &text)
     }
     return SQL(stringInterpolation: text)
   }
 
   /// Appends the row piece by piece: assembling each row separately costs more than its bytes do.
-  private func write(keys: Bool, meta hasMeta: Bool, taking time: SQL?, to text: inout SQL.Interpolation) {
+  private func write(
+    keys: Bool, meta hasMeta: Bool, expires hasExpiries: Bool, taking time: SQL?,
+    to text: inout SQL.Interpolation
+  ) {
     text.appendLiteral("(")
     text.appendInterpolation(kind)
     text.appendLiteral(",")
@@ -64,6 +77,7 @@ struct NewRow {
       text.appendInterpolation(",\(unique.map { Array($0.key.utf8) }),\(unique?.scope.rawValue)" as SQL)
     }
     if hasMeta { text.appendInterpolation(",\(meta.isEmpty ? nil : meta.bytes)" as SQL) }
+    if hasExpiries { text.appendInterpolation(",\(expires.sql(time ?? "@n") ?? "NULL")" as SQL) }
     text.appendLiteral(",")
     text.appendInterpolation(payload.bytes)
     text.appendLiteral(")")
@@ -73,6 +87,7 @@ struct NewRow {
   /// id.
   func isReadyAtOnce(like other: NewRow) -> Bool {
     kind == other.kind && ranking == other.ranking && due.isNow && unique == nil
+      && hasExpiry == other.hasExpiry
   }
 
   /// The approximate length of the row's values as text.
@@ -117,7 +132,7 @@ extension Due {
   }
 
   /// Limits a delay so that its sum with any time is in range.
-  private static func bounded(_ delay: Duration) -> Int64 {
+  static func bounded(_ delay: Duration) -> Int64 {
     min(delay.wholeMicroseconds, Timestamp.latest.microseconds - Timestamp.earliest.microseconds)
   }
 

@@ -62,6 +62,8 @@ struct ScanCursors {
     fileprivate(set) var ends: Int64?
     /// Whether the claim also looks below the bounds.
     fileprivate(set) var looks = false
+    /// The time up to which expiries do not count; nil to count all of them.
+    var expiriesAfter: Int64?
     /// The cursors' `age` when the view was requested.
     fileprivate var age: UInt64 = 0
     var isWhole: Bool { ready.isEmpty && due == nil && ends == nil }
@@ -91,12 +93,13 @@ struct ScanCursors {
     /// The query for the time, and ``times``.
     var next: SQL { "SELECT @n, \(times)" }
 
-    /// Four columns: the next due time and the next lease expiry; and whether there are pauses, and marks of
-    /// cancelled jobs.
+    /// Five columns: the next due time and the next lease expiry; whether there are pauses, and marks of cancelled
+    /// jobs; and the next expiry of a job.
     var times: SQL {
       "\(NextTimes.least("due", "qudo_delayed"))\(due.map { " WHERE due >= \($0)" } ?? "" as SQL)), "
         + "\(NextTimes.least("ends", "qudo_running"))\(ends.map { " WHERE ends >= \($0)" } ?? "" as SQL)), "
-        + "\(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel")))"
+        + "\(NextTimes.least("kind", "qudo_pause"))), \(NextTimes.least("job", "qudo_cancel"))), "
+        + "\(NextTimes.least("expires", "qudo_expiry"))\(expiriesAfter.map { " WHERE expires > \($0)" } ?? "" as SQL))"
     }
 
     /// Lowers the bounds of the times to those that the look found.

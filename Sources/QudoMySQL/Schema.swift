@@ -11,7 +11,8 @@ internal import Qudo
 /// Each of its statements can run again after it took effect, and the row that records the version comes
 /// last.
 ///
-/// `frees` is the hold of a waiting job on its unique key: see ``KeyHold``.
+/// `frees` is the hold of a waiting job on its unique key, and whether the job may have an expiry: see
+/// ``Candidate/frees``.
 ///
 /// `ranking` is the negated priority: MySQL 8 reserves the word `rank`. Texts are binary: the server compares
 /// and returns them as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
@@ -24,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 7
+  static let version: Int64 = 8
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -38,6 +39,8 @@ enum Schema {
     Migration(version: 6, lowestReader: 4, lowestWriter: 6, statements: control),
     // A Qudo of version 6 keeps the indexes up by itself.
     Migration(version: 7, lowestReader: 4, lowestWriter: 6, statements: outcomes),
+    // A Qudo of version 7 would run expired jobs, and enqueue nothing after final failures.
+    Migration(version: 8, lowestReader: 4, lowestWriter: 8, statements: expiries),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -188,6 +191,19 @@ enum Schema {
   ].flatMap { (key: SQL, table: SQL, change: SQL) in
     whileMissing(key: key, of: table, "ALTER TABLE \(table) \(change)")
   }
+
+  /// Creates the expiries of jobs and the routes of final failures. Both are empty if unused.
+  ///
+  /// `qudo_job.expires` is as old as the table. It has no index: each insert and delete of a job would pay for it.
+  private static let expiries: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_expiry(
+      id BIGINT NOT NULL PRIMARY KEY, expires BIGINT NOT NULL, KEY qudo_expiry_expires(expires)) ENGINE = InnoDB
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS qudo_route(kind BIGINT NOT NULL PRIMARY KEY, target BIGINT NOT NULL) ENGINE = InnoDB
+    """,
+  ]
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

@@ -10,6 +10,8 @@ struct SettleAnswer {
   var answers: [Answer] = []
   /// Whether all jobs were removed from the running jobs before anything was read.
   var isPlain = true
+  /// Whether final failures enqueued other jobs.
+  var enqueues = false
 
   var results: [SettleResult] {
     answers.map { answer in
@@ -64,8 +66,14 @@ extension Transaction {
     for part in plain.jobs.idParts() {
       write("DELETE FROM qudo_job WHERE \(ids: part)") { deleted += $0.affected }
     }
+    if !plain.isEmpty {
+      deleteExpiries(
+        of: settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayExpire($0.token) }.map(
+          \.job))
+    }
     let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
-    let locks = RunningRow.lock(others)
+    let mayRoute = !plain.isAll && settlements.contains { $0.outcome.finalFailure != nil }
+    let locks = RunningRow.lock(others, routed: mayRoute)
     // After a statement that changed too few rows, jobs may be missing, because another program deleted them.
     let looks = isCareful ? Self.look(for: others.map(\.job)) : []
     let kept = Self.look(forKeysOf: keyed)
@@ -78,13 +86,15 @@ extension Transaction {
     for rows in found.dropFirst(looks.count).prefix(kept.count) where rows.count > 0 { return nil }
     let live = isCareful ? Set(found.prefix(looks.count).flatMap { rows in rows.map { $0.integer(0) } }) : nil
     answer.isPlain = plain.isAll
-    var running = try running(under: others, found.dropFirst(looks.count + kept.count).prefix(locks.count))
+    var running = try running(
+      under: others, found.dropFirst(looks.count + kept.count).prefix(locks.count), routed: mayRoute)
     // A job that was locked at another expiry time may have been marked before.
     let isLate = unfinished.contains { lease in running[lease.job].map { $0.ends != lease.expiresAt } ?? false
     }
     let messages = CancelMarks.messages(
       isLate ? try read(marks)[...] : found.dropFirst(all.count - marks.count).prefix(marks.count))
     var parts = SettleParts(live: live)
+    if mayRoute { parts.routed = try routed(settlements, running, messages, parts) }
     for settlement in settlements {
       let lease = settlement.lease
       if plain.has(lease.job) {
@@ -118,8 +128,27 @@ extension Transaction {
       }
     }
     write(&parts)
+    answer.enqueues = !parts.routed.isEmpty
     receipt.settled = answer
     return (answer, Array(found.dropFirst(all.count)))
+  }
+
+  /// Reads the jobs that fail for good and enqueue others.
+  private func routed(
+    _ settlements: [Settlement], _ running: [Int64: RunningRow], _ messages: [Int64: String],
+    _ parts: SettleParts
+  ) throws(QudoError) -> [Int64: RoutedJob] {
+    var targets: [Int64: Int64] = [:]
+    for settlement in settlements where settlement.outcome.finalFailure != nil {
+      let lease = settlement.lease
+      guard let row = running[lease.job], row.token == lease.token, messages[lease.job] == nil,
+        parts.isLive(row)
+      else { continue }
+      // Unknown, because the server was told to stop the statement.
+      guard let target = row.target else { throw .short(0, 1) }
+      if target != 0 { targets[lease.job] = target }
+    }
+    return try routed(targets)
   }
 
   private static func look(for jobs: [Int64]) -> [SQL] {
@@ -140,16 +169,19 @@ extension Transaction {
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
     case .snoozed(let delay, let counts):
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
-    case .aborted(let message):
-      if parts.isLive(row) { log(row.id, .aborted, message: message, final: true) }
-      parts.completed.append(row)
-    case .failed(let message):
-      if parts.isLive(row) { log(row.id, .failed, message: message, final: true) }
-      parts.completed.append(row)
+    case .aborted(let message): fail(row, .aborted, message, &parts)
+    case .failed(let message): fail(row, .failed, message, &parts)
     case .released:
       parts.released.append(row)
       if parts.isLive(row) { enter(ready: [row]) }
     }
+  }
+
+  private func fail(_ row: RunningRow, _ reason: FailureReason, _ message: String, _ parts: inout SettleParts)
+  {
+    if parts.isLive(row) { log(row.id, reason, message: message, final: true) }
+    if let job = parts.routed[row.id] { parts.failed.append((job, reason, message)) }
+    parts.completed.append(row)
   }
 
   private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
@@ -165,7 +197,7 @@ extension Transaction {
       write(
         Write(
           "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(", holding: "\(due)",
-          ", \(row.id), \(row.kind), \(row.ranking), \(row.hold.rawValue))"))
+          ", \(row.id), \(row.kind), \(row.ranking), \(row.frees))"))
     }
   }
 
@@ -179,17 +211,20 @@ extension Transaction {
     }
     for part in jobs.parts(of: 1000) {
       let rows = part.map { job -> SQL in
-        "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.hold.rawValue))"
+        "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.frees))"
       }
       write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
     }
   }
 
   private func write(_ parts: inout SettleParts) {
+    // In the order of the settlements, and before the failed jobs are deleted.
+    enqueue(parts.failed)
     leaveRunning(parts.completed + parts.released)
-    deleteJobs(parts.completed.map { DeletedJob(job: $0.id, hold: $0.hold) }, live: parts.live)
+    deleteJobs(parts.completed.map { DeletedJob($0) }, live: parts.live)
     deleteMarks(of: parts.marked, areKnown: true)
-    parts = SettleParts(live: parts.live)
+    storeExpiries(of: parts.released.filter { $0.mayExpire && parts.isLive($0) }.map(\.id))
+    parts = SettleParts(live: parts.live, routed: parts.routed)
   }
 
   func leaveRunning(_ rows: [RunningRow]) {
@@ -213,6 +248,7 @@ extension Transaction {
     for part in jobs.map(\.job).filter({ live?.contains($0) ?? true }).sorted().idParts() {
       write("DELETE FROM qudo_job WHERE \(ids: part)", count: part.count)
     }
+    deleteExpiries(of: jobs.filter(\.mayExpire).map(\.job))
   }
 
   func free(keysOf jobs: [Int64]) {
@@ -263,6 +299,10 @@ extension Transaction {
 private struct SettleParts {
   /// The jobs that exist; nil if all do, as far as is known.
   let live: Set<Int64>?
+  /// The jobs whose final failures enqueue others.
+  var routed: [Int64: RoutedJob] = [:]
+  /// Those that have failed, in the order of their settlements.
+  var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
   /// Jobs that end.
   var completed: [RunningRow] = []
   /// Jobs that wait again.
@@ -278,6 +318,13 @@ struct DeletedJob {
   let job: Int64
   /// The hold on its unique key; it may have none.
   let hold: KeyHold
+  /// Whether it may have a row in `qudo_expiry` that goes with it.
+  let mayExpire: Bool
+
+  init(_ job: Candidate, rowStays: Bool = false) {
+    (self.job, hold, mayExpire) = (job.id, job.hold, job.mayExpire && !rowStays)
+  }
+  init(_ row: RunningRow) { (job, hold, mayExpire) = (row.id, row.hold, row.mayExpire) }
 }
 
 /// The settlements that only complete a job. Most do, and their leases contain enough to remove the running
@@ -358,6 +405,23 @@ extension RunStatus {
 }
 
 extension Settlement.Outcome {
+  /// The reason of the final failure; nil for any other outcome.
+  var finalFailure: FailureReason? {
+    switch self {
+    case .failed: .failed
+    case .aborted: .aborted
+    case .completed, .retry, .snoozed, .released: nil
+    }
+  }
+
+  /// Whether the job waits again.
+  var waits: Bool {
+    switch self {
+    case .retry, .snoozed, .released: true
+    case .completed, .failed, .aborted: false
+    }
+  }
+
   /// Whether the outcome may make a job ready that was not ready before.
   var mayMakeReady: Bool {
     switch self {

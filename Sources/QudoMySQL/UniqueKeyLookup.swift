@@ -10,8 +10,8 @@ enum KeyHold: Int64 {
   /// The key becomes free when the job ends.
   case untilFinished
 
-  /// - Parameter number: Any number from a row.
-  init(_ number: Int64) { self = KeyHold(rawValue: number) ?? .none }
+  /// - Parameter number: Any number from a row: see ``Candidate/frees``.
+  init(_ number: Int64) { self = KeyHold(rawValue: number & ~ExpiryRows.bit) ?? .none }
 
   init(_ unique: UniqueKey?) {
     switch unique?.scope {

@@ -181,6 +181,7 @@ struct WatchLook {
     var conditions: [SQL] = [
       "(SELECT due FROM qudo_delayed WHERE due >= s.i * 0 - 9000000000000000000 ORDER BY due, id LIMIT 1) <= \(now)",
       "(SELECT ends FROM qudo_running WHERE ends >= s.i * 0 - 9000000000000000000 ORDER BY ends, id LIMIT 1) <= \(now)",
+      "(SELECT expires FROM qudo_expiry WHERE expires >= s.i * 0 - 9000000000000000000 ORDER BY expires LIMIT 1) <= \(now)",
     ]
     let hints = numbers.control.withLock { $0 }
     // Look for no job of a kind that the last claim saw paused, but for the end of the pause.

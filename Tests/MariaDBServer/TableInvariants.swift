@@ -4,6 +4,7 @@
 /// - Each row of these has its job, and says of it what the job's own row says.
 /// - No table has an id twice.
 /// - Each unique key that a job holds until it ends is its own, and no key belongs to a job that is gone.
+/// - Each waiting job with an expiry has a row in `qudo_expiry` with the same time, and its own row says so.
 ///
 /// All rules are checked in one snapshot, so that they can be checked while workers and enqueuers are busy.
 public enum TableInvariants {
@@ -75,7 +76,15 @@ public enum TableInvariants {
       """
       SELECT j.id, j.unique_key FROM qudo_job AS j LEFT JOIN qudo_unique AS u ON u.kind = j.kind AND u.name = j.unique_key AND u.job = j.id
       WHERE j.unique_key IS NOT NULL AND u.job IS NULL
-      AND (j.unique_scope = 0 OR j.id IN (SELECT id FROM qudo_ready WHERE frees = 1) OR j.id IN (SELECT id FROM qudo_delayed WHERE frees = 1))
+      AND (j.unique_scope = 0 OR j.id IN (SELECT id FROM qudo_ready WHERE frees & 3 = 1) OR j.id IN (SELECT id FROM qudo_delayed WHERE frees & 3 = 1))
+      """
+    ),
+    (
+      "a waiting job does not expire",
+      """
+      SELECT w.id FROM (SELECT id, frees FROM qudo_ready UNION ALL SELECT id, frees FROM qudo_delayed) AS w
+      JOIN qudo_job AS j ON j.id = w.id LEFT JOIN qudo_expiry AS e ON e.id = w.id AND e.expires = j.expires
+      WHERE j.expires IS NOT NULL AND (e.id IS NULL OR w.frees & 4 = 0)
       """
     ),
   ]

@@ -12,7 +12,7 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status",
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry",
       in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
@@ -78,6 +78,7 @@ import Testing
   }
 
   private func fill(_ driver: MySQLDriver) async throws {
+    _ = try await driver.insert((0..<2000).map { NewJob("e", expires: .after(.seconds(3600 + $0))) })
     for kind in ["a", "b", "c", "d"] as [Kind] {
       _ = try await driver.insert(
         (0..<1000).map { NewJob(kind, payload: Payload("\($0)"), priority: $0 % 3) })
@@ -110,8 +111,34 @@ import Testing
       claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     _ = try await driver.claim(ClaimRequest([.init("b")], limit: 5))
     try await change(driver)
+    try await expire(driver)
     _ = try await driver.pauses()
     _ = try await driver.resume(nil)
+  }
+
+  private func expire(_ driver: MySQLDriver) async throws {
+    try await driver.setFailureRoutes([FailureRoute("x", to: "y")])
+    let expiring = (0..<60).map { number in
+      NewJob(
+        "x", unique: number % 3 == 0 ? UniqueKey("\(number)", onConflict: .overwrite) : nil,
+        priority: number % 2,
+        due: number % 2 == 0 ? .now : .after(.microseconds(1)), expires: .after(.seconds(60)))
+    }
+    var ids: [Int64] = []
+    for _ in 0..<2 { ids += try await driver.insert(expiring).map(\.id) }
+    let brief = ClaimRequest([.init("x", leaseDuration: .microseconds(1), maxExpiredLeases: 1)], limit: 10)
+    _ = try await driver.claim(brief)
+    let running = try await driver.claim(ClaimRequest([.init("x")], limit: 40)).jobs
+    let outcomes: [Settlement.Outcome] = [
+      .completed(), .failed(message: ""), .released, .retry(after: .seconds(1), message: ""),
+    ]
+    let settlements = running.enumerated().map { Settlement($1.lease, outcomes[$0 % 4]) }
+    _ = try await driver.settle(settlements, claiming: ClaimRequest([.init("x"), .init("y")], limit: 5))
+    _ = try await driver.change(ids, JobChange(expires: .after(.microseconds(1))))
+    _ = try await driver.claim(ClaimRequest([.init("x")], limit: 5))
+    _ = try await driver.insert([NewJob("x", expires: .after(.microseconds(1)))])
+    _ = try await driver.claim(ClaimRequest([.init("x")], limit: 5))
+    _ = try await driver.failureRoutes()
   }
 
   private func change(_ driver: MySQLDriver) async throws {

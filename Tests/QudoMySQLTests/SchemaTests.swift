@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7",
+        "1", "2", "3", "4", "5", "6", "7", "8",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 14)
+    #expect(try await tables(one).count == 16)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7",
+        "1", "2", "3", "4", "5", "6", "7", "8",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["7\t6"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["8\t8"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +206,65 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["7\t4\t6"], "a Qudo of schema 6 keeps the indexes up by itself")
+    #expect(rows == ["8\t4\t8"])
+    await driver.close()
+    for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test(
+    "jobs of schema 7 wait and run on, and a migration that was stopped anywhere is finished",
+    arguments: 0...Schema.migrations[7].statements.count)
+  func jobsOfSchema7(_ done: Int) async throws {
+    let (whole, database) = (try await TestDatabase(), try await TestDatabase())
+    #expect(try await code(whole) == nil)
+    let connection = try database.connection()
+    for migration in Schema.migrations.prefix(7) {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    let ends = Timestamp.latest.microseconds
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      """
+      INSERT INTO qudo_job(id, kind, ranking, due, enqueued, unique_key, unique_scope, payload) VALUES
+      (1, 1, 0, 5, 5, 'k', 0, ''), (2, 1, 0, 5, 5, NULL, NULL, ''), (3, 1, 0, 5, 5, NULL, NULL, ''), (4, 1, 0, \(ends), 5, NULL, NULL, '')
+      """,
+      "INSERT INTO qudo_unique(kind, name, job) VALUES(1, 'k', 1)",
+      "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 1, 2)",
+      "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(\(ends), 4, 1, 0, 0)",
+      // Any token, as schema 7 gave them out.
+      "INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) VALUES(2, \(ends), 6, 1, 0, 5, 5), (3, \(ends), 12, 1, 0, 5, 5)",
+      "COMMIT",
+    ])
+    for statement in Schema.migrations[7].statements.prefix(done) {
+      try connection.run([statement, "COMMIT"])
+    }
+    let driver = try database.driver()
+    #expect(try await driver.jobs(matching: JobQuery()).map(\.expiresAt) == [nil, nil, nil, nil])
+    let leases = [
+      Lease(job: 2, token: 6, holder: 0, expiresAt: ends),
+      Lease(job: 3, token: 12, holder: 0, expiresAt: ends),
+    ]
+    let results = try await driver.settle(
+      [Settlement(leases[0], .released), Settlement(leases[1], .failed(message: "no"))],
+      claiming: ClaimRequest([.init("a")], limit: 9))
+    #expect(results.results == [.settled(), .settled()])
+    #expect(results.claim?.jobs.map(\.id) == [1, 2] && results.claim?.givenUp == [])
+    #expect(
+      try await driver.change([4], JobChange(due: .now, expires: .after(.microseconds(1)))) == [.changed])
+    #expect(try await driver.claim(ClaimRequest([.init("a")], limit: 9)).givenUp.map(\.id) == [4])
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+    for table in ["qudo_expiry", "qudo_route", "qudo_job"] {
+      let create = "SHOW CREATE TABLE \(table)"
+      let isSame = try await database.server.query(create, in: database.name).map {
+        $0.replacing(/\ AUTO_INCREMENT=\d+/, with: "")
+      }
+      #expect(try await isSame == whole.server.query(create, in: whole.name))
+    }
+    let rows = try await database.server.query(
+      "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(rows == ["8\t4\t8"], "a Qudo of schema 7 would run expired jobs")
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -246,10 +304,11 @@ import Testing
   @Test func aNewerSchemaIsRefusedUnlessItSaysOtherwise() async throws {
     let database = try await TestDatabase()
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(8, 0, 1, 1)", in: database.name)
+    try await database.server.query("INSERT INTO qudo_schema VALUES(9, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
     try await database.server.query(
-      "INSERT INTO qudo_schema VALUES(9, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name)
+      "INSERT INTO qudo_schema VALUES(10, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name
+    )
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
   }
@@ -258,7 +317,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 16)
+    #expect(try await tables(database).count == 18)
     try await database.drop()
   }
 }
