@@ -144,7 +144,7 @@ import Testing
     // Stands still, so that no call times out on a machine that is busy.
     options.clock = ManualClock()
     _ = try await one.insert([NewJob("a"), NewJob("b")])
-    _ = try await two.insert([NewJob("a", due: .after(.seconds(60)))])
+    _ = try await two.insert([NewJob("a", due: .after(.seconds(36_000)))])
     let queue = Queue(try Databases([Databases.Source(one), Databases.Source(two)], options: options))
     #expect(try await queue.jobs().map(\.kind) == ["a", "b", "a"])
     #expect(try await queue.count() == [JobCount("a", ready: 1, delayed: 1), JobCount("b", ready: 1)])

@@ -43,6 +43,6 @@ public enum Promise: Int, Sendable, CaseIterable {
   case listingsAreTrue
   /// Waiting workers are woken when there may be jobs to claim.
   case waitersAreWoken
-  /// A cancelled job does not begin, or does not begin again; a paused kind is not claimed.
+  /// A cancelled job does not begin, or does not begin again; an expired one does not begin; a paused kind is not claimed.
   case jobsAreControlled
 }
