@@ -358,9 +358,7 @@ import Testing
   @Test("jobs without an expiry cost no statement, and jobs with one no round trip") func cost() async throws
   {
     let without = try await costs(.never)
-    print("COSTS", without.mapValues { "\($0.trips)/\($0.statements)" }.sorted { $0.key < $1.key })
     let with = try await costs(.after(Self.hour))
-    print("COSTS", with.mapValues { "\($0.trips)/\($0.statements)" }.sorted { $0.key < $1.key })
     #expect(without.mapValues(\.trips) == with.mapValues(\.trips))
     for (name, cost) in with { #expect(cost.statements - (without[name]?.statements ?? 0) <= 3, "\(name)") }
   }
