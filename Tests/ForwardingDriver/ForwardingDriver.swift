@@ -64,6 +64,9 @@ extension ForwardingDriver {
   public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
     try await base.control().recover(jobs)
   }
+  public func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] {
+    try await base.control().recover(matching: query)
+  }
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try await base.control().pause(kinds, until: end, reason: reason)
   }
