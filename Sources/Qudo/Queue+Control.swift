@@ -160,6 +160,40 @@ extension Queue {
     }
   }
 
+  /// Frees all running jobs that fit a filter by force, in transactions of 1,000: see ``recover(_:)-([JobID])``.
+  ///
+  ///     let count = try await queue.recover(matching: JobFilter(kinds: ["mail.send"]))
+  ///
+  /// - Parameters:
+  ///   - filter: Which jobs. Waiting ones are left as they are.
+  ///   - progress: Called after each transaction.
+  /// - Returns: The number of jobs that are ready again.
+  /// - Throws: ``QudoError``; the transactions before it hold.
+  @discardableResult
+  public func recover(
+    matching filter: JobFilter, progress: @Sendable (_ jobs: [JobID: RecoverResult]) throws -> Void = { _ in }
+  ) async throws -> Int {
+    var count = 0
+    for name in databases.names {
+      var query = JobQuery(filter, limit: 1000)
+      while true {
+        let page = query
+        let found = try await databases.control(in: name) { driver throws(QudoError) in
+          try await driver.recover(matching: page)
+        }
+        count += found.count { $0.result == .recovered }
+        if !found.isEmpty {
+          try progress(
+            Dictionary(
+              found.map { (JobID(database: name, number: $0.id), $0.result) }, uniquingKeysWith: { $1 }))
+        }
+        guard found.count == query.limit, let last = found.last else { break }
+        query.after = last.id
+      }
+    }
+    return count
+  }
+
   // MARK: Pausing
 
   /// Pauses kinds in every database: their jobs are not begun until the pause ends.

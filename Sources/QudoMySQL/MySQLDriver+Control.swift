@@ -45,6 +45,12 @@ extension MySQLDriver: ControlDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.failureRoutes() }
   }
 
+  public func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] {
+    try query.filter.check()
+    let query = running(query)
+    return try await pool.transact { transaction throws(QudoError) in try transaction.run(recovering: query) }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     // Whatever the server's time is, refuse what is wrong before anything is written.
     try checkPause(kinds, until: end, reason: reason, now: .earliest)

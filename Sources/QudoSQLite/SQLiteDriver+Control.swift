@@ -93,6 +93,12 @@ extension SQLiteDriver: ControlDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.kindTable.failureRoutes() }
   }
 
+  public func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] {
+    try await bulk(running(query), else: .notFound) { transaction, ids throws(QudoError) in
+      try transaction.recover(ids)
+    }.map { RecoveredJob(id: $0, result: $1) }
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
     try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in

@@ -108,7 +108,15 @@ import Testing
       row["state"] as? String == "running" && row["startedAt"] is String && row["expiredLeases"] as? Int == 0)
     #expect(row["processID"] as? Int == Int(worker.id))
     try place.qudo("pause")
-    #expect(try place.qudo("recover", "1").output == "1 recovered\n")
+    try place.qudo("enqueue", "p", "2", "--delay", "1h")
+    #expect(
+      try place.qudo("recover", "--kind", "p", "--dry-run", "--json").objects().map { $0["id"] as? Int } == [
+        1
+      ])
+    #expect(try place.qudo("recover", "--kind", "q").output == "0 0\n")
+    #expect(try place.qudo("recover", "--state", "delayed").output == "0 0\n")
+    #expect(try place.qudo("recover", "--kind", "p").output == "1 0\n")
+    try place.qudo("cancel", "2")
     let again = try place.qudo("recover", "1", "9")
     #expect(again.status == 1 && again.output == "" && again.errors.contains("job 1 does not run"))
     // The worker hears of it at its next renewal, and stops the command.
@@ -239,7 +247,7 @@ import Testing
       ["change", "1", "--all", "--now"], ["change", "1", "--priority", "2147483648"],
       ["change", "1", "--delay", "-1s"],
       ["change", "1", "--codec", "json"], ["change", "1", "--payload", "a", "--payload-file", "b"],
-      ["recover"],
+      ["recover"], ["recover", "1", "--all"],
       ["wait"], ["wait", "x"], ["show"], ["show", "1", "--unique-key", "k"], ["show", "--unique-key", "k"],
       ["show", "--kind", "a"], ["jobs", "--min-priority", "2", "--max-priority", "1"],
       ["jobs", "--state", "x"],
@@ -261,7 +269,7 @@ import Testing
     "needs a database that is there",
     arguments: [
       ["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"], ["change", "1", "--now"],
-      ["recover", "1"], ["wait", "1"], ["show", "1"],
+      ["recover", "1"], ["recover", "--all"], ["wait", "1"], ["show", "1"],
     ])
   func noDatabase(arguments: [String]) throws {
     let result = try place.qudo(arguments, input: Data())

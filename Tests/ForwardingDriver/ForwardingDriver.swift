@@ -70,6 +70,9 @@ extension ForwardingDriver {
   public func failureRoutes() async throws(QudoError) -> [FailureRoute] {
     try await base.control().failureRoutes()
   }
+  public func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] {
+    try await base.control().recover(matching: query)
+  }
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try await base.control().pause(kinds, until: end, reason: reason)
   }

@@ -403,6 +403,7 @@ import Testing
       _ = try await driver.change(matching: JobQuery(limit: 5), change)
       let running = try await driver.jobs(matching: JobQuery(states: [.running], limit: 2)).map(\.id)
       _ = try await driver.recover(running)
+      _ = try await driver.recover(matching: JobQuery(limit: 1))
     } catch { tally.withLock { $0.add(error) } }
     do throws(QudoError) {
       let claimed = try await driver.claim(

@@ -218,6 +218,7 @@ import Testing
     #expect(try await driver.claim(demand(0, "z")).givenUp.count > 0 && !failing.isEmpty && !claimed.isEmpty)
     _ = try await driver.cancel([ids[3]], reason: nil)
     _ = try await driver.recover(ids)
+    _ = try await driver.recover(matching: JobQuery(kinds: ["a"], limit: 3))
     _ = try await driver.cancel(matching: JobQuery(ids: ids), reason: nil)
     let plans = try await driver.writer.write(isDurable: true, isSmall: true) {
       transaction throws(QudoError) in try transaction.connection.plans()

@@ -227,5 +227,7 @@ import Testing
     #expect(try await queue.recover(ids[1]) == .recovered)
     #expect(try await queue.recover([ids[1], ids[0]]) == [.notRunning, .recovered])
     #expect(try await driver.claim(demand()).texts.sorted() == ["1", "2"])
+    #expect(try await queue.recover(matching: JobFilter(kinds: ["a"])) == 2)
+    #expect(try await queue.recover(matching: JobFilter()) == 0)
   }
 }

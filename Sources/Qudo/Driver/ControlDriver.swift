@@ -51,6 +51,11 @@ public protocol ControlDriver: LogDriver {
   /// - Returns: The results, in the order of the jobs.
   func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult]
 
+  /// Frees the running jobs that a query selects by force, in one transaction. Waiting jobs are not selected.
+  ///
+  /// - Returns: The jobs, in the order of their ids. Fewer than the query's limit means that there are no more.
+  func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob]
+
   /// Sets where the final failures of kinds go: see ``JobPolicy/onFinalFailure``. It holds for all processes until it is
   /// set again. The other kinds keep theirs.
   ///
@@ -182,6 +187,18 @@ public enum RecoverResult: String, Hashable, Sendable, Codable {
   case notFound
 }
 
+/// A job that a bulk recovery found.
+public struct RecoveredJob: Hashable, Sendable, Codable {
+  /// The job's number in its database.
+  public var id: Int64
+  /// What happened: ``RecoverResult/recovered``, ``RecoverResult/cancelled``, or ``RecoverResult/notFound`` for a job that no
+  /// longer fitted the query when its turn came.
+  public var result: RecoverResult
+
+  /// Creates the answer for one job; for drivers.
+  public init(id: Int64, result: RecoverResult) { (self.id, self.result) = (id, result) }
+}
+
 /// A pause of a kind, or of everything.
 public struct Pause: Hashable, Sendable, Codable {
   /// The paused kind; nil for everything.
@@ -246,6 +263,13 @@ extension ControlDriver {
         "any", payload: change.payload ?? Payload([]), priority: change.priority ?? 0,
         due: change.due ?? .now, expires: change.expires ?? .never,
         metadata: change.metadata ?? JobMetadata()))
+  }
+
+  /// Returns the query for the running ones of the jobs that a query selects.
+  package func running(_ query: JobQuery) -> JobQuery {
+    var query = query
+    query.states = query.states?.intersection([.running]) ?? [.running]
+    return query
   }
 
   /// Checks the reason of a verb.

@@ -9,29 +9,33 @@ struct Recover: AsyncParsableCommand {
       no attempt counted. Qudo refuses the outcome of the current run, and its worker stops it when it next renews the lease, after a \
       third of --lease at most; until then the job may run twice at the same time.
 
-      Prints a line for each job: the id and recovered, or cancelled for one that was being cancelled. An id whose job does not run is \
-      reported, and the exit status is 1. With --json, one array whose elements are {"database", "id", "result"}; the result is \
-      recovered, cancelled, notRunning or notFound.
+      With ids, prints a line for each: the id and recovered, or cancelled for one that was being cancelled. An id whose job does not \
+      run is reported, and the exit status is 1. With --kind, --all and the like, frees the running ones of those jobs in transactions \
+      of 1,000, and prints two numbers: how many are ready again, and how many were being cancelled. With --json, one array whose \
+      elements are {"database", "id", "result"}; the result is recovered, cancelled, notRunning or notFound. With --dry-run, nothing is \
+      changed, and the result is what it would be.
 
         qudo jobs --state running
         qudo recover 17
+        qudo recover --kind mail.send
       """)
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
-  @Argument(help: ArgumentHelp("Ids of jobs; with several databases, DATABASE/ID.", valueName: "id"))
-  var ids: [JobName]
-  @Flag(help: "Print one JSON array.") var json = false
+  @OptionGroup var selection: JobSelection
 
   func run() async throws {
-    try await RecoverVerb(selected: SelectedJobs(ids: ids, json: json)).perform(database, durability)
+    var jobs = selection.jobs
+    // Waiting jobs are left out by the verb, too: so a dry run does not list them.
+    if jobs.isBulk { jobs.filter.states = jobs.filter.states?.intersection([.running]) ?? [.running] }
+    try await RecoverVerb(selected: jobs).perform(database, durability)
   }
 }
 
 private struct RecoverVerb: JobVerb {
   let selected: SelectedJobs
 
-  static let counted: [RecoverResult] = [.recovered]
+  static let counted: [RecoverResult] = [.recovered, .cancelled]
 
   func run(_ driver: any ControlDriver, _ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
     try await driver.recover(jobs)
@@ -40,8 +44,7 @@ private struct RecoverVerb: JobVerb {
   func run(_ driver: any ControlDriver, _ query: JobQuery) async throws(QudoError) -> [(
     id: Int64, answer: RecoverResult
   )] {
-    let jobs = try await driver.jobs(matching: query).map(\.id)
-    return zip(jobs, try await driver.recover(jobs)).map { ($0, $1) }
+    try await driver.recover(matching: query).map { ($0.id, $0.result) }
   }
 
   func expected(_ state: JobState?) -> RecoverResult {

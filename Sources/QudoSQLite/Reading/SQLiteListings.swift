@@ -122,6 +122,7 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     throw refusal
   }
   package func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] { throw refusal }
+  package func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] { throw refusal }
   package func setFailureRoutes(_ routes: [FailureRoute]) async throws(QudoError) { throw refusal }
   package func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     throw refusal

@@ -192,6 +192,17 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     try verb { database, _ in database.failureRoutes() }
   }
 
+  public func recover(matching query: JobQuery) async throws(QudoError) -> [RecoveredJob] {
+    try query.filter.check()
+    let query = running(query)
+    let jobs = try verb { database, now in
+      let ids = database.find(query, now: now).map(\.id)
+      return zip(ids, database.recover(ids, now: now)).map { RecoveredJob(id: $0, result: $1) }
+    }
+    if jobs.contains(where: { $0.result == .recovered }) { doorbell.ring() }
+    return jobs
+  }
+
   public func pause(_ kinds: [Kind]?, until end: Due?, reason: String?) async throws(QudoError) {
     try checkPause(kinds, until: end, reason: reason, now: clock.now().wall)
     try verb { $0.pause(kinds, until: end, reason: reason, now: $1) }

@@ -135,6 +135,16 @@ extension ModelRun {
     if let (found, expected) = answers { try check(found, is: expected, here) }
   }
 
+  func recoverMatching(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.control) else { return }
+    let control = try driver.control()
+    let query = JobQuery(kinds: filter, states: states, limit: number("limit"))
+    let answers = try await both(
+      { try await control.recover(matching: query) }, { try await model.recover(matching: query) })
+    guard let (found, expected) = answers else { return }
+    try check(found, is: try expected.map { RecoveredJob(id: try id($0.id), result: $0.result) }, here)
+  }
+
   func cancelMatching(_ driver: any LogDriver) async throws {
     try await cancel(driver, JobQuery(kinds: filter, states: states, limit: number("limit")), reason: reason)
   }

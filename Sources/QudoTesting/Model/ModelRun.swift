@@ -114,6 +114,7 @@ final class ModelRun {
     case .change: try await change(driver)
     case .changeMatching: try await changeMatching(driver)
     case .recover: try await recover(driver)
+    case .recoverMatching: try await recoverMatching(driver)
     case .outcomes: try await outcomes(driver)
     case .look: try await look(driver)
     case .changeExpiry: try await changeExpiry(driver)

@@ -7,11 +7,12 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case advance, jump, reboot, reopen
   case cancel, cancelMatching, pause, resume
   case change, changeMatching, recover, outcomes, look
+  case recoverMatching
   case expires, changeExpiry, route
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 85 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 86 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -23,7 +24,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     // Last, so that the bytes of older scripts keep their meaning.
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
-    (.look, 2), (.expires, 3), (.changeExpiry, 1), (.route, 1),
+    (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
   ]
 
   /// The new values of a change.
@@ -108,6 +109,10 @@ enum ModelVerb: String, CaseIterable, Sendable {
       .page,
     ] + newValues,
     .recover: [.driver, .jobs],
+    .recoverMatching: [
+      .driver, .filter, ModelOperand("states", "any running any running+delayed ready none any running"),
+      .page,
+    ],
     .outcomes: [
       .driver, ModelOperand("ids", "any all some gone none any any some"), .kind,
       ModelOperand("key", "k1 k2 k3 composed decomposed long none k1"),

@@ -245,6 +245,35 @@ extension ConformanceSuite {
       try check(try await driver.findOne(JobQuery(ids: [expired])).expiredLeases, is: 1)
       try check(try await driver.settle(lease, .completed()), is: .leaseLost)
     },
+    ConformanceCase("aQueryIsRecoveredInPages", .jobsAreControlled, requires: .control) { subject in
+      let driver = try await subject.open()
+      let control = try driver.control()
+      let ids = try await driver.results(
+        of: (0..<9).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "b", priority: $0 == 8 ? -1 : 0) }
+      ).map(\.id)
+      _ = try await driver.claim(demand(4))
+      _ = try await driver.claim(demand(1, "b"))
+      _ = try await control.cancel([ids[2]], reason: "stop")
+      var query = JobQuery(kinds: ["a"], limit: 2)
+      try check(
+        try await control.recover(matching: query),
+        is: [RecoveredJob(id: ids[0], result: .recovered), RecoveredJob(id: ids[2], result: .cancelled)])
+      query.after = ids[2]
+      query.limit = 9
+      try check(try await control.recover(matching: query).map(\.id), is: [ids[4], ids[6]])
+      try check(try await control.recover(matching: query), is: [], "jobs that wait")
+      try check(try await control.recover(matching: JobQuery(states: [.ready, .delayed])), is: [])
+      try check(try await driver.count(), is: [JobCount("a", ready: 4), JobCount("b", ready: 3, running: 1)])
+      try check(try await driver.failures().map(\.message), is: ["stop"])
+      try check(
+        try await control.recover(matching: JobQuery(JobFilter(payloadContains: Array("1".utf8)))),
+        is: [RecoveredJob(id: ids[1], result: .recovered)])
+      try check(try await driver.count(), is: [JobCount("a", ready: 4), JobCount("b", ready: 4)])
+      try await check(throws: .invalidArgument) {
+        _ = try await control.recover(
+          matching: JobQuery(JobFilter(uniqueKeyPrefix: String(repeating: "k", count: 256))))
+      }
+    },
     ConformanceCase(
       "aJobOfAnotherProcessIsRecoveredByForce", .jobsAreControlled, requires: [.control, .multiProcess]
     ) { subject in
