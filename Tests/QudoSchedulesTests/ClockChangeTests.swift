@@ -221,6 +221,31 @@ import Testing
         "2018-02-18T01:00:00Z", "2018-02-18T01:30:00Z",  // 23:00, 23:30 -02
         "2018-02-18T03:00:00Z", "2018-02-18T03:30:00Z",  // 00:00, 00:30 -03
       ]),
+    // The day of the month begins again for an hour, a year before its next one.
+    Cell(
+      name: "a day whose last hour comes twice, wildcard", zone: "America/Sao_Paulo",
+      expression: "30 * 17 2 *", start: "2018-02-18T01:00:00Z",
+      ticks: [
+        "2018-02-18T01:30:00Z",  // 23:30 -02
+        "2018-02-18T02:30:00Z",  // 23:30 -03
+        "2019-02-17T03:30:00Z",  // 00:30 -03
+      ]),
+    // 2010-11-07 02:31Z: 00:01 -02:30 becomes 23:01 -03:30 of the day before.
+    Cell(
+      name: "a day that begins twice, wildcard", zone: "America/St_Johns", expression: "0 * 7 11 *",
+      start: "2010-11-06T12:00:00Z",
+      ticks: [
+        "2010-11-07T02:30:00Z",  // 00:00 -02:30
+        "2010-11-07T03:30:00Z",  // 00:00 -03:30
+        "2010-11-07T04:30:00Z",  // 01:00 -03:30
+      ]),
+    Cell(
+      name: "a day that begins twice, fixed", zone: "America/St_Johns", expression: "@daily",
+      start: "2010-11-06T12:00:00Z",
+      ticks: [
+        "2010-11-07T02:30:00Z",  // 00:00 -02:30, the first time
+        "2010-11-08T03:30:00Z",  // 00:00 -03:30
+      ]),
     // Winter is the exception in Dublin: 2026-10-25 01:00Z: 02:00 +01 becomes 01:00 +00.
     Cell(
       name: "fixed, overlap", zone: "Europe/Dublin", expression: "30 1 * * *", start: "2026-10-24T12:00:00Z",

@@ -56,6 +56,7 @@ import Testing
     ("Asia/Gaza", "2026-03-28T00:00:00Z"), ("Asia/Gaza", "2026-10-24T00:00:00Z"),
     ("Asia/Gaza", "2011-08-30T21:00:00Z"), ("America/Nuuk", "2023-03-26T01:00:00Z"),
     ("America/Nuuk", "2026-10-25T01:00:00Z"), ("Pacific/Kwajalein", "1993-08-21T12:00:00Z"),
+    ("America/St_Johns", "2010-11-07T02:31:00Z"), ("America/St_Johns", "1988-10-30T01:31:00Z"),
     // From +11 to -12: a day that the clock shows twice, but for an hour.
     ("Pacific/Kwajalein", "1969-09-30T13:00:00Z"), ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),
   ]
@@ -87,6 +88,20 @@ import Testing
       #expect(forwards == expected, "\(text) in \(name)")
       let backwards = expression.ticks(after: span.0, through: span.1, in: zone, last: .max).map(\.second)
       #expect(backwards == expected, "\(text) in \(name)")
+
+      // From any minute, also while the clock shows times for the second time.
+      for second in stride(from: first + 1, to: last, by: 11 * 60) {
+        let time = Timestamp(second: second)
+        if let tick = expected.first(where: { $0 > second }) {
+          #expect(
+            expression.next(after: time, in: zone)?.second == tick, "\(text) in \(name) after \(second)")
+        }
+        if let tick = expected.last(where: { $0 < second }) {
+          #expect(
+            expression.previous(before: time, in: zone)?.second == tick, "\(text) in \(name) before \(second)"
+          )
+        }
+      }
     }
   }
 }
