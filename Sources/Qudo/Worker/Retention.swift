@@ -7,7 +7,7 @@
 ///
 /// Each look also deletes expired idempotency keys.
 ///
-/// A failure that is deleted cannot be replayed any more, and ``Queue/outcome(of:)-(JobID)`` no longer knows how its job ended.
+/// A failure that is deleted cannot be replayed any more, and ``Queue/outcome(of:)`` no longer knows how its job ended.
 public struct Retention: Hashable, Sendable {
   /// The age at which rows are deleted, by the database's clock; nil for any age. Default: 14 days.
   ///
