@@ -22,16 +22,18 @@ import Testing
     let name = try await server.makeDatabase()
     try await server.query(
       """
-      CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT);
+      CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT, expires INT);
       CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, frees INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
       CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
-      INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL), (2, 1, 0, 5, 'k', 0); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 0);
+      CREATE TABLE qudo_expiry(id INT, expires INT); INSERT INTO qudo_expiry VALUES(1, 7);
+      INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL, 7), (2, 1, 0, 5, 'k', 0, NULL); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 4);
       INSERT INTO qudo_running VALUES(2, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'k', 2);
       """, in: name)
     #expect(try await TableInvariants.violations(in: name, on: server) == [])
     try await server.query(
       """
-      INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL), (4, 1, 0, 5, 'm', 0); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 0), (4, 1, 0, 6, 0);
+      INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL, NULL), (4, 1, 0, 5, 'm', 0, NULL), (5, 1, 0, 5, NULL, NULL, 9);
+      INSERT INTO qudo_ready VALUES(5, 1, 0, 5, 4); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 4), (4, 1, 0, 6, 0);
       INSERT INTO qudo_running VALUES(9, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'x', 8);
       """, in: name)
     #expect(
@@ -39,6 +41,7 @@ import Testing
         "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running",
         "a row differs from its job 4 delayed",
         "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
+        "a waiting job does not expire 5",
       ])
   }
 

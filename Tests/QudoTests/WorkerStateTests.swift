@@ -54,7 +54,8 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes, .pruneLogs: continue
+      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes, .pruneLogs:
+        continue
       }
     }
     Issue.record("it does not come to rest")
