@@ -292,7 +292,7 @@ extension Fleet {
   @Test("while it waits, a database with a lost answer is asked again under the same keys")
   func waitsForTheAnswer() async throws {
     let fleet = try Fleet("a", "b") {
-      ($0.repeatsUnknown, $0.waitsForOutages, $0.callTimeout) = (true, true, .seconds(36_000))
+      ($0.repeatsUnknown, $0.waitsForOutages, $0.callTimeout) = (true, true, .seconds(60))
     }
     fleet["a"].isRemote = true
     (fleet["a"].fault, fleet["b"].fault) = (.doneUnknown, .refuses(refused))
