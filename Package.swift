@@ -174,7 +174,7 @@ let package = Package(
     .testTarget(
       name: "QudoMetricsTests",
       dependencies: [
-        "Qudo", "QudoMetrics", "QudoSQLite", "QudoTesting",
+        "Qudo", "ForwardingDriver", "QudoMetrics", "QudoSQLite", "QudoTesting",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),

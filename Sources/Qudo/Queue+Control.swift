@@ -43,25 +43,10 @@ extension Queue {
     matching filter: JobFilter, reason: String? = nil,
     progress: @Sendable (_ cancelled: [JobID: CancelResult]) throws -> Void = { _ in }
   ) async throws -> Int {
-    var count = 0
-    for name in databases.names {
-      var query = JobQuery(filter, limit: 1000)
-      while true {
-        let page = query
-        let found = try await databases.control(in: name) { driver throws(QudoError) in
-          try await driver.cancel(matching: page, reason: reason)
-        }
-        count += found.count { $0.result != .notFound }
-        if !found.isEmpty {
-          try progress(
-            Dictionary(
-              found.map { (JobID(database: name, number: $0.id), $0.result) }, uniquingKeysWith: { $1 }))
-        }
-        guard found.count == query.limit, let last = found.last else { break }
-        query.after = last.id
-      }
+    try await databases.control(matching: filter, counting: { $0 != .notFound }, progress) {
+      driver, page throws(QudoError) in
+      try await driver.cancel(matching: page, reason: reason).map { ($0.id, $0.result) }
     }
-    return count
   }
 
   // MARK: Changing
@@ -108,25 +93,10 @@ extension Queue {
     matching filter: JobFilter, _ change: JobChange,
     progress: @Sendable (_ jobs: [JobID: ChangeResult]) throws -> Void = { _ in }
   ) async throws -> Int {
-    var count = 0
-    for name in databases.names {
-      var query = JobQuery(filter, limit: 1000)
-      while true {
-        let page = query
-        let found = try await databases.control(in: name) { driver throws(QudoError) in
-          try await driver.change(matching: page, change)
-        }
-        count += found.count { $0.result == .changed }
-        if !found.isEmpty {
-          try progress(
-            Dictionary(
-              found.map { (JobID(database: name, number: $0.id), $0.result) }, uniquingKeysWith: { $1 }))
-        }
-        guard found.count == query.limit, let last = found.last else { break }
-        query.after = last.id
-      }
+    try await databases.control(matching: filter, counting: { $0 == .changed }, progress) {
+      driver, page throws(QudoError) in
+      try await driver.change(matching: page, change).map { ($0.id, $0.result) }
     }
-    return count
   }
 
   /// Makes a delayed job due now: the same as a change of the due time to ``Due/now``.
@@ -173,25 +143,10 @@ extension Queue {
   public func recover(
     matching filter: JobFilter, progress: @Sendable (_ jobs: [JobID: RecoverResult]) throws -> Void = { _ in }
   ) async throws -> Int {
-    var count = 0
-    for name in databases.names {
-      var query = JobQuery(filter, limit: 1000)
-      while true {
-        let page = query
-        let found = try await databases.control(in: name) { driver throws(QudoError) in
-          try await driver.recover(matching: page)
-        }
-        count += found.count { $0.result == .recovered }
-        if !found.isEmpty {
-          try progress(
-            Dictionary(
-              found.map { (JobID(database: name, number: $0.id), $0.result) }, uniquingKeysWith: { $1 }))
-        }
-        guard found.count == query.limit, let last = found.last else { break }
-        query.after = last.id
-      }
+    try await databases.control(matching: filter, counting: { $0 == .recovered }, progress) {
+      driver, page throws(QudoError) in
+      try await driver.recover(matching: page).map { ($0.id, $0.result) }
     }
-    return count
   }
 
   // MARK: Pausing
@@ -259,6 +214,37 @@ extension Databases {
       for (job, answer) in zip(jobs, answers) { results[job] = answer }
     }
     return jobs.map { results[$0] ?? missing }
+  }
+
+  /// Calls `body` with one page after the other of a filter's jobs, in each database.
+  ///
+  /// - Parameters:
+  ///   - isCounted: Whether a job with this answer counts.
+  ///   - progress: Called after each page that has jobs.
+  ///   - body: Returns the jobs of a page, in the order of their ids, and their answers.
+  /// - Returns: The number of jobs that count.
+  fileprivate func control<Value: Sendable>(
+    matching filter: JobFilter, counting isCounted: (Value) -> Bool,
+    _ progress: (_ jobs: [JobID: Value]) throws -> Void,
+    _ body: @escaping @Sendable (any ControlDriver, JobQuery) async throws(QudoError) -> [(Int64, Value)]
+  ) async throws -> Int {
+    var count = 0
+    for name in names {
+      var query = JobQuery(filter, limit: 1000)
+      while true {
+        let page = query
+        let found = try await control(in: name) { driver throws(QudoError) in try await body(driver, page) }
+        count += found.count { isCounted($0.1) }
+        if !found.isEmpty {
+          try progress(
+            Dictionary(
+              found.map { (JobID(database: name, number: $0), $1) }, uniquingKeysWith: { $1 }))
+        }
+        guard found.count == query.limit, let last = found.last else { break }
+        query.after = last.0
+      }
+    }
+    return count
   }
 
   /// Calls `body` with the driver of one database.

@@ -65,7 +65,8 @@ extension SQLiteDriver: ControlDriver {
       let answers = (all ?? ids).map { ($0, results[$0] ?? missing) }
       return (answers, ContinuousClock.now - start, transaction.effects.followsOthers)
     }
-    // More pages are to come, and others write meanwhile: leave most of the time to them.
+    // More pages are to come, and others write meanwhile: leave most of the time to them. A cancellation ends the pause
+    // only: the page is written.
     if answers.count >= query.limit, followsOthers || writer.admittedCount > before + 1 {
       try? await ContinuousClock().sleep(for: took * Self.partOfOthers)
     }

@@ -1,4 +1,5 @@
 #if Metrics
+import ForwardingDriver
 import Foundation
 import InMemoryLogging
 import Logging

@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Foundation
 import Logging
 import Qudo

@@ -257,29 +257,6 @@ private struct WatchedDriver: ForwardingDriver {
 }
 
 /// A driver without logs.
-private struct PlainDriver: Driver {
+private struct PlainDriver: PlainForwardingDriver {
   let base: any Driver
-
-  var name: String { base.name }
-  var capabilities: Capabilities { base.capabilities }
-  var limits: Limits { base.limits }
-  var doorbell: Doorbell { base.doorbell }
-  var generation: [UInt8] { base.generation }
-
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
-  func settle(
-    _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
-    try await base.settle(settlements, claiming: next)
-  }
-  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await base.renew(leases, for: duration)
-  }
-  func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await base.jobs(matching: query)
-  }
-  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
-  func close() async { await base.close() }
 }

@@ -199,6 +199,20 @@ struct JobTable {
     return job
   }
 
+  /// Returns the report of a job that is about to be given up as lost, or nil if it is missing.
+  func lost(_ id: Int64, expiredLeases: Int64) throws(QudoError) -> GivenUpJob? {
+    var job: GivenUpJob?
+    try connection.each(
+      "SELECT (SELECT name FROM qudo_kind AS k WHERE k.id = kind), attempt, unique_key FROM qudo_job WHERE id = ?",
+      .integer(id)
+    ) { row throws(QudoError) in
+      job = GivenUpJob(
+        id: id, kind: Kind(row.text(0)), attempt: Int(row.integer(1)), expiredLeases: Int(expiredLeases),
+        uniqueKey: row.isNull(2) ? nil : row.text(2))
+    }
+    return job
+  }
+
   // MARK: Expiries
 
   /// Returns a lower bound for the expiries of the waiting jobs, or ``FileHints/none``.

@@ -71,11 +71,7 @@ extension Transaction {
       return try readyTable.insert(id)
     }
     let message = "the lease was lost \(lost) times: the worker died or hung each time"
-    if let job = try jobTable.stored(id) {
-      effects.givenUp.append(
-        GivenUpJob(
-          id: id, kind: job.kind, attempt: job.attempt, expiredLeases: Int(lost), uniqueKey: job.uniqueKey))
-    }
+    if let job = try jobTable.lost(id, expiredLeases: lost) { effects.givenUp.append(job) }
     try fail(id, .lost, message)
   }
 }

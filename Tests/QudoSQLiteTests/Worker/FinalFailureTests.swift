@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Foundation
 import Qudo
 import QudoSQLite
@@ -73,26 +74,7 @@ import Testing
 }
 
 /// A driver without control verbs.
-private struct Uncontrolled: Driver {
-  let base: SQLiteDriver
-  var name: String { base.name }
+private struct Uncontrolled: PlainForwardingDriver {
+  let base: any Driver
   var capabilities: Capabilities { base.capabilities.subtracting(.control) }
-  var limits: Limits { base.limits }
-  var doorbell: Doorbell { base.doorbell }
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
-  func settle(
-    _ settlements: [Settlement], claiming next: ClaimRequest?
-  ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
-    try await base.settle(settlements, claiming: next)
-  }
-  func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
-    try await base.renew(leases, for: duration)
-  }
-  func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await base.jobs(matching: query)
-  }
-  func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
-  func close() async { await base.close() }
 }

@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Qudo
 import QudoSQLite
 import QudoTesting
@@ -105,17 +106,11 @@ extension JobContext {
 }
 
 /// A driver that tells of each call and fails when told to.
-struct SpyDriver: Driver {
+struct SpyDriver: PlainForwardingDriver {
   let base: any Driver
   let log = Log()
   let failed = Log()
   let failures = Locked<[String: [QudoError]]>([:])
-
-  var name: String { base.name }
-  var capabilities: Capabilities { base.capabilities }
-  var limits: Limits { base.limits }
-  var doorbell: Doorbell { base.doorbell }
-  var generation: [UInt8] { base.generation }
 
   /// The next calls of `verb` fail with these.
   func fail(_ verb: String, _ errors: [QudoError]) { failures.withLock { $0[verb] = errors } }
@@ -133,9 +128,6 @@ struct SpyDriver: Driver {
     }
   }
 
-  func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-  func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
-
   func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
@@ -152,17 +144,10 @@ struct SpyDriver: Driver {
     return answer
   }
 
-  func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-    try await base.jobs(matching: query)
-  }
-
   func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] {
     try enter("count")
     let answer = try await base.count(kinds)
     log.add("count")
     return answer
   }
-
-  func close() async { await base.close() }
 }

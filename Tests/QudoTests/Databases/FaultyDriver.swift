@@ -64,11 +64,12 @@ final class FaultyDriver: LogDriver {
   }
 
   private func call<Value>(_ body: () async throws(QudoError) -> Value) async throws(QudoError) -> Value {
-    let met = state.withLock { state in
+    // The fault first: whoever waits for the call may give the next one another.
+    let (met, fault) = state.withLock { state in
       state.calls += 1
       let met = state.arrivals.filter { $0.count <= state.calls }.map(\.continuation)
       state.arrivals.removeAll { $0.count <= state.calls }
-      return met
+      return (met, state.fault)
     }
     for waiter in met { waiter.resume() }
     switch fault {

@@ -1,32 +1,14 @@
 import Logging
+import ForwardingDriver
 import Qudo
 import QudoTesting
 import Testing
 
 @Suite struct LateOpeningTests {
   /// Tells whether it was closed.
-  private struct Closing: Driver {
-    let base: MemoryDriver
+  private struct Closing: PlainForwardingDriver {
+    let base: any Driver
     let closed = Locked(0)
-    var name: String { base.name }
-    var capabilities: Capabilities { base.capabilities }
-    var limits: Limits { base.limits }
-    var doorbell: Doorbell { base.doorbell }
-    func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
-    func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
-    func settle(
-      _ settlements: [Settlement], claiming next: ClaimRequest?
-    ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
-      try await base.settle(settlements, claiming: next)
-    }
-    func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
-      try await base.renew(leases, for: duration)
-    }
-    func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
-    func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
-      try await base.jobs(matching: query)
-    }
-    func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
     func close() async { closed.withLock { $0 += 1 } }
   }
 
