@@ -54,7 +54,7 @@ import Testing
     let server = try await MariaDBServer.start()
     var kills = 0
     for seed in Evidence.seeds(atLeast: 2) {
-      let outcome = try await round([server], seed, deadline: "60s") {
+      let outcome = try await round([server], seed, deadline: "300s") {
         server.kill()
         try await server.start()
       } after: {

@@ -50,7 +50,7 @@ import Testing
   {
     let (server, url, all) = try await server()
     let worker = try place.start("work", "k=echo {}", "--database", url)
-    try place.qudo("enqueue", "k", "before", "--database", all)
+    try place.qudo("enqueue", "k", "before", "--deadline", "5m", "--database", all)
     #expect(try worker.output.line() == "before")
     try await outage.begin(server)
     // Of one who may write all the same, so that there is something to claim.
@@ -66,7 +66,7 @@ import Testing
     async throws
   {
     let (server, url, _) = try await server()
-    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "60s", "--database", url)
+    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "5m", "--database", url)
     try enqueue.write("before\n")
     #expect(try enqueue.output.line() == "1")
     try await outage.begin(server)

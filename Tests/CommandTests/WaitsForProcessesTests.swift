@@ -10,7 +10,7 @@ import Testing
     let ran = DispatchSemaphore(value: 0)
     for _ in 0..<100 { Task.detached { ran.signal() } }
     for _ in 0..<100 {
-      try #require(ran.wait(timeout: .now() + .seconds(patience)) == .success, "the pool is starved")
+      try #require(ran.wait(timeout: .now() + .seconds(waitLimit)) == .success, "the pool is starved")
     }
   }
 }
