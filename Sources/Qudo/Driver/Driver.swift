@@ -94,4 +94,6 @@ public struct Capabilities: OptionSet, Sendable {
   /// While the doorbell has listeners, it also rings when a job ends, in any process. ``Queue/wait(for:timeout:)-(JobID,_)``
   /// asks such a database again when it rings, and any other one at intervals.
   public static let ringsAtEnds = Capabilities(rawValue: 256)
+  /// Schedules can be stored: the driver is a ``ScheduleDriver``.
+  public static let schedules = Capabilities(rawValue: 512)
 }
