@@ -49,6 +49,9 @@ final class CommitToken {
   var changed: [Int64: ChangeResult] = [:]
   var recovered: [Int64: RecoverResult] = [:]
   var resumed: [Pause] = []
+  var stored: [Bool] = []
+  var removed: [Bool] = []
+  var advanced: [() -> TickResult] = []
 
   /// - Parameter lost: The token of the transaction that this one repeats.
   init(_ book: CommitTokenStore, after lost: CommitToken?, lifetime: Int64) {

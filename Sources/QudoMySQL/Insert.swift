@@ -11,8 +11,11 @@ final class InsertAnswer {
   var answers: [Answer] = []
   var ids: [Int64] = []
 
-  var results: [InsertResult] {
-    answers.map { answer in
+  var results: [InsertResult] { results(of: answers.indices) }
+
+  /// Returns the results of some of the jobs, by their positions.
+  func results(of range: Range<Int>) -> [InsertResult] {
+    answers[range].map { answer in
       switch answer {
       case .known(let result): result
       case .new(let position, let result): result(ids[position])

@@ -134,7 +134,7 @@ public struct MySQLDriver: Driver {
   ///
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote, .control]
+    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 

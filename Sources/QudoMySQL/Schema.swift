@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 8
+  static let version: Int64 = 9
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -41,6 +41,8 @@ enum Schema {
     Migration(version: 7, lowestReader: 4, lowestWriter: 6, statements: outcomes),
     // A Qudo of version 7 would run expired jobs, and enqueue nothing after final failures.
     Migration(version: 8, lowestReader: 4, lowestWriter: 8, statements: expiries),
+    // A Qudo of version 8 enqueues no ticks, and does no harm.
+    Migration(version: 9, lowestReader: 4, lowestWriter: 8, statements: schedules),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -203,6 +205,19 @@ enum Schema {
     """
     CREATE TABLE IF NOT EXISTS qudo_route(kind BIGINT NOT NULL PRIMARY KEY, target BIGINT NOT NULL) ENGINE = InnoDB
     """,
+  ]
+
+  /// Creates the schedules. The table is empty if unused.
+  ///
+  /// `version` rises with each write, so that a scheduler that read an earlier one writes nothing. `last_job` may be gone.
+  private static let schedules: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_schedule(
+      name VARBINARY(255) NOT NULL PRIMARY KEY, kind BIGINT NOT NULL, rule VARBINARY(2048) NOT NULL, missed VARBINARY(64) NOT NULL,
+      skips_overlap TINYINT NOT NULL, ranking INT NOT NULL, next_tick BIGINT, last_tick BIGINT, last_job BIGINT,
+      paused TINYINT NOT NULL, reason VARBINARY(1024), version BIGINT NOT NULL, changed_at BIGINT NOT NULL, codec BIGINT NOT NULL,
+      meta LONGBLOB, payload LONGBLOB NOT NULL, KEY qudo_schedule_next(next_tick)) ENGINE = InnoDB
+    """
   ]
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.

@@ -12,7 +12,7 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry",
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule",
       in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
@@ -84,6 +84,14 @@ import Testing
   }
 
   private func fill(_ driver: MySQLDriver) async throws {
+    let now = try await driver.dueSchedules(after: nil, limit: 1).now
+    _ = try await driver.store(
+      (1000..<3000).map { (number: Int) -> StoredSchedule in
+        // Some ten are due.
+        let next = number % 200 == 0 ? now : now.advanced(by: .seconds(3600 + number))
+        let kind: Kind = number % 2 == 0 ? "a" : "b"
+        return StoredSchedule(name: "\(number)", rule: "r", kind: kind, nextTick: next)
+      })
     _ = try await driver.insert((0..<2000).map { NewJob("e", expires: .after(.seconds(3600 + $0))) })
     for kind in ["a", "b", "c", "d"] as [Kind] {
       _ = try await driver.insert(
@@ -118,8 +126,24 @@ import Testing
     _ = try await driver.claim(ClaimRequest([.init("b")], limit: 5))
     try await change(driver)
     try await expire(driver)
+    try await schedule(driver)
     _ = try await driver.pauses()
     _ = try await driver.resume(nil)
+  }
+
+  private func schedule(_ driver: MySQLDriver) async throws {
+    let due = try await driver.dueSchedules(after: nil, limit: 100).due
+    _ = try await driver.dueSchedules(after: "1500", limit: 2)
+    let ticks = due.enumerated().map { index, schedule in
+      ScheduleTick(
+        name: schedule.name, version: 1, jobs: [NewJob("s")], tick: nil, next: schedule.nextTick,
+        skipsOverlap: index % 2 == 0)
+    }
+    _ = try await driver.advance(ticks)
+    let names = due.map(\.name)
+    _ = try await driver.store(try await driver.schedules(names))
+    _ = try await driver.schedules(["1", names[0]])
+    _ = try await driver.removeSchedules(names)
   }
 
   private func expire(_ driver: MySQLDriver) async throws {

@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 16)
+    #expect(try await tables(one).count == 17)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["8\t8"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["9\t8"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +206,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["8\t4\t8"])
+    #expect(rows == ["9\t4\t8"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -264,7 +264,44 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["8\t4\t8"], "a Qudo of schema 7 would run expired jobs")
+    #expect(rows == ["9\t4\t8"], "a Qudo of schema 7 would run expired jobs")
+    await driver.close()
+    for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test(
+    "schedules are added to schema 8, whose Qudo keeps working, and a migration that was stopped anywhere is finished",
+    arguments: 0...Schema.migrations[8].statements.count)
+  func schedulesOfSchema9(_ done: Int) async throws {
+    let (whole, database) = (try await TestDatabase(), try await TestDatabase())
+    #expect(try await code(whole) == nil)
+    let connection = try database.connection()
+    let older = Array(Schema.migrations.prefix(8))
+    for migration in older {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    for statement in Schema.migrations[8].statements.prefix(done) {
+      try connection.run([statement, "COMMIT"])
+    }
+    let driver = try database.driver()
+    let schedule = StoredSchedule(
+      name: "s", rule: "r", kind: "a", nextTick: Timestamp(microseconds: 5))
+    #expect(try await driver.store([schedule]) == [true])
+    #expect(try await driver.dueSchedules(after: nil, limit: 1).due.map(\.version) == [1])
+    let create = "SHOW CREATE TABLE qudo_schedule"
+    #expect(
+      try await database.server.query(create, in: database.name)
+        == whole.server.query(create, in: whole.name))
+    let rows = try await database.server.query(
+      "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
+    #expect(rows == ["9\t4\t8"])
+    // A Qudo that knows only schema 8 opens the database.
+    let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
+    let identity = try DatabaseOpener.prepare(
+      connection, timeout: .seconds(9), migrations: older, found: found)
+    #expect(identity != nil)
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -304,10 +341,10 @@ import Testing
   @Test func aNewerSchemaIsRefusedUnlessItSaysOtherwise() async throws {
     let database = try await TestDatabase()
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(9, 0, 1, 1)", in: database.name)
+    try await database.server.query("INSERT INTO qudo_schema VALUES(10, 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
     try await database.server.query(
-      "INSERT INTO qudo_schema VALUES(10, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name
+      "INSERT INTO qudo_schema VALUES(11, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name
     )
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
@@ -317,7 +354,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 18)
+    #expect(try await tables(database).count == 19)
     try await database.drop()
   }
 }
