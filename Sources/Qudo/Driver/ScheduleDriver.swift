@@ -102,7 +102,7 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public static let maxRuleLength = 2048
 
   /// Throws ``QudoError/Code/invalidArgument`` if a value is beyond the limits.
-  package func check(_ limits: Limits) throws(QudoError) {
+  fileprivate func check(_ limits: Limits) throws(QudoError) {
     try Limits.check("schedule's name", name, atMost: Self.maxNameLength)
     guard (1...Self.maxRuleLength).contains(rule.utf8.count), missed.utf8.count <= 64 else {
       throw QudoError(
@@ -168,6 +168,22 @@ public enum TickResult: Hashable, Sendable {
   case overlapped
   /// The schedule is gone, or was written since it was read. Nothing is written.
   case superseded
+}
+
+extension [StoredSchedule] {
+  /// Checks schedules before they are stored.
+  ///
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a value is beyond the limits, or two schedules have one name.
+  package func check(_ limits: Limits) throws(QudoError) {
+    // As bytes: Swift's texts are also equal if they only look alike.
+    var names: Set<[UInt8]> = []
+    for schedule in self {
+      try schedule.check(limits)
+      guard names.insert([UInt8](schedule.name.utf8)).inserted else {
+        throw QudoError(.invalidArgument, "two schedules have the name \(schedule.name): give one of them")
+      }
+    }
+  }
 }
 
 extension Driver {

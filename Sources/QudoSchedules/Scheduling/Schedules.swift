@@ -1,0 +1,93 @@
+public import Qudo
+internal import Logging
+
+/// A worker's plugin that enqueues the ticks of schedules, and stores the schedules that it is given.
+///
+///     let schedules = Schedules([Schedule("nightly", try .cron("30 2 * * *", in: "Europe/Berlin"), Report())])
+///     let worker = try Worker(queue, handlers: [JobHandler(Report.self)], plugins: [schedules])
+///
+/// When the worker starts, it stores its schedules in place of older ones of the same names, which keep their next tick if the
+/// rule is the same. From then on it enqueues the ticks of all schedules that the databases have, also of those of other
+/// processes. However many workers do so, each tick is enqueued exactly once.
+///
+/// A worker without this plugin enqueues no ticks, and asks the database for none.
+public struct Schedules: Plugin {
+  /// The schedules that the worker declares.
+  public var schedules: [Schedule]
+  /// The name of the database that new schedules go into; nil for the first one of the queue.
+  public var database: String?
+  /// The longest time between two looks at a database. Schedules that others add or change begin after it at the latest.
+  static let pollInterval = Duration.seconds(10)
+
+  /// Creates the plugin.
+  ///
+  /// - Parameters:
+  ///   - schedules: The schedules that the worker declares. Default: none, to enqueue the ticks of those that are stored.
+  ///   - database: The name of the database that new schedules go into. Default: the first one of the queue.
+  public init(_ schedules: [Schedule] = [], database: String? = nil) {
+    self.schedules = schedules
+    self.database = database
+  }
+
+  /// Stores the schedules, and enqueues the ticks that have come.
+  public func start(_ worker: WorkerContext) async throws {
+    if !schedules.isEmpty {
+      guard let queue = worker.queue as? any JobPreparing else {
+        throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
+      }
+      let stored = QueueSchedules(queue)
+      for schedule in schedules { try await stored.add(schedule, in: database) }
+    }
+    // A worker that ends when the queue is empty has the jobs of ticks that have come.
+    let answers = await worker.databases.forEachDriver { driver throws(QudoError) in
+      guard let driver = driver as? any ScheduleDriver else { return }
+      var ticker = Ticker(logger: worker.logger)
+      _ = try await ticker.tick(driver)
+    }
+    for answer in answers {
+      if case .failure(let error) = answer.result { warn(worker, answer.database, error) }
+    }
+  }
+
+  /// Enqueues ticks until the worker ends.
+  public func run(_ worker: WorkerContext) async throws {
+    await withTaskGroup(of: Void.self) { group in
+      for index in worker.databases.names.indices {
+        // Jobs that occupy Swift's pool delay no tick.
+        group.addTask(executorPreference: SerialThread("qudo.schedules")) { await run(worker, index) }
+      }
+    }
+  }
+
+  private func run(_ worker: WorkerContext, _ index: Int) async {
+    let ticker = Locked(Ticker(logger: worker.logger))
+    while !Task.isCancelled {
+      let begun = worker.clock.sinceBoot()
+      var wait = Self.pollInterval
+      do {
+        let next = try await worker.databases.call(index) { driver throws(QudoError) -> Duration? in
+          guard let driver = driver as? any ScheduleDriver else { return nil }
+          var mine = ticker.withLock { $0 }
+          let next = try await mine.tick(driver)
+          ticker.withLock { [mine] in $0 = mine }
+          return next
+        }
+        wait = min(wait, next ?? wait)
+      } catch {
+        if Task.isCancelled || error.code == .closed { return }
+        warn(worker, worker.databases.names[index], error)
+      }
+      do {
+        try await worker.clock.sleep(untilSinceBoot: begun.clampedPlus(wait.wholeMicroseconds))
+      } catch {
+        return  // The worker ends.
+      }
+    }
+  }
+
+  private func warn(_ worker: WorkerContext, _ database: String, _ error: QudoError) {
+    worker.logger.warning(
+      "ticks not enqueued, retrying",
+      metadata: ["database": "\(database)", "error": "\(error)", "code": "\(error.code)"])
+  }
+}
