@@ -170,7 +170,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
-      name: "QudoSchedulesTests", dependencies: ["Qudo", "QudoSchedules", "QudoTesting"],
+      name: "QudoSchedulesTests",
+      dependencies: [
+        "Qudo", "QudoSchedules", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+      ],
       exclude: ["vectors.py", "vectors.txt"]),
     .testTarget(
       name: "QudoMetricsTests",
