@@ -166,7 +166,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite",
+        "Qudo", "QudoCommand", "QudoSQLite", "QudoTesting", "Evidence", "MariaDBServer", "ProcessSupport",
+        "CSQLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(

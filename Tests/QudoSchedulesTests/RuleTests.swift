@@ -10,7 +10,8 @@ import Testing
     arguments: [
       "every 30s", "every 1h30m", "every 100ms", "every 1d1ms", "every 2d", "cron 30 2 * * * Europe/Berlin",
       "cron @daily UTC", "cron 0 0 12 * * MON-FRI America/Argentina/Ushuaia",
-    ]) func text(_ text: String) throws {
+    ]) func text(_ text: String) throws
+  {
     #expect(try ScheduleRule(text).description == text)
     #expect(try ScheduleRule(ScheduleRule(text).description) == ScheduleRule(text))
   }
@@ -18,9 +19,12 @@ import Testing
   @Test(
     "what is no rule is refused with what to write",
     arguments: [
-      "", "every", "every ", "every 99ms", "every 100500us", "every 200000d", "every x", "cron", "cron 1 2 3 UTC",
-      "cron 30 2 * * *", "cron 30 2 * * * Nowhere/Town", "cron 30 2 * * * ../../etc/passwd", "at noon", "Every 30s",
-    ]) func refused(_ text: String) {
+      "", "every", "every ", "every 99ms", "every 100500us", "every 200000d", "every x", "cron",
+      "cron 1 2 3 UTC",
+      "cron 30 2 * * *", "cron 30 2 * * * Nowhere/Town", "cron 30 2 * * * ../../etc/passwd", "at noon",
+      "Every 30s",
+    ]) func refused(_ text: String)
+  {
     #expect(throws: QudoError.self) { try ScheduleRule(text) }
   }
 
@@ -53,12 +57,15 @@ import Testing
   private static let minutely = ScheduleRule.every(.seconds(60))
 
   private func plan(
-    _ rule: ScheduleRule = minutely, due: String, now: String, _ missed: MissedTicks, skipsOverlap: Bool = false
+    _ rule: ScheduleRule = minutely, due: String, now: String, _ missed: MissedTicks,
+    skipsOverlap: Bool = false
   ) -> TickPlan {
     TickPlan(rule, due: at(due), now: at(now), missed: missed, skipsOverlap: skipsOverlap)
   }
 
-  @Test("a tick that is on time is enqueued under each policy", arguments: [MissedTicks.skip, .latest, .last(5), .all])
+  @Test(
+    "a tick that is on time is enqueued under each policy",
+    arguments: [MissedTicks.skip, .latest, .last(5), .all])
   func onTime(_ missed: MissedTicks) {
     let plan = plan(due: "2026-11-29T12:00:00Z", now: "2026-11-29T12:00:00.010Z", missed)
     #expect(plan.ticks == [at("2026-11-29T12:00:00Z")])
@@ -72,7 +79,8 @@ import Testing
         nightly, due: "2026-03-10T01:30:00Z", now: "2026-04-09T12:00:00Z", missed, skipsOverlap: skipsOverlap)
     }
     let next = at("2026-04-10T00:30:00Z")
-    #expect(plan(.skip).ticks == [] && plan(.skip).next == next && plan(.skip).newest == at("2026-04-09T00:30:00Z"))
+    #expect(
+      plan(.skip).ticks == [] && plan(.skip).next == next && plan(.skip).newest == at("2026-04-09T00:30:00Z"))
     #expect(plan(.latest).ticks == [at("2026-04-09T00:30:00Z")] && plan(.latest).next == next)
     #expect(
       plan(.last(3)).ticks.map(\.short) == [
@@ -81,7 +89,10 @@ import Testing
     // 31 nights; in that of 29 March the clock skips 2:30.
     let all = plan(.all)
     #expect(all.ticks.count == 31 && all.next == next)
-    #expect(all.ticks.map(\.short)[18...20] == ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"])
+    #expect(
+      all.ticks.map(\.short)[18...20] == [
+        "2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z",
+      ])
     #expect(plan(.last(1000)).ticks == all.ticks)
     #expect(plan(.all, skipsOverlap: true).ticks == plan(.latest).ticks)
   }
@@ -96,7 +107,8 @@ import Testing
     let first = plan(due: "2026-11-29T00:00:00Z", now: "2026-11-30T00:00:00Z", .all)
     #expect(first.ticks.count == 1000 && first.next == first.newest.advanced(by: .seconds(60)))
     let rest = TickPlan(
-      Self.minutely, due: first.next ?? .latest, now: at("2026-11-30T00:00:00Z"), missed: .all, skipsOverlap: false)
+      Self.minutely, due: first.next ?? .latest, now: at("2026-11-30T00:00:00Z"), missed: .all,
+      skipsOverlap: false)
     #expect(rest.ticks.count == 441 && rest.next == at("2026-11-30T00:01:00Z"))
   }
 

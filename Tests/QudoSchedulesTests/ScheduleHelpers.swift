@@ -33,7 +33,8 @@ final class ScheduleFile: Sendable {
 
   /// A worker that notes the ticks of jobs of the kind `tick`.
   func worker(
-    _ declared: [Schedule] = [], on driver: SQLiteDriver? = nil, _ change: (inout WorkerOptions) -> Void = { _ in }
+    _ declared: [Schedule] = [], on driver: SQLiteDriver? = nil,
+    _ change: (inout WorkerOptions) -> Void = { _ in }
   ) throws -> Worker<NoHooks> {
     var options = WorkerOptions()
     options.clock = clock

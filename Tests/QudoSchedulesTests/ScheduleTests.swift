@@ -12,7 +12,8 @@ import Testing
   let file: ScheduleFile
   init() throws { file = try ScheduleFile() }
 
-  @Test("a declared schedule has its first job at its first tick, and each job knows its tick") func declared() async throws {
+  @Test("a declared schedule has its first job at its first tick, and each job knows its tick")
+  func declared() async throws {
     let hourly = schedule("hourly", .every(.seconds(3600)))
     #expect(try await file.ticks([hourly]) == [])
     file.clock.advance(by: .seconds(3599))
@@ -24,7 +25,8 @@ import Testing
     #expect(try await file.ticks() == ["hourly 2026-11-29T14:00:00Z"], "the process that declared it is gone")
   }
 
-  @Test("a running worker enqueues each tick as it comes, and hears of schedules that others add") func running() async throws {
+  @Test("a running worker enqueues each tick as it comes, and hears of schedules that others add")
+  func running() async throws {
     let work = Task { [file] in try await file.worker([schedule("a", .every(.seconds(1)))]).work() }
     for second in 1...5 {
       // The worker sleeps until the tick.
@@ -71,7 +73,8 @@ import Testing
     "a file that slept for 30 days makes up for the ticks of its policy",
     arguments: [(MissedTicks.skip, 0), (.latest, 1), (.last(5), 5), (.all, 720)]) func slept(
       _ missed: MissedTicks, _ count: Int
-    ) async throws {
+    ) async throws
+  {
     try await file.schedules.add(schedule("s", .every(.seconds(3600)), missed: missed))
     file.clock.advance(by: .seconds(30 * 86_400 + 300))
     let ticks = try await file.ticks()
@@ -113,19 +116,25 @@ import Testing
     #expect(stored?.lastTick == at("2026-11-29T12:05:00Z") && stored?.lastJob != job.id)
   }
 
-  @Test("a paused schedule has no ticks, and goes on with the first one after its pause") func paused() async throws {
+  @Test("a paused schedule has no ticks, and goes on with the first one after its pause") func paused()
+    async throws
+  {
     try await file.schedules.add(schedule("s", .every(.seconds(60)), missed: .all))
     #expect(try await file.schedules.pause("s", reason: "quiet")?.schedule.reason == "quiet")
     file.clock.advance(by: .seconds(600))
     #expect(try await file.ticks() == [])
     try await file.schedules.add(schedule("s", .every(.seconds(60)), missed: .all))
-    #expect(try await file.schedules.schedule(named: "s")?.schedule.isPaused == true, "a declaration does not resume it")
+    #expect(
+      try await file.schedules.schedule(named: "s")?.schedule.isPaused == true,
+      "a declaration does not resume it")
     let resumed = try await file.schedules.resume("s")?.schedule
     #expect(resumed?.isPaused == false && resumed?.reason == nil)
     #expect(try await file.ticks() == [])
     file.clock.advance(by: .seconds(60))
     #expect(try await file.ticks() == ["s 2026-11-29T12:11:00Z"])
-    #expect(try await file.schedules.resume("s")?.schedule.nextTick == at("2026-11-29T12:12:00Z"), "it is not paused")
+    #expect(
+      try await file.schedules.resume("s")?.schedule.nextTick == at("2026-11-29T12:12:00Z"),
+      "it is not paused")
   }
 
   @Test("a job out of turn knows its time, and the ticks stay") func runNow() async throws {
@@ -147,7 +156,8 @@ import Testing
     #expect(try await file.ticks().count == 1)
   }
 
-  @Test("a clock that is set back repeats no tick, and one that is set forward makes up for the latest") func clocks() async throws {
+  @Test("a clock that is set back repeats no tick, and one that is set forward makes up for the latest")
+  func clocks() async throws {
     try await file.schedules.add(schedule("s", .every(.seconds(60))))
     file.clock.advance(by: .seconds(60))
     #expect(try await file.ticks().count == 1)
@@ -207,7 +217,9 @@ import Testing
     #expect(try await file.driver.count().first?.ready == 1)
     // What would not fit at its ticks is refused when it is added.
     let job = NewJob("tick", payload: Payload([UInt8](repeating: 1, count: 1 << 20)))
-    await #expect(throws: QudoError.self) { try await file.schedules.add(Schedule("s", .every(.seconds(60)), job)) }
+    await #expect(throws: QudoError.self) {
+      try await file.schedules.add(Schedule("s", .every(.seconds(60)), job))
+    }
   }
 
   @Test("more schedules than a page are all enqueued") func pages() async throws {
@@ -216,16 +228,19 @@ import Testing
     #expect(try await file.ticks().count == 250)
   }
 
-  @Test("the job passes through the hooks of an enqueue when the schedule is added") func hooks() async throws {
+  @Test("the job passes through the hooks of an enqueue when the schedule is added") func hooks() async throws
+  {
     let queue = Queue(file.driver) { Reversing() }
-    try await queue.schedules.add(Schedule("s", .every(.seconds(60)), NewJob("tick", payload: Payload("abc"))))
+    try await queue.schedules.add(
+      Schedule("s", .every(.seconds(60)), NewJob("tick", payload: Payload("abc"))))
     #expect(try await file.schedules.all().first?.schedule.payload == Payload("cba"))
   }
 
   @Test("what makes no sense is refused before anything is stored") func nonsense() async throws {
     let bad = [
       schedule("", .every(.seconds(60))), schedule(String(repeating: "x", count: 256), .every(.seconds(60))),
-      schedule("a\0b", .every(.seconds(60))), schedule("s", .every(.milliseconds(1))), schedule("s", .every(.zero)),
+      schedule("a\0b", .every(.seconds(60))), schedule("s", .every(.milliseconds(1))),
+      schedule("s", .every(.zero)),
       schedule("s", try .cron("0 0 30 2 *")), schedule("s", .every(.seconds(60)), missed: .last(0)),
       Schedule("s", .every(.seconds(60)), NewJob("tick", unique: "k")),
       Schedule("s", .every(.seconds(60)), NewJob("tick", due: .after(.seconds(1)))),
@@ -240,14 +255,16 @@ import Testing
     }
   }
 
-  @Test("with several databases a schedule is in one of them, wherever it was put first") func severalDatabases() async throws {
+  @Test("with several databases a schedule is in one of them, wherever it was put first")
+  func severalDatabases() async throws {
     let other = try ScheduleFile()
     let near = Databases.Source("near") { [file] () async throws(QudoError) in file.driver }
     let far = try SQLiteDriver(
       path: other.folder.appendingPathComponent("far.db").path, durability: .off, clock: file.clock)
     let queue = Queue(try Databases([near, Databases.Source(far)]))
     #expect(try await queue.schedules.add(schedule("a", .every(.seconds(60)))).database == file.driver.name)
-    #expect(try await queue.schedules.add(schedule("b", .every(.seconds(60))), in: far.name).database == far.name)
+    #expect(
+      try await queue.schedules.add(schedule("b", .every(.seconds(60))), in: far.name).database == far.name)
     let turned = Queue(try Databases([Databases.Source(far), near]))
     #expect(try await turned.schedules.add(schedule("a", .every(.seconds(30)))).database == file.driver.name)
     #expect(try await turned.schedules.all().map(\.schedule.name) == ["b", "a"])
