@@ -1,7 +1,7 @@
 public import Qudo
 
 /// A driver that does what another one does, but for the verbs that it has itself.
-public protocol ForwardingDriver: ControlDriver {
+public protocol ForwardingDriver: ControlDriver, ScheduleDriver {
   var base: any LogDriver { get }
 }
 
@@ -80,5 +80,20 @@ extension ForwardingDriver {
     try await base.control().resume(kinds)
   }
   public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
+  public func schedules(_ names: [String]?) async throws(QudoError) -> [StoredSchedule] {
+    try await base.scheduling().schedules(names)
+  }
+  public func dueSchedules(after name: String?, limit: Int) async throws(QudoError) -> DueSchedules {
+    try await base.scheduling().dueSchedules(after: name, limit: limit)
+  }
+  public func store(_ schedules: [StoredSchedule]) async throws(QudoError) -> [Bool] {
+    try await base.scheduling().store(schedules)
+  }
+  public func removeSchedules(_ names: [String]) async throws(QudoError) -> [Bool] {
+    try await base.scheduling().removeSchedules(names)
+  }
+  public func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] {
+    try await base.scheduling().advance(ticks)
+  }
   public func close() async { await base.close() }
 }

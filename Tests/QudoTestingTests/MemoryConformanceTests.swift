@@ -3,7 +3,7 @@ import QudoTesting
 import Testing
 
 @Suite struct MemoryConformanceTests {
-  @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control]))
+  @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules]))
   func conforms(_ conformance: ConformanceCase) async throws {
     try await conformance.run(ConformanceSubject { MemoryDriver(clock: $0) })
   }

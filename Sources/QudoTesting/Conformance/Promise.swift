@@ -45,4 +45,7 @@ public enum Promise: Int, Sendable, CaseIterable {
   case waitersAreWoken
   /// A cancelled job does not begin, or does not begin again; an expired one does not begin; a paused kind is not claimed.
   case jobsAreControlled
+  /// The jobs of a schedule's tick are enqueued at most once, together with the schedule's next tick, however many
+  /// schedulers there are.
+  case ticksAreEnqueuedOnce
 }

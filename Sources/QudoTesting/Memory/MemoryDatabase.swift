@@ -58,6 +58,8 @@ struct MemoryDatabase {
   var pauses: [Kind?: Pause] = [:]
   /// The kind that each kind's final failures go to.
   var routes: [Kind: Kind] = [:]
+  /// By the bytes of their names: Swift's texts are also equal if they only look alike.
+  var schedules: [[UInt8]: StoredSchedule] = [:]
   var failures: [Failure] = []
   var statuses: [StatusRecord] = []
   /// The index of the driver that makes the current call.

@@ -14,7 +14,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = [.monotonicLeases, .control]
+  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules]
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -230,7 +230,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   /// Runs a verb atomically, at one point in time.
-  private func verb<Result: Sendable>(
+  func verb<Result: Sendable>(
     _ body: (inout MemoryDatabase, ClockReading) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
     try state.withLock { state throws(QudoError) -> Result in
@@ -242,7 +242,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 }
 
 extension InsertResult {
-  fileprivate var mayBeClaimed: Bool {
+  var mayBeClaimed: Bool {
     switch self {
     case .inserted, .overwritten: true
     case .existing, .conflict: false

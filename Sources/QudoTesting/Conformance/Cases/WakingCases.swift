@@ -101,7 +101,7 @@ extension ConformanceSuite {
   ]
 
   /// Checks that the doorbell rings, at once or soon, for what another driver does.
-  private static func checkRing(
+  static func checkRing(
     _ driver: any LogDriver, _ what: String, file: String = #fileID, line: Int = #line,
     _ body: () async throws -> Void
   ) async throws {
