@@ -274,6 +274,43 @@ import Testing
   }
 }
 
+/// Workers whose databases are unavailable when they start.
+@Suite struct UnavailableScheduleTests {
+  @Test("a worker begins without a database that is unavailable, and stores its schedules when it is back") func late() async throws {
+    let file = try ScheduleFile()
+    let isThere = Locked(false)
+    let queue = Queue(
+      try Databases([
+        Databases.Source("late") { () async throws(QudoError) in
+          guard isThere.withLock({ $0 }) else { throw QudoError(.unreachable, "not yet") }
+          return file.driver
+        }
+      ]))
+    var options = WorkerOptions()
+    options.clock = file.clock
+    let worker = try Worker(
+      queue, handlers: [JobHandler("tick") { _ in }],
+      plugins: [Schedules([schedule("s", .every(.seconds(60)))])], options: options)
+    let work = Task { try await worker.work() }
+    await file.clock.sleepers(atLeast: 1)
+    isThere.withLock { $0 = true }
+    while try await file.driver.schedules(nil).isEmpty {
+      await file.clock.sleepers(atLeast: 1)
+      file.clock.advance(by: .seconds(1))
+      await Task.yield()
+    }
+    work.cancel()
+    _ = try await work.value
+  }
+
+  @Test("a schedule that makes no sense stops the worker before it begins") func nonsense() async throws {
+    let file = try ScheduleFile()
+    let worker = try file.worker([schedule("s", .every(.milliseconds(1)))])
+    let error = await #expect(throws: QudoError.self) { try await worker.work() }
+    #expect(error?.code == .plugin && (error?.cause as? QudoError)?.code == .invalidArgument)
+  }
+}
+
 /// A hook that stores payloads backwards.
 private struct Reversing: Hook {
   static var points: HookPoints { .serialize }

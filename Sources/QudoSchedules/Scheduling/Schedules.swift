@@ -18,6 +18,10 @@ public struct Schedules: Plugin {
   public var database: String?
   /// The longest time between two looks at a database. Schedules that others add or change begin after it at the latest.
   static let pollInterval = Duration.seconds(10)
+  /// How long the start of a worker waits for one of several databases.
+  private static let startTimeout = Duration.seconds(1)
+
+  private let isDeclared = Locked(true)
 
   /// Creates the plugin.
   ///
@@ -30,23 +34,41 @@ public struct Schedules: Plugin {
   }
 
   /// Stores the schedules, and enqueues the ticks that have come.
+  ///
+  /// If a database is unavailable, the worker begins without it, and this goes on in the background. One of several
+  /// databases that hangs holds the worker up for a second.
   public func start(_ worker: WorkerContext) async throws {
-    if !schedules.isEmpty {
-      guard let queue = worker.queue as? any JobPreparing else {
-        throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
-      }
-      let stored = QueueSchedules(queue)
-      for schedule in schedules { try await stored.add(schedule, in: database) }
+    let isStored = await soon(worker) { () -> Result<Void, any Error> in
+      do { return .success(try await declare(worker)) } catch { return .failure(error) }
+    }
+    if case .failure(let error)? = isStored {
+      guard let passing = error as? QudoError, passing.isPassing else { throw error }
+      isDeclared.withLock { $0 = false }
+      warn(worker, database ?? worker.databases.names.first ?? "", passing)
     }
     // A worker that ends when the queue is empty has the jobs of ticks that have come.
-    let answers = await worker.databases.forEachDriver { driver throws(QudoError) in
-      guard let driver = driver as? any ScheduleDriver else { return }
-      var ticker = Ticker(logger: worker.logger)
-      _ = try await ticker.tick(driver)
+    await withTaskGroup(of: Void.self) { group in
+      for index in worker.databases.names.indices {
+        group.addTask {
+          _ = await soon(worker) {
+            do throws(QudoError) {
+              _ = try await tick(worker, index, Locked(Ticker(logger: worker.logger)))
+            } catch {
+              warn(worker, worker.databases.names[index], error)
+            }
+          }
+        }
+      }
     }
-    for answer in answers {
-      if case .failure(let error) = answer.result { warn(worker, answer.database, error) }
-    }
+  }
+
+  /// Returns what `body` returns; with several databases, nil after a second, while `body` goes on.
+  private func soon<Value: Sendable>(
+    _ worker: WorkerContext, _ body: @escaping @Sendable () async -> Value
+  ) async -> Value? {
+    guard worker.databases.names.count > 1 else { return await body() }
+    let end = worker.clock.sinceBoot().clampedPlus(Self.startTimeout.wholeMicroseconds)
+    return await withDeadline(until: end, worker.clock, body)
   }
 
   /// Enqueues ticks until the worker ends.
@@ -55,6 +77,34 @@ public struct Schedules: Plugin {
       for index in worker.databases.names.indices {
         // Jobs that occupy Swift's pool delay no tick.
         group.addTask(executorPreference: SerialThread("qudo.schedules")) { await run(worker, index) }
+      }
+      if !isDeclared.withLock({ $0 }) {
+        group.addTask(executorPreference: SerialThread("qudo.schedules")) { await declareLater(worker) }
+      }
+    }
+  }
+
+  private func declare(_ worker: WorkerContext) async throws {
+    isDeclared.withLock { $0 = true }
+    guard !schedules.isEmpty else { return }
+    guard let queue = worker.queue as? any JobPreparing else {
+      throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
+    }
+    let stored = QueueSchedules(queue)
+    for schedule in schedules { try await stored.add(schedule, in: database) }
+  }
+
+  /// Stores the schedules as soon as their database is available again.
+  private func declareLater(_ worker: WorkerContext) async {
+    while !Task.isCancelled {
+      do {
+        try await worker.clock.sleep(
+          untilSinceBoot: worker.clock.sinceBoot().clampedPlus(Self.pollInterval.wholeMicroseconds))
+        return try await declare(worker)
+      } catch {
+        if Task.isCancelled { return }
+        worker.logger.warning("schedules not stored", metadata: ["error": "\(error)"])
+        guard (error as? QudoError)?.isPassing == true else { return }
       }
     }
   }
@@ -65,14 +115,7 @@ public struct Schedules: Plugin {
       let begun = worker.clock.sinceBoot()
       var wait = Self.pollInterval
       do {
-        let next = try await worker.databases.call(index) { driver throws(QudoError) -> Duration? in
-          guard let driver = driver as? any ScheduleDriver else { return nil }
-          var mine = ticker.withLock { $0 }
-          let next = try await mine.tick(driver)
-          ticker.withLock { [mine] in $0 = mine }
-          return next
-        }
-        wait = min(wait, next ?? wait)
+        wait = min(wait, try await tick(worker, index, ticker) ?? wait)
       } catch {
         if Task.isCancelled || error.code == .closed { return }
         warn(worker, worker.databases.names[index], error)
@@ -82,6 +125,19 @@ public struct Schedules: Plugin {
       } catch {
         return  // The worker ends.
       }
+    }
+  }
+
+  /// - Returns: How long it is until the next tick, or nil if no schedule has one.
+  private func tick(
+    _ worker: WorkerContext, _ index: Int, _ ticker: Locked<Ticker>
+  ) async throws(QudoError) -> Duration? {
+    try await worker.databases.call(index) { driver throws(QudoError) -> Duration? in
+      guard let driver = driver as? any ScheduleDriver else { return nil }
+      var mine = ticker.withLock { $0 }
+      let next = try await mine.tick(driver)
+      ticker.withLock { [mine] in $0 = mine }
+      return next
     }
   }
 
