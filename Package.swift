@@ -70,7 +70,7 @@ let package = Package(
         "Qudo", .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Encryption"])),
       ]),
     .target(name: "QudoTesting", dependencies: ["Qudo"]),
-    .target(name: "QudoSchedules", dependencies: ["Qudo"]),
+    .target(name: "QudoSchedules", dependencies: ["Qudo", .product(name: "Logging", package: "swift-log")]),
     .target(
       name: "QudoMetrics",
       dependencies: [
@@ -102,7 +102,8 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoBench", .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLite", "QudoSchedules", "QudoBench",
+        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -165,11 +166,15 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "Qudo", "QudoCommand", "QudoSQLite", "Evidence", "MariaDBServer", "ProcessSupport", "CSQLite",
+        "Qudo", "QudoCommand", "QudoSQLite", "QudoTesting", "Evidence", "MariaDBServer", "ProcessSupport",
+        "CSQLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(
-      name: "QudoSchedulesTests", dependencies: ["Qudo", "QudoSchedules", "QudoTesting"],
+      name: "QudoSchedulesTests",
+      dependencies: [
+        "Qudo", "QudoSchedules", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+      ],
       exclude: ["vectors.py", "vectors.txt"]),
     .testTarget(
       name: "QudoMetricsTests",

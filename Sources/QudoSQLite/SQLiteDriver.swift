@@ -117,11 +117,11 @@ public struct SQLiteDriver: Driver {
       durability == .full
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-        .recoversDeadHolders, .control, .ringsAtEnds,
+        .recoversDeadHolders, .control, .ringsAtEnds, .schedules,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-        .ringsAtEnds,
+        .ringsAtEnds, .schedules,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

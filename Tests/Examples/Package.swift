@@ -12,7 +12,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Hooks", []),
   ("Idempotent", []),
   ("MessagePack", [qudo("QudoMessagePack")]),
-  ("Nightly", [qudo("QudoTesting")]),
+  ("Nightly", [qudo("QudoSchedules"), qudo("QudoTesting")]),
   ("Plugins", []),
   ("Priorities", []),
   ("Progress", [grdb]),

@@ -42,7 +42,7 @@ import Testing
     #expect(driver.name == "old")
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
-        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9",
+        "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -251,6 +251,20 @@ import Testing
     #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])
   }
 
+  @Test("a file of schema 9 gets schedules, and its jobs stay") func schedulesOfSchema9() async throws {
+    let before = try file.open(clock: clock)
+    _ = try await before.insert([job("kept")])
+    await before.close()
+    try file.execute("DROP TABLE qudo_schedule; DELETE FROM qudo_schema WHERE version = 10")
+    let driver = try file.open(clock: clock)
+    #expect(try await driver.schedules(nil) == [])
+    #expect(try await driver.store([StoredSchedule(name: "s", rule: "every 1m", kind: "k")]) == [true])
+    #expect(try await driver.schedules(["s"]).first?.version == 1)
+    #expect(try await driver.claim(demand()).texts == ["kept"])
+    // Schema 9 may still write.
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
+  }
+
   @Test func theScriptMakesWhatAnOpeningMakes() async throws {
     await (try file.open(clock: clock)).close()
     let other = try TemporaryFile()
@@ -260,7 +274,9 @@ import Testing
     #expect(try other.rows("PRAGMA page_size") == file.rows("PRAGMA page_size"))
     let driver = try other.open(clock: clock)
     #expect(
-      try other.rows("SELECT version FROM qudo_schema") == ["1", "2", "3", "4", "5", "6", "7", "8", "9"])
+      try other.rows("SELECT version FROM qudo_schema") == [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
+      ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }
 

@@ -39,15 +39,56 @@ import Testing
     if rows.map(String.init) != expected { Issue.record("\(expected.joined(separator: "\n"))") }
   }
 
-  private func article() throws -> String {
+  private func article() throws -> String { try Self.article("Cron") }
+
+  static func article(_ name: String) throws -> String {
     let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
-    return try Self.read(
-      folder.appendingPathComponent("Sources/QudoSchedules/QudoSchedules.docc/Cron.md").path)
+    return try read(
+      folder.appendingPathComponent("Sources/QudoSchedules/QudoSchedules.docc/\(name).md").path)
   }
 
-  private static func read(_ path: String) throws -> String {
+  static func read(_ path: String) throws -> String {
     try String(contentsOfFile: path, encoding: .utf8)
   }
 
-  private static func trimmed(_ line: Substring) -> Substring { line.drop(while: \.isWhitespace) }
+  static func trimmed(_ line: Substring) -> Substring { line.drop(while: \.isWhitespace) }
+}
+
+/// What the article "Schedules" shows.
+@Suite struct SchedulingArticleTests {
+  struct Report: Job {
+    static let kind: Kind = "report"
+
+    func perform(_ context: JobContext) async throws {
+      let night = context.scheduledFor ?? context.enqueuedAt
+      #expect(night > .earliest)
+    }
+  }
+
+  @Test("its Swift is this") func swift() async throws {
+    let file = try ScheduleFile()
+    let queue = file.queue
+    let nightly = Schedule("nightly", try .cron("30 2 * * *", in: "Europe/Berlin"), Report())
+    let pulse = Schedule("pulse", .every(.seconds(30)), Report(), missed: .skip, skipsOverlap: true)
+    let worker = try Worker(queue, handlers: [Report.self], plugins: [Schedules([nightly, pulse])])
+    #expect(try await worker.workOnce() == false)
+    #expect(try await queue.schedules.all().map(\.schedule.name) == ["nightly", "pulse"])
+
+    try await queue.schedules.add(nightly)
+    try await queue.schedules.pause("nightly", reason: "the printer is broken")
+    try await queue.schedules.resume("nightly")
+    let id = try await queue.schedules.runNow("nightly")
+    let all = try await queue.schedules.all()
+    let next = try all.first?.nextTicks(3)
+    try await queue.schedules.remove("nightly")
+    #expect(
+      next?.map(\.short) == ["2026-11-30T01:30:00Z", "2026-12-01T01:30:00Z", "2026-12-02T01:30:00Z"])
+    #expect(try await queue.outcome(of: try #require(id)).isUnfinished)
+
+    let tested = Set(try ArticleTests.read(#filePath).split(separator: "\n").map(ArticleTests.trimmed))
+    let blocks = try ArticleTests.article("Scheduling").components(separatedBy: "```swift\n").dropFirst()
+    let lines = blocks.flatMap { ($0.components(separatedBy: "\n```").first ?? "").split(separator: "\n") }
+    #expect(lines.count == 12)
+    #expect(lines.filter { !tested.contains(ArticleTests.trimmed($0)) } == [])
+  }
 }

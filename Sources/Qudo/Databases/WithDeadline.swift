@@ -7,7 +7,7 @@
 ///   - time: The deadline in microseconds since the boot. It needs no free thread of Swift's pool.
 ///   - executor: Where the body runs; nil for Swift's pool.
 ///   - late: Called with the body's value if it returns after the deadline.
-func withDeadline<Value: Sendable>(
+package func withDeadline<Value: Sendable>(
   until time: Int64, _ clock: any QueueClock, on executor: (any TaskExecutor)? = nil,
   late: (@Sendable (Value) -> Void)? = nil, _ body: @escaping @Sendable () async -> Value
 ) async -> Value? {

@@ -33,10 +33,16 @@ extension Timestamp: CustomStringConvertible, Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
-    guard let (seconds, nanoseconds) = ISO8601.parse(text) else {
+    guard let time = Timestamp(iso8601: text) else {
       throw DecodingError.dataCorruptedError(
         in: container, debugDescription: "\(text) is not a time such as 2026-03-01T12:00:00Z")
     }
+    self = time
+  }
+
+  /// Parses ISO 8601 with a time zone. Returns nil for any other text, and for a date that does not exist.
+  package init?(iso8601 text: String) {
+    guard let (seconds, nanoseconds) = ISO8601.parse(text) else { return nil }
     self.init(microseconds: seconds * 1_000_000 + nanoseconds / 1000)
   }
 

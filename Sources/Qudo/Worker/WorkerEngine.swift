@@ -517,7 +517,7 @@ final class WorkerEngine: Sendable {
 
 extension QudoError {
   /// Whether the error is temporary, so that a retry may succeed.
-  var isPassing: Bool {
+  package var isPassing: Bool {
     switch code {
     case .busy, .unreachable, .diskFull, .ioError, .outcomeUnknown, .outOfMemory, .tooManyFiles, .database,
       .cancelled:

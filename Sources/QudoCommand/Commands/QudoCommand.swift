@@ -43,7 +43,7 @@ struct QudoCommand: AsyncParsableCommand {
     subcommands: [
       Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Cancel.self, Change.self, Recover.self, PauseCommand.self,
-      Resume.self, Pauses.self, Prune.self,
+      Resume.self, Pauses.self, ScheduleCommand.self, Prune.self,
       Import.self,
       Compact.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self, GuardProcess.self,

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Logging
 internal import Qudo
+internal import QudoSchedules
 
 #if canImport(Glibc)
 internal import Glibc
@@ -20,7 +21,7 @@ struct Work: AsyncParsableCommand {
       keeps everything but a backslash before " and \\; a backslash elsewhere keeps the next character. {} in a word becomes the \
       payload, within that word, byte for byte; a payload with a NUL byte, or longer than the system allows, fails the job for good. \
       The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set, and QUDO_RUN, \
-      which is different for each run. A = in a kind is written \\=, and a backslash before it \\\\.
+      which is different for each run; for a job of a schedule also QUDO_SCHEDULE, its name, and QUDO_SCHEDULED_FOR, its tick. A = in a kind is written \\=, and a backslash before it \\\\.
 
       For a shell's pipes and variables run sh -c, and pass the payload as an argument of its own, never within the script: sh would \
       run what a payload such as $(rm -rf .) says.
@@ -45,6 +46,8 @@ struct Work: AsyncParsableCommand {
 
       At its start, from time to time, and at the end of --until-empty, the worker reports kinds that have ready jobs but no command: \
       jobs of a mistyped kind would wait forever.
+
+      While it works, it also enqueues the ticks of the schedules in its databases: see schedule.
 
       A command whose job is cancelled gets SIGTERM, then SIGKILL 5 s later: see cancel.
 
@@ -158,7 +161,7 @@ struct Work: AsyncParsableCommand {
     defer { timer.close() }
     await timer.open()
     let failed = try await database.use(durability: durability.durability, create: true, fleet) { databases in
-      let worker = try Worker(Queue(databases), handlers: handlers(stop), options: options)
+      let worker = try Worker(Queue(databases), handlers: handlers(stop), plugins: [Schedules()], options: options)
       // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
       // claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in

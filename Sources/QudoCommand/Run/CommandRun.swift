@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSchedules
 internal import Subprocess
 internal import SystemPackage
 
@@ -59,6 +60,13 @@ enum CommandRun {
     try judge(status, errors)
   }
 
+  /// The variables of a job that a schedule enqueued. Any other job gets empty ones if this process has them itself.
+  private static func ofSchedule(_ context: JobContext) -> [(name: String, value: String)] {
+    let (schedule, tick) = (context.schedule, context.scheduledFor)
+    guard schedule != nil || getenv("QUDO_SCHEDULE") != nil else { return [] }
+    return [("QUDO_SCHEDULE", schedule ?? ""), ("QUDO_SCHEDULED_FOR", tick?.utc ?? "")]
+  }
+
   /// - Parameter started: called once the command runs.
   private static func spawn(
     _ words: [[UInt8]], _ context: JobContext, _ guarded: CommandGuard.GuardedRun, _ input: FileDescriptor,
@@ -76,11 +84,12 @@ enum CommandRun {
       return try await run(
         program.contains("/") ? .path(FilePath(program)) : .name(program),
         arguments: arguments,
-        environment: CommandEnvironment.adding([
-          ("QUDO_JOB_ID", "\(context.job.id)"), ("QUDO_JOB_DATABASE", context.database),
-          ("QUDO_KIND", context.kind.name),
-          ("QUDO_ATTEMPT", "\(context.attempt)"), ("QUDO_RUN", guarded.name),
-        ]),
+        environment: CommandEnvironment.adding(
+          [
+            ("QUDO_JOB_ID", "\(context.job.id)"), ("QUDO_JOB_DATABASE", context.database),
+            ("QUDO_KIND", context.kind.name),
+            ("QUDO_ATTEMPT", "\(context.attempt)"), ("QUDO_RUN", guarded.name),
+          ] + ofSchedule(context)),
         platformOptions: options,
         input: .fileDescriptor(input, closeAfterSpawningProcess: false),
         output: .fileDescriptor(output, closeAfterSpawningProcess: false),

@@ -9,7 +9,7 @@ package import Qudo
 /// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
 /// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
 /// permission is enough wherever SQLite allows that. All other verbs throw `QudoError.Code.readOnly`.
-package struct SQLiteListings: ControlDriver, DescribedDriver {
+package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver {
   package let name: String
   package let limits: Limits
   package let doorbell: Doorbell
@@ -70,6 +70,15 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.kindTable.failureRoutes() }
   }
 
+  package func schedules(_ names: [String]?) async throws(QudoError) -> [StoredSchedule] {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.schedules(names) }
+  }
+
+  package func dueSchedules(after name: String?, limit: Int) async throws(QudoError) -> DueSchedules {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.dueSchedules(after: name, limit: limit)
+    }
+  }
+
   package func pauses() async throws(QudoError) -> [Pause] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
   }
@@ -128,6 +137,9 @@ package struct SQLiteListings: ControlDriver, DescribedDriver {
     throw refusal
   }
   package func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] { throw refusal }
+  package func store(_ schedules: [StoredSchedule]) async throws(QudoError) -> [Bool] { throw refusal }
+  package func removeSchedules(_ names: [String]) async throws(QudoError) -> [Bool] { throw refusal }
+  package func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] { throw refusal }
 }
 
 /// A reader that opens the file for each listing and closes it afterwards.

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 9
+  static let version: Int64 = 10
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -27,6 +27,7 @@ enum Schema {
     Migration(version: 7, lowestReader: 5, lowestWriter: 7, sql: seventh),
     Migration(version: 8, lowestReader: 5, lowestWriter: 7, sql: eighth),
     Migration(version: 9, lowestReader: 5, lowestWriter: 9, sql: ninth),
+    Migration(version: 10, lowestReader: 5, lowestWriter: 9, sql: tenth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -44,6 +45,15 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds schedules. A worker of version 9 enqueues no ticks, and does no harm.
+  private static let tenth = """
+    CREATE TABLE qudo_schedule(
+      name TEXT PRIMARY KEY, kind INTEGER NOT NULL, rule TEXT NOT NULL, missed TEXT NOT NULL, skips_overlap INTEGER NOT NULL,
+      rank INTEGER NOT NULL, next_tick INTEGER, last_tick INTEGER, last_job INTEGER, paused INTEGER NOT NULL, reason TEXT,
+      version INTEGER NOT NULL, changed_at INTEGER NOT NULL, codec INTEGER NOT NULL, meta BLOB, payload BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX qudo_schedule_next ON qudo_schedule(next_tick) WHERE next_tick IS NOT NULL;
+    """
 
   /// Finds the jobs that expire, and adds where final failures go. A worker of version 8 would claim expired jobs and drop
   /// the jobs that final failures enqueue, so it may not write any more.

@@ -81,6 +81,26 @@ CREATE TABLE qudo_pause(
   ends INTEGER,                       -- NULL: never
   reason TEXT);
 
+-- The schedules: which jobs to enqueue when. Schedulers work the ticks out; see ScheduleDriver.
+CREATE TABLE qudo_schedule(
+  name TEXT PRIMARY KEY,
+  kind INTEGER NOT NULL,              -- qudo_kind
+  rule TEXT NOT NULL,                 -- such as: cron 30 2 * * * UTC
+  missed TEXT NOT NULL,               -- which ticks are made up for
+  skips_overlap INTEGER NOT NULL,     -- 1: no job while last_job waits or runs
+  rank INTEGER NOT NULL,
+  next_tick INTEGER,                  -- NULL: paused, or no more ticks
+  last_tick INTEGER,
+  last_job INTEGER,
+  paused INTEGER NOT NULL,
+  reason TEXT,
+  version INTEGER NOT NULL,           -- rises with each write: who read an earlier one writes nothing
+  changed_at INTEGER NOT NULL,
+  codec INTEGER NOT NULL,
+  meta BLOB,
+  payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX qudo_schedule_next ON qudo_schedule(next_tick) WHERE next_tick IS NOT NULL;
+
 -- The open drivers that have claimed jobs.
 CREATE TABLE qudo_instance(
   id INTEGER PRIMARY KEY AUTOINCREMENT,

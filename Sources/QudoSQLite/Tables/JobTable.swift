@@ -292,5 +292,5 @@ extension NewJob {
 }
 
 extension Value {
-  fileprivate init(_ metadata: JobMetadata) { self = metadata.isEmpty ? .null : .blob(metadata.bytes) }
+  init(_ metadata: JobMetadata) { self = metadata.isEmpty ? .null : .blob(metadata.bytes) }
 }

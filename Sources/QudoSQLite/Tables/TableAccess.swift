@@ -19,6 +19,7 @@ extension TableAccess {
   var statusTable: StatusTable { connection.statusTable }
   var pauseTable: PauseTable { connection.pauseTable }
   var cancelTable: CancelTable { connection.cancelTable }
+  var scheduleTable: ScheduleTable { connection.scheduleTable }
   var infoTable: InfoTable { connection.infoTable }
 }
 
@@ -34,6 +35,7 @@ extension Connection {
   var statusTable: StatusTable { StatusTable(connection: self) }
   var pauseTable: PauseTable { PauseTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }
+  var scheduleTable: ScheduleTable { ScheduleTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }
   var schemaTable: SchemaTable { SchemaTable(connection: self) }
 }

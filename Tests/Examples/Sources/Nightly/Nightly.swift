@@ -1,9 +1,9 @@
-import Foundation
 import Qudo
 import QudoSQLite
+import QudoSchedules
 import QudoTesting
 
-/// Makes a report each night at two: each run enqueues the next one. A clock that the program moves lets days pass.
+/// Makes a report each night at two in Berlin. A clock that the program moves lets days pass.
 @main
 struct Nightly {
   static func main() async throws {
@@ -11,16 +11,22 @@ struct Nightly {
     let clock = ManualClock()
     let queue = Queue(try SQLiteDriver(path: "\(folder)/nightly.db", clock: clock))
 
-    // Do this on each start of the program, here twice. If a report is enqueued already, that one is kept.
-    for _ in 1...2 {
-      let due = try NightlyReport.next(after: clock.now().wall.date)
-      let nightly = UniqueKey("nightly", onConflict: .keep)
-      try await queue.enqueue(NightlyReport(), unique: nightly, due: .at(due))
+    let nightly = Schedule("nightly", try .cron("0 2 * * *", in: "Europe/Berlin"), NightlyReport())
+    let worker = try Worker(
+      queue, handlers: [NightlyReport.self], plugins: [Schedules([nightly])],
+      options: WorkerOptions(clock: clock))
+    // A program that runs all the time calls `work()` once, and this one each morning.
+    for _ in 1...3 {
+      try await worker.workUntilEmpty()
+      clock.advance(by: .seconds(86_400))
     }
 
-    let worker = try Worker(queue, handlers: [NightlyReport.self], options: WorkerOptions(clock: clock))
-    try await worker.drain(clock, for: .seconds(3 * 86_400))
-    print("enqueued: \(try await queue.count().map(\.delayed))")
+    // Three nights without a worker: by default, the latest one is made up for.
+    clock.advance(by: .seconds(3 * 86_400))
+    try await worker.workUntilEmpty()
+
+    let stored = try await queue.schedules.schedule(named: "nightly")
+    print("next: \(stored?.schedule.nextTick?.description ?? "none")")
     await queue.close()
   }
 }
@@ -29,25 +35,13 @@ struct NightlyReport: Job {
   static let kind: Kind = "report.nightly"
 
   func perform(_ context: JobContext) async throws {
-    print("report of \(context.job.dueAt)")
-    // Stored in the transaction that completes this job, so that the chain does not break between the two.
-    let due = try Self.next(after: context.job.dueAt.date)
-    try context.enqueueOnCompletion(Self(), options: EnqueueOptions(unique: "nightly", due: .at(due)))
-  }
-
-  static func next(after date: Date) throws -> Date {
-    var calendar = Calendar(identifier: .gregorian)
-    calendar.timeZone = .gmt
-    let two = DateComponents(hour: 2)
-    guard let next = calendar.nextDate(after: date, matching: two, matchingPolicy: .nextTime) else {
-      throw Abort("no night follows \(date)")
-    }
-    return next
+    // The tick, also if the job runs late or again.
+    print("report of \(context.scheduledFor ?? context.enqueuedAt)")
   }
 }
 
 // Output:
-// report of 2023-11-15T02:00:00.000000Z
-// report of 2023-11-16T02:00:00.000000Z
-// report of 2023-11-17T02:00:00.000000Z
-// enqueued: [1]
+// report of 2023-11-15T01:00:00.000000Z
+// report of 2023-11-16T01:00:00.000000Z
+// report of 2023-11-20T01:00:00.000000Z
+// next: 2023-11-21T01:00:00.000000Z

@@ -1,0 +1,59 @@
+public import Qudo
+
+/// Which ticks are made up for that came while no worker with schedules was there.
+public enum MissedTicks: Hashable, Sendable {
+  /// None: a tick that is more than a minute late is skipped.
+  case skip
+  /// The latest one. The default.
+  case latest
+  /// The latest ones, this many at most: 1 to 1,000.
+  case last(Int)
+  /// All of them, the earliest first.
+  case all
+
+  /// How late a tick may be before ``skip`` skips it.
+  static let tolerance = Duration.seconds(60)
+  /// The maximum number of ticks that one transaction enqueues. ``all`` goes on in the next one.
+  static let maxTicks = 1000
+
+  /// - Throws: ``QudoError/Code/invalidArgument`` if the number is out of range.
+  func check(_ name: String) throws(QudoError) {
+    if case .last(let count) = self, !(1...Self.maxTicks).contains(count) {
+      throw QudoError(
+        .invalidArgument,
+        "the schedule \(name) is to make up for \(count) missed ticks: give 1 to \(Self.maxTicks)")
+    }
+  }
+}
+
+extension MissedTicks: CustomStringConvertible {
+  /// The text that the database stores: `skip`, `latest`, `last 3` or `all`.
+  public var description: String {
+    switch self {
+    case .skip: "skip"
+    case .latest: "latest"
+    case .last(let count): "last \(count)"
+    case .all: "all"
+    }
+  }
+
+  /// Parses ``description``.
+  ///
+  /// - Throws: ``/Qudo/QudoError``; ``/Qudo/QudoError/Code/invalidArgument`` for any other text.
+  public init(_ text: String) throws(QudoError) {
+    switch text {
+    case "skip": self = .skip
+    case "latest": self = .latest
+    case "all": self = .all
+    default:
+      let words = text.split(separator: " ")
+      guard words.count == 2, words[0] == "last", let count = Int(words[1]) else {
+        throw QudoError(
+          .invalidArgument,
+          "'\(text.prefix(40))' says not which missed ticks: write skip, latest, last 3 or all")
+      }
+      self = .last(count)
+      try check("")
+    }
+  }
+}

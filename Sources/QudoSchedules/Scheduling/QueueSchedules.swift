@@ -1,0 +1,233 @@
+public import Qudo
+
+extension Queue {
+  /// The schedules that the queue's databases store.
+  public var schedules: QueueSchedules { QueueSchedules(self) }
+}
+
+/// The schedules that a queue's databases store: see ``/Qudo/Queue/schedules``.
+///
+///     try await queue.schedules.add(Schedule("tidy", .every(.seconds(3600)), Tidy()))
+///     try await queue.schedules.pause("tidy", reason: "the disk is being replaced")
+///
+/// With several databases, a schedule is in one of them. A verb finds it by its name, and asks the databases in turn.
+public struct QueueSchedules: Sendable {
+  private let queue: any JobPreparing
+  private var databases: Databases { queue.databases }
+
+  init(_ queue: any JobPreparing) { self.queue = queue }
+
+  /// Stores a schedule, in place of an older one of its name in any of the databases.
+  ///
+  /// A schedule whose rule is the same keeps its next tick, and stays paused if it is. The jobs of earlier ticks stay as they are.
+  ///
+  /// - Parameters:
+  ///   - schedule: The schedule. Its job is encoded, and passes through the hooks of an enqueue, once: here.
+  ///   - database: The name of the database that a new schedule goes into. Default: the first one of the queue.
+  /// - Returns: The schedule as it is stored now.
+  /// - Throws: ``/Qudo/QudoError``; ``/Qudo/QudoError/Code/invalidArgument`` for a rule without any tick to come, a value
+  ///   beyond the limits, an unknown database, or one that stores no schedules. Or what the codec or a hook throws.
+  @discardableResult
+  public func add(_ schedule: Schedule, in database: String? = nil) async throws -> ScheduleRecord {
+    let new = try schedule.stored(queue)
+    let found = try await find(schedule.name, home: database ?? databases.names.first)
+    // A database may have another name once it is open.
+    guard let home = found?.database ?? database ?? databases.names.first else {
+      throw QudoError(.invalidArgument, "the queue has no database: give it one")
+    }
+    return try await databases.schedules(in: home) { driver throws(QudoError) in
+      let now = try await driver.dueSchedules(after: nil, limit: 0).now
+      let written = try await Self.write(schedule.name, driver) { old throws(QudoError) in
+        try new.replacing(old, schedule.rule, now: now, driver.limits)
+      }
+      guard let written else { throw Self.busy(schedule.name) }
+      return written
+    }
+  }
+
+  /// Returns all schedules: by name, for one database after the other.
+  ///
+  /// - Throws: ``/Qudo/QudoError``, also if one of several databases is unavailable.
+  public func all() async throws(QudoError) -> [ScheduleRecord] {
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      try await driver.scheduling().schedules(nil)
+    }
+    var records: [ScheduleRecord] = []
+    for answer in answers {
+      records += try answer.result.get().map { ScheduleRecord(database: answer.database, schedule: $0) }
+    }
+    return records
+  }
+
+  /// Returns a schedule, or nil if there is none of the name.
+  public func schedule(named name: String) async throws(QudoError) -> ScheduleRecord? {
+    try await find(name, home: nil)
+  }
+
+  /// Pauses a schedule: it has no ticks until it is resumed. Its jobs stay as they are.
+  ///
+  /// - Parameters:
+  ///   - name: The schedule's name.
+  ///   - reason: A note for those who look at it, at most 1,024 bytes. Default: none.
+  /// - Returns: The schedule, or nil if there is none of the name.
+  @discardableResult
+  public func pause(_ name: String, reason: String? = nil) async throws(QudoError) -> ScheduleRecord? {
+    try await change(name) { schedule, _ in
+      schedule.isPaused = true
+      schedule.nextTick = nil
+      schedule.reason = reason
+    }
+  }
+
+  /// Resumes a paused schedule. It goes on with the first tick from now on: those of the pause are not made up for.
+  ///
+  /// - Returns: The schedule, or nil if there is none of the name.
+  @discardableResult
+  public func resume(_ name: String) async throws(QudoError) -> ScheduleRecord? {
+    try await change(name) { schedule, now throws(QudoError) in
+      guard schedule.isPaused else { return }
+      schedule.isPaused = false
+      schedule.reason = nil
+      schedule.nextTick = try ScheduleRule(schedule.rule).next(after: now)
+    }
+  }
+
+  /// Enqueues a schedule's job now, beside its ticks. The job's tick is the present time.
+  ///
+  /// - Returns: The job's id, or nil if there is no schedule of the name.
+  @discardableResult
+  public func runNow(_ name: String) async throws(QudoError) -> JobID? {
+    guard let found = try await schedule(named: name) else { return nil }
+    let database = found.database
+    return try await databases.schedules(in: database) { driver throws(QudoError) -> JobID? in
+      for _ in 0..<Self.tries {
+        let now = try await driver.dueSchedules(after: nil, limit: 0).now
+        guard let schedule = try await driver.schedules([name]).first else { return nil }
+        let tick = ScheduleTick(
+          name: name, version: schedule.version, jobs: [schedule.job(at: now)], tick: nil,
+          next: schedule.nextTick,
+          skipsOverlap: false)
+        if case .enqueued(let jobs) = try await driver.advance([tick]).first, let job = jobs.last {
+          return JobID(database: driver.name, number: job)
+        }
+      }
+      throw Self.busy(name)
+    }
+  }
+
+  /// Removes a schedule. Its jobs stay as they are. A worker that declares the schedule stores it again when it starts.
+  ///
+  /// - Returns: Whether there was a schedule of the name.
+  @discardableResult
+  public func remove(_ name: String) async throws(QudoError) -> Bool {
+    guard let found = try await schedule(named: name) else { return false }
+    return try await databases.schedules(in: found.database) { driver throws(QudoError) in
+      try await driver.removeSchedules([name]).first ?? false
+    }
+  }
+
+  // MARK: Finding and writing
+
+  private static let tries = 20
+
+  private static func busy(_ name: String) -> QudoError {
+    QudoError(.busy, "the schedule \(name) is being changed by others all the time: try again")
+  }
+
+  /// Looks for a schedule in all databases.
+  ///
+  /// - Parameter home: The only database that must answer; nil if none has the schedule unless all of them say so.
+  private func find(_ name: String, home: String?) async throws(QudoError) -> ScheduleRecord? {
+    let before = databases.names
+    let answers = await databases.forEachDriver { driver throws(QudoError) -> StoredSchedule? in
+      guard let driver = driver as? any ScheduleDriver else { return nil }
+      return try await driver.schedules([name]).first
+    }
+    for answer in answers {
+      if case .success(let schedule?) = answer.result {
+        return ScheduleRecord(database: answer.database, schedule: schedule)
+      }
+    }
+    for (answer, old) in zip(answers, before) where home == nil || home == answer.database || home == old {
+      if case .failure(let error) = answer.result { throw error }
+    }
+    return nil
+  }
+
+  private func change(
+    _ name: String, _ change: @escaping @Sendable (inout StoredSchedule, Timestamp) throws(QudoError) -> Void
+  ) async throws(QudoError) -> ScheduleRecord? {
+    guard let found = try await schedule(named: name) else { return nil }
+    return try await databases.schedules(in: found.database) { driver throws(QudoError) in
+      let now = try await driver.dueSchedules(after: nil, limit: 0).now
+      return try await Self.write(name, driver) { old throws(QudoError) in
+        guard var new = old else { return nil }
+        try change(&new, now)
+        return new
+      }
+    }
+  }
+
+  /// Writes a schedule, again and again until nobody else wrote it in between.
+  ///
+  /// - Parameter change: Returns the new schedule for the old one; nil to write nothing.
+  private static func write(
+    _ name: String, _ driver: any ScheduleDriver,
+    _ change: (StoredSchedule?) throws(QudoError) -> StoredSchedule?
+  ) async throws(QudoError) -> ScheduleRecord? {
+    for _ in 0..<tries {
+      let old = try await driver.schedules([name]).first
+      guard let new = try change(old) else { return nil }
+      if new == old { return ScheduleRecord(database: driver.name, schedule: new) }
+      if try await driver.store([new]).first == true, let stored = try await driver.schedules([name]).first {
+        return ScheduleRecord(database: driver.name, schedule: stored)
+      }
+    }
+    throw busy(name)
+  }
+}
+
+/// A schedule, and the database that stores it.
+public struct ScheduleRecord: Hashable, Sendable, Codable {
+  /// The name of the database.
+  public var database: String
+  /// The schedule as it is stored.
+  public var schedule: StoredSchedule
+
+  /// Creates a record.
+  public init(database: String, schedule: StoredSchedule) {
+    (self.database, self.schedule) = (database, schedule)
+  }
+
+  /// Returns the next ticks, at most `count`; none for a paused schedule.
+  ///
+  /// - Throws: ``/Qudo/QudoError``; ``/Qudo/QudoError/Code/invalidArgument`` for a rule that this version does not know, or a
+  ///   time zone that this machine does not have.
+  public func nextTicks(_ count: Int) throws(QudoError) -> [Timestamp] {
+    guard count > 0, let first = schedule.nextTick else { return [] }
+    return [first] + (try ScheduleRule(schedule.rule).ticks(after: first, count: count - 1))
+  }
+}
+
+extension StoredSchedule {
+  /// The schedule in place of an older one, whose state it keeps.
+  fileprivate func replacing(
+    _ old: StoredSchedule?, _ rule: ScheduleRule, now: Timestamp, _ limits: Limits
+  ) throws(QudoError) -> StoredSchedule {
+    var new = self
+    try limits.check(job(at: now))
+    let next = rule.next(after: now)
+    guard next != nil else {
+      throw QudoError(.invalidArgument, "the rule of the schedule \(name) never matches: give another one")
+    }
+    if let old {
+      (new.version, new.changedAt, new.isPaused, new.reason) = (
+        old.version, old.changedAt, old.isPaused, old.reason
+      )
+      (new.lastTick, new.lastJob) = (old.lastTick, old.lastJob)
+      new.nextTick = old.rule == new.rule ? old.nextTick : nil
+    }
+    if !new.isPaused, new.nextTick == nil { new.nextTick = next }
+    return new
+  }
+}

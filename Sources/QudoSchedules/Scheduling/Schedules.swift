@@ -1,0 +1,149 @@
+public import Qudo
+internal import Logging
+
+/// A worker's plugin that enqueues the ticks of schedules, and stores the schedules that it is given.
+///
+///     let schedules = Schedules([Schedule("nightly", try .cron("30 2 * * *", in: "Europe/Berlin"), Report())])
+///     let worker = try Worker(queue, handlers: [JobHandler(Report.self)], plugins: [schedules])
+///
+/// When the worker starts, it stores its schedules in place of older ones of the same names, which keep their next tick if the
+/// rule is the same. From then on it enqueues the ticks of all schedules that the databases have, also of those of other
+/// processes. However many workers do so, each tick is enqueued exactly once.
+///
+/// A worker without this plugin enqueues no ticks, and asks the database for none.
+public struct Schedules: Plugin {
+  /// The schedules that the worker declares.
+  public var schedules: [Schedule]
+  /// The name of the database that new schedules go into; nil for the first one of the queue.
+  public var database: String?
+  /// The longest time between two looks at a database. Schedules that others add or change begin after it at the latest.
+  static let pollInterval = Duration.seconds(10)
+  /// How long the start of a worker waits for one of several databases.
+  private static let startTimeout = Duration.seconds(1)
+
+  private let isDeclared = Locked(true)
+
+  /// Creates the plugin.
+  ///
+  /// - Parameters:
+  ///   - schedules: The schedules that the worker declares. Default: none, to enqueue the ticks of those that are stored.
+  ///   - database: The name of the database that new schedules go into. Default: the first one of the queue.
+  public init(_ schedules: [Schedule] = [], database: String? = nil) {
+    self.schedules = schedules
+    self.database = database
+  }
+
+  /// Stores the schedules, and enqueues the ticks that have come.
+  ///
+  /// If a database is unavailable, the worker begins without it, and this goes on in the background. One of several
+  /// databases that hangs holds the worker up for a second.
+  public func start(_ worker: WorkerContext) async throws {
+    let isStored = await soon(worker) { () -> Result<Void, any Error> in
+      do { return .success(try await declare(worker)) } catch { return .failure(error) }
+    }
+    if case .failure(let error)? = isStored {
+      guard let passing = error as? QudoError, passing.isPassing else { throw error }
+      isDeclared.withLock { $0 = false }
+      warn(worker, database ?? worker.databases.names.first ?? "", passing)
+    }
+    // A worker that ends when the queue is empty has the jobs of ticks that have come.
+    await withTaskGroup(of: Void.self) { group in
+      for index in worker.databases.names.indices {
+        group.addTask {
+          _ = await soon(worker) {
+            do throws(QudoError) {
+              _ = try await tick(worker, index, Locked(Ticker(logger: worker.logger)))
+            } catch {
+              warn(worker, worker.databases.names[index], error)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Returns what `body` returns; with several databases, nil after a second, while `body` goes on.
+  private func soon<Value: Sendable>(
+    _ worker: WorkerContext, _ body: @escaping @Sendable () async -> Value
+  ) async -> Value? {
+    guard worker.databases.names.count > 1 else { return await body() }
+    let end = worker.clock.sinceBoot().clampedPlus(Self.startTimeout.wholeMicroseconds)
+    return await withDeadline(until: end, worker.clock, body)
+  }
+
+  /// Enqueues ticks until the worker ends.
+  public func run(_ worker: WorkerContext) async throws {
+    await withTaskGroup(of: Void.self) { group in
+      for index in worker.databases.names.indices {
+        // Jobs that occupy Swift's pool delay no tick.
+        group.addTask(executorPreference: SerialThread("qudo.schedules")) { await run(worker, index) }
+      }
+      if !isDeclared.withLock({ $0 }) {
+        group.addTask(executorPreference: SerialThread("qudo.schedules")) { await declareLater(worker) }
+      }
+    }
+  }
+
+  private func declare(_ worker: WorkerContext) async throws {
+    isDeclared.withLock { $0 = true }
+    guard !schedules.isEmpty else { return }
+    guard let queue = worker.queue as? any JobPreparing else {
+      throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
+    }
+    let stored = QueueSchedules(queue)
+    for schedule in schedules { try await stored.add(schedule, in: database) }
+  }
+
+  /// Stores the schedules as soon as their database is available again.
+  private func declareLater(_ worker: WorkerContext) async {
+    while !Task.isCancelled {
+      do {
+        try await worker.clock.sleep(
+          untilSinceBoot: worker.clock.sinceBoot().clampedPlus(Self.pollInterval.wholeMicroseconds))
+        return try await declare(worker)
+      } catch {
+        if Task.isCancelled { return }
+        worker.logger.warning("schedules not stored", metadata: ["error": "\(error)"])
+        guard (error as? QudoError)?.isPassing == true else { return }
+      }
+    }
+  }
+
+  private func run(_ worker: WorkerContext, _ index: Int) async {
+    let ticker = Locked(Ticker(logger: worker.logger))
+    while !Task.isCancelled {
+      let begun = worker.clock.sinceBoot()
+      var wait = Self.pollInterval
+      do {
+        wait = min(wait, try await tick(worker, index, ticker) ?? wait)
+      } catch {
+        if Task.isCancelled || error.code == .closed { return }
+        warn(worker, worker.databases.names[index], error)
+      }
+      do {
+        try await worker.clock.sleep(untilSinceBoot: begun.clampedPlus(wait.wholeMicroseconds))
+      } catch {
+        return  // The worker ends.
+      }
+    }
+  }
+
+  /// - Returns: How long it is until the next tick, or nil if no schedule has one.
+  private func tick(
+    _ worker: WorkerContext, _ index: Int, _ ticker: Locked<Ticker>
+  ) async throws(QudoError) -> Duration? {
+    try await worker.databases.call(index) { driver throws(QudoError) -> Duration? in
+      guard let driver = driver as? any ScheduleDriver else { return nil }
+      var mine = ticker.withLock { $0 }
+      let next = try await mine.tick(driver)
+      ticker.withLock { [mine] in $0 = mine }
+      return next
+    }
+  }
+
+  private func warn(_ worker: WorkerContext, _ database: String, _ error: QudoError) {
+    worker.logger.warning(
+      "ticks not enqueued, retrying",
+      metadata: ["database": "\(database)", "error": "\(error)", "code": "\(error.code)"])
+  }
+}

@@ -1,0 +1,33 @@
+internal import Qudo
+
+/// Which ticks of a schedule are enqueued now, and where the schedule goes on. It is a function of times only.
+struct TickPlan: Hashable {
+  /// The ticks that get a job, in their order.
+  var ticks: [Timestamp]
+  /// The newest tick that this accounts for, with or without a job.
+  var newest: Timestamp
+  /// The next tick, which has come already if more are to be made up for.
+  var next: Timestamp?
+
+  /// - Parameters:
+  ///   - due: The tick that the database has as the next one; it has come.
+  ///   - now: The time by the database's clock.
+  ///   - skipsOverlap: Whether at most one job of the schedule may be there. Then only the latest tick gets one.
+  init(_ rule: ScheduleRule, due: Timestamp, now: Timestamp, missed: MissedTicks, skipsOverlap: Bool) {
+    var missed = missed
+    if skipsOverlap, missed != .skip { missed = .latest }
+    func last(_ count: Int) -> [Timestamp] {
+      let ticks = rule.last(count, after: due, through: now)
+      return ticks.count < count ? [due] + ticks : ticks
+    }
+    switch missed {
+    case .latest: ticks = last(1)
+    case .last(let count): ticks = last(count)
+    case .skip: ticks = last(1)
+    case .all: ticks = [due] + rule.ticks(after: due, through: now, count: MissedTicks.maxTicks - 1)
+    }
+    newest = ticks.last ?? due
+    if missed == .skip, newest.advanced(by: MissedTicks.tolerance) < now { ticks = [] }
+    next = rule.next(after: missed == .all ? newest : now)
+  }
+}
