@@ -18,6 +18,8 @@ public struct Schedules: Plugin {
   public var database: String?
   /// The longest time between two looks at a database. Schedules that others add or change begin after it at the latest.
   static let pollInterval = Duration.seconds(10)
+  /// The same for a database over a network, so that many idle workers of a server ask little.
+  static let remotePollInterval = Duration.seconds(30)
   /// How long the start of a worker waits for one of several databases.
   private static let startTimeout = Duration.seconds(1)
 
@@ -115,7 +117,9 @@ public struct Schedules: Plugin {
       let begun = worker.clock.sinceBoot()
       var wait = Self.pollInterval
       do {
-        wait = min(wait, try await tick(worker, index, ticker) ?? wait)
+        let (next, isRemote) = try await tick(worker, index, ticker)
+        if isRemote { wait = Self.remotePollInterval }
+        wait = min(wait, next ?? wait)
       } catch {
         if Task.isCancelled || error.code == .closed { return }
         warn(worker, worker.databases.names[index], error)
@@ -128,16 +132,17 @@ public struct Schedules: Plugin {
     }
   }
 
-  /// - Returns: How long it is until the next tick, or nil if no schedule has one.
+  /// - Returns: How long it is until the next tick, nil if no schedule has one, and whether the database is over a network.
   private func tick(
     _ worker: WorkerContext, _ index: Int, _ ticker: Locked<Ticker>
-  ) async throws(QudoError) -> Duration? {
-    try await worker.databases.call(index) { driver throws(QudoError) -> Duration? in
-      guard let driver = driver as? any ScheduleDriver else { return nil }
+  ) async throws(QudoError) -> (next: Duration?, isRemote: Bool) {
+    try await worker.databases.call(index) { driver throws(QudoError) -> (Duration?, Bool) in
+      let isRemote = driver.capabilities.contains(.remote)
+      guard let driver = driver as? any ScheduleDriver else { return (nil, isRemote) }
       var mine = ticker.withLock { $0 }
       let next = try await mine.tick(driver)
       ticker.withLock { [mine] in $0 = mine }
-      return next
+      return (next, isRemote)
     }
   }
 
