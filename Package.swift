@@ -173,7 +173,8 @@ let package = Package(
     .testTarget(
       name: "QudoSchedulesTests",
       dependencies: [
-        "Qudo", "QudoSchedules", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "ForwardingDriver", "QudoSchedules", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"),
       ],
       exclude: ["vectors.py", "vectors.txt"]),
     .testTarget(

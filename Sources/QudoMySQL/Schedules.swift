@@ -113,7 +113,7 @@ extension Transaction {
     // Which ticks are written, with the positions of their jobs; nil for no jobs because of an overlap.
     var plan: [(tick: ScheduleTick, isWritten: Bool, jobs: Range<Int>?)] = []
     for (name, tick) in zip(names, ticks) {
-      guard let row = locked[name], row.version == tick.version else {
+      guard let row = locked[name], tick.isOf(version: row.version, changedAt: row.changedAt) else {
         plan.append((tick, false, nil))
         continue
       }
@@ -138,6 +138,7 @@ extension Transaction {
   /// A schedule whose row is locked.
   private struct LockedSchedule {
     let version: Int64
+    let changedAt: Timestamp
     /// Whether the job of its newest tick waits or runs.
     let hasLiveJob: Bool
   }
@@ -157,7 +158,9 @@ extension Transaction {
         try rows.forEach { row throws(QudoError) in
           // The same holds for the look at the job.
           guard !row.isNull(2) else { throw .short(0, 1) }
-          found[row.bytes(0)] = LockedSchedule(version: row.integer(1), hasLiveJob: row.integer(2) != 0)
+          found[row.bytes(0)] = LockedSchedule(
+            version: row.integer(1), changedAt: Timestamp(microseconds: row.integer(3)),
+            hasLiveJob: row.integer(2) != 0)
         }
       }
     }
@@ -195,7 +198,8 @@ private enum ScheduleRow {
   /// The statement that locks schedules, and looks whether the jobs of their newest ticks are there.
   static func lock(_ names: some Collection<[UInt8]>) -> SQL {
     """
-    SELECT s.name, s.version, (SELECT COUNT(*) FROM qudo_job AS j WHERE j.id = s.last_job) FROM qudo_schedule AS s
+    SELECT s.name, s.version, (SELECT COUNT(*) FROM qudo_job AS j WHERE j.id = s.last_job), s.changed_at
+    FROM qudo_schedule AS s
     WHERE s.name IN \(names: names) ORDER BY s.name FOR UPDATE
     """
   }

@@ -42,7 +42,9 @@ import Testing
     #expect(try place.qudo("schedule", "list").output.contains("paused: quiet"))
     #expect(try list().first?["paused"] as? Bool == true)
     let paused = try place.qudo("schedule", "next", "leap")
-    #expect(paused.output == "" && paused.errors == "qudo: no tick is to come\n" && paused.status == 0)
+    #expect(
+      paused.output == "" && paused.status == 1
+        && paused.errors == "qudo: the schedule is paused: see schedule resume\n")
     #expect(try place.qudo("schedule", "resume", "leap").status == 0)
     #expect(try list().first?["paused"] as? Bool == false)
 
@@ -90,7 +92,11 @@ import Testing
     arguments: [
       ["add", "s"], ["add", "s", "k"], ["add", "s", "k", "--every", "1h", "--cron", "@daily"],
       ["add", "s", "k", "--cron", "61 * * * *"], ["add", "s", "k", "--cron", "@daily", "--zone", "Nowhere"],
-      ["add", "s", "k", "--every", "x"], ["add", "s", "k", "--zone", "UTC", "--every", "1h"],
+      ["add", "s", "k", "--every", "x"], ["add", "s", "k", "--every", "99ms"],
+      ["add", "s", "k", "--cron", "0 0 30 2 *"],
+      ["add", "", "k", "--every", "1h"], ["add", String(repeating: "x", count: 256), "k", "--every", "1h"],
+      ["add", "s", "k", "p", "--payload-file", "f", "--every", "1h"], ["next", "--every", "1us"],
+      ["add", "s", "k", "--zone", "UTC", "--every", "1h"],
       ["add", "s", "k", "--every", "1h", "--missed", "some"],
       ["add", "s", "k", "--every", "1h", "--missed", "0"],
       ["add", "s", "", "--every", "1h"], ["add", "s", "k", "{", "--codec", "json", "--every", "1h"],
@@ -103,21 +109,35 @@ import Testing
     #expect(run.status == 64 && !run.errors.isEmpty && !place.exists("qudo.db"), "\(run.errors)")
   }
 
-  @Test("a rule that never matches and an interval that is too short are refused") func neverMatches() throws
-  {
-    for rule in [["--cron", "0 0 30 2 *"], ["--every", "99ms"]] {
-      let run = try place.qudo(["schedule", "add", "s", "k"] + rule, input: Data())
-      #expect(run.status == 64 && run.errors.contains("the schedule s"), "\(run.errors)")
-    }
-    #expect(try list().isEmpty)
-  }
-
   @Test("a preview needs no database") func preview() throws {
     let next = try place.qudo("schedule", "next", "--cron", "0 0 29 2 *", "--count", "2")
     #expect(
       next.status == 0 && next.lines.count == 2
         && next.lines.allSatisfy { $0.contains("-02-29T00:00:00.000") })
+    let never = try place.qudo("schedule", "next", "--cron", "0 0 30 2 *")
+    #expect(never.status == 1 && never.errors == "qudo: the rule never matches\n")
     #expect(!place.exists("qudo.db"))
+  }
+
+  @Test("a payload may come from a file, whatever its bytes") func payloadFile() throws {
+    try Data([0xFF, 0, 1]).write(to: place.folder.appendingPathComponent("p"))
+    #expect(try place.qudo("schedule", "add", "s", "k", "--payload-file", "p", "--every", "1h").status == 0)
+    #expect(try list().first?["payloadBase64"] as? String == "/wAB")
+  }
+
+  @Test("a rule that cannot be read is marked, and resume says of which schedule it is") func unreadable()
+    async throws
+  {
+    let driver = try SQLiteDriver(path: place.path("qudo.db"))
+    var strange = StoredSchedule(name: "odd", rule: "cron 0 0 * * * Mars/Base", kind: "k")
+    strange.isPaused = true
+    #expect(try await driver.store([strange]) == [true])
+    await driver.close()
+    #expect(try place.qudo("schedule", "list").output.contains("rule cannot be read"))
+    let resume = try place.qudo("schedule", "resume", "odd")
+    #expect(
+      resume.status != 0 && resume.errors.contains("the schedule odd has a rule that cannot be read"),
+      "\(resume.errors)")
   }
 }
 

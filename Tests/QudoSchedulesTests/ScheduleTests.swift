@@ -1,4 +1,5 @@
 import Foundation
+import ForwardingDriver
 import Logging
 import Qudo
 import QudoSQLite
@@ -84,6 +85,56 @@ import Testing
       try await file.schedules.schedule(named: "s")?.schedule.nextTick == at("2026-12-29T13:00:00Z"))
     file.clock.advance(by: .seconds(3300))
     #expect(try await file.ticks() == ["s 2026-12-29T13:00:00Z"])
+  }
+
+  @Test("a job out of turn leaves the look for overlaps as it is") func runNowBesideOverlap() async throws {
+    try await file.schedules.add(schedule("s", .every(.seconds(60)), skipsOverlap: true))
+    file.clock.advance(by: .seconds(60))
+    try await file.queue.tickOnce(file.clock)
+    let id = try #require(try await file.schedules.runNow("s"))
+    try await file.queue.cancel(id)
+    file.clock.advance(by: .seconds(60))
+    try await file.queue.tickOnce(file.clock)
+    #expect(try await file.driver.count().first?.ready == 1, "the job of the first tick still waits")
+  }
+
+  @Test("much that was missed is enqueued in transactions of a thousand jobs or 4 MiB") func parts()
+    async throws
+  {
+    let payload = Payload([UInt8](repeating: 1, count: 1 << 20))
+    for index in 0..<5 {
+      let job = NewJob(
+        "tick", payload: index == 0 ? Payload("") : Payload(Array(payload.bytes.dropLast(1000))))
+      try await file.schedules.add(Schedule("s\(index)", .every(.seconds(1)), job, missed: .all))
+    }
+    file.clock.advance(by: .seconds(10))
+    let driver = CountingDriver(base: file.driver)
+    var ticker = Ticker(logger: Logger(label: "test"))
+    var rounds = 0
+    while try await ticker.tick(driver) == .zero { rounds += 1 }
+    #expect(rounds >= 2)
+    let counts = driver.advanced.withLock { $0 }
+    #expect(counts.reduce(0, +) == 50 && counts.allSatisfy { $0 <= 14 }, "\(counts)")
+    #expect(try await file.driver.count().first?.ready == 50)
+  }
+
+  @Test("a schedule that is refused while many of its ticks are due does not have the scheduler spin")
+  func spin() async throws {
+    var large = StoredSchedule(
+      name: "large", rule: "every 1s", kind: "tick", payload: Payload([UInt8](repeating: 1, count: 1 << 20)),
+      missed: "all")
+    large.nextTick = ScheduleFile.start
+    #expect(try await file.driver.store([large]) == [true])
+    file.clock.advance(by: .seconds(5000))
+    #expect(try await file.queue.tickOnce(file.clock) == nil)
+  }
+
+  @Test("a worker that ends when the queue is empty runs all ticks that have come") func untilEmpty()
+    async throws
+  {
+    try await file.schedules.add(schedule("s", .every(.seconds(1)), missed: .all))
+    file.clock.advance(by: .seconds(2500))
+    #expect(try await file.ticks().count == 2500)
   }
 
   @Test("more missed ticks than a transaction takes are all made up for") func flood() async throws {
@@ -194,7 +245,7 @@ import Testing
     for _ in 0..<3 {
       #expect(try await ticker.tick(file.driver) == .seconds(60))
     }
-    #expect(log.lines == ["schedule does not go on"])
+    #expect(log.lines == ["schedule failed"])
     #expect(try await file.driver.count().first?.ready == 1)
     // A change of the schedule has it looked at again.
     strange.version = 1
@@ -213,7 +264,7 @@ import Testing
     let log = LogLines()
     var ticker = Ticker(logger: log.logger)
     _ = try await ticker.tick(file.driver)
-    #expect(log.lines == ["schedule does not go on"])
+    #expect(log.lines == ["schedule failed"])
     #expect(try await file.driver.count().first?.ready == 1)
     // What would not fit at its ticks is refused when it is added.
     let job = NewJob("tick", payload: Payload([UInt8](repeating: 1, count: 1 << 20)))
@@ -269,6 +320,17 @@ import Testing
     #expect(try await turned.schedules.add(schedule("a", .every(.seconds(30)))).database == file.driver.name)
     #expect(try await turned.schedules.all().map(\.schedule.name) == ["b", "a"])
     #expect(try await turned.schedules.pause("b")?.database == far.name)
+    // Two processes added it to different databases at once.
+    let twice = StoredSchedule(name: "b", rule: "every 1m", kind: "tick")
+    #expect(try await file.driver.store([twice]) == [true])
+    try await queue.schedules.pause("b", reason: "both")
+    #expect(
+      try await queue.schedules.all().filter { $0.schedule.name == "b" }.map(\.schedule.reason) == [
+        "both", "both",
+      ])
+    #expect(try await queue.schedules.remove("b"))
+    #expect(
+      try await queue.schedules.add(schedule("b", .every(.seconds(60))), in: far.name).database == far.name)
     #expect(try await turned.schedules.remove("a"))
     #expect(try await queue.schedules.all().map(\.schedule.name) == ["b"])
   }
@@ -276,7 +338,8 @@ import Testing
 
 /// Workers whose databases are unavailable when they start.
 @Suite struct UnavailableScheduleTests {
-  @Test("a worker begins without a database that is unavailable, and stores its schedules when it is back") func late() async throws {
+  @Test("a worker begins without a database that is unavailable, and stores its schedules when it is back")
+  func late() async throws {
     let file = try ScheduleFile()
     let isThere = Locked(false)
     let queue = Queue(
@@ -303,11 +366,37 @@ import Testing
     _ = try await work.value
   }
 
+  @Test("a new schedule is not added while a database that may have it is unavailable") func mayBeThere()
+    async throws
+  {
+    let file = try ScheduleFile()
+    let down = Databases.Source("down") { () async throws(QudoError) in throw QudoError(.unreachable, "down")
+    }
+    let queue = Queue(try Databases([Databases.Source(file.driver), down]))
+    let error = await #expect(throws: QudoError.self) {
+      try await queue.schedules.add(schedule("s", .every(.seconds(60))))
+    }
+    #expect(error?.code == .unreachable)
+    try await file.schedules.add(schedule("s", .every(.seconds(60))))
+    #expect(try await queue.schedules.add(schedule("s", .every(.seconds(30)))).schedule.rule == "every 30s")
+  }
+
   @Test("a schedule that makes no sense stops the worker before it begins") func nonsense() async throws {
     let file = try ScheduleFile()
     let worker = try file.worker([schedule("s", .every(.milliseconds(1)))])
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin && (error?.cause as? QudoError)?.code == .invalidArgument)
+  }
+}
+
+/// A driver that notes how many jobs each transaction of ticks has.
+private struct CountingDriver: ForwardingDriver {
+  let base: any Driver
+  let advanced = Locked<[Int]>([])
+
+  func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] {
+    advanced.withLock { $0.append(ticks.reduce(0) { $0 + $1.jobs.count }) }
+    return try await base.scheduling().advance(ticks)
   }
 }
 

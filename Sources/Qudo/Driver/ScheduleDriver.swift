@@ -102,8 +102,13 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public static let maxRuleLength = 2048
 
   /// Throws ``QudoError/Code/invalidArgument`` if a value is beyond the limits.
+  /// Throws ``QudoError/Code/invalidArgument`` if a name is empty, too long, or has a NUL byte.
+  package static func check(name: String) throws(QudoError) {
+    try Limits.check("schedule's name", name, atMost: maxNameLength)
+  }
+
   fileprivate func check(_ limits: Limits) throws(QudoError) {
-    try Limits.check("schedule's name", name, atMost: Self.maxNameLength)
+    try Self.check(name: name)
     guard (1...Self.maxRuleLength).contains(rule.utf8.count), missed.utf8.count <= 64 else {
       throw QudoError(
         .invalidArgument,
@@ -138,6 +143,9 @@ public struct ScheduleTick: Sendable {
   public var name: String
   /// The version of the schedule that the scheduler read. If the stored one has another, nothing is written.
   public var version: Int64
+  /// ``StoredSchedule/changedAt`` of the schedule that the scheduler read. If the stored one has another, nothing is written: a
+  /// schedule that was removed and added again may have the same version. Nil to compare the version only.
+  public var changedAt: Timestamp?
   /// The jobs to enqueue.
   public var jobs: [NewJob]
   /// The newest tick that this accounts for; nil to leave ``StoredSchedule/lastTick`` as it is.
@@ -149,14 +157,24 @@ public struct ScheduleTick: Sendable {
 
   /// Creates a tick.
   public init(
-    name: String, version: Int64, jobs: [NewJob], tick: Timestamp?, next: Timestamp?, skipsOverlap: Bool
+    name: String, version: Int64, changedAt: Timestamp? = nil, jobs: [NewJob], tick: Timestamp?,
+    next: Timestamp?,
+    skipsOverlap: Bool
   ) {
     self.name = name
     self.version = version
+    self.changedAt = changedAt
     self.jobs = jobs
     self.tick = tick
     self.next = next
     self.skipsOverlap = skipsOverlap
+  }
+}
+
+extension ScheduleTick {
+  /// Whether a schedule with this version and time is the one that the scheduler read.
+  package func isOf(version: Int64, changedAt: Timestamp) -> Bool {
+    self.version == version && self.changedAt ?? changedAt == changedAt
   }
 }
 

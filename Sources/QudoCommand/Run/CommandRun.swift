@@ -63,7 +63,9 @@ enum CommandRun {
   /// The variables of a job that a schedule enqueued. Any other job gets empty ones if this process has them itself.
   private static func ofSchedule(_ context: JobContext) -> [(name: String, value: String)] {
     let (schedule, tick) = (context.schedule, context.scheduledFor)
-    guard schedule != nil || getenv("QUDO_SCHEDULE") != nil else { return [] }
+    guard schedule != nil || getenv("QUDO_SCHEDULE") != nil || getenv("QUDO_SCHEDULED_FOR") != nil else {
+      return []
+    }
     return [("QUDO_SCHEDULE", schedule ?? ""), ("QUDO_SCHEDULED_FOR", tick?.utc ?? "")]
   }
 

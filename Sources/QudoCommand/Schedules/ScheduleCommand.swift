@@ -48,7 +48,11 @@ struct RuleOptions: ParsableArguments {
   /// The rule; nil without options.
   var rule: ScheduleRule? {
     get throws(QudoError) {
-      if let every { return .every(every) }
+      if let every {
+        let rule = ScheduleRule.every(every)
+        try rule.check()
+        return rule
+      }
       guard let cron else { return nil }
       return try .cron(cron, in: zone ?? "UTC")
     }
@@ -71,6 +75,9 @@ struct ScheduleAdd: AsyncParsableCommand {
   @Argument(help: "The schedule's name: 1 to 255 bytes.") var name: String
   @Argument(help: "The kind of the jobs.") var kind: String
   @Argument(help: "The payload of the jobs. Default: empty.") var payload: String?
+  @Option(
+    help: ArgumentHelp("Read the payload from a file, unchanged; - is standard input.", valueName: "path"))
+  var payloadFile: String?
   @OptionGroup var rule: RuleOptions
   @Option(
     help: ArgumentHelp(
@@ -91,9 +98,16 @@ struct ScheduleAdd: AsyncParsableCommand {
   @Flag(help: "Print the schedule as an object.") var json = false
 
   func validate() throws {
-    guard try rule.rule != nil else { throw ValidationError("give --cron or --every") }
+    guard let rule = try rule.rule else { throw ValidationError("give --cron or --every") }
+    if payload != nil, payloadFile != nil {
+      throw ValidationError("give a payload or --payload-file, not both")
+    }
+    guard rule.next(after: SystemClock().now().wall) != nil else {
+      throw ValidationError("the rule of the schedule never matches: give another one")
+    }
     do {
-      try Limits().check(job)
+      try StoredSchedule.check(name: name)
+      if payloadFile == nil { try Limits().check(job(Array((payload ?? "").utf8))) }
     } catch let error as QudoError {
       throw ValidationError(error.message)
     } catch let error as CommandError {
@@ -101,18 +115,18 @@ struct ScheduleAdd: AsyncParsableCommand {
     }
   }
 
-  private var job: NewJob {
-    get throws {
-      let bytes = Array((payload ?? "").utf8)
-      return NewJob(
-        Kind(kind), payload: Payload(bytes, codec: try PayloadCodec.id(of: bytes, chosen: codec)),
-        priority: priority)
-    }
+  private func job(_ bytes: [UInt8]) throws -> NewJob {
+    NewJob(
+      Kind(kind), payload: Payload(bytes, codec: try PayloadCodec.id(of: bytes, chosen: codec)),
+      priority: priority)
   }
 
   func run() async throws {
     guard let rule = try rule.rule else { return }
-    let schedule = Schedule(name, rule, try job, missed: missed, skipsOverlap: skipOverlap)
+    let bytes =
+      try payloadFile.map { try InputFile.readAll($0, limit: Limits().payloadBytes) }
+      ?? Array((payload ?? "").utf8)
+    let schedule = Schedule(name, rule, try job(bytes), missed: missed, skipsOverlap: skipOverlap)
     try await database.use(durability: durability.durability, create: true) { databases in
       let record = try await Queue(databases).schedules.add(schedule)
       if json { return try Output.line(JSONWriter.one(record.schedule.json(database: record.database))) }
@@ -146,7 +160,8 @@ struct ScheduleNext: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "next", abstract: "Print the next ticks of a schedule, or of a rule that is not stored yet.",
     discussion: """
-      Prints one time per line, in this machine's time zone. A paused schedule has none.
+      Prints one time per line, in this machine's time zone. The exit status is 1 if no tick is to come, as of a paused schedule. A \
+      first tick in the past has not been enqueued yet.
 
         qudo schedule next nightly --count 3
         qudo schedule next --cron '30 2 * * *' --zone Europe/Berlin
@@ -166,20 +181,22 @@ struct ScheduleNext: AsyncParsableCommand {
 
   func run() async throws {
     if let rule = try rule.rule {
-      try show(rule.ticks(after: SystemClock().now().wall, count: count))
+      try show(rule.ticks(after: SystemClock().now().wall, count: count), "the rule never matches")
     } else if let name {
       try await database.list { databases in
         guard let record = try await Queue(databases).schedules.schedule(named: name) else {
           throw CommandError.noSchedule(name)
         }
-        try show(record.nextTicks(count))
+        try show(
+          record.nextTicks(count),
+          record.schedule.isPaused ? "the schedule is paused: see schedule resume" : "no tick is to come")
       }
     }
   }
 
-  private func show(_ ticks: [Timestamp]) throws {
+  private func show(_ ticks: [Timestamp], _ none: String) throws {
+    guard !ticks.isEmpty else { throw CommandError(none) }
     try Output.write(ticks.map { $0.local + "\n" }.joined())
-    if ticks.isEmpty { printError("no tick is to come") }
   }
 }
 
@@ -249,17 +266,19 @@ struct ScheduleRemove: AsyncParsableCommand {
   }
 }
 
-/// Calls a verb with each name. Those without a schedule are told of at the end.
+/// Calls a verb with each name, and tells of those without a schedule.
 private func forEach(
   _ names: [String], _ database: Database, _ durability: DurabilityOption,
   _ body: (QueueSchedules, String) async throws -> Bool
 ) async throws {
   try await database.use(durability: durability.durability, create: false) { databases in
     let schedules = Queue(databases).schedules
-    var missing: [String] = []
-    for name in names where !(try await body(schedules, name)) { missing.append(name) }
-    for name in missing { printError(CommandError.noSchedule(name).description) }
-    if !missing.isEmpty { throw ExitCode.failure }
+    var isWhole = true
+    for name in names where !(try await body(schedules, name)) {
+      printError(CommandError.noSchedule(name).description)
+      isWhole = false
+    }
+    if !isWhole { throw ExitCode.failure }
   }
 }
 
@@ -273,7 +292,11 @@ extension StoredSchedule: Listed {
   static var columns: [Table.Column] { ["NAME", "RULE", "KIND", "NEXT", "LAST", "PAYLOAD"] }
 
   var cells: [String] {
-    let next = nextTick?.local ?? (isPaused ? "paused" + (reason.map { ": \($0)" } ?? "") : "never")
+    let isReadable = (try? ScheduleRule(rule)) != nil
+    let next =
+      !isReadable
+      ? "rule cannot be read"
+      : nextTick?.local ?? (isPaused ? "paused" + (reason.map { ": \($0)" } ?? "") : "never")
     return [
       SafeText.terminalSafe(name, limit: 40), SafeText.terminalSafe(rule, limit: 60),
       SafeText.terminalSafe(kind.name),

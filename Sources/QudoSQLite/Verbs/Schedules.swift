@@ -36,7 +36,9 @@ extension Transaction {
   }
 
   private func advance(_ tick: ScheduleTick) throws(QudoError) -> TickResult {
-    guard let schedule = try scheduleTable.schedule(tick.name), schedule.version == tick.version else {
+    guard let schedule = try scheduleTable.schedule(tick.name),
+      tick.isOf(version: schedule.version, changedAt: schedule.changedAt)
+    else {
       effects.tellsOfOthers = true
       return .superseded
     }

@@ -17,11 +17,11 @@ public enum MissedTicks: Hashable, Sendable {
   static let maxTicks = 1000
 
   /// - Throws: ``QudoError/Code/invalidArgument`` if the number is out of range.
-  func check(_ name: String) throws(QudoError) {
+  func check() throws(QudoError) {
     if case .last(let count) = self, !(1...Self.maxTicks).contains(count) {
       throw QudoError(
         .invalidArgument,
-        "the schedule \(name) is to make up for \(count) missed ticks: give 1 to \(Self.maxTicks)")
+        "a schedule cannot make up for \(count) missed ticks: give 1 to \(Self.maxTicks)")
     }
   }
 }
@@ -50,10 +50,10 @@ extension MissedTicks: CustomStringConvertible {
       guard words.count == 2, words[0] == "last", let count = Int(words[1]) else {
         throw QudoError(
           .invalidArgument,
-          "'\(text.prefix(40))' says not which missed ticks: write skip, latest, last 3 or all")
+          "'\(text.prefix(40))' is not a policy for missed ticks: write skip, latest, last 3 or all")
       }
       self = .last(count)
-      try check("")
+      try check()
     }
   }
 }

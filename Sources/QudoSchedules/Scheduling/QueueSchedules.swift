@@ -5,7 +5,7 @@ extension Queue {
   public var schedules: QueueSchedules { QueueSchedules(self) }
 }
 
-/// The schedules that a queue's databases store: see ``/Qudo/Queue/schedules``.
+/// The schedules that a queue's databases store: see `queue.schedules`.
 ///
 ///     try await queue.schedules.add(Schedule("tidy", .every(.seconds(3600)), Tidy()))
 ///     try await queue.schedules.pause("tidy", reason: "the disk is being replaced")
@@ -26,13 +26,14 @@ public struct QueueSchedules: Sendable {
   ///   - database: The name of the database that a new schedule goes into. Default: the first one of the queue.
   /// - Returns: The schedule as it is stored now.
   /// - Throws: ``/Qudo/QudoError``; ``/Qudo/QudoError/Code/invalidArgument`` for a rule without any tick to come, a value
-  ///   beyond the limits, an unknown database, or one that stores no schedules. Or what the codec or a hook throws.
+  ///   beyond the limits, an unknown database, or one that stores no schedules; the error of a database that is unavailable, if
+  ///   no other one has the schedule: it could be there. Or what the codec or a hook throws.
   @discardableResult
   public func add(_ schedule: Schedule, in database: String? = nil) async throws -> ScheduleRecord {
     let new = try schedule.stored(queue)
-    let found = try await find(schedule.name, home: database ?? databases.names.first)
-    // A database may have another name once it is open.
-    guard let home = found?.database ?? database ?? databases.names.first else {
+    let found = try await find(schedule.name)
+    // Known by now: a database may have another name once it is open.
+    guard let home = found.first?.database ?? database ?? databases.names.first else {
       throw QudoError(.invalidArgument, "the queue has no database: give it one")
     }
     return try await databases.schedules(in: home) { driver throws(QudoError) in
@@ -61,7 +62,7 @@ public struct QueueSchedules: Sendable {
 
   /// Returns a schedule, or nil if there is none of the name.
   public func schedule(named name: String) async throws(QudoError) -> ScheduleRecord? {
-    try await find(name, home: nil)
+    try await find(name).first
   }
 
   /// Pauses a schedule: it has no ticks until it is resumed. Its jobs stay as they are.
@@ -88,7 +89,7 @@ public struct QueueSchedules: Sendable {
       guard schedule.isPaused else { return }
       schedule.isPaused = false
       schedule.reason = nil
-      schedule.nextTick = try ScheduleRule(schedule.rule).next(after: now)
+      schedule.nextTick = try schedule.parsedRule().next(after: now)
     }
   }
 
@@ -98,20 +99,10 @@ public struct QueueSchedules: Sendable {
   @discardableResult
   public func runNow(_ name: String) async throws(QudoError) -> JobID? {
     guard let found = try await schedule(named: name) else { return nil }
-    let database = found.database
-    return try await databases.schedules(in: database) { driver throws(QudoError) -> JobID? in
-      for _ in 0..<Self.tries {
-        let now = try await driver.dueSchedules(after: nil, limit: 0).now
-        guard let schedule = try await driver.schedules([name]).first else { return nil }
-        let tick = ScheduleTick(
-          name: name, version: schedule.version, jobs: [schedule.job(at: now)], tick: nil,
-          next: schedule.nextTick,
-          skipsOverlap: false)
-        if case .enqueued(let jobs) = try await driver.advance([tick]).first, let job = jobs.last {
-          return JobID(database: driver.name, number: job)
-        }
-      }
-      throw Self.busy(name)
+    return try await databases.schedules(in: found.database) { driver throws(QudoError) in
+      let now = try await driver.dueSchedules(after: nil, limit: 0).now
+      let jobs = try await driver.insert([found.schedule.job(at: now)])
+      return jobs.first.map { JobID(database: driver.name, number: $0.id) }
     }
   }
 
@@ -120,10 +111,14 @@ public struct QueueSchedules: Sendable {
   /// - Returns: Whether there was a schedule of the name.
   @discardableResult
   public func remove(_ name: String) async throws(QudoError) -> Bool {
-    guard let found = try await schedule(named: name) else { return false }
-    return try await databases.schedules(in: found.database) { driver throws(QudoError) in
-      try await driver.removeSchedules([name]).first ?? false
+    var isRemoved = false
+    for found in try await find(name) {
+      let wasThere = try await databases.schedules(in: found.database) { driver throws(QudoError) in
+        try await driver.removeSchedules([name]).first ?? false
+      }
+      isRemoved = isRemoved || wasThere
     }
+    return isRemoved
   }
 
   // MARK: Finding and writing
@@ -134,38 +129,41 @@ public struct QueueSchedules: Sendable {
     QudoError(.busy, "the schedule \(name) is being changed by others all the time: try again")
   }
 
-  /// Looks for a schedule in all databases.
+  /// Returns the schedules of a name, which is one unless two processes added it to different databases at once.
   ///
-  /// - Parameter home: The only database that must answer; nil if none has the schedule unless all of them say so.
-  private func find(_ name: String, home: String?) async throws(QudoError) -> ScheduleRecord? {
-    let before = databases.names
+  /// - Throws: ``QudoError``, if no database has it, and one of them is unavailable.
+  private func find(_ name: String) async throws(QudoError) -> [ScheduleRecord] {
     let answers = await databases.forEachDriver { driver throws(QudoError) -> StoredSchedule? in
       guard let driver = driver as? any ScheduleDriver else { return nil }
       return try await driver.schedules([name]).first
     }
+    var found: [ScheduleRecord] = []
     for answer in answers {
       if case .success(let schedule?) = answer.result {
-        return ScheduleRecord(database: answer.database, schedule: schedule)
+        found.append(ScheduleRecord(database: answer.database, schedule: schedule))
       }
     }
-    for (answer, old) in zip(answers, before) where home == nil || home == answer.database || home == old {
-      if case .failure(let error) = answer.result { throw error }
-    }
-    return nil
+    if found.isEmpty { for answer in answers { _ = try answer.result.get() } }
+    return found
   }
 
+  /// - Returns: The schedule as it is stored now; nil if there is none of the name.
   private func change(
     _ name: String, _ change: @escaping @Sendable (inout StoredSchedule, Timestamp) throws(QudoError) -> Void
   ) async throws(QudoError) -> ScheduleRecord? {
-    guard let found = try await schedule(named: name) else { return nil }
-    return try await databases.schedules(in: found.database) { driver throws(QudoError) in
-      let now = try await driver.dueSchedules(after: nil, limit: 0).now
-      return try await Self.write(name, driver) { old throws(QudoError) in
-        guard var new = old else { return nil }
-        try change(&new, now)
-        return new
+    var first: ScheduleRecord?
+    for found in try await find(name) {
+      let changed = try await databases.schedules(in: found.database) { driver throws(QudoError) in
+        let now = try await driver.dueSchedules(after: nil, limit: 0).now
+        return try await Self.write(name, driver) { old throws(QudoError) in
+          guard var new = old else { return nil }
+          try change(&new, now)
+          return new
+        }
       }
+      first = first ?? changed
     }
+    return first
   }
 
   /// Writes a schedule, again and again until nobody else wrote it in between.
@@ -205,11 +203,22 @@ public struct ScheduleRecord: Hashable, Sendable, Codable {
   ///   time zone that this machine does not have.
   public func nextTicks(_ count: Int) throws(QudoError) -> [Timestamp] {
     guard count > 0, let first = schedule.nextTick else { return [] }
-    return [first] + (try ScheduleRule(schedule.rule).ticks(after: first, count: count - 1))
+    return [first] + (try schedule.parsedRule().ticks(after: first, count: count - 1))
   }
 }
 
 extension StoredSchedule {
+  /// - Throws: ``QudoError``, with the schedule's name, if its rule is unknown here.
+  func parsedRule() throws(QudoError) -> ScheduleRule {
+    do {
+      return try ScheduleRule(rule)
+    } catch {
+      throw QudoError(
+        error.code, "the schedule \(name) has a rule that cannot be read: \(error.message)",
+        cause: error.cause)
+    }
+  }
+
   /// The schedule in place of an older one, whose state it keeps.
   fileprivate func replacing(
     _ old: StoredSchedule?, _ rule: ScheduleRule, now: Timestamp, _ limits: Limits

@@ -59,8 +59,8 @@ public struct Schedule: Sendable {
 
   /// The schedule as the database has it, encoded and passed through the hooks of an enqueue.
   func stored(_ queue: any JobPreparing) throws -> StoredSchedule {
-    try rule.check(name)
-    try missed.check(name)
+    try rule.check()
+    try missed.check()
     let job = try job(queue.codecs)
     guard job.unique == nil, job.idempotencyKey == nil, job.due == .now, job.expires == .never else {
       throw QudoError(

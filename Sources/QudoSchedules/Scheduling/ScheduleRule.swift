@@ -43,7 +43,7 @@ extension ScheduleRule: CustomStringConvertible {
     switch (words.first, words.last) {
     case ("every", let rest?) where words.count == 2:
       self = .every(try Duration(parsing: String(rest)))
-      try check("")
+      try check()
     case ("cron", let rest?) where words.count == 2:
       guard let space = rest.lastIndex(of: " ") else { fallthrough }
       self = try .cron(String(rest[..<space]), in: String(rest[space...].dropFirst()))
@@ -68,15 +68,14 @@ extension ScheduleRule: CustomStringConvertible {
     return text.isEmpty ? "0s" : text
   }
 
-  /// - Parameter name: The schedule's name, for the message.
   /// - Throws: ``QudoError/Code/invalidArgument`` if the interval is too short or not in whole milliseconds.
-  func check(_ name: String) throws(QudoError) {
+  package func check() throws(QudoError) {
     guard case .every(let interval) = self else { return }
     let time = interval.wholeMicroseconds
     guard interval >= Self.shortestInterval, time % 1000 == 0, interval <= .seconds(100_000 * 86_400) else {
       throw QudoError(
         .invalidArgument,
-        "the interval of the schedule \(name) is not allowed: give whole milliseconds, at least 100 and at most 100,000 days"
+        "the interval \(interval.inUnits) of a schedule is not allowed: give whole milliseconds, at least 100 and at most 100,000 days"
       )
     }
   }

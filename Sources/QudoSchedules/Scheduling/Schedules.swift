@@ -23,7 +23,12 @@ public struct Schedules: Plugin {
   /// How long the start of a worker waits for one of several databases.
   private static let startTimeout = Duration.seconds(1)
 
-  private let isDeclared = Locked(true)
+  private struct Shared {
+    var isDeclared = false
+    /// The tickers of the databases.
+    var tickers: [Int: Ticker] = [:]
+  }
+  private let shared = Locked(Shared())
 
   /// Creates the plugin.
   ///
@@ -35,17 +40,17 @@ public struct Schedules: Plugin {
     self.database = database
   }
 
-  /// Stores the schedules, and enqueues the ticks that have come.
+  /// Stores the schedules, and enqueues all ticks that have come.
   ///
   /// If a database is unavailable, the worker begins without it, and this goes on in the background. One of several
   /// databases that hangs holds the worker up for a second.
   public func start(_ worker: WorkerContext) async throws {
+    shared.withLock { $0 = Shared() }
     let isStored = await soon(worker) { () -> Result<Void, any Error> in
       do { return .success(try await declare(worker)) } catch { return .failure(error) }
     }
     if case .failure(let error)? = isStored {
       guard let passing = error as? QudoError, passing.isPassing else { throw error }
-      isDeclared.withLock { $0 = false }
       warn(worker, database ?? worker.databases.names.first ?? "", passing)
     }
     // A worker that ends when the queue is empty has the jobs of ticks that have come.
@@ -54,7 +59,7 @@ public struct Schedules: Plugin {
         group.addTask {
           _ = await soon(worker) {
             do throws(QudoError) {
-              _ = try await tick(worker, index, Locked(Ticker(logger: worker.logger)))
+              while !Task.isCancelled, try await tick(worker, index).next == .zero {}
             } catch {
               warn(worker, worker.databases.names[index], error)
             }
@@ -80,44 +85,45 @@ public struct Schedules: Plugin {
         // Jobs that occupy Swift's pool delay no tick.
         group.addTask(executorPreference: SerialThread("qudo.schedules")) { await run(worker, index) }
       }
-      if !isDeclared.withLock({ $0 }) {
-        group.addTask(executorPreference: SerialThread("qudo.schedules")) { await declareLater(worker) }
-      }
+      group.addTask(executorPreference: SerialThread("qudo.schedules")) { await declareLater(worker) }
     }
   }
 
   private func declare(_ worker: WorkerContext) async throws {
-    isDeclared.withLock { $0 = true }
-    guard !schedules.isEmpty else { return }
-    guard let queue = worker.queue as? any JobPreparing else {
-      throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
+    if !schedules.isEmpty {
+      guard let queue = worker.queue as? any JobPreparing else {
+        throw QudoError(.invalidArgument, "the worker's queue cannot store schedules: use Qudo's Queue")
+      }
+      let stored = QueueSchedules(queue)
+      for schedule in schedules { try await stored.add(schedule, in: database) }
     }
-    let stored = QueueSchedules(queue)
-    for schedule in schedules { try await stored.add(schedule, in: database) }
+    shared.withLock { $0.isDeclared = true }
   }
 
-  /// Stores the schedules as soon as their database is available again.
+  /// Stores the schedules when their database is available again, if it was not at the start.
   private func declareLater(_ worker: WorkerContext) async {
-    while !Task.isCancelled {
+    while !shared.withLock({ $0.isDeclared }) {
       do {
         try await worker.clock.sleep(
           untilSinceBoot: worker.clock.sinceBoot().clampedPlus(Self.pollInterval.wholeMicroseconds))
         return try await declare(worker)
       } catch {
         if Task.isCancelled { return }
-        worker.logger.warning("schedules not stored", metadata: ["error": "\(error)"])
-        guard (error as? QudoError)?.isPassing == true else { return }
+        guard (error as? QudoError)?.isPassing == true else {
+          worker.logger.error("schedules not stored", metadata: ["error": "\(error)"])
+          return
+        }
+        worker.logger.warning("schedules not stored, retrying", metadata: ["error": "\(error)"])
       }
     }
   }
 
   private func run(_ worker: WorkerContext, _ index: Int) async {
-    let ticker = Locked(Ticker(logger: worker.logger))
     while !Task.isCancelled {
       let begun = worker.clock.sinceBoot()
       var wait = Self.pollInterval
-      do {
-        let (next, isRemote) = try await tick(worker, index, ticker)
+      do throws(QudoError) {
+        let (next, isRemote) = try await tick(worker, index)
         if isRemote { wait = Self.remotePollInterval }
         wait = min(wait, next ?? wait)
       } catch {
@@ -134,14 +140,14 @@ public struct Schedules: Plugin {
 
   /// - Returns: How long it is until the next tick, nil if no schedule has one, and whether the database is over a network.
   private func tick(
-    _ worker: WorkerContext, _ index: Int, _ ticker: Locked<Ticker>
+    _ worker: WorkerContext, _ index: Int
   ) async throws(QudoError) -> (next: Duration?, isRemote: Bool) {
     try await worker.databases.call(index) { driver throws(QudoError) -> (Duration?, Bool) in
       let isRemote = driver.capabilities.contains(.remote)
       guard let driver = driver as? any ScheduleDriver else { return (nil, isRemote) }
-      var mine = ticker.withLock { $0 }
-      let next = try await mine.tick(driver)
-      ticker.withLock { [mine] in $0 = mine }
+      var ticker = shared.withLock { $0.tickers[index] } ?? Ticker(logger: worker.logger)
+      let next = try await ticker.tick(driver)
+      shared.withLock { [ticker] in $0.tickers[index] = ticker }
       return (next, isRemote)
     }
   }

@@ -5,8 +5,12 @@ internal import Qudo
 ///
 /// It keeps nothing that matters: who is stopped in the middle, or is slower than another one, leaves the database as it is.
 struct Ticker {
-  /// How many schedules are read at once, and moved on in one transaction.
+  /// How many schedules are read at once.
   static let page = 100
+  /// How many jobs one transaction enqueues, unless a single tick has more.
+  static let jobsPerTransaction = MissedTicks.maxTicks
+  /// How many bytes of jobs one transaction enqueues, unless a single job has more.
+  static let bytesPerTransaction = 4 << 20
 
   let logger: Logger
   /// The versions of the schedules whose trouble is logged already.
@@ -14,22 +18,20 @@ struct Ticker {
 
   init(logger: Logger) { self.logger = logger }
 
-  /// Enqueues all ticks that have come.
+  /// Enqueues ticks that have come: all of them, except that a schedule with very many goes on with the next call.
   ///
-  /// - Returns: How long it is until the next tick, or nil if no schedule has one.
+  /// - Returns: How long it is until the next tick, zero if one has come, or nil if no schedule has one.
   mutating func tick(_ driver: any ScheduleDriver) async throws(QudoError) -> Duration? {
     var after: String?
     var next: Timestamp?
     while true {
       let look = try await driver.dueSchedules(after: after, limit: Self.page)
-      var ticks: [ScheduleTick] = []
-      for schedule in look.due {
-        guard let tick = planned(schedule, now: look.now) else { continue }
-        ticks.append(tick)
-        next = min(next ?? .latest, tick.next ?? .latest)
+      let ticks = look.due.compactMap { planned($0, now: look.now, driver) }
+      for part in Self.parts(ticks) {
+        guard let time = try await advance(part, driver) else { continue }
+        next = min(next ?? time, time)
       }
-      if let time = look.next { next = min(next ?? .latest, time) }
-      try await advance(ticks, driver)
+      if let time = look.next { next = min(next ?? time, time) }
       guard look.due.count == Self.page, let last = look.due.last else {
         return next.map { .microseconds(max(0, $0.microseconds - look.now.microseconds)) }
       }
@@ -37,57 +39,113 @@ struct Ticker {
     }
   }
 
-  private mutating func planned(_ schedule: StoredSchedule, now: Timestamp) -> ScheduleTick? {
+  private mutating func planned(
+    _ schedule: StoredSchedule, now: Timestamp, _ driver: any ScheduleDriver
+  ) -> ScheduleTick? {
     guard let due = schedule.nextTick else { return nil }
     do {
       let plan = TickPlan(
         try ScheduleRule(schedule.rule), due: due, now: now, missed: try MissedTicks(schedule.missed),
-        skipsOverlap: schedule.skipsOverlap)
+        skipsOverlap: schedule.skipsOverlap,
+        limit: max(1, min(Self.jobsPerTransaction, Self.bytesPerTransaction / schedule.job(at: due).bytes)))
+      if plan.leavesOut {
+        logger.notice(
+          "missed ticks are left out",
+          metadata: ["database": "\(driver.name)", "schedule": "\(schedule.name)", "since": "\(due)"])
+      }
       return ScheduleTick(
-        name: schedule.name, version: schedule.version, jobs: plan.ticks.map { schedule.job(at: $0) },
-        tick: plan.newest, next: plan.next, skipsOverlap: schedule.skipsOverlap)
+        name: schedule.name, version: schedule.version, changedAt: schedule.changedAt,
+        jobs: plan.ticks.map { schedule.job(at: $0) }, tick: plan.newest, next: plan.next,
+        skipsOverlap: schedule.skipsOverlap)
     } catch {
-      report(schedule.name, schedule.version, error)
+      report(schedule.name, schedule.version, error, driver)
       return nil
     }
   }
 
-  /// Writes ticks in one transaction. If a job is refused, each schedule gets a transaction of its own, so that the others go on.
-  private mutating func advance(_ ticks: [ScheduleTick], _ driver: any ScheduleDriver) async throws(QudoError)
-  {
-    guard !ticks.isEmpty else { return }
-    do {
-      note(ticks, try await driver.advance(ticks), driver)
-    } catch  where error.code == .invalidArgument {
-      for tick in ticks {
-        do {
-          note([tick], try await driver.advance([tick]), driver)
-        } catch  where error.code == .invalidArgument {
-          report(tick.name, tick.version, error)
-        }
+  /// Divides ticks into transactions, so that other writers do not wait long.
+  private static func parts(_ ticks: [ScheduleTick]) -> [[ScheduleTick]] {
+    var parts: [[ScheduleTick]] = []
+    var (jobs, bytes) = (0, 0)
+    for tick in ticks {
+      let size = tick.jobs.reduce(0) { $0 + $1.bytes }
+      if parts.isEmpty || jobs + tick.jobs.count > jobsPerTransaction || bytes + size > bytesPerTransaction {
+        parts.append([])
+        (jobs, bytes) = (0, 0)
       }
+      parts[parts.count - 1].append(tick)
+      jobs += tick.jobs.count
+      bytes += size
     }
+    return parts
   }
 
-  private func note(_ ticks: [ScheduleTick], _ results: [TickResult], _ driver: any ScheduleDriver) {
+  /// Writes ticks in one transaction. If a job is refused, each schedule gets a transaction of its own, so that the others go
+  /// on.
+  ///
+  /// - Returns: The next tick of these schedules; nil if they have none, or do not go on.
+  private mutating func advance(_ ticks: [ScheduleTick], _ driver: any ScheduleDriver) async throws(QudoError)
+    -> Timestamp?
+  {
+    let start = ContinuousClock.now
+    let results: [TickResult]
+    do throws(QudoError) {
+      results = try await driver.advance(ticks)
+    } catch {
+      guard error.code == .invalidArgument else { throw error }
+      return try await advanceEach(ticks, driver, error)
+    }
+    if ticks.reduce(0, { $0 + $1.jobs.count }) > Self.page {
+      // There was much to make up for, and there may be more: leave as much time to others. A cancellation ends the pause.
+      try? await Task.sleep(for: ContinuousClock.now - start)
+    }
+    return note(ticks, results, driver)
+  }
+
+  private mutating func advanceEach(
+    _ ticks: [ScheduleTick], _ driver: any ScheduleDriver, _ error: QudoError
+  ) async throws(QudoError) -> Timestamp? {
+    guard ticks.count > 1 else {
+      for tick in ticks { report(tick.name, tick.version, error, driver) }
+      return nil
+    }
+    var next: Timestamp?
+    for tick in ticks {
+      if let time = try await advance([tick], driver) { next = min(next ?? time, time) }
+    }
+    return next
+  }
+
+  private func note(_ ticks: [ScheduleTick], _ results: [TickResult], _ driver: any ScheduleDriver)
+    -> Timestamp?
+  {
+    var next: Timestamp?
     for (tick, result) in zip(ticks, results) {
       switch result {
-      case .enqueued(let jobs) where jobs.isEmpty:
-        logger.notice(
-          "schedule's missed ticks skipped",
-          metadata: ["database": "\(driver.name)", "schedule": "\(tick.name)"])
       case .overlapped:
         logger.notice(
-          "schedule's tick skipped: its last job is unfinished",
+          "tick skipped: the schedule's last job is unfinished",
           metadata: ["database": "\(driver.name)", "schedule": "\(tick.name)"])
-      case .enqueued, .superseded: break
+      case .enqueued: break
+      // Somebody else went on with it: look again at once.
+      case .superseded: next = .earliest
       }
+      if let time = tick.next { next = min(next ?? time, time) }
     }
+    return next
   }
 
   /// Logs once for each version of a schedule that it cannot go on.
-  private mutating func report(_ name: String, _ version: Int64, _ error: QudoError) {
+  private mutating func report(
+    _ name: String, _ version: Int64, _ error: QudoError, _ driver: any ScheduleDriver
+  ) {
     guard troubled.updateValue(version, forKey: name) != version else { return }
-    logger.error("schedule does not go on", metadata: ["schedule": "\(name)", "error": "\(error)"])
+    logger.error(
+      "schedule failed",
+      metadata: ["database": "\(driver.name)", "schedule": "\(name)", "error": "\(error)"])
   }
+}
+
+extension NewJob {
+  fileprivate var bytes: Int { payload.bytes.count + metadata.bytes.count + 100 }
 }

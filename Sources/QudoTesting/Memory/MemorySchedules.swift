@@ -39,7 +39,9 @@ extension MemoryDatabase {
     var inserted: [InsertResult] = []
     let results = ticks.map { tick -> TickResult in
       let name = Array(tick.name.utf8)
-      guard var schedule = schedules[name], schedule.version == tick.version else { return .superseded }
+      guard var schedule = schedules[name],
+        tick.isOf(version: schedule.version, changedAt: schedule.changedAt)
+      else { return .superseded }
       schedule.version += 1
       schedule.nextTick = tick.next
       schedule.lastTick = tick.tick ?? schedule.lastTick

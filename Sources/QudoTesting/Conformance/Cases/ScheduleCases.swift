@@ -17,6 +17,21 @@ extension ConformanceSuite {
         try check(try await driver.store([schedule("a", version: 2), schedule("c")]), is: [false, true])
       },
       ConformanceCase(
+        "aTickOfARemovedScheduleIsNotOneOfItsSuccessor", .ticksAreEnqueuedOnce, requires: .schedules
+      ) { subject in
+        let driver = try await subject.open().scheduling()
+        try await driver.storeNew([schedule("s")])
+        let read = try await driver.schedules(nil)
+        try check(try await driver.removeSchedules(["s"]), is: [true])
+        subject.clock.advance(by: .milliseconds(1))
+        try await driver.storeNew([schedule("s")])
+        var late = tick("s", 1, [job("1")])
+        late.changedAt = read.first?.changedAt
+        try check(try await driver.advance([late]), is: [.superseded])
+        late.changedAt = try await driver.schedules(nil).first?.changedAt
+        try check(try await driver.advance([late]).numbers.count, is: 1)
+      },
+      ConformanceCase(
         "schedulesOutliveTheConnection", .ticksAreEnqueuedOnce, requires: [.schedules, .durable]
       ) { subject in
         let first = try await subject.open().scheduling()
