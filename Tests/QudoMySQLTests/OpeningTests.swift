@@ -24,7 +24,8 @@ import Testing
     server.kill()
     let driver = try database.driver()
     #expect(driver.name == "127.0.0.1:\(server.port)/\(database.name)")
-    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control])
+    #expect(
+      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
     #expect(error.code == .unreachable)
@@ -32,7 +33,7 @@ import Testing
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(1)])
     #expect(
       driver.capabilities == [
-        .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control,
+        .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
       ])
     await driver.close()
   }
@@ -166,7 +167,8 @@ import Testing
     let facts = try await driver.connect()
     #expect(facts.isMariaDB)
     #expect(facts.losesOnPowerCut == ["innodb_flush_log_at_trx_commit is 2: set it to 1"])
-    #expect(driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control])
+    #expect(
+      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules])
     await driver.close()
   }
 

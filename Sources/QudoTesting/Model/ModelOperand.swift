@@ -25,5 +25,7 @@ extension ModelOperand {
   static let expiry = ModelOperand("in", "1s 5s 5s 20s never past now+9s 1us")
   static let reason = ModelOperand("reason", "none step")
   static let jobs = ModelOperand("jobs", "newest 2nd oldest some twice gone newest 2nd")
+  static let schedules = ModelOperand("name", "s s t u s+t u+t+s composed decomposed+composed")
+  static let next = ModelOperand("next", "1s now past 5s 20s none 5s 3600s")
   static let rows = ModelOperand("ids", "any any any any all some gone none")
 }

@@ -9,10 +9,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case change, changeMatching, recover, outcomes, look
   case recoverMatching
   case expires, changeExpiry, route
+  case schedule, tick, due, unschedule
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 86 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 93 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -25,6 +26,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
+    (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
   ]
 
   /// The new values of a change.
@@ -129,6 +131,19 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .expires: [.expiry],
     .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
+    .schedule: [
+      .driver, .schedules, ModelOperand("version", "stored stored stored new older stored stored new"), .kind,
+      ModelOperand("priority", "0 0 1 -1"), .next,
+      ModelOperand("payload", "number number empty nul 300 codec"),
+      ModelOperand("meta", "none none entry bytes"),
+    ],
+    .tick: [
+      .driver, .schedules, ModelOperand("version", "stored stored stored stored stored stored older new"),
+      .next,
+      ModelOperand("overlap", "enqueue skip"),
+    ],
+    .due: [.driver, ModelOperand("after", "none none s t"), .page],
+    .unschedule: [.driver, .schedules],
     .pause: [
       .driver, ModelOperand("kinds", "a b a+b everything d+e+f a unknown none"),
       ModelOperand("until", "1s 5s 20s never 3600s 0s past 20s"), .reason,
