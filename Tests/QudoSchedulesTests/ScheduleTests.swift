@@ -391,7 +391,7 @@ import Testing
 
 /// A driver that notes how many jobs each transaction of ticks has.
 private struct CountingDriver: ForwardingDriver {
-  let base: any Driver
+  let base: any LogDriver
   let advanced = Locked<[Int]>([])
 
   func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] {
