@@ -150,6 +150,8 @@ public enum FailureReason: String, Sendable, CaseIterable, Codable {
   case cancelled
   /// The job still waited at its expiry: see ``Expiry``.
   case expired
+  /// The job waited longest when an enqueue exceeded the maximum number of waiting jobs: see ``MaxWaiting/dropOldest(_:)``.
+  case dropped
 }
 
 /// A row of the failure log: a failed run.

@@ -6,7 +6,7 @@ struct Failures: AsyncParsableCommand {
     abstract: "List failed runs, newest first.",
     discussion: """
       With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
-      "replayed", "reason", "final", "priority", "replayedAs"}. The reason is failed, aborted, lost, cancelled or expired; final says whether the \
+      "replayed", "reason", "final", "priority", "replayedAs"}. The reason is failed, aborted, lost, cancelled, expired or dropped; final says whether the \
       job ended with it. replayedAs is the id of the job that a replay created, or null if the row was not replayed or the id is unknown. A \
       final row can be replayed once, by its id. The payload is null if the row that stored it was pruned. A payload that is not UTF-8 is "payloadBase64" instead.
 

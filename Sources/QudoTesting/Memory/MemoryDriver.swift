@@ -60,7 +60,10 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   private func store(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    let results = try verb { $0.insert(jobs, now: $1) }
+    let bounds = try MaxWaiting.bounds(of: jobs)
+    let results = try verb { database, now throws(QudoError) in
+      try database.insert(jobs, bounds, now: now)
+    }
     if results.contains(where: \.mayBeClaimed) { doorbell.ring() }
     return results
   }

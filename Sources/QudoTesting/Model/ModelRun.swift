@@ -84,6 +84,7 @@ final class ModelRun {
     case .crowd: addCrowd()
     case .flawed: jobs.append(flawedJob())
     case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
+    case .bound: addBound()
     case .want: addWant()
     case .outcome: addOutcome()
     case .advance: clock.advance(by: duration(self["by"]))

@@ -9,10 +9,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case change, changeMatching, recover, outcomes, look
   case recoverMatching
   case expires, changeExpiry, route
+  case bound
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 86 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 89 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -25,6 +26,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
+    (.bound, 3),
   ]
 
   /// The new values of a change.
@@ -127,6 +129,10 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
     ],
     .expires: [.expiry],
+    .bound: [
+      ModelOperand("full", "refuse refuse drop drop"), ModelOperand("at", "3 1 2 5 9 20 40 0"),
+      ModelOperand("jobs", "last all all all"),
+    ],
     .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .pause: [

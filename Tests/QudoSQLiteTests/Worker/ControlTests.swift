@@ -249,6 +249,22 @@ import Testing
     func perform(_ context: JobContext) async throws {}
   }
 
+  @Test("refuses an enqueue at the maximum of waiting jobs, or drops the oldest") func bounds() async throws {
+    let queue = Queue(driver)
+    let log = Log()
+    func print(_ text: String, _ error: QudoError) { log.add("\(text) \(error.code)") }
+    _ = try await queue.enqueue((0..<10_000).map { Reading(celsius: $0) })
+    let options = EnqueueOptions(maxWaiting: .refuse(10_000))
+    do {
+      try await queue.enqueue(Reading(celsius: 21), options: options)
+    } catch let error as QudoError where error.code == .queueFull {
+      print("not stored:", error)
+    }
+    #expect(log.sorted == ["not stored: queueFull"])
+    try await queue.enqueue(Reading(celsius: 22), options: EnqueueOptions(maxWaiting: .dropOldest(10_000)))
+    #expect(try await queue.failures().map(\.reason) == [.dropped])
+  }
+
   private func expiries() async throws {
     let queue = Queue(driver)
     try await queue.enqueue(Reading(celsius: 21), expires: .after(.seconds(3600)))
