@@ -91,6 +91,35 @@ import Testing
     #expect(try place.qudo("enqueue", "a", "x", "--when-full", "refuse").status == 64)
   }
 
+  @Test("a failure that was dealt with is resolved, and is no longer open") func resolve() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n4\n")
+    try place.qudo("work", "a=false", "--until-empty")
+    func open() throws -> [Int] {
+      try place.qudo("failures", "--open", "--json").objects().compactMap { $0["id"] as? Int }.sorted()
+    }
+    #expect(try place.qudo("resolve", "1", "2", "--dry-run").output == "1\n2\n")
+    #expect(try open() == [1, 2, 3, 4])
+    #expect(try place.qudo("resolve", "1", "2").output == "1\n2\n")
+    #expect(try open() == [3, 4])
+    let rows = try place.qudo("failures", "--json").objects()
+    #expect(rows.map { $0["resolved"] as? Bool } == [false, false, true, true])
+    #expect(rows.allSatisfy { $0["replayedAs"] is NSNull && $0["replayed"] as? Bool == false })
+    #expect(try place.qudo("failures").output.contains(" resolved "))
+    let again = try place.qudo("resolve", "2", "9", "3", "--json")
+    #expect(
+      try again.objects().map { $0["result"] as? String } == ["alreadyResolved", "notFound", "resolved"])
+    #expect(again.status == 1 && again.errors.contains("failure 2 was already resolved"))
+    #expect(try place.qudo("resolve", "--all", "--kind", "a", "--dry-run").output == "4\n")
+    #expect(try place.qudo("replay", "--all").output == "5\n")
+    #expect(try place.qudo("resolve", "--all").output == "")
+    #expect(try place.qudo("replay", "1", "--unique-key", "k").output == "6\n")
+    #expect(try place.qudo("jobs", "--json").objects().contains { $0["uniqueKey"] as? String == "k" })
+    #expect(try place.qudo("replay", "2", "--unique-key", "k").status == 1)
+    #expect(try place.qudo("resolve").status == 64)
+    #expect(try place.qudo("resolve", "1", "--reason", "failed").status == 64)
+    #expect(try place.qudo("replay", "--all", "--unique-key", "k").status == 64)
+  }
+
   @Test("a final failure enqueues a job of another kind, with the payload") func finalFailure() throws {
     try place.qudo("enqueue", "a", "x", "--priority", "3")
     let work = try place.qudo(

@@ -110,6 +110,7 @@ private struct ShownJob {
     if let key = row.uniqueKey { lines.append(("unique key", key)) }
     // An imported row does not record the new job's id.
     if let job = row.replayedAs { lines.append(("replayed", job == 0 ? "yes" : "as job \(job)")) }
+    if row.isResolved { lines.append(("resolved", "yes")) }
     return lines
   }
 

@@ -110,6 +110,7 @@ final class ModelRun {
     case .failures: try await failures(driver)
     case .statuses: try await statuses(driver)
     case .replay: try await replay(driver)
+    case .resolve: try await resolve(driver)
     case .cancel: try await cancel(driver)
     case .cancelMatching: try await cancelMatching(driver)
     case .change: try await change(driver)

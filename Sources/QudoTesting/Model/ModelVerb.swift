@@ -10,10 +10,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case recoverMatching
   case expires, changeExpiry, route
   case bound
+  case resolve
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 89 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 90 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -26,7 +27,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.cancel, 3), (.cancelMatching, 1), (.pause, 1), (.resume, 2),
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
-    (.bound, 3),
+    (.bound, 3), (.resolve, 1),
   ]
 
   /// The new values of a change.
@@ -97,6 +98,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
       .rows,
     ],
     .replay: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
+    .resolve: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
     .prune: [
       .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"),
       ModelOperand("limit", "1000 1 3 0"),

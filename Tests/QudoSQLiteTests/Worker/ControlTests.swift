@@ -304,6 +304,24 @@ import Testing
     #expect(try await queue.cancel(matching: filter) == 1)
   }
 
+  @Test("resolves failures, and replays one with another key") func resolutions() async throws {
+    let queue = Queue(driver)
+    _ = try await queue.enqueue((1...4).map { NewJob("mail.send", payload: Payload("\($0)")) })
+    let claimed = try await driver.claim(demand(9, "mail.send")).jobs
+    _ = try await driver.settle(
+      claimed.map { Settlement($0.lease, .failed(message: "a timeout")) }, claiming: nil)
+    let timeouts = FailureFilter(reasons: [.failed], messageContains: "timeout")
+    let rows = try await queue.failures(LogQuery(kinds: ["mail.send"], failures: timeouts))
+    try await queue.replay([rows[1].id], unique: "order-17-again")
+    try await queue.resolve([rows[2].id])
+    let resolved = try await queue.resolve(matching: timeouts, kinds: ["mail.send"])
+    #expect(resolved == 2)
+    #expect(try await queue.failures().map(\.isResolved) == [true, false, true, true])
+    #expect(try await queue.replay(matching: timeouts) == 0)
+    let jobs = try await queue.jobs(matching: JobQuery())
+    #expect(jobs.map(\.uniqueKey) == ["order-17-again"])
+  }
+
   private func corrections(_ queue: Queue<NoHooks>) async throws {
     _ = try await queue.enqueue(NewJob("mail.send"))
     let claimed = try await driver.claim(ClaimRequest([.init("mail.send")], limit: 9)).jobs
