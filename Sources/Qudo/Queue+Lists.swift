@@ -48,26 +48,78 @@ extension Queue {
     try await databases.statuses(query).joined()
   }
 
-  /// Enqueues failed jobs again: see ``LogDriver/replay(_:changing:)``.
+  /// Enqueues failed jobs again: see ``LogDriver/replay(_:changing:unique:)``.
   ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
   ///   - change: what the new jobs have in place of what the failed ones had, for example a corrected payload. Default: nothing.
+  ///   - unique: the unique key of the new jobs. Default: that of the failed ones.
   ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
   /// - Returns: the results, in the order of the ids.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, and without a name if the queue has several.
   @discardableResult
   public func replay(
-    _ failures: [Int64], changing change: JobChange = JobChange(), in database: String? = nil
+    _ failures: [Int64], changing change: JobChange = JobChange(), unique: UniqueKey? = nil,
+    in database: String? = nil
   ) async throws(QudoError) -> [ReplayResult] {
     guard let name = database ?? databases.only?.name else {
       throw QudoError(
         .invalidArgument, "the queue has several databases: name the one whose failures are to be replayed")
     }
-    return try await databases.replay(failures, changing: change, in: name)
+    return try await databases.replay(failures, changing: change, unique: unique, in: name)
   }
 
-  /// Enqueues again all failed jobs that fit a filter and were not replayed, oldest first: see ``LogDriver/replay(_:changing:)``.
+  /// Marks final failures as resolved, because you dealt with them by hand: see ``LogDriver/resolve(_:)``.
+  ///
+  /// - Parameters:
+  ///   - failures: the ids of rows of the failure log.
+  ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
+  /// - Returns: the results, in the order of the ids.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, and without a name if the queue has several.
+  @discardableResult
+  public func resolve(_ failures: [Int64], in database: String? = nil) async throws(QudoError)
+    -> [ResolveResult]
+  {
+    guard let name = database ?? databases.only?.name else {
+      throw QudoError(
+        .invalidArgument, "the queue has several databases: name the one whose failures are to be resolved")
+    }
+    return try await databases.resolve(failures, in: name)
+  }
+
+  /// Marks as resolved all final failures that fit a filter and were not replayed, in transactions of 1,000.
+  ///
+  /// - Parameters:
+  ///   - filter: which failures. Only final ones that were neither replayed nor resolved are taken.
+  ///   - kinds: which kinds, or nil for all. Default: all.
+  /// - Returns: how many failures were resolved.
+  /// - Throws: ``QudoError``; those that were resolved before it stay.
+  @discardableResult
+  public func resolve(matching filter: FailureFilter, kinds: [Kind]? = nil) async throws(QudoError) -> Int {
+    var failures = filter
+    (failures.isFinal, failures.isReplayed) = (true, false)
+    var count = 0
+    for name in databases.names {
+      // Failures that are added meanwhile are not taken: nobody has seen them.
+      let last = try await databases.logs(in: name) { driver throws(QudoError) in
+        try await driver.failures(LogQuery(limit: 1)).first?.id
+      }
+      var query = LogQuery(kinds: kinds, oldestFirst: true, limit: 1000, failures: failures)
+      while let last {
+        let page = query
+        let ids = try await databases.logs(in: name) { driver throws(QudoError) in
+          try await driver.failures(page).map(\.id).filter { $0 <= last }
+        }
+        guard let end = ids.last else { break }
+        for case .resolved in try await databases.resolve(ids, in: name) { count += 1 }
+        guard ids.count == query.limit else { break }
+        query.after = end
+      }
+    }
+    return count
+  }
+
+  /// Enqueues again all failed jobs that fit a filter and were not replayed, oldest first: see ``LogDriver/replay(_:changing:unique:)``.
   ///
   ///     let filter = FailureFilter(reasons: [.failed], messageContains: "timeout")
   ///     let count = try await queue.replay(matching: filter, kinds: ["mail.send"])

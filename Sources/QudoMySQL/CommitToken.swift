@@ -45,6 +45,7 @@ final class CommitToken {
   var settled: SettleAnswer?
   var claimed: ClaimedRows?
   var replayed: [() -> ReplayResult] = []
+  var resolved: [Int64: ResolveResult] = [:]
   var cancelled: [Int64: CancelResult] = [:]
   var changed: [Int64: ChangeResult] = [:]
   var recovered: [Int64: RecoverResult] = [:]

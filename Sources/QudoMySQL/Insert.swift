@@ -29,14 +29,20 @@ extension Transaction {
   func run(inserting jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     if let done = try wasCommitted() { return done.inserted?.results ?? [] }
     try makeKinds(jobs.map(\.kind))
-    let answer = try insert(jobs)
+    let bounds = try MaxWaiting.bounds(of: jobs)
+    try lock(bounds)
+    let answer = try insert(jobs, bounds)
     receipt.inserted = answer
     try commit()
     return answer.results
   }
 
   /// Inserts jobs whose kinds exist already.
-  func insert(_ jobs: [NewJob]) throws(QudoError) -> InsertAnswer {
+  ///
+  /// - Parameter bounds: The maximums of waiting jobs, whose kinds are locked; none if the jobs' own do not count.
+  func insert(_ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)] = []) throws(QudoError)
+    -> InsertAnswer
+  {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
     useTime()
@@ -51,7 +57,9 @@ extension Transaction {
       answer.answers.append(new)
       if let key = job.idempotencyKey { keep(key, of: new, job.unique, &plan) }
     }
+    for (kind, bound) in bounds { try refuse(plan.rows, of: kind, beyond: bound) }
     try write(plan.rows, answer)
+    for (kind, bound) in bounds { try drop(for: plan.rows, of: kind, beyond: bound) }
     return answer
   }
 

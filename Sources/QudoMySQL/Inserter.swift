@@ -7,6 +7,8 @@ internal import Qudo
 final class Inserter: Sendable {
   private struct Call: Sendable {
     let jobs: [NewJob]
+    /// Whether it has a transaction of its own: a maximum of waiting jobs is for all jobs of one call.
+    let isAlone: Bool
     let deadline: ContinuousClock.Instant
     let answer: @Sendable (Result<[InsertResult], QudoError>) -> Void
   }
@@ -40,7 +42,9 @@ final class Inserter: Sendable {
       throw QudoError(.cancelled, "the task was cancelled before anything was written")
     }
     let result: Result<[InsertResult], QudoError> = await withContinuation { continuation in
-      let call = Call(jobs: jobs, deadline: .now + pool.access.timeout) { continuation.resume(returning: $0) }
+      let call = Call(
+        jobs: jobs, isAlone: jobs.contains { $0.maxWaiting != nil }, deadline: .now + pool.access.timeout
+      ) { continuation.resume(returning: $0) }
       switch state.withLock({ Self.add(call, to: &$0, runners: pool.access.settings.pool) }) {
       case nil: call.answer(.failure(QudoError(.closed, "the database was closed")))
       case true?: start()
@@ -87,9 +91,11 @@ final class Inserter: Sendable {
   private func take() -> [Call] {
     state.withLock { state in
       var (count, jobs) = (0, 0)
-      for call in state.calls where count == 0 || jobs + call.jobs.count <= Self.most {
+      for call in state.calls {
+        guard count == 0 || !call.isAlone && jobs + call.jobs.count <= Self.most else { break }
         count += 1
         jobs += call.jobs.count
+        if call.isAlone { break }
       }
       let group = Array(state.calls.prefix(count))
       state.calls.removeFirst(count)

@@ -11,6 +11,7 @@ extension FailureReason {
     case .aborted: 2
     case .cancelled: 3
     case .expired: 4
+    case .dropped: 5
     }
   }
 

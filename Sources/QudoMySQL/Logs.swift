@@ -18,7 +18,10 @@ extension Transaction {
     }
     if let isFinal = filter.isFinal { all.append("final = \(isFinal ? 1 : 0)") }
     if let isReplayed = filter.isReplayed {
-      all.append("replayed_as IS \(isReplayed ? "NOT " : "" as SQL)NULL")
+      all.append(isReplayed ? "replayed_as <> \(FailureRecord.resolved)" : "replayed_as IS NULL")
+    }
+    if let isResolved = filter.isResolved {
+      all.append("\(isResolved ? "" : "NOT " as SQL)(replayed_as <=> \(FailureRecord.resolved))")
     }
     if let times = filter.failedAt {
       all.append(
@@ -96,13 +99,15 @@ struct LogTable {
 extension FailureRecord {
   /// - Parameter row: The columns of ``LogTable/failure``.
   init(_ row: Row) {
+    let replayedAs = row.integerIfAny(13)
+    let isResolved = replayedAs == Self.resolved
     self.init(
       id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)),
       reason: FailureReason(number: row.integer(4)),
       message: row.text(5), payload: row.bytesIfAny(7).map { Payload($0, codec: CodecID(row.integer(6))) },
       uniqueKey: row.textIfAny(8), priority: 0 &- Int(row.integer(9)), attempt: Int(row.integer(10)),
       failedAt: Timestamp(microseconds: row.integer(11)), isFinal: row.integer(12) != 0,
-      replayedAs: row.integerIfAny(13))
+      replayedAs: isResolved ? nil : replayedAs, isResolved: isResolved)
   }
 }
 

@@ -21,12 +21,16 @@ extension MySQLDriver: LogDriver {
     }
   }
 
-  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
-    -> [ReplayResult]
+  public func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
+    try await pool.transact { transaction throws(QudoError) in try transaction.resolve(failures) }
+  }
+
+  public func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
+    async throws(QudoError) -> [ReplayResult]
   {
     let limits = limits
     return try await pool.transact { transaction throws(QudoError) in
-      try transaction.replay(failures, change, limits)
+      try transaction.replay(failures, change, unique, limits)
     }
   }
 

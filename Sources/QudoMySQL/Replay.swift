@@ -2,7 +2,8 @@
 internal import Qudo
 
 extension Transaction {
-  func replay(_ failures: [Int64], _ change: JobChange, _ limits: Limits) throws(QudoError) -> [ReplayResult]
+  func replay(_ failures: [Int64], _ change: JobChange, _ unique: UniqueKey?, _ limits: Limits)
+    throws(QudoError) -> [ReplayResult]
   {
     if let done = try wasCommitted() { return done.replayed.map { $0() } }
     var results: [() -> ReplayResult] = []
@@ -10,14 +11,16 @@ extension Transaction {
     let found = try lock(failures)
     for id in failures {
       guard let row = found[id] else { results.append { .notFound }; continue }
-      if let job = row.replayedAs { results.append { .alreadyReplayed(job) }; continue }
+      if let job = row.replayedAs, job != FailureRecord.resolved {
+        results.append { .alreadyReplayed(job) }; continue
+      }
       if let answer = replayed[id], let result = answer.results.first {
         if case .inserted(let job) = result { results.append { .alreadyReplayed(job) }; continue }
       }
-      guard row.isFinal, let job = row.job?.changed(by: change) else {
+      guard row.isFinal, let job = row.job?.replayed(change, unique) else {
         results.append { .notFinal }; continue
       }
-      if !change.isEmpty { try limits.check(job) }
+      if !change.isEmpty || unique != nil { try limits.check(job) }
       let answer = try insert([job])
       replayed[id] = answer
       // The statements that follow store the new job's id and make the result known.
@@ -32,6 +35,38 @@ extension Transaction {
     receipt.replayed = results
     try commit()
     return results.map { $0() }
+  }
+
+  /// Marks final failures as resolved.
+  func resolve(_ failures: [Int64]) throws(QudoError) -> [ResolveResult] {
+    var found: [Int64: ResolveResult] = [:]
+    if let done = try wasCommitted() {
+      found = done.resolved
+    } else if !failures.isEmpty {
+      let ids = Set(failures).sorted()
+      let selects = ids.parts().map { part -> SQL in
+        "SELECT id, final, replayed_as FROM qudo_failure WHERE id IN \(list: part) ORDER BY id FOR UPDATE"
+      }
+      for rows in try read(selects) {
+        while let row = rows.next() {
+          found[row.integer(0)] = ResolveResult(
+            isFinal: row.integer(1) != 0, replayedAs: row.integerIfAny(2))
+        }
+      }
+      let resolved = ids.filter { found[$0] == .resolved }
+      for part in resolved.parts() {
+        write(
+          "UPDATE qudo_failure SET replayed_as = \(FailureRecord.resolved) WHERE id IN \(list: part)",
+          count: part.count)
+      }
+      receipt.resolved = found
+      try commit()
+    }
+    var told: Set<Int64> = []
+    return failures.map { id in
+      let result = found[id] ?? .notFound
+      return result == .resolved && !told.insert(id).inserted ? .alreadyResolved : result
+    }
   }
 
   private struct Failure {

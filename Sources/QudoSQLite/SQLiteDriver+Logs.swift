@@ -18,13 +18,20 @@ extension SQLiteDriver: LogDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.job(withUniqueKey: key, kind: kind) }
   }
 
-  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
-    -> [ReplayResult]
+  public func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
+    try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
+      transaction throws(QudoError) in
+      try transaction.resolve(failures)
+    }
+  }
+
+  public func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
+    async throws(QudoError) -> [ReplayResult]
   {
     let limits = limits
     return try await writer.write(isDurable: true, isSmall: failures.count <= Self.small) {
       transaction throws(QudoError) in
-      try transaction.replay(failures, change, limits)
+      try transaction.replay(failures, change, unique, limits)
     }
   }
 

@@ -5,6 +5,9 @@ extension SQLiteDriver: TransactionalDriver {
   @discardableResult
   public func insert(_ jobs: [NewJob], in connection: OpaquePointer?) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    return try join(connection) { transaction throws(QudoError) in try transaction.insert(jobs) }
+    let bounds = try MaxWaiting.bounds(of: jobs)
+    return try join(connection) { transaction throws(QudoError) in
+      try bounds.isEmpty ? transaction.insert(jobs) : transaction.insert(jobs, bounds).get()
+    }
   }
 }

@@ -158,10 +158,21 @@ public struct SQLiteDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
+    let bounds = try MaxWaiting.bounds(of: jobs)
+    guard bounds.isEmpty else { return try await insert(jobs, bounds) }
     return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true) {
       transaction throws(QudoError) in
       try transaction.insert(jobs)
     }
+  }
+
+  private func insert(_ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)]) async throws(QudoError)
+    -> [InsertResult]
+  {
+    let answer: Result<[InsertResult], QudoError> = try await writer.write(
+      isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true
+    ) { transaction throws(QudoError) in try transaction.insert(jobs, bounds) }
+    return try answer.get()
   }
 
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {

@@ -65,6 +65,61 @@ import Testing
     #expect(never.status == 64 && never.errors.contains("expires before it is due"))
   }
 
+  @Test("a kind that is full refuses jobs, or drops the oldest ones") func maxWaiting() throws {
+    let two = ["--max-waiting", "2"]
+    #expect(try place.qudo(["enqueue", "a", "--lines"] + two, input: Data("1\n2\n".utf8)).output == "1\n2\n")
+    let full = try place.qudo(["enqueue", "a", "3", "--json"] + two, input: Data())
+    #expect(full.status == 75 && full.output == "")
+    #expect(
+      full.errors == """
+        qudo: more than 2 jobs of kind a would wait, which is their maximum, and nothing was enqueued: try again when workers \
+        have run some, or raise the maximum\n
+        """)
+    #expect(
+      try place.qudo(["enqueue", "a", "3", "--when-full", "drop-oldest", "--json"] + two, input: Data())
+        .status == 0)
+    #expect(
+      try place.qudo("failures", "--reason", "dropped", "--json").objects().map { $0["job"] as? Int } == [1])
+    #expect(try place.qudo("show", "1", "--json").objects().first?["state"] as? String == "dropped")
+    let lines = try place.qudo(["enqueue", "b", "--lines"] + two, input: Data("1\n2\n3\n".utf8))
+    #expect(lines.status == 75 && lines.output == "" && lines.errors.contains("nothing was enqueued"))
+    #expect(try place.qudo(["enqueue", "b", "x", "--unique-key", "k"] + two, input: Data()).output == "4\n")
+    #expect(try place.qudo("work", "a=cat", "--until-empty", "--concurrency", "1").output == "23")
+    for wrong in ["0", "-1", "1000000001", "many"] {
+      #expect(try place.qudo("enqueue", "a", "x", "--max-waiting=\(wrong)").status == 64)
+    }
+    #expect(try place.qudo("enqueue", "a", "x", "--when-full", "refuse").status == 64)
+  }
+
+  @Test("a failure that was dealt with is resolved, and is no longer open") func resolve() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n4\n")
+    try place.qudo("work", "a=false", "--until-empty")
+    func open() throws -> [Int] {
+      try place.qudo("failures", "--open", "--json").objects().compactMap { $0["id"] as? Int }.sorted()
+    }
+    #expect(try place.qudo("resolve", "1", "2", "--dry-run").output == "1\n2\n")
+    #expect(try open() == [1, 2, 3, 4])
+    #expect(try place.qudo("resolve", "1", "2").output == "1\n2\n")
+    #expect(try open() == [3, 4])
+    let rows = try place.qudo("failures", "--json").objects()
+    #expect(rows.map { $0["resolved"] as? Bool } == [false, false, true, true])
+    #expect(rows.allSatisfy { $0["replayedAs"] is NSNull && $0["replayed"] as? Bool == false })
+    #expect(try place.qudo("failures").output.contains(" resolved "))
+    let again = try place.qudo("resolve", "2", "9", "3", "--json")
+    #expect(
+      try again.objects().map { $0["result"] as? String } == ["alreadyResolved", "notFound", "resolved"])
+    #expect(again.status == 1 && again.errors.contains("failure 2 was already resolved"))
+    #expect(try place.qudo("resolve", "--all", "--kind", "a", "--dry-run").output == "4\n")
+    #expect(try place.qudo("replay", "--all").output == "5\n")
+    #expect(try place.qudo("resolve", "--all").output == "")
+    #expect(try place.qudo("replay", "1", "--unique-key", "k").output == "6\n")
+    #expect(try place.qudo("jobs", "--json").objects().contains { $0["uniqueKey"] as? String == "k" })
+    #expect(try place.qudo("replay", "2", "--unique-key", "k").status == 1)
+    #expect(try place.qudo("resolve").status == 64)
+    #expect(try place.qudo("resolve", "1", "--reason", "failed").status == 64)
+    #expect(try place.qudo("replay", "--all", "--unique-key", "k").status == 64)
+  }
+
   @Test("a final failure enqueues a job of another kind, with the payload") func finalFailure() throws {
     try place.qudo("enqueue", "a", "x", "--priority", "3")
     let work = try place.qudo(

@@ -189,7 +189,7 @@ import Testing
       keys(String(result.output.split(separator: "\n")[0])) == [
         "database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", "replayed",
         "reason", "final", "priority",
-        "replayedAs",
+        "replayedAs", "resolved",
       ])
     let rows = try result.objects()
     #expect(rows.map { $0["message"] as? String } == ["exit status 3: 2 broken", "exit status 3: 1 broken"])

@@ -43,10 +43,13 @@ extension ForwardingDriver {
   public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
     try await base.job(withUniqueKey: key, kind: kind)
   }
-  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
-    -> [ReplayResult]
+  public func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
+    async throws(QudoError) -> [ReplayResult]
   {
-    try await base.replay(failures, changing: change)
+    try await base.replay(failures, changing: change, unique: unique)
+  }
+  public func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
+    try await base.resolve(failures)
   }
   public func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { try await base.prune(prune) }
   public func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {

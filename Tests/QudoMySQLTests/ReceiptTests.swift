@@ -56,8 +56,8 @@ import Testing
     #expect(failures.count == 1)
 
     let replay = transaction(connection)
-    let replayed = try replay.replay(failures + [99], JobChange(), Limits())
-    #expect(try transaction(connection, after: replay.receipt).replay(failures + [99], JobChange(), Limits()) == replayed)
+    let replayed = try replay.replay(failures + [99], JobChange(), nil, Limits())
+    #expect(try transaction(connection, after: replay.receipt).replay(failures + [99], JobChange(), nil, Limits()) == replayed)
     #expect(replayed == [.replayed(6), .notFound])
     await driver.close()
     try await database.drop()

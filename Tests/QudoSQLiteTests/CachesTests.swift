@@ -46,6 +46,51 @@ import Testing
     #expect(try await driver.claim(demand(9, "x", "y")).texts == ["1"])
   }
 
+  @Test("the number of waiting jobs is counted again when others change it") func waitingJobs() async throws {
+    let bounded = job("x", maxWaiting: .refuse(4))
+    func isFull() async throws -> Bool {
+      do {
+        _ = try await driver.insert([bounded])
+        return false
+      } catch  where error.code == .queueFull {
+        return true
+      }
+    }
+    #expect(try await !isFull())
+    try queue.enqueue([job("2"), job("3")], in: app.handle)
+    #expect(try await !isFull())
+    #expect(try await isFull())
+    try app.run("BEGIN")
+    #expect(throws: QudoError.self) { try queue.enqueue(bounded, in: app.handle) }
+    try queue.enqueue(job("other", kind: "b"), in: app.handle)
+    try app.run("COMMIT")
+    #expect(try await isFull())
+    // The jobs leave on another connection, and on this one.
+    try app.run("DELETE FROM qudo_ready WHERE kind = 1 AND first = 1; DELETE FROM qudo_job WHERE id = 1")
+    #expect(try await !isFull())
+    let claimed = try await driver.claim(demand(2)).jobs
+    #expect(claimed.count == 2)
+    #expect(try await !isFull())
+    _ = try await driver.settle([Settlement(claimed[0].lease, .released)], claiming: nil)
+    #expect(try await isFull())
+    #expect(throws: QudoError.self) { try queue.statements(for: [bounded]) }
+  }
+
+  @Test("a number of waiting jobs tells whether a maximum is reached, while it is not exact")
+  func waitingCounts() {
+    var entry = WaitingCounts.Entry(count: 3, isCapped: false)
+    #expect(entry.tells(of: 1, .refuse(3)) && entry.tells(of: 1, .dropOldest(2)))
+    entry.hasLeft = true
+    #expect(
+      !entry.tells(of: 1, .refuse(3)) && entry.tells(of: 1, .refuse(4)) && entry.tells(of: 1, .dropOldest(4)))
+    entry = WaitingCounts.Entry(count: 3, isCapped: true)
+    #expect(
+      entry.tells(of: 1, .refuse(3)) && !entry.tells(of: 1, .refuse(4)) && !entry.tells(of: 1, .dropOldest(3))
+    )
+    entry.hasLeft = true
+    #expect(!entry.tells(of: 1, .refuse(3)))
+  }
+
   /// Within the application's transaction the next call looks anew.
   @Test func aNewKindThatWasRolledBackToASavepointIsNotRemembered() async throws {
     try app.run("BEGIN; SAVEPOINT s")

@@ -33,6 +33,8 @@ import Testing
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
     "SELECT id, boot, locked, pid FROM qudo_instance",
     "SELECT id, boot, locked, pid, (SELECT ends FROM qudo_running",
+    // With a maximum of waiting jobs: what is not kept by kind.
+    "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
     // Once, at opening.
     "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema",
     "SELECT lowest_writer FROM qudo_schema",
@@ -75,7 +77,12 @@ import Testing
     for plan in plans where !writerScans.contains(where: plan.sql.hasPrefix) {
       #expect(!plan.scans, "\(plan)")
     }
-    for plan in plans where !plan.sql.hasPrefix("INSERT INTO qudo_instance") {
+    // With a maximum of waiting jobs: the lowest ids, which are kept in another order.
+    let sorts = [
+      "INSERT INTO qudo_instance", "SELECT first, last FROM qudo_ready WHERE kind IN",
+      "SELECT id FROM qudo_delayed WHERE due",
+    ]
+    for plan in plans where !sorts.contains(where: plan.sql.hasPrefix) {
       #expect(!plan.sorts, "\(plan)")
     }
   }
@@ -129,6 +136,11 @@ import Testing
     _ = try await driver.settle(settlements + settlements, claiming: demand(2, "a", "b", maxExpiredLeases: 2))
     clock.advance(by: .seconds(61))
     _ = try await driver.claim(demand(2, "b"))
+    for bound in [MaxWaiting.dropOldest(1), .refuse(2)] {
+      for due in [Due.after(.seconds(1)), .now] {
+        _ = try? await driver.insert([job(kind: "full", due: due, maxWaiting: bound)])
+      }
+    }
     for states in [nil, [.ready], [.delayed], [.running], [.ready, .running]] as [Set<JobState>?] {
       for kinds in [nil, ["a"], ["a", "b"]] as [[Kind]?] {
         _ = try await driver.jobs(matching: JobQuery(kinds: kinds, states: states))

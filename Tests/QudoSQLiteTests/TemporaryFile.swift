@@ -47,10 +47,11 @@ final class TemporaryFile: Sendable {
 
 func job(
   _ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
-  expires: Expiry = .never
+  expires: Expiry = .never, maxWaiting: MaxWaiting? = nil
 ) -> NewJob {
   NewJob(
-    kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due, expires: expires)
+    kind, payload: Payload(Array(text.utf8)), unique: unique, priority: priority, due: due, expires: expires,
+    maxWaiting: maxWaiting)
 }
 
 func demand(

@@ -194,8 +194,10 @@ import Testing
   private struct FailsAgain: ForwardingDriver {
     let base: any LogDriver
 
-    func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult] {
-      let results = try await base.replay(failures, changing: change)
+    func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?) async throws(QudoError)
+      -> [ReplayResult]
+    {
+      let results = try await base.replay(failures, changing: change, unique: unique)
       let claimed = try await base.claim(demand(100)).jobs
       _ = try await base.settle(claimed.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
       return results

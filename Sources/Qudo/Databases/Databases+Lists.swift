@@ -106,26 +106,45 @@ extension Databases {
     }
   }
 
-  /// Enqueues failed jobs again, in the database that they failed in. See ``LogDriver/replay(_:changing:)``.
+  /// Enqueues failed jobs again, in the database that they failed in. See ``LogDriver/replay(_:changing:unique:)``.
   ///
   /// - Parameters:
   ///   - failures: The ids of rows of the failure log.
   ///   - change: What the new jobs have in place of what the failed ones had. Default: nothing.
+  ///   - unique: The unique key of the new jobs. Default: that of the failed ones.
   ///   - database: The name of the database.
   /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.
-  public func replay(_ failures: [Int64], changing change: JobChange = JobChange(), in database: String)
-    async throws(QudoError) -> [ReplayResult]
-  {
+  public func replay(
+    _ failures: [Int64], changing change: JobChange = JobChange(), unique: UniqueKey? = nil,
+    in database: String
+  ) async throws(QudoError) -> [ReplayResult] {
+    try await write(in: database) { driver throws(QudoError) in
+      try await driver.replay(failures, changing: change, unique: unique)
+    }
+  }
+
+  /// Marks failures as resolved, in the database that they failed in. See ``LogDriver/resolve(_:)``.
+  ///
+  /// - Parameters:
+  ///   - failures: The ids of rows of the failure log.
+  ///   - database: The name of the database.
+  /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.
+  public func resolve(_ failures: [Int64], in database: String) async throws(QudoError) -> [ResolveResult] {
+    try await write(in: database) { driver throws(QudoError) in try await driver.resolve(failures) }
+  }
+
+  private func write<Answer: Sendable>(
+    in database: String,
+    _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> Answer
+  ) async throws(QudoError) -> Answer {
     if let only {
       guard only.name == database else { throw unknown(database) }
-      return try await only.logs().replay(failures, changing: change)
+      return try await body(try only.logs())
     }
     guard let member = await member(database) else { throw unknown(database) }
     let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
-    return try await member.call(until: end) { driver throws(QudoError) in
-      try await driver.logs().replay(failures, changing: change)
-    }
+    return try await member.call(until: end) { driver throws(QudoError) in try await body(try driver.logs()) }
   }
 
   func unknown(_ database: String) -> QudoError {

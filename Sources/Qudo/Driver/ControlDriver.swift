@@ -151,6 +151,15 @@ extension NewJob {
     job.expires = change.expires ?? expires
     return job
   }
+
+  /// Returns the job with the new values of a replay.
+  ///
+  /// - Parameter unique: nil for the job's own.
+  package func replayed(_ change: JobChange, _ unique: UniqueKey?) -> NewJob {
+    var job = changed(by: change)
+    if let unique { job.unique = UniqueKey(unique.key, scope: unique.scope) }
+    return job
+  }
 }
 
 /// The result of changing one job.

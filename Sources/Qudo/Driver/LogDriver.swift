@@ -26,9 +26,19 @@ public protocol LogDriver: Driver {
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
   ///   - change: what the new jobs have in place of that: for example a corrected payload.
+  ///   - unique: the unique key that the new jobs have in place of their old one, or nil for that. If another live job holds it, the
+  ///     failure is left, whatever the key's ``UniqueKey/onConflict`` says.
   /// - Returns: the results, in the order of the ids.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if a new job would be beyond the limits. Then nothing was written.
-  func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult]
+  func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?) async throws(QudoError)
+    -> [ReplayResult]
+
+  /// Marks final failures as resolved in one transaction: dealt with by hand, without a replay. A resolved failure can still be
+  /// replayed by its id, which ends the mark.
+  ///
+  /// - Parameter failures: the ids of rows of the failure log.
+  /// - Returns: the results, in the order of the ids.
+  func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult]
 
   /// Deletes the oldest rows of both logs, in the order of their ids up to the first one that the options keep, at most
   /// ``PruneOptions/limit`` of each: a short call that delays other callers little. If there is nothing to delete, it only reads.
@@ -42,9 +52,11 @@ public protocol LogDriver: Driver {
 }
 
 extension LogDriver {
-  /// Enqueues failed jobs again as they were: see ``replay(_:changing:)``.
-  public func replay(_ failures: [Int64]) async throws(QudoError) -> [ReplayResult] {
-    try await replay(failures, changing: JobChange())
+  /// Enqueues failed jobs again, with their unique keys: see ``replay(_:changing:unique:)``.
+  public func replay(_ failures: [Int64], changing change: JobChange = JobChange()) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    try await replay(failures, changing: change, unique: nil)
   }
 }
 
@@ -98,8 +110,10 @@ public struct FailureFilter: Hashable, Sendable, Codable {
   public var reasons: Set<FailureReason>?
   /// Whether the job failed for good with the run.
   public var isFinal: Bool?
-  /// Whether the failure was replayed.
+  /// Whether the failure was replayed. A resolved one was not, but counts as neither.
   public var isReplayed: Bool?
+  /// Whether the failure is resolved: see ``LogDriver/resolve(_:)``.
+  public var isResolved: Bool?
   /// When the failure was written.
   public var failedAt: Range<Timestamp>?
   /// A text that the message contains, compared as bytes, at most 1,024 of them.
@@ -108,11 +122,12 @@ public struct FailureFilter: Hashable, Sendable, Codable {
   /// Creates a filter that all failures fit, unless given otherwise.
   public init(
     reasons: Set<FailureReason>? = nil, isFinal: Bool? = nil, isReplayed: Bool? = nil,
-    failedAt: Range<Timestamp>? = nil, messageContains: String? = nil
+    isResolved: Bool? = nil, failedAt: Range<Timestamp>? = nil, messageContains: String? = nil
   ) {
     self.reasons = reasons
     self.isFinal = isFinal
     self.isReplayed = isReplayed
+    self.isResolved = isResolved
     self.failedAt = failedAt
     self.messageContains = messageContains
   }
@@ -130,7 +145,8 @@ extension FailureFilter {
   package func fits(_ failure: FailureRecord) -> Bool {
     if let reasons, !reasons.contains(failure.reason) { return false }
     if let isFinal, failure.isFinal != isFinal { return false }
-    if let isReplayed, (failure.replayedAs != nil) != isReplayed { return false }
+    if let isReplayed, failure.isResolved || (failure.replayedAs != nil) != isReplayed { return false }
+    if let isResolved, failure.isResolved != isResolved { return false }
     if let failedAt, !failedAt.contains(failure.failedAt) { return false }
     guard let part = messageContains.map({ Array($0.utf8) }), !part.isEmpty else { return true }
     let message = Array(failure.message.utf8)
@@ -150,6 +166,8 @@ public enum FailureReason: String, Sendable, CaseIterable, Codable {
   case cancelled
   /// The job still waited at its expiry: see ``Expiry``.
   case expired
+  /// The job waited longest when an enqueue exceeded the maximum number of waiting jobs: see ``MaxWaiting/dropOldest(_:)``.
+  case dropped
 }
 
 /// A row of the failure log: a failed run.
@@ -179,12 +197,15 @@ public struct FailureRecord: Hashable, Sendable, Codable {
   public var isFinal: Bool
   /// The number of the job that a replay made of it, if there was one.
   public var replayedAs: Int64?
+  /// Whether the failure was dealt with by hand: see ``LogDriver/resolve(_:)``.
+  public var isResolved: Bool
 
   /// Creates a record, in a driver.
   public init(
     id: Int64, job: Int64, kind: Kind, reason: FailureReason, message: String, payload: Payload?,
     uniqueKey: String?,
-    priority: Int, attempt: Int, failedAt: Timestamp, isFinal: Bool, replayedAs: Int64?
+    priority: Int, attempt: Int, failedAt: Timestamp, isFinal: Bool, replayedAs: Int64?,
+    isResolved: Bool = false
   ) {
     self.id = id
     self.job = job
@@ -198,7 +219,13 @@ public struct FailureRecord: Hashable, Sendable, Codable {
     self.failedAt = failedAt
     self.isFinal = isFinal
     self.replayedAs = replayedAs
+    self.isResolved = isResolved
   }
+}
+
+extension FailureRecord {
+  /// What databases store of a resolved failure in place of ``replayedAs``. 0 is a replay whose job is unknown.
+  package static let resolved: Int64 = -1
 }
 
 /// The outcome of a run, in the status log.
@@ -261,6 +288,30 @@ public enum ReplayResult: Hashable, Sendable {
   case notFinal
   /// The failure log has no row with this id.
   case notFound
+}
+
+/// The result of resolving one failure.
+public enum ResolveResult: Hashable, Sendable {
+  /// The failure is resolved.
+  case resolved
+  /// The failure was resolved before.
+  case alreadyResolved
+  /// The failure was replayed, as the job with this number.
+  case alreadyReplayed(Int64)
+  /// The failure is not final: the job was retried after it.
+  case notFinal
+  /// The failure log has no row with this id.
+  case notFound
+
+  /// - Parameter replayedAs: what the database stores: see ``FailureRecord/resolved``.
+  package init(isFinal: Bool, replayedAs: Int64?) {
+    self =
+      switch replayedAs {
+      case FailureRecord.resolved?: .alreadyResolved
+      case let job?: .alreadyReplayed(job)
+      case nil: isFinal ? .resolved : .notFinal
+      }
+  }
 }
 
 /// The choice of log rows to delete: those that meet all of its conditions.

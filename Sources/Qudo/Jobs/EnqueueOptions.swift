@@ -14,6 +14,8 @@ public struct EnqueueOptions: Hashable, Sendable {
   public var due: Due
   /// When the job expires if it still waits. Default: never.
   public var expires: Expiry
+  /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none.
+  public var maxWaiting: MaxWaiting?
   /// Names the enqueue, so that repeating it has no further effect. Default: none.
   public var idempotencyKey: IdempotencyKey?
   /// Entries that travel beside the payload, for hooks. They count towards the payload's limit. Default: none.
@@ -22,12 +24,14 @@ public struct EnqueueOptions: Hashable, Sendable {
   /// Creates options; what is not given has its default.
   public init(
     unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
-    idempotencyKey: IdempotencyKey? = nil, metadata: JobMetadata = JobMetadata()
+    maxWaiting: MaxWaiting? = nil, idempotencyKey: IdempotencyKey? = nil,
+    metadata: JobMetadata = JobMetadata()
   ) {
     self.unique = unique
     self.priority = priority
     self.due = due
     self.expires = expires
+    self.maxWaiting = maxWaiting
     self.idempotencyKey = idempotencyKey
     self.metadata = metadata
   }
@@ -59,7 +63,7 @@ extension NewJob {
   public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
     self.init(
       kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due,
-      expires: options.expires, metadata: options.metadata,
+      expires: options.expires, maxWaiting: options.maxWaiting, metadata: options.metadata,
       idempotencyKey: options.idempotencyKey)
   }
 

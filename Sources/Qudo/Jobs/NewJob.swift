@@ -93,6 +93,8 @@ public struct NewJob: Sendable {
   public var due: Due
   /// When the job expires if it still waits. Default: never, which costs nothing.
   public var expires: Expiry
+  /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none, which costs nothing.
+  public var maxWaiting: MaxWaiting?
   /// Entries that travel beside the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
   /// Names the enqueue, so that repeating it has no further effect. Default: none, which costs nothing.
@@ -101,8 +103,8 @@ public struct NewJob: Sendable {
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0,
-    due: Due = .now, expires: Expiry = .never, metadata: JobMetadata = JobMetadata(),
-    idempotencyKey: IdempotencyKey? = nil
+    due: Due = .now, expires: Expiry = .never, maxWaiting: MaxWaiting? = nil,
+    metadata: JobMetadata = JobMetadata(), idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
     self.payload = payload
@@ -110,6 +112,7 @@ public struct NewJob: Sendable {
     self.priority = priority
     self.due = due
     self.expires = expires
+    self.maxWaiting = maxWaiting
     self.metadata = metadata
     self.idempotencyKey = idempotencyKey
   }

@@ -39,6 +39,7 @@ public struct Limits: Sendable {
         throw QudoError(.invalidArgument, "the due time is outside the years 1 to 9999: give one inside")
       }
     }
+    if let bound = job.maxWaiting { try bound.check() }
     if job.expires != .never { try job.expires.check(due: job.due) }
   }
 

@@ -8,7 +8,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsupportedDatabase
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost,
         plugin, database
-      case unreachable, accessDenied, tooManyFiles, databaseReplaced
+      case unreachable, accessDenied, tooManyFiles, databaseReplaced, queueFull
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -33,6 +33,9 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let readOnly = Code(value: .readOnly)
     /// There is no space left. Nothing was written; the call works again when there is space.
     public static let diskFull = Code(value: .diskFull)
+    /// The kind has its maximum number of waiting jobs: see ``MaxWaiting``. Nothing was written; the call works again when
+    /// fewer jobs wait.
+    public static let queueFull = Code(value: .queueFull)
     /// Other processes held the database until the timeout, or a long-running read transaction keeps the WAL at
     /// its size limit. Nothing was written.
     public static let busy = Code(value: .busy)

@@ -25,7 +25,7 @@ extension QudoError.Code {
   var exitStatus: Int32 {
     switch self {
     case .invalidArgument: EX_USAGE
-    case .cannotOpen, .tooManyFiles, .busy, .unreachable: EX_TEMPFAIL
+    case .cannotOpen, .tooManyFiles, .busy, .unreachable, .queueFull: EX_TEMPFAIL
     default: EXIT_FAILURE
     }
   }

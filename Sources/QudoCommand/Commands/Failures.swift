@@ -6,9 +6,9 @@ struct Failures: AsyncParsableCommand {
     abstract: "List failed runs, newest first.",
     discussion: """
       With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
-      "replayed", "reason", "final", "priority", "replayedAs"}. The reason is failed, aborted, lost, cancelled or expired; final says whether the \
+      "replayed", "reason", "final", "priority", "replayedAs", "resolved"}. The reason is failed, aborted, lost, cancelled, expired or dropped; final says whether the \
       job ended with it. replayedAs is the id of the job that a replay created, or null if the row was not replayed or the id is unknown. A \
-      final row can be replayed once, by its id. The payload is null if the row that stored it was pruned. A payload that is not UTF-8 is "payloadBase64" instead.
+      final row can be replayed once, by its id. resolved says whether qudo resolve marked it. The payload is null if the row that stored it was pruned. A payload that is not UTF-8 is "payloadBase64" instead.
 
         qudo failures --kind mail.send --limit 50
         qudo failures --open --since 2h --message timeout
@@ -18,7 +18,7 @@ struct Failures: AsyncParsableCommand {
   @OptionGroup var database: Database
   @OptionGroup var options: LogOptions
   @OptionGroup var filter: FailureFilterOptions
-  @Flag(help: "Only jobs that failed for good and were not replayed.") var open = false
+  @Flag(help: "Only jobs that failed for good and were neither replayed nor resolved.") var open = false
 
   func run() async throws {
     var query = options.query
@@ -49,6 +49,7 @@ extension FailureRecord: Listed {
   }
 
   private var state: String {
+    if isResolved { return "resolved" }
     // An imported row does not record the new job's id.
     if let replayedAs { return replayedAs == 0 ? "replayed" : "replayed as \(replayedAs)" }
     return isFinal ? reason.rawValue : "retried"
@@ -62,6 +63,7 @@ extension FailureRecord: Listed {
       ("replayed", .bool(replayedAs != nil)), ("reason", .text(reason.rawValue)), ("final", .bool(isFinal)),
       ("priority", .integer(Int64(priority))),
       ("replayedAs", replayedAs.flatMap { $0 == 0 ? nil : .integer($0) } ?? .null),
+      ("resolved", .bool(isResolved)),
     ])
   }
 }

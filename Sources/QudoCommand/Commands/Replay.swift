@@ -6,9 +6,9 @@ struct Replay: AsyncParsableCommand {
     abstract: "Enqueue failed jobs again, by their ids in the failure log.",
     discussion: """
       Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. \
-      --payload, --priority and the like correct it. Each row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
+      --payload, --priority, --unique-key and the like correct it. Each row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
       "result", "job"}. The result is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, \
-      notFinal or notFound. If a row cannot be replayed, the others still are, and the exit status is 1.
+      notFinal or notFound. A row that qudo resolve marked is replayed by its id, but not by --all. If a row cannot be replayed, the others still are, and the exit status is 1.
 
         qudo replay 17 18
         qudo replay 19 --payload '{"to":"ada@example.org"}'
@@ -24,6 +24,9 @@ struct Replay: AsyncParsableCommand {
   @OptionGroup var kind: KindOption
   @OptionGroup var filter: FailureFilterOptions
   @OptionGroup var options: ChangeOptions
+  @Option(
+    help: ArgumentHelp("The unique key of the new job. Default: that of the failed job.", valueName: "key"))
+  var uniqueKey: String?
   @Flag(help: "Print one JSON array.") var json = false
 
   func validate() throws {
@@ -31,6 +34,9 @@ struct Replay: AsyncParsableCommand {
     if !all, ids.isEmpty { throw ValidationError("give ids from the failure log, or --all") }
     if all, options.payload != nil || options.payloadFile != nil {
       throw ValidationError("--all gives no job another payload: name the failures that are to have it")
+    }
+    if all, uniqueKey != nil {
+      throw ValidationError("--all gives no job another unique key: name the failure that is to have it")
     }
     if !all, kind.kinds != nil || filter.isGiven {
       throw ValidationError("--kind, --reason, --since and --message need --all")
@@ -103,7 +109,8 @@ struct Replay: AsyncParsableCommand {
     var rest = named[...]
     while let first = rest.first {
       let run = rest.prefix(Self.page).prefix { $0.database == first.database }.map(\.number)
-      let results = try await databases.replay(run, changing: change, in: first.database)
+      let results = try await databases.replay(
+        run, changing: change, unique: uniqueKey.map { UniqueKey($0) }, in: first.database)
       try report.add(zip(run, results).map { Row(database: first.database, failure: $0, result: $1) })
       rest = rest.dropFirst(run.count)
     }

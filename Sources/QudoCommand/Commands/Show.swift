@@ -6,7 +6,7 @@ struct Show: AsyncParsableCommand {
     abstract: "Show one job with its whole payload: how it stands, or how it ended.",
     discussion: """
       The state is ready, delayed or running; for a job that ended, completed or replaced if its kind records that (work --record), \
-      else why it is in the failure log: failed, aborted, lost, cancelled or expired; or ended, if all that the logs have is that runs of it \
+      else why it is in the failure log: failed, aborted, lost, cancelled, expired or dropped; or ended, if all that the logs have is that runs of it \
       failed before. If no log has the job, or it never existed, an error says so, and the exit status is 1. The newest 10 failed runs \
       are listed below.
 
@@ -110,6 +110,7 @@ private struct ShownJob {
     if let key = row.uniqueKey { lines.append(("unique key", key)) }
     // An imported row does not record the new job's id.
     if let job = row.replayedAs { lines.append(("replayed", job == 0 ? "yes" : "as job \(job)")) }
+    if row.isResolved { lines.append(("resolved", "yes")) }
     return lines
   }
 

@@ -22,6 +22,10 @@ struct Enqueue: AsyncParsableCommand {
       If the servers before a file are unavailable, jobs go to the file and stay there: only a worker with that --database runs \
       them. At the end the command says how many jobs went where.
 
+      With --max-waiting, a kind that nothing drains cannot fill the disk. If a batch of lines would exceed it, none of the batch is \
+      enqueued, and the error says from which line to continue. With several databases, the limit is that of each: one that is full \
+      refuses the batch, and the next one is not tried.
+
       A payload that is valid JSON, including a bare number or true, is stored as JSON; any other payload is stored as raw bytes. \
       The bytes are the same, and qudo work passes both on unchanged. A typed handler decodes JSON with its JSON codec, and raw \
       bytes with its queue's first codec. --codec json rejects other payloads; --codec raw stores every payload as raw bytes. Write \
@@ -111,6 +115,6 @@ struct Enqueue: AsyncParsableCommand {
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {
     NewJob(
       Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique, priority: options.priority,
-      due: options.due, expires: options.expires ?? .never)
+      due: options.due, expires: options.expires ?? .never, maxWaiting: options.bound)
   }
 }

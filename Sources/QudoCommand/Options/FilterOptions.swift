@@ -77,7 +77,7 @@ struct JobFilterOptions: ParsableArguments {
 struct FailureFilterOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Only this reason: failed, aborted, lost or cancelled. Repeat for several. Default: all.",
+      "Only this reason: failed, aborted, lost, cancelled, expired or dropped. Repeat for several. Default: all.",
       valueName: "reason"))
   var reason: [FailureReason] = []
   @Option(

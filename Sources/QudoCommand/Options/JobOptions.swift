@@ -15,6 +15,12 @@ struct JobOptions: ParsableArguments {
     }
   }
 
+  /// What an enqueue does at the maximum of waiting jobs.
+  enum WhenFull: String, CaseIterable, ExpressibleByArgument {
+    case refuse
+    case dropOldest = "drop-oldest"
+  }
+
   @Option(
     help: ArgumentHelp(
       "At most one unfinished job per kind and key; 1 to 255 bytes. Default: none.", valueName: "key"))
@@ -46,13 +52,33 @@ struct JobOptions: ParsableArguments {
       """, valueName: "duration or time"),
     transform: { try Expiry(parsing: $0) })
   var expires: Expiry?
+  @Option(
+    help: ArgumentHelp(
+      """
+      At most this many jobs of the kind wait in the database, ready or delayed; from 1 to 1000000000. Running jobs do not count. \
+      Default: no limit.
+      """, valueName: "number"))
+  var maxWaiting: Int?
+  @Option(
+    help: ArgumentHelp(
+      """
+      If more jobs would wait than --max-waiting: refuse (enqueue nothing and exit with status 75), or drop-oldest (move the oldest \
+      waiting jobs to the failure log as dropped). Default: refuse.
+      """, valueName: "policy"))
+  var whenFull: WhenFull?
 
   func validate() throws {
+    if whenFull != nil, maxWaiting == nil { throw ValidationError("--when-full needs --max-waiting") }
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }
   }
 
   var unique: UniqueKey? { uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy) } }
+
+  /// The maximum of waiting jobs; nil for none.
+  var bound: MaxWaiting? {
+    maxWaiting.map { whenFull == .dropOldest ? .dropOldest($0) : .refuse($0) }
+  }
 
   var due: Due {
     if let delay { return .after(delay) }

@@ -194,6 +194,11 @@ extension EnqueueScript {
     for jobs: [NewJob], _ limits: Limits, lifetime: Duration, _ clock: any QueueClock
   ) throws(QudoError) -> [SQLStatement] {
     for job in jobs { try limits.check(job) }
+    guard !jobs.contains(where: { $0.maxWaiting != nil }) else {
+      throw QudoError(
+        .invalidArgument,
+        "statements cannot count the waiting jobs: enqueue a job with a maximum of them through a queue")
+    }
     return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: lifetime).statements
   }
 }

@@ -10,6 +10,8 @@ final class Connection {
   let cache: ConnectionCache
   /// The ready jobs that claims have read.
   var readyLists: ReadyLists { cache.readyLists }
+  /// How many jobs of some kinds wait.
+  var waitingCounts: WaitingCounts { cache.waitingCounts }
   /// Facts about the file that save small commits the statements that usually find nothing.
   var hints: FileHints {
     get { cache.hints }

@@ -15,6 +15,8 @@ final class ConnectionCache {
   var count: Int { numbers.count }
   /// The cached ready jobs, invalidated together with the kinds.
   let readyLists = ReadyLists()
+  /// The cached numbers of waiting jobs, invalidated together with the kinds.
+  let waitingCounts = WaitingCounts()
   /// The pauses, ended ones included; nil if unknown. Invalidated together with the kinds.
   var pauses: [PauseRow]?
   /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
@@ -75,6 +77,7 @@ final class ConnectionCache {
     claim = nil
     hints = FileHints()
     readyLists.invalidate()
+    waitingCounts.invalidate()
     (pauses, hasMarks) = (nil, nil)
   }
 

@@ -112,11 +112,12 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver {
     throw refusal
   }
   package func promote(limit: Int) async throws(QudoError) -> Int { throw refusal }
-  package func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
-    -> [ReplayResult]
+  package func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
+    async throws(QudoError) -> [ReplayResult]
   {
     throw refusal
   }
+  package func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] { throw refusal }
   package func prune(_ prune: PruneOptions) async throws(QudoError) -> Int { throw refusal }
   package func cancel(_ jobs: [Int64], reason: String?) async throws(QudoError) -> [CancelResult] {
     throw refusal

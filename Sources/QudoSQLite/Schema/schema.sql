@@ -124,7 +124,7 @@ CREATE TABLE qudo_failure(
   codec INTEGER,
   meta BLOB,
   payload BLOB,                       -- NULL for a retried run whose payload is that of an earlier row of its job
-  replayed_as INTEGER,                -- the job that a replay enqueued
+  replayed_as INTEGER,                -- the job that a replay enqueued; 0: unknown; -1: none, the failure is resolved
   unique_scope INTEGER);              -- NULL with a key: written by version 1
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
 CREATE INDEX qudo_failure_job ON qudo_failure(job);

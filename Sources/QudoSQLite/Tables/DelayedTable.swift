@@ -13,6 +13,7 @@ struct DelayedTable {
 
   /// Inserts a job with the key from `qudo_job`, which has the delay's due time.
   func insert(_ id: Int64, _ delay: Delay) throws(QudoError) {
+    connection.waitingCounts.invalidate()
     connection.hints.noteDelayed(delay)
     try connection.run(
       "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT due, id, kind, rank, ? FROM qudo_job WHERE id = ?",
@@ -23,6 +24,7 @@ struct DelayedTable {
   ///
   /// - Returns: False if it was not there.
   func remove(_ id: Int64) throws(QudoError) -> Bool {
+    connection.waitingCounts.noteLeft()
     connection.hints.invalidateDue()
     try connection.run(
       "DELETE FROM qudo_delayed WHERE (due, id) = (SELECT due, id FROM qudo_job WHERE id = ?)", .integer(id))
@@ -143,6 +145,7 @@ struct DelayedTable {
   ///
   /// - Returns: The ids of those with one, and the number of all.
   func deleteMalformed() throws(QudoError) -> (ids: [Int64], count: Int) {
+    connection.waitingCounts.invalidate()
     var ids: [Int64] = []
     var count = 0
     try connection.each(
@@ -166,6 +169,7 @@ struct DelayedTable {
 
   /// Inserts the jobs of a range that are neither due nor there yet.
   func insertIfAbsent(_ ids: ClosedRange<Int64>, now: Timestamp) throws(QudoError) {
+    connection.waitingCounts.invalidate()
     try connection.run(
       "INSERT OR IGNORE INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE id BETWEEN ? AND ? AND due > ?",
       .integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds))

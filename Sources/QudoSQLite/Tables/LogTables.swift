@@ -82,6 +82,18 @@ struct FailureTable {
       priority: 0 &- Int(row.integer(7)), metadata: JobMetadata(bytes: row.blob(8)))
   }
 
+  /// Returns what resolving a failure comes to; nil if it is not there.
+  func resolution(of id: Int64) throws(QudoError) -> ResolveResult? {
+    var found: ResolveResult?
+    try connection.each("SELECT final, replayed_as FROM qudo_failure WHERE id = ?", .integer(id)) {
+      row throws(QudoError) in
+      found = ResolveResult(
+        isFinal: row.integer(0) != 0, replayedAs: row.isNull(1) ? nil : row.integer(1))
+    }
+    return found
+  }
+
+  /// - Parameter job: the new job, or ``FailureRecord/resolved``.
   func setReplayed(_ id: Int64, as job: Int64) throws(QudoError) {
     try connection.run("UPDATE qudo_failure SET replayed_as = ? WHERE id = ?", .integer(job), .integer(id))
   }
@@ -98,6 +110,8 @@ struct FailureTable {
       """,
       query, kinds, query.failures.map { LogConditions($0) } ?? LogConditions()
     ) { row in
+      let replayedAs = row.isNull(13) ? nil : row.integer(13)
+      let isResolved = replayedAs == FailureRecord.resolved
       found.append(
         FailureRecord(
           id: row.integer(0), job: row.integer(2), kind: Kind(row.text(1)),
@@ -105,7 +119,7 @@ struct FailureTable {
           payload: row.isNull(7) ? nil : Payload(row.blob(7), codec: CodecID(row.integer(6))),
           uniqueKey: row.isNull(8) ? nil : row.text(8), priority: 0 &- Int(row.integer(9)),
           attempt: Int(row.integer(10)), failedAt: Timestamp(microseconds: row.integer(11)),
-          isFinal: row.integer(12) != 0, replayedAs: row.isNull(13) ? nil : row.integer(13)))
+          isFinal: row.integer(12) != 0, replayedAs: isResolved ? nil : replayedAs, isResolved: isResolved))
     }
     return found
   }
@@ -180,7 +194,12 @@ private struct LogConditions {
         "reason IN (\(reasons.map { _ in "?" }.joined(separator: ",")))", reasons.map { .integer($0.number) })
     }
     if let isFinal = filter.isFinal { add("final = ?", [.integer(isFinal ? 1 : 0)]) }
-    if let isReplayed = filter.isReplayed { add("replayed_as IS \(isReplayed ? "NOT " : "")NULL", []) }
+    if let isReplayed = filter.isReplayed {
+      add(isReplayed ? "replayed_as <> \(FailureRecord.resolved)" : "replayed_as IS NULL", [])
+    }
+    if let isResolved = filter.isResolved {
+      add("replayed_as IS \(isResolved ? "" : "NOT ")\(FailureRecord.resolved)", [])
+    }
     if let times = filter.failedAt {
       add(
         "failed_at >= ? AND failed_at < ?",

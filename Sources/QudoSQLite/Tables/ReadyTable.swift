@@ -26,6 +26,7 @@ struct ReadyTable {
     try connection.run(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?",
       .integer(id))
+    connection.waitingCounts.invalidate()
     try invalidateLists(of: id)
   }
 
@@ -52,6 +53,7 @@ struct ReadyTable {
       RETURNING rank, due, first - ?2, first - 1
       """, .integer(kind), .integer(Int64(count))
     ) { row throws(QudoError) in taken = try ReadyRow(row, kind: kind) }
+    connection.waitingCounts.noteLeft(kind)
     return taken
   }
 
@@ -67,6 +69,7 @@ struct ReadyTable {
       RETURNING rank, due, first, last
       """, .integer(kind), .integer(Int64(count))
     ) { row throws(QudoError) in taken = try ReadyRow(row, kind: kind) }
+    connection.waitingCounts.noteLeft(kind)
     return taken
   }
 
@@ -121,6 +124,7 @@ struct ReadyTable {
   }
 
   private func checkChanged(_ count: Int, _ kind: Int64) throws(QudoError) {
+    connection.waitingCounts.noteLeft(kind)
     guard connection.changes == count else { throw ReadyRow.missing(kind) }
   }
 
@@ -162,6 +166,20 @@ struct ReadyTable {
 
   func hasAny(of kind: Int64) throws(QudoError) -> Bool {
     try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
+  }
+
+  /// Counts the jobs of a kind, and stops at `most`.
+  func waiting(_ kind: Int64, atMost most: Int) throws(QudoError) -> Int {
+    let statement = try connection.statement(
+      "SELECT first, last FROM qudo_ready WHERE kind = ?" as StaticString)
+    defer { statement.reset() }
+    try statement.bind([.integer(kind)])
+    var count: Int64 = 0
+    while count < most, try statement.step() {
+      let length = statement.integer(1).clampedMinus(statement.integer(0)).clampedPlus(1)
+      count = count.clampedPlus(max(length, 0))
+    }
+    return Int(min(count, Int64(most)))
   }
 
   /// Calls `body` with rank, due, last and first of up to `count` rows of a kind, in claim order, from the row with
@@ -238,6 +256,7 @@ struct ReadyTable {
 
   /// Inserts a row unless there is one with the same key and last id.
   func insertIfAbsent(_ ids: ClosedRange<Int64>, _ key: SortKey) throws(QudoError) {
+    connection.waitingCounts.invalidate()
     try connection.run(
       "INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first) VALUES(?, ?, ?, ?, ?)",
       .integer(key.kind), .integer(key.rank), .integer(key.due), .integer(ids.upperBound),
@@ -246,6 +265,7 @@ struct ReadyTable {
 
   /// Inserts the due jobs of a range that are not there yet, one row for each.
   func insertDueIfAbsent(_ ids: ClosedRange<Int64>, now: Timestamp) throws(QudoError) {
+    connection.waitingCounts.invalidate()
     try connection.run(
       """
       INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first)
@@ -257,6 +277,7 @@ struct ReadyTable {
   ///
   /// - Returns: The id ranges of those with one, and the number of all.
   func deleteMalformed(of kind: Int64) throws(QudoError) -> (ranges: [ClosedRange<Int64>], count: Int) {
+    connection.waitingCounts.invalidate()
     var ranges: [ClosedRange<Int64>] = []
     var count = 0
     try connection.each(

@@ -76,6 +76,7 @@ extension Transaction {
   /// Files a job that was just stored: as delayed now, or as ready later, in one row with its neighbors.
   func collectWaiting(_ id: Int64, _ key: SortKey, _ due: Due) throws(QudoError) {
     connection.readyLists.invalidate(key.kind)
+    connection.waitingCounts.invalidate(key.kind)
     guard key.due <= now.wall.microseconds else {
       effects.wakes = true
       return try delayedTable.insert(id, Delay(due, now.wall), kind: key.kind, rank: key.rank)
@@ -101,6 +102,7 @@ extension Transaction {
   /// Files a job as ready if it is due, else as delayed.
   func insertWaiting(_ id: Int64, _ delay: Delay, kind: Int64, rank: Int64) throws(QudoError) {
     effects.wakes = true
+    connection.waitingCounts.invalidate(kind)
     if delay.due <= now.wall.microseconds {
       try readyTable.insert(id...id, SortKey(kind: kind, rank: rank, due: delay.due))
     } else {

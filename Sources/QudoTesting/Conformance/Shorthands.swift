@@ -2,9 +2,11 @@ internal import Qudo
 
 func job(
   _ text: String = "", kind: Kind = "a", unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now,
-  expires: Expiry = .never
+  expires: Expiry = .never, maxWaiting: MaxWaiting? = nil
 ) -> NewJob {
-  NewJob(kind, payload: Payload(text), unique: unique, priority: priority, due: due, expires: expires)
+  NewJob(
+    kind, payload: Payload(text), unique: unique, priority: priority, due: due, expires: expires,
+    maxWaiting: maxWaiting)
 }
 
 func demand(

@@ -107,6 +107,29 @@ struct MemoryDatabase {
     }
   }
 
+  /// Inserts jobs with the maximums of their kinds' waiting jobs.
+  ///
+  /// - Throws: The refusal of a call that would exceed one; then nothing is changed.
+  mutating func insert(
+    _ new: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)], now: ClockReading
+  ) throws(QudoError) -> [InsertResult] {
+    var after = self
+    let results = after.insert(new, now: now)
+    for (kind, bound) in bounds {
+      let added = zip(new, results).count { $0.kind == kind && $1.isInserted }
+      let waiting = after.jobs.values.filter { $0.kind == kind && !$0.isRunning }
+      let excess = waiting.count - bound.limit
+      guard added > 0, excess > 0 else { continue }
+      guard case .dropOldest = bound else { throw bound.refusal(kind) }
+      for row in waiting.sorted(by: { $0.id < $1.id }).prefix(min(excess, added + MaxWaiting.surplus)) {
+        after.log(row, .dropped, bound.message, isFinal: true, now: now)
+        after.jobs[row.id] = nil
+      }
+    }
+    self = after
+    return results
+  }
+
   private mutating func insert(_ job: NewJob, now: ClockReading) -> InsertResult {
     if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
       return conflict(job, with: holder, unique.onConflict, now: now)
@@ -169,4 +192,8 @@ extension Due {
     case .at(let time): time
     }
   }
+}
+
+extension InsertResult {
+  fileprivate var isInserted: Bool { if case .inserted = self { true } else { false } }
 }

@@ -60,7 +60,10 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   private func store(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    let results = try verb { $0.insert(jobs, now: $1) }
+    let bounds = try MaxWaiting.bounds(of: jobs)
+    let results = try verb { database, now throws(QudoError) in
+      try database.insert(jobs, bounds, now: now)
+    }
     if results.contains(where: \.mayBeClaimed) { doorbell.ring() }
     return results
   }
@@ -128,12 +131,16 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     try verb { database, _ in database.job(withUniqueKey: key, kind: kind) }
   }
 
-  public func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError)
-    -> [ReplayResult]
+  public func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
+    try verb { database, _ in failures.map { database.resolve($0) } }
+  }
+
+  public func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
+    async throws(QudoError) -> [ReplayResult]
   {
     let limits = limits
     let results = try verb { database, now throws(QudoError) in
-      try database.replay(failures, change, limits: limits, now: now)
+      try database.replay(failures, change, unique, limits: limits, now: now)
     }
     if results.contains(where: { if case .replayed = $0 { true } else { false } }) { doorbell.ring() }
     return results

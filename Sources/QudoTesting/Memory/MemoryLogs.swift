@@ -46,20 +46,20 @@ extension Array where Element: LogRow {
 }
 
 extension MemoryDatabase {
-  /// - Throws: As ``/Qudo/LogDriver/replay(_:changing:)``; then nothing is changed.
-  mutating func replay(_ ids: [Int64], _ change: JobChange, limits: Limits, now: ClockReading)
-    throws(QudoError) -> [ReplayResult]
-  {
+  /// - Throws: As ``/Qudo/LogDriver/replay(_:changing:unique:)``; then nothing is changed.
+  mutating func replay(
+    _ ids: [Int64], _ change: JobChange, _ unique: UniqueKey?, limits: Limits, now: ClockReading
+  ) throws(QudoError) -> [ReplayResult] {
     var replayed = self
     var results: [ReplayResult] = []
-    for id in ids { results.append(try replayed.replay(id, change, limits: limits, now: now)) }
+    for id in ids { results.append(try replayed.replay(id, change, unique, limits: limits, now: now)) }
     self = replayed
     return results
   }
 
-  private mutating func replay(_ id: Int64, _ change: JobChange, limits: Limits, now: ClockReading)
-    throws(QudoError) -> ReplayResult
-  {
+  private mutating func replay(
+    _ id: Int64, _ change: JobChange, _ unique: UniqueKey?, limits: Limits, now: ClockReading
+  ) throws(QudoError) -> ReplayResult {
     guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
     let failure = failures[index]
     guard failure.record.isFinal, let payload = failure.record.payload else { return .notFinal }
@@ -68,14 +68,24 @@ extension MemoryDatabase {
       failure.kind, payload: payload,
       unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
       priority: failure.record.priority, metadata: failure.meta
-    ).changed(by: change)
-    if !change.isEmpty { try limits.check(job) }
+    ).replayed(change, unique)
+    if !change.isEmpty || unique != nil { try limits.check(job) }
     switch insert([job], now: now).first {
     case .inserted(let new):
       failures[index].record.replayedAs = new
+      failures[index].record.isResolved = false
       return .replayed(new)
     case let other: return .conflict(other?.id ?? 0)
     }
+  }
+
+  mutating func resolve(_ id: Int64) -> ResolveResult {
+    guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
+    let record = failures[index].record
+    let result = ResolveResult(
+      isFinal: record.isFinal, replayedAs: record.isResolved ? FailureRecord.resolved : record.replayedAs)
+    if result == .resolved { failures[index].record.isResolved = true }
+    return result
   }
 
   mutating func prune(_ options: PruneOptions, now: Timestamp) -> Int {

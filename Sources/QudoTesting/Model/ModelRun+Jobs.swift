@@ -93,6 +93,13 @@ extension ModelRun {
     }
   }
 
+  /// Gives the last of the prepared jobs, or all of them, a maximum of waiting jobs.
+  func addBound() {
+    let bound: MaxWaiting = self["full"] == "drop" ? .dropOldest(number("at")) : .refuse(number("at"))
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places { jobs[index].maxWaiting = bound }
+  }
+
   /// Returns an invalid job, for which a driver must reject the whole insert.
   func flawedJob() -> NewJob {
     let tooLong = String(repeating: "x", count: 256)

@@ -118,18 +118,24 @@ extension ModelRun {
     try check(found, is: rows, here)
   }
 
-  func replay(_ driver: any LogDriver) async throws {
+  /// Returns the ids of the rows that this step names, and the model's.
+  private func failureRows(_ driver: any LogDriver) async throws -> [(driver: Int64, model: Int64)] {
     let all = try await Logs(driver, model).failures
-    let rows: [(driver: Int64, model: Int64)] =
-      switch self["rows"] {
-      case "newest": all.suffix(1)
-      case "oldest": Array(all.prefix(1))
-      case "all": all
-      case "some": all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
-      case "twice": all.suffix(2) + all.suffix(2)
-      case "gone": [(Self.gone, Self.gone)] + all.suffix(1)
-      default: []
-      }
+    return
+      switch self["rows"]
+    {
+    case "newest": all.suffix(1)
+    case "oldest": Array(all.prefix(1))
+    case "all": all
+    case "some": all.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+    case "twice": all.suffix(2) + all.suffix(2)
+    case "gone": [(Self.gone, Self.gone)] + all.suffix(1)
+    default: []
+    }
+  }
+
+  func replay(_ driver: any LogDriver) async throws {
+    let rows = try await failureRows(driver)
     let answers = try await both(
       { try await driver.replay(rows.map(\.driver)) }, { try await model.replay(rows.map(\.model)) })
     guard let (found, expected) = answers else { return }
@@ -142,6 +148,17 @@ extension ModelRun {
       default: try check(found, is: expected, here)
       }
     }
+  }
+
+  func resolve(_ driver: any LogDriver) async throws {
+    let rows = try await failureRows(driver)
+    let answers = try await both(
+      { try await driver.resolve(rows.map(\.driver)) }, { try await model.resolve(rows.map(\.model)) })
+    guard let (found, expected) = answers else { return }
+    let translated = try expected.map { result -> ResolveResult in
+      if case .alreadyReplayed(let job) = result { .alreadyReplayed(try id(job)) } else { result }
+    }
+    try check(found, is: translated, here)
   }
 
   func prune(_ driver: any LogDriver) async throws {

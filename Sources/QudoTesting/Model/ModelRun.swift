@@ -84,6 +84,7 @@ final class ModelRun {
     case .crowd: addCrowd()
     case .flawed: jobs.append(flawedJob())
     case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
+    case .bound: addBound()
     case .want: addWant()
     case .outcome: addOutcome()
     case .advance: clock.advance(by: duration(self["by"]))
@@ -109,6 +110,7 @@ final class ModelRun {
     case .failures: try await failures(driver)
     case .statuses: try await statuses(driver)
     case .replay: try await replay(driver)
+    case .resolve: try await resolve(driver)
     case .cancel: try await cancel(driver)
     case .cancelMatching: try await cancelMatching(driver)
     case .change: try await change(driver)

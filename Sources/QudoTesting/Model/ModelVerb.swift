@@ -10,10 +10,12 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case recoverMatching
   case expires, changeExpiry, route
   case schedule, tick, due, unschedule
+  case bound
+  case resolve
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 93 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share of 97 random steps. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -27,6 +29,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
+    (.bound, 3), (.resolve, 1),
   ]
 
   /// The new values of a change.
@@ -97,6 +100,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
       .rows,
     ],
     .replay: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
+    .resolve: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
     .prune: [
       .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"),
       ModelOperand("limit", "1000 1 3 0"),
@@ -129,6 +133,10 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
     ],
     .expires: [.expiry],
+    .bound: [
+      ModelOperand("full", "refuse refuse drop drop"), ModelOperand("at", "3 1 2 5 9 20 40 0"),
+      ModelOperand("jobs", "last all all all"),
+    ],
     .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .schedule: [

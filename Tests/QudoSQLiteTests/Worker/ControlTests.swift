@@ -249,6 +249,22 @@ import Testing
     func perform(_ context: JobContext) async throws {}
   }
 
+  @Test("refuses an enqueue at the maximum of waiting jobs, or drops the oldest") func bounds() async throws {
+    let queue = Queue(driver)
+    let log = Log()
+    func print(_ text: String, _ error: QudoError) { log.add("\(text) \(error.code)") }
+    _ = try await queue.enqueue((0..<10_000).map { Reading(celsius: $0) })
+    let options = EnqueueOptions(maxWaiting: .refuse(10_000))
+    do {
+      try await queue.enqueue(Reading(celsius: 21), options: options)
+    } catch let error as QudoError where error.code == .queueFull {
+      print("not stored:", error)
+    }
+    #expect(log.sorted == ["not stored: queueFull"])
+    try await queue.enqueue(Reading(celsius: 22), options: EnqueueOptions(maxWaiting: .dropOldest(10_000)))
+    #expect(try await queue.failures().map(\.reason) == [.dropped])
+  }
+
   private func expiries() async throws {
     let queue = Queue(driver)
     try await queue.enqueue(Reading(celsius: 21), expires: .after(.seconds(3600)))
@@ -286,6 +302,24 @@ import Testing
     #expect(try await queue.replay(matching: timeouts) == 0)
     try await corrections(queue)
     #expect(try await queue.cancel(matching: filter) == 1)
+  }
+
+  @Test("resolves failures, and replays one with another key") func resolutions() async throws {
+    let queue = Queue(driver)
+    _ = try await queue.enqueue((1...4).map { NewJob("mail.send", payload: Payload("\($0)")) })
+    let claimed = try await driver.claim(demand(9, "mail.send")).jobs
+    _ = try await driver.settle(
+      claimed.map { Settlement($0.lease, .failed(message: "a timeout")) }, claiming: nil)
+    let timeouts = FailureFilter(reasons: [.failed], messageContains: "timeout")
+    let rows = try await queue.failures(LogQuery(kinds: ["mail.send"], failures: timeouts))
+    try await queue.replay([rows[1].id], unique: "order-17-again")
+    try await queue.resolve([rows[2].id])
+    let resolved = try await queue.resolve(matching: timeouts, kinds: ["mail.send"])
+    #expect(resolved == 2)
+    #expect(try await queue.failures().map(\.isResolved) == [true, false, true, true])
+    #expect(try await queue.replay(matching: timeouts) == 0)
+    let jobs = try await queue.jobs(matching: JobQuery())
+    #expect(jobs.map(\.uniqueKey) == ["order-17-again"])
   }
 
   private func corrections(_ queue: Queue<NoHooks>) async throws {

@@ -39,7 +39,9 @@ import Testing
   }
 
   @Test func anErrorOfTheCallSaysNothingOfTheDatabase() {
-    for code in [QudoError.Code.invalidArgument, .cancelled, .leaseLost, .plugin, .database, .outOfMemory] {
+    for code in [
+      QudoError.Code.invalidArgument, .cancelled, .leaseLost, .plugin, .database, .outOfMemory, .queueFull,
+    ] {
       var health = health()
       let wasLive = health.failed(QudoError(code, "x"), now: 0)
       #expect(!wasLive && health.state == .live, "\(code)")
@@ -99,7 +101,7 @@ import Testing
     ] {
       #expect(QudoError(code, "x").allowsFailover, "\(code)")
     }
-    for code in [QudoError.Code.outcomeUnknown, .invalidArgument, .cancelled] {
+    for code in [QudoError.Code.outcomeUnknown, .invalidArgument, .cancelled, .queueFull] {
       #expect(!QudoError(code, "x").allowsFailover, "\(code)")
     }
   }

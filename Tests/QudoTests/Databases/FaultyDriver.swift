@@ -126,8 +126,15 @@ final class FaultyDriver: LogDriver {
   func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> Int64? {
     try await call { () throws(QudoError) in try await base.job(withUniqueKey: key, kind: kind) }
   }
-  func replay(_ failures: [Int64], changing change: JobChange) async throws(QudoError) -> [ReplayResult] {
-    try await call { () async throws(QudoError) in try await base.replay(failures, changing: change) }
+  func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?) async throws(QudoError)
+    -> [ReplayResult]
+  {
+    try await call { () async throws(QudoError) in
+      try await base.replay(failures, changing: change, unique: unique)
+    }
+  }
+  func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
+    try await call { () async throws(QudoError) in try await base.resolve(failures) }
   }
   func prune(_ prune: PruneOptions) async throws(QudoError) -> Int {
     try await call { () async throws(QudoError) in try await base.prune(prune) }

@@ -58,6 +58,70 @@ extension ConformanceSuite {
         try await driver.complete([try await driver.claimOne()])
       }
     },
+    ConformanceCase("aFailureIsReplayedWithAnotherKey", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("x", unique: "old"))
+      try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+      let row = try require(try await driver.failures().first, "a failure").id
+      let holder = try await driver.insertNew(job("holder", unique: "new"))
+      for conflict in [UniqueKey.Conflict.reject, .keep, .overwrite] {
+        let key = UniqueKey("new", onConflict: conflict)
+        try await checkNothingChanges(in: driver) {
+          try check(
+            try await driver.replay([row], changing: JobChange(), unique: key), is: [.conflict(holder)])
+        }
+      }
+      try await check(throws: .invalidArgument) {
+        _ = try await driver.replay([row], changing: JobChange(), unique: "")
+      }
+      let key = UniqueKey("newer", scope: .untilStarted)
+      let results = try await driver.replay([row], changing: JobChange(priority: 1), unique: key)
+      let found = try require(
+        try await driver.find(exactly: 2).first { $0.uniqueKey == "newer" }, "the replayed job")
+      try check(results, is: [.replayed(found.id)])
+      try check(found.payload.text, is: "x")
+      try check(try await driver.failures().map(\.replayedAs), is: [found.id])
+      try await driver.insertNew(job(unique: "old"))
+      try check(try await driver.insert(job(unique: "newer")), is: .conflict(found.id))
+      try check(try await driver.claimOne().id, is: found.id)
+      try await driver.insertNew(job(unique: "newer"))
+    },
+    ConformanceCase("aResolvedFailureIsNoLongerOpen", .logsAreKept) { subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("retried"))
+      try await driver.settle(try await driver.claimOne().lease, .retry(after: .zero, message: ""))
+      try await driver.settle(try await driver.claimOne().lease, .failed(message: ""))
+      for _ in 0..<3 { try await fail(1, driver) }
+      let rows = try await driver.failures().map(\.id)
+      try check(rows.count, is: 5)
+      let replayed = try await driver.replay([rows[1]])
+      guard case .replayed(let new) = replayed.first else { return try check(replayed, is: []) }
+      try check(
+        try await driver.resolve([rows[2], rows[0], rows[1], rows[4] + 1000, rows[2], rows[3]]),
+        is: [.resolved, .notFinal, .alreadyReplayed(new), .notFound, .alreadyResolved, .resolved])
+      try check(try await driver.resolve([rows[3]]), is: [.alreadyResolved])
+      try check(try await driver.resolve([]), is: [])
+      let all = try await driver.failures()
+      try check(all.map(\.isResolved), is: [false, false, true, true, false])
+      try check(all.map(\.replayedAs), is: [nil, new, nil, nil, nil])
+      let filters: [(FailureFilter, [Int64])] = [
+        (FailureFilter(isFinal: true, isReplayed: false), [rows[4]]),
+        (FailureFilter(isReplayed: false), [rows[0], rows[4]]), (FailureFilter(isReplayed: true), [rows[1]]),
+        (FailureFilter(isResolved: true), [rows[2], rows[3]]),
+        (FailureFilter(isResolved: false), [rows[0], rows[1], rows[4]]),
+      ]
+      for (filter, expected) in filters {
+        let query = LogQuery(oldestFirst: true, failures: filter)
+        try check(try await driver.failures(query).map(\.id), is: expected, "\(filter)")
+      }
+      // By its id it is replayed all the same.
+      let again = try await driver.replay([rows[2]])
+      guard case .replayed(let other) = again.first else { return try check(again, is: []) }
+      let row = try await driver.failures()[2]
+      try check(row.replayedAs, is: other)
+      try check(row.isResolved, is: false)
+      try check(try await driver.resolve([rows[2]]), is: [.alreadyReplayed(other)])
+    },
     ConformanceCase("aFailureIsReplayedOnce", .logsAreKept) { subject in
       let driver = try await subject.open()
       try await fail(1, driver)
