@@ -27,7 +27,7 @@ import Testing
   }
   #endif
 
-  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(5)))
+  @Test("a worker that cannot watch for signals ends before it claims anything", .timeLimit(.minutes(15)))
   func noPipe() throws {
     var found = 0
     for limit in 8...16 {

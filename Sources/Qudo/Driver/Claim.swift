@@ -103,7 +103,8 @@ public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
   /// The time until the next delayed job of any kind is due, the next job of any kind reaches its expiry, or a pause ends:
-  /// zero if it is already time, nil if there is none of them.
+  /// zero if it is already time, nil if there is none of them. The expiry of a running job may count or not, since it does
+  /// not expire.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?

@@ -141,12 +141,15 @@ extension MemoryDatabase {
     return promoted.count
   }
 
-  private func nextDue(_ now: ClockReading) -> Duration? {
+  /// - Parameter countingRunning: Whether expiries of running jobs count, which do not expire.
+  func nextDue(_ now: ClockReading, countingRunning: Bool = true) -> Duration? {
     let due = jobs.values.compactMap { row -> Int64? in
       if case .delayed = row.place { row.due.microseconds } else { nil }
     }
     // Those that have passed and are left are of running jobs.
-    let expiries = jobs.values.compactMap { $0.expires?.microseconds }.filter { $0 > now.wall.microseconds }
+    let expiries = jobs.values.compactMap { row -> Int64? in
+      if !countingRunning, case .running = row.place { nil } else { row.expires?.microseconds }
+    }.filter { $0 > now.wall.microseconds }
     // The end of a pause makes jobs claimable, too.
     let next = (due + expiries + pauses(now).compactMap(\.endsAt?.microseconds)).min()
     return next.map { .microseconds(max(0, $0 - now.wall.microseconds)) }

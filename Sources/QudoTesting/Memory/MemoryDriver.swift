@@ -248,6 +248,13 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 }
 
+extension MemoryDriver {
+  /// ``Claim/timeUntilNextDue`` without the expiries of running jobs.
+  func timeUntilNextDueOfWaiting() throws(QudoError) -> Duration? {
+    try verb { $0.nextDue($1, countingRunning: false) }
+  }
+}
+
 extension InsertResult {
   var mayBeClaimed: Bool {
     switch self {
