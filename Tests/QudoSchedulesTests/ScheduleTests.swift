@@ -312,11 +312,11 @@ import Testing
     let near = Databases.Source("near") { [file] () async throws(QudoError) in file.driver }
     let far = try SQLiteDriver(
       path: other.folder.appendingPathComponent("far.db").path, durability: .off, clock: file.clock)
-    let queue = Queue(try Databases([near, Databases.Source(far)]))
+    let queue = Queue(try Databases([near, Databases.Source(far)], options: patient))
     #expect(try await queue.schedules.add(schedule("a", .every(.seconds(60)))).database == file.driver.name)
     #expect(
       try await queue.schedules.add(schedule("b", .every(.seconds(60))), in: far.name).database == far.name)
-    let turned = Queue(try Databases([Databases.Source(far), near]))
+    let turned = Queue(try Databases([Databases.Source(far), near], options: patient))
     #expect(try await turned.schedules.add(schedule("a", .every(.seconds(30)))).database == file.driver.name)
     #expect(try await turned.schedules.all().map(\.schedule.name) == ["b", "a"])
     #expect(try await turned.schedules.pause("b")?.database == far.name)
@@ -372,7 +372,7 @@ import Testing
     let file = try ScheduleFile()
     let down = Databases.Source("down") { () async throws(QudoError) in throw QudoError(.unreachable, "down")
     }
-    let queue = Queue(try Databases([Databases.Source(file.driver), down]))
+    let queue = Queue(try Databases([Databases.Source(file.driver), down], options: patient))
     let error = await #expect(throws: QudoError.self) {
       try await queue.schedules.add(schedule("s", .every(.seconds(60))))
     }
@@ -398,6 +398,13 @@ private struct CountingDriver: ForwardingDriver {
     advanced.withLock { $0.append(ticks.reduce(0) { $0 + $1.jobs.count }) }
     return try await base.scheduling().advance(ticks)
   }
+}
+
+/// Calls may take long on a busy machine.
+private var patient: DatabaseOptions {
+  var options = DatabaseOptions()
+  options.callTimeout = .seconds(300)
+  return options
 }
 
 /// A hook that stores payloads backwards.
