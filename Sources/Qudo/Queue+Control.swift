@@ -255,22 +255,6 @@ extension Databases {
   ) async throws(QudoError) -> Value {
     try await call(in: database) { driver throws(QudoError) in try await body(try driver.control()) }
   }
-
-  /// Calls `body` with the driver of one database.
-  ///
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name.
-  func call<Value: Sendable>(
-    in database: String, _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
-  ) async throws(QudoError) -> Value {
-    if let only {
-      guard only.name == database else { throw unknown(database) }
-      return try await body(only)
-    }
-    guard let member = await member(database) else { throw unknown(database) }
-    let end = end(options.callTimeout)
-    _ = try await member.ready(until: end)
-    return try await member.call(until: end, body)
-  }
 }
 
 extension [JobID] {

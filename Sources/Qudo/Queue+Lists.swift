@@ -96,24 +96,11 @@ extension Queue {
   /// - Throws: ``QudoError``; those that were resolved before it stay.
   @discardableResult
   public func resolve(matching filter: FailureFilter, kinds: [Kind]? = nil) async throws(QudoError) -> Int {
-    var failures = filter
-    (failures.isFinal, failures.isReplayed) = (true, false)
     var count = 0
     for name in databases.names {
-      // Failures that are added meanwhile are not taken: nobody has seen them.
-      let last = try await databases.logs(in: name) { driver throws(QudoError) in
-        try await driver.failures(LogQuery(limit: 1)).first?.id
-      }
-      var query = LogQuery(kinds: kinds, oldestFirst: true, limit: 1000, failures: failures)
-      while let last {
-        let page = query
-        let ids = try await databases.logs(in: name) { driver throws(QudoError) in
-          try await driver.failures(page).map(\.id).filter { $0 <= last }
-        }
-        guard let end = ids.last else { break }
+      var failures = OpenFailures(in: name, of: databases, matching: filter, kinds: kinds, page: 1000)
+      while let ids = try await failures.next() {
         for case .resolved in try await databases.resolve(ids, in: name) { count += 1 }
-        guard ids.count == query.limit else { break }
-        query.after = end
       }
     }
     return count
@@ -133,24 +120,11 @@ extension Queue {
   /// - Throws: ``QudoError``; those that were enqueued before it stay.
   @discardableResult
   public func replay(matching filter: FailureFilter, kinds: [Kind]? = nil) async throws(QudoError) -> Int {
-    var failures = filter
-    (failures.isFinal, failures.isReplayed) = (true, false)
     var count = 0
     for name in databases.names {
-      // A replayed job may fail again at once: its new failures are not taken.
-      let last = try await databases.logs(in: name) { driver throws(QudoError) in
-        try await driver.failures(LogQuery(limit: 1)).first?.id
-      }
-      var query = LogQuery(kinds: kinds, oldestFirst: true, limit: 32, failures: failures)
-      while let last {
-        let page = query
-        let ids = try await databases.logs(in: name) { driver throws(QudoError) in
-          try await driver.failures(page).map(\.id).filter { $0 <= last }
-        }
-        guard let end = ids.last else { break }
+      var failures = OpenFailures(in: name, of: databases, matching: filter, kinds: kinds, page: 32)
+      while let ids = try await failures.next() {
         for case .replayed in try await databases.replay(ids, in: name) { count += 1 }
-        guard ids.count == query.limit else { break }
-        query.after = end
       }
     }
     return count

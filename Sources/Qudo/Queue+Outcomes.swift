@@ -21,7 +21,7 @@ extension Queue {
     var outcomes: [JobID: JobOutcome] = [:]
     for (database, jobs) in jobs.byDatabase {
       let numbers = jobs.map(\.number)
-      let answers = try await databases.logs(in: database) { driver throws(QudoError) in
+      let answers = try await databases.logs(in: database, isRead: true) { driver throws(QudoError) in
         try await driver.outcomes(of: numbers)
       }
       for (job, outcome) in zip(jobs, answers) { outcomes[job] = outcome }
@@ -95,7 +95,7 @@ extension Databases {
 
   func wait(for jobs: [Int64], in database: String, until end: Int64) async throws -> [JobOutcome] {
     let clock = options.clock
-    let driver = try await logs(in: database) { driver throws(QudoError) in driver }
+    let driver = try await logs(in: database, isRead: true) { driver throws(QudoError) in driver }
     let bell = Bell()
     // Listens before it looks, so that no ring is missed.
     let listener = driver.capabilities.contains(.ringsAtEnds) ? driver.doorbell.listen { bell.ring() } : nil
@@ -112,7 +112,7 @@ extension Databases {
       let looked = clock.sinceBoot()
       let left = Array(Set(jobs.filter { outcomes[$0]?.isUnfinished ?? true }))
       do {
-        let found = try await logs(in: database) { driver throws(QudoError) in
+        let found = try await logs(in: database, isRead: true) { driver throws(QudoError) in
           try await driver.outcomes(of: left)
         }
         for (job, outcome) in zip(left, found) { outcomes[job] = outcome }
@@ -129,24 +129,6 @@ extension Databases {
       let isRung = await bell.isRung(until: min(end, looked.clampedPlus(pause)), clock)
       if isRung { try await clock.sleep(untilSinceBoot: min(end, looked.clampedPlus(Self.shortestPause))) }
       pause = isRung ? Self.firstPause : min(pause + pause / 2, Self.longestPause)
-    }
-  }
-
-  /// Calls `body` with the driver of one database, for a read.
-  ///
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name.
-  package func logs<Value: Sendable>(
-    in database: String, _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> Value
-  ) async throws(QudoError) -> Value {
-    if let only {
-      guard only.name == database else { throw unknown(database) }
-      return try await body(try only.logs())
-    }
-    guard let member = await member(database) else { throw unknown(database) }
-    let end = end(options.callTimeout)
-    _ = try await member.ready(until: end)
-    return try await member.call(until: end, isRead: true) { driver throws(QudoError) in
-      try await body(try driver.logs())
     }
   }
 }

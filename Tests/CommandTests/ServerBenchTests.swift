@@ -50,8 +50,13 @@ import Testing
     let results = try #require(report["results"] as? [[String: Any]])
     #expect(results.compactMap { $0["workload"] as? String } == Self.lines[workloads])
     for result in results {
-      #expect((result["rate"] as? Double ?? 0) > 0, "\(result)")
-      if result["ratio"] as? Double != nil { #expect((result["floor"] as? Double ?? 0) > 0, "\(result)") }
+      // A drain lasts for a tenth of a second here, in which a busy machine may end no job. That none is lost, the command
+      // checks itself.
+      let mayBeNothing = (result["workload"] as? String)?.hasPrefix("drain") == true
+      #expect((result["rate"] as? Double ?? 0) > 0 || mayBeNothing, "\(result)")
+      if result["ratio"] as? Double != nil, !mayBeNothing {
+        #expect((result["floor"] as? Double ?? 0) > 0, "\(result)")
+      }
       guard let name = result["workload"] as? String, name.contains("round trips"), !name.hasSuffix("mean")
       else { continue }
       // Counted, not timed: it is the same everywhere.

@@ -116,6 +116,8 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
 
   private func spawn(_ options: [String]) throws -> ChildProcess {
     try Data().write(to: folder.appendingPathComponent("log"))
+    // A server that was killed left it.
+    try? FileManager.default.removeItem(atPath: socket)
     let words = [
       "--no-defaults", "--datadir=\(folder.path)/data", "--tmpdir=\(folder.path)",
       "--pid-file=\(folder.path)/pid", "--socket=\(socket)", "--bind-address=127.0.0.1", "--port=\(port)",
@@ -141,7 +143,10 @@ public final class MariaDBServer: @unchecked Sendable {  // reason: `process`, `
   /// False when it ended.
   private func answers(_ process: ChildProcess) throws -> Bool {
     let end = Date(timeIntervalSinceNow: 60)
-    while !Sockets.speaks(port, within: 10) || !process.isRunning {
+    // Another server may be at the port, with which this one ends; but nobody else makes its socket, the last that it opens.
+    while !FileManager.default.fileExists(atPath: socket) || !Sockets.speaks(port, within: 10)
+      || !process.isRunning
+    {
       guard process.end(within: 0) == nil else { return false }
       guard Date() < end else {
         process.kill(SIGKILL)

@@ -111,7 +111,7 @@ import Testing
     let driver = CountingDriver(base: file.driver)
     var ticker = Ticker(logger: Logger(label: "test"))
     var rounds = 0
-    while try await ticker.tick(driver) == .zero { rounds += 1 }
+    while try await ticker.tick(TickStore(driver)) == .zero { rounds += 1 }
     #expect(rounds >= 2)
     let counts = driver.advanced.withLock { $0 }
     #expect(counts.reduce(0, +) == 50 && counts.allSatisfy { $0 <= 14 }, "\(counts)")
@@ -243,14 +243,14 @@ import Testing
     let log = LogLines()
     var ticker = Ticker(logger: log.logger)
     for _ in 0..<3 {
-      #expect(try await ticker.tick(file.driver) == .seconds(60))
+      #expect(try await ticker.tick(TickStore(file.driver)) == .seconds(60))
     }
     #expect(log.lines == ["schedule failed"])
     #expect(try await file.driver.count().first?.ready == 1)
     // A change of the schedule has it looked at again.
     strange.version = 1
     #expect(try await file.driver.store([strange]) == [true])
-    _ = try await ticker.tick(file.driver)
+    _ = try await ticker.tick(TickStore(file.driver))
     #expect(log.lines.count == 2)
   }
 
@@ -263,7 +263,7 @@ import Testing
     file.clock.advance(by: .seconds(60))
     let log = LogLines()
     var ticker = Ticker(logger: log.logger)
-    _ = try await ticker.tick(file.driver)
+    _ = try await ticker.tick(TickStore(file.driver))
     #expect(log.lines.last == "schedule failed")
     #expect(try await file.driver.count().first?.ready == 1)
     // What would not fit at its ticks is refused when it is added.
@@ -366,6 +366,28 @@ import Testing
     _ = try await work.value
   }
 
+  @Test("catching up may take longer than one call: the database is not taken for unavailable") func slow()
+    async throws
+  {
+    let file = try ScheduleFile()
+    let payload = Payload([UInt8](repeating: 1, count: (1 << 20) - 1000))
+    for index in 0..<9 {
+      try await file.schedules.add(
+        Schedule("s\(index)", .every(.seconds(3600)), NewJob("tick", payload: payload)))
+    }
+    file.clock.advance(by: .seconds(3600))
+    var options = DatabaseOptions()
+    options.clock = file.clock
+    options.callTimeout = .seconds(10)
+    let databases = try Databases(
+      [Databases.Source(SlowDriver(base: file.driver, clock: file.clock))], options: options)
+    var ticker = Ticker(logger: Logger(label: "test"))
+    // Three transactions of 6 s each.
+    #expect(try await ticker.tick(TickStore(databases, 0, name: "slow")) == .seconds(3600))
+    #expect(try await file.driver.count().first?.ready == 9)
+    #expect(databases.states.map(\.status) == [.live])
+  }
+
   @Test("a new schedule is not added while a database that may have it is unavailable") func mayBeThere()
     async throws
   {
@@ -386,6 +408,17 @@ import Testing
     let worker = try file.worker([schedule("s", .every(.milliseconds(1)))])
     let error = await #expect(throws: QudoError.self) { try await worker.work() }
     #expect(error?.code == .plugin && (error?.cause as? QudoError)?.code == .invalidArgument)
+  }
+}
+
+/// A driver that takes 6 s for each transaction of ticks.
+private struct SlowDriver: ForwardingDriver {
+  let base: any LogDriver
+  let clock: ManualClock
+
+  func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] {
+    clock.advance(by: .seconds(6))
+    return try await base.scheduling().advance(ticks)
   }
 }
 
@@ -437,6 +470,6 @@ extension Queue {
   func tickOnce(_ clock: any QueueClock) async throws -> Duration? {
     guard let driver = databases.only as? any ScheduleDriver else { return nil }
     var ticker = Ticker(logger: Logger(label: "test"))
-    return try await ticker.tick(driver)
+    return try await ticker.tick(TickStore(driver))
   }
 }

@@ -118,7 +118,7 @@ extension Databases {
     _ failures: [Int64], changing change: JobChange = JobChange(), unique: UniqueKey? = nil,
     in database: String
   ) async throws(QudoError) -> [ReplayResult] {
-    try await write(in: database) { driver throws(QudoError) in
+    try await logs(in: database) { driver throws(QudoError) in
       try await driver.replay(failures, changing: change, unique: unique)
     }
   }
@@ -130,21 +130,65 @@ extension Databases {
   ///   - database: The name of the database.
   /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.
   public func resolve(_ failures: [Int64], in database: String) async throws(QudoError) -> [ResolveResult] {
-    try await write(in: database) { driver throws(QudoError) in try await driver.resolve(failures) }
+    try await logs(in: database) { driver throws(QudoError) in try await driver.resolve(failures) }
   }
 
-  private func write<Answer: Sendable>(
-    in database: String,
-    _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> Answer
-  ) async throws(QudoError) -> Answer {
+  /// Calls `body` with the driver of one database, by its name.
+  ///
+  /// - Parameter isRead: Whether `body` only reads.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name.
+  func call<Value: Sendable>(
+    in database: String, isRead: Bool = false,
+    _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
+  ) async throws(QudoError) -> Value {
     if let only {
       guard only.name == database else { throw unknown(database) }
-      return try await body(try only.logs())
+      return try await body(only)
     }
     guard let member = await member(database) else { throw unknown(database) }
     let end = end(options.callTimeout)
     _ = try await member.ready(until: end)
-    return try await member.call(until: end) { driver throws(QudoError) in try await body(try driver.logs()) }
+    return try await member.call(until: end, isRead: isRead, body)
+  }
+
+  /// Calls `body` with the driver of one database that has logs, by its name.
+  ///
+  /// - Parameter isRead: Whether `body` only reads.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name, or it has no logs.
+  package func logs<Value: Sendable>(
+    in database: String, isRead: Bool = false,
+    _ body: @escaping @Sendable (any LogDriver) async throws(QudoError) -> Value
+  ) async throws(QudoError) -> Value {
+    try await call(in: database, isRead: isRead) { driver throws(QudoError) in
+      try await body(try driver.logs())
+    }
+  }
+
+  /// Calls `body` with the driver of one database that stores schedules, by its name.
+  ///
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if no database has the name, or it stores no schedules.
+  package func schedules<Value: Sendable>(
+    in database: String, _ body: @escaping @Sendable (any ScheduleDriver) async throws(QudoError) -> Value
+  ) async throws(QudoError) -> Value {
+    try await call(in: database) { driver throws(QudoError) in try await body(try driver.scheduling()) }
+  }
+
+  /// Calls `body` with the driver of one database, by its place in the list.
+  ///
+  /// - Throws: ``QudoError``; ``QudoError/Code/unreachable`` if there is no answer within ``DatabaseOptions/callTimeout``.
+  package func call<Value: Sendable>(
+    at index: Int, _ body: @escaping @Sendable (any Driver) async throws(QudoError) -> Value
+  ) async throws(QudoError) -> Value {
+    if let only { return try await body(only) }
+    let end = end(options.callTimeout)
+    _ = try await members[index].ready(until: end)
+    return try await members[index].call(until: end, body)
+  }
+
+  /// Returns the driver of one database, by its place in the list, after it was opened or probed if necessary.
+  package func driver(at index: Int) async throws(QudoError) -> any Driver {
+    if let only { return only }
+    return try await members[index].ready(until: end(options.callTimeout))
   }
 
   func unknown(_ database: String) -> QudoError {

@@ -54,11 +54,11 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public var priority: Int
   /// Entries that travel beside the payload.
   public var metadata: JobMetadata
-  /// Which ticks that no scheduler was there for are made up for: a text that the scheduler understands. At most 64 bytes.
+  /// Which missed ticks a scheduler catches up on, as a text that it understands. At most 64 bytes.
   public var missed: String
   /// Whether a tick is skipped while the job of an earlier tick waits or runs.
   public var skipsOverlap: Bool
-  /// When the next job is to be enqueued; nil while the schedule is paused, and if the rule has no more ticks.
+  /// The next tick. Nil while the schedule is paused, and after the last tick of its rule.
   public var nextTick: Timestamp?
   /// The newest tick that was enqueued or skipped; nil before the first.
   public var lastTick: Timestamp?

@@ -6,9 +6,12 @@ struct Replay: AsyncParsableCommand {
     abstract: "Enqueue failed jobs again, by their ids in the failure log.",
     discussion: """
       Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. \
-      --payload, --priority, --unique-key and the like correct it. Each row can be replayed once. Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", \
-      "result", "job"}. The result is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, \
-      notFinal or notFound. A row that qudo resolve marked is replayed by its id, but not by --all. If a row cannot be replayed, the others still are, and the exit status is 1.
+      --payload, --priority, --unique-key and the like correct it. Each row can be replayed once.
+
+      Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", "result", "job"}. The result \
+      is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, notFinal or notFound. If a row cannot \
+      be replayed, the others still are, and the exit status is 1. A row that qudo resolve marked is replayed by its id, but not by \
+      --all.
 
         qudo replay 17 18
         qudo replay 19 --payload '{"to":"ada@example.org"}'
@@ -43,114 +46,27 @@ struct Replay: AsyncParsableCommand {
     }
   }
 
-  private struct Row {
-    let database: String
-    let failure: Int64
-    let result: ReplayResult
-  }
+  /// The number of failures in a transaction. Each may have a payload of 1 MiB or more.
+  private static let page = 32
 
   func run() async throws {
     let change = try options.change()
+    let unique = uniqueKey.map { UniqueKey($0) }
     try await database.use(durability: durability.durability, create: false) { databases in
-      var report = Report(json: json, isSeveral: databases.names.count > 1)
-      var isWhole = true
-      do {
-        if all {
-          isWhole = try await replayAll(databases, change, &report)
-        } else {
-          try await replayIDs(databases, change, &report)
-        }
-      } catch {
-        try report.end()
-        throw error
-      }
-      try report.end()
-      if report.hasTrouble || !isWhole { throw ExitCode.failure }
-    }
-  }
-
-  /// Prints the result of each row at once, so that a later error cannot hide the replays that were written.
-  private struct Report {
-    let json: Bool
-    let isSeveral: Bool
-    private(set) var hasTrouble = false
-    private var isBegun = false
-
-    init(json: Bool, isSeveral: Bool) {
-      self.json = json
-      self.isSeveral = isSeveral
-    }
-
-    mutating func add(_ rows: [Row]) throws {
-      for row in rows {
-        if json {
-          try Output.write(
-            (isBegun ? ",\n" : "[")
-              + JSONWriter.one(row.result.json(failure: row.failure, database: row.database)))
-        } else if case .replayed(let job) = row.result {
-          try Output.line(isSeveral ? "\(SafeText.terminalSafe(row.database))/\(job)" : "\(job)")
-        }
-        isBegun = true
-        guard let trouble = row.result.trouble else { continue }
-        hasTrouble = true
-        printError(
-          "failure \(isSeveral ? SafeText.terminalSafe(row.database) + "/" : "")\(row.failure) \(trouble)")
+      var report = FailureReport(json: json, isSeveral: databases.names.count > 1)
+      try await report.run(
+        all ? nil : ids, matching: filter.filter, kinds: kind.kinds, page: Self.page, on: databases
+      ) { failures, name in
+        try await databases.replay(failures, changing: change, unique: unique, in: name)
       }
     }
-
-    func end() throws {
-      if json { try Output.line(isBegun ? "]" : "[]") }
-    }
-  }
-
-  private func replayIDs(_ databases: Databases, _ change: JobChange, _ report: inout Report) async throws {
-    let names = databases.names
-    let named = try ids.map { (database: try $0.database(of: names), number: $0.number) }
-    var rest = named[...]
-    while let first = rest.first {
-      let run = rest.prefix(Self.page).prefix { $0.database == first.database }.map(\.number)
-      let results = try await databases.replay(
-        run, changing: change, unique: uniqueKey.map { UniqueKey($0) }, in: first.database)
-      try report.add(zip(run, results).map { Row(database: first.database, failure: $0, result: $1) })
-      rest = rest.dropFirst(run.count)
-    }
-  }
-
-  /// The number of rows per page. Each row may have a payload of 1 MiB or more.
-  private static let page = 32
-
-  private func replayAll(_ databases: Databases, _ change: JobChange, _ report: inout Report) async throws
-    -> Bool
-  {
-    // Find the unavailable databases once, not per page.
-    let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
-    for (name, _) in answers {
-      var failures = filter.filter
-      (failures.isFinal, failures.isReplayed) = (true, false)
-      var query = LogQuery(kinds: kind.kinds, oldestFirst: true, limit: Self.page, failures: failures)
-      // A replayed job may fail again at once: its new failures are not taken.
-      let newest = try await databases.failures(LogQuery(limit: 1), in: name).get().first?.id ?? 0
-      while true {
-        let page = query
-        let found = await databases.failures(page, in: name)
-        let ids = try found.get().map(\.id).filter { $0 <= newest }
-        if !ids.isEmpty {
-          try report.add(
-            zip(ids, try await databases.replay(ids, changing: change, in: name)).map {
-              Row(database: name, failure: $0, result: $1)
-            })
-        }
-        // Page by id: rows that are added or pruned meanwhile do not shift the others.
-        guard ids.count == Self.page, let last = ids.last else { break }
-        query.after = last
-      }
-    }
-    return isWhole
   }
 }
 
-extension ReplayResult {
-  fileprivate var trouble: String? {
+extension ReplayResult: FailureAnswer {
+  func line(failure: Int64) -> String? { if case .replayed(let job) = self { "\(job)" } else { nil } }
+
+  var refusal: String? {
     switch self {
     case .replayed: nil
     case .conflict(let job): "has the unique key of job \(job), which is not finished. Replay it later"
@@ -161,7 +77,7 @@ extension ReplayResult {
     }
   }
 
-  fileprivate func json(failure: Int64, database: String) -> JSON {
+  var members: [(key: String, value: JSON)] {
     let (name, job): (String, Int64?) =
       switch self {
       case .replayed(let job): ("replayed", job)
@@ -170,9 +86,6 @@ extension ReplayResult {
       case .notFinal: ("notFinal", nil)
       case .notFound: ("notFound", nil)
       }
-    return .object([
-      ("database", .text(database)), ("failure", .integer(failure)), ("result", .text(name)),
-      ("job", job.map { .integer($0) } ?? .null),
-    ])
+    return [("result", .text(name)), ("job", job.map { .integer($0) } ?? .null)]
   }
 }

@@ -33,7 +33,7 @@ struct Show: AsyncParsableCommand {
     try await database.list { databases in
       let id = try await job.find(databases)
       let outcome = try await Queue(databases).outcome(of: id)
-      let failures = try await databases.logs(in: id.database) { driver throws(QudoError) in
+      let failures = try await databases.logs(in: id.database, isRead: true) { driver throws(QudoError) in
         try await driver.failures(LogQuery(limit: 10, job: id.number))
       }
       let shown = try ShownJob(outcome, id, failures)

@@ -161,7 +161,8 @@ struct Work: AsyncParsableCommand {
     defer { timer.close() }
     await timer.open()
     let failed = try await database.use(durability: durability.durability, create: true, fleet) { databases in
-      let worker = try Worker(Queue(databases), handlers: handlers(stop), plugins: [Schedules()], options: options)
+      let worker = try Worker(
+        Queue(databases), handlers: handlers(stop), plugins: [Schedules()], options: options)
       // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
       // claimed.
       try Signals.watch(Signals.ending + (OwnChildren.mustReap ? [SIGCHLD] : [])) { [verbose] number in

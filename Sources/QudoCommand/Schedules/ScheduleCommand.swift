@@ -7,8 +7,8 @@ struct ScheduleCommand: AsyncParsableCommand {
     commandName: "schedule", abstract: "Enqueue jobs by the clock.",
     discussion: """
       A schedule enqueues a job of its kind at each of its ticks. It is stored in the database. Every qudo work enqueues the ticks of \
-      all schedules there, whatever kinds it runs; however many workers there are, each tick is enqueued exactly once. Without a \
-      worker there are no ticks: when one starts, --missed says which ticks are made up for.
+      all schedules there, whatever kinds it runs; however many workers there are, no tick is enqueued twice. While no worker \
+      runs, ticks are missed: --missed says which of them the next worker catches up on.
 
         qudo schedule add nightly report --cron '30 2 * * *' --zone Europe/Berlin
         qudo schedule add pulse check --every 30s --skip-overlap
@@ -82,8 +82,8 @@ struct ScheduleAdd: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      Which ticks are made up for that came while no worker ran: latest, skip (none that is more than a minute late), all, or a \
-      number for that many of the latest ones.
+      Which missed ticks a worker catches up on: latest, skip (none that is more than a minute late), all, or a number for that \
+      many of the latest ones.
       """, valueName: "policy"),
     transform: { try MissedTicks(Int($0).map { "last \($0)" } ?? $0) })
   var missed: MissedTicks = .latest
@@ -220,7 +220,7 @@ struct SchedulePause: AsyncParsableCommand {
 struct ScheduleResume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume", abstract: "Resume paused schedules.",
-    discussion: "They go on with their first tick from now on: those of the pause are not made up for.")
+    discussion: "They go on with their first tick after now. The ticks of the pause are left out.")
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption

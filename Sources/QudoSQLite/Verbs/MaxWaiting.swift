@@ -2,7 +2,7 @@ internal import Qudo
 
 // Enqueues with a maximum of waiting jobs. All others never come here.
 extension Transaction {
-  /// Inserts jobs of which some have a maximum.
+  /// Inserts jobs, some of which have a maximum for their kind.
   ///
   /// - Parameter bounds: The maximums of their kinds.
   /// - Returns: A refusal if nothing was written: then other operations may go on in this transaction.

@@ -1,6 +1,6 @@
 public import Qudo
 
-/// Which ticks are made up for that came while no worker with schedules was there.
+/// Which missed ticks a worker catches up on: those that were due while no worker enqueued them.
 public enum MissedTicks: Hashable, Sendable {
   /// None: a tick that is more than a minute late is skipped.
   case skip
@@ -21,7 +21,7 @@ public enum MissedTicks: Hashable, Sendable {
     if case .last(let count) = self, !(1...Self.maxTicks).contains(count) {
       throw QudoError(
         .invalidArgument,
-        "a schedule cannot make up for \(count) missed ticks: give 1 to \(Self.maxTicks)")
+        "a schedule cannot catch up on \(count) missed ticks: give 1 to \(Self.maxTicks)")
     }
   }
 }

@@ -10,7 +10,7 @@ extension Queue {
 ///     try await queue.schedules.add(Schedule("tidy", .every(.seconds(3600)), Tidy()))
 ///     try await queue.schedules.pause("tidy", reason: "the disk is being replaced")
 ///
-/// With several databases, a schedule is in one of them. A verb finds it by its name, and asks the databases in turn.
+/// With several databases, a schedule is in one of them. A verb asks all of them for its name.
 public struct QueueSchedules: Sendable {
   private let queue: any JobPreparing
   private var databases: Databases { queue.databases }
@@ -80,7 +80,7 @@ public struct QueueSchedules: Sendable {
     }
   }
 
-  /// Resumes a paused schedule. It goes on with the first tick from now on: those of the pause are not made up for.
+  /// Resumes a paused schedule. It goes on with the first tick after now. The ticks of the pause are left out.
   ///
   /// - Returns: The schedule, or nil if there is none of the name.
   @discardableResult

@@ -11,11 +11,11 @@ public struct Schedule: Sendable {
   public var name: String
   /// When the schedule has its ticks.
   public var rule: ScheduleRule
-  /// Which ticks are made up for that came while no worker was there. Default: the latest one.
+  /// Which missed ticks a worker catches up on. Default: the latest one.
   public var missed: MissedTicks
   /// Whether a tick is skipped while the job of an earlier tick waits or runs. Default: false.
   ///
-  /// If it is true, at most one missed tick is made up for.
+  /// If it is true, a worker catches up on the latest missed tick only.
   public var skipsOverlap: Bool
   /// Encodes the job of the ticks.
   let job: @Sendable (Codecs) throws -> NewJob
@@ -27,7 +27,7 @@ public struct Schedule: Sendable {
   ///   - rule: When the schedule has its ticks.
   ///   - job: The job that each tick enqueues.
   ///   - priority: Jobs with a higher priority run first. Default: 0.
-  ///   - missed: Which missed ticks are made up for. Default: the latest one.
+  ///   - missed: Which missed ticks a worker catches up on. Default: the latest one.
   ///   - skipsOverlap: Whether a tick is skipped while the job of an earlier tick waits or runs. Default: false.
   public init<J: Job & Sendable>(
     _ name: String, _ rule: ScheduleRule, _ job: J, priority: Int = 0, missed: MissedTicks = .latest,

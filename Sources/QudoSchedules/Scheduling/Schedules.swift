@@ -8,7 +8,7 @@ internal import Logging
 ///
 /// When the worker starts, it stores its schedules in place of older ones of the same names, which keep their next tick if the
 /// rule is the same. From then on it enqueues the ticks of all schedules that the databases have, also of those of other
-/// processes. However many workers do so, each tick is enqueued exactly once.
+/// processes. However many workers do so, no tick is enqueued twice.
 ///
 /// A worker without this plugin enqueues no ticks, and asks the database for none.
 public struct Schedules: Plugin {
@@ -142,14 +142,13 @@ public struct Schedules: Plugin {
   private func tick(
     _ worker: WorkerContext, _ index: Int
   ) async throws(QudoError) -> (next: Duration?, isRemote: Bool) {
-    try await worker.databases.call(index) { driver throws(QudoError) -> (Duration?, Bool) in
-      let isRemote = driver.capabilities.contains(.remote)
-      guard let driver = driver as? any ScheduleDriver else { return (nil, isRemote) }
-      var ticker = shared.withLock { $0.tickers[index] } ?? Ticker(logger: worker.logger)
-      let next = try await ticker.tick(driver)
-      shared.withLock { [ticker] in $0.tickers[index] = ticker }
-      return (next, isRemote)
-    }
+    let driver = try await worker.databases.driver(at: index)
+    let isRemote = driver.capabilities.contains(.remote)
+    guard driver is any ScheduleDriver else { return (nil, isRemote) }
+    var ticker = shared.withLock { $0.tickers[index] } ?? Ticker(logger: worker.logger)
+    let next = try await ticker.tick(TickStore(worker.databases, index, name: driver.name))
+    shared.withLock { [ticker] in $0.tickers[index] = ticker }
+    return (next, isRemote)
   }
 
   private func warn(_ worker: WorkerContext, _ database: String, _ error: QudoError) {

@@ -6,7 +6,7 @@ struct TickPlan: Hashable {
   var ticks: [Timestamp]
   /// The newest tick that this accounts for, with or without a job.
   var newest: Timestamp
-  /// The next tick, which has come already if more are to be made up for.
+  /// The next tick, which is due already if there are more to catch up on.
   var next: Timestamp?
   /// Whether ticks that have come get no job.
   var leavesOut: Bool

@@ -1,6 +1,34 @@
 internal import Logging
 internal import Qudo
 
+/// The calls of a scheduler to a database. Each has a deadline of its own: to catch up takes many.
+struct TickStore: Sendable {
+  let name: String
+  let due: @Sendable (_ after: String?, _ limit: Int) async throws(QudoError) -> DueSchedules
+  let advance: @Sendable ([ScheduleTick]) async throws(QudoError) -> [TickResult]
+
+  init(_ driver: any ScheduleDriver) {
+    name = driver.name
+    due = { after, limit throws(QudoError) in try await driver.dueSchedules(after: after, limit: limit) }
+    advance = { ticks throws(QudoError) in try await driver.advance(ticks) }
+  }
+
+  /// - Parameter index: The place of the database in the list.
+  init(_ databases: Databases, _ index: Int, name: String) {
+    self.name = name
+    due = { after, limit throws(QudoError) in
+      try await databases.call(at: index) { driver throws(QudoError) in
+        try await driver.scheduling().dueSchedules(after: after, limit: limit)
+      }
+    }
+    advance = { ticks throws(QudoError) in
+      try await databases.call(at: index) { driver throws(QudoError) in
+        try await driver.scheduling().advance(ticks)
+      }
+    }
+  }
+}
+
 /// Enqueues the ticks of one database.
 ///
 /// It keeps nothing that matters: who is stopped in the middle, or is slower than another one, leaves the database as it is.
@@ -13,22 +41,22 @@ struct Ticker {
   static let bytesPerTransaction = 4 << 20
 
   let logger: Logger
-  /// The versions of the schedules whose trouble is logged already.
-  private var troubled: [String: Int64] = [:]
+  /// The versions of the schedules whose errors were logged.
+  private var reported: [String: Int64] = [:]
 
   init(logger: Logger) { self.logger = logger }
 
   /// Enqueues ticks that have come: all of them, except that a schedule with very many goes on with the next call.
   ///
   /// - Returns: How long it is until the next tick, zero if one has come, or nil if no schedule has one.
-  mutating func tick(_ driver: any ScheduleDriver) async throws(QudoError) -> Duration? {
+  mutating func tick(_ store: TickStore) async throws(QudoError) -> Duration? {
     var after: String?
     var next: Timestamp?
     while true {
-      let look = try await driver.dueSchedules(after: after, limit: Self.page)
-      let ticks = look.due.compactMap { planned($0, now: look.now, driver) }
+      let look = try await store.due(after, Self.page)
+      let ticks = look.due.compactMap { planned($0, now: look.now, store) }
       for part in Self.parts(ticks) {
-        guard let time = try await advance(part, driver) else { continue }
+        guard let time = try await advance(part, store) else { continue }
         next = min(next ?? time, time)
       }
       if let time = look.next { next = min(next ?? time, time) }
@@ -40,7 +68,7 @@ struct Ticker {
   }
 
   private mutating func planned(
-    _ schedule: StoredSchedule, now: Timestamp, _ driver: any ScheduleDriver
+    _ schedule: StoredSchedule, now: Timestamp, _ store: TickStore
   ) -> ScheduleTick? {
     guard let due = schedule.nextTick else { return nil }
     do {
@@ -51,14 +79,14 @@ struct Ticker {
       if plan.leavesOut {
         logger.notice(
           "missed ticks are left out",
-          metadata: ["database": "\(driver.name)", "schedule": "\(schedule.name)", "since": "\(due)"])
+          metadata: ["database": "\(store.name)", "schedule": "\(schedule.name)", "since": "\(due)"])
       }
       return ScheduleTick(
         name: schedule.name, version: schedule.version, changedAt: schedule.changedAt,
         jobs: plan.ticks.map { schedule.job(at: $0) }, tick: plan.newest, next: plan.next,
         skipsOverlap: schedule.skipsOverlap)
     } catch {
-      report(schedule.name, schedule.version, error, driver)
+      report(schedule.name, schedule.version, error, store)
       return nil
     }
   }
@@ -84,39 +112,39 @@ struct Ticker {
   /// on.
   ///
   /// - Returns: The next tick of these schedules; nil if they have none, or do not go on.
-  private mutating func advance(_ ticks: [ScheduleTick], _ driver: any ScheduleDriver) async throws(QudoError)
+  private mutating func advance(_ ticks: [ScheduleTick], _ store: TickStore) async throws(QudoError)
     -> Timestamp?
   {
     let start = ContinuousClock.now
     let results: [TickResult]
     do throws(QudoError) {
-      results = try await driver.advance(ticks)
+      results = try await store.advance(ticks)
     } catch {
       guard error.code == .invalidArgument else { throw error }
-      return try await advanceEach(ticks, driver, error)
+      return try await advanceEach(ticks, store, error)
     }
     if ticks.reduce(0, { $0 + $1.jobs.count }) > Self.page {
-      // There was much to make up for, and there may be more: leave as much time to others. A cancellation ends the pause.
+      // The worker is catching up, and there may be more: leave as much time to others. A cancellation ends the pause.
       try? await Task.sleep(for: ContinuousClock.now - start)
     }
-    return note(ticks, results, driver)
+    return note(ticks, results, store)
   }
 
   private mutating func advanceEach(
-    _ ticks: [ScheduleTick], _ driver: any ScheduleDriver, _ error: QudoError
+    _ ticks: [ScheduleTick], _ store: TickStore, _ error: QudoError
   ) async throws(QudoError) -> Timestamp? {
     guard ticks.count > 1 else {
-      for tick in ticks { report(tick.name, tick.version, error, driver) }
+      for tick in ticks { report(tick.name, tick.version, error, store) }
       return nil
     }
     var next: Timestamp?
     for tick in ticks {
-      if let time = try await advance([tick], driver) { next = min(next ?? time, time) }
+      if let time = try await advance([tick], store) { next = min(next ?? time, time) }
     }
     return next
   }
 
-  private func note(_ ticks: [ScheduleTick], _ results: [TickResult], _ driver: any ScheduleDriver)
+  private func note(_ ticks: [ScheduleTick], _ results: [TickResult], _ store: TickStore)
     -> Timestamp?
   {
     var next: Timestamp?
@@ -125,9 +153,9 @@ struct Ticker {
       case .overlapped:
         logger.notice(
           "tick skipped: the schedule's last job is unfinished",
-          metadata: ["database": "\(driver.name)", "schedule": "\(tick.name)"])
+          metadata: ["database": "\(store.name)", "schedule": "\(tick.name)"])
       case .enqueued: break
-      // Somebody else went on with it: look again at once.
+      // Another worker was faster, or the schedule was changed: look again at once.
       case .superseded: next = .earliest
       }
       if let time = tick.next { next = min(next ?? time, time) }
@@ -137,12 +165,12 @@ struct Ticker {
 
   /// Logs once for each version of a schedule that it cannot go on.
   private mutating func report(
-    _ name: String, _ version: Int64, _ error: QudoError, _ driver: any ScheduleDriver
+    _ name: String, _ version: Int64, _ error: QudoError, _ store: TickStore
   ) {
-    guard troubled.updateValue(version, forKey: name) != version else { return }
+    guard reported.updateValue(version, forKey: name) != version else { return }
     logger.error(
       "schedule failed",
-      metadata: ["database": "\(driver.name)", "schedule": "\(name)", "error": "\(error)"])
+      metadata: ["database": "\(store.name)", "schedule": "\(name)", "error": "\(error)"])
   }
 }
 

@@ -21,7 +21,7 @@ struct Nightly {
       clock.advance(by: .seconds(86_400))
     }
 
-    // Three nights without a worker: by default, the latest one is made up for.
+    // Three nights without a worker: by default, it catches up on the latest one.
     clock.advance(by: .seconds(3 * 86_400))
     try await worker.workUntilEmpty()
 
