@@ -144,7 +144,9 @@ let package = Package(
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
     .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
     .target(name: "CSpawn", path: "Tests/CSpawn"),
-    .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
+    // All tests are in one bundle, so that one dependency bounds how many of them run at a time.
+    .target(name: "CTestWidth", path: "Tests/CTestWidth"),
+    .target(name: "ProcessSupport", dependencies: ["CSpawn", "CTestWidth"], path: "Tests/ProcessSupport"),
     .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
     .target(name: "FaultyNetwork", path: "Tests/FaultyNetwork"),
     .testTarget(name: "FaultyNetworkTests", dependencies: ["FaultyNetwork"]),
@@ -271,7 +273,7 @@ let package = Package(
 )
 
 for target in package.targets
-where target.type != .system && !["CSpawn", "CFaultyDisk", "CScarcity"].contains(target.name) {
+where target.type != .system && !["CSpawn", "CTestWidth", "CFaultyDisk", "CScarcity"].contains(target.name) {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
