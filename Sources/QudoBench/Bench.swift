@@ -77,6 +77,7 @@ public enum Workload: String, CaseIterable, Sendable {
   case soak
   case hooks
   case control
+  case limits
 
   func measure(_ bench: Bench) async throws -> [BenchLine] {
     switch self {
@@ -93,6 +94,7 @@ public enum Workload: String, CaseIterable, Sendable {
     case .soak: try await bench.soak()
     case .hooks: try await bench.hooks()
     case .control: try await bench.control()
+    case .limits: try await bench.limits()
     }
   }
 }

@@ -77,14 +77,20 @@ struct ClaimPlan {
   }
 
   /// - Parameters:
+  ///   - counts: The numbers of running jobs of the kinds with a maximum.
   ///   - ready: Ready jobs of the kinds, in any order.
   ///   - delayed: Due delayed jobs of any kind.
   ///   - ended: Expired leases of any kind.
   ///   - now: The time of the claim.
   init(
-    _ kinds: [ClaimableKind], limit: Int, ready: [Candidate], delayed: [Candidate], ended: [EndedLease],
-    now: Int64
+    _ kinds: [ClaimableKind], limit: Int, _ counts: RunningCounts = RunningCounts(), ready: [Candidate],
+    delayed: [Candidate], ended: [EndedLease], now: Int64
   ) {
+    var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
+    for kind in kinds {
+      let most = counts.left(kind, kind.most(limit), ended)
+      if most > 0 { left[kind.number] = (most, kind.demand) }
+    }
     jobless = ended.filter(\.isJobless).map(\.row)
     let ended = jobless.isEmpty ? ended : ended.filter { !$0.isJobless }
     cancelled = ended.filter { $0.cancelled != nil }
@@ -96,8 +102,6 @@ struct ClaimPlan {
         kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold,
         mayExpire: row.mayExpire, source: .ended(row))
     }
-    var left: [Int64: (Int, ClaimRequest.KindDemand)] = [:]
-    for kind in kinds where kind.most(limit) > 0 { left[kind.number] = (kind.most(limit), kind.demand) }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }
     // Usually the candidates are sorted already.

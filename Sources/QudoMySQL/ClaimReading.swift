@@ -10,6 +10,8 @@ struct ClaimReading {
   static let manyKinds = 8
 
   let request: ClaimRequest
+  /// The numbers of running jobs of the kinds with a maximum.
+  private let counts: RunningCounts
   /// The requested kinds that the database knows.
   private let wanted: [ClaimableKind]
   /// The kinds whose ready jobs are read in the first round trip.
@@ -32,15 +34,21 @@ struct ClaimReading {
   /// - Parameter takesTime: Whether ready jobs are expected, so that their rows can carry the time. False if
   ///   the claim sweeps.
   init(
-    _ request: ClaimRequest, _ transaction: Transaction, from view: ScanCursors.View, sweeps: Bool,
-    takesTime: Bool
+    _ request: ClaimRequest, _ counts: RunningCounts = RunningCounts(), _ transaction: Transaction,
+    from view: ScanCursors.View, sweeps: Bool, takesTime: Bool
   ) {
     self.request = request
+    self.counts = counts
     self.view = view
     self.sweeps = sweeps
     let hints = transaction.kinds.control.withLock { $0 }
     readsPauses = hints.hasPauses
     wanted = transaction.claimable(request).filter { !hints.paused.has($0.number) }
+    // Kinds that other workers limit.
+    if !hints.full.isEmpty {
+      let unlimited = wanted.filter { $0.demand.maxRunning == nil }.map(\.number)
+      transaction.kinds.control.withLock { $0.noteUnlimited(unlimited) }
+    }
     unknown = request.limit > 0 ? transaction.unknown(request.demands.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted
     time =
@@ -175,7 +183,7 @@ struct ClaimReading {
     let live = ended.filter { !gone.contains($0.row.id) }
     return (
       ClaimPlan(
-        all, limit: request.limit, ready: ready, delayed: delayed, ended: live,
+        all, limit: request.limit, counts, ready: ready, delayed: delayed, ended: live,
         now: transaction.now.microseconds),
       ClaimFindings(
         next: next, paused: paused, view: view, look: look, hasSwept: didSweep,

@@ -9,6 +9,7 @@ extension Transaction {
     if let done = try wasCommitted() { return (done.settled?.results ?? [], try claim(again: done)) }
     var kinds: [Kind] = []
     for case .completed(let jobs) in settlements.map(\.outcome) { kinds += jobs.map(\.kind) }
+    kinds += request?.limitedKinds ?? []
     try makeKinds(kinds)
     let (answer, claim) = try settle(settlements, claiming: request)
     return (answer.results, claim)
@@ -19,25 +20,32 @@ extension Transaction {
   func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (
     SettleAnswer, Claim?
   ) {
-    guard let request else {
+    guard var request else {
       let (answer, _) = try settle(settlements, reading: [])
+      if kinds.control.withLock({ $0.takeAtMaxRunning() }) { wakes = true }
       try commit()
       return (answer, nil)
     }
+    let limited = request.limitedKinds
     // A job that waits again after its expiry expires at once.
-    var isAhead = !settlements.contains { settlement in
-      settlement.outcome.mayMakeReady
-        || settlement.outcome.waits && ClaimedRows.mayExpire(settlement.lease.token)
-    }
+    var isAhead =
+      limited.isEmpty
+      && !settlements.contains { settlement in
+        settlement.outcome.mayMakeReady
+          || settlement.outcome.waits && ClaimedRows.mayExpire(settlement.lease.token)
+      }
     // A settlement that lets its job wait again needs the time at once.
     let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
+    if !settlements.isEmpty, kinds.control.withLock({ $0.takeAtMaxRunning() }) { wakes = true }
+    var counts = RunningCounts()
+    if !limited.isEmpty { (request, counts) = try withinMaxRunning(request, limited) }
     // The rows that were read ahead lack the jobs that final failures have enqueued.
     if answer.enqueues { isAhead = false }
     if !isAhead { start = .now }
     // The jobs that a settlement made ready have lowered the scan cursors.
-    let reading = (isAhead ? ahead : nil) ?? reading(request, takesTime: false)
+    let reading = (isAhead ? ahead : nil) ?? reading(request, counts, takesTime: false)
     let rows = isAhead ? early : try read(reading.statements)
     let took = ContinuousClock.now - start
     // Rows that were read ahead include running jobs whose settlement had to look them up first.
@@ -48,7 +56,8 @@ extension Transaction {
     if !reading.view.isWhole, !reading.view.looks, plan.chosen.count < request.limit,
       cursors.withLock({ $0.mayLook(.now) }) || plan.chosen.isEmpty
     {
-      let again = ClaimReading(request, self, from: reading.view.looking(), sweeps: false, takesTime: false)
+      let again = ClaimReading(
+        request, counts, self, from: reading.view.looking(), sweeps: false, takesTime: false)
       useTime()
       (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
@@ -56,7 +65,7 @@ extension Transaction {
     while try end(&plan, findings, &ended) {
       let rest = ended.hasMore ? ClaimRequest(request.demands, limit: 0) : request
       let again = ClaimReading(
-        rest, self, from: reading.view.looking(), sweeps: findings.hasSwept, takesTime: false)
+        rest, counts, self, from: reading.view.looking(), sweeps: findings.hasSwept, takesTime: false)
       useTime()
       (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
@@ -74,12 +83,15 @@ extension Transaction {
     return (answer, claim)
   }
 
-  private func reading(_ request: ClaimRequest, takesTime: Bool) -> ClaimReading {
+  private func reading(
+    _ request: ClaimRequest, _ counts: RunningCounts = RunningCounts(), takesTime: Bool
+  ) -> ClaimReading {
     let (view, sweeps, fills) = cursors.withLock { cursors in
       cursors.entered(entries)
       return (cursors.view(.now), cursors.sweeps, cursors.fills)
     }
-    return ClaimReading(request, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
+    return ClaimReading(
+      request, counts, self, from: view, sweeps: sweeps, takesTime: takesTime && fills && !sweeps)
   }
 
   func promote(limit: Int) throws(QudoError) -> Int {

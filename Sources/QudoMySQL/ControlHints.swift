@@ -14,6 +14,25 @@ struct ControlHints {
   var marked: Set<Int64> = []
   /// The marked jobs that did not exist. Their marks are to be deleted.
   var orphans: [Int64] = []
+  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  private(set) var isAtMaxRunning = false
+  /// The kinds of which the last claim found as many running as may, with that number.
+  private(set) var full: [Int64: Int] = [:]
+
+  /// Notes what a claim found of kinds with a maximum of running jobs.
+  mutating func noteRunning(_ kinds: [Int64], full now: [Int64: Int], isAtMax: Bool) {
+    for kind in kinds { full[kind] = now[kind] }
+    if isAtMax { isAtMaxRunning = true }
+  }
+
+  /// Notes that a claim asked for kinds without a maximum.
+  mutating func noteUnlimited(_ kinds: some Sequence<Int64>) { for kind in kinds { full[kind] = nil } }
+
+  /// Returns ``isAtMaxRunning``, and forgets it.
+  mutating func takeAtMaxRunning() -> Bool {
+    defer { isAtMaxRunning = false }
+    return isAtMaxRunning
+  }
 }
 
 /// The kinds that are paused at one moment.

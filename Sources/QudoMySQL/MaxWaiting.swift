@@ -12,7 +12,8 @@ extension Transaction {
     var numbers: [Int64] = []
     for (kind, _) in bounds { numbers.append(try requireNumber(of: kind)) }
     numbers.sort()
-    let rows = try read("SELECT id FROM qudo_kind WHERE id IN \(list: numbers) ORDER BY id FOR UPDATE")
+    let rows = try read(
+      "SELECT id FROM qudo_kind FORCE INDEX(PRIMARY) WHERE id IN \(list: numbers) ORDER BY id FOR UPDATE")
     // A SELECT that the server was told to stop may return, and lock, too few rows.
     guard rows.count == numbers.count else { throw .short(rows.count, numbers.count) }
   }

@@ -134,7 +134,9 @@ public struct MySQLDriver: Driver {
   ///
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
-    let always: Capabilities = [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules]
+    let always: Capabilities = [
+      .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+    ]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
 

@@ -105,6 +105,17 @@ final class Transaction {
     return time
   }
 
+  /// Locks rows, takes the time anew, because the lock may have been waited for, and then reads.
+  ///
+  /// - Returns: The rows of each statement, those of the lock first.
+  func lock(_ statement: SQL, thenReading statements: [SQL]) throws(QudoError) -> [Rows] {
+    var rows = try read([statement, "SET @n = \(time)", "SELECT @n"] + statements)
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
+    guard let row = rows.remove(at: 1).next() else { throw .short(0, 1) }
+    started = Timestamp(microseconds: row.integer(0))
+    return rows
+  }
+
   /// The server's time, which is known after the first read.
   var now: Timestamp { started ?? Timestamp(microseconds: 0) }
 

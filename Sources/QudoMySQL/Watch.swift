@@ -194,12 +194,24 @@ struct WatchLook {
         (SELECT COUNT(*) FROM qudo_pause WHERE kind IN \(list: paused) AND (ends IS NULL OR ends > \(now))) < \(paused.count)
         """)
     }
+    // Nor of a kind of which as many are running as may, but ten times less often for a place, because that counts.
+    let full = hints.full.filter { kind, _ in
+      !hints.paused.has(kind) && (wanted.isEmpty || known.contains(kind))
+    }
+    for (kind, most) in full.sorted(by: { $0.key < $1.key }) {
+      conditions.append(
+        """
+        (s.i MOD 10 = 0 AND (SELECT COUNT(*) FROM qudo_running WHERE kind = \(kind) AND id >= s.i * 0) < \(most)
+        AND (SELECT 1 FROM qudo_ready WHERE kind = \(kind) AND id >= s.i * 0 LIMIT 1) = 1)
+        """)
+    }
     if !hints.paused.isEverything {
+      let left = (paused + full.keys).sorted()
       if wanted.isEmpty {
-        let others: SQL = paused.isEmpty ? "" : "kind NOT IN \(list: paused) AND"
+        let others: SQL = left.isEmpty ? "" : "kind NOT IN \(list: left) AND"
         conditions.append("(SELECT 1 FROM qudo_ready WHERE \(others) id >= s.i * 0 LIMIT 1) = 1")
       }
-      let unpaused = known.filter { !hints.paused.has($0) }
+      let unpaused = known.filter { !hints.paused.has($0) && full[$0] == nil }
       if !unpaused.isEmpty {
         conditions.append(
           "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: unpaused) AND id >= s.i * 0 LIMIT 1) = 1")

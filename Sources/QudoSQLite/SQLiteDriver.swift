@@ -117,11 +117,11 @@ public struct SQLiteDriver: Driver {
       durability == .full
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-        .recoversDeadHolders, .control, .ringsAtEnds, .schedules,
+        .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-        .ringsAtEnds, .schedules,
+        .ringsAtEnds, .schedules, .maxRunning,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

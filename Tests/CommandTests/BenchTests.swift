@@ -18,7 +18,7 @@ import Testing
     #expect(
       workloads == [
         "enqueue-one", "enqueue-many-callers", "enqueue-batch", "claim-settle-one", "drain",
-        "drain-processes", "deep", "wake", "rescue", "crowd", "soak", "hooks", "control",
+        "drain-processes", "deep", "wake", "rescue", "crowd", "soak", "hooks", "control", "limits",
       ])
     for result in results {
       let rate = try #require(result["rate"] as? Double)

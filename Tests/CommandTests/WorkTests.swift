@@ -65,6 +65,18 @@ import Testing
     #expect(worked.status == 0 && worked.output == runs)
   }
 
+  @Test("of a kind with a limit no more commands run at once, in all workers together")
+  func limit() throws {
+    try place.qudo("enqueue", "a=b", "--lines", input: String(repeating: "x\n", count: 12))
+    // Only one at a time can have the folder.
+    let command = "a\\=b=sh -c 'mkdir held || exit 65; sleep 0.02; rmdir held'"
+    let workers = try (0..<2).map { _ in
+      try place.start("work", command, "--limit", "a=b=1", "--concurrency", "3", "--until-empty")
+    }
+    for worker in workers { #expect(try worker.end() == 0) }
+    #expect(try place.qudo("failures").output == "" && place.qudo("count").output == "")
+  }
+
   @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(
     text: String
   ) throws {
@@ -74,7 +86,10 @@ import Testing
 
   @Test(arguments: [
     [], ["p=true", "p=false"], ["p=true", "--concurrency", "0"], ["p=true", "--lease", "1ms"],
-    ["p=true", "--time-limit", "0"],
+    ["p=true", "--time-limit", "0"], ["p=true", "--limit", "p=0"], ["p=true", "--limit", "p"],
+    ["p=true", "--limit", "=1"], ["p=true", "--limit", "q=1"],
+    ["p=true", "--limit", "p=1", "--limit", "p=2"],
+    ["p=true", "--limit", "p=1x"],
     ["p=true", "--max-retries=-1"], ["p=true", "--grace", "x"],
     ["p=true", "--retention-age", "x"], ["p=true", "--retention-age=-1d"],
     ["p=true", "--retention-rows", "x"],

@@ -13,6 +13,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Idempotent", []),
   ("MessagePack", [qudo("QudoMessagePack")]),
   ("Nightly", [qudo("QudoSchedules"), qudo("QudoTesting")]),
+  ("OneAtATime", []),
   ("Plugins", []),
   ("Priorities", []),
   ("Progress", [grdb]),

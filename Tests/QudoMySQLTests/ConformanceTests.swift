@@ -7,7 +7,7 @@ import Testing
 /// All that a driver promises, each in a database of its own on a real server.
 @Suite struct ConformanceTests {
   private static let cases = ConformanceSuite.cases(for: [
-    .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .control, .schedules,
+    .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .control, .schedules, .maxRunning,
   ])
   private static let gate = Gate(8)
 

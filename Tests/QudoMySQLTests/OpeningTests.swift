@@ -25,7 +25,9 @@ import Testing
     let driver = try database.driver()
     #expect(driver.name == "127.0.0.1:\(server.port)/\(database.name)")
     #expect(
-      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules])
+      driver.capabilities == [
+        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+      ])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
     #expect(error.code == .unreachable)
@@ -34,6 +36,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
+        .maxRunning,
       ])
     await driver.close()
   }
@@ -168,7 +171,9 @@ import Testing
     #expect(facts.isMariaDB)
     #expect(facts.losesOnPowerCut == ["innodb_flush_log_at_trx_commit is 2: set it to 1"])
     #expect(
-      driver.capabilities == [.durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules])
+      driver.capabilities == [
+        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+      ])
     await driver.close()
   }
 

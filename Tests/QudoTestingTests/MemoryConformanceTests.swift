@@ -3,7 +3,9 @@ import QudoTesting
 import Testing
 
 @Suite struct MemoryConformanceTests {
-  @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules]))
+  @Test(
+    .timeLimit(.minutes(5)),
+    arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules, .maxRunning]))
   func conforms(_ conformance: ConformanceCase) async throws {
     try await conformance.run(ConformanceSubject { MemoryDriver(clock: $0) })
   }

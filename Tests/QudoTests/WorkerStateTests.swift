@@ -521,6 +521,37 @@ import Testing
     #expect(action(now: 5_000_000, rings: 0) == "finish")
   }
 
+  @Test("prefetches no more jobs of a kind than may be running")
+  mutating func maxRunning() throws {
+    state = Self.state(concurrency: 3, policy: JobPolicy(maxRunning: 8))
+    // Quick jobs.
+    state.averageRun = 1
+    (state.lastPrefetch, state.requestedPrefetch) = (100, 100)
+    let request = try #require(state.nextClaim())
+    #expect(request.limit > 8)
+    #expect(request.demands.map(\.limit) == [8] && request.demands.map(\.maxRunning) == [8])
+    state.claimed(Claim(jobs: jobs(6)), by: request, asked: 0, now: 0)
+    #expect(state.nextClaim()?.demands.map(\.limit) == [2])
+    state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
+    #expect(state.nextClaim() == nil)
+  }
+
+  @Test("of both limits of a kind the smaller one counts", arguments: [(2, 9), (9, 2)])
+  mutating func bothLimits(concurrency: Int, running: Int) {
+    state = Self.state(concurrency: 5, policy: JobPolicy(maxConcurrency: concurrency, maxRunning: running))
+    #expect(state.nextClaim()?.demands.map(\.limit) == [2])
+  }
+
+  @Test("does not claim again and again while others run as many jobs of a kind as may")
+  mutating func othersRunAll() {
+    state = Self.state(.untilEmpty(skipDelayed: false), policy: JobPolicy(maxRunning: 2))
+    state.shouldClaim = false
+    state.rest([JobCount("a", ready: 5, running: 2)])
+    #expect(!state.shouldClaim && state.remainingConfirmed)
+    state.rest([JobCount("a", ready: 5, running: 1)])
+    #expect(state.shouldClaim)
+  }
+
   private struct Settled: Hook {
     static let points: HookPoints = .didSettle
   }

@@ -10,15 +10,23 @@ public struct ClaimRequest: Sendable {
     public var maxExpiredLeases: Int
     /// The maximum number of jobs of this kind; nil for no limit but ``ClaimRequest/limit``.
     public var limit: Int?
+    /// The maximum number of jobs of this kind that are running after the claim, of all workers together; nil for no limit.
+    ///
+    /// The driver counts the running jobs in the transaction of the claim, and claims of the same kind that have a maximum
+    /// come one after the other. So it is never exceeded, and a worker that dies leaves nothing behind that counts. If more jobs
+    /// are running already, the claim returns none. It needs ``Capabilities/maxRunning``.
+    public var maxRunning: Int?
 
     /// Creates a demand with the default lease of 60 s and at most 5 expired leases.
     public init(
-      _ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil
+      _ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil,
+      maxRunning: Int? = nil
     ) {
       self.kind = kind
       self.leaseDuration = leaseDuration
       self.maxExpiredLeases = maxExpiredLeases
       self.limit = limit
+      self.maxRunning = maxRunning
     }
   }
   /// The kinds to claim, each once.

@@ -96,4 +96,6 @@ public struct Capabilities: OptionSet, Sendable {
   public static let ringsAtEnds = Capabilities(rawValue: 256)
   /// Schedules can be stored: the driver is a ``ScheduleDriver``.
   public static let schedules = Capabilities(rawValue: 512)
+  /// Claims keep to ``ClaimRequest/KindDemand/maxRunning``.
+  public static let maxRunning = Capabilities(rawValue: 1024)
 }

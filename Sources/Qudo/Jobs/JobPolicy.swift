@@ -26,6 +26,13 @@ public struct JobPolicy: Sendable {
   public var recordsStatus: Bool
   /// The number of jobs of the kind that one worker runs at once. Default: limited only by the worker.
   public var maxConcurrency: Int?
+  /// The number of jobs of the kind that run at once in a database, in all processes together. Default: no limit.
+  ///
+  /// Each claim counts the jobs that are running, so a worker that dies keeps no place. The maximum binds the workers that
+  /// state it; give all of them the same. After you lower it, jobs that are running go on, and none begins until few enough
+  /// are left. Prefetched jobs count: a worker prefetches quick jobs only, see ``WorkerOptions/prefetchWindow``. It runs at most
+  /// so many over all of its databases. They need ``Capabilities/maxRunning``.
+  public var maxRunning: Int?
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution
   /// The kind of the job that a final failure enqueues, in the same transaction: when a run fails for good or aborts,
@@ -59,7 +66,7 @@ public struct JobPolicy: Sendable {
     maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60),
     timeLimit: Duration? = nil,
     maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil,
-    execution: Execution = .cooperative, onFinalFailure: Kind? = nil
+    maxRunning: Int? = nil, execution: Execution = .cooperative, onFinalFailure: Kind? = nil
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
@@ -68,8 +75,15 @@ public struct JobPolicy: Sendable {
     self.maxExpiredLeases = maxExpiredLeases
     self.recordsStatus = recordsStatus
     self.maxConcurrency = maxConcurrency
+    self.maxRunning = maxRunning
     self.execution = execution
     self.onFinalFailure = onFinalFailure
+  }
+
+  /// The number of jobs of the kind that a worker holds at most.
+  var maxHeld: Int? {
+    guard let maxConcurrency, let maxRunning else { return maxConcurrency ?? maxRunning }
+    return min(maxConcurrency, maxRunning)
   }
 
   func check(_ kind: Kind) throws(QudoError) {
@@ -88,11 +102,29 @@ public struct JobPolicy: Sendable {
     guard maxConcurrency ?? 1 >= 1 else {
       throw QudoError(.invalidArgument, "the maximum concurrency of \(kind) is under 1: give 1 or more")
     }
+    guard maxRunning ?? 1 >= 1 else {
+      throw QudoError(
+        .invalidArgument,
+        "the maximum number of running jobs of \(kind) is under 1: give 1 or more, or pause the kind")
+    }
     guard timeLimit ?? .seconds(1) > .zero else {
       throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one")
     }
     if let onFinalFailure { try FailureRoute(kind, to: onFinalFailure).check() }
     try retryDelay.check(kind)
+  }
+}
+
+extension Driver {
+  /// - Throws: ``QudoError/Code/invalidArgument`` if the driver cannot do what a policy asks of it.
+  func check(_ policies: some Sequence<(Kind, JobPolicy)>) throws(QudoError) {
+    guard !capabilities.contains(.maxRunning) else { return }
+    for (kind, policy) in policies where policy.maxRunning != nil {
+      throw QudoError(
+        .invalidArgument,
+        "the driver of \(name) cannot limit the running jobs of \(kind) over all processes: use one that can, or maxConcurrency"
+      )
+    }
   }
 }
 

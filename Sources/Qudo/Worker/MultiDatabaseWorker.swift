@@ -33,7 +33,7 @@ final class MultiDatabaseWorker: Sendable {
     self.mode = mode
     budget = Locked(
       ConcurrencyBudget(
-        total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxConcurrency)))
+        total: worker.options.concurrency, limits: worker.handlers.compactMapValues(\.policy.maxHeld)))
     makeEngine = { member, driver, permits in
       WorkerEngine(
         worker, mode: mode, driver, verbs: DeadlineDriver(member: member, base: driver), permits: permits)

@@ -78,6 +78,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     if handlers.contains(where: { $0.policy.onFinalFailure != nil }) {
       for driver in queue.databases.opened { _ = try driver.control() }
     }
+    for driver in queue.databases.opened { try driver.check(handlers.lazy.map { ($0.kind, $0.policy) }) }
     self.queue = queue
     self.handlers = byKind
     self.options = options

@@ -133,6 +133,8 @@ final class WorkerEngine: Sendable {
   }
 
   private func pump() async -> QudoError? {
+    // Databases that were not open when the worker was created.
+    do { try driver.check(handlers.lazy.map { ($0, $1.policy) }) } catch { return error }
     while true {
       await Interleaving.pause()
       let action = nextAction(now: clock.sinceBoot())

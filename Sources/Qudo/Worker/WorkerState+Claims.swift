@@ -11,7 +11,7 @@ extension WorkerState {
     guard !heldOfLimited.isEmpty else { return ClaimRequest(request.demands, limit: limit) }
     var handlers: [ClaimRequest.KindDemand] = []
     for var handler in request.demands {
-      if let most = self.handlers[handler.kind]?.policy.maxConcurrency {
+      if let most = self.handlers[handler.kind]?.policy.maxHeld {
         handler.limit = max(
           0, most - heldOfLimited[handler.kind, default: 0] - (grant?.heldElsewhere[handler.kind] ?? 0))
         if handler.limit == 0 { continue }
@@ -123,6 +123,11 @@ extension WorkerState {
     return isTooLate || end <= now ? .max : end
   }
 
+  /// Whether as many jobs of a kind are running, in all processes, as may.
+  private func isFull(_ count: JobCount) -> Bool {
+    handlers[count.kind]?.policy.maxRunning.map { $0 <= count.running } ?? false
+  }
+
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }
@@ -137,6 +142,6 @@ extension WorkerState {
         (remainingConfirmed, isEmpty) = (true, true)
       }
     }
-    if counts.contains(where: { $0.ready > 0 && !$0.isPaused }) { shouldClaim = true }
+    if counts.contains(where: { $0.ready > 0 && !$0.isPaused && !isFull($0) }) { shouldClaim = true }
   }
 }

@@ -160,9 +160,11 @@ struct WorkerState {
     request = ClaimRequest(
       handlers.values.sorted { $0.kind < $1.kind }
         .map {
-          .init($0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases)
+          .init(
+            $0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases,
+            maxRunning: $0.policy.maxRunning)
         }, limit: 0)
-    for handler in handlers.values where handler.policy.maxConcurrency != nil {
+    for handler in handlers.values where handler.policy.maxHeld != nil {
       heldOfLimited[handler.kind] = 0
     }
   }

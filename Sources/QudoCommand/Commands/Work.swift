@@ -75,6 +75,13 @@ struct Work: AsyncParsableCommand {
   var commands: [String]
   @OptionGroup var policy: PolicyOptions
   @Option(help: "The maximum number of jobs that run at once, 1 to 1,000.") var concurrency = 1
+  @Option(
+    help: ArgumentHelp(
+      """
+      The maximum number of jobs of a kind that run at once in a database, in all workers together, 1 or more; it binds the \
+      workers that state it. Repeat the option for more kinds. Default: no limit.
+      """, valueName: "kind=number"))
+  var limit: [String] = []
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
   @Flag(help: "With --until-empty, do not wait for delayed jobs.") var skipDelayed = false
   @Option(
@@ -100,6 +107,28 @@ struct Work: AsyncParsableCommand {
         throw ValidationError("the kind \(SafeText.terminalSafe(kind.name)) is given twice")
       }
     }
+    for kind in try limits().keys where !kinds.contains(kind) {
+      throw ValidationError(
+        "--limit names the kind \(SafeText.terminalSafe(kind.name)), which has no command")
+    }
+  }
+
+  /// The maximum numbers of running jobs, by kind.
+  private func limits() throws -> [Kind: Int] {
+    var limits: [Kind: Int] = [:]
+    for text in limit {
+      // A kind may contain an equals sign, a number cannot.
+      guard let sign = text.lastIndex(of: "="), sign > text.startIndex,
+        let most = Int(text[text.index(after: sign)...]),
+        most >= 1
+      else {
+        throw ValidationError("--limit \(SafeText.terminalSafe(text)) is not KIND=NUMBER with 1 or more")
+      }
+      guard limits.updateValue(most, forKey: Kind(String(text[..<sign]))) == nil else {
+        throw ValidationError("--limit \(SafeText.terminalSafe(text)) is the second one of its kind")
+      }
+    }
+    return limits
   }
 
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
@@ -120,9 +149,12 @@ struct Work: AsyncParsableCommand {
 
   private func handlers(_ stop: ShutdownController) throws -> [JobHandler] {
     let shortages = ShortageLog()
+    let limits = try limits()
     return try commands.map { text in
       let (kind, template) = try Self.parse(text)
-      return JobHandler(kind, policy: policy.policy(for: kind)) { context in
+      var policy = policy.policy(for: kind)
+      policy.maxRunning = limits[kind]
+      return JobHandler(kind, policy: policy) { context in
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }
         } catch let lost as LostOutput {

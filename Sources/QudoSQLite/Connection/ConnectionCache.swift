@@ -21,6 +21,8 @@ final class ConnectionCache {
   var pauses: [PauseRow]?
   /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
   var hasMarks: Bool?
+  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
   /// before they are taken.
   var frontIsShort = false

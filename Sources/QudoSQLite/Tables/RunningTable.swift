@@ -147,6 +147,13 @@ struct RunningTable {
     }
   }
 
+  /// Calls `body` with the kind of each running job.
+  func kinds(_ body: (Int64) -> Void) throws(QudoError) {
+    try connection.each(
+      "SELECT j.kind FROM qudo_running AS r CROSS JOIN qudo_job AS j WHERE j.id BETWEEN r.first AND r.last"
+    ) { row throws(QudoError) in body(row.integer(0)) }
+  }
+
   /// Returns when the first of this driver's own leases expires, or ``FileHints/none``.
   func firstOwnExpiry() throws(QudoError) -> Int64 {
     if let known = connection.hints.firstExpiry { return known }

@@ -24,7 +24,7 @@ extension Transaction {
 
   private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    let kinds = try unpaused(try claimable(request.demands))
+    let kinds = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
     let token = Int64.random(in: 1...Int64.max)
     if kinds.count > 1 { return try claimBest(kinds, request.limit, token: token) }
     guard let kind = kinds.first else { return [] }

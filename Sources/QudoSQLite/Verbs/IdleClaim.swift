@@ -9,8 +9,9 @@ extension Transaction {
   /// Returns the claim's answer if it would find nothing to do, or nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
     guard request.demands.count <= Self.mostKinds, request.limit <= 0 || !mayPruneReceipts else { return nil }
-    for kind in try unpaused(try claimable(request.demands)) where request.limit > 0 {
-      if try readyTable.hasAny(of: kind.number) { return nil }
+    if request.limit > 0 {
+      let kinds = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
+      for kind in kinds where try readyTable.hasAny(of: kind.number) { return nil }
     }
     guard try !cancelTable.hasAny() else { return nil }
     guard try delayedTable.firstDue() > now.wall.microseconds,

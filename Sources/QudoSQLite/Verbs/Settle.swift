@@ -3,6 +3,7 @@ internal import Qudo
 extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
     guard !settlements.isEmpty else { return [] }
+    if connection.cache.isAtMaxRunning { (connection.cache.isAtMaxRunning, effects.wakes) = (false, true) }
     let isHeld = try removeFromRunning(settlements.map(\.lease))
     var results: [SettleResult] = []
     results.reserveCapacity(settlements.count)

@@ -20,19 +20,30 @@ extension MemoryDatabase {
       cancelling: cancelling())
   }
 
-  private func candidates(_ request: ClaimRequest, _ now: ClockReading)
+  private mutating func candidates(_ request: ClaimRequest, _ now: ClockReading)
     -> [(Turn, ClaimRequest.KindDemand)]
   {
     guard request.limit > 0 else { return [] }
     var all: [(turn: Turn, demand: ClaimRequest.KindDemand)] = []
     for demand in request.demands where !isPaused(demand.kind, now) {
       var ready: [Turn] = []
+      var running = 0
       for row in jobs.values where row.kind == demand.kind {
         if case .ready = row.place { ready.append(row.turn) }
+        if row.isRunning { running += 1 }
       }
-      all += ready.sorted().prefix(max(0, demand.limit ?? request.limit)).map { ($0, demand) }
+      let wanted = demand.limit ?? request.limit
+      let left = demand.maxRunning.map { max(0, $0) - running } ?? .max
+      if left < min(wanted, request.limit) { isAtMaxRunning = true }
+      all += ready.sorted().prefix(max(0, min(wanted, left))).map { ($0, demand) }
     }
     return Array(all.sorted { $0.turn < $1.turn }.prefix(request.limit))
+  }
+
+  /// Returns ``isAtMaxRunning``, and forgets it.
+  mutating func takeAtMaxRunning() -> Bool {
+    defer { isAtMaxRunning = false }
+    return isAtMaxRunning
   }
 
   private mutating func take(_ row: Row, _ demand: ClaimRequest.KindDemand, now: ClockReading) -> ClaimedJob {

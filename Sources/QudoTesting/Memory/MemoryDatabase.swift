@@ -54,6 +54,8 @@ struct MemoryDatabase {
   }
 
   var jobs: [Int64: Row] = [:]
+  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  var isAtMaxRunning = false
   /// By kind; nil is everything.
   var pauses: [Kind?: Pause] = [:]
   /// The kind that each kind's final failures go to.

@@ -14,7 +14,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules]
+  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules, .maxRunning]
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -81,10 +81,15 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     for case .completed(let jobs) in settlements.map(\.outcome) {
       for job in jobs { try limits.check(job) }
     }
+    var wasAtMaxRunning = false
     let answer = try verb { database, now in
-      (results: database.settle(settlements, now: now), claim: next.map { database.claim($0, now: now) })
+      if !settlements.isEmpty { wasAtMaxRunning = database.takeAtMaxRunning() }
+      return (
+        results: database.settle(settlements, now: now), claim: next.map { database.claim($0, now: now) }
+      )
     }
-    if zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) })
+    if wasAtMaxRunning
+      || zip(settlements, answer.results).contains(where: { $1.mayBeClaimed(after: $0.outcome) })
       || answer.claim?.givenUp.isEmpty == false
     {
       doorbell.ring()

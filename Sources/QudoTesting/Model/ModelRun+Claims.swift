@@ -13,6 +13,13 @@ extension ModelRun {
         limit: Int(self["limit"])))
   }
 
+  /// Gives the preceding `want` steps a maximum of running jobs.
+  func limitWants() {
+    for index in self["wants"] == "all" ? wants.indices : wants.indices.suffix(1) {
+      wants[index].maxRunning = number("running")
+    }
+  }
+
   func claim(_ driver: any LogDriver) async throws {
     let request = takeRequest()
     guard let (found, expected) = try await both(driver, { try await $0.claim(request) }) else { return }

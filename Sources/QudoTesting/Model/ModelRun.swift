@@ -86,6 +86,7 @@ final class ModelRun {
     case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
     case .bound: addBound()
     case .want: addWant()
+    case .atMost: limitWants()
     case .outcome: addOutcome()
     case .advance: clock.advance(by: duration(self["by"]))
     case .jump: jump()

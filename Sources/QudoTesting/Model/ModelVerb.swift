@@ -12,6 +12,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case schedule, tick, due, unschedule
   case bound
   case resolve
+  case atMost
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
@@ -29,7 +30,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
-    (.bound, 3), (.resolve, 1),
+    (.bound, 3), (.resolve, 1), (.atMost, 4),
   ]
 
   /// The new values of a change.
@@ -137,6 +138,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("full", "refuse refuse drop drop"), ModelOperand("at", "3 1 2 5 9 20 40 0"),
       ModelOperand("jobs", "last all all all"),
     ],
+    .atMost: [ModelOperand("running", "1 2 3 5 9 0"), ModelOperand("wants", "last all")],
     .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .schedule: [

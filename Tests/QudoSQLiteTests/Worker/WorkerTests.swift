@@ -106,6 +106,66 @@ import Testing
     #expect(running.withLock { $0.most } <= 2)
   }
 
+  @Test(
+    "a kind runs no more at once in all workers than its maximum, and that many",
+    .timeLimit(.minutes(5)))
+  func maxRunning() async throws {
+    let running = Locked((now: 0, most: 0))
+    _ = try await driver.insert((0..<40).map { job("\($0)") } + (0..<10).map { job("\($0)", kind: "b") })
+    let limited = JobHandler("a", policy: policy { $0.maxRunning = 3 }) { _ in
+      running.withLock {
+        $0.now += 1; $0.most = max($0.most, $0.now)
+      }
+      // Nobody ends before three of them run.
+      while running.withLock({ $0.most < 3 }) { try await Task.sleep(for: .milliseconds(1)) }
+      running.withLock { $0.now -= 1 }
+    }
+    let drivers = [driver, try my.file.open(clock: my.clock)]
+    let workers = try drivers.map { driver in
+      try Worker(
+        Queue(driver), handlers: [limited, JobHandler("b") { _ in }],
+        options: my.options { $0.concurrency = 4 })
+    }
+    async let first = workers[0].workUntilEmpty()
+    async let second = workers[1].workUntilEmpty()
+    #expect(try await first.completed + second.completed == 50)
+    #expect(running.withLock { $0.most } == 3)
+  }
+
+  @Test("a driver that cannot limit running jobs refuses a worker that must")
+  func maxRunningIsRefused() throws {
+    struct Unlimited: Driver {
+      let base: any Driver
+      var name: String { base.name }
+      var capabilities: Capabilities { base.capabilities.subtracting(.maxRunning) }
+      var limits: Limits { base.limits }
+      var doorbell: Doorbell { base.doorbell }
+      func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] { try await base.insert(jobs) }
+      func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim { try await base.claim(request) }
+      func settle(_ settlements: [Settlement], claiming next: ClaimRequest?) async throws(QudoError) -> (
+        results: [SettleResult], claim: Claim?
+      ) { try await base.settle(settlements, claiming: next) }
+      func renew(_ leases: [Lease], for duration: Duration) async throws(QudoError) -> [Lease?] {
+        try await base.renew(leases, for: duration)
+      }
+      func promote(limit: Int) async throws(QudoError) -> Int { try await base.promote(limit: limit) }
+      func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+        try await base.jobs(matching: query)
+      }
+      func count(_ kinds: [Kind]?) async throws(QudoError) -> [JobCount] { try await base.count(kinds) }
+      func close() async { await base.close() }
+    }
+    let handler = JobHandler("a", policy: policy { $0.maxRunning = 3 }) { _ in }
+    let error = #expect(throws: QudoError.self) {
+      try Worker(Queue(Unlimited(base: driver)), handlers: [handler])
+    }
+    #expect(error?.code == .invalidArgument)
+    #expect(
+      error?.message
+        == "the driver of \(driver.name) cannot limit the running jobs of a over all processes: use one that can, or maxConcurrency"
+    )
+  }
+
   @Test func aPayloadThatDoesNotDecodeFailsItsRunAndSaysWhere() async throws {
     struct Sum: Job {
       static let kind: Kind = "a"
@@ -156,7 +216,7 @@ import Testing
     #expect(throws: QudoError.self) { try my.worker([handler]) { $0.shutdownGracePeriod = .seconds(-1) } }
     for change in [
       { $0.leaseDuration = .zero }, { $0.maxExpiredLeases = 0 }, { $0.maxRetries = -1 },
-      { $0.maxConcurrency = 0 }, { $0.timeLimit = .zero },
+      { $0.maxConcurrency = 0 }, { $0.maxRunning = 0 }, { $0.timeLimit = .zero },
     ] as [(inout JobPolicy) -> Void] {
       #expect(throws: QudoError.self) { try my.worker([JobHandler("a", policy: policy(change)) { _ in }]) }
     }
