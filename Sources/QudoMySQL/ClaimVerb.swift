@@ -9,24 +9,26 @@ extension Transaction {
     if let done = try wasCommitted() { return (done.settled?.results ?? [], try claim(again: done)) }
     var kinds: [Kind] = []
     for case .completed(let jobs) in settlements.map(\.outcome) { kinds += jobs.map(\.kind) }
-    kinds += request?.limitedKinds ?? []
+    let limited = request?.limitedKinds ?? []
+    kinds += limited
     try makeKinds(kinds)
-    let (answer, claim) = try settle(settlements, claiming: request)
+    if !settlements.isEmpty, self.kinds.control.withLock({ $0.takeAtMaxRunning() }) { wakes = true }
+    let (answer, claim) = try settle(settlements, claiming: request, limited)
     return (answer.results, claim)
   }
 
   /// Settles, claims and commits. This takes two round trips, and more only if a settlement may make a job
   /// ready, because the claim must find that job.
-  func settle(_ settlements: [Settlement], claiming request: ClaimRequest?) throws(QudoError) -> (
-    SettleAnswer, Claim?
-  ) {
+  ///
+  /// - Parameter limited: ``ClaimRequest/limitedKinds``. To count their running jobs takes another round trip.
+  private func settle(
+    _ settlements: [Settlement], claiming request: ClaimRequest?, _ limited: Set<Kind>
+  ) throws(QudoError) -> (SettleAnswer, Claim?) {
     guard var request else {
       let (answer, _) = try settle(settlements, reading: [])
-      if kinds.control.withLock({ $0.takeAtMaxRunning() }) { wakes = true }
       try commit()
       return (answer, nil)
     }
-    let limited = request.limitedKinds
     // A job that waits again after its expiry expires at once.
     var isAhead =
       limited.isEmpty
@@ -38,7 +40,6 @@ extension Transaction {
     let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
-    if !settlements.isEmpty, kinds.control.withLock({ $0.takeAtMaxRunning() }) { wakes = true }
     var counts = RunningCounts()
     if !limited.isEmpty { (request, counts) = try withinMaxRunning(request, limited) }
     // The rows that were read ahead lack the jobs that final failures have enqueued.
@@ -349,95 +350,6 @@ private struct EndedJobs {
 
   var hasExpired: Bool { hasSwept || !expired.isEmpty }
   var givenUp: [GivenUpJob] { lost + expired.sorted { $0.id < $1.id } }
-}
-
-/// The jobs that a claim is taking.
-struct ClaimedRows {
-  struct Terms: Hashable {
-    let ends: Int64
-    let lostLimit: Int64
-  }
-  /// The facts that are known before the job is read.
-  struct Row {
-    let id: Int64
-    let kind: Kind
-    let ends: Int64
-    let ranking: Int64
-    let due: Int64
-  }
-  let token: Int64
-  /// In the order in which they should run.
-  var jobs: [Row] = []
-  /// The jobs that the same transaction gave up because their leases expired too often, and the number of
-  /// jobs that it recovered.
-  var givenUp: [GivenUpJob] = []
-  var recovered = 0
-  /// When the first pause ends.
-  var pauseEnd: Int64?
-  /// Whether there are marks of cancelled jobs.
-  var looksForMarks = false
-  /// Whether more jobs have expired than one claim ends.
-  var hasMore = false
-
-  /// The token tells the settlement what it need not look up: most jobs hold no key and have no expiry.
-  ///
-  /// - Parameters:
-  ///   - holdingKeys: Whether one of the jobs may hold a unique key until it ends.
-  ///   - expiring: Whether one of the jobs may have an expiry.
-  init(holdingKeys: Bool, expiring: Bool) {
-    token =
-      Int64.random(in: 4...Int64.max) & ~(Self.keyBit | Self.expiryBit) | (holdingKeys ? Self.keyBit : 0)
-      | (expiring ? Self.expiryBit : 0)
-  }
-
-  private static let keyBit: Int64 = 1
-  /// In leases of schema 7 this bit is random.
-  static let expiryBit: Int64 = 2
-
-  static func mayHoldKeys(_ token: Int64) -> Bool { token & keyBit != 0 }
-  static func mayExpire(_ token: Int64) -> Bool { token & expiryBit != 0 }
-
-  /// The time at which the first of the leases expires.
-  var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }
-
-  var reads: [SQL] {
-    jobs.map(\.id).sorted().idParts().map { part in
-      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta FROM qudo_job WHERE \(ids: part)"
-    }
-  }
-
-  func jobs(_ parts: ArraySlice<Rows>) throws(QudoError) -> [ClaimedJob] {
-    var found: [ClaimedJob] = []
-    found.reserveCapacity(jobs.count)
-    // Jobs that arrive in another order than `jobs`.
-    var others: [Int64: ClaimedJob] = [:]
-    var known: [Int64: Row] = [:]
-    for rows in parts {
-      try rows.forEach { row throws(QudoError) in
-        let id = row.integer(0)
-        if found.count < jobs.count, jobs[found.count].id == id {
-          found.append(claimed(jobs[found.count], row))
-        } else {
-          if known.isEmpty { for job in jobs { known[job.id] = job } }
-          if let job = known[id] { others[id] = claimed(job, row) }
-        }
-      }
-    }
-    // If another program deleted a job, the claim must still return the others. The job's row keeps running
-    // without a worker until its lease expires, and is then removed.
-    found += jobs[found.count...].compactMap { others[$0.id] }
-    return found
-  }
-
-  private func claimed(_ job: Row, _ row: QudoMySQL.Row) -> ClaimedJob {
-    ClaimedJob(
-      lease: Lease(job: job.id, token: token, holder: 0, expiresAt: job.ends), kind: job.kind,
-      payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking),
-      uniqueKey: row.textIfAny(3),
-      attempt: Int(row.integer(4)), enqueuedAt: Timestamp(microseconds: row.integer(5)),
-      dueAt: Timestamp(microseconds: job.due),
-      metadata: JobMetadata(bytes: row.bytes(6)))
-  }
 }
 
 extension SettleAnswer {

@@ -14,9 +14,9 @@ struct ControlHints {
   var marked: Set<Int64> = []
   /// The marked jobs that did not exist. Their marks are to be deleted.
   var orphans: [Int64] = []
-  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   private(set) var isAtMaxRunning = false
-  /// The kinds of which the last claim found as many running as may, with that number.
+  /// The kinds that the last claim found at their maximum of running jobs, each with that maximum.
   private(set) var full: [Int64: Int] = [:]
 
   /// Notes what a claim found of kinds with a maximum of running jobs.

@@ -47,6 +47,15 @@ final class KindCache: Sendable {
     let names = kinds.map { kind -> SQL in "\(Array(kind.name.utf8))" }.joined(",")
     return "SELECT id, name FROM qudo_kind WHERE name IN (\(names))"
   }
+
+  /// Returns the query that locks kinds until the commit and returns a row for each. A server that was told to stop it may
+  /// return, and lock, too few.
+  ///
+  /// - Parameter numbers: In ascending order. Sessions that lock kinds in the same order do not deadlock, and only the
+  ///   primary key has this one.
+  static func lock(_ numbers: [Int64]) -> SQL {
+    "SELECT id FROM qudo_kind FORCE INDEX(PRIMARY) WHERE id IN \(list: numbers) ORDER BY id FOR UPDATE"
+  }
 }
 
 extension Transaction {
@@ -65,6 +74,13 @@ extension Transaction {
       throw QudoError(.database, "the kind \(kind) was stored but cannot be found")
     }
     return number
+  }
+
+  /// Returns the numbers of different kinds in ascending order.
+  func requireNumbers(of kinds: some Sequence<Kind>) throws(QudoError) -> [Int64] {
+    var numbers: [Int64] = []
+    for kind in kinds { numbers.append(try requireNumber(of: kind)) }
+    return numbers.sorted()
   }
 
   func unknown(_ kinds: some Sequence<Kind>) -> [Kind] {

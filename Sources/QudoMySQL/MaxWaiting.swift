@@ -9,12 +9,8 @@ extension Transaction {
   /// Locks kinds, in the order of their numbers.
   func lock(_ bounds: [(kind: Kind, bound: MaxWaiting)]) throws(QudoError) {
     guard !bounds.isEmpty else { return }
-    var numbers: [Int64] = []
-    for (kind, _) in bounds { numbers.append(try requireNumber(of: kind)) }
-    numbers.sort()
-    let rows = try read(
-      "SELECT id FROM qudo_kind FORCE INDEX(PRIMARY) WHERE id IN \(list: numbers) ORDER BY id FOR UPDATE")
-    // A SELECT that the server was told to stop may return, and lock, too few rows.
+    let numbers = try requireNumbers(of: bounds.lazy.map(\.kind))
+    let rows = try read(KindCache.lock(numbers))
     guard rows.count == numbers.count else { throw .short(rows.count, numbers.count) }
   }
 

@@ -105,7 +105,7 @@ final class Transaction {
     return time
   }
 
-  /// Locks rows, takes the time anew, because the lock may have been waited for, and then reads.
+  /// Locks rows, asks for the time again, since the lock may have taken long, and then reads.
   ///
   /// - Returns: The rows of each statement, those of the lock first.
   func lock(_ statement: SQL, thenReading statements: [SQL]) throws(QudoError) -> [Rows] {

@@ -194,14 +194,15 @@ struct WatchLook {
         (SELECT COUNT(*) FROM qudo_pause WHERE kind IN \(list: paused) AND (ends IS NULL OR ends > \(now))) < \(paused.count)
         """)
     }
-    // Nor of a kind of which as many are running as may, but ten times less often for a place, because that counts.
+    // A job of a kind at its maximum can be claimed only when another one has ended. To count those that run costs more
+    // than to look for one that is ready, so not every step does.
     let full = hints.full.filter { kind, _ in
       !hints.paused.has(kind) && (wanted.isEmpty || known.contains(kind))
     }
     for (kind, most) in full.sorted(by: { $0.key < $1.key }) {
       conditions.append(
         """
-        (s.i MOD 10 = 0 AND (SELECT COUNT(*) FROM qudo_running WHERE kind = \(kind) AND id >= s.i * 0) < \(most)
+        (s.i MOD \(min(10, count)) = 0 AND (SELECT COUNT(*) FROM qudo_running WHERE kind = \(kind) AND id >= s.i * 0) < \(most)
         AND (SELECT 1 FROM qudo_ready WHERE kind = \(kind) AND id >= s.i * 0 LIMIT 1) = 1)
         """)
     }

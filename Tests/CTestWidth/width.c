@@ -1,6 +1,6 @@
-// How many tests run at a time. All at once, hundreds of tests would share two cores, and each would run into its time limit on a
-// slow machine. The variable is read by swift-testing, which has no other way to say this for a whole package; a value that somebody
-// has set stays. See "Environment Variables" in its documentation.
+// Bounds the number of tests that run at a time. Otherwise all tests run at once, share the cores, and reach their time limits on a
+// slow machine. Swift Testing reads this variable, and offers a package no other way to set the number. See "Environment
+// variables" in its documentation. If the variable is set already, it stays.
 #include "CTestWidth.h"
 #include <stdlib.h>
 

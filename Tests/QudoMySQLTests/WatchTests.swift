@@ -103,6 +103,34 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a kind at its maximum of running jobs hides no other one, and is found when one of them has ended")
+  func fullKind() async throws {
+    let database = try await TestDatabase()
+    let (here, there) = (try database.driver(), try database.driver())
+    let want = ClaimRequest([.init("a", maxRunning: 1), .init("b")], limit: 5)
+    _ = try await there.insert([NewJob("a"), NewJob("a"), NewJob("b")])
+    let held = try await there.claim(want).jobs
+    #expect(held.map(\.kind) == ["a", "b"])
+    #expect(try await here.claim(want).jobs.isEmpty)
+    let connection = try database.connection()
+    /// The step at which a look finds something.
+    func step(_ steps: Int) throws -> Int64? {
+      let look = WatchLook(
+        ["a", "b"], here.pool.access.kinds, length: WatchMemory.step * steps, time: Transaction.serverTime)
+      return try connection.run(look.statement).rows?.next()?.integer(0)
+    }
+    #expect(try step(25) == nil)
+    _ = try await there.insert([NewJob("b")])
+    #expect(try step(25) == 1)
+    #expect(try await here.claim(want).jobs.map(\.kind) == ["b"])
+    _ = try await there.settle([Settlement(held[0].lease, .completed())], claiming: nil)
+    #expect(try step(25) == 10)
+    #expect(try step(4) == 4, "a look of fewer steps")
+    await here.close()
+    await there.close()
+    try await database.drop()
+  }
+
   /// No id is new then: whoever asked for the highest one would not hear of it.
   @Test func aJobThatIsGivenBackOrCommittedLateIsHeardOf() async throws {
     let database = try await TestDatabase()

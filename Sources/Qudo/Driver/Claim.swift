@@ -10,11 +10,11 @@ public struct ClaimRequest: Sendable {
     public var maxExpiredLeases: Int
     /// The maximum number of jobs of this kind; nil for no limit but ``ClaimRequest/limit``.
     public var limit: Int?
-    /// The maximum number of jobs of this kind that are running after the claim, of all workers together; nil for no limit.
+    /// The maximum number of running jobs of this kind, those of all workers and of this claim; nil for no limit.
     ///
-    /// The driver counts the running jobs in the transaction of the claim, and claims of the same kind that have a maximum
-    /// come one after the other. So it is never exceeded, and a worker that dies leaves nothing behind that counts. If more jobs
-    /// are running already, the claim returns none. It needs ``Capabilities/maxRunning``.
+    /// The driver counts the running jobs in the transaction of the claim, and no other claim with a maximum for the kind
+    /// counts meanwhile. So no such claim exceeds it, and a worker that dies leaves nothing behind that counts. If as many jobs
+    /// or more are running already, the claim takes none of the kind. It needs ``Capabilities/maxRunning``.
     public var maxRunning: Int?
 
     /// Creates a demand with the default lease of 60 s and at most 5 expired leases.

@@ -28,10 +28,11 @@ public struct JobPolicy: Sendable {
   public var maxConcurrency: Int?
   /// The number of jobs of the kind that run at once in a database, in all processes together. Default: no limit.
   ///
-  /// Each claim counts the jobs that are running, so a worker that dies keeps no place. The maximum binds the workers that
-  /// state it; give all of them the same. After you lower it, jobs that are running go on, and none begins until few enough
-  /// are left. Prefetched jobs count: a worker prefetches quick jobs only, see ``WorkerOptions/prefetchWindow``. It runs at most
-  /// so many over all of its databases. They need ``Capabilities/maxRunning``.
+  /// Each claim counts the running jobs, so a worker that dies holds up nobody once its jobs are recovered. Only workers that
+  /// state a maximum keep to it: give all of them the same one. If you lower it, running jobs go on, and no further one begins
+  /// until few enough are left. Prefetched jobs count as running; a worker prefetches only quick jobs, see
+  /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number over all of them. The databases
+  /// need ``Capabilities/maxRunning``.
   public var maxRunning: Int?
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution

@@ -123,7 +123,7 @@ extension WorkerState {
     return isTooLate || end <= now ? .max : end
   }
 
-  /// Whether as many jobs of a kind are running, in all processes, as may.
+  /// Whether a kind has reached its maximum of running jobs, those of all processes together.
   private func isFull(_ count: JobCount) -> Bool {
     handlers[count.kind]?.policy.maxRunning.map { $0 <= count.running } ?? false
   }

@@ -8,7 +8,7 @@ extension Bench {
     let many = max(settings.jobs ?? 1_000_000, 2000)
     let durability =
       settings.durabilities.contains(.normal) ? .normal : settings.durabilities.first ?? .normal
-    return try await cancelMany(many, durability) + claimsBesidePaused(many, durability)
+    return try await cancelMany(many, durability) + [claimsBesidePaused(many, durability)]
       + cancelTimes(min(settings.jobs ?? 200, 200), durability)
   }
 
@@ -82,49 +82,15 @@ extension Bench {
 
   // MARK: Pauses
 
-  /// Claims jobs one at a time of two kinds, one of which is paused, beside many jobs of that kind and beside none.
   private func claimsBesidePaused(_ many: Int, _ durability: SQLiteDriver.Durability) async throws
-    -> [BenchLine]
+    -> BenchLine
   {
-    let (none, paused) = (settings.folder + "/base.db", settings.folder + "/control.db")
-    defer {
-      removeDatabase(none)
-      removeDatabase(paused)
+    try await claimsBeside(
+      many, "control, claims beside \(grouped(many)) paused", durability, floorName: "none paused",
+      ClaimRequest([.init("bench"), .init("bench.other")], limit: 1)
+    ) { driver in
+      try await Queue(driver).pause(["bench.other"])
     }
-    try await Backlog(ready: 1000).make(none)
-    try await Backlog(ready: 1000, foreign: many).make(paused)
-    var rounds: [(floor: Double, qudo: Double)] = []
-    for _ in 0..<settings.rounds {
-      let round = try await withCopiedQueue(none, durability) { below in
-        try await withCopiedQueue(paused, durability) { above in
-          var (floors, rates): ([Double], [Double]) = ([], [])
-          for queue in [below, above] { try await queue.pause(["bench.other"]) }
-          for time in 0..<11 {
-            for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
-              let found = try await claimRate(isFloor ? below : above)
-              if isFloor { floors.append(found) } else { rates.append(found) }
-            }
-          }
-          return (median(floors), median(rates))
-        }
-      }
-      rounds.append(round)
-    }
-    return [
-      BenchLine(
-        "control, claims beside \(grouped(many)) paused", durability.rawValue, rounds,
-        floorName: "none paused",
-        target: .atLeast(1 / 1.1))
-    ]
-  }
-
-  private func claimRate(_ queue: Queue<NoHooks>) async throws -> Double {
-    let (driver, part) = (try await queue.databases.drivers()[0], 900)
-    let found = try await rate(part) {
-      try await Self.settle(driver, ["bench", "bench.other"], part, batch: 1)
-    }
-    _ = try await driver.insert((0..<part).map { _ in NewJob("bench", payload: Payload(payload)) })
-    return found
   }
 
   // MARK: Runs

@@ -68,21 +68,68 @@ extension Bench {
         // The first claim reads from the disk, which is not part of the measurement.
         try await Self.settle(below, floor.backlog.names, 1000 - Self.part, batch: 100)
         try await Self.settle(above, qudo.backlog.names, 1000 - Self.part, batch: 100)
-        var (floors, rates): ([Double], [Double]) = ([], [])
-        for time in 0..<times {
-          for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
-            let (driver, names) = isFloor ? (below, floor.backlog.names) : (above, qudo.backlog.names)
-            let found = try await rate(Self.part) {
-              try await Self.settle(driver, names, Self.part, batch: batch)
-            }
-            if isFloor { floors.append(found) } else { rates.append(found) }
-            let back = (0..<Self.part).map { NewJob(names[$0 % names.count], payload: Payload(payload)) }
-            _ = try await driver.insert(back)
+        return try await alternate(times) { isFloor in
+          let (driver, names) = isFloor ? (below, floor.backlog.names) : (above, qudo.backlog.names)
+          let found = try await rate(Self.part) {
+            try await Self.settle(driver, names, Self.part, batch: batch)
           }
+          let back = (0..<Self.part).map { NewJob(names[$0 % names.count], payload: Payload(payload)) }
+          _ = try await driver.insert(back)
+          return found
         }
-        return (median(floors), median(rates))
       }
     }
+  }
+
+  /// Measures two things in turns. Which of them goes first alternates.
+  ///
+  /// - Returns: the median for each.
+  private func alternate(_ times: Int, _ measure: (_ isFloor: Bool) async throws -> Double) async throws -> (
+    floor: Double, qudo: Double
+  ) {
+    var (floors, rates): ([Double], [Double]) = ([], [])
+    for time in 0..<times {
+      for isFloor in time.isMultiple(of: 2) ? [true, false] : [false, true] {
+        let found = try await measure(isFloor)
+        if isFloor { floors.append(found) } else { rates.append(found) }
+      }
+    }
+    return (median(floors), median(rates))
+  }
+
+  /// Measures claims of one job at a time beside many jobs of `bench.other` that no claim may take, and beside one, in turns.
+  ///
+  /// - Parameters:
+  ///   - request: Claims one job of `bench`, and would claim those of `bench.other`.
+  ///   - prepare: Sees to it that no job of `bench.other` can be claimed.
+  func claimsBeside(
+    _ many: Int, _ name: String, _ durability: SQLiteDriver.Durability, floorName: String,
+    _ request: ClaimRequest, prepare: (any Driver) async throws -> Void
+  ) async throws -> BenchLine {
+    let (one, full) = (settings.folder + "/base.db", settings.folder + "/full.db")
+    defer {
+      removeDatabase(one)
+      removeDatabase(full)
+    }
+    try await Backlog(ready: 1000, foreign: 1).make(one)
+    try await Backlog(ready: 1000, foreign: many).make(full)
+    var rounds: [(floor: Double, qudo: Double)] = []
+    for _ in 0..<settings.rounds {
+      let round = try await withCopy(one, durability) { below in
+        try await withCopy(full, durability) { above in
+          for driver in [below, above] { try await prepare(driver) }
+          return try await alternate(11) { isFloor in
+            let driver = isFloor ? below : above
+            let found = try await rate(Self.part) { try await Self.settle(driver, request, Self.part) }
+            _ = try await driver.insert(
+              (0..<Self.part).map { _ in NewJob("bench", payload: Payload(payload)) })
+            return found
+          }
+        }
+      }
+      rounds.append(round)
+    }
+    return BenchLine(name, durability.rawValue, rounds, floorName: floorName, target: .atLeast(1 / 1.1))
   }
 
   func withCopy<Result>(

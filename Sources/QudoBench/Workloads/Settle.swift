@@ -34,7 +34,10 @@ extension Bench {
 
   /// Claims and settles `count` jobs. Each call settles the jobs that the last one claimed.
   static func settle(_ driver: any Driver, _ kinds: [Kind], _ count: Int, batch: Int) async throws {
-    let request = ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: batch)
+    try await settle(driver, ClaimRequest(kinds.map { ClaimRequest.KindDemand($0) }, limit: batch), count)
+  }
+
+  static func settle(_ driver: any Driver, _ request: ClaimRequest, _ count: Int) async throws {
     var held: [ClaimedJob] = []
     var left = count
     while true {

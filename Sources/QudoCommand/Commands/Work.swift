@@ -78,8 +78,8 @@ struct Work: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      The maximum number of jobs of a kind that run at once in a database, in all workers together, 1 or more; it binds the \
-      workers that state it. Repeat the option for more kinds. Default: no limit.
+      The maximum number of jobs of a kind that run at once in a database, in all workers together, 1 or more. Only \
+      workers with this option keep to it. Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number"))
   var limit: [String] = []
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false

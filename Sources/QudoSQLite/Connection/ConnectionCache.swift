@@ -21,7 +21,7 @@ final class ConnectionCache {
   var pauses: [PauseRow]?
   /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
   var hasMarks: Bool?
-  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
   /// before they are taken.

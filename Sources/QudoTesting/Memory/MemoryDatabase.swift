@@ -54,7 +54,7 @@ struct MemoryDatabase {
   }
 
   var jobs: [Int64: Row] = [:]
-  /// Whether a claim got fewer jobs than it wanted because as many are running as may.
+  /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// By kind; nil is everything.
   var pauses: [Kind?: Pause] = [:]

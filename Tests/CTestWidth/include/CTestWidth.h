@@ -1,4 +1,4 @@
 #pragma once
 
-/// So many tests run at a time: enough to use the cores while some wait for a server or a process.
+/// The number of tests that run at a time: enough to keep the cores busy while some tests wait for a server or a process.
 #define TEST_WIDTH "12"

@@ -72,6 +72,28 @@ final class Log: Sendable {
   }
 }
 
+extension ManualClock {
+  /// Does work, and until it is done advances the clock to the end of each sleep that is at most `length` away: the worker's
+  /// pauses between attempts, say. A single advance could come before the worker has begun to sleep.
+  func passingSleeps<Result: Sendable>(
+    upTo length: Duration, during work: @escaping @Sendable () async throws -> Result
+  ) async throws -> Result {
+    let isOver = Locked(false)
+    let task = Task {
+      defer { isOver.withLock { $0 = true } }
+      return try await work()
+    }
+    while !isOver.withLock({ $0 }) {
+      if let wake = nextWake {
+        let left = Duration.microseconds(wake - sinceBoot())
+        if left <= length { advance(by: max(left, .zero)) }
+      }
+      await Task.yield()
+    }
+    return try await task.value
+  }
+}
+
 /// A gate that opens once, for jobs that ignore their cancellation.
 final class Gate: Sendable {
   private let state = Locked((isOpen: false, waiters: [CheckedContinuation<Void, Never>]()))

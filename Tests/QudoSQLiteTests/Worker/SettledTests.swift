@@ -227,14 +227,9 @@ import Testing
     flaky.fail("settle", [QudoError(.busy, "busy"), QudoError(.diskFull, "full")])
     let queue = Queue(flaky) { Marks(log: flaky.log) }
     try await queue.enqueue(job())
-    async let summary = Worker(queue, handlers: [JobHandler("a") { _ in }], options: options())
-      .workUntilEmpty()
-    for failures in 1...2 {
-      await flaky.failed.count(failures)
-      await clock.sleepers(atLeast: 1)
-      clock.advance(by: .seconds(1))
-    }
-    #expect(try await summary.completed == 1)
+    let worker = try Worker(queue, handlers: [JobHandler("a") { _ in }], options: options())
+    let summary = try await clock.passingSleeps(upTo: .seconds(1)) { try await worker.workUntilEmpty() }
+    #expect(summary.completed == 1)
     #expect(
       flaky.log.entries.filter {
         $0.hasPrefix("settle fails") || $0.hasPrefix("settle 1") || $0.hasPrefix("did")
@@ -258,16 +253,14 @@ import Testing
   @Test("never, if the worker gives up before it could write the outcome", .timeLimit(.minutes(5)))
   func gaveUp() async throws {
     let flaky = SpyDriver(base: try driver(.file))
-    flaky.fail("settle", [QudoError(.busy, "busy"), QudoError(.busy, "busy")])
+    flaky.fail("settle", Array(repeating: QudoError(.busy, "busy"), count: 10_000))
     let queue = Queue(flaky) { recorder }
     try await queue.enqueue(job())
     let worker = try Worker(
       queue, handlers: [JobHandler("a") { _ in }], options: options { $0.outageTimeout = .seconds(1) })
-    let work = Task { try await worker.workUntilEmpty() }
-    await flaky.failed.count(1)
-    await clock.sleepers(atLeast: 1)
-    clock.advance(by: .seconds(1))
-    await #expect(throws: QudoError.self) { try await work.value }
+    await #expect(throws: QudoError.self) {
+      try await clock.passingSleeps(upTo: .seconds(1)) { try await worker.workUntilEmpty() }
+    }
     #expect(recorder.runs.withLock { $0.count } == 0)
   }
 

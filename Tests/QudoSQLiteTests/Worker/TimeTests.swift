@@ -272,12 +272,8 @@ import Testing
     let worker = try Worker(
       Queue(spy), handlers: [JobHandler("a") { [log] in log.add($0.text) }],
       options: my.options { $0.outageTimeout = .seconds(60) })
-    async let summary = worker.workUntilEmpty()
-    for failures in 1...4 {
-      await spy.failed.count(failures)
-      clock.advance(by: .seconds(5))
-    }
-    #expect(try await summary.completed == 10)
+    let summary = try await clock.passingSleeps(upTo: .seconds(1)) { try await worker.workUntilEmpty() }
+    #expect(summary.completed == 10 && spy.failed.entries.count == 4)
     #expect(log.sorted == (0..<10).map { "\($0)" })
   }
 
@@ -313,16 +309,9 @@ import Testing
     let spy = SpyDriver(base: driver)
     spy.fail("claim", Array(repeating: QudoError(.busy, "busy"), count: 10_000))
     let worker = try Worker(Queue(spy), handlers: [JobHandler("a") { _ in }], options: my.options())
-    async let end = { () -> QudoError.Code? in
-      do throws(QudoError) {
-        _ = try await worker.workOnce()
-        return nil
-      } catch { return error.code }
-    }()
-    for failures in 1...3 {
-      await spy.failed.count(failures)
-      clock.advance(by: .seconds(5))
+    let error = await #expect(throws: QudoError.self) {
+      try await clock.passingSleeps(upTo: .seconds(5)) { try await worker.workOnce() }
     }
-    #expect(await end == .busy)
+    #expect(error?.code == .busy)
   }
 }

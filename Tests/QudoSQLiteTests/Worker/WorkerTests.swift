@@ -111,13 +111,15 @@ import Testing
     .timeLimit(.minutes(5)))
   func maxRunning() async throws {
     let running = Locked((now: 0, most: 0))
+    let begun = Log()
     _ = try await driver.insert((0..<40).map { job("\($0)") } + (0..<10).map { job("\($0)", kind: "b") })
     let limited = JobHandler("a", policy: policy { $0.maxRunning = 3 }) { _ in
       running.withLock {
         $0.now += 1; $0.most = max($0.most, $0.now)
       }
-      // Nobody ends before three of them run.
-      while running.withLock({ $0.most < 3 }) { try await Task.sleep(for: .milliseconds(1)) }
+      begun.add("")
+      // None ends before three of them run.
+      await begun.count(3)
       running.withLock { $0.now -= 1 }
     }
     let drivers = [driver, try my.file.open(clock: my.clock)]

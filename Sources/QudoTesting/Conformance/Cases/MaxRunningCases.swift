@@ -175,5 +175,18 @@ extension ConformanceSuite {
       }
       try check(try await driver.texts(demand(1, maxRunning: 1)), is: ["2"])
     },
+    ConformanceCase(
+      "anEndAtTheMaximumRingsTheDoorbellsOfOthers", .waitersAreWoken,
+      requires: [.maxRunning, .multiProcess, .crossProcessWakeup]
+    ) { subject in
+      let (one, other) = try await subject.openTwo()
+      _ = try await one.results(of: (1...3).map { job("\($0)") })
+      let held = try await one.claimOne(demand(1, maxRunning: 1))
+      try check(try await other.texts(demand(1, maxRunning: 1)), is: [])
+      try await checkRing(other, "of a settlement that makes room") {
+        try await one.settle(held.lease, .completed())
+      }
+      try check(try await other.texts(demand(1, maxRunning: 1)), is: ["2"])
+    },
   ]
 }
