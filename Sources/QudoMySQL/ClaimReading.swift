@@ -45,9 +45,12 @@ struct ClaimReading {
     readsPauses = hints.hasPauses
     wanted = transaction.claimable(request).filter { !hints.paused.has($0.number) }
     // Kinds that other workers limit.
-    if !hints.full.isEmpty {
-      let unlimited = wanted.filter { $0.demand.maxRunning == nil }.map(\.number)
-      transaction.kinds.control.withLock { $0.noteUnlimited(unlimited) }
+    if !hints.full.isEmpty || !hints.tokensAt.isEmpty {
+      let demands = wanted
+      transaction.kinds.control.withLock { hints in
+        hints.noteUnlimited(demands.lazy.filter { $0.demand.maxRunning == nil }.map(\.number))
+        hints.noteUnrated(demands.lazy.filter { $0.demand.rate == nil }.map(\.number))
+      }
     }
     unknown = request.limit > 0 ? transaction.unknown(request.demands.map(\.kind)) : []
     armed = wanted.count > Self.manyKinds ? transaction.kinds.haveReady(of: wanted) : wanted

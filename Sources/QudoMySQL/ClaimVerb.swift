@@ -20,7 +20,7 @@ extension Transaction {
   /// Settles, claims and commits. This takes two round trips, and more only if a settlement may make a job
   /// ready, because the claim must find that job.
   ///
-  /// - Parameter limited: ``ClaimRequest/limitedKinds``. To count their running jobs takes another round trip.
+  /// - Parameter limited: ``ClaimRequest/limitedKinds``. They take another round trip.
   private func settle(
     _ settlements: [Settlement], claiming request: ClaimRequest?, _ limited: Set<Kind>
   ) throws(QudoError) -> (SettleAnswer, Claim?) {
@@ -41,7 +41,8 @@ extension Transaction {
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
     var counts = RunningCounts()
-    if !limited.isEmpty { (request, counts) = try withinMaxRunning(request, limited) }
+    var rated: [RatedKind] = []
+    if !limited.isEmpty { (request, counts, rated) = try withinLimits(request, limited) }
     // The rows that were read ahead lack the jobs that final failures have enqueued.
     if answer.enqueues { isAhead = false }
     if !isAhead { start = .now }
@@ -73,7 +74,8 @@ extension Transaction {
     // The next times are still valid if this transaction changed no delayed jobs, and running jobs only by
     // plain settlements.
     let isKnown = !findings.hasSwept && answer.isPlain && lost == nil && !ended.hasExpired
-    let claim = try claim(plan, findings, ended, next: isKnown ? findings.next : nil)
+    let nextToken = takeTokens(rated, for: plan, findings.paused)
+    let claim = try claim(plan, findings, ended, nextToken, next: isKnown ? findings.next : nil)
     cursors.withLock { cursors in
       cursors.claimed(
         from: reading.view, took: took, look: findings.look, due: findings.isSwept ? now.microseconds : nil,
@@ -118,9 +120,11 @@ extension Transaction {
     }
   }
 
-  /// - Parameter next: The next times before the claim, if nothing else in this transaction has changed them.
+  /// - Parameters:
+  ///   - nextToken: When a rate lets the next job begin.
+  ///   - next: The next times before the claim, if nothing else in this transaction has changed them.
   private func claim(
-    _ plan: ClaimPlan, _ findings: ClaimFindings, _ ended: EndedJobs, next: NextTimes?
+    _ plan: ClaimPlan, _ findings: ClaimFindings, _ ended: EndedJobs, _ nextToken: Int64?, next: NextTimes?
   ) throws(QudoError) -> Claim {
     takeBack(plan)
     var delayed = plan.promoted
@@ -131,6 +135,7 @@ extension Transaction {
     var rows = start(plan.chosen)
     (rows.givenUp, rows.recovered) = (ended.givenUp, ended.recovered + plan.recovered)
     rows.hasMore = ended.hasMore
+    rows.nextToken = nextToken
     (rows.pauseEnd, rows.looksForMarks) = (findings.paused.firstEnd, findings.next.hasMarks)
     if rows.looksForMarks { deleteOrphanMarks() }
     return try read(rows, from: findings.view, next: next)
@@ -161,6 +166,7 @@ extension Transaction {
     if let expiry = times.expiry { times.due = min(times.due ?? expiry, expiry) }
     // Next times that were read from a bound may not include the new leases.
     if let end = claimed.firstEnd { times.end = min(times.end ?? end, end) }
+    if let token = claimed.nextToken { times.due = min(times.due ?? token, token) }
     if let end = claimed.pauseEnd { times.due = min(times.due ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
     if claimed.hasMore { claim.timeUntilNextDue = .zero }

@@ -24,6 +24,8 @@ struct ClaimedRows {
   var recovered = 0
   /// When the first pause ends.
   var pauseEnd: Int64?
+  /// When the rate of a kind lets its next job begin, if it held up jobs that the claim wanted.
+  var nextToken: Int64?
   /// Whether there are marks of cancelled jobs.
   var looksForMarks = false
   /// Whether more jobs have expired than one claim ends.

@@ -28,6 +28,17 @@ struct ControlHints {
   /// Notes that a claim asked for kinds without a maximum.
   mutating func noteUnlimited(_ kinds: some Sequence<Int64>) { for kind in kinds { full[kind] = nil } }
 
+  /// The kinds whose rate let the last claim take no more jobs, each with the time when it lets the next one begin.
+  private(set) var tokensAt: [Int64: Int64] = [:]
+
+  /// Notes what a claim found of kinds with a rate.
+  mutating func noteTokens(_ kinds: [Int64], at times: [Int64: Int64]) {
+    for kind in kinds { tokensAt[kind] = times[kind] }
+  }
+
+  /// Notes that a claim asked for kinds without a rate.
+  mutating func noteUnrated(_ kinds: some Sequence<Int64>) { for kind in kinds { tokensAt[kind] = nil } }
+
   /// Returns ``isAtMaxRunning``, and forgets it.
   mutating func takeAtMaxRunning() -> Bool {
     defer { isAtMaxRunning = false }

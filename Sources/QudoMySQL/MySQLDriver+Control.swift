@@ -65,6 +65,13 @@ extension MySQLDriver: ControlDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.run(resuming: kinds) }
   }
 
+  public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
+    try checkThrottle(kind, rate, for: duration)
+    try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(throttling: kind, rate, for: duration)
+    }
+  }
+
   public func pauses() async throws(QudoError) -> [Pause] {
     try await pool.transact { transaction throws(QudoError) in try transaction.pauses() }
   }

@@ -135,7 +135,7 @@ public struct MySQLDriver: Driver {
   /// See ``MySQLServerFacts/losesOnPowerCut``.
   public var capabilities: Capabilities {
     let always: Capabilities = [
-      .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+      .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
     ]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }

@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 9
+  static let version: Int64 = 10
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -43,6 +43,8 @@ enum Schema {
     Migration(version: 8, lowestReader: 4, lowestWriter: 8, statements: expiries),
     // A Qudo of version 8 enqueues no ticks, and does no harm.
     Migration(version: 9, lowestReader: 4, lowestWriter: 8, statements: schedules),
+    // A Qudo of version 9 states no rate, and keeps to none.
+    Migration(version: 10, lowestReader: 4, lowestWriter: 8, statements: rates),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -217,6 +219,15 @@ enum Schema {
       skips_overlap TINYINT NOT NULL, ranking INT NOT NULL, next_tick BIGINT, last_tick BIGINT, last_job BIGINT,
       paused TINYINT NOT NULL, reason VARBINARY(1024), version BIGINT NOT NULL, changed_at BIGINT NOT NULL, codec BIGINT NOT NULL,
       meta LONGBLOB, payload LONGBLOB NOT NULL, KEY qudo_schedule_next(next_tick)) ENGINE = InnoDB
+    """
+  ]
+
+  /// Creates the token buckets of rates. The table is empty if unused.
+  private static let rates: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_rate(
+      kind BIGINT NOT NULL PRIMARY KEY, full_at BIGINT NOT NULL, written_at BIGINT NOT NULL, spacing BIGINT NOT NULL,
+      throttled_until BIGINT NOT NULL) ENGINE = InnoDB
     """
   ]
 

@@ -124,6 +124,7 @@ extension Transaction {
         answer.answers.append(.replaced(try insert(jobs)))
       } else {
         write(settlement.outcome, of: row, &parts)
+        if !settlement.hasBegun, case .released = settlement.outcome { parts.unbegun.append(row) }
         answer.answers.append(.known(.settled()))
       }
     }
@@ -224,6 +225,7 @@ extension Transaction {
     deleteJobs(parts.completed.map { DeletedJob($0) }, live: parts.live)
     deleteMarks(of: parts.marked, areKnown: true)
     storeExpiries(of: parts.released.filter { $0.mayExpire && parts.isLive($0) }.map(\.id))
+    giveBackTokens(parts.unbegun)
     parts = SettleParts(live: parts.live, routed: parts.routed)
   }
 
@@ -307,6 +309,8 @@ private struct SettleParts {
   var completed: [RunningRow] = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
+  /// Those of them that had not begun.
+  var unbegun: [RunningRow] = []
   /// Jobs that end as cancelled. They are among ``completed``.
   var marked: [Int64] = []
 

@@ -196,23 +196,26 @@ struct WatchLook {
     }
     // A job of a kind at its maximum can be claimed only when another one has ended. To count those that run costs more
     // than to look for one that is ready, so not every step does.
-    let full = hints.full.filter { kind, _ in
+    // One whose rate is used up can be claimed only later.
+    let limited = Set(hints.full.keys).union(hints.tokensAt.keys).filter { kind in
       !hints.paused.has(kind) && (wanted.isEmpty || known.contains(kind))
     }
-    for (kind, most) in full.sorted(by: { $0.key < $1.key }) {
-      conditions.append(
-        """
-        (s.i MOD \(min(10, count)) = 0 AND (SELECT COUNT(*) FROM qudo_running WHERE kind = \(kind) AND id >= s.i * 0) < \(most)
-        AND (SELECT 1 FROM qudo_ready WHERE kind = \(kind) AND id >= s.i * 0 LIMIT 1) = 1)
-        """)
+    for kind in limited.sorted() {
+      var all: [SQL] = hints.tokensAt[kind].map { ["\($0) <= \(now)"] } ?? []
+      if let most = hints.full[kind] {
+        all.append("s.i MOD \(min(10, count)) = 0")
+        all.append("(SELECT COUNT(*) FROM qudo_running WHERE kind = \(kind) AND id >= s.i * 0) < \(most)")
+      }
+      all.append("(SELECT 1 FROM qudo_ready WHERE kind = \(kind) AND id >= s.i * 0 LIMIT 1) = 1")
+      conditions.append("(\(all.joined(" AND ")))")
     }
     if !hints.paused.isEverything {
-      let left = (paused + full.keys).sorted()
+      let left = (paused + limited).sorted()
       if wanted.isEmpty {
         let others: SQL = left.isEmpty ? "" : "kind NOT IN \(list: left) AND"
         conditions.append("(SELECT 1 FROM qudo_ready WHERE \(others) id >= s.i * 0 LIMIT 1) = 1")
       }
-      let unpaused = known.filter { !hints.paused.has($0) && full[$0] == nil }
+      let unpaused = known.filter { !hints.paused.has($0) && !limited.contains($0) }
       if !unpaused.isEmpty {
         conditions.append(
           "(SELECT 1 FROM qudo_ready WHERE kind IN \(list: unpaused) AND id >= s.i * 0 LIMIT 1) = 1")

@@ -107,6 +107,13 @@ extension SQLiteDriver: ControlDriver {
     }
   }
 
+  public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
+    try checkThrottle(kind, rate, for: duration)
+    try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+      try transaction.throttle(kind, rate, for: duration)
+    }
+  }
+
   public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
     try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
       try transaction.resume(kinds)

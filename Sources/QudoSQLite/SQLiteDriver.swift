@@ -117,11 +117,11 @@ public struct SQLiteDriver: Driver {
       durability == .full
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-        .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning,
+        .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-        .ringsAtEnds, .schedules, .maxRunning,
+        .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

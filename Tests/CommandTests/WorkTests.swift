@@ -77,6 +77,45 @@ import Testing
     #expect(try place.qudo("failures").output == "" && place.qudo("count").output == "")
   }
 
+  @Test("of a kind with a rate no more commands begin, and other kinds go on")
+  func rate() throws {
+    let echo = "b=sh -c 'cat; echo'"
+    let ready = {
+      try place.qudo("count", "--json").objects().first { $0["kind"] as? String == "a=b" }?["ready"] as? Int
+    }
+    try place.qudo("enqueue", "a=b", "--lines", input: String(repeating: "x\n", count: 5))
+    let worker = try place.start(
+      "work", "a\\=b=touch a.$QUDO_JOB_ID", echo, "--rate", "a=b=2/1h", "--concurrency", "3")
+    // A job that is enqueued later runs, so those before it have had their turn.
+    for text in ["one", "two"] {
+      try place.qudo("enqueue", "b", text)
+      #expect(try worker.output.line() == text)
+    }
+    #expect(try ready() == 3)
+    worker.kill(SIGTERM)
+    #expect(try worker.end() == 0)
+    // The next worker goes on where this one was.
+    let next = try place.start("work", "a\\=b=cat", echo, "--rate", "a=b=2/1h")
+    try place.qudo("enqueue", "b", "three")
+    #expect(try next.output.line() == "three")
+    next.kill(SIGTERM)
+    #expect(try next.end() == 0)
+    #expect(try ready() == 3)
+  }
+
+  @Test(
+    "a rate that cannot be read is wrong usage",
+    arguments: [
+      "p", "p=", "p=1", "p=1/", "p=0/1s", "p=-1/1s", "p=1/0s", "p=1/x", "p=1/-1s", "p=x/1s", "=1/1s",
+      "other=1/1s",
+      "p=2000000/1s", "p=1/2/3s", "p=1/999999d",
+    ])
+  func wrongRate(text: String) throws {
+    let result = try place.qudo("work", "p=cat", "--rate", text, "--until-empty")
+    #expect(result.status == 64 && result.errors.contains("--rate"), "\(result.errors)")
+    #expect(try place.qudo("work", "p=cat", "--rate", "p=1/1s", "--rate", "p=2/1s").status == 64)
+  }
+
   @Test(arguments: ["p", "=x", "p=", "p='x", "p=x\\", "p= "]) func aCommandThatCannotBeReadIsWrongUsage(
     text: String
   ) throws {

@@ -14,6 +14,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("MessagePack", [qudo("QudoMessagePack")]),
   ("Nightly", [qudo("QudoSchedules"), qudo("QudoTesting")]),
   ("OneAtATime", []),
+  ("RateLimited", []),
   ("Plugins", []),
   ("Priorities", []),
   ("Progress", [grdb]),

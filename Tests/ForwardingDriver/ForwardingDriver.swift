@@ -82,6 +82,9 @@ extension ForwardingDriver {
   public func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] {
     try await base.control().resume(kinds)
   }
+  public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
+    try await base.control().throttle(kind, rate, for: duration)
+  }
   public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
   public func schedules(_ names: [String]?) async throws(QudoError) -> [StoredSchedule] {
     try await base.scheduling().schedules(names)

@@ -26,7 +26,7 @@ import Testing
     #expect(driver.name == "127.0.0.1:\(server.port)/\(database.name)")
     #expect(
       driver.capabilities == [
-        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
       ])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
@@ -36,7 +36,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
-        .maxRunning,
+        .maxRunning, .rateLimits,
       ])
     await driver.close()
   }
@@ -172,7 +172,7 @@ import Testing
     #expect(facts.losesOnPowerCut == ["innodb_flush_log_at_trx_commit is 2: set it to 1"])
     #expect(
       driver.capabilities == [
-        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning,
+        .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
       ])
     await driver.close()
   }

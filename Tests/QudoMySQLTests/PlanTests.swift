@@ -211,6 +211,10 @@ import Testing
       .jobs
     _ = try await driver.claim(
       ClaimRequest([.init("a", maxRunning: 1), .init("c", maxRunning: 1)], limit: 1))
+    let rate = RateLimit(1, per: .seconds(60))
+    _ = try await driver.claim(
+      ClaimRequest([.init("a", rate: rate), .init("c", maxRunning: 1, rate: rate)], limit: 1))
+    try await driver.throttle("c", rate, for: .seconds(1))
     let leases = try await driver.renew(jobs.map(\.lease), for: .seconds(100)).compactMap { $0 }
     let outcomes: [Settlement.Outcome] = [
       .completed(), .completed(replacements: [NewJob("b")]), .retry(after: .zero, message: ""),

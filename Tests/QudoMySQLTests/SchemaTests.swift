@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 17)
+    #expect(try await tables(one).count == 18)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["9\t8"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["10\t8"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +206,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["9\t4\t8"])
+    #expect(rows == ["10\t4\t8"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -264,7 +264,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["9\t4\t8"], "a Qudo of schema 7 would run expired jobs")
+    #expect(rows == ["10\t4\t8"], "a Qudo of schema 7 would run expired jobs")
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -296,7 +296,7 @@ import Testing
         == whole.server.query(create, in: whole.name))
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["9\t4\t8"])
+    #expect(rows == ["10\t4\t8"])
     // A Qudo that knows only schema 8 opens the database.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     let identity = try DatabaseOpener.prepare(
@@ -304,6 +304,29 @@ import Testing
     #expect(identity != nil)
     await driver.close()
     for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test("rates are added to schema 9, whose Qudo keeps working") func ratesOfSchema10() async throws {
+    let database = try await TestDatabase()
+    let connection = try database.connection()
+    let older = Array(Schema.migrations.prefix(9))
+    for migration in older {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    let driver = try database.driver()
+    _ = try await driver.insert([NewJob("a"), NewJob("a")])
+    let rated = ClaimRequest([.init("a", rate: RateLimit(1, per: .seconds(3600)))], limit: 9)
+    #expect(try await driver.claim(rated).jobs.map(\.id) == [1])
+    #expect(try await driver.claim(rated).jobs.map(\.id) == [])
+    // A Qudo that knows only schema 9 opens the database.
+    let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
+    let identity = try DatabaseOpener.prepare(
+      connection, timeout: .seconds(9), migrations: older, found: found)
+    #expect(identity != nil)
+    await driver.close()
+    try await database.drop()
   }
 
   @Test func aLeaseWhoseExtensionWasNotHeardOfIsFound() async throws {
@@ -341,10 +364,12 @@ import Testing
   @Test func aNewerSchemaIsRefusedUnlessItSaysOtherwise() async throws {
     let database = try await TestDatabase()
     #expect(try await code(database) == nil)
-    try await database.server.query("INSERT INTO qudo_schema VALUES(10, 0, 1, 1)", in: database.name)
+    try await database.server.query(
+      "INSERT INTO qudo_schema VALUES(\(Schema.version + 1), 0, 1, 1)", in: database.name)
     #expect(try await code(database) == nil)
     try await database.server.query(
-      "INSERT INTO qudo_schema VALUES(11, 0, \(Schema.version + 1), \(Schema.version + 1))", in: database.name
+      "INSERT INTO qudo_schema VALUES(\(Schema.version + 2), 0, \(Schema.version + 1), \(Schema.version + 1))",
+      in: database.name
     )
     #expect(try await code(database) == .newerSchema)
     try await database.drop()
@@ -354,7 +379,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 19)
+    #expect(try await tables(database).count == 20)
     try await database.drop()
   }
 }

@@ -131,6 +131,37 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a look waits for the next token of a kind whose rate is used up, and then looks for its jobs")
+  func usedUpRate() async throws {
+    let database = try await TestDatabase()
+    let (here, there) = (try database.driver(), try database.driver())
+    func want(_ rate: RateLimit) -> ClaimRequest {
+      ClaimRequest([.init("a", rate: rate), .init("b")], limit: 5)
+    }
+    let slow = want(RateLimit(1, per: .seconds(3600)))
+    _ = try await there.insert([NewJob("a"), NewJob("a"), NewJob("a")])
+    #expect(try await here.claim(slow).jobs.count == 1)
+    let connection = try database.connection()
+    /// The step at which a look finds something.
+    func step(_ steps: Int, in length: Duration = .zero) throws -> Int64? {
+      let look = WatchLook(
+        ["a", "b"], here.pool.access.kinds, length: WatchMemory.step * steps,
+        time: "\(Transaction.serverTime) + \(length.wholeMicroseconds)")
+      return try connection.run(look.statement).rows?.next()?.integer(0)
+    }
+    #expect(try step(10) == nil, "of a kind that may begin nothing")
+    #expect(try step(10, in: .seconds(3600)) == 1, "once its token is there")
+    _ = try await there.insert([NewJob("b")])
+    #expect(try step(10) == 1, "of another kind")
+    #expect(try await here.claim(slow).jobs.map(\.kind) == ["b"])
+    // Another worker without a rate: its claim forgets it.
+    #expect(try await here.claim(ClaimRequest([.init("a")], limit: 1)).jobs.count == 1)
+    #expect(try step(10) == 1)
+    await here.close()
+    await there.close()
+    try await database.drop()
+  }
+
   /// No id is new then: whoever asked for the highest one would not hear of it.
   @Test func aJobThatIsGivenBackOrCommittedLateIsHeardOf() async throws {
     let database = try await TestDatabase()

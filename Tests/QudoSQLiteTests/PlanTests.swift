@@ -140,6 +140,11 @@ import Testing
     _ = try await driver.claim(demand(2, "b"))
     _ = try await driver.claim(
       ClaimRequest([.init("none", maxRunning: 1), .init("b", maxRunning: 1)], limit: 1))
+    let rate = RateLimit(1, per: .seconds(60))
+    for _ in 0..<2 {
+      _ = try await driver.claim(ClaimRequest([.init("a", rate: rate), .init("b", rate: rate)], limit: 1))
+    }
+    try await driver.throttle("a", rate, for: .seconds(1))
     for bound in [MaxWaiting.dropOldest(1), .refuse(2)] {
       for due in [Due.after(.seconds(1)), .now] {
         _ = try? await driver.insert([job(kind: "full", due: due, maxWaiting: bound)])

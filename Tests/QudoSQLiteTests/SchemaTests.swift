@@ -43,6 +43,7 @@ import Testing
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
         "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
+        "11|5|9",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -255,12 +256,26 @@ import Testing
     let before = try file.open(clock: clock)
     _ = try await before.insert([job("kept")])
     await before.close()
-    try file.execute("DROP TABLE qudo_schedule; DELETE FROM qudo_schema WHERE version = 10")
+    try file.execute(
+      "DROP TABLE qudo_schedule; DELETE FROM qudo_schema WHERE version >= 10; DROP TABLE qudo_rate")
     let driver = try file.open(clock: clock)
     #expect(try await driver.schedules(nil) == [])
     #expect(try await driver.store([StoredSchedule(name: "s", rule: "every 1m", kind: "k")]) == [true])
     #expect(try await driver.schedules(["s"]).first?.version == 1)
     #expect(try await driver.claim(demand()).texts == ["kept"])
+    // Schema 9 may still write.
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
+  }
+
+  @Test("a file of schema 10 gets rates, and its jobs stay") func ratesOfSchema10() async throws {
+    let before = try file.open(clock: clock)
+    _ = try await before.insert([job("kept"), job("later")])
+    await before.close()
+    try file.execute("DROP TABLE qudo_rate; DELETE FROM qudo_schema WHERE version = 11")
+    let driver = try file.open(clock: clock)
+    let rated = ClaimRequest([.init("a", rate: RateLimit(1, per: .seconds(60)))], limit: 9)
+    #expect(try await driver.claim(rated).texts == ["kept"])
+    #expect(try await driver.claim(rated).texts == [])
     // Schema 9 may still write.
     #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
   }
@@ -275,7 +290,7 @@ import Testing
     let driver = try other.open(clock: clock)
     #expect(
       try other.rows("SELECT version FROM qudo_schema") == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
       ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }

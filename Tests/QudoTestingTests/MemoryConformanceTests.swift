@@ -5,7 +5,8 @@ import Testing
 @Suite struct MemoryConformanceTests {
   @Test(
     .timeLimit(.minutes(5)),
-    arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules, .maxRunning]))
+    arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules, .maxRunning, .rateLimits])
+  )
   func conforms(_ conformance: ConformanceCase) async throws {
     try await conformance.run(ConformanceSubject { MemoryDriver(clock: $0) })
   }

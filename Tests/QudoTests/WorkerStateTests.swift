@@ -552,6 +552,41 @@ import Testing
     #expect(state.shouldClaim)
   }
 
+  @Test("claims jobs of a kind with a rate for free slots only, and prefetches the others")
+  mutating func rate() throws {
+    let rate = RateLimit(100, per: .seconds(1))
+    state = Self.state(concurrency: 3, policy: JobPolicy(rate: rate))
+    // Quick jobs.
+    state.averageRun = 1
+    (state.lastPrefetch, state.requestedPrefetch) = (100, 100)
+    let request = try #require(state.nextClaim())
+    #expect(request.limit > 3)
+    #expect(request.demands.map(\.limit) == [3] && request.demands.map(\.rate) == [rate])
+    state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
+    #expect(state.nextClaim()?.demands.map(\.limit) == [1])
+    state.claimed(Claim(jobs: jobs(1)), by: request, asked: 0, now: 0)
+    #expect(state.nextClaim() == nil)
+  }
+
+  @Test("a claimed job that did not begin is released as such")
+  mutating func unbegun() throws {
+    state = Self.state(concurrency: 3, policy: JobPolicy(rate: RateLimit(9, per: .seconds(1))))
+    let request = try #require(state.nextClaim())
+    state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
+    state.giveBackBuffered()
+    #expect(state.finished.map(\.hasBegun) == [false, false])
+    #expect(Settlement(jobs(1)[0].lease, .released).hasBegun)
+  }
+
+  @Test("does not claim again and again while a rate holds up a kind")
+  mutating func rateHoldsUp() {
+    state = Self.state(
+      .untilEmpty(skipDelayed: false), policy: JobPolicy(rate: RateLimit(1, per: .seconds(60))))
+    state.shouldClaim = false
+    state.rest([JobCount("a", ready: 5)])
+    #expect(!state.shouldClaim && state.remainingConfirmed)
+  }
+
   private struct Settled: Hook {
     static let points: HookPoints = .didSettle
   }

@@ -16,17 +16,23 @@ public struct ClaimRequest: Sendable {
     /// counts meanwhile. So no such claim exceeds it, and a worker that dies leaves nothing behind that counts. If as many jobs
     /// or more are running already, the claim takes none of the kind. It needs ``Capabilities/maxRunning``.
     public var maxRunning: Int?
+    /// How many jobs of this kind may begin in a time, claimed by all workers; nil for no limit.
+    ///
+    /// The claim takes a token from the kind's bucket for each of its jobs, in its transaction. If there are fewer tokens than jobs,
+    /// ``Claim/timeUntilNextDue`` tells when the next one is there. It needs ``Capabilities/rateLimits``.
+    public var rate: RateLimit?
 
     /// Creates a demand with the default lease of 60 s and at most 5 expired leases.
     public init(
       _ kind: Kind, leaseDuration: Duration = .seconds(60), maxExpiredLeases: Int = 5, limit: Int? = nil,
-      maxRunning: Int? = nil
+      maxRunning: Int? = nil, rate: RateLimit? = nil
     ) {
       self.kind = kind
       self.leaseDuration = leaseDuration
       self.maxExpiredLeases = maxExpiredLeases
       self.limit = limit
       self.maxRunning = maxRunning
+      self.rate = rate
     }
   }
   /// The kinds to claim, each once.
@@ -110,8 +116,8 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due, the next job of any kind reaches its expiry, or a pause ends:
-  /// zero if it is already time, nil if there is none of them. The expiry of a running job may count or not, since it does
+  /// The time until the next delayed job of any kind is due, the next job of any kind reaches its expiry, a pause ends, or the rate
+  /// of a kind lets the next of its jobs begin, if this claim took all that it let begin: zero if it is already time, nil if there is none of them. The expiry of a running job may count or not, since it does
   /// not expire.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.

@@ -84,6 +84,35 @@ public protocol ControlDriver: LogDriver {
 
   /// Returns the pauses that have not ended: that of everything first, then by kind.
   func pauses() async throws(QudoError) -> [Pause]
+
+  /// Lets no job of a kind with a rate begin for a time, and empties its bucket: after that time one job may begin, and then the
+  /// others at their rate. A longer throttle that is in force stays. Only claims with a ``ClaimRequest/KindDemand/rate`` keep to it.
+  ///
+  /// - Parameters:
+  ///   - rate: The rate of the kind.
+  ///   - duration: Above 0, at most ten years.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver has not ``Capabilities/rateLimits``, for a duration out
+  ///   of range and for a rate that lets no job begin.
+  func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError)
+}
+
+extension ControlDriver {
+  /// Refuses: a driver with ``Capabilities/rateLimits`` has its own.
+  public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
+    throw QudoError(
+      .invalidArgument, "the driver of \(name) cannot throttle \(kind): use one that can, or pause the kind")
+  }
+
+  /// Checks the arguments of a throttle.
+  package func checkThrottle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) throws(QudoError) {
+    try Limits.check("kind", kind.name, atMost: Limits.kindBytes)
+    try rate.check(kind)
+    guard duration > .zero, duration <= .seconds(10 * 366 * 86_400) else {
+      throw QudoError(
+        .invalidArgument,
+        "the time for which to throttle \(kind) is not between 0 and ten years: give another one")
+    }
+  }
 }
 
 /// The result of cancelling one job.

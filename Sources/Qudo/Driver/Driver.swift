@@ -98,4 +98,6 @@ public struct Capabilities: OptionSet, Sendable {
   public static let schedules = Capabilities(rawValue: 512)
   /// Claims keep to ``ClaimRequest/KindDemand/maxRunning``.
   public static let maxRunning = Capabilities(rawValue: 1024)
+  /// Claims keep to ``ClaimRequest/KindDemand/rate``.
+  public static let rateLimits = Capabilities(rawValue: 2048)
 }

@@ -21,6 +21,9 @@ public struct Settlement: Sendable {
   public var outcome: Outcome
   /// The duration of the run, if the status log is to record it: the job's last run, or each failed one.
   public var recording: Duration?
+  /// Whether the run began. If it did not and the job is released, the token that the claim took from the bucket of the job's kind is
+  /// given back: see ``JobPolicy/rate``. Default: yes.
+  public var hasBegun = true
   /// The application's own transaction may already have completed the job.
   var mayBeCompletedExternally = false
   /// The run, for the hook point `didSettle`; nil if no hook names it, or if the job was released without a run.
@@ -31,6 +34,13 @@ public struct Settlement: Sendable {
     self.lease = lease
     self.outcome = outcome
     self.recording = recording
+  }
+
+  /// Returns the settlement of a claimed job that is released before its run began.
+  static func unbegun(_ lease: Lease) -> Settlement {
+    var settlement = Settlement(lease, .released)
+    settlement.hasBegun = false
+    return settlement
   }
 }
 

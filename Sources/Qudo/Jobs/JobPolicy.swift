@@ -34,6 +34,14 @@ public struct JobPolicy: Sendable {
   /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number over all of them. The databases
   /// need ``Capabilities/maxRunning``.
   public var maxRunning: Int?
+  /// How many jobs of the kind may begin in a time in a database, in all processes together. Default: no limit.
+  ///
+  /// Retries count as much as first attempts. A job counts when it is claimed, so a worker claims such jobs only for slots that are
+  /// free, and prefetches none of them. If the worker stops before a claimed job began, the job does not count. Only workers that
+  /// state a rate keep to it: give all of them the same one. If you set the database's clock forward, a burst may begin early.
+  /// ``JobContext/throttle(for:)`` holds up the whole kind, for example after a 429 from the service that the jobs call. The databases
+  /// need ``Capabilities/rateLimits``.
+  public var rate: RateLimit?
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution
   /// The kind of the job that a final failure enqueues, in the same transaction: when a run fails for good or aborts,
@@ -67,7 +75,8 @@ public struct JobPolicy: Sendable {
     maxRetries: Int = 0, retryDelay: RetryDelay = .fixed(.zero), leaseDuration: Duration = .seconds(60),
     timeLimit: Duration? = nil,
     maxExpiredLeases: Int = 5, recordsStatus: Bool = false, maxConcurrency: Int? = nil,
-    maxRunning: Int? = nil, execution: Execution = .cooperative, onFinalFailure: Kind? = nil
+    maxRunning: Int? = nil, rate: RateLimit? = nil, execution: Execution = .cooperative,
+    onFinalFailure: Kind? = nil
   ) {
     self.maxRetries = maxRetries
     self.retryDelay = retryDelay
@@ -77,6 +86,7 @@ public struct JobPolicy: Sendable {
     self.recordsStatus = recordsStatus
     self.maxConcurrency = maxConcurrency
     self.maxRunning = maxRunning
+    self.rate = rate
     self.execution = execution
     self.onFinalFailure = onFinalFailure
   }
@@ -87,7 +97,7 @@ public struct JobPolicy: Sendable {
     return min(maxConcurrency, maxRunning)
   }
 
-  func check(_ kind: Kind) throws(QudoError) {
+  package func check(_ kind: Kind) throws(QudoError) {
     // The renewal after a third of the lease must have time to reach the disk.
     guard leaseDuration >= .milliseconds(100) else {
       throw QudoError(.invalidArgument, "the lease duration of \(kind) is under 100 ms: give a longer one")
@@ -108,6 +118,7 @@ public struct JobPolicy: Sendable {
         .invalidArgument,
         "the maximum number of running jobs of \(kind) is under 1: give 1 or more, or pause the kind")
     }
+    try rate?.check(kind)
     guard timeLimit ?? .seconds(1) > .zero else {
       throw QudoError(.invalidArgument, "the time limit of \(kind) is not above 0: give a longer one")
     }
@@ -119,12 +130,19 @@ public struct JobPolicy: Sendable {
 extension Driver {
   /// - Throws: ``QudoError/Code/invalidArgument`` if the driver cannot do what a policy asks of it.
   func check(_ policies: some Sequence<(Kind, JobPolicy)>) throws(QudoError) {
-    guard !capabilities.contains(.maxRunning) else { return }
-    for (kind, policy) in policies where policy.maxRunning != nil {
-      throw QudoError(
-        .invalidArgument,
-        "the driver of \(name) cannot limit the running jobs of \(kind) over all processes: use one that can, or maxConcurrency"
-      )
+    guard !capabilities.isSuperset(of: [.maxRunning, .rateLimits]) else { return }
+    for (kind, policy) in policies {
+      guard policy.maxRunning == nil || capabilities.contains(.maxRunning) else {
+        throw QudoError(
+          .invalidArgument,
+          "the driver of \(name) cannot limit the running jobs of \(kind) over all processes: use one that can, or maxConcurrency"
+        )
+      }
+      guard policy.rate == nil || capabilities.contains(.rateLimits) else {
+        throw QudoError(
+          .invalidArgument,
+          "the driver of \(name) cannot limit the rate of \(kind): use one that can, or no rate")
+      }
     }
   }
 }

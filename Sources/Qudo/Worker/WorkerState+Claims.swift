@@ -8,12 +8,17 @@ extension WorkerState {
     let vacant = grant?.count ?? concurrency - running - abandoned
     let limit = vacant + ahead - bufferedCount
     guard limit > 0, vacant > 0 || ahead > 0 else { return nil }
-    guard !heldOfLimited.isEmpty else { return ClaimRequest(request.demands, limit: limit) }
+    guard !heldOfLimited.isEmpty || hasRates else { return ClaimRequest(request.demands, limit: limit) }
     var handlers: [ClaimRequest.KindDemand] = []
     for var handler in request.demands {
       if let most = self.handlers[handler.kind]?.policy.maxHeld {
         handler.limit = max(
           0, most - heldOfLimited[handler.kind, default: 0] - (grant?.heldElsewhere[handler.kind] ?? 0))
+        if handler.limit == 0 { continue }
+      }
+      // A claimed job counts as begun, so none is prefetched.
+      if handler.rate != nil {
+        handler.limit = min(handler.limit ?? limit, max(0, vacant - bufferedCount))
         if handler.limit == 0 { continue }
       }
       handlers.append(handler)
@@ -128,6 +133,12 @@ extension WorkerState {
     handlers[count.kind]?.policy.maxRunning.map { $0 <= count.running } ?? false
   }
 
+  /// Whether a claim may find a ready job of the kind that the last one did not: one with a rate is claimed when its next token is
+  /// there, which the last claim told.
+  private func mayClaim(_ count: JobCount) -> Bool {
+    count.ready > 0 && !count.isPaused && !isFull(count) && handlers[count.kind]?.policy.rate == nil
+  }
+
   mutating func rest(_ counts: [JobCount]) {
     worked()
     guard case .untilEmpty(let skipDelayed) = mode else { return }
@@ -142,6 +153,6 @@ extension WorkerState {
         (remainingConfirmed, isEmpty) = (true, true)
       }
     }
-    if counts.contains(where: { $0.ready > 0 && !$0.isPaused && !isFull($0) }) { shouldClaim = true }
+    if counts.contains(where: mayClaim) { shouldClaim = true }
   }
 }

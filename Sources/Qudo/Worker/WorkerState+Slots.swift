@@ -116,7 +116,7 @@ extension WorkerState {
       }
       // The driver ends a cancelled job that is released.
       if finished.isEmpty { finishedSince = now }
-      finished.append(Settlement(held.lease, .released))
+      finished.append(.unbegun(held.lease))
       letGo(held.job.kind)
     }
     (buffered, bufferHead) = (kept, 0)

@@ -14,7 +14,7 @@ extension WorkerState {
 
   mutating func giveBackBuffered() {
     for held in buffered[bufferHead...] {
-      finished.append(Settlement(held.lease, .released))
+      finished.append(.unbegun(held.lease))
       letGo(held.job.kind)
     }
     buffered = []

@@ -96,6 +96,8 @@ struct WorkerState {
   var lostRuns: [Settlement] = []
   /// The number of held jobs per kind, for kinds with a concurrency limit.
   var heldOfLimited: [Kind: Int] = [:]
+  /// Whether a kind has a rate.
+  let hasRates: Bool
   var summary = WorkSummary()
 
   /// True if a claim might find something.
@@ -162,8 +164,9 @@ struct WorkerState {
         .map {
           .init(
             $0.kind, leaseDuration: $0.policy.leaseDuration, maxExpiredLeases: $0.policy.maxExpiredLeases,
-            maxRunning: $0.policy.maxRunning)
+            maxRunning: $0.policy.maxRunning, rate: $0.policy.rate)
         }, limit: 0)
+    hasRates = handlers.values.contains { $0.policy.rate != nil }
     for handler in handlers.values where handler.policy.maxHeld != nil {
       heldOfLimited[handler.kind] = 0
     }

@@ -82,6 +82,14 @@ struct Work: AsyncParsableCommand {
       workers with this option keep to it. Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number"))
   var limit: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      """
+      How many jobs of a kind may begin in a time in a database, in all workers together, such as 10/1s or 500/1h. After a \
+      pause so many begin at once, and then one after the other. Only workers with this option keep to it. Repeat the option for \
+      more kinds. Default: no limit.
+      """, valueName: "kind=number/duration"))
+  var rate: [String] = []
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false
   @Flag(help: "With --until-empty, do not wait for delayed jobs.") var skipDelayed = false
   @Option(
@@ -107,9 +115,11 @@ struct Work: AsyncParsableCommand {
         throw ValidationError("the kind \(SafeText.terminalSafe(kind.name)) is given twice")
       }
     }
-    for kind in try limits().keys where !kinds.contains(kind) {
-      throw ValidationError(
-        "--limit names the kind \(SafeText.terminalSafe(kind.name)), which has no command")
+    for (option, named) in [("--limit", Set(try limits().keys)), ("--rate", Set(try rates().keys))] {
+      for kind in named where !kinds.contains(kind) {
+        throw ValidationError(
+          "\(option) names the kind \(SafeText.terminalSafe(kind.name)), which has no command")
+      }
     }
   }
 
@@ -131,6 +141,33 @@ struct Work: AsyncParsableCommand {
     return limits
   }
 
+  /// The rates, by kind.
+  private func rates() throws -> [Kind: RateLimit] {
+    var rates: [Kind: RateLimit] = [:]
+    for text in rate {
+      // A kind may contain an equals sign or a slash, a rate cannot.
+      guard let sign = text.lastIndex(of: "="), sign > text.startIndex,
+        let slash = text[sign...].firstIndex(of: "/"), let count = Int(text[text.index(after: sign)..<slash]),
+        count >= 1, let period = try? Duration(parsing: String(text[text.index(after: slash)...]))
+      else {
+        throw ValidationError(
+          "--rate \(SafeText.terminalSafe(text)) is not KIND=NUMBER/DURATION with 1 or more, such as mail=10/1s"
+        )
+      }
+      let kind = Kind(String(text[..<sign]))
+      do {
+        try JobPolicy(rate: RateLimit(count, per: period)).check(kind)
+      } catch {
+        throw ValidationError(
+          "--rate \(SafeText.terminalSafe(text)): \(SafeText.terminalSafe(error.message))")
+      }
+      guard rates.updateValue(RateLimit(count, per: period), forKey: kind) == nil else {
+        throw ValidationError("--rate \(SafeText.terminalSafe(text)) is the second one of its kind")
+      }
+    }
+    return rates
+  }
+
   private static func parse(_ text: String) throws -> (kind: Kind, template: CommandTemplate) {
     var (kind, rest) = ("", Substring(text).unicodeScalars)
     while let scalar = rest.popFirst(), scalar != "=" {
@@ -149,11 +186,12 @@ struct Work: AsyncParsableCommand {
 
   private func handlers(_ stop: ShutdownController) throws -> [JobHandler] {
     let shortages = ShortageLog()
-    let limits = try limits()
+    let (limits, rates) = (try limits(), try rates())
     return try commands.map { text in
       let (kind, template) = try Self.parse(text)
       var policy = policy.policy(for: kind)
       policy.maxRunning = limits[kind]
+      policy.rate = rates[kind]
       return JobHandler(kind, policy: policy) { context in
         do {
           try await stop.commands.run { try await CommandRun.perform(template, context) }

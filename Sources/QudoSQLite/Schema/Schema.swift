@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 10
+  static let version: Int64 = 11
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -28,6 +28,7 @@ enum Schema {
     Migration(version: 8, lowestReader: 5, lowestWriter: 7, sql: eighth),
     Migration(version: 9, lowestReader: 5, lowestWriter: 9, sql: ninth),
     Migration(version: 10, lowestReader: 5, lowestWriter: 9, sql: tenth),
+    Migration(version: 11, lowestReader: 5, lowestWriter: 9, sql: eleventh),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -45,6 +46,13 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds the token buckets of rates. A worker of version 10 states no rate, and keeps to none.
+  private static let eleventh = """
+    CREATE TABLE qudo_rate(
+      kind INTEGER PRIMARY KEY, full_at INTEGER NOT NULL, written_at INTEGER NOT NULL, spacing INTEGER NOT NULL,
+      throttled_until INTEGER NOT NULL);
+    """
 
   /// Adds schedules. A worker of version 9 enqueues no ticks, and does no harm.
   private static let tenth = """

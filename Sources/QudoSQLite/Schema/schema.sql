@@ -81,6 +81,14 @@ CREATE TABLE qudo_pause(
   ends INTEGER,                       -- NULL: never
   reason TEXT);
 
+-- The token buckets of kinds with a rate. Usually empty.
+CREATE TABLE qudo_rate(
+  kind INTEGER PRIMARY KEY,           -- qudo_kind
+  full_at INTEGER NOT NULL,           -- when the bucket is full if nothing is taken
+  written_at INTEGER NOT NULL,        -- later than now means that the clock was set back
+  spacing INTEGER NOT NULL,           -- the time after which it gains a token, in microseconds
+  throttled_until INTEGER NOT NULL);  -- no job begins before
+
 -- The schedules: which jobs to enqueue when. Schedulers work the ticks out; see ScheduleDriver.
 CREATE TABLE qudo_schedule(
   name TEXT PRIMARY KEY,

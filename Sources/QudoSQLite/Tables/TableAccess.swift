@@ -18,6 +18,7 @@ extension TableAccess {
   var failureTable: FailureTable { connection.failureTable }
   var statusTable: StatusTable { connection.statusTable }
   var pauseTable: PauseTable { connection.pauseTable }
+  var rateTable: RateTable { connection.rateTable }
   var cancelTable: CancelTable { connection.cancelTable }
   var scheduleTable: ScheduleTable { connection.scheduleTable }
   var infoTable: InfoTable { connection.infoTable }
@@ -34,6 +35,7 @@ extension Connection {
   var failureTable: FailureTable { FailureTable(connection: self) }
   var statusTable: StatusTable { StatusTable(connection: self) }
   var pauseTable: PauseTable { PauseTable(connection: self) }
+  var rateTable: RateTable { RateTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }
   var scheduleTable: ScheduleTable { ScheduleTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }

@@ -24,11 +24,18 @@ extension Transaction {
 
   private func claimReady(_ request: ClaimRequest) throws(QudoError) -> [ClaimedJob] {
     guard request.limit > 0 else { return [] }
-    let kinds = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
+    let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
+    let (kinds, rated) = try withinRates(running, request.limit)
+    let jobs = try claimReady(kinds, request.limit)
+    try takeTokens(rated, for: jobs)
+    return jobs
+  }
+
+  private func claimReady(_ kinds: [ClaimableKind], _ limit: Int) throws(QudoError) -> [ClaimedJob] {
     let token = Int64.random(in: 1...Int64.max)
-    if kinds.count > 1 { return try claimBest(kinds, request.limit, token: token) }
+    if kinds.count > 1 { return try claimBest(kinds, limit, token: token) }
     guard let kind = kinds.first else { return [] }
-    return try claimReady(kind, kind.most(request.limit), token: token)
+    return try claimReady(kind, kind.most(limit), token: token)
   }
 
   /// Returns the worker's kinds that the file knows.
@@ -37,7 +44,8 @@ extension Transaction {
   }
 
   func timeUntilNextDue() throws(QudoError) -> Duration? {
-    let due = try min(delayedTable.firstDue(), firstPauseEnd(), jobTable.firstExpiry(after: now.wall))
+    var due = try min(delayedTable.firstDue(), firstPauseEnd(), jobTable.firstExpiry(after: now.wall))
+    if let wait = effects.takeUntilNextToken() { due = min(due, now.wall.microseconds.clampedPlus(wait)) }
     return due == FileHints.none ? nil : .microseconds(max(0, due.clampedMinus(now.wall.microseconds)))
   }
 

@@ -10,7 +10,12 @@ extension Transaction {
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
     guard request.demands.count <= Self.mostKinds, request.limit <= 0 || !mayPruneReceipts else { return nil }
     if request.limit > 0 {
-      let kinds = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
+      let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
+      let (kinds, rated) = try withinRates(running, request.limit)
+      for kind in rated {
+        if kind.bucket.isAhead(of: kind.rate, now: now.wall.microseconds) { return nil }
+        if kind.allowed == 0 { noteWait(kind) }
+      }
       for kind in kinds where try readyTable.hasAny(of: kind.number) { return nil }
     }
     guard try !cancelTable.hasAny() else { return nil }

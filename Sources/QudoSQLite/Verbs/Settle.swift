@@ -44,6 +44,7 @@ extension Transaction {
       let started = now.wall.advanced(by: .zero - max(took, .zero))
       try statusTable.insert(id, status, startedAt: started, endedAt: now.wall)
     }
+    if !settlement.hasBegun, case .released = settlement.outcome { try rateTable.giveBack(id) }
     return .settled(replacements: try write(settlement.outcome, of: id))
   }
 

@@ -16,6 +16,8 @@ struct Transaction: TableAccess {
     var followsOthers = false
     /// Whether an answer reports a job that another transaction wrote, which may not be synced yet.
     var tellsOfOthers = false
+    /// The time in microseconds until the rate of a kind lets its next job begin, if the current claim wanted it.
+    var untilNextToken: Int64?
     fileprivate var storesHighestID = false
 
     /// Removes and returns the recoveries of the current claim, so that the next claim in the transaction does not
@@ -23,6 +25,12 @@ struct Transaction: TableAccess {
     func takeRecovered() -> (givenUp: [GivenUpJob], recovered: Int) {
       defer { (givenUp, recovered) = ([], 0) }
       return (givenUp, recovered)
+    }
+
+    /// Removes and returns ``untilNextToken``, so that the next claim in the transaction does not report it again.
+    func takeUntilNextToken() -> Int64? {
+      defer { untilNextToken = nil }
+      return untilNextToken
     }
   }
 

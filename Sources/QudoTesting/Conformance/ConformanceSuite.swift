@@ -9,7 +9,7 @@ public enum ConformanceSuite {
     + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog
     + replays + statusLog
     + pruning + listings + counts + outcomes + filters + waking + cancelling + changing + recovering + pausing
-    + expiring + finalFailures + scheduling + bounded + limited
+    + expiring + finalFailures + scheduling + bounded + limited + rated
     + closing
     + model
 

@@ -48,7 +48,7 @@ public enum Promise: Int, Sendable, CaseIterable {
   /// The jobs of a schedule's tick are enqueued at most once, together with the schedule's next tick, however many
   /// schedulers there are.
   case ticksAreEnqueuedOnce
-  /// No claim lets more jobs of a kind run than the maximum that it states, however many workers there are, and however they
-  /// end.
+  /// No claim lets more jobs of a kind run than the maximum that it states, nor more begin than its rate lets, however many
+  /// workers there are, and however they end.
   case limitsHold
 }

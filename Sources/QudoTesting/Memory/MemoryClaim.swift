@@ -14,8 +14,10 @@ extension MemoryDatabase {
     for (turn, demand) in candidates(request, now) {
       if let row = jobs[turn.id] { claimed.append(take(row, demand, now: now)) }
     }
+    let untilToken = takeTokens(request, for: claimed, now)
+    let due = [nextDue(now), untilToken].compactMap(\.self).min()
     return Claim(
-      jobs: claimed, timeUntilNextDue: areAhead ? .zero : nextDue(now),
+      jobs: claimed, timeUntilNextDue: areAhead ? .zero : due,
       timeUntilNextLeaseExpiry: nextLeaseEnd(now), givenUp: givenUp + expired, recovered: recovered,
       cancelling: cancelling())
   }
@@ -35,9 +37,44 @@ extension MemoryDatabase {
       let wanted = demand.limit ?? request.limit
       let left = demand.maxRunning.map { max(0, $0) - running } ?? .max
       if left < min(wanted, request.limit) { isAtMaxRunning = true }
-      all += ready.sorted().prefix(max(0, min(wanted, left))).map { ($0, demand) }
+      let tokens = tokens(demand, now) ?? .max
+      all += ready.sorted().prefix(max(0, min(wanted, left, tokens))).map { ($0, demand) }
     }
     return Array(all.sorted { $0.turn < $1.turn }.prefix(request.limit))
+  }
+
+  /// Returns how many jobs of a kind its rate lets begin; nil without a rate.
+  private func tokens(_ demand: ClaimRequest.KindDemand, _ now: ClockReading) -> Int? {
+    demand.rate.map { (buckets[demand.kind] ?? RateBucket()).tokens($0, now: now.wall.microseconds) }
+  }
+
+  /// Takes the tokens of claimed jobs.
+  ///
+  /// - Returns: The time until a rate lets the next job begin, if one held up jobs that the claim wanted.
+  private mutating func takeTokens(_ request: ClaimRequest, for claimed: [ClaimedJob], _ now: ClockReading)
+    -> Duration?
+  {
+    var waits: [Int64] = []
+    for demand in request.demands where request.limit > 0 && !isPaused(demand.kind, now) {
+      guard let rate = demand.rate, let tokens = tokens(demand, now) else { continue }
+      let count = claimed.count { $0.kind == demand.kind }
+      var bucket = buckets[demand.kind] ?? RateBucket()
+      if count > 0 || bucket.isAhead(of: rate, now: now.wall.microseconds) {
+        bucket.take(count, rate, now: now.wall.microseconds)
+      }
+      buckets[demand.kind] = bucket
+      let running = jobs.values.count { $0.kind == demand.kind && $0.isRunning }
+      let left = demand.maxRunning.map { max(0, max(0, $0) - running + count) } ?? .max
+      let wanted = max(0, min(demand.limit ?? request.limit, request.limit, left))
+      // A kind at its maximum of running jobs waits for one of them, and not for a token.
+      guard left > 0, tokens < wanted, count == tokens else { continue }
+      if let wait = bucket.wait(rate, now: now.wall.microseconds) { waits.append(wait) }
+    }
+    return waits.min().map { .microseconds($0) }
+  }
+
+  mutating func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration, now: ClockReading) {
+    buckets[kind, default: RateBucket()].throttle(rate, for: duration, now: now.wall.microseconds)
   }
 
   /// Returns ``isAtMaxRunning``, and forgets it.

@@ -56,6 +56,8 @@ struct MemoryDatabase {
   var jobs: [Int64: Row] = [:]
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
+  /// The token buckets of kinds with a rate.
+  var buckets: [Kind: RateBucket] = [:]
   /// By kind; nil is everything.
   var pauses: [Kind?: Pause] = [:]
   /// The kind that each kind's final failures go to.

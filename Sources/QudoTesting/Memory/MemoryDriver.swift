@@ -14,7 +14,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules, .maxRunning]
+  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules, .maxRunning, .rateLimits]
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -225,6 +225,11 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     let ended = try verb { $0.resume(kinds, now: $1) }
     if !ended.isEmpty { doorbell.ring() }
     return ended
+  }
+
+  public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
+    try checkThrottle(kind, rate, for: duration)
+    try verb { $0.throttle(kind, rate, for: duration, now: $1) }
   }
 
   public func pauses() async throws(QudoError) -> [Pause] { try verb { $0.pauses($1) } }

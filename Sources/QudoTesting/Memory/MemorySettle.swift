@@ -9,6 +9,7 @@ extension MemoryDatabase {
         return .cancelled
       }
       if let took = settlement.recording { record(row, settlement.outcome, took, now: now) }
+      if !settlement.hasBegun, case .released = settlement.outcome { buckets[row.kind]?.giveBack(1) }
       return .settled(replacements: write(settlement.outcome, of: row, now: now))
     }
   }

@@ -20,6 +20,29 @@ extension ModelRun {
     }
   }
 
+  /// Gives the preceding `want` steps a rate.
+  func rateWants() {
+    for index in self["wants"] == "all" ? wants.indices : wants.indices.suffix(1) {
+      wants[index].rate = rateLimit(self["of"])
+    }
+  }
+
+  func throttle(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.contains(.rateLimits) else { return }
+    let (kind, rate, duration) = (kind(self["kind"]), rateLimit(self["of"]), duration(self["for"]))
+    let control = try driver.control()
+    _ = try await both(
+      { try await control.throttle(kind, rate, for: duration) },
+      { try await model.throttle(kind, rate, for: duration) })
+  }
+
+  /// - Parameter text: The number of jobs, the period and the burst, such as `2/1s/5`.
+  private func rateLimit(_ text: String) -> RateLimit {
+    let parts = text.split(separator: "/").map(String.init)
+    guard parts.count == 3 else { return RateLimit(1, per: .seconds(1)) }
+    return RateLimit(Int(parts[0]) ?? 1, per: duration(parts[1]), burst: Int(parts[2]))
+  }
+
   func claim(_ driver: any LogDriver) async throws {
     let request = takeRequest()
     guard let (found, expected) = try await both(driver, { try await $0.claim(request) }) else { return }

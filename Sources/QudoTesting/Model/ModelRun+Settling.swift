@@ -7,7 +7,12 @@ extension ModelRun {
     if self["token"] == "wrong" { lease = (lease.driver.withWrongToken, lease.model.withWrongToken) }
     let outcome = outcome()
     let recording = self["recording"] == "no" ? nil : duration(self["recording"])
-    let settlement = { (lease: Lease) in Settlement(lease, outcome, recording: recording) }
+    let hasBegun = self["result"] != "unbegun"
+    let settlement = { (lease: Lease) in
+      var settlement = Settlement(lease, outcome, recording: recording)
+      settlement.hasBegun = hasBegun
+      return settlement
+    }
     outcomes.append((settlement(lease.driver), settlement(lease.model)))
     // A lease that is kept is stale when used again.
     if self["keep"] == "no", self["token"] == "right" { leases.remove(at: index) }
@@ -30,7 +35,7 @@ extension ModelRun {
     case "counted": return .snoozed(after, countsAttempt: true)
     case "failed": return .failed(message: "step \(place)")
     case "aborted": return .aborted(message: "step \(place)")
-    case "released": return .released
+    case "released", "unbegun": return .released
     case "replaced": return .completed(replacements: takeJobs())
     default: return .completed()
     }

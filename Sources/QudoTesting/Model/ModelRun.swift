@@ -87,6 +87,8 @@ final class ModelRun {
     case .bound: addBound()
     case .want: addWant()
     case .atMost: limitWants()
+    case .rate: rateWants()
+    case .throttle: try await throttle(driver())
     case .outcome: addOutcome()
     case .advance: clock.advance(by: duration(self["by"]))
     case .jump: jump()

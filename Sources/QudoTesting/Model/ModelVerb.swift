@@ -13,10 +13,11 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case bound
   case resolve
   case atMost
+  case rate, throttle
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
-  /// Each verb as often as its share of 97 random steps. The indices are the byte values in scripts.
+  /// Each verb as often as its share. The indices are the byte values in scripts.
   static let dealt: [ModelVerb] = shares.flatMap { Array(repeating: $0.verb, count: $0.share) }
 
   private static let shares: [(verb: ModelVerb, share: Int)] = [
@@ -30,7 +31,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
-    (.bound, 3), (.resolve, 1), (.atMost, 4),
+    (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1),
   ]
 
   /// The new values of a change.
@@ -75,7 +76,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand(
         "result",
         "completed completed completed completed retry retry retry snoozed counted failed failed aborted released replaced replaced"
-          + " released"),
+          + " unbegun"),
       ModelOperand("after", ModelOperand.seconds), ModelOperand("recording", "no no no 0s 1us 5s 9s endless"),
     ],
     .settle: [.driver, ModelOperand("claims", "no no no yes"), .limit],
@@ -139,6 +140,14 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("jobs", "last all all all"),
     ],
     .atMost: [ModelOperand("running", "1 2 3 5 9 0"), ModelOperand("wants", "last all")],
+    .rate: [
+      ModelOperand("of", "2/1s/2 1/1s/1 3/5s/1 5/2s/9 1/60s/3 9/1s/9 1/1us/9 0/1s/1"),
+      ModelOperand("wants", "last all"),
+    ],
+    .throttle: [
+      .driver, .kind, ModelOperand("of", "2/1s/2 1/1s/1 3/5s/1 5/2s/9 1/60s/3 9/1s/9 1/1us/9 0/1s/1"),
+      ModelOperand("for", "1s 5s 20s 1us 3600s 0s 3s 2s"),
+    ],
     .changeExpiry: [.driver, .jobs, .expiry],
     .route: [.driver, .kind, ModelOperand("to", "none e e f b a none h")],
     .schedule: [

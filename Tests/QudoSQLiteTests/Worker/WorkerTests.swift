@@ -134,6 +134,71 @@ import Testing
     #expect(running.withLock { $0.most } == 3)
   }
 
+  @Test(
+    "a kind with a rate begins a job when its token is there, in whatever worker", .timeLimit(.minutes(5)))
+  func rate() async throws {
+    let begun = Log()
+    let times = Locked<[Int64]>([])
+    _ = try await driver.insert((1...5).map { job("\($0)") })
+    let start = my.clock.now().wall.microseconds
+    let handler = JobHandler("a", policy: policy { $0.rate = RateLimit(2, per: .seconds(60)) }) {
+      [clock = my.clock] context in
+      times.withLock { $0.append(clock.now().wall.microseconds - start) }
+      begun.add(String(decoding: context.payload.bytes, as: UTF8.self))
+    }
+    let drivers = [driver, try my.file.open(clock: my.clock)]
+    let workers = try drivers.map { driver in
+      try Worker(Queue(driver), handlers: [handler], options: my.options { $0.concurrency = 4 })
+    }
+    async let first = workers[0].workUntilEmpty()
+    async let second = workers[1].workUntilEmpty()
+    await begun.count(2)
+    // Nothing but the clock lets the others begin.
+    #expect(begun.sorted == ["1", "2"])
+    try await my.clock.passingSleeps(upTo: .seconds(60)) { await begun.count(5) }
+    #expect(try await first.completed + second.completed == 5)
+    let sorted = times.withLock { $0.sorted() }
+    #expect(zip(sorted, [0, 0, 30, 60, 90]).allSatisfy { $0 >= $1 * 1_000_000 }, "\(sorted)")
+  }
+
+  @Test("a job throttles its kind, and runs again itself", .timeLimit(.minutes(5)))
+  func throttle() async throws {
+    let begun = Log()
+    _ = try await driver.insert((1...3).map { job("\($0)") })
+    let handler = JobHandler("a", policy: policy { $0.rate = RateLimit(1, per: .milliseconds(1)) }) {
+      context in
+      begun.add(String(decoding: context.payload.bytes, as: UTF8.self))
+      guard begun.entries.count == 1 else { return }
+      try await context.throttle(for: .seconds(30))
+      try context.snooze(for: .seconds(30))
+    }
+    let worker = try my.worker([handler])
+    let start = my.clock.now().wall
+    async let summary = worker.workUntilEmpty()
+    await begun.count(1)
+    try await my.clock.passingSleeps(upTo: .seconds(60)) { await begun.count(4) }
+    #expect(try await summary.completed == 3)
+    #expect(begun.sorted == ["1", "1", "2", "3"])
+    #expect(my.clock.now().wall >= start.advanced(by: .seconds(30)))
+  }
+
+  @Test("a job of a kind without a rate cannot throttle it")
+  func throttleWithoutARate() async throws {
+    _ = try await driver.insert([job("1")])
+    let errors = Locked<[QudoError]>([])
+    let worker = try my.worker([
+      JobHandler("a") { context in
+        do throws(QudoError) {
+          try await context.throttle(for: .seconds(1))
+        } catch {
+          errors.withLock { $0.append(error) }
+        }
+      }
+    ])
+    _ = try await worker.workUntilEmpty()
+    #expect(errors.withLock { $0.map(\.code) } == [.invalidArgument])
+  }
+
   @Test("a driver that cannot limit running jobs refuses a worker that must")
   func maxRunningIsRefused() throws {
     struct Unlimited: Driver {

@@ -1,0 +1,141 @@
+/// How many jobs of a kind may begin in a time, in all processes together.
+///
+///     JobPolicy(rate: RateLimit(10, per: .seconds(1)))
+///
+/// Each database has a token bucket per kind. It holds at most ``burst`` tokens, gains one every ``period`` / ``count``, and each
+/// claimed job takes one. So over any time of n periods at most ``burst`` + n × ``count`` jobs begin: after a pause, a burst, and
+/// then one job after the other. For evenly spaced jobs, choose a burst of 1.
+public struct RateLimit: Hashable, Sendable {
+  /// The number of jobs in a ``period``, 1 or more.
+  public var count: Int
+  /// The time in which ``count`` jobs begin, above 0. The time between two tokens is at least 1 µs.
+  public var period: Duration
+  /// The number of jobs that may begin at once after a pause, 1 or more. Default: ``count``.
+  public var burst: Int
+
+  /// Creates a rate of `count` jobs per period.
+  ///
+  /// - Parameter burst: The number of jobs that may begin at once; nil for `count`.
+  public init(_ count: Int, per period: Duration, burst: Int? = nil) {
+    (self.count, self.period, self.burst) = (count, period, burst ?? count)
+  }
+
+  /// The longest time in microseconds that an empty bucket may take to fill: ten years.
+  private static let longest: Int64 = 10 * 366 * 86_400_000_000
+
+  /// The time in microseconds after which the bucket gains a token, rounded up so that the rate is never exceeded. Nil if the rate
+  /// lets no job begin, or its bucket takes too long to fill.
+  var interval: Int64? {
+    let period = period.wholeMicroseconds
+    guard count >= 1, burst >= 1, period >= 1, Int64(count) <= period, period < .max else { return nil }
+    let interval = (period - 1) / Int64(count) + 1
+    let (fill, isTooLong) = interval.multipliedReportingOverflow(by: Int64(burst))
+    return isTooLong || fill > Self.longest ? nil : interval
+  }
+
+  /// - Throws: ``QudoError/Code/invalidArgument`` if the rate lets no job of the kind begin, or its bucket takes too long to fill.
+  func check(_ kind: Kind) throws(QudoError) {
+    guard count >= 1 else {
+      throw QudoError(
+        .invalidArgument, "the rate of \(kind) is under 1 job: give 1 or more, or pause the kind")
+    }
+    guard burst >= 1 else {
+      throw QudoError(.invalidArgument, "the burst of \(kind)'s rate is under 1: give 1 or more")
+    }
+    guard period > .zero, Int64(count) <= period.wholeMicroseconds else {
+      throw QudoError(
+        .invalidArgument, "the rate of \(kind) is above one job per microsecond: give a longer period")
+    }
+    guard interval != nil else {
+      throw QudoError(
+        .invalidArgument, "the rate of \(kind) takes more than ten years for its burst: give a shorter period"
+      )
+    }
+  }
+}
+
+/// The token bucket of a kind with a rate, as a database stores it. All times are in microseconds since 1970, by the database's
+/// clock.
+///
+/// It stores when the bucket will be full instead of how full it is, so that nothing is written as time goes by. Callers hold what
+/// the database locks for the kind.
+package struct RateBucket: Hashable, Sendable {
+  /// When the bucket is full, if nothing more is taken.
+  package var fullAt = Int64.min
+  /// When the bucket was last written. If the clock shows less, it was set back since: see ``isAhead(of:now:)``.
+  package var writtenAt = Int64.min
+  /// The time after which it gains a token, by the rate of the last claim.
+  package var interval: Int64 = 0
+  /// Until when no job of the kind begins: see ``JobContext/throttle(for:)``.
+  package var throttledUntil = Int64.min
+
+  /// Creates a full bucket.
+  package init() {}
+
+  /// Creates a bucket from its stored values, whatever they are.
+  package init(fullAt: Int64, writtenAt: Int64, interval: Int64, throttledUntil: Int64) {
+    self.fullAt = fullAt
+    self.writtenAt = writtenAt
+    self.interval = interval
+    self.throttledUntil = throttledUntil
+  }
+
+  /// Returns the time until the bucket is full. It is never longer than an empty bucket takes, also if the rate was raised or the
+  /// clock set back since; a throttle empties it until it ends.
+  private func missing(_ rate: RateLimit, _ interval: Int64, _ now: Int64) -> Int64 {
+    let left = max(0, fullAt.clampedMinus(max(now, writtenAt)))
+    let afterThrottle = throttled(now).clampedPlus(interval * Int64(rate.burst - 1))
+    return min(left, max(interval * Int64(rate.burst), afterThrottle))
+  }
+
+  /// Returns for how long no job of the kind begins.
+  private func throttled(_ now: Int64) -> Int64 { max(0, throttledUntil.clampedMinus(max(now, writtenAt))) }
+
+  /// Returns how many jobs may begin.
+  package func tokens(_ rate: RateLimit, now: Int64) -> Int {
+    guard let interval = rate.interval, throttled(now) == 0 else { return 0 }
+    let used = (missing(rate, interval, now) + interval - 1) / interval
+    return rate.burst - Int(used)
+  }
+
+  /// Returns the time until the next job may begin: 0 if one may begin now, nil if none ever may.
+  package func wait(_ rate: RateLimit, now: Int64) -> Int64? {
+    guard let interval = rate.interval else { return nil }
+    return max(throttled(now), missing(rate, interval, now) - interval * Int64(rate.burst - 1))
+  }
+
+  /// Whether the clock was set back, or the rate raised, since the bucket was written. Until it is written again, with a
+  /// ``take(_:_:now:)`` of 0 if need be, no time goes by for it.
+  package func isAhead(of rate: RateLimit, now: Int64) -> Bool {
+    guard let interval = rate.interval else { return false }
+    return writtenAt > now || fullAt.clampedMinus(now) > missing(rate, interval, now)
+  }
+
+  /// Takes tokens, of which there must be so many.
+  package mutating func take(_ count: Int, _ rate: RateLimit, now: Int64) {
+    guard let interval = rate.interval else { return }
+    let missing = missing(rate, interval, now) + interval * Int64(count)
+    write(interval, missing: missing, throttled: throttled(now), now)
+  }
+
+  /// Gives back tokens of jobs that were claimed and did not begin.
+  package mutating func giveBack(_ count: Int) {
+    fullAt = fullAt.clampedMinus(interval.clampedTimes(Int64(count)))
+  }
+
+  /// Lets no job begin for a time. After it one may begin, and then the others at their rate.
+  package mutating func throttle(_ rate: RateLimit, for duration: Duration, now: Int64) {
+    guard let interval = rate.interval else { return }
+    let until = max(duration.wholeMicroseconds, throttled(now))
+    let missing = max(
+      missing(rate, interval, now), until.clampedPlus(interval * Int64(rate.burst - 1)))
+    write(interval, missing: missing, throttled: until, now)
+  }
+
+  private mutating func write(_ interval: Int64, missing: Int64, throttled: Int64, _ now: Int64) {
+    fullAt = now.clampedPlus(missing)
+    throttledUntil = now.clampedPlus(throttled)
+    self.interval = interval
+    writtenAt = now
+  }
+}

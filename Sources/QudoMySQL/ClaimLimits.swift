@@ -1,0 +1,118 @@
+#if MySQL
+internal import Qudo
+
+extension ClaimRequest {
+  /// The kinds that this claim asks for and that have a maximum of running jobs or a rate.
+  var limitedKinds: Set<Kind> {
+    guard limit > 0 else { return [] }
+    return Set(
+      demands.lazy.filter { ($0.maxRunning != nil || $0.rate != nil) && $0.limit ?? 1 > 0 }.map(\.kind))
+  }
+}
+
+/// Claims of kinds with a maximum of running jobs or a rate. All other claims never come here.
+///
+/// Such a claim locks the rows of these kinds in `qudo_kind` until its commit, so that no other one counts meanwhile. Then it
+/// counts their running jobs, and reads their buckets: the statements see what was committed when they began. This takes one more
+/// round trip. If a session stops while it holds the locks, these claims wait until the server ends its transaction: see
+/// ``SessionSettings/idleSeconds``.
+extension Transaction {
+  /// Locks the kinds and lowers their demands to the number of jobs that might begin.
+  ///
+  /// - Parameter limited: ``ClaimRequest/limitedKinds``, which the database must know.
+  func withinLimits(_ request: ClaimRequest, _ limited: Set<Kind>) throws(QudoError) -> (
+    ClaimRequest, RunningCounts, [RatedKind]
+  ) {
+    let numbers = try requireNumbers(of: limited)
+    let counted = try requireNumbers(
+      of: request.demands.filter { $0.maxRunning != nil && limited.contains($0.kind) }.map(\.kind))
+    let rated = try requireNumbers(
+      of: request.demands.filter { $0.rate != nil && limited.contains($0.kind) }.map(\.kind))
+    var reads: [SQL] = []
+    if !counted.isEmpty { reads.append(RunningCounts.select(counted)) }
+    if !rated.isEmpty { reads.append(RateRows.select(rated)) }
+    var rows = try lock(KindCache.lock(numbers), thenReading: reads)[...]
+    // A SELECT that the server was told to stop may return too few rows.
+    for (count, rows) in zip([numbers, counted, rated].map(\.count).filter { $0 > 0 }, rows) {
+      guard rows.count == count else { throw .short(rows.count, count) }
+    }
+    rows.removeFirst()
+    var request = request
+    let counts = RunningCounts(counted.isEmpty ? nil : rows.popFirst())
+    lower(&request, to: counts, counted)
+    let held = rated.isEmpty ? [] : lower(&request, toRates: rows.first)
+    return (request, counts, held)
+  }
+
+  private func lower(_ request: inout ClaimRequest, to counts: RunningCounts, _ counted: [Int64]) {
+    guard !counted.isEmpty else { return }
+    var full: [Int64: Int] = [:]
+    var isAtMax = false
+    for (index, demand) in request.demands.enumerated() {
+      guard let most = demand.maxRunning.map({ max(0, $0) }), let number = number(of: demand.kind),
+        let running = counts.running[number]
+      else { continue }
+      let wanted = min(demand.limit ?? request.limit, request.limit)
+      // Jobs with an expired lease stop running if this claim can lock their rows. The plan knows whether it has.
+      let left = max(0, most - running + counts.expired[number, default: 0])
+      if left < wanted { isAtMax = true }
+      if left == 0 { full[number] = most }
+      request.demands[index].limit = min(wanted, left)
+    }
+    kinds.control.withLock { [full, isAtMax] in $0.noteRunning(counted, full: full, isAtMax: isAtMax) }
+  }
+
+  /// - Parameter rows: The result of ``RateRows/select(_:)``.
+  private func lower(_ request: inout ClaimRequest, toRates rows: Rows?) -> [RatedKind] {
+    var buckets: [Int64: RateBucket] = [:]
+    while let row = rows?.next() { buckets[row.integer(0)] = RateRows.bucket(row) }
+    var rated: [RatedKind] = []
+    for (index, demand) in request.demands.enumerated() {
+      guard let rate = demand.rate, let number = number(of: demand.kind), let bucket = buckets[number] else {
+        continue
+      }
+      let wanted = max(0, min(demand.limit ?? request.limit, request.limit))
+      let allowed = min(wanted, bucket.tokens(rate, now: now.microseconds))
+      rated.append(
+        RatedKind(
+          number: number, kind: demand.kind, rate: rate, bucket: bucket, wanted: wanted, allowed: allowed))
+      request.demands[index].limit = allowed
+    }
+    return rated
+  }
+}
+
+/// The numbers of running jobs of the kinds with a maximum. Jobs with an expired lease count: until a claim has locked their
+/// rows, their workers may renew them.
+struct RunningCounts {
+  private(set) var running: [Int64: Int] = [:]
+  /// How many of them have an expired lease.
+  private(set) var expired: [Int64: Int] = [:]
+
+  /// Returns the query that counts, with a row for each kind.
+  static func select(_ numbers: [Int64]) -> SQL {
+    """
+    SELECT k.id, COUNT(r.id), COALESCE(SUM(r.ends <= @n), 0) FROM qudo_kind AS k LEFT JOIN qudo_running AS r ON r.kind = k.id
+    WHERE k.id IN \(list: numbers) GROUP BY k.id
+    """
+  }
+
+  init() {}
+
+  /// - Parameter rows: The result of ``select(_:)``; nil if no kind has a maximum.
+  init(_ rows: Rows?) {
+    while let row = rows?.next() {
+      running[row.integer(0)] = Int(row.integer(1))
+      expired[row.integer(0)] = Int(row.integer(2))
+    }
+  }
+
+  /// Returns the number of jobs of a kind that a claim may take, at most `wanted`.
+  ///
+  /// - Parameter ended: The expired leases whose rows this claim has locked.
+  func left(_ kind: ClaimableKind, _ wanted: Int, _ ended: [EndedLease]) -> Int {
+    guard let most = kind.demand.maxRunning, let running = running[kind.number] else { return wanted }
+    return min(wanted, max(0, most) - running + ended.count { $0.row.kind == kind.number })
+  }
+}
+#endif

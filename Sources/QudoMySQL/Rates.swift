@@ -1,0 +1,90 @@
+#if MySQL
+internal import Qudo
+
+/// A kind with a rate, during a claim.
+struct RatedKind {
+  let number: Int64
+  let kind: Kind
+  let rate: RateLimit
+  var bucket: RateBucket
+  /// The number of jobs that the claim wants, and how many of them may begin.
+  let wanted: Int
+  let allowed: Int
+}
+
+/// `qudo_rate`: the token buckets of kinds with a rate. Usually empty.
+///
+/// Who takes tokens has locked the kind in `qudo_kind`. Who gives some back has not: one that a claim takes at the same moment may
+/// be lost, and never is one too many there.
+enum RateRows {
+  /// Returns the query for the buckets of kinds, with a row for each kind.
+  static func select(_ numbers: [Int64]) -> SQL {
+    """
+    SELECT k.id, b.full_at, b.written_at, b.spacing, b.throttled_until
+    FROM qudo_kind AS k LEFT JOIN qudo_rate AS b ON b.kind = k.id WHERE k.id IN \(list: numbers)
+    """
+  }
+
+  /// - Parameter row: A row of ``select(_:)``.
+  static func bucket(_ row: Row) -> RateBucket {
+    guard !row.isNull(1) else { return RateBucket() }
+    return RateBucket(
+      fullAt: row.integer(1), writtenAt: row.integer(2), interval: row.integer(3),
+      throttledUntil: row.integer(4))
+  }
+}
+
+extension Transaction {
+  /// Takes the tokens of the jobs that a claim has chosen.
+  ///
+  /// - Returns: When a rate lets the next job begin, if one held up jobs that the claim wanted.
+  func takeTokens(_ rated: [RatedKind], for plan: ClaimPlan, _ paused: PausedKinds) -> Int64? {
+    guard !rated.isEmpty else { return nil }
+    var waits: [Int64: Int64] = [:]
+    for var kind in rated {
+      let count = plan.chosen.count { $0.0.kind == kind.number }
+      if count > 0 || kind.bucket.isAhead(of: kind.rate, now: now.microseconds) {
+        kind.bucket.take(count, kind.rate, now: now.microseconds)
+        write(kind.bucket, of: kind.number)
+      }
+      guard count == kind.allowed, kind.allowed < kind.wanted, !paused.has(kind.number),
+        let wait = kind.bucket.wait(kind.rate, now: now.microseconds)
+      else { continue }
+      waits[kind.number] = now.microseconds.clampedPlus(wait)
+    }
+    kinds.control.withLock { [waits] in $0.noteTokens(rated.map(\.number), at: waits) }
+    return waits.values.min()
+  }
+
+  /// Gives back the tokens of jobs that were claimed and did not begin.
+  func giveBackTokens(_ rows: [RunningRow]) {
+    var counts: [Int64: Int] = [:]
+    for row in rows { counts[row.kind, default: 0] += 1 }
+    for (kind, count) in counts.sorted(by: { $0.key < $1.key }) {
+      write("UPDATE qudo_rate SET full_at = full_at - spacing * \(count) WHERE kind = \(kind)")
+    }
+  }
+
+  /// Runs the whole throttle verb.
+  func run(throttling kind: Kind, _ rate: RateLimit, for duration: Duration) throws(QudoError) {
+    if try wasCommitted() != nil { return }
+    try makeKinds([kind])
+    let number = try requireNumber(of: kind)
+    let rows = try lock(KindCache.lock([number]), thenReading: [RateRows.select([number])])
+    // A SELECT that the server was told to stop may return too few rows.
+    guard rows[0].count == 1, let row = rows[1].next() else { throw .short(0, 1) }
+    var bucket = RateRows.bucket(row)
+    bucket.throttle(rate, for: duration, now: now.microseconds)
+    write(bucket, of: number)
+    try commit()
+  }
+
+  private func write(_ bucket: RateBucket, of kind: Int64) {
+    write(
+      """
+      REPLACE INTO qudo_rate(kind, full_at, written_at, spacing, throttled_until)
+      VALUES(\(kind), \(bucket.fullAt), \(bucket.writtenAt), \(bucket.interval), \(bucket.throttledUntil))
+      """)
+  }
+}
+#endif
