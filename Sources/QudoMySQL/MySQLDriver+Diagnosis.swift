@@ -78,7 +78,9 @@ struct ServerDiagnosis {
   }
 
   private func readOnly(_ connection: Connection) throws(QudoError) -> [Finding] {
-    guard try connection.run("SELECT @@GLOBAL.read_only").rows?.next()?.text(0) != "0" else { return [] }
+    guard let row = try connection.run("SELECT @@GLOBAL.read_only").rows?.next(),
+      !["0", "OFF"].contains(row.text(0))
+    else { return [] }
     return [
       Finding(
         "read-only", .fault,

@@ -1,3 +1,4 @@
+import CSQLite
 import Foundation
 import MariaDBServer
 import Qudo
@@ -96,6 +97,23 @@ import Darwin
     #expect(rows.map { $0["check"] as? String } == ["write-lock"] && status == 1)
     #expect((rows.first?["figures"] as? [String: Int])?["process"] == Int(getpid()))
     withExtendedLifetime(driver) {}
+  }
+
+  @Test("another process's read transaction that keeps the WAL from being copied") func pinnedWAL()
+    async throws
+  {
+    let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .normal)
+    var reader: OpaquePointer?
+    try #require(sqlite3_open(place.path("qudo.db"), &reader) == SQLITE_OK)
+    defer { sqlite3_close_v2(reader) }
+    try #require(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM qudo_job", nil, nil, nil) == SQLITE_OK)
+    let job = NewJob("k", payload: Payload([UInt8](repeating: 7, count: 100_000)))
+    for _ in 0..<12 { _ = try await driver.insert(Array(repeating: job, count: 10)) }
+    let (rows, status) = try findings()
+    #expect(rows.map { $0["check"] as? String } == ["wal"] && status == 1)
+    #expect((rows.first?["figures"] as? [String: Int])?["process"] == Int(getpid()))
+    #expect((rows.first?["message"] as? String)?.contains("because process \(getpid()) (") == true)
+    await driver.close()
   }
 
   /// Whether this user may become another one.
