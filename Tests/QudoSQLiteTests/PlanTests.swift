@@ -256,6 +256,65 @@ import Testing
     }
   }
 
+  /// Where a diagnosis may read a whole table, and why.
+  private let diagnosisScans = [
+    // The tables' definitions.
+    "SELECT type, name, tbl_name, sql FROM sqlite_schema", "SELECT count(*) FROM sqlite_schema",
+    "SELECT lowest_reader FROM qudo_schema",
+    // Of a row for each open driver, each schedule, each pause, and for those of one claim.
+    "SELECT max(opened_at) FROM qudo_instance", "SELECT id, boot, locked, pid FROM qudo_instance",
+    "SELECT s.name, rule, k.name", "SELECT kind, paused_at, ends, reason",
+    "SELECT first, last, instance, ends, lease, started FROM qudo_running",
+    // They stop at one row.
+    "SELECT enqueued FROM qudo_job ORDER BY id DESC LIMIT 1",
+    "SELECT id, failed_at FROM qudo_failure ORDER BY",
+    "SELECT id, ended_at FROM qudo_status ORDER BY",
+    // From kind to kind, and from priority to priority: they scan their own results.
+    "WITH RECURSIVE next(",
+  ]
+
+  @Test(
+    "a diagnosis scans no table that grows with the jobs, unless it checks all", arguments: [false, true])
+  func diagnosis(checksIntegrity: Bool) async throws {
+    try await everyVerb()
+    let plans = try await driver.reader.read { [file, clock] snapshot throws(QudoError) in
+      var diagnosis = Diagnosis("jobs")
+      try SnapshotDiagnosis(snapshot, reader(file, clock), file.path, options(checksIntegrity)).add(
+        to: &diagnosis)
+      return try snapshot.connection.plans()
+    }
+    let scans = plans.filter { $0.scans || $0.sorts }.filter { plan in
+      !diagnosisScans.contains { plan.sql.hasPrefix($0) } && !readerScans.contains { plan.sql.hasPrefix($0) }
+    }
+    #expect(plans.count > 15)
+    #expect(scans.isEmpty != checksIntegrity, "\(scans)")
+    let oldest = try #require(plans.first { $0.sql.hasPrefix("WITH RECURSIVE next(rank)") })
+    #expect(!oldest.details.contains { $0.contains("SCAN qudo_ready") }, "\(oldest)")
+  }
+
+  @Test("a diagnosis costs the same however many jobs wait", arguments: [2000, 200_000])
+  func diagnosis(jobs: Int) async throws {
+    let now = clock.now().wall.microseconds
+    _ = try await driver.insert([job()])
+    try file.execute(
+      """
+      WITH RECURSIVE n(value) AS (SELECT 2 UNION ALL SELECT value + 1 FROM n WHERE value <= \(jobs))
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
+      SELECT value, 1, value % 3, iif(value % 2, value, \(now) * 2 + value), 0, 1, 0, 0, 0, '' FROM n;
+      INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id > 1 AND id % 2;
+      INSERT INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE id % 2 = 0
+      """)
+    let steps = try await driver.reader.read { [file, clock] snapshot throws(QudoError) in
+      var diagnosis = Diagnosis("jobs")
+      _ = snapshot.connection.virtualSteps()
+      try SnapshotDiagnosis(snapshot, reader(file, clock), file.path, options(false)).add(to: &diagnosis)
+      #expect(diagnosis.findings.contains { $0.check == "far-due" && $0.figures["jobs"] == 1000 })
+      #expect(diagnosis.findings.contains { $0.check == "kind-idle" })
+      return snapshot.connection.virtualSteps()
+    }
+    #expect(steps < 15_000)
+  }
+
   @Test("what became of a job is found by an index of the logs") func outcomes() async throws {
     try await everyVerb()
     _ = try await driver.outcomes(of: [.max])
@@ -271,6 +330,18 @@ import Testing
       )
     }
   }
+}
+
+private func reader(_ file: TemporaryFile, _ clock: ManualClock) -> ListingReader {
+  ListingReader(
+    path: file.path, limits: Limits(), timeout: .seconds(60), clock: clock, logger: FileDiagnosis.silent,
+    diagnoses: true)
+}
+
+private func options(_ checksIntegrity: Bool) -> DiagnosisOptions {
+  var options = DiagnosisOptions()
+  options.checksIntegrity = checksIntegrity
+  return options
 }
 
 private struct Plan: Sendable, CustomStringConvertible {

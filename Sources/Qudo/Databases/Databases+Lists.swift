@@ -4,6 +4,10 @@ public struct DatabaseAnswer<Value: Sendable>: Sendable {
   public let database: String
   /// The value, or the error of this database.
   public let result: Result<Value, QudoError>
+
+  package init(database: String, result: Result<Value, QudoError>) {
+    (self.database, self.result) = (database, result)
+  }
 }
 
 /// Lists per database: an unavailable one does not hide the others.

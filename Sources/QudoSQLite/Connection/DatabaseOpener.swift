@@ -140,7 +140,7 @@ extension Connection {
     }
   }
 
-  private func journalMode() throws(QudoError) -> String {
+  func journalMode() throws(QudoError) -> String {
     var mode = ""
     try each("PRAGMA journal_mode") { row throws(QudoError) in mode = row.text(0) }
     return mode

@@ -39,6 +39,9 @@ struct FileStatus {
   /// How many names the file has.
   var linkCount: Int { Int(info.st_nlink) }
   var device: UInt64 { UInt64(truncatingIfNeeded: info.st_dev) }
+  var inode: UInt64 { UInt64(truncatingIfNeeded: info.st_ino) }
+  /// In bytes.
+  var size: Int64 { Int64(info.st_size) }
 
   func isSame(_ other: FileStatus) -> Bool {
     info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino

@@ -105,6 +105,11 @@ final class KernelLocks: Sendable {
     return false
   }
 
+  /// Whether a driver at durability `off` is open in any process.
+  var hasUnsynced: Bool { isLocked(Self.unsynced) }
+  /// Whether a driver at durability `full` or `normal` is.
+  var hasSynced: Bool { isLocked(Self.synced) }
+
   /// Whether a driver is open in any process; each one has declared its durability.
   var hasDriver: Bool { isLocked(Self.synced) || isLocked(Self.unsynced) }
 

@@ -144,7 +144,9 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver {
 }
 
 /// A reader that opens the file for each listing and closes it afterwards.
-private final class ListingReader: Sendable {
+final class ListingReader: Sendable {
+  /// For a diagnosis: it looks at files that no listing can read, and leaves a WAL as it is.
+  private let diagnoses: Bool
   private let path: String
   private let limits: Limits
   private let timeout: Duration
@@ -152,7 +154,11 @@ private final class ListingReader: Sendable {
   private let logger: Logger
   private let thread = DispatchQueue(label: "qudo.listings")
 
-  init(path: String, limits: Limits, timeout: Duration, clock: any QueueClock, logger: Logger) {
+  init(
+    path: String, limits: Limits, timeout: Duration, clock: any QueueClock, logger: Logger,
+    diagnoses: Bool = false
+  ) {
+    self.diagnoses = diagnoses
     self.path = path
     self.limits = limits
     self.timeout = timeout
@@ -263,6 +269,9 @@ private final class ListingReader: Sendable {
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     try connection.run("PRAGMA fullfsync = 1")
     try connection.run("PRAGMA query_only = 1")
+    if diagnoses, FileStatus(place.path + "-wal")?.size ?? 0 > 0 {
+      _ = qudo_db_config(connection.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    }
     try connection.run("BEGIN")
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     try place.check(connection)
@@ -271,7 +280,7 @@ private final class ListingReader: Sendable {
   private func list<Result>(_ connection: Connection, _ body: (Snapshot) throws(QudoError) -> Result)
     throws(QudoError) -> Result
   {
-    try checkSchema(connection)
+    if !diagnoses { try checkSchema(connection) }
     let now = clock.now()
     let locks = KernelLocks(looking: connection.path)
     let result = try body(Snapshot(connection: connection, now: now, locks: locks))
@@ -279,7 +288,8 @@ private final class ListingReader: Sendable {
     return result
   }
 
-  private func checkSchema(_ connection: Connection) throws(QudoError) {
+  /// Checks that a listing can read the tables.
+  func checkSchema(_ connection: Connection) throws(QudoError) {
     let schema = try SchemaCheck(connection)
     guard !schema.isEmpty else {
       throw QudoError(

@@ -138,6 +138,40 @@ struct DelayedTable {
     return ids
   }
 
+  /// Returns up to `limit` jobs that have been due since before a time, the earliest first: their kinds and due times.
+  func overdue(_ time: Timestamp, limit: Int) throws(QudoError) -> [(kind: Int64, due: Int64)] {
+    var found: [(kind: Int64, due: Int64)] = []
+    try connection.each(
+      "SELECT kind, due FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?",
+      .integer(time.microseconds),
+      .integer(Int64(limit))
+    ) { row throws(QudoError) in found.append((row.integer(0), row.integer(1))) }
+    return found
+  }
+
+  /// Counts up to `limit` jobs that are due after a time. Returns the last due time, and a job that has it; nil for none.
+  func far(_ time: Timestamp, limit: Int) throws(QudoError) -> (count: Int, due: Int64, job: Int64)? {
+    var found: (count: Int, due: Int64, job: Int64)?
+    try connection.each(
+      "SELECT due, id FROM qudo_delayed WHERE due > ? ORDER BY due DESC, id DESC LIMIT ?",
+      .integer(time.microseconds), .integer(Int64(limit))
+    ) { row throws(QudoError) in
+      guard let first = found else { return found = (1, row.integer(0), row.integer(1)) }
+      found = (first.count + 1, first.due, first.job)
+    }
+    return found
+  }
+
+  /// Returns the number of rows that do not agree with the jobs, and of all rows. It reads all rows.
+  func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
+    let bad = try connection.integer(
+      """
+      SELECT count(*) FROM qudo_delayed AS d WHERE typeof(due) <> 'integer' OR typeof(id) <> 'integer' OR NOT EXISTS (
+        SELECT 1 FROM qudo_job AS j WHERE j.id = d.id AND j.kind = d.kind AND j.rank = d.rank AND j.due = d.due)
+      """)
+    return (bad ?? 0, try connection.integer("SELECT count(*) FROM qudo_delayed") ?? 0)
+  }
+
   // MARK: Repairing
 
   /// Deletes the rows with a value that is not an integer and those without a job, and drops unusable times of

@@ -40,6 +40,11 @@ struct InstanceTable {
     return all
   }
 
+  /// Returns when the newest one was opened; nil if there is none.
+  func lastOpened() throws(QudoError) -> Int64? {
+    try connection.integer("SELECT max(opened_at) FROM qudo_instance")
+  }
+
   /// Returns the instances without running jobs.
   func idle() throws(QudoError) -> [Instance] {
     var idle: [Instance] = []

@@ -143,6 +143,14 @@ struct JobTable {
 
   // MARK: Reading
 
+  /// Returns when the newest job was enqueued; nil if there is none.
+  func lastEnqueued() throws(QudoError) -> Int64? {
+    try connection.integer("SELECT enqueued FROM qudo_job ORDER BY id DESC LIMIT 1")
+  }
+
+  /// Returns the number of jobs. It reads all of the table.
+  func count() throws(QudoError) -> Int64 { try connection.integer("SELECT count(*) FROM qudo_job") ?? 0 }
+
   /// Returns the id of the live job with a unique key.
   func holder(of key: String, kind: Int64) throws(QudoError) -> Int64? {
     try connection.integer(

@@ -132,6 +132,7 @@ struct FailureTable {
     try log.prunable(options, &connection.failureLogSize, now: now)
   }
   func delete(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int { try log.delete(ids) }
+  func ends() throws(QudoError) -> LogEnds? { try log.ends() }
 }
 
 /// `qudo_status`: the status log.
@@ -179,6 +180,7 @@ struct StatusTable {
     try log.prunable(options, &connection.statusLogSize, now: now)
   }
   func delete(_ ids: ClosedRange<Int64>) throws(QudoError) -> Int { try log.delete(ids) }
+  func ends() throws(QudoError) -> LogEnds? { try log.ends() }
 }
 
 /// Conditions on the columns of a log.
@@ -214,6 +216,14 @@ private struct LogConditions {
     all.append(condition)
     values += new
   }
+}
+
+/// The oldest and the newest row of a log.
+struct LogEnds {
+  /// The number of rows, or more: some ids between may have none.
+  let rows: Int64
+  let oldest: Timestamp
+  let newest: Timestamp
 }
 
 /// What both logs have in common.
@@ -300,6 +310,13 @@ private struct LogTable {
       if !isAtEnd { last = row.integer(0) }
     }
     return last.map { oldest.id...$0 }
+  }
+
+  func ends() throws(QudoError) -> LogEnds? {
+    guard let oldest = try entry(.oldest), let newest = try entry(.newest) else { return nil }
+    return LogEnds(
+      rows: newest.id.clampedMinus(oldest.id).clampedPlus(1), oldest: Timestamp(microseconds: oldest.time),
+      newest: Timestamp(microseconds: newest.time))
   }
 
   private enum End: String { case oldest = "ASC", newest = "DESC" }

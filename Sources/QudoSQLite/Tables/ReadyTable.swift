@@ -218,6 +218,22 @@ struct ReadyTable {
     ) { row throws(QudoError) in body(row.integer(0), Int(row.integer(1))) }
   }
 
+  /// Returns the earliest due time of the ready jobs of a kind, at up to `most` priorities; nil if it has none.
+  ///
+  /// The first row of each priority has it. The query skips from priority to priority.
+  func oldest(of kind: Int64, atMost most: Int) throws(QudoError) -> Int64? {
+    try connection.integer(
+      """
+      WITH RECURSIVE next(rank) AS (
+        SELECT min(rank) FROM qudo_ready WHERE kind = ?1
+        UNION ALL SELECT (SELECT min(rank) FROM qudo_ready WHERE kind = ?1 AND qudo_ready.rank > next.rank) FROM next
+          WHERE next.rank IS NOT NULL
+        LIMIT ?2)
+      SELECT min((SELECT due FROM qudo_ready WHERE kind = ?1 AND qudo_ready.rank = next.rank ORDER BY due LIMIT 1))
+      FROM next WHERE rank IS NOT NULL
+      """, .integer(kind), .integer(Int64(most)))
+  }
+
   /// Returns how many rows the kinds have, or `most` if they have more.
   func count(_ kinds: IntegerList?, atMost most: Int) throws(QudoError) -> Int {
     let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""
@@ -238,6 +254,20 @@ struct ReadyTable {
   }
 
   // MARK: Repairing
+
+  /// Returns the number of rows that do not agree with the jobs, and how many jobs the others name. It reads all rows.
+  func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
+    let bad = try connection.integer(
+      """
+      SELECT count(*) FROM qudo_ready AS r
+      WHERE typeof(rank) <> 'integer' OR typeof(due) <> 'integer' OR typeof(first) <> 'integer' OR typeof(last) <> 'integer'
+        OR first > last OR (SELECT count(*) FROM qudo_job AS j
+          WHERE j.id BETWEEN r.first AND r.last AND j.kind = r.kind AND j.rank = r.rank AND j.due = r.due) <= last - first
+      """)
+    let jobs = try connection.integer(
+      "SELECT count(*) + CAST(total(last - first) AS INTEGER) FROM qudo_ready")
+    return (bad ?? 0, jobs ?? 0)
+  }
 
   /// Returns the well-formed rows of a kind that name more jobs than there are.
   func rowsWithMissingJobs(of kind: Int64) throws(QudoError) -> [ReadyRow] {

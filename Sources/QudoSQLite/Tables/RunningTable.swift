@@ -175,6 +175,19 @@ struct RunningTable {
       "SELECT first, last, instance, ends, lease, started FROM qudo_running ORDER BY first", body: body)
   }
 
+  /// Returns the number of rows that do not agree with the jobs, and how many jobs the others name. It reads all rows.
+  func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
+    let bad = try connection.integer(
+      """
+      SELECT count(*) FROM qudo_running AS r
+      WHERE typeof(ends) <> 'integer' OR typeof(first) <> 'integer' OR typeof(last) <> 'integer' OR first > last
+        OR (SELECT count(*) FROM qudo_job AS j WHERE j.id BETWEEN r.first AND r.last) <= last - first
+      """)
+    let jobs = try connection.integer(
+      "SELECT count(*) + CAST(total(last - first) AS INTEGER) FROM qudo_running")
+    return (bad ?? 0, jobs ?? 0)
+  }
+
   // MARK: Repairing
 
   /// Deletes the rows with a value that is not an integer, or without an id between first and last.

@@ -1,0 +1,399 @@
+internal import CSQLite
+internal import Qudo
+
+/// The diagnosis of what is in a file, in one read transaction.
+struct SnapshotDiagnosis {
+  private let snapshot: Snapshot
+  private let reader: ListingReader
+  private let place: String
+  private let options: DiagnosisOptions
+  private var connection: Connection { snapshot.connection }
+
+  init(_ snapshot: Snapshot, _ reader: ListingReader, _ place: String, _ options: DiagnosisOptions) {
+    (self.snapshot, self.reader, self.place, self.options) = (snapshot, reader, place, options)
+  }
+
+  /// Adds the findings. Damage that a check meets is a finding, too, and ends the checks of the tables.
+  ///
+  /// - Throws: Any other error; what was found so far is kept.
+  func add(to diagnosis: inout Diagnosis) throws(QudoError) {
+    diagnosis.add("write-lock", writeLock)
+    diagnosis.add("wal", wal)
+    do throws(QudoError) {
+      diagnosis.add("sqlite", try library())
+      let isReadable = try addSchema(to: &diagnosis)
+      if isReadable { try addQueue(to: &diagnosis) }
+      diagnosis.add("free-pages", try freePages())
+      if options.checksIntegrity { diagnosis.add("integrity", try integrity(ofTables: isReadable)) }
+      diagnosis.add("damaged", [])
+    } catch {
+      guard error.code == .corrupt else { throw error }
+      diagnosis.add("damaged", [FileDiagnosis.damage(error)])
+    }
+  }
+
+  // MARK: SQLite
+
+  private func library() throws(QudoError) -> [Finding] {
+    guard WALResetBug.isInLibrary else { return [] }
+    let version = SQLiteDriver.libraryVersion
+    if try connection.hasForeignTables() {
+      return [
+        Finding(
+          "sqlite", .warning,
+          "SQLite \(version) has the WAL-reset bug, and the file has tables of an application: its own checkpoints can damage the file",
+          advice:
+            "call SQLiteDriver.prepareConnection on each of the application's connections, or use SQLite 3.51.3, 3.50.7 or 3.44.6"
+        )
+      ]
+    }
+    return [
+      Finding(
+        "sqlite", .note,
+        "SQLite \(version) has the WAL-reset bug: Qudo avoids it, but other programs that write to the file can damage it",
+        advice:
+          "let other programs, such as the sqlite3 shell, only read; or use SQLite 3.51.3, 3.50.7 or 3.44.6")
+    ]
+  }
+
+  /// The index of the WAL; nil if the connection reads without it, because nobody has the file open.
+  private var index: WALIndex? {
+    guard !isImmutable, FileStatus(place + "-wal") != nil, FileStatus(place + "-shm") != nil else {
+      return nil
+    }
+    return WALIndex(connection)
+  }
+
+  /// Whether the connection reads the file alone, because nobody has it open and this user may not write to it.
+  private var isImmutable: Bool {
+    sqlite3_db_filename(connection.handle, "main").map { sqlite3_uri_boolean($0, "immutable", 0) != 0 }
+      ?? true
+  }
+
+  /// Twice the number of frames after which Qudo begins a checkpoint.
+  private static let mostFrames: Int64 = 4000
+
+  private var wal: [Finding] {
+    guard let index, index.left >= Self.mostFrames else { return [] }
+    let blockers = index.blockers(LockList.current(), FileStatus(place + "-shm"))
+    let size = Self.size(index.bytesLeft)
+    let figures = ["bytes": index.bytesLeft, "fileBytes": FileStatus(place + "-wal")?.size ?? 0]
+    guard !blockers.isEmpty else {
+      return [
+        Finding(
+          "wal", .note, "\(size) of the WAL wait for a checkpoint, and no reader prevents it",
+          advice: "enqueue a job or start a worker: Qudo's next commits copy the WAL", figures: figures)
+      ]
+    }
+    let names = SystemFile.processes(blockers, orElse: "a reader")
+    return [
+      Finding(
+        "wal", .warning,
+        "\(size) of the WAL cannot be copied into the file, because \(names) keeps a read transaction open; the WAL grows",
+        advice:
+          "end the transaction or the process: at the maximum WAL size (1 GiB by default), enqueues fail with busy",
+        figures: figures.merging(blockers.min().map { ["process": $0] } ?? [:]) { $1 })
+    ]
+  }
+
+  private var writeLock: [Finding] {
+    let held = FileDiagnosis.heldLocks(place) { index?.change }
+    // A process that holds Qudo's lock usually holds SQLite's, too.
+    let others = held.sqlite.subtracting(held.qudo)
+    var found: [Finding] = []
+    if !held.qudo.isEmpty {
+      found.append(
+        Finding(
+          "write-lock", .warning,
+          "\(SystemFile.processes(held.qudo, orElse: "a process")) has held Qudo's write lock for half a second and committed nothing: others cannot enqueue or work",
+          advice: "look whether it is stopped or its disk hangs; continue it (kill -CONT) or end it",
+          figures: held.qudo.min().map { ["process": $0] } ?? [:]))
+    }
+    if !others.isEmpty {
+      found.append(
+        Finding(
+          "write-lock", .warning,
+          "\(SystemFile.processes(others, orElse: "a process")) has had a write transaction of SQLite open for half a second and committed nothing: others cannot enqueue or work",
+          advice:
+            "let it commit or roll back, or end it; an application must not wait for anything in a transaction",
+          figures: others.min().map { ["process": $0] } ?? [:]))
+    }
+    return found
+  }
+
+  private func freePages() throws(QudoError) -> [Finding] {
+    let pages = try connection.integer("PRAGMA page_count") ?? 0
+    let free = try connection.integer("PRAGMA freelist_count") ?? 0
+    let size = try connection.integer("PRAGMA page_size") ?? 0
+    let bytes = free.clampedTimes(size)
+    guard bytes >= 64 << 20, free.clampedTimes(2) >= pages else { return [] }
+    let isForeign = try connection.hasForeignTables()
+    return [
+      Finding(
+        "free-pages", .note,
+        "\(Self.size(bytes)) of the file are free pages, of \(Self.size(pages.clampedTimes(size)))",
+        advice: isForeign
+          ? "new jobs use them; to shrink the file, let the application VACUUM it"
+          : "new jobs use them; to shrink the file, compact it (qudo compact)",
+        figures: ["bytes": bytes, "fileBytes": pages.clampedTimes(size)])
+    ]
+  }
+
+  static func size(_ bytes: Int64) -> String {
+    bytes >= 10 << 30 ? "\(bytes >> 30) GiB" : bytes >= 10 << 20 ? "\(bytes >> 20) MiB" : "\(bytes >> 10) KiB"
+  }
+
+  // MARK: Schema
+
+  /// Returns whether this version can read the tables.
+  private func addSchema(to diagnosis: inout Diagnosis) throws(QudoError) -> Bool {
+    // A connection that reads the file alone does not know the mode.
+    let mode = isImmutable ? "wal" : try connection.journalMode()
+    if mode != "wal", FileStatus(place)?.size ?? 0 > 0 {
+      diagnosis.add(
+        "journal-mode",
+        [
+          Finding(
+            "journal-mode", .fault,
+            "the database is not in WAL mode but in the mode \(mode), and Qudo refuses it",
+            advice: "set it while no program has the file open (sqlite3 FILE 'PRAGMA journal_mode = WAL')")
+        ])
+    } else {
+      diagnosis.add("journal-mode", [])
+    }
+    do throws(QudoError) {
+      try reader.checkSchema(connection)
+      diagnosis.add("schema", [])
+      return true
+    } catch {
+      guard error.code != .corrupt || error.cause == nil else { throw error }
+      diagnosis.add("schema", [Finding("schema", isOlder ? .warning : .fault, error)])
+      return false
+    }
+  }
+
+  private var isOlder: Bool {
+    guard let version = try? connection.schemaTable.version() else { return false }
+    return version > 0 && version < Schema.version
+  }
+
+  // MARK: Queue
+
+  private func addQueue(to diagnosis: inout Diagnosis) throws(QudoError) {
+    diagnosis.database = try snapshot.infoTable.name() ?? diagnosis.database
+    diagnosis.add("durability", try durability())
+    let leases = try Leases(snapshot)
+    diagnosis.add("dead-worker", leases.dead)
+    diagnosis.add("expired-lease", leases.expired)
+    var facts = QueueFacts(now: snapshot.now.wall)
+    facts.workers = leases.workers
+    facts.waiting = try waiting(leases.kinds)
+    facts.pauses = try snapshot.pauseTable.read().filter { !$0.isOver(snapshot.now.wall) }.map(\.pause)
+    facts.far = try far()
+    facts.schedules = try snapshot.scheduleTable.all()
+    var newest = [
+      try snapshot.jobTable.lastEnqueued(), try snapshot.instanceTable.lastOpened(),
+    ].compactMap { $0.map { Timestamp(microseconds: $0) } }
+    for (name, ends) in [
+      ("failure", try snapshot.failureTable.ends()), ("status", try snapshot.statusTable.ends()),
+    ] {
+      guard let ends else { continue }
+      facts.logs.append(QueueFacts.Log(name, rows: ends.rows, oldest: ends.oldest))
+      newest.append(ends.newest)
+    }
+    facts.newest = newest.max()
+    diagnosis = Diagnosis(
+      diagnosis.database, findings: diagnosis.findings, checks: diagnosis.checks,
+      schedules: facts.schedules.map(\.name))
+    facts.add(to: &diagnosis, options)
+  }
+
+  private func durability() throws(QudoError) -> [Finding] {
+    // Where the kernel does not tell, both seem to be held.
+    if snapshot.locks.hasUnsynced, !snapshot.locks.hasSynced {
+      return [
+        Finding(
+          "durability", .warning,
+          "a process has the file open at durability off: a power cut can lose all jobs, or damage the file",
+          advice: "open it at full or normal in all processes (--durability), unless its jobs may be lost")
+      ]
+    }
+    guard try snapshot.infoTable.isUnsynced() else { return [] }
+    return [
+      Finding(
+        "durability", .note,
+        "the file was last written at durability off: until a process opens it at full or normal, a power cut can damage it",
+        advice: "open it once at full (qudo schema)")
+    ]
+  }
+
+  /// The number of kinds, of priorities of a kind, and of due jobs that no claim has promoted, at which a look stops.
+  private static let (mostKinds, mostPriorities, mostOverdue) = (10_000, 100, 1000)
+
+  private func waiting(_ running: Set<Int64>?) throws(QudoError) -> [QueueFacts.WaitingKind] {
+    var oldest: [Int64: Int64] = [:]
+    for kind in try snapshot.readyTable.kinds(from: .min, to: .max, atMost: Self.mostKinds) {
+      oldest[kind] = try snapshot.readyTable.oldest(of: kind, atMost: Self.mostPriorities)
+    }
+    let limit = snapshot.now.wall.advanced(by: .zero - options.maxWait)
+    for (kind, due) in try snapshot.delayedTable.overdue(limit, limit: Self.mostOverdue) {
+      oldest[kind] = min(oldest[kind] ?? .max, due)
+    }
+    var all: [QueueFacts.WaitingKind] = []
+    for (number, due) in oldest.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) })
+    where due < limit.microseconds {
+      guard let kind = try snapshot.kindTable.name(of: number) else { continue }
+      all.append(
+        QueueFacts.WaitingKind(
+          kind, oldest: Timestamp(microseconds: due), isRunning: running.map { $0.contains(number) }))
+    }
+    return all
+  }
+
+  private func far() throws(QudoError) -> QueueFacts.FarJobs? {
+    let most = 1000
+    let limit = snapshot.now.wall.advanced(by: options.maxDelay)
+    guard let found = try snapshot.delayedTable.far(limit, limit: most + 1) else { return nil }
+    return QueueFacts.FarJobs(
+      count: min(found.count, most), isMore: found.count > most, latest: Timestamp(microseconds: found.due),
+      job: found.job)
+  }
+
+  // MARK: Integrity
+
+  private func integrity(ofTables isReadable: Bool) throws(QudoError) -> [Finding] {
+    var problems: [String] = []
+    do throws(QudoError) {
+      try connection.each("PRAGMA integrity_check(20)") { row throws(QudoError) in
+        // Its first row may have several lines, the first one a heading.
+        problems += row.text(0).split(separator: "\n").filter { !$0.hasPrefix("***") }.map(String.init)
+      }
+    } catch {
+      guard error.code == .corrupt, let cause = error.cause as? SQLiteError else { throw error }
+      problems.append(cause.message)
+    }
+    if problems != ["ok"] {
+      let first = problems.prefix(3).joined(separator: "; ")
+      return [
+        Finding(
+          "integrity", .fault, "SQLite's integrity check found damage: \(first)",
+          advice:
+            "stop its processes, check the disk, and restore a backup, or copy what can be read (sqlite3 FILE .dump): see \"Operating Qudo\"",
+          figures: ["problems": Int64(problems.count)])
+      ]
+    }
+    return isReadable ? try tables() : []
+  }
+
+  /// Each job must be ready, delayed or running, and nothing else.
+  private func tables() throws(QudoError) -> [Finding] {
+    let states = [
+      ("qudo_ready", try snapshot.readyTable.check()), ("qudo_delayed", try snapshot.delayedTable.check()),
+      ("qudo_running", try snapshot.runningTable.check()),
+    ]
+    var found: [Finding] = []
+    for (table, (bad, _)) in states where bad > 0 {
+      found.append(
+        Finding(
+          "integrity", .warning, subject: table,
+          "\(bad) rows of \(table) do not agree with the jobs: another program modified Qudo's tables",
+          advice: "let a worker run, which repairs the rows that it meets; change jobs with Qudo only",
+          figures: ["rows": bad]))
+    }
+    let jobs = try snapshot.jobTable.count()
+    let named = states.reduce(Int64(0)) { $0.clampedPlus($1.1.jobs) }
+    if found.isEmpty, jobs != named {
+      let difference = jobs.clampedMinus(named)
+      found.append(
+        Finding(
+          "integrity", .fault,
+          difference > 0
+            ? "\(difference) jobs are neither ready nor delayed nor running, so that no worker finds them"
+            : "\(-difference) jobs are in more than one state, so that they run more than once",
+          advice: "another program modified Qudo's tables: restore a backup, or enqueue the jobs again",
+          figures: ["jobs": difference.magnitude > Int64.max ? .max : abs(difference)]))
+    }
+    return found
+  }
+}
+
+/// The running jobs, by the processes that hold them.
+private struct Leases {
+  private(set) var dead: [Finding] = []
+  private(set) var expired: [Finding] = []
+  /// The kinds of the jobs under valid leases; nil if there are too many jobs to look.
+  private(set) var kinds: Set<Int64>? = []
+  /// The number of living drivers that have claimed jobs; nil if a driver without a kernel lock may live.
+  private(set) var workers: Int?
+
+  private struct Held {
+    var jobs: Int64 = 0
+    var late: Int64 = 0
+    var firstEnd = Int64.max
+  }
+  private static let mostJobs: Int64 = 100_000
+  /// How long ago a lease must have ended, in microseconds.
+  private static let lateness: Int64 = 60_000_000
+
+  init(_ snapshot: Snapshot) throws(QudoError) {
+    let now = snapshot.now
+    let instances = try snapshot.instanceTable.all()
+    let alive = instances.filter { $0.isAlive(snapshot.locks, now) }
+    workers = alive.allSatisfy(\.isLocked) ? alive.count : nil
+    let living = Set(alive.map(\.id))
+    var held: [Int64: Held] = [:]
+    var live: [ClosedRange<Int64>] = []
+    var jobs: Int64 = 0
+    try snapshot.runningTable.all { row throws(QudoError) in
+      let (first, last, holder, ends) = (row.integer(0), row.integer(1), row.integer(2), row.integer(3))
+      guard first <= last else { return }
+      let count = last.clampedMinus(first).clampedPlus(1)
+      var those = held[holder] ?? Held()
+      those.jobs = those.jobs.clampedPlus(count)
+      those.firstEnd = min(those.firstEnd, ends)
+      if ends < now.sinceBoot.clampedMinus(Self.lateness) { those.late = those.late.clampedPlus(count) }
+      held[holder] = those
+      if living.contains(holder), ends > now.sinceBoot {
+        jobs = jobs.clampedPlus(count)
+        live.append(first...last)
+      }
+    }
+    try readKinds(of: live, jobs, snapshot)
+    let processes = Dictionary(
+      instances.map { ($0.id, $0.processID) }, uniquingKeysWith: { first, _ in first })
+    for (holder, those) in held.sorted(by: { $0.key < $1.key }) {
+      let process = processes[holder].flatMap { $0 > 0 ? $0 : nil }
+      let name = process.map { "process \($0)" } ?? "a process"
+      let count = those.jobs == 1 ? "a job" : "\(those.jobs) jobs"
+      var figures = ["jobs": those.jobs]
+      if let process { figures["process"] = process }
+      if !living.contains(holder) {
+        dead.append(
+          Finding(
+            "dead-worker", .warning, "\(name) has ended while it held \(count), and no worker has taken over",
+            advice: "start a worker for these jobs: it runs them again at once", figures: figures))
+      } else if those.late > 0 {
+        let age = Duration.microseconds(now.sinceBoot.clampedMinus(those.firstEnd))
+        figures = ["jobs": those.late, "seconds": age.wholeSeconds].merging(figures) { first, _ in first }
+        expired.append(
+          Finding(
+            "expired-lease", .warning,
+            "\(name) lives, but has not renewed leases that expired \(age.inUnits) ago (jobs: \(those.late)): it hangs or is stopped",
+            advice:
+              "continue it (kill -CONT) or restart it; other workers of the kind run its jobs again",
+            figures: figures))
+      }
+    }
+    dead = dead.capped("processes")
+    expired = expired.capped("processes")
+  }
+
+  private mutating func readKinds(of ranges: [ClosedRange<Int64>], _ jobs: Int64, _ snapshot: Snapshot)
+    throws(QudoError)
+  {
+    guard jobs <= Self.mostJobs else { return kinds = nil }
+    var found: Set<Int64> = []
+    for range in ranges { try snapshot.jobTable.kinds(range) { found.insert($0) } }
+    kinds = found
+  }
+}

@@ -1,0 +1,492 @@
+import CSQLite
+import Foundation
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// What a diagnosis finds in files that really have the fault.
+@Suite struct DiagnosisTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+
+  init() throws { file = try TemporaryFile() }
+
+  /// The findings but for those of the machine: its SQLite and its temporary folder.
+  private func findings(_ options: DiagnosisOptions = DiagnosisOptions(), at path: String? = nil) async throws
+    -> [Finding]
+  {
+    try await SQLiteDriver.diagnose(path: path ?? file.path, options, clock: clock).findings.filter {
+      !["sqlite", "file-system", "mount"].contains($0.check)
+    }
+  }
+
+  private var checking: DiagnosisOptions {
+    var options = DiagnosisOptions()
+    options.checksIntegrity = true
+    return options
+  }
+
+  private func lines(_ options: DiagnosisOptions = DiagnosisOptions()) async throws -> [String] {
+    try await findings(options).map { "\($0.severity): \($0.check): \($0.message)" }
+  }
+
+  // MARK: Place
+
+  @Test("a queue at work has nothing to mend, and a driver finds the same") func healthy() async throws {
+    let driver = try SQLiteDriver(path: file.path, clock: clock)
+    _ = try await driver.insert((0..<20).map { job("\($0)", due: $0 % 2 == 0 ? .now : .after(.seconds(9))) })
+    _ = try await driver.claim(demand(3))
+    #expect(try await lines(checking) == [])
+    let diagnosis = try await driver.diagnose(checking)
+    #expect(diagnosis.database == "jobs" && diagnosis.severity ?? .note == .note)
+    #expect(
+      diagnosis.checks == [
+        "path", "rights", "mount", "file-system", "write-lock", "wal", "sqlite", "journal-mode", "schema",
+        "durability", "dead-worker", "expired-lease", "kind-idle", "oldest-ready", "paused", "far-due",
+        "clock", "log-growth", "schedules", "free-pages", "integrity", "damaged",
+      ])
+    await driver.close()
+    let normal = try file.open(clock: clock)
+    #expect(try await normal.diagnose().findings.map(\.check).contains("durability"))
+  }
+
+  @Test("a file that is not there is an error, and is not made") func missing() async throws {
+    await expect(code: .cannotOpen) { _ = try await SQLiteDriver.diagnose(path: file.path) }
+    await expect(code: .invalidArgument) { _ = try await SQLiteDriver.diagnose(path: "") }
+    #expect(!FileManager.default.fileExists(atPath: file.path))
+  }
+
+  @Test("rights of other users") func rights() async throws {
+    _ = try file.open(clock: clock)
+    chmod(file.path, 0o644)
+    var found = try await findings()
+    #expect(found.map(\.severity) == [.note] && found[0].message.contains("may read \(file.path)"))
+    chmod(file.path, 0o666)
+    chmod(file.folder.path, 0o777)
+    found = try await findings()
+    #expect(found.map(\.check) == ["rights", "rights"] && found.allSatisfy { $0.severity == .warning })
+    #expect(found[0].message.contains("may write to \(file.path)") && found[0].advice.contains("chmod"))
+    #expect(found[1].message.contains("the folder \(file.folder.path)"))
+  }
+
+  #if os(Linux)
+  @Test(
+    "a file in memory", .enabled(if: Mount.of("/dev/shm")?.type == "tmpfs" && access("/dev/shm", W_OK) == 0))
+  func memory() async throws {
+    let path = "/dev/shm/qudo-test-\(UUID().uuidString).db"
+    defer { for ending in ["", "-wal", "-shm"] { unlink(path + ending) } }
+    await (try SQLiteDriver(path: path)).close()
+    let found = try await SQLiteDriver.diagnose(path: path).findings
+    #expect(
+      found.contains {
+        $0.check == "file-system" && $0.severity == .warning && $0.message.contains("tmpfs at /dev/shm")
+      })
+  }
+  #endif
+
+  @Test("mounts and their options, as the kernel lists them") func mounts() throws {
+    let list = """
+      22 1 254:0 / / rw,relatime - ext4 /dev/root rw,nobarrier
+      30 22 0:25 / /run rw,nosuid shared:2 - tmpfs tmpfs rw,size=1g
+      31 22 8:1 / /mnt/my\\040disk ro,noatime - xfs /dev/sda1 rw
+      32 22 0:40 / /mnt/far rw - fuse.sshfs host:/ rw
+      33 22 0:41 / /var/lib rw - overlay overlay rw,lowerdir=/a
+      """
+    func found(_ path: String) -> [String] {
+      (Mount.of(path, in: list)?.findings ?? []).map { "\($0.severity) \($0.check)" }
+    }
+    #expect(Mount.of("/mnt/my disk/q.db", in: list)?.point == "/mnt/my disk")
+    #expect(found("/home/q.db") == ["warning mount"] && found("/run/q.db") == ["warning file-system"])
+    #expect(
+      found("/mnt/my disk/q.db") == ["warning mount"] && found("/mnt/far/q.db") == ["warning file-system"])
+    #expect(found("/var/lib/q.db") == ["note file-system"] && found("/runner/q.db") == ["warning mount"])
+    #expect(Mount.of("/x", in: "nonsense") == nil)
+  }
+
+  // MARK: Files that are none
+
+  @Test("a file that is not a database, and one without tables") func foreign() async throws {
+    try Data("this is no database, however long one looks at it, and that is what it says".utf8)
+      .write(to: URL(fileURLWithPath: file.path))
+    chmod(file.path, 0o600)
+    var found = try await findings()
+    #expect(found.map(\.check) == ["schema"] && found[0].severity == .fault)
+    #expect(
+      found[0].message.hasSuffix("the file is not a SQLite database") && found[0].advice == "check the path")
+    unlink(file.path)
+    try file.execute("CREATE TABLE mine(a)")
+    chmod(file.path, 0o600)
+    found = try await findings()
+    #expect(found.map(\.check) == ["journal-mode", "schema"] && found.allSatisfy { $0.severity == .fault })
+    #expect(found[1].message == "the file has no Qudo tables")
+    // Two names of one file.
+    try FileManager.default.linkItem(atPath: file.path, toPath: file.path + "2")
+    #expect(try await findings().map(\.check) == ["path"])
+  }
+
+  @Test("a newer schema is a fault, an older one a warning") func schemas() async throws {
+    _ = try file.open(clock: clock)
+    try file.execute(
+      "INSERT INTO qudo_schema SELECT max(version) + 1, 0, max(version) + 1, max(version) + 1 FROM qudo_schema"
+    )
+    var found = try await findings()
+    #expect(found.map(\.check) == ["schema"] && found[0].severity == .fault)
+    #expect(found[0].advice == "update this program")
+    try file.execute(
+      """
+      DELETE FROM qudo_schema WHERE version >= (SELECT max(version) - 1 FROM qudo_schema); DROP TABLE qudo_schedule
+      """)
+    found = try await findings()
+    #expect(found.map(\.check) == ["schema"] && found[0].severity == .warning)
+    #expect(found[0].message.contains("of an older Qudo"))
+  }
+
+  @Test("flipped bytes: at the beginning they are found at once, further on with a check of the whole file")
+  func damage() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert((0..<500).map { job(String(repeating: "\($0) ", count: 100)) })
+    await driver.close()
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: file.path))
+    let root = try #require(
+      Int(try file.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'qudo_job'").first ?? ""))
+    // An interior page of the jobs: what it points to.
+    for offset in 8..<40 { bytes[(root - 1) * 2048 + offset] ^= 0xFF }
+    try bytes.write(to: URL(fileURLWithPath: file.path))
+    chmod(file.path, 0o600)
+    let found = try await findings(checking)
+    #expect(
+      found.contains { $0.severity == .fault && ["integrity", "damaged"].contains($0.check) }, "\(found)")
+    for offset in 100..<2048 { bytes[offset] ^= 0xFF }
+    try bytes.write(to: URL(fileURLWithPath: file.path))
+    let schema = try await findings()
+    #expect(schema.contains { $0.severity == .fault && $0.check == "damaged" }, "\(schema)")
+  }
+
+  @Test("a payload's page that is damaged is found with a check of the whole file only") func damagedPage()
+    async throws
+  {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert((0..<500).map { job(String(repeating: "\($0) ", count: 100)) })
+    await driver.close()
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: file.path))
+    let text = try #require(bytes.range(of: Data(String(repeating: "200 ", count: 100).utf8)))
+    // The header of the leaf page that has the payload.
+    let page = text.lowerBound / 2048 * 2048
+    for offset in 3..<8 { bytes[page + offset] ^= 0xFF }
+    try bytes.write(to: URL(fileURLWithPath: file.path))
+    chmod(file.path, 0o600)
+    #expect(try await lines() == [])
+    let found = try await findings(checking)
+    #expect(found.map(\.check) == ["integrity"] && found[0].severity == .fault, "\(found)")
+    #expect(!found[0].message.contains("\n") && found[0].message.contains("Page "))
+    #expect(found[0].advice.contains("restore a backup") && (found[0].figures["problems"] ?? 0) > 0)
+  }
+
+  @Test("values of other types, as another program may write them") func values() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1"), job("2", due: .after(.seconds(60)))])
+    try file.execute("UPDATE qudo_ready SET due = 'soon'")
+    let found = try await findings(checking)
+    #expect(found.map(\.check) == ["damaged"] && found[0].severity == .fault, "\(found)")
+    #expect(found.first?.message == "a value is not a number")
+  }
+
+  @Test("tables that do not agree with each other") func tables() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert((0..<9).map { job("\($0)", due: $0 < 4 ? .now : .after(.seconds(60))) })
+    #expect(try await lines(checking) == [])
+    try file.execute("DELETE FROM qudo_delayed WHERE id = 9")
+    var found = try await findings(checking)
+    #expect(found.map(\.check) == ["integrity"] && found[0].severity == .fault)
+    #expect(found[0].message.hasPrefix("1 jobs are neither ready nor delayed nor running"))
+    try file.execute("DELETE FROM qudo_job WHERE id IN (1, 8, 9)")
+    found = try await findings(checking)
+    #expect(found.map(\.subject) == ["qudo_ready", "qudo_delayed"] && found[0].severity == .warning)
+  }
+
+  @Test("a diagnosis leaves a file and its WAL as they are") func readOnly() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    // As a crash leaves it.
+    let copy = file.folder.appendingPathComponent("copy.db").path
+    for ending in ["", "-wal"] {
+      try FileManager.default.copyItem(atPath: file.path + ending, toPath: copy + ending)
+    }
+    func bytes() throws -> [Data] {
+      try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: copy + $0)) }
+    }
+    let before = try bytes()
+    #expect(try await findings(checking, at: copy).isEmpty)
+    #expect(try bytes() == before && before[1].count > 0)
+  }
+
+  // MARK: Locks
+
+  #if os(Linux)
+  /// A connection that is not Qudo's, with statements executed.
+  private final class Foreign {
+    var handle: OpaquePointer?
+    init(_ path: String, _ statements: String...) throws {
+      try #require(sqlite3_open(path, &handle) == SQLITE_OK)
+      for sql in statements { try execute(sql) }
+    }
+    func execute(_ sql: String) throws { try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK) }
+    deinit { sqlite3_close_v2(handle) }
+  }
+
+  @Test("who holds Qudo's write lock") func writeLock() async throws {
+    let driver = try file.open(clock: clock)
+    let lock = try WriteLock(path: file.path)
+    try lock.take(within: .seconds(60))
+    let found = try await findings()
+    #expect(found.map(\.check) == ["write-lock"] && found[0].severity == .warning)
+    #expect(found[0].figures == ["process": Int64(getpid())])
+    #expect(found[0].message.contains("this process (\(getpid())) has held Qudo's write lock"))
+    lock.giveBack()
+    #expect(try await lines() == [])
+    await driver.close()
+  }
+
+  @Test("who holds SQLite's write lock") func transaction() async throws {
+    let driver = try file.open(clock: clock)
+    let foreign = try Foreign(file.path, "BEGIN IMMEDIATE")
+    let found = try await findings()
+    #expect(found.map(\.check) == ["write-lock"] && found[0].figures == ["process": Int64(getpid())])
+    #expect(found[0].message.contains("a write transaction of SQLite"))
+    try foreign.execute("COMMIT")
+    #expect(try await lines() == [])
+    await driver.close()
+  }
+
+  @Test("who has locked the whole file") func locked() async throws {
+    _ = try file.open(clock: clock)
+    let foreign = try Foreign(
+      file.path, "PRAGMA locking_mode = EXCLUSIVE", "UPDATE qudo_info SET value = value")
+    let found = try await findings()
+    #expect(found.map(\.check) == ["locked"] && found[0].severity == .fault, "\(found)")
+    #expect(found.first?.figures == ["process": Int64(getpid())])
+    withExtendedLifetime(foreign) {}
+  }
+
+  @Test("a long-running read transaction that keeps the WAL from being copied") func pinnedWAL() async throws
+  {
+    let driver = try file.open(clock: clock)
+    let foreign = try Foreign(file.path, "BEGIN", "SELECT count(*) FROM qudo_job")
+    let payload = String(repeating: "x", count: 100_000)
+    for _ in 0..<12 { _ = try await driver.insert((0..<10).map { _ in job(payload) }) }
+    let found = try await findings()
+    #expect(found.map(\.check) == ["wal"] && found[0].severity == .warning, "\(found)")
+    #expect(found.first?.figures["process"] == Int64(getpid()))
+    #expect((found.first?.figures["bytes"] ?? 0) > 8_000_000)
+    try foreign.execute("COMMIT")
+    let free = try await findings()
+    #expect(free.map(\.check) == ["wal"] && free[0].severity == .note, "\(free)")
+    // The next commits copy it.
+    _ = try await driver.insert((0..<50).map { _ in job(payload) })
+    #expect(try await lines() == [])
+  }
+
+  @Test("the list of locks") func lockList() throws {
+    let status = try #require(FileStatus(file.folder.path))
+    let (major, minor) = ((status.device >> 8) & 0xFFF, status.device & 0xFF | (status.device >> 12) & ~0xFF)
+    func hex(_ number: UInt64) -> String { (number < 16 ? "0" : "") + String(number, radix: 16) }
+    let list = LockList(
+      """
+      1: POSIX  ADVISORY  READ 17 \(hex(major)):\(hex(minor)):\(status.inode) 120 127
+      1: -> POSIX  ADVISORY  WRITE 18 \(hex(major)):\(hex(minor)):\(status.inode) 120 127
+      2: FLOCK  ADVISORY  WRITE 19 \(hex(major)):\(hex(minor)):\(status.inode) 0 EOF
+      3: OFDLCK ADVISORY  READ  -1 \(hex(major)):\(hex(minor)):\(status.inode) 2 2
+      4: POSIX  ADVISORY  READ 20 \(hex(major)):\(hex(minor)):\(status.inode + 1) 120 120
+      nonsense
+      """)
+    #expect(list.locks(of: status).count == 3)
+    #expect(list.holders(of: status, .posix, byte: 123) == [17] && list.holders(of: status, .flock) == [19])
+    #expect(list.holders(of: status, .posix, byte: 128).isEmpty && list.holders(of: nil, .posix).isEmpty)
+    #expect(list.holders(of: status, .posix, isExclusive: true).isEmpty)
+  }
+  #endif
+
+  // MARK: Settings
+
+  @Test("durability off, while a driver is open and after it") func durability() async throws {
+    let driver = try SQLiteDriver(path: file.path, durability: .off, clock: clock)
+    var found = try await findings()
+    #expect(found.map(\.check) == ["durability"] && found[0].severity == .warning)
+    await driver.close()
+    found = try await findings()
+    #expect(found.map(\.check) == ["durability"] && found[0].severity == .note)
+    await (try file.open(clock: clock)).close()
+    #expect(try await lines() == [])
+  }
+
+  @Test("tables of an application, with a SQLite that has the WAL-reset bug") func bug() async throws {
+    _ = try file.open(clock: clock)
+    func found() async throws -> [Finding.Severity] {
+      try await SQLiteDriver.diagnose(path: file.path).findings.filter { $0.check == "sqlite" }.map(
+        \.severity)
+    }
+    #expect(try await found() == (WALResetBug.isInLibrary ? [.note] : []))
+    try file.execute("CREATE TABLE mine(a)")
+    #expect(try await found() == (WALResetBug.isInLibrary ? [.warning] : []))
+  }
+
+  @Test("a file of free pages") func freePages() async throws {
+    _ = try file.open(clock: clock)
+    try file.execute(
+      """
+      INSERT INTO qudo_kind(id, name) VALUES(7, 'x');
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, payload)
+        VALUES(1, 7, 1, 1700000000000000, 0, 1, '', 0, zeroblob(80000000));
+      DELETE FROM qudo_failure
+      """)
+    let found = try await findings()
+    #expect(found.map(\.check) == ["free-pages"] && found[0].severity == .note, "\(found)")
+    #expect((found.first?.figures["bytes"] ?? 0) > 64 << 20 && found[0].advice.contains("qudo compact"))
+  }
+
+  // MARK: Jobs
+
+  @Test("a kind that no worker seems to perform, one that has a backlog, and a paused one") func kinds()
+    async throws
+  {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([
+      job("1"), job("2", kind: "b"), job("3", kind: "b", priority: -5), job("4", kind: "c"),
+      job("5", kind: "d", due: .after(.seconds(60))),
+    ])
+    try await driver.pause(["c"], until: nil, reason: "quiet")
+    clock.advance(by: .seconds(599))
+    #expect(try await findings().map(\.check) == ["paused"])
+    clock.advance(by: .seconds(3001))
+    // A worker begins with b.
+    _ = try await driver.claim(demand(1, "b"))
+    let found = try await findings()
+    #expect(found.map(\.check) == ["kind-idle", "kind-idle", "oldest-ready", "paused"], "\(found)")
+    #expect(
+      found.map(\.subject) == ["a", "d", "b", "c"]
+        && found.map(\.severity) == [.warning, .warning, .note, .note])
+    #expect(
+      found[0].message
+        == "the oldest ready job of the kind a has waited for 1h, and no job of the kind is running; one process that claimed jobs lives"
+    )
+    #expect(found[0].figures == ["seconds": 3600, "workers": 1] && found[1].figures["seconds"] == 3540)
+    #expect(found[3].message.contains("without an end: quiet"))
+    var options = DiagnosisOptions()
+    options.maxWait = .seconds(7200)
+    #expect(try await findings(options).map(\.check) == ["paused"])
+    await driver.close()
+  }
+
+  @Test("more kinds than anybody reads") func manyKinds() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert((0..<50).map { job(kind: Kind("k\($0)")) })
+    clock.advance(by: .seconds(3600))
+    let found = try await findings()
+    #expect(found.count == 21 && found.allSatisfy { $0.check == "kind-idle" })
+    #expect(
+      found.last?.message == "the same holds for 30 other kinds" && found.last?.figures == ["kinds": 30])
+  }
+
+  @Test("jobs that are due in the far future") func farDue() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([
+      job("1", due: .after(.seconds(86_400 * 300))), job("2", due: .after(.seconds(86_400 * 3000))),
+      job("3", due: .after(.seconds(86_400 * 2000))),
+    ])
+    let found = try await findings()
+    #expect(found.map(\.check) == ["far-due"] && found[0].severity == .warning)
+    #expect(found[0].figures == ["jobs": 2, "job": 2])
+    #expect(found[0].message.hasPrefix("2 jobs are due more than 366d from now, the last one (2) at 2032-"))
+  }
+
+  @Test("a worker that has ended, and one that hangs") func leases() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1"), job("2")])
+    _ = try await driver.claim(demand(2))
+    clock.advance(by: .seconds(119))
+    #expect(try await lines() == [])
+    clock.advance(by: .seconds(2))
+    var found = try await findings()
+    #expect(found.map(\.check) == ["expired-lease"] && found[0].severity == .warning)
+    #expect(found[0].figures == ["jobs": 2, "seconds": 61, "process": Int64(getpid())])
+    await driver.close()
+    found = try await findings()
+    #expect(found.map(\.check) == ["dead-worker"] && found[0].severity == .warning)
+    #expect(found[0].figures == ["jobs": 2, "process": Int64(getpid())])
+    let next = try file.open(clock: clock)
+    _ = try await next.claim(demand(2))
+    #expect(try await lines() == [])
+    await next.close()
+  }
+
+  @Test("a clock that was set back") func clockJump() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    clock.jump(by: .seconds(-5))
+    #expect(try await lines() == [])
+    clock.jump(by: .seconds(-7200))
+    let found = try await findings()
+    #expect(found.map(\.check) == ["clock"] && found[0].figures == ["seconds": 7205])
+    #expect(found[0].message.contains("2h ahead of its clock"))
+  }
+
+  @Test("logs that nobody prunes") func logs() async throws {
+    _ = try file.open(clock: clock)
+    let now = clock.now().wall.microseconds
+    try file.execute(
+      """
+      INSERT INTO qudo_kind(id, name) VALUES(7, 'x');
+      INSERT INTO qudo_failure(id, job, kind, attempt, failed_at, reason, final, message, rank) VALUES
+        (1, 1, 7, 1, \(now), 0, 1, '', 0), (1200000, 1, 7, 1, \(now), 0, 1, '', 0);
+      INSERT INTO qudo_status(job, kind, status, started_at, ended_at, codec) VALUES(1, 7, 0, 0, \(now - 1_728_000_000_000), 0)
+      """)
+    let found = try await findings()
+    #expect(found.map(\.severity) == [.warning, .note] && found.map(\.subject) == ["failure", "status"])
+    #expect(found[0].figures["rows"] == 1_200_000 && found[1].figures["seconds"] == 1_728_000)
+  }
+
+  // MARK: Schedules
+
+  @Test("schedules that are paused, ended, late, or enqueue what nobody performs") func schedules()
+    async throws
+  {
+    let driver = try file.open(clock: clock)
+    let now = clock.now().wall
+    var paused = StoredSchedule(name: "paused", rule: "r", kind: "k")
+    (paused.isPaused, paused.reason) = (true, "quiet")
+    _ = try await driver.store([
+      paused, StoredSchedule(name: "ended", rule: "r", kind: "k"),
+      StoredSchedule(name: "late", rule: "r", kind: "k", nextTick: now),
+      StoredSchedule(name: "idle", rule: "r", kind: "a", nextTick: now.advanced(by: .seconds(9000))),
+      StoredSchedule(name: "well", rule: "r", kind: "k", nextTick: now.advanced(by: .seconds(9000))),
+    ])
+    _ = try await driver.insert([job("1")])
+    clock.advance(by: .seconds(3600))
+    let found = try await findings()
+    #expect(
+      found.map { "\($0.severity) \($0.check) \($0.subject ?? "")" } == [
+        "warning kind-idle a", "warning schedule-idle idle", "warning schedule-late late",
+        "note schedule-ended ended", "note schedule-paused paused",
+      ])
+  }
+
+  @Test("a schedule in two databases") func twice() async throws {
+    var all = [
+      Diagnosis("a", checks: ["schedules"], schedules: ["x", "y"]),
+      Diagnosis("b", checks: ["schedules"], schedules: ["y"]),
+      Diagnosis("c"),
+    ]
+    Diagnosis.compareSchedules(&all)
+    #expect(all.map { $0.findings.map(\.subject) } == [["y"], ["y"], []])
+    #expect(
+      all[1].findings[0].message == "the schedule y is also in a: each tick enqueues a job in each of them")
+    #expect(all[0].checks.last == "schedule-twice" && all[2].checks == [] && all[0].severity == .warning)
+  }
+}
