@@ -37,7 +37,7 @@ public struct WorkerOptions: Sendable {
   public var retention: Retention?
   /// The number of slots held by runs that ignore their cancellation at which the worker ends. Default nil: it never does.
   ///
-  /// A run that is cancelled, by its time limit or by ``Queue/cancel(_:reason:)``, and does not end within
+  /// A run that is cancelled, by its time limit or by ``Queue/cancel(_:reason:)-(JobID,_)``, and does not end within
   /// ``cancellationGracePeriod``, keeps its slot until it ends: Swift cannot end it. Its job is settled without it. When so many slots
   /// are lost, the worker shuts down as if it were stopped, and throws ``QudoError/Code/slotsStuck``: let the process end then, so that
   /// a supervisor starts another one. With the ``concurrency``, it does so when no slot is left.
