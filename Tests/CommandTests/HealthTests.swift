@@ -77,6 +77,18 @@ import Testing
     #expect(try health("--max-ready", "0").status == 1)
   }
 
+  @Test("it gives up at its timeout if a process keeps all others out") func exclusive() throws {
+    try place.qudo("enqueue", "mail", "1")
+    var handle: OpaquePointer?
+    defer { sqlite3_close(handle) }
+    try #require(sqlite3_open(place.path("qudo.db"), &handle) == SQLITE_OK)
+    let sql = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE qudo_info SET value = value"
+    try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
+    let result = try place.qudo("health", "--timeout", "50ms")
+    #expect(
+      result.status == 75 && result.lines.count == 1 && result.output.contains("qudo.db: cannot be read: "))
+  }
+
   @Test("a file that is not there is unreachable, and is not made") func missing() throws {
     let result = try health("--database", "none.db")
     #expect(
