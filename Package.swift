@@ -108,7 +108,9 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
-      ]),
+      ],
+      // For distributors, and for tests.
+      exclude: ["Packaging"]),
     .testTarget(
       name: "QudoTests",
       dependencies: [

@@ -13,4 +13,17 @@ extension MySQLDriver: DescribedDriver {
       clock: now.map { Timestamp(microseconds: $0) })
   }
 }
+
+extension MySQLDriver: ObservedDriver {
+  /// A server does not tell whether a worker is there.
+  package func backlog(_ kinds: [Kind]?, countingUpTo most: Int) async throws(QudoError) -> Backlog {
+    try await pool.transact { transaction throws(QudoError) in
+      try transaction.backlog(kinds, countingUpTo: most)
+    }
+  }
+
+  package func sizes() async throws(QudoError) -> DatabaseSizes {
+    try await pool.transact { transaction throws(QudoError) in try transaction.sizes() }
+  }
+}
 #endif

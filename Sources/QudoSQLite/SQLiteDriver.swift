@@ -180,16 +180,19 @@ public struct SQLiteDriver: Driver {
     if idle.isIdle || request.limit <= 0, !Task.isCancelled,
       let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) })
     {
-      if request.limit > 0 { idle.note(claim) }
+      if request.limit > 0 { note(claim) }
       return claim
     }
     let claim = try await writer.write(isDurable: false, isSmall: request.limit <= Self.small) {
       transaction throws(QudoError) in
       try transaction.claim(request)
     }
-    if request.limit > 0 { idle.note(claim) }
+    if request.limit > 0 { note(claim) }
     return claim
   }
+
+  /// Notes the answer to a claim of jobs. The first one shows others that somebody works here: see `qudo health`.
+  private func note(_ claim: Claim) { if idle.note(claim) { locks.declareClaimer() } }
 
   public func settle(
     _ settlements: [Settlement], claiming next: ClaimRequest?
@@ -211,7 +214,7 @@ public struct SQLiteDriver: Driver {
         guard let next else { return (results, nil) }
         return (results, try transaction.claim(next))
       }
-      if let claim = answer.claim { idle.note(claim) }
+      if let claim = answer.claim { note(claim) }
       return answer
     } catch {
       guard error.badRows != nil, let next else { throw error }

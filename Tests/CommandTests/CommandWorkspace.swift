@@ -70,9 +70,10 @@ final class CommandWorkspace {
   }
 
   /// Starts `qudo`, with pipes to talk to it.
-  func start(_ arguments: String...) throws -> Running {
+  func start(_ arguments: String..., environment: [String: String] = [:]) throws -> Running {
     let running = try Running(
-      built("qudo"), arguments, in: folder, environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
+      built("qudo"), arguments, in: folder, environment: environment, input: Pipe(), output: Pipe(),
+      errors: Pipe())
     started.append(running)
     return running
   }

@@ -33,6 +33,10 @@ import Testing
         {
           continue
         }
+        // For metrics: the rows of a log by kind, by the index of the kinds.
+        if plan.type == "index", plan.key.hasSuffix("_kind"), statement.text.contains("AS rows_of_kind") {
+          continue
+        }
         // All rows of a log are counted, by its smallest index: once, if its ids are further apart than the rows to keep.
         if plan.type == "index", statement.text.hasPrefix("SELECT COUNT(*), COALESCE(MIN(id)") { continue }
         // A page of jobs needs the end of each one's lease: all of the running become a table of the statement's own.
@@ -227,6 +231,9 @@ import Testing
         claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     }
     _ = try await driver.promote(limit: 10)
+    _ = try await driver.backlog(nil, countingUpTo: 10)
+    _ = try await driver.backlog(["a", "b"], countingUpTo: 10)
+    _ = try await driver.sizes()
     _ = try await driver.jobs(matching: JobQuery())
     _ = try await driver.jobs(matching: JobQuery(ids: jobs.map(\.id)))
     let ids = try await driver.failures(LogQuery(kinds: ["f"])).map(\.id)

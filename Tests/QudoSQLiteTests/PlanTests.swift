@@ -60,6 +60,9 @@ import Testing
     "SELECT id, failed_at FROM qudo_failure ORDER BY", "SELECT id, ended_at FROM qudo_status ORDER BY",
     // All rows of a log, by whole pages of its smallest index: once, if its ids are further apart than the rows to keep.
     "SELECT count(*) FROM qudo_failure", "SELECT count(*) FROM qudo_status",
+    // For metrics: the rows of a log by kind, by the index of the kinds, and the numbers that its ids have reached.
+    "SELECT kind, count(*) FROM qudo_failure", "SELECT kind, count(*) FROM qudo_status",
+    "SELECT seq FROM sqlite_sequence",
   ]
 
   @Test func theWriterNeitherScansNorSorts() async throws {
@@ -164,6 +167,12 @@ import Testing
       }
     }
     _ = try await driver.outcomes(of: [1, 2, .max])
+    let path = file.path
+    _ = try await driver.reader.read { snapshot throws(QudoError) in
+      _ = try snapshot.sizes(path: path)
+      _ = try snapshot.backlog(["a"], countingUpTo: 2)
+      return try snapshot.backlog(nil, countingUpTo: 2)
+    }
     _ = try await driver.job(withUniqueKey: "none", kind: "a")
     _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
     #expect(try await driver.prune(PruneOptions(before: .latest, keep: 1)) > 0)
@@ -355,7 +364,7 @@ private struct Plan: Sendable, CustomStringConvertible {
 
 extension Connection {
   /// The instructions that all statements took since the last call.
-  fileprivate func virtualSteps() -> Int {
+  func virtualSteps() -> Int {
     var (count, next) = (0, sqlite3_next_stmt(handle, nil))
     while let statement = next {
       count += Int(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1))

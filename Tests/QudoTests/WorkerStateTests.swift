@@ -54,7 +54,8 @@ import Testing
       case .finish: return (asked, settled, nil)
       case .checkForRemainingJobs: state.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
-      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .setFailureRoutes, .pruneLogs:
+      case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .reportStuck, .setFailureRoutes,
+        .pruneLogs:
         continue
       }
     }
@@ -427,6 +428,7 @@ import Testing
     case .setFailureRoutes: "route"
     case .renew: "renew"
     case .reportLost: "report"
+    case .reportStuck: "stuck"
     case .checkForRemainingJobs: "count"
     case .checkForCancelledJobs: "check"
     case .pruneLogs: "prune"
@@ -467,6 +469,48 @@ import Testing
     }
     #expect(settlements.map(\.lease.job) == [1])
     #expect(state.stop(of: slot) == .givenUp)
+  }
+
+  @Test("the worker ends when runs that ignore their cancellation hold as many slots as allowed")
+  mutating func stuckSlots() throws {
+    for most in [nil, 1, 2] as [Int?] {
+      state = Self.state(concurrency: 3, policy: JobPolicy(timeLimit: .seconds(1))) {
+        $0.maxStuckSlots = most
+      }
+      var supply = 3
+      _ = settle(now: 0, supply: &supply)
+      var slots: [Int] = []
+      for index in 0..<3 {
+        slots.append(openSlot())
+        let begins = state.begin(slots[index], now: Int64(index) * 1_000_000) != nil
+        #expect(begins)
+      }
+      // One after the other reaches its limit of 1 s, and 5 s later the worker no longer waits for it.
+      _ = settle(now: 2_000_000, supply: &supply)
+      let first = settle(now: 7_000_000, supply: &supply)
+      #expect(state.abandoned == 2 && first.settled.count == 2)
+      #expect(state.isStuck == (most != nil))
+      #expect((state.phase == .working) == (most == nil))
+      // What still runs has the grace period, then the work ends although the slots are held.
+      let goesOn = state.end(slots[2], .completed(), took: 1, now: 7_000_001, recording: false)
+      #expect(!goesOn, "it was cancelled, too")
+      let rest = settle(now: 7_000_002, supply: &supply)
+      #expect((rest.waitsUntil == nil) == (most != nil))
+    }
+  }
+
+  @Test("a worker that ends already does not end because of its slots") mutating func stuckSlotsAtTheEnd()
+    throws
+  {
+    state = Self.state(concurrency: 1) { $0.maxStuckSlots = 1 }
+    var supply = 1
+    _ = settle(now: 0, supply: &supply)
+    let begins = state.begin(openSlot(), now: 0) != nil
+    #expect(begins)
+    state.stop(now: 0)
+    _ = settle(now: 10_000_000, supply: &supply)
+    let rest = settle(now: 15_000_000, supply: &supply)
+    #expect(rest.waitsUntil == nil && state.abandoned == 1 && !state.isStuck)
   }
 
   @Test("keeps what hooks need of a run only if a hook names the point", arguments: [true, false])

@@ -8,7 +8,7 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
       case invalidArgument, cannotOpen, notADatabase, corrupt, newerSchema, foreignSchema, unsupportedDatabase
       case readOnly, diskFull, busy, ioError, outcomeUnknown, outOfMemory, closed, cancelled, leaseLost,
         plugin, database
-      case unreachable, accessDenied, tooManyFiles, databaseReplaced, queueFull
+      case unreachable, accessDenied, tooManyFiles, databaseReplaced, queueFull, slotsStuck
     }
     let value: Value
     public var description: String { value.rawValue }
@@ -58,6 +58,9 @@ public struct QudoError: Error, Sendable, CustomStringConvertible {
     public static let cancelled = Code(value: .cancelled)
     /// The lease no longer holds: another claim has the job, or it is gone. Nothing was written.
     public static let leaseLost = Code(value: .leaseLost)
+    /// Runs that ignore their cancellation hold as many of the worker's slots as ``WorkerOptions/maxStuckSlots`` allows. The worker
+    /// has ended; end the process, so that a supervisor starts another one.
+    public static let slotsStuck = Code(value: .slotsStuck)
     /// A plugin failed to start; ``QudoError/cause`` has its error. The worker claimed no job.
     public static let plugin = Code(value: .plugin)
     /// The server cannot be reached, or the connection was lost or timed out. Nothing was written.

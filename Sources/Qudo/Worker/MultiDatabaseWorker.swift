@@ -1,3 +1,5 @@
+internal import Logging
+
 /// A worker for several databases: one engine for each open database, and retries for the others.
 final class MultiDatabaseWorker: Sendable {
   private struct Shared {
@@ -7,6 +9,9 @@ final class MultiDatabaseWorker: Sendable {
     var naps: [Int: Task<Void, Never>] = [:]
     var isStopping = false
     var isOver = false
+    /// The slots of each engine that are held by runs that ignore their cancellation. Empty without a maximum.
+    var stuck: [Int: Int] = [:]
+    var isStuck = false
   }
   /// The result for one database, and its error if it is failing at the end.
   typealias Outcome = (summary: WorkSummary, failure: QudoError?)
@@ -49,7 +54,27 @@ final class MultiDatabaseWorker: Sendable {
       for await (index, outcome) in group { outcomes[index] = outcome }
       return outcomes
     }
+    if shared.withLock({ $0.isStuck }) { return .failure(.stuck(options.maxStuckSlots)) }
     return Self.sum(members.map { ($0.name, outcomes[$0.index] ?? (WorkSummary(), nil)) })
+  }
+
+  /// Notes how many slots of an engine are held by runs that ignore their cancellation, and ends the work if all engines
+  /// together have too many.
+  func note(_ index: Int, stuck count: Int) {
+    guard let most = options.maxStuckSlots else { return }
+    let ended = shared.withLock {
+      shared -> (total: Int, engines: [WorkerEngine], naps: [Task<Void, Never>])? in
+      shared.stuck[index] = count
+      let total = shared.stuck.values.reduce(0, +)
+      guard total >= most, !shared.isStopping, !shared.isOver else { return nil }
+      (shared.isStuck, shared.isStopping) = (true, true)
+      return (total, Array(shared.engines.values), Array(shared.naps.values))
+    }
+    guard let ended else { return }
+    options.logger.error(
+      "slots stuck, worker ends", metadata: ["slots": "\(ended.total)", "maximum": "\(most)"])
+    for engine in ended.engines { engine.stop() }
+    for nap in ended.naps { nap.cancel() }
   }
 
   /// Adds up the results; fails only if all databases failed.

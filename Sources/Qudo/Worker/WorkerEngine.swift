@@ -47,6 +47,11 @@ final class WorkerEngine: Sendable {
   private let hookQueue = HookQueue()
   /// Nil if the logs are not to be pruned, or the driver has none.
   private let pruner: LogPruner?
+  /// Nil if nobody asks whether the engine answers.
+  private let pulse: WorkerPulse?
+  private let beats = Locked<Int?>(nil)
+  /// The number of stuck slots at which the worker ends; nil for never.
+  private let maxStuckSlots: Int?
 
   /// - Parameters:
   ///   - verbs: The driver to call instead of `driver`.
@@ -74,6 +79,8 @@ final class WorkerEngine: Sendable {
     if driver.doorbell.findsAll {
       state.pollInterval = state.pollInterval.clampedTimes(WorkerOptions.pollsLeftOut)
     }
+    pulse = worker.options.pulse
+    maxStuckSlots = worker.options.maxStuckSlots
     pruner = mode == .once ? nil : Self.pruner(worker.options, driver, verbs)
     state.nextPrune = pruner?.firstTime ?? .max
     shared = Locked(Shared(state: state))
@@ -116,7 +123,9 @@ final class WorkerEngine: Sendable {
   // MARK: Pump
 
   func run() async -> Result<WorkSummary, QudoError> {
+    if let pulse { beats.withLock { $0 = pulse.join { [weak self] in self?.signal() } } }
     let error = await pump()
+    if let pulse, let engine = beats.withLock({ $0 }) { pulse.leave(engine) }
     await hookQueue.finish()
     await pruner?.finish()
     if let permits { permits.worker.wake(permits.leave(now: clock.sinceBoot())) }
@@ -143,6 +152,7 @@ final class WorkerEngine: Sendable {
         case .settle(let settlements, let request): try await settle(settlements, request)
         case .setFailureRoutes: try await setFailureRoutes()
         case .renew(let leases, let length): try await renew(leases, for: length)
+        case .reportStuck(let count): reportStuck(count)
         case .reportLost(let runs): tellHooks(runs, runs.map { _ in .leaseLost })
         case .checkForRemainingJobs: try await checkForRemainingJobs()
         case .checkForCancelledJobs: try await checkForCancelledJobs()
@@ -150,7 +160,8 @@ final class WorkerEngine: Sendable {
         case .listen: listen()
         case .stopListening: stopListening()
         case .wait(let time): await wait(until: time)
-        case .finish: return nil
+        case .finish:
+          return shared.withLock { $0.state.isStuck } && permits == nil ? .stuck(maxStuckSlots) : nil
         }
       } catch {
         return error
@@ -159,6 +170,7 @@ final class WorkerEngine: Sendable {
   }
 
   private func nextAction(now: Int64) -> WorkerState.Action {
+    if let pulse, let engine = beats.withLock({ $0 }) { pulse.beat(engine) }
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
       shared.state.waitsForHooks = hookQueue.isBehind
@@ -176,6 +188,9 @@ final class WorkerEngine: Sendable {
     for (continuation, job) in resumed { continuation.resume(returning: job) }
     for task in cancelled { task.cancel() }
     permits?.worker.wake(woken)
+    if maxStuckSlots != nil, let permits {
+      permits.worker.note(permits.index, stuck: shared.withLock { $0.state.abandoned })
+    }
     return action
   }
 
@@ -183,6 +198,7 @@ final class WorkerEngine: Sendable {
     let asked = clock.sinceBoot()
     do {
       let answer = try await verbs.settle(settlements, claiming: request)
+      if let pulse, request != nil { pulse.looked() }
       if let didClaim = hooks.didClaim { for job in answer.claim?.jobs ?? [] { didClaim(job) } }
       let now = clock.sinceBoot()
       let (cancelled, resumed, woken) = shared.withLock { shared in
@@ -384,6 +400,11 @@ final class WorkerEngine: Sendable {
     }
   }
 
+  private func reportStuck(_ count: Int) {
+    logger.error(
+      "slots stuck, worker ends", metadata: ["slots": "\(count)", "maximum": "\(maxStuckSlots ?? 0)"])
+  }
+
   private func leaseLost(_ job: ClaimedJob) {
     logger.warning(
       "lease lost, job cancelled", metadata: ["job": "\(driver.name)/\(job.id)", "kind": "\(job.kind)"])
@@ -518,6 +539,14 @@ final class WorkerEngine: Sendable {
 }
 
 extension QudoError {
+  /// - Parameter most: ``WorkerOptions/maxStuckSlots``.
+  static func stuck(_ most: Int?) -> QudoError {
+    QudoError(
+      .slotsStuck,
+      "runs that ignore their cancellation hold \(most ?? 0) or more slots of the worker: restart the process"
+    )
+  }
+
   /// Whether the error is temporary, so that a retry may succeed.
   package var isPassing: Bool {
     switch code {

@@ -35,10 +35,19 @@ public struct WorkerOptions: Sendable {
   /// With nil, the worker prunes nothing, and the logs grow until ``Queue/prune(_:)`` or `qudo prune` shortens them. If several workers
   /// of a database have different bounds, the narrowest ones decide. ``Worker/workOnce()`` does not prune.
   public var retention: Retention?
+  /// The number of slots held by runs that ignore their cancellation at which the worker ends. Default nil: it never does.
+  ///
+  /// A run that is cancelled, by its time limit or by ``Queue/cancel(_:reason:)-(JobID,_)``, and does not end within
+  /// ``cancellationGracePeriod``, keeps its slot until it ends: Swift cannot end it. Its job is settled without it. When so many slots
+  /// are lost, the worker shuts down as if it were stopped, and throws ``QudoError/Code/slotsStuck``: let the process end then, so that
+  /// a supervisor starts another one. With the ``concurrency``, it does so when no slot is left.
+  public var maxStuckSlots: Int?
   /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
   public var logger: Logger
   /// The clock that the worker's waits use. Default: the system clock.
   public var clock: any QueueClock
+  /// Watches whether the worker answers; nil if nobody asks.
+  package var pulse: WorkerPulse?
 
   /// Creates options; what is not given has its default.
   ///
@@ -55,6 +64,8 @@ public struct WorkerOptions: Sendable {
   ///   - outageTimeout: how long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` wait for an unavailable database.
   ///     Default: 10 s.
   ///   - retention: how long rows of the logs are kept; nil for ever. Default: 14 days, and 1,000,000 rows of each log.
+  ///   - maxStuckSlots: the number of slots held by runs that ignore their cancellation at which the worker ends; nil for never, the
+  ///     default.
   ///   - logger: the worker's logger. Default: one with the label `qudo`.
   ///   - clock: the clock of the worker's waits. Default: the machine's.
   public init(
@@ -62,7 +73,7 @@ public struct WorkerOptions: Sendable {
     prefetchWindow: Duration = .milliseconds(20),
     shutdownGracePeriod: Duration = .seconds(10), cancellationGracePeriod: Duration = .seconds(5),
     pollInterval: Duration = .seconds(5), outageTimeout: Duration = .seconds(10),
-    retention: Retention? = Retention(),
+    retention: Retention? = Retention(), maxStuckSlots: Int? = nil,
     logger: Logger = Logger(label: "qudo"),
     clock: any QueueClock = SystemClock()
   ) {
@@ -75,6 +86,7 @@ public struct WorkerOptions: Sendable {
     self.pollInterval = pollInterval
     self.outageTimeout = outageTimeout
     self.retention = retention
+    self.maxStuckSlots = maxStuckSlots
     self.logger = logger
     self.clock = clock
   }
@@ -100,6 +112,12 @@ public struct WorkerOptions: Sendable {
     }
     guard pollInterval >= .milliseconds(1) else {
       throw QudoError(.invalidArgument, "the poll interval is under 1 ms: give a longer one")
+    }
+    if let maxStuckSlots, !(1...concurrency).contains(maxStuckSlots) {
+      throw QudoError(
+        .invalidArgument,
+        "the maximum of \(maxStuckSlots) stuck slots is out of range: give 1 to the concurrency, \(concurrency)"
+      )
     }
     try retention?.check()
   }

@@ -90,6 +90,13 @@ extension WorkerState {
     }
   }
 
+  /// Ends the work, like ``stop(now:)``, because too many slots are lost. Not if it ends already.
+  mutating func beStuck(now: Int64) {
+    guard phase == .working else { return }
+    isStuck = true
+    stop(now: now)
+  }
+
   /// Settles a job while its run continues in its slot.
   mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome, now: Int64) {
     guard let run = slots[index].run else { return }
@@ -97,6 +104,10 @@ extension WorkerState {
     slots[index].isAbandoned = true
     running -= 1
     abandoned += 1
+    // One of several databases does not know the others' slots.
+    if let most = options.maxStuckSlots, probeInterval == nil, mode != .once, abandoned >= most {
+      beStuck(now: now)
+    }
     letGo(run.held.job.kind)
     let took = now - run.beganAt
     guard run.stop != .leaseLost else { return lose(run, outcome, took: took) }

@@ -15,6 +15,8 @@ struct WorkerState {
     /// Store where final failures go, before the first claim.
     case setFailureRoutes
     case renew([Lease], for: Duration)
+    /// Say that the worker ends because so many slots are held by runs that ignore their cancellation.
+    case reportStuck(Int)
     /// Tell the hooks of runs that ended after they had lost their leases.
     case reportLost([Settlement])
     /// Count the jobs of all kinds, to see whether any are left.
@@ -146,6 +148,9 @@ struct WorkerState {
   /// The rings that were heard before the last such check; nil before the first one after it began to listen.
   var ringsChecked: UInt64?
 
+  /// Whether runs that ignore their cancellation hold so many slots that the worker ends, and whether that was said.
+  var (isStuck, isStuckTold) = (false, false)
+
   /// The time from which on the logs are pruned when the worker wakes: it does not wake for that.
   var nextPrune = Int64.max
 
@@ -192,6 +197,10 @@ struct WorkerState {
     if !lostRuns.isEmpty {
       defer { lostRuns = [] }
       return .reportLost(lostRuns)
+    }
+    if isStuck, !isStuckTold {
+      isStuckTold = true
+      return .reportStuck(abandoned)
     }
     if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 {
       return .finish

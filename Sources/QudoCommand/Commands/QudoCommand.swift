@@ -41,7 +41,9 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Doctor.self, Jobs.self, Show.self, Failures.self,
+      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Doctor.self, Health.self,
+      MetricsCommand.self,
+      Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Resolve.self, Cancel.self, Change.self, Recover.self,
       PauseCommand.self, Resume.self, Pauses.self, ScheduleCommand.self, Prune.self,
       Import.self,

@@ -56,6 +56,13 @@ struct Work: AsyncParsableCommand {
       While it works, it deletes rows of the failure log and the status log that are older than --retention-age, or beyond \
       --retention-rows of a log: see also prune.
 
+      Under a service manager such as systemd, with Type=notify, the worker tells it READY=1 when a database has first answered a look \
+      for jobs, STOPPING=1 when it stops, and, with WatchdogSec=, WATCHDOG=1 twice in that time as long as its loop answers. \
+      Commands do not inherit NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
+
+      If all --concurrency slots are held by commands that even SIGKILL does not end, as on a disk that hangs, the worker ends \
+      with status 1, so that a service manager restarts it.
+
       At its end the worker reports on standard error how many jobs it completed, how many failed for good, and how many runs failed \
       and are retried; if there were any, also the jobs that were cancelled, given up after lost workers, snoozed or released, and \
       the leases it lost.
@@ -220,17 +227,29 @@ struct Work: AsyncParsableCommand {
     // A stopped command may take `killDelay`; forwarding its output takes a moment more.
     options.cancellationGracePeriod = CommandRun.killDelay + .seconds(5)
     options.retention = retention.retention
+    // A command that even SIGKILL does not end, as on a disk that hangs, keeps its slot. Without slots the process is of no use.
+    options.maxStuckSlots = concurrency
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     options.logger.logLevel = verbose ? .info : .warning
     return options
   }
 
+  /// What a service manager shows of a worker that works.
+  private var status: String {
+    let kinds = commands.compactMap { try? Self.parse($0).kind.name }.joined(separator: ", ")
+    return "looking for jobs of \(SafeText.terminalSafe(kinds, limit: 200))"
+  }
+
   func run() async throws {
+    let service = ServiceManager.take()
     let stop = ShutdownController()
     let timer = TimerDescriptor()
     defer { timer.close() }
     await timer.open()
     let failed = try await database.use(durability: durability.durability, create: true, fleet) { databases in
+      var options = options
+      let pulse = service.map { service in WorkerPulse { service.notify("READY=1", "STATUS=\(status)") } }
+      options.pulse = pulse
       let worker = try Worker(
         Queue(databases), handlers: handlers(stop), plugins: [Schedules()], options: options)
       // Watch for signals before claiming: an early signal, or a failure to watch, must not leave jobs
@@ -240,7 +259,9 @@ struct Work: AsyncParsableCommand {
           Task { await OwnChildren.only.reapOthers() }
           return
         }
-        if stop.request() == 1, verbose {
+        guard stop.request() == 1 else { return }
+        service?.stopping("stopping: running commands may finish within the grace period")
+        if verbose {
           printError(
             "stopping: running commands may finish within the grace period; a second signal stops them")
         }
@@ -253,7 +274,10 @@ struct Work: AsyncParsableCommand {
       let others = OtherKinds(databases, own: worker.kinds)
       let watch = Task { await others.watch() }
       defer { watch.cancel() }
+      let watchdog = Task { if let service, let pulse { await service.watch(pulse) } }
+      defer { watchdog.cancel() }
       let summary = try await work.value
+      service?.stopping("done")
       watch.cancel()
       await watch.value
       if untilEmpty { await others.look() }

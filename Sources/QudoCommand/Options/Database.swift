@@ -84,6 +84,35 @@ struct Database: ParsableArguments {
       DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
   }
 
+  /// Reads something from each database, all at once, for monitoring. None is created or migrated, nor waited for beyond
+  /// the timeout.
+  ///
+  /// - Returns: The answers, in the order of the databases. One that cannot be opened has its URL as its name.
+  func observe<Value: Sendable>(
+    within timeout: Duration,
+    _ body: @escaping @Sendable (any ObservedDriver) async throws(QudoError) -> Value
+  ) async throws -> [DatabaseAnswer<Value>] {
+    var options = DatabaseOptions()
+    options.callTimeout = timeout
+    options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
+    options.logger.logLevel = .critical
+    let opening = DatabaseOpening(
+      durability: .full, create: false, isListing: true, listingTimeout: timeout)
+    let databases = try Databases(
+      try urls().map { url in
+        Databases.Source("\(url)") { () async throws(QudoError) in try await opening.open(url, name: nil) }
+      }, options: options)
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      guard let driver = driver as? any ObservedDriver else {
+        throw QudoError(.database, "the database does not tell its figures")
+      }
+      return try await body(driver)
+    }
+    // The process ends next: a database that did not answer is not waited for again.
+    if answers.allSatisfy({ (try? $0.result.get()) != nil }) { await databases.close() }
+    return answers
+  }
+
   private func use<Result>(
     _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool,
     _ body: (Databases) async throws -> Result

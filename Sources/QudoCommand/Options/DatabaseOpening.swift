@@ -10,6 +10,8 @@ struct DatabaseOpening: Sendable {
   let create: Bool
   /// True to open a file only for listings.
   var isListing = false
+  /// How long a listing waits for a process that recovers or closes the file.
+  var listingTimeout = Duration.seconds(5)
 
   /// True if this build has a driver for servers.
   static var hasServers: Bool {
@@ -30,7 +32,7 @@ struct DatabaseOpening: Sendable {
   /// - Parameter name: the database name for a new file.
   func open(_ url: DatabaseURL, name: String?) async throws(QudoError) -> any LogDriver {
     switch url.place {
-    case .sqlite(let path) where isListing: try SQLiteListings(path: path)
+    case .sqlite(let path) where isListing: try SQLiteListings(path: path, timeout: listingTimeout)
     case .sqlite(let path): try SQLiteDriver(path: path, name: name, durability: durability, create: create)
     case .mysql(let server): try await open(server)
     }

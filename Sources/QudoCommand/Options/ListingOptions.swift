@@ -11,6 +11,21 @@ struct KindOption: ParsableArguments {
   var kinds: [Kind]? { names.isEmpty ? nil : names.map { Kind($0) } }
 }
 
+/// The `--timeout` option of the commands for monitoring.
+struct TimeoutOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How long to wait for a database before it counts as unreachable. Default: 1s.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var timeout: Duration?
+
+  var duration: Duration { timeout ?? .seconds(1) }
+
+  func validate() throws {
+    guard duration >= .milliseconds(1) else { throw ValidationError("--timeout must be at least 1ms") }
+  }
+}
+
 /// The options for listing a log.
 struct LogOptions: ParsableArguments {
   @OptionGroup var kind: KindOption

@@ -47,6 +47,9 @@ struct FileStatus {
     info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino
   }
 
+  /// In bytes.
+  var size: Int64 { Int64(info.st_size) }
+
   /// Values that change when the file is written to or replaced.
   var stamp: [Int] {
     #if canImport(Darwin)

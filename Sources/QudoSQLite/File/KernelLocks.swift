@@ -113,10 +113,26 @@ final class KernelLocks: Sendable {
   /// Whether a driver is open in any process; each one has declared its durability.
   var hasDriver: Bool { isLocked(Self.synced) || isLocked(Self.unsynced) }
 
+  // MARK: Claims
+
+  /// Declares that this driver looks for jobs, for as long as it is open.
+  ///
+  /// It costs no write, and the kernel takes the lock back however the process dies.
+  func declareClaimer() { _ = set(Int16(F_RDLCK), at: Self.claiming) }
+
+  /// Whether an open driver of any process has looked for jobs; nil if the kernel does not tell.
+  var hasClaimer: Bool? {
+    guard descriptor >= 0 else { return false }
+    var lock = Self.lock(Int16(F_WRLCK), Self.claiming, 1)
+    guard fcntl(descriptor, Self.getLock, &lock) == 0 else { return nil }
+    return lock.l_type != Int16(F_UNLCK)
+  }
+
   // MARK: Bytes
 
   private static let unsynced: off_t = 1
   private static let synced: off_t = 2
+  private static let claiming: off_t = 3
 
   private static func byte(of instance: Int64) -> off_t { off_t(clamping: max(0, instance)) &+ 1024 }
 

@@ -4,12 +4,12 @@ package import Logging
 package import Qudo
 
 /// A file opened only for listings, for the command's `count`, `jobs`, `show`, `failures`, `statuses`,
-/// `pauses` and `wait`.
+/// `pauses`, `wait`, `health` and `metrics`.
 ///
 /// It changes nothing: it creates no table, migrates nothing and has no row in `qudo_instance`, so processes of an older
 /// version keep working. It takes no write lock, neither Qudo's nor SQLite's, so it waits for no writer. Read
 /// permission is enough wherever SQLite allows that. All other verbs throw `QudoError.Code.readOnly`.
-package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver {
+package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, ObservedDriver {
   package let name: String
   package let limits: Limits
   package let doorbell: Doorbell
@@ -94,6 +94,14 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver {
         version: "SQLite \(SQLiteDriver.libraryVersion)", workers: isKnown ? workers : nil,
         isOpen: snapshot.locks.hasDriver)
     }
+  }
+
+  package func backlog(_ kinds: [Kind]?, countingUpTo most: Int) async throws(QudoError) -> Backlog {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.backlog(kinds, countingUpTo: most) }
+  }
+
+  package func sizes() async throws(QudoError) -> DatabaseSizes {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.sizes(path: snapshot.connection.path) }
   }
 
   /// Does nothing: no connection stays open between listings.

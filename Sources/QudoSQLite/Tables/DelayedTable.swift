@@ -67,6 +67,16 @@ struct DelayedTable {
     return rows
   }
 
+  /// Calls `body` with the kind and the due time of the first jobs that are due, earliest first.
+  func due(_ now: Timestamp, atMost most: Int, _ body: (_ kind: Int64, _ due: Int64) -> Void)
+    throws(QudoError)
+  {
+    try connection.each(
+      "SELECT kind, due FROM qudo_delayed WHERE due <= ? ORDER BY due, id LIMIT ?",
+      .integer(now.microseconds), .integer(Int64(most))
+    ) { row throws(QudoError) in body(row.integer(0), row.integer(1)) }
+  }
+
   /// Returns `limit` rows whose delay was set after now, the latest first.
   func setInTheFuture(_ now: Timestamp, limit: Int) throws(QudoError) -> [DelayedRow] {
     connection.hints.invalidateWritten()

@@ -124,6 +124,9 @@ struct FailureTable {
     return found
   }
 
+  func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }
+  func rowsEver() throws(QudoError) -> Int64 { try log.rowsEver() }
+
   func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
     try log.newestJob(withUniqueKey: key, kind: kind)
   }
@@ -171,6 +174,8 @@ struct StatusTable {
     }
     return found
   }
+
+  func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }
 
   func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
     try log.newestJob(withUniqueKey: key, kind: kind)
@@ -281,6 +286,23 @@ private struct LogTable {
         if toSkip > 0 { toSkip -= 1 } else if left > 0 { left -= 1; body(row) }
       }
     }
+  }
+
+  /// Returns the number of rows of each kind, by the index that has the kind.
+  func counts() throws(QudoError) -> [Int64: Int] {
+    var counts: [Int64: Int] = [:]
+    try connection.each("SELECT kind, count(*) FROM \(name) GROUP BY kind", values: []) {
+      row throws(QudoError) in counts[row.integer(0)] = Int(row.integer(1))
+    }
+    return counts
+  }
+
+  /// Returns how many rows there ever were, as the ids tell: each row gets the next one.
+  func rowsEver() throws(QudoError) -> Int64 {
+    max(
+      0,
+      try connection.integer("SELECT seq FROM sqlite_sequence WHERE name = ?", values: [.text("\(name)")])
+        ?? 0)
   }
 
   /// Returns the highest number of a job with a unique key.

@@ -234,6 +234,37 @@ struct ReadyTable {
       """, .integer(kind), .integer(Int64(most)))
   }
 
+  /// Calls `body` with each kind, of `kinds` or of all, and the earliest due time of its jobs, once for each priority.
+  ///
+  /// The query skips from priority to priority: within one, the index has the jobs by their due times.
+  func earliest(_ kinds: [Int64]?, _ body: (_ kind: Int64, _ due: Int64) -> Void) throws(QudoError) {
+    guard let kinds else { return try earliest(from: .min, to: .max, body) }
+    for kind in kinds { try earliest(from: kind, to: kind, body) }
+  }
+
+  private func earliest(
+    from lowest: Int64, to highest: Int64, _ body: (_ kind: Int64, _ due: Int64) -> Void
+  ) throws(QudoError) {
+    var next: (kind: Int64, rank: Int64)? = (lowest, .min)
+    while let (kind, rank) = next {
+      next = nil
+      // SQLite begins at the first row that is not below the three values, and only then compares: with two of them it would
+      // read all rows of the priority. Values that are not integers, from another program, are passed over: the next look must
+      // begin behind this one.
+      try connection.each(
+        """
+        SELECT kind, rank, due FROM qudo_ready
+        WHERE (kind, rank, due) > (?1, ?2, 9223372036854775807) AND kind <= ?3 AND (kind <> ?1 OR rank <> ?2)
+          AND typeof(kind) = 'integer' AND typeof(rank) = 'integer'
+        ORDER BY kind, rank, due, last LIMIT 1
+        """, .integer(kind), .integer(rank), .integer(highest)
+      ) { row throws(QudoError) in
+        next = (row.integer(0), row.integer(1))
+        body(row.integer(0), row.integer(2))
+      }
+    }
+  }
+
   /// Returns how many rows the kinds have, or `most` if they have more.
   func count(_ kinds: IntegerList?, atMost most: Int) throws(QudoError) -> Int {
     let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""

@@ -35,12 +35,21 @@ extension Transaction {
 
 /// The number of consecutive claims of a driver that found nothing.
 final class IdleStreak: Sendable {
-  private let count = Locked(0)
+  /// Negative before the first claim.
+  private let count = Locked(-1)
 
   /// Whether to check for jobs before taking the write lock.
   var isIdle: Bool { count.withLock { $0 > 0 } }
 
-  func note(_ claim: Claim) { count.withLock { $0 = claim.jobs.isEmpty ? min($0 + 1, 100) : 0 } }
+  /// Notes the answer to a claim.
+  ///
+  /// - Returns: Whether it was the driver's first one.
+  func note(_ claim: Claim) -> Bool {
+    count.withLock { count in
+      defer { count = claim.jobs.isEmpty ? min(max(count, 0) + 1, 100) : 0 }
+      return count < 0
+    }
+  }
 
   /// The pause in milliseconds, at most 10, before an idle driver hears of other processes' commits. It delays a job
   /// of its own by as much.

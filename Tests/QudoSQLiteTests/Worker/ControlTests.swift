@@ -17,12 +17,13 @@ import Testing
   }
 
   private func worker(
-    _ handlers: [JobHandler], concurrency: Int = 1, grace: Duration = .seconds(600)
+    _ handlers: [JobHandler], concurrency: Int = 1, grace: Duration = .seconds(600), maxStuckSlots: Int? = nil
   ) throws -> Worker<NoHooks> {
     try Worker(
       Queue(driver), handlers: handlers,
       options: WorkerOptions(
-        concurrency: concurrency, cancellationGracePeriod: grace, pollInterval: .seconds(3600)))
+        concurrency: concurrency, cancellationGracePeriod: grace, pollInterval: .seconds(3600),
+        maxStuckSlots: maxStuckSlots))
   }
 
   /// A handler whose runs end when they are cancelled.
@@ -100,6 +101,26 @@ import Testing
     #expect(try await other.count(nil).isEmpty)
     gate.open()
     #expect(try await work.value.cancelled == 1)
+  }
+
+  @Test(
+    "a worker whose slots are all held by runs that ignore their cancellation ends", .timeLimit(.minutes(2)))
+  func stuckSlots() async throws {
+    let (log, gate) = (Log(), Gate())
+    let ids = try await Queue(driver).enqueue([job("1"), job("2")]).map(\.id)
+    let handler = JobHandler("a") { _ in
+      log.add("begun")
+      await gate.pass()
+    }
+    let worker = try worker([handler], grace: .milliseconds(1), maxStuckSlots: 1)
+    let work = Task { try await worker.work() }
+    await log.count(1)
+    #expect(try await Queue(other).cancel(ids[0]) == .cancelling)
+    await #expect { try await work.value } throws: { ($0 as? QudoError)?.code == .slotsStuck }
+    // The outcome is written, and the other job waits for another worker.
+    #expect(try await other.count(nil) == [JobCount("a", ready: 1)])
+    #expect(try await other.failures(LogQuery()).map(\.reason) == [.cancelled])
+    gate.open()
   }
 
   @Test("a job that was prefetched does not begin", .timeLimit(.minutes(2))) func prefetched() async throws {

@@ -65,6 +65,37 @@ import Testing
     #expect(last < 60, "the ten came one by one with the others")
   }
 
+  @Test("stuck slots of all databases count together, and the work ends", .timeLimit(.minutes(5)))
+  func stuckSlots() async throws {
+    let fleet = try Fleet("a", "b")
+    for driver in fleet.drivers { try await fill(driver, 1) }
+    let (log, gate) = (LineLog(), Locked<[CheckedContinuation<Void, Never>]>([]))
+    let handler = JobHandler("a", policy: JobPolicy(timeLimit: .seconds(1))) { context in
+      await withCheckedContinuation { continuation in
+        gate.withLock { $0.append(continuation) }
+        log.add("runs \(String(decoding: context.payload.bytes, as: UTF8.self))")
+      }
+    }
+    let worker = try fleet.worker([handler]) { options in
+      options.concurrency = 3
+      options.maxStuckSlots = 2
+    }
+    let work = Task { try await worker.work() }
+    await log.wait(for: "runs a0")
+    await log.wait(for: "runs b0")
+    let isOver = Locked(false)
+    let ended = Task {
+      defer { isOver.withLock { $0 = true } }
+      return await work.result
+    }
+    await fleet.passRetries { isOver.withLock { $0 } }
+    let result = await ended.value
+    #expect { try result.get() } throws: { ($0 as? QudoError)?.code == .slotsStuck }
+    #expect(fleet.log.lines.contains("slots stuck, worker ends"))
+    for driver in fleet.drivers { #expect(try await driver.base.count(nil).isEmpty) }
+    for continuation in gate.withLock({ $0 }) { continuation.resume() }
+  }
+
   @Test func noMoreRunAtOnceThanTheWorkerMay() async throws {
     let fleet = try Fleet("a", "b", "c")
     for driver in fleet.drivers { try await fill(driver, 30) }

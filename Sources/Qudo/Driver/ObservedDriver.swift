@@ -1,0 +1,66 @@
+/// A driver that tells monitoring about its database, at a cost that does not grow with the waiting jobs where it says so.
+package protocol ObservedDriver: LogDriver {
+  /// Returns how long jobs have been ready, without reading all of them: one look for each kind and priority, and one
+  /// row for each delayed job that is due and that no claim has promoted yet.
+  ///
+  /// - Parameters:
+  ///   - kinds: The kinds to look at; nil for all.
+  ///   - most: How many ready jobs to count at most, of all kinds that are not paused.
+  func backlog(_ kinds: [Kind]?, countingUpTo most: Int) async throws(QudoError) -> Backlog
+
+  /// Returns the sizes of the logs and of the files. It counts the rows of both logs.
+  func sizes() async throws(QudoError) -> DatabaseSizes
+}
+
+/// The ready jobs of a database, as far as monitoring asks.
+package struct Backlog: Hashable, Sendable {
+  /// The ready jobs of one kind.
+  package struct Oldest: Hashable, Sendable {
+    package var kind: Kind
+    /// How long the kind's job that was due first has been due, by the database's clock. For a job whose lease expired:
+    /// how long ago that was, or zero if its holder died before.
+    package var age: Duration
+    /// Whether the kind, or everything, is paused.
+    package var isPaused: Bool
+
+    /// Creates a value; for drivers.
+    package init(kind: Kind, age: Duration, isPaused: Bool) {
+      (self.kind, self.age, self.isPaused) = (kind, age, isPaused)
+    }
+  }
+
+  /// The kinds with ready jobs, by name.
+  package var oldest: [Oldest]
+  /// The number of ready jobs of the kinds that are not paused, or the number up to which the caller counts.
+  package var ready: Int
+  /// Whether a living process has the database open and has looked there for jobs; nil if the database does not tell.
+  package var hasWorker: Bool?
+
+  /// Creates a value; for drivers.
+  package init(oldest: [Oldest] = [], ready: Int = 0, hasWorker: Bool? = nil) {
+    (self.oldest, self.ready, self.hasWorker) = (oldest, ready, hasWorker)
+  }
+}
+
+/// The sizes of a database's logs and files.
+package struct DatabaseSizes: Hashable, Sendable {
+  /// The number of rows of the failure log, by kind.
+  package var failures: [Kind: Int]
+  /// The number of rows of the status log, by kind.
+  package var statuses: [Kind: Int]
+  /// How many rows the failure log ever had; nil if the database does not tell.
+  package var failuresEver: Int64?
+  /// The size of the database file in bytes; nil for a server.
+  package var fileBytes: Int64?
+  /// The size of the `-wal` in bytes; nil for a server.
+  package var walBytes: Int64?
+
+  /// Creates a value; for drivers.
+  package init(
+    failures: [Kind: Int] = [:], statuses: [Kind: Int] = [:], failuresEver: Int64? = nil,
+    fileBytes: Int64? = nil, walBytes: Int64? = nil
+  ) {
+    (self.failures, self.statuses, self.failuresEver) = (failures, statuses, failuresEver)
+    (self.fileBytes, self.walBytes) = (fileBytes, walBytes)
+  }
+}
