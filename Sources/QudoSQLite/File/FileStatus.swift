@@ -31,6 +31,9 @@ struct FileStatus {
 
   var mode: mode_t { info.st_mode & 0o7777 }
   var owner: uid_t { info.st_uid }
+  var group: gid_t { info.st_gid }
+  /// The size in bytes.
+  var size: Int { Int(info.st_size) }
   /// Whether it belongs to this user or to root.
   var isOurs: Bool { owner == geteuid() || owner == 0 }
   var isOpenToAll: Bool { info.st_mode & S_IWOTH != 0 }
@@ -38,6 +41,7 @@ struct FileStatus {
   var isLikeTmp: Bool { isOpenToAll && info.st_mode & S_ISVTX != 0 }
   /// How many names the file has.
   var linkCount: Int { Int(info.st_nlink) }
+  var inode: UInt64 { UInt64(truncatingIfNeeded: info.st_ino) }
   var device: UInt64 { UInt64(truncatingIfNeeded: info.st_dev) }
 
   func isSame(_ other: FileStatus) -> Bool {
