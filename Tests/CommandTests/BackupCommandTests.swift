@@ -97,11 +97,13 @@ import Glibc
 
   @Test("jobs that were running are shown, and begin again") func running() throws {
     try place.qudo("enqueue", "a", "x")
-    let gate = try place.fifo("gate")
-    let worker = try place.start("work", "a=sh -c 'echo begun; read x < gate'")
-    #expect(try worker.output.line() == "begun")
+    let (begun, gate) = (try place.fifo("begun"), try place.fifo("gate"))
+    let worker = try place.start("work", "a=sh -c 'echo yes > begun; read x < gate'")
+    #expect(try begun.line() == "yes")
     #expect(try place.qudo("backup", "b.db").output.hasSuffix(" bytes, 0 ready, 0 delayed, 1 running\n"))
     gate.put("go\n")
+    // The job has ended when it is listed no more.
+    while try place.qudo("jobs", "--json").output != "[]\n" {}
     worker.kill(SIGTERM)
     #expect(try worker.end() == 0)
     let restored = try place.qudo("restore", "b.db", "--replace")

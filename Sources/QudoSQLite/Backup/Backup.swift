@@ -119,6 +119,8 @@ package struct Backup: Sendable {
     }
     let target = try BackupTarget(target, of: source.place.path, replacing: replaces)
     let partial = try PartialFile(for: target.path)
+    // The file may be as large already, with a used part that is smaller.
+    let sizeBefore = FileStatus(source.place.path + "-wal")?.size ?? 0
     try source.begin()
     let begun = ContinuousClock.now
     let takenAt = clock.now().wall
@@ -126,7 +128,7 @@ package struct Backup: Sendable {
       try source.connection.readableSchema(logger)
     }
     observer?(.begun)
-    let held = try copy(source, to: partial.path, isCancelled)
+    let held = try copy(source, to: partial.path, sizeBefore, isCancelled)
     try source.end()
     let read = ContinuousClock.now - begun
     try partial.sync()
@@ -154,19 +156,19 @@ package struct Backup: Sendable {
 
   /// Copies all pages.
   ///
+  /// - Parameter sizeBefore: The size of the WAL before the read transaction.
   /// - Returns: How long writers were kept waiting.
-  private func copy(_ source: BackupSource, to path: String, _ isCancelled: () -> Bool) throws(QudoError)
+  private func copy(_ source: BackupSource, to path: String, _ sizeBefore: Int, _ isCancelled: () -> Bool)
+    throws(QudoError)
     -> Duration
   {
     let wal = source.place.path + "-wal"
     let limit = maxWALSize / 4
-    let sizeBefore = FileStatus(wal)?.size ?? 0
     let copy = try PageCopy(from: source.connection, to: path)
     var held = Duration.zero
     var writeLock: WriteLock?
     while true {
       guard !isCancelled() else { throw Self.cancelled }
-      // The file may have been as large before, with a used part that is smaller.
       let size = FileStatus(wal)?.size ?? 0
       if size > max(limit, sizeBefore) {
         if writeLock == nil { writeLock = try? WriteLock(path: source.place.path) }

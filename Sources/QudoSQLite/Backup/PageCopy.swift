@@ -44,8 +44,9 @@ final class PageCopy {
     guard let backup else { return false }
     let code = sqlite3_backup_step(backup, Self.pagesPerStep)
     if code == SQLITE_OK { return true }
-    // The number of the error is that of the last call that failed, so it must be asked for first.
-    let cause = sqlite3_system_errno(target.handle)
+    // The `errno` of the file's last failed write.
+    var cause: Int32 = 0
+    sqlite3_file_control(target.handle, "main", SQLITE_FCNTL_LAST_ERRNO, &cause)
     self.backup = nil
     let end = sqlite3_backup_finish(backup)
     guard code != SQLITE_DONE || end != SQLITE_OK else { return false }
