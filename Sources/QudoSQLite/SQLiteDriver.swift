@@ -25,6 +25,7 @@ public struct SQLiteDriver: Driver {
   let reader: Reader
   let clock: any QueueClock
   let receipts: Duration
+  let maxWALSize: Int
   let locks: KernelLocks
   private let idle: IdleStreak
   public let generation: [UInt8]
@@ -109,8 +110,9 @@ public struct SQLiteDriver: Driver {
     self.limits = limits
     self.clock = clock
     self.receipts = idempotencyKeyLifetime
+    self.maxWALSize = maxWALSize
     self.locks = locks
-    self.generation = stored.generation
+    self.generation = stored.origin
     self.file = FileIdentity(connection.path)
     self.appConnections = AppConnections(logger)
     self.capabilities =

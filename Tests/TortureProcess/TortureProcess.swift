@@ -14,7 +14,7 @@ struct TortureProcess {
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
       FileHandle.standardError.write(
         Data(
-          "usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction DATABASE LOG SEED\n"
+          "usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction|backup|restore DATABASE LOG SEED\n"
             .utf8))
       exit(64)
     }
@@ -23,6 +23,8 @@ struct TortureProcess {
     switch arguments[1] {
     case "hold-turn": try Holder.turn(arguments[2], log)
     case "hold-transaction": try Holder.transaction(arguments[2], log)
+    case "backup": return try await BackupRoles.backup(arguments[2], log, step: Int(seed))
+    case "restore": return try await BackupRoles.restore(arguments[2], log, step: Int(seed))
     default: break
     }
     #if MySQL

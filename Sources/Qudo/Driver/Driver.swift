@@ -15,7 +15,8 @@ public protocol Driver: Sendable {
   var limits: Limits { get }
   /// The doorbell that rings when there may be jobs to claim.
   var doorbell: Doorbell { get }
-  /// The 16 random bytes that identify the database; they make ``JobContext/idempotencyKey`` globally unique.
+  /// The 16 random bytes that identify the database; they make ``JobContext/idempotencyKey`` globally unique. A database that
+  /// is made of a backup may keep them, so that a job which runs a second time has the same key.
   ///
   /// Default: empty. The key then depends on the database's name, the job's number, and its time of enqueue
   /// in microseconds.

@@ -31,6 +31,7 @@ struct FileStatus {
 
   var mode: mode_t { info.st_mode & 0o7777 }
   var owner: uid_t { info.st_uid }
+  var group: gid_t { info.st_gid }
   /// Whether it belongs to this user or to root.
   var isOurs: Bool { owner == geteuid() || owner == 0 }
   var isOpenToAll: Bool { info.st_mode & S_IWOTH != 0 }
@@ -46,9 +47,6 @@ struct FileStatus {
   func isSame(_ other: FileStatus) -> Bool {
     info.st_dev == other.info.st_dev && info.st_ino == other.info.st_ino
   }
-
-  /// In bytes.
-  var size: Int64 { Int64(info.st_size) }
 
   /// Values that change when the file is written to or replaced.
   var stamp: [Int] {

@@ -26,6 +26,22 @@ extension Snapshot {
     return try named(tallies)
   }
 
+  /// Counts the jobs of a file that no worker uses, by kind and state: a job under a lease is running, whoever held it,
+  /// because its holder was alive when the file was copied.
+  ///
+  /// - Parameter time: When delayed jobs count as ready.
+  func contents(_ time: Timestamp) throws(QudoError) -> [JobCount] {
+    var tallies: [Int64: Tally] = [:]
+    try readyTable.counts(nil) { kind, count in
+      tallies[kind, default: Tally()].ready += max(0, min(count, Self.mostReady))
+    }
+    try delayedTable.counts(nil, now: time) { kind, isDelayed in
+      tallies[kind, default: Tally()].add(isDelayed, \.delayed)
+    }
+    try runningTable.kinds { kind in tallies[kind, default: Tally()].running += 1 }
+    return try named(tallies)
+  }
+
   /// A bound for the counts of a file that another program modified; no file can hold so many jobs.
   private static let mostReady = 1 << 48
 

@@ -8,6 +8,8 @@ extension DatabaseOpener {
     let name: String
     /// 16 random bytes that identify the file; only its copies have the same.
     let generation: [UInt8]
+    /// The file's first generation, which its restored backups keep.
+    let origin: [UInt8]
   }
 
   /// Migrates and checks the file in one transaction. If processes open a new file at once, one migrates it.
@@ -24,9 +26,10 @@ extension DatabaseOpener {
       // The file's own name, which may be an earlier one.
       let name = try connection.infoTable.name() ?? name
       let generation = try connection.infoTable.generation()
+      let origin = try connection.infoTable.origin() ?? generation
       try connection.instanceTable.adoptOrphans()
       try connection.run("COMMIT")
-      return Stored(name: name, generation: generation)
+      return Stored(name: name, generation: generation, origin: origin)
     } catch {
       try? connection.endTransaction()
       throw error

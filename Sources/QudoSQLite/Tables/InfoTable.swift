@@ -52,10 +52,13 @@ struct InfoTable {
       """, .integer(id)) == 1
   }
 
-  /// Replaces a generation by a new random one, and reserves all ids up to `highest`.
+  /// Replaces a generation by a new random one, and reserves all ids up to `highest`. The first generation stays noted.
   func renewGeneration(_ generation: [UInt8], highestID: Int64) throws(QudoError) {
     try connection.run(
       "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(highestID))
+    try connection.run(
+      "INSERT OR IGNORE INTO qudo_info(key, value) SELECT 'origin', value FROM qudo_info WHERE key = 'generation' AND value = ?",
+      .blob(generation))
     try connection.run(
       "UPDATE qudo_info SET value = randomblob(16) WHERE key = 'generation' AND value = ?", .blob(generation))
   }
@@ -72,6 +75,18 @@ struct InfoTable {
         "qudo_info has no valid generation: another program modified the file. Restore it from a backup")
     }
     return stored
+  }
+
+  /// Returns the first generation of a file that was restored; nil for others.
+  ///
+  /// The keys by which other services know a job are made of it, so that a job which a restored file runs a second time
+  /// has the same key.
+  func origin() throws(QudoError) -> [UInt8]? {
+    var stored: [UInt8]?
+    try connection.each("SELECT value FROM qudo_info WHERE key = 'origin'") { row throws(QudoError) in
+      stored = row.blob(0)
+    }
+    return stored?.count == 16 ? stored : nil
   }
 
   /// Returns the database's name, or nil if the file has none.

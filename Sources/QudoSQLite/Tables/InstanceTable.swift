@@ -25,6 +25,9 @@ struct InstanceTable {
     try connection.run("DELETE FROM qudo_instance WHERE id = ?", .integer(id))
   }
 
+  /// Deletes all instances. No number is used again.
+  func deleteAll() throws(QudoError) { try connection.run("DELETE FROM qudo_instance") }
+
   /// Deletes an instance, unless it has running jobs left to recover.
   func deleteIfIdle(_ id: Int64) throws(QudoError) {
     try connection.run(

@@ -59,6 +59,15 @@ extension JobTable {
   }
 
   /// Returns the highest id of a live job; 0 without one.
+  /// Returns up to `limit` ids after one, in order.
+  func ids(after id: Int64, limit: Int) throws(QudoError) -> [Int64] {
+    var ids: [Int64] = []
+    try connection.each(
+      "SELECT id FROM qudo_job WHERE id > ? ORDER BY id LIMIT ?", .integer(id), .integer(Int64(limit))
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+
   func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
 
   func listed(

@@ -88,6 +88,8 @@ struct RunningTable {
     }
   }
 
+  func deleteAll() throws(QudoError) { try connection.run("DELETE FROM qudo_running") }
+
   // MARK: Reading
 
   /// Returns the first row of a holder and expiry that ends with an id or after it.

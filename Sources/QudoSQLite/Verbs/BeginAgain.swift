@@ -1,0 +1,27 @@
+internal import Qudo
+
+// A restored file goes on as a file of its own.
+extension Transaction {
+  /// Ends all leases: the workers that held them worked on another file. No lease counts as expired.
+  ///
+  /// A running job is ready again, or leaves if it was to be cancelled.
+  func endAllLeases() throws(QudoError) {
+    var all: [ClosedRange<Int64>] = []
+    var once = Once()
+    try runningTable.all { row throws(QudoError) in
+      if let ids = once.ids(row.integer(0), row.integer(1)) { all.append(ids) }
+    }
+    try runningTable.deleteAll()
+    for range in all {
+      for id in try jobTable.ids(range, limit: .max) where try !endIfMarked(id) { try readyTable.insert(id) }
+    }
+    try instanceTable.deleteAll()
+  }
+
+  /// Makes the file another one, which goes on with ids above all that it or `highestID` have given.
+  func beginAgain(above highestID: Int64) throws(QudoError) {
+    let known = try infoTable.highestID()
+    try infoTable.renewGeneration(infoTable.generation(), highestID: max(known, highestID))
+    try infoTable.setUnsynced(false)
+  }
+}
