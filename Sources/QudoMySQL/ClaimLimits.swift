@@ -78,7 +78,8 @@ extension Transaction {
           number: number, kind: demand.kind, rate: rate, bucket: bucket, wanted: wanted, allowed: allowed))
       request.demands[index].limit = allowed
     }
-    return rated
+    // In the order in which tokens are given back, so that both lock the buckets in one order.
+    return rated.sorted { $0.number < $1.number }
   }
 }
 

@@ -117,18 +117,21 @@ struct ClaimReading {
         """
     }
     // Each arm reads some more rows than wanted, because other sessions may have locked some.
+    func length(_ kind: ClaimableKind) -> Int { kind.most(limit) + max(kind.most(limit) / 2, 8) }
     let arms = kinds.map { kind -> SQL in
-      let count = kind.most(limit)
-      return """
-        (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number))
-        ORDER BY ranking, due, id LIMIT \(count + max(count / 2, 8)))
-        """
+      """
+      (SELECT kind, ranking, due, id FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number))
+      ORDER BY ranking, due, id LIMIT \(length(kind)))
+      """
     }
+    // The rows of kinds of which the claim takes few crowd out no others.
+    let limited = kinds.filter { $0.most(limit) < limit }
+    let most = limited.reduce(limit * 4) { $0 + length($1) }
     return """
       SELECT r.kind, r.ranking, r.due, r.id, r.frees\(besides) FROM
-      (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(limit * 4)) AS best
+      (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(most)) AS best
       STRAIGHT_JOIN qudo_ready AS r ON r.kind = best.kind AND r.ranking = best.ranking AND r.due = best.due AND r.id = best.id
-      ORDER BY best.ranking, best.due, best.id LIMIT \(kinds.contains { $0.most(limit) < limit } ? limit * 4 : limit) FOR UPDATE SKIP LOCKED
+      ORDER BY best.ranking, best.due, best.id LIMIT \(limited.isEmpty ? limit : most) FOR UPDATE SKIP LOCKED
       """
   }
 

@@ -14,8 +14,9 @@ struct RatedKind {
 
 /// `qudo_rate`: the token buckets of kinds with a rate. Usually empty.
 ///
-/// Who takes tokens has locked the kind in `qudo_kind`. Who gives some back has not: one that a claim takes at the same moment may
-/// be lost, and never is one too many there.
+/// A claim locks the kind in `qudo_kind` before it reads a bucket. A transaction that gives tokens back does not: a claim at the
+/// same moment may overwrite the bucket, so that a token is lost, but none is added. A transaction that gives back and then claims
+/// may meet a claim in a deadlock, which the server ends and the driver repeats; a worker does not claim when it gives back.
 enum RateRows {
   /// Returns the query for the buckets of kinds, with a row for each kind.
   static func select(_ numbers: [Int64]) -> SQL {
@@ -29,7 +30,7 @@ enum RateRows {
   static func bucket(_ row: Row) -> RateBucket {
     guard !row.isNull(1) else { return RateBucket() }
     return RateBucket(
-      fullAt: row.integer(1), writtenAt: row.integer(2), interval: row.integer(3),
+      fullAt: row.integer(1), writtenAt: row.integer(2), spacing: row.integer(3),
       throttledUntil: row.integer(4))
   }
 }
@@ -56,12 +57,17 @@ extension Transaction {
     return waits.values.min()
   }
 
-  /// Gives back the tokens of jobs that were claimed and did not begin.
+  /// Gives back the tokens of jobs that were claimed and did not begin: see ``RateBucket/giveBack(_:)``.
   func giveBackTokens(_ rows: [RunningRow]) {
     var counts: [Int64: Int] = [:]
     for row in rows { counts[row.kind, default: 0] += 1 }
     for (kind, count) in counts.sorted(by: { $0.key < $1.key }) {
-      write("UPDATE qudo_rate SET full_at = full_at - spacing * \(count) WHERE kind = \(kind)")
+      // Values that Qudo did not write may not fit.
+      write(
+        """
+        UPDATE qudo_rate SET full_at = full_at - spacing * \(count) WHERE kind = \(kind) AND throttled_until <= written_at
+        AND full_at >= 0 AND spacing BETWEEN 0 AND \(Int64.max / 4 / Int64(max(1, count)))
+        """)
     }
   }
 
@@ -83,7 +89,7 @@ extension Transaction {
     write(
       """
       REPLACE INTO qudo_rate(kind, full_at, written_at, spacing, throttled_until)
-      VALUES(\(kind), \(bucket.fullAt), \(bucket.writtenAt), \(bucket.interval), \(bucket.throttledUntil))
+      VALUES(\(kind), \(bucket.fullAt), \(bucket.writtenAt), \(bucket.spacing), \(bucket.throttledUntil))
       """)
   }
 }

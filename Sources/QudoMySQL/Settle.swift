@@ -106,6 +106,7 @@ extension Transaction {
         continue
       }
       running[lease.job] = nil
+      if !settlement.hasBegun, case .released = settlement.outcome { parts.unbegun.append(row) }
       if !settlement.outcome.completes, let message = messages[lease.job] {
         if parts.isLive(row) { log(row.id, .cancelled, message: message, final: true) }
         parts.completed.append(row)
@@ -124,7 +125,6 @@ extension Transaction {
         answer.answers.append(.replaced(try insert(jobs)))
       } else {
         write(settlement.outcome, of: row, &parts)
-        if !settlement.hasBegun, case .released = settlement.outcome { parts.unbegun.append(row) }
         answer.answers.append(.known(.settled()))
       }
     }
@@ -309,7 +309,7 @@ private struct SettleParts {
   var completed: [RunningRow] = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
-  /// Those of them that had not begun.
+  /// Jobs that are released or end as cancelled before their runs began.
   var unbegun: [RunningRow] = []
   /// Jobs that end as cancelled. They are among ``completed``.
   var marked: [Int64] = []

@@ -113,6 +113,9 @@ import Testing
   func wrongRate(text: String) throws {
     let result = try place.qudo("work", "p=cat", "--rate", text, "--until-empty")
     #expect(result.status == 64 && result.errors.contains("--rate"), "\(result.errors)")
+  }
+
+  @Test("a second rate of a kind is wrong usage") func twoRates() throws {
     #expect(try place.qudo("work", "p=cat", "--rate", "p=1/1s", "--rate", "p=2/1s").status == 64)
   }
 

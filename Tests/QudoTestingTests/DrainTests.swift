@@ -42,6 +42,27 @@ import Testing
     #expect(clock.now().wall == start.advanced(by: .seconds(86_405)))
   }
 
+  @Test("jobs beyond a rate run when their tokens are there, and after a throttle") func rates() async throws
+  {
+    let start = clock.now().wall
+    let ends = Locked<[Int64]>([])
+    _ = try await queue.enqueue((0..<4).map { _ in NewJob("call") })
+    let handler = JobHandler("call", policy: JobPolicy(rate: RateLimit(2, per: .seconds(20)))) {
+      [clock] context in
+      let count = ends.withLock { ends in
+        ends.append((clock.now().wall.microseconds - start.microseconds) / 1_000_000)
+        return ends.count
+      }
+      guard count == 3 else { return }
+      try await context.throttle(for: .seconds(3600))
+      try context.snooze(for: .seconds(1))
+    }
+
+    #expect(try await queue.drain([handler], clock, limit: 20) == 5)
+
+    #expect(ends.withLock { $0 } == [0, 0, 10, 3610, 3620])
+  }
+
   @Test func theJobsOfADeadWorkerRunWhenItsLeaseEnds() async throws {
     try await queue.enqueue(AskForReview(customer: "ada"))
     _ = try await driver.claim(

@@ -5,7 +5,7 @@ import Testing
 @Suite struct RateLimitTests {
   /// A bucket that is filled microsecond by microsecond.
   private struct SlowBucket {
-    let interval: Int64
+    let spacing: Int64
     let burst: Int
     /// How much is missing, in microseconds of filling.
     var missing: Int64 = 0
@@ -14,7 +14,7 @@ import Testing
     mutating func pass(_ time: Int64) {
       for _ in 0..<time { (missing, throttled) = (max(0, missing - 1), max(0, throttled - 1)) }
     }
-    var tokens: Int { throttled > 0 ? 0 : burst - Int((missing + interval - 1) / interval) }
+    var tokens: Int { throttled > 0 ? 0 : burst - Int((missing + spacing - 1) / spacing) }
   }
 
   @Test("a bucket that stores when it is full has the tokens of one that is filled", arguments: 0..<50)
@@ -23,8 +23,8 @@ import Testing
     let rate = RateLimit(
       .random(in: 1...5, using: &random), per: .microseconds(.random(in: 5...40, using: &random)),
       burst: .random(in: 1...6, using: &random))
-    let interval = try #require(rate.interval)
-    var slow = SlowBucket(interval: interval, burst: rate.burst)
+    let spacing = try #require(rate.spacing)
+    var slow = SlowBucket(spacing: spacing, burst: rate.burst)
     var bucket = RateBucket()
     var now: Int64 = 1_000_000
     for step in 0..<300 {
@@ -43,7 +43,7 @@ import Testing
       case 0..<4:
         let count = Int.random(in: 0...slow.tokens, using: &random)
         bucket.take(count, rate, now: now)
-        slow.missing += interval * Int64(count)
+        slow.missing += spacing * Int64(count)
       case 4..<8:
         let time = Int64.random(in: 0...30, using: &random)
         now += time
@@ -52,7 +52,7 @@ import Testing
         let time = Int64.random(in: 1...60, using: &random)
         bucket.throttle(rate, for: .microseconds(time), now: now)
         slow.throttled = max(slow.throttled, time)
-        slow.missing = max(slow.missing, slow.throttled + interval * Int64(rate.burst - 1))
+        slow.missing = max(slow.missing, slow.throttled + spacing * Int64(rate.burst - 1))
       default:
         // The clock is set back: nothing else changes.
         bucket.take(0, rate, now: now)
@@ -90,6 +90,18 @@ import Testing
     #expect(bucket.tokens(rate, now: 5) == 2)
   }
 
+  @Test("what is given back during a throttle leaves the bucket empty") func givenBackDuringAThrottle() {
+    let rate = RateLimit(3, per: .seconds(3))
+    var bucket = RateBucket()
+    bucket.take(3, rate, now: 0)
+    bucket.throttle(rate, for: .seconds(10), now: 0)
+    bucket.giveBack(2)
+    #expect(bucket.tokens(rate, now: 9_999_999) == 0 && bucket.tokens(rate, now: 10_000_000) == 1)
+    bucket.take(1, rate, now: 10_000_000)
+    bucket.giveBack(1)
+    #expect(bucket.tokens(rate, now: 10_000_000) == 1)
+  }
+
   @Test(
     "whatever another program has written, a bucket has at most its burst",
     arguments: [
@@ -99,12 +111,14 @@ import Testing
     let rate = RateLimit(3, per: .seconds(3))
     for other in [Int64.min, 0, Int64.max] {
       for now in [Int64.min, 0, 1 << 50, Int64.max] {
-        var bucket = RateBucket(fullAt: value, writtenAt: other, interval: value, throttledUntil: other)
+        var bucket = RateBucket(fullAt: value, writtenAt: other, spacing: value, throttledUntil: other)
         #expect((0...3).contains(bucket.tokens(rate, now: now)))
         #expect(try #require(bucket.wait(rate, now: now)) >= 0)
         bucket.giveBack(2)
         bucket.throttle(rate, for: .seconds(1), now: now)
-        bucket.take(bucket.tokens(rate, now: now), rate, now: now)
+        #expect((0...3).contains(bucket.tokens(rate, now: now)))
+        bucket.take(0, rate, now: now)
+        #expect((0...3).contains(bucket.tokens(rate, now: now)))
       }
     }
   }

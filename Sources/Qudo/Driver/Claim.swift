@@ -16,7 +16,7 @@ public struct ClaimRequest: Sendable {
     /// counts meanwhile. So no such claim exceeds it, and a worker that dies leaves nothing behind that counts. If as many jobs
     /// or more are running already, the claim takes none of the kind. It needs ``Capabilities/maxRunning``.
     public var maxRunning: Int?
-    /// How many jobs of this kind may begin in a time, claimed by all workers; nil for no limit.
+    /// The maximum rate at which jobs of this kind begin, claimed by all workers; nil for no limit.
     ///
     /// The claim takes a token from the kind's bucket for each of its jobs, in its transaction. If there are fewer tokens than jobs,
     /// ``Claim/timeUntilNextDue`` tells when the next one is there. It needs ``Capabilities/rateLimits``.
@@ -116,9 +116,10 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until the next delayed job of any kind is due, the next job of any kind reaches its expiry, a pause ends, or the rate
-  /// of a kind lets the next of its jobs begin, if this claim took all that it let begin: zero if it is already time, nil if there is none of them. The expiry of a running job may count or not, since it does
-  /// not expire.
+  /// The time until jobs may become claimable without anybody's doing: zero if it is already time, nil if nothing is to come.
+  ///
+  /// It is the time until the first of these: a delayed job of any kind is due; a job of any kind reaches its expiry, where those of
+  /// running jobs may count or not; a pause ends; or the rate of a kind lets a job begin, if this claim took all that it let begin.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?

@@ -86,12 +86,12 @@ public protocol ControlDriver: LogDriver {
   func pauses() async throws(QudoError) -> [Pause]
 
   /// Lets no job of a kind with a rate begin for a time, and empties its bucket: after that time one job may begin, and then the
-  /// others at their rate. A longer throttle that is in force stays. Only claims with a ``ClaimRequest/KindDemand/rate`` keep to it.
+  /// others at their rate. A longer throttle that is in force stays. Only claims with a ``ClaimRequest/KindDemand/rate`` obey it.
   ///
   /// - Parameters:
   ///   - rate: The rate of the kind.
   ///   - duration: Above 0, at most ten years.
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver has not ``Capabilities/rateLimits``, for a duration out
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/rateLimits``, for a duration out
   ///   of range and for a rate that lets no job begin.
   func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError)
 }

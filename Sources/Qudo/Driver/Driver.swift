@@ -62,7 +62,7 @@ extension Driver {
   /// Releases claimed jobs, as if they had never been claimed.
   @discardableResult
   public func release(_ leases: [Lease]) async throws(QudoError) -> [SettleResult] {
-    try await settle(leases.map { Settlement($0, .released) }, claiming: nil).results
+    try await settle(leases.map { .unbegun($0) }, claiming: nil).results
   }
 }
 

@@ -79,7 +79,8 @@ public final class JobContext: Sendable {
     throw Snooze(for: duration, countsAttempt: countsAttempt)
   }
 
-  /// Lets no other job of this kind begin for a time, in all workers that keep to its rate, and empties the kind's bucket.
+  /// Lets no other job of this kind begin for a time, in all workers of this job's database that state a rate for the kind, and
+  /// empties the kind's bucket.
   ///
   /// Use it when the service that the jobs call asks for a pause, and let this job run again afterwards:
   ///
@@ -88,13 +89,14 @@ public final class JobContext: Sendable {
   ///
   /// After the time one job may begin, and then the others at their rate. Running jobs go on.
   ///
-  /// - Parameter duration: Above 0, at most ten years. A longer throttle that is in force stays.
+  /// - Parameter duration: At most ten years; 0 or less changes nothing. A longer throttle that is in force stays.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the kind's policy has no ``JobPolicy/rate``.
   public func throttle(for duration: Duration) async throws(QudoError) {
     guard let rate = run.handler.policy.rate else {
       throw QudoError(
         .invalidArgument, "\(kind) has no rate to throttle: give its policy one, or pause the kind")
     }
+    guard duration > .zero else { return }
     try await run.engine.driver.control().throttle(kind, rate, for: duration)
   }
 

@@ -34,12 +34,12 @@ public struct JobPolicy: Sendable {
   /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number over all of them. The databases
   /// need ``Capabilities/maxRunning``.
   public var maxRunning: Int?
-  /// How many jobs of the kind may begin in a time in a database, in all processes together. Default: no limit.
+  /// The maximum rate at which jobs of the kind begin in a database, over all processes. Default: no limit.
   ///
-  /// Retries count as much as first attempts. A job counts when it is claimed, so a worker claims such jobs only for slots that are
-  /// free, and prefetches none of them. If the worker stops before a claimed job began, the job does not count. Only workers that
-  /// state a rate keep to it: give all of them the same one. If you set the database's clock forward, a burst may begin early.
-  /// ``JobContext/throttle(for:)`` holds up the whole kind, for example after a 429 from the service that the jobs call. The databases
+  /// Retries count as much as first attempts. A job counts when it is claimed, so a worker with such a kind prefetches nothing: give
+  /// quick kinds a worker of their own. If the worker stops before a claimed job began, the job does not count. Only workers that
+  /// state a rate obey it: give all of them the same one. With several databases, each has the full rate.
+  /// ``JobContext/throttle(for:)`` delays the whole kind, for example after a 429 from the service that the jobs call. The databases
   /// need ``Capabilities/rateLimits``.
   public var rate: RateLimit?
   /// The threads that the jobs run on. Default: Swift's pool.

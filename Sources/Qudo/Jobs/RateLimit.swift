@@ -1,10 +1,10 @@
-/// How many jobs of a kind may begin in a time, in all processes together.
+/// The maximum rate at which jobs of a kind begin, over all workers of a database.
 ///
 ///     JobPolicy(rate: RateLimit(10, per: .seconds(1)))
 ///
-/// Each database has a token bucket per kind. It holds at most ``burst`` tokens, gains one every ``period`` / ``count``, and each
-/// claimed job takes one. So over any time of n periods at most ``burst`` + n × ``count`` jobs begin: after a pause, a burst, and
-/// then one job after the other. For evenly spaced jobs, choose a burst of 1.
+/// Each database has a token bucket per kind. It holds at most ``burst`` tokens and gains one every ``period`` / ``count``, rounded up
+/// to whole microseconds. Each claimed job takes one. So over any time of n periods at most ``burst`` + n × ``count`` jobs begin: after
+/// a pause, a burst, and then one job after the other. For evenly spaced jobs, choose a burst of 1.
 public struct RateLimit: Hashable, Sendable {
   /// The number of jobs in a ``period``, 1 or more.
   public var count: Int
@@ -25,12 +25,12 @@ public struct RateLimit: Hashable, Sendable {
 
   /// The time in microseconds after which the bucket gains a token, rounded up so that the rate is never exceeded. Nil if the rate
   /// lets no job begin, or its bucket takes too long to fill.
-  var interval: Int64? {
+  var spacing: Int64? {
     let period = period.wholeMicroseconds
     guard count >= 1, burst >= 1, period >= 1, Int64(count) <= period, period < .max else { return nil }
-    let interval = (period - 1) / Int64(count) + 1
-    let (fill, isTooLong) = interval.multipliedReportingOverflow(by: Int64(burst))
-    return isTooLong || fill > Self.longest ? nil : interval
+    let spacing = (period - 1) / Int64(count) + 1
+    let (fill, isTooLong) = spacing.multipliedReportingOverflow(by: Int64(burst))
+    return isTooLong || fill > Self.longest ? nil : spacing
   }
 
   /// - Throws: ``QudoError/Code/invalidArgument`` if the rate lets no job of the kind begin, or its bucket takes too long to fill.
@@ -46,7 +46,7 @@ public struct RateLimit: Hashable, Sendable {
       throw QudoError(
         .invalidArgument, "the rate of \(kind) is above one job per microsecond: give a longer period")
     }
-    guard interval != nil else {
+    guard spacing != nil else {
       throw QudoError(
         .invalidArgument, "the rate of \(kind) takes more than ten years for its burst: give a shorter period"
       )
@@ -60,32 +60,32 @@ public struct RateLimit: Hashable, Sendable {
 /// It stores when the bucket will be full instead of how full it is, so that nothing is written as time goes by. Callers hold what
 /// the database locks for the kind.
 package struct RateBucket: Hashable, Sendable {
-  /// When the bucket is full, if nothing more is taken.
+  /// The time at which the bucket is full, if nothing more is taken.
   package var fullAt = Int64.min
-  /// When the bucket was last written. If the clock shows less, it was set back since: see ``isAhead(of:now:)``.
+  /// The time at which the bucket was last written. If the clock shows less, it was set back since: see ``isAhead(of:now:)``.
   package var writtenAt = Int64.min
-  /// The time after which it gains a token, by the rate of the last claim.
-  package var interval: Int64 = 0
-  /// Until when no job of the kind begins: see ``JobContext/throttle(for:)``.
+  /// The time between two tokens, by the rate of the last claim.
+  package var spacing: Int64 = 0
+  /// The time before which no job of the kind begins: see ``JobContext/throttle(for:)``.
   package var throttledUntil = Int64.min
 
   /// Creates a full bucket.
   package init() {}
 
   /// Creates a bucket from its stored values, whatever they are.
-  package init(fullAt: Int64, writtenAt: Int64, interval: Int64, throttledUntil: Int64) {
+  package init(fullAt: Int64, writtenAt: Int64, spacing: Int64, throttledUntil: Int64) {
     self.fullAt = fullAt
     self.writtenAt = writtenAt
-    self.interval = interval
+    self.spacing = spacing
     self.throttledUntil = throttledUntil
   }
 
   /// Returns the time until the bucket is full. It is never longer than an empty bucket takes, also if the rate was raised or the
   /// clock set back since; a throttle empties it until it ends.
-  private func missing(_ rate: RateLimit, _ interval: Int64, _ now: Int64) -> Int64 {
+  private func missing(_ rate: RateLimit, _ spacing: Int64, _ now: Int64) -> Int64 {
     let left = max(0, fullAt.clampedMinus(max(now, writtenAt)))
-    let afterThrottle = throttled(now).clampedPlus(interval * Int64(rate.burst - 1))
-    return min(left, max(interval * Int64(rate.burst), afterThrottle))
+    let afterThrottle = throttled(now).clampedPlus(spacing * Int64(rate.burst - 1))
+    return min(left, max(spacing * Int64(rate.burst), afterThrottle))
   }
 
   /// Returns for how long no job of the kind begins.
@@ -93,49 +93,50 @@ package struct RateBucket: Hashable, Sendable {
 
   /// Returns how many jobs may begin.
   package func tokens(_ rate: RateLimit, now: Int64) -> Int {
-    guard let interval = rate.interval, throttled(now) == 0 else { return 0 }
-    let used = (missing(rate, interval, now) + interval - 1) / interval
+    guard let spacing = rate.spacing, throttled(now) == 0 else { return 0 }
+    let used = (missing(rate, spacing, now) + spacing - 1) / spacing
     return rate.burst - Int(used)
   }
 
   /// Returns the time until the next job may begin: 0 if one may begin now, nil if none ever may.
   package func wait(_ rate: RateLimit, now: Int64) -> Int64? {
-    guard let interval = rate.interval else { return nil }
-    return max(throttled(now), missing(rate, interval, now) - interval * Int64(rate.burst - 1))
+    guard let spacing = rate.spacing else { return nil }
+    return max(throttled(now), missing(rate, spacing, now) - spacing * Int64(rate.burst - 1))
   }
 
   /// Whether the clock was set back, or the rate raised, since the bucket was written. Until it is written again, with a
   /// ``take(_:_:now:)`` of 0 if need be, no time goes by for it.
   package func isAhead(of rate: RateLimit, now: Int64) -> Bool {
-    guard let interval = rate.interval else { return false }
-    return writtenAt > now || fullAt.clampedMinus(now) > missing(rate, interval, now)
+    guard let spacing = rate.spacing else { return false }
+    return writtenAt > now || fullAt.clampedMinus(now) > missing(rate, spacing, now)
   }
 
   /// Takes tokens, of which there must be so many.
   package mutating func take(_ count: Int, _ rate: RateLimit, now: Int64) {
-    guard let interval = rate.interval else { return }
-    let missing = missing(rate, interval, now) + interval * Int64(count)
-    write(interval, missing: missing, throttled: throttled(now), now)
+    guard let spacing = rate.spacing else { return }
+    let missing = missing(rate, spacing, now) + spacing * Int64(count)
+    write(spacing, missing: missing, throttled: throttled(now), now)
   }
 
-  /// Gives back tokens of jobs that were claimed and did not begin.
+  /// Gives back tokens of jobs that were claimed and did not begin. If the kind is throttled since, its bucket stays empty.
   package mutating func giveBack(_ count: Int) {
-    fullAt = fullAt.clampedMinus(interval.clampedTimes(Int64(count)))
+    guard throttledUntil <= writtenAt else { return }
+    fullAt = fullAt.clampedMinus(spacing.clampedTimes(Int64(count)))
   }
 
   /// Lets no job begin for a time. After it one may begin, and then the others at their rate.
   package mutating func throttle(_ rate: RateLimit, for duration: Duration, now: Int64) {
-    guard let interval = rate.interval else { return }
+    guard let spacing = rate.spacing else { return }
     let until = max(duration.wholeMicroseconds, throttled(now))
     let missing = max(
-      missing(rate, interval, now), until.clampedPlus(interval * Int64(rate.burst - 1)))
-    write(interval, missing: missing, throttled: until, now)
+      missing(rate, spacing, now), until.clampedPlus(spacing * Int64(rate.burst - 1)))
+    write(spacing, missing: missing, throttled: until, now)
   }
 
-  private mutating func write(_ interval: Int64, missing: Int64, throttled: Int64, _ now: Int64) {
+  private mutating func write(_ spacing: Int64, missing: Int64, throttled: Int64, _ now: Int64) {
     fullAt = now.clampedPlus(missing)
     throttledUntil = now.clampedPlus(throttled)
-    self.interval = interval
+    self.spacing = spacing
     writtenAt = now
   }
 }

@@ -108,6 +108,8 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// With several databases, once the others are empty, the worker does not wait for a database that has been
   /// unavailable for longer than ``WorkerOptions/outageTimeout``. ``WorkSummary/unreachable`` names it.
   ///
+  /// It waits for jobs that a ``JobPolicy/rate`` holds up, with `skipDelayed` too.
+  ///
   /// - Parameter skipDelayed: Whether to return when only jobs that are not yet due are left.
   /// - Throws: ``QudoError`` if the database is unavailable for longer than ``WorkerOptions/outageTimeout``.
   ///   With several databases, only if all of them are.
@@ -116,7 +118,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
     try await run(.untilEmpty(skipDelayed: skipDelayed))
   }
 
-  /// Runs one job, if one is ready.
+  /// Runs one job, if one is ready and no limit of its kind holds it up.
   ///
   /// - Returns: Whether a job ran.
   /// - Throws: The same errors as ``workUntilEmpty(skipDelayed:)``.

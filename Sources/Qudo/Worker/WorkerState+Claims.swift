@@ -8,17 +8,12 @@ extension WorkerState {
     let vacant = grant?.count ?? concurrency - running - abandoned
     let limit = vacant + ahead - bufferedCount
     guard limit > 0, vacant > 0 || ahead > 0 else { return nil }
-    guard !heldOfLimited.isEmpty || hasRates else { return ClaimRequest(request.demands, limit: limit) }
+    guard !heldOfLimited.isEmpty else { return ClaimRequest(request.demands, limit: limit) }
     var handlers: [ClaimRequest.KindDemand] = []
     for var handler in request.demands {
       if let most = self.handlers[handler.kind]?.policy.maxHeld {
         handler.limit = max(
           0, most - heldOfLimited[handler.kind, default: 0] - (grant?.heldElsewhere[handler.kind] ?? 0))
-        if handler.limit == 0 { continue }
-      }
-      // A claimed job counts as begun, so none is prefetched.
-      if handler.rate != nil {
-        handler.limit = min(handler.limit ?? limit, max(0, vacant - bufferedCount))
         if handler.limit == 0 { continue }
       }
       handlers.append(handler)
@@ -35,8 +30,11 @@ extension WorkerState {
 
   /// The number of jobs to prefetch: as many as fill the prefetch window, and at most twice as many as the
   /// last time, so that a few short jobs do not cause a claim of a thousand long ones.
+  ///
+  /// None if a kind has a rate: its jobs count when they are claimed, so they must begin then. And among prefetched jobs of other
+  /// kinds, a claim would seldom find a slot for them.
   var ahead: Int {
-    guard mode != .once, averageRun >= 0 else { return 0 }
+    guard mode != .once, !hasRates, averageRun >= 0 else { return 0 }
     let target = Double(options.prefetchWindow.wholeMicroseconds) * Double(concurrency) / max(averageRun, 1)
     let room = Double(options.maxPrefetchBytes) / max(averageBytes, 1)
     return min(Int(min(target, room, Double(options.maxPrefetch))), 2 * lastPrefetch + concurrency)

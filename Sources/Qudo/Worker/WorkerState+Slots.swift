@@ -116,7 +116,7 @@ extension WorkerState {
       }
       // The driver ends a cancelled job that is released.
       if finished.isEmpty { finishedSince = now }
-      finished.append(.unbegun(held.lease))
+      finished.append(release(held))
       letGo(held.job.kind)
     }
     (buffered, bufferHead) = (kept, 0)

@@ -12,9 +12,14 @@ extension WorkerState {
     lastPrefetch = 0
   }
 
+  /// Returns the settlement of a claimed job that is released before its run began.
+  func release(_ held: Held) -> Settlement {
+    handlers[held.job.kind]?.policy.rate == nil ? Settlement(held.lease, .released) : .unbegun(held.lease)
+  }
+
   mutating func giveBackBuffered() {
     for held in buffered[bufferHead...] {
-      finished.append(.unbegun(held.lease))
+      finished.append(release(held))
       letGo(held.job.kind)
     }
     buffered = []

@@ -92,9 +92,9 @@ struct Work: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      How many jobs of a kind may begin in a time in a database, in all workers together, such as 10/1s or 500/1h. After a \
-      pause so many begin at once, and then one after the other. Only workers with this option keep to it. Repeat the option for \
-      more kinds. Default: no limit.
+      The maximum number of jobs of a kind that begin per time in a database, in all workers together, such as 10/1s or 500/1h. \
+      After a pause so many begin at once, and then one after the other. Only workers with this option obey it. Repeat the option \
+      for more kinds. Default: no limit.
       """, valueName: "kind=number/duration"))
   var rate: [String] = []
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false

@@ -11,7 +11,7 @@ struct RateTable {
       "SELECT full_at, written_at, spacing, throttled_until FROM qudo_rate WHERE kind = ?", .integer(kind)
     ) { row throws(QudoError) in
       bucket = RateBucket(
-        fullAt: row.integer(0), writtenAt: row.integer(1), interval: row.integer(2),
+        fullAt: row.integer(0), writtenAt: row.integer(1), spacing: row.integer(2),
         throttledUntil: row.integer(3))
     }
     return bucket
@@ -20,17 +20,18 @@ struct RateTable {
   func set(_ bucket: RateBucket, of kind: Int64) throws(QudoError) {
     try connection.run(
       "INSERT OR REPLACE INTO qudo_rate(kind, full_at, written_at, spacing, throttled_until) VALUES(?, ?, ?, ?, ?)",
-      .integer(kind), .integer(bucket.fullAt), .integer(bucket.writtenAt), .integer(bucket.interval),
+      .integer(kind), .integer(bucket.fullAt), .integer(bucket.writtenAt), .integer(bucket.spacing),
       .integer(bucket.throttledUntil))
   }
 
-  /// Gives back the token of a job, if its kind has a bucket.
+  /// Gives back the token of a job, if its kind has a bucket: see ``RateBucket/giveBack(_:)``.
   func giveBack(_ job: Int64) throws(QudoError) {
     // Values that Qudo did not write may not fit.
     try connection.run(
       """
       UPDATE qudo_rate SET full_at = full_at - spacing
-      WHERE kind = (SELECT kind FROM qudo_job WHERE id = ?) AND full_at >= 0 AND spacing >= 0
+      WHERE kind = (SELECT kind FROM qudo_job WHERE id = ?) AND throttled_until <= written_at
+        AND full_at >= 0 AND spacing >= 0
       """, .integer(job))
   }
 }

@@ -21,6 +21,9 @@ extension Transaction {
       }
       try deleteJobs(completed)
       completed.removeAll(keepingCapacity: true)
+      if !settlement.hasBegun, case .released = settlement.outcome {
+        try rateTable.giveBack(settlement.lease.job)
+      }
       let isCancelled = settlement.outcome.completes ? false : try endIfMarked(settlement.lease.job)
       results.append(isCancelled ? .cancelled : try settle(settlement))
     }
@@ -44,7 +47,6 @@ extension Transaction {
       let started = now.wall.advanced(by: .zero - max(took, .zero))
       try statusTable.insert(id, status, startedAt: started, endedAt: now.wall)
     }
-    if !settlement.hasBegun, case .released = settlement.outcome { try rateTable.giveBack(id) }
     return .settled(replacements: try write(settlement.outcome, of: id))
   }
 

@@ -36,7 +36,7 @@ extension Worker {
       for _ in 0..<max(0, limit) {
         if try await step() {
           runs += 1
-        } else if let next = try await nextMoment(), next <= end ?? .latest {
+        } else if let next = try await nextMoment(clock.now().wall), next <= end ?? .latest {
           clock.move(to: next)
         } else {
           if let end { clock.move(to: end) }
@@ -48,26 +48,40 @@ extension Worker {
   }
 
   /// Returns the next time at which a job may be claimable, or nil if no job is left.
-  private func nextMoment() async throws -> Timestamp? {
+  private func nextMoment(_ now: Timestamp) async throws -> Timestamp? {
     var next: Timestamp?
     for driver in try await queue.databases.drivers() {
-      if let moment = try await nextMoment(driver) { next = min(next ?? moment, moment) }
+      if let moment = try await nextMoment(driver, now) { next = min(next ?? moment, moment) }
     }
     return next
   }
 
-  private func nextMoment(_ driver: any Driver) async throws -> Timestamp? {
-    var next: Timestamp?
+  private func nextMoment(_ driver: any Driver, _ now: Timestamp) async throws -> Timestamp? {
+    // A ready job of a kind with a rate waits for a token.
+    var next = try await nextToken(driver, now)
     var query = JobQuery(kinds: Array(handlers.keys), limit: 500)
     while true {
       let page = try await driver.jobs(matching: query)
       for job in page {
+        if job.state == .ready, next != nil, handlers[job.kind]?.policy.rate != nil { continue }
         let moment = job.state == .running ? job.leaseExpiresAt ?? job.dueAt : job.dueAt
         next = min(next ?? moment, moment)
       }
       guard page.count == query.limit, let last = page.last else { return next }
       query.after = last.id
     }
+  }
+
+  /// Returns the time at which a rate lets a job begin, or nil if none holds up a job.
+  private func nextToken(_ driver: any Driver, _ now: Timestamp) async throws -> Timestamp? {
+    let rated = handlers.values.compactMap { handler -> ClaimRequest.KindDemand? in
+      handler.policy.rate.map { .init(handler.kind, rate: $0) }
+    }
+    guard !rated.isEmpty else { return nil }
+    // Only a claim tells. It takes none: the step before found no token either.
+    let claim = try await driver.claim(ClaimRequest(rated, limit: 1))
+    _ = try await driver.release(claim.jobs.map(\.lease))
+    return claim.jobs.isEmpty ? claim.timeUntilNextDue.map { now.advanced(by: $0) } : now
   }
 }
 

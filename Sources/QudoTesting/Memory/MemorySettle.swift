@@ -4,12 +4,12 @@ extension MemoryDatabase {
   mutating func settle(_ settlements: [Settlement], now: ClockReading) -> [SettleResult] {
     settlements.map { settlement in
       guard let row = row(of: settlement.lease) else { return .leaseLost }
+      if !settlement.hasBegun, case .released = settlement.outcome { buckets[row.kind]?.giveBack(1) }
       if row.cancelReason != nil, !settlement.outcome.completes {
         end(cancelled: row, now: now)
         return .cancelled
       }
       if let took = settlement.recording { record(row, settlement.outcome, took, now: now) }
-      if !settlement.hasBegun, case .released = settlement.outcome { buckets[row.kind]?.giveBack(1) }
       return .settled(replacements: write(settlement.outcome, of: row, now: now))
     }
   }

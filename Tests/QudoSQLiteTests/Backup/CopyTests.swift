@@ -44,7 +44,7 @@ import Glibc
     let report = try await driver.backup(to: target)
     #expect(report.database == "jobs" && report.file == target && report.schemaVersion == Int(Schema.version))
     #expect(report.jobs == [JobCount("a", ready: 1, delayed: 1, running: 2), JobCount("b", ready: 1)])
-    #expect(report.bytes == FileStatus(target)?.size && FileStatus(target)?.mode == 0o600)
+    #expect(Int64(report.bytes) == FileStatus(target)?.size && FileStatus(target)?.mode == 0o600)
     #expect(report.takenAt == clock.now().wall && report.held == .zero && report.took >= report.read)
     #expect(try backups() == ["jobs.db.backup"])
     #expect(try AppConnection(target).rows("PRAGMA integrity_check") == ["ok"])
@@ -119,7 +119,7 @@ import Glibc
         }
       case .holds:
         holds.withLock { $0 += 1 }
-        sizes.withLock { $0.append(FileStatus(path + "-wal")?.size ?? 0) }
+        sizes.withLock { $0.append(Int(FileStatus(path + "-wal")?.size ?? 0)) }
         // No other writer of Qudo gets in.
         let lock = open(path + "-wal", O_RDWR | O_CLOEXEC)
         #expect(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)

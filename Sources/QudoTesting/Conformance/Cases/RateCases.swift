@@ -116,6 +116,41 @@ extension ConformanceSuite {
       try check(try await driver.settle([other], claiming: nil).results, is: [.settled()])
       try check(try await driver.claimOne(ClaimRequest([.init("b")], limit: 1)).id, is: id)
     },
+    ConformanceCase(
+      "aTokenThatIsGivenBackEndsNoThrottle", .limitsHold, requires: [.rateLimits, .control]
+    ) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.results(of: (1...9).map { job("\($0)") })
+      let held = try await driver.claim(exactly: 3, demand(three))
+      try await driver.control().throttle("a", three, for: .seconds(30))
+      _ = try await driver.release(held.map(\.lease))
+      subject.clock.advance(by: .seconds(30))
+      try check(try await driver.texts(demand(three)), is: ["1"])
+      try check(try await driver.texts(demand(three)), is: [])
+    },
+    ConformanceCase(
+      "aCancelledJobThatDidNotBeginGivesItsTokenBack", .limitsHold, requires: [.rateLimits, .control]
+    ) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.results(of: (1...9).map { job("\($0)") })
+      let held = try await driver.claim(exactly: 3, demand(three))
+      try check(try await driver.control().cancel([held[1].id], reason: nil), is: [.cancelling])
+      try check(try await driver.release([held[1].lease]), is: [.cancelled])
+      try check(try await driver.texts(demand(three)), is: ["4"])
+    },
+    ConformanceCase("aBacklogBehindARateHidesNoOtherKind", .limitsHold, requires: .rateLimits) { subject in
+      let driver = try await subject.open()
+      _ = try await driver.results(of: (1...40).map { job("\($0)", kind: $0 % 2 == 0 ? "a" : "c") })
+      _ = try await driver.results(of: (1...2).map { job("b\($0)", kind: "b") })
+      let slow = RateLimit(1, per: .seconds(60))
+      let request = ClaimRequest(
+        [
+          .init("a", leaseDuration: long, rate: slow), .init("c", leaseDuration: long, rate: slow),
+          .init("b", leaseDuration: long),
+        ], limit: 3)
+      try check(try await driver.texts(request), is: ["1", "2", "b1"])
+      try check(try await driver.texts(request), is: ["b2"])
+    },
     ConformanceCase("retriesTakeTokensToo", .limitsHold, requires: .rateLimits) { subject in
       let driver = try await subject.open()
       _ = try await driver.results(of: (1...3).map { job("\($0)") })

@@ -24,7 +24,7 @@ struct Notify: Job {
     let response = await Service.shared.post("/notifications", to: customer)
     if response.status == 429 {
       print("asked to wait")
-      // For all workers; then one job tries, and the others follow at their rate.
+      // For all workers of this database; then one job tries, and the others follow at their rate.
       try await context.throttle(for: response.retryAfter)
       try context.snooze(for: response.retryAfter)
     }
