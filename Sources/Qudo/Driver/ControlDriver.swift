@@ -89,6 +89,7 @@ public protocol ControlDriver: LogDriver {
   /// others at their rate. A longer throttle that is in force stays. Only claims with a ``ClaimRequest/KindDemand/rate`` obey it.
   ///
   /// - Parameters:
+  ///   - kind: The kind.
   ///   - rate: The rate of the kind.
   ///   - duration: Above 0, at most ten years.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/rateLimits``, for a duration out

@@ -15,7 +15,10 @@ public struct RateLimit: Hashable, Sendable {
 
   /// Creates a rate of `count` jobs per period.
   ///
-  /// - Parameter burst: The number of jobs that may begin at once; nil for `count`.
+  /// - Parameters:
+  ///   - count: The number of jobs.
+  ///   - period: The period.
+  ///   - burst: The number of jobs that may begin at once; nil for `count`.
   public init(_ count: Int, per period: Duration, burst: Int? = nil) {
     (self.count, self.period, self.burst) = (count, period, burst ?? count)
   }

@@ -34,12 +34,12 @@ extension SQLiteDriver {
   ///
   /// The database is another one than that of which the backup was made, with the same jobs:
   ///
-  /// - It has a new identity: a process that still has the old file open gets ``QudoError/Code/databaseReplaced``.
+  /// - It has a new identity: a process that still has the old file open gets ``/Qudo/QudoError/Code/databaseReplaced``.
   /// - No lease holds. Jobs that were running when the backup was made are ready, and none counts an expired lease.
   /// - The ids go on above those of the file that is replaced, if that can be read, so that none has two meanings.
   /// - The idempotency keys of enqueues are those of the backup: a repeated enqueue that the backup has adds no job, and one
   ///   that it does not have adds one.
-  /// - ``JobContext/idempotencyKey`` stays the same for each job, so that other services notice a job that runs a second
+  /// - ``/Qudo/JobContext/idempotencyKey`` stays the same for each job, so that other services notice a job that runs a second
   ///   time.
   ///
   /// The file gets its name in one step when it is complete and synced. A process that is killed leaves the old
