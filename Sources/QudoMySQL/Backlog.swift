@@ -15,7 +15,8 @@ extension Transaction {
         SELECT 1 FROM qudo_pause AS p
         WHERE p.kind IN (\(PausedKinds.everything), k.id) AND (p.ends IS NULL OR p.ends > @n)) FROM (
         SELECT kind, MIN(due) AS since FROM qudo_ready GROUP BY kind, ranking
-        UNION ALL SELECT kind, MIN(due) FROM qudo_delayed WHERE due <= @n GROUP BY kind
+        UNION ALL SELECT kind, due FROM (
+          SELECT kind, due FROM qudo_delayed WHERE due <= @n ORDER BY due, id LIMIT \(Self.mostDue)) AS d
         UNION ALL SELECT kind, ends FROM qudo_running WHERE ends <= @n) AS c
       JOIN qudo_kind AS k ON k.id = c.kind GROUP BY k.id, k.name
       """
@@ -33,6 +34,8 @@ extension Transaction {
       oldest: oldest.sorted { $0.kind < $1.kind }, ready: try ready(unpaused.sorted(), atMost: most))
   }
 
+  /// The number of delayed jobs that are due, and that no claim has promoted, at which a look stops.
+  private static let mostDue = 100_000
   private static let kindsAtOnce = 100
 
   private func ready(_ kinds: [Int64], atMost most: Int) throws(QudoError) -> Int {

@@ -19,9 +19,11 @@ struct RatedKind {
 /// may meet a claim in a deadlock, which the server ends and the driver repeats; a worker does not claim when it gives back.
 enum RateRows {
   /// Returns the query for the buckets of kinds, with a row for each kind.
-  static func select(_ numbers: [Int64]) -> SQL {
+  ///
+  /// - Parameter naming: Whether the last column is the kind's name.
+  static func select(_ numbers: some Collection<Int64>, naming: Bool = false) -> SQL {
     """
-    SELECT k.id, b.full_at, b.written_at, b.spacing, b.throttled_until
+    SELECT k.id, b.full_at, b.written_at, b.spacing, b.throttled_until\(naming ? ", k.name" : "" as SQL)
     FROM qudo_kind AS k LEFT JOIN qudo_rate AS b ON b.kind = k.id WHERE k.id IN \(list: numbers)
     """
   }

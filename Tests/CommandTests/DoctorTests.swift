@@ -37,6 +37,7 @@ import Darwin
   @Test("nothing to mend: one line that says what was checked, and status 0") func nothing() throws {
     try place.qudo("enqueue", "k")
     let result = try place.qudo("doctor", "--integrity")
+    #expect(try findings().rows.isEmpty)
     guard try !hasWarnings() else { return }
     #expect(result.status == 0 && result.errors == "")
     let last = try #require(result.lines.last)
@@ -45,7 +46,6 @@ import Darwin
       last.hasSuffix(
         "; checked: path, rights, mount, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"
       ))
-    #expect(try findings().rows.isEmpty)
   }
 
   @Test("text and JSON of a warning, and status 1") func warning() throws {

@@ -86,13 +86,13 @@ import Testing
     try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
     let result = try place.qudo("health", "--timeout", "50ms")
     #expect(
-      result.status == 75 && result.lines.count == 1 && result.output.contains("qudo.db: cannot be read: "))
+      result.status == 75 && result.lines.count == 1 && result.output.contains("qudo: cannot be read: "))
   }
 
   @Test("a file that is not there is unreachable, and is not made") func missing() throws {
     let result = try health("--database", "none.db")
     #expect(
-      result.status == 75 && result.lines.count == 1 && result.output.contains("none.db: cannot be read: "))
+      result.status == 75 && result.lines.count == 1 && result.output.contains("none: cannot be read: "))
     #expect(try FileManager.default.contentsOfDirectory(atPath: place.folder.path) == [])
     try place.qudo("enqueue", "mail", "1")
     let both = try health("--database", "none.db", "--database", "qudo.db")

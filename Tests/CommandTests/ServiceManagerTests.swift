@@ -39,7 +39,8 @@ import Testing
     #expect(result.output == "[] [] [] [stays]\n")
   }
 
-  @Test("the watchdog hears of it twice in its time, while it works and while it stops") func watchdog()
+  @Test("the watchdog hears of it several times in its time, while it works and while it stops")
+  func watchdog()
     throws
   {
     let (manager, started) = (try NotifySocket(place.path("notify")), try place.fifo("started"))

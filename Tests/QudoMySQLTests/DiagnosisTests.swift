@@ -72,12 +72,30 @@ import Testing
     try await database.drop()
   }
 
+  @Test(
+    "a replica that refuses writes is told to be read-only, also to a user whom the server refuses to explain them"
+  )
+  func readOnlyReplica() async throws {
+    let server = try await MariaDBServer.start()
+    let database = try await TestDatabase(on: server)
+    let owner = try database.driver()
+    try await owner.connect()
+    await owner.close()
+    try await server.query(
+      "CREATE USER 'worker'@'%' IDENTIFIED BY 'secret'; GRANT SELECT, INSERT, UPDATE, DELETE ON \(database.name).* TO 'worker'@'%'; SET GLOBAL read_only = 1"
+    )
+    let driver = try database.driver(user: "worker", password: "secret")
+    #expect(try await findings(driver).map(\.check) == ["read-only"])
+    await driver.close()
+  }
+
   @Test("jobs, leases, logs and schedules") func jobs() async throws {
     let database = try await TestDatabase()
     let driver = try database.driver()
     _ = try await driver.insert([
       NewJob("a"), NewJob("b", priority: 3), NewJob("b"), NewJob("c"),
       NewJob("far", due: .after(.seconds(86_400 * 3000))), NewJob("d", due: .after(.seconds(3600))),
+      NewJob("far", due: .after(.seconds(86_400 * 2000))),
     ])
     try await driver.pause(["c"], until: nil, reason: "quiet")
     let now = try await driver.dueSchedules(after: nil, limit: 1).now
@@ -89,6 +107,8 @@ import Testing
     #expect(
       try await findings(driver).map(\.check)
         == ["schedule-late", "far-due", "paused"].sorted { a, _ in a == "far-due" })
+    // The one that is due last, not the newest one.
+    #expect(try await findings(driver).first { $0.check == "far-due" }?.figures == ["jobs": 2, "job": 5])
     // Two hours later.
     try await database.server.query(
       """

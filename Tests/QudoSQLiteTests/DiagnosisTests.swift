@@ -66,6 +66,10 @@ import Darwin
   @Test("rights of other users") func rights() async throws {
     _ = try file.open(clock: clock)
     chmod(file.path, 0o644)
+    // Nobody else comes through the folder.
+    chmod(file.folder.path, 0o700)
+    #expect(try await findings() == [])
+    chmod(file.folder.path, 0o755)
     var found = try await findings()
     #expect(found.map(\.severity) == [.note] && found[0].message.contains("may read \(file.path)"))
     chmod(file.path, 0o666)
@@ -381,6 +385,29 @@ import Darwin
     var options = DiagnosisOptions()
     options.maxWait = .seconds(7200)
     #expect(try await findings(options).map(\.check) == ["paused"])
+    await driver.close()
+  }
+
+  @Test("a kind that its rate holds up is not idle") func rated() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1"), job("2"), job("3")])
+    let rate = RateLimit(1, per: .seconds(1800))
+    clock.advance(by: .seconds(3600))
+    let claim = try await driver.claim(ClaimRequest([.init("a", rate: rate)], limit: 3))
+    _ = try await driver.settle(claim.jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    var found = try await findings()
+    #expect(
+      found.map(\.check) == ["oldest-ready"]
+        && found[0].message.hasSuffix("because the rate of the kind lets no more begin"))
+    try await driver.throttle("a", rate, for: .seconds(7200))
+    clock.advance(by: .seconds(7000))
+    found = try await findings()
+    #expect(
+      found.map(\.check) == ["oldest-ready"]
+        && found[0].message.contains("because a job throttled the kind until"))
+    // Nobody has claimed of it since it may begin.
+    clock.advance(by: .seconds(3600))
+    #expect(try await findings().map(\.check) == ["kind-idle"])
     await driver.close()
   }
 

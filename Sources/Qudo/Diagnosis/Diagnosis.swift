@@ -23,8 +23,8 @@ extension DiagnosingDriver {
 
 /// The limits of a diagnosis.
 public struct DiagnosisOptions: Hashable, Sendable {
-  /// Whether to read the whole database and check that it is sound, which takes seconds per gigabyte. Servers ignore it.
-  /// Default: false.
+  /// Whether to read the whole database and check that it is sound, which takes seconds per gigabyte. Meanwhile no
+  /// checkpoint completes, and the WAL of a busy file grows. Servers ignore it. Default: false.
   public var checksIntegrity = false
   /// How long a ready job may wait before its kind is reported. Default: 10 minutes.
   public var maxWait: Duration = .seconds(600)

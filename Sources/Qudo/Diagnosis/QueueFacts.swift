@@ -7,11 +7,14 @@ package struct QueueFacts: Sendable {
     package var oldest: Timestamp
     /// Whether a worker has a job of the kind under a valid lease; nil if unknown.
     package var isRunning: Bool?
+    /// The bucket of the kind's rate; a new one if it has none.
+    package var bucket: RateBucket
 
-    package init(_ kind: Kind, oldest: Timestamp, isRunning: Bool?) {
+    package init(_ kind: Kind, oldest: Timestamp, isRunning: Bool?, bucket: RateBucket = RateBucket()) {
       self.kind = kind
       self.oldest = oldest
       self.isRunning = isRunning
+      self.bucket = bucket
     }
   }
 
@@ -63,9 +66,10 @@ package struct QueueFacts: Sendable {
 
   /// Adds the findings to a diagnosis.
   package func add(to diagnosis: inout Diagnosis, _ options: DiagnosisOptions) {
-    let idle = waiting.filter { isOld($0, options) && $0.isRunning == false && !isPaused($0.kind) }
+    let old = waiting.filter { isOld($0, options) && !isPaused($0.kind) }
+    let idle = old.filter { $0.isRunning == false && !isHeldUp($0, options) }
     diagnosis.add("kind-idle", idle.map(idleKind).capped("kinds"))
-    let slow = waiting.filter { isOld($0, options) && $0.isRunning != false && !isPaused($0.kind) }
+    let slow = old.filter { $0.isRunning != false || isHeldUp($0, options) }
     diagnosis.add("oldest-ready", slow.map(slowKind).capped("kinds"))
     diagnosis.add("paused", pauses.map(pause).capped("pauses"))
     diagnosis.add("far-due", far.map { [farJobs($0, options)] } ?? [])
@@ -76,6 +80,14 @@ package struct QueueFacts: Sendable {
 
   private func isOld(_ waiting: WaitingKind, _ options: DiagnosisOptions) -> Bool {
     age(waiting.oldest) > options.maxWait
+  }
+
+  /// Whether a rate, or a throttle, may be why no job of the kind runs: one was claimed lately, or none may begin.
+  private func isHeldUp(_ waiting: WaitingKind, _ options: DiagnosisOptions) -> Bool {
+    let bucket = waiting.bucket
+    let age = age(Timestamp(microseconds: bucket.writtenAt))
+    return bucket.throttledUntil > now.microseconds || age <= options.maxWait
+      || (bucket.fullAt > now.microseconds && age <= .microseconds(bucket.spacing))
   }
 
   private func age(_ time: Timestamp) -> Duration {
@@ -107,11 +119,33 @@ package struct QueueFacts: Sendable {
 
   private func slowKind(_ waiting: WaitingKind) -> Finding {
     let age = age(waiting.oldest)
+    let isThrottled = waiting.bucket.throttledUntil > now.microseconds
+    let (why, advice) =
+      if waiting.isRunning == nil {
+        (
+          "and whether others of the kind run is unknown, because too many jobs do",
+          "if that is too long, give its workers more concurrency, start more of them, or raise its priority"
+        )
+      } else if waiting.isRunning == true {
+        (
+          "while others of the kind run",
+          "if that is too long, give its workers more concurrency, start more of them, or raise its priority"
+        )
+      } else if isThrottled {
+        (
+          "because a job throttled the kind until \(Timestamp(microseconds: waiting.bucket.throttledUntil))",
+          "wait; the service that its jobs call asked for that"
+        )
+      } else {
+        (
+          "because the rate of the kind lets no more begin",
+          "if that is too long, give its workers a higher rate"
+        )
+      }
     return Finding(
       "oldest-ready", .note, subject: waiting.kind.name,
-      "the oldest ready job of the kind \(waiting.kind) has waited for \(age.inUnits), while others of the kind run",
-      advice:
-        "if that is too long, give its workers more concurrency, start more of them, or raise its priority",
+      "the oldest ready job of the kind \(waiting.kind) has waited for \(age.inUnits), \(why)",
+      advice: advice,
       figures: ["seconds": age.wholeSeconds])
   }
 

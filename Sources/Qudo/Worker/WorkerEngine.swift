@@ -170,7 +170,6 @@ final class WorkerEngine: Sendable {
   }
 
   private func nextAction(now: Int64) -> WorkerState.Action {
-    if let pulse, let engine = beats.withLock({ $0 }) { pulse.beat(engine) }
     let (action, cancelled, resumed, woken) = shared.withLock { shared in
       shared.isSignalled = false
       shared.state.waitsForHooks = hookQueue.isBehind
@@ -185,6 +184,8 @@ final class WorkerEngine: Sendable {
       let (action, slots, woken) = permits.nextAction(&shared.state, now: now, rings: rings)
       return (action, slots.compactMap { shared.tasks[$0] }, resumed, woken)
     }
+    // Only now: a question that comes later sets the signal, and this beat answers those before.
+    if let pulse, let engine = beats.withLock({ $0 }) { pulse.beat(engine) }
     for (continuation, job) in resumed { continuation.resume(returning: job) }
     for task in cancelled { task.cancel() }
     permits?.worker.wake(woken)

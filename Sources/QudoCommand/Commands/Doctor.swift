@@ -11,7 +11,8 @@ struct Doctor: AsyncParsableCommand {
     discussion: """
       Looks at the file, its place, rights, settings, locks and WAL, and at the jobs, leases, logs and schedules in it; of a server, at \
       its settings, privileges and clock, and at the jobs. "Operating Qudo" has a table of the checks. It changes nothing: no file is \
-      created or migrated, and nobody waits for it. Without --integrity, it takes about as long with a million waiting jobs as with one. \
+      created or migrated, and nobody waits for it. Without --integrity, it takes about as long with a million waiting jobs as with one. With \
+      it, the WAL of a busy file grows meanwhile: check a backup of a large one instead. \
       Who holds a lock is known on Linux, for processes of the same process namespace.
 
       Prints the worst finding first: its severity (fault, warning or note), the database, the check, what was found, and what to do. \

@@ -67,7 +67,7 @@ struct MetricsCommand: AsyncParsableCommand {
       try await DatabaseFigures(of: driver, kinds)
     }
     let text = OpenMetrics.text(MetricFamilies(answers, kinds).all)
-    if let output { try ReplacedFile.write(text, to: output) } else { try Output.write(text) }
+    if let output { try AtomicFile.write(text, to: output) } else { try Output.write(text) }
     var failures = 0
     for answer in answers {
       guard case .failure(let error) = answer.result else { continue }
@@ -184,7 +184,7 @@ private struct MetricFamilies {
 }
 
 /// A file that is replaced at once.
-enum ReplacedFile {
+enum AtomicFile {
   static func write(_ text: String, to path: String) throws {
     // Beside it, so that the rename stays within the file system; a collector reads only names that end with .prom.
     var template = Array("\(path).XXXXXX".utf8CString)

@@ -87,7 +87,8 @@ struct Database: ParsableArguments {
   /// Reads something from each database, all at once, for monitoring. None is created or migrated, nor waited for beyond
   /// the timeout.
   ///
-  /// - Returns: The answers, in the order of the databases. One that cannot be opened has its URL as its name.
+  /// - Returns: The answers, in the order of the databases. A file that cannot be opened has the name that it would have by its path,
+  ///   or its URL if several would have that name, so that its metrics keep their labels.
   func observe<Value: Sendable>(
     within timeout: Duration,
     _ body: @escaping @Sendable (any ObservedDriver) async throws(QudoError) -> Value
@@ -98,9 +99,15 @@ struct Database: ParsableArguments {
     options.logger.logLevel = .critical
     let opening = DatabaseOpening(
       durability: .full, create: false, isListing: true, listingTimeout: timeout)
+    let urls = try urls()
+    let names = urls.map { url -> String in
+      if case .sqlite(let path) = url.place { SQLiteDriver.defaultName(forPath: path) } else { "\(url)" }
+    }
     let databases = try Databases(
-      try urls().map { url in
-        Databases.Source("\(url)") { () async throws(QudoError) in try await opening.open(url, name: nil) }
+      zip(urls, names).map { url, name in
+        Databases.Source(names.count { $0 == name } == 1 ? name : "\(url)") { () async throws(QudoError) in
+          try await opening.open(url, name: nil)
+        }
       }, options: options)
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       guard let driver = driver as? any ObservedDriver else {

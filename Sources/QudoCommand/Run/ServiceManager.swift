@@ -69,16 +69,24 @@ final class ServiceManager: Sendable {
 
   /// Sends lines in one datagram.
   func notify(_ lines: String...) {
+    // A manager that does not read delays the worker by no more than 2 s.
+    send(lines, attempts: 20)
+  }
+
+  private func send(_ lines: [String], attempts: Int) {
     let bytes = Array(lines.joined(separator: "\n").utf8)
     let error = address.withUnsafeBytes { address -> Int32 in
       // unsafe below: the bytes are a `sockaddr_un`
       guard let place = address.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return EINVAL }
-      // A manager that does not read delays the worker by no more than 2 s.
-      for _ in 0..<20 {
+      for attempt in 1...attempts {
         if sendto(file, bytes, bytes.count, Int32(MSG_DONTWAIT), place, socklen_t(address.count)) >= 0 {
           return 0
         }
-        if errno == EAGAIN { usleep(100_000) } else if errno != EINTR { return errno }
+        if errno == EAGAIN, attempt < attempts {
+          usleep(100_000)
+        } else if errno != EAGAIN, errno != EINTR {
+          return errno
+        }
       }
       return EAGAIN
     }
@@ -94,14 +102,15 @@ final class ServiceManager: Sendable {
     if isFirst { notify("STOPPING=1", "STATUS=\(status)") }
   }
 
-  /// Tells that the worker works, twice in each period of the watchdog, as long as it answers, until the task is cancelled.
+  /// Tells that the worker works, four times in each period of the watchdog, as long as it answers, until the task is cancelled.
   func watch(_ pulse: WorkerPulse) async {
     guard let watchdog else { return }
     while !Task.isCancelled {
       await pulse.answered()
       guard !Task.isCancelled else { return }
-      notify("WATCHDOG=1")
-      do { try await Task.sleep(for: watchdog / 2) } catch { return }  // Cancelled.
+      // One attempt, which blocks no thread: the next one comes soon.
+      send(["WATCHDOG=1"], attempts: 1)
+      do { try await Task.sleep(for: watchdog / 4) } catch { return }  // Cancelled.
     }
   }
 }

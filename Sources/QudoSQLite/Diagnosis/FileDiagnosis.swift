@@ -16,7 +16,7 @@ struct FileDiagnosis {
   private let options: DiagnosisOptions
   private let clock: any QueueClock
   /// A lock is reported if it is held for this long and nothing is committed meanwhile, in looks of 25 ms.
-  private static let looks = 20
+  static let looks = 20
 
   init(_ path: String, _ options: DiagnosisOptions, _ clock: any QueueClock) {
     (self.path, self.options, self.clock) = (path, options, clock)
@@ -81,10 +81,20 @@ struct FileDiagnosis {
     }
   }
 
+  /// Whether other users of the machine may pass through the folders to the file.
+  private func isReachable(_ place: String) -> Bool {
+    var folder = FileSystem.folder(of: place)
+    while true {
+      guard let status = FileStatus(folder), status.mode & 0o001 != 0 else { return false }
+      if folder == "/" { return true }
+      folder = FileSystem.folder(of: folder)
+    }
+  }
+
   private func rights(_ place: String) -> [Finding] {
     var found: [Finding] = []
     var (written, read): ([String], [String]) = ([], [])
-    for ending in ["", "-wal", "-shm"] {
+    for ending in isReachable(place) ? ["", "-wal", "-shm"] : [] {
       guard let file = FileStatus(place + ending) else { continue }
       if file.mode & 0o002 != 0 { written.append(place + ending) }
       if file.mode & 0o006 == 0o004 { read.append(place + ending) }
@@ -129,29 +139,38 @@ struct FileDiagnosis {
   /// Adds why a file cannot be read, or throws it.
   private func add(_ error: QudoError, _ place: String, _ diagnosis: inout Diagnosis) throws(QudoError) {
     switch error.code {
-    case .corrupt, .ioError:
+    case .ioError:
+      diagnosis.add("disk", [Self.fault("disk", error)])
+    case .corrupt:
       // After a check that found damage, even the end of the transaction fails.
       let isKnown = diagnosis.findings.contains { $0.check == "integrity" && $0.severity == .fault }
       diagnosis.add("damaged", isKnown ? [] : [Self.damage(error)])
     case .notADatabase, .newerSchema, .foreignSchema, .unsupportedDatabase, .database:
       diagnosis.add("schema", [Self.fault("schema", error)])
     case .busy:
-      let locks = LockList.current()
-      let holders = locks.map { list in
-        list.holders(of: FileStatus(place), .posix, isExclusive: true).union(
-          list.holders(of: FileStatus(place + "-shm"), .posix, byte: WALIndex.recoverByte, isExclusive: true))
-      }
-      diagnosis.add(
-        "locked",
-        [
-          Finding(
-            "locked", .fault,
-            "\(SystemFile.processes(holders ?? [], orElse: "another process")) has locked the whole file: nobody else can read it",
-            advice: "end that process, or let it go on without PRAGMA locking_mode = EXCLUSIVE",
-            figures: holders?.min().map { ["process": $0] } ?? [:])
-        ])
+      diagnosis.add("locked", [locked(place)])
     default: throw error.naming(path)
     }
+  }
+
+  private func locked(_ place: String) -> Finding {
+    let locks = LockList.current()
+    let shm = FileStatus(place + "-shm")
+    let recovering =
+      locks?.holders(of: shm, .posix, byte: WALIndex.recoverByte, isExclusive: true) ?? []
+    guard recovering.isEmpty else {
+      return Finding(
+        "locked", .warning,
+        "\(SystemFile.processes(recovering, orElse: "another process")) recovers the file after a crash: nobody else can read it",
+        advice: "wait, then look again", figures: recovering.min().map { ["process": $0] } ?? [:])
+    }
+    let holders = locks?.holders(of: FileStatus(place), .posix, isExclusive: true) ?? []
+    return Finding(
+      "locked", .fault,
+      "\(SystemFile.processes(holders, orElse: "another process")) has locked the whole file: nobody else can read it",
+      advice:
+        "look again, because the last process copies the WAL before it ends; if the lock stays, end that process, or let it go on without PRAGMA locking_mode = EXCLUSIVE",
+      figures: holders.min().map { ["process": $0] } ?? [:])
   }
 
   static func damage(_ error: QudoError) -> Finding {

@@ -17,8 +17,9 @@ struct SnapshotDiagnosis {
   ///
   /// - Throws: Any other error; what was found so far is kept.
   func add(to diagnosis: inout Diagnosis) throws(QudoError) {
+    let first = index
     diagnosis.add("write-lock", writeLock)
-    diagnosis.add("wal", wal)
+    diagnosis.add("wal", wal(since: first))
     do throws(QudoError) {
       diagnosis.add("sqlite", try library())
       let isReadable = try addSchema(to: &diagnosis)
@@ -73,9 +74,19 @@ struct SnapshotDiagnosis {
   /// Twice the number of frames after which Qudo begins a checkpoint.
   private static let mostFrames: Int64 = 4000
 
-  private var wal: [Finding] {
-    guard let index, index.left >= Self.mostFrames else { return [] }
-    let blockers = index.blockers(LockList.current(), FileStatus(place + "-shm"))
+  /// - Parameter first: The index when this diagnosis began. Its own read transaction began no earlier, and is no blocker.
+  private func wal(since first: WALIndex?) -> [Finding] {
+    guard let first, var index, index.left >= Self.mostFrames else { return [] }
+    // Only who reads for long keeps the WAL from being copied.
+    let shm = FileStatus(place + "-shm")
+    var blockers = index.blockers(LockList.current(), shm, since: first)
+    for _ in 0..<FileDiagnosis.looks where !blockers.isEmpty {
+      usleep(25_000)
+      guard let now = self.index else { return [] }
+      index = now
+      blockers.formIntersection(now.blockers(LockList.current(), shm, since: first))
+    }
+    guard index.left >= Self.mostFrames else { return [] }
     let size = Self.size(index.bytesLeft)
     let figures = ["bytes": index.bytesLeft, "fileBytes": FileStatus(place + "-wal")?.size ?? 0]
     guard !blockers.isEmpty else {
@@ -91,7 +102,7 @@ struct SnapshotDiagnosis {
         "wal", .warning,
         "\(size) of the WAL cannot be copied into the file, because \(names) keeps a read transaction open; the WAL grows",
         advice:
-          "end the transaction or the process: at the maximum WAL size (1 GiB by default), enqueues fail with busy",
+          "if it is a backup or a check, wait for its end; else end the transaction or the process: at the maximum WAL size (1 GiB by default), enqueues fail with busy",
         figures: figures.merging(blockers.min().map { ["process": $0] } ?? [:]) { $1 })
     ]
   }
@@ -245,7 +256,8 @@ struct SnapshotDiagnosis {
       guard let kind = try snapshot.kindTable.name(of: number) else { continue }
       all.append(
         QueueFacts.WaitingKind(
-          kind, oldest: Timestamp(microseconds: due), isRunning: running.map { $0.contains(number) }))
+          kind, oldest: Timestamp(microseconds: due), isRunning: running.map { $0.contains(number) },
+          bucket: try snapshot.rateTable.bucket(of: number)))
     }
     return all
   }
@@ -359,6 +371,14 @@ private struct Leases {
       }
     }
     try readKinds(of: live, jobs, snapshot)
+    // One that has just ended properly has settled its jobs: whoever is not alive and holds jobs after that is dead.
+    if held.keys.contains(where: { !living.contains($0) }) {
+      try snapshot.connection.run("COMMIT")
+      try snapshot.connection.run("BEGIN")
+      var still: Set<Int64> = []
+      try snapshot.runningTable.all { row throws(QudoError) in still.insert(row.integer(2)) }
+      held = held.filter { living.contains($0.key) || still.contains($0.key) }
+    }
     let processes = Dictionary(
       instances.map { ($0.id, $0.processID) }, uniquingKeysWith: { first, _ in first })
     for (holder, those) in held.sorted(by: { $0.key < $1.key }) {

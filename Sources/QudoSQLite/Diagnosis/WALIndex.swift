@@ -55,13 +55,15 @@ struct WALIndex {
 
   /// Returns the processes whose read transactions keep frames from being copied.
   ///
-  /// - Parameter shm: The `-shm`.
-  func blockers(_ locks: LockList?, _ shm: FileStatus?) -> Set<Int64> {
+  /// - Parameters:
+  ///   - shm: The `-shm`.
+  ///   - first: An earlier index. Transactions that began after it do not count.
+  func blockers(_ locks: LockList?, _ shm: FileStatus?, since first: WALIndex) -> Set<Int64> {
     guard let locks, left > 0 else { return [] }
     var found: Set<Int64> = []
     for (number, mark) in marks.enumerated() {
       // A reader with the first lock reads the database file only, and nothing may be copied to it.
-      guard number == 0 || mark < frames else { continue }
+      guard number == 0 ? first.left > 0 : mark < min(frames, first.frames) else { continue }
       found.formUnion(
         locks.holders(of: shm, .posix, byte: Self.readByte(number), isExclusive: false))
     }
