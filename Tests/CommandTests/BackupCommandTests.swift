@@ -1,3 +1,4 @@
+import CSQLite
 import Foundation
 import Qudo
 import QudoSQLite
@@ -87,13 +88,31 @@ import Glibc
     #endif
     worker.kill(SIGTERM)
     #expect(try worker.end() == 0)
-    // The tick has passed when the schedule's next time is past.
-    while try place.qudo("schedule", "list", "--json").objects().isEmpty {}
+    // The tick that is next in the backup.
+    func isOverdue() throws -> Bool {
+      let plan = try place.qudo("restore", "b.db", "--dry-run", "--json").objects().first
+      return (plan?["schedules"] as? [Any])?.isEmpty == false
+    }
+    while try !isOverdue() {}
     let plan = try #require(try place.qudo("restore", "b.db", "--replace", "--json").objects().first)
     let schedule = try #require((plan["schedules"] as? [[String: Any]])?.first)
     #expect(keys(schedule) == ["name", "kind", "nextAt", "missed"] && schedule["name"] as? String == "often")
     #expect(plan["ended"] as? Int == 1 && plan["ready"] as? Int == 1)
   }
+
+  #if os(Linux)
+  @Test("the message names the other programs, and not the command itself") func users() throws {
+    try place.qudo("enqueue", "a", "x")
+    try place.qudo("backup", "b.db")
+    var app: OpaquePointer?
+    defer { sqlite3_close(app) }
+    #expect(sqlite3_open(place.path("qudo.db"), &app) == SQLITE_OK)
+    #expect(sqlite3_exec(app, "SELECT count(*) FROM qudo_job", nil, nil, nil) == SQLITE_OK)
+    let refused = try place.qudo("restore", "b.db", "--replace")
+    #expect(refused.status == 75 && refused.errors.contains("is in use by process \(getpid()) ("))
+    #expect(!refused.errors.contains("this process"), "\(refused.errors)")
+  }
+  #endif
 
   @Test("jobs that were running are shown, and begin again") func running() throws {
     try place.qudo("enqueue", "a", "x")

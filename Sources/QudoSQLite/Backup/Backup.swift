@@ -18,8 +18,8 @@ extension SQLiteDriver {
   /// called `FILE.partial`, which a process that is killed leaves behind, and the next backup writes over.
   ///
   /// A backup ends however many processes write meanwhile. It blocks no writer, except if the WAL grows to a quarter of
-  /// `maxWALSize` before it is done: from then on writers wait up to 50 ms at a time, so that the WAL never reaches its
-  /// limit, at which enqueues would fail.
+  /// `maxWALSize` before it is done: from then on writers wait up to 50 ms at a time, and from three quarters on up to 5 s,
+  /// so that the WAL does not reach its limit, at which enqueues would fail.
   ///
   /// - Parameters:
   ///   - path: The path of the backup, on any file system.
@@ -109,6 +109,8 @@ package struct Backup: Sendable {
 
   /// How long writers wait at a time, and how long they then have.
   private static let hold = Duration.milliseconds(50)
+  /// The same if the WAL is near its limit.
+  private static let longHold = Duration.seconds(5)
   private static let pause = 5_000 as UInt32
 
   private func run(_ isCancelled: () -> Bool) throws(QudoError) -> BackupReport {
@@ -138,6 +140,7 @@ package struct Backup: Sendable {
     }
     observer?(.checked)
     guard !isCancelled() else { throw Self.cancelled }
+    try target.checkAgain(replacing: replaces)
     try partial.publish(replacing: replaces)
     return BackupReport(
       database: name ?? DatabaseOpener.stem(database), file: target.path, bytes: bytes,
@@ -173,7 +176,8 @@ package struct Backup: Sendable {
       if size > max(limit, sizeBefore) {
         if writeLock == nil { writeLock = try? WriteLock(path: source.place.path) }
         if let writeLock {
-          let (more, time) = try step(copy, holding: writeLock, isCancelled)
+          let (more, time) = try step(
+            copy, holding: writeLock, for: size > limit * 3 ? Self.longHold : Self.hold, isCancelled)
           held += time
           guard more else { return held }
           // A process that waits for the lock gets it before the next round.
@@ -189,19 +193,17 @@ package struct Backup: Sendable {
   }
 
   /// Copies pages for a while, in which nobody can write.
-  private func step(_ copy: PageCopy, holding writeLock: WriteLock, _ isCancelled: () -> Bool)
-    throws(QudoError) -> (
-      more: Bool, held: Duration
-    )
-  {
+  private func step(
+    _ copy: PageCopy, holding writeLock: WriteLock, for hold: Duration, _ isCancelled: () -> Bool
+  ) throws(QudoError) -> (more: Bool, held: Duration) {
     // Another process may be stopped while it holds the lock; then nobody writes either.
     let isHeld = (try? writeLock.take(within: .seconds(1))) != nil
     let start = ContinuousClock.now
     defer { if isHeld { writeLock.giveBack() } }
-    observer?(.holds)
+    if isHeld { observer?(.holds) }
     var more = true
-    while more, ContinuousClock.now - start < Self.hold, !isCancelled() {
-      more = try copy.step()
+    while more, ContinuousClock.now - start < hold, !isCancelled() {
+      more = try copy.step(isShort: true)
       observer?(.copied)
     }
     return (more, isHeld ? ContinuousClock.now - start : .zero)

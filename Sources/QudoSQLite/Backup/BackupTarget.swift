@@ -39,6 +39,11 @@ struct BackupTarget {
     }
   }
 
+  /// Checks again, right before the backup gets its name, that no database is replaced.
+  func checkAgain(replacing replaces: Bool) throws(QudoError) {
+    if let there = FileStatus(path) { try Self.check(path, there, replacing: replaces) }
+  }
+
   private static func itself(_ path: String) -> QudoError {
     QudoError(
       .invalidArgument, "\(path) is the database itself, or a file that belongs to it: choose another path")
@@ -56,7 +61,9 @@ struct BackupTarget {
       throw QudoError(.invalidArgument, "\(path) is a device, a pipe or a socket: give the path of a file")
     }
     guard replaces else { throw QudoError.exists(path) }
-    if FileStatus(path + "-wal") != nil || FileStatus(path + "-journal") != nil {
+    // What a program that was killed left may be empty. A database in use may have an empty -wal, too.
+    let hasChanges = ["-wal", "-journal"].contains { (FileStatus(path + $0)?.size ?? 0) > 0 }
+    if hasChanges || !DatabaseUsers.of(path).isEmpty {
       throw QudoError(
         .invalidArgument,
         "\(path) is a database that is in use or was not closed, and no backup: choose another name")

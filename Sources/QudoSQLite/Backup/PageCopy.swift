@@ -18,6 +18,8 @@ internal import Darwin
 final class PageCopy {
   /// The number of pages per step: 2 MiB with 2 KiB pages.
   static let pagesPerStep: Int32 = 1024
+  /// The number of pages per step while writers wait: a slow disk takes little time for them.
+  static let pagesPerShortStep: Int32 = 64
 
   private let target: Connection
   private var backup: OpaquePointer?
@@ -39,10 +41,11 @@ final class PageCopy {
 
   /// Copies the next pages.
   ///
+  /// - Parameter isShort: Whether writers wait meanwhile. Default: false.
   /// - Returns: Whether there are more.
-  func step() throws(QudoError) -> Bool {
+  func step(isShort: Bool = false) throws(QudoError) -> Bool {
     guard let backup else { return false }
-    let code = sqlite3_backup_step(backup, Self.pagesPerStep)
+    let code = sqlite3_backup_step(backup, isShort ? Self.pagesPerShortStep : Self.pagesPerStep)
     if code == SQLITE_OK { return true }
     // The `errno` of the file's last failed write.
     var cause: Int32 = 0

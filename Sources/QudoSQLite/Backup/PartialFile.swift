@@ -20,13 +20,16 @@ final class PartialFile {
   let path: String
   private let target: String
   private let descriptor: Int32
+  private let isDatabase: Bool
   private var isPublished = false
 
   /// Creates an empty file that only its owner can read and write.
   ///
-  /// - Parameter target: The absolute path that the file gets in the end, without links.
-  init(for target: String) throws(QudoError) {
-    self.target = target
+  /// - Parameters:
+  ///   - target: The absolute path that the file gets in the end, without links.
+  ///   - isDatabase: Whether this process may open the file under its own name. Default: false.
+  init(for target: String, isDatabase: Bool = false) throws(QudoError) {
+    (self.target, self.isDatabase) = (target, isDatabase)
     path = target + Self.ending
     descriptor = try Self.open(path)
     guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
@@ -39,19 +42,31 @@ final class PartialFile {
   }
 
   deinit {
-    if !isPublished {
+    if !isPublished, isOurs {
       unlink(path)
       removeBeside()
     }
     // Last: the lock keeps others from the name until it is gone.
-    close(descriptor)
+    if isPublished, isDatabase {
+      // A driver of this process may have the file open. "If a process closes any file descriptor referring to a file, then
+      // all of the process's locks on that file are released" (fcntl_locking(2)), and with them SQLite's. So the descriptor
+      // stays open, one for each restore.
+      flock(descriptor, LOCK_UN)
+    } else {
+      close(descriptor)
+    }
+  }
+
+  /// Whether the other name still leads to the file.
+  private var isOurs: Bool {
+    FileIdentity(descriptor: descriptor).map { FileIdentity(path) == $0 } ?? false
   }
 
   private func removeBeside() { for ending in ["-wal", "-shm", "-journal"] { unlink(path + ending) } }
 
   /// Opens and locks the file under the other name. A file that was left there is used again.
   private static func open(_ path: String) throws(QudoError) -> Int32 {
-    while true {
+    for _ in 0..<rounds {
       let file = openFile(path)
       guard file >= 0 else {
         if errno == ELOOP { throw notOurs(path) }
@@ -73,7 +88,11 @@ final class PartialFile {
       // Between the opening and the lock, the other process gave the file its own name, or removed it.
       close(file)
     }
+    throw QudoError(.busy, "\(path) changes while it is opened: choose another path")
   }
+
+  /// How often another process may take the file away before this one gives up.
+  private static let rounds = 100
 
   private static func openFile(_ path: String) -> Int32 {
     #if canImport(Glibc)
@@ -116,17 +135,26 @@ final class PartialFile {
 
   /// Gives the file its own name.
   ///
-  /// - Parameter replaces: Whether to replace a file that has the name.
-  func publish(replacing replaces: Bool) throws(QudoError) {
+  /// - Parameters:
+  ///   - replaces: Whether to replace a file that has the name.
+  ///   - existing: The error for a file that has the name and is not to be replaced. Default: `invalidArgument`.
+  func publish(replacing replaces: Bool, ifExists existing: QudoError? = nil) throws(QudoError) {
+    guard isOurs else {
+      throw QudoError(.busy, "\(path) was removed or replaced while it was written: try again")
+    }
     if replaces {
       guard rename(path, target) == 0 else { throw .file(errno, "cannot rename \(path) to \(target)") }
     } else {
       let code = Self.renameNew(path, target)
-      if code == EEXIST { throw .exists(target) }
+      if code == EEXIST { throw existing ?? .exists(target) }
       guard code == 0 else { throw .file(code, "cannot rename \(path) to \(target)") }
     }
     isPublished = true
-    try Self.syncFolder(of: target)
+    do throws(QudoError) { try FileSystem.syncFolder(of: target) } catch {
+      throw QudoError(
+        error.code, "\(target) is complete, but a power failure may undo its name: \(error.message)",
+        cause: error.cause)
+    }
   }
 
   private static func renameNew(_ from: String, _ to: String) -> Int32 {
@@ -141,20 +169,23 @@ final class PartialFile {
     return rename(from, to) == 0 ? 0 : errno
   }
 
-  private static func syncFolder(of path: String) throws(QudoError) {
+}
+
+extension FileSystem {
+  /// Writes the names in a file's folder to the disk.
+  static func syncFolder(of path: String) throws(QudoError) {
     #if canImport(Glibc)
-    let folder = Glibc.open(FileSystem.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = Glibc.open(folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     #elseif canImport(Musl)
-    let folder = Musl.open(FileSystem.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = Musl.open(folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     #elseif canImport(Darwin)
-    let folder = Darwin.open(FileSystem.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = Darwin.open(folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     #endif
     // A folder that may be written to but not be read cannot be opened.
-    guard folder >= 0 else { return }
-    defer { close(folder) }
-    if fsync(folder) != 0, ![EINVAL, ENOTSUP].contains(errno) {
-      throw .file(
-        errno, "\(path) is complete, but a power failure may undo its name: its folder cannot be synced")
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    if fsync(descriptor) != 0, ![EINVAL, ENOTSUP].contains(errno) {
+      throw .file(errno, "cannot sync the folder of \(path)")
     }
   }
 }

@@ -54,8 +54,8 @@ extension SQLiteDriver {
   ///   - logger: Receives warnings about the file system and foreign tables.
   /// - Returns: What the database will run.
   /// - Throws: `QudoError`: `busy` if a program has the database open; `invalidArgument` if it exists and is not to be
-  ///   replaced; `corrupt`, `notADatabase`, `unsupportedDatabase` or `newerSchema` if the backup cannot be used;
-  ///   `diskFull`; `readOnly`. Then nothing was changed.
+  ///   replaced; `unsupportedDatabase` if it has tables, but none of Qudo's; `corrupt`, `notADatabase`,
+  ///   `unsupportedDatabase` or `newerSchema` if the backup cannot be used; `diskFull`; `readOnly`. Then nothing was changed.
   @discardableResult
   public static func restore(
     from backup: String, to path: String, replacing: Bool = false, checking: Bool = true,
@@ -71,6 +71,8 @@ extension SQLiteDriver {
 package struct Restore: Sendable {
   /// A point of a restore; for tests.
   package enum Event: Sendable, Hashable {
+    /// The path was looked at; the database there, if any, is locked next.
+    case found
     /// Nobody else can open the database that is replaced.
     case holds
     /// The backup is copied.
@@ -124,6 +126,7 @@ package struct Restore: Sendable {
     let users = DatabaseUsers.of(place)
     var old: ReplacedFile?
     if let status = FileStatus(place) { old = try ReplacedFile(place, status, limits: limits, holds: false) }
+    try old?.checkIsQueue()
     return try plan(source, place, old, users)
   }
 
@@ -132,26 +135,39 @@ package struct Restore: Sendable {
     let place = try place(besides: source)
     let status = FileStatus(place)
     if status != nil, !replaces { throw QudoError.exists(place) }
+    observer?(.found)
     // It is released when this returns, after the new file has its name.
     var old: ReplacedFile?
     if let status { old = try ReplacedFile(place, status, limits: limits, holds: true) }
+    try old?.checkIsQueue()
     observer?(.holds)
     let plan = try plan(source, place, old, [])
-    let partial = try PartialFile(for: place)
-    let copy = try PageCopy(from: source.connection, to: partial.path)
-    while try copy.step() {}
+    let partial = try PartialFile(for: place, isDatabase: true)
+    try Self.copy(source, to: partial.path)
     try source.checkUnchanged()
     observer?(.copied)
-    try becomeAnother(partial.path, above: (try? old?.connection?.infoTable.highestID()) ?? 0)
+    try becomeAnother(partial.path, above: old?.highestID ?? 0)
     if let status { try partial.adopt(status) }
     try partial.sync()
     observer?(.synced)
-    try old?.removeBeside()
+    if let old {
+      try old.removeBeside()
+    } else {
+      try checkStillMissing(place)
+    }
     observer?(.cleared)
-    try partial.publish(replacing: replaces)
+    try old?.checkUnmoved()
+    // If there was no file, no lock kept others from creating one.
+    try partial.publish(replacing: status != nil, ifExists: Self.created(place))
     observer?(.published)
     withExtendedLifetime(old) {}
     return plan
+  }
+
+  /// Copies all pages. It has closed the copy when it returns, before another program may have it open.
+  private static func copy(_ source: Source, to path: String) throws(QudoError) {
+    let copy = try PageCopy(from: source.connection, to: path)
+    while try copy.step() {}
   }
 
   /// The backup, opened and checked.
@@ -171,10 +187,10 @@ package struct Restore: Sendable {
         guard let status = FileStatus(place) else {
           throw QudoError(.cannotOpen, "there is no such file: give the path of a backup")
         }
-        if let wal = FileStatus(place + "-wal"), wal.size > 0 {
+        if let ending = Self.changes(beside: place) {
           throw QudoError(
             .unsupportedDatabase,
-            "there is a -wal beside it, so it is a database that is in use or was not closed, and no backup: make one with qudo backup"
+            "there is a \(ending) beside it, so it is a database that is in use or was not closed, and no backup: make one with qudo backup"
           )
         }
         connection = try Connection.still(place, limits)
@@ -194,8 +210,13 @@ package struct Restore: Sendable {
       }
     }
 
+    /// What the name of a file ends with that has changes of the database. Nil if there is none.
+    private static func changes(beside path: String) -> String? {
+      ["-wal", "-journal"].first { (FileStatus(path + $0)?.size ?? 0) > 0 }
+    }
+
     func checkUnchanged() throws(QudoError) {
-      guard FileStatus(path)?.stamp == status.stamp else {
+      guard FileStatus(path)?.stamp == status.stamp, Self.changes(beside: path) == nil else {
         throw QudoError(.busy, "\(path) was changed while it was copied: wait until its backup has ended")
       }
     }
@@ -213,7 +234,7 @@ package struct Restore: Sendable {
         throw QudoError(.invalidArgument, "the backup has the name of the unfinished file: rename the backup")
       }
       if FileStatus(place.path) == nil {
-        for ending in ["-wal", "-shm", "-journal"] where FileStatus(place.path + ending) != nil {
+        if let ending = Self.ending(beside: place.path) {
           let users = KernelLocks(looking: place.path).hasDriver
           throw QudoError(
             users ? .busy : .unsupportedDatabase,
@@ -226,6 +247,23 @@ package struct Restore: Sendable {
     } catch {
       throw QudoError(error.code, "\(target): \(error.message)", cause: error.cause)
     }
+  }
+
+  /// What the name of a file beside a database ends with. Nil if there is none.
+  private static func ending(beside path: String) -> String? {
+    ["-wal", "-shm", "-journal"].first { FileStatus(path + $0) != nil }
+  }
+
+  /// Checks that no program has created a database at the path, at which there was none.
+  private func checkStillMissing(_ place: String) throws(QudoError) {
+    guard FileStatus(place) == nil, Self.ending(beside: place) == nil else { throw Self.created(place) }
+  }
+
+  private static func created(_ place: String) -> QudoError {
+    QudoError(
+      .busy,
+      "\(place) was created while the backup was copied, and nothing was changed: stop the programs that use it, then restore again"
+    )
   }
 
   /// Gives the copy this version's schema and an identity of its own, and ends its leases.

@@ -8,7 +8,7 @@ CREATE TABLE qudo_schema(
   lowest_reader INTEGER NOT NULL,     -- a Qudo that knows this version or a later one may read the file
   lowest_writer INTEGER NOT NULL);
 
--- Facts about the file: name, generation, highest_id, unsynced, receipt_cursor, and next_id during an EnqueueScript.
+-- Facts about the file: name, generation, origin, highest_id, unsynced, receipt_cursor, and next_id during an EnqueueScript.
 CREATE TABLE qudo_info(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 -- A number for each kind that ever had a job. Rows are never deleted.

@@ -294,6 +294,63 @@ import Glibc
     #expect(try AppConnection(target).rows("PRAGMA integrity_check") == ["ok"])
   }
 
+  @Test("an empty -wal that a killed program left is no database in use; an empty one of a driver is")
+  func emptyWAL() async throws {
+    _ = try await driver.backup(to: target)
+    try Data().write(to: URL(fileURLWithPath: target + "-wal"))
+    _ = try await driver.insert([job("1")])
+    #expect(try await driver.backup(to: target, replacing: true).jobs == [JobCount("a", ready: 1)])
+    let other = try TemporaryFile()
+    let open = try other.open()
+    _ = try await open.insert([job("live")])
+    try AppConnection(other.path).run("PRAGMA wal_checkpoint(TRUNCATE)")
+    #expect(FileStatus(other.path + "-wal")?.size == 0)
+    await expect(code: .invalidArgument) { try await driver.backup(to: other.path, replacing: true) }
+    #expect(try await open.claim(demand()).texts == ["live"])
+    await open.close()
+  }
+
+  @Test("a database that gets the backup's name meanwhile is not replaced") func createdMeanwhile()
+    async throws
+  {
+    _ = try await driver.insert([job("1")])
+    let (target, other) = (target, Locked<SQLiteDriver?>(nil))
+    var backup = Backup(database: file.path, target: target, replaces: true)
+    backup.observer = { event in
+      guard event == .checked else { return }
+      #expect(throws: Never.self) {
+        let driver = try SQLiteDriver(path: target, durability: .normal)
+        other.withLock { $0 = driver }
+      }
+    }
+    await expect(code: .invalidArgument) { _ = try await backup.start() }
+    let live = try #require(other.withLock { $0 })
+    #expect(try await live.insert([job("live")]) == [.inserted(1)])
+    await live.close()
+    #expect(!exists(partial))
+  }
+
+  @Test("an unfinished file that another one replaces is neither published nor removed") func otherPartial()
+    async throws
+  {
+    _ = try await driver.backup(to: target)
+    let good = try Data(contentsOf: URL(fileURLWithPath: target))
+    let partial = partial
+    for isThere in [true, false] {
+      var backup = Backup(database: file.path, target: target, replaces: true)
+      backup.observer = { event in
+        guard event == .checked else { return }
+        #expect(unlink(partial) == 0)
+        guard isThere else { return }
+        #expect(throws: Never.self) { try Data("mine".utf8).write(to: URL(fileURLWithPath: partial)) }
+      }
+      await expect(code: .busy) { _ = try await backup.start() }
+      #expect(try Data(contentsOf: URL(fileURLWithPath: target)) == good)
+      #expect(exists(partial) == isThere)
+      if isThere { #expect(try String(contentsOfFile: partial, encoding: .utf8) == "mine") }
+    }
+  }
+
   @Test("a closed driver, and one whose file was replaced, make none") func closed() async throws {
     let other = try TemporaryFile()
     let open = try other.open()

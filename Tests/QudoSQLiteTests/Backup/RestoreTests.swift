@@ -207,7 +207,7 @@ import Glibc
     let codes = Locked<[QudoError.Code?]>([])
     var restore = Restore(backup: backup, target: path, replaces: true, clock: clock)
     restore.observer = { event in
-      guard event != .published else { return }
+      guard event != .found, event != .published else { return }
       do throws(QudoError) {
         _ = try SQLiteDriver(path: path, busyTimeout: .milliseconds(1))
         codes.withLock { $0.append(nil) }
@@ -220,6 +220,154 @@ import Glibc
     let restored = try open(path)
     #expect(try await restored.claim(demand()).texts == ["1"])
     await restored.close()
+  }
+
+  /// Runs asynchronous work on the thread of a restore.
+  private static func wait(_ body: @escaping @Sendable () async throws -> Void) {
+    let done = DispatchSemaphore(value: 0)
+    Task {
+      await #expect(throws: Never.self) { try await body() }
+      done.signal()
+    }
+    done.wait()
+  }
+
+  @Test(
+    "a database that a worker creates while the backup is copied is not overwritten",
+    arguments: [true, false],
+    [Restore.Event.found, .copied, .synced, .cleared])
+  func created(staysOpen: Bool, event: Restore.Event) async throws {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    let (path, worker) = (other, Locked<SQLiteDriver?>(nil))
+    var restore = Restore(backup: backup, target: path, replaces: true, clock: clock)
+    restore.observer = { [clock] now in
+      guard now == event else { return }
+      Self.wait {
+        let driver = try SQLiteDriver(path: path, durability: .normal, clock: clock)
+        _ = try await driver.insert([job("live")])
+        if staysOpen { worker.withLock { $0 = driver } } else { await driver.close() }
+      }
+    }
+    let error = await #expect(throws: QudoError.self) { try await restore.restore() }
+    #expect(
+      error?.code == .busy && error?.message.contains("was created while the backup was copied") == true,
+      "\(String(describing: error))")
+    #expect(!exists(path + ".partial"))
+    if let worker = worker.withLock({ $0 }) {
+      #expect(try await worker.insert([job("later")]) == [.inserted(2)])
+      await worker.close()
+    }
+    let live = try open(path)
+    #expect(try await live.claim(demand()).texts == (staysOpen ? ["live", "later"] : ["live"]))
+    await live.close()
+    #expect(try AppConnection(path).rows("PRAGMA integrity_check") == ["ok"])
+  }
+
+  @Test(
+    "a database that takes the place of the old one meanwhile keeps its files", arguments: [true, false],
+    [Restore.Event.found, .holds, .copied, .synced, .cleared])
+  func moved(isDamaged: Bool, event: Restore.Event) async throws {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    let old = try open(other)
+    await old.close()
+    if isDamaged { try Data(repeating: 7, count: 8192).write(to: URL(fileURLWithPath: other)) }
+    // A database with a job in its -wal, as a process that was killed left it.
+    let folder = file.folder.path
+    let new = folder + "/new"
+    let copying = try ChildProcess(
+      "/bin/sh", ["-ec", "mkdir $1/new; cp $1/jobs.db $1/jobs.db-wal $1/jobs.db-shm $1/new", "sh", folder])
+    try #require(copying.end(within: 60) == 0)
+    let size = FileStatus(new + "/jobs.db-wal")?.size ?? 0
+    #expect(size > 0)
+    let path = other
+    var restore = Restore(backup: backup, target: path, replaces: true, clock: clock)
+    restore.observer = { now in
+      guard now == event else { return }
+      for ending in ["-wal", "-shm", ""] { #expect(rename(new + "/jobs.db" + ending, path + ending) == 0) }
+    }
+    let error = await #expect(throws: QudoError.self) { try await restore.restore() }
+    #expect(error?.code == .busy, "\(String(describing: error))")
+    #expect(error?.message.hasPrefix("\(path) was replaced ") == true, "\(String(describing: error))")
+    #expect(FileStatus(path + "-wal")?.size == size && exists(path + "-shm") && !exists(path + ".partial"))
+    let live = try open(path)
+    #expect(try await live.claim(demand()).texts == ["1"])
+    await live.close()
+    #expect(try AppConnection(path).rows("PRAGMA integrity_check") == ["ok"])
+  }
+
+  #if os(Linux)
+  @Test("the end of a restore releases no lock of a driver that has opened the new file") func locks()
+    async throws
+  {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    let (path, worker) = (other, Locked<SQLiteDriver?>(nil))
+    var restore = Restore(backup: backup, target: path, clock: clock)
+    restore.observer = { [clock] event in
+      guard event == .published else { return }
+      Self.wait {
+        let driver = try SQLiteDriver(path: path, durability: .normal, clock: clock)
+        _ = try await driver.insert([job("2")])
+        worker.withLock { $0 = driver }
+      }
+    }
+    _ = try await restore.restore()
+    // A line of /proc/locks is `1: POSIX  ADVISORY  READ 4711 fd:01:1234 1073741826 1073742335`.
+    let inode = try #require(FileStatus(path)?.inode)
+    let locks = try String(contentsOfFile: "/proc/locks", encoding: .utf8).split(separator: "\n").filter {
+      $0.contains(" POSIX ") && $0.contains(" \(getpid()) ") && $0.contains(":\(inode) ")
+    }
+    #expect(!locks.isEmpty)
+    await worker.withLock { $0 }?.close()
+  }
+  #endif
+
+  @Test("a database of another program is not replaced, and one without tables is") func foreignTarget()
+    async throws
+  {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    for mode in ["WAL", "DELETE"] {
+      try AppConnection(other).run("PRAGMA journal_mode = \(mode); CREATE TABLE IF NOT EXISTS mine(x)")
+      await expect(code: .unsupportedDatabase) { try await restore(to: other, replacing: true) }
+      await expect(code: .unsupportedDatabase) {
+        _ = try await SQLiteDriver.planRestore(from: backup, to: other, clock: clock)
+      }
+      #expect(try AppConnection(other).rows("SELECT count(*) FROM mine") == ["0"])
+    }
+    try AppConnection(other).run("DROP TABLE mine")
+    #expect(try await restore(to: other, replacing: true).jobs == [JobCount("a", ready: 1)])
+  }
+
+  @Test("a damaged old file does not use up the ids") func highestID() async throws {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    await driver.close()
+    try file.execute("INSERT OR REPLACE INTO qudo_info VALUES('highest_id', 9223372036854775807)")
+    try await restore(to: file.path, replacing: true)
+    let restored = try open(file.path)
+    #expect(try await restored.insert([job("2")]) == [.inserted(2)])
+    await restored.close()
+  }
+
+  @Test("changes beside the backup are noticed, before and during the copy", arguments: ["-wal", "-journal"])
+  func besideBackup(ending: String) async throws {
+    _ = try await driver.insert([job("1")])
+    _ = try await driver.backup(to: backup)
+    let beside = backup + ending
+    var meanwhile = Restore(backup: backup, target: other, clock: clock)
+    meanwhile.observer = { event in
+      guard event == .holds else { return }
+      #expect(throws: Never.self) { try Data("changes".utf8).write(to: URL(fileURLWithPath: beside)) }
+    }
+    await expect(code: .busy) { _ = try await meanwhile.restore() }
+    let error = await #expect(throws: QudoError.self) { try await restore(to: other) }
+    #expect(error?.code == .unsupportedDatabase && error?.message.contains("a \(ending) beside") == true)
+    #expect(!exists(other) && !exists(other + ".partial"))
+    try Data().write(to: URL(fileURLWithPath: beside))
+    try await restore(to: other)
   }
 
   @Test("a process that has the old file open notices") func oldFile() async throws {
