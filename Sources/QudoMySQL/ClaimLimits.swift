@@ -21,7 +21,7 @@ extension Transaction {
   ///
   /// - Parameter limited: ``ClaimRequest/limitedKinds``, which the database must know.
   func withinLimits(_ request: ClaimRequest, _ limited: Set<Kind>) throws(QudoError) -> (
-    ClaimRequest, RunningCounts, [RatedKind]
+    ClaimRequest, RunningCounts, [RatedClaim]
   ) {
     let numbers = try requireNumbers(of: limited)
     let counted = try requireNumbers(
@@ -63,20 +63,19 @@ extension Transaction {
   }
 
   /// - Parameter rows: The result of ``RateRows/select(_:)``.
-  private func lower(_ request: inout ClaimRequest, toRates rows: Rows?) -> [RatedKind] {
+  private func lower(_ request: inout ClaimRequest, toRates rows: Rows?) -> [RatedClaim] {
     var buckets: [Int64: RateBucket] = [:]
     while let row = rows?.next() { buckets[row.integer(0)] = RateRows.bucket(row) }
-    var rated: [RatedKind] = []
+    var rated: [RatedClaim] = []
     for (index, demand) in request.demands.enumerated() {
       guard let rate = demand.rate, let number = number(of: demand.kind), let bucket = buckets[number] else {
         continue
       }
-      let wanted = max(0, min(demand.limit ?? request.limit, request.limit))
-      let allowed = min(wanted, bucket.tokens(rate, now: now.microseconds))
-      rated.append(
-        RatedKind(
-          number: number, kind: demand.kind, rate: rate, bucket: bucket, wanted: wanted, allowed: allowed))
-      request.demands[index].limit = allowed
+      let claim = RatedClaim(
+        demand.kind, number: number, rate, bucket,
+        wanted: min(demand.limit ?? request.limit, request.limit), now: now)
+      rated.append(claim)
+      request.demands[index].limit = claim.allowed
     }
     // In the order in which tokens are given back, so that both lock the buckets in one order.
     return rated.sorted { $0.number < $1.number }

@@ -124,7 +124,7 @@ struct ClaimReading {
       ORDER BY ranking, due, id LIMIT \(length(kind)))
       """
     }
-    // The rows of kinds of which the claim takes few crowd out no others.
+    // Leave room for the other kinds beside the rows of a kind from which the claim takes only a few.
     let limited = kinds.filter { $0.most(limit) < limit }
     let most = limited.reduce(limit * 4) { $0 + length($1) }
     return """

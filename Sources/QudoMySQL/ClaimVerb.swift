@@ -41,7 +41,7 @@ extension Transaction {
     var start = ContinuousClock.now
     let (answer, early) = try settle(settlements, reading: ahead?.statements ?? [], clock: ahead?.clock)
     var counts = RunningCounts()
-    var rated: [RatedKind] = []
+    var rated: [RatedClaim] = []
     if !limited.isEmpty { (request, counts, rated) = try withinLimits(request, limited) }
     // The rows that were read ahead lack the jobs that final failures have enqueued.
     if answer.enqueues { isAhead = false }

@@ -1,17 +1,6 @@
 #if MySQL
 internal import Qudo
 
-/// A kind with a rate, during a claim.
-struct RatedKind {
-  let number: Int64
-  let kind: Kind
-  let rate: RateLimit
-  var bucket: RateBucket
-  /// The number of jobs that the claim wants, and how many of them may begin.
-  let wanted: Int
-  let allowed: Int
-}
-
 /// `qudo_rate`: the token buckets of kinds with a rate. Usually empty.
 ///
 /// A claim locks the kind in `qudo_kind` before it reads a bucket. A transaction that gives tokens back does not: a claim at the
@@ -41,19 +30,15 @@ extension Transaction {
   /// Takes the tokens of the jobs that a claim has chosen.
   ///
   /// - Returns: When a rate lets the next job begin, if one held up jobs that the claim wanted.
-  func takeTokens(_ rated: [RatedKind], for plan: ClaimPlan, _ paused: PausedKinds) -> Int64? {
+  func takeTokens(_ rated: [RatedClaim], for plan: ClaimPlan, _ paused: PausedKinds) -> Int64? {
     guard !rated.isEmpty else { return nil }
     var waits: [Int64: Int64] = [:]
-    for var kind in rated {
-      let count = plan.chosen.count { $0.0.kind == kind.number }
-      if count > 0 || kind.bucket.isAhead(of: kind.rate, now: now.microseconds) {
-        kind.bucket.take(count, kind.rate, now: now.microseconds)
-        write(kind.bucket, of: kind.number)
+    for var claim in rated {
+      let count = plan.chosen.count { $0.0.kind == claim.number }
+      if claim.take(count) { write(claim.bucket, of: claim.number) }
+      if !paused.has(claim.number), let wait = claim.wait(after: count) {
+        waits[claim.number] = now.microseconds.clampedPlus(wait)
       }
-      guard count == kind.allowed, kind.allowed < kind.wanted, !paused.has(kind.number),
-        let wait = kind.bucket.wait(kind.rate, now: now.microseconds)
-      else { continue }
-      waits[kind.number] = now.microseconds.clampedPlus(wait)
     }
     kinds.control.withLock { [waits] in $0.noteTokens(rated.map(\.number), at: waits) }
     return waits.values.min()

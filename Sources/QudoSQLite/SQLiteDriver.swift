@@ -193,7 +193,7 @@ public struct SQLiteDriver: Driver {
     return claim
   }
 
-  /// Notes the answer to a claim of jobs. The first one shows others that somebody works here: see `qudo health`.
+  /// Notes the answer to a claim. After the first one, `qudo health --worker` finds this process.
   private func note(_ claim: Claim) { if idle.note(claim) { locks.declareClaimer() } }
 
   public func settle(

@@ -116,7 +116,7 @@ public struct ClaimedJob: Sendable {
 public struct Claim: Sendable {
   /// The claimed jobs, in the order in which they should run.
   public var jobs: [ClaimedJob]
-  /// The time until jobs may become claimable without anybody's doing: zero if it is already time, nil if nothing is to come.
+  /// The time until the next job may become claimable by itself: zero if it may already, nil if there is no such time.
   ///
   /// It is the time until the first of these: a delayed job of any kind is due; a job of any kind reaches its expiry, where those of
   /// running jobs may count or not; a pause ends; or the rate of a kind lets a job begin, if this claim took all that it let begin.

@@ -114,7 +114,9 @@ package struct RateBucket: Hashable, Sendable {
     return writtenAt > now || fullAt.clampedMinus(now) > missing(rate, spacing, now)
   }
 
-  /// Takes tokens, of which there must be so many.
+  /// Takes tokens.
+  ///
+  /// - Parameter count: At most ``tokens(_:now:)``.
   package mutating func take(_ count: Int, _ rate: RateLimit, now: Int64) {
     guard let spacing = rate.spacing else { return }
     let missing = missing(rate, spacing, now) + spacing * Int64(count)
@@ -141,5 +143,50 @@ package struct RateBucket: Hashable, Sendable {
     throttledUntil = now.clampedPlus(throttled)
     self.spacing = spacing
     writtenAt = now
+  }
+}
+
+/// A kind with a rate in one claim.
+package struct RatedClaim: Sendable {
+  package let kind: Kind
+  /// The kind's number in the database; 0 if it has none.
+  package let number: Int64
+  package private(set) var bucket: RateBucket
+  private let rate: RateLimit
+  /// The number of jobs that the claim wants.
+  private let wanted: Int
+  /// The time of the claim.
+  private let now: Int64
+
+  package init(
+    _ kind: Kind, number: Int64 = 0, _ rate: RateLimit, _ bucket: RateBucket, wanted: Int, now: Timestamp
+  ) {
+    self.kind = kind
+    self.number = number
+    self.rate = rate
+    self.bucket = bucket
+    self.wanted = max(0, wanted)
+    self.now = now.microseconds
+    allowed = min(self.wanted, bucket.tokens(rate, now: self.now))
+  }
+
+  /// The number of jobs that may begin.
+  package let allowed: Int
+
+  /// Whether the bucket must be written even if no token is taken: see ``RateBucket/isAhead(of:now:)``.
+  package var isAhead: Bool { bucket.isAhead(of: rate, now: now) }
+
+  /// Takes the tokens of the claimed jobs.
+  ///
+  /// - Returns: Whether the bucket must be written.
+  package mutating func take(_ count: Int) -> Bool {
+    guard count > 0 || isAhead else { return false }
+    bucket.take(count, rate, now: now)
+    return true
+  }
+
+  /// Returns the time in microseconds until the next job may begin, if the claim took all that the rate allowed and wanted more.
+  package func wait(after count: Int) -> Int64? {
+    count == allowed && allowed < wanted ? bucket.wait(rate, now: now) : nil
   }
 }

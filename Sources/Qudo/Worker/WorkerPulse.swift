@@ -27,7 +27,7 @@ package final class WorkerPulse: Sendable {
   /// - Parameter didLook: Called once: when a claim of any engine was first answered.
   package init(didLook: @escaping @Sendable () -> Void) { self.didLook = didLook }
 
-  /// Returns when each engine has decided anew since this call, or the task is cancelled; at once without engines.
+  /// Waits until every engine has beaten since this call, or the task is cancelled. Without engines it returns at once.
   package func answered() async {
     let (question, signals) = state.withLock { state in
       state.question += 1

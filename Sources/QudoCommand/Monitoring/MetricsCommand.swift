@@ -30,8 +30,8 @@ struct MetricsCommand: AsyncParsableCommand {
         qudo_schedule_paused                1 if the schedule is paused, else 0
 
       Each has the label database; those of jobs and logs have the label kind. Kinds without jobs are left out unless --kind names \
-      them; then only these are shown. Files are only read; on a server, missing or older tables are made or migrated, as by each command. Counting reads the index entries of all waiting jobs and of both \
-      logs: scrape every 15 s or less often.
+      them; then only these are shown. Files are only read; on a server, missing or older tables are made or migrated, as by each \
+      command. Counting reads the index entries of all waiting jobs and of both logs: scrape every 15 s or less often.
 
       If a database cannot be read, qudo_up is 0 and its other figures are missing. Exit status: 0 done, 1 if one of several databases \
       cannot be read, 75 if none can.

@@ -115,7 +115,7 @@ package struct Backup: Sendable {
 
   private func run(_ isCancelled: () -> Bool) throws(QudoError) -> BackupReport {
     let start = ContinuousClock.now
-    let source = try BackupSource(database, limits: limits, patience: .seconds(30), logger: logger)
+    let source = try BackupSource(database, limits: limits, timeout: .seconds(30), logger: logger)
     guard file == nil || FileIdentity(source.place.path) == file else {
       throw QudoError.replaced(QudoError.otherFile)
     }
@@ -174,7 +174,7 @@ package struct Backup: Sendable {
       guard !isCancelled() else { throw Self.cancelled }
       let size = FileStatus(wal)?.size ?? 0
       if size > max(limit, sizeBefore) {
-        if writeLock == nil { writeLock = try? WriteLock(path: source.place.path) }
+        if writeLock == nil { writeLock = try Self.writeLock(source.place.path) }
         if let writeLock {
           let (more, time) = try step(
             copy, holding: writeLock, for: size > limit * 3 ? Self.longHold : Self.hold, isCancelled)
@@ -192,12 +192,25 @@ package struct Backup: Sendable {
     }
   }
 
+  /// Returns nil if this user may only read the file.
+  private static func writeLock(_ path: String) throws(QudoError) -> WriteLock? {
+    do throws(QudoError) {
+      return try WriteLock(path: path)
+    } catch  where error.code == .unsupportedDatabase {
+      return nil
+    }
+  }
+
   /// Copies pages for a while, in which nobody can write.
   private func step(
     _ copy: PageCopy, holding writeLock: WriteLock, for hold: Duration, _ isCancelled: () -> Bool
   ) throws(QudoError) -> (more: Bool, held: Duration) {
     // Another process may be stopped while it holds the lock; then nobody writes either.
-    let isHeld = (try? writeLock.take(within: .seconds(1))) != nil
+    var isHeld = false
+    do throws(QudoError) {
+      try writeLock.take(within: .seconds(1))
+      isHeld = true
+    } catch  where error.code == .busy {}
     let start = ContinuousClock.now
     defer { if isHeld { writeLock.giveBack() } }
     if isHeld { observer?(.holds) }

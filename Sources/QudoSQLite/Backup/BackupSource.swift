@@ -10,7 +10,7 @@ struct BackupSource {
   private let stamp: [Int]?
 
   /// Opens the file and begins to read.
-  init(_ path: String, limits: Limits, patience: Duration, logger: Logger) throws(QudoError) {
+  init(_ path: String, limits: Limits, timeout: Duration, logger: Logger) throws(QudoError) {
     guard !path.isEmpty, path != ":memory:", !path.utf8.contains(0) else {
       throw QudoError(
         .invalidArgument, "the path is empty, \":memory:\" or contains a NUL byte: pass the path of a file")
@@ -19,7 +19,7 @@ struct BackupSource {
       place = try DatabasePath(path)
       try FileSystem.check(place.path, logger)
       (connection, stamp) = try Self.open(place)
-      connection.waitForOthers(patience)
+      connection.waitForOthers(timeout)
       try connection.harden(limits)
       try connection.run("PRAGMA wal_autocheckpoint = 0")
       try connection.run("PRAGMA fullfsync = 1")

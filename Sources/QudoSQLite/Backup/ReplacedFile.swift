@@ -28,7 +28,7 @@ final class ReplacedFile {
     do throws(QudoError) {
       connection = holds ? try Self.hold(path, status, limits) : try Self.read(path, limits)
       (damage, stamp) = (nil, nil)
-    } catch  where [.notADatabase, .corrupt, .database, .unsupportedDatabase].contains(error.code) {
+    } catch  where Self.isDamage(error) {
       let now = FileStatus(path)
       guard !holds || now?.isSame(status) == true else { throw Self.moved(path, "locked") }
       (connection, damage, stamp) = (nil, "\(error)", now?.stamp)
@@ -43,7 +43,7 @@ final class ReplacedFile {
   }
 
   /// How long to wait for others: a listing has the file open for a moment.
-  private static let patience = Duration.seconds(2)
+  private static let timeout = Duration.seconds(2)
   /// The time between two attempts, in microseconds.
   private static let pause = 5_000 as UInt32
 
@@ -68,7 +68,7 @@ final class ReplacedFile {
     guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
       throw QudoError(.readOnly, "\(path): this user may not write to the file: run as its owner")
     }
-    connection.waitForOthers(patience)
+    connection.waitForOthers(timeout)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     try connection.run("PRAGMA fullfsync = 1")
@@ -82,7 +82,7 @@ final class ReplacedFile {
         throw moved(path, "locked")
       }
     }
-    let end = ContinuousClock.now + patience
+    let end = ContinuousClock.now + timeout
     while true {
       try checkUnmoved()
       var isLocked = false
@@ -106,18 +106,35 @@ final class ReplacedFile {
 
   /// Checks that the file is not the database of another program. One without tables, or that cannot be read, may be replaced.
   func checkIsQueue() throws(QudoError) {
-    guard let connection, let schema = try? SchemaCheck(connection), schema.isEmpty,
-      let items = try? connection.integer("SELECT count(*) FROM sqlite_schema"), items > 0
-    else { return }
+    let isForeign = try read { connection throws(QudoError) in
+      guard try SchemaCheck(connection).isEmpty else { return false }
+      return try connection.integer("SELECT count(*) FROM sqlite_schema") ?? 0 > 0
+    }
+    guard isForeign == true else { return }
     throw QudoError(
       .unsupportedDatabase,
       "\(path) is a database without Qudo tables: remove it first, or choose another path")
   }
 
   /// The highest job id of the file; 0 if it cannot be read. A damaged file may have a number that leaves no ids.
-  var highestID: Int64 {
-    guard let id = try? connection?.infoTable.highestID(), id < 1 << 62 else { return 0 }
-    return id
+  func highestID() throws(QudoError) -> Int64 {
+    let id = try read { connection throws(QudoError) in try connection.infoTable.highestID() } ?? 0
+    return id < 1 << 62 ? id : 0
+  }
+
+  /// Returns nil if the file cannot be read, or is too damaged. Any other error may pass, and says nothing of the file.
+  private func read<Value>(_ body: (Connection) throws(QudoError) -> Value) throws(QudoError) -> Value? {
+    guard let connection else { return nil }
+    do throws(QudoError) {
+      return try body(connection)
+    } catch  where Self.isDamage(error) {
+      return nil
+    }
+  }
+
+  private static func isDamage(_ error: QudoError) -> Bool {
+    [.notADatabase, .corrupt, .database, .unsupportedDatabase, .foreignSchema, .newerSchema].contains(
+      error.code)
   }
 
   /// - Parameter what: What the restore did to the path meanwhile.

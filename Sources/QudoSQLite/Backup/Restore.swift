@@ -32,7 +32,7 @@ extension SQLiteDriver {
 
   /// Makes a database of a backup. The backup stays as it is, and can be restored any number of times.
   ///
-  /// The database is another one than that of which the backup was made, with the same jobs:
+  /// The restored database has the jobs of the backup and an identity of its own:
   ///
   /// - It has a new identity: a process that still has the old file open gets ``/Qudo/QudoError/Code/databaseReplaced``.
   /// - No lease holds. Jobs that were running when the backup was made are ready, and none counts an expired lease.
@@ -120,7 +120,7 @@ package struct Restore: Sendable {
   // MARK: Steps
 
   func plan() throws(QudoError) -> RestorePlan {
-    let source = try Source(backup, limits, logger, checks: checks)
+    let source = try RestoreSource(backup, limits, logger, checks: checks)
     let place = try place(besides: source)
     // Before this opens it.
     let users = DatabaseUsers.of(place)
@@ -131,7 +131,7 @@ package struct Restore: Sendable {
   }
 
   func run() throws(QudoError) -> RestorePlan {
-    let source = try Source(backup, limits, logger, checks: checks)
+    let source = try RestoreSource(backup, limits, logger, checks: checks)
     let place = try place(besides: source)
     let status = FileStatus(place)
     if status != nil, !replaces { throw QudoError.exists(place) }
@@ -146,7 +146,7 @@ package struct Restore: Sendable {
     try Self.copy(source, to: partial.path)
     try source.checkUnchanged()
     observer?(.copied)
-    try becomeAnother(partial.path, above: old?.highestID ?? 0)
+    try becomeAnother(partial.path, above: try old?.highestID() ?? 0)
     if let status { try partial.adopt(status) }
     try partial.sync()
     observer?(.synced)
@@ -165,65 +165,13 @@ package struct Restore: Sendable {
   }
 
   /// Copies all pages. It has closed the copy when it returns, before another program may have it open.
-  private static func copy(_ source: Source, to path: String) throws(QudoError) {
+  private static func copy(_ source: RestoreSource, to path: String) throws(QudoError) {
     let copy = try PageCopy(from: source.connection, to: path)
     while try copy.step() {}
   }
 
-  /// The backup, opened and checked.
-  private struct Source {
-    let connection: Connection
-    let path: String
-    let status: FileStatus
-    let version: Int64
-
-    init(_ path: String, _ limits: Limits, _ logger: Logger, checks: Bool) throws(QudoError) {
-      guard !path.isEmpty, !path.utf8.contains(0) else {
-        throw QudoError(
-          .invalidArgument, "the backup's path is empty or contains a NUL byte: pass the path of a file")
-      }
-      do throws(QudoError) {
-        let place = try DatabasePath(path, isWritten: false).path
-        guard let status = FileStatus(place) else {
-          throw QudoError(.cannotOpen, "there is no such file: give the path of a backup")
-        }
-        if let ending = Self.changes(beside: place) {
-          throw QudoError(
-            .unsupportedDatabase,
-            "there is a \(ending) beside it, so it is a database that is in use or was not closed, and no backup: make one with qudo backup"
-          )
-        }
-        connection = try Connection.still(place, limits)
-        version = try connection.readableSchema(logger)
-        let lowest = try connection.schemaTable.lowestVersion(.writing) ?? 0
-        guard lowest <= Schema.version else {
-          throw QudoError(
-            .newerSchema,
-            "the backup has schema \(version), and this Qudo knows \(Schema.version): update this program")
-        }
-        if checks { try connection.checkPages() }
-        (self.path, self.status) = (place, status)
-      } catch {
-        throw QudoError(
-          error.code, error.message.hasPrefix("\(path): ") ? error.message : "\(path): \(error.message)",
-          cause: error.cause)
-      }
-    }
-
-    /// What the name of a file ends with that has changes of the database. Nil if there is none.
-    private static func changes(beside path: String) -> String? {
-      ["-wal", "-journal"].first { (FileStatus(path + $0)?.size ?? 0) > 0 }
-    }
-
-    func checkUnchanged() throws(QudoError) {
-      guard FileStatus(path)?.stamp == status.stamp, Self.changes(beside: path) == nil else {
-        throw QudoError(.busy, "\(path) was changed while it was copied: wait until its backup has ended")
-      }
-    }
-  }
-
   /// Returns the absolute path of the database.
-  private func place(besides source: Source) throws(QudoError) -> String {
+  private func place(besides source: RestoreSource) throws(QudoError) -> String {
     do throws(QudoError) {
       let place = try DatabasePath(target)
       try FileSystem.check(place.path, logger)
@@ -298,7 +246,7 @@ package struct Restore: Sendable {
 
   // MARK: The plan
 
-  private func plan(_ source: Source, _ place: String, _ old: ReplacedFile?, _ users: [String])
+  private func plan(_ source: RestoreSource, _ place: String, _ old: ReplacedFile?, _ users: [String])
     throws(QudoError)
     -> RestorePlan
   {

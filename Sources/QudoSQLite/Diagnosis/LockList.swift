@@ -114,7 +114,10 @@ enum SystemFile {
   /// Returns the name of a process for a message: `process 17 (qudo)`.
   static func process(_ id: Int64) -> String {
     if id == getpid() { return "this process (\(id))" }
-    let name = read("/proc/\(id)/comm").map { String(decoding: $0.prefix { $0 != 10 }, as: UTF8.self) }
+    // A program chooses its name.
+    let name = read("/proc/\(id)/comm").map { bytes in
+      String(decoding: bytes.prefix { $0 != 10 }.map { $0 < 32 || $0 == 127 ? 63 : $0 }, as: UTF8.self)
+    }
     return "process \(id)" + (name.map { " (\($0))" } ?? "")
   }
 

@@ -12,9 +12,9 @@ extension Transaction {
     if request.limit > 0 {
       let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
       let (kinds, rated) = try withinRates(running, request.limit)
-      for kind in rated {
-        if kind.bucket.isAhead(of: kind.rate, now: now.wall.microseconds) { return nil }
-        if kind.allowed == 0 { noteWait(kind) }
+      for claim in rated {
+        if claim.isAhead { return nil }
+        noteWait(claim, after: 0)
       }
       for kind in kinds where try readyTable.hasAny(of: kind.number) { return nil }
     }

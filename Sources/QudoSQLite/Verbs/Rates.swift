@@ -1,60 +1,42 @@
 internal import Qudo
 
-/// A kind with a rate, during a claim.
-struct RatedKind {
-  let number: Int64
-  let kind: Kind
-  let rate: RateLimit
-  var bucket: RateBucket
-  /// The number of jobs that the claim wants, and how many of them may begin.
-  let wanted: Int
-  let allowed: Int
-}
-
 extension Transaction {
   /// Lowers the demands of kinds with a rate to the number of jobs that may begin. All other claims read nothing here.
-  func withinRates(_ kinds: [ClaimableKind], _ limit: Int) throws(QudoError) -> ([ClaimableKind], [RatedKind])
-  {
+  func withinRates(_ kinds: [ClaimableKind], _ limit: Int) throws(QudoError) -> (
+    [ClaimableKind], [RatedClaim]
+  ) {
     guard kinds.contains(where: { $0.demand.rate != nil }) else { return (kinds, []) }
     var within: [ClaimableKind] = []
-    var rated: [RatedKind] = []
+    var rated: [RatedClaim] = []
     for kind in kinds {
       guard let rate = kind.demand.rate else {
         within.append(kind)
         continue
       }
-      let bucket = try rateTable.bucket(of: kind.number)
-      let wanted = kind.most(limit)
-      let allowed = min(wanted, bucket.tokens(rate, now: now.wall.microseconds))
-      rated.append(
-        RatedKind(
-          number: kind.number, kind: kind.demand.kind, rate: rate, bucket: bucket, wanted: wanted,
-          allowed: allowed))
-      guard allowed > 0 else { continue }
+      let claim = RatedClaim(
+        kind.demand.kind, number: kind.number, rate, try rateTable.bucket(of: kind.number),
+        wanted: kind.most(limit), now: now.wall)
+      rated.append(claim)
+      guard claim.allowed > 0 else { continue }
       var demand = kind.demand
-      demand.limit = allowed
+      demand.limit = claim.allowed
       within.append(ClaimableKind(demand: demand, number: kind.number))
     }
     return (within, rated)
   }
 
   /// Takes the tokens of a claim's jobs.
-  func takeTokens(_ rated: [RatedKind], for jobs: [ClaimedJob]) throws(QudoError) {
-    for var kind in rated {
-      let count = jobs.count { $0.kind == kind.kind }
-      if count > 0 || kind.bucket.isAhead(of: kind.rate, now: now.wall.microseconds) {
-        kind.bucket.take(count, kind.rate, now: now.wall.microseconds)
-        try rateTable.set(kind.bucket, of: kind.number)
-      }
-      if count == kind.allowed { noteWait(kind) }
+  func takeTokens(_ rated: [RatedClaim], for jobs: [ClaimedJob]) throws(QudoError) {
+    for var claim in rated {
+      let count = jobs.count { $0.kind == claim.kind }
+      if claim.take(count) { try rateTable.set(claim.bucket, of: claim.number) }
+      noteWait(claim, after: count)
     }
   }
 
-  /// Notes when the next job of a kind may begin, if the rate held up some that the claim wanted.
-  func noteWait(_ kind: RatedKind) {
-    guard kind.allowed < kind.wanted,
-      let wait = kind.bucket.wait(kind.rate, now: now.wall.microseconds)
-    else { return }
+  /// Notes when the next job of a kind may begin, if its rate held up some that the claim wanted.
+  func noteWait(_ claim: RatedClaim, after count: Int) {
+    guard let wait = claim.wait(after: count) else { return }
     effects.untilNextToken = min(effects.untilNextToken ?? wait, wait)
   }
 

@@ -105,17 +105,18 @@ import Glibc
   {
     try await fill()
     let path = file.path
-    let busy = try SQLiteDriver(path: path, durability: .normal, maxWALSize: 16 << 20)
+    let busy = try SQLiteDriver(path: path, durability: .normal, maxWALSize: 64 << 20)
     let (holds, sizes) = (Locked(0), Locked<[Int]>([]))
     var backup = Backup(database: path, target: target)
-    backup.maxWALSize = 16 << 20
+    backup.maxWALSize = 64 << 20
     backup.observer = { event in
       switch event {
       case .begun:
         // What is committed now stays in the WAL until the copy is complete.
         #expect(throws: Never.self) {
           try AppConnection(path).run(
-            "PRAGMA busy_timeout = 60000; CREATE TABLE mine(x); INSERT INTO mine VALUES(randomblob(9000000))")
+            "PRAGMA busy_timeout = 60000; CREATE TABLE mine(x); INSERT INTO mine VALUES(randomblob(20000000))"
+          )
         }
       case .holds:
         holds.withLock { $0 += 1 }
@@ -140,7 +141,7 @@ import Glibc
     stop.withLock { $0 = true }
     _ = try await writer.value
     #expect(holds.withLock { $0 } > 0 && report.held > .zero)
-    #expect(sizes.withLock { $0 }.allSatisfy { $0 > 4 << 20 && $0 < 16 << 20 })
+    #expect(sizes.withLock { $0 }.allSatisfy { $0 > 16 << 20 && $0 < 64 << 20 })
     #expect(try AppConnection(target).rows("PRAGMA integrity_check") == ["ok"])
     #expect(try await busy.insert([job("last")]).count == 1)
     await busy.close()

@@ -182,7 +182,7 @@ import Glibc
     let error = await #expect(throws: QudoError.self) { try await restore(to: file.path, replacing: true) }
     #expect(error?.code == .busy && error?.message.contains("is in use by ") == true)
     #if os(Linux)
-    #expect(error?.message.contains("this process, \(getpid())") == true)
+    #expect(error?.message.contains("this process (\(getpid()))") == true)
     let plan = try await SQLiteDriver.planRestore(from: backup, to: file.path, clock: clock)
     #expect(plan.replaced?.users.count == 1 && plan.replaced?.ended == 0 && plan.replaced?.removed == 1)
     #endif
