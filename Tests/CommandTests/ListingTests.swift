@@ -71,6 +71,22 @@ import Testing
     }
   }
 
+  @Test(
+    "every verb names the path that it cannot open",
+    arguments: [
+      ["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"], ["wait", "1"], ["replay", "1"],
+      ["resolve", "1"],
+      ["enqueue", "a", "x"], ["work", "a=true"], ["compact"], ["cancel", "1"], ["pause", "a"], ["pauses"],
+      ["schedule", "list"], ["doctor"], ["health"], ["metrics"], ["backup", "copy.db"],
+    ])
+  func namesThePath(verb: [String]) throws {
+    let folder = place.path("folder.db")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+    let result = try place.qudo(verb + ["--database", folder], input: Data())
+    #expect(result.status != 0)
+    #expect((result.output + result.errors).contains("\(folder): it is a folder"), "\(result)")
+  }
+
   @Test func aPayloadThatIsNotUTF8IsBase64() throws {
     _ = try place.qudo(["enqueue", "k", "--lines"], input: Data([0xFF, 0, 1, 10]))
     let result = try place.qudo("jobs", "--json")

@@ -47,7 +47,7 @@ enum DatabaseOpener {
         "\(path): SQLite cannot read the file: it is damaged, or written by a newer SQLite",
         cause: error.cause)
     } catch {
-      throw QudoError(error.code, "\(path): \(error.message)", cause: error.cause)
+      throw error.prefixed(path)
     }
   }
 

@@ -149,8 +149,13 @@ extension QudoError {
   func naming(_ path: String) -> QudoError {
     switch code {
     case .corrupt, .notADatabase, .foreignSchema, .newerSchema, .unsupportedDatabase, .cannotOpen, .readOnly:
-      message.hasPrefix("\(path): ") ? self : QudoError(code, "\(path): \(message)", cause: cause)
+      prefixed(path)
     default: self
     }
+  }
+
+  /// Returns the error with the path in front, if the message does not name it yet.
+  func prefixed(_ path: String) -> QudoError {
+    message.hasPrefix("\(path): ") ? self : QudoError(code, "\(path): \(message)", cause: cause)
   }
 }

@@ -29,11 +29,16 @@ struct DatabasePath {
   ///   - path: The path as the caller gave it.
   ///   - isWritten: Whether jobs will be written to the file.
   ///   - vfs: The SQLite VFS, as in ``Connection``.
+  /// - Throws: `QudoError`, which names `path`.
   init(_ path: String, isWritten: Bool = true, vfs: String? = nil) throws(QudoError) {
-    self.path = try PathResolver.resolve(path)
     self.isWritten = isWritten
-    try Self.checkLength(self.path, vfs)
-    (file, folder) = try Self.look(self.path, isWritten: isWritten)
+    do throws(QudoError) {
+      self.path = try PathResolver.resolve(path)
+      try Self.checkLength(self.path, vfs)
+      (file, folder) = try Self.look(self.path, isWritten: isWritten)
+    } catch {
+      throw error.naming(path)
+    }
   }
 
   // MARK: Making
