@@ -9,6 +9,11 @@ extension Transaction {
   /// cost of a page depends on the number of matches. Because it is one statement, it sees the state of one
   /// moment. It locks nothing.
   func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
+    guard query.filter.looksIntoMetadata else { return try findRoughly(query) }
+    return try query.collect(findRoughly, id: \.id) { jobs in jobs.filter { query.filter.fits($0.metadata) } }
+  }
+
+  private func findRoughly(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
@@ -41,6 +46,15 @@ extension Transaction {
   ///
   /// - Parameter kinds: The numbers of the query's kinds.
   func ids(matching query: JobQuery, kinds: [Int64]?) throws(QudoError) -> [Int64] {
+    guard query.filter.looksIntoMetadata else { return try idsRoughly(query, kinds) }
+    return try query.collect({ page throws(QudoError) in try idsRoughly(page, kinds) }, id: \.self) {
+      ids throws(QudoError) in
+      let metadata = try metadata(of: ids)
+      return ids.filter { metadata[$0].map(query.filter.fits) == true }
+    }
+  }
+
+  private func idsRoughly(_ query: JobQuery, _ kinds: [Int64]?) throws(QudoError) -> [Int64] {
     let states = query.states ?? Set(JobState.allCases)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
@@ -70,6 +84,21 @@ extension Transaction {
     return Array(found.prefix(query.limit))
   }
 
+  private func metadata(of ids: [Int64]) throws(QudoError) -> [Int64: JobMetadata] {
+    var metadata: [Int64: JobMetadata] = [:]
+    // A SELECT that the server was told to stop may return too few rows, so look again for what is missing.
+    for _ in 0..<2 {
+      let rest = ids.filter { metadata[$0] == nil }
+      guard !rest.isEmpty else { break }
+      for rows in try read(rest.parts().map { "SELECT id, meta FROM qudo_job WHERE id IN \(list: $0)" }) {
+        for (id, stored) in rows.map({ ($0.integer(0), JobMetadata(bytes: $0.bytes(1))) }) {
+          metadata[id] = stored
+        }
+      }
+    }
+    return metadata
+  }
+
   /// Returns the conditions of a filter on the job `j`, but for ids, kinds and states, with an AND before each.
   private func conditions(_ filter: JobFilter) -> SQL {
     var sql: SQL = ""
@@ -88,6 +117,8 @@ extension Transaction {
       sql += " AND j.due >= \(times.lowerBound.microseconds) AND j.due < \(times.upperBound.microseconds)"
     }
     if let bytes = filter.payloadContains { sql += " AND INSTR(j.payload, \(bytes)) > 0" }
+    // A job that meets these may still lack the entries: see ``JobFilter/metadataBytes``.
+    for bytes in filter.metadataBytes { sql += " AND INSTR(j.meta, \(bytes)) > 0" }
     return sql
   }
 

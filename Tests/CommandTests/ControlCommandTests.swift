@@ -109,6 +109,10 @@ import Testing
     #expect(
       try again.objects().map { $0["result"] as? String } == ["alreadyResolved", "notFound", "resolved"])
     #expect(again.status == 1 && again.errors.contains("failure 2 was already resolved"))
+    let shown = try rows.map { row in
+      try place.qudo("show", "\(row["job"] ?? 0)", "--json").objects().first?["resolved"] as? Bool
+    }
+    #expect(shown == [false, true, true, true])
     #expect(try place.qudo("resolve", "--all", "--kind", "a", "--dry-run").output == "4\n")
     #expect(try place.qudo("replay", "--all").output == "5\n")
     #expect(try place.qudo("resolve", "--all").output == "")
@@ -257,6 +261,34 @@ import Testing
       try place.qudo("replay", "\(failure)", "--payload", "corrected", "--priority", "3").output == "8\n")
     let row = try #require(try place.qudo("show", "8", "--json").objects().first)
     #expect(row["payload"] as? String == "corrected" && row["priority"] as? Int == 3)
+  }
+
+  @Test("stores metadata, and finds, changes and cancels jobs by it") func metadata() throws {
+    try place.qudo("enqueue", "mail", "a", "--metadata", "tenant=acme", "--metadata", "note=x=y ")
+    try place.qudo("enqueue", "mail", "--lines", "--metadata", "tenant=bolt", input: "b\nc\n")
+    try place.qudo("enqueue", "mail", "d", "--metadata", "tenant=")
+    func found(_ options: String...) throws -> [Int?] {
+      try place.qudo(["jobs", "--json"] + options, input: Data()).objects().map { $0["id"] as? Int }
+    }
+    #expect(try found("--metadata", "tenant=acme") == [1] && found("--metadata", "tenant=bolt") == [2, 3])
+    #expect(try found("--metadata", "tenant=acme", "--metadata", "note=x=y ") == [1])
+    #expect(try found("--metadata", "tenant=") == [4] && found("--metadata", "tenant=ac") == [])
+    let row = try #require(try place.qudo("jobs", "--json", "--limit", "1").objects().first)
+    #expect(row["metadata"] as? [String: String] == ["tenant": "acme", "note": "x=y "])
+    #expect(try place.qudo("show", "1").output.contains("metadata  tenant=acme\nmetadata  note=x=y \n"))
+    #expect(
+      try place.qudo("change", "--metadata", "tenant=bolt", "--set-metadata", "tenant=cord").output == "2 0\n"
+    )
+    #expect(try place.qudo("cancel", "--metadata", "tenant=cord", "--limit", "1").status == 64)
+    #expect(try place.qudo("cancel", "--metadata", "tenant=cord").output == "2 0\n")
+    #expect(try found() == [1, 4])
+    for wrong in [["tenant"], ["=x"], ["a=1", "--metadata", "a=2"]] {
+      let result = try place.qudo(["enqueue", "mail", "--metadata"] + wrong, input: Data())
+      #expect(result.status == 64, "\(result)")
+    }
+    let big = "t=" + String(repeating: "m", count: 100_000)
+    try place.qudo("enqueue", "mail", "--metadata", big)
+    #expect(try place.qudo("jobs", "--metadata", big).errors.contains("the limit is 1024"))
   }
 
   @Test("a paused kind waits until it is resumed") func pauses() throws {

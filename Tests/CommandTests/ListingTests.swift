@@ -41,6 +41,7 @@ import Testing
       keys(result.output) == [
         "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
         "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", "expiresAt",
+        "metadata",
       ])
     let job = try #require(try result.objects().first)
     #expect(

@@ -20,12 +20,14 @@ public struct JobFilter: Hashable, Sendable, Codable {
   /// Bytes that the payload contains as it is stored, at most 1,024. You cannot search in an encrypted or compressed
   /// payload.
   public var payloadContains: [UInt8]?
+  /// Entries that the job's metadata has, with these texts; at most 1,024 bytes each. A job with more entries matches, too.
+  public var metadata: [String: String]?
 
   /// Creates a filter. Without arguments it matches all jobs.
   public init(
     ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, uniqueKeyPrefix: String? = nil,
     priority: ClosedRange<Int>? = nil, enqueuedAt: Range<Timestamp>? = nil, dueAt: Range<Timestamp>? = nil,
-    payloadContains: [UInt8]? = nil
+    payloadContains: [UInt8]? = nil, metadata: [String: String]? = nil
   ) {
     self.ids = ids
     self.kinds = kinds
@@ -35,16 +37,31 @@ public struct JobFilter: Hashable, Sendable, Codable {
     self.enqueuedAt = enqueuedAt
     self.dueAt = dueAt
     self.payloadContains = payloadContains
+    self.metadata = metadata
   }
 }
 
 extension JobFilter {
   /// The most bytes of ``payloadContains``.
   package static let mostPayloadBytes = 1024
+  /// The most bytes of an entry of ``metadata``.
+  package static let mostMetadataBytes = 1024
 
   /// Whether the filter looks at more than ids, kinds and states.
   package var looksIntoJobs: Bool {
     uniqueKeyPrefix != nil || priority != nil || enqueuedAt != nil || dueAt != nil || payloadContains != nil
+      || looksIntoMetadata
+  }
+
+  /// Whether the filter looks at the metadata.
+  package var looksIntoMetadata: Bool { metadata?.isEmpty == false }
+
+  /// The bytes of each entry as the database stores them. Metadata that has the entries contains them all. The reverse
+  /// need not hold: a text may look like an entry.
+  package var metadataBytes: [[UInt8]] {
+    (metadata ?? [:]).sorted { $0.key < $1.key }.map { name, text in
+      Array((JobMetadata(dictionaryLiteral: (name, text))).bytes.dropFirst())
+    }
   }
 
   /// The stored priorities that fit, negated, or nil for all.
@@ -67,6 +84,20 @@ extension JobFilter {
         "\(bytes) bytes are to be found in payloads, the limit is \(Self.mostPayloadBytes): give a part of them"
       )
     }
+    for (name, text) in metadata ?? [:] {
+      let bytes = name.utf8.count + text.utf8.count
+      guard bytes > Self.mostMetadataBytes else { continue }
+      throw QudoError(
+        .invalidArgument,
+        "an entry of the metadata to be found has \(bytes) bytes, the limit is \(Self.mostMetadataBytes): look for a shorter one"
+      )
+    }
+  }
+
+  /// Whether a job's metadata has the entries of ``metadata``.
+  package func fits(_ stored: JobMetadata) -> Bool {
+    (metadata ?? [:]).allSatisfy { name, text in stored[name].map { $0.utf8.elementsEqual(text.utf8) } == true
+    }
   }
 
   /// Whether a job meets the conditions but for ids, kinds and states.
@@ -75,8 +106,33 @@ extension JobFilter {
     if let priority, !priority.contains(job.priority) { return false }
     if let enqueuedAt, !enqueuedAt.contains(job.enqueuedAt) { return false }
     if let dueAt, !dueAt.contains(job.dueAt) { return false }
+    guard fits(job.metadata) else { return false }
     guard let payloadContains, !payloadContains.isEmpty else { return true }
     return job.payload.bytes.indices.contains { job.payload.bytes[$0...].starts(with: payloadContains) }
+  }
+}
+
+extension JobQuery {
+  /// Collects a page of which the database chooses the elements only roughly.
+  ///
+  /// - Parameters:
+  ///   - page: Returns a page of such elements, in the order of their ids.
+  ///   - id: Returns the id of an element.
+  ///   - fitting: Returns those of the elements that fit, in the same order.
+  package func collect<Element>(
+    _ page: (JobQuery) throws(QudoError) -> [Element], id: (Element) -> Int64,
+    fitting: ([Element]) throws(QudoError) -> [Element]
+  ) throws(QudoError) -> [Element] {
+    var (found, query): ([Element], JobQuery) = ([], self)
+    guard limit > 0 else { return [] }
+    while true {
+      let rough = try page(query)
+      found += try fitting(rough)
+      guard rough.count >= query.limit, found.count < limit, let last = rough.last else {
+        return Array(found.prefix(limit))
+      }
+      query.after = id(last)
+    }
   }
 }
 

@@ -11,8 +11,8 @@ struct Show: AsyncParsableCommand {
       are listed below.
 
       With --json, prints an array of one element: for an unfinished job with the keys of jobs, for one that ended {"database", "id", \
-      "kind", "state", "payload", "uniqueKey", "attempt", "startedAt", "endedAt", "message", "failure", "replayedAs"}; failure is the \
-      id of the row in the failure log, for replay. With --payload, prints only the payload's bytes, unchanged.
+      "kind", "state", "payload", "uniqueKey", "attempt", "startedAt", "endedAt", "message", "failure", "replayedAs", "resolved"}; failure is the \
+      id of the row in the failure log, for replay, and resolved says whether qudo resolve marked it. With --payload, prints only the payload's bytes, unchanged.
 
         qudo show 17
         qudo show --kind mail.send --unique-key order-17
@@ -89,7 +89,11 @@ private struct ShownJob {
     if let process = job.processID { lines.append(("process", "\(process)")) }
     if let ends = job.leaseExpiresAt { lines.append(("lease ends", ends.local)) }
     if let key = job.uniqueKey { lines.append(("unique key", key)) }
-    return lines
+    return lines + Self.lines(job.metadata)
+  }
+
+  private static func lines(_ metadata: JobMetadata) -> [(String, String)] {
+    metadata.names.map { ("metadata", "\($0)=\(metadata[$0] ?? "")") }
   }
 
   private static func lines(_ row: StatusRecord) -> [(String, String)] {
@@ -144,13 +148,13 @@ private struct ShownJob {
     json(
       id, kind: row.kind, state: row.reason.rawValue, row.payload, row.uniqueKey, attempt: row.attempt,
       endedAt: row.failedAt, message: row.message, failure: row.id,
-      replayedAs: row.replayedAs.flatMap { $0 == 0 ? nil : $0 })
+      replayedAs: row.replayedAs.flatMap { $0 == 0 ? nil : $0 }, isResolved: row.isResolved)
   }
 
   private static func json(
     _ id: JobID, kind: Kind, state: String, _ payload: Payload?, _ key: String?, attempt: Int? = nil,
     startedAt: Timestamp? = nil, endedAt: Timestamp? = nil, message: String? = nil, failure: Int64? = nil,
-    replayedAs: Int64? = nil
+    replayedAs: Int64? = nil, isResolved: Bool? = nil
   ) -> JSON {
     func number(_ number: Int64?) -> JSON { number.map { .integer($0) } ?? .null }
     return .object([
@@ -159,6 +163,7 @@ private struct ShownJob {
       JSON.payload(payload), ("uniqueKey", .text(key)), ("attempt", number(attempt.map { Int64($0) })),
       ("startedAt", .time(startedAt)), ("endedAt", .time(endedAt)), ("message", .text(message)),
       ("failure", number(failure)), ("replayedAs", number(replayedAs)),
+      ("resolved", isResolved.map { .bool($0) } ?? .null),
     ])
   }
 }

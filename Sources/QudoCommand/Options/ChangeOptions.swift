@@ -30,11 +30,18 @@ struct ChangeOptions: ParsableArguments {
   var payloadFile: String?
   @Option(
     help: ArgumentHelp(
+      "An entry of the new metadata, which replaces all of the old. Repeat for several.",
+      valueName: "name=text"),
+    transform: { try MetadataEntry($0) })
+  var setMetadata: [MetadataEntry] = []
+  @Option(
+    help: ArgumentHelp(
       "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
       valueName: "codec"))
   var codec: PayloadCodec?
 
   func validate() throws {
+    try MetadataEntry.check(setMetadata)
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if payload != nil, payloadFile != nil {
       throw ValidationError("give --payload or --payload-file, not both")
@@ -47,6 +54,7 @@ struct ChangeOptions: ParsableArguments {
   /// Whether an option is given.
   var isGiven: Bool {
     priority != nil || delay != nil || at != nil || expires != nil || payload != nil || payloadFile != nil
+      || !setMetadata.isEmpty
   }
 
   private var due: Due? {
@@ -62,6 +70,8 @@ struct ChangeOptions: ParsableArguments {
         payload.map { Array($0.utf8) }
       }
     let payload = try bytes.map { Payload($0, codec: try PayloadCodec.id(of: $0, chosen: codec)) }
-    return JobChange(priority: priority, due: due, payload: payload, expires: expires)
+    return JobChange(
+      priority: priority, due: due, payload: payload,
+      metadata: setMetadata.isEmpty ? nil : JobMetadata(setMetadata), expires: expires)
   }
 }

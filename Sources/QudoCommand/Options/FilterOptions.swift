@@ -12,6 +12,12 @@ struct JobFilterOptions: ParsableArguments {
     help: ArgumentHelp(
       "Only payloads that contain this text, as they are stored; at most 1,024 bytes.", valueName: "text"))
   var contains: String?
+  @Option(
+    name: .customLong("metadata"),
+    help: ArgumentHelp(
+      "Only jobs with this entry in their metadata. Repeat for several.", valueName: "name=text"),
+    transform: { try MetadataEntry($0) })
+  var metadata: [MetadataEntry] = []
   @Option(help: ArgumentHelp("Only this priority or higher ones.", valueName: "number")) var minPriority: Int?
   @Option(help: ArgumentHelp("Only this priority or lower ones.", valueName: "number")) var maxPriority: Int?
   @Option(
@@ -42,6 +48,7 @@ struct JobFilterOptions: ParsableArguments {
     if let olderThan, let newerThan, olderThan > newerThan {
       throw ValidationError("no job is older than --older-than and newer than --newer-than")
     }
+    try MetadataEntry.check(metadata)
     // Usually an unset variable: every job would fit.
     if contains?.isEmpty == true { throw ValidationError("--contains is empty: leave it out for all jobs") }
     if keyPrefix?.isEmpty == true {
@@ -62,7 +69,9 @@ struct JobFilterOptions: ParsableArguments {
       enqueuedAt: Self.range(
         from: newerThan.map { now.advanced(by: .zero - $0) },
         to: olderThan.map { now.advanced(by: .zero - $0) }),
-      dueAt: Self.range(from: dueAfter, to: dueBefore), payloadContains: contains.map { Array($0.utf8) })
+      dueAt: Self.range(from: dueAfter, to: dueBefore), payloadContains: contains.map { Array($0.utf8) },
+      metadata: metadata.isEmpty
+        ? nil : Dictionary(metadata.map { ($0.name, $0.text) }, uniquingKeysWith: { _, last in last }))
   }
 
   /// Returns nil if neither end is given.

@@ -34,6 +34,13 @@ struct JobOptions: ParsableArguments {
     help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number"))
   var priority = 0
   @Option(
+    name: .customLong("metadata"),
+    help: ArgumentHelp(
+      "An entry that is stored beside the payload, such as a tenant. Repeat for several. The jobs command finds jobs by it.",
+      valueName: "name=text"),
+    transform: { try MetadataEntry($0) })
+  var metadata: [MetadataEntry] = []
+  @Option(
     help: ArgumentHelp(
       "Run the job no earlier than this long from now. Default: now.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
@@ -68,6 +75,7 @@ struct JobOptions: ParsableArguments {
   var whenFull: WhenFull?
 
   func validate() throws {
+    try MetadataEntry.check(metadata)
     if whenFull != nil, maxWaiting == nil { throw ValidationError("--when-full needs --max-waiting") }
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }

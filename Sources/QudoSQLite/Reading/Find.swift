@@ -7,6 +7,11 @@ extension Snapshot {
   /// all matching jobs from the state tables and keeps the lowest; if those are many, it goes through the jobs in id
   /// order: see `arePlenty`.
   func find(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
+    guard query.filter.looksIntoMetadata else { return try findRoughly(query) }
+    return try query.collect(findRoughly, id: \.id) { jobs in jobs.filter { query.filter.fits($0.metadata) } }
+  }
+
+  private func findRoughly(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
@@ -32,6 +37,14 @@ extension Snapshot {
 
   /// Returns the ids of a page of jobs, in order.
   func ids(matching query: JobQuery) throws(QudoError) -> [Int64] {
+    guard query.filter.looksIntoMetadata else { return try idsRoughly(query) }
+    return try query.collect(idsRoughly, id: \.self) { ids throws(QudoError) in
+      let metadata = try jobTable.metadata(of: ids)
+      return ids.filter { metadata[$0].map(query.filter.fits) == true }
+    }
+  }
+
+  private func idsRoughly(_ query: JobQuery) throws(QudoError) -> [Int64] {
     let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }

@@ -1,6 +1,7 @@
 internal import Qudo
 
-/// The conditions of a filter on the columns of `qudo_job`, but for ids, kinds and states.
+/// The conditions of a filter on the columns of `qudo_job`, but for ids, kinds and states. A job that meets them may still
+/// lack entries of the metadata: see ``JobFilter/metadataBytes``.
 struct JobConditions {
   /// Conditions with an AND after each.
   private(set) var sql = ""
@@ -17,6 +18,7 @@ struct JobConditions {
     if let times = filter.enqueuedAt { add("enqueued", times) }
     if let times = filter.dueAt { add("due", times) }
     if let bytes = filter.payloadContains { add("instr(payload, ?) > 0", .blob(bytes)) }
+    for bytes in filter.metadataBytes { add("instr(meta, ?) > 0", .blob(bytes)) }
   }
 
   private mutating func add(_ column: String, _ times: Range<Timestamp>) {

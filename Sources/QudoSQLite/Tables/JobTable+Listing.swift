@@ -97,6 +97,17 @@ extension JobTable {
     return ids
   }
 
+  /// Returns the metadata of the jobs that have any.
+  func metadata(of ids: [Int64]) throws(QudoError) -> [Int64: JobMetadata] {
+    var metadata: [Int64: JobMetadata] = [:]
+    for list in IntegerList.chunks(ids) {
+      try connection.each(
+        "SELECT id, meta FROM qudo_job WHERE meta IS NOT NULL AND id IN \(list.sql)", values: list.values
+      ) { row throws(QudoError) in metadata[row.integer(0)] = JobMetadata(bytes: row.blob(1)) }
+    }
+    return metadata
+  }
+
   /// Calls `body` with the kind of each job in a range.
   func kinds(_ range: ClosedRange<Int64>, _ body: (Int64) -> Void) throws(QudoError) {
     try connection.each(

@@ -82,6 +82,7 @@ extension ModelRun {
       case "prefix": filter.uniqueKeyPrefix = place % 2 == 0 ? "k" : "\u{E9}"
       case "priority": filter.priority = 0...1
       case "due": filter.dueAt = now.advanced(by: .seconds(-5))..<now.advanced(by: .seconds(5))
+      case "meta": filter.metadata = ["step": newestEntry]
       case "enqueued": filter.enqueuedAt = .earliest..<now
       default: filter.payloadContains = Array("1".utf8)
       }

@@ -76,9 +76,11 @@ extension ModelRun {
 
   func meta() -> JobMetadata {
     switch self["meta"] {
-    case "entry": ["step": "\(place)"]
-    case "bytes": JobMetadata(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])
-    default: JobMetadata()
+    case "entry":
+      newestEntry = "\(place)"
+      return ["step": newestEntry]
+    case "bytes": return JobMetadata(bytes: [UInt8(truncatingIfNeeded: place), 0, 7])
+    default: return JobMetadata()
     }
   }
 

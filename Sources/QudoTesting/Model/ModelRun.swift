@@ -37,6 +37,8 @@ final class ModelRun {
   private var boots = 1
   private(set) var step = ModelScript.Step(verb: .count, operands: [])
   private(set) var place = 0
+  /// The text of the newest entry of metadata.
+  var newestEntry = ""
   /// The number of verbs called on the driver.
   private(set) var verbs = 0
 

@@ -132,7 +132,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .look: [
       .driver, ModelOperand("verb", "find find cancel change"), .filter,
       ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"),
-      ModelOperand("at", "prefix prefix priority priority due enqueued payload payload+priority"), .page,
+      ModelOperand("at", "prefix prefix priority meta due enqueued payload payload+priority"), .page,
     ],
     .expires: [.expiry],
     .bound: [

@@ -308,11 +308,14 @@ import Testing
   private func filters() async throws {
     let queue = Queue(driver)
     let payload = Payload("to: ada@example.org")
-    let id = try await queue.enqueue(NewJob("mail.send", payload: payload, unique: UniqueKey("order-1"))).id
+    var job = NewJob("mail.send", payload: payload, unique: UniqueKey("order-1"))
+    job.metadata = ["tenant": "acme"]
+    let id = try await queue.enqueue(job).id
     let filter = JobFilter(
       kinds: ["mail.send"], uniqueKeyPrefix: "order-", payloadContains: Array("ada@".utf8))
     let jobs = try await queue.jobs(matching: JobQuery(filter, limit: 20))
-    #expect(jobs.map(\.id) == [id.number])
+    let ofTenant = try await queue.jobs(matching: JobQuery(JobFilter(metadata: ["tenant": "acme"])))
+    #expect(jobs.map(\.id) == [id.number] && ofTenant.map(\.id) == [id.number])
     let claimed = try await driver.claim(demand(1, "mail.send")).jobs
     _ = try await driver.settle(
       claimed.map { Settlement($0.lease, .failed(message: "a timeout")) }, claiming: nil)

@@ -2,6 +2,52 @@ internal import Qudo
 
 extension ConformanceSuite {
   static let filters: [ConformanceCase] = [
+    ConformanceCase("jobsAreFoundByTheirMetadata", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      // The middle three have the bytes of the entry tenant=42, but not the entry.
+      let length = "\0\0\0\u{6}tenant\0\0\0\u{2}42"
+      let all: [JobMetadata] = [
+        ["tenant": "42"], ["a": "tenant", "42": ""], ["a": length], [length: ""], ["tenant": "421"], [:],
+        ["b": "c", "tenant": "42", "\u{E9}": "d"], ["tenant": "42", "b": "c", "": ""],
+      ]
+      var ids: [Int64] = []
+      for metadata in all {
+        var new = job("p")
+        new.metadata = metadata
+        ids.append(try await driver.insertNew(new))
+      }
+      func places(_ metadata: [String: String], after place: Int? = nil, limit: Int = 100) async throws
+        -> [Int]
+      {
+        try await driver.jobs(
+          matching: JobQuery(JobFilter(metadata: metadata), after: place.map { ids[$0] } ?? 0, limit: limit)
+        ).compactMap { ids.firstIndex(of: $0.id) }
+      }
+      try check(try await places([:]), is: Array(0..<8))
+      try check(try await places(["tenant": "42"]), is: [0, 6, 7])
+      try check(try await places(["tenant": "42"], limit: 2), is: [0, 6], "the jobs between fill no page")
+      try check(try await places(["tenant": "42"], after: 0, limit: 1), is: [6])
+      try check(try await places(["tenant": "42"], limit: 0), is: [])
+      try check(try await places(["tenant": "42", "b": "c"]), is: [6, 7])
+      try check(try await places(["tenant": "42", "b": "d"]), is: [])
+      try check(try await places(["42": ""]), is: [1])
+      try check(try await places(["": ""]), is: [7])
+      try check(try await places(["\u{E9}": "d"]), is: [6])
+      try check(try await places(["e\u{301}": "d"]), is: [], "names are compared byte by byte")
+      try check(try await places(["Tenant": "42"]), is: [])
+      let tooLong = JobFilter(metadata: ["n": String(repeating: "t", count: 1024)])
+      try await check(throws: .invalidArgument) { _ = try await driver.jobs(matching: JobQuery(tooLong)) }
+      guard driver.capabilities.contains(.control) else { return }
+      let control = try driver.control()
+      let cancelled = try await control.cancel(
+        matching: JobQuery(JobFilter(metadata: ["tenant": "42"]), limit: 2), reason: nil)
+      try check(cancelled.map(\.id), is: [ids[0], ids[6]])
+      try check(try await places([:]), is: [1, 2, 3, 4, 5, 7])
+      let changed = try await control.change(
+        matching: JobQuery(JobFilter(ids: Array(ids.reversed()), metadata: ["tenant": "42"])),
+        JobChange(priority: 1))
+      try check(changed.map(\.id), is: [ids[7]])
+    },
     ConformanceCase("jobsAreFoundByWhatIsInThem", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       let start = subject.clock.now().wall
