@@ -28,6 +28,7 @@ public struct SQLiteDriver: Driver {
   let maxWALSize: Int
   let locks: KernelLocks
   private let idle: IdleStreak
+  private let lookAgain: LookAgain
   public let generation: [UInt8]
   /// Nil if the file had already disappeared when the driver opened it.
   let file: FileIdentity?
@@ -136,6 +137,7 @@ public struct SQLiteDriver: Driver {
       idle.pause
     }
     self.doorbell = doorbell
+    self.lookAgain = LookAgain(doorbell)
     let checkpoint = Checkpoint(
       pageSize: try connection.integer("PRAGMA page_size") ?? 0, walLimit: maxWALSize, logger: logger)
     var core = WriterCore(
@@ -180,8 +182,11 @@ public struct SQLiteDriver: Driver {
   public func claim(_ request: ClaimRequest) async throws(QudoError) -> Claim {
     // A claim of nothing asks for cancelled jobs.
     if idle.isIdle || request.limit <= 0, !Task.isCancelled,
-      let claim = writer.readIfFree({ transaction throws(QudoError) in try transaction.idleClaim(request) })
+      let (claim, isBehind) = writer.readIfFree({ transaction throws(QudoError) in
+        try transaction.idleClaim(request)
+      })
     {
+      lookAgain.note(isBehind: isBehind)
       if request.limit > 0 { note(claim) }
       return claim
     }

@@ -97,11 +97,18 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
 
   /// Reads on the writer's connection, without the write lock and ahead of waiting operations.
   ///
-  /// - Returns: Nil if the writer is busy, or if the read failed; the verb itself will report the error.
-  func readIfFree<Result>(_ body: (Transaction) throws(QudoError) -> Result?) -> Result? {
+  /// - Returns: Nil if the writer is busy, or if the read failed; the verb itself will report the error. `isBehind` is whether
+  ///   another process held the write lock: what it has written may not be visible yet.
+  func readIfFree<Result>(_ body: (Transaction) throws(QudoError) -> Result?) -> (
+    result: Result, isBehind: Bool
+  )? {
     guard queue.withLock({ $0.enterAlone() }) else { return nil }
     defer { if queue.withLock({ $0.leave(more: false) }) { thread.async { self.drain() } } }
-    return try? core.read(body)
+    // Before the read: a process that gives the lock back in the meantime has published its commit before.
+    let isBehind = !writeLock.takeIfFree()
+    if !isBehind { writeLock.giveBack() }
+    guard let result = try? core.read(body) else { return nil }
+    return (result, isBehind)
   }
 
   /// Commits on the caller's thread.
