@@ -25,6 +25,7 @@ extension Queue {
       sum.ready += count.ready
       sum.delayed += count.delayed
       sum.running += count.running
+      sum.held += count.held
       sum.isPaused = sum.isPaused || count.isPaused
       sums[count.kind] = sum
     }

@@ -14,6 +14,7 @@ public import Qudo
 /// | `ready` | jobs that are due and wait to be claimed |
 /// | `delayed` | jobs that wait to be due |
 /// | `running` | claimed jobs, by whatever worker |
+/// | `held` | jobs that wait for others of their concurrency key |
 /// | `oldest_ready_seconds` | how long the ready job that was enqueued first has waited since it was due; 0 without one |
 ///
 /// One worker of a database with a gauge is enough: what it tells is of the whole database.
@@ -158,6 +159,7 @@ private struct Meters: Sendable {
   let ready: Meter
   let delayed: Meter
   let running: Meter
+  let held: Meter
   let age: Meter?
 
   init(_ kind: Kind, _ database: String?, prefix: String, factory: any MetricsFactory, measuresAge: Bool) {
@@ -169,6 +171,7 @@ private struct Meters: Sendable {
     ready = meter("ready")
     delayed = meter("delayed")
     running = meter("running")
+    held = meter("held")
     age = measuresAge ? meter("oldest_ready_seconds") : nil
   }
 
@@ -176,6 +179,7 @@ private struct Meters: Sendable {
     ready.set(depth.count.ready)
     delayed.set(depth.count.delayed)
     running.set(depth.count.running)
+    held.set(depth.count.held)
     age?.set(depth.age)
   }
 }

@@ -14,7 +14,8 @@ extension Transaction {
   }
 
   private func findRoughly(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
-    let states = query.states ?? Set(JobState.allCases)
+    // No job is held here.
+    let states = (query.states ?? Set(JobState.allCases)).subtracting([.held])
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
@@ -35,12 +36,15 @@ extension Transaction {
         \(Self.select()) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """)
     }
-    guard kinds != nil || states.count < JobState.allCases.count else {
+    guard kinds != nil || states.count < Self.states else {
       return try jobs("\(Self.select()) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
     }
     return try jobs(
       "\(Self.select()) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
+
+  /// The number of states that a job can be in: there are no concurrency keys, so none is held.
+  private static let states = 3
 
   /// Returns the ids of the jobs that match a query, in order, within the transaction.
   ///
@@ -55,7 +59,8 @@ extension Transaction {
   }
 
   private func idsRoughly(_ query: JobQuery, _ kinds: [Int64]?) throws(QudoError) -> [Int64] {
-    let states = query.states ?? Set(JobState.allCases)
+    // No job is held here.
+    let states = (query.states ?? Set(JobState.allCases)).subtracting([.held])
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
     let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
@@ -72,7 +77,7 @@ extension Transaction {
         \(Self.select("j.id")) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """
       ]
-    } else if kinds != nil || states.count < JobState.allCases.count {
+    } else if kinds != nil || states.count < Self.states {
       statements = [ids(states, kinds, query)]
     } else {
       statements = ["SELECT id FROM qudo_job WHERE id > \(query.after) ORDER BY id LIMIT \(query.limit)"]
@@ -187,6 +192,7 @@ extension JobState {
     case .ready: 0
     case .delayed: 1
     case .running: 2
+    case .held: 3
     }
   }
 }

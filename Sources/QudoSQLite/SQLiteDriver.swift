@@ -121,10 +121,11 @@ public struct SQLiteDriver: Driver {
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
         .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
+        .concurrencyKeys,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-        .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
+        .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

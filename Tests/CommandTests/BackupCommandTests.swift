@@ -29,7 +29,8 @@ import Glibc
     let report = try #require(try again.objects().first)
     #expect(
       keys(report) == [
-        "database", "file", "bytes", "schema", "ready", "delayed", "running", "takenAt", "read", "held",
+        "database", "file", "bytes", "schema", "ready", "delayed", "running", "heldJobs", "takenAt", "read",
+        "held",
         "took",
       ])
     #expect(report["database"] as? String == "qudo" && report["bytes"] as? Int == size)
@@ -57,12 +58,14 @@ import Glibc
     let plan = try #require(try done.objects().first)
     #expect(
       keys(plan) == [
-        "database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "kinds", "schedules",
+        "database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "kinds",
+        "schedules",
         "ended",
         "removed", "damage", "users", "restored",
       ])
     #expect(plan["ended"] as? Int == 3 && plan["removed"] as? Int == 1 && plan["restored"] as? Bool == true)
-    #expect(keys((plan["kinds"] as? [[String: Any]])?.first) == ["kind", "ready", "delayed", "running"])
+    #expect(
+      keys((plan["kinds"] as? [[String: Any]])?.first) == ["kind", "ready", "delayed", "running", "held"])
     #expect(try place.qudo("work", "a=echo {}", "--until-empty").output == "1\n2\n3\n")
     #expect(try place.qudo("enqueue", "c").output == "6\n")
     let new = try place.qudo("restore", "b.db", "--database", "new.db")

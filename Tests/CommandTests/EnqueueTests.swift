@@ -25,7 +25,7 @@ let peak =
     let count = try place.qudo("count", "--json", "--database", "q.db")
     #expect(
       count.output
-        == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0,\"paused\":false}]\n"
+        == "[{\"database\":\"q\",\"kind\":\"sha\",\"ready\":3,\"delayed\":1,\"running\":0,\"held\":0,\"paused\":false}]\n"
     )
   }
 

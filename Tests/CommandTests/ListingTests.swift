@@ -26,10 +26,34 @@ import Testing
         == "KIND  READY  DELAYED  RUNNING\na         0        1        0\nb         2        0        0\n")
     #expect(
       try place.qudo("count", "--json", "--kind", "b").output
-        == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0,\"paused\":false}]\n"
+        == "[{\"database\":\"qudo\",\"kind\":\"b\",\"ready\":2,\"delayed\":0,\"running\":0,\"held\":0,\"paused\":false}]\n"
     )
     #expect(try place.qudo("count", "--json", "--kind", "none").output == "[]\n")
     #expect(try place.qudo("count", "--kind", "none").output == "")
+  }
+
+  @Test("held jobs have a column, a state and their key") func held() throws {
+    for text in ["1", "2", "3"] { try place.qudo("enqueue", "a", text, "--concurrency-key", "customer-7") }
+    try place.qudo("enqueue", "b", "4")
+    #expect(
+      try place.qudo("count").output
+        == "KIND  READY  DELAYED  RUNNING  HELD\na         1        0        0     2\nb         1        0        0\n"
+    )
+    let jobs = try place.qudo("jobs", "--state", "held", "--json").objects()
+    #expect(jobs.map { $0["payload"] as? String } == ["2", "3"])
+    #expect(jobs.first?["concurrencyKey"] as? String == "customer-7")
+    #expect(jobs.first?["state"] as? String == "held")
+    #expect(try place.qudo("show", "2").lines.contains("held behind key  customer-7"))
+    #expect(try place.qudo("show", "1").lines.contains { $0.hasPrefix("concurrency key") })
+    #expect(try place.qudo("metrics").output.contains("state=\"held\"} 2"))
+    // A larger limit admits the next one.
+    try place.qudo("enqueue", "a", "5", "--concurrency-key", "customer-7", "--key-limit", "2")
+    #expect(try place.qudo("count", "--json", "--kind", "a").objects().first?["held"] as? Int == 2)
+    #expect(try place.qudo("enqueue", "a", "x", "--key-limit", "2").status == 64)
+    #expect(try place.qudo("enqueue", "a", "x", "--concurrency-key", "k", "--key-limit", "0").status == 64)
+    let work = try place.qudo(
+      "work", "a=sh -c 'cat >> order'", "--concurrency", "4", "--until-empty", "b=true")
+    #expect(work.status == 0)
   }
 
   @Test func jobsHaveTheDocumentedKeys() throws {
@@ -41,7 +65,7 @@ import Testing
       keys(result.output) == [
         "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
         "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", "expiresAt",
-        "metadata",
+        "concurrencyKey", "metadata",
       ])
     let job = try #require(try result.objects().first)
     #expect(

@@ -117,7 +117,7 @@ import Testing
     #expect(result.status == 0)
     let rows = try result.objects()
     let keys = [
-      "cause", "clockDifference", "database", "delayed", "isOpen", "ready", "running", "state", "url",
+      "cause", "clockDifference", "database", "delayed", "held", "isOpen", "ready", "running", "state", "url",
       "version", "workers",
     ]
     for row in rows { #expect(row.keys.sorted() == keys) }

@@ -15,6 +15,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Nightly", [qudo("QudoSchedules"), qudo("QudoTesting")]),
   ("OneAtATime", []),
   ("RateLimited", []),
+  ("Ordered", []),
   ("Plugins", []),
   ("Priorities", []),
   ("Progress", [grdb]),

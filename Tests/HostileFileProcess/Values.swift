@@ -117,7 +117,7 @@ extension Corpus {
       sql(
         "rows of all numbers run",
         """
-        INSERT INTO qudo_running SELECT instance, ends + 1, 9223372036854775807, -9223372036854775808, token, lost_limit, started, lease FROM qudo_running
+        INSERT INTO qudo_running SELECT instance, ends + 1, 9223372036854775807, -9223372036854775808, token, lost_limit, claimed_at, lease FROM qudo_running
         WHERE true ON CONFLICT DO NOTHING
         """),
       sql(
@@ -164,7 +164,7 @@ extension Corpus {
         """),
       sql(
         "the same lease twice",
-        "INSERT INTO qudo_running SELECT instance, ends + 1, last, first, token, lost_limit, started, lease FROM qudo_running"
+        "INSERT INTO qudo_running SELECT instance, ends + 1, last, first, token, lost_limit, claimed_at, lease FROM qudo_running"
       ),
       sql("leases of instances that are not there", "UPDATE qudo_running SET instance = instance + 7"),
       sql("no instance is there", "DELETE FROM qudo_instance"),

@@ -78,7 +78,7 @@ import Testing
   @Test func theWorkersKindsAreThoseOfTheGauge() async throws {
     try await work(try driver(), DepthGauge(factory: metrics)) { () async throws in
       #expect(try depths("idle") == [0, 0, 0, 0])
-      #expect(metrics.meters.count == 4)
+      #expect(metrics.meters.count == 5)
     }
   }
 
@@ -96,7 +96,7 @@ import Testing
         #expect(try depths("a")[0] == Double(jobs))
       }
       // Those of the first look are used again.
-      #expect(metrics.meters.count == 4)
+      #expect(metrics.meters.count == 5)
       #expect(try metrics.expectMeter("qudo_ready", [("kind", "a")]).values.count == 3)
     }
   }
@@ -116,7 +116,7 @@ import Testing
     try await work(driver, DepthGauge(kinds: ["a"], measuresAge: false, prefix: "shop", factory: metrics)) {
       () async throws in
       #expect(try metrics.expectMeter("shop_ready", [("kind", "a")]).lastValue == 1)
-      #expect(metrics.meters.count == 3)
+      #expect(metrics.meters.count == 4)
       #expect(driver.finds.withLock { $0 } == [])
     }
   }

@@ -209,7 +209,7 @@ import Darwin
     try file.execute("DELETE FROM qudo_delayed WHERE id = 9")
     var found = try await findings(checking)
     #expect(found.map(\.check) == ["integrity"] && found[0].severity == .fault)
-    #expect(found[0].message.hasPrefix("1 jobs are neither ready nor delayed nor running"))
+    #expect(found[0].message.hasPrefix("1 jobs are neither ready nor delayed nor running nor held"))
     try file.execute("DELETE FROM qudo_job WHERE id IN (1, 8, 9)")
     found = try await findings(checking)
     #expect(found.map(\.subject) == ["qudo_ready", "qudo_delayed"] && found[0].severity == .warning)

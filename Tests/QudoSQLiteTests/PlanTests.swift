@@ -20,7 +20,7 @@ import Testing
     // A lease that is not where it was thought to be: stale, or as it was before an extension. See Leases.swift.
     "SELECT token, instance, ends FROM qudo_running",
     // To cancel a running job: which claim has it.
-    "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN",
+    "SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running WHERE ? BETWEEN",
     // Pauses, of which there are few: after another connection changed the file, if there are any.
     "SELECT kind, paused_at, ends, reason",
     // Kinds, of which there are few: when a worker starts.
@@ -28,13 +28,16 @@ import Testing
     // Marks of running jobs, of which there are few, if any.
     "DELETE FROM qudo_cancel WHERE NOT EXISTS",
     // Whether there are any.
-    "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT EXISTS(SELECT 1 FROM qudo_place)",
+    "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
     "SELECT id, boot, locked, pid FROM qudo_instance",
     "SELECT id, boot, locked, pid, (SELECT ends FROM qudo_running",
     // With a maximum of waiting jobs: what is not kept by kind.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
+    // Of a concurrency key: as many places as its limit allows.
+    "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_place", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
     // With a maximum of running jobs: a row for those of one claim.
     "SELECT j.kind FROM qudo_running AS r",
     // Once, at opening.
@@ -46,14 +49,15 @@ import Testing
     // Counts rows: of all kinds, or of what is not kept by kind.
     "SELECT kind, count(*) + total(last - first) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed",
     // Of the running a row for those of one claim.
-    "SELECT first, last, instance, ends, lease, started FROM qudo_running",
+    "SELECT first, last, instance, ends, lease, claimed_at FROM qudo_running",
     "SELECT id, boot, locked, pid FROM qudo_instance",
     // Pauses, of which there are few.
     "SELECT kind, paused_at, ends, reason",
     // The lowest ids of the jobs in a state, which are kept in another order.
-    "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed",
+    "SELECT first, last FROM qudo_ready", "SELECT id FROM qudo_delayed", "SELECT id FROM qudo_held",
     // Whether they are many: they stop at that number.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_ready", "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed",
+    "SELECT count(*) FROM (SELECT 1 FROM qudo_held", "SELECT kind, count(*) FROM qudo_held",
     // A page of a log from its newer or older end: it stops at its limit.
     "SELECT id, (SELECT name FROM qudo_kind WHERE qudo_kind.id = kind)",
     // The oldest and the newest row of a log: they stop at one row.
@@ -85,7 +89,7 @@ import Testing
     // With a maximum of waiting jobs: the lowest ids, which are kept in another order.
     let sorts = [
       "INSERT INTO qudo_instance", "SELECT first, last FROM qudo_ready WHERE kind IN",
-      "SELECT id FROM qudo_delayed WHERE due",
+      "SELECT id FROM qudo_delayed WHERE due", "SELECT id FROM qudo_held WHERE kind IN",
     ]
     for plan in plans where !sorts.contains(where: plan.sql.hasPrefix) {
       #expect(!plan.sorts, "\(plan)")
@@ -105,7 +109,7 @@ import Testing
     _ = try await driver.insert([job()])
     _ = try await driver.count(["a"])
     let plans = try await driver.reader.read { snapshot throws(QudoError) in try snapshot.connection.plans() }
-    let count = try #require(plans.first { $0.sql.hasPrefix("SELECT kind, count(*)") })
+    let count = try #require(plans.first { $0.sql.hasPrefix("SELECT kind, count(*) + total") })
     #expect(
       count.details.allSatisfy { $0.hasPrefix("SEARCH qudo_ready USING PRIMARY KEY (kind=?") }, "\(count)")
   }
@@ -148,12 +152,27 @@ import Testing
       _ = try await driver.claim(ClaimRequest([.init("a", rate: rate), .init("b", rate: rate)], limit: 1))
     }
     try await driver.throttle("a", rate, for: .seconds(1))
+    for limit in [1, 2] {
+      var jobs = (1...4).map {
+        job("k\($0)", kind: "key", unique: $0 < 4 ? nil : UniqueKey("u", onConflict: .overwrite))
+      }
+      for index in jobs.indices { jobs[index].concurrencyKey = ConcurrencyKey("k", limit: limit) }
+      _ = try await driver.insert(jobs)
+    }
+    _ = try await driver.change(
+      [driver.jobs(matching: JobQuery(states: [.held]))[0].id], JobChange(due: .now))
+    let keyed = try await driver.claim(demand(2, "key")).jobs
+    _ = try await driver.settle(
+      [Settlement(keyed[0].lease, .completed()), Settlement(keyed[1].lease, .failed(message: ""))],
+      claiming: demand(2, "key"))
+    _ = try await driver.replay(try await driver.failures(LogQuery(kinds: ["key"])).map(\.id))
+    _ = try await driver.cancel(matching: JobQuery(kinds: ["key"], states: [.held]), reason: nil)
     for bound in [MaxWaiting.dropOldest(1), .refuse(2)] {
       for due in [Due.after(.seconds(1)), .now] {
         _ = try? await driver.insert([job(kind: "full", due: due, maxWaiting: bound)])
       }
     }
-    for states in [nil, [.ready], [.delayed], [.running], [.ready, .running]] as [Set<JobState>?] {
+    for states in [nil, [.ready], [.delayed], [.running], [.ready, .running], [.held]] as [Set<JobState>?] {
       for kinds in [nil, ["a"], ["a", "b"]] as [[Kind]?] {
         _ = try await driver.jobs(matching: JobQuery(kinds: kinds, states: states))
         _ = try await driver.count(kinds)
@@ -273,7 +292,7 @@ import Testing
     // Of a row for each open driver, each schedule, each pause, and for those of one claim.
     "SELECT max(opened_at) FROM qudo_instance", "SELECT id, boot, locked, pid FROM qudo_instance",
     "SELECT s.name, rule, k.name", "SELECT kind, paused_at, ends, reason",
-    "SELECT first, last, instance, ends, lease, started FROM qudo_running",
+    "SELECT first, last, instance, ends, lease, claimed_at FROM qudo_running",
     // They stop at one row.
     "SELECT enqueued FROM qudo_job ORDER BY id DESC LIMIT 1",
     "SELECT id, failed_at FROM qudo_failure ORDER BY",

@@ -43,7 +43,7 @@ import Testing
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
         "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
-        "11|5|9",
+        "11|5|9", "12|12|12",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -222,10 +222,12 @@ import Testing
       "DELETE FROM qudo_running WHERE boot = 1 AND ends = 1 AND id = 4",
       "SELECT ends FROM qudo_running WHERE boot = 1 ORDER BY ends, id LIMIT 1",
       "SELECT kind FROM qudo_running",
+      // A claim of version 11.
+      "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(1, 1, 3, 3, 1, 1, 1, 1)",
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["12"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -252,32 +254,68 @@ import Testing
     #expect(try file.rows("SELECT version FROM qudo_schema") == ["1"])
   }
 
-  @Test("a file of schema 9 gets schedules, and its jobs stay") func schedulesOfSchema9() async throws {
-    let before = try file.open(clock: clock)
-    _ = try await before.insert([job("kept")])
-    await before.close()
+  /// Makes a file of a version from 9 on, with two ready jobs.
+  private func make(version: Int) throws {
+    try file.execute("PRAGMA journal_mode = WAL")
+    for migration in Schema.migrations.prefix(version) {
+      try file.execute(
+        """
+        BEGIN; \(migration.sql);
+        INSERT INTO qudo_schema VALUES(\(migration.version), 0, \(migration.lowestReader), \(migration.lowestWriter)); COMMIT
+        """)
+    }
     try file.execute(
-      "DROP TABLE qudo_schedule; DELETE FROM qudo_schema WHERE version >= 10; DROP TABLE qudo_rate")
+      """
+      INSERT INTO qudo_info VALUES('name', 'old');
+      INSERT INTO qudo_kind VALUES(1, 'a', NULL);
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, payload)
+        VALUES (1, 1, 0, 1000, 900, 1, 0, 0, 0, CAST('kept' AS BLOB)), (2, 1, 0, 1000, 900, 1, 0, 0, 0, CAST('later' AS BLOB));
+      INSERT INTO qudo_ready(kind, rank, due, last, first) VALUES (1, 0, 1000, 2, 1);
+      """)
+  }
+
+  @Test("a file of schema 9 gets schedules, and its jobs stay") func schedulesOfSchema9() async throws {
+    try make(version: 9)
     let driver = try file.open(clock: clock)
     #expect(try await driver.schedules(nil) == [])
     #expect(try await driver.store([StoredSchedule(name: "s", rule: "every 1m", kind: "k")]) == [true])
     #expect(try await driver.schedules(["s"]).first?.version == 1)
-    #expect(try await driver.claim(demand()).texts == ["kept"])
-    // Schema 9 may still write.
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
+    #expect(try await driver.claim(demand()).texts == ["kept", "later"])
   }
 
   @Test("a file of schema 10 gets rates, and its jobs stay") func ratesOfSchema10() async throws {
-    let before = try file.open(clock: clock)
-    _ = try await before.insert([job("kept"), job("later")])
-    await before.close()
-    try file.execute("DROP TABLE qudo_rate; DELETE FROM qudo_schema WHERE version = 11")
+    try make(version: 10)
     let driver = try file.open(clock: clock)
     let rated = ClaimRequest([.init("a", rate: RateLimit(1, per: .seconds(60)))], limit: 9)
     #expect(try await driver.claim(rated).texts == ["kept"])
     #expect(try await driver.claim(rated).texts == [])
-    // Schema 9 may still write.
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["9"])
+  }
+
+  @Test("a file of schema 11 gets concurrency keys; its leases hold, and its failures can be replayed")
+  func keysOfSchema11() async throws {
+    try make(version: 11)
+    try file.execute(
+      """
+      INSERT INTO qudo_instance(id, boot, locked, pid, opened_at) VALUES(1, '\(clock.now().boot)', 0, 0, 0);
+      UPDATE qudo_ready SET first = 2;
+      INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
+        VALUES (1, 60000000, 1, 1, 77, 5, 1700000000000000, 60000000);
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, codec, payload)
+        VALUES (9, 1, 1, 950, 0, 1, 'broke', 0, 0, CAST('again' AS BLOB));
+      UPDATE qudo_info SET value = 9 WHERE key = 'highest_id';
+      """)
+    let driver = try file.open(clock: clock)
+    let running = try await driver.jobs(matching: JobQuery(states: [.running]))
+    #expect(running.map(\.startedAt) == [Timestamp(microseconds: 1_700_000_000_000_000)])
+    let lease = Lease(job: 1, token: 77, holder: 1, expiresAt: 60_000_000)
+    #expect(
+      try await driver.settle([Settlement(lease, .completed())], claiming: nil).results == [.settled()])
+    #expect(try await driver.replay([1]) == [.replayed(10)])
+    var keyed = [job("first"), job("second")]
+    for index in keyed.indices { keyed[index].concurrencyKey = "k" }
+    _ = try await driver.insert(keyed)
+    #expect(try await driver.claim(demand()).texts == ["later", "again", "first"])
+    #expect(try await driver.count() == [JobCount("a", running: 3, held: 1)])
   }
 
   @Test func theScriptMakesWhatAnOpeningMakes() async throws {
@@ -290,7 +328,7 @@ import Testing
     let driver = try other.open(clock: clock)
     #expect(
       try other.rows("SELECT version FROM qudo_schema") == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
       ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }

@@ -63,6 +63,19 @@ import Testing
     #expect(ends.withLock { $0 } == [0, 0, 10, 3610, 3620])
   }
 
+  @Test("held jobs run after the delayed one that they wait for") func held() async throws {
+    let order = Locked<[String]>([])
+    let jobs = [("1", Due.after(.seconds(60))), ("2", .now), ("3", .after(.seconds(90)))].map { text, due in
+      NewJob("a", payload: Payload(text), concurrencyKey: "k", due: due)
+    }
+    _ = try await queue.enqueue(jobs)
+    let handler = JobHandler("a") { context in
+      order.withLock { $0.append(String(decoding: context.job.payload.bytes, as: UTF8.self)) }
+    }
+    #expect(try await queue.drain([handler], clock) == 3)
+    #expect(order.withLock { $0 } == ["1", "2", "3"])
+  }
+
   @Test func theJobsOfADeadWorkerRunWhenItsLeaseEnds() async throws {
     try await queue.enqueue(AskForReview(customer: "ada"))
     _ = try await driver.claim(

@@ -5,7 +5,9 @@ import Testing
 @Suite struct MemoryConformanceTests {
   @Test(
     .timeLimit(.minutes(5)),
-    arguments: ConformanceSuite.cases(for: [.monotonicLeases, .control, .schedules, .maxRunning, .rateLimits])
+    arguments: ConformanceSuite.cases(for: [
+      .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
+    ])
   )
   func conforms(_ conformance: ConformanceCase) async throws {
     try await conformance.run(ConformanceSubject { MemoryDriver(clock: $0) })

@@ -15,7 +15,7 @@ import Testing
   @Test func aDriverRunsTheCasesForWhatItDeclares() {
     let all: Capabilities = [
       .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
-      .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
+      .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
     ]
     #expect(ConformanceSuite.cases(for: all).count == ConformanceSuite.all.count)
     #expect(ConformanceSuite.cases(for: []).allSatisfy { $0.requires.isEmpty })

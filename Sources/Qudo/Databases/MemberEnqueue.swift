@@ -47,6 +47,7 @@ struct MemberEnqueue: Sendable {
       do throws(QudoError) {
         // Opening writes nothing, so it gets no more than this database's share of the time.
         let driver = try await member.ready(until: unknown == nil ? share : limit)
+        try driver.capabilities.check(keysOf: jobs)
         let sent = driver.capabilities.contains(.remote) ? keyed ?? jobs : jobs
         isRepeatable = !sent.isEmpty && sent.allSatisfy { $0.idempotencyKey != nil }
         if let unknown, !isRepeatable { throw unknown }

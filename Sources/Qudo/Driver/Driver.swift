@@ -101,4 +101,6 @@ public struct Capabilities: OptionSet, Sendable {
   public static let maxRunning = Capabilities(rawValue: 1024)
   /// Claims keep to ``ClaimRequest/KindDemand/rate``.
   public static let rateLimits = Capabilities(rawValue: 2048)
+  /// Jobs can have a ``ConcurrencyKey``. Without this feature, an enqueue with one throws ``QudoError/Code/invalidArgument``.
+  public static let concurrencyKeys = Capabilities(rawValue: 4096)
 }

@@ -6,6 +6,8 @@ public enum JobState: String, Sendable, CaseIterable, Codable {
   case delayed
   /// A worker has claimed the job, and its lease has not expired.
   case running
+  /// The job waits until a job of its ``ConcurrencyKey`` has left the queue.
+  case held
 }
 
 /// A live job as the database has it.
@@ -20,6 +22,8 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var payload: Payload
   /// The job's unique key, if it has one.
   public var uniqueKey: String?
+  /// The ``ConcurrencyKey/key`` of the job, if it has one.
+  public var concurrencyKey: String?
   /// Jobs with a higher priority run first.
   public var priority: Int
   /// The number of the job's current or next run, from 1.
@@ -47,13 +51,15 @@ public struct StoredJob: Hashable, Sendable, Codable {
     id: Int64, kind: Kind, state: JobState, payload: Payload, uniqueKey: String?, priority: Int, attempt: Int,
     enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?,
     metadata: JobMetadata = JobMetadata(),
-    expiresAt: Timestamp? = nil, expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil
+    expiresAt: Timestamp? = nil, expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil,
+    concurrencyKey: String? = nil
   ) {
     self.id = id
     self.kind = kind
     self.state = state
     self.payload = payload
     self.uniqueKey = uniqueKey
+    self.concurrencyKey = concurrencyKey
     self.priority = priority
     self.attempt = attempt
     self.enqueuedAt = enqueuedAt
@@ -77,15 +83,20 @@ public struct JobCount: Hashable, Sendable, Codable {
   public var delayed: Int
   /// How many jobs workers have claimed.
   public var running: Int
+  /// How many jobs wait for others of their ``ConcurrencyKey``.
+  public var held: Int
   /// Whether the kind, or everything, is paused.
   public var isPaused: Bool
 
   /// Creates counts; a state that is not given has none.
-  public init(_ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0, isPaused: Bool = false) {
+  public init(
+    _ kind: Kind, ready: Int = 0, delayed: Int = 0, running: Int = 0, held: Int = 0, isPaused: Bool = false
+  ) {
     self.kind = kind
     self.ready = ready
     self.delayed = delayed
     self.running = running
+    self.held = held
     self.isPaused = isPaused
   }
 }

@@ -8,6 +8,8 @@
 public struct EnqueueOptions: Hashable, Sendable {
   /// At most one live job per kind and key. Default: none.
   public var unique: UniqueKey?
+  /// Jobs of one kind and key run one after the other, or a few at a time. Default: none.
+  public var concurrencyKey: ConcurrencyKey?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
   /// When the job may first run. Default: now.
@@ -23,11 +25,12 @@ public struct EnqueueOptions: Hashable, Sendable {
 
   /// Creates options; what is not given has its default.
   public init(
-    unique: UniqueKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
-    maxWaiting: MaxWaiting? = nil, idempotencyKey: IdempotencyKey? = nil,
+    unique: UniqueKey? = nil, concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now,
+    expires: Expiry = .never, maxWaiting: MaxWaiting? = nil, idempotencyKey: IdempotencyKey? = nil,
     metadata: JobMetadata = JobMetadata()
   ) {
     self.unique = unique
+    self.concurrencyKey = concurrencyKey
     self.priority = priority
     self.due = due
     self.expires = expires
@@ -62,7 +65,8 @@ extension NewJob {
   ///   - options: how it is enqueued.
   public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
     self.init(
-      kind, payload: payload, unique: options.unique, priority: options.priority, due: options.due,
+      kind, payload: payload, unique: options.unique, concurrencyKey: options.concurrencyKey,
+      priority: options.priority, due: options.due,
       expires: options.expires, maxWaiting: options.maxWaiting, metadata: options.metadata,
       idempotencyKey: options.idempotencyKey)
   }

@@ -87,6 +87,8 @@ public struct NewJob: Sendable {
   public var payload: Payload
   /// At most one live job per kind and key. Default: none.
   public var unique: UniqueKey?
+  /// Jobs of one kind and key run one after the other, or a few at a time. Default: none, which costs nothing.
+  public var concurrencyKey: ConcurrencyKey?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
   /// When the job may first run. Default: now.
@@ -102,13 +104,15 @@ public struct NewJob: Sendable {
 
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
-    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil, priority: Int = 0,
-    due: Due = .now, expires: Expiry = .never, maxWaiting: MaxWaiting? = nil,
+    _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil,
+    concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
+    maxWaiting: MaxWaiting? = nil,
     metadata: JobMetadata = JobMetadata(), idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
     self.payload = payload
     self.unique = unique
+    self.concurrencyKey = concurrencyKey
     self.priority = priority
     self.due = due
     self.expires = expires

@@ -6,6 +6,8 @@ public struct Limits: Sendable {
   public static let kindBytes = 255
   /// The maximum length of a unique key, in bytes.
   public static let uniqueKeyBytes = 255
+  /// The maximum length of a concurrency key, in bytes.
+  public static let concurrencyKeyBytes = 255
   /// The priorities that can be stored: a 32-bit integer without its smallest value.
   public static let priorities = -Int(Int32.max)...Int(Int32.max)
 
@@ -18,6 +20,7 @@ public struct Limits: Sendable {
   public func check(_ job: NewJob) throws(QudoError) {
     try Self.check("kind", job.kind.name, atMost: Self.kindBytes)
     if let unique = job.unique { try Self.check("unique key", unique.key, atMost: Self.uniqueKeyBytes) }
+    if let key = job.concurrencyKey { try key.check() }
     let bytes = job.payload.bytes.count + job.metadata.bytes.count
     guard bytes <= payloadBytes else {
       throw QudoError(

@@ -14,8 +14,8 @@ struct BackupCommand: AsyncParsableCommand {
 
       Writers go on meanwhile. If the WAL grows to 256 MiB before the copy is complete, they wait up to 50 ms at a time until it is.
 
-      Prints the number of bytes and of ready, delayed and running jobs in the backup. With --json, one array with {"database", \
-      "file", "bytes", "schema", "ready", "delayed", "running", "takenAt", "read", "held", "took"}: read is how long the backup kept \
+      Prints the number of bytes and of ready, delayed, running and held jobs in the backup. With --json, one array with {"database", \
+      "file", "bytes", "schema", "ready", "delayed", "running", "heldJobs", "takenAt", "read", "held", "took"}: read is how long the backup kept \
       checkpoints waiting, held how long it kept writers waiting, and took how long all took, in milliseconds. The numbers of jobs are \
       null for a file of an older version.
 
@@ -39,7 +39,8 @@ struct BackupCommand: AsyncParsableCommand {
       }
       let sum = jobs.sum
       return try Output.line(
-        "\(report.bytes) bytes, \(sum.ready) ready, \(sum.delayed) delayed, \(sum.running) running")
+        "\(report.bytes) bytes, \(sum.ready) ready, \(sum.delayed) delayed, \(sum.running) running"
+          + (sum.held > 0 ? ", \(sum.held) held" : ""))
     }
     try Output.line(
       JSONWriter.array([
@@ -47,7 +48,7 @@ struct BackupCommand: AsyncParsableCommand {
           [
             ("database", .text(report.database)), ("file", .text(report.file)),
             ("bytes", .integer(Int64(report.bytes))), ("schema", .integer(Int64(report.schemaVersion))),
-          ] + JSON.numbers(report.jobs) + [
+          ] + JSON.numbers(report.jobs, held: "heldJobs") + [
             ("takenAt", .time(report.takenAt)), ("read", .milliseconds(report.read)),
             ("held", .milliseconds(report.held)), ("took", .milliseconds(report.took)),
           ])
@@ -74,7 +75,7 @@ extension [JobCount] {
     reduce(JobCount("")) { sum, count in
       JobCount(
         "", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed,
-        running: sum.running + count.running)
+        running: sum.running + count.running, held: sum.held + count.held)
     }
   }
 }
@@ -83,11 +84,14 @@ extension JSON {
   static func milliseconds(_ duration: Duration) -> JSON { .integer(duration.wholeMicroseconds / 1000) }
 
   /// Returns the numbers of jobs by state.
-  static func numbers(_ jobs: [JobCount]?) -> [(key: String, value: JSON)] {
+  ///
+  /// - Parameter held: The key of the number of held jobs.
+  static func numbers(_ jobs: [JobCount]?, held: String = "held") -> [(key: String, value: JSON)] {
     let sum = jobs?.sum
     func number(_ count: Int?) -> JSON { count.map { .integer(Int64($0)) } ?? .null }
     return [
       ("ready", number(sum?.ready)), ("delayed", number(sum?.delayed)), ("running", number(sum?.running)),
+      (held, number(sum?.held)),
     ]
   }
 }

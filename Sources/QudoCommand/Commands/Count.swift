@@ -3,9 +3,10 @@ internal import Qudo
 
 struct Count: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Count the jobs of each kind: ready, delayed and running.",
+    abstract: "Count the jobs of each kind: ready, delayed, running and held.",
     discussion: """
-      With --json each element is {"database", "kind", "ready", "delayed", "running", "paused"}. Kinds without jobs are omitted.
+      With --json each element is {"database", "kind", "ready", "delayed", "running", "held", "paused"}. Kinds without jobs are omitted. \
+      Held jobs wait for others of their concurrency key; the table has a column for them only if there are any.
 
         qudo count --kind mail.send --json
       """)
@@ -33,10 +34,15 @@ extension JobCount: Listed {
     [SafeText.terminalSafe(kind.name), "\(ready)", "\(delayed)", "\(running)", isPaused ? "paused" : ""]
   }
 
+  static var rareColumnPlace: Int { 4 }
+
+  var rareCells: [(column: String, cell: String)] { held > 0 ? [("HELD", "\(held)")] : [] }
+
   func json(database: String) -> JSON {
     .object([
       ("database", .text(database)), ("kind", .text(kind.name)), ("ready", .integer(Int64(ready))),
       ("delayed", .integer(Int64(delayed))), ("running", .integer(Int64(running))),
+      ("held", .integer(Int64(held))),
       ("paused", .bool(isPaused)),
     ])
   }

@@ -10,7 +10,7 @@ struct DatabasesCommand: AsyncParsableCommand {
     discussion: """
       Files are only read: none is created or migrated.
 
-      With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "workers", \
+      With --json each element is {"database", "url", "state", "version", "clockDifference", "ready", "delayed", "running", "held", "workers", \
       "isOpen", "cause"}. \
       The url omits the password. The state is live or down; cause says why a database is down. clockDifference is how many \
       milliseconds the database's clock is ahead of this machine's, or null if the database uses this machine's clock. For a file, \
@@ -97,7 +97,7 @@ struct DatabaseReport: Sendable {
     report.counts = counts.reduce(JobCount("")) { sum, count in
       JobCount(
         "", ready: sum.ready + count.ready, delayed: sum.delayed + count.delayed,
-        running: sum.running + count.running)
+        running: sum.running + count.running, held: sum.held + count.held)
     }
     return answer.database
   }
@@ -136,6 +136,7 @@ extension DatabaseReport: Listed {
       ("version", .text(version)),
       ("clockDifference", milliseconds.map { .integer($0) } ?? .null), ("ready", number(counts?.ready)),
       ("delayed", number(counts?.delayed)), ("running", number(counts?.running)),
+      ("held", number(counts?.held)),
       ("workers", number(workers)),
       ("isOpen", isOpen.map { .bool($0) } ?? .null), ("cause", .text(cause)),
     ])

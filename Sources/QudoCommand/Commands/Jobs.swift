@@ -7,12 +7,13 @@ struct Jobs: AsyncParsableCommand {
     discussion: """
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
       "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", \
-      "expiresAt", "metadata"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
+      "expiresAt", "concurrencyKey", "metadata"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
       see show, failures and statuses. With several databases, --limit and --after apply to each.
 
         qudo jobs --state delayed --limit 20
         qudo jobs --kind mail.send --contains ada@example.org --older-than 1h
         qudo jobs --metadata tenant=acme --state running
+        qudo jobs --state held --kind order.ship
         qudo jobs --after 120 --json
       """)
 
@@ -60,7 +61,8 @@ extension StoredJob: Listed {
       ("attempt", .integer(Int64(attempt))), ("enqueuedAt", .time(enqueuedAt)), ("dueAt", .time(dueAt)),
       ("leaseEndsAt", .time(leaseExpiresAt)), ("expiredLeases", .integer(Int64(expiredLeases))),
       ("startedAt", .time(startedAt)), ("processID", processID.map { .integer($0) } ?? .null),
-      ("expiresAt", .time(expiresAt)), ("metadata", metadata.json),
+      ("expiresAt", .time(expiresAt)), ("concurrencyKey", .text(concurrencyKey)),
+      ("metadata", metadata.json),
     ])
   }
 }

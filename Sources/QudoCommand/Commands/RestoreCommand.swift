@@ -12,8 +12,8 @@ struct RestoreCommand: AsyncParsableCommand {
       written over a database that a program has open.
 
       Prints the jobs that will run, by kind, and how many of them run again. With --dry-run nothing is written, and the database may \
-      be in use. With --json, one array with {"database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "kinds", \
-      "schedules", "ended", "removed", "damage", "users", "restored"}. kinds has {"kind", "ready", "delayed", "running"}, and schedules \
+      be in use. With --json, one array with {"database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "kinds", \
+      "schedules", "ended", "removed", "damage", "users", "restored"}. kinds has {"kind", "ready", "delayed", "running", "held"}, and schedules \
       has {"name", "kind", "nextAt", "missed"} for each schedule with missed ticks. ended is how many jobs of the backup ended since, \
       and removed how many jobs of the replaced database are not in the backup; both are null if there is none, or if it is another. \
       damage says why the replaced database cannot be read. users are the programs that have it open.
@@ -44,11 +44,13 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 
   private func tell(_ plan: RestorePlan) throws {
-    var table = Table(["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")])
+    let hasHeld = plan.jobs?.contains { $0.held > 0 } ?? false
+    var table = Table(
+      ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] + (hasHeld ? [.number("HELD")] : []))
     for count in plan.jobs ?? [] {
       table.add(
         [SafeText.terminalSafe(count.kind.name)]
-          + [count.ready, count.delayed, count.running].map { "\($0)" })
+          + ([count.ready, count.delayed, count.running] + (hasHeld ? [count.held] : [])).map { "\($0)" })
     }
     let lines = Self.lines(plan, isRestored: !dryRun)
     try Output.write(table.text + lines.map { $0 + "\n" }.joined())
@@ -62,7 +64,7 @@ struct RestoreCommand: AsyncParsableCommand {
   private static func lines(_ plan: RestorePlan, isRestored: Bool) -> [String] {
     var lines: [String] = []
     if let sum = plan.jobs?.sum {
-      lines.append("jobs to run: \(sum.ready + sum.delayed + sum.running)")
+      lines.append("jobs to run: \(sum.ready + sum.delayed + sum.running + sum.held)")
       lines.append("of these, were running when the backup was made, and begin again: \(sum.running)")
     } else {
       lines.append(

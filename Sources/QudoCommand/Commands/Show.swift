@@ -5,7 +5,7 @@ struct Show: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show one job with its whole payload: how it stands, or how it ended.",
     discussion: """
-      The state is ready, delayed or running; for a job that ended, completed or replaced if its kind records that (work --record), \
+      The state is ready, delayed, running or held (behind the earlier jobs of its concurrency key); for a job that ended, completed or replaced if its kind records that (work --record), \
       else why it is in the failure log: failed, aborted, lost, cancelled, expired or dropped; or ended, if all that the logs have is that runs of it \
       failed before. If no log has the job, or it never existed, an error says so, and the exit status is 1. The newest 10 failed runs \
       are listed below.
@@ -89,6 +89,9 @@ private struct ShownJob {
     if let process = job.processID { lines.append(("process", "\(process)")) }
     if let ends = job.leaseExpiresAt { lines.append(("lease ends", ends.local)) }
     if let key = job.uniqueKey { lines.append(("unique key", key)) }
+    if let key = job.concurrencyKey {
+      lines.append((job.state == .held ? "held behind key" : "concurrency key", key))
+    }
     return lines + Self.lines(job.metadata)
   }
 

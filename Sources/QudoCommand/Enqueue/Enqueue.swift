@@ -114,7 +114,8 @@ struct Enqueue: AsyncParsableCommand {
 
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {
     NewJob(
-      Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique, priority: options.priority,
+      Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique,
+      concurrencyKey: options.ordering, priority: options.priority,
       due: options.due, expires: options.expires ?? .never, maxWaiting: options.bound,
       metadata: JobMetadata(options.metadata))
   }

@@ -17,7 +17,7 @@ struct MetricsCommand: AsyncParsableCommand {
       replaced at once, so that no reader sees a part of it.
 
         qudo_up                             1 if the database could be read, else 0
-        qudo_jobs                           jobs by kind and state: ready, delayed, running
+        qudo_jobs                           jobs by kind and state: ready, delayed, running, held
         qudo_oldest_ready_seconds           how long the kind's job that was due first has been ready; 0 without one
         qudo_kind_paused                    1 if the kind is paused, else 0
         qudo_failure_log_rows               rows of the failure log by kind, retried runs included
@@ -147,8 +147,9 @@ private struct MetricFamilies {
     let kinds = Set(wanted ?? []).union(counts.keys).union(ages.keys)
     for name in kinds.sorted() {
       let (kind, count) = (("kind", name.name), counts[name] ?? JobCount(name))
-      for (state, number) in [("ready", count.ready), ("delayed", count.delayed), ("running", count.running)]
-      {
+      for (state, number) in [
+        ("ready", count.ready), ("delayed", count.delayed), ("running", count.running), ("held", count.held),
+      ] {
         jobs.add(Int64(number), database, kind, ("state", state))
       }
       oldest.add(seconds: Double(ages[name]?.age.wholeMicroseconds ?? 0) / 1_000_000, database, kind)

@@ -4,8 +4,8 @@ public import Qudo
 /// The options that choose jobs by what they are.
 struct JobFilterOptions: ParsableArguments {
   @OptionGroup var kind: KindOption
-  @Option(help: "Only this state: ready, delayed or running. Repeat for several. Default: all.") var state:
-    [JobState] = []
+  @Option(help: "Only this state: ready, delayed, running or held. Repeat for several. Default: all.")
+  var state: [JobState] = []
   @Option(help: ArgumentHelp("Only unique keys that begin with this.", valueName: "text")) var keyPrefix:
     String?
   @Option(

@@ -31,6 +31,20 @@ struct JobOptions: ParsableArguments {
       valueName: "policy"))
   var onConflict: Conflict?
   @Option(
+    help: ArgumentHelp(
+      """
+      Jobs of one kind and concurrency key run one after the other in the order of their enqueues, over retries; 1 to 255 bytes. The \
+      others are held. Default: none.
+      """, valueName: "key"))
+  var concurrencyKey: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --concurrency-key, up to this many of its jobs at once, from 1 to 1000; that of the newest enqueue counts for all. \
+      Default: 1.
+      """, valueName: "number"))
+  var keyLimit: Int?
+  @Option(
     help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number"))
   var priority = 0
   @Option(
@@ -62,7 +76,7 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      At most this many jobs of the kind wait in the database, ready or delayed; from 1 to 1000000000. Running jobs do not count. \
+      At most this many jobs of the kind wait in the database, ready, delayed or held; from 1 to 1000000000. Running jobs do not count. \
       Default: no limit.
       """, valueName: "number"))
   var maxWaiting: Int?
@@ -78,10 +92,13 @@ struct JobOptions: ParsableArguments {
     try MetadataEntry.check(metadata)
     if whenFull != nil, maxWaiting == nil { throw ValidationError("--when-full needs --max-waiting") }
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
+    if keyLimit != nil, concurrencyKey == nil { throw ValidationError("--key-limit needs --concurrency-key") }
     if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }
   }
 
   var unique: UniqueKey? { uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy) } }
+
+  var ordering: ConcurrencyKey? { concurrencyKey.map { ConcurrencyKey($0, limit: keyLimit ?? 1) } }
 
   /// The maximum of waiting jobs; nil for none.
   var bound: MaxWaiting? {

@@ -6,8 +6,17 @@ protocol Listed {
   static var columns: [Table.Column] { get }
   /// The cells of the table, one per column.
   var cells: [String] { get }
+  /// Cells of columns that the table has only if a row has them, with their headings.
+  var rareCells: [(column: String, cell: String)] { get }
+  /// The number of columns before those.
+  static var rareColumnPlace: Int { get }
   /// Returns the row as a JSON object, with the keys in their documented order.
   func json(database: String) -> JSON
+}
+
+extension Listed {
+  var rareCells: [(column: String, cell: String)] { [] }
+  static var rareColumnPlace: Int { columns.count }
 }
 
 enum Listing {
@@ -26,9 +35,19 @@ enum Listing {
       return try Output.line(
         JSONWriter.array(all.flatMap { part in part.rows.map { $0.json(database: part.database) } }))
     }
-    var table = Table((named ? ["DATABASE"] : []) + Row.columns)
+    var rare: [String] = []
+    for (column, _) in all.lazy.flatMap(\.rows).flatMap(\.rareCells) where !rare.contains(column) {
+      rare.append(column)
+    }
+    let place = Row.rareColumnPlace
+    let columns = Row.columns.prefix(place) + rare.map { .number($0) } + Row.columns.dropFirst(place)
+    var table = Table((named ? ["DATABASE"] : []) + columns)
     for (database, rows) in all {
-      for row in rows { table.add((named ? [SafeText.terminalSafe(database)] : []) + row.cells) }
+      for row in rows {
+        let found = Dictionary(row.rareCells.map { ($0.column, $0.cell) }) { first, _ in first }
+        let cells = row.cells.prefix(place) + rare.map { found[$0] ?? "" } + row.cells.dropFirst(place)
+        table.add((named ? [SafeText.terminalSafe(database)] : []) + cells)
+      }
     }
     try Output.write(table.text)
     if all.allSatisfy(\.rows.isEmpty), Output.isTerminal { printError(nothing) }

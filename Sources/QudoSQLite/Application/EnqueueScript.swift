@@ -62,11 +62,12 @@ struct EnqueueScript {
       SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
       """)
     let (condition, values) = condition(job, place)
+    let concurrencyKey = job.concurrencyKey.map { [SQLValue.text($0.key)] } ?? []
     add(
       """
       INSERT INTO qudo_job(
-        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload)
-      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?
+        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload\(concurrencyKey.isEmpty ? "" : ", concurrency_key"))
+      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?\(concurrencyKey.isEmpty ? "" : ", ?")
       FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
       """,
       [
@@ -74,7 +75,17 @@ struct EnqueueScript {
         place.key,
         job.unique.map { .integer($0.scope.rawValue) } ?? .null, place.expires, job.metadata.value,
         .blob(job.payload.bytes),
-      ] + values + place.isNewValues)
+      ] + concurrencyKey + values + place.isNewValues)
+    if let key = job.concurrencyKey {
+      enter(key, place)
+    } else {
+      wait(place)
+    }
+    if let key = place.receipt { keep(key, job, place) }
+  }
+
+  /// Files the new job, if there is one, as ready or delayed.
+  private mutating func wait(_ place: RowPosition) {
     let (table, columns) =
       place.isReady
       ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id")
@@ -86,7 +97,49 @@ struct EnqueueScript {
       INSERT INTO \(table)
       SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
       """, place.isReady ? [] : [place.written])
-    if let key = place.receipt { keep(key, job, place) }
+  }
+
+  private static let newJob = "(SELECT value FROM qudo_info WHERE key = 'next_id')"
+  /// A row of a table that has the kind and the concurrency key of the job.
+  private static let ofKey = "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND key = ?"
+
+  /// Holds the new job, if there is one, and then admits as many held jobs of its key as may be.
+  private mutating func enter(_ key: ConcurrencyKey, _ place: RowPosition) {
+    let name = [place.kind, .text(key.key)]
+    if key.limit == 1 {
+      add(
+        "DELETE FROM qudo_key_limit WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
+        name)
+    } else {
+      add(
+        "INSERT OR REPLACE INTO qudo_key_limit(kind, key, most) SELECT kind, concurrency_key, ? FROM qudo_job WHERE id = \(Self.newJob)",
+        [.integer(Int64(key.limit))])
+    }
+    add(
+      "INSERT INTO qudo_held(kind, key, id, written) SELECT kind, concurrency_key, id, ? FROM qudo_job WHERE id = \(Self.newJob)",
+      [place.written])
+    // A negative limit would be none.
+    add(
+      """
+      INSERT INTO qudo_place(kind, key, job) SELECT kind, key, id FROM qudo_held WHERE \(Self.ofKey) ORDER BY id
+      LIMIT max(0, coalesce((SELECT most FROM qudo_key_limit WHERE \(Self.ofKey)), 1)
+        - (SELECT count(*) FROM qudo_place WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job)))
+      """, name + name + name)
+    let admitted = """
+      FROM qudo_held AS h JOIN qudo_place AS p ON p.kind = h.kind AND p.key = h.key AND p.job = h.id JOIN qudo_job AS j ON j.id = h.id
+      WHERE h.kind = (SELECT id FROM qudo_kind WHERE name = ?) AND h.key = ?
+      """
+    add(
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT j.kind, j.rank, j.due, j.id, j.id \(admitted) AND j.due <= ?",
+      name + [.integer(now.microseconds)])
+    add(
+      "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT j.due, j.id, j.kind, j.rank, h.written \(admitted) AND j.due > ?",
+      name + [.integer(now.microseconds)])
+    add(
+      """
+      DELETE FROM qudo_held WHERE \(Self.ofKey)
+      AND EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = qudo_held.kind AND p.key = qudo_held.key AND p.job = qudo_held.id)
+      """, name)
   }
 
   /// The job is the new one; or, unless that was an error, the one that has the unique key.
@@ -104,6 +157,9 @@ struct EnqueueScript {
   private static let hasKey =
     "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
 
+  /// A job with a concurrency key is left as it is, like one that runs: the script cannot tell what its place is.
+  private static let mayBeOverwritten = "\(hasKey) AND concurrency_key IS NULL"
+
   /// When a new row is not even tried. Else the unique index refuses it.
   private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
     switch job.unique?.onConflict {
@@ -111,7 +167,7 @@ struct EnqueueScript {
     case .keep: (" AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey))", [place.kind, place.key])
     case .overwrite:
       (
-        " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey) AND \(Self.waits(place)))",
+        " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.mayBeOverwritten) AND \(Self.waits(place)))",
         [place.kind, place.key, place.rank, place.due]
       )
     }
@@ -130,17 +186,17 @@ struct EnqueueScript {
     "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id - 1, w.first \(itsRow) AND w.first < j.id",
     "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT w.kind, w.rank, w.due, j.id, j.id \(itsRow) AND w.last > j.id",
     """
-    UPDATE qudo_ready SET first = 1 + (SELECT id FROM qudo_job WHERE \(hasKey))
+    UPDATE qudo_ready SET first = 1 + (SELECT id FROM qudo_job WHERE \(mayBeOverwritten))
     WHERE (kind, rank, due, last) = (SELECT w.kind, w.rank, w.due, w.last \(itsRow) AND w.last > j.id)
     """,
     "UPDATE qudo_ready SET first = last WHERE \(isReadyAlone)",
   ]
   private static let itsRow = """
-    FROM (SELECT id, kind, rank, due FROM qudo_job WHERE \(hasKey)) AS j
+    FROM (SELECT id, kind, rank, due FROM qudo_job WHERE \(mayBeOverwritten)) AS j
     JOIN qudo_ready AS w ON w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id AND w.first <= j.id
     """
   private static let isReadyAlone =
-    "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(hasKey))"
+    "(kind, rank, due, last) = (SELECT kind, rank, due, id FROM qudo_job WHERE \(mayBeOverwritten))"
 
   /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
   private mutating func overwrite(_ job: NewJob, _ place: RowPosition) {
@@ -149,7 +205,7 @@ struct EnqueueScript {
       add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self))
     }
     let ready = Self.isReadyAlone
-    let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.hasKey))"
+    let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.mayBeOverwritten))"
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
     let (columns, values) =
@@ -174,7 +230,7 @@ struct EnqueueScript {
     add(
       """
       UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, attempt = 1, lost = 0
-      WHERE \(Self.hasKey) AND \(Self.waits(place))\(place.isNew)
+      WHERE \(Self.mayBeOverwritten) AND \(Self.waits(place))\(place.isNew)
       """,
       [
         .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank,
@@ -198,6 +254,13 @@ extension EnqueueScript {
       throw QudoError(
         .invalidArgument,
         "statements cannot count the waiting jobs: enqueue a job with a maximum of them through a queue")
+    }
+    guard
+      !jobs.contains(where: { $0.concurrencyKey != nil && $0.unique?.onConflict == .overwrite })
+    else {
+      throw QudoError(
+        .invalidArgument,
+        "statements cannot overwrite a job with one that has a concurrency key: enqueue it through a queue")
     }
     return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: lifetime).statements
   }

@@ -21,6 +21,8 @@ final class ConnectionCache {
   var pauses: [PauseRow]?
   /// Whether running jobs are marked as to be cancelled; nil if unknown. Invalidated together with the kinds.
   var hasMarks: Bool?
+  /// Whether jobs have concurrency keys; nil if unknown. Invalidated together with the kinds.
+  var hasKeys: Bool?
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
@@ -80,7 +82,7 @@ final class ConnectionCache {
     hints = FileHints()
     readyLists.invalidate()
     waitingCounts.invalidate()
-    (pauses, hasMarks) = (nil, nil)
+    (pauses, hasMarks, hasKeys) = (nil, nil, nil)
   }
 
   /// Removes the rollback hook, before the connection is closed.

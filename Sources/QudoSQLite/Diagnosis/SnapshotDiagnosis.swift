@@ -297,11 +297,12 @@ struct SnapshotDiagnosis {
     return isReadable ? try tables() : []
   }
 
-  /// Each job must be ready, delayed or running, and nothing else.
+  /// Each job must be ready, delayed, running or held, and nothing else.
   private func tables() throws(QudoError) -> [Finding] {
-    let states = [
+    let states: [(String, (bad: Int64, jobs: Int64))] = [
       ("qudo_ready", try snapshot.readyTable.check()), ("qudo_delayed", try snapshot.delayedTable.check()),
-      ("qudo_running", try snapshot.runningTable.check()),
+      ("qudo_running", try snapshot.runningTable.check()), ("qudo_held", try snapshot.heldTable.check()),
+      ("qudo_place", (try snapshot.placeTable.check(), 0)),
     ]
     var found: [Finding] = []
     for (table, (bad, _)) in states where bad > 0 {
@@ -320,7 +321,7 @@ struct SnapshotDiagnosis {
         Finding(
           "integrity", .fault,
           difference > 0
-            ? "\(difference) jobs are neither ready nor delayed nor running, so that no worker finds them"
+            ? "\(difference) jobs are neither ready nor delayed nor running nor held, so that no worker finds them"
             : "\(-difference) jobs are in more than one state, so that they run more than once",
           advice: "another program modified Qudo's tables: restore a backup, or enqueue the jobs again",
           figures: ["jobs": difference.magnitude > Int64.max ? .max : abs(difference)]))

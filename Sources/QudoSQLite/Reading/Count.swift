@@ -18,6 +18,7 @@ extension Snapshot {
     try delayedTable.counts(list, now: now.wall) { kind, isDelayed in
       tallies[kind, default: Tally()].add(isDelayed, \.delayed)
     }
+    try heldTable.counts(list) { kind, count in tallies[kind, default: Tally()].held += count }
     for range in try running() {
       try jobTable.kinds(range.ids) { kind in
         if numbers?.contains(kind) != false { tallies[kind, default: Tally()].add(range.isLive, \.running) }
@@ -38,6 +39,7 @@ extension Snapshot {
     try delayedTable.counts(nil, now: time) { kind, isDelayed in
       tallies[kind, default: Tally()].add(isDelayed, \.delayed)
     }
+    try heldTable.counts(nil) { kind, count in tallies[kind, default: Tally()].held += count }
     try runningTable.kinds { kind in tallies[kind, default: Tally()].running += 1 }
     return try named(tallies)
   }
@@ -49,6 +51,7 @@ extension Snapshot {
     var ready = 0
     var delayed = 0
     var running = 0
+    var held = 0
 
     mutating func add(_ isSo: Bool, _ state: WritableKeyPath<Tally, Int>) {
       if isSo { self[keyPath: state] += 1 } else { ready += 1 }
@@ -63,6 +66,7 @@ extension Snapshot {
       counts.append(
         JobCount(
           kind, ready: tally.ready, delayed: tally.delayed, running: tally.running,
+          held: tally.held,
           isPaused: paused.contains(number) || paused.contains(PauseTable.everything)))
     }
     return counts.sorted { $0.kind < $1.kind }

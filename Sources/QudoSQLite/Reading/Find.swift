@@ -83,6 +83,7 @@ extension Snapshot {
       let delayed = try delayedTable.ids(kinds, areDue: areDue, now: now.wall, after: after, limit: limit)
       ids.formUnion(delayed)
     }
+    if states.contains(.held) { ids.formUnion(try heldTable.ids(kinds, after: after, limit: limit)) }
     for (state, isLive) in [(JobState.ready, false), (.running, true)] where states.contains(state) {
       let ranges = try running().filter { $0.isLive == isLive }.map(\.ids)
       ids.formUnion(try self.ids(in: ranges, of: kinds, after: after, limit: limit))
@@ -105,6 +106,7 @@ extension Snapshot {
     if entries < most, !states.isDisjoint(with: [.ready, .delayed]) {
       entries += try delayedTable.count(kinds, atMost: most)
     }
+    if entries < most, states.contains(.held) { entries += try heldTable.count(kinds, atMost: most) }
     return entries >= most
   }
 
@@ -150,6 +152,7 @@ extension Snapshot {
   private func state(of row: JobPosition, _ live: [RunningIDs]) -> JobState {
     if row.isInReady { return .ready }
     if row.isInDelayed { return row.dueAt > now.wall ? .delayed : .ready }
+    if row.isInHeld { return .held }
     return live.range(of: row.id) == nil ? .ready : .running
   }
 
@@ -209,11 +212,12 @@ private struct JobPage {
       row.job(state, leaseExpiresAt: ends, startedAt: run?.started, processID: run?.processID))
   }
 
-  /// Returns a job's state. A job that is neither ready nor delayed is running, or its lease expired.
+  /// Returns a job's state. A job that is neither ready nor delayed nor held is running, or its lease expired.
   private mutating func state(_ row: ListedRow) throws(QudoError) -> (JobState, run: RunningIDs?) {
     let wall = snapshot.now.wall
     if row.isInReady { return (.ready, nil) }
     if row.isInDelayed { return (row.dueAt > wall ? .delayed : .ready, nil) }
+    if row.isInHeld { return (.held, nil) }
     let leases = if let known = leases { known } else { try snapshot.running().filter(\.isLive) }
     self.leases = leases
     guard let run = leases.range(of: row.id) else { return (.ready, nil) }

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 11
+  static let version: Int64 = 12
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -29,6 +29,7 @@ enum Schema {
     Migration(version: 9, lowestReader: 5, lowestWriter: 9, sql: ninth),
     Migration(version: 10, lowestReader: 5, lowestWriter: 9, sql: tenth),
     Migration(version: 11, lowestReader: 5, lowestWriter: 9, sql: eleventh),
+    Migration(version: 12, lowestReader: 12, lowestWriter: 12, sql: twelfth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -46,6 +47,33 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds concurrency keys. A Qudo of version 11 would leave the places of keyed jobs behind, and list held jobs as ready.
+  ///
+  /// `started` gets another name, so that the claims of older programs that have the file open fail: a worker of theirs that ran a
+  /// keyed job would never admit the next one. They then read `qudo_schema`, and end.
+  private static let twelfth = """
+    CREATE TABLE qudo_place(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL,
+      PRIMARY KEY(kind, key, job)) WITHOUT ROWID;
+    CREATE TABLE qudo_held(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, id INTEGER NOT NULL, written INTEGER,
+      PRIMARY KEY(kind, key, id)) WITHOUT ROWID;
+    CREATE TABLE qudo_key_limit(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, most INTEGER NOT NULL,
+      PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    ALTER TABLE qudo_failure ADD COLUMN concurrency_key TEXT;
+    ALTER TABLE qudo_failure ADD COLUMN concurrency_limit INTEGER;
+    CREATE TABLE qudo_copy AS SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running;
+    DROP TABLE qudo_running;
+    CREATE TABLE qudo_running(
+      instance INTEGER NOT NULL, ends INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, token INTEGER NOT NULL,
+      lost_limit INTEGER NOT NULL, claimed_at INTEGER NOT NULL, lease INTEGER NOT NULL,
+      PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
+    INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, claimed_at, lease)
+      SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_copy;
+    DROP TABLE qudo_copy;
+    """
 
   /// Adds the token buckets of rates. A worker of version 10 states no rate, and keeps to none.
   private static let eleventh = """

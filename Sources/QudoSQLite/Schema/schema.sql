@@ -30,7 +30,7 @@ CREATE TABLE qudo_job(
   codec INTEGER NOT NULL,             -- CodecID
   unique_key TEXT,
   unique_scope INTEGER,               -- NULL: the job holds no key, or no longer
-  concurrency_key TEXT,               -- reserved
+  concurrency_key TEXT,               -- ConcurrencyKey; NULL: none
   expires INTEGER,                    -- when the job leaves if it still waits; NULL: never
   meta BLOB,                          -- JobMetadata; NULL if empty
   payload BLOB NOT NULL);
@@ -64,7 +64,7 @@ CREATE TABLE qudo_running(
   first INTEGER NOT NULL,
   token INTEGER NOT NULL,             -- random for each claim; it alone decides whether a lease is valid
   lost_limit INTEGER NOT NULL,        -- JobPolicy.maxExpiredLeases
-  started INTEGER NOT NULL,
+  claimed_at INTEGER NOT NULL,
   lease INTEGER NOT NULL,             -- the lease duration in microseconds: no lease ends later than this from now
   PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
 
@@ -88,6 +88,28 @@ CREATE TABLE qudo_rate(
   written_at INTEGER NOT NULL,        -- later than now means that the clock was set back
   spacing INTEGER NOT NULL,           -- the time after which it gains a token, in microseconds
   throttled_until INTEGER NOT NULL);  -- no job begins before
+
+-- The places of the admitted jobs of concurrency keys, written and removed with the jobs. Usually empty.
+CREATE TABLE qudo_place(
+  kind INTEGER NOT NULL,              -- qudo_kind
+  key TEXT NOT NULL,                  -- concurrency_key of qudo_job
+  job INTEGER NOT NULL,
+  PRIMARY KEY(kind, key, job)) WITHOUT ROWID;
+
+-- The held jobs, which are in none of the tables above: at least as many places are taken as their key's limit allows.
+CREATE TABLE qudo_held(
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  id INTEGER NOT NULL,
+  written INTEGER,                    -- as in qudo_delayed, for the delay after the admission
+  PRIMARY KEY(kind, key, id)) WITHOUT ROWID;
+
+-- The limits of the concurrency keys that jobs have, other than 1.
+CREATE TABLE qudo_key_limit(
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  most INTEGER NOT NULL,
+  PRIMARY KEY(kind, key)) WITHOUT ROWID;
 
 -- The schedules: which jobs to enqueue when. Schedulers work the ticks out; see ScheduleDriver.
 CREATE TABLE qudo_schedule(
@@ -133,7 +155,9 @@ CREATE TABLE qudo_failure(
   meta BLOB,
   payload BLOB,                       -- NULL for a retried run whose payload is that of an earlier row of its job
   replayed_as INTEGER,                -- the job that a replay enqueued; 0: unknown; -1: none, the failure is resolved
-  unique_scope INTEGER);              -- NULL with a key: written by version 1
+  unique_scope INTEGER,               -- NULL with a key: written by version 1
+  concurrency_key TEXT,
+  concurrency_limit INTEGER);         -- when the job failed; NULL: 1
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
 CREATE INDEX qudo_failure_job ON qudo_failure(job);
 CREATE INDEX qudo_failure_key ON qudo_failure(kind, unique_key, job) WHERE unique_key IS NOT NULL;

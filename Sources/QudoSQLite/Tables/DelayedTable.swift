@@ -215,8 +215,11 @@ struct DelayedTable {
   func insertIfAbsent(_ ids: ClosedRange<Int64>, now: Timestamp) throws(QudoError) {
     connection.waitingCounts.invalidate()
     try connection.run(
-      "INSERT OR IGNORE INTO qudo_delayed(due, id, kind, rank) SELECT due, id, kind, rank FROM qudo_job WHERE id BETWEEN ? AND ? AND due > ?",
-      .integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds))
+      """
+      INSERT OR IGNORE INTO qudo_delayed(due, id, kind, rank)
+      SELECT due, id, kind, rank FROM qudo_job WHERE id BETWEEN ? AND ? AND due > ? AND NOT (\(JobTable.isHeld))
+      """,
+      values: [.integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds)])
   }
 }
 

@@ -13,13 +13,14 @@ struct InfoTable {
       """
       SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
         (SELECT value FROM qudo_info WHERE key = 'generation'),
-        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel)
+        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel), EXISTS(SELECT 1 FROM qudo_place)
       """
     ) { row throws(QudoError) in
       guard let highest = try row.number(0) else { return }
       found = (highest, row.blob(1))
       if row.integer(2) == 0 { connection.cache.pauses = [] }
       connection.cache.hasMarks = row.integer(3) != 0
+      connection.cache.hasKeys = row.integer(4) != 0
     }
     guard let found else {
       throw QudoError(
@@ -48,7 +49,7 @@ struct InfoTable {
     try connection.integer(
       """
       SELECT EXISTS(SELECT 1 FROM qudo_ready WHERE last > ?1) OR EXISTS(SELECT 1 FROM qudo_delayed WHERE id > ?1)
-        OR EXISTS(SELECT 1 FROM qudo_running WHERE last > ?1)
+        OR EXISTS(SELECT 1 FROM qudo_running WHERE last > ?1) OR EXISTS(SELECT 1 FROM qudo_held WHERE id > ?1)
       """, .integer(id)) == 1
   }
 

@@ -24,6 +24,10 @@ extension JobTable {
     """
   private static let isInDelayed =
     "EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)"
+  private static let isInHeld = """
+    j.concurrency_key IS NOT NULL AND
+      EXISTS (SELECT 1 FROM qudo_held AS h WHERE h.kind = j.kind AND h.key = j.concurrency_key AND h.id = j.id)
+    """
 
   /// Calls `body` with the first `limit` jobs after an id, in id order, and where they are.
   func positions(
@@ -48,17 +52,16 @@ extension JobTable {
     throws(QudoError)
   {
     try connection.each(
-      "SELECT id, due, \(Self.isInReady), \(Self.isInDelayed) FROM qudo_job AS j WHERE \(condition)",
+      "SELECT id, due, \(Self.isInReady), \(Self.isInDelayed), \(Self.isInHeld) FROM qudo_job AS j WHERE \(condition)",
       values: values
     ) { row throws(QudoError) in
       body(
         JobPosition(
           id: row.integer(0), dueAt: Timestamp(microseconds: row.integer(1)), isInReady: row.integer(2) != 0,
-          isInDelayed: row.integer(3) != 0))
+          isInDelayed: row.integer(3) != 0, isInHeld: row.integer(4) != 0))
     }
   }
 
-  /// Returns the highest id of a live job; 0 without one.
   /// Returns up to `limit` ids after one, in order.
   func ids(after id: Int64, limit: Int) throws(QudoError) -> [Int64] {
     var ids: [Int64] = []
@@ -68,6 +71,7 @@ extension JobTable {
     return ids
   }
 
+  /// Returns the highest id of a live job; 0 without one.
   func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
 
   func listed(
@@ -76,7 +80,7 @@ extension JobTable {
     try connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
-        \(Self.isInReady), \(Self.isInDelayed), lost, expires
+        \(Self.isInReady), \(Self.isInDelayed), lost, expires, \(Self.isInHeld), concurrency_key
       FROM qudo_job AS j WHERE \(condition)
       """, values: values
     ) { row throws(QudoError) in try body(ListedRow(row: row)) }
@@ -123,6 +127,7 @@ struct JobPosition {
   let dueAt: Timestamp
   let isInReady: Bool
   let isInDelayed: Bool
+  let isInHeld: Bool
 }
 
 /// A job as a listing reads it.
@@ -134,6 +139,7 @@ struct ListedRow {
   var dueAt: Timestamp { Timestamp(microseconds: row.integer(9)) }
   var isInReady: Bool { row.integer(11) != 0 }
   var isInDelayed: Bool { row.integer(12) != 0 }
+  var isInHeld: Bool { row.integer(15) != 0 }
 
   func job(_ state: JobState, leaseExpiresAt: Timestamp?, startedAt: Timestamp?, processID: Int64?)
     -> StoredJob
@@ -145,6 +151,7 @@ struct ListedRow {
       attempt: Int(row.integer(7)), enqueuedAt: Timestamp(microseconds: row.integer(8)), dueAt: dueAt,
       leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)),
       expiresAt: row.isNull(14) ? nil : Timestamp(microseconds: row.integer(14)),
-      expiredLeases: Int(row.integer(13)), startedAt: startedAt, processID: processID)
+      expiredLeases: Int(row.integer(13)), startedAt: startedAt, processID: processID,
+      concurrencyKey: row.isNull(16) ? nil : row.text(16))
   }
 }

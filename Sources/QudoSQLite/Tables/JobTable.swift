@@ -10,13 +10,14 @@ struct JobTable {
     try connection.run(
       """
       INSERT INTO qudo_job(
-        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload)
-      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?)
+        id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, concurrency_key, expires, meta,
+        payload)
+      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?, ?)
       """,
       .integer(id), .integer(key.kind), .integer(key.rank), .integer(key.due),
       .integer(enqueuedAt.microseconds), .integer(job.payload.codec.number), .text(job.unique?.key),
-      job.unique.map { .integer($0.scope.rawValue) } ?? .null, noted(job.expires, enqueuedAt),
-      job.metadataColumn, .blob(job.payload.bytes))
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, .text(job.concurrencyKey?.key),
+      noted(job.expires, enqueuedAt), job.metadataColumn, .blob(job.payload.bytes))
   }
 
   /// The number of plain jobs that one statement inserts. It saves SQLite a fifth of the work; fifty would save another
@@ -68,11 +69,12 @@ struct JobTable {
   func overwrite(_ id: Int64, with job: NewJob, due: Int64, now: Timestamp) throws(QudoError) {
     try connection.run(
       """
-      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, attempt = 1, lost = 0
+      UPDATE qudo_job SET
+        payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, concurrency_key = ?, attempt = 1, lost = 0
       WHERE id = ?
       """,
       .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadataColumn, .integer(job.rank),
-      .integer(due), noted(job.expires, now), .integer(id))
+      .integer(due), noted(job.expires, now), .text(job.concurrencyKey?.key), .integer(id))
   }
 
   /// Notes an expiry that is about to be written, and returns its column.
@@ -141,6 +143,12 @@ struct JobTable {
       .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
+  /// Whether a job of `qudo_job` is held, for the repair of other tables.
+  static let isHeld = """
+    concurrency_key IS NOT NULL AND EXISTS (
+      SELECT 1 FROM qudo_held AS h WHERE h.kind = qudo_job.kind AND h.key = qudo_job.concurrency_key AND h.id = qudo_job.id)
+    """
+
   // MARK: Reading
 
   /// Returns when the newest job was enqueued; nil if there is none.
@@ -165,6 +173,21 @@ struct JobTable {
       key = SortKey(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
     }
     return key
+  }
+
+  /// Returns the concurrency key of a job; nil for none.
+  func key(of id: Int64) throws(QudoError) -> NumberedKey? { try keys(of: id...id).first?.key }
+
+  /// Returns the jobs of a range that have a concurrency key.
+  func keys(of ids: ClosedRange<Int64>) throws(QudoError) -> [(job: Int64, key: NumberedKey)] {
+    var keys: [(job: Int64, key: NumberedKey)] = []
+    try connection.each(
+      "SELECT id, kind, concurrency_key FROM qudo_job WHERE id BETWEEN ? AND ? AND concurrency_key IS NOT NULL ORDER BY id",
+      .integer(ids.lowerBound), .integer(ids.upperBound)
+    ) { row throws(QudoError) in
+      keys.append((row.integer(0), NumberedKey(kind: row.integer(1), text: row.text(2))))
+    }
+    return keys
   }
 
   /// Returns how many bytes a job's payload and metadata have.

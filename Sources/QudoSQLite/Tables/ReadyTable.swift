@@ -330,8 +330,8 @@ struct ReadyTable {
     try connection.run(
       """
       INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first)
-      SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ? AND due <= ?
-      """, .integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds))
+      SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ? AND due <= ? AND NOT (\(JobTable.isHeld))
+      """, values: [.integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds)])
   }
 
   /// Deletes the rows of a kind with a value that is not an integer, or without an id between first and last.

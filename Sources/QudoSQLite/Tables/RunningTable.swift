@@ -8,7 +8,7 @@ struct RunningTable {
 
   func insert(_ range: RunningRange) throws(QudoError) {
     try connection.run(
-      "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, claimed_at, lease) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
       .integer(range.instance), .integer(range.ends), .integer(range.ids.upperBound),
       .integer(range.ids.lowerBound), .integer(range.token), .integer(range.lostLimit),
       .integer(range.started), .integer(range.lease))
@@ -18,7 +18,7 @@ struct RunningTable {
   func insertFront(upTo last: ReadyRow, _ lease: RunningRange) throws(QudoError) {
     try connection.run(
       """
-      INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease)
+      INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, claimed_at, lease)
       SELECT ?, ?, last, first, ?, ?, ?, ? FROM qudo_ready WHERE kind = ? AND (rank, due, last) <= (?, ?, ?)
       """,
       .integer(lease.instance), .integer(lease.ends), .integer(lease.token), .integer(lease.lostLimit),
@@ -97,7 +97,7 @@ struct RunningTable {
     var found: RunningRange?
     try connection.each(
       """
-      SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends = ? AND last >= ?
+      SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running WHERE instance = ? AND ends = ? AND last >= ?
       ORDER BY last LIMIT 1
       """, .integer(lease.holder), .integer(lease.expiresAt), .integer(id)
     ) { row throws(QudoError) in found = try RunningRange(row) }
@@ -107,7 +107,7 @@ struct RunningTable {
   /// Returns the row with a job, whoever holds it. It reads the whole table.
   func row(of id: Int64) throws(QudoError) -> RunningRange? {
     try rows(
-      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE ? BETWEEN first AND last LIMIT 1",
+      "SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running WHERE ? BETWEEN first AND last LIMIT 1",
       .integer(id)
     ).first
   }
@@ -115,14 +115,14 @@ struct RunningTable {
   /// Returns `limit` rows of an instance.
   func rows(of instance: Int64, limit: Int64) throws(QudoError) -> [RunningRange] {
     try rows(
-      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? LIMIT ?",
+      "SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running WHERE instance = ? LIMIT ?",
       .integer(instance), .integer(limit))
   }
 
   /// Returns `limit` rows of an instance whose leases have expired.
   func expired(of instance: Int64, _ now: Int64, limit: Int64) throws(QudoError) -> [RunningRange] {
     try rows(
-      "SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running WHERE instance = ? AND ends <= ? LIMIT ?",
+      "SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running WHERE instance = ? AND ends <= ? LIMIT ?",
       .integer(instance), .integer(now), .integer(limit))
   }
 
@@ -130,7 +130,7 @@ struct RunningTable {
   func beginningLater(of instance: Int64, than now: Int64, limit: Int64) throws(QudoError) -> [RunningRange] {
     try rows(
       """
-      SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running
+      SELECT instance, ends, last, first, token, lost_limit, claimed_at, lease FROM qudo_running
       WHERE instance = ? AND ends - lease > ? LIMIT ?
       """, .integer(instance), .integer(now), .integer(limit))
   }
@@ -171,10 +171,10 @@ struct RunningTable {
     return end ?? FileHints.none
   }
 
-  /// Calls `body` with each row, ordered by the first id: first, last, instance, ends, lease, started.
+  /// Calls `body` with each row, ordered by the first id: first, last, instance, ends, lease, claimed_at.
   func all(_ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
     try connection.each(
-      "SELECT first, last, instance, ends, lease, started FROM qudo_running ORDER BY first", body: body)
+      "SELECT first, last, instance, ends, lease, claimed_at FROM qudo_running ORDER BY first", body: body)
   }
 
   /// Returns the number of rows that do not agree with the jobs, and how many jobs the others name. It reads all rows.
@@ -243,7 +243,7 @@ struct RunningRange {
     self.lease = lease
   }
 
-  /// - Parameter row: The columns instance, ends, last, first, token, lost_limit, started, lease.
+  /// - Parameter row: The columns instance, ends, last, first, token, lost_limit, claimed_at, lease.
   init(_ row: Statement) throws(QudoError) {
     let (last, first) = (row.integer(2), row.integer(3))
     guard first <= last else {

@@ -19,6 +19,9 @@ extension TableAccess {
   var statusTable: StatusTable { connection.statusTable }
   var pauseTable: PauseTable { connection.pauseTable }
   var rateTable: RateTable { connection.rateTable }
+  var placeTable: PlaceTable { connection.placeTable }
+  var heldTable: HeldTable { connection.heldTable }
+  var keyLimitTable: KeyLimitTable { connection.keyLimitTable }
   var cancelTable: CancelTable { connection.cancelTable }
   var scheduleTable: ScheduleTable { connection.scheduleTable }
   var infoTable: InfoTable { connection.infoTable }
@@ -36,6 +39,9 @@ extension Connection {
   var statusTable: StatusTable { StatusTable(connection: self) }
   var pauseTable: PauseTable { PauseTable(connection: self) }
   var rateTable: RateTable { RateTable(connection: self) }
+  var placeTable: PlaceTable { PlaceTable(connection: self) }
+  var heldTable: HeldTable { HeldTable(connection: self) }
+  var keyLimitTable: KeyLimitTable { KeyLimitTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }
   var scheduleTable: ScheduleTable { ScheduleTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }

@@ -50,7 +50,10 @@ extension Transaction {
   /// - Returns: The last of the neighbors that went with it; nil if the job does not wait.
   func leaveWaiting(_ ids: ArraySlice<Int64>) throws(QudoError) -> Int64? {
     let id = ids[ids.startIndex]
-    guard let row = try readyTable.row(of: id) else { return try delayedTable.remove(id) ? id : nil }
+    guard let row = try readyTable.row(of: id) else {
+      let hasLeft = if try delayedTable.remove(id) { true } else { try leaveHeld(id) }
+      return hasLeft ? id : nil
+    }
     var last = id
     for next in ids.dropFirst() {
       guard next == last + 1, last < row.last else { break }

@@ -10,8 +10,11 @@ extension Transaction {
 
   private func change(_ id: Int64, _ change: JobChange, _ limits: Limits) throws(QudoError) -> ChangeResult {
     guard let old = try jobTable.sortKey(of: id) else { return .notFound }
-    let delay = try delayedTable.delay(of: id)
-    if delay != nil {
+    let isHeld = try changeHeld(id, due: change.due)
+    let delay = isHeld ? nil : try delayedTable.delay(of: id)
+    if isHeld {
+      // It changes in place.
+    } else if delay != nil {
       _ = try delayedTable.remove(id)
     } else if try !readyTable.remove(id), let row = try runningTable.row(of: id) {
       guard try !isLive(row) else { return .running }
@@ -24,6 +27,7 @@ extension Transaction {
     let rank = change.priority.map { 0 &- Int64($0) } ?? old.rank
     try jobTable.change(id, change, rank: rank, due: new.due, now: now.wall)
     if (change.payload == nil) != (change.metadata == nil) { try checkSize(of: id, limits) }
+    if isHeld { return .changed }
     connection.readyLists.invalidate(old.kind)
     try insertWaiting(id, new, kind: old.kind, rank: rank)
     return .changed

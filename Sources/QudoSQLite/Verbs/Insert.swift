@@ -27,6 +27,9 @@ extension Transaction {
     }
     let id = try nextID()
     try jobTable.insert(job, id: id, key, enqueuedAt: now.wall)
+    if let concurrencyKey = job.concurrencyKey, try !enter(id, concurrencyKey, kind: key.kind, job.due) {
+      return .inserted(id)
+    }
     try collectWaiting(id, key, job.due)
     return .inserted(id)
   }
@@ -60,13 +63,15 @@ extension Transaction {
       effects.tellsOfOthers = true
       return .existing(holder)
     case .overwrite:
-      guard try removeFromWaiting(holder) else {
+      let before = try keyBeforeOverwrite(holder)
+      let waited = if before?.isHeld == true { true } else { try removeFromWaiting(holder) }
+      guard waited else {
         effects.tellsOfOthers = true
         return .conflict(holder)
       }
-      let delay = Delay(job.due, now.wall)
-      try jobTable.overwrite(holder, with: job, due: delay.due, now: now.wall)
-      try insertWaiting(holder, delay, kind: key.kind, rank: job.rank)
+      try jobTable.overwrite(
+        holder, with: job, due: job.due.moment(now.wall).microseconds, now: now.wall)
+      try waitAfterOverwrite(holder, with: job, kind: key.kind, before: before)
       return .overwritten(holder)
     }
   }
@@ -124,7 +129,9 @@ extension Transaction {
   func deleteJob(_ id: Int64) throws(QudoError) {
     try willDelete(highest: id)
     if connection.cache.hasMarks != false { try cancelTable.delete(id...id) }
+    let keys = try keys(of: id...id)
     try jobTable.delete(id)
+    if !keys.isEmpty { try leave(keys) }
   }
 
   /// Deletes jobs permanently.
@@ -132,14 +139,16 @@ extension Transaction {
     if ids.lowerBound == ids.upperBound { return try deleteJob(ids.lowerBound) }
     try willDelete(highest: ids.upperBound)
     if connection.cache.hasMarks != false { try cancelTable.delete(ids) }
+    let keys = try keys(of: ids)
     try jobTable.delete(ids)
+    if !keys.isEmpty { try leave(keys) }
   }
 }
 
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool {
-    unique == nil && idempotencyKey == nil && expires == .never
+    unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil
       && payload.bytes.count + metadata.bytes.count <= 4096
   }
 }

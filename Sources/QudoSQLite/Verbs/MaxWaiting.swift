@@ -61,6 +61,9 @@ extension Transaction {
     if count < most, try delayedTable.firstDue() != FileHints.none {
       count += try delayedTable.count(IntegerList([kind]), atMost: most - count)
     }
+    if count < most, try placeTable.hasAny() {
+      count += try heldTable.count(IntegerList([kind]), atMost: most - count)
+    }
     return WaitingCounts.Entry(count: count, isCapped: count >= most, oldest: known?.oldest ?? [])
   }
 
@@ -126,6 +129,7 @@ extension Transaction {
         ids += try delayedTable.ids(kinds, areDue: areDue, now: now.wall, after: 0, limit: limit)
       }
     }
+    if try placeTable.hasAny() { ids += try heldTable.ids(kinds, after: 0, limit: limit) }
     return Array(ids.sorted().prefix(limit))
   }
 }

@@ -39,6 +39,11 @@ extension Transaction {
   func putAside(_ rows: BadRows) throws(QudoError) -> Int {
     forgetRows()
     defer { forgetRows() }
+    let keys = try putAsideKeys()
+    return keys + (try putAsideRows(rows))
+  }
+
+  private func putAsideRows(_ rows: BadRows) throws(QudoError) -> Int {
     switch rows {
     case .ready(let kinds):
       var count = 0

@@ -17,13 +17,23 @@ extension Transaction {
       effects.tellsOfOthers = true
       return .alreadyReplayed(job)
     }
-    guard row.isFinal, let job = row.job?.replayed(change, unique) else { return .notFinal }
+    guard row.isFinal, var job = row.job?.replayed(change, unique) else { return .notFinal }
+    try useLimitInForce(&job)
     if !change.isEmpty || unique != nil { try limits.check(job) }
     switch try insert([job]).first {
     case .inserted(let job):
       try failureTable.setReplayed(id, as: job)
       return .replayed(job)
     case let other: return .conflict(other?.id ?? 0)
+    }
+  }
+
+  /// Gives a job the limit that its concurrency key has now, if it is in use.
+  private func useLimitInForce(_ job: inout NewJob) throws(QudoError) {
+    guard let text = job.concurrencyKey?.key, let kind = try kindTable.id(of: job.kind) else { return }
+    let key = NumberedKey(kind: kind, text: text)
+    if try placeTable.count(key, atMost: 1) > 0 {
+      job.concurrencyKey?.limit = try keyLimitTable.limit(of: key)
     }
   }
 

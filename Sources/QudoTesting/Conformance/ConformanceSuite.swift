@@ -10,6 +10,7 @@ public enum ConformanceSuite {
     + replays + statusLog
     + pruning + listings + counts + outcomes + filters + waking + cancelling + changing + recovering + pausing
     + expiring + finalFailures + scheduling + bounded + limited + rated
+    + concurrencyKeys
     + closing
     + model
 

@@ -51,4 +51,6 @@ public enum Promise: Int, Sendable, CaseIterable {
   /// No claim lets more jobs of a kind run than the maximum that it states, nor more begin than its rate lets, however many
   /// workers there are, and however they end.
   case limitsHold
+  /// Jobs of a concurrency key are admitted in the order of their enqueues, and keep their places until they leave the queue.
+  case keysKeepOrder
 }

@@ -63,6 +63,8 @@ extension Worker {
     while true {
       let page = try await driver.jobs(matching: query)
       for job in page {
+        // What admits a held job comes first.
+        if job.state == .held { continue }
         if job.state == .ready, next != nil, handlers[job.kind]?.policy.rate != nil { continue }
         let moment = job.state == .running ? job.leaseExpiresAt ?? job.dueAt : job.dueAt
         next = min(next ?? moment, moment)

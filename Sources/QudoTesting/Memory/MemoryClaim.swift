@@ -151,8 +151,10 @@ extension MemoryDatabase {
       !row.isRunning && row.expires.map { $0 <= now.wall } ?? false
     }
     return expired.sorted { $0.id < $1.id }.map { row in
-      jobs[row.id] = nil
+      // An expiry before it may have admitted it.
+      let row = jobs[row.id] ?? row
       log(row, .expired, "the job still waited at its expiry", isFinal: true, now: now)
+      leave(row, now: now)
       return GivenUpJob(
         id: row.id, kind: row.kind, reason: .expired, attempt: row.attempt, expiredLeases: row.lost,
         uniqueKey: row.unique?.key)

@@ -31,7 +31,7 @@ extension MemoryDatabase {
   /// Moves a job to the failure log.
   mutating func end(cancelled row: Row, now: ClockReading) {
     log(row, .cancelled, row.cancelReason ?? Self.cancelled, isFinal: true, now: now)
-    jobs[row.id] = nil
+    leave(row, now: now)
   }
 
   /// The marked jobs whose leases the caller holds, in the order of their ids.
@@ -72,7 +72,7 @@ extension MemoryDatabase {
         end(cancelled: row, now: now)
         return .notFound
       }
-    case .delayed: keepsDelay = true
+    case .delayed, .held: keepsDelay = true
     case .ready: break
     }
     row.payload = change.payload ?? row.payload

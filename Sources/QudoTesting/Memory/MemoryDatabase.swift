@@ -5,6 +5,8 @@ struct MemoryDatabase {
   enum Position {
     case ready
     case delayed
+    /// Waiting for other jobs of its concurrency key.
+    case held
     /// Running, with the boot in which it was claimed or its lease renewed.
     case running(Lease, lostLimit: Int, boot: String)
   }
@@ -21,6 +23,8 @@ struct MemoryDatabase {
     var expires: Timestamp?
     let enqueued: Timestamp
     let unique: UniqueKey?
+    /// Its concurrency key, without the limit.
+    var key: KeyOfKind?
     /// True if the job still holds its unique key.
     var holdsKey: Bool
     var attempt = 1
@@ -31,6 +35,7 @@ struct MemoryDatabase {
     /// The message for the failure log, if the job was cancelled while it ran.
     var cancelReason: String?
 
+    var isHeld: Bool { if case .held = place { true } else { false } }
     var isRunning: Bool { if case .running = place { true } else { false } }
 
     var turn: Turn { Turn(priority: priority, due: due, id: id) }
@@ -46,14 +51,30 @@ struct MemoryDatabase {
     }
   }
 
+  /// A concurrency key of a kind, by its bytes: Swift's texts are also equal if they only look alike.
+  struct KeyOfKind: Hashable {
+    let kind: Kind
+    let bytes: [UInt8]
+
+    init(_ kind: Kind, _ key: ConcurrencyKey) { (self.kind, bytes) = (kind, Array(key.key.utf8)) }
+
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+  }
+
   struct Failure {
     var record: FailureRecord
+    /// The concurrency key, and its limit when the job failed.
+    var key: ConcurrencyKey?
     let codec: CodecID
     var scope: UniqueKey.Scope?
     var meta: JobMetadata
   }
 
   var jobs: [Int64: Row] = [:]
+  /// The limits of the concurrency keys that live jobs have.
+  var keyLimits: [KeyOfKind: Int] = [:]
+  /// Whether a held job was admitted.
+  var hasAdmitted = false
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// The token buckets of kinds with a rate.
@@ -127,7 +148,7 @@ struct MemoryDatabase {
       guard case .dropOldest = bound else { throw bound.refusal(kind) }
       for row in waiting.sorted(by: { $0.id < $1.id }).prefix(min(excess, added + MaxWaiting.surplus)) {
         after.log(row, .dropped, bound.message, isFinal: true, now: now)
-        after.jobs[row.id] = nil
+        after.leave(row, now: now)
       }
     }
     self = after
@@ -144,14 +165,52 @@ struct MemoryDatabase {
       due: job.due.time(now.wall),
       delayed: job.due.isRelative ? now.wall : nil, expires: job.expires.moment(now.wall),
       enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
-    wait(row, now: now)
+    enter(row, job.concurrencyKey, now: now)
     return .inserted(row.id)
   }
 
-  /// Stores a job as ready or delayed.
-  mutating func wait(_ row: Row, now: ClockReading) {
+  // MARK: Concurrency keys
+
+  /// Stores a job with a key as admitted or held, and one without as waiting.
+  private mutating func enter(_ row: Row, _ key: ConcurrencyKey?, now: ClockReading) {
     var row = row
-    row.place = row.due <= now.wall ? .ready : .delayed
+    (row.key, row.place) = (nil, .ready)
+    guard let key else { return wait(row, now: now) }
+    let name = KeyOfKind(row.kind, key)
+    row.key = name
+    row.place = .held
+    // A raised limit admits those that were there before.
+    keyLimits[name] = key.limit
+    admit(name, now: now)
+    jobs[row.id] = row
+    admit(name, now: now)
+  }
+
+  /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than the limit.
+  private mutating func admit(_ key: KeyOfKind, now: ClockReading) {
+    let all = jobs.values.filter { $0.key == key }
+    guard let limit = keyLimits[key], !all.isEmpty else { return }
+    let held = all.filter(\.isHeld).sorted { $0.id < $1.id }
+    for row in held.prefix(max(0, limit - (all.count - held.count))) {
+      hasAdmitted = true
+      wait(row, now: now, isAdmitted: true)
+    }
+  }
+
+  /// Removes a job from the queue. If it was admitted, the next one of its key is.
+  mutating func leave(_ row: Row, now: ClockReading) {
+    jobs[row.id] = nil
+    guard let key = row.key else { return }
+    admit(key, now: now)
+    if !jobs.values.contains(where: { $0.key == key }) { keyLimits[key] = nil }
+  }
+
+  // MARK: Waiting
+
+  /// Stores a job as ready or delayed. A held job remains held, unless it is admitted now.
+  mutating func wait(_ row: Row, now: ClockReading, isAdmitted: Bool = false) {
+    var row = row
+    if isAdmitted || !row.isHeld { row.place = row.due <= now.wall ? .ready : .delayed }
     jobs[row.id] = row
   }
 
@@ -180,7 +239,15 @@ struct MemoryDatabase {
       row.expires = job.expires.moment(now.wall)
       // A new payload is new work, so the attempts and expired leases of the old one do not count.
       (row.attempt, row.lost) = (1, 0)
-      wait(row, now: now)
+      if let key = job.concurrencyKey, row.key == KeyOfKind(row.kind, key) {
+        // It keeps its place.
+        wait(row, now: now)
+        keyLimits[KeyOfKind(row.kind, key)] = key.limit
+        admit(KeyOfKind(row.kind, key), now: now)
+      } else {
+        leave(holder, now: now)
+        enter(row, job.concurrencyKey, now: now)
+      }
       return .overwritten(row.id)
     }
   }

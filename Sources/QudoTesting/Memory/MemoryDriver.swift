@@ -14,7 +14,9 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public let name: String
-  public let capabilities: Capabilities = [.monotonicLeases, .control, .schedules, .maxRunning, .rateLimits]
+  public let capabilities: Capabilities = [
+    .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
+  ]
   public let limits: Limits
   public let doorbell = Doorbell()
   public let generation = IdempotencyKey().bytes
@@ -250,11 +252,15 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   func verb<Result: Sendable>(
     _ body: (inout MemoryDatabase, ClockReading) throws(QudoError) -> Result
   ) throws(QudoError) -> Result {
-    try state.withLock { state throws(QudoError) -> Result in
+    let (result, hasAdmitted) = try state.withLock { state throws(QudoError) -> (Result, Bool) in
       guard !state.isClosed else { throw QudoError(.closed, "the database was closed") }
       state.database.caller = index
-      return try body(&state.database, clock.now())
+      state.database.hasAdmitted = false
+      let result = try body(&state.database, clock.now())
+      return (result, state.database.hasAdmitted)
     }
+    if hasAdmitted { doorbell.ring() }
+    return result
   }
 }
 

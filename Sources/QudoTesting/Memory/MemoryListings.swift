@@ -35,6 +35,7 @@ extension MemoryDatabase {
       case .ready: counts[job.kind, default: JobCount(job.kind)].ready += 1
       case .delayed: counts[job.kind, default: JobCount(job.kind)].delayed += 1
       case .running: counts[job.kind, default: JobCount(job.kind)].running += 1
+      case .held: counts[job.kind, default: JobCount(job.kind)].held += 1
       }
     }
     for kind in counts.keys where isPaused(kind, now) { counts[kind]?.isPaused = true }
@@ -46,7 +47,7 @@ extension MemoryDatabase {
       id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key,
       priority: row.priority,
       attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta,
-      expiresAt: row.expires, expiredLeases: row.lost)
+      expiresAt: row.expires, expiredLeases: row.lost, concurrencyKey: row.key?.text)
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed
@@ -54,6 +55,7 @@ extension MemoryDatabase {
       job.state = .running
       job.startedAt = row.claimed
       job.leaseExpiresAt = now.wall.advanced(by: .microseconds(lease.expiresAt - now.sinceBoot))
+    case .held: job.state = .held
     case .ready, .delayed, .running: break
     }
     return job

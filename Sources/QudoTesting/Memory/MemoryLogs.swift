@@ -67,6 +67,10 @@ extension MemoryDatabase {
     let job = NewJob(
       failure.kind, payload: payload,
       unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
+      concurrencyKey: failure.key.map { key in
+        // The limit that the key has now, if it is in use.
+        ConcurrencyKey(key.key, limit: keyLimits[KeyOfKind(failure.kind, key)] ?? key.limit)
+      },
       priority: failure.record.priority, metadata: failure.meta
     ).replayed(change, unique)
     if !change.isEmpty || unique != nil { try limits.check(job) }

@@ -28,7 +28,7 @@ extension MemoryDatabase {
     switch outcome {
     case .completed(let replacements):
       // Delete the old row first, so that a replacement may have the same unique key.
-      jobs[row.id] = nil
+      leave(row, now: now)
       return insert(replacements, now: now)
     case .retry(let delay, let message):
       log(row, .failed, message, isFinal: false, now: now)
@@ -55,7 +55,7 @@ extension MemoryDatabase {
   /// Ends a job that failed for good, and enqueues the job that its kind's route asks for.
   mutating func fail(_ row: Row, _ reason: FailureReason, _ message: String, now: ClockReading) {
     log(row, reason, message, isFinal: true, now: now)
-    jobs[row.id] = nil
+    leave(row, now: now)
     guard let target = routes[row.kind] else { return }
     let failed = FailedJob(
       id: row.id, kind: row.kind, reason: reason, attempt: row.attempt, message: message)
@@ -79,7 +79,8 @@ extension MemoryDatabase {
       replayedAs: nil)
     failures.append(
       Failure(
-        record: record, codec: row.payload.codec, scope: row.unique?.scope,
+        record: record, key: row.key.map { ConcurrencyKey($0.text, limit: keyLimits[$0] ?? 1) },
+        codec: row.payload.codec, scope: row.unique?.scope,
         meta: isFinal ? row.meta : JobMetadata()))
   }
 

@@ -102,6 +102,15 @@ extension ModelRun {
     for index in places { jobs[index].maxWaiting = bound }
   }
 
+  /// Gives the last of the prepared jobs, or all of them, a concurrency key.
+  func addConcurrencyKey() {
+    guard capabilities.contains(.concurrencyKeys) else { return }
+    let names = ["composed": "\u{E9}", "decomposed": "e\u{301}"]
+    let key = ConcurrencyKey(names[self["with"]] ?? self["with"], limit: number("most"))
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places { jobs[index].concurrencyKey = key }
+  }
+
   /// Returns an invalid job, for which a driver must reject the whole insert.
   func flawedJob() -> NewJob {
     let tooLong = String(repeating: "x", count: 256)

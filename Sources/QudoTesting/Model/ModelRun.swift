@@ -13,7 +13,7 @@ final class ModelRun {
   private var models: [MemoryDriver]
   private var current = 0
   private var slots: [String: Int] = ["first": 0]
-  private let capabilities: Capabilities
+  let capabilities: Capabilities
   /// Whether the driver records when a job was claimed.
   var recordsRuns: Bool { capabilities.contains(.recoversDeadHolders) }
 
@@ -87,6 +87,7 @@ final class ModelRun {
     case .flawed: jobs.append(flawedJob())
     case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
     case .bound: addBound()
+    case .keyed: addConcurrencyKey()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()

@@ -14,6 +14,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case resolve
   case atMost
   case rate, throttle
+  case keyed
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
@@ -31,7 +32,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.change, 3), (.changeMatching, 1), (.recover, 1), (.outcomes, 2),
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
-    (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1),
+    (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1), (.keyed, 6),
   ]
 
   /// The new values of a change.
@@ -89,7 +90,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .promote: [.driver, .page],
     .find: [
       .driver, .filter,
-      ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"), .rows,
+      ModelOperand("states", "any held ready delayed running ready+delayed delayed+running none"), .rows,
       ModelOperand("after", "0 0 oldest newest"), .page,
     ],
     .count: [.driver, .filter],
@@ -113,7 +114,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .cancel: [.driver, .jobs, .reason],
     .change: [.driver, .jobs] + newValues,
     .changeMatching: [
-      .driver, .filter, ModelOperand("states", "any ready delayed any ready+delayed none ready running"),
+      .driver, .filter, ModelOperand("states", "any ready delayed held ready+delayed none ready running"),
       .page,
     ] + newValues,
     .recover: [.driver, .jobs],
@@ -126,18 +127,22 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("key", "k1 k2 k3 composed decomposed long none k1"),
     ],
     .cancelMatching: [
-      .driver, .filter, ModelOperand("states", "running ready delayed any ready+delayed none ready running"),
+      .driver, .filter, ModelOperand("states", "running ready delayed any ready+held none ready held"),
       .page, .reason,
     ],
     .look: [
       .driver, ModelOperand("verb", "find find cancel change"), .filter,
-      ModelOperand("states", "any any ready delayed running ready+delayed delayed+running none"),
+      ModelOperand("states", "any held ready delayed running ready+delayed delayed+running none"),
       ModelOperand("at", "prefix prefix priority meta due enqueued payload payload+priority"), .page,
     ],
     .expires: [.expiry],
     .bound: [
       ModelOperand("full", "refuse refuse drop drop"), ModelOperand("at", "3 1 2 5 9 20 40 0"),
       ModelOperand("jobs", "last all all all"),
+    ],
+    .keyed: [
+      ModelOperand("with", "k1 k1 k1 k2 k2 k3 composed decomposed"), ModelOperand("most", "1 1 1 2 3 1 2 9"),
+      ModelOperand("jobs", "last last all all"),
     ],
     .atMost: [ModelOperand("running", "1 2 3 5 9 0"), ModelOperand("wants", "last all")],
     .rate: [

@@ -1,0 +1,66 @@
+/// A key whose jobs run one after the other, in the order in which they were enqueued; or a few of them at a time.
+///
+///     try await queue.enqueue(ShipOrder(7), options: EnqueueOptions(concurrencyKey: "customer-7"))
+///     try await queue.enqueue(Fetch(url), options: EnqueueOptions(concurrencyKey: ConcurrencyKey("host-3", limit: 4)))
+///
+/// At most ``limit`` unfinished jobs of a kind and key are *admitted*, those that were enqueued first; all others are held
+/// (``JobState/held``). An admitted job keeps its place through delays, retries, snoozes, expired leases and recoveries, until it leaves
+/// the queue: it completes, fails for good, is cancelled, expires, or is given up or dropped. The transaction in which it leaves admits
+/// the held job of the key with the lowest number. So with the default limit of 1, no job of a key begins before the earlier ones have
+/// ended, whatever becomes of them, and priorities and due times order only what is admitted.
+///
+/// A held job waits, and can be listed, cancelled, changed, expired and dropped as any other waiting job, but no claim sees it: a
+/// million held jobs cost the claims of other jobs nothing. A held job whose due time is later than its admission is delayed then.
+///
+/// A key that no job has takes no space in the database. Each database has keys of its own: with several databases, jobs of one key in
+/// two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
+///
+/// See the example `Tests/Examples/Sources/Ordered`.
+public struct ConcurrencyKey: Hashable, Sendable {
+  /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has keys of its own.
+  public var key: String
+  /// The maximum number of admitted jobs, from 1 to 1,000. Default: 1.
+  ///
+  /// The limit of the newest enqueue of the key counts, until no job of the key is left. If it raises the limit, more held jobs are
+  /// admitted at once; if it lowers the limit, none is admitted until fewer than that are. An enqueue that meets the holder of its
+  /// unique key and does not overwrite it, or is repeated, changes nothing. The enqueue, or the end, of a job takes a time that grows
+  /// with the number of admitted jobs of its key.
+  public var limit: Int
+
+  /// Creates a key.
+  ///
+  /// - Parameters:
+  ///   - key: 1 to 255 bytes of UTF-8 without NUL.
+  ///   - limit: The maximum number of admitted jobs, from 1 to 1,000. Default: 1, one job after the other.
+  public init(_ key: String, limit: Int = 1) { (self.key, self.limit) = (key, limit) }
+
+  /// The limits that can be given.
+  package static let limits = 1...1000
+}
+
+extension ConcurrencyKey: ExpressibleByStringLiteral {
+  /// Creates a key whose jobs run one after the other: `concurrencyKey: "customer-7"`.
+  public init(stringLiteral value: String) { self.init(value) }
+}
+
+extension ConcurrencyKey {
+  /// - Throws: ``QudoError/Code/invalidArgument``.
+  func check() throws(QudoError) {
+    try Limits.check("concurrency key", key, atMost: Limits.concurrencyKeyBytes)
+    guard Self.limits.contains(limit) else {
+      throw QudoError(
+        .invalidArgument, "the limit \(limit) of the concurrency key is outside 1 to 1000: give one inside")
+    }
+  }
+}
+
+extension Capabilities {
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key, which this database does not know.
+  package func check(keysOf jobs: [NewJob]) throws(QudoError) {
+    guard !contains(.concurrencyKeys), jobs.contains(where: { $0.concurrencyKey != nil }) else { return }
+    throw QudoError(
+      .invalidArgument,
+      "the database knows no concurrency keys, and nothing was enqueued: use another database, or enqueue without a key"
+    )
+  }
+}

@@ -1,0 +1,192 @@
+internal import Qudo
+
+/// `qudo_place`: the places of the admitted jobs of each concurrency key. Usually empty.
+struct PlaceTable {
+  let connection: Connection
+
+  /// Whether any job has a place; without one, no job has a key.
+  func hasAny() throws(QudoError) -> Bool {
+    if let known = connection.cache.hasKeys { return known }
+    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_place)") == 1
+    connection.cache.hasKeys = hasAny
+    return hasAny
+  }
+
+  func insert(_ job: Int64, _ key: NumberedKey) throws(QudoError) {
+    connection.cache.hasKeys = true
+    try connection.run(
+      "INSERT OR IGNORE INTO qudo_place(kind, key, job) VALUES(?, ?, ?)", .integer(key.kind),
+      .text(key.text), .integer(job))
+  }
+
+  /// - Returns: Whether the job had a place.
+  func remove(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
+    try connection.run(
+      "DELETE FROM qudo_place WHERE kind = ? AND key = ? AND job = ?", .integer(key.kind), .text(key.text),
+      .integer(job))
+    // There may be none left: then the next deletions of jobs need not look.
+    connection.cache.hasKeys = nil
+    return connection.changes == 1
+  }
+
+  /// Returns how many jobs of a key are admitted, or `most` if there are more. The place of a job that another program deleted does
+  /// not count.
+  func count(_ key: NumberedKey, atMost most: Int) throws(QudoError) -> Int {
+    let count = try connection.integer(
+      """
+      SELECT count(*) FROM (
+        SELECT 1 FROM qudo_place AS p
+        WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
+        LIMIT ?3)
+      """, .integer(key.kind), .text(key.text), .integer(Int64(most)))
+    return Int(count ?? 0)
+  }
+
+  /// Deletes the places of jobs that are gone. It reads all of the table; see ``Transaction/putAside(_:)``.
+  ///
+  /// - Returns: Their keys.
+  func deleteOrphans() throws(QudoError) -> Set<NumberedKey> {
+    var keys: Set<NumberedKey> = []
+    try connection.each(
+      """
+      DELETE FROM qudo_place
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job AND j.kind = qudo_place.kind AND j.concurrency_key = key)
+      RETURNING kind, key
+      """
+    ) { row throws(QudoError) in keys.insert(NumberedKey(kind: row.integer(0), text: row.text(1))) }
+    return keys
+  }
+
+  /// Returns the number of places of jobs that are gone, or that are held. It reads all rows.
+  func check() throws(QudoError) -> Int64 {
+    try connection.integer(
+      """
+      SELECT count(*) FROM qudo_place AS p
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.kind = p.kind AND j.concurrency_key = p.key)
+        OR EXISTS (SELECT 1 FROM qudo_held AS h WHERE h.kind = p.kind AND h.key = p.key AND h.id = p.job)
+      """) ?? 0
+  }
+}
+
+/// `qudo_held`: the jobs that wait for others of their concurrency key, in the order of their ids.
+struct HeldTable {
+  let connection: Connection
+
+  func insert(_ job: Int64, _ key: NumberedKey, written: Int64?) throws(QudoError) {
+    try connection.run(
+      "INSERT INTO qudo_held(kind, key, id, written) VALUES(?, ?, ?, ?)", .integer(key.kind),
+      .text(key.text), .integer(job), written.map { .integer($0) } ?? .null)
+  }
+
+  /// - Returns: Whether the job was held.
+  func remove(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
+    try connection.run(
+      "DELETE FROM qudo_held WHERE kind = ? AND key = ? AND id = ?", .integer(key.kind), .text(key.text),
+      .integer(job))
+    return connection.changes == 1
+  }
+
+  /// Returns the held job of a key with the lowest id, and when its relative delay was set; nil if there is none.
+  func first(_ key: NumberedKey) throws(QudoError) -> (id: Int64, written: Int64?)? {
+    var found: (id: Int64, written: Int64?)?
+    try connection.each(
+      "SELECT id, written FROM qudo_held WHERE kind = ? AND key = ? ORDER BY id LIMIT 1", .integer(key.kind),
+      .text(key.text)
+    ) { row throws(QudoError) in found = (row.integer(0), row.isNull(1) ? nil : row.integer(1)) }
+    return found
+  }
+
+  /// Returns whether a job is held, and when its relative delay was set.
+  func written(of job: Int64, _ key: NumberedKey) throws(QudoError) -> (isHeld: Bool, written: Int64?) {
+    var found: (isHeld: Bool, written: Int64?) = (false, nil)
+    try connection.each(
+      "SELECT written FROM qudo_held WHERE kind = ? AND key = ? AND id = ?", .integer(key.kind),
+      .text(key.text), .integer(job)
+    ) { row throws(QudoError) in found = (true, row.isNull(0) ? nil : row.integer(0)) }
+    return found
+  }
+
+  /// Calls `body` with each kind, of `kinds` or of all, that has held jobs, and their number.
+  func counts(_ kinds: IntegerList?, _ body: (_ kind: Int64, _ count: Int) -> Void) throws(QudoError) {
+    let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""
+    try connection.each(
+      "SELECT kind, count(*) FROM qudo_held \(filter) GROUP BY kind", values: kinds?.values ?? []
+    ) { row throws(QudoError) in body(row.integer(0), Int(row.integer(1))) }
+  }
+
+  /// Returns how many jobs of these kinds there are, or `most` if there are more.
+  func count(_ kinds: IntegerList?, atMost most: Int) throws(QudoError) -> Int {
+    let filter = kinds.map { "WHERE kind IN \($0.sql)" } ?? ""
+    let count = try connection.integer(
+      "SELECT count(*) FROM (SELECT 1 FROM qudo_held \(filter) LIMIT ?)",
+      values: (kinds?.values ?? []) + [.integer(Int64(most))])
+    return Int(count ?? 0)
+  }
+
+  /// Returns the lowest `limit` ids after an id.
+  func ids(_ kinds: IntegerList?, after id: Int64, limit: Int) throws(QudoError) -> [Int64] {
+    var ids: [Int64] = []
+    try connection.each(
+      "SELECT id FROM qudo_held WHERE \(kinds.inKinds) id > ? ORDER BY id LIMIT ?",
+      values: (kinds?.values ?? []) + [.integer(id), .integer(Int64(limit))]
+    ) { row throws(QudoError) in ids.append(row.integer(0)) }
+    return ids
+  }
+
+  /// Deletes the rows of jobs that are gone. It reads all of the table.
+  ///
+  /// - Returns: Their keys.
+  func deleteOrphans() throws(QudoError) -> Set<NumberedKey> {
+    var keys: Set<NumberedKey> = []
+    try connection.each(
+      """
+      DELETE FROM qudo_held
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = qudo_held.id AND j.kind = qudo_held.kind AND j.concurrency_key = key)
+      RETURNING kind, key
+      """
+    ) { row throws(QudoError) in keys.insert(NumberedKey(kind: row.integer(0), text: row.text(1))) }
+    return keys
+  }
+
+  /// Returns the number of rows that do not agree with the jobs or whose key has no place taken, and of all rows. It reads all rows.
+  func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
+    let bad = try connection.integer(
+      """
+      SELECT count(*) FROM qudo_held AS h
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id AND j.kind = h.kind AND j.concurrency_key = h.key)
+        OR NOT EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = h.kind AND p.key = h.key)
+      """)
+    return (bad ?? 0, try connection.integer("SELECT count(*) FROM qudo_held") ?? 0)
+  }
+}
+
+/// `qudo_key_limit`: the limits of the concurrency keys in use, other than 1.
+struct KeyLimitTable {
+  let connection: Connection
+
+  func limit(of key: NumberedKey) throws(QudoError) -> Int {
+    Int(
+      try connection.integer(
+        "SELECT most FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+        ?? 1)
+  }
+
+  func set(_ limit: Int, of key: NumberedKey) throws(QudoError) {
+    guard limit != 1 else { return try delete(key) }
+    try connection.run(
+      "INSERT OR REPLACE INTO qudo_key_limit(kind, key, most) VALUES(?, ?, ?)", .integer(key.kind),
+      .text(key.text), .integer(Int64(limit)))
+  }
+
+  func delete(_ key: NumberedKey) throws(QudoError) {
+    try connection.run(
+      "DELETE FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+  }
+}
+
+/// A concurrency key of a kind.
+struct NumberedKey: Hashable {
+  /// The kind's id in `qudo_kind`.
+  let kind: Int64
+  let text: String
+}

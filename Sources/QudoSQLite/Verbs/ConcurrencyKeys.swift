@@ -1,0 +1,146 @@
+internal import Qudo
+
+// An admitted job of a concurrency key has a row in qudo_place until it is deleted; a held one is in qudo_held, and in no other state
+// table. Jobs without a key come here only to learn that no job has one, which the connection usually knows.
+extension Transaction {
+  /// Gives a new job its place, or holds it.
+  ///
+  /// - Returns: Whether it is admitted. The caller then files it as ready or delayed.
+  func enter(_ id: Int64, _ concurrencyKey: ConcurrencyKey, kind: Int64, _ due: Due) throws(QudoError) -> Bool
+  {
+    let key = NumberedKey(kind: kind, text: concurrencyKey.key)
+    try setLimit(concurrencyKey.limit, of: key)
+    // Usually there is no room. If another program deleted an admitted job, there is.
+    if try heldTable.first(key) != nil { try admit(key) }
+    if try heldTable.first(key) == nil,
+      try placeTable.count(key, atMost: concurrencyKey.limit) < concurrencyKey.limit
+    {
+      try placeTable.insert(id, key)
+      return true
+    }
+    try hold(id, key, written: Delay(due, now.wall).written)
+    return false
+  }
+
+  private func hold(_ id: Int64, _ key: NumberedKey, written: Int64?) throws(QudoError) {
+    connection.waitingCounts.invalidate(key.kind)
+    try heldTable.insert(id, key, written: written)
+  }
+
+  /// Sets the limit of a key. A raised one admits held jobs.
+  private func setLimit(_ limit: Int, of key: NumberedKey) throws(QudoError) {
+    let old = try keyLimitTable.limit(of: key)
+    guard limit != old else { return }
+    try keyLimitTable.set(limit, of: key)
+    if limit > old { try admit(key) }
+  }
+
+  /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than its limit.
+  func admit(_ key: NumberedKey) throws(QudoError) {
+    var limit: Int?
+    while let next = try heldTable.first(key) {
+      let most = if let limit { limit } else { try keyLimitTable.limit(of: key) }
+      limit = most
+      guard try placeTable.count(key, atMost: most) < most else { return }
+      _ = try heldTable.remove(next.id, key)
+      // Another program may have deleted it.
+      guard let sortKey = try jobTable.sortKey(of: next.id) else { continue }
+      try placeTable.insert(next.id, key)
+      connection.readyLists.invalidate(key.kind)
+      try insertWaiting(
+        next.id, Delay(due: sortKey.due, written: next.written), kind: sortKey.kind, rank: sortKey.rank)
+    }
+  }
+
+  /// Returns the keys of jobs that are about to be deleted.
+  @inline(__always)
+  func keys(of ids: ClosedRange<Int64>) throws(QudoError) -> [(job: Int64, key: NumberedKey)] {
+    guard connection.cache.hasKeys != false, try placeTable.hasAny() else { return [] }
+    return try jobTable.keys(of: ids)
+  }
+
+  /// Gives back the places of jobs that were deleted, and admits the next ones.
+  func leave(_ jobs: [(job: Int64, key: NumberedKey)]) throws(QudoError) {
+    for (job, key) in jobs {
+      // A job without a place was held: then there are others.
+      guard try placeTable.remove(job, key) else {
+        _ = try heldTable.remove(job, key)
+        continue
+      }
+      try admitNext(key)
+    }
+  }
+
+  /// Admits held jobs of a key after one left, and forgets a key that no job has.
+  private func admitNext(_ key: NumberedKey) throws(QudoError) {
+    try admit(key)
+    if try placeTable.count(key, atMost: 1) == 0 { try keyLimitTable.delete(key) }
+  }
+
+  /// Takes a held job out of `qudo_held`.
+  ///
+  /// - Returns: Whether it was held.
+  func leaveHeld(_ id: Int64) throws(QudoError) -> Bool {
+    guard connection.cache.hasKeys != false, try placeTable.hasAny(), let key = try jobTable.key(of: id)
+    else {
+      return false
+    }
+    connection.waitingCounts.noteLeft(key.kind)
+    return try heldTable.remove(id, key)
+  }
+
+  /// Takes the old key of a waiting job, which a new job with perhaps another key overwrites.
+  func keyBeforeOverwrite(_ id: Int64) throws(QudoError) -> (key: NumberedKey, isHeld: Bool)? {
+    guard connection.cache.hasKeys != false, try placeTable.hasAny(), let key = try jobTable.key(of: id)
+    else {
+      return nil
+    }
+    return (key, try heldTable.remove(id, key))
+  }
+
+  /// Files a job that was overwritten, which is in no state table. It keeps its place if it keeps its key.
+  func waitAfterOverwrite(
+    _ id: Int64, with job: NewJob, kind: Int64, before: (key: NumberedKey, isHeld: Bool)?
+  ) throws(QudoError) {
+    let delay = Delay(job.due, now.wall)
+    if let before, let new = job.concurrencyKey, new.key.utf8.elementsEqual(before.key.text.utf8) {
+      if before.isHeld {
+        try hold(id, before.key, written: delay.written)
+      } else {
+        try insertWaiting(id, delay, kind: kind, rank: job.rank)
+      }
+      return try setLimit(new.limit, of: before.key)
+    }
+    if let before, !before.isHeld, try placeTable.remove(id, before.key) { try admitNext(before.key) }
+    if let new = job.concurrencyKey, try !enter(id, new, kind: kind, job.due) { return }
+    try insertWaiting(id, delay, kind: kind, rank: job.rank)
+  }
+
+  /// Changes a held job, if it is one.
+  ///
+  /// - Parameter due: The new due time; nil if it stays.
+  /// - Returns: Whether it is held.
+  func changeHeld(_ id: Int64, due: Due?) throws(QudoError) -> Bool {
+    guard connection.cache.hasKeys != false, try placeTable.hasAny(), let key = try jobTable.key(of: id)
+    else {
+      return false
+    }
+    let (isHeld, _) = try heldTable.written(of: id, key)
+    guard isHeld else { return false }
+    if let due {
+      _ = try heldTable.remove(id, key)
+      try heldTable.insert(id, key, written: Delay(due, now.wall).written)
+    }
+    return true
+  }
+
+  /// Deletes the rows of jobs that another program deleted, and admits those that wait for them.
+  ///
+  /// - Returns: The number of keys with such rows.
+  func putAsideKeys() throws(QudoError) -> Int {
+    guard try placeTable.hasAny() else { return 0 }
+    let keys = try placeTable.deleteOrphans().union(try heldTable.deleteOrphans())
+    for key in keys { try admitNext(key) }
+    return keys.count
+  }
+}

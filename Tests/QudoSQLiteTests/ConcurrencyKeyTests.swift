@@ -1,0 +1,211 @@
+import CSQLite
+import Foundation
+import Qudo
+@testable import QudoSQLite
+import QudoTesting
+import Testing
+
+/// Concurrency keys as rows of a file: what they leave behind, and what other programs do to them.
+@Suite struct ConcurrencyKeyTests {
+  let file: TemporaryFile
+  let clock = ManualClock()
+  let driver: SQLiteDriver
+
+  init() throws {
+    file = try TemporaryFile()
+    driver = try file.open(clock: clock)
+  }
+
+  private func keyed(_ text: String, _ key: ConcurrencyKey = "k", unique: UniqueKey? = nil, due: Due = .now)
+    -> NewJob
+  {
+    var new = job(text, unique: unique, due: due)
+    new.concurrencyKey = key
+    return new
+  }
+
+  private func rows() throws -> [String] {
+    try ["qudo_place", "qudo_held", "qudo_key_limit"].flatMap { table in
+      try file.rows("SELECT count(*) FROM \(table)")
+    }
+  }
+
+  private func finish(_ jobs: [ClaimedJob]) async throws {
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+  }
+
+  @Test("a key without jobs leaves no row") func rowsGo() async throws {
+    for _ in 0..<3 {
+      _ = try await driver.insert(
+        (0..<300).map { keyed("\($0)", ConcurrencyKey("k\($0 % 100)", limit: 1 + $0 % 2)) })
+      #expect(try rows().map { $0 != "0" } == [true, true, true])
+      while case let jobs = try await driver.claim(demand(500)).jobs, !jobs.isEmpty { try await finish(jobs) }
+      #expect(try rows() == ["0", "0", "0"])
+    }
+  }
+
+  @Test("each place is that of a job, whatever the verbs do", arguments: [1, 2, 3])
+  func places(seed: UInt64) async throws {
+    var random = Seeded(seed: seed)
+    var claimed: [ClaimedJob] = []
+    for _ in 0..<300 {
+      switch Int.random(in: 0..<8, using: &random) {
+      case 0...2:
+        let unique = UniqueKey("u\(Int.random(in: 0..<9, using: &random))", onConflict: .overwrite)
+        let key = ConcurrencyKey(
+          "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random))
+        let due: Due = Bool.random(using: &random) ? .now : .after(.seconds(3))
+        _ = try await driver.insert([
+          keyed("", key, unique: Bool.random(using: &random) ? unique : nil, due: due), job(unique: unique),
+        ])
+      case 3: claimed += try await driver.claim(demand(2)).jobs
+      case 4:
+        let outcomes: [Settlement.Outcome] = [
+          .completed(), .failed(message: ""), .retry(after: .seconds(1), message: ""), .released,
+        ]
+        let settlements = claimed.shuffled(using: &random).map {
+          Settlement($0.lease, outcomes.randomElement(using: &random) ?? .completed())
+        }
+        _ = try await driver.settle(settlements, claiming: nil)
+        claimed = []
+      case 5:
+        let ids = try await driver.jobs(matching: JobQuery(limit: 1000)).map(\.id)
+        _ = try await driver.cancel(Array(ids.shuffled(using: &random).prefix(2)), reason: nil)
+      case 6: clock.advance(by: .seconds(Int64.random(in: 1...40, using: &random)))
+      default: _ = try await driver.change(matching: JobQuery(limit: 2), JobChange(due: .now))
+      }
+      #expect(try file.rows(wrong) == [])
+    }
+  }
+
+  /// The keys with a place of no job, with fewer places than the limit while jobs are held, or without a job.
+  private let wrong = """
+    SELECT 'place', job FROM qudo_place AS p
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.kind = p.kind AND j.concurrency_key = p.key)
+    UNION ALL SELECT 'none', id FROM qudo_job AS j WHERE concurrency_key IS NOT NULL
+      AND (SELECT count(*) FROM qudo_place AS p WHERE p.job = j.id) + (SELECT count(*) FROM qudo_held AS h WHERE h.id = j.id) <> 1
+    UNION ALL SELECT 'room', h.id FROM qudo_held AS h WHERE
+      (SELECT count(*) FROM qudo_place AS p WHERE p.kind = h.kind AND p.key = h.key)
+      < coalesce((SELECT most FROM qudo_key_limit AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
+    UNION ALL SELECT 'limit', most FROM qudo_key_limit AS l
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = l.kind AND p.key = l.key)
+    """
+
+  @Test("a connection learns that another one has brought keys") func twoConnections() async throws {
+    let other = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    // It knows that there are no keys.
+    try await finish(try await driver.claim(demand()).jobs)
+    _ = try await other.insert([keyed("2"), keyed("3")])
+    try await finish(try await driver.claim(demand()).jobs)
+    #expect(try await other.claim(demand()).texts == ["3"])
+    #expect(try rows() == ["1", "0", "0"])
+  }
+
+  @Test("statements hold and admit as an enqueue does") func statements() async throws {
+    let other = try TemporaryFile()
+    let queue = try other.open(clock: clock)
+    let app = try AppConnection(file.path)
+    for jobs in [
+      [keyed("1"), keyed("2"), keyed("3", due: .after(.seconds(9))), job("4"), keyed("5", "l")],
+      [keyed("6", ConcurrencyKey("k", limit: 3))], [keyed("7", ConcurrencyKey("k", limit: 2)), keyed("8")],
+      [keyed("9", "m", unique: UniqueKey("u", onConflict: .keep))],
+      [keyed("10", "m", unique: UniqueKey("u", onConflict: .keep))],
+    ] {
+      try app.run("BEGIN IMMEDIATE")
+      for statement in try SQLiteEnqueueStatements(clock: clock).statements(for: jobs) {
+        #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE, "\(statement.sql)")
+      }
+      try app.run("COMMIT")
+      _ = try await queue.insert(jobs)
+      for table in ["qudo_job", "qudo_delayed", "qudo_place", "qudo_held", "qudo_key_limit"] {
+        let all = "SELECT * FROM \(table) ORDER BY 1, 2, 3"
+        #expect(try file.rows(all) == other.rows(all), "\(table)")
+      }
+      // A script writes a row for each job.
+      let ready = """
+        SELECT j.id FROM qudo_job AS j JOIN qudo_ready AS r
+          ON r.kind = j.kind AND r.rank = j.rank AND r.due = j.due AND j.id BETWEEN r.first AND r.last ORDER BY 1
+        """
+      #expect(try file.rows(ready) == other.rows(ready))
+    }
+    #expect(try file.rows(wrong) == [])
+    // What a script cannot do it refuses, and what it must not touch it leaves.
+    let overwrite = UniqueKey("u", onConflict: .overwrite)
+    #expect {
+      try SQLiteEnqueueStatements().statements(for: [keyed("", unique: overwrite)])
+    } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    try app.run("BEGIN IMMEDIATE")
+    let codes = try SQLiteEnqueueStatements(clock: clock).statements(for: [job("x", unique: overwrite)]).map {
+      app.execute($0.sql, $0.values)
+    }
+    try app.run("ROLLBACK")
+    #expect(codes.contains(SQLITE_CONSTRAINT))
+  }
+
+  @Test("the application's transaction takes places with it, or does not") func joined() async throws {
+    let app = try AppConnection(file.path)
+    try app.run("BEGIN")
+    #expect(try driver.insert([keyed("1"), keyed("2")], in: app.handle) == [.inserted(1), .inserted(2)])
+    try app.run("ROLLBACK")
+    #expect(try rows() == ["0", "0", "0"])
+    try app.run("BEGIN")
+    _ = try driver.insert([keyed("3"), keyed("4")], in: app.handle)
+    try app.run("COMMIT")
+    #expect(try await driver.claim(demand()).texts == ["3"])
+    #expect(try await driver.count() == [JobCount("a", running: 1, held: 1)])
+  }
+
+  @Test("places of jobs that another program deleted are found, and hold up nothing that follows")
+  func foreign() async throws {
+    _ = try await driver.insert([keyed("1"), keyed("2"), keyed("3"), keyed("x", "other")])
+    try file.execute("DELETE FROM qudo_job WHERE id = 1")
+    var options = DiagnosisOptions()
+    options.checksIntegrity = true
+    let found = try await SQLiteDriver.diagnose(path: file.path, options, clock: clock).findings
+    #expect(found.contains { $0.subject == "qudo_place" && $0.figures["rows"] == 1 }, "\(found)")
+    // The claim meets the ready row of the job, and has the tables repaired.
+    #expect(try await driver.claim(demand()).texts.sorted() == ["2", "x"])
+    #expect(try file.rows(wrong) == [])
+    // Also while it ran.
+    try file.execute("DELETE FROM qudo_job WHERE id = 2")
+    _ = try await driver.insert([keyed("5")])
+    #expect(try await driver.claim(demand()).texts == ["3"])
+  }
+
+  @Test("a restored file goes on with the places of its jobs") func restored() async throws {
+    _ = try await driver.insert([keyed("1"), keyed("2"), keyed("3")])
+    _ = try await driver.claim(demand())
+    let copy = file.folder.appendingPathComponent("copy.db").path
+    let report = try await driver.backup(to: copy)
+    #expect(report.jobs == [JobCount("a", running: 1, held: 2)])
+    let new = file.folder.appendingPathComponent("new.db").path
+    let plan = try await SQLiteDriver.restore(from: copy, to: new)
+    #expect(plan.jobs == [JobCount("a", running: 1, held: 2)])
+    let again = try SQLiteDriver(path: new, durability: .normal, clock: clock)
+    for text in ["1", "2", "3"] {
+      let jobs = try await again.claim(demand()).jobs
+      #expect(jobs.map { String(decoding: $0.payload.bytes, as: UTF8.self) } == [text])
+      _ = try await again.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    }
+    await again.close()
+  }
+
+  @Test("jobs without a key run no statement of the tables of keys") func unused() async throws {
+    _ = try await driver.insert((0..<40).map { job("\($0)") })
+    let jobs = try await driver.claim(demand(40)).jobs
+    let outcomes: [Settlement.Outcome] = [
+      .completed(), .failed(message: ""), .retry(after: .zero, message: ""),
+    ]
+    _ = try await driver.settle(
+      jobs.enumerated().map { Settlement($1.lease, outcomes[$0 % 3]) }, claiming: demand(3))
+    let prepared = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
+      transaction.connection.preparedSQL
+    }
+    let ofKeys = prepared.filter { sql in
+      ["qudo_place", "qudo_held"].contains { sql.contains($0) } && !sql.hasPrefix("SELECT max(coalesce(")
+    }
+    // What the connection reads after another one's commit tells it that there are none.
+    #expect(ofKeys == [])
+  }
+}

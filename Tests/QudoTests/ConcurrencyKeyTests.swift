@@ -1,0 +1,20 @@
+import Qudo
+import Testing
+
+@Suite struct ConcurrencyKeyTests {
+  @Test("a database that knows no keys refuses a job with one, and no other") func refused() throws {
+    let jobs = [NewJob("a"), NewJob("a", concurrencyKey: "k")]
+    try Capabilities.durable.check(keysOf: [jobs[0]])
+    try Capabilities.concurrencyKeys.check(keysOf: jobs)
+    #expect {
+      try Capabilities.durable.check(keysOf: jobs)
+    } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+  }
+
+  @Test("all jobs of a batch share the key of its options") func batch() throws {
+    let options = EnqueueOptions(concurrencyKey: ConcurrencyKey("k", limit: 2))
+    #expect(try options.part(1, of: 2).concurrencyKey == ConcurrencyKey("k", limit: 2))
+    #expect(NewJob("a", options: options).concurrencyKey?.limit == 2)
+    #expect(ConcurrencyKey("k") == "k")
+  }
+}
