@@ -56,6 +56,7 @@ struct DatabaseFold: Sendable {
     state.hasWorker = figures.hasWorker
     state.isExact = figures.isExact
     (state.fileBytes, state.walBytes) = (figures.fileBytes, figures.walBytes)
+    state.newestFailure = figures.failures.first?.id
     state.pause = figures.pauses.first { $0.kind == nil }
     state.workers = workers(figures)
     state.kinds = kinds(figures)

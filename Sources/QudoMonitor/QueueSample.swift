@@ -68,6 +68,8 @@ package struct DatabaseSample: Sendable {
     /// Rows of the failure log, those of retried runs and without those of cancelled jobs. Exact up to as many rows as the
     /// sampler reads of the log; beyond that, it counts the ids.
     package var failuresPerSecond: Double?
+    /// The id of the newest row of the failure log; nil if it is empty.
+    package var newestFailure: Int64?
     /// The size of the database file in bytes; nil for a server.
     package var fileBytes: Int64?
     /// The size of the `-wal` in bytes; nil for a server.
