@@ -52,7 +52,7 @@ struct DatabaseFold: Sendable {
     }
     noteRuns(figures)
     var state = DatabaseSample.DatabaseState(now: figures.now)
-    state.took = took
+    (state.took, state.cost) = (took, figures.cost ?? took)
     state.hasWorker = figures.hasWorker
     state.isExact = figures.isExact
     (state.fileBytes, state.walBytes) = (figures.fileBytes, figures.walBytes)

@@ -8,20 +8,27 @@ package struct QueueSample: Sendable {
   package var sinceBoot: Int64
   /// How long the slowest database took to answer; zero if none did.
   package var took: Duration
+  /// The highest cost of a database: see ``DatabaseSample/DatabaseState/cost``.
+  package var cost: Duration
   /// The databases, in the order in which the sampler got them.
   package var databases: [DatabaseSample]
 
   /// Creates a sample.
-  package init(at: Timestamp, sinceBoot: Int64, took: Duration, databases: [DatabaseSample]) {
+  ///
+  /// - Parameter cost: nil for what it took.
+  package init(
+    at: Timestamp, sinceBoot: Int64, took: Duration, cost: Duration? = nil, databases: [DatabaseSample]
+  ) {
     (self.at, self.sinceBoot, self.took, self.databases) = (at, sinceBoot, took, databases)
+    self.cost = cost ?? took
   }
 
-  /// Returns the time to wait before the next sample: at least 50 times what this one took, so that sampling takes at most
-  /// 2 % of one core, at most a minute unless the interval is longer.
+  /// Returns the time to wait before the next sample: at least 50 times what this one cost, so that sampling takes at most
+  /// 2 % of one core; at most a minute unless the interval is longer.
   ///
   /// - Parameter interval: The shortest time. Default: 1 s.
   package func timeUntilNext(_ interval: Duration = .seconds(1)) -> Duration {
-    max(interval, min(took * 50, .seconds(60)))
+    max(interval, min(cost * 50, .seconds(60)))
   }
 }
 
@@ -48,6 +55,8 @@ package struct DatabaseSample: Sendable {
     package var now: Timestamp
     /// How long the database took to answer.
     package var took: Duration = .zero
+    /// The processor time that the answer took, or how long it took if that is unknown: a busy machine makes a sample slow, and not costly.
+    package var cost: Duration = .zero
     /// The kinds, by name: those with jobs or pauses, and those that a sample had before.
     package var kinds: [KindSample] = []
     /// The pause of everything.

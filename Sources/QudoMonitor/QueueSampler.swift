@@ -63,9 +63,10 @@ package final class QueueSampler: Sendable {
       return members.indices.compactMap { found[$0] }
     }
     let now = clock.now()
+    let states = samples.compactMap(\.state)
     return QueueSample(
-      at: now.wall, sinceBoot: now.sinceBoot, took: samples.compactMap { $0.state?.took }.max() ?? .zero,
-      databases: samples)
+      at: now.wall, sinceBoot: now.sinceBoot, took: states.map(\.took).max() ?? .zero,
+      cost: states.map(\.cost).max() ?? .zero, databases: samples)
   }
 
   /// Calls a verb of one database, as a sample does: for the details that a dashboard shows on request.

@@ -209,6 +209,9 @@ import Testing
     func time(_ took: Duration, _ interval: Duration = .seconds(1)) -> Duration {
       QueueSample(at: clock.now().wall, sinceBoot: 0, took: took, databases: []).timeUntilNext(interval)
     }
+    let cheap = QueueSample(
+      at: clock.now().wall, sinceBoot: 0, took: .seconds(3), cost: .milliseconds(50), databases: [])
+    #expect(cheap.timeUntilNext() == .milliseconds(2500), "a busy machine makes it slow, and not costly")
     #expect(time(.milliseconds(3)) == .seconds(1))
     #expect(time(.milliseconds(90)) == .milliseconds(4500))
     #expect(time(.seconds(9)) == .seconds(60))
@@ -276,6 +279,7 @@ import Testing
     #expect(samples[1].databases[0].state?.endedPerSecond == 2 && last.endedPerSecond == 0)
     // The driver itself can be sampled, too: for a dashboard within the application.
     let own = try await file.figures(limit: 10)
+    #expect(own.cost != nil && (samples[2].cost < .seconds(60)))
     #expect(own.counts == (try await file.count()) && own.hasWorker == nil && own.highestID == 7)
     await file.close()
   }

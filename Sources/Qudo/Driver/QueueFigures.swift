@@ -76,6 +76,9 @@ package struct QueueFigures: Hashable, Sendable {
   /// The size of the `-wal` in bytes; nil for a server.
   package var walBytes: Int64?
 
+  /// The processor time that it took to read the figures; nil if they were read by another machine, or it is unknown.
+  package var cost: Duration?
+
   /// Creates figures without any job; for drivers.
   package init(now: Timestamp, isExact: Bool) { (self.now, self.isExact) = (now, isExact) }
 }

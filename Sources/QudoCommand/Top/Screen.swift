@@ -174,7 +174,7 @@ struct Screen {
       (workerRows, failureRows) = (max(1, workers.count), max(1, min(10, failures.count)))
     } else if isSpacious {
       // Two headings and two empty lines, and the heading of the kinds.
-      let room = rows - 5 - min(max(kinds.count, 1), max(3, rows - 12))
+      let room = rows - 5 - min(max(kinds.count, 1), max(3, rows - 9))
       workerRows = max(1, min(max(workers.count, 1), room / 2))
       failureRows = max(1, min(max(failures.count, 1), room - workerRows))
       workerRows = max(1, min(max(workers.count, 1), room - failureRows))

@@ -25,7 +25,7 @@ struct TopCommand: AsyncParsableCommand {
         WAIT50, 99   percentiles of the time from a job's due time to its claim, by the running jobs that were seen: an estimate
         OLDEST       how long the job that was due first has been ready
 
-      A sample counts the waiting jobs. The next one waits for --interval, and for 50 times what the last one took, so watching costs at \
+      A sample counts the waiting jobs. The next one waits for --interval, and for 50 times the processor time of the last one, so watching costs at \
       most 2 % of one core. A database that does not answer within --timeout says so in its line, and is tried again.
 
       NO_COLOR and --no-color turn colors off. Without UTF-8 in the locale, it draws with ASCII. If standard output is no terminal, or \

@@ -4,6 +4,7 @@ extension Snapshot {
   /// Returns the figures of a dashboard: see ``ObservedDriver``.
   func figures(limit: Int, path: String) throws(QudoError) -> QueueFigures {
     let limit = max(limit, 0)
+    let began = SystemClock.threadTime()
     var figures = QueueFigures(now: now.wall, isExact: true)
     figures.counts = try count(nil)
     let backlog = try backlog(nil, countingUpTo: 0)
@@ -44,6 +45,7 @@ extension Snapshot {
     }
     figures.fileBytes = FileStatus(path)?.size
     figures.walBytes = FileStatus(path + "-wal")?.size ?? 0
+    figures.cost = .microseconds(max(0, SystemClock.threadTime() - began))
     return figures
   }
 }
