@@ -155,7 +155,8 @@ private struct TerminalScreen {
   private static let chunk = 512
 
   private static let enter = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[2J"
-  private static let leave = "\u{1B}[0m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+  // Cleared first: tmux leaves lines of the alternate screen on the other one if the window grew meanwhile.
+  private static let leave = "\u{1B}[0m\u{1B}[H\u{1B}[2J\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 
   /// Runs until it is told to close.
   mutating func run(_ work: () -> Work) {
