@@ -92,6 +92,8 @@ let package = Package(
         .product(
           name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
+    // The samples of both dashboards.
+    .target(name: "QudoMonitor", dependencies: ["Qudo"]),
     // It depends on the C modules because its baselines call SQLite and libmariadb directly.
     .target(
       name: "QudoBench",
@@ -102,7 +104,7 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoSchedules", "QudoBench",
+        "Qudo", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
         .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -170,10 +172,12 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "Qudo", "QudoCommand", "QudoSQLite", "QudoTesting", "Evidence", "MariaDBServer", "ProcessSupport",
-        "CSQLite",
+        "Qudo", "QudoCommand", "QudoMonitor", "QudoSQLite", "QudoTesting", "Evidence", "MariaDBServer",
+        "ProcessSupport", "CSQLite",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ],
+      // What screens look like, for a test.
+      exclude: ["Top/Screens"]),
     .testTarget(
       name: "QudoSchedulesTests",
       dependencies: [
@@ -190,6 +194,8 @@ let package = Package(
         .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
         .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
       ]),
+    .testTarget(
+      name: "QudoMonitorTests", dependencies: ["Qudo", "QudoMonitor", "QudoSQLite", "QudoTesting"]),
     .testTarget(
       name: "QudoServiceLifecycleTests",
       dependencies: [

@@ -103,6 +103,7 @@ import Testing
       ["resolve", "1"],
       ["enqueue", "a", "x"], ["work", "a=true"], ["compact"], ["cancel", "1"], ["pause", "a"], ["pauses"],
       ["schedule", "list"], ["doctor"], ["health"], ["metrics"], ["backup", "copy.db"],
+      ["top", "--once"],
     ])
   func namesThePath(verb: [String]) throws {
     let folder = place.path("folder.db")

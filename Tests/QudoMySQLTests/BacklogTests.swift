@@ -59,5 +59,30 @@ import Testing
     await driver.close()
     try await database.drop()
   }
+
+  @Test("figures for a dashboard: what the other verbs tell, and the newest rows of the logs") func figures()
+    async throws
+  {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    _ = try await driver.insert((0..<5).map { _ in job() } + [job("b", due: .after(.seconds(600)))])
+    let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 3)).jobs
+    _ = try await driver.settle(
+      [
+        Settlement(claimed[0].lease, .completed(), recording: .milliseconds(5)),
+        Settlement(claimed[1].lease, .failed(message: "no")),
+      ], claiming: nil)
+    try await driver.pause(["b"], until: nil, reason: "no disk")
+    let figures = try await driver.figures(limit: 10)
+    #expect(figures.counts == (try await driver.count()) && figures.counts.map(\.running) == [1, 0])
+    #expect(figures.oldest.map(\.kind) == ["a"] && figures.pauses.map(\.kind) == ["b"])
+    #expect(!figures.isExact && (figures.highestID ?? 0) >= 6)
+    #expect(figures.running.map(\.id) == [claimed[2].lease.job])
+    #expect(figures.failures.map(\.kind) == ["a"] && figures.failures.map(\.reason) == [.failed])
+    #expect(figures.ended.map(\.status).contains(.completed))
+    #expect(try await driver.figures(limit: 0).ended.isEmpty)
+    await driver.close()
+    try await database.drop()
+  }
 }
 #endif

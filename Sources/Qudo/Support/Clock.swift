@@ -74,6 +74,9 @@ public struct SystemClock: QueueClock {
     while sinceBoot() < time { try await Timers.shared.sleep(untilSinceBoot: time) }
   }
 
+  /// Returns the processor time that the calling thread has used, in microseconds.
+  package static func threadTime() -> Int64 { microseconds(CLOCK_THREAD_CPUTIME_ID) }
+
   /// - Parameter clock: If the system lacks it, CLOCK_MONOTONIC is read: it may stop, but expires no lease
   ///   early.
   static func microseconds(_ clock: clockid_t) -> Int64 {

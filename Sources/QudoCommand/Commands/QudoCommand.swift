@@ -23,6 +23,7 @@ struct QudoCommand: AsyncParsableCommand {
 
       See what is waiting and what failed, and retry:
 
+        qudo top
         qudo count
         qudo jobs --kind thumb --state ready
         qudo failures
@@ -41,7 +42,7 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Doctor.self, Health.self,
+      Enqueue.self, Work.self, TopCommand.self, Count.self, DatabasesCommand.self, Doctor.self, Health.self,
       MetricsCommand.self,
       Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Resolve.self, Cancel.self, Change.self, Recover.self,

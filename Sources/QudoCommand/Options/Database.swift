@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import Logging
 internal import Qudo
+internal import QudoMonitor
 public import QudoSQLite
 
 #if canImport(Glibc)
@@ -84,6 +85,27 @@ struct Database: ParsableArguments {
       DatabaseOpening(durability: .full, create: false, isListing: true), nil, enqueues: false, body)
   }
 
+  /// Returns how to open each database for monitoring. None is created, nor waited for beyond the timeout.
+  ///
+  /// - Returns: The sources, in the order of the databases. Their names are those that files would have by their paths, or the
+  ///   URLs if several would have that name.
+  func sources(_ timeout: Duration) throws -> [QueueSampler.Source] {
+    let opening = DatabaseOpening(
+      durability: .full, create: false, isListing: true, listingTimeout: timeout)
+    let urls = try urls()
+    let names = urls.map { url -> String in
+      if case .sqlite(let path) = url.place { SQLiteDriver.defaultName(forPath: path) } else { "\(url)" }
+    }
+    return zip(urls, names).map { url, name in
+      QueueSampler.Source(names.count { $0 == name } == 1 ? name : "\(url)") { () async throws(QudoError) in
+        guard let driver = try await opening.open(url, name: nil) as? any ObservedDriver else {
+          throw QudoError(.database, "the database does not tell its figures")
+        }
+        return driver
+      }
+    }
+  }
+
   /// Reads something from each database, all at once, for monitoring. None is created or migrated, nor waited for beyond
   /// the timeout.
   ///
@@ -97,17 +119,9 @@ struct Database: ParsableArguments {
     options.callTimeout = timeout
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
     options.logger.logLevel = .critical
-    let opening = DatabaseOpening(
-      durability: .full, create: false, isListing: true, listingTimeout: timeout)
-    let urls = try urls()
-    let names = urls.map { url -> String in
-      if case .sqlite(let path) = url.place { SQLiteDriver.defaultName(forPath: path) } else { "\(url)" }
-    }
     let databases = try Databases(
-      zip(urls, names).map { url, name in
-        Databases.Source(names.count { $0 == name } == 1 ? name : "\(url)") { () async throws(QudoError) in
-          try await opening.open(url, name: nil)
-        }
+      sources(timeout).map { source in
+        Databases.Source(source.name) { () async throws(QudoError) in try await source.open() }
       }, options: options)
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       guard let driver = driver as? any ObservedDriver else {

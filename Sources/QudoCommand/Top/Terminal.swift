@@ -1,0 +1,302 @@
+internal import Dispatch
+internal import Qudo
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// The terminal of the process: it draws frames, and tells keys and sizes.
+///
+/// One thread does all that: it waits for keys, signals and frames, and it alone writes. So nothing is drawn after the terminal was
+/// restored, and a terminal that takes no output holds up neither keys nor signals. The thread ends with ``close()``.
+final class Terminal: Sendable {
+  enum Event: Equatable, Sendable {
+    case key(Key)
+    case resize(ScreenSize)
+    /// The terminal is gone.
+    case closed
+  }
+
+  private enum Request { case suspend, redraw, close }
+  private struct State {
+    /// The next frame; nil if it was drawn.
+    var frame: [String]?
+    var requests: [Request] = []
+    var isClosed = false
+    var closers: [CheckedContinuation<Void, Never>] = []
+  }
+
+  /// The keys and sizes.
+  let events: AsyncStream<Event>
+  private let state = Locked(State())
+
+  /// Takes the terminal: raw keys, the alternate screen, no cursor.
+  ///
+  /// - Throws: `CommandError` if there is none.
+  init() throws(CommandError) {
+    let input =
+      isatty(STDIN_FILENO) == 1 ? dup(STDIN_FILENO) : open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
+    var settings = termios()
+    guard input >= 0, tcgetattr(input, &settings) == 0 else {
+      if input >= 0 { _ = Self.close(input) }
+      throw CommandError("no terminal to read keys from: use --once, or run it in a terminal")
+    }
+    _ = fcntl(input, F_SETFD, FD_CLOEXEC)
+    let signals = Signals.ending + [SIGWINCH, SIGTSTP, SIGCONT]
+    let wakeUps = try Signals.pipe(signals)
+    let (events, continuation) = AsyncStream<Event>.makeStream()
+    self.events = events
+    let screen = TerminalScreen(input: input, wakeUps: wakeUps, settings: settings, events: continuation)
+    DispatchQueue(label: "qudo.terminal").async { [state] in
+      var screen = screen
+      Signals.unblock(signals)
+      screen.run { () -> TerminalScreen.Work in
+        state.withLock { state in
+          defer { (state.frame, state.requests) = (nil, []) }
+          return TerminalScreen.Work(
+            frame: state.frame, suspends: state.requests.contains(.suspend),
+            redraws: state.requests.contains(.redraw), closes: state.requests.contains(.close))
+        }
+      }
+      let closers = state.withLock { state in
+        state.isClosed = true
+        defer { state.closers = [] }
+        return state.closers
+      }
+      for closer in closers { closer.resume() }
+    }
+  }
+
+  /// The size of the terminal that standard output is; 80 columns and 24 rows if it does not tell.
+  static var size: ScreenSize {
+    var size = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+      return ScreenSize(80, 24)
+    }
+    return ScreenSize(Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// Draws lines, unless another frame comes before that.
+  func draw(_ frame: [String]) {
+    state.withLock { $0.frame = frame }
+    Signals.wake()
+  }
+
+  /// Draws all lines again with the next frame, also those that have not changed.
+  func redraw() { ask(.redraw) }
+
+  /// Gives the terminal back and stops the process, as Ctrl-Z does, until it is continued.
+  func suspend() { ask(.suspend) }
+
+  /// Gives the terminal back.
+  func close() async {
+    ask(.close)
+    await withCheckedContinuation { continuation in
+      let isClosed = state.withLock { state in
+        if !state.isClosed { state.closers.append(continuation) }
+        return state.isClosed
+      }
+      if isClosed { continuation.resume() }
+    }
+  }
+
+  private func ask(_ request: Request) {
+    state.withLock { $0.requests.append(request) }
+    Signals.wake()
+  }
+
+  fileprivate static func close(_ file: Int32) -> Int32 {
+    #if canImport(Glibc)
+    Glibc.close(file)
+    #elseif canImport(Musl)
+    Musl.close(file)
+    #else
+    Darwin.close(file)
+    #endif
+  }
+}
+
+/// What the terminal's thread has.
+private struct TerminalScreen {
+  struct Work {
+    var frame: [String]?
+    var suspends: Bool
+    var redraws: Bool
+    var closes: Bool
+  }
+
+  private let input: Int32
+  private let wakeUps: Int32
+  private let settings: termios
+  private let events: AsyncStream<Terminal.Event>.Continuation
+  private var decoder = KeyDecoder()
+  /// What is to be written.
+  private var output: ArraySlice<UInt8> = []
+  /// The lines on the screen; nil if they are unknown.
+  private var shown: [String]?
+  private var next: [String]?
+  private var hasInput = true
+  /// Standard error while messages are kept off the screen; -1 if it is no terminal.
+  private var errors: Int32 = -1
+
+  init(input: Int32, wakeUps: Int32, settings: termios, events: AsyncStream<Terminal.Event>.Continuation) {
+    (self.input, self.wakeUps, self.settings, self.events) = (input, wakeUps, settings, events)
+  }
+
+  /// The longest time that the terminal gets to take the last bytes, in milliseconds.
+  private static let patience: Int32 = 500
+  /// How long the rest of an escape sequence may take, in milliseconds.
+  private static let sequenceTime: Int32 = 100
+  /// A terminal that can take output takes so many bytes at once.
+  private static let chunk = 512
+
+  private static let enter = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[2J"
+  // Cleared first: tmux leaves lines of the alternate screen on the other one if the window grew meanwhile.
+  private static let leave = "\u{1B}[0m\u{1B}[H\u{1B}[2J\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+
+  /// Runs until it is told to close.
+  mutating func run(_ work: () -> Work) {
+    take()
+    while true {
+      var files = [
+        pollfd(fd: wakeUps, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: hasInput ? input : -1, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: output.isEmpty ? -1 : STDOUT_FILENO, events: Int16(POLLOUT), revents: 0),
+      ]
+      let count = poll(&files, nfds_t(files.count), decoder.isPending ? Self.sequenceTime : -1)
+      if count == 0 { press(decoder.flush()) }
+      guard count > 0 else { continue }
+      if files[1].revents != 0 { readKeys() }
+      if files[2].revents != 0, !writeSome() { lose() }
+      if files[0].revents != 0 {
+        for signal in readWakeUps() { react(signal) }
+        let work = work()
+        if work.closes { break }
+        if work.redraws { shown = nil }
+        if let frame = work.frame { next = frame }
+        if work.suspends { suspend() }
+      }
+      compose()
+    }
+    give()
+    events.finish()
+    _ = Terminal.close(input)
+  }
+
+  private mutating func press(_ keys: [Key]) {
+    for key in keys { events.yield(.key(key)) }
+  }
+
+  private mutating func readKeys() {
+    var buffer = [UInt8](repeating: 0, count: 1024)
+    let count = read(input, &buffer, buffer.count)
+    if count > 0 { return press(decoder.decode(buffer[..<count])) }
+    if count < 0, errno == EINTR || errno == EAGAIN { return }
+    lose()
+  }
+
+  /// The terminal is gone.
+  private mutating func lose() {
+    (hasInput, output) = (false, [])
+    events.yield(.closed)
+  }
+
+  private func readWakeUps() -> [Int32] {
+    var buffer = [UInt8](repeating: 0, count: 256)
+    let count = read(wakeUps, &buffer, buffer.count)
+    return buffer.prefix(max(count, 0)).filter { $0 != 0 }.map { Int32($0) }
+  }
+
+  private mutating func react(_ signal: Int32) {
+    switch signal {
+    case SIGWINCH:
+      shown = nil
+      events.yield(.resize(Terminal.size))
+    case SIGTSTP: suspend()
+    case SIGCONT:
+      // Stopped without notice, by SIGSTOP: another program may have used the terminal.
+      take()
+      events.yield(.resize(Terminal.size))
+    default:
+      give()
+      Signals.die(of: signal)
+    }
+  }
+
+  private mutating func suspend() {
+    give()
+    signal(SIGTSTP, SIG_DFL)
+    // Not `kill`, which another thread may get: this one must not go on before the process stands still.
+    raise(SIGTSTP)
+    Signals.handle(SIGTSTP)
+    take()
+    events.yield(.resize(Terminal.size))
+  }
+
+  // MARK: The terminal's state
+
+  private mutating func take() {
+    var raw = settings
+    cfmakeraw(&raw)
+    // The output stays as it was: a newline of another program begins at the left.
+    raw.c_oflag = settings.c_oflag
+    tcsetattr(input, TCSANOW, &raw)
+    if errors < 0, isatty(STDERR_FILENO) == 1 {
+      errors = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
+      let nothing = open("/dev/null", O_WRONLY | O_CLOEXEC)
+      if errors >= 0, nothing >= 0 { dup2(nothing, STDERR_FILENO) }
+      if nothing >= 0 { _ = Terminal.close(nothing) }
+    }
+    output = Array(Self.enter.utf8)[...]
+    shown = nil
+  }
+
+  /// Restores what ``take()`` changed. It waits a moment for a terminal that takes no output, and not longer.
+  private mutating func give() {
+    output = Array(Self.leave.utf8)[...]
+    while !output.isEmpty {
+      var file = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
+      let count = poll(&file, 1, Self.patience)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0, writeSome() else { break }
+    }
+    output = []
+    var settings = settings
+    tcsetattr(input, TCSANOW, &settings)
+    guard errors >= 0 else { return }
+    dup2(errors, STDERR_FILENO)
+    _ = Terminal.close(errors)
+    errors = -1
+  }
+
+  // MARK: Drawing
+
+  /// Writes a part of the output.
+  ///
+  /// - Returns: False if the terminal is gone.
+  private mutating func writeSome() -> Bool {
+    let part = output.prefix(Self.chunk)
+    let count = part.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+    if count < 0 { return errno == EINTR || errno == EAGAIN }
+    output = output.dropFirst(count)
+    return true
+  }
+
+  /// Makes output of the lines of the next frame that differ from those on the screen.
+  private mutating func compose() {
+    guard output.isEmpty, let frame = next else { return }
+    next = nil
+    var text = shown == nil ? "\u{1B}[0m\u{1B}[2J" : ""
+    for (row, line) in frame.enumerated()
+    where shown.map({ !$0.indices.contains(row) || $0[row] != line }) ?? true {
+      text += "\u{1B}[\(row + 1);1H\(line)"
+    }
+    for row in frame.count..<max(frame.count, shown?.count ?? 0) { text += "\u{1B}[\(row + 1);1H\u{1B}[2K" }
+    shown = frame
+    output = Array(text.utf8)[...]
+  }
+}
