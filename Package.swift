@@ -86,8 +86,10 @@ let package = Package(
     .target(
       name: "QudoDashboard",
       dependencies: [
-        "Qudo", "QudoSchedules", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoMonitor", "QudoSchedules", .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["Dashboard"])),
       ]),
     .target(
       name: "QudoServiceLifecycle",
@@ -104,6 +106,8 @@ let package = Package(
         .product(
           name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
       ]),
+    // The samples of both dashboards.
+    .target(name: "QudoMonitor", dependencies: ["Qudo"]),
     // It depends on the C modules because its baselines call SQLite and libmariadb directly.
     .target(
       name: "QudoBench",
@@ -114,7 +118,7 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoSchedules", "QudoBench",
+        "Qudo", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
         .target(name: "QudoDashboard", condition: .when(traits: ["Dashboard"])),
         .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -206,9 +210,12 @@ let package = Package(
     .testTarget(
       name: "QudoDashboardTests",
       dependencies: [
-        "Qudo", "QudoDashboard", "QudoSQLite", "QudoTesting", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoDashboard", "QudoMonitor", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
       ]),
+    .testTarget(
+      name: "QudoMonitorTests", dependencies: ["Qudo", "QudoMonitor", "QudoSQLite", "QudoTesting"]),
     .testTarget(
       name: "QudoServiceLifecycleTests",
       dependencies: [

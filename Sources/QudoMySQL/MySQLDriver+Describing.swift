@@ -25,5 +25,10 @@ extension MySQLDriver: ObservedDriver {
   package func sizes() async throws(QudoError) -> DatabaseSizes {
     try await pool.transact { transaction throws(QudoError) in try transaction.sizes() }
   }
+
+  package func figures(limit: Int) async throws(QudoError) -> QueueFigures {
+    let limit = max(limit, 0)
+    return try await pool.transact { transaction throws(QudoError) in try transaction.figures(limit: limit) }
+  }
 }
 #endif

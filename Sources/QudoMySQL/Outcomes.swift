@@ -45,6 +45,9 @@ extension Transaction {
     return found
   }
 
+  /// Returns the lowest id that was not given out before; nil if it is unknown.
+  func nextID() throws(QudoError) -> Int64? { try look(FoundOutcomes.readNextID).next()?.integerIfAny(0) }
+
   /// Returns the live job that holds a unique key, or else the newest one in the logs.
   func job(withUniqueKey key: String, kind: Kind) throws(QudoError) -> Int64? {
     guard let kind = try numbers(of: [kind])?.first else { return nil }

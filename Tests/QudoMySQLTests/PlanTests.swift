@@ -234,6 +234,7 @@ import Testing
     _ = try await driver.backlog(nil, countingUpTo: 10)
     _ = try await driver.backlog(["a", "b"], countingUpTo: 10)
     _ = try await driver.sizes()
+    _ = try await driver.figures(limit: 10)
     _ = try await driver.jobs(matching: JobQuery())
     _ = try await driver.jobs(matching: JobQuery(ids: jobs.map(\.id)))
     let ids = try await driver.failures(LogQuery(kinds: ["f"])).map(\.id)

@@ -63,6 +63,9 @@ import Testing
     // For metrics: the rows of a log by kind, by the index of the kinds, and the numbers that its ids have reached.
     "SELECT kind, count(*) FROM qudo_failure", "SELECT kind, count(*) FROM qudo_status",
     "SELECT seq FROM sqlite_sequence",
+    // For dashboards: the newest rows of a log, which stop at their limit, and whether there are any jobs.
+    "SELECT id, kind, reason, failed_at FROM qudo_failure", "SELECT id, kind, status, started_at, ended_at",
+    "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
   ]
 
   @Test func theWriterNeitherScansNorSorts() async throws {
@@ -171,6 +174,7 @@ import Testing
     _ = try await driver.reader.read { snapshot throws(QudoError) in
       _ = try snapshot.sizes(path: path)
       _ = try snapshot.backlog(["a"], countingUpTo: 2)
+      _ = try snapshot.figures(limit: 2, path: path)
       return try snapshot.backlog(nil, countingUpTo: 2)
     }
     _ = try await driver.job(withUniqueKey: "none", kind: "a")

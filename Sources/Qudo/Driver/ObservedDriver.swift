@@ -10,6 +10,14 @@ package protocol ObservedDriver: LogDriver {
 
   /// Returns the sizes of the logs and of the files. It counts the rows of both logs.
   func sizes() async throws(QudoError) -> DatabaseSizes
+
+  /// Returns the figures that a dashboard shows, of one moment where ``QueueFigures/isExact`` says so.
+  ///
+  /// It counts the waiting jobs as ``Driver/count(_:)`` does, and reads a bounded number of everything else. It reads no
+  /// payload.
+  ///
+  /// - Parameter limit: The maximum number of running jobs, and of rows of each log.
+  func figures(limit: Int) async throws(QudoError) -> QueueFigures
 }
 
 /// The ready jobs of a database, as far as monitoring asks.

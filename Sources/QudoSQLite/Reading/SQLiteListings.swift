@@ -104,6 +104,12 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, O
     try await reader.read { snapshot throws(QudoError) in try snapshot.sizes(path: snapshot.connection.path) }
   }
 
+  package func figures(limit: Int) async throws(QudoError) -> QueueFigures {
+    try await reader.read { snapshot throws(QudoError) in
+      try snapshot.figures(limit: limit, path: snapshot.connection.path)
+    }
+  }
+
   /// Does nothing: no connection stays open between listings.
   package func close() async {}
 

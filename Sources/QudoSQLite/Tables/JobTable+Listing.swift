@@ -97,6 +97,15 @@ extension JobTable {
     return ids
   }
 
+  /// Calls `body` with the id, kind, attempt and due time of the first jobs in a range.
+  func brief(
+    _ range: ClosedRange<Int64>, limit: Int, _ body: (Statement) throws(QudoError) -> Void
+  ) throws(QudoError) {
+    try connection.each(
+      "SELECT id, kind, attempt, due FROM qudo_job WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+      .integer(range.lowerBound), .integer(range.upperBound), .integer(Int64(limit)), body: body)
+  }
+
   /// Calls `body` with the kind of each job in a range.
   func kinds(_ range: ClosedRange<Int64>, _ body: (Int64) -> Void) throws(QudoError) {
     try connection.each(

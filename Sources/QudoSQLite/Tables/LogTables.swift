@@ -124,6 +124,13 @@ struct FailureTable {
     return found
   }
 
+  /// Calls `body` with the id, kind, reason and time of each of the newest rows, newest first.
+  func newest(_ limit: Int, _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try connection.each(
+      "SELECT id, kind, reason, failed_at FROM qudo_failure ORDER BY id DESC LIMIT ?", .integer(Int64(limit)),
+      body: body)
+  }
+
   func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }
   func rowsEver() throws(QudoError) -> Int64 { try log.rowsEver() }
 
@@ -173,6 +180,13 @@ struct StatusTable {
         ))
     }
     return found
+  }
+
+  /// Calls `body` with the id, kind, status and times of each of the newest rows, newest first.
+  func newest(_ limit: Int, _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    try connection.each(
+      "SELECT id, kind, status, started_at, ended_at FROM qudo_status ORDER BY id DESC LIMIT ?",
+      .integer(Int64(limit)), body: body)
   }
 
   func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }

@@ -1,0 +1,74 @@
+package import Qudo
+
+/// The last samples, oldest first, for sparklines and plots.
+package struct SampleHistory: Sendable {
+  /// The maximum number of samples.
+  package let capacity: Int
+  /// The kinds of a database of which a sample is kept: those with the most unfinished jobs. More kinds have no history.
+  package static let mostKinds = 200
+  private var ring: [QueueSample] = []
+  private var first = 0
+
+  /// Creates an empty history.
+  ///
+  /// - Parameter capacity: The maximum number of samples, at least 1. Default: 300.
+  package init(capacity: Int = 300) { self.capacity = max(capacity, 1) }
+
+  /// Adds a sample without its workers, in place of the oldest one if the history is full.
+  package mutating func append(_ sample: QueueSample) {
+    let lean = Self.lean(sample)
+    if ring.count < capacity {
+      ring.append(lean)
+    } else {
+      ring[first] = lean
+      first = (first + 1) % capacity
+    }
+  }
+
+  /// The number of samples.
+  package var count: Int { ring.count }
+  /// The samples, oldest first.
+  package var samples: [QueueSample] { Array(ring[first...] + ring[..<first]) }
+  /// The newest sample.
+  package var last: QueueSample? { ring.isEmpty ? nil : ring[(first + ring.count - 1) % ring.count] }
+
+  /// Returns a figure of a database in each sample, oldest first; nil where the database did not answer.
+  ///
+  /// - Parameters:
+  ///   - database: The database; nil for the sum of those that answered.
+  ///   - count: The maximum number of samples. Default: all.
+  package func series(
+    _ database: String?, last count: Int = .max, _ figure: (DatabaseSample.DatabaseState) -> Double?
+  ) -> [Double?] {
+    samples.suffix(max(count, 0)).map { sample in
+      let found = sample.databases.compactMap { each in
+        database == nil || each.name == database ? each.state.flatMap(figure) : nil
+      }
+      return found.isEmpty ? nil : found.reduce(0, +)
+    }
+  }
+
+  /// Returns a figure of a kind in each sample, oldest first; nil where the sample lacks it.
+  package func series(
+    _ kind: Kind, in database: String?, last count: Int = .max, _ figure: (KindSample) -> Double?
+  ) -> [Double?] {
+    series(database, last: count) { state in
+      state.kinds.first { $0.kind == kind }.flatMap(figure)
+    }
+  }
+
+  private static func lean(_ sample: QueueSample) -> QueueSample {
+    var sample = sample
+    for index in sample.databases.indices {
+      guard case .success(var state) = sample.databases[index].result else { continue }
+      state.workers = []
+      if state.kinds.count > mostKinds {
+        let most = state.kinds.sorted { ($1.unfinished, $0.kind) < ($0.unfinished, $1.kind) }.prefix(
+          mostKinds)
+        state.kinds = most.sorted { $0.kind < $1.kind }
+      }
+      sample.databases[index].result = .success(state)
+    }
+    return sample
+  }
+}
