@@ -88,8 +88,10 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoMonitor", "QudoSchedules", .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
         .product(
-          name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: .when(traits: ["Dashboard"])),
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["Dashboard"])),
       ]),
     .target(
       name: "QudoServiceLifecycle",

@@ -42,7 +42,7 @@ struct QudoCommand: AsyncParsableCommand {
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
       Enqueue.self, Work.self, Count.self, DatabasesCommand.self, Doctor.self, Health.self,
-      MetricsCommand.self,
+      MetricsCommand.self, Serve.self,
       Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Resolve.self, Cancel.self, Change.self, Recover.self,
       PauseCommand.self, Resume.self, Pauses.self, ScheduleCommand.self, Prune.self,

@@ -31,9 +31,11 @@ struct LineChart: Sendable {
     let values = series.flatMap(\.values).compactMap { $0 }
     let legend = series.map { line -> HTML in
       let last = line.values.last.flatMap { $0 }
-      return "<li><span class=\"key \(line.color)\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
+      return
+        "<li><span class=\"key \(line.color)\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
     }
-    let plot: HTML = times.count < 2 || values.isEmpty ? "<div class=\"plot-empty\">\(empty)</div>" : svg(values)
+    let plot: HTML =
+      times.count < 2 || values.isEmpty ? "<div class=\"plot-empty\">\(empty)</div>" : svg(values)
     return """
       <figure class="card" role="group" aria-labelledby="\(id)-title"><figcaption id="\(id)-title">\(title)</figcaption>
       <ul class="legend">\(legend)</ul><div class="plot">\(plot)</div></figure>
@@ -65,7 +67,9 @@ struct LineChart: Sendable {
     let grid = [0.0, 0.5, 1].map { at -> HTML in
       "<line class=\"grid\" x1=\"0\" x2=\"\(Int(Self.width))\" y1=\"\(Self.number(at * Self.height))\" y2=\"\(Self.number(at * Self.height))\"/>"
     }
-    let labels = [scale.top, scale.middle, scale.bottom].map { value -> HTML in "<span>\(format(value))</span>" }
+    let labels = [scale.top, scale.middle, scale.bottom].map { value -> HTML in
+      "<span>\(format(value))</span>"
+    }
     return """
       <div class="y" aria-hidden="true">\(labels)</div>
       <svg viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" preserveAspectRatio="none" role="img" \
@@ -107,7 +111,9 @@ struct LineChart: Sendable {
     return max(10, steps.isEmpty ? 0 : steps[steps.count / 2] * 5)
   }
 
-  private static func point(_ point: (x: Double, y: Double)) -> String { "\(number(point.x)) \(number(point.y))" }
+  private static func point(_ point: (x: Double, y: Double)) -> String {
+    "\(number(point.x)) \(number(point.y))"
+  }
   /// A coordinate with one decimal.
   static func number(_ value: Double) -> String {
     let tenths = Int((min(max(value, -1e6), 1e6) * 10).rounded())

@@ -88,16 +88,22 @@ struct ChangeOrder: Sendable {
   /// What will happen.
   var explanation: String {
     switch change {
-    case .replay: "The failed job is enqueued again, with its payload, priority and unique key, as a new job that is due now."
+    case .replay:
+      "The failed job is enqueued again, with its payload, priority and unique key, as a new job that is due now."
     case .resolve: "The failure counts as dealt with. It can still be replayed."
-    case .cancel: "A waiting job leaves the queue at once, for the failure log, from which it can be replayed. The worker of a running job is told to stop it."
+    case .cancel:
+      "A waiting job leaves the queue at once, for the failure log, from which it can be replayed. The worker of a running job is told to stop it."
     case .runNow: "The job is due now, and runs as soon as a worker is free."
-    case .recover: "The job is taken from its worker by force and is ready again. Until the worker notices, it may run twice at the same time."
-    case .pause where name == nil: "No worker begins a job of any kind until the pause ends. Running jobs go on, and jobs can be enqueued."
-    case .pause: "No worker begins a job of this kind until the pause ends. Running jobs go on, and jobs can be enqueued."
+    case .recover:
+      "The job is taken from its worker by force and is ready again. Until the worker notices, it may run twice at the same time."
+    case .pause where name == nil:
+      "No worker begins a job of any kind until the pause ends. Running jobs go on, and jobs can be enqueued."
+    case .pause:
+      "No worker begins a job of this kind until the pause ends. Running jobs go on, and jobs can be enqueued."
     case .resume where name == nil: "All pauses end, those of single kinds included."
     case .resume: "Workers begin jobs of this kind again."
-    case .pauseSchedule: "The schedule has no ticks until it is resumed. Jobs that it enqueued stay as they are."
+    case .pauseSchedule:
+      "The schedule has no ticks until it is resumed. Jobs that it enqueued stay as they are."
     case .resumeSchedule: "The schedule goes on with its first tick after now."
     case .runSchedule: "A job of the schedule is enqueued now, beside its ticks."
     }
@@ -111,19 +117,26 @@ struct ChangeOrder: Sendable {
     let job = JobID(database: database ?? "", number: id ?? 0)
     switch change {
     case .replay:
-      return Self.flash(try await databases.replay([job.number], in: job.database).first ?? .notFound, job.number)
+      return Self.flash(
+        try await databases.replay([job.number], in: job.database).first ?? .notFound, job.number)
     case .resolve:
       switch try await databases.resolve([job.number], in: job.database).first ?? .notFound {
       case .resolved: return Flash(isGood: true, text: "Failure \(job.number) is resolved.")
       case .alreadyResolved: return Flash(isGood: true, text: "Failure \(job.number) was resolved before.")
-      case .alreadyReplayed(let new): return Flash(isGood: false, text: "Failure \(job.number) was replayed, as job \(new).")
-      case .notFinal: return Flash(isGood: false, text: "The job was retried after failure \(job.number): there is nothing to resolve.")
-      case .notFound: return Flash(isGood: false, text: "There is no failure \(job.number): it may have been pruned.")
+      case .alreadyReplayed(let new):
+        return Flash(isGood: false, text: "Failure \(job.number) was replayed, as job \(new).")
+      case .notFinal:
+        return Flash(
+          isGood: false, text: "The job was retried after failure \(job.number): there is nothing to resolve."
+        )
+      case .notFound:
+        return Flash(isGood: false, text: "There is no failure \(job.number): it may have been pruned.")
       }
     case .cancel:
       switch try await queue.cancel(job, reason: reason) {
       case .cancelled: return Flash(isGood: true, text: "Job \(job.number) is cancelled.")
-      case .cancelling: return Flash(isGood: true, text: "Job \(job.number) is running: its worker is told to stop it.")
+      case .cancelling:
+        return Flash(isGood: true, text: "Job \(job.number) is running: its worker is told to stop it.")
       case .notFound: return Flash(isGood: false, text: "There is no unfinished job \(job.number).")
       }
     case .runNow:
@@ -135,7 +148,9 @@ struct ChangeOrder: Sendable {
     case .recover:
       switch try await queue.recover(job) {
       case .recovered: return Flash(isGood: true, text: "Job \(job.number) is ready again.")
-      case .cancelled: return Flash(isGood: true, text: "Job \(job.number) was to be cancelled, and is in the failure log now.")
+      case .cancelled:
+        return Flash(
+          isGood: true, text: "Job \(job.number) was to be cancelled, and is in the failure log now.")
       case .notRunning: return Flash(isGood: false, text: "Job \(job.number) is not running.")
       case .notFound: return Flash(isGood: false, text: "There is no unfinished job \(job.number).")
       }
@@ -144,8 +159,11 @@ struct ChangeOrder: Sendable {
       return Flash(isGood: true, text: name.map { "The kind \($0) is paused." } ?? "Everything is paused.")
     case .resume:
       let ended = try await queue.resume(name.map { [Kind($0)] })
-      guard ended.isEmpty else { return Flash(isGood: true, text: name.map { "The kind \($0) goes on." } ?? "Everything goes on.") }
-      return Flash(isGood: false, text: name.map { "The kind \($0) has no pause of its own." } ?? "Nothing was paused.")
+      guard ended.isEmpty else {
+        return Flash(isGood: true, text: name.map { "The kind \($0) goes on." } ?? "Everything goes on.")
+      }
+      return Flash(
+        isGood: false, text: name.map { "The kind \($0) has no pause of its own." } ?? "Nothing was paused.")
     case .pauseSchedule:
       let record = try await queue.schedules.pause(name ?? "", reason: reason)
       return Self.flash(record != nil, name, "is paused")
@@ -167,9 +185,13 @@ struct ChangeOrder: Sendable {
   private static func flash(_ result: ReplayResult, _ failure: Int64) -> Flash {
     switch result {
     case .replayed(let job): Flash(isGood: true, text: "Failure \(failure) is replayed as job \(job).")
-    case .conflict(let job): Flash(isGood: false, text: "Job \(job) holds the unique key. Replay the failure when that job has ended.")
-    case .alreadyReplayed(let job): Flash(isGood: false, text: "Failure \(failure) was replayed before, as job \(job).")
-    case .notFinal: Flash(isGood: false, text: "The job was retried after failure \(failure): there is nothing to replay.")
+    case .conflict(let job):
+      Flash(
+        isGood: false, text: "Job \(job) holds the unique key. Replay the failure when that job has ended.")
+    case .alreadyReplayed(let job):
+      Flash(isGood: false, text: "Failure \(failure) was replayed before, as job \(job).")
+    case .notFinal:
+      Flash(isGood: false, text: "The job was retried after failure \(failure): there is nothing to replay.")
     case .notFound: Flash(isGood: false, text: "There is no failure \(failure): it may have been pruned.")
     }
   }

@@ -71,7 +71,13 @@ struct Excerpt: Sendable {
     for byte in bytes {
       if isInString {
         out.append(byte)
-        if isEscaped { isEscaped = false } else if byte == UInt8(ascii: "\\") { isEscaped = true } else if byte == UInt8(ascii: "\"") { isInString = false }
+        if isEscaped {
+          isEscaped = false
+        } else if byte == UInt8(ascii: "\\") {
+          isEscaped = true
+        } else if byte == UInt8(ascii: "\"") {
+          isInString = false
+        }
         continue
       }
       switch byte {
@@ -113,7 +119,8 @@ struct Excerpt: Sendable {
       let values = part.map { padded(Int($0), 2) }.joined(separator: " ")
       let characters = part.map { (0x20...0x7E).contains($0) ? Character(Unicode.Scalar($0)) : "." }
       lines.append(
-        "\(padded(part.startIndex, 6))  \(values)\(String(repeating: " ", count: 48 - values.count))\(String(characters))")
+        "\(padded(part.startIndex, 6))  \(values)\(String(repeating: " ", count: 48 - values.count))\(String(characters))"
+      )
       rest = rest.dropFirst(16)
     }
     return lines.joined(separator: "\n")

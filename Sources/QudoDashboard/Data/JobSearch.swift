@@ -33,7 +33,9 @@ enum JobSearch {
   /// How many ids are looked at in one call, and in one request.
   static let (windowIDs, mostIDs): (Int64, Int64) = (2_000, 60_000)
 
-  static func page(_ driver: any Driver, _ filter: JobFilter, after: Int64) async throws(QudoError) -> Found<JobRow> {
+  static func page(_ driver: any Driver, _ filter: JobFilter, after: Int64) async throws(QudoError) -> Found<
+    JobRow
+  > {
     guard filter.looksIntoJobs else {
       let jobs = try await driver.jobs(matching: JobQuery(filter, after: after, limit: pageRows + 1))
       let rows = jobs.prefix(pageRows).map { JobRow($0) }
@@ -68,7 +70,8 @@ enum FailureSearch {
     _ driver: any LogDriver, kinds: [Kind]?, _ filter: FailureFilter?, after: Int64?
   ) async throws(QudoError) -> Found<FailureRecord> {
     guard let filter else {
-      let found = try await driver.failures(LogQuery(kinds: kinds, limit: JobSearch.pageRows + 1, after: after))
+      let found = try await driver.failures(
+        LogQuery(kinds: kinds, limit: JobSearch.pageRows + 1, after: after))
       let rows = found.prefix(JobSearch.pageRows).map(shortened)
       return Found(rows: rows, next: found.count > JobSearch.pageRows ? rows.last?.id : nil)
     }
@@ -82,7 +85,8 @@ enum FailureSearch {
       guard last <= first else { return Found(rows: rows) }
       rows += try await driver.failures(
         LogQuery(
-          kinds: kinds, limit: JobSearch.pageRows + 1 - rows.count, ids: Array(last...first), failures: filter)
+          kinds: kinds, limit: JobSearch.pageRows + 1 - rows.count, ids: Array(last...first), failures: filter
+        )
       ).map(shortened)
       if rows.count > JobSearch.pageRows {
         rows.removeLast()

@@ -45,7 +45,8 @@ actor LiveFeed {
     guard !isEnded, viewers.count < maxViewers else { return nil }
     let id = nextViewer
     nextViewer += 1
-    let (stream, continuation) = AsyncStream.makeStream(of: LiveView.self, bufferingPolicy: .bufferingNewest(1))
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: LiveView.self, bufferingPolicy: .bufferingNewest(1))
     continuation.onTermination = { [weak self] _ in
       guard let self else { return }
       Task { await self.leave(id) }
@@ -55,6 +56,8 @@ actor LiveFeed {
     return stream
   }
 
+  /// The newest sample, whatever its age; nil if there is none.
+  var known: QueueSample? { newest }
   /// The number of streams.
   var viewerCount: Int { viewers.count }
   /// The number of samples that were taken.

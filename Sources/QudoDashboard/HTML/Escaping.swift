@@ -5,8 +5,8 @@ enum Escaping {
   /// the writing, become their code: `\u{202e}`.
   static func append(_ text: String, to markup: inout String) {
     var text = text
-    let isPlain = text.withUTF8 { bytes in bytes.allSatisfy(isPlain) }
-    if isPlain {
+    let needsNothing = text.withUTF8 { bytes in bytes.allSatisfy { isPlain($0) } }
+    if needsNothing {
       markup += text
       return
     }

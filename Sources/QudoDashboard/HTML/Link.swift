@@ -18,7 +18,9 @@ struct Link: Hashable, Sendable {
   init(_ base: String, _ page: String, _ query: KeyValuePairs<String, String?> = [:]) {
     self.base = base
     self.page = page
-    for (name, value) in query { if let value, !value.isEmpty { self.query.append(Pair(name: name, value: value)) } }
+    for (name, value) in query {
+      if let value, !value.isEmpty { self.query.append(Pair(name: name, value: value)) }
+    }
   }
 
   /// The path and the query, percent-encoded.
@@ -43,7 +45,8 @@ struct Link: Hashable, Sendable {
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
         encoded.unicodeScalars.append(Unicode.Scalar(byte))
       default:
         let digits = String(byte, radix: 16, uppercase: true)

@@ -8,13 +8,16 @@ struct DatabaseFacts: Sendable {
 }
 
 extension Shell {
-  func databasesPage(_ view: LiveView, _ answers: [DatabaseAnswer<DatabaseFacts>], _ states: [DatabaseState]) -> HTML {
+  func databasesPage(_ view: LiveView, _ answers: [DatabaseAnswer<DatabaseFacts>], _ states: [DatabaseState])
+    -> HTML
+  {
     let cards = answers.map { answer -> HTML in
       switch answer.result {
       case .failure(let error):
         let probe = states.first { $0.database == answer.database }?.timeUntilProbe
         let again: HTML? = probe.map { "<p class=\"sub\">It is tried again in \(Figures.duration($0)).</p>" }
-        return "<section class=\"card\"><div class=\"card-head\"><h2>\(answer.database) <span class=\"badge red\">down</span></h2></div><div class=\"card-body\"><p>\(error.description)</p>\(again)</div></section>"
+        return
+          "<section class=\"card\"><div class=\"card-head\"><h2>\(answer.database) <span class=\"badge red\">down</span></h2></div><div class=\"card-body\"><p>\(error.description)</p>\(again)</div></section>"
       case .success(let facts): return databaseCard(answer.database, facts)
       }
     }

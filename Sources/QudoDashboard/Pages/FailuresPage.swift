@@ -51,7 +51,9 @@ struct FailuresQuery: Sendable {
 }
 
 extension Shell {
-  func failuresPage(_ query: FailuresQuery, _ answers: [DatabaseAnswer<Found<FailureRecord>>], kinds: [String]) -> HTML {
+  func failuresPage(
+    _ query: FailuresQuery, _ answers: [DatabaseAnswer<Found<FailureRecord>>], kinds: [String]
+  ) -> HTML {
     let reasons = FailureReason.allCases.map { reason -> HTML in
       "<option value=\"\(reason.rawValue)\"\(if: reason == query.reason, " selected")>\(reason.rawValue)</option>"
     }
@@ -71,10 +73,12 @@ extension Shell {
       """
     return page(
       "Failures", .failures,
-      "\(head("Failures", "<p>Failed runs, newest first: those that were retried, and those that ended their jobs.</p>"))\(form)\(answers.map { failuresSection(query, $0) })")
+      "\(head("Failures", "<p>Failed runs, newest first: those that were retried, and those that ended their jobs.</p>"))\(form)\(answers.map { failuresSection(query, $0) })"
+    )
   }
 
-  private func failuresSection(_ query: FailuresQuery, _ answer: DatabaseAnswer<Found<FailureRecord>>) -> HTML {
+  private func failuresSection(_ query: FailuresQuery, _ answer: DatabaseAnswer<Found<FailureRecord>>) -> HTML
+  {
     let found: Found<FailureRecord>
     switch answer.result {
     case .success(let value): found = value
@@ -84,17 +88,21 @@ extension Shell {
     let here = link(
       "failures",
       [
-        "database": isSeveral ? answer.database : nil, "kind": query.kind, "which": query.which.rawValue, "reason": query.reason?.rawValue,
+        "database": isSeveral ? answer.database : nil, "kind": query.kind, "which": query.which.rawValue,
+        "reason": query.reason?.rawValue,
         "contains": query.contains,
       ])
     let pager = pager(
       found, "failure", link: here, isFirst: query.after == nil,
-      cutOff: "Searched the log down to row \(Figures.count(found.next ?? 0)), which is as far as one request looks.")
+      cutOff:
+        "Searched the log down to row \(Figures.count(found.next ?? 0)), which is as far as one request looks."
+    )
     guard !found.rows.isEmpty else {
       let advice: HTML =
         found.isCutOff
         ? "None among the rows that were searched. Search on below."
-        : query.isEmpty && query.after == nil ? "No run has failed, or the log was pruned." : "Change the filter, or clear it."
+        : query.isEmpty && query.after == nil
+          ? "No run has failed, or the log was pruned." : "Change the filter, or clear it."
       return "<section class=\"card\">\(title)\(empty("No failures here", advice))\(pager)</section>"
     }
     let columns: HTML = """
@@ -104,7 +112,8 @@ extension Shell {
       """
     let rows = found.rows.map { failureRow($0, answer.database) }
     let name = isSeveral ? "Failures of \(answer.database)" : "Failures"
-    return "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
+    return
+      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
   }
 
   private func failureRow(_ row: FailureRecord, _ database: String) -> HTML {
@@ -118,7 +127,9 @@ extension Shell {
       } else {
         "<span class=\"bad\">open</span>"
       }
-    let replay = row.isFinal && row.replayedAs == nil ? button(ChangeOrder(.replay, database: database, id: row.id)) : .empty
+    let replay =
+      row.isFinal && row.replayedAs == nil
+      ? button(ChangeOrder(.replay, database: database, id: row.id)) : .empty
     return """
       <tr><th scope="row" class="num"><a href="\(failure(database, row.id))">\(row.id)</a></th><td>\(HTML.time(row.failedAt, now))</td>\
       <td class="name">\(kind(row.kind))</td><td>\(badge(row.reason))</td>\

@@ -19,21 +19,34 @@ extension Shell {
     switch detail.outcome {
     case .unfinished(let job): content = unfinished(job, detail.database)
     case .completed(let row):
-      content = card("Completed", "<span class=\"badge green\">\(row.status.rawValue)</span>", facts(row)) + payload(row.payload)
+      content =
+        card("Completed", "<span class=\"badge green\">\(row.status.rawValue)</span>", facts(row))
+        + payload(row.payload)
     case .failed(let row):
       let buttons = replayButtons(row, detail.database)
-      content = card("Failed for good", badge(row.reason), facts(row, detail.database) + message(row.message), buttons) + payload(row.payload)
+      content =
+        card(
+          "Failed for good", badge(row.reason), facts(row, detail.database) + message(row.message), buttons)
+        + payload(row.payload)
     case .unrecorded where detail.failures.isEmpty:
-      content = ended("The job has ended", "No log says how: it completed and its kind does not record that, or its rows were pruned. Workers record it with <code>qudo work --record</code>, or <code>recordsStatus</code> in Swift.")
+      content = ended(
+        "The job has ended",
+        "No log says how: it completed and its kind does not record that, or its rows were pruned. Workers record it with <code>qudo work --record</code>, or <code>recordsStatus</code> in Swift."
+      )
     case .unrecorded:
-      content = ended("The job has ended", "It was retried after the runs below, and no log says how it ended: most likely it completed.")
+      content = ended(
+        "The job has ended",
+        "It was retried after the runs below, and no log says how it ended: most likely it completed.")
     case .neverExisted:
-      content = ended("No such job", "The database never gave this id to a job. Check the number, and the database.")
+      content = ended(
+        "No such job", "The database never gave this id to a job. Check the number, and the database.")
     }
     return page("Job \(number)", .jobs, "\(head("Job \(number)", crumb: crumb))\(content)\(history(detail))")
   }
 
-  private func ended(_ title: String, _ advice: HTML) -> HTML { "<section class=\"card\">\(empty(title, advice))</section>" }
+  private func ended(_ title: String, _ advice: HTML) -> HTML {
+    "<section class=\"card\">\(empty(title, advice))</section>"
+  }
 
   private func card(_ title: String, _ badge: HTML, _ body: HTML, _ buttons: HTML = .empty) -> HTML {
     """
@@ -55,7 +68,8 @@ extension Shell {
       \(fact("Expired leases", job.expiredLeases > 0 ? "<span class=\"bad\">\(job.expiredLeases)</span>" : nil))\
       \(fact("Database", isSeveral ? "\(database)" : nil))</dl>
       """
-    return card("Unfinished", badge(job.state), facts, buttons) + payload(job.payload) + metadata(job.metadata)
+    return card("Unfinished", badge(job.state), facts, buttons) + payload(job.payload)
+      + metadata(job.metadata)
   }
 
   private func facts(_ row: StatusRecord) -> HTML {
@@ -96,7 +110,8 @@ extension Shell {
     guard let row else {
       return page(
         "Failure \(id)", .failures,
-        "\(head("Failure \(id)", crumb: crumb))\(ended("No such failure", "The log has no row with this id: it may have been pruned."))")
+        "\(head("Failure \(id)", crumb: crumb))\(ended("No such failure", "The log has no row with this id: it may have been pruned."))"
+      )
     }
     let kindOfEnd = row.isFinal ? "The job failed for good" : "The job was retried"
     return page(
@@ -111,7 +126,8 @@ extension Shell {
 
   func payload(_ payload: Payload?) -> HTML {
     guard let payload else {
-      return "<section class=\"card\">\(empty("Payload unknown", "The log has it with the first failed run of the job, whose row was pruned."))</section>"
+      return
+        "<section class=\"card\">\(empty("Payload unknown", "The log has it with the first failed run of the job, whose row was pruned."))</section>"
     }
     let excerpt = Excerpt(payload)
     let form: HTML =
@@ -125,8 +141,12 @@ extension Shell {
       excerpt.isCutOff
       ? "<p class=\"card-body sub\">The first \(Figures.bytes(excerpt.shown)) of \(Figures.bytes(excerpt.size)) are shown. <code>qudo show ID --payload</code> prints all of it.</p>"
       : .empty
-    let text: HTML = excerpt.size == 0 ? .empty : "<pre\(if: excerpt.form != .hexadecimal, " class=\"wrap\"") tabindex=\"0\" aria-label=\"Payload\" role=\"region\">\(excerpt.text)</pre>"
-    return "<section class=\"card\"><div class=\"card-head\"><h2>Payload</h2><p>\(size)</p></div>\(cut)\(text)</section>"
+    let text: HTML =
+      excerpt.size == 0
+      ? .empty
+      : "<pre\(if: excerpt.form != .hexadecimal, " class=\"wrap\"") tabindex=\"0\" aria-label=\"Payload\" role=\"region\">\(excerpt.text)</pre>"
+    return
+      "<section class=\"card\"><div class=\"card-head\"><h2>Payload</h2><p>\(size)</p></div>\(cut)\(text)</section>"
   }
 
   private func metadata(_ metadata: JobMetadata) -> HTML {
@@ -136,7 +156,8 @@ extension Shell {
       "<tr><th scope=\"row\" class=\"name\">\(name)</th><td><code>\(String((metadata[name] ?? "").prefix(4096)))</code></td></tr>"
     }
     let head: HTML = "<th scope=\"col\">Name</th><th scope=\"col\">Value</th>"
-    return "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p>\(names.count) entries</p></div>\(table("Metadata", head, rows))</section>"
+    return
+      "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p>\(names.count) entries</p></div>\(table("Metadata", head, rows))</section>"
   }
 
   /// The runs that the logs have of a job, newest first.
@@ -165,7 +186,11 @@ extension Shell {
         ))
     }
     if case .unfinished(let job) = detail.outcome {
-      events.append((job.enqueuedAt, "<li class=\"blue\"><strong>Enqueued</strong> <span class=\"quiet\">\(HTML.time(job.enqueuedAt, now))</span></li>"))
+      events.append(
+        (
+          job.enqueuedAt,
+          "<li class=\"blue\"><strong>Enqueued</strong> <span class=\"quiet\">\(HTML.time(job.enqueuedAt, now))</span></li>"
+        ))
     }
     guard !events.isEmpty else { return .empty }
     let list = events.sorted { $0.at > $1.at }.map(\.html)

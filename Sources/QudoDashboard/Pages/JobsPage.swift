@@ -13,7 +13,9 @@ struct JobsQuery: Sendable {
   init() {}
 
   init(_ fields: Fields) {
-    (database, kind, keyPrefix, contains) = (fields["database"], fields["kind"], fields["key"], fields["contains"])
+    (database, kind, keyPrefix, contains) = (
+      fields["database"], fields["kind"], fields["key"], fields["contains"]
+    )
     state = fields["state"].flatMap(JobState.init(rawValue:))
     after = max(0, fields.number("after") ?? 0)
   }
@@ -64,12 +66,14 @@ extension Shell {
     let here = link(
       "jobs",
       [
-        "database": isSeveral ? answer.database : nil, "kind": query.kind, "state": query.state?.rawValue, "key": query.keyPrefix,
+        "database": isSeveral ? answer.database : nil, "kind": query.kind, "state": query.state?.rawValue,
+        "key": query.keyPrefix,
         "contains": query.contains,
       ])
     let pager = pager(
       found, "job", link: here, isFirst: query.after == 0,
-      cutOff: "Searched the ids up to \(Figures.count(found.next ?? 0)), which is as far as one request looks.")
+      cutOff:
+        "Searched the ids up to \(Figures.count(found.next ?? 0)), which is as far as one request looks.")
     guard !found.rows.isEmpty else {
       let advice: HTML =
         found.isCutOff
@@ -85,7 +89,8 @@ extension Shell {
       """
     let rows = found.rows.map { jobRow($0, answer.database) }
     let name = isSeveral ? "Jobs of \(answer.database)" : "Jobs"
-    return "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
+    return
+      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
   }
 
   private func jobRow(_ row: JobRow, _ database: String) -> HTML {

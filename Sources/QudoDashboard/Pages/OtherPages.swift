@@ -11,16 +11,16 @@ extension Shell {
     let reason: HTML =
       order.change.hasReason
       ? """
-        <div class="field"><label for="reason">Note for those who look at it</label>\
-        <input type="text" id="reason" name="reason" maxlength="1000" autocomplete="off"></div>
-        """ : .empty
+      <div class="field"><label for="reason">Note for those who look at it</label>\
+      <input type="text" id="reason" name="reason" maxlength="1000" autocomplete="off"></div>
+      """ : .empty
     let length: HTML =
       order.change == .pause
       ? """
-        <div class="field"><label for="length">For how long</label>\
-        <input type="text" id="length" name="length" placeholder="until it is resumed" aria-describedby="length-hint" autocomplete="off">\
-        <span class="hint" id="length-hint">For example 30m, 2h or 1d. Leave it empty for no end.</span></div>
-        """ : .empty
+      <div class="field"><label for="length">For how long</label>\
+      <input type="text" id="length" name="length" placeholder="until it is resumed" aria-describedby="length-hint" autocomplete="off">\
+      <span class="hint" id="length-hint">For example 30m, 2h or 1d. Leave it empty for no end.</span></div>
+      """ : .empty
     return page(
       order.question, nil,
       """
@@ -35,15 +35,20 @@ extension Shell {
 
   /// Several databases have a job of the number that was searched for.
   func choicePage(_ number: Int64) -> HTML {
-    let links = databases.map { name -> HTML in "<li><a href=\"\(job(name, number))\">Job \(number) of \(name)</a></li>" }
+    let links = databases.map { name -> HTML in
+      "<li><a href=\"\(job(name, number))\">Job \(number) of \(name)</a></li>"
+    }
     return page(
       "Job \(number)", .jobs, search: "\(number)",
-      "\(head("Which job \(number)?"))<section class=\"card\"><div class=\"card-body\"><p>Each database has ids of its own.</p><ul>\(links)</ul></div></section>")
+      "\(head("Which job \(number)?"))<section class=\"card\"><div class=\"card-body\"><p>Each database has ids of its own.</p><ul>\(links)</ul></div></section>"
+    )
   }
 
   /// Something that was asked for is not there, or not allowed.
   func messagePage(_ heading: String, _ words: HTML) -> HTML {
-    page(heading, nil, "\(head(heading))<section class=\"card narrow\"><div class=\"card-body\">\(words)</div></section>")
+    page(
+      heading, nil,
+      "\(head(heading))<section class=\"card narrow\"><div class=\"card-body\">\(words)</div></section>")
   }
 
   /// What those see who have no session. It tells nothing of the queue.

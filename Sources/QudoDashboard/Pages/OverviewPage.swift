@@ -89,7 +89,10 @@ extension Shell {
   private func charts(_ view: LiveView) -> HTML {
     let history = view.history
     let times = history.samples.map { Double($0.sinceBoot) / 1_000_000 }
-    func series(_ name: String, _ color: String, dashed: Bool = false, _ figure: (DatabaseSample.DatabaseState) -> Double?)
+    func series(
+      _ name: String, _ color: String, dashed: Bool = false,
+      _ figure: (DatabaseSample.DatabaseState) -> Double?
+    )
       -> LineChart.Series
     {
       LineChart.Series(name: name, color: color, isDashed: dashed, values: history.series(nil, figure))
@@ -115,17 +118,22 @@ extension Shell {
         series("running", "green") { Double($0.running) },
       ], format: { Figures.short($0) }, empty: wait)
     let rates = LineChart(
-      id: "rates", title: "Jobs per second", about: "How many jobs were enqueued, ended and failed.", times: times,
+      id: "rates", title: "Jobs per second", about: "How many jobs were enqueued, ended and failed.",
+      times: times,
       series: [
-        series("enqueued", "teal") { $0.enqueuedPerSecond }, series("ended", "amber", dashed: true) { $0.endedPerSecond },
+        series("enqueued", "teal") { $0.enqueuedPerSecond },
+        series("ended", "amber", dashed: true) { $0.endedPerSecond },
         series("failures", "red") { $0.failuresPerSecond },
       ], format: { $0 == 0 ? "0" : Figures.rate($0) }, empty: wait)
     let latencies = LineChart(
-      id: "latencies", title: "Latency of the slowest kind", about: "How long jobs waited and ran, in the slowest kind.",
+      id: "latencies", title: "Latency of the slowest kind",
+      about: "How long jobs waited and ran, in the slowest kind.",
       times: times,
       series: [
-        latency("wait, median", "blue", dashed: true, \.waitTime, \.p50), latency("wait, 99 %", "blue", \.waitTime, \.p99),
-        latency("run, median", "green", dashed: true, \.runTime, \.p50), latency("run, 99 %", "green", \.runTime, \.p99),
+        latency("wait, median", "blue", dashed: true, \.waitTime, \.p50),
+        latency("wait, 99 %", "blue", \.waitTime, \.p99),
+        latency("run, median", "green", dashed: true, \.runTime, \.p50),
+        latency("run, 99 %", "green", \.runTime, \.p99),
       ],
       format: { Figures.duration(.microseconds(Int64(min($0, 1e9) * 1_000_000))) }, isLogarithmic: true,
       empty: "Waits appear when jobs run; run times when kinds record their status (qudo work --record).")
@@ -136,12 +144,18 @@ extension Shell {
 
   private func kinds(_ rows: [KindRow], _ view: LiveView) -> HTML {
     let all = "<p>\(Figures.count(rows.count)) \(rows.count == 1 ? "kind" : "kinds")</p>" as HTML
-    let pauseAll: HTML = button(ChangeOrder(.pause)).isEmpty ? .empty : "<span class=\"buttons\">\(button(ChangeOrder(.pause)))</span>"
-    let title: HTML = "<div class=\"card-head\"><h2 id=\"kinds-title\">Kinds</h2>\(if: rows.isEmpty, .empty, else: all)\(pauseAll)</div>"
+    let pauseAll: HTML =
+      button(ChangeOrder(.pause)).isEmpty
+      ? .empty : "<span class=\"buttons\">\(button(ChangeOrder(.pause)))</span>"
+    let title: HTML =
+      "<div class=\"card-head\"><h2 id=\"kinds-title\">Kinds</h2>\(if: rows.isEmpty, .empty, else: all)\(pauseAll)</div>"
     guard !rows.isEmpty else {
-      return "\(title)\(empty("No jobs", "Enqueue one with <code>qudo enqueue KIND PAYLOAD</code>, or in Swift with <code>queue.enqueue(…)</code>."))"
+      return
+        "\(title)\(empty("No jobs", "Enqueue one with <code>qudo enqueue KIND PAYLOAD</code>, or in Swift with <code>queue.enqueue(…)</code>."))"
     }
-    let shown = rows.count <= Self.mostKinds ? rows : Array(rows.sorted { $0.figures.unfinished > $1.figures.unfinished }.prefix(Self.mostKinds))
+    let shown =
+      rows.count <= Self.mostKinds
+      ? rows : Array(rows.sorted { $0.figures.unfinished > $1.figures.unfinished }.prefix(Self.mostKinds))
     let head: HTML = """
       <th scope="col">Kind</th><th scope="col" class="num">Ready</th><th scope="col" class="num">Delayed</th>\
       <th scope="col" class="num">Running</th><th scope="col" class="num">Oldest</th>\
@@ -149,7 +163,9 @@ extension Shell {
       <th scope="col" class="num">Failures, 1 min</th><th scope="col" class="num">Wait 50 / 99 %</th>\
       <th scope="col" class="num">Run 50 / 99 %</th>\(if: allowsChanges, "<th scope=\"col\"><span class=\"hidden\">Change</span></th>")
       """
-    let more: HTML = rows.count > shown.count ? "<p class=\"pager\">The \(shown.count) kinds with the most jobs are shown.</p>" : .empty
+    let more: HTML =
+      rows.count > shown.count
+      ? "<p class=\"pager\">The \(shown.count) kinds with the most jobs are shown.</p>" : .empty
     return "\(title)\(table("Kinds of jobs", head, shown.map(kindRow), folds: true))\(more)"
   }
 
@@ -164,8 +180,12 @@ extension Shell {
         .empty
       }
     let oldest: HTML = kind.oldestReady.map { "\(Figures.duration($0))" } ?? .none
-    let completed: HTML = kind.completedPerSecond.map { $0 == 0 ? "<span class=\"zero\">0/s</span>" : "\(Figures.rate($0))" } ?? .none
-    let action = kind.pause != nil ? ChangeOrder(.resume, name: kind.kind.name) : ChangeOrder(.pause, name: kind.kind.name)
+    let completed: HTML =
+      kind.completedPerSecond.map { $0 == 0 ? "<span class=\"zero\">0/s</span>" : "\(Figures.rate($0))" }
+      ?? .none
+    let action =
+      kind.pause != nil
+      ? ChangeOrder(.resume, name: kind.kind.name) : ChangeOrder(.pause, name: kind.kind.name)
     let failures: HTML =
       kind.failuresInMinute == 0
       ? "<span class=\"zero\">0</span>"

@@ -9,7 +9,8 @@ extension Shell {
   func schedulesPage(_ answers: [DatabaseAnswer<[StoredSchedule]>]) -> HTML {
     page(
       "Schedules", .schedules,
-      "\(head("Schedules", "<p>Rules by which jobs are enqueued. A worker, in any process, makes their ticks.</p>"))\(answers.map(schedulesSection))")
+      "\(head("Schedules", "<p>Rules by which jobs are enqueued. A worker, in any process, makes their ticks.</p>"))\(answers.map(schedulesSection))"
+    )
   }
 
   private func schedulesSection(_ answer: DatabaseAnswer<[StoredSchedule]>) -> HTML {
@@ -20,16 +21,21 @@ extension Shell {
     }
     let title: HTML = isSeveral ? "<div class=\"card-head\"><h2>\(answer.database)</h2></div>" : .empty
     guard !all.isEmpty else {
-      return "<section class=\"card\">\(title)\(empty("No schedules", "Add one with <code>qudo schedule add NAME KIND --cron '30 2 * * *'</code>, or declare it with your worker."))</section>"
+      return
+        "<section class=\"card\">\(title)\(empty("No schedules", "Add one with <code>qudo schedule add NAME KIND --cron '30 2 * * *'</code>, or declare it with your worker."))</section>"
     }
     let columns: HTML = """
       <th scope="col">Schedule</th><th scope="col">Rule</th><th scope="col">Kind</th><th scope="col">Next tick</th><th scope="col">After that</th>\
       <th scope="col">Last tick</th>\(if: allowsChanges, "<th scope=\"col\"><span class=\"hidden\">Change</span></th>")
       """
     let rows = all.prefix(Self.mostSchedules).map { scheduleRow($0, answer.database) }
-    let more: HTML = all.count > rows.count ? "<p class=\"pager\">The first \(rows.count) of \(Figures.count(all.count)) schedules are shown: see <code>qudo schedule list</code>.</p>" : .empty
+    let more: HTML =
+      all.count > rows.count
+      ? "<p class=\"pager\">The first \(rows.count) of \(Figures.count(all.count)) schedules are shown: see <code>qudo schedule list</code>.</p>"
+      : .empty
     let name = isSeveral ? "Schedules of \(answer.database)" : "Schedules"
-    return "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(more)</section>"
+    return
+      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(more)</section>"
   }
 
   private func scheduleRow(_ schedule: StoredSchedule, _ database: String) -> HTML {
@@ -47,9 +53,13 @@ extension Shell {
       next = "never again"
     }
     let later = (ticks ?? []).dropFirst().map { HTML.time($0, now) }.joined(", ")
-    let last: HTML = schedule.lastJob.map { "\(HTML.time(schedule.lastTick, now)), <a href=\"\(job(database, $0))\">job \($0)</a>" } ?? HTML.time(schedule.lastTick, now)
+    let last: HTML =
+      schedule.lastJob.map {
+        "\(HTML.time(schedule.lastTick, now)), <a href=\"\(job(database, $0))\">job \($0)</a>"
+      } ?? HTML.time(schedule.lastTick, now)
     let toggle = ChangeOrder(schedule.isPaused ? .resumeSchedule : .pauseSchedule, name: schedule.name)
-    let buttons: HTML = "<span class=\"buttons\">\(button(ChangeOrder(.runSchedule, name: schedule.name)))\(button(toggle))</span>"
+    let buttons: HTML =
+      "<span class=\"buttons\">\(button(ChangeOrder(.runSchedule, name: schedule.name)))\(button(toggle))</span>"
     return """
       <tr><th scope="row" class="name full">\(schedule.name)</th><td class="full"><code>\(schedule.rule)</code>\
       \(if: schedule.skipsOverlap, " <span class=\"sub\">skips overlaps</span>")</td>\

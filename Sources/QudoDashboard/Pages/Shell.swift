@@ -30,7 +30,9 @@ struct Shell: Sendable {
 
   /// The page of one job.
   func job(_ database: String, _ id: Int64) -> Link { link("job", ["database": database, "id": "\(id)"]) }
-  func failure(_ database: String, _ id: Int64) -> Link { link("failure", ["database": database, "id": "\(id)"]) }
+  func failure(_ database: String, _ id: Int64) -> Link {
+    link("failure", ["database": database, "id": "\(id)"])
+  }
   func kind(_ kind: Kind) -> HTML { "<a href=\"\(link("jobs", ["kind": kind.name]))\">\(kind.name)</a>" }
 
   /// The link to the page that asks whether to make a change; nothing if changes are not allowed.
@@ -39,10 +41,12 @@ struct Shell: Sendable {
     let link = link(
       "confirm",
       [
-        "change": order.change.rawValue, "database": order.database, "id": order.id.map { "\($0)" }, "name": order.name,
+        "change": order.change.rawValue, "database": order.database, "id": order.id.map { "\($0)" },
+        "name": order.name,
       ])
     let classes = (small ? "button small" : "button") + (order.change.isDangerous && !small ? " danger" : "")
-    return "<a class=\"\(classes)\" href=\"\(link)\">\(order.change.label)<span class=\"hidden\"> \(order.subject)</span></a>"
+    return
+      "<a class=\"\(classes)\" href=\"\(link)\">\(order.change.label)<span class=\"hidden\"> \(order.subject)</span></a>"
   }
 
   /// The version of the files in their addresses.
@@ -56,14 +60,18 @@ struct Shell: Sendable {
   /// - Parameters:
   ///   - heading: The page's name in the window's title.
   ///   - live: The stream of its live parts.
-  func page(_ heading: String, _ section: Section?, live: LivePage? = nil, search: String = "", _ content: HTML) -> HTML {
+  func page(
+    _ heading: String, _ section: Section?, live: LivePage? = nil, search: String = "", _ content: HTML
+  ) -> HTML {
     let sections = Section.allCases.map { item -> HTML in
       "<li><a href=\"\(link(item.rawValue))\"\(if: item == section, " aria-current=\"page\"")>\(item.name)</a></li>"
     }
     let notice: HTML? = flash.map { flash in
       "<div class=\"note \(flash.isGood ? "good" : "bad-note")\" role=\"status\"><p>\(flash.text)</p></div>"
     }
-    let stream: HTML? = live.map { page in "<div hidden data-live=\"\(link("events", ["page": page.rawValue]))\"></div>" }
+    let stream: HTML? = live.map { page in
+      "<div hidden data-live=\"\(link("events", ["page": page.rawValue]))\"></div>"
+    }
     return """
       <!DOCTYPE html>
       <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -154,7 +162,9 @@ struct Shell: Sendable {
 
   /// A count that stands back if it is zero.
   func figure(_ number: Int, class name: String = "") -> HTML {
-    number == 0 ? "<span class=\"zero\">0</span>" : name.isEmpty ? "\(Figures.count(number))" : "<span class=\"\(name)\">\(Figures.count(number))</span>"
+    number == 0
+      ? "<span class=\"zero\">0</span>"
+      : name.isEmpty ? "\(Figures.count(number))" : "<span class=\"\(name)\">\(Figures.count(number))</span>"
   }
 
   /// An entry of a list of facts; nothing without a value.
@@ -178,8 +188,10 @@ struct Shell: Sendable {
   /// The links below a list.
   func pager<Row>(_ found: Found<Row>, _ noun: String, link: Link, isFirst: Bool, cutOff: HTML) -> HTML {
     let count = found.rows.count
-    let said: HTML = "\(Figures.count(count)) \(count == 1 ? noun : noun + "s")\(if: found.next != nil && !found.isCutOff, ", and more")"
-    let first: HTML = isFirst ? .empty : "<a class=\"button small\" href=\"\(link.with("after", nil))\">First page</a>"
+    let said: HTML =
+      "\(Figures.count(count)) \(count == 1 ? noun : noun + "s")\(if: found.next != nil && !found.isCutOff, ", and more")"
+    let first: HTML =
+      isFirst ? .empty : "<a class=\"button small\" href=\"\(link.with("after", nil))\">First page</a>"
     let next: HTML? = found.next.map { id in
       "<a class=\"button small\" rel=\"next\" href=\"\(link.with("after", "\(id)"))\">\(found.isCutOff ? "Search on" : "Next page")</a>"
     }

@@ -39,7 +39,9 @@ struct Fields: Sendable {
 
   init() {}
 
-  init(_ fields: KeyValuePairs<String, String>) { for (name, value) in fields { pairs.append((name, value)) } }
+  init(_ fields: KeyValuePairs<String, String>) {
+    for (name, value) in fields { pairs.append((name, value)) }
+  }
 
   /// Reads `a=b&c=d`, percent-encoded, with plus signs for spaces.
   init(encoded text: some StringProtocol) {
@@ -61,7 +63,8 @@ struct Fields: Sendable {
       if byte == UInt8(ascii: "+") {
         bytes.append(0x20)
       } else if byte == UInt8(ascii: "%"), rest.count >= 2,
-        let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16), rest.first != UInt8(ascii: "+")
+        let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
+        rest.first != UInt8(ascii: "+")
       {
         bytes.append(value)
         rest = rest.dropFirst(2)

@@ -31,7 +31,8 @@ struct SiteResponse: Sendable {
 
   static func text(_ text: String, status: Int) -> SiteResponse {
     SiteResponse(
-      status: status, headers: security + notKept + [("Content-Type", "text/plain; charset=utf-8")], body: .text(text))
+      status: status, headers: security + notKept + [("Content-Type", "text/plain; charset=utf-8")],
+      body: .text(text))
   }
 
   static func redirect(_ link: Link) -> SiteResponse {
@@ -41,12 +42,15 @@ struct SiteResponse: Sendable {
   /// A file of the dashboard, which has nothing of the queue. Its address changes with the release.
   static func file(_ text: String, type: String) -> SiteResponse {
     SiteResponse(
-      headers: security + [("Content-Type", type), ("Cache-Control", "private, max-age=86400")], body: .text(text))
+      headers: security + [("Content-Type", type), ("Cache-Control", "private, max-age=86400")],
+      body: .text(text))
   }
 
   static func events(_ stream: AsyncStream<LiveView>, _ page: LivePage, base: String) -> SiteResponse {
     SiteResponse(
-      headers: security + notKept + [("Content-Type", "text/event-stream; charset=utf-8"), ("X-Accel-Buffering", "no")],
+      headers: security + notKept + [
+        ("Content-Type", "text/event-stream; charset=utf-8"), ("X-Accel-Buffering", "no"),
+      ],
       body: .events(stream, page, base: base))
   }
 

@@ -4,7 +4,9 @@ enum ChangeCheck {
   /// Returns why a change is refused; nil if it may be made.
   ///
   /// - Parameter origins: Origins that are accepted beside that of the request's own host.
-  static func refusal(_ request: SiteRequest, _ sessions: Sessions, session: String, origins: Set<String>) -> String? {
+  static func refusal(_ request: SiteRequest, _ sessions: Sessions, session: String, origins: Set<String>)
+    -> String?
+  {
     if let site = request.fetchSite, site != "same-origin" {
       return "The request came from another site."
     }

@@ -41,11 +41,16 @@ package struct HostCheck: Sendable {
   }
 
   private static func isPort(_ text: Substring) -> Bool {
-    text.first == ":" && (2...6).contains(text.utf8.count) && text.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
+    text.first == ":" && (2...6).contains(text.utf8.count)
+      && text.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
   }
 
   private static func isAddress(_ name: String) -> Bool {
-    if name.contains(":") { return name.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) || $0 == 58 || $0 == 46 } }
+    if name.contains(":") {
+      return name.utf8.allSatisfy {
+        (48...57).contains($0) || (97...102).contains($0) || $0 == 58 || $0 == 46
+      }
+    }
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
   }
