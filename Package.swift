@@ -43,8 +43,10 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     // Without its traits: they are for configuration files, which the dashboard has none of.
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -89,6 +91,8 @@ let package = Package(
         "Qudo", "QudoMonitor", "QudoSchedules", .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
         .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
         .product(
           name: "ServiceLifecycle", package: "swift-service-lifecycle",
           condition: .when(traits: ["Dashboard"])),
@@ -215,6 +219,10 @@ let package = Package(
         "Qudo", "QudoDashboard", "QudoMonitor", "QudoSQLite", "QudoTesting",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOEmbedded", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
       ]),
     .testTarget(
       name: "QudoMonitorTests", dependencies: ["Qudo", "QudoMonitor", "QudoSQLite", "QudoTesting"]),

@@ -52,11 +52,10 @@ extension Assets {
           const summary = document.getElementById("summary");
           if (summary) announce(summary.textContent.trim(), false);
         });
-        stream.addEventListener("full", () => { stop(); show("off", "Too many viewers: reload to see new figures"); });
         stream.addEventListener("end", () => { stop(); show("off", "The dashboard has ended"); announce("The dashboard has ended.", true); });
         stream.onerror = () => {
           if (!stream) return;
-          show("off", stream.readyState === EventSource.CLOSED ? "Live updates ended: reload the page" : "Connection lost, retrying");
+          show("off", stream.readyState === EventSource.CLOSED ? "No live updates: reload to see new figures" : "Connection lost, retrying");
           announce("Live updates stopped.", true);
         };
       };

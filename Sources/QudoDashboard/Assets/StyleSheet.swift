@@ -67,7 +67,8 @@ enum Assets {
 
     .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; box-shadow: var(--shadow); margin: 0 0 1rem; min-width: 0; }
     .card > h2, .card > .card-head { padding: .875rem 1rem .625rem; }
-    .card-head { display: flex; flex-wrap: wrap; gap: .25rem 1rem; justify-content: space-between; align-items: baseline; }
+    .card-head { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: baseline; }
+    .card-head .buttons, .card-head .aside { margin-left: auto; }
     .card-head p { margin: 0; color: var(--quiet); font-size: .875rem; }
     .card-body { padding: 0 1rem 1rem; }
     .card > .card-body:first-child { padding-top: 1rem; }
@@ -83,7 +84,8 @@ enum Assets {
 
     .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; margin-bottom: 1rem; }
     .charts .card { margin: 0; }
-    figure { margin: 0; padding: .875rem 1rem .75rem; }
+    figure { margin: 0; padding: .875rem 1rem .75rem; display: flex; flex-direction: column; }
+    figure .plot { margin-top: auto; }
     figcaption { font-weight: 650; margin-bottom: .125rem; }
     .legend { display: flex; flex-wrap: wrap; gap: .125rem .875rem; list-style: none; margin: 0 0 .5rem; padding: 0; font-size: .8125rem; color: var(--quiet); min-height: 1.25rem; }
     .legend li { display: inline-flex; align-items: center; gap: .375rem; white-space: nowrap; }
@@ -100,13 +102,15 @@ enum Assets {
     .line.dashed { stroke-dasharray: 5 3; }
     .area.blue { fill: var(--blue); } .area.violet { fill: var(--violet); } .area.green { fill: var(--green); }
     .area.red { fill: var(--red); } .area.amber { fill: var(--amber); } .area.teal { fill: var(--teal); }
-    .spark { width: 5.5rem; height: 1.375rem; display: inline-block; vertical-align: middle; }
+    .spark { width: 4.5rem; height: 1.25rem; display: inline-block; vertical-align: middle; margin: -.25rem 0; }
     .plot-empty { grid-column: 2; height: 8.5rem; display: grid; place-items: center; color: var(--quiet); font-size: .875rem; border: 1px dashed var(--line); border-radius: 6px; text-align: center; padding: 0 1rem; }
 
     .scroll { overflow-x: auto; border-radius: 0 0 10px 10px; position: relative; }
+    .scroll:first-child { border-radius: 10px; }
+    .scroll:first-child thead th { border-top: 0; }
     table { border-collapse: collapse; width: 100%; font-size: .875rem; }
     caption { text-align: left; }
-    th, td { text-align: left; padding: .5rem .75rem; vertical-align: top; border-top: 1px solid var(--line); }
+    th, td { text-align: left; padding: .5rem .75rem; vertical-align: baseline; border-top: 1px solid var(--line); }
     th { font-weight: 600; }
     thead th { color: var(--quiet); font-size: .75rem; font-weight: 600; white-space: nowrap; border-top: 1px solid var(--line); background: var(--stripe); vertical-align: bottom; }
     th:first-child, td:first-child { padding-left: 1rem; }
@@ -115,6 +119,9 @@ enum Assets {
     .num { text-align: right; white-space: nowrap; }
     .nowrap, time { white-space: nowrap; }
     td.name, th.name { min-width: 8rem; max-width: 22rem; }
+    .wide-name th.name { min-width: 10.5rem; }
+    .dense th, .dense td { padding-left: .5rem; padding-right: .5rem; }
+    .even { table-layout: fixed; } .even .num:first-child { text-align: left; }
     td.text { min-width: 12rem; max-width: 28rem; color: var(--quiet); }
     .clip { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 26rem; }
     .lines { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
@@ -154,7 +161,7 @@ enum Assets {
 
     .pager { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; padding: .75rem 1rem; border-top: 1px solid var(--line); color: var(--quiet); font-size: .875rem; }
     .empty { padding: 2rem 1rem; text-align: center; color: var(--quiet); border-top: 1px solid var(--line); }
-    .empty h3 { color: var(--text); margin-bottom: .25rem; }
+    .empty .what { color: var(--text); font-weight: 650; font-size: 1rem; margin-bottom: .25rem; }
     .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); background: var(--card); border-radius: 6px; padding: .625rem 1rem; margin: 0 0 1rem; }
     .note.good { border-left-color: var(--green); } .note.bad-note { border-left-color: var(--red); } .note.warn-note { border-left-color: var(--amber); }
     .note p { margin: .125rem 0; }
@@ -176,12 +183,16 @@ enum Assets {
     dialog dl, .keys { display: grid; grid-template-columns: auto 1fr; gap: .375rem 1rem; margin: .75rem 0 1rem; }
     dialog dd, .keys dd { margin: 0; }
     .narrow { max-width: 38rem; }
+    .card-body > .field { margin: .875rem 0; } .confirm { margin-top: 1.25rem; }
+    .lockup { margin-top: 10vh; }
     details > summary { cursor: pointer; color: var(--quiet); font-size: .8125rem; }
 
     @media (max-width: 40rem) {
       main { padding: 1rem .75rem; } .bar-in { padding: .5rem .75rem; } footer { padding: 0 .75rem 1.5rem; }
-      .search { flex: 1 1 100%; order: 2; } .bar nav { order: 3; flex: 1 1 100%; }
-      .field { flex: 1 1 9rem; } .field.wide { flex: 1 1 100%; }
+      .search { flex: 1 1 11rem; order: 2; }
+      .bar nav { order: 3; flex: 1 1 100%; mask-image: linear-gradient(to right, #000 calc(100% - 2.5rem), transparent); }
+      .bar nav ul { padding-right: 2.5rem; }
+      .field, .field.wide { flex: 1 1 8.5rem; }
       .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
       .tile { padding: .625rem .75rem; } .tile dd { font-size: 1.25rem; }
       h1 { font-size: 1.3125rem; }
@@ -190,6 +201,10 @@ enum Assets {
       .fold th, .fold td { display: block; border: 0; padding: .0625rem 0 !important; text-align: left; min-width: 0; max-width: none; white-space: normal; }
       .fold .full { grid-column: 1 / -1; }
       .fold td[data-label]::before { content: attr(data-label); display: block; font-size: .6875rem; color: var(--quiet); font-weight: 600; }
+      .fold .gone { display: none; }
+      .dense tr { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+      .dense th.full { grid-column: 1 / 3; } .dense td.action { grid-area: 1 / 3; text-align: right; }
+      .dense .spark { width: 100%; }
       .clip { max-width: 100%; }
       td .buttons { flex-wrap: wrap; }
     }

@@ -51,7 +51,7 @@ struct LineChart: Sendable {
         let at = points.map { index, value in
           (x: (times[index] - start) / length * Self.width, y: (1 - scale.position(value)) * Self.height)
         }
-        guard let first = at.first, let last = at.last else { return .empty }
+        guard let first = at.first else { return .empty }
         var path = "M\(Self.point(first))"
         for point in at.dropFirst() { path += "L\(Self.point(point))" }
         // A value between two gaps is a dot.
@@ -60,7 +60,6 @@ struct LineChart: Sendable {
           line.isDashed || at.count == 1
           ? .empty
           : "<path class=\"area \(line.color)\" d=\"\(path)V\(Int(Self.height))H\(Self.number(first.x))Z\"/>"
-        _ = last
         return "\(area)<path class=\"line \(line.color)\(line.isDashed ? " dashed" : "")\" d=\"\(path)\"/>"
       }.joined()
     }

@@ -31,7 +31,7 @@ enum JobSearch {
   /// The number of rows of a page.
   static let pageRows = 50
   /// How many ids are looked at in one call, and in one request.
-  static let (windowIDs, mostIDs): (Int64, Int64) = (2_000, 60_000)
+  static let (windowIDs, mostIDs): (Int64, Int64) = (2_000, 40_000)
 
   static func page(_ driver: any Driver, _ filter: JobFilter, after: Int64) async throws(QudoError) -> Found<
     JobRow

@@ -21,6 +21,7 @@ actor LiveFeed {
   private var viewers: [Int: AsyncStream<LiveView>.Continuation] = [:]
   private var nextViewer = 0
   private var isEnded = false
+  private var isOutdated = false
 
   /// - Parameters:
   ///   - interval: The shortest time from one sample to the next.
@@ -31,7 +32,7 @@ actor LiveFeed {
 
   /// Returns a view that is not older than the sampler's pace; it takes a sample only if there is none.
   func current() async -> LiveView {
-    if let newest {
+    if let newest, !isOutdated {
       let age = clock.sinceBoot() - newest.sinceBoot
       if age >= 0, age < newest.timeUntilNext(interval).wholeMicroseconds {
         return LiveView(sample: newest, history: history)
@@ -39,6 +40,9 @@ actor LiveFeed {
     }
     return await sample()
   }
+
+  /// Lets the next look take a sample, because the queue was changed.
+  func invalidate() { isOutdated = true }
 
   /// Returns a stream that has a view at once and then each new one; nil if there are too many viewers.
   func join() -> AsyncStream<LiveView>? {
@@ -93,6 +97,7 @@ actor LiveFeed {
   private func sample() async -> LiveView {
     // Those who ask meanwhile get the same one.
     if let inFlight { return await inFlight.value }
+    isOutdated = false
     let task = Task { [sampler] in add(await sampler.sample()) }
     inFlight = task
     let view = await task.value

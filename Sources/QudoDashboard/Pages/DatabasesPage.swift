@@ -25,7 +25,7 @@ extension Shell {
       "Databases", .databases,
       """
       \(head("Databases", "<p>What holds the jobs. <code>qudo doctor</code> says what is wrong with it.</p>"))\
-      <section class="card" aria-label="Databases">\(databaseTable(view))</section>\(cards)
+      <section class="card">\(databaseTable(view))</section>\(cards)
       """)
   }
 

@@ -113,7 +113,7 @@ extension Shell {
     let rows = found.rows.map { failureRow($0, answer.database) }
     let name = isSeveral ? "Failures of \(answer.database)" : "Failures"
     return
-      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
+      "<section class=\"card\">\(title)\(table(name, columns, rows, class: "fold"))\(pager)</section>"
   }
 
   private func failureRow(_ row: FailureRecord, _ database: String) -> HTML {

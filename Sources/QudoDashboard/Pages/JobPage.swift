@@ -146,7 +146,7 @@ extension Shell {
       ? .empty
       : "<pre\(if: excerpt.form != .hexadecimal, " class=\"wrap\"") tabindex=\"0\" aria-label=\"Payload\" role=\"region\">\(excerpt.text)</pre>"
     return
-      "<section class=\"card\"><div class=\"card-head\"><h2>Payload</h2><p>\(size)</p></div>\(cut)\(text)</section>"
+      "<section class=\"card\"><div class=\"card-head\"><h2>Payload</h2><p class=\"aside\">\(size)</p></div>\(cut)\(text)</section>"
   }
 
   private func metadata(_ metadata: JobMetadata) -> HTML {
@@ -157,7 +157,7 @@ extension Shell {
     }
     let head: HTML = "<th scope=\"col\">Name</th><th scope=\"col\">Value</th>"
     return
-      "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p>\(names.count) entries</p></div>\(table("Metadata", head, rows))</section>"
+      "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p class=\"aside\">\(names.count) entries</p></div>\(table("Metadata", head, rows))</section>"
   }
 
   /// The runs that the logs have of a job, newest first.

@@ -90,7 +90,7 @@ extension Shell {
     let rows = found.rows.map { jobRow($0, answer.database) }
     let name = isSeveral ? "Jobs of \(answer.database)" : "Jobs"
     return
-      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(pager)</section>"
+      "<section class=\"card\">\(title)\(table(name, columns, rows, class: "fold"))\(pager)</section>"
   }
 
   private func jobRow(_ row: JobRow, _ database: String) -> HTML {
@@ -101,8 +101,8 @@ extension Shell {
     return """
       <tr><th scope="row" class="num"><a href="\(self.job(database, job.id))">\(job.id)</a></th>\
       <td class="name">\(kind(job.kind))</td><td>\(badge(job.state))</td><td>\(HTML.time(job.dueAt, now))</td>\
-      <td class="num" data-label="Attempt">\(figure(job.attempt))</td><td class="num" data-label="Priority">\(figure(job.priority))</td>\
-      <td class="text full">\(key)</td><td class="text full">\(payload)</td></tr>
+      <td class="num\(job.attempt == 1 ? " gone" : "")" data-label="Attempt">\(figure(job.attempt))</td><td class="num\(job.priority == 0 ? " gone" : "")" data-label="Priority">\(figure(job.priority))</td>\
+      <td class="text full\(job.uniqueKey == nil ? " gone" : "")">\(key)</td><td class="text full">\(payload)</td></tr>
       """
   }
 }

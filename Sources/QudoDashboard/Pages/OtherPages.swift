@@ -28,7 +28,7 @@ extension Shell {
       <div class="card-body"><p>\(order.explanation)</p>\(reason)\(length)\
       \(hidden("change", order.change.rawValue))\(hidden("database", order.database))\(hidden("id", order.id.map { "\($0)" }))\
       \(hidden("name", order.name))\(hidden("csrf", formToken))
-      <div class="buttons confirm"><button type="submit" class="\(order.change.isDangerous ? "danger" : "primary")">\(order.change.label)</button>\
+      <div class="buttons confirm"><button type="submit" class="\(order.change.isDangerous ? "danger" : "primary")">\(order.label)</button>\
       <a class="button" href="\(back)">Keep it as it is</a></div></div></form>
       """)
   }
@@ -57,7 +57,7 @@ extension Shell {
     <!DOCTYPE html>
     <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="color-scheme" content="light dark"><title>Locked – Qudo</title><link rel="stylesheet" href="\(link("style.css"))"></head>
-    <body><main><section class="card narrow"><div class="card-head"><h1>This dashboard is locked</h1></div><div class="card-body">
+    <body><main><section class="card narrow lockup"><div class="card-head"><h1>This dashboard is locked</h1></div><div class="card-body">
     \(hint)</div></section></main></body></html>
     """
   }

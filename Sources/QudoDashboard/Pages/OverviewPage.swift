@@ -130,10 +130,10 @@ extension Shell {
       about: "How long jobs waited and ran, in the slowest kind.",
       times: times,
       series: [
-        latency("wait, median", "blue", dashed: true, \.waitTime, \.p50),
-        latency("wait, 99 %", "blue", \.waitTime, \.p99),
-        latency("run, median", "green", dashed: true, \.runTime, \.p50),
-        latency("run, 99 %", "green", \.runTime, \.p99),
+        latency("wait 50 %", "blue", dashed: true, \.waitTime, \.p50),
+        latency("wait 99 %", "blue", \.waitTime, \.p99),
+        latency("run 50 %", "green", dashed: true, \.runTime, \.p50),
+        latency("run 99 %", "green", \.runTime, \.p99),
       ],
       format: { Figures.duration(.microseconds(Int64(min($0, 1e9) * 1_000_000))) }, isLogarithmic: true,
       empty: "Waits appear when jobs run; run times when kinds record their status (qudo work --record).")
@@ -160,13 +160,13 @@ extension Shell {
       <th scope="col">Kind</th><th scope="col" class="num">Ready</th><th scope="col" class="num">Delayed</th>\
       <th scope="col" class="num">Running</th><th scope="col" class="num">Oldest</th>\
       <th scope="col">Unfinished</th><th scope="col" class="num">Completed</th>\
-      <th scope="col" class="num">Failures, 1 min</th><th scope="col" class="num">Wait 50 / 99 %</th>\
-      <th scope="col" class="num">Run 50 / 99 %</th>\(if: allowsChanges, "<th scope=\"col\"><span class=\"hidden\">Change</span></th>")
+      <th scope="col" class="num">Failed, 1 min</th><th scope="col" class="num">Wait 50, 99 %</th>\
+      <th scope="col" class="num">Run 50, 99 %</th>\(if: allowsChanges, "<th scope=\"col\"><span class=\"hidden\">Change</span></th>")
       """
     let more: HTML =
       rows.count > shown.count
       ? "<p class=\"pager\">The \(shown.count) kinds with the most jobs are shown.</p>" : .empty
-    return "\(title)\(table("Kinds of jobs", head, shown.map(kindRow), folds: true))\(more)"
+    return "\(title)\(table("Kinds of jobs", head, shown.map(kindRow), class: "fold dense wide-name"))\(more)"
   }
 
   private func kindRow(_ row: KindRow) -> HTML {
@@ -195,10 +195,10 @@ extension Shell {
       <td class="num" data-label="Ready">\(figure(kind.ready))</td><td class="num" data-label="Delayed">\(figure(kind.delayed))</td>\
       <td class="num" data-label="Running">\(figure(kind.running))</td><td class="num" data-label="Oldest">\(oldest)</td>\
       <td data-label="Unfinished" class="nowrap">\(Sparkline.html(row.depth, color: "blue")) \(change(kind.changePerSecond))</td>\
-      <td class="num" data-label="Completed">\(completed)</td><td class="num" data-label="Failures, 1 min">\(failures)</td>\
-      <td class="num" data-label="Wait 50 / 99 %">\(percentiles(kind.waitTime))</td>\
-      <td class="num" data-label="Run 50 / 99 %">\(percentiles(kind.runTime))</td>\
-      \(if: allowsChanges, "<td class=\"num full\">\(button(action))</td>")</tr>
+      <td class="num" data-label="Completed">\(completed)</td><td class="num" data-label="Failed, 1 min">\(failures)</td>\
+      <td class="num" data-label="Wait 50, 99 %">\(percentiles(kind.waitTime))</td>\
+      <td class="num" data-label="Run 50, 99 %">\(percentiles(kind.runTime))</td>\
+      \(if: allowsChanges, "<td class=\"num action\">\(button(action))</td>")</tr>
       """
   }
 
@@ -209,7 +209,8 @@ extension Shell {
 
   private func percentiles(_ percentiles: Percentiles?) -> HTML {
     guard let percentiles else { return .none }
-    return "\(Figures.duration(percentiles.p50)) / \(Figures.duration(percentiles.p99))"
+    return
+      "\(Figures.duration(percentiles.p50))<br><span class=\"sub\">\(Figures.duration(percentiles.p99))</span>"
   }
 
   // MARK: Databases
@@ -247,7 +248,7 @@ extension Shell {
         <td data-label="Worker">\(worker)</td><td class="num" data-label="Answered in">\(Figures.duration(state.took))</td></tr>
         """
     }
-    return table("Databases", head, rows, folds: true)
+    return table("State of each database", head, rows, class: "fold")
   }
 }
 #endif

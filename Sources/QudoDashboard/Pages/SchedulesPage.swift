@@ -35,7 +35,7 @@ extension Shell {
       : .empty
     let name = isSeveral ? "Schedules of \(answer.database)" : "Schedules"
     return
-      "<section class=\"card\" aria-label=\"\(name)\">\(title)\(table(name, columns, rows, folds: true))\(more)</section>"
+      "<section class=\"card\">\(title)\(table(name, columns, rows, class: "fold"))\(more)</section>"
   }
 
   private func scheduleRow(_ schedule: StoredSchedule, _ database: String) -> HTML {

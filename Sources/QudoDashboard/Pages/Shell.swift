@@ -46,7 +46,7 @@ struct Shell: Sendable {
       ])
     let classes = (small ? "button small" : "button") + (order.change.isDangerous && !small ? " danger" : "")
     return
-      "<a class=\"\(classes)\" href=\"\(link)\">\(order.change.label)<span class=\"hidden\"> \(order.subject)</span></a>"
+      "<a class=\"\(classes)\" href=\"\(link)\">\(order.label)\(order.subject.map { "<span class=\"hidden\"> \($0)</span>" as HTML })</a>"
   }
 
   /// The version of the files in their addresses.
@@ -125,16 +125,16 @@ struct Shell: Sendable {
     """
 
   /// A table that scrolls by itself if it is wider than the window.
-  func table(_ caption: String, _ head: HTML, _ rows: [HTML], folds: Bool = false) -> HTML {
+  func table(_ caption: String, _ head: HTML, _ rows: [HTML], class name: String = "") -> HTML {
     """
-    <div class="scroll" role="region" aria-label="\(caption)" tabindex="0"><table\(if: folds, " class=\"fold\"")>\
+    <div class="scroll" role="region" aria-label="\(caption)" tabindex="0"><table class="\(name)">\
     <caption class="hidden">\(caption)</caption><thead><tr>\(head)</tr></thead><tbody>\(rows)</tbody></table></div>
     """
   }
 
   /// Words where there is nothing to list.
   func empty(_ heading: String, _ advice: HTML) -> HTML {
-    "<div class=\"empty\"><h3>\(heading)</h3><p>\(advice)</p></div>"
+    "<div class=\"empty\"><p class=\"what\">\(heading)</p><p>\(advice)</p></div>"
   }
 
   /// Why a database has no figures.
@@ -209,9 +209,14 @@ enum LivePage: String, Sendable {
 }
 
 extension ChangeOrder {
+  /// The words on the button.
+  var label: String {
+    name == nil && (change == .pause || change == .resume) ? "\(change.label) everything" : change.label
+  }
+
   /// What is changed, for those who hear the buttons read out.
-  var subject: String {
-    id.map { "\(change == .replay || change == .resolve ? "failure" : "job") \($0)" } ?? name ?? "everything"
+  var subject: String? {
+    id.map { "\(change == .replay || change == .resolve ? "failure" : "job") \($0)" } ?? name
   }
 }
 #endif

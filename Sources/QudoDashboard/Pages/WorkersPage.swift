@@ -66,8 +66,8 @@ extension Shell {
       ? "<p class=\"pager\">The \(rows.count) that were claimed first, of \(Figures.count(worker.jobs.count)).</p>"
       : .empty
     return """
-      <section class="card"><div class="card-head"><h2>\(name)\(host)</h2><p>\(Figures.count(worker.jobs.count)) \(worker.jobs.count == 1 ? "job" : "jobs"): \(said.joined(", "))</p></div>\
-      \(table("Jobs of \(name)", columns, Array(rows), folds: true))\(more)</section>
+      <section class="card"><div class="card-head"><h2>\(name)\(host)</h2><p class="aside">\(Figures.count(worker.jobs.count)) \(worker.jobs.count == 1 ? "job" : "jobs"): \(said.joined(", "))</p></div>\
+      \(table("Jobs of \(name)", columns, Array(rows), class: "fold even"))\(more)</section>
       """
   }
 }

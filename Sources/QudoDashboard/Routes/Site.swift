@@ -135,6 +135,7 @@ final class Site: Sendable {
     do throws(QudoError) {
       let order = try ChangeOrder(request.form)
       let flash = try await order.perform(databases)
+      await feed.invalidate()
       return .redirect(back(order, request.base).with("flash", flashes.keep(flash)))
     } catch {
       return .page(
@@ -301,13 +302,33 @@ final class Site: Sendable {
     return shell.databasesPage(await feed.current(), answers, databases.states)
   }
 
-  /// A number is a job's id; anything else is the beginning of a unique key.
+  /// A number is a job's id; anything else is a unique key, or the beginning of one.
   private func search(_ request: SiteRequest, _ shell: Shell) async -> SiteResponse {
     guard let text = request.query["q"] else { return .redirect(shell.link("jobs")) }
-    guard let number = Int64(text), number > 0 else { return .redirect(shell.link("jobs", ["key": text])) }
+    guard let number = Int64(text), number > 0 else {
+      if let job = await holder(of: text) { return .redirect(shell.job(job.database, job.number)) }
+      return .redirect(shell.link("jobs", ["key": text]))
+    }
     let names = databases.names
     guard names.count > 1 else { return .redirect(shell.job(names.first ?? "", number)) }
     return .page(shell.choicePage(number))
+  }
+
+  /// Returns the job with a unique key, also one that has ended, among the kinds of the newest sample.
+  private func holder(of key: String) async -> JobID? {
+    let kinds = await knownKinds().map { Kind($0) }
+    let answers = await each(nil) { driver throws(QudoError) -> Int64? in
+      for kind in kinds {
+        if let job = try await driver.job(withUniqueKey: key, kind: kind) { return job }
+      }
+      return nil
+    }
+    for answer in answers {
+      if case .success(let number?) = answer.result {
+        return JobID(database: answer.database, number: number)
+      }
+    }
+    return nil
   }
 
   private func target(_ request: SiteRequest) throws(QudoError) -> (database: String, id: Int64) {

@@ -12,10 +12,16 @@ package struct Secret: Sendable {
   ///
   /// - Parameter purpose: What the code is for, so that one for another purpose is not taken for it.
   func code(_ purpose: String, _ text: String) -> String {
-    let message = Array("\(purpose)\n\(text)".utf8)
-    let padded = key + [UInt8](repeating: 0, count: 64 - key.count)
-    let inner = Self.hash(padded.map { $0 ^ 0x36 } + message)
-    return Self.hexadecimal(Self.hash(padded.map { $0 ^ 0x5C } + inner))
+    Self.hexadecimal(Self.authentication(of: Array("\(purpose)\n\(text)".utf8), key: key))
+  }
+
+  /// HMAC-SHA-256.
+  ///
+  /// - Parameter key: At most 64 bytes.
+  static func authentication(of message: [UInt8], key: [UInt8]) -> [UInt8] {
+    let padded = key + [UInt8](repeating: 0, count: max(0, 64 - key.count))
+    let inner = hash(padded.map { $0 ^ 0x36 } + message)
+    return hash(padded.map { $0 ^ 0x5C } + inner)
   }
 
   /// A text of 256 random bits, in hexadecimal.
@@ -33,7 +39,7 @@ package struct Secret: Sendable {
     }
   }
 
-  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+  static func hexadecimal(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
