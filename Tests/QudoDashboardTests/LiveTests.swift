@@ -22,6 +22,7 @@ import Testing
     var first = try #require(await feed.join()).makeAsyncIterator()
     #expect(await first.next()?.history.count == 1)
     var second = try #require(await feed.join()).makeAsyncIterator()
+    #expect(await second.next()?.history.count == 1, "who comes later need not wait")
     #expect(await feed.join() == nil, "there are no more than two")
     await clock.sleepers(atLeast: 1)
     _ = try await driver.insert([NewJob("a", payload: Payload("x"))])

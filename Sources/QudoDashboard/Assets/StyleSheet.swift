@@ -103,7 +103,7 @@ enum Assets {
     .area.blue { fill: var(--blue); } .area.violet { fill: var(--violet); } .area.green { fill: var(--green); }
     .area.red { fill: var(--red); } .area.amber { fill: var(--amber); } .area.teal { fill: var(--teal); }
     .spark { width: 4.5rem; height: 1.25rem; display: inline-block; vertical-align: middle; margin: -.25rem 0; }
-    .plot-empty { grid-column: 2; height: 8.5rem; display: grid; place-items: center; color: var(--quiet); font-size: .875rem; border: 1px dashed var(--line); border-radius: 6px; text-align: center; padding: 0 1rem; }
+    .plot-empty { grid-column: 1 / -1; height: 8.5rem; display: grid; place-items: center; color: var(--quiet); font-size: .875rem; border: 1px dashed var(--line); border-radius: 6px; text-align: center; padding: 0 1rem; }
 
     .scroll { overflow-x: auto; border-radius: 0 0 10px 10px; position: relative; }
     .scroll:first-child { border-radius: 10px; }
@@ -121,6 +121,7 @@ enum Assets {
     td.name, th.name { min-width: 8rem; max-width: 22rem; }
     .wide-name th.name { min-width: 10.5rem; }
     .dense th, .dense td { padding-left: .5rem; padding-right: .5rem; }
+    .dense th:first-child { padding-left: 1rem; } .dense td:last-child { padding-right: 1rem; }
     .even { table-layout: fixed; } .even .num:first-child { text-align: left; }
     td.text { min-width: 12rem; max-width: 28rem; color: var(--quiet); }
     .clip { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 26rem; }

@@ -56,6 +56,8 @@ actor LiveFeed {
       Task { await self.leave(id) }
     }
     viewers[id] = continuation
+    // Otherwise one who comes later would wait for the next sample.
+    if let newest, loop != nil { continuation.yield(LiveView(sample: newest, history: history)) }
     if loop == nil { loop = Task { [weak self] in await self?.run() } }
     return stream
   }

@@ -93,7 +93,7 @@ extension Shell {
         "contains": query.contains,
       ])
     let pager = pager(
-      found, "failure", link: here, isFirst: query.after == nil,
+      found, "failure", of: answer.database, link: here, isFirst: query.after == nil,
       cutOff:
         "Searched the log down to row \(Figures.count(found.next ?? 0)), which is as far as one request looks."
     )

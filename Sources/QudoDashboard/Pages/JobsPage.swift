@@ -71,7 +71,7 @@ extension Shell {
         "contains": query.contains,
       ])
     let pager = pager(
-      found, "job", link: here, isFirst: query.after == 0,
+      found, "job", of: answer.database, link: here, isFirst: query.after == 0,
       cutOff:
         "Searched the ids up to \(Figures.count(found.next ?? 0)), which is as far as one request looks.")
     guard !found.rows.isEmpty else {

@@ -186,7 +186,9 @@ struct Shell: Sendable {
   }
 
   /// The links below a list.
-  func pager<Row>(_ found: Found<Row>, _ noun: String, link: Link, isFirst: Bool, cutOff: HTML) -> HTML {
+  func pager<Row>(
+    _ found: Found<Row>, _ noun: String, of database: String, link: Link, isFirst: Bool, cutOff: HTML
+  ) -> HTML {
     let count = found.rows.count
     let said: HTML =
       "\(Figures.count(count)) \(count == 1 ? noun : noun + "s")\(if: found.next != nil && !found.isCutOff, ", and more")"
@@ -197,7 +199,7 @@ struct Shell: Sendable {
     }
     guard !first.isEmpty || next != nil || count > 0 else { return .empty }
     return """
-      <nav class="pager" aria-label="Paging"><span>\(said)\(if: found.isCutOff, "<br>\(cutOff)")</span>\
+      <nav class="pager" aria-label="Paging\(isSeveral ? " of \(database)" : "")"><span>\(said)\(if: found.isCutOff, "<br>\(cutOff)")</span>\
       <span class="buttons">\(first)\(next)</span></nav>
       """
   }
