@@ -61,6 +61,9 @@ import Darwin
     #expect(page.hasPrefix("HTTP/1.1 200 ") && page.contains("mail.send") && !page.contains("\(parts.2)"))
     let other = try send(["GET /jobs HTTP/1.1", "Host: evil.example", "Cookie: \(cookie)"], port: port)
     #expect(other.hasPrefix("HTTP/1.1 421 "))
+    let long = try send(
+      ["GET / HTTP/1.1", "Host: localhost", "X-Long: \(String(repeating: "x", count: 40_000))"], port: port)
+    #expect(long.hasPrefix("HTTP/1.1 400 "))
     // Taken by this one.
     let second = try workspace.qudo("serve", "--port", "\(port)")
     #expect(second.status == 1 && second.errors.contains("cannot listen on 127.0.0.1 port \(port)"))

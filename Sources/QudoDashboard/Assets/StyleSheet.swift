@@ -162,6 +162,7 @@ enum Assets {
 
     .pager { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; padding: .75rem 1rem; border-top: 1px solid var(--line); color: var(--quiet); font-size: .875rem; }
     .empty { padding: 2rem 1rem; text-align: center; color: var(--quiet); border-top: 1px solid var(--line); }
+    .empty:first-child { border-top: 0; }
     .empty .what { color: var(--text); font-weight: 650; font-size: 1rem; margin-bottom: .25rem; }
     .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); background: var(--card); border-radius: 6px; padding: .625rem 1rem; margin: 0 0 1rem; }
     .note.good { border-left-color: var(--green); } .note.bad-note { border-left-color: var(--red); } .note.warn-note { border-left-color: var(--amber); }

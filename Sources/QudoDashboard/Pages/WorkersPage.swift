@@ -57,7 +57,7 @@ extension Shell {
         } ?? .none
       return """
         <tr><th scope="row" class="num"><a href="\(self.job(database, job.id))">\(job.id)</a></th><td class="name">\(kind(job.kind))</td>\
-        <td class="num" data-label="Attempt">\(job.attempt)</td><td data-label="Claimed">\(HTML.time(job.startedAt, now))</td>\
+        <td class="num\(job.attempt == 1 ? " gone" : "")" data-label="Attempt">\(job.attempt)</td><td data-label="Claimed">\(HTML.time(job.startedAt, now))</td>\
         <td class="num" data-label="Waited">\(waited)</td></tr>
         """
     }
@@ -67,7 +67,7 @@ extension Shell {
       : .empty
     return """
       <section class="card"><div class="card-head"><h2>\(name)\(host)</h2><p class="aside">\(Figures.count(worker.jobs.count)) \(worker.jobs.count == 1 ? "job" : "jobs"): \(said.joined(", "))</p></div>\
-      \(table("Jobs of \(name)", columns, Array(rows), class: "fold even"))\(more)</section>
+      \(table("Jobs of \(name)", columns, Array(rows), class: "fold dense even"))\(more)</section>
       """
   }
 }
