@@ -134,7 +134,8 @@ import Testing
     arguments: [
       ("http://evil.example", nil), ("http://127.0.0.1:9000", nil), ("null", nil), (nil, nil),
       ("http://127.0.0.1:7347", "cross-site"),
-      ("http://127.0.0.1:7347", "same-site"), (nil, "none"), ("http://evil.example", "same-origin"),
+      ("null", "cross-site"), ("http://127.0.0.1:7347", "same-site"), (nil, "none"),
+      ("http://evil.example", "same-origin"),
     ] as [(String?, String?)]) func origins(origin: String?, site: String?) async throws
   {
     let visitor = await entered()
@@ -142,6 +143,19 @@ import Testing
     let answer = try await visitor.confirm("confirm?change=pause")
     #expect(answer.status == 403 && answer.contains("Nothing was changed"))
     #expect(try await driver.pauses().isEmpty)
+  }
+
+  @Test(
+    "a form of the server's own page is taken, with what old and new browsers send",
+    arguments: [
+      ("null", "same-origin"), ("http://127.0.0.1:7347", nil), ("http://127.0.0.1:7347", "same-origin"),
+      (nil, "same-origin"),
+    ] as [(String?, String?)]) func ownForms(origin: String?, site: String?) async throws
+  {
+    let visitor = await entered()
+    (visitor.origin, visitor.fetchSite) = (origin, site)
+    #expect(try await visitor.confirm("confirm?change=pause").status == 303)
+    #expect(try await driver.pauses().count == 1)
   }
 
   @Test("without leave no change is made, and no button offers one") func readOnly() async throws {

@@ -10,7 +10,14 @@ enum ChangeCheck {
     if let site = request.fetchSite, site != "same-origin" {
       return "The request came from another site."
     }
-    if let origin = request.origin {
+    // Since no page tells where it comes from (`Referrer-Policy: no-referrer`), browsers send `Origin: null` with its own forms: "If
+    // request's referrer policy is "no-referrer": set serializedOrigin to `null`" (Fetch, append a request Origin header). Then
+    // `Sec-Fetch-Site` decides, which no page can set.
+    if request.origin == "null" {
+      guard request.fetchSite != nil else {
+        return "The browser does not say which page the request came from."
+      }
+    } else if let origin = request.origin {
       guard origins.contains(origin) || isOwn(origin, host: request.host) else {
         return "The request came from another site."
       }
