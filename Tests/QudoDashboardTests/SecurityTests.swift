@@ -100,6 +100,13 @@ import Testing
     }
   }
 
+  @Test("a page with a form lets the browser name its origin, and tells other sites nothing")
+  func formHeaders() async {
+    let answer = await entered().get("confirm?change=pause")
+    #expect(answer.header("Referrer-Policy") == "same-origin")
+    #expect(answer.response.headers.count { $0.name == "Referrer-Policy" } == 1)
+  }
+
   @Test("pages have no script and no style of their own, which the policy would refuse") func inline()
     async throws
   {

@@ -12,8 +12,7 @@ final class Visitor {
   private let base: String
   private(set) var cookie: String?
   var host: String? = "127.0.0.1:7347"
-  /// What browsers send with a form of a page that has `Referrer-Policy: no-referrer`.
-  var origin: String? = "null"
+  var origin: String? = "http://127.0.0.1:7347"
   var fetchSite: String? = "same-origin"
 
   init(_ site: Site, base: String = "") { (self.site, self.base) = (site, base) }

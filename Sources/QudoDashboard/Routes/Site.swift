@@ -171,7 +171,7 @@ final class Site: Sendable {
       case "search": return await search(request, shell)
       case "confirm" where options.allowsChanges:
         let order = try ChangeOrder(request.query)
-        return .page(shell.confirmPage(order, back: back(order, request.base)))
+        return SiteResponse.page(shell.confirmPage(order, back: back(order, request.base))).withOrigin
       case "events": return await events(request, shell)
       default: return notFound(shell)
       }

@@ -54,6 +54,15 @@ struct SiteResponse: Sendable {
       body: .events(stream, page, base: base))
   }
 
+  /// The same, and its form says which server it is of. Browsers send `Sec-Fetch-Site` to loopback addresses and over TLS only, and
+  /// `Origin: null` from a page with `no-referrer`. Other sites are told nothing all the same.
+  var withOrigin: SiteResponse {
+    var response = self
+    response.headers.removeAll { $0.name == "Referrer-Policy" }
+    response.headers.append(("Referrer-Policy", "same-origin"))
+    return response
+  }
+
   func setting(cookie: String) -> SiteResponse {
     var response = self
     response.headers.append(("Set-Cookie", cookie))

@@ -10,9 +10,8 @@ enum ChangeCheck {
     if let site = request.fetchSite, site != "same-origin" {
       return "The request came from another site."
     }
-    // Since no page tells where it comes from (`Referrer-Policy: no-referrer`), browsers send `Origin: null` with its own forms: "If
-    // request's referrer policy is "no-referrer": set serializedOrigin to `null`" (Fetch, append a request Origin header). Then
-    // `Sec-Fetch-Site` decides, which no page can set.
+    // A proxy may give all pages a `Referrer-Policy: no-referrer`, and browsers then send `Origin: null` with their forms (Fetch,
+    // "append a request Origin header"). Then `Sec-Fetch-Site` decides, which no page can set.
     if request.origin == "null" {
       guard request.fetchSite != nil else {
         return "The browser does not say which page the request came from."
