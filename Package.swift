@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "QudoTesting", targets: ["QudoTesting"]),
     .library(name: "QudoSchedules", targets: ["QudoSchedules"]),
     .library(name: "QudoMetrics", targets: ["QudoMetrics"]),
+    .library(name: "QudoDashboard", targets: ["QudoDashboard"]),
     .library(name: "QudoServiceLifecycle", targets: ["QudoServiceLifecycle"]),
     .library(name: "QudoTracing", targets: ["QudoTracing"]),
     // The target is not called `qudo`: on a case-insensitive file system, its folders would be those of `Qudo`.
@@ -24,6 +25,9 @@ let package = Package(
     .trait(
       name: "Compression",
       description: "QudoCompression, a codec that compresses payloads, with the system's zlib."),
+    .trait(
+      name: "Dashboard",
+      description: "QudoDashboard and qudo serve, a web page of the queue, with Hummingbird."),
     .trait(
       name: "Encryption", description: "QudoEncryption, a codec that encrypts payloads, with swift-crypto."),
     .trait(name: "Metrics", description: "QudoMetrics, a hook and a plugin for swift-metrics."),
@@ -39,8 +43,12 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    // Without its traits: they are for configuration files, which the dashboard has none of.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -78,6 +86,18 @@ let package = Package(
         .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
       ]),
     .target(
+      name: "QudoDashboard",
+      dependencies: [
+        "Qudo", "QudoMonitor", "QudoSchedules", .product(name: "Logging", package: "swift-log"),
+        .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
+        .product(
+          name: "ServiceLifecycle", package: "swift-service-lifecycle",
+          condition: .when(traits: ["Dashboard"])),
+      ]),
+    .target(
       name: "QudoServiceLifecycle",
       dependencies: [
         "Qudo",
@@ -105,6 +125,7 @@ let package = Package(
       name: "QudoCommand",
       dependencies: [
         "Qudo", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
+        .target(name: "QudoDashboard", condition: .when(traits: ["Dashboard"])),
         .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -193,6 +214,17 @@ let package = Package(
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
         .product(name: "MetricsTestKit", package: "swift-metrics", condition: .when(traits: ["Metrics"])),
+      ]),
+    .testTarget(
+      name: "QudoDashboardTests",
+      dependencies: [
+        "Qudo", "QudoDashboard", "QudoMonitor", "QudoSQLite", "QudoTesting",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
+        .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOEmbedded", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
       ]),
     .testTarget(
       name: "QudoMonitorTests", dependencies: ["Qudo", "QudoMonitor", "QudoSQLite", "QudoTesting"]),

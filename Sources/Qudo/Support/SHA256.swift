@@ -1,7 +1,7 @@
 /// SHA-256 (FIPS 180-4), for names of a few bytes, not for speed.
-enum SHA256 {
+package enum SHA256 {
   /// Returns the eight words of the hash.
-  static func hash(_ message: some Collection<UInt8>) -> [UInt32] {
+  package static func hash(_ message: some Collection<UInt8>) -> [UInt32] {
     var bytes = Array(message) + [0x80]
     bytes += [UInt8](repeating: 0, count: (119 - message.count % 64) % 64)
     bytes += (0..<8).map { UInt8(truncatingIfNeeded: (UInt64(message.count) * 8) >> (56 - 8 * $0)) }

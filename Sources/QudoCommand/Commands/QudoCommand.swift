@@ -42,7 +42,8 @@ struct QudoCommand: AsyncParsableCommand {
       """,
     version: "qudo \(QudoRelease.version), SQLite \(SQLiteDriver.libraryVersion)",
     subcommands: [
-      Enqueue.self, Work.self, TopCommand.self, Count.self, DatabasesCommand.self, Doctor.self, Health.self,
+      Enqueue.self, Work.self, TopCommand.self, Serve.self, Count.self, DatabasesCommand.self, Doctor.self,
+      Health.self,
       MetricsCommand.self,
       Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Resolve.self, Cancel.self, Change.self, Recover.self,

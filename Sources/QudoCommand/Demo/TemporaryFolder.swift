@@ -6,6 +6,8 @@ internal import Foundation
 internal import Qudo
 
 #if canImport(Glibc)
+// With the dashboard, the compiler takes `stat` for a part of it.
+internal import CDispatch
 internal import Glibc
 #elseif canImport(Musl)
 internal import Musl

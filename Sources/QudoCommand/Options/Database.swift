@@ -134,6 +134,26 @@ struct Database: ParsableArguments {
     return answers
   }
 
+  /// Opens the databases for a page that stays open: an unavailable one is tried again every few seconds.
+  ///
+  /// - Parameter opening: How to open each of them. None is created.
+  func watch(_ opening: DatabaseOpening) throws -> Databases {
+    var options = DatabaseOptions()
+    (options.probeInterval, options.callTimeout) = (.seconds(5), .seconds(10))
+    options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
+    options.logger.logLevel = .critical
+    let urls = try urls()
+    let names = urls.map { url -> String in
+      if case .sqlite(let path) = url.place { SQLiteDriver.defaultName(forPath: path) } else { "\(url)" }
+    }
+    return try Databases(
+      zip(urls, names).map { url, name in
+        Databases.Source(names.count { $0 == name } == 1 ? name : "\(url)") { () async throws(QudoError) in
+          try await opening.open(url, name: nil)
+        }
+      }, options: options)
+  }
+
   private func use<Result>(
     _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool,
     _ body: (Databases) async throws -> Result

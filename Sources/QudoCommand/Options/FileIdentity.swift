@@ -1,4 +1,6 @@
 #if canImport(Glibc)
+// With the dashboard, the compiler takes `stat` for a part of it.
+internal import CDispatch
 internal import Glibc
 #elseif canImport(Musl)
 internal import Musl

@@ -3,6 +3,8 @@ internal import Qudo
 internal import SystemPackage
 
 #if canImport(Glibc)
+// With the dashboard, the compiler takes `stat` for a part of it.
+internal import CDispatch
 internal import Glibc
 #elseif canImport(Musl)
 internal import Musl
