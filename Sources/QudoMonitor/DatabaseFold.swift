@@ -104,6 +104,7 @@ struct DatabaseFold: Sendable {
     for count in figures.counts {
       var kind = KindSample(count.kind)
       (kind.ready, kind.delayed, kind.running) = (count.ready, count.delayed, count.running)
+      kind.held = count.held == 0 ? nil : count.held
       kind.isPaused = count.isPaused
       kinds[count.kind] = kind
     }

@@ -93,6 +93,8 @@ package struct DatabaseSample: Sendable {
     package var delayed: Int { kinds.reduce(0) { $0 + $1.delayed } }
     /// The jobs under a lease.
     package var running: Int { kinds.reduce(0) { $0 + $1.running } }
+    /// The jobs that wait for others with the same concurrency key.
+    package var held: Int { kinds.reduce(0) { $0 + ($1.held ?? 0) } }
     /// The failures of the last minute.
     package var failuresInMinute: Int { kinds.reduce(0) { $0 + $1.failuresInMinute } }
     /// Whether there are more failures of the last minute than were read.
@@ -114,7 +116,7 @@ package struct KindSample: Hashable, Sendable {
   package var delayed = 0
   /// The jobs under a lease, those that a worker has prefetched included.
   package var running = 0
-  /// The jobs that another one with the same concurrency key holds back; nil if the database does not tell.
+  /// The jobs that wait for others with the same concurrency key; nil if none does.
   package var held: Int?
   /// Whether the kind, or everything, is paused.
   package var isPaused = false

@@ -58,6 +58,23 @@ import Testing
     #expect(state.pause != nil && state.kinds.allSatisfy(\.isPaused) && state.oldestReady == nil)
   }
 
+  @Test("held jobs are counted, and are unfinished") func held() async throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "qudo-held-\(UUID().uuidString).db")
+    let stored = try SQLiteDriver(path: file.path)
+    for driver in [driver, stored] as [any ObservedDriver] {
+      let jobs = (0..<3).map { _ in NewJob("a", concurrencyKey: ConcurrencyKey("customer-7")) }
+      _ = try await driver.insert(jobs + [job("b")])
+      let state = try await state(QueueSampler([.init(driver)], clock: clock))
+      #expect(state.kinds.map(\.held) == [2, nil] && state.kinds.map(\.ready) == [1, 1])
+      #expect(state.held == 2 && state.kinds[0].unfinished == 3)
+    }
+    await stored.close()
+    for ending in ["", "-wal", "-shm", "-lock"] {
+      try? FileManager.default.removeItem(atPath: file.path + ending)
+    }
+  }
+
   @Test("enqueued and ended per second are exact, by the ids and the change of the unfinished") func rates()
     async throws
   {

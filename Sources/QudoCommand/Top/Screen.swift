@@ -560,6 +560,7 @@ struct Screen {
       case .ready: FigureText.duration(job.dueAt.until(now))
       case .delayed: "in " + FigureText.duration(now.until(job.dueAt))
       case .running: FigureText.duration(job.startedAt.map { $0.until(now) })
+      case .held: "-"
       }
     }
     return ScreenTable(

@@ -70,14 +70,17 @@ extension Shell {
     let (enqueued, ended) = (rate(\.enqueuedPerSecond), rate(\.endedPerSecond))
     let isMore = states.contains(where: \.hasMoreFailures)
     let oldestWords: HTML = oldest.map { "oldest waits \(Figures.duration($0))" } ?? "none waits"
-    let held = processes == 0 ? "no process has any" : "in \(processes) process\(processes == 1 ? "" : "es")"
+    let runners =
+      processes == 0 ? "no process has any" : "in \(processes) process\(processes == 1 ? "" : "es")"
+    let held = sum(\.held)
+    let waiters = held == 0 ? "due later" : "due later; \(Figures.count(held)) held behind a key"
     let wait = "counted at the next sample"
     return """
       <p class="hidden" id="summary">\(Figures.count(ready)) jobs ready, \(Figures.count(delayed)) delayed, \
       \(Figures.count(running)) running, \(Figures.count(failures)) failures in the last minute.</p>
       <dl class="tiles">\(tile("Ready", "blue", Figures.count(ready), oldestWords))\
-      \(tile("Delayed", "violet", Figures.count(delayed), "due later"))\
-      \(tile("Running", "green", Figures.count(running), "\(held)"))\
+      \(tile("Delayed", "violet", Figures.count(delayed), "\(waiters)"))\
+      \(tile("Running", "green", Figures.count(running), "\(runners)"))\
       \(tile("Failures", "red", Figures.count(failures) + (isMore ? "+" : ""), "in the last minute"))\
       \(tile("Enqueued", "teal", enqueued.map(Figures.rate) ?? "–", "\(enqueued == nil ? wait : "since the last sample")"))\
       \(tile("Ended", "amber", ended.map(Figures.rate) ?? "–", "\(ended == nil ? wait : "completed or failed")"))</dl>
@@ -186,13 +189,17 @@ extension Shell {
     let action =
       kind.pause != nil
       ? ChangeOrder(.resume, name: kind.kind.name) : ChangeOrder(.pause, name: kind.kind.name)
+    let held: HTML =
+      kind.held.map { held in
+        "<br><a class=\"sub\" href=\"\(link("jobs", ["kind": kind.kind.name, "state": "held"]))\">\(Figures.count(held)) held</a>"
+      } ?? .empty
     let failures: HTML =
       kind.failuresInMinute == 0
       ? "<span class=\"zero\">0</span>"
       : "<a class=\"bad\" href=\"\(link("failures", ["kind": kind.kind.name]))\">\(Figures.count(kind.failuresInMinute))</a>"
     return """
       <tr><th scope="row" class="name full">\(self.kind(kind.kind))\(isPaused)</th>\
-      <td class="num" data-label="Ready">\(figure(kind.ready))</td><td class="num" data-label="Delayed">\(figure(kind.delayed))</td>\
+      <td class="num" data-label="Ready">\(figure(kind.ready))\(held)</td><td class="num" data-label="Delayed">\(figure(kind.delayed))</td>\
       <td class="num" data-label="Running">\(figure(kind.running))</td><td class="num" data-label="Oldest">\(oldest)</td>\
       <td data-label="Unfinished" class="nowrap">\(Sparkline.html(row.depth, color: "blue")) \(change(kind.changePerSecond))</td>\
       <td class="num" data-label="Completed">\(completed)</td><td class="num" data-label="Failed, 1 min">\(failures)</td>\

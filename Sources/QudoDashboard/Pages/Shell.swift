@@ -149,6 +149,7 @@ struct Shell: Sendable {
     case .ready: "<span class=\"badge blue\">ready</span>"
     case .delayed: "<span class=\"badge violet\">delayed</span>"
     case .running: "<span class=\"badge green\">running</span>"
+    case .held: "<span class=\"badge amber\">held</span>"
     }
   }
 
