@@ -28,7 +28,7 @@ struct DatabaseFold: Sendable {
     let unfinished: [Kind: Int]
   }
 
-  /// The number of kinds that are remembered although they have no jobs.
+  /// The number of kinds that are remembered although they have no jobs, and of those whose times are.
   private static let mostKinds = 1000
 
   private var before: Before?
@@ -38,6 +38,8 @@ struct DatabaseFold: Sendable {
   /// The runs of the sample before, whose waits were counted.
   private var counted: Set<Run> = []
   private var newestEnded: Int64 = 0
+  /// The newest rows of the logs that samples have seen.
+  private var (lastFailure, lastEnded): (Int64?, Int64?) = (nil, nil)
 
   /// - Parameters:
   ///   - sinceBoot: When the figures were read.
@@ -76,6 +78,7 @@ struct DatabaseFold: Sendable {
     for run in figures.ended.reversed() where run.id > newestEnded {
       newestEnded = run.id
       let time = run.endedAt.microseconds.subtractingReportingOverflow(run.startedAt.microseconds)
+      guard runTimes[run.kind] != nil || runTimes.count < Self.mostKinds else { continue }
       runTimes[run.kind, default: Window()].add(time.overflow ? 0 : max(0, time.partialValue))
     }
     var runs: Set<Run> = []
@@ -83,6 +86,7 @@ struct DatabaseFold: Sendable {
       let run = Run(job: job.id, attempt: job.attempt)
       runs.insert(run)
       guard let started = job.startedAt, !counted.contains(run) else { continue }
+      guard waits[job.kind] != nil || waits.count < Self.mostKinds else { continue }
       let time = started.microseconds.subtractingReportingOverflow(job.dueAt.microseconds)
       waits[job.kind, default: Window()].add(time.overflow ? 0 : max(0, time.partialValue))
     }
@@ -131,28 +135,32 @@ struct DatabaseFold: Sendable {
     }
   }
 
-  private func addRates(
+  private mutating func addRates(
     _ state: inout DatabaseSample.DatabaseState, _ figures: QueueFigures, _ sinceBoot: Int64, _ limit: Int
   ) {
+    let failures = Self.new(
+      figures.failures.map { ($0.id, $0.kind, $0.reason != .cancelled) }, since: lastFailure, limit)
+    let ended = Self.new(
+      figures.ended.map { ($0.id, $0.kind, $0.status == .completed || $0.status == .replaced) },
+      since: lastEnded, limit)
+    lastFailure = figures.failures.first?.id ?? lastFailure
+    lastEnded = figures.ended.first?.id ?? lastEnded
     guard let before, sinceBoot > before.sinceBoot else { return }
     let seconds = Double(sinceBoot - before.sinceBoot) / 1_000_000
     if let highest = figures.highestID, let earlier = before.figures.highestID {
-      let enqueued = highest - earlier
-      let change = state.kinds.reduce(0) { $0 + $1.unfinished } - before.unfinished.values.reduce(0, +)
-      state.enqueuedPerSecond = Double(enqueued) / seconds
-      state.endedPerSecond = Double(max(0, enqueued - Int64(change))) / seconds
+      // A damaged file may have any number here, so these are not integers.
+      let enqueued = Double(highest) - Double(earlier)
+      let change =
+        state.kinds.reduce(0) { $0 + Double($1.unfinished) }
+        - before.unfinished.values.reduce(0) { $0 + Double($1) }
+      state.enqueuedPerSecond = enqueued / seconds
+      state.endedPerSecond = max(0, enqueued - change) / seconds
     }
-    let failures = Self.new(
-      figures.failures.filter { $0.reason != .cancelled }.map { ($0.id, $0.kind) },
-      since: before.figures.failures.first?.id ?? 0, read: figures.failures.count, limit)
-    let ended = Self.new(
-      figures.ended.filter { $0.status == .completed || $0.status == .replaced }.map { ($0.id, $0.kind) },
-      since: before.figures.ended.first?.id ?? 0, read: figures.ended.count, limit)
     state.failuresPerSecond = failures.values.reduce(0, +) / seconds
     for index in state.kinds.indices {
       let kind = state.kinds[index].kind
-      let change = state.kinds[index].unfinished - (before.unfinished[kind] ?? 0)
-      state.kinds[index].changePerSecond = Double(change) / seconds
+      let change = Double(state.kinds[index].unfinished) - Double(before.unfinished[kind] ?? 0)
+      state.kinds[index].changePerSecond = change / seconds
       state.kinds[index].failuresPerSecond = (failures[kind] ?? 0) / seconds
       if runTimes[kind] != nil { state.kinds[index].completedPerSecond = (ended[kind] ?? 0) / seconds }
     }
@@ -161,19 +169,19 @@ struct DatabaseFold: Sendable {
   /// Returns how many rows of a log are new, by kind.
   ///
   /// - Parameters:
-  ///   - rows: The rows that count, newest first.
-  ///   - last: The newest row of the sample before.
-  ///   - read: How many rows were read, those that do not count included.
+  ///   - rows: The rows that were read, newest first, and whether each counts.
+  ///   - last: The newest row that was seen before; nil if none was.
+  ///   - limit: How many rows are read at most.
   private static func new(
-    _ rows: [(id: Int64, kind: Kind)], since last: Int64, read: Int, _ limit: Int
+    _ rows: [(id: Int64, kind: Kind, counts: Bool)], since last: Int64?, _ limit: Int
   ) -> [Kind: Double] {
     var counts: [Kind: Double] = [:]
-    for row in rows where row.id > last { counts[row.kind, default: 0] += 1 }
+    for row in rows where row.counts && row.id > last ?? .min { counts[row.kind, default: 0] += 1 }
     // The log may have more new rows than were read: these stand for the others.
-    guard read >= limit, let newest = rows.first?.id, let oldest = rows.last?.id, oldest > last + 1,
-      newest > oldest
+    guard rows.count >= limit, let last, let newest = rows.first?.id, let oldest = rows.last?.id,
+      oldest > last
     else { return counts }
-    let factor = Double(newest - last) / Double(newest - oldest + 1)
+    let factor = (Double(newest) - Double(last)) / Double(rows.count)
     return counts.mapValues { $0 * factor }
   }
 }

@@ -88,13 +88,16 @@ package struct DatabaseSample: Sendable {
     package init(now: Timestamp) { self.now = now }
 
     /// The jobs that are due and wait.
-    package var ready: Int { kinds.reduce(0) { $0 + $1.ready } }
+    package var ready: Int { sum(\.ready) }
     /// The jobs that are not due.
-    package var delayed: Int { kinds.reduce(0) { $0 + $1.delayed } }
+    package var delayed: Int { sum(\.delayed) }
     /// The jobs under a lease.
-    package var running: Int { kinds.reduce(0) { $0 + $1.running } }
+    package var running: Int { sum(\.running) }
     /// The jobs that wait for others with the same concurrency key.
-    package var held: Int { kinds.reduce(0) { $0 + ($1.held ?? 0) } }
+    package var held: Int { sum { $0.held ?? 0 } }
+    private func sum(_ figure: (KindSample) -> Int) -> Int {
+      kinds.reduce(0) { Int.clampedSum($0, figure($1)) }
+    }
     /// The failures of the last minute.
     package var failuresInMinute: Int { kinds.reduce(0) { $0 + $1.failuresInMinute } }
     /// Whether there are more failures of the last minute than were read.
@@ -142,7 +145,15 @@ package struct KindSample: Hashable, Sendable {
   package init(_ kind: Kind) { self.kind = kind }
 
   /// The jobs that have not ended.
-  package var unfinished: Int { ready + delayed + running + (held ?? 0) }
+  package var unfinished: Int { [ready, delayed, running, held ?? 0].reduce(0, Int.clampedSum) }
+}
+
+extension Int {
+  /// A sum of counts. Those of a damaged file may be of any size.
+  static func clampedSum(_ a: Int, _ b: Int) -> Int {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
+  }
 }
 
 /// Two percentiles of a few hundred durations.

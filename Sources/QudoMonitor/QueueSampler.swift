@@ -96,6 +96,8 @@ private final class SampledDatabase: Sendable {
     var driver: (any ObservedDriver)?
     /// When the calls that have not been answered began.
     var pending: [Int64] = []
+    /// A call that was answered late is followed by a pause until this time, as each sample is.
+    var restsUntil: Int64 = 0
     var fold = DatabaseFold()
   }
   /// The number of calls without an answer from which on a database gets no further one.
@@ -122,6 +124,13 @@ private final class SampledDatabase: Sendable {
       {
         throw unanswered(since)
       }
+      let left = state.withLock { $0.restsUntil } - clock.sinceBoot()
+      if left > 0 {
+        throw QudoError(
+          .unreachable,
+          "the figures took longer than \(timeout.wholeMicroseconds / 1000) ms: asking again in \((left + 999_999) / 1_000_000) s"
+        )
+      }
       let answer = try await call { driver throws(QudoError) in try await driver.figures(limit: limit) }
       let now = clock.sinceBoot()
       let sample = state.withLock { $0.fold.add(answer.value, at: now, took: answer.took, limit: limit) }
@@ -144,7 +153,7 @@ private final class SampledDatabase: Sendable {
     // Each call has its own thread: opening a database can block one for long.
     let answer: Result<(Value, Duration), QudoError>? = await withDeadline(
       until: asked.clampedPlus(timeout.wholeMicroseconds), clock, on: SerialThread("qudo.monitor"),
-      late: { _ in self.answered(asked) }
+      late: { _ in self.answeredLate(asked) }
     ) {
       do throws(QudoError) {
         let driver = try await self.driver()
@@ -164,6 +173,13 @@ private final class SampledDatabase: Sendable {
     state.withLock { state in
       if let index = state.pending.firstIndex(of: asked) { state.pending.remove(at: index) }
     }
+  }
+
+  private func answeredLate(_ asked: Int64) {
+    answered(asked)
+    let now = clock.sinceBoot()
+    let pause = min(max(0, now - asked), 1_200_000) * 50
+    state.withLock { $0.restsUntil = max($0.restsUntil, now + pause) }
   }
 
   private func unanswered(_ since: Int64) -> QudoError {

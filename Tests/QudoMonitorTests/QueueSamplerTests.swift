@@ -174,6 +174,43 @@ import Testing
     #expect(state.kinds.map(\.kind) == ["b"] && state.enqueuedPerSecond == nil)
   }
 
+  @Test("a damaged file may have any ids and counts") func absurd() {
+    var fold = DatabaseFold()
+    func failed(_ id: Int64) -> QueueFigures.FailedRun {
+      QueueFigures.FailedRun(id: id, kind: "a", reason: .failed, failedAt: .latest)
+    }
+    var figures = QueueFigures(now: clock.now().wall, isExact: true)
+    figures.counts = [JobCount("a", ready: 20), JobCount("b", ready: .max, running: .max)]
+    figures.highestID = .min
+    figures.failures = [failed(.max), failed(.min)]
+    _ = fold.add(figures, at: 0, took: .zero, limit: 2)
+    figures.counts = [JobCount("a", ready: .max, held: .max)]
+    figures.highestID = .max
+    for second in 1...3 as ClosedRange<Int64> {
+      let state = fold.add(figures, at: second * 1_000_000, took: .zero, limit: 2)
+      #expect(state.ready == .max && state.kinds.allSatisfy { $0.unfinished >= 0 })
+    }
+  }
+
+  @Test("rates count what they are to count, and estimate what was not read") func rowsRead() {
+    var fold = DatabaseFold()
+    var second: Int64 = 0
+    func rate(_ rows: [(Int64, FailureReason)]) -> Double? {
+      var figures = QueueFigures(now: clock.now().wall, isExact: true)
+      figures.counts = [JobCount("a", ready: 1)]
+      figures.failures = rows.map {
+        QueueFigures.FailedRun(id: $0, kind: "a", reason: $1, failedAt: .earliest)
+      }
+      second += 1
+      return fold.add(figures, at: second * 1_000_000, took: .zero, limit: 4).failuresPerSecond
+    }
+    #expect(rate([(100, .failed)]) == nil)
+    #expect(rate([(110, .failed), (109, .cancelled), (108, .cancelled), (107, .lost)]) == 5, "2 of 4, of 10")
+    #expect(rate([]) == 0)
+    let afterPruning = rate([(114, .failed), (113, .failed), (112, .failed), (111, .failed)])
+    #expect(afterPruning == 4)
+  }
+
   @Test("a database that cannot be opened has its error, and is tried again") func unreachable() async throws
   {
     let isThere = Locked(false)
@@ -218,7 +255,12 @@ import Testing
     #expect(second.databases[0].error?.message.hasPrefix("no answer for 3 s") == true)
     #expect(opened.withLock { $0 } == 1)
     gate.open()
-    while await sampler.sample().databases[0].error != nil { await Task.yield() }
+    // An answer that came late has cost something, too.
+    while await sampler.sample().databases[0].error?.message.contains("asking again in 60 s") != true {
+      await Task.yield()
+    }
+    clock.advance(by: .seconds(60))
+    #expect(await sampler.sample().databases[0].error == nil)
     #expect(opened.withLock { $0 } == 1)
   }
 

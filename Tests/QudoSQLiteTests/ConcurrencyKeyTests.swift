@@ -34,6 +34,11 @@ import Testing
     _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
   }
 
+  @Test("keys are compared byte by byte, where Swift takes texts for equal") func bytes() {
+    let keys: Set<ConcurrencyKey> = ["caf\u{E9}", "cafe\u{301}", "caf\u{E9}"]
+    #expect(keys.count == 2 && ConcurrencyKey("a") != ConcurrencyKey("a", limit: 2))
+  }
+
   @Test("a key without jobs leaves no row") func rowsGo() async throws {
     for _ in 0..<3 {
       _ = try await driver.insert(

@@ -26,9 +26,9 @@ import Testing
     // Kinds, of which there are few: when a worker starts.
     "SELECT k.name, t.name FROM qudo_kind AS k",
     // Marks of running jobs, of which there are few, if any.
-    "DELETE FROM qudo_cancel WHERE NOT EXISTS",
+    "DELETE FROM qudo_cancellation WHERE NOT EXISTS",
     // Whether there are any.
-    "SELECT EXISTS(SELECT 1 FROM qudo_cancel)", "SELECT EXISTS(SELECT 1 FROM qudo_place)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_place)",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",

@@ -222,7 +222,9 @@ import Testing
       "DELETE FROM qudo_running WHERE boot = 1 AND ends = 1 AND id = 4",
       "SELECT ends FROM qudo_running WHERE boot = 1 ORDER BY ends, id LIMIT 1",
       "SELECT kind FROM qudo_running",
-      // A claim of version 11.
+      // What versions 7 to 11 read in a transaction after another connection's commit.
+      "SELECT EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel)",
+      // A claim of versions 5 to 11.
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(1, 1, 3, 3, 1, 1, 1, 1)",
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")

@@ -77,4 +77,15 @@ import Testing
     #expect(throws: DecodingError.self) { try read(#"{"at":true}"#) }
     #expect(throws: (any Error).self) { try text(Date(timeIntervalSinceReferenceDate: .nan)) }
   }
+
+  @Test(
+    "any number of microseconds has a text: a damaged file may have any in place of a time",
+    arguments: [
+      (Int64.min, ".224192Z"), (.min + 1, ".224193Z"), (.max, ".775807Z"),
+      (-1, "1969-12-31T23:59:59.999999Z"),
+      (0, "1970-01-01T00:00:00.000000Z"), (-1_000_000, "1969-12-31T23:59:59.000000Z"),
+    ])
+  func anyTime(microseconds: Int64, end: String) {
+    #expect(Timestamp(microseconds: microseconds).description.hasSuffix(end))
+  }
 }

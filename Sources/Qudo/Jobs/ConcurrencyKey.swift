@@ -7,7 +7,7 @@
 /// (``JobState/held``). An admitted job keeps its place through delays, retries, snoozes, expired leases and recoveries, until it leaves
 /// the queue: it completes, fails for good, is cancelled, expires, or is given up or dropped. The transaction in which it leaves admits
 /// the held job of the key with the lowest number. So with the default limit of 1, no job of a key begins before the earlier ones have
-/// ended, whatever becomes of them, and priorities and due times order only what is admitted.
+/// left the queue, and priorities and due times order only what is admitted. As everywhere, a worker that lost its lease may still run.
 ///
 /// A held job waits, and can be listed, cancelled, changed, expired and dropped as any other waiting job, but no claim sees it: a
 /// million held jobs cost the claims of other jobs nothing. A held job whose due time is later than its admission is delayed then.
@@ -36,6 +36,19 @@ public struct ConcurrencyKey: Hashable, Sendable {
 
   /// The limits that can be given.
   package static let limits = 1...1000
+}
+
+extension ConcurrencyKey {
+  /// Whether the limits are equal, and the keys byte by byte.
+  public static func == (a: ConcurrencyKey, b: ConcurrencyKey) -> Bool {
+    a.limit == b.limit && a.key.utf8.elementsEqual(b.key.utf8)
+  }
+
+  /// Hashes the key's bytes and the limit.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(limit)
+    for byte in key.utf8 { hasher.combine(byte) }
+  }
 }
 
 extension ConcurrencyKey: ExpressibleByStringLiteral {

@@ -25,8 +25,9 @@ extension Timestamp: CustomStringConvertible, Codable {
   /// The timestamp as ISO 8601 in UTC: `2026-03-01T12:00:00.000000Z`.
   public var description: String {
     let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
-    let seconds = rest < 0 ? whole - 1 : whole
-    return ISO8601.text(seconds: seconds) + "." + ISO8601.padded(microseconds - seconds * 1_000_000, 6) + "Z"
+    // A file may have any number in place of a time, so this must not overflow.
+    let (seconds, beyond) = rest < 0 ? (whole - 1, rest + 1_000_000) : (whole, rest)
+    return ISO8601.text(seconds: seconds) + "." + ISO8601.padded(beyond, 6) + "Z"
   }
 
   /// Reads ISO 8601 with a time zone.

@@ -46,7 +46,7 @@ final class Terminal: Sendable {
       throw CommandError("no terminal to read keys from: use --once, or run it in a terminal")
     }
     _ = fcntl(input, F_SETFD, FD_CLOEXEC)
-    let signals = Signals.ending + [SIGWINCH, SIGTSTP, SIGCONT]
+    let signals = Signals.ending + [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP, SIGCONT]
     let wakeUps = try Signals.pipe(signals)
     let (events, continuation) = AsyncStream<Event>.makeStream()
     self.events = events

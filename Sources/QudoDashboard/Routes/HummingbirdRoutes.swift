@@ -35,6 +35,8 @@ struct SiteResponder: Sendable {
     asked.fetchSite = HTTPField.Name("Sec-Fetch-Site").flatMap { request.headers[$0] }
     asked.cookies = request.headers[values: .cookie]
     if asked.method == .post {
+      // Who may not change anything does not keep the connection busy with a form, either.
+      if let refusal = await site.refusal(asked) { return await response(refusal, request) }
       guard let body = try? await request.body.collect(upTo: Self.maxBody) else {
         return await response(.text("The form is too long.\n", status: 413), request)
       }

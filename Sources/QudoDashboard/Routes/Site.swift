@@ -70,6 +70,13 @@ final class Site: Sendable {
     return cookie.map { response.setting(cookie: $0) } ?? response
   }
 
+  /// Returns the answer to a request that is refused whatever its form says; nil to read the form.
+  func refusal(_ request: SiteRequest) async -> SiteResponse? {
+    if case .token(_, let hosts) = access, !hosts.accepts(request.host) { return await respond(request) }
+    if case .refused(let response) = enter(request) { return response }
+    return options.allowsChanges ? nil : await respond(request)
+  }
+
   /// Ends all streams.
   func end() async { await feed.end() }
 

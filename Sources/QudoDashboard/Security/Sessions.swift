@@ -5,8 +5,16 @@ struct Sessions: Sendable {
   /// The name of the cookie.
   let cookie: String
 
-  /// - Parameter port: The server's port, because browsers send a host's cookies to all of its ports.
-  init(port: Int?) { cookie = port.map { "qudo-\($0)" } ?? "qudo-dashboard" }
+  /// - Parameter port: The server's port, because browsers send a host's cookies to all of its ports; 0 for one that is not
+  ///   known yet.
+  init(port: Int?) {
+    cookie =
+      switch port {
+      case nil: "qudo-dashboard"
+      case 0?: "qudo-\(Secret.randomText().prefix(8))"
+      case let port?: "qudo-\(port)"
+      }
+  }
 
   /// Begins a session.
   func begin() -> String {

@@ -121,13 +121,14 @@ struct EnqueueScript {
     // A negative limit would be none.
     add(
       """
-      INSERT INTO qudo_place(kind, key, job) SELECT kind, key, id FROM qudo_held WHERE \(Self.ofKey) ORDER BY id
+      INSERT OR IGNORE INTO qudo_place(kind, key, job)
+      SELECT kind, key, id FROM qudo_held AS h WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id) ORDER BY id
       LIMIT max(0, coalesce((SELECT most FROM qudo_key_limit WHERE \(Self.ofKey)), 1)
         - (SELECT count(*) FROM qudo_place WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job)))
       """, name + name + name)
     let admitted = """
-      FROM qudo_held AS h JOIN qudo_place AS p ON p.kind = h.kind AND p.key = h.key AND p.job = h.id JOIN qudo_job AS j ON j.id = h.id
-      WHERE h.kind = (SELECT id FROM qudo_kind WHERE name = ?) AND h.key = ?
+      FROM qudo_place AS p CROSS JOIN qudo_held AS h ON h.kind = p.kind AND h.key = p.key AND h.id = p.job CROSS JOIN qudo_job AS j ON j.id = h.id
+      WHERE p.kind = (SELECT id FROM qudo_kind WHERE name = ?) AND p.key = ?
       """
     add(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT j.kind, j.rank, j.due, j.id, j.id \(admitted) AND j.due <= ?",
@@ -135,11 +136,10 @@ struct EnqueueScript {
     add(
       "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT j.due, j.id, j.kind, j.rank, h.written \(admitted) AND j.due > ?",
       name + [.integer(now.microseconds)])
+    // By the places, which are few: many may be held.
     add(
-      """
-      DELETE FROM qudo_held WHERE \(Self.ofKey)
-      AND EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = qudo_held.kind AND p.key = qudo_held.key AND p.job = qudo_held.id)
-      """, name)
+      "DELETE FROM qudo_held WHERE \(Self.ofKey) AND id IN (SELECT job FROM qudo_place WHERE \(Self.ofKey))",
+      name + name)
   }
 
   /// The job is the new one; or, unless that was an error, the one that has the unique key.

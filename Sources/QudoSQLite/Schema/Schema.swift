@@ -50,8 +50,9 @@ enum Schema {
 
   /// Adds concurrency keys. A Qudo of version 11 would leave the places of keyed jobs behind, and list held jobs as ready.
   ///
-  /// `started` gets another name, so that the claims of older programs that have the file open fail: a worker of theirs that ran a
-  /// keyed job would never admit the next one. They then read `qudo_schema`, and end.
+  /// `qudo_cancel` gets another name, so that older programs that have the file open fail: each of their transactions reads it that follows
+  /// a commit of another connection, and one that deleted a keyed job would never admit the next one. They then read `qudo_schema`, and
+  /// end. Those of versions 5 and 6 do not know the table, so `started` gets another name, which their claims write.
   private static let twelfth = """
     CREATE TABLE qudo_place(
       kind INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL,
@@ -62,6 +63,9 @@ enum Schema {
     CREATE TABLE qudo_key_limit(
       kind INTEGER NOT NULL, key TEXT NOT NULL, most INTEGER NOT NULL,
       PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    CREATE TABLE qudo_cancellation(job INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT);
+    INSERT INTO qudo_cancellation SELECT job, at, reason FROM qudo_cancel;
+    DROP TABLE qudo_cancel;
     ALTER TABLE qudo_failure ADD COLUMN concurrency_key TEXT;
     ALTER TABLE qudo_failure ADD COLUMN concurrency_limit INTEGER;
     CREATE TABLE qudo_copy AS SELECT instance, ends, last, first, token, lost_limit, started, lease FROM qudo_running;

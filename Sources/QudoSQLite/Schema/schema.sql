@@ -69,7 +69,7 @@ CREATE TABLE qudo_running(
   PRIMARY KEY(instance, ends, last)) WITHOUT ROWID;
 
 -- The running jobs that are to be cancelled. Usually empty.
-CREATE TABLE qudo_cancel(
+CREATE TABLE qudo_cancellation(
   job INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
   reason TEXT);                       -- the message for the failure log

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// `qudo_cancel`: the marks of running jobs that are to be cancelled. Usually empty.
+/// `qudo_cancellation`: the marks of running jobs that are to be cancelled. Usually empty.
 struct CancelTable {
   let connection: Connection
 
@@ -8,13 +8,13 @@ struct CancelTable {
   func insert(_ job: Int64, at time: Timestamp, reason: String?) throws(QudoError) {
     connection.cache.hasMarks = true
     try connection.run(
-      "INSERT OR IGNORE INTO qudo_cancel(job, at, reason) VALUES(?, ?, ?)", .integer(job),
+      "INSERT OR IGNORE INTO qudo_cancellation(job, at, reason) VALUES(?, ?, ?)", .integer(job),
       .integer(time.microseconds), .text(reason))
   }
 
   func hasAny() throws(QudoError) -> Bool {
     if let known = connection.cache.hasMarks { return known }
-    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_cancel)") == 1
+    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_cancellation)") == 1
     connection.cache.hasMarks = hasAny
     return hasAny
   }
@@ -23,7 +23,7 @@ struct CancelTable {
   func mark(of job: Int64) throws(QudoError) -> (reason: String?, isMarked: Bool) {
     guard try hasAny() else { return (nil, false) }
     var found: (reason: String?, isMarked: Bool) = (nil, false)
-    try connection.each("SELECT reason FROM qudo_cancel WHERE job = ?", .integer(job)) {
+    try connection.each("SELECT reason FROM qudo_cancellation WHERE job = ?", .integer(job)) {
       row throws(QudoError) in
       found = (row.isNull(0) ? nil : row.text(0), true)
     }
@@ -34,14 +34,15 @@ struct CancelTable {
   func delete(_ jobs: ClosedRange<Int64>) throws(QudoError) {
     guard try hasAny() else { return }
     try connection.run(
-      "DELETE FROM qudo_cancel WHERE job BETWEEN ? AND ?", .integer(jobs.lowerBound),
+      "DELETE FROM qudo_cancellation WHERE job BETWEEN ? AND ?", .integer(jobs.lowerBound),
       .integer(jobs.upperBound))
     connection.cache.hasMarks = nil
   }
 
   /// Removes the marks of jobs that are gone without a look here, by an older Qudo or another program.
   func deleteOrphans() throws(QudoError) {
-    try connection.run("DELETE FROM qudo_cancel WHERE NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = job)")
+    try connection.run(
+      "DELETE FROM qudo_cancellation WHERE NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = job)")
     if connection.changes > 0 { connection.cache.hasMarks = nil }
   }
 
@@ -51,7 +52,7 @@ struct CancelTable {
     var jobs: [Int64] = []
     try connection.each(
       """
-      SELECT job FROM qudo_cancel
+      SELECT job FROM qudo_cancellation
       WHERE EXISTS (SELECT 1 FROM qudo_running WHERE instance = ? AND job BETWEEN first AND last) ORDER BY job
       """, .integer(instance)
     ) { row throws(QudoError) in jobs.append(row.integer(0)) }

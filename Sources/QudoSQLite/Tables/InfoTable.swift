@@ -13,7 +13,7 @@ struct InfoTable {
       """
       SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
         (SELECT value FROM qudo_info WHERE key = 'generation'),
-        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel), EXISTS(SELECT 1 FROM qudo_place)
+        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancellation), EXISTS(SELECT 1 FROM qudo_place)
       """
     ) { row throws(QudoError) in
       guard let highest = try row.number(0) else { return }

@@ -189,4 +189,14 @@ struct NumberedKey: Hashable {
   /// The kind's id in `qudo_kind`.
   let kind: Int64
   let text: String
+
+  // By bytes, as SQLite compares them: Swift takes some texts of different bytes for equal.
+  static func == (a: NumberedKey, b: NumberedKey) -> Bool {
+    a.kind == b.kind && a.text.utf8.elementsEqual(b.text.utf8)
+  }
+
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(kind)
+    for byte in text.utf8 { hasher.combine(byte) }
+  }
 }

@@ -37,19 +37,26 @@ extension Transaction {
 
   /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than its limit.
   func admit(_ key: NumberedKey) throws(QudoError) {
-    var limit: Int?
+    var room: Int?
     while let next = try heldTable.first(key) {
-      let most = if let limit { limit } else { try keyLimitTable.limit(of: key) }
-      limit = most
-      guard try placeTable.count(key, atMost: most) < most else { return }
+      let free = if let room { room } else { try self.room(of: key) }
+      guard free > 0 else { return }
+      room = free
       _ = try heldTable.remove(next.id, key)
       // Another program may have deleted it.
       guard let sortKey = try jobTable.sortKey(of: next.id) else { continue }
       try placeTable.insert(next.id, key)
+      room = free - 1
       connection.readyLists.invalidate(key.kind)
       try insertWaiting(
         next.id, Delay(due: sortKey.due, written: next.written), kind: sortKey.kind, rank: sortKey.rank)
     }
+  }
+
+  /// Returns how many more jobs of a key may be admitted.
+  private func room(of key: NumberedKey) throws(QudoError) -> Int {
+    let most = try keyLimitTable.limit(of: key)
+    return try most - placeTable.count(key, atMost: most)
   }
 
   /// Returns the keys of jobs that are about to be deleted.

@@ -203,9 +203,9 @@ import Testing
   }
 
   @Test("a mark whose job is gone goes with the next claim") func orphanedMark() async throws {
-    try file.execute("INSERT INTO qudo_cancel VALUES(999, 0, NULL)")
+    try file.execute("INSERT INTO qudo_cancellation VALUES(999, 0, NULL)")
     #expect(try await driver.claim(demand()).jobs.isEmpty)
-    #expect(try file.rows("SELECT count(*) FROM qudo_cancel") == ["0"])
+    #expect(try file.rows("SELECT count(*) FROM qudo_cancellation") == ["0"])
   }
 
   @Test("thousands are cancelled in transactions of a thousand") func bulk() async throws {
@@ -224,7 +224,7 @@ import Testing
       try file.rows("SELECT count(*), count(DISTINCT job), sum(payload IS NULL) FROM qudo_failure") == [
         "3050|3050|0"
       ])
-    #expect(try file.rows("SELECT count(*) FROM qudo_cancel") == ["0"])
+    #expect(try file.rows("SELECT count(*) FROM qudo_cancellation") == ["0"])
     #expect(try await queue.enqueue(job("next")).id.number == 3101)
   }
 
