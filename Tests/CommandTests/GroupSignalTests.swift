@@ -64,7 +64,10 @@ import Testing
     let result = try place.shell(
       "for i in 1 2 3 4 5 6 7 8 9 10; do timeout -s \(signal) 0.4 \"$qudo\" work r=true --concurrency 4; done"
     )
-    let lines = result.errors.split(separator: "\n")
+    // Other tests may have the machine short of processes for a moment: that fails no job, either.
+    let lines = result.errors.split(separator: "\n").filter {
+      !$0.contains("commands cannot be started, retrying: Resource temporarily unavailable")
+    }
     // On a busy machine a signal may end a worker that does not watch for signals yet, and that says nothing.
     #expect(lines.count <= 10, "\(result.errors)")
     #expect(
