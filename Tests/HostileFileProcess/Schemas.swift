@@ -9,7 +9,7 @@ extension Corpus {
   ]
   private static let indexes = ["qudo_job_unique", "qudo_failure_kind", "qudo_status_kind"]
   /// Whoever runs what is planted leaves something here.
-  static let mark = "CREATE TABLE qudo_cancellation(what)"
+  static let mark = "CREATE TABLE qudo_mark(what)"
 
   private static func sql(_ name: String, _ sql: String) -> Case {
     Case(name) { path, _ in try Raw(path).run(sql) }
@@ -211,7 +211,7 @@ extension Corpus {
         "a table that refers to jobs",
         """
         \(mark); CREATE TABLE child(job INTEGER REFERENCES qudo_job(id) ON DELETE CASCADE);
-        CREATE TRIGGER planted AFTER DELETE ON child BEGIN INSERT INTO qudo_cancellation VALUES('child'); END;
+        CREATE TRIGGER planted AFTER DELETE ON child BEGIN INSERT INTO qudo_mark VALUES('child'); END;
         INSERT INTO child SELECT id FROM qudo_job
         """))
     return cases
@@ -226,14 +226,14 @@ extension Corpus {
           cases.append(
             sql(
               "a trigger \(time) \(verb) ON \(table)",
-              "\(mark); CREATE TRIGGER planted \(time) \(verb) ON \(table) BEGIN INSERT INTO qudo_cancellation VALUES('\(table)'); END"
+              "\(mark); CREATE TRIGGER planted \(time) \(verb) ON \(table) BEGIN INSERT INTO qudo_mark VALUES('\(table)'); END"
             ))
         }
       }
       cases.append(
         sql(
           "a trigger that is called \(table)",
-          "\(mark); CREATE TRIGGER \(table) AFTER INSERT ON qudo_job BEGIN INSERT INTO qudo_cancellation VALUES('named'); END"
+          "\(mark); CREATE TRIGGER \(table) AFTER INSERT ON qudo_job BEGIN INSERT INTO qudo_mark VALUES('named'); END"
         ))
       cases.append(
         sql(
@@ -244,7 +244,7 @@ extension Corpus {
           "a view for \(table) with a trigger instead",
           """
           \(mark); CREATE TABLE kept AS SELECT * FROM \(table); DROP TABLE \(table); CREATE VIEW \(table) AS SELECT * FROM kept;
-          CREATE TRIGGER planted INSTEAD OF INSERT ON \(table) BEGIN INSERT INTO qudo_cancellation VALUES('instead'); END
+          CREATE TRIGGER planted INSTEAD OF INSERT ON \(table) BEGIN INSERT INTO qudo_mark VALUES('instead'); END
           """))
     }
     cases.append(
@@ -252,7 +252,7 @@ extension Corpus {
         "triggers that fire each other",
         """
         \(mark); CREATE TRIGGER a AFTER INSERT ON qudo_job BEGIN INSERT INTO qudo_kind(name) VALUES(hex(randomblob(8))); END;
-        CREATE TRIGGER b AFTER INSERT ON qudo_kind BEGIN INSERT INTO qudo_kind(name) VALUES(hex(randomblob(8))); INSERT INTO qudo_cancellation VALUES('b'); END
+        CREATE TRIGGER b AFTER INSERT ON qudo_kind BEGIN INSERT INTO qudo_kind(name) VALUES(hex(randomblob(8))); INSERT INTO qudo_mark VALUES('b'); END
         """))
     cases.append(
       sql(

@@ -141,7 +141,7 @@ func isMarked(_ path: String) -> Bool {
     var info = stat()
     if lstat(path + ending, &info) == 0, info.st_mode & S_IFMT != S_IFREG { return false }
   }
-  guard let raw = try? Raw(path), let rows = try? raw.column("SELECT what FROM qudo_cancellation LIMIT 1") else {
+  guard let raw = try? Raw(path), let rows = try? raw.column("SELECT what FROM qudo_mark LIMIT 1") else {
     return false
   }
   return !rows.isEmpty
