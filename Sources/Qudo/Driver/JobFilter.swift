@@ -113,7 +113,7 @@ extension JobFilter {
 }
 
 extension JobQuery {
-  /// Collects a page of which the database chooses the elements only roughly.
+  /// Collects a page of elements that the database preselects and `fitting` checks.
   ///
   /// - Parameters:
   ///   - page: Returns a page of such elements, in the order of their ids.
