@@ -312,6 +312,29 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
+// Set by those builds of `.ci/run` and `Tests/Evidence/run` that run only some of the tests: they leave out what these do not
+// need, the command above all.
+if let only = Context.environment["QUDO_TEST_TARGETS"]?.split(separator: ",").map(String.init) {
+  var needed = Set<String>()
+  func need(_ name: String) {
+    guard let target = package.targets.first(where: { $0.name == name }), needed.insert(name).inserted else {
+      return
+    }
+    for dependency in target.dependencies {
+      switch dependency {
+      case .targetItem(let name, _), .byNameItem(let name, _): need(name)
+      default: break
+      }
+    }
+  }
+  only.forEach(need)
+  package.targets.removeAll { !needed.contains($0.name) }
+  package.products.removeAll { product in
+    let targets = (product as? Product.Library)?.targets ?? (product as? Product.Executable)?.targets
+    return !needed.isSuperset(of: targets ?? [])
+  }
+}
+
 for target in package.targets
 where target.type != .system && !["CSpawn", "CTestWidth", "CFaultyDisk", "CScarcity"].contains(target.name) {
   target.swiftSettings = [

@@ -49,7 +49,8 @@ let big: [(name: String, needs: [Target.Dependency])] = [
 func qudo(_ product: String) -> Target.Dependency { .product(name: product, package: "qudo") }
 var grdb: Target.Dependency { .product(name: "GRDB", package: "GRDB.swift") }
 
-// Programs that use Qudo as others would. `Tests/Examples/run` builds and runs them; README.md lists them.
+// Programs that use Qudo as others would. `Tests/Examples/run` builds and runs them; README.md lists them. The tests with GRDB
+// are here too, so that Qudo itself does not depend on GRDB, and both packages are compiled once.
 let package = Package(
   name: "examples",
   platforms: [.macOS(.v15)],
@@ -62,6 +63,21 @@ let package = Package(
   ],
   targets: (big + small).map { program in
     .executableTarget(name: program.name, dependencies: [qudo("Qudo"), qudo("QudoSQLite")] + program.needs)
-  },
+  } + [
+    .executableTarget(
+      name: "AppProcess",
+      dependencies: [
+        qudo("Qudo"), qudo("QudoSQLite"), grdb, .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/AppProcess"),
+    // Links to those of Qudo's own tests.
+    .target(name: "CSpawn", path: "Tests/CSpawn"),
+    .target(name: "ProcessSupport", dependencies: ["CSpawn"], path: "Tests/ProcessSupport"),
+    .testTarget(
+      name: "GRDBTests",
+      dependencies: [
+        "AppProcess", "ProcessSupport", qudo("Qudo"), qudo("QudoSQLite"), qudo("QudoTesting"), grdb,
+      ]),
+  ],
   swiftLanguageModes: [.v6]
 )

@@ -5,7 +5,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// What the article on the application's own transaction shows; its lines with GRDB are in `Tests/GRDBTests`.
+/// What the article on the application's own transaction shows; its lines with GRDB are in `Tests/Examples/Tests`.
 @Suite struct YourTransactionTests {
   let my: Harness
   let app: AppConnection
@@ -50,7 +50,7 @@ import Testing
 
   @Test func theSwiftIsTheArticles() throws {
     let article = "Sources/QudoSQLite/QudoSQLite.docc/YourTransaction.md"
-    let nested = ArticleText.place("Tests/GRDBTests/Tests/GRDBTests/ArticleTests.swift")
+    let nested = ArticleText.place("Tests/Examples/Tests/GRDBTests/ArticleTests.swift")
     #expect(try ArticleText.untested(article, by: #filePath, nested, but: "path: path") == [])
   }
 }

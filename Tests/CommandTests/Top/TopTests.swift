@@ -50,6 +50,8 @@ import Testing
     try tmux.until("the question") { $0.contains("Cancel job 1? y/n") }
     try tmux.press("y")
     try tmux.until("the cancelled job") { $0.contains("job 1 is cancelled") }
+    // The list has it until the next sample.
+    try tmux.until("the next job") { $0.contains(">          2 ready") }
     try tmux.resize(40, 12)
     try tmux.until("fewer columns") { $0.contains("STATE") && !$0.contains("UNIQUE KEY") }
     try tmux.press("Enter")
