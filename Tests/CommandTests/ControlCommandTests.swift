@@ -219,7 +219,7 @@ import Testing
     #expect(try place.qudo("show", "2", "--payload").output == "bad")
     let plain = try place.qudo("show", "3")
     #expect(plain.status == 1 && plain.errors.contains("job 3 of qudo has ended, and no log says how"))
-    #expect(try place.qudo("show", "99").errors.contains("there was never a job 99 of qudo"))
+    #expect(try place.qudo("show", "99").errors.contains("job 99 of qudo never existed"))
     #expect(try place.qudo("show", "--kind", "a", "--unique-key", "none").status == 1)
   }
 

@@ -23,7 +23,8 @@ import Darwin
     let (keys, batch) = (5, 40)
     var (kills, enqueued) = (0, 0)
     // Each run notes its job when it ends: a killed one does not, or it was the last thing that it did.
-    let command = "a=sh -c 'sleep 0.005; echo {} >> order'"
+    let command = "a=sh -c 'exec 3>>alive; sleep 0.005; echo {} >> order'"
+    let alive = try place.lifeline("alive")
     for seed in Evidence.seeds(atLeast: 8) {
       var random = Seeded(seed: seed)
       let missing = batch - (try await unfinished(driver))
@@ -48,6 +49,8 @@ import Darwin
       for worker in workers.shuffled(using: &random) { worker.kill(SIGKILL) }
       for worker in workers { _ = try worker.end() }
       kills += workers.count
+      // Their guards end what they ran, a moment after them.
+      _ = try alive.rest()
     }
     let rest = try place.qudo(["work", command, "--concurrency", "4", "--until-empty"], input: Data())
     #expect(rest.status == 0)

@@ -217,7 +217,7 @@ import Testing
     let result = try place.qudo("show", "2", "--json")
     #expect(
       result.status == 1 && result.output == ""
-        && result.errors.hasPrefix("qudo: there was never a job 2 of "))
+        && result.errors.hasPrefix("qudo: job 2 of ") && result.errors.contains(" never existed"))
   }
 
   @Test func failuresAreListedAndReplayedOnce() throws {

@@ -32,7 +32,7 @@ import Testing
     var found = 0
     for limit in 8...16 {
       try place.qudo("enqueue", "p", "1")
-      let short = try place.shell("ulimit -n \(limit); exec timeout 1 \"$qudo\" work p=true --until-empty")
+      let short = try place.shell("ulimit -n \(limit); exec timeout 20 \"$qudo\" work p=true --until-empty")
       let after = try place.qudo("work", "p=true", "--until-empty", "-v")
       guard short.errors.contains("cannot create a pipe for signals") else { continue }
       found += 1

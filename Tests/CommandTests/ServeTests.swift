@@ -8,7 +8,7 @@ import Darwin
 #endif
 
 /// The command `serve`.
-@Suite struct ServeTests {
+@Suite(.waitsForProcesses) struct ServeTests {
   let workspace: CommandWorkspace
 
   init() throws { workspace = try CommandWorkspace() }

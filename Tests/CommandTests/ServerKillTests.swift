@@ -81,26 +81,27 @@ import Testing
       databases.append((server, try await server.makeDatabase()))
       arguments += ["--database", server.url(databases[index].name, options: "name=far\(index)")]
     }
-    try Data((1...Self.lines).map { "\($0)\n" }.joined().utf8).write(
-      to: place.folder.appendingPathComponent("lines"))
     try Data().write(to: place.folder.appendingPathComponent("errors"))
-    let (input, errors) = (
-      try FileHandle(forReadingFrom: place.folder.appendingPathComponent("lines")),
-      try FileHandle(forUpdating: place.folder.appendingPathComponent("errors"))
-    )
+    let errors = try FileHandle(forUpdating: place.folder.appendingPathComponent("errors"))
     let running = try Running(
-      built("qudo"), arguments, in: place.folder, environment: [:], input: input, output: Pipe(),
+      built("qudo"), arguments, in: place.folder, environment: [:], input: Pipe(), output: Pipe(),
       errors: errors)
     defer { running.kill(SIGKILL) }
     var names: [String] = []
-    // Not always at the end of a batch.
+    // Not always at the end of a batch. The last lines come after the kill, so that it is not done before.
     let killAt = Int(seed &* 977 % UInt64(Self.lines / 2)) + 1
+    let early = killAt + Self.lines / 4
+    func write(_ lines: ClosedRange<Int>) throws { try running.write(lines.map { "\($0)\n" }.joined()) }
+    // All of them are fewer bytes than a pipe holds.
+    try write(1...early)
     while let line = try running.output.line() {
       names.append(servers.count > 1 ? line : "far0/\(line)")
       guard names.count == killAt else { continue }
       // In whatever the next batch is at by then.
       usleep(UInt32(seed &* 7919 % 60) * 1000)
       try await kill()
+      try write(early + 1...Self.lines)
+      try running.closeInput()
     }
     let status = try running.end()
     try await after()

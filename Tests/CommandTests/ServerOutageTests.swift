@@ -43,6 +43,8 @@ import Testing
     let server = try await MariaDBServer.start()
     let name = try await server.makeDatabase()
     try await server.query("CREATE USER app@'%' IDENTIFIED BY 'pw'; GRANT ALL ON \(name).* TO app@'%'")
+    // The tables take a while; deadlines of tests are for jobs.
+    try #require(try place.qudo("schema", "--database", server.url(name)).status == 0)
     return (server, server.url(name, user: "app", password: "pw"), server.url(name))
   }
 
@@ -83,7 +85,7 @@ import Testing
     async throws
   {
     let (server, url, _) = try await server()
-    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "1s", "--database", url)
+    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "5s", "--database", url)
     try enqueue.write("one\n")
     #expect(try enqueue.output.line() == "1")
     try await Outage.readOnly.begin(server)
@@ -119,7 +121,7 @@ import Testing
   ) throws -> (output: [String], errors: String, status: Int32) {
     let running = try Running(
       built("qudo"),
-      ["enqueue", "k", "--lines", "--deadline", "2s"] + options + databases.flatMap { ["--database", $0] },
+      ["enqueue", "k", "--lines", "--deadline", "8s"] + options + databases.flatMap { ["--database", $0] },
       in: place.folder,
       environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
     defer { running.kill(SIGKILL) }

@@ -198,7 +198,7 @@ import Testing
     try place.qudo("enqueue", "p")
     let alive = try place.lifeline("alive")
     let command = "p=sh -c 'echo $$ >> pids; exec 3>alive; sleep 300 & echo up >&3; wait'"
-    let worked = try place.qudo("work", command, "--until-empty", "--time-limit", "3s")
+    let worked = try place.qudo("work", command, "--until-empty", "--time-limit", "10s")
     #expect(worked.status == 0 && worked.errors.contains("exceeded its time limit"))
     #expect(try alive.rest() == "up\n")
     #expect(try messages().map { $0?.contains("exceeded its time limit") } == [true])

@@ -103,6 +103,7 @@ import Testing
     let worker = try Worker(queue, handlers: [handler], options: options())
     async let work = worker.workUntilEmpty()
     for await _ in running { break }
+    await clock.sleepers(atLeast: 1)
     // Somebody else takes the job over and completes it, before the worker looks after its lease again.
     clock.advanceWithoutWaking(by: .seconds(61))
     let job = try #require(try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs.first)

@@ -106,14 +106,10 @@ import Testing
     // By now all are due, whatever was done to the clock, and the workers find out at their polls.
     clock.jump(
       by: .microseconds(start.advanced(by: .seconds(86_400)).microseconds - clock.now().wall.microseconds))
-    var patience = 200
-    while runs.counts.count < Self.jobs, patience > 0 {
+    while runs.counts.count < Self.jobs {
       try await pass()
-      patience -= 1
+      await Task.yield()
     }
-    #expect(
-      runs.counts.count == Self.jobs,
-      "seed \(seed): of \(Self.jobs) jobs only \(runs.counts.keys.sorted()) began")
     let running = try await drivers[0].count(nil)
     #expect(running == [JobCount("a", running: Self.jobs)], "seed \(seed): \(running)")
     runs.open()

@@ -8,12 +8,12 @@ enum SpinRole {
   static let kind: Kind = "spin"
   static let concurrency = ProcessInfo.processInfo.activeProcessorCount
 
-  static let lease = Duration.milliseconds(800)
+  static let lease = Duration.seconds(3)
 
   /// Each job takes more than three leases.
   static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
     try await work(
-      driver, log, policy: JobPolicy(leaseDuration: lease, maxExpiredLeases: 100), for: 2_600_000_000)
+      driver, log, policy: JobPolicy(leaseDuration: lease, maxExpiredLeases: 100), for: 9_500_000_000)
   }
 
   /// Each job has a time limit and does not notice that it was cancelled.

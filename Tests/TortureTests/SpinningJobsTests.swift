@@ -48,7 +48,7 @@ import Testing
     try await until { lines("spin").count { $0.hasPrefix("begin") } == count }
     let stolen = Locked(0)
     let thief = JobHandler(
-      "spin", policy: JobPolicy(leaseDuration: .milliseconds(800), maxExpiredLeases: 100)
+      "spin", policy: JobPolicy(leaseDuration: .seconds(3), maxExpiredLeases: 100)
     ) { _ in stolen.withLock { $0 += 1 } }
     let worker = try Worker(Queue(driver), handlers: [thief], concurrency: count)
     let work = Task { try await worker.work() }

