@@ -8,6 +8,8 @@ struct Backlog: Hashable {
   var delayed = 0
   /// The number of ready jobs of another kind.
   var foreign = 0
+  /// Whether those have one concurrency key, so that all but the first are held.
+  var isHeld = false
   /// The number of rows in each log.
   var logged = 0
   /// The number of kinds of the ready jobs.
@@ -41,7 +43,17 @@ struct Backlog: Hashable {
     try insert(database, ready, kind, due: "n / 1000")
     try enterReady(database, "kind <> \(other)", inRanges: kinds == 1 && !isSingle)
     try insert(database, foreign, other, due: "n / 1000")
-    try enterReady(database, "kind = \(other)", inRanges: true)
+    if isHeld {
+      let first = "(SELECT min(id) FROM qudo_job WHERE kind = \(other))"
+      try database.run("UPDATE qudo_job SET concurrency_key = 'key' WHERE kind = \(other)")
+      try database.run("INSERT INTO qudo_place(kind, key, job) VALUES(\(other), 'key', \(first))")
+      try database.run(
+        "INSERT INTO qudo_held(kind, key, id) SELECT kind, 'key', id FROM qudo_job WHERE kind = \(other) AND id <> \(first)"
+      )
+      try enterReady(database, "id = \(first)", inRanges: true)
+    } else {
+      try enterReady(database, "kind = \(other)", inRanges: true)
+    }
     if delayed > 0 {
       let far = Timestamp.latest.microseconds - 1_000_000_000
       try insert(

@@ -101,18 +101,19 @@ extension Bench {
   ///
   /// - Parameters:
   ///   - request: Claims one job of `bench`, and would claim those of `bench.other`.
+  ///   - isHeld: Whether the jobs of `bench.other` have one concurrency key.
   ///   - prepare: Sees to it that no job of `bench.other` can be claimed.
   func claimsBeside(
     _ many: Int, _ name: String, _ durability: SQLiteDriver.Durability, floorName: String,
-    _ request: ClaimRequest, prepare: (any Driver) async throws -> Void
+    _ request: ClaimRequest, isHeld: Bool = false, prepare: (any Driver) async throws -> Void
   ) async throws -> BenchLine {
     let (one, full) = (settings.folder + "/base.db", settings.folder + "/full.db")
     defer {
       removeDatabase(one)
       removeDatabase(full)
     }
-    try await Backlog(ready: 1000, foreign: 1).make(one)
-    try await Backlog(ready: 1000, foreign: many).make(full)
+    try await Backlog(ready: 1000, foreign: 1, isHeld: isHeld).make(one)
+    try await Backlog(ready: 1000, foreign: many, isHeld: isHeld).make(full)
     var rounds: [(floor: Double, qudo: Double)] = []
     for _ in 0..<settings.rounds {
       let round = try await withCopy(one, durability) { below in
