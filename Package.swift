@@ -312,9 +312,8 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-// Set by those builds of `.ci/run` and `Tests/Evidence/run` that run only some of the tests: they leave out what these do not
-// need, the command above all.
-if let only = Context.environment["QUDO_TEST_TARGETS"]?.split(separator: ",").map(String.init) {
+// Set by scripts that run only some of the tests: their builds leave out what these do not need, the command above all.
+if let only = Context.environment["QUDO_TARGETS"]?.split(separator: ",").map(String.init) {
   var needed = Set<String>()
   func need(_ name: String) {
     guard let target = package.targets.first(where: { $0.name == name }), needed.insert(name).inserted else {

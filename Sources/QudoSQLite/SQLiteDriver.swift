@@ -91,7 +91,7 @@ public struct SQLiteDriver: Driver {
       throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one")
     }
     let connection = try DatabaseOpener.open(
-      path: path, durability: durability, create: create, limits: limits, patience: busyTimeout,
+      path: path, durability: durability, create: create, limits: limits, timeout: busyTimeout,
       logger: logger, vfs: vfs)
     let writeLock = try WriteLock(path: connection.path)
     let now = clock.now()

@@ -178,6 +178,52 @@ import Testing
     #expect(try await driver.claim(demand()).texts == ["3"])
   }
 
+  @Test(
+    "the place of a job that another program deleted while it ran is free when the run ends",
+    arguments: [.completed(), .retry(after: .zero, message: ""), .released, nil] as [Settlement.Outcome?])
+  func foreignRunning(outcome: Settlement.Outcome?) async throws {
+    _ = try await driver.insert([keyed("1"), keyed("2")])
+    let jobs = try await driver.claim(demand()).jobs
+    try file.execute("DELETE FROM qudo_job WHERE id = 1")
+    if let outcome {
+      _ = try await driver.settle(jobs.map { Settlement($0.lease, outcome) }, claiming: nil)
+    } else {
+      clock.advance(by: .seconds(3600))
+    }
+    #expect(try await driver.claim(demand()).texts == ["2"])
+    #expect(try file.rows(wrong) == [])
+  }
+
+  @Test("a bulk cancel keeps the limit of a key with each job, though it ends the last one of the key")
+  func limitsOfMany() async throws {
+    let key = ConcurrencyKey("k", limit: 2)
+    _ = try await driver.insert([
+      keyed("1", key), job("other"), keyed("3", key), job("other"), keyed("5", key),
+    ])
+    _ = try await driver.cancel([1, 3, 5], reason: nil)
+    #expect(try file.rows("SELECT concurrency_limit FROM qudo_failure ORDER BY job") == ["2", "2", "2"])
+    #expect(try rows() == ["0", "0", "0"])
+  }
+
+  @Test("an admission counts the waiting jobs of a maximum no second time") func maximum() async throws {
+    func bounded(_ text: String) -> NewJob {
+      var new = keyed(text)
+      new.maxWaiting = .refuse(100)
+      return new
+    }
+    _ = try await driver.insert((0..<20).map { bounded("\($0)") })
+    for number in 20..<30 {
+      try await finish(try await driver.claim(demand()).jobs)
+      let counted = try await driver.writer.write(isDurable: true, isSmall: true) { transaction in
+        let entry = transaction.connection.waitingCounts.take(1)
+        if let entry { transaction.connection.waitingCounts.set(entry, for: 1) }
+        return entry?.count
+      }
+      #expect(counted != nil)
+      _ = try await driver.insert([bounded("\(number)")])
+    }
+  }
+
   @Test("a restored file goes on with the places of its jobs") func restored() async throws {
     _ = try await driver.insert([keyed("1"), keyed("2"), keyed("3")])
     _ = try await driver.claim(demand())

@@ -1,5 +1,6 @@
 import CSQLite
 import Foundation
+import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
@@ -152,6 +153,30 @@ import Testing
       ])
     #expect(jobs.map(\.priority) == [3, 0, 0])
     #expect(jobs.map(\.uniqueKey) == ["ada", nil, nil])
+  }
+}
+
+/// A call of Qudo that the application awaits in a transaction of its own.
+@Suite struct AwaitingTests {
+  @Test(
+    "a call that waits for the application's own transaction is told so, after a second and at its timeout")
+  func ownTransaction() async throws {
+    let file = try TemporaryFile()
+    let log = Log()
+    let driver = try SQLiteDriver(
+      path: file.path, busyTimeout: .milliseconds(1300),
+      logger: Logger(label: "test") { _ in LogOfLogs(log: log) })
+    let app = try AppConnection(file.path)
+    try app.run("BEGIN IMMEDIATE")
+    let error = await #expect(throws: QudoError.self) { try await driver.insert([job()]) }
+    #expect(error?.code == .busy)
+    #if os(Linux)
+    #expect(error?.message.hasPrefix("a transaction of this process kept the database busy") == true)
+    #expect(log.entries.filter { $0.hasPrefix("database kept busy by this process") }.count == 1)
+    #endif
+    try app.run("COMMIT")
+    #expect(try await driver.insert([job()]) == [.inserted(1)])
+    await driver.close()
   }
 }
 

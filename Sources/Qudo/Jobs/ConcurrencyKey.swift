@@ -12,6 +12,10 @@
 /// A held job waits, and can be listed, cancelled, changed, expired and dropped as any other waiting job, but no claim sees it: a
 /// million held jobs cost the claims of other jobs nothing. A held job whose due time is later than its admission is delayed then.
 ///
+/// An overwrite (``UniqueKey/Conflict/overwrite``) may give a waiting job another key. The job keeps its number, so it is admitted before
+/// the held jobs of that key with higher numbers. A cancel by a filter that names the state ``JobState/ready`` goes on to the jobs that
+/// it admits, and so ends all jobs of a key.
+///
 /// A key that no job has takes no space in the database. Each database has keys of its own: with several databases, jobs of one key in
 /// two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
 ///

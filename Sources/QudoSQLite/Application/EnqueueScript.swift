@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// Jobs as statements that put them into the tables, without anything that is read in between.
+/// SQL statements that store jobs. The application runs them without reading a result in between.
 ///
 /// It is what ``Transaction`` does, told in SQL: the id is found by a query, and is kept in `qudo_info` until the end, so
 /// that a later statement does nothing when the one before it did not come to anything. Only `?` is used for values,
@@ -27,7 +27,7 @@ struct EnqueueScript {
     statements.append(SQLStatement(sql: sql, values: values))
   }
 
-  /// What is told of a job more than once.
+  /// The values of a job that several statements need.
   private struct RowPosition {
     let kind: SQLValue
     let key: SQLValue

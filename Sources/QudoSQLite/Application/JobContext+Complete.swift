@@ -14,13 +14,13 @@ extension JobContext {
   /// asks for it. Of the hooks, `willEnqueue`, `serialize` and `didEnqueueInTransaction` are called for the former. Call it once,
   /// as the last thing before the commit, and return from the job after it:
   ///
-  /// - Committed, the run counts as completed, whatever it does then.
-  /// - Rolled back, nothing has happened: the job is completed when it returns, tried again or failed when it throws.
+  /// - If the application commits, the run counts as completed, whatever it does afterwards.
+  /// - If it rolls back, nothing has happened: the job completes if the run returns, and is retried or fails if the run throws.
   ///
   /// - Parameter connection: as for `Queue.enqueue(_:in:)`.
-  /// - Throws: `QudoError`, and then nothing was written: `leaseLost` when somebody else has the job or it is completed
-  ///   already, and then roll back what the run has written; else as `Queue.enqueue(_:in:)`. Or the error of
-  ///   a hook that refused a replacement.
+  /// - Throws: `QudoError`; nothing was written. If the code is `leaseLost`, another worker has the job or it is already completed:
+  ///   roll back the run's own writes. Other codes are those of `Queue.enqueue(_:in:)`. If a hook refuses a job that is enqueued on
+  ///   completion, its error.
   public func complete(in connection: OpaquePointer?) throws {
     guard let driver = driver as? SQLiteDriver else {
       throw QudoError(

@@ -36,7 +36,7 @@ final class ReplacedFile {
   }
 
   private static func read(_ path: String, _ limits: Limits) throws(QudoError) -> Connection {
-    let connection = try DatabaseOpener.reader(path: path, limits: limits, patience: .seconds(5))
+    let connection = try DatabaseOpener.reader(path: path, limits: limits, timeout: .seconds(5))
     try connection.run("BEGIN")
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     return connection

@@ -231,7 +231,7 @@ package struct Restore: Sendable {
       receiptLifetime: .seconds(86_400))
     try connection.run("BEGIN IMMEDIATE")
     do throws(QudoError) {
-      try transaction.beginAgain(above: highestID)
+      try transaction.renewIdentity(above: highestID)
       try transaction.endAllLeases()
       try transaction.finish()
       try connection.run("COMMIT")

@@ -19,11 +19,11 @@ enum DatabaseOpener {
   }
 
   /// - Parameters:
-  ///   - patience: How long each step waits for other processes.
+  ///   - timeout: How long each step waits for other processes.
   ///   - vfs: The SQLite VFS, as in ``Connection``.
   static func open(
     path: String, durability: SQLiteDriver.Durability, create: Bool, limits: Limits = Limits(),
-    patience: Duration = .seconds(30),
+    timeout: Duration = .seconds(30),
     logger: Logger = Logger(label: "qudo"), vfs: String? = nil
   ) throws(QudoError) -> Connection {
     guard sqlite3_libversion_number() >= 3_035_000 else {
@@ -38,7 +38,7 @@ enum DatabaseOpener {
       let place = try DatabasePath(path, vfs: vfs)
       place.warn(logger)
       return try connect(
-        place, durability: durability, create: create, limits: limits, patience: patience, logger: logger,
+        place, durability: durability, create: create, limits: limits, timeout: timeout, logger: logger,
         vfs: vfs)
     } catch  where error.code == .database {
       // The statements up to here are simple, so SQLite cannot read the file's format or its schema's text.
@@ -53,7 +53,7 @@ enum DatabaseOpener {
 
   private static func connect(
     _ place: DatabasePath, durability: SQLiteDriver.Durability, create: Bool, limits: Limits,
-    patience: Duration, logger: Logger, vfs: String?
+    timeout: Duration, logger: Logger, vfs: String?
   ) throws(QudoError) -> Connection {
     try FileSystem.check(place.path, logger)
     let isMadeBySQLite = create ? try place.makeFile() : false
@@ -66,11 +66,11 @@ enum DatabaseOpener {
         .readOnly,
         "the file cannot be written to: check its permissions, and that its disk is not mounted read-only")
     }
-    connection.waitForOthers(patience)
+    connection.waitForOthers(timeout)
     try connection.harden(limits)
     // 2 KiB pages halve what a commit of one job writes. The setting takes effect only in a new file.
     try connection.run("PRAGMA page_size = 2048")
-    try connection.requireWAL(within: patience)
+    try connection.requireWAL(within: timeout)
     // The first read creates the -wal, which carries the write lock.
     _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
     // Check again what SQLite opened: another user may have put it there since the first check.
@@ -89,11 +89,11 @@ enum DatabaseOpener {
   }
 
   /// Opens a read connection to a file that a writer has open.
-  static func reader(path: String, limits: Limits, patience: Duration, vfs: String? = nil) throws(QudoError)
+  static func reader(path: String, limits: Limits, timeout: Duration, vfs: String? = nil) throws(QudoError)
     -> Connection
   {
     let connection = try Connection(path: path, create: false, vfs: vfs)
-    connection.waitForOthers(patience)
+    connection.waitForOthers(timeout)
     try connection.harden(limits)
     try connection.run("PRAGMA wal_autocheckpoint = 0")
     // If this connection closes last, it runs the last checkpoint. "If the fullfsync flag is set, then the F_FULLFSYNC
@@ -107,12 +107,12 @@ enum DatabaseOpener {
 
 extension Connection {
   /// "sleeps multiple times until at least "ms" milliseconds of sleeping have accumulated": sqlite.org/c3ref/busy_timeout.html.
-  func waitForOthers(_ patience: Duration) {
-    sqlite3_busy_timeout(handle, Int32(clamping: patience.wholeMicroseconds / 1000))
+  func waitForOthers(_ timeout: Duration) {
+    sqlite3_busy_timeout(handle, Int32(clamping: timeout.wholeMicroseconds / 1000))
   }
 
   /// Switches an empty file to WAL mode. A file with tables keeps its journal mode, and is refused if that is not WAL.
-  func requireWAL(within patience: Duration) throws(QudoError) {
+  func requireWAL(within timeout: Duration) throws(QudoError) {
     if try journalMode() == "wal" { return }
     let tables = try integer("SELECT count(*) FROM sqlite_schema") ?? 0
     // Another process may have set up the file between the two checks. It sets WAL mode before it creates tables.
@@ -121,7 +121,7 @@ extension Connection {
       throw QudoError(
         .unsupportedDatabase, "the database is not in WAL mode: set it with PRAGMA journal_mode = WAL")
     }
-    try becomeWAL(within: patience)
+    try becomeWAL(within: timeout)
     guard try journalMode() == "wal" else {
       throw QudoError(
         .unsupportedDatabase, "the file system does not let SQLite use its WAL mode: use a local disk")
@@ -129,8 +129,8 @@ extension Connection {
   }
 
   /// Switches to WAL mode. That needs exclusive access for a moment, for which SQLite itself does not wait.
-  private func becomeWAL(within patience: Duration) throws(QudoError) {
-    let end = ContinuousClock.now + patience
+  private func becomeWAL(within timeout: Duration) throws(QudoError) {
+    let end = ContinuousClock.now + timeout
     while true {
       do {
         return try run("PRAGMA journal_mode = WAL")

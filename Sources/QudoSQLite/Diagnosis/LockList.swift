@@ -75,6 +75,15 @@ struct LockList {
   }
 }
 
+extension LockList {
+  /// Whether a connection of this process has a write transaction open; false outside Linux, where nothing tells.
+  static func isWrittenByThisProcess(_ path: String) -> Bool {
+    let holders = current()?.holders(
+      of: FileStatus(path + "-shm"), .posix, byte: WALIndex.writeByte, isExclusive: true)
+    return holders?.contains(Int64(getpid())) == true
+  }
+}
+
 extension FileStatus {
   /// The device as `/proc/locks` writes it: `fe:00`.
   fileprivate var lockDevice: String {

@@ -47,16 +47,16 @@ final class WriteLock: Sendable {
     }
   }
 
-  /// Takes the lock, and blocks this thread for at most `patience`.
+  /// Takes the lock, and blocks this thread for at most `timeout`.
   ///
   /// The kernel serves blocked waiters in order, but not pollers, so a second thread blocks in the kernel. Only the lock
   /// can end that wait: if a process keeps the lock, for example because it is stopped, the first caller to time out
   /// leaves a thread and a descriptor behind. Later callers poll, so that each attempt does not leave one more.
   ///
   /// - Throws: ``QudoError/Code/busy`` if the lock was not free in time.
-  func take(within patience: Duration) throws(QudoError) {
+  func take(within timeout: Duration) throws(QudoError) {
     if takeIfFree() { return }
-    let end = DispatchTime.now() + .microseconds(Int(clamping: patience.wholeMicroseconds))
+    let end = DispatchTime.now() + .microseconds(Int(clamping: timeout.wholeMicroseconds))
     let identity = FileIdentity(descriptor: file)
     if let identity, Self.leftBehind.withLock({ $0.contains(identity) }) { return try ask(until: end) }
     let answer = Locked<(result: Result<Void, QudoError>?, isAwaited: Bool)>((nil, true))
@@ -102,4 +102,8 @@ final class WriteLock: Sendable {
 extension QudoError {
   static let keptBusy = QudoError(
     .busy, "other processes kept the database busy until the timeout: try again later")
+  static let keptBusyByApplication = QudoError(
+    .busy,
+    "a transaction of this process kept the database busy until the timeout, and nothing was written: "
+      + "if it awaits this call, enqueue in it with enqueue(_:in:), or call after its end")
 }

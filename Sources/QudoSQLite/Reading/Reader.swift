@@ -19,7 +19,7 @@ final class Reader: Sendable {
   private let file: FileIdentity?
   private let beside: FilesBeside?
   private let limits: Limits
-  private let patience: Duration
+  private let timeout: Duration
   private let vfs: String?
   private let state = Locked(State())
   private let thread = DispatchQueue(label: "qudo.reader")
@@ -29,12 +29,12 @@ final class Reader: Sendable {
   ///   - locks: The kernel locks that tell which holders of leases are alive.
   ///   - file: The file that `path` must lead to; nil for any.
   ///   - beside: The `-wal` and `-shm` that the file must have; nil for any.
-  ///   - patience: How long to wait for a process that recovers the file.
+  ///   - timeout: How long to wait for a process that recovers the file.
   ///   - vfs: The SQLite VFS, as in ``Connection``.
   init(
     path: String, clock: any QueueClock, locks: KernelLocks, file: FileIdentity? = nil,
     beside: FilesBeside? = nil, limits: Limits = Limits(),
-    patience: Duration = .seconds(30), vfs: String? = nil
+    timeout: Duration = .seconds(30), vfs: String? = nil
   ) {
     self.path = path
     self.clock = clock
@@ -42,7 +42,7 @@ final class Reader: Sendable {
     self.file = file
     self.beside = beside
     self.limits = limits
-    self.patience = patience
+    self.timeout = timeout
     self.vfs = vfs
   }
 
@@ -85,7 +85,7 @@ final class Reader: Sendable {
         guard beside?.haveMoved != true else { throw QudoError.replaced(QudoError.otherBeside) }
         let connection =
           if let open = state.connection { open } else {
-            try DatabaseOpener.reader(path: path, limits: limits, patience: patience, vfs: vfs)
+            try DatabaseOpener.reader(path: path, limits: limits, timeout: timeout, vfs: vfs)
           }
         state.connection = connection
         try connection.run("BEGIN")

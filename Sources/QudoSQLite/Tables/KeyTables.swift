@@ -29,6 +29,25 @@ struct PlaceTable {
     return connection.changes == 1
   }
 
+  /// Returns the limit of a key, whether jobs of it are held, and how many are admitted, or `most` if there are more: in one
+  /// statement, because each enqueue of a job with a key asks.
+  func use(of key: NumberedKey, upTo most: Int) throws(QudoError) -> KeyUse {
+    var use = KeyUse()
+    try connection.each(
+      """
+      SELECT (SELECT most FROM qudo_key_limit WHERE kind = ?1 AND key = ?2), EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2),
+        (SELECT count(*) FROM (
+          SELECT 1 FROM qudo_place AS p
+          WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
+          LIMIT ?3))
+      """, .integer(key.kind), .text(key.text), .integer(Int64(most))
+    ) { row throws(QudoError) in
+      if !row.isNull(0) { use.limit = Int(clamping: row.integer(0)) }
+      (use.isAnyHeld, use.places) = (row.integer(1) != 0, Int(row.integer(2)))
+    }
+    return use
+  }
+
   /// Returns how many jobs of a key are admitted, or `most` if there are more. The place of a job that another program deleted does
   /// not count.
   func count(_ key: NumberedKey, atMost most: Int) throws(QudoError) -> Int {
@@ -182,6 +201,14 @@ struct KeyLimitTable {
     try connection.run(
       "DELETE FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
   }
+}
+
+/// What the tables have of a concurrency key.
+struct KeyUse {
+  var limit = 1
+  var isAnyHeld = false
+  /// The number of admitted jobs.
+  var places = 0
 }
 
 /// A concurrency key of a kind.

@@ -6,22 +6,16 @@ extension Transaction {
   func cancel(_ ids: [Int64], reason: String?) throws(QudoError) -> [CancelResult] {
     try insertCollectedReady()
     var results: [Int64: CancelResult] = [:]
-    // The jobs that have left their state tables, to be moved to the failure log together if they are neighbors.
-    var ending: ClosedRange<Int64>?
+    // The jobs that have left their state tables.
+    var ending = IDRanges()
     var rest = Set(ids).sorted()[...]
     while let id = rest.first {
       let (left, result) = try leave(rest, reason)
       for id in id...left { results[id] = result }
       rest = rest.dropFirst(Int(left - id) + 1)
-      guard result == .cancelled else { continue }
-      if let before = ending, before.upperBound + 1 == id {
-        ending = before.lowerBound...left
-      } else {
-        if let before = ending { try end(cancelled: before, reason) }
-        ending = id...left
-      }
+      if result == .cancelled { ending.append(id...left) }
     }
-    if let ending { try end(cancelled: ending, reason) }
+    try end(ending, .cancelled, reason ?? Self.cancelled)
     return ids.map { results[$0] ?? .notFound }
   }
 
@@ -73,10 +67,11 @@ extension Transaction {
     return holder.instance.isAlive(locks, now)
   }
 
-  /// Moves waiting jobs, which are in no state table any more, to the failure log.
-  private func end(cancelled ids: ClosedRange<Int64>, _ reason: String?) throws(QudoError) {
-    try failureTable.insertFinal(ids, .cancelled, message: reason ?? Self.cancelled, at: now.wall)
-    try deleteJobs(ids)
+  /// Moves jobs, which are in no state table any more, to the failure log.
+  func end(_ ids: IDRanges, _ reason: FailureReason, _ message: String) throws(QudoError) {
+    // All of them, before any is deleted: the limit of a concurrency key is forgotten with its last place.
+    for ids in ids.ranges { try failureTable.insertFinal(ids, reason, message: message, at: now.wall) }
+    for ids in ids.ranges { try deleteJobs(ids) }
   }
 
   /// Moves a job that ran to the failure log, if it is marked.
@@ -85,7 +80,7 @@ extension Transaction {
   func endIfMarked(_ id: Int64) throws(QudoError) -> Bool {
     let mark = try cancelTable.mark(of: id)
     guard mark.isMarked else { return false }
-    try end(cancelled: id...id, mark.reason)
+    try end(IDRanges(id...id), .cancelled, mark.reason ?? Self.cancelled)
     return true
   }
 

@@ -9,17 +9,21 @@ extension Transaction {
   func enter(_ id: Int64, _ concurrencyKey: ConcurrencyKey, kind: Int64, _ due: Due) throws(QudoError) -> Bool
   {
     let key = NumberedKey(kind: kind, text: concurrencyKey.key)
-    try setLimit(concurrencyKey.limit, of: key)
-    // Usually there is no room. If another program deleted an admitted job, there is.
-    if try heldTable.first(key) != nil { try admit(key) }
-    if try heldTable.first(key) == nil,
-      try placeTable.count(key, atMost: concurrencyKey.limit) < concurrencyKey.limit
-    {
-      try placeTable.insert(id, key)
-      return true
+    let limit = concurrencyKey.limit
+    var use = try placeTable.use(of: key, upTo: limit)
+    if use.limit != limit { try setLimit(limit, of: key, from: use.limit) }
+    // Held jobs come first. There is usually no room for them; there is under a new limit, or if another program deleted an admitted
+    // job.
+    if use.isAnyHeld, use.places < limit {
+      try admit(key)
+      use = try placeTable.use(of: key, upTo: limit)
     }
-    try hold(id, key, written: Delay(due, now.wall).written)
-    return false
+    guard !use.isAnyHeld, use.places < limit else {
+      try hold(id, key, written: Delay(due, now.wall).written)
+      return false
+    }
+    try placeTable.insert(id, key)
+    return true
   }
 
   private func hold(_ id: Int64, _ key: NumberedKey, written: Int64?) throws(QudoError) {
@@ -27,10 +31,8 @@ extension Transaction {
     try heldTable.insert(id, key, written: written)
   }
 
-  /// Sets the limit of a key. A raised one admits held jobs.
-  private func setLimit(_ limit: Int, of key: NumberedKey) throws(QudoError) {
-    let old = try keyLimitTable.limit(of: key)
-    guard limit != old else { return }
+  /// Sets another limit of a key. A raised one admits held jobs.
+  private func setLimit(_ limit: Int, of key: NumberedKey, from old: Int) throws(QudoError) {
     try keyLimitTable.set(limit, of: key)
     if limit > old { try admit(key) }
   }
@@ -48,8 +50,11 @@ extension Transaction {
       try placeTable.insert(next.id, key)
       room = free - 1
       connection.readyLists.invalidate(key.kind)
+      // It waited before: no other count is due.
+      let waiting = connection.waitingCounts.take(key.kind)
       try insertWaiting(
         next.id, Delay(due: sortKey.due, written: next.written), kind: sortKey.kind, rank: sortKey.rank)
+      if let waiting { connection.waitingCounts.set(waiting, for: key.kind) }
     }
   }
 
@@ -66,8 +71,22 @@ extension Transaction {
     return try jobTable.keys(of: ids)
   }
 
-  /// Gives back the places of jobs that were deleted, and admits the next ones.
-  func leave(_ jobs: [(job: Int64, key: NumberedKey)]) throws(QudoError) {
+  /// Gives back the places of jobs that the last statement deleted, and admits the next ones.
+  @inline(__always)
+  func leave(_ jobs: [(job: Int64, key: NumberedKey)], of ids: ClosedRange<Int64>) throws(QudoError) {
+    guard connection.cache.hasKeys != false else { return }
+    try freePlaces(ifFewerThan: Int64(ids.count))
+    try leave(jobs)
+  }
+
+  /// Frees the places of jobs that another program deleted, if the last statement changed fewer jobs than it should have.
+  @inline(__always)
+  func freePlaces(ifFewerThan count: Int64) throws(QudoError) {
+    guard connection.cache.hasKeys != false, Int64(connection.changes) < count else { return }
+    _ = try putAsideKeys()
+  }
+
+  private func leave(_ jobs: [(job: Int64, key: NumberedKey)]) throws(QudoError) {
     for (job, key) in jobs {
       // A job without a place was held: then there are others.
       guard try placeTable.remove(job, key) else {
@@ -80,8 +99,12 @@ extension Transaction {
 
   /// Admits held jobs of a key after one left, and forgets a key that no job has.
   private func admitNext(_ key: NumberedKey) throws(QudoError) {
-    try admit(key)
-    if try placeTable.count(key, atMost: 1) == 0 { try keyLimitTable.delete(key) }
+    var use = try placeTable.use(of: key, upTo: 1)
+    if use.isAnyHeld {
+      try admit(key)
+      use.places = try placeTable.count(key, atMost: 1)
+    }
+    if use.limit != 1, use.places == 0 { try keyLimitTable.delete(key) }
   }
 
   /// Takes a held job out of `qudo_held`.
@@ -116,7 +139,9 @@ extension Transaction {
       } else {
         try insertWaiting(id, delay, kind: kind, rank: job.rank)
       }
-      return try setLimit(new.limit, of: before.key)
+      let old = try keyLimitTable.limit(of: before.key)
+      if new.limit != old { try setLimit(new.limit, of: before.key, from: old) }
+      return
     }
     if let before, !before.isHeld, try placeTable.remove(id, before.key) { try admitNext(before.key) }
     if let new = job.concurrencyKey, try !enter(id, new, kind: kind, job.due) { return }
@@ -141,11 +166,10 @@ extension Transaction {
     return true
   }
 
-  /// Deletes the rows of jobs that another program deleted, and admits those that wait for them.
+  /// Deletes the rows of jobs that another program deleted, and admits those that wait for them. It reads all places and held jobs.
   ///
   /// - Returns: The number of keys with such rows.
   func putAsideKeys() throws(QudoError) -> Int {
-    guard try placeTable.hasAny() else { return 0 }
     let keys = try placeTable.deleteOrphans().union(try heldTable.deleteOrphans())
     for key in keys { try admitNext(key) }
     return keys.count

@@ -34,13 +34,10 @@ extension Transaction {
         rest = rest.dropFirst()
         continue
       }
-      for id in id...last { ranges.append(id) }
+      ranges.append(id...last)
       rest = rest.dropFirst(Int(last - id) + 1)
     }
-    for ids in ranges.ranges {
-      try failureTable.insertFinal(ids, .expired, message: Self.expired, at: now.wall)
-      try deleteJobs(ids)
-    }
+    try end(ranges, .expired, Self.expired)
     return Set(ranges.ranges.joined())
   }
 }

@@ -2,6 +2,10 @@
 struct IDRanges {
   private(set) var ranges: [ClosedRange<Int64>] = []
 
+  init() {}
+
+  init(_ ids: ClosedRange<Int64>) { ranges = [ids] }
+
   mutating func append(_ id: Int64) {
     guard let last = ranges.last, last.precedes(id) else { return ranges.append(id...id) }
     ranges[ranges.count - 1] = last.lowerBound...id

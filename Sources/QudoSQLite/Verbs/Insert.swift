@@ -131,7 +131,7 @@ extension Transaction {
     if connection.cache.hasMarks != false { try cancelTable.delete(id...id) }
     let keys = try keys(of: id...id)
     try jobTable.delete(id)
-    if !keys.isEmpty { try leave(keys) }
+    try leave(keys, of: id...id)
   }
 
   /// Deletes jobs permanently.
@@ -141,7 +141,7 @@ extension Transaction {
     if connection.cache.hasMarks != false { try cancelTable.delete(ids) }
     let keys = try keys(of: ids)
     try jobTable.delete(ids)
-    if !keys.isEmpty { try leave(keys) }
+    try leave(keys, of: ids)
   }
 }
 

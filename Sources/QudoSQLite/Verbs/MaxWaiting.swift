@@ -106,10 +106,7 @@ extension Transaction {
       entry.oldest = entry.oldest.dropFirst(gone)
       left -= gone
     }
-    for ids in ranges.ranges {
-      try failureTable.insertFinal(ids, .dropped, message: bound.message, at: now.wall)
-      try deleteJobs(ids)
-    }
+    try end(ranges, .dropped, bound.message)
     entry.count -= count - left
   }
 

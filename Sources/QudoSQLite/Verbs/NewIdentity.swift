@@ -19,7 +19,7 @@ extension Transaction {
   }
 
   /// Makes the file another one, which goes on with ids above all that it or `highestID` have given.
-  func beginAgain(above highestID: Int64) throws(QudoError) {
+  func renewIdentity(above highestID: Int64) throws(QudoError) {
     let known = try infoTable.highestID()
     try infoTable.renewGeneration(infoTable.generation(), highestID: max(known, highestID))
     try infoTable.setUnsynced(false)

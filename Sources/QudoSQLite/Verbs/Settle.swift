@@ -69,6 +69,7 @@ extension Transaction {
       connection.hints.noteWaitsAgain()
       effects.wakes = true
       try readyTable.insert(id)
+      try freePlaces(ifFewerThan: 1)
     }
     return []
   }
@@ -78,6 +79,7 @@ extension Transaction {
     effects.wakes = true
     connection.hints.noteWaitsAgain()
     try jobTable.setNextRun(id, due: delay.due, addingAttempts: attempts)
+    try freePlaces(ifFewerThan: 1)
     if delay.due <= now.wall.microseconds {
       try readyTable.insert(id)
     } else {

@@ -49,8 +49,10 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
     if isSmall, let result = try alone(isDurable, needsRoom, body) { return result }
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       submit(
-        WriteOperation(
-          isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation, body))
+        .write(
+          Write(
+            isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation: continuation,
+            body: body)))
     }
     return try result.get()
   }
@@ -58,7 +60,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   /// Compacts the file under the write lock.
   func compact() async throws(QudoError) -> Compaction {
     try await withContinuation { continuation in
-      submit(CompactOperation(deadline: .now + timeout, continuation))
+      submit(.compact(until: .now + timeout, continuation))
     }.get()
   }
 
@@ -68,11 +70,11 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   /// timeout, the file is closed without the lock.
   func close() async {
     await withContinuation { continuation in
-      let closing = CloseOperation(deadline: .now + timeout, continuation)
-      switch queue.withLock({ $0.close(closing, until: closing.deadline) }) {
+      let deadline = ContinuousClock.now + timeout
+      switch queue.withLock({ $0.close(.close(until: deadline, continuation), until: deadline) }) {
       case .queued: break
       case .queuedFirst: thread.async { self.drain() }
-      case .closed: closing.answer(nil)
+      case .closed: continuation.resume()
       }
     }
   }
@@ -89,7 +91,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
     switch queue.withLock({ $0.enqueue(operation, until: operation.deadline) }) {
     case .queued: break
     case .queuedFirst: thread.async { self.drain() }
-    case .closed: operation.answer(QudoError(.closed, "the database was closed"))
+    case .closed: operation.fail(QudoError(.closed, "the database was closed"))
     }
   }
 
@@ -142,37 +144,30 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
         guard try takeTurn() else { return }
       } catch {
         let group = queue.withLock { $0.takeGroup() }
-        if group.contains(where: { $0 is CloseOperation }) { core.closeWithoutTurn() }
-        for operation in group { operation.answer(error) }
+        if !WriterGroup(group).closing.isEmpty { core.closeWithoutTurn() }
+        for operation in group { operation.fail(error) }
         continue
       }
       Interleaving.point()
-      let group = queue.withLock { $0.takeGroup() }
-      let closing = group.filter { $0 is CloseOperation }
-      let compacting = group.compactMap { $0 as? CompactOperation }
+      let group = WriterGroup(queue.withLock { $0.takeGroup() })
       // The read transaction that blocked the checkpoint may have ended.
-      if core.hasNoRoom, group.contains(where: \.needsRoom) { core.checkpointIfLarge() }
-      commit(closing.isEmpty && compacting.isEmpty && !core.hasNoRoom ? group[...] : ordinary(group)[...])
-      for operation in compacting { compact(operation) }
+      if core.hasNoRoom, group.writes.contains(where: \.needsRoom) { core.checkpointIfLarge() }
+      commit(core.hasNoRoom ? withRoom(group.writes)[...] : group.writes[...])
+      for continuation in group.compacting { compact(continuation) }
       core.checkpointIfLarge()
       writeLock.giveBack()
       Interleaving.point()
       if core.takeRing() { doorbell.ring() }
-      if !closing.isEmpty { core.close() }
+      if !group.closing.isEmpty { core.close() }
       Interleaving.point()
-      for operation in closing { operation.answer(nil) }
+      for continuation in group.closing { continuation.resume() }
     } while queue.withLock { $0.leave() }
   }
 
-  /// Returns the operations that run in a transaction. If the WAL has its maximum size, operations that need room fail.
-  private func ordinary(_ group: [WriterOperation]) -> [WriterOperation] {
-    group.filter { operation in
-      guard core.hasNoRoom, operation.needsRoom else {
-        return !(operation is CloseOperation || operation is CompactOperation)
-      }
-      operation.answer(Self.noRoom)
-      return false
-    }
+  /// Returns the writes that may run while the WAL has its maximum size. The others fail.
+  private func withRoom(_ writes: [any QueuedWrite]) -> [any QueuedWrite] {
+    for write in writes where write.needsRoom { write.fail(Self.noRoom) }
+    return writes.filter { !$0.needsRoom }
   }
 
   private static let noRoom = QudoError(
@@ -180,12 +175,8 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
     "the WAL has its maximum size because a long-running read transaction blocks checkpoints, and nothing was written: "
       + "end that transaction, then enqueue again")
 
-  private func compact(_ operation: CompactOperation) {
-    do throws(QudoError) {
-      operation.answer(try core.compact())
-    } catch {
-      operation.answer(error)
-    }
+  private func compact(_ continuation: Continuation<Result<Compaction, QudoError>, Never>) {
+    continuation.resume(returning: Result { () throws(QudoError) in try core.compact() })
   }
 
   /// Takes the write lock.
@@ -217,9 +208,9 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
         let now = ContinuousClock.now
         return (queue.takeExpired(now), queue.giveUp(now), queue.keepWatching())
       }
-      for operation in expired { operation.answer(QudoError.keptBusy) }
+      for operation in expired { operation.fail(.keptBusy) }
       if !last.isEmpty { core.closeWithoutTurn() }
-      for operation in last { operation.answer(nil) }
+      for operation in last { operation.fail(.keptBusy) }
       if goesOn { watch() }
     }
   }
@@ -228,26 +219,33 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   ///
   /// If an operation makes the transaction fail, each half of the group gets its own transaction, and so on. So only the
   /// failing operation fails, and the others need a few transactions instead of one each.
-  private func commit(_ all: ArraySlice<WriterOperation>) {
+  private func commit(_ all: ArraySlice<any QueuedWrite>) {
     var group = all
+    var tries = 0
     while !group.isEmpty, !tryCommit(group) {
       // A foreign writer holds the file, and waiting a while did not help. Operations with time left try again.
+      tries += 1
+      if tries == Self.triesBeforeAdvice, core.isHeldByApplication { core.warnOfApplication() }
       group = stillWaiting(group)
     }
   }
 
+  /// Each try waits for a tenth of a second.
+  private static let triesBeforeAdvice = 10
+
   /// - Returns: Whether all operations were answered; false if a foreign writer holds the file.
-  private func tryCommit(_ group: ArraySlice<WriterOperation>) -> Bool {
+  private func tryCommit(_ group: ArraySlice<any QueuedWrite>) -> Bool {
+    let answers: [@Sendable () -> Void]
     do throws(QudoError) {
-      try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) {
+      answers = try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) {
         transaction throws(QudoError) in
-        for operation in group { try operation.run(in: transaction) }
+        try group.map { write throws(QudoError) in try write.run(in: transaction) }
       }
     } catch {
       switch error.code {
       case .busy: return false
-      case .outcomeUnknown: for operation in group { operation.answer(error) }
-      case _ where group.count == 1: group.first?.answer(error)
+      case .outcomeUnknown: for write in group { write.fail(error) }
+      case _ where group.count == 1: group.first?.fail(error)
       default:
         let middle = group.startIndex + group.count / 2
         commit(group[..<middle])
@@ -255,15 +253,34 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
       }
       return true
     }
-    for operation in group { operation.answer(nil) }
+    for answer in answers { answer() }
     return true
   }
 
   /// Returns the operations whose deadline has not passed; the others fail with `busy`.
-  private func stillWaiting(_ group: ArraySlice<WriterOperation>) -> ArraySlice<WriterOperation> {
+  private func stillWaiting(_ group: ArraySlice<any QueuedWrite>) -> ArraySlice<any QueuedWrite> {
     let now = ContinuousClock.now
     guard group.contains(where: { $0.deadline <= now }) else { return group }
-    for operation in group where operation.deadline <= now { operation.answer(QudoError.keptBusy) }
+    let error = core.isHeldByApplication ? QudoError.keptBusyByApplication : .keptBusy
+    for write in group where write.deadline <= now { write.fail(error) }
     return group.filter { $0.deadline > now }[...]
+  }
+}
+
+/// The operations of a group, by what they do.
+private struct WriterGroup {
+  private(set) var writes: [any QueuedWrite] = []
+  private(set) var compacting: [Continuation<Result<Compaction, QudoError>, Never>] = []
+  private(set) var closing: [Continuation<Void, Never>] = []
+
+  init(_ operations: [WriterOperation]) {
+    writes.reserveCapacity(operations.count)
+    for operation in operations {
+      switch operation {
+      case .write(let write): writes.append(write)
+      case .compact(_, let continuation): compacting.append(continuation)
+      case .close(_, let continuation): closing.append(continuation)
+      }
+    }
   }
 }

@@ -65,6 +65,17 @@ struct WriterCore {
     return rings
   }
 
+  /// Whether a transaction of the application holds the file, while the write lock keeps all of Qudo's own away.
+  var isHeldByApplication: Bool {
+    connection.map { LockList.isWrittenByThisProcess($0.path) } ?? false
+  }
+
+  func warnOfApplication() {
+    checkpoint.logger.warning(
+      "database kept busy by this process: a transaction that awaits Qudo waits for itself; use enqueue(_:in:) in it",
+      metadata: ["path": "\(connection?.path ?? "")"])
+  }
+
   mutating func close() {
     // First: processes that the closing wakes must find this driver's jobs recoverable.
     locks.releaseAll()
