@@ -6,13 +6,13 @@ public import Qudo
 ///     Codecs(CompressedCodec(MessagePackCodec()))
 ///
 /// The bytes begin with a marker: 0, and the base's bytes as they are, or 1, and a zlib stream (RFC 1950) of them. To
-/// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`; the other way round nothing gets smaller.
+/// compress and encrypt, compress first: `EncryptedCodec(CompressedCodec(...))`; in the other order nothing gets smaller.
 public struct CompressedCodec<Base: Codec>: Codec {
   /// The codec whose bytes are compressed.
   public let base: Base
   /// Payloads of more bytes than this are compressed.
   public let threshold: Int
-  /// How many bytes the base may write, and a payload become when it is decompressed.
+  /// The maximum size of an uncompressed payload, in bytes, when it is encoded and when it is decoded.
   public let limit: Int
   /// From 1, fast, to 9, small.
   public let level: Int
@@ -20,8 +20,8 @@ public struct CompressedCodec<Base: Codec>: Codec {
   /// - Parameters:
   ///   - base: whose bytes are compressed.
   ///   - threshold: payloads of more bytes are compressed. Default 1 KiB.
-  ///   - limit: how many bytes there may be before compression. Larger ones are refused when they are encoded, and when
-  ///     they are decompressed, however small they came in. Default 16 MiB.
+  ///   - limit: the maximum uncompressed size, in bytes. Encoding and decoding throw for a larger payload, however small its compressed
+  ///     form is. Default 16 MiB.
   ///   - level: from 1, fast, to 9, small; anything else counts as the nearest. Default 6.
   public init(_ base: Base, threshold: Int = 1024, limit: Int = 16 << 20, level: Int = 6) {
     self.base = base

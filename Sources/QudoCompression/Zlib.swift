@@ -1,7 +1,7 @@
 #if Compression
 internal import CZlib
 
-/// zlib, all at once, with an end to what comes out.
+/// zlib in one call, with a maximum size for the output.
 enum Zlib {
   static func compress(_ bytes: [UInt8], level: Int) throws -> [UInt8] {
     var status = Z_OK

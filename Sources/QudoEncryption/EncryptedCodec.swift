@@ -11,8 +11,8 @@ public import Qudo
 /// encrypted bytes; the tag, 16. The tag also covers version and key number, the codec's id and the job's kind: a payload
 /// that is moved to another kind does not decrypt.
 ///
-/// Nonces are random: take a new key before one has encrypted 2^32 payloads. The length of what was encrypted can be seen,
-/// and with compression below, how well it was compressed.
+/// Nonces are random: rotate a key before it has encrypted 2^32 payloads. Encryption does not hide the length of the plaintext, nor,
+/// with a compressing base codec, how well it compressed.
 public struct EncryptedCodec<Base: Codec>: Codec {
   /// The codec whose bytes are encrypted.
   public let base: Base
@@ -47,8 +47,8 @@ public struct EncryptedCodec<Base: Codec>: Codec {
     }
   }
 
-  /// - Throws: ``EncryptionError`` for a key that is not there, and for bytes that are not what was encrypted or were
-  ///   encrypted otherwise; what the base throws, without what a value is: its message would be in the failure log.
+  /// - Throws: ``EncryptionError`` if the key is missing, or if the bytes were changed or encrypted with another key, kind or codec.
+  ///   Errors of the base codec, without the values: their messages go to the failure log.
   public func decode<Value: Decodable>(_ type: Value.Type, from bytes: [UInt8], of kind: Kind) throws -> Value
   {
     let plain = try decrypted(bytes, kind)
@@ -92,8 +92,8 @@ public struct EncryptedCodec<Base: Codec>: Codec {
   }
 }
 
-/// A payload that cannot be decrypted, or not be decoded afterwards. It names keys by their numbers; there is nothing of
-/// the key or of what was encrypted in it.
+/// The error for a payload that cannot be decrypted, or cannot be decoded afterwards. It names keys by their numbers, and contains
+/// neither key material nor plaintext.
 public struct EncryptionError: Error, Sendable, CustomStringConvertible {
   public let description: String
   init(_ description: String) { self.description = description }

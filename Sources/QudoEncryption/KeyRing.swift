@@ -1,7 +1,7 @@
 #if Encryption
 public import Qudo
 
-/// The key that payloads are encrypted with from now on, and those that older ones were.
+/// The key that encrypts new payloads, and the keys that decrypt older ones.
 ///
 /// Each has a number, which is stored with the payload. Give every new key a new number; never give one to another key.
 public struct KeyRing: Sendable {
@@ -15,7 +15,8 @@ public struct KeyRing: Sendable {
   /// - Throws: `QudoError` with the code `invalidArgument` if the current one is not there.
   public init(current: UInt32, keys: [UInt32: SecretKey]) throws(QudoError) {
     guard keys[current] != nil else {
-      throw QudoError(.invalidArgument, "the key ring has no key \(current), which is to be the current one")
+      throw QudoError(
+        .invalidArgument, "the key ring has no key \(current): add it, or choose another current key")
     }
     self.current = current
     self.keys = keys

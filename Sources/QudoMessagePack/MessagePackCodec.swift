@@ -4,8 +4,8 @@ public import Qudo
 ///
 /// Numbers take the smallest form that holds them, `Double` and `Float` 8 and 4 bytes, `[UInt8]` and `Data` are `bin`,
 /// `Date` is the timestamp extension, `URL` its text, `nil` is `nil`. Structs, and dictionaries with keys of text or `Int`,
-/// are maps, their keys in order (numbers first, then text by its UTF-8) so that equal values have equal bytes. Of a
-/// `CodingKey` with an `intValue` that is the key. Other dictionaries are arrays of key, value, key, value, as in JSON.
+/// are maps, their keys in order (numbers first, then text by its UTF-8) so that equal values have equal bytes. If a
+/// `CodingKey` has an `intValue`, that number is the key. Other dictionaries are arrays of key, value, key, value, as in JSON.
 /// The bytes are those of PyPI's `msgpack` with its defaults, given the keys in that order and `datetime=True`.
 ///
 /// Decoding takes any form of a number that has the value, whole numbers for `Double` as well, an array of numbers for

@@ -16,10 +16,10 @@ struct MessagePackTimestamp {
   /// Beyond it Foundation cannot even print a date.
   private static let limit: Int64 = 1 << 62
 
-  /// Nil if the date is none, or beyond 146 thousand million years.
+  /// Returns nil if the date is not a finite number or is beyond 146 billion years.
   ///
   /// Whole microseconds if they stand for the same date, for that is what `datetime` has; else nanoseconds, which are
-  /// finer than a `Date`, but for the months round the turn to 2001.
+  /// finer than a `Date` except within some months of 1 January 2001.
   init?(_ date: Date) {
     let micro = (date.timeIntervalSince1970 * 1e6).rounded()
     if let total = Int64(exactly: micro) {

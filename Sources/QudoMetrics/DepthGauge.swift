@@ -3,7 +3,7 @@ internal import Logging
 public import Metrics
 public import Qudo
 
-/// Tells how many jobs are there, and how long the oldest one has waited, at an interval while a worker works.
+/// A plugin that reports, at an interval, how many jobs are in each state and how long the oldest ready job has waited.
 ///
 ///     let worker = try Worker(queue, handlers: handlers, plugins: [DepthGauge(interval: .seconds(15))])
 ///
@@ -17,16 +17,15 @@ public import Qudo
 /// | `held` | jobs that wait for others of their concurrency key |
 /// | `oldest_ready_seconds` | how long the ready job that was enqueued first has waited since it was due; 0 without one |
 ///
-/// One worker of a database with a gauge is enough: what it tells is of the whole database.
+/// One gauge per database is enough: it reports the whole database, not only its worker's jobs.
 ///
-/// To count jobs is to read through their index: a look costs by how many wait. It is a reader's work and holds up no enqueue
-/// and no claim; and after a look that took long the next one comes later than at the interval, so that looking takes a
-/// hundredth of the time at most, however many jobs there are.
+/// A measurement reads the index of the waiting jobs, so its cost grows with their number. It delays neither enqueues nor claims.
+/// After a slow measurement the gauge pauses for 100 times as long, so measuring takes at most 1 % of the time.
 public struct DepthGauge: Plugin {
-  /// How long from one look to the next. Default 15 s. After a look that took more than a hundredth of it, a hundred times
-  /// as long as that took.
+  /// The pause between two measurements. Default 15 s. After a measurement that takes longer than 1 % of the interval, the pause is
+  /// 100 times as long as the measurement.
   public var interval: Duration
-  /// The kinds to tell of; nil: those that the worker performs.
+  /// The kinds to report, or nil for the worker's kinds.
   public var kinds: [Kind]?
   /// Whether to look for the job that has waited longest. Default: yes. With SQLite it costs as much again as the count.
   public var measuresAge: Bool
@@ -58,7 +57,7 @@ public struct DepthGauge: Plugin {
     }
   }
 
-  /// Trouble of the database is logged, and the next interval waited for.
+  /// Measures until the worker ends. If the database fails, the gauge logs a warning and tries again after the interval.
   public func run(_ worker: WorkerContext) async throws {
     var meters = AllMeters(
       kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
@@ -70,7 +69,7 @@ public struct DepthGauge: Plugin {
         try await look(worker, &meters)
       } catch let error as QudoError where !Task.isCancelled {
         worker.logger.warning(
-          "the jobs could not be counted, the gauge tries again at its next interval",
+          "jobs not counted, retrying",
           metadata: ["error": "\(error)", "code": "\(error.code)"])
       }
       let ended = worker.clock.sinceBoot()
@@ -94,7 +93,7 @@ public struct DepthGauge: Plugin {
       } catch {
         guard answers.count > 1 else { throw error }
         worker.logger.warning(
-          "the jobs of a database could not be counted, the gauge tries again at its next interval",
+          "jobs not counted, retrying",
           metadata: ["database": "\(answer.database)", "error": "\(error)", "code": "\(error.code)"])
       }
     }

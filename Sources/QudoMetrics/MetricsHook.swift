@@ -11,7 +11,7 @@ public import Qudo
 /// | label | what |
 /// |---|---|
 /// | `enqueued` | jobs that were stored, by an enqueue or as a replacement; in the application's own transaction also one that is rolled back |
-/// | `conflicts` | jobs that were not: another live job had the unique key, and was kept or overwritten |
+/// | `conflicts` | enqueues that stored no new job: a live job with the unique key was kept or overwritten, or the idempotency key was known |
 /// | `claimed` | jobs that a worker took, run or not |
 /// | `completed` | runs that completed their job |
 /// | `replaced` | those of them that left other jobs in its place |
@@ -20,7 +20,7 @@ public import Qudo
 /// | `aborted` | runs whose job asked not to be tried again |
 /// | `snoozed` | runs whose job asked to come again later |
 /// | `released` | runs that ended because the worker was stopped or had lost the lease; their job goes back |
-/// | `leases_lost` | jobs that somebody else had taken over, as the extension of their lease found out |
+/// | `leases_lost` | leases that a renewal found lost: another worker has the job, or it is gone |
 /// | `given_up` | jobs that a worker's claim gave up because their leases expired too often, those of other workers' kinds among them |
 /// | `expired` | jobs that still waited at their expiry, as a worker's claim found out |
 /// | `run_duration` | timer: how long a run took, whatever came of it |
@@ -29,7 +29,7 @@ public import Qudo
 /// Outcomes are counted as they are decided, just before they are written. `failed` counts runs; a job that goes to the
 /// failure log because its workers died has no run that ended, and is in `given_up` instead.
 public struct MetricsHook: Hook {
-  /// What it hears of.
+  /// The points that the hook uses.
   public static let points: HookPoints = [
     .didEnqueue, .didEnqueueInTransaction, .didClaim, .willWork, .didWork, .leaseLost, .didGiveUp,
   ]
@@ -40,7 +40,7 @@ public struct MetricsHook: Hook {
   /// - Parameters:
   ///   - prefix: what labels begin with. Default `qudo`.
   ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
-  ///   - clock: what the wait is told by. Default: the machine's; give it the driver's if that has another.
+  ///   - clock: the clock that measures `wait`. Default: the system clock. If the driver has another clock, pass that one.
   public init(
     prefix: String = "qudo", factory: any MetricsFactory = MetricsSystem.factory,
     clock: any QueueClock = SystemClock()

@@ -16,8 +16,8 @@ public struct WorkerService<Hooks: HookSet>: Service {
   /// - Parameter worker: what it runs.
   public init(_ worker: Worker<Hooks>) { self.worker = worker }
 
-  /// Works until the group shuts down gracefully or the task is cancelled. Then no job is claimed any more; the running ones
-  /// may end within the worker's own `grace` (10 s), are cancelled after it, and what does not complete is given back.
+  /// Works until the group shuts down gracefully or the task is cancelled. Then the worker claims no more jobs. Running jobs may finish
+  /// within `WorkerOptions.shutdownGracePeriod` (10 s); then the worker cancels them, and releases those that do not complete.
   ///
   /// - Throws: `QudoError` when the database cannot be used any more, and when a plugin does not start.
   public func run() async throws {
@@ -26,7 +26,7 @@ public struct WorkerService<Hooks: HookSet>: Service {
 }
 
 extension WorkerService: CustomStringConvertible {
-  /// What the group's log lines call it.
+  /// The name of the service in the group's log messages.
   public var description: String {
     "worker of \(worker.handlers.keys.sorted().map(\.name).joined(separator: ", "))"
   }

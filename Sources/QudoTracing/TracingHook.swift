@@ -6,10 +6,10 @@ public import Tracing
 ///
 ///     let queue = Queue(driver) { TracingHook() }
 ///
-/// An enqueue writes the current `ServiceContext` into the job's meta. Each run is a span of its own, of kind consumer and named
-/// `process` and the kind, which is linked with that context, and in which the job runs: what it traces and enqueues belongs to it.
+/// An enqueue writes the current `ServiceContext` into the job's metadata. Each run is a span of kind consumer, named `process mail.send`
+/// for the kind `mail.send`, and linked to that context. Spans and jobs that the run creates belong to it.
 public struct TracingHook: Hook {
-  /// How the span of a run stands to the context of its enqueue.
+  /// The relation of a run's span to the context of its enqueue.
   public enum Parent: Sendable {
     /// A trace of its own, with a link: a job may run hours later, and more than once.
     case link
@@ -17,7 +17,7 @@ public struct TracingHook: Hook {
     case child
   }
 
-  /// What it hears of.
+  /// The points that the hook uses.
   public static let points: HookPoints = [.willEnqueue, .around]
 
   private let tracer: (any Tracer)?
@@ -31,7 +31,7 @@ public struct TracingHook: Hook {
     self.parent = parent
   }
 
-  /// Writes the current context into the job's meta. One that is there already, because whoever enqueues it has set it, stays.
+  /// Writes the current context into the job's metadata, unless the caller has already set one there.
   public func willEnqueue(_ job: inout NewJob) throws {
     guard let context = ServiceContext.current else { return }
     var injected = JobMetadata()

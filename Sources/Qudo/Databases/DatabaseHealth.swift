@@ -10,7 +10,7 @@ struct DatabaseHealth: Sendable {
     case unopened
     case live
     /// It is skipped until this time, as long as others are live.
-    case setAside(until: Int64)
+    case unavailable(until: Int64)
     /// One caller probes whether it works again.
     case probing
     case closed
@@ -39,7 +39,7 @@ struct DatabaseHealth: Sendable {
 
   /// Returns whether it is time for a probe.
   func isDue(_ now: Int64) -> Bool {
-    guard case .setAside(let until) = state else { return false }
+    guard case .unavailable(let until) = state else { return false }
     return now >= until
   }
 
@@ -48,7 +48,7 @@ struct DatabaseHealth: Sendable {
 
   /// - Returns: Whether the caller must probe. There is only one probe at a time.
   mutating func beginProbe() -> Bool {
-    guard case .setAside = state else { return false }
+    guard case .unavailable = state else { return false }
     state = .probing
     return true
   }
@@ -81,7 +81,7 @@ struct DatabaseHealth: Sendable {
     guard error.setsAside || state == .probing else { return false }
     let wasLive = isUsable
     let (until, isTooLate) = now.addingReportingOverflow(retry)
-    state = .setAside(until: isTooLate ? .max : until)
+    state = .unavailable(until: isTooLate ? .max : until)
     failure = error
     return wasLive
   }

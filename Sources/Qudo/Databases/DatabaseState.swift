@@ -28,7 +28,7 @@ extension DatabaseHealth {
     switch state {
     case .unopened: .unopened
     case .live: .live
-    case .setAside: .unavailable
+    case .unavailable: .unavailable
     case .probing: .probing
     case .closed: .closed
     }

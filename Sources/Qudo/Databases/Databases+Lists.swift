@@ -21,7 +21,7 @@ extension Databases {
     return members.map { member in
       let health = member.health
       var retryIn: Duration?
-      if case .setAside(let until) = health.state { retryIn = .microseconds(max(0, until - now)) }
+      if case .unavailable(let until) = health.state { retryIn = .microseconds(max(0, until - now)) }
       return DatabaseState(
         database: member.name, status: health.standing, failure: health.failure, timeUntilProbe: retryIn)
     }
@@ -59,7 +59,8 @@ extension Databases {
     let end = end(options.callTimeout)
     do throws(QudoError) {
       let health = member.health
-      if case .setAside = health.state, !health.isDue(options.clock.sinceBoot()), let failure = health.failure
+      if case .unavailable = health.state, !health.isDue(options.clock.sinceBoot()),
+        let failure = health.failure
       {
         throw failure
       }

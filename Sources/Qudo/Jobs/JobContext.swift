@@ -38,7 +38,7 @@ public final class JobContext: Sendable {
   public var kind: Kind { job.kind }
   /// The number of this run, from 1. A run whose lease expired does not count.
   public var attempt: Int { job.attempt }
-  /// The priority that the job was enqueued with.
+  /// The job's priority when it was claimed.
   public var priority: Int { job.priority }
   /// The job's unique key, if it has one.
   public var uniqueKey: String? { job.uniqueKey }
@@ -64,7 +64,7 @@ public final class JobContext: Sendable {
     return logger
   }
 
-  /// Whether the run should stop: its lease is lost, its time limit has passed, or the worker shuts down.
+  /// Whether the run should stop: the job was cancelled, its lease is lost, its time limit has passed, or the worker shuts down.
   public var isCancelled: Bool { Task.isCancelled }
 
   /// Ends the run and fails the job for good, without a retry.

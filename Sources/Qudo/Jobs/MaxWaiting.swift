@@ -5,7 +5,7 @@
 ///
 ///     try await queue.enqueue(Measurement(value: 21.5), options: EnqueueOptions(maxWaiting: .refuse(10_000)))
 ///
-/// The bound counts the ready and the delayed jobs of the kind in the database, in the transaction of the enqueue: several
+/// The bound counts the ready, delayed and held jobs of the kind in the database, in the transaction of the enqueue: several
 /// processes cannot exceed it together. Running jobs do not count, not even if their lease has expired, before a claim recovers
 /// them. A job that is already there, by its unique key or its idempotency key, adds nothing, so it is never refused.
 ///

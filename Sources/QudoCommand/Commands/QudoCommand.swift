@@ -14,7 +14,7 @@ internal import Darwin
 @main
 struct QudoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "qudo", abstract: "Jobs in one SQLite file, without a server.",
+    commandName: "qudo", abstract: "Enqueue and run durable jobs, in a SQLite file or on servers.",
     discussion: """
       Enqueue jobs of a kind, and run a command for each of them:
 

@@ -36,10 +36,10 @@ struct Replay: AsyncParsableCommand {
     if all, !ids.isEmpty { throw ValidationError("give ids or --all, not both") }
     if !all, ids.isEmpty { throw ValidationError("give ids from the failure log, or --all") }
     if all, options.payload != nil || options.payloadFile != nil {
-      throw ValidationError("--all gives no job another payload: name the failures that are to have it")
+      throw ValidationError("--all takes no new payload. Give the ids of the failures instead")
     }
     if all, uniqueKey != nil {
-      throw ValidationError("--all gives no job another unique key: name the failure that is to have it")
+      throw ValidationError("--all takes no --unique-key. Give the id of one failure instead")
     }
     if !all, kind.kinds != nil || filter.isGiven {
       throw ValidationError("--kind, --reason, --since and --message need --all")

@@ -58,7 +58,7 @@ private struct ShownJob {
     self.id = id
     let name = "job \(id.number) of \(SafeText.terminalSafe(id.database))"
     switch outcome {
-    case .neverExisted: throw CommandError("there was never a \(name)")
+    case .neverExisted: throw CommandError("\(name) never existed")
     case .unrecorded:
       if let failure = failures.first {
         lines = [("kind", failure.kind.name), ("state", "ended")]

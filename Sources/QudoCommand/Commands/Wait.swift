@@ -6,7 +6,8 @@ struct Wait: AsyncParsableCommand {
     abstract: "Wait until jobs have ended.",
     discussion: """
       Prints a line for each job when it has ended, in the order of the arguments: its id, and completed, ended (nothing records how: \
-      it completed, unless its row was pruned), failed, aborted, lost, cancelled, or unknown for a job that never existed. With \
+      it completed, unless its row was pruned), failed, aborted, lost, cancelled, expired, dropped, or unknown for a job that never \
+      existed. With \
       --json, an array of objects {"database", "id", "outcome", "message"}.
 
       The exit status is 0 if all jobs completed or ended, 1 if one failed or is unknown, else 124 if --timeout passed first; the jobs \
@@ -39,7 +40,7 @@ struct Wait: AsyncParsableCommand {
         throw error
       }
       try report.end()
-      if report.hasTrouble { throw ExitCode.failure }
+      if report.hasFailures { throw ExitCode.failure }
       if report.isLate { throw ExitCode(Self.timedOut) }
     }
   }
@@ -57,7 +58,7 @@ struct Wait: AsyncParsableCommand {
   private struct Report {
     let json: Bool
     let isSeveral: Bool
-    private(set) var hasTrouble = false
+    private(set) var hasFailures = false
     private(set) var isLate = false
     private var isBegun = false
 
@@ -79,7 +80,7 @@ struct Wait: AsyncParsableCommand {
       switch outcome {
       case .completed, .unrecorded: break
       case .unfinished: isLate = true
-      case .failed, .neverExisted: hasTrouble = true
+      case .failed, .neverExisted: hasFailures = true
       }
     }
 

@@ -211,7 +211,7 @@ struct Work: AsyncParsableCommand {
           shortages.add(shortage, context.logger)
           throw Snooze(for: ResourceExhaustion.pause)
         } catch let ended as EndedBySignal {
-          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.patience) {
+          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.timeout) {
             throw Snooze(for: .zero)
           }
           throw CommandError(ended.message)

@@ -3,7 +3,7 @@ internal import Qudo
 
 struct Cancel: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Cancel unfinished jobs, by their ids or by what they are.",
+    abstract: "Cancel unfinished jobs, by id or by filter.",
     discussion: """
       A waiting job leaves at once. A running job's worker is told, in whatever process it is; it stops the command as a time limit \
       would: SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before it was told, the job completed. All other cancelled \

@@ -7,7 +7,7 @@ struct JobSelection: ParsableArguments {
   var ids: [JobName] = []
   @OptionGroup var filter: JobFilterOptions
   @Flag(help: "All jobs of all kinds.") var all = false
-  @Flag(help: "Change nothing, and say what would happen to which jobs.") var dryRun = false
+  @Flag(help: "Change nothing; print what would happen to each job.") var dryRun = false
   @Flag(help: "Print one JSON array.") var json = false
 
   var isBulk: Bool { all || filter.isGiven }
@@ -17,7 +17,7 @@ struct JobSelection: ParsableArguments {
       throw ValidationError("give ids, or a choice such as --kind or --all, not both")
     }
     if all, filter.isGiven {
-      throw ValidationError("--all is every job: leave it out with --kind and the like")
+      throw ValidationError("--all selects every job. Leave it out to select by --kind and the like")
     }
     if !isBulk, ids.isEmpty {
       throw ValidationError("give the ids of jobs, or a choice such as --kind, --state or --all")

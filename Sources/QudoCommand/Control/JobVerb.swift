@@ -38,7 +38,7 @@ extension JobVerb {
         throw error
       }
       try report.end()
-      if report.hasTrouble { throw ExitCode.failure }
+      if report.hasFailures { throw ExitCode.failure }
     }
     if selected.dryRun { return try await database.list { try await body($0) } }
     try await database.use(durability: durability.durability, create: false) { try await body($0) }
@@ -65,7 +65,7 @@ extension JobVerb {
 
   private func runBulk(_ databases: Databases, _ report: inout JobVerbReport<Self>) async throws {
     let (answers, isWhole) = try await databases.forEachDriver { _ throws(QudoError) in true }.answered()
-    if !isWhole { report.hasTrouble = true }
+    if !isWhole { report.hasFailures = true }
     for (name, _) in answers {
       var query = JobQuery(selected.filter, limit: selected.dryRun ? 100 : 1000)
       while true {
@@ -86,7 +86,7 @@ extension JobVerb {
 private struct JobVerbReport<Verb: JobVerb> {
   let verb: Verb
   let isSeveral: Bool
-  var hasTrouble = false
+  var hasFailures = false
   private var isBegun = false
   private var counts: [Verb.Answer: Int] = [:]
 
@@ -106,7 +106,7 @@ private struct JobVerbReport<Verb: JobVerb> {
     }
     isBegun = true
     guard let trouble else { return }
-    hasTrouble = true
+    hasFailures = true
     printError(trouble)
   }
 

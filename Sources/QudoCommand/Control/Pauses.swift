@@ -7,7 +7,7 @@ struct PauseCommand: AsyncParsableCommand {
     discussion: """
       Running jobs go on, jobs can be enqueued, and delayed jobs become due; no worker, in whatever process, begins a paused job. \
       The pause is stored in the database, and ends with resume or after --for. A second pause of a kind replaces the first one. \
-      Without a kind, everything is paused, also kinds to come. count shows which kinds are paused, pauses lists why.
+      Without a kind, everything is paused, including future kinds. count shows which kinds are paused, pauses lists why.
 
         qudo pause mail.send --for 1h --reason 'the mail server is down'
         qudo resume mail.send

@@ -14,7 +14,7 @@ struct DemoRun: Sendable {
   /// The number of jobs to enqueue one at a time, and the time limit for it on a slow disk.
   private static let singles = 1000
   private static let starts = 500
-  private static let patience = Duration.seconds(5)
+  private static let timeout = Duration.seconds(5)
 
   private var queue: Queue<NoHooks> { Queue(driver) }
 
@@ -61,7 +61,7 @@ struct DemoRun: Sendable {
   /// Measures the time from an enqueue to its acknowledgement, without other writers.
   func enqueueLatencies() async throws -> [Duration] {
     let clock = ContinuousClock()
-    let end = clock.now + Self.patience
+    let end = clock.now + Self.timeout
     var times: [Duration] = []
     while times.count < Self.singles, clock.now < end {
       let job = NewJob("demo.single", payload: Payload("\(times.count)"))
@@ -90,7 +90,7 @@ struct DemoRun: Sendable {
       defer { continuation.finish() }
       try await worker.work()
     }
-    let end = clock.now + Self.patience
+    let end = clock.now + Self.timeout
     var times: [Duration] = []
     var iterator = starts.makeAsyncIterator()
     while times.count < Self.starts, clock.now < end {

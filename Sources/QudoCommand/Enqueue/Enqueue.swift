@@ -62,7 +62,7 @@ struct Enqueue: AsyncParsableCommand {
       --lines or --null each line has its own key, made from this one and the line number. A key applies to one database. Default: none.
       """, valueName: "key"))
   var idempotencyKey: String?
-  @OptionGroup var unknown: UnknownOption
+  @OptionGroup var unknown: UnknownOutcomeOption
   @Flag(help: "Print an object per job instead of its id.") var json = false
 
   private var isStream: Bool { lines || null }

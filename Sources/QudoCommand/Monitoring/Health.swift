@@ -11,7 +11,7 @@ internal import Darwin
 
 struct Health: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check for a probe whether the databases answer and the jobs are run.",
+    abstract: "Check, for a probe, that databases answer and jobs run.",
     discussion: """
       Prints one line for each condition that fails, and nothing if all hold. Without conditions it only checks that each \
       database can be read. It changes nothing, waits for no writer, and takes the same time however many jobs wait: it looks once for \
@@ -19,7 +19,7 @@ struct Health: AsyncParsableCommand {
       whose tables are missing or older, it makes or migrates them, as each command does.
 
       --worker holds if a living process has the file open and has looked there for jobs since it opened it. It does not say when: a \
-      process that hangs still counts. Whether jobs are really run, --oldest-ready says. A server does not tell whether a worker is \
+      process that hangs still counts. To check that jobs really run, use --oldest-ready. A server does not tell whether a worker is \
       there, so --worker is for files only.
 
       --oldest-ready holds if no job has been ready for longer: by its due time or, after its worker was lost, by the end of its \

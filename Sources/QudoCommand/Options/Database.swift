@@ -99,7 +99,7 @@ struct Database: ParsableArguments {
     return zip(urls, names).map { url, name in
       QueueSampler.Source(names.count { $0 == name } == 1 ? name : "\(url)") { () async throws(QudoError) in
         guard let driver = try await opening.open(url, name: nil) as? any ObservedDriver else {
-          throw QudoError(.database, "the database does not tell its figures")
+          throw QudoError(.database, "the driver cannot report figures: use a SQLite file or a server")
         }
         return driver
       }
@@ -125,7 +125,7 @@ struct Database: ParsableArguments {
       }, options: options)
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       guard let driver = driver as? any ObservedDriver else {
-        throw QudoError(.database, "the database does not tell its figures")
+        throw QudoError(.database, "the driver cannot report figures: use a SQLite file or a server")
       }
       return try await body(driver)
     }

@@ -43,7 +43,7 @@ extension DatabaseOptions.Order: ExpressibleByArgument {}
 
 /// The `--on-unknown` option: what to do if a failure of the server or the network leaves an enqueue's
 /// outcome unknown.
-struct UnknownOption: ParsableArguments {
+struct UnknownOutcomeOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """

@@ -22,7 +22,7 @@ struct EndedBySignal: Error {
   /// True if the exit status says so, as with shells, and not the kernel.
   let isStatus: Bool
   /// How long to wait for the same signal to reach the worker.
-  static let patience = Duration.seconds(1)
+  static let timeout = Duration.seconds(1)
 }
 
 /// One run of a command for a job.

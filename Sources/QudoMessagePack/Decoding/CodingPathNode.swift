@@ -1,4 +1,4 @@
-/// Where a value is, and how one comes there.
+/// The position of a value in the bytes, and the path to it.
 struct CodingPathNode: Sendable {
   /// Its first byte.
   let at: Int
@@ -38,7 +38,7 @@ struct PathKey: CodingKey {
 }
 
 extension Input {
-  /// For errors, which types that try several forms make many of: its cost grows with the depth only.
+  /// Returns the coding path for an error. Types that try several forms create many errors, so the cost grows only with the depth.
   func path(_ place: CodingPathNode) -> [any CodingKey] {
     var keys: [PathKey] = []
     var place = place

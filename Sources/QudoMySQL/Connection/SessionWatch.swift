@@ -19,7 +19,7 @@ internal import Darwin
 /// sleeps.
 final class SessionWatch: Sendable {
   /// How long a server may owe the next answer of a text before the watch checks its session.
-  static let patience = Duration.seconds(1)
+  static let timeout = Duration.seconds(1)
   private static let tick = DispatchTimeInterval.milliseconds(500)
 
   private struct State {
@@ -137,7 +137,7 @@ final class Wait: Sendable {
   /// session counts as asleep.
   var isLate: Bool {
     state.withLock { state in
-      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.patience
+      guard !state.isClosed, let since = state.since, ContinuousClock.now - since >= SessionWatch.timeout
       else { return false }
       return Self.isSilent(state.socket)
     }

@@ -3,8 +3,8 @@ public import Qudo
 /// A driver for tests that keeps jobs in memory. It is the reference model, which keeps every driver's
 /// promises in the simplest way.
 ///
-/// It has all verbs, but of the capabilities only monotonic leases: its jobs disappear with it. Copies share
-/// their jobs.
+/// It has all verbs. Its jobs disappear with it: it has no capability that needs a disk or several processes. Copies
+/// share their jobs.
 public struct MemoryDriver: ControlDriver, TransactionalDriver {
   private struct State {
     var database = MemoryDatabase()

@@ -13,7 +13,7 @@ import Testing
     #expect(health.isUsable)
     let wasLive = health.failed(down, now: 5 * second)
     #expect(wasLive)
-    #expect(health.state == .setAside(until: 35 * second))
+    #expect(health.state == .unavailable(until: 35 * second))
     #expect(health.failure?.code == .unreachable)
     #expect(!health.isUsable && !health.isDue(35 * second - 1) && health.isDue(35 * second))
   }
@@ -32,7 +32,7 @@ import Testing
     _ = health.beginProbe()
     let isNews = health.failed(down, now: 31 * second)
     #expect(!isNews, "that it is down was known")
-    #expect(health.state == .setAside(until: 61 * second))
+    #expect(health.state == .unavailable(until: 61 * second))
     _ = health.beginProbe()
     let isBack = health.succeeded()
     #expect(isBack && health.state == .live && health.failure == nil)
