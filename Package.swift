@@ -151,7 +151,7 @@ let package = Package(
     .testTarget(
       name: "QudoMySQLTests",
       dependencies: [
-        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "MariaDBServer",
+        "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "FaultyNetwork", "MariaDBServer",
         .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
     .testTarget(

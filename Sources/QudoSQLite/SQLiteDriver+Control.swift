@@ -54,7 +54,7 @@ extension SQLiteDriver: ControlDriver {
     }
     let (page, all, locks) = (query, found, locks)
     let before = writer.admittedCount
-    let (answers, took, followsOthers) = try await writer.write(
+    let (answers, start, followsOthers) = try await writer.write(
       isDurable: true, isSmall: query.limit <= Self.small, needsRoom: needsRoom
     ) { transaction throws(QudoError) in
       let start = ContinuousClock.now
@@ -63,18 +63,15 @@ extension SQLiteDriver: ControlDriver {
       let ids = try snapshot.ids(matching: page)
       let results = Dictionary(zip(ids, try verb(transaction, ids)), uniquingKeysWith: { first, _ in first })
       let answers = (all ?? ids).map { ($0, results[$0] ?? missing) }
-      return (answers, ContinuousClock.now - start, transaction.effects.followsOthers)
+      return (answers, start, transaction.effects.followsOthers)
     }
-    // More pages are to come, and others write meanwhile: leave most of the time to them. A cancellation ends the pause
-    // only: the page is written.
-    if answers.count >= query.limit, followsOthers || writer.admittedCount > before + 1 {
-      try? await ContinuousClock().sleep(for: took * Self.partOfOthers)
-    }
+    let pause = BulkPace.pause(
+      after: .now - start, hasMore: answers.count >= query.limit,
+      hasOthers: followsOthers || writer.admittedCount > before + 1)
+    // A cancellation ends the pause only: the page is written.
+    if let pause { try? await ContinuousClock().sleep(for: pause) }
     return answers
   }
-
-  /// How many times as long as a page of a bulk verb the other writers get after it.
-  private static let partOfOthers = 2
 
   public func recover(_ jobs: [Int64]) async throws(QudoError) -> [RecoverResult] {
     try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small) {

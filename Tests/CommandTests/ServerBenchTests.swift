@@ -29,7 +29,7 @@ import Testing
       "deep 1,000 delayed, claim of 100", "deep 1,000 delayed, claim of one",
       "deep 50 kinds, 1,000 waiting, claim of 100", "deep 50 kinds, 1,000 waiting, claim of one",
       "deep 1,000 gone under a snapshot, claim of 100", "deep 1,000 gone under a snapshot, claim of one",
-      "deep 1,000 gone under a snapshot, slowest claim",
+      "deep 1,000 gone under a snapshot, slowest claim", "deep, a minute beside a snapshot, last 10 s",
     ],
   ]
 

@@ -13,6 +13,9 @@ public enum Evidence {
   /// The first seed: `QUDO_EVIDENCE_SEED`, 1 by default. A failed test names the seed that repeats it.
   public static let firstSeed = number("QUDO_EVIDENCE_SEED") ?? 1
 
+  /// How many verbs the model's comparison with SQLite does at least: `QUDO_MODEL_OPERATIONS`. Absent, it does those of its scripts.
+  public static let modelOperations = number("QUDO_MODEL_OPERATIONS").map { Int(clamping: $0) }
+
   /// Seeds from the first one on: as many as are asked for, and more until the harness's time is over.
   public static func seeds(atLeast count: Int) -> some Sequence<UInt64> {
     let end = Date(timeIntervalSinceNow: seconds)

@@ -59,6 +59,15 @@ public final class Proxy: Sendable {
   /// Cuts the connections that have lost bytes or one of their ends.
   public func cutDamaged() { mailbox.send { $0.cutDamaged() } }
 
+  /// Cuts all connections with a reset, and passes everything from now on, at one moment: what was on its way does not arrive, and no
+  /// connection begins before the network is well again.
+  public func startAnew() {
+    mailbox.send { relay in
+      relay.cut(.both)
+      for direction in Direction.allCases { relay.set(.passes, direction) }
+    }
+  }
+
   /// Passes everything from now on, and cuts what cannot go on.
   public func heal() {
     mailbox.send { relay in

@@ -47,6 +47,8 @@ struct ModelCheck: Sendable {
     do {
       return try await run(script)
     } catch is ConformanceFailure {
+      // Another script has failed: this one was only stopped.
+      try Task.checkCancellation()
       throw try await Disagreement(self, seed, script)
     }
   }

@@ -23,7 +23,7 @@ import Testing
   ]
 
   /// The statement as one that changes nothing and reports success, which is what a stopped DELETE comes to; nil for another one.
-  private static func short(_ statement: SQL, _ beginning: String) -> [UInt8]? {
+  static func short(_ statement: SQL, _ beginning: String) -> [UInt8]? {
     let text = statement.text.replacing("\nWHERE ", with: " WHERE ")
     // A subquery among the columns of a failure has one, too.
     let places = text.ranges(of: " WHERE ")

@@ -4,7 +4,7 @@ import ProcessSupport
 import Qudo
 import QudoTesting
 
-/// The processes that enqueue and work, each with a log of its own and a file for what it says on its error output.
+/// The processes that enqueue, control and work, each with a log of its own and a file for what it says on its error output.
 final class Crew: Sendable {
   enum Role: String {
     case enqueuer = "server-enqueue"
@@ -12,6 +12,10 @@ final class Crew: Sendable {
     case worker = "server-work"
     /// A worker for each of them.
     case workers = "server-work-each"
+    /// Cancels, changes, pauses and recovers jobs.
+    case controller = "server-control"
+
+    var works: Bool { self == .worker || self == .workers }
   }
 
   private struct Member {
@@ -80,11 +84,11 @@ final class Crew: Sendable {
     return Member(role: role, process: process, number: number)
   }
 
-  /// Kills an enqueuer with SIGKILL, and starts another one.
-  func killEnqueuer(_ random: inout Seeded, pause: Duration) throws {
+  /// Kills an enqueuer or a controller with SIGKILL, and starts another one.
+  func kill(_ role: Role, _ random: inout Seeded, pause: Duration) throws {
     let choice = random.next()
     let victim = state.withLock { state -> Member? in
-      let places = state.members.indices.filter { state.members[$0].role == .enqueuer }
+      let places = state.members.indices.filter { state.members[$0].role == role }
       // Whoever is taken out first is nobody else's victim, and has not ended by itself.
       return places.isEmpty ? nil : state.members.remove(at: places[Int(choice % UInt64(places.count))])
     }
@@ -98,8 +102,8 @@ final class Crew: Sendable {
   func killWorkers(_ random: inout Seeded, pause: Duration) throws {
     let roles = [[Role.worker], [.workers], [.worker, .workers]].randomElement(using: &random) ?? []
     let victims = state.withLock { state in
-      let victims = state.members.filter { $0.role != .enqueuer }
-      state.members.removeAll { $0.role != .enqueuer }
+      let victims = state.members.filter(\.role.works)
+      state.members.removeAll(where: \.role.works)
       return victims
     }
     // None is there while the other server's turn has killed them.

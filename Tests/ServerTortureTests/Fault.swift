@@ -19,6 +19,7 @@ enum Fault: String, CaseIterable {
   case cut = "connections cut"
   case workersKilled = "workers SIGKILL"
   case enqueuerKilled = "enqueuer SIGKILL"
+  case controllerKilled = "controller SIGKILL"
 
   /// Those that `QUDO_TORTURE_FAULTS` names, in the words of the report and with commas between them; all when it is absent.
   private static let asked: [Fault] = {

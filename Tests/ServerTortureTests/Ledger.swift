@@ -13,10 +13,48 @@ struct Ledger {
     let isLast: Bool
   }
 
-  private(set) var acknowledged: Set<String> = []
-  /// Jobs that a completed run has left behind.
-  private(set) var owed: Set<String> = []
-  private(set) var ran: Set<String> = []
+  /// Of a controller: what it was answered, and the server's time after that.
+  struct Control {
+    let verb: String
+    let job: String
+    let time: Int64
+    /// When the job expires, if the verb is `expires`.
+    let end: Int64?
+  }
+
+  /// A time in which a kind, or everything, was paused.
+  struct Pause {
+    let database: String
+    /// `*` for everything.
+    let kind: String
+    /// By the server's clock: from when it was acknowledged until it ends by itself.
+    let from: Int64
+    let end: Int64
+    /// By the machine's clock: nobody has resumed it by then.
+    let last: UInt64
+  }
+
+  /// A run that began.
+  struct Begin {
+    let name: String
+    let job: String
+    /// By the machine's clock.
+    let time: UInt64
+    /// When the job was claimed, by the server's clock.
+    let claimed: Int64
+    let kind: String
+    let isChanged: Bool
+
+    var database: Substring { job.prefix { $0 != "/" } }
+  }
+
+  /// By the job's number in its database: its name.
+  private(set) var acknowledged: [String: String] = [:]
+  private(set) var controls: [Control] = []
+  private(set) var pauses: [Pause] = []
+  private(set) var begins: [Begin] = []
+  /// Errors of control verbs.
+  private(set) var uncontrolled: [String: Int] = [:]
   /// By the job's number in its database.
   private(set) var runs: [String: [Run]] = [:]
   private(set) var runCount = 0
@@ -49,7 +87,7 @@ struct Ledger {
   private mutating func read(_ words: [Substring], of number: Int) throws {
     switch (words.first, words.count) {
     case ("ack", 6):
-      acknowledged.insert(String(words[1]))
+      acknowledged["\(words[4])/\(words[5])"] = String(words[1])
       name(words[1], "\(words[4])/\(words[5])")
     case ("answered", 3): try addEnqueue(words[1], words[2])
     case ("refused", 4):
@@ -58,15 +96,92 @@ struct Ledger {
     case ("ended", 4): ended[String(words[1]), default: 0] += 1
     case ("run", 7):
       runCount += 1
-      ran.insert(String(words[1]))
       let job = "\(words[3])/\(words[4])"
       name(words[1], job)
-      if words[6] == "replaced" { owed.insert("\(words[1])-next") }
       guard let time = UInt64(words[2]) else { throw Unreadable(line: words.joined(separator: " ")) }
       runs[job, default: []].append(
         Run(job: job, time: time, token: String(words[5]), worker: number, isLast: words[6] != "again"))
-    default: throw Unreadable(line: words.joined(separator: " "))
+    case ("uncontrolled", 2): uncontrolled[String(words[1]), default: 0] += 1
+    default:
+      guard readBegin(words) || readControl(words) else {
+        throw Unreadable(line: words.joined(separator: " "))
+      }
     }
+  }
+
+  private mutating func readBegin(_ words: [Substring]) -> Bool {
+    guard words.count == 9, words[0] == "begin", let time = UInt64(words[2]), let claimed = Int64(words[6])
+    else {
+      return false
+    }
+    name(words[1], "\(words[3])/\(words[4])")
+    begins.append(
+      Begin(
+        name: String(words[1]), job: "\(words[3])/\(words[4])", time: time, claimed: claimed,
+        kind: String(words[7]), isChanged: words[8] == "changed"))
+    return true
+  }
+
+  private static let verbs: Set<Substring> = [
+    "cancelled", "cancelling", "changed", "moved", "expires", "recovering", "recovered",
+  ]
+
+  private mutating func readControl(_ words: [Substring]) -> Bool {
+    if words.count == 6, words[0] == "paused", let from = Int64(words[3]), let end = Int64(words[4]),
+      let last = UInt64(words[5])
+    {
+      pauses.append(
+        Pause(database: String(words[1]), kind: String(words[2]), from: from, end: end, last: last))
+      return true
+    }
+    guard words.count >= 4, Self.verbs.contains(words[0]), let time = Int64(words[3]) else { return false }
+    let end = words.count == 5 ? Int64(words[4]) : nil
+    guard (words[0] == "expires") == (end != nil) else { return false }
+    controls.append(
+      Control(verb: String(words[0]), job: "\(words[1])/\(words[2])", time: time, end: end))
+    return true
+  }
+
+  // MARK: What a controller was told
+
+  /// What runs did after a control verb was acknowledged, or in a pause, that it rules out. A claim that began after the
+  /// acknowledgement, by the server's clock, has seen what was acknowledged.
+  func disobedient() -> [String] {
+    var byJob: [String: [Control]] = [:]
+    for control in controls { byJob[control.job, default: []].append(control) }
+    var wrong: [String] = []
+    for begin in begins {
+      for control in byJob[begin.job] ?? [] where begin.claimed > control.time {
+        switch control.verb {
+        case "cancelled":
+          wrong.append("\(begin.job) was cancelled at \(control.time) and claimed at \(begin.claimed)")
+        case "changed" where !begin.isChanged:
+          wrong.append(
+            "\(begin.job) was changed at \(control.time) and ran unchanged, claimed at \(begin.claimed)")
+        case "expires":
+          guard let end = control.end, begin.claimed >= end else { break }
+          wrong.append("\(begin.job) expired at \(end) and was claimed at \(begin.claimed)")
+        default: break
+        }
+      }
+      // One that has begun before somebody resumed the kind was claimed before that.
+      for pause in pauses
+      where pause.database == begin.database && (pause.kind == "*" || pause.kind == begin.kind)
+        && pause.from < begin.claimed && begin.claimed < pause.end && begin.time < pause.last
+      {
+        wrong.append(
+          "\(begin.job) of the kind \(begin.kind) was claimed at \(begin.claimed), in the pause from \(pause.from)"
+        )
+      }
+    }
+    return wrong
+  }
+
+  /// How often each control verb was acknowledged.
+  var controlCounts: [String: Int] {
+    var counts = Dictionary(controls.map { ($0.verb, 1) }, uniquingKeysWith: +)
+    counts["paused"] = pauses.count
+    return counts
   }
 
   private mutating func addEnqueue(_ time: Substring, _ took: Substring) throws {
@@ -82,12 +197,14 @@ struct Ledger {
 
   /// Runs after one that should have been the last.
   ///
-  /// - Returns: how many there are, and those that no fault explains: its worker was not killed, no fault of its database lay between a
-  ///   lease before the first run and the second, and the lease cannot have expired.
+  /// - Returns: how many there are, and those that no fault explains: its worker was not killed, nobody recovered the
+  ///   job, no fault of its database lay between a lease before the first run and the second, and the lease cannot have expired.
   func repeated(_ records: [FaultRecord], killed: [Int: UInt64], lease: Double) -> (
     count: Int, unexplained: [String]
   ) {
     let length = UInt64(lease * 1e9)
+    // By force, or perhaps, if no answer came: the run's outcome may have come too late.
+    let recovered = Set(controls.lazy.filter { $0.verb == "recovering" }.map(\.job))
     var count = 0
     var unexplained: [String] = []
     for runs in runs.values {
@@ -98,7 +215,7 @@ struct Ledger {
           first.job.hasPrefix("\($0.server)/") && $0.from < second.time
             && $0.to > first.time - min(first.time, length)
         }
-        if !wasKilled, !hadFault, second.time - first.time < length {
+        if !wasKilled, !hadFault, !recovered.contains(first.job), second.time - first.time < length {
           unexplained.append("\(first.job) ran again \(Double(second.time - first.time) / 1e9) s later")
         }
       }

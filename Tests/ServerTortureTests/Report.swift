@@ -13,6 +13,11 @@ struct Report: CustomStringConvertible {
   var ended: [String: Int] = [:]
   var runs = 0
   var repeated = 0
+  /// How often each control verb was acknowledged.
+  var controls: [String: Int] = [:]
+  var uncontrolled: [String: Int] = [:]
+  /// How the acknowledged jobs have ended.
+  var ends: [String: Int] = [:]
 
   var waits: [Double] { records.flatMap(\.waits) + last.waits }
 
@@ -44,6 +49,8 @@ struct Report: CustomStringConvertible {
 
       \(acknowledged) jobs acknowledged, enqueues refused: \(Self.counts(refused)); longest enqueue \(Self.milliseconds(longestEnqueue)) ms; \(runs) \
       runs, \(repeated) of them again; workers of one database that an error has ended: \(Self.counts(ended))
+      control verbs acknowledged: \(Self.counts(controls)), failed: \(Self.counts(uncontrolled)); acknowledged jobs by their ends: \
+      \(Self.counts(ends))
       """
   }
 

@@ -21,7 +21,7 @@ struct ServerTorture: Sendable {
   func run(for duration: Duration) async throws -> (Report, wrong: [String]) {
     try crew.start([seed % 2 == 0 ? .worker : .workers])
     try await onThread { try waitForTables() }
-    try crew.start([.enqueuer, .enqueuer])
+    try crew.start([.enqueuer, .enqueuer, .controller])
     var report = Report()
     report.records = try await withThrowingTaskGroup(of: [FaultRecord].self) { group in
       for (index, place) in places.enumerated() {
@@ -57,12 +57,13 @@ struct ServerTorture: Sendable {
 
   /// Nobody enqueues any more: until the workers have done all that can be done.
   private func finish() throws -> FaultRecord {
-    crew.stop([.enqueuer])
+    crew.stop([.enqueuer, .controller])
     var record = FaultRecord(fault: .enqueuerKilled, server: "", from: Torturer.now)
     for place in places {
       let session = try place.session()
       var waiting = WaitingJobs(longest: Torturer.longestWait)
-      let end = ContinuousClock.now + .seconds(20)
+      // The last pauses end by themselves.
+      let end = ContinuousClock.now + .seconds(30)
       while ContinuousClock.now < end, try session.rows("SELECT 1 FROM qudo_job LIMIT 1") != [] {
         try waiting.look(session)
         wait(.milliseconds(50))
@@ -87,27 +88,60 @@ struct ServerTorture: Sendable {
     }
     wrong += report.last.broken
     wrong += try crew.complaints() + ledger.reused
-    var given: Set<String> = []
+    var ends: [String: [JobEnd]] = [:]
     for place in places {
       let session = try place.session()
       wrong += try place.broken().map { "\(place.name), at the end: \($0)" }
-      given.formUnion(
-        try session.rows("SELECT payload FROM qudo_failure WHERE final = 1").map {
-          String($0[0].prefix { $0 != ":" })
-        })
+      for end in try JobEnd.all(of: place, session) { ends[end.job, default: []].append(end) }
     }
-    let acknowledged = ledger.acknowledged.union(report.records.flatMap(\.added))
-    let lost = acknowledged.union(ledger.owed).subtracting(ledger.ran).subtracting(given)
-    wrong += lost.sorted().map { "\($0) was acknowledged, never ran, and is not in the failure log" }
+    wrong += ends.filter { $0.value.count > 1 }.map { job, ends in
+      "\(job) has ended more than once: \(ends.map(\.how).joined(separator: ", "))"
+    }
+    wrong += ledger.acknowledged.filter { ends[$0.key] == nil }.map {
+      "\($0.key), \($0.value), was acknowledged and has no end"
+    }
+    let names = Set(ends.values.joined().map(\.name))
+    let owed = report.records.flatMap(\.added) + ends.values.joined().compactMap(\.owed)
+    wrong += Set(owed).subtracting(names).sorted().map { "\($0) was acknowledged and has no end" }
+    wrong += ledger.disobedient()
     let repeated = ledger.repeated(report.records, killed: crew.killed, lease: Self.lease)
     wrong += repeated.unexplained
-    report.acknowledged = acknowledged.count
+    report.acknowledged = ledger.acknowledged.count + report.records.reduce(0) { $0 + $1.added.count }
+    report.controls = ledger.controlCounts
+    report.uncontrolled = ledger.uncontrolled
+    for job in ledger.acknowledged.keys {
+      for end in ends[job] ?? [] { report.ends[end.how, default: 0] += 1 }
+    }
     report.refused = ledger.refused
     report.longestEnqueue = ledger.enqueues.map(\.took).max() ?? 0
     report.ended = ledger.ended
     report.runs = ledger.runCount
     report.repeated = repeated.count
     return (report, wrong)
+  }
+}
+
+/// How a job has ended: its run in the status log, or its row in the failure log.
+private struct JobEnd {
+  let job: String
+  let how: String
+  let name: String
+  /// The job that it left behind.
+  let owed: String?
+
+  private static let query = """
+    SELECT job, payload, 'completed' FROM qudo_status WHERE status IN (0, 1) UNION ALL
+    SELECT job, payload, CONCAT('reason ', reason) FROM qudo_failure WHERE final = 1
+    """
+
+  static func all(of place: TorturedServer, _ session: ServerSession) throws -> [JobEnd] {
+    try session.rows(query).map { row in
+      let words = row[1].split(separator: ":")
+      let name = words.first.map(String.init) ?? ""
+      let isOwing = row[2] == "completed" && words.count > 1 && words[1] == "replaces"
+      return JobEnd(
+        job: "\(place.name)/\(row[0])", how: row[2], name: name, owed: isOwing ? "\(name)-next" : nil)
+    }
   }
 }
 

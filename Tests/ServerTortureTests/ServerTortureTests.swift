@@ -6,10 +6,12 @@ import Qudo
 import QudoTesting
 import Testing
 
-/// Several processes enqueue and work on two servers, behind proxies. By a seed statements, sessions, servers and processes are killed, servers are
+/// Several processes enqueue, control and work on two servers, behind proxies. By a seed statements, sessions, servers and processes are killed, servers are
 /// stopped or turn read-only, and the network delays, holds, loses and cuts.
 ///
-/// After each fault the tables are whole, and no job waits for long. At the end every acknowledged job has run, and nothing is left.
+/// After each fault the tables are whole, and no job waits for long. At the end every acknowledged job has ended once, and nothing is
+/// left. No job was claimed after its cancel was acknowledged or after its expiry, none of a kind while it was paused, and none that
+/// was changed ran as it was before.
 @Suite(.enabled(if: Evidence.isAsked)) struct ServerTortureTests {
   /// What an enqueue may take, and what a machine may that has other things to do.
   private static let longestEnqueue = 3.0 + 1.5
@@ -30,6 +32,9 @@ import Testing
     for line in wrong { print("wrong: \(line)") }
     #expect(wrong.isEmpty, "seed \(seed)")
     #expect(report.acknowledged > 20, "too little happened to show anything")
+    for verb in ["cancelled", "changed", "expires", "paused"] {
+      #expect(report.controls[verb, default: 0] > 0, "too little happened to show anything: \(verb)")
+    }
     #expect(report.longestEnqueue < Self.longestEnqueue, "seed \(seed)")
   }
 }

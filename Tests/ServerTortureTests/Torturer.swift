@@ -103,7 +103,8 @@ struct Torturer {
     case .truncated: return truncate(for: length)
     case .cut: return cut(for: length)
     case .workersKilled: try crew.killWorkers(&random, pause: milliseconds(0...500))
-    case .enqueuerKilled: try crew.killEnqueuer(&random, pause: milliseconds(0...1000))
+    case .enqueuerKilled: try crew.kill(.enqueuer, &random, pause: milliseconds(0...1000))
+    case .controllerKilled: try crew.kill(.controller, &random, pause: milliseconds(0...500))
     }
     return 1
   }

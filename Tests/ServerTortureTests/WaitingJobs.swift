@@ -1,7 +1,8 @@
 #if MySQL
 import Foundation
 
-/// How long jobs wait that a worker could take: ready ones, delayed ones that are due, running ones whose lease has expired.
+/// How long jobs wait that a worker could take: ready ones, delayed ones that are due, running ones whose lease has expired, but for those
+/// of paused kinds.
 ///
 /// Rows are followed from look to look. A pause of the machine between two looks counts for little.
 struct WaitingJobs {
@@ -12,12 +13,15 @@ struct WaitingJobs {
     /// Another one when the job comes back.
     let time: Int64
     let id: Int64
+    /// The number of its kind, which ``kind`` need not be.
+    let ownKind: Int64
 
     init?(_ columns: [String]) {
-      guard columns.count == 5, let ranking = Int64(columns[2]), let time = Int64(columns[3]),
-        let id = Int64(columns[4])
+      guard columns.count == 6, let ranking = Int64(columns[2]), let time = Int64(columns[3]),
+        let id = Int64(columns[4]), let ownKind = Int64(columns[5])
       else { return nil }
       (state, kind, self.ranking, self.time, self.id) = (columns[0], columns[1], ranking, time, id)
+      self.ownKind = ownKind
     }
 
     /// Whether a worker takes it before the other one.
@@ -36,10 +40,12 @@ struct WaitingJobs {
   private static let now = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
   /// Without those that fill the workers' time.
   private static let query = """
-    SELECT 'ready', kind, ranking, due, id FROM qudo_ready WHERE ranking < \(Filling.ranking)
-    UNION ALL SELECT 'delayed', 0, 0, due, id FROM qudo_delayed WHERE due <= \(now) AND ranking < \(Filling.ranking)
-    UNION ALL SELECT 'expired', 0, 0, ends, id FROM qudo_running WHERE ends <= \(now) AND ranking < \(Filling.ranking)
+    SELECT 'ready', kind, ranking, due, id, kind FROM qudo_ready WHERE ranking < \(Filling.ranking)
+    UNION ALL SELECT 'delayed', 0, 0, due, id, kind FROM qudo_delayed WHERE due <= \(now) AND ranking < \(Filling.ranking)
+    UNION ALL SELECT 'expired', 0, 0, ends, id, kind FROM qudo_running WHERE ends <= \(now) AND ranking < \(Filling.ranking)
     """
+  /// The numbers of the paused kinds, 0 for everything.
+  private static let pauses = "SELECT kind FROM qudo_pause WHERE ends IS NULL OR ends > \(now)"
   /// The most that counts between two looks.
   private static let longestGap = 0.25
 
@@ -63,7 +69,10 @@ struct WaitingJobs {
   }
 
   mutating func look(_ session: ServerSession) throws {
-    let rows = Set(try session.rows(Self.query).compactMap { Row($0) })
+    let paused = Set(try session.rows(Self.pauses).compactMap { Int64($0[0]) })
+    let isPaused = { (row: Row) in paused.contains(0) || paused.contains(row.ownKind) }
+    let rows = Set(try session.rows(Self.query).compactMap { Row($0) }.filter { !isPaused($0) })
+    waiting = waiting.filter { !isPaused($0.key) }
     let now = DispatchTime.now().uptimeNanoseconds
     let gap = last.map { min(Double(now - $0) / 1e9, Self.longestGap) } ?? 0
     last = now

@@ -7,10 +7,12 @@ import QudoTesting
 
 /// What the processes of the torture of servers do: `TortureProcess server-enqueue|server-work|server-work-each URL,URL,... LOG SEED`.
 ///
-/// A payload is `NAME:WHAT`; what says how the job's run ends.
+/// A payload is `NAME:WHAT`, and `NAME:WHAT:changed` if it was changed; what says how the job's run ends.
 extension FleetRoles {
-  private static let kinds: [Kind] = ["torture", "other"]
-  private static let ways = [
+  static let kinds: [Kind] = ["torture", "other"]
+  /// Of ``ServerControl``.
+  static let pausedKinds = (0..<8).map { Kind("paused\($0)") }
+  static let ways = [
     "runs", "runs", "runs", "runs", "waits", "waits", "fails", "snoozes", "aborts", "replaces",
   ]
 
@@ -35,22 +37,36 @@ extension FleetRoles {
               ? .after(.milliseconds(Int.random(in: 1...400, using: &random))) : .now,
             idempotencyKey: hasKeys ? IdempotencyKey(text) : nil)
         }
-      let start = TortureProcess.nanoseconds()
       do {
-        let results = try await queue.enqueue(jobs)
-        let end = TortureProcess.nanoseconds()
-        let lines = zip(jobs, results).compactMap { job, result -> String? in
-          // The job that had the unique key is somebody else's.
-          if job.unique != nil, case .existing = result { return nil }
-          return
-            "ack \(Self.name(job.payload)) \(end) \(end - start) \(result.id.database) \(result.id.number)\n"
-        }
-        log.write(lines.joined() + "answered \(end) \(end - start)\n")
-      } catch let error as QudoError {
-        let end = TortureProcess.nanoseconds()
-        log.write("refused \(error.code) \(end) \(end - start)\n")
+        _ = try await Self.enqueue(jobs, queue, log)
+      } catch is QudoError {
+        // It is written down.
       }
       try await Task.sleep(for: .milliseconds(Int.random(in: 10...60, using: &random)))
+    }
+  }
+
+  /// Enqueues jobs, and writes down how that ends.
+  ///
+  /// - Returns: the jobs that are new.
+  static func enqueue(_ jobs: [NewJob], _ queue: Queue<NoHooks>, _ log: LineLog) async throws -> [JobID] {
+    let start = TortureProcess.nanoseconds()
+    do {
+      let results = try await queue.enqueue(jobs)
+      let end = TortureProcess.nanoseconds()
+      let new = zip(jobs, results).filter { job, result in
+        // The job that had the unique key is somebody else's.
+        if job.unique != nil, case .existing = result { false } else { true }
+      }
+      let lines = new.map { job, result in
+        "ack \(Self.name(job.payload)) \(end) \(end - start) \(result.id.database) \(result.id.number)\n"
+      }
+      log.write(lines.joined() + "answered \(end) \(end - start)\n")
+      return new.map(\.1.id)
+    } catch let error as QudoError {
+      let end = TortureProcess.nanoseconds()
+      log.write("refused \(error.code) \(end) \(end - start)\n")
+      throw error
     }
   }
 
@@ -80,14 +96,17 @@ extension FleetRoles {
   }
 
   private func serve(_ queue: Queue<some HookSet>) async throws {
-    let policy = JobPolicy(maxRetries: .max, leaseDuration: .seconds(2), maxExpiredLeases: .max)
-    let handlers = Self.kinds.map { kind in
+    let policy = JobPolicy(
+      maxRetries: .max, leaseDuration: Self.lease, maxExpiredLeases: .max, recordsStatus: true)
+    let handlers = (Self.kinds + Self.pausedKinds).map { kind in
       JobHandler(kind, policy: policy) { [log] context in try await Self.perform(context, log) }
     }
     var options = WorkerOptions()
     options.concurrency = 8
     options.pollInterval = .milliseconds(500)
     options.logger.logLevel = .critical
+    // The logs are to show how each job has ended.
+    options.retention = nil
     try await Worker(queue, handlers: handlers, options: options).work()
   }
 
@@ -95,11 +114,19 @@ extension FleetRoles {
     Substring(String(decoding: payload.bytes, as: UTF8.self)).prefix { $0 != ":" }
   }
 
+  private static let lease = Duration.seconds(2)
+
   private static func perform(_ context: JobContext, _ log: LineLog) async throws {
     let name = name(context.payload)
-    let what = String(decoding: context.payload.bytes, as: UTF8.self).dropFirst(name.count + 1)
+    let words = String(decoding: context.payload.bytes, as: UTF8.self).split(separator: ":")
+    let what = words.count > 1 ? words[1] : ""
+    let place = "\(context.database) \(context.id.number) \(context.job.lease.token)"
+    // When it was claimed, by the server's clock.
+    let claimed = context.job.lease.expiresAt - lease.wholeMicroseconds
+    log.write(
+      "begin \(name) \(TortureProcess.nanoseconds()) \(place) \(claimed) \(context.kind) \(words.count > 2 ? "changed" : "same")\n"
+    )
     func tell(_ outcome: String) {
-      let place = "\(context.database) \(context.id.number) \(context.job.lease.token)"
       log.write("run \(name) \(TortureProcess.nanoseconds()) \(place) \(outcome)\n")
     }
     switch what {

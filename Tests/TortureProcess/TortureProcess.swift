@@ -14,7 +14,7 @@ struct TortureProcess {
     guard arguments.count == 5, let seed = UInt64(arguments[4]) else {
       FileHandle.standardError.write(
         Data(
-          "usage: TortureProcess enqueue|work|hold|spin|spin-limited|stale|hold-turn|hold-transaction|backup|restore DATABASE LOG SEED\n"
+          "usage: TortureProcess enqueue|work|control|hold|spin|spin-limited|stale|hold-turn|hold-transaction|backup|restore DATABASE LOG SEED\n"
             .utf8))
       exit(64)
     }
@@ -32,11 +32,15 @@ struct TortureProcess {
     case "fleet-enqueue": return try await FleetRoles(arguments[2], log).enqueue(&random, name: "\(seed)")
     case "fleet-work": return try await FleetRoles(arguments[2], log).work()
     case "fleet-stale": return try await FleetRoles(arguments[2], log).stale(&random)
-    case "server-enqueue", "server-work", "server-work-each":
+    case "server-enqueue", "server-work", "server-work-each", "server-control":
       // Where a database is set aside for long, little happens to it meanwhile.
       let roles = try FleetRoles(
         arguments[2], log, retry: [.milliseconds(50), .milliseconds(200), .seconds(1)][Int(seed % 3)])
       if arguments[1] == "server-enqueue" { return try await roles.produce(&random, name: "\(seed)") }
+      if arguments[1] == "server-control" {
+        var control = ServerControl(roles, log, random, name: "\(seed)", number: seed)
+        return try await control.run()
+      }
       return try await arguments[1] == "server-work" ? roles.serve() : roles.serveEach()
     default: break
     }
@@ -46,6 +50,9 @@ struct TortureProcess {
     switch arguments[1] {
     case "enqueue": try await enqueue(driver, log, &random, name: "\(seed)")
     case "work": try await work(driver, log)
+    case "control":
+      var control = FileControl(driver, log, random, name: "\(seed)")
+      try await control.run()
     case "hold": try await hold(driver, log)
     case "spin": try await SpinRole.work(driver, log)
     case "spin-limited": try await SpinRole.limited(driver, log)
@@ -83,10 +90,11 @@ struct TortureProcess {
   /// Works for ever; some runs fail and are retried.
   private static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
     var policy = JobPolicy()
-    policy.leaseDuration = .milliseconds(300)
+    policy.leaseDuration = ClaimLog.lease
     policy.maxRetries = .max
     policy.maxExpiredLeases = .max
-    let handler = JobHandler("torture", policy: policy) { context in
+    policy.recordsStatus = true
+    let perform: @Sendable (JobContext) async throws -> Void = { context in
       if Int.random(in: 0..<10) == 0 { throw CancellationError() }
       if Int.random(in: 0..<50) == 0 { try await Task.sleep(for: .milliseconds(Int.random(in: 0...20))) }
       log.write("run \(String(decoding: context.payload.bytes, as: UTF8.self))\n")
@@ -94,7 +102,10 @@ struct TortureProcess {
     var options = WorkerOptions()
     options.concurrency = 4
     options.logger.logLevel = .critical
-    try await Worker(Queue(driver) { ClaimLog(log: log) }, handlers: [handler], options: options).work()
+    // The logs are to show how each job has ended.
+    options.retention = nil
+    let handlers = FileControl.kinds.map { JobHandler($0, policy: policy, perform: perform) }
+    try await Worker(Queue(driver) { ClaimLog(log: log) }, handlers: handlers, options: options).work()
   }
 
   /// Holds what it claims, under leases that outlive the torture, until it is killed.
@@ -115,12 +126,13 @@ struct TortureProcess {
       let request = ClaimRequest(
         [.init("torture", leaseDuration: .milliseconds(20), maxExpiredLeases: .max)], limit: 5)
       let jobs = try await driver.claim(request).jobs
-      log.write(jobs.map { "claim \($0.id) \($0.lease.token) \(nanoseconds())\n" }.joined())
+      log.write(jobs.map { ClaimLog.line($0, lease: .milliseconds(20)) }.joined())
       try await Task.sleep(for: .milliseconds(Int.random(in: 0...40, using: &random)))
       for job in jobs { log.write("run \(String(decoding: job.payload.bytes, as: UTF8.self))\n") }
       let start = nanoseconds()
-      let results = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
-        .results
+      let results = try await driver.settle(
+        jobs.map { Settlement($0.lease, .completed(), recording: .zero) }, claiming: nil
+      ).results
       let lines = zip(jobs, results).map { job, result in
         "settle \(job.id) \(job.lease.token) \(start) \(result == .leaseLost ? "lost" : "settled")\n"
       }
@@ -134,10 +146,16 @@ struct TortureProcess {
 /// Who had which job when, so that a stale settle which is accepted shows.
 private struct ClaimLog: Hook {
   static let points: HookPoints = .didClaim
+  static let lease = Duration.milliseconds(300)
   let log: LineLog
 
-  func didClaim(_ job: borrowing ClaimedJob) {
-    log.write("claim \(job.id) \(job.lease.token) \(TortureProcess.nanoseconds())\n")
+  func didClaim(_ job: borrowing ClaimedJob) { log.write(Self.line(job, lease: Self.lease)) }
+
+  /// Who has it, since when it is known, and when it was claimed, by the clock of the leases.
+  static func line(_ job: borrowing ClaimedJob, lease: Duration) -> String {
+    let claimed = job.lease.expiresAt - lease.wholeMicroseconds
+    return
+      "claim \(job.id) \(job.lease.token) \(TortureProcess.nanoseconds()) \(claimed) \(job.kind)\n"
   }
 }
 

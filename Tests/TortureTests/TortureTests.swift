@@ -6,7 +6,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// Several processes enqueue and work on one file and are killed at random.
+/// Several processes enqueue, control and work on one file and are killed at random.
 ///
 /// `QUDO_TORTURE_SECONDS` (3 by default) says for how long, `QUDO_TORTURE_SEED` repeats a run's choices.
 @Suite struct TortureTests {
@@ -21,7 +21,15 @@ import Testing
     print("torture: seed \(seed), \(seconds) s, \(report)")
 
     #expect(report.acknowledged > 20, "too little happened to show anything")
-    #expect(report.lost.isEmpty, "acknowledged and never run, seed \(seed): \(report.lost.prefix(5))")
+    #expect(
+      report.lost.isEmpty,
+      "acknowledged and neither completed nor in the failure log, seed \(seed): \(report.lost.prefix(5))")
+    #expect(report.twice.isEmpty, "ended more than once, seed \(seed): \(report.twice.prefix(5))")
+    let disobedient = report.orders.disobedient()
+    #expect(disobedient.isEmpty, "claimed all the same, seed \(seed): \(disobedient.prefix(5))")
+    for verb in ["cancelled", "expires", "paused"] {
+      #expect(report.orders.counts[verb, default: 0] > 0, "too little happened to show anything: \(verb)")
+    }
     #expect(
       report.staleSettles.isEmpty,
       "settled after somebody else had the job, seed \(seed): \(report.staleSettles.prefix(5))")
@@ -44,6 +52,10 @@ private final class Torture {
     var late = 0
     var lost: [String] = []
     var staleSettles: [String] = []
+    /// Jobs that have ended more than once.
+    var twice: [String] = []
+    /// What the controllers were told, and all claims.
+    var orders = FileOrders()
     /// How long after the kill of its holder each job began again, in seconds.
     var rescues: [Double] = []
     var unrescued: [String] = []
@@ -53,12 +65,18 @@ private final class Torture {
       return String(format: "%.1f ms", rescues.sorted()[Int(share * Double(rescues.count - 1))] * 1000)
     }
 
+    private var verbs: String {
+      orders.counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    }
+
     var description: String {
-      "\(rescues.count) jobs of killed holders began again, p50 \(percentile(0.5)), p99 \(percentile(0.99)), \(kills) kills, \(acknowledged) enqueues acknowledged, \(runs) runs, \(late) late settles refused, \(lost.count) lost, \(staleSettles.count) stale settles accepted"
+      "\(rescues.count) jobs of killed holders began again, p50 \(percentile(0.5)), p99 \(percentile(0.99)), \(kills) kills, \(acknowledged) enqueues acknowledged, \(runs) runs, \(late) late settles refused, \(lost.count) lost, \(staleSettles.count) stale settles accepted; acknowledged: \(verbs)"
     }
   }
 
-  private static let roles = ["enqueue", "enqueue", "work", "work", "stale", "hold", "hold", "hold"]
+  private static let roles = [
+    "enqueue", "enqueue", "work", "work", "control", "stale", "hold", "hold", "hold",
+  ]
   private let folder: URL
   private var processes: [ChildProcess] = []
   private var random: Seeded
@@ -66,6 +84,9 @@ private final class Torture {
   private var logs: [String] = []
   private var lastLog: String { "\(started).log" }
   private var kills = 0
+  /// The jobs that are in the logs, and those that are there more than once.
+  private var ended: Set<String> = []
+  private var twice: [String] = []
   /// Of holders: which log was theirs, and when.
   private var holderKills: [(log: String, time: UInt64)] = []
   private var database: String { folder.appendingPathComponent("torture.db").path }
@@ -136,13 +157,42 @@ private final class Torture {
     let held = JobHandler("held", policy: policy) { context in
       log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
     }
-    let handler = JobHandler("torture", policy: policy) { context in
-      log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
+    policy.recordsStatus = true
+    let others = (["torture", "paused"] as [Kind]).map { kind in
+      JobHandler(kind, policy: policy) { context in
+        log.withLock { $0.append("run \(String(decoding: context.payload.bytes, as: UTF8.self))") }
+      }
     }
-    try await Worker(Queue(driver), handlers: [handler, held], concurrency: 2).workUntilEmpty()
+    _ = try await driver.resume(nil)
+    // The logs are to show each end.
+    let options = WorkerOptions(concurrency: 2, retention: nil)
+    try await Worker(Queue(driver), handlers: others + [held], options: options).workUntilEmpty()
+    try await readEnds(driver)
     await driver.close()
     try (log.withLock { $0 }.joined(separator: "\n") + "\n")
       .write(to: folder.appendingPathComponent("last.log"), atomically: false, encoding: .utf8)
+  }
+
+  private func readEnds(_ driver: SQLiteDriver) async throws {
+    var query = LogQuery(oldestFirst: true, limit: 10_000)
+    while true {
+      let rows = try await driver.statuses(query)
+      for row in rows where row.status == .completed { addEnd(row.payload) }
+      guard let last = rows.last else { break }
+      query.after = last.id
+    }
+    query.after = nil
+    while true {
+      let rows = try await driver.failures(query)
+      for row in rows where row.isFinal { addEnd(row.payload) }
+      guard let last = rows.last else { break }
+      query.after = last.id
+    }
+  }
+
+  private func addEnd(_ payload: Payload?) {
+    let name = String(decoding: payload?.bytes ?? [], as: UTF8.self)
+    if !ended.insert(name).inserted { twice.append(name) }
   }
 
   func count() async throws -> [JobCount] {
@@ -167,7 +217,7 @@ private final class Torture {
     var report = Report()
     report.kills = kills
     var acknowledged: Set<String> = []
-    var ran: Set<String> = []
+    var orders = FileOrders()
     /// By job: when each token's claim had been answered.
     var claims: [String: [(token: String, time: UInt64)]] = [:]
     /// By held job: in which log it began, and when.
@@ -181,20 +231,23 @@ private final class Torture {
         let words = line.split(separator: " ").map(String.init)
         switch words.first {
         case "ack": acknowledged.insert(words[1])
-        case "run":
-          ran.insert(words[1])
-          report.runs += 1
+        case "run": report.runs += 1
         case "begin":
           begins[words[1], default: []].append((file.lastPathComponent, try #require(UInt64(words[2]))))
-        case "claim": claims[words[1], default: []].append((words[2], try #require(UInt64(words[3]))))
+        case "claim":
+          claims[words[1], default: []].append((words[2], try #require(UInt64(words[3]))))
+          try orders.addClaim(words)
         case "settle" where words[4] == "lost": report.late += 1
         case "settle": settles.append((words[1], words[2], try #require(UInt64(words[3]))))
+        case "cancelled", "moved", "expires", "recovered", "paused": try orders.add(words)
         default: break
         }
       }
     }
     report.acknowledged = acknowledged.count
-    report.lost = acknowledged.subtracting(ran).sorted()
+    report.lost = acknowledged.subtracting(ended).sorted()
+    report.twice = twice
+    report.orders = orders
     for kill in holderKills {
       for (job, begins) in begins {
         let sorted = begins.sorted { $0.time < $1.time }

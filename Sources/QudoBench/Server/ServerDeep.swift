@@ -14,8 +14,46 @@ extension ServerBench {
       + besideBase(
         "deep 50 kinds, \(grouped(many)) waiting", ServerBacklog(ready: max(many, used), kinds: 50),
         .atMost(10, .rate))
-      + besideSnapshot(many, used)
+      + besideSnapshot(many, used) + [minuteBesideSnapshot()]
   }
+
+  /// Works for a minute while another session holds a snapshot, which keeps the server from purging what was deleted since.
+  ///
+  /// - Returns: the rate of the last 10 s, beside that of the first 10 s.
+  private func minuteBesideSnapshot() async throws -> BenchLine {
+    let part = Duration.milliseconds(settings.jobs == nil ? 10_000 : 100)
+    var rates: [Double] = []
+    try await withNewTables {
+      try await withDriver { driver in
+        let reader = try RawServer(settings.server)
+        try reader.run(Self.snapshot)
+        let jobs = (0..<10).map { _ in NewJob("bench", payload: Payload(payload)) }
+        let request = ClaimRequest([ClaimRequest.KindDemand("bench")], limit: jobs.count)
+        var held: [ClaimedJob] = []
+        while rates.count < 6 {
+          let (clock, begin) = (ContinuousClock(), ContinuousClock.now)
+          var count = 0
+          repeat {
+            _ = try await driver.insert(jobs)
+            let answer = try await driver.settle(
+              held.map { Settlement($0.lease, .completed()) }, claiming: request)
+            held = answer.claim?.jobs ?? []
+            count += held.count
+          } while clock.now - begin < part
+          rates.append(Double(count) / (clock.now - begin).inSeconds)
+        }
+        try reader.run("COMMIT")
+      }
+    }
+    guard let first = rates.first, let last = rates.last else { throw BenchFailure("nothing was measured") }
+    return BenchLine(
+      workload: "deep, a minute beside a snapshot, last 10 s", durability: nil, rate: last, floor: first,
+      floorName: "first 10 s", ratios: [last / first], target: .atLeast(0.9))
+  }
+
+  /// "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ".
+  private static let snapshot =
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT"
 
   /// Alternates with 1,000 jobs, for which the backlog's tables are renamed.
   private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws
@@ -53,9 +91,7 @@ extension ServerBench {
     try await withNewTables {
       for _ in 0..<settings.rounds { base.append(try await baseTimes()) }
       let reader = try RawServer(settings.server)
-      // "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ".
-      try reader.run(
-        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT")
+      try reader.run(Self.snapshot)
       try await withDriver { try await backlog.make(settings.server, $0) }
       for _ in 0..<settings.rounds {
         deep.append(try await withDriver { try await ClaimTimes($0, backlog.names) })

@@ -28,19 +28,19 @@ extension Transaction {
       of: request.demands.filter { $0.maxRunning != nil && limited.contains($0.kind) }.map(\.kind))
     let rated = try requireNumbers(
       of: request.demands.filter { $0.rate != nil && limited.contains($0.kind) }.map(\.kind))
-    var reads: [SQL] = []
-    if !counted.isEmpty { reads.append(RunningCounts.select(counted)) }
-    if !rated.isEmpty { reads.append(RateRows.select(rated)) }
-    var rows = try lock(KindCache.lock(numbers), thenReading: reads)[...]
-    // A SELECT that the server was told to stop may return too few rows.
-    for (count, rows) in zip([numbers, counted, rated].map(\.count).filter { $0 > 0 }, rows) {
-      guard rows.count == count else { throw .short(rows.count, count) }
+    // A SELECT that the server was told to stop may join no rows. Each is sent twice, so that this exceeds no limit.
+    let counting = counted.isEmpty ? [] : [RunningCounts.select(counted), RunningCounts.select(counted)]
+    let rating = rated.isEmpty ? [] : [RateRows.select(rated), RateRows.select(rated)]
+    let rows = try lock(KindCache.lock(numbers), thenReading: counting + rating)
+    // It may also return too few rows.
+    let expected = [numbers] + counting.map { _ in counted } + rating.map { _ in rated }
+    for (expected, rows) in zip(expected, rows) where rows.count != expected.count {
+      throw .short(rows.count, expected.count)
     }
-    rows.removeFirst()
     var request = request
-    let counts = RunningCounts(counted.isEmpty ? nil : rows.popFirst())
+    let counts = RunningCounts(rows.dropFirst().prefix(counting.count))
     lower(&request, to: counts, counted)
-    let held = rated.isEmpty ? [] : lower(&request, toRates: rows.first)
+    let held = lower(&request, toRates: RateRows.buckets(rows.suffix(rating.count)))
     return (request, counts, held)
   }
 
@@ -62,10 +62,7 @@ extension Transaction {
     kinds.control.withLock { [full, isAtMax] in $0.noteRunning(counted, full: full, isAtMax: isAtMax) }
   }
 
-  /// - Parameter rows: The result of ``RateRows/select(_:)``.
-  private func lower(_ request: inout ClaimRequest, toRates rows: Rows?) -> [RatedClaim] {
-    var buckets: [Int64: RateBucket] = [:]
-    while let row = rows?.next() { buckets[row.integer(0)] = RateRows.bucket(row) }
+  private func lower(_ request: inout ClaimRequest, toRates buckets: [Int64: RateBucket]) -> [RatedClaim] {
     var rated: [RatedClaim] = []
     for (index, demand) in request.demands.enumerated() {
       guard let rate = demand.rate, let number = number(of: demand.kind), let bucket = buckets[number] else {
@@ -99,11 +96,14 @@ struct RunningCounts {
 
   init() {}
 
-  /// - Parameter rows: The result of ``select(_:)``; nil if no kind has a maximum.
-  init(_ rows: Rows?) {
-    while let row = rows?.next() {
-      running[row.integer(0)] = Int(row.integer(1))
-      expired[row.integer(0)] = Int(row.integer(2))
+  /// - Parameter results: The results of ``select(_:)``. For each kind the one counts that has found most.
+  init(_ results: some Sequence<Rows>) {
+    for rows in results {
+      while let row = rows.next() {
+        let (kind, count) = (row.integer(0), Int(row.integer(1)))
+        guard count > running[kind] ?? -1 else { continue }
+        (running[kind], expired[kind]) = (count, Int(row.integer(2)))
+      }
     }
   }
 

@@ -99,9 +99,11 @@ extension Transaction {
 
   func promote(limit: Int) throws(QudoError) -> Int {
     guard limit > 0 else { return 0 }
+    if let done = try wasCommitted() { return done.promoted }
     let due = try read(ClaimReading.delayed(limit)).map { Candidate($0, .delayed) }
     promote(due, ready: due)
-    try commit(leavingReceipt: false)
+    receipt.promoted = due.count
+    try commit()
     return due.count
   }
 

@@ -42,6 +42,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all mutable stat
     var turn = Retry()
     var lost: CommitToken?
     var isRepeated = false
+    var isUnknown = false
     do throws(QudoError) {
       while true {
         let taken: Connection
@@ -73,6 +74,7 @@ final class PooledConnection: @unchecked Sendable {  // reason: all mutable stat
           return (result, transaction.effects)
         } catch {
           let isLost = transaction.loses(error)
+          isUnknown = isUnknown || transaction.losesWithoutToken(error)
           if error.mysql?.isOfDemotion == true { access.leaveServer() }
           if error.mysql?.isOfMissingTables == true { access.leaveTables() }
           clean(transaction, after: error)
@@ -88,7 +90,8 @@ final class PooledConnection: @unchecked Sendable {  // reason: all mutable stat
       // The server may still execute a transaction under this name.
       if lost != nil { book = CommitTokenStore() }
       let error = access.passing(error)
-      let code = lost == nil || error.code == .closed ? error.code : .outcomeUnknown
+      let isKnown = lost == nil && !isUnknown || error.code == .closed
+      let code = isKnown ? error.code : .outcomeUnknown
       let message =
         code == .outcomeUnknown
         ? "the connection was lost during the commit: it may or may not have succeeded" : error.message

@@ -17,6 +17,18 @@ enum RateRows {
     """
   }
 
+  /// - Parameter results: The results of ``select(_:)``. For each kind a bucket counts that one of them has found.
+  static func buckets(_ results: some Sequence<Rows>) -> [Int64: RateBucket] {
+    var buckets: [Int64: RateBucket] = [:]
+    for rows in results {
+      while let row = rows.next() {
+        guard buckets[row.integer(0)] == nil || !row.isNull(1) else { continue }
+        buckets[row.integer(0)] = bucket(row)
+      }
+    }
+    return buckets
+  }
+
   /// - Parameter row: A row of ``select(_:)``.
   static func bucket(_ row: Row) -> RateBucket {
     guard !row.isNull(1) else { return RateBucket() }
@@ -63,10 +75,12 @@ extension Transaction {
     if try wasCommitted() != nil { return }
     try makeKinds([kind])
     let number = try requireNumber(of: kind)
-    let rows = try lock(KindCache.lock([number]), thenReading: [RateRows.select([number])])
-    // A SELECT that the server was told to stop may return too few rows.
-    guard rows[0].count == 1, let row = rows[1].next() else { throw .short(0, 1) }
-    var bucket = RateRows.bucket(row)
+    let select = RateRows.select([number])
+    let rows = try lock(KindCache.lock([number]), thenReading: [select, select])
+    // A SELECT that the server was told to stop may return no rows, or join none.
+    guard rows.allSatisfy({ $0.count == 1 }), var bucket = RateRows.buckets(rows.dropFirst())[number] else {
+      throw .short(0, 1)
+    }
     bucket.throttle(rate, for: duration, now: now.microseconds)
     write(bucket, of: number)
     try commit()

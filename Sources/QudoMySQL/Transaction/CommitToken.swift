@@ -53,6 +53,9 @@ final class CommitToken {
   var stored: [Bool] = []
   var removed: [Bool] = []
   var advanced: [() -> TickResult] = []
+  var promoted = 0
+  /// How many rows a prune was to delete. Another session may have deleted some of them first.
+  var pruned = 0
 
   /// - Parameter lost: The token of the transaction that this one repeats.
   init(_ book: CommitTokenStore, after lost: CommitToken?, lifetime: Int64) {

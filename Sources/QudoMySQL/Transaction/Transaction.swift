@@ -55,6 +55,8 @@ final class Transaction {
   var isConfirmed = false
   /// Whether something was written that needs a commit token.
   private(set) var hasWritten = false
+  /// Whether the commit writes without a commit token: the transaction may be repeated whatever became of it.
+  private var writesWithoutToken = false
   /// Whether an earlier attempt at the transaction failed.
   let isRepeated: Bool
   /// Whether a statement has changed fewer rows than it must, so that the transaction first looks which jobs
@@ -214,6 +216,7 @@ final class Transaction {
   /// Sends the collected writes, reads, and commits.
   @discardableResult
   func commit(reading statements: [SQL] = [], leavingReceipt: Bool = true) throws(QudoError) -> [Rows] {
+    writesWithoutToken = !leavingReceipt && (hasWritten || !writes.isEmpty)
     hasWritten = leavingReceipt && (hasWritten || !writes.isEmpty)
     if hasWritten {
       if receipt.inserts.isEmpty { write(receipt.write(at: started)) }
@@ -289,7 +292,14 @@ final class Transaction {
   /// the server reported "got error during COMMIT", or the server was told to stop the COMMIT, which MySQL
   /// reports even if the COMMIT took effect.
   func loses(_ error: QudoError) -> Bool {
-    guard phase == .committing, hasWritten || isConfirmed, let cause = error.mysql else { return false }
+    (hasWritten || isConfirmed) && losesCommit(error)
+  }
+
+  /// Likewise for a transaction without a commit token. If its repetitions fail, too, the outcome is unknown.
+  func losesWithoutToken(_ error: QudoError) -> Bool { writesWithoutToken && losesCommit(error) }
+
+  private func losesCommit(_ error: QudoError) -> Bool {
+    guard phase == .committing, let cause = error.mysql else { return false }
     return cause.isOfConnection || cause.code == 1180 || cause.isOfStop && connection.isAtLast
   }
 

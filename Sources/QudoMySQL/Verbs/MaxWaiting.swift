@@ -63,15 +63,21 @@ extension Transaction {
     return dropped
   }
 
+  private func count(_ select: SQL) throws(QudoError) -> Int {
+    // It may also return no rows.
+    guard let row = try read(select).next() else { throw .short(0, 1) }
+    return Int(row.integer(0))
+  }
+
   /// Counts the waiting jobs of a kind, and stops at `most`.
   private func waiting(_ kind: Int64, atMost most: Int) throws(QudoError) -> Int {
     var count = 0
     for table in ["qudo_ready", "qudo_delayed"] as [SQL] where count < most {
-      let rows = try read(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM \(table) WHERE kind = \(kind) LIMIT \(most - count)) AS waiting")
-      // A SELECT that the server was told to stop may return no rows.
-      guard let row = rows.next() else { throw .short(0, 1) }
-      count += Int(row.integer(0))
+      let select: SQL =
+        "SELECT COUNT(*) FROM (SELECT 1 FROM \(table) WHERE kind = \(kind) LIMIT \(most - count)) AS waiting"
+      // A SELECT that the server was told to stop may find nothing. Then it is repeated, so that this exceeds no maximum.
+      let found = try self.count(select)
+      count += found > 0 ? found : try self.count(select)
     }
     return count
   }

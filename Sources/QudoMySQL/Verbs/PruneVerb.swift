@@ -14,18 +14,20 @@ extension Transaction {
   /// - Returns: The number of rows deleted; nil if nothing is left to delete.
   func prune(_ options: PruneOptions, _ sizes: Locked<LogSizes>) throws(QudoError) -> Int? {
     guard options.limit > 0 else { return nil }
+    if let done = try wasCommitted() { return done.pruned }
     var known = sizes.withLock { $0 }
     let failures = try prunable("qudo_failure", "failed_at", options, &known.failures)
     let statuses = try prunable("qudo_status", "ended_at", options, &known.statuses)
     sizes.withLock { [known] in $0 = known }
     guard !failures.isEmpty || !statuses.isEmpty else { return nil }
     var count = 0
+    receipt.pruned = failures.count + statuses.count
     for (table, ids) in [("qudo_failure", failures), ("qudo_status", statuses)] as [(SQL, [Int64])] {
       for part in ids.parts() {
         write("DELETE FROM \(table) WHERE id IN \(list: part)") { count += $0.affected }
       }
     }
-    try commit(leavingReceipt: false)
+    try commit()
     return count
   }
 

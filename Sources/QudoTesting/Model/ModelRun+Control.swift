@@ -87,8 +87,16 @@ extension ModelRun {
       default: filter.payloadContains = Array("1".utf8)
       }
     }
+    if let age {
+      // As `--older-than` of the command.
+      let latest = now.advanced(by: .zero - age)
+      filter.enqueuedAt = .earliest..<min(filter.enqueuedAt?.upperBound ?? latest, latest)
+    }
     return filter
   }
+
+  /// The age that jobs or log rows must have.
+  var age: Duration? { self["olderThan"] == "none" ? nil : duration(self["olderThan"]) }
 
   func recover(_ driver: any LogDriver) async throws {
     guard driver.capabilities.contains(.control) else { return }

@@ -163,7 +163,8 @@ extension ModelRun {
 
   func prune(_ driver: any LogDriver) async throws {
     let before = self["before"] == "any" ? nil : clock.now().wall.advanced(by: duration(self["before"]))
-    let prune = PruneOptions(before: before, keep: number("keep"), limit: number("limit"))
+    let prune = PruneOptions(
+      before: before, olderThan: age, keep: number("keep"), limit: number("limit"))
     guard let (found, expected) = try await both(driver, { try await $0.prune(prune) }) else { return }
     try check(found, is: expected, here)
   }

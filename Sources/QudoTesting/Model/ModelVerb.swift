@@ -106,7 +106,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .resolve: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
     .prune: [
       .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"),
-      ModelOperand("limit", "1000 1 3 0"),
+      ModelOperand("limit", "1000 1 3 0"), ModelOperand("olderThan", "none none 5s 20s"),
     ],
     .advance: [ModelOperand("by", "1s 1us 2s 4s 5s 20s 60s 90000s")],
     .jump: [ModelOperand("by", "-10s 10s -3600s 3600s 1us -1us 90000s -90000s")],
@@ -134,6 +134,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
       .driver, ModelOperand("verb", "find find cancel change"), .filter,
       ModelOperand("states", "any held ready delayed running ready+delayed delayed+running none"),
       ModelOperand("at", "prefix prefix priority meta due enqueued payload payload+priority"), .page,
+      ModelOperand("olderThan", "none none none none 1s 5s 20s 0s"),
     ],
     .expires: [.expiry],
     .bound: [
