@@ -95,6 +95,33 @@ let peak =
     #expect(try place.qudo("enqueue", "other", "--unique-key", "u").output == "2\n")
   }
 
+  @Test("a debounced job is overwritten until it begins, and put off no further than its bound")
+  func debounce() throws {
+    let options = ["--debounce", "page-7", "--delay", "10m", "--max-delay", "15m"]
+    for text in ["1", "2"] { #expect(try place.qudo(["enqueue", "k", text] + options, input: Data()).output == "1\n") }
+    let job = try #require(try place.qudo("jobs", "--json").objects().first)
+    #expect(job["payload"] as? String == "2" && job["uniqueKey"] as? String == "page-7")
+    let overwrite = try place.qudo(
+      "enqueue", "k", "3", "--unique-key", "page-7", "--on-conflict", "overwrite", "--delay", "0s",
+      "--max-delay", "0s")
+    #expect(overwrite.output == "1\n")
+    #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "3\n")
+  }
+
+  @Test("a follow-up is held while one runs, and is overwritten") func followUp() async throws {
+    #expect(try place.qudo("enqueue", "k", "1", "--follow-up", "f").output == "1\n")
+    let driver = try SQLiteDriver(path: place.path("qudo.db"))
+    let want = ClaimRequest([.init("k", leaseDuration: .seconds(3600))], limit: 9)
+    let claimed = try await driver.claim(want).jobs
+    for text in ["2", "3"] {
+      #expect(try place.qudo("enqueue", "k", text, "--follow-up", "f").output == "2\n")
+    }
+    #expect(try place.qudo("jobs", "--json").objects().map { $0["state"] as? String } == ["running", "held"])
+    let answer = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: want)
+    #expect(answer.claim?.jobs.map(\.payload.bytes) == [Array("3".utf8)])
+    await driver.close()
+  }
+
   @Test("an enqueue under an idempotency key is done once") func idempotencyKey() async throws {
     #expect(try place.qudo("enqueue", "k", "a", "--idempotency-key", "order 4711").output == "1\n")
     let again = try place.qudo("enqueue", "k", "b", "--idempotency-key", "order 4711", "--json")
@@ -140,7 +167,11 @@ let peak =
     ["k", "--delay", "soon"], ["k", "--delay=-1s"], ["", "x"], [String(repeating: "k", count: 256)],
     ["k", "--unique-key", ""],
     ["k", "--priority", "9999999999"], ["k", "x", "--lines"], ["k", "--lines", "--null"],
-    ["k", "--lines", "--unique-key", "u"],
+    ["k", "--lines", "--unique-key", "u"], ["k", "--lines", "--debounce", "u", "--delay", "1s"],
+    ["k", "--lines", "--follow-up", "u"], ["k", "--debounce", "u"],
+    ["k", "--unique-key", "u", "--follow-up", "u"],
+    ["k", "--follow-up", "u", "--concurrency-key", "u"], ["k", "--unique-key", "u", "--max-delay", "5s"],
+    ["k", "--debounce", "u", "--delay", "9s", "--max-delay", "5s"],
     ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"],
     ["k", "x", "--payload-file", "f"],
     ["k", "--delay", "1s", "--at", "2026-03-01T12:00:00Z"], [], ["k", "x", "y"],

@@ -7,6 +7,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Batch", []),
   ("Blocking", []),
   ("CompleteInTransaction", [grdb]),
+  ("Debounce", [qudo("QudoTesting")]),
   ("Delayed", [qudo("QudoTesting")]),
   ("Fleet", []),
   ("Hooks", []),

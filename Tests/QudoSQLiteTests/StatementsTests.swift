@@ -157,6 +157,64 @@ import Testing
     #expect(try await driver.jobs(matching: JobQuery()).count == 4)
   }
 
+  /// From each state to each; beside what the driver's own enqueue makes of it.
+  @Test(
+    "an overwritten job is put off no further than its bound",
+    arguments: [Due.now, .after(.seconds(5))], [Due.now, .after(.seconds(5)), .at(.latest)])
+  func aBoundHolds(first: Due, second: Due) async throws {
+    let key = UniqueKey("k", onConflict: .overwrite, maxDelay: .seconds(9))
+    let other = try Harness()
+    func enqueue(_ text: String, _ due: Due, once: IdempotencyKey? = nil) async throws {
+      let new = [
+        NewJob("a", payload: Payload(text), unique: key, priority: 2, due: due, idempotencyKey: once),
+        job("x"),
+      ]
+      #expect(try execute(new) == [])
+      _ = try await other.driver.insert(new)
+      // The driver also notes where it has looked for old receipts.
+      if once == nil { #expect(try tables() == StatementsTests(other).tables()) }
+    }
+    func advance(by seconds: Int) {
+      my.clock.advance(by: .seconds(seconds))
+      other.clock.advance(by: .seconds(seconds))
+    }
+    try await enqueue("first", first)
+    advance(by: 3)
+    try await enqueue("second", second)
+    advance(by: 2)
+    try await enqueue("third", second, once: IdempotencyKey("once"))
+    try await enqueue("not", second, once: IdempotencyKey("once"))
+    let found = try #require(try await driver.jobs(matching: JobQuery()).first)
+    #expect(found.payload == Payload("third"))
+    let bound = found.enqueuedAt.advanced(by: .seconds(9))
+    #expect(found.dueAt == (second == .now ? my.clock.now().wall : bound))
+    // Another bound, a later one, and none.
+    for (bound, seconds) in [(.seconds(7), 7), (.seconds(20), 20), (nil, 35)] as [(Duration?, Int)] {
+      #expect(
+        try execute([
+          job(
+            "last", unique: UniqueKey("k", onConflict: .overwrite, maxDelay: bound),
+            due: .at(found.enqueuedAt.advanced(by: .seconds(35))))
+        ]) == [])
+      let last = try #require(try await driver.jobs(matching: JobQuery()).first)
+      #expect(last.dueAt == found.enqueuedAt.advanced(by: .seconds(seconds)))
+    }
+  }
+
+  @Test("after its bound an overwritten job is due now") func afterTheBound() async throws {
+    let key = UniqueKey.debounced("k", atMost: .seconds(6))
+    for first in [Due.now, .after(.seconds(5))] {
+      #expect(try execute([job("first", unique: key, due: first)]) == [])
+      my.clock.advance(by: .seconds(10))
+      #expect(try execute([job("second", unique: key, due: .after(.seconds(5)))]) == [])
+      let found = try #require(try await driver.jobs(matching: JobQuery()).first)
+      #expect(found.dueAt == my.clock.now().wall)
+      let claimed = try await driver.claim(demand()).jobs
+      #expect(claimed.map(\.payload) == [Payload("second")])
+      _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    }
+  }
+
   @Test func aJobThatRunsIsNotOverwritten() async throws {
     let key = UniqueKey("k", onConflict: .overwrite)
     try execute([job("first", unique: key)])
@@ -189,6 +247,7 @@ import Testing
   }
 
   @Test func whatIsRefusedGivesNoStatements() throws {
+    #expect(throws: QudoError.self) { try statements([NewJob("a", options: .followUp("k"))]) }
     #expect(throws: QudoError.self) { try statements([job(), job(kind: "")]) }
     #expect(throws: QudoError.self) {
       try SQLiteEnqueueStatements().statements(for: [job(due: .after(.seconds(-1)))])
@@ -202,6 +261,7 @@ import Testing
     let all = try statements([
       job(), job(unique: key), job(unique: key, due: .after(.seconds(1))),
       job(unique: UniqueKey("k", onConflict: .keep)),
+      job(unique: .debounced("k", atMost: .seconds(9)), due: .after(.seconds(1))),
     ])
     #expect(all.count > 15)
     for statement in all {

@@ -39,6 +39,23 @@ public struct EnqueueOptions: Hashable, Sendable {
     self.metadata = metadata
   }
 
+  /// Options for a follow-up: while a job with this key runs, all further enqueues are one job, which has the newest payload and begins
+  /// after the running one has left the queue.
+  ///
+  ///     try await queue.enqueue(Sync(account: 7), options: .followUp("account-7"))
+  ///
+  /// The key is both the ``unique`` key, held until the job starts and overwritten by each further enqueue, and the ``concurrencyKey``.
+  /// So at most one job of a kind and key runs and at most one waits. The one that waits is held while the running one is retried, or
+  /// its worker died; it begins after that one completed, failed for good, or was cancelled. The other options can be set as usual: with
+  /// a delay in ``due``, the follow-up is debounced, too.
+  ///
+  /// - Parameter key: 1 to 255 bytes of UTF-8 without NUL.
+  public static func followUp(_ key: String) -> EnqueueOptions {
+    EnqueueOptions(
+      unique: UniqueKey(key, scope: .untilStarted, onConflict: .overwrite),
+      concurrencyKey: ConcurrencyKey(key))
+  }
+
   /// The options of one of several jobs that are enqueued together.
   ///
   /// - Throws: ``QudoError/Code/invalidArgument`` for several jobs with one unique key, which at most one of them could hold.

@@ -34,7 +34,11 @@ public enum Due: Hashable, Sendable {
 
 /// A key that at most one live job of a kind can hold.
 ///
-/// See the example `Tests/Examples/Sources/Unique`.
+///     try await queue.enqueue(Ship(order: 1), unique: "order-1")
+///     try await queue.enqueue(
+///       Reindex(page: 7), options: EnqueueOptions(unique: .debounced("page-7", atMost: .seconds(60)), due: .after(.seconds(5))))
+///
+/// See the examples `Tests/Examples/Sources/Unique` and `Tests/Examples/Sources/Debounce`.
 public struct UniqueKey: Hashable, Sendable {
   /// How long a job holds its key.
   public enum Scope: Int64, Sendable {
@@ -51,7 +55,7 @@ public struct UniqueKey: Hashable, Sendable {
     case keep
     /// The enqueue overwrites payload, metadata, priority, due time and expiry of the other job, and returns ``EnqueueResult/overwritten(_:)``. The
     /// job keeps its id and ``StoredJob/enqueuedAt``, and starts again with its first attempt. A running job is left as it is: the enqueue
-    /// returns ``EnqueueResult/conflict(_:)``.
+    /// returns ``EnqueueResult/conflict(_:)``. ``UniqueKey/maxDelay`` bounds the new due time.
     case overwrite
   }
   /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes.
@@ -60,6 +64,16 @@ public struct UniqueKey: Hashable, Sendable {
   public var scope: Scope
   /// The effect of an enqueue with this key if another live job holds it. Default: ``Conflict/reject``.
   public var onConflict: Conflict
+  /// The latest due time that an overwrite may give the job that is there, as a time after that job's ``StoredJob/enqueuedAt``.
+  /// Default: nil, no bound, which costs nothing.
+  ///
+  /// If every enqueue overwrites the job and puts it off by its delay, the job may never run. With a bound it becomes due this long after
+  /// its first enqueue at the latest, and at once if that time has passed already. The bound is that of the enqueue that overwrites. It
+  /// shortens only what an overwrite asks for: the first enqueue has the due time that it states. It bounds the due time alone: a held
+  /// job (``ConcurrencyKey``) still waits for its turn. If ``onConflict`` is not ``Conflict/overwrite``, the bound has no effect.
+  ///
+  /// Enqueues refuse a bound that is negative or shorter than the job's own delay.
+  public var maxDelay: Duration?
 
   /// Creates a key.
   ///
@@ -67,16 +81,73 @@ public struct UniqueKey: Hashable, Sendable {
   ///   - key: 1 to 255 bytes of UTF-8 without NUL.
   ///   - scope: how long the job holds the key. Default: until it is finished.
   ///   - onConflict: the effect of an enqueue if another live job holds the key. Default: it is rejected.
-  public init(_ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject) {
+  ///   - maxDelay: how long after its first enqueue an overwritten job becomes due at the latest. Default: there is no bound.
+  public init(
+    _ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject, maxDelay: Duration? = nil
+  ) {
     self.key = key
     self.scope = scope
     self.onConflict = onConflict
+    self.maxDelay = maxDelay
+  }
+
+  /// Creates a key for debouncing: give the job a delay, and each further enqueue within the delay overwrites the job and starts the
+  /// delay again, so that one job runs with the newest payload once no enqueue came for that long.
+  ///
+  ///     try await queue.enqueue(
+  ///       Reindex(page: 7), options: EnqueueOptions(unique: .debounced("page-7", atMost: .seconds(60)), due: .after(.seconds(5))))
+  ///
+  /// The job holds the key until a worker first claims it. An enqueue while it runs, or waits for a retry, enqueues the next job. Add a
+  /// ``ConcurrencyKey`` if that one must not run at the same time; see ``EnqueueOptions/followUp(_:)``.
+  ///
+  /// - Parameters:
+  ///   - key: 1 to 255 bytes of UTF-8 without NUL.
+  ///   - maxDelay: how long after the first enqueue the job becomes due at the latest, however many others come; see ``maxDelay``.
+  ///     Default: there is no bound.
+  public static func debounced(_ key: String, atMost maxDelay: Duration? = nil) -> UniqueKey {
+    UniqueKey(key, scope: .untilStarted, onConflict: .overwrite, maxDelay: maxDelay)
   }
 }
 
 extension UniqueKey: ExpressibleByStringLiteral {
   /// Creates a key that is held until the job is finished, and that rejects a second job: `unique: "order-1"`.
   public init(stringLiteral value: String) { self.init(value) }
+}
+
+extension UniqueKey {
+  /// Returns the due time for a job that an enqueue with this key overwrites.
+  ///
+  /// - Parameters:
+  ///   - due: the due time that the enqueue asks for.
+  ///   - first: when the job was first enqueued.
+  ///   - now: the time of the enqueue.
+  package func due(_ due: Due, since first: Timestamp, now: Timestamp) -> Due {
+    guard let maxDelay else { return due }
+    let latest = max(now, first.advanced(by: maxDelay))
+    switch due {
+    case .now: return due
+    case .after(let delay):
+      guard now.advanced(by: delay) > latest else { return due }
+      return .after(.microseconds(latest.microseconds - now.microseconds))
+    case .at(let time): return .at(min(time, latest))
+    }
+  }
+
+  /// - Throws: ``QudoError/Code/invalidArgument``.
+  func check(due: Due) throws(QudoError) {
+    try Limits.check("unique key", key, atMost: Limits.uniqueKeyBytes)
+    guard let maxDelay else { return }
+    guard maxDelay >= .zero else {
+      throw QudoError(
+        .invalidArgument, "the maximum delay \(maxDelay) of the unique key is negative: give 0 or more")
+    }
+    if case .after(let delay) = due, delay > maxDelay {
+      throw QudoError(
+        .invalidArgument,
+        "the delay \(delay) is longer than the maximum delay \(maxDelay) of the unique key: raise the maximum, or shorten the delay"
+      )
+    }
+  }
 }
 
 /// A job that is not stored yet.

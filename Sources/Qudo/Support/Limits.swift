@@ -19,7 +19,7 @@ public struct Limits: Sendable {
   /// - Throws: ``QudoError/Code/invalidArgument`` with the limit that the job exceeds.
   public func check(_ job: NewJob) throws(QudoError) {
     try Self.check("kind", job.kind.name, atMost: Self.kindBytes)
-    if let unique = job.unique { try Self.check("unique key", unique.key, atMost: Self.uniqueKeyBytes) }
+    if let unique = job.unique { try unique.check(due: job.due) }
     if let key = job.concurrencyKey { try key.check() }
     let bytes = job.payload.bytes.count + job.metadata.bytes.count
     guard bytes <= payloadBytes else {

@@ -34,6 +34,8 @@ struct Enqueue: AsyncParsableCommand {
         qudo enqueue mail.send '{"to":"ada@example.org"}' --priority 5 --delay 10m
         qudo enqueue report --at 2036-03-01T06:00:00+01:00
         qudo enqueue report --unique-key daily --on-conflict keep
+        qudo enqueue reindex 7 --debounce page-7 --delay 5s --max-delay 1m
+        qudo enqueue sync 7 --follow-up account-7
         find . -type f -print0 | qudo enqueue hash --null
       """)
 
@@ -69,8 +71,10 @@ struct Enqueue: AsyncParsableCommand {
 
   func validate() throws {
     if lines, null { throw ValidationError("--lines and --null exclude each other") }
-    if isStream, payload != nil || payloadFile != nil || options.uniqueKey != nil {
-      throw ValidationError("\(null ? "--null" : "--lines") takes neither a payload nor --unique-key")
+    if isStream, payload != nil || payloadFile != nil || options.hasUniqueKey {
+      let option =
+        options.debounce != nil ? "--debounce" : options.followUp != nil ? "--follow-up" : "--unique-key"
+      throw ValidationError("\(null ? "--null" : "--lines") takes neither a payload nor \(option)")
     }
     // Usually an unset variable: all enqueues with an empty key would count as one.
     if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key must not be empty") }

@@ -33,6 +33,28 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
+      Until a worker begins the job, each further enqueue with this key overwrites it and starts its --delay again: one job runs, \
+      with the newest payload, once no enqueue came for that long. Needs --delay. Default: none.
+      """, valueName: "key"))
+  var debounce: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      With --debounce or --on-conflict overwrite: however often it is overwritten, the job is due this long after its first enqueue \
+      at the latest. Default: no bound.
+      """, valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var maxDelay: Duration?
+  @Option(
+    help: ArgumentHelp(
+      """
+      While a job with this key runs, all further enqueues are one job, which is held, has the newest payload, and begins after the \
+      running one has left the queue, over retries. Default: none.
+      """, valueName: "key"))
+  var followUp: String?
+  @Option(
+    help: ArgumentHelp(
+      """
       Jobs of one kind and concurrency key run one after the other in the order of their enqueues, over retries; 1 to 255 bytes. The \
       others are held. Default: none.
       """, valueName: "key"))
@@ -94,11 +116,30 @@ struct JobOptions: ParsableArguments {
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if keyLimit != nil, concurrencyKey == nil { throw ValidationError("--key-limit needs --concurrency-key") }
     if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }
+    guard [uniqueKey, debounce, followUp].count(where: { $0 != nil }) < 2 else {
+      throw ValidationError("--unique-key, --debounce and --follow-up exclude each other")
+    }
+    if debounce != nil, delay == nil { throw ValidationError("--debounce needs --delay") }
+    if followUp != nil, concurrencyKey != nil {
+      throw ValidationError("--follow-up and --concurrency-key exclude each other")
+    }
+    if maxDelay != nil, debounce == nil, onConflict != .overwrite {
+      throw ValidationError("--max-delay needs --debounce or --on-conflict overwrite")
+    }
   }
 
-  var unique: UniqueKey? { uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy) } }
+  var hasUniqueKey: Bool { uniqueKey != nil || debounce != nil || followUp != nil }
 
-  var ordering: ConcurrencyKey? { concurrencyKey.map { ConcurrencyKey($0, limit: keyLimit ?? 1) } }
+  var unique: UniqueKey? {
+    if let debounce { return .debounced(debounce, atMost: maxDelay) }
+    if let followUp { return EnqueueOptions.followUp(followUp).unique }
+    return uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy, maxDelay: maxDelay) }
+  }
+
+  var ordering: ConcurrencyKey? {
+    if let followUp { return EnqueueOptions.followUp(followUp).concurrencyKey }
+    return concurrencyKey.map { ConcurrencyKey($0, limit: keyLimit ?? 1) }
+  }
 
   /// The maximum of waiting jobs; nil for none.
   var bound: MaxWaiting? {

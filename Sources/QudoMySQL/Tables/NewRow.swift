@@ -7,6 +7,8 @@ struct NewRow {
   let unique: UniqueKey?
   var ranking: Int64
   var due: Due
+  /// How long from now the job is due at the latest; nil for any time.
+  private(set) var maxDelay: Duration?
   var payload: Payload
   var meta: JobMetadata
   var expires: Expiry
@@ -26,7 +28,10 @@ struct NewRow {
   var frees: Int64 { KeyHold(unique).rawValue | (hasExpiry ? ExpiryRows.bit : 0) }
 
   /// Takes over the contents of another job, which overwrites this one.
-  mutating func overwrite(_ job: NewJob) {
+  ///
+  /// - Parameter maxDelay: ``/Qudo/UniqueKey/maxDelay`` of the other job.
+  mutating func overwrite(_ job: NewJob, atMost maxDelay: Duration?) {
+    self.maxDelay = maxDelay
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
     expires = job.expires
   }
@@ -67,9 +72,9 @@ struct NewRow {
     if let time {
       // All expressions for the time have the same value within a statement, whichever column is written
       // first.
-      text.appendInterpolation("\(due.sql(time)),@n := \(time)," as SQL)
+      text.appendInterpolation("\(dueSQL(time)),@n := \(time)," as SQL)
     } else {
-      if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(due.sql("@n")) }
+      if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(dueSQL("@n")) }
       text.appendLiteral(",@n,")
     }
     text.appendInterpolation(payload.codec.number)
@@ -81,6 +86,12 @@ struct NewRow {
     text.appendLiteral(",")
     text.appendInterpolation(payload.bytes)
     text.appendLiteral(")")
+  }
+
+  private func dueSQL(_ now: SQL) -> SQL {
+    let asked = due.sql(now)
+    guard let maxDelay else { return asked }
+    return "LEAST(\(asked), \(Due.after(maxDelay).sql(now)))"
   }
 
   /// Whether the row is ready at once, like the other one, and differs from it in `qudo_ready` only by its

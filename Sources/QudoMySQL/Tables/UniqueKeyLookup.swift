@@ -31,6 +31,8 @@ struct UniqueKeyLookup {
 
   struct Holder {
     let id: Int64
+    /// When the job was first enqueued.
+    let enqueued: Timestamp
     /// The position of the job's row; nil if the job does not wait.
     var place: RowPosition?
   }
@@ -65,7 +67,7 @@ struct UniqueKeyLookup {
         let list = texts[start..<min(start + chunk, texts.count)].map { text -> SQL in "\(text)" }.joined(",")
         statements.append(
           """
-          SELECT h.kind, h.name, h.job, j.ranking, j.due, r.frees, d.frees, j.id FROM qudo_unique AS h
+          SELECT h.kind, h.name, h.job, j.ranking, j.due, r.frees, d.frees, j.id, j.enqueued FROM qudo_unique AS h
           LEFT JOIN qudo_job AS j ON j.id = h.job
           LEFT JOIN qudo_ready AS r ON r.kind = j.kind AND r.ranking = j.ranking AND r.due = j.due AND r.id = j.id
           LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
@@ -88,7 +90,8 @@ struct UniqueKeyLookup {
         RowPosition(
           table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), frees: frees)
       }
-      holders[key] = Holder(id: row.integer(2), place: place)
+      holders[key] = Holder(
+        id: row.integer(2), enqueued: Timestamp(microseconds: row.integer(8)), place: place)
     }
   }
 }

@@ -111,7 +111,7 @@ extension Transaction {
     }
     let key = UniqueKeyLookup.Key(kind: kind, bytes: Array(unique.key.utf8))
     if let position = plan.positions[key] {
-      if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job) }
+      if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job, atMost: unique.maxDelay) }
       return .new(position) { unique.onConflict.result($0) }
     }
     if let holder = plan.holders[key] {
@@ -147,7 +147,7 @@ extension Transaction {
       return unique.onConflict == .keep ? .existing(holder.id) : .conflict(holder.id)
     }
     leave(place, holder.id, kind: kind)
-    let due = job.due.moment(now).microseconds
+    let due = unique.due(job.due, since: holder.enqueued, now: now).moment(now).microseconds
     let expires = job.expires.moment(now)
     let hadExpiry = place.frees & ExpiryRows.bit != 0
     let setsExpiry: SQL = hadExpiry || expires != nil ? ", expires = \(expires?.microseconds)" : ""
@@ -221,7 +221,7 @@ extension Transaction {
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
     for row in rows {
-      if case .at(let time) = row.due {
+      if case .at(let time) = row.due, row.maxDelay == nil {
         entries.add(row.kind, ScanCursors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
       } else {
         entries.add(row.kind, ranking: row.ranking)

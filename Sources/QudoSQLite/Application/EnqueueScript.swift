@@ -37,6 +37,8 @@ struct EnqueueScript {
     let expires: SQLValue
     let isReady: Bool
     let receipt: SQLValue?
+    /// The due time of a row of `qudo_job` that is overwritten.
+    let newDue: (sql: String, values: [SQLValue])
 
     /// That the job was not enqueued before under its idempotency key.
     var isNew: String { receipt == nil ? "" : " AND NOT EXISTS (SELECT 1 FROM qudo_receipt WHERE key = ?)" }
@@ -51,7 +53,7 @@ struct EnqueueScript {
       written: delay.written.map { .integer($0) } ?? .null,
       expires: job.expires.moment(now).map { .integer($0.microseconds) } ?? .null,
       isReady: delay.due <= now.microseconds,
-      receipt: job.idempotencyKey.map { .blob($0.bytes) })
+      receipt: job.idempotencyKey.map { .blob($0.bytes) }, newDue: newDue(job, delay))
     if let key = place.receipt {
       add("DELETE FROM qudo_receipt WHERE key = ? AND expires <= ?", [key, .integer(now.microseconds)])
     }
@@ -82,6 +84,20 @@ struct EnqueueScript {
       wait(place)
     }
     if let key = place.receipt { keep(key, job, place) }
+  }
+
+  /// A job that is put off is among the delayed also if its bound makes it due now: the statements cannot choose the table by a value
+  /// that they read. The next claim promotes it.
+  private func newDue(_ job: NewJob, _ delay: Delay) -> (sql: String, values: [SQLValue]) {
+    guard let maxDelay = job.unique?.maxDelay, delay.due > now.microseconds else {
+      return ("?", [.integer(delay.due)])
+    }
+    // No sum of a time and this overflows.
+    let bound = min(maxDelay.wholeMicroseconds, Timestamp.latest.microseconds)
+    return (
+      "min(?, max(?, qudo_job.enqueued + ?))",
+      [.integer(delay.due), .integer(now.microseconds), .integer(bound)]
+    )
   }
 
   /// Files the new job, if there is one, as ready or delayed.
@@ -168,7 +184,7 @@ struct EnqueueScript {
     case .overwrite:
       (
         " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.mayBeOverwritten) AND \(Self.waits(place)))",
-        [place.kind, place.key, place.rank, place.due]
+        [place.kind, place.key, place.rank] + place.newDue.values
       )
     }
   }
@@ -176,8 +192,8 @@ struct EnqueueScript {
   /// Whether a row of qudo_job waits at a place that it may just have been given.
   private static func waits(_ place: RowPosition) -> String {
     place.isReady
-      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.last) = (qudo_job.kind, ?, ?, qudo_job.id))"
-      : "EXISTS (SELECT 1 FROM qudo_delayed AS w WHERE w.rank = ? AND (w.due, w.id) = (?, qudo_job.id))"
+      ? "EXISTS (SELECT 1 FROM qudo_ready AS w WHERE (w.kind, w.rank, w.due, w.last) = (qudo_job.kind, ?, \(place.newDue.sql), qudo_job.id))"
+      : "EXISTS (SELECT 1 FROM qudo_delayed AS w WHERE w.rank = ? AND (w.due, w.id) = (\(place.newDue.sql), qudo_job.id))"
   }
 
   /// Cut the job that has the key out of the row of the ready that it is in with others: what comes before it, the job itself if
@@ -208,17 +224,22 @@ struct EnqueueScript {
     let delayed = "(due, id) = (SELECT due, id FROM qudo_job WHERE \(Self.mayBeOverwritten))"
     let (new, isThere) = place.isReady ? ("qudo_ready", ready) : ("qudo_delayed", delayed)
     let (old, wasThere) = place.isReady ? ("qudo_delayed", delayed) : ("qudo_ready", ready)
+    // Of the job with an id, from a row of another table.
+    func newDue(of id: String) -> String {
+      place.newDue.sql == "?" ? "?" : "(SELECT \(place.newDue.sql) FROM qudo_job WHERE id = \(id))"
+    }
     let (columns, values) =
       place.isReady
       ? ("kind, rank, due, last, first", "kind, ?, ?, id, id")
       : (
-        "kind, rank, due, written, id", "kind, ?, ?, ?, last"
+        "kind, rank, due, written, id", "kind, ?, \(newDue(of: "last")), ?, last"
       )
     let (assignments, times) =
       place.isReady
       ? ("rank = ?, due = ?", [place.rank, place.due])
       : (
-        "rank = ?, due = ?, written = ?", [place.rank, place.due, place.written]
+        "rank = ?, due = \(newDue(of: "qudo_delayed.id")), written = ?",
+        [place.rank] + place.newDue.values + [place.written]
       )
     let key = [place.kind, place.key]
     let last = place.isNewValues
@@ -229,14 +250,13 @@ struct EnqueueScript {
     add("DELETE FROM \(old) WHERE \(wasThere)\(place.isNew)", key + last)
     add(
       """
-      UPDATE qudo_job SET payload = ?, codec = ?, meta = ?, rank = ?, due = ?, expires = ?, attempt = 1, lost = 0
+      UPDATE qudo_job SET
+        payload = ?, codec = ?, meta = ?, rank = ?, due = \(place.newDue.sql), expires = ?, attempt = 1, lost = 0
       WHERE \(Self.mayBeOverwritten) AND \(Self.waits(place))\(place.isNew)
       """,
       [
         .blob(job.payload.bytes), .integer(job.payload.codec.number), job.metadata.value, place.rank,
-        place.due, place.expires,
-      ] + key
-        + [place.rank, place.due] + last)
+      ] + place.newDue.values + [place.expires] + key + [place.rank] + place.newDue.values + last)
   }
 }
 

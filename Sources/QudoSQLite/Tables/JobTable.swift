@@ -197,6 +197,12 @@ struct JobTable {
         "SELECT length(payload) + ifnull(length(meta), 0) FROM qudo_job WHERE id = ?", .integer(id)) ?? 0)
   }
 
+  func enqueuedAt(_ id: Int64) throws(QudoError) -> Timestamp? {
+    try connection.integer("SELECT enqueued FROM qudo_job WHERE id = ?", .integer(id)).map {
+      Timestamp(microseconds: $0)
+    }
+  }
+
   func kind(of id: Int64) throws(QudoError) -> Int64? {
     try connection.integer("SELECT kind FROM qudo_job WHERE id = ?", .integer(id))
   }

@@ -69,6 +69,10 @@ extension Transaction {
         effects.tellsOfOthers = true
         return .conflict(holder)
       }
+      var job = job
+      if unique.maxDelay != nil, let first = try jobTable.enqueuedAt(holder) {
+        job.due = unique.due(job.due, since: first, now: now.wall)
+      }
       try jobTable.overwrite(
         holder, with: job, due: job.due.moment(now.wall).microseconds, now: now.wall)
       try waitAfterOverwrite(holder, with: job, kind: key.kind, before: before)

@@ -157,7 +157,7 @@ struct MemoryDatabase {
 
   private mutating func insert(_ job: NewJob, now: ClockReading) -> InsertResult {
     if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
-      return conflict(job, with: holder, unique.onConflict, now: now)
+      return conflict(job, with: holder, unique, now: now)
     }
     lastJob += 1
     let row = Row(
@@ -223,9 +223,9 @@ struct MemoryDatabase {
   }
 
   private mutating func conflict(
-    _ job: NewJob, with holder: Row, _ policy: UniqueKey.Conflict, now: ClockReading
+    _ job: NewJob, with holder: Row, _ unique: UniqueKey, now: ClockReading
   ) -> InsertResult {
-    switch policy {
+    switch unique.onConflict {
     case .reject: return .conflict(holder.id)
     case .keep: return .existing(holder.id)
     case .overwrite:
@@ -234,8 +234,9 @@ struct MemoryDatabase {
       row.payload = job.payload
       row.meta = job.metadata
       row.priority = job.priority
-      row.due = job.due.time(now.wall)
-      row.delayed = job.due.isRelative ? now.wall : nil
+      let due = unique.due(job.due, since: holder.enqueued, now: now.wall)
+      row.due = due.time(now.wall)
+      row.delayed = due.isRelative ? now.wall : nil
       row.expires = job.expires.moment(now.wall)
       // A new payload is new work, so the attempts and expired leases of the old one do not count.
       (row.attempt, row.lost) = (1, 0)

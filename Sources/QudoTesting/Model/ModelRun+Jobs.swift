@@ -111,6 +111,16 @@ extension ModelRun {
     for index in places { jobs[index].concurrencyKey = key }
   }
 
+  /// Gives the last of the prepared jobs, or all of them, a bound for the due time of overwrites, unless their delay exceeds it.
+  func addMaxDelay() {
+    let bound = duration(self["within"])
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places {
+      if case .after(let delay) = jobs[index].due, delay > bound { continue }
+      jobs[index].unique?.maxDelay = bound
+    }
+  }
+
   /// Returns an invalid job, for which a driver must reject the whole insert.
   func flawedJob() -> NewJob {
     let tooLong = String(repeating: "x", count: 256)

@@ -88,6 +88,7 @@ final class ModelRun {
     case .expires: if let last = jobs.indices.last { jobs[last].expires = expiry }
     case .bound: addBound()
     case .keyed: addConcurrencyKey()
+    case .debounce: addMaxDelay()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()

@@ -110,4 +110,113 @@ extension ConformanceSuite {
       try await driver.insertNew(job(unique: UniqueKey("l", onConflict: .keep)))
     },
   ]
+
+  static let debounced: [ConformanceCase] = [
+    ConformanceCase("aDebouncedJobRunsOnceWithTheNewestPayload", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let id = try await driver.insertNew(job("1", unique: .debounced("k"), due: .after(.seconds(5))))
+      for text in ["2", "3", "4", "5"] {
+        subject.clock.advance(by: .seconds(4))
+        try check(try await driver.texts(), is: [], "before \(text)")
+        let now = subject.clock.now().wall
+        try check(
+          try await driver.insert(job(text, unique: .debounced("k"), due: .after(.seconds(5)))),
+          is: .overwritten(id))
+        try check(try await driver.findOne().dueAt, is: now.advanced(by: .seconds(5)))
+      }
+      subject.clock.advance(by: .seconds(5))
+      let claimed = try await driver.claimOne()
+      try check(claimed.payload.text, is: "5")
+      // The run has begun: this is the next job, which does not touch it.
+      let next = try await driver.insertNew(job("6", unique: .debounced("k"), due: .after(.seconds(5))))
+      try await driver.settle(claimed.lease, .retry(after: .zero, message: ""))
+      try check(
+        try await driver.insert(job("7", unique: .debounced("k"), due: .after(.seconds(5)))),
+        is: .overwritten(next))
+      try check(try await driver.texts(), is: ["5"])
+      subject.clock.advance(by: .seconds(5))
+      try check(try await driver.texts(), is: ["7"])
+    },
+    ConformanceCase("aDebouncedJobIsPutOffNoFurtherThanItsBound", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey.debounced("k", atMost: .seconds(12))
+      let first = subject.clock.now().wall
+      let id = try await driver.insertNew(job("0s", unique: key, due: .after(.seconds(5))))
+      for (time, due) in [(4, 9), (8, 12), (11, 12)] {
+        let passed = subject.clock.now().wall.microseconds - first.microseconds
+        subject.clock.advance(by: .seconds(time) - .microseconds(passed))
+        try check(
+          try await driver.insert(job("\(time)s", unique: key, due: .after(.seconds(5)))),
+          is: .overwritten(id))
+        let found = try await driver.findOne()
+        try check(found.dueAt, is: first.advanced(by: .seconds(due)), "\(time)s")
+        try check(found.enqueuedAt, is: first)
+      }
+      // A bound of another enqueue, none, and a time.
+      let at = UniqueKey("k", onConflict: .overwrite, maxDelay: .seconds(30))
+      for (unique, due, expected) in [
+        (.debounced("k", atMost: .seconds(13)), .after(.seconds(9)), 13),
+        (.debounced("k"), .after(.seconds(9)), 20),
+        (at, .at(first.advanced(by: .seconds(99))), 30), (at, .at(first.advanced(by: .seconds(25))), 25),
+        (.debounced("k", atMost: .seconds(12)), .after(.seconds(1)), 12),
+      ] as [(UniqueKey, Due, Int)] {
+        try check(try await driver.insert(job("last", unique: unique, due: due)), is: .overwritten(id))
+        try check(try await driver.findOne().dueAt, is: first.advanced(by: .seconds(expected)))
+      }
+      subject.clock.advance(by: .seconds(1))
+      try check(try await driver.texts(), is: ["last"])
+    },
+    ConformanceCase("aDebouncedJobIsDueNowAfterItsBound", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey.debounced("k", atMost: .seconds(6))
+      let id = try await driver.insertNew(job("old", unique: key, due: .after(.seconds(5))))
+      // No worker came.
+      subject.clock.advance(by: .seconds(10))
+      let now = subject.clock.now().wall
+      try check(
+        try await driver.insert(job("new", unique: key, due: .after(.seconds(5)))), is: .overwritten(id))
+      let found = try await driver.findOne()
+      try check(found.dueAt, is: now, "neither later nor before jobs that became due until now")
+      try check(found.state, is: .ready)
+      // What asks for no delay is not put off.
+      try check(try await driver.insert(job("now", unique: key)), is: .overwritten(id))
+      try check(try await driver.insert(job("past", unique: key, due: .at(.earliest))), is: .overwritten(id))
+      try check(try await driver.findOne().dueAt, is: .earliest)
+      try check(try await driver.texts(), is: ["past"])
+    },
+    ConformanceCase("aBoundHoldsWithinOneBatchAndNotForRunningJobs", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      let key = UniqueKey("k", onConflict: .overwrite, maxDelay: .seconds(6))
+      let now = subject.clock.now().wall
+      let results = try await driver.results(of: [
+        job("x"), job("1", unique: key, due: .after(.seconds(2))),
+        job("2", unique: key, due: .after(.seconds(5))),
+        job("3", unique: key, due: .at(now.advanced(by: .seconds(60)))), job("y", due: .after(.seconds(9))),
+      ])
+      try check(results[2], is: .overwritten(results[1].id))
+      try check(results[3], is: .overwritten(results[1].id))
+      let found = try await driver.jobs(matching: JobQuery()).first { $0.id == results[1].id }
+      try check(found?.dueAt, is: now.advanced(by: .seconds(6)))
+      try check(found?.payload.text, is: "3")
+      subject.clock.advance(by: .seconds(6))
+      try check(try await driver.texts(), is: ["x", "3"])
+      try await checkNothingChanges(in: driver) {
+        try check(
+          try await driver.insert(job("4", unique: key, due: .after(.seconds(5)))),
+          is: .conflict(results[1].id))
+      }
+    },
+    ConformanceCase("aBoundThatCannotBeKeptIsRefused", .keysAreUnique) { subject in
+      let driver = try await subject.open()
+      for (bound, due) in [
+        (.seconds(-1), .now), (.seconds(5), .after(.seconds(6))), (.zero, .after(.microseconds(1))),
+      ] as [(Duration, Due)] {
+        try await check(throws: .invalidArgument) {
+          _ = try await driver.insert([job("x"), job(unique: .debounced("k", atMost: bound), due: due)])
+        }
+      }
+      try check(try await driver.count(), is: [])
+      try await driver.insertNew(job(unique: .debounced("k", atMost: .zero)))
+    },
+  ]
 }
