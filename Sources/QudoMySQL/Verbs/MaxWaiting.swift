@@ -47,7 +47,8 @@ extension Transaction {
     let ids = try read(
       """
       (SELECT id FROM qudo_ready WHERE kind = \(kind) ORDER BY id LIMIT \(count)) UNION ALL
-      (SELECT id FROM qudo_delayed WHERE kind = \(kind) ORDER BY id LIMIT \(count)) ORDER BY id LIMIT \(count)
+      (SELECT id FROM qudo_delayed WHERE kind = \(kind) ORDER BY id LIMIT \(count)) UNION ALL
+      (SELECT id FROM qudo_held WHERE kind = \(kind) ORDER BY id LIMIT \(count)) ORDER BY id LIMIT \(count)
       """
     ).map { $0.integer(0) }
     var dropped = 0
@@ -56,9 +57,11 @@ extension Transaction {
       }
       .sorted { $0.id < $1.id }
       dropped += jobs.count
-      log(jobs.map(\.id), .dropped, message: bound.message, final: true)
+      log(
+        jobs.map(\.id), .dropped, message: bound.message, final: true,
+        keyed: jobs.contains(where: \.mayBeKeyed))
       leaveWaiting(jobs)
-      deleteJobs(jobs.map { DeletedJob($0) })
+      try deleteJobs(jobs.map { DeletedJob($0) })
     }
     return dropped
   }
@@ -66,14 +69,16 @@ extension Transaction {
   /// Counts the waiting jobs of a kind, and stops at `most`.
   private func waiting(_ kind: Int64, atMost most: Int) throws(QudoError) -> Int {
     var count = 0
-    for table in ["qudo_ready", "qudo_delayed"] as [SQL] where count < most {
-      let rows = try read(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM \(table) WHERE kind = \(kind) LIMIT \(most - count)) AS waiting")
+    for tables in [["qudo_ready"], ["qudo_delayed", "qudo_held"]] as [[SQL]] where count < most {
+      let counts = tables.map { table -> SQL in
+        "(SELECT COUNT(*) FROM (SELECT 1 FROM \(table) WHERE kind = \(kind) LIMIT \(most - count)) AS waiting)"
+      }
+      let rows = try read("SELECT \(counts.joined(" + "))")
       // A SELECT that the server was told to stop may return no rows.
-      guard let row = rows.next() else { throw .short(0, 1) }
+      guard let row = rows.next(), !row.isNull(0) else { throw .short(0, 1) }
       count += Int(row.integer(0))
     }
-    return count
+    return min(count, most)
   }
 }
 #endif
