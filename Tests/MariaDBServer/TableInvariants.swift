@@ -1,10 +1,13 @@
 /// The rules that Qudo's tables keep at every moment, because each transaction is whole or not there.
 ///
-/// - Each job is in exactly one of `qudo_ready`, `qudo_delayed` and `qudo_running`.
+/// - Each job is in exactly one of `qudo_ready`, `qudo_delayed`, `qudo_running` and `qudo_held`.
 /// - Each row of these has its job, and says of it what the job's own row says.
 /// - No table has an id twice.
 /// - Each unique key that a job holds until it ends is its own, and no key belongs to a job that is gone.
 /// - Each waiting job with an expiry has a row in `qudo_expiry` with the same time, and its own row says so.
+/// - Each concurrency key that jobs have, and no other, has a row in `qudo_key`, which counts its admitted and its held jobs. None is
+///   held while fewer are admitted than the limit allows.
+/// - The row of an admitted job says that it has a key.
 ///
 /// All rules are checked in one snapshot, so that they can be checked while workers and enqueuers are busy.
 public enum TableInvariants {
@@ -43,22 +46,23 @@ public enum TableInvariants {
     UNION ALL SELECT id, kind, ranking, due, 'delayed' FROM qudo_delayed
     UNION ALL SELECT id, kind, ranking, due, 'running' FROM qudo_running
     """
+  private static let allPlaces = "\(places) UNION ALL SELECT id, kind, NULL, NULL, 'held' FROM qudo_held"
 
   private static let rules = [
     (
       "a job is in no place",
       """
       SELECT j.id FROM qudo_job AS j WHERE j.id NOT IN (SELECT id FROM qudo_ready) AND j.id NOT IN (SELECT id FROM qudo_delayed)
-      AND j.id NOT IN (SELECT id FROM qudo_running)
+      AND j.id NOT IN (SELECT id FROM qudo_running) AND j.id NOT IN (SELECT id FROM qudo_held)
       """
     ),
     (
       "an id is in several places",
-      "SELECT id, GROUP_CONCAT(place ORDER BY place) FROM (\(places)) AS p GROUP BY id HAVING COUNT(*) > 1"
+      "SELECT id, GROUP_CONCAT(place ORDER BY place) FROM (\(allPlaces)) AS p GROUP BY id HAVING COUNT(*) > 1"
     ),
     (
       "a row has no job",
-      "SELECT p.id, p.place FROM (\(places)) AS p LEFT JOIN qudo_job AS j ON j.id = p.id WHERE j.id IS NULL"
+      "SELECT p.id, p.place FROM (\(allPlaces)) AS p LEFT JOIN qudo_job AS j ON j.id = p.id WHERE j.id IS NULL"
     ),
     (
       "a row differs from its job",
@@ -76,15 +80,47 @@ public enum TableInvariants {
       """
       SELECT j.id, j.unique_key FROM qudo_job AS j LEFT JOIN qudo_unique AS u ON u.kind = j.kind AND u.name = j.unique_key AND u.job = j.id
       WHERE j.unique_key IS NOT NULL AND u.job IS NULL
-      AND (j.unique_scope = 0 OR j.id IN (SELECT id FROM qudo_ready WHERE frees & 3 = 1) OR j.id IN (SELECT id FROM qudo_delayed WHERE frees & 3 = 1))
+      AND (j.unique_scope = 0 OR j.id IN (SELECT id FROM qudo_ready WHERE flags & 3 = 1) OR j.id IN (SELECT id FROM qudo_delayed WHERE flags & 3 = 1)
+        OR j.id IN (SELECT id FROM qudo_held))
       """
     ),
     (
       "a waiting job does not expire",
       """
-      SELECT w.id FROM (SELECT id, frees FROM qudo_ready UNION ALL SELECT id, frees FROM qudo_delayed) AS w
+      SELECT w.id FROM (SELECT id, flags FROM qudo_ready UNION ALL SELECT id, flags FROM qudo_delayed
+        UNION ALL SELECT id, 4 FROM qudo_held) AS w
       JOIN qudo_job AS j ON j.id = w.id LEFT JOIN qudo_expiry AS e ON e.id = w.id AND e.expires = j.expires
-      WHERE j.expires IS NOT NULL AND (e.id IS NULL OR w.frees & 4 = 0)
+      WHERE j.expires IS NOT NULL AND (e.id IS NULL OR w.flags & 4 = 0)
+      """
+    ),
+    (
+      "a held row differs from its job",
+      """
+      SELECT h.id, h.name FROM qudo_held AS h JOIN qudo_job AS j ON j.id = h.id
+      WHERE h.kind <> j.kind OR NOT h.name <=> j.concurrency_key
+      """
+    ),
+    (
+      "the counts of a concurrency key are wrong",
+      """
+      SELECT kind, name, SUM(taken), SUM(held), SUM(jobs), SUM(held_jobs) FROM (
+        SELECT kind, name, taken, held, 0 AS jobs, 0 AS held_jobs FROM qudo_key
+        UNION ALL SELECT kind, concurrency_key, 0, 0, COUNT(*), 0 FROM qudo_job WHERE concurrency_key IS NOT NULL GROUP BY kind, concurrency_key
+        UNION ALL SELECT kind, name, 0, 0, 0, COUNT(*) FROM qudo_held GROUP BY kind, name) AS c
+      GROUP BY kind, name HAVING SUM(held) <> SUM(held_jobs) OR SUM(taken) + SUM(held) <> SUM(jobs)
+      """
+    ),
+    ("a concurrency key has no job", "SELECT kind, name FROM qudo_key WHERE taken < 1"),
+    (
+      "a job is held although its concurrency key has room",
+      "SELECT kind, name, most, taken, held FROM qudo_key WHERE held > 0 AND taken < most"
+    ),
+    (
+      "a row does not say that its job has a concurrency key",
+      """
+      SELECT w.id FROM (SELECT id, flags & 8 AS says FROM qudo_ready UNION ALL SELECT id, flags & 8 FROM qudo_delayed
+        UNION ALL SELECT id, token & 4 FROM qudo_running) AS w JOIN qudo_job AS j ON j.id = w.id
+      WHERE j.concurrency_key IS NOT NULL AND w.says = 0
       """
     ),
   ]

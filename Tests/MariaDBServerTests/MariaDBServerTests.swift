@@ -22,26 +22,38 @@ import Testing
     let name = try await server.makeDatabase()
     try await server.query(
       """
-      CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT, expires INT);
-      CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, frees INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
-      CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
+      CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT, expires INT, concurrency_key VARBINARY(9));
+      CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, flags INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
+      CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT, token INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
       CREATE TABLE qudo_expiry(id INT, expires INT); INSERT INTO qudo_expiry VALUES(1, 7);
-      INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL, 7), (2, 1, 0, 5, 'k', 0, NULL); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 4);
-      INSERT INTO qudo_running VALUES(2, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'k', 2);
+      CREATE TABLE qudo_held(kind INT, name VARBINARY(9), id INT);
+      CREATE TABLE qudo_key(kind INT, name VARBINARY(9), most INT, taken INT, held INT);
+      INSERT INTO qudo_job VALUES(20, 1, 0, 5, NULL, NULL, NULL, 'k'), (21, 1, 0, 5, NULL, NULL, NULL, 'k');
+      INSERT INTO qudo_running VALUES(20, 1, 0, 5, 4); INSERT INTO qudo_held VALUES(1, 'k', 21); INSERT INTO qudo_key VALUES(1, 'k', 1, 1, 1);
+      INSERT INTO qudo_job VALUES(1, 1, 0, 5, NULL, NULL, 7, NULL), (2, 1, 0, 5, 'k', 0, NULL, NULL); INSERT INTO qudo_ready VALUES(1, 1, 0, 5, 4);
+      INSERT INTO qudo_running VALUES(2, 1, 0, 5, 0); INSERT INTO qudo_unique VALUES(1, 'k', 2);
       """, in: name)
     #expect(try await TableInvariants.violations(in: name, on: server) == [])
     try await server.query(
       """
-      INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL, NULL), (4, 1, 0, 5, 'm', 0, NULL), (5, 1, 0, 5, NULL, NULL, 9);
+      INSERT INTO qudo_job VALUES(3, 1, 0, 5, NULL, NULL, NULL, NULL), (4, 1, 0, 5, 'm', 0, NULL, NULL), (5, 1, 0, 5, NULL, NULL, 9, NULL);
+      INSERT INTO qudo_job VALUES(22, 1, 0, 5, NULL, NULL, NULL, 'm'), (23, 1, 0, 5, NULL, NULL, NULL, 'o');
+      INSERT INTO qudo_ready VALUES(22, 1, 0, 5, 0); INSERT INTO qudo_held VALUES(1, 'n', 23);
+      INSERT INTO qudo_key VALUES(1, 'm', 1, 2, 0), (1, 'n', 3, 0, 1);
       INSERT INTO qudo_ready VALUES(5, 1, 0, 5, 4); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 4), (4, 1, 0, 6, 0);
-      INSERT INTO qudo_running VALUES(9, 1, 0, 5); INSERT INTO qudo_unique VALUES(1, 'x', 8);
+      INSERT INTO qudo_running VALUES(9, 1, 0, 5, 0); INSERT INTO qudo_unique VALUES(1, 'x', 8);
       """, in: name)
     #expect(
       try await TableInvariants.violations(in: name, on: server) == [
         "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running",
         "a row differs from its job 4 delayed",
         "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
-        "a waiting job does not expire 5",
+        "a waiting job does not expire 5", "a held row differs from its job 23 n",
+        "the counts of a concurrency key are wrong 1 m 2 0 1 0",
+        "the counts of a concurrency key are wrong 1 n 0 1 0 1",
+        "the counts of a concurrency key are wrong 1 o 0 0 1 0", "a concurrency key has no job 1 n",
+        "a job is held although its concurrency key has room 1 n 3 0 1",
+        "a row does not say that its job has a concurrency key 22",
       ])
   }
 

@@ -44,7 +44,7 @@ import Testing
     let late = try database.connection(commits: false)
     try late.run([
       "INSERT INTO qudo_job(id, kind, ranking, due, enqueued, payload) VALUES(1000, 1, 0, 5, 5, ''), (1001, 1, 0, 6, 5, '')",
-      "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, 1000, 0), (1, 0, 6, 1001, 0)",
+      "INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES(1, 0, 5, 1000, 0), (1, 0, 6, 1001, 0)",
     ])
     expire(driver)
     #expect(try await claim(driver) == 11, "it is not there yet")
@@ -82,7 +82,7 @@ import Testing
     try late.run([
       "INSERT INTO qudo_job(id, kind, ranking, due, enqueued, payload) VALUES(1000, 1, 0, 5, 5, ''), (1001, 1, 0, 6, 5, '')",
       "INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) VALUES(1000, 7, 2, 1, 0, 5, 9)",
-      "INSERT INTO qudo_delayed(kind, ranking, due, id, frees) VALUES(1, 0, 6, 1001, 0)", "COMMIT",
+      "INSERT INTO qudo_delayed(kind, ranking, due, id, flags) VALUES(1, 0, 6, 1001, 0)", "COMMIT",
     ])
     #expect(try await claim(driver) == 12, "the bounds hold")
     expire(driver)

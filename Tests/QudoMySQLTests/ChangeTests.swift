@@ -520,7 +520,7 @@ import Testing
       options: "pool=1",
       observer: { statement in
         // Between the look at the page and the locks.
-        guard statement.text.contains("COALESCE(r.frees, d.frees)"),
+        guard statement.text.contains("COALESCE(r.flags, d.flags)"),
           isClaimed.withLock({ claimed in
             defer { claimed = true }; return !claimed
           })

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ConformanceTests {
   private static let cases = ConformanceSuite.cases(for: [
     .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .control, .schedules, .maxRunning,
-    .rateLimits,
+    .rateLimits, .concurrencyKeys,
   ])
   private static let gate = Gate(8)
 

@@ -238,7 +238,7 @@ import Testing
       "DELETE FROM qudo_job",
       "DELETE FROM qudo_unique", "DELETE FROM qudo_expiry", "INSERT INTO qudo_failure",
       "INSERT INTO qudo_expiry(id, expires) SELECT", "SELECT id FROM qudo_expiry", "SELECT j.id, k.name",
-      "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, frees", "SELECT ends, id FROM qudo_running",
+      "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, flags", "SELECT ends, id FROM qudo_running",
       "SELECT id, ends, token, kind",
     ])
   func shortSweep(_ beginning: String) async throws {

@@ -27,6 +27,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
+        .concurrencyKeys,
       ])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
@@ -37,6 +38,7 @@ import Testing
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
         .maxRunning, .rateLimits,
+        .concurrencyKeys,
       ])
     await driver.close()
   }
@@ -173,6 +175,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
+        .concurrencyKeys,
       ])
     await driver.close()
   }

@@ -12,7 +12,7 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule",
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule, qudo_key, qudo_held",
       in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
@@ -101,6 +101,7 @@ import Testing
         return StoredSchedule(name: "\(number)", rule: "r", kind: kind, nextTick: next)
       })
     _ = try await driver.insert((0..<2000).map { NewJob("e", expires: .after(.seconds(3600 + $0))) })
+    _ = try await driver.insert((0..<2000).map { keyed($0, "\($0 % 200)") })
     for kind in ["a", "b", "c", "d"] as [Kind] {
       _ = try await driver.insert(
         (0..<1000).map { NewJob(kind, payload: Payload("\($0)"), priority: $0 % 3) })
@@ -119,6 +120,31 @@ import Testing
     }
   }
 
+  private func keyed(_ number: Int, _ key: String, limit: Int = 2, expires: Expiry = .never) -> NewJob {
+    NewJob(
+      "k", unique: number % 4 == 0 ? UniqueKey("\(number)", onConflict: .overwrite) : nil,
+      concurrencyKey: ConcurrencyKey(key, limit: limit), expires: expires)
+  }
+
+  private func keys(_ driver: MySQLDriver) async throws {
+    var ids = try await driver.insert((0..<80).map { keyed($0 * 2, "\($0)", limit: 3) }).map(\.id)
+    ids += try await driver.insert([keyed(700, "other"), keyed(704, "9")]).map(\.id)
+    let jobs = try await driver.claim(ClaimRequest([.init("k")], limit: 80)).jobs
+    let outcomes: [Settlement.Outcome] = [
+      .completed(), .completed(replacements: [keyed(1, "1")]), .failed(message: ""), .released,
+    ]
+    _ = try await driver.settle(
+      jobs.enumerated().map { Settlement($1.lease, outcomes[$0 % 4]) },
+      claiming: ClaimRequest([.init("k")], limit: 5))
+    _ = try await driver.change(ids, JobChange(priority: 1))
+    _ = try await driver.cancel(Array(ids.prefix(60)), reason: nil)
+    let expiring = (0..<9).map { keyed($0, "e", expires: .after(.microseconds(1))) }
+    _ = try await driver.insert(expiring)
+    _ = try await driver.claim(ClaimRequest([.init("k")], limit: 5))
+    let failed = try await driver.failures(LogQuery(kinds: ["k"], limit: 9)).map(\.id)
+    _ = try await driver.replay(failed)
+  }
+
   private func control(_ driver: MySQLDriver) async throws {
     try await driver.pause(["b"], until: nil, reason: "x")
     let jobs = try await driver.claim(ClaimRequest([.init("a"), .init("b"), .init("c")], limit: 40)).jobs
@@ -135,6 +161,7 @@ import Testing
     try await change(driver)
     try await expire(driver)
     try await schedule(driver)
+    try await keys(driver)
     _ = try await driver.pauses()
     _ = try await driver.resume(nil)
   }

@@ -152,7 +152,7 @@ import Testing
       "DELETE FROM qudo_cancel",
       // Reads that find nothing.
       "SELECT job, reason FROM qudo_cancel", "SELECT id, COALESCE(LENGTH",
-      "SELECT kind, ranking, due, id, frees",
+      "SELECT kind, ranking, due, id, flags",
       "SELECT id, ends, token, kind", "SELECT ends, id FROM qudo_running", "SELECT j.kind, j.ranking",
     ])
   func shortChange(_ beginning: String) async throws {
@@ -215,6 +215,79 @@ import Testing
     let failures = try await driver.failures(LogQuery(limit: 1000))
     #expect(failures.count == 88 && Set(failures.map(\.job)).count == 88)
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_cancel", in: database.name) == ["0"])
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test(
+    "a verb for jobs of concurrency keys of which a statement changes or finds nothing is not committed",
+    arguments: [
+      "DELETE FROM qudo_held", "DELETE FROM qudo_key", "DELETE FROM qudo_running", "DELETE FROM qudo_job",
+      "DELETE FROM qudo_ready", "DELETE FROM qudo_unique", "INSERT INTO qudo_ready",
+      "INSERT INTO qudo_failure",
+      "UPDATE qudo_job",
+      // Reads that find nothing.
+      "SELECT kind, name, most", "SELECT h.id, h.kind", "SELECT id, kind, concurrency_key",
+      "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, flags", "SELECT job FROM qudo_unique",
+    ])
+  func shortKeys(_ beginning: String) async throws {
+    let database = try await TestDatabase()
+    let met = Locked(0)
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        let text = statement.text.replacing("\nWHERE ", with: " WHERE ")
+        let places = text.ranges(of: " WHERE ")
+        let isOfFailure = text.hasPrefix("INSERT INTO qudo_failure")
+        guard text.hasPrefix(beginning), let place = isOfFailure ? places.last : places.first,
+          met.withLock({
+            $0 += 1; return $0 % 5 == 1
+          })
+        else { return statement.bytes }
+        return Array("\(text[..<place.lowerBound]) WHERE 0 AND \(text[place.upperBound...])".utf8)
+      })
+    func keyed(_ number: Int, limit: Int = 1) -> NewJob {
+      NewJob(
+        "a", payload: Payload("\(number)"),
+        unique: number % 2 == 0 ? UniqueKey("u\(number)", onConflict: .overwrite) : nil,
+        concurrencyKey: ConcurrencyKey("k\(number % 3)", limit: limit))
+    }
+    var ended: Set<Int64> = []
+    for _ in 0..<3 {
+      let ids = try await driver.insert((0..<12).map { keyed($0) } + [NewJob("a")]).map(\.id)
+      try await check(database)
+      // A held one stays where it is, and a raised limit admits more.
+      #expect(try await driver.insert([keyed(4, limit: 2)]) == [.overwritten(ids[4])])
+      try await check(database)
+      var jobs: [ClaimedJob] = []
+      while jobs.count < 5 { jobs += try await driver.claim(want).jobs }
+      #expect(Set(jobs.map(\.id)) == Set([0, 1, 2, 4, 12].map { ids[$0] }))
+      let outcomes: [Settlement.Outcome] = [
+        .completed(), .failed(message: "no"), .completed(replacements: [keyed(13)]), .released, .completed(),
+      ]
+      let settlements = jobs.sorted { $0.id < $1.id }.enumerated().map { Settlement($1.lease, outcomes[$0]) }
+      let settled = try await driver.settle(settlements, claiming: nil).results
+      for result in settled { if case .leaseLost = result { Issue.record("a lease was lost") } }
+      ended.insert(ids[1])
+      try await check(database)
+      #expect(try await driver.change([ids[11], ids[8]], JobChange(priority: 1)) == [.changed, .changed])
+      #expect(try await driver.cancel([ids[3], ids[6]], reason: nil) == [.cancelled, .cancelled])
+      ended.formUnion([ids[3], ids[6]])
+      try await check(database)
+      var rounds = 0
+      while try await driver.count() != [] {
+        let jobs = try await driver.claim(want).jobs
+        _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+        try await check(database)
+        rounds += 1
+        try #require(rounds < 100)
+      }
+    }
+    #expect(met.withLock { $0 } > 2, "there was none of these statements")
+    #expect(Set(try await driver.failures(LogQuery(limit: 1000)).map(\.job)) == ended)
+    let rows = try await database.server.query(
+      "SELECT COUNT(*) FROM qudo_key UNION ALL SELECT COUNT(*) FROM qudo_held", in: database.name)
+    #expect(rows == ["0", "0"])
     await driver.close()
     try await database.drop()
   }
@@ -394,7 +467,10 @@ import Testing
   private func use(_ driver: MySQLDriver, _ tally: Locked<Tally>, round: Int) async {
     do throws(QudoError) {
       let jobs = (0..<(round % 12 + 1)).map { number in
-        NewJob("a", payload: Payload("\(number)"), due: number % 5 == 4 ? .after(.milliseconds(1)) : .now)
+        NewJob(
+          "a", payload: Payload("\(number)"),
+          concurrencyKey: number % 4 == 1 ? ConcurrencyKey("k\(round % 3)", limit: number / 4 + 1) : nil,
+          due: number % 5 == 4 ? .after(.milliseconds(1)) : .now)
       }
       let ids = try await driver.insert(jobs).map(\.id)
       tally.withLock { $0.inserted.formUnion(ids) }

@@ -172,7 +172,7 @@ import Testing
     let late = try database.connection(commits: false)
     try late.run([
       "INSERT INTO qudo_job(kind, ranking, due, enqueued, payload) VALUES(1, 0, 5, 5, '')",
-      "INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES(1, 0, 5, LAST_INSERT_ID(), 0)",
+      "INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES(1, 0, 5, LAST_INSERT_ID(), 0)",
     ])
     let newest = try await there.insert([NewJob("a")]).map(\.id)
     #expect(try await here.claim(want).jobs.map(\.id) == newest)

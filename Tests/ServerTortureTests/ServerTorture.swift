@@ -71,9 +71,12 @@ struct ServerTorture: Sendable {
       record.waits += waiting.waits
       record.broken.formUnion(waiting.late.map { "\(place.name): \($0)" })
       let states =
-        "SELECT 'ready', id FROM qudo_ready UNION ALL SELECT 'delayed', id FROM qudo_delayed UNION ALL SELECT 'running', id FROM qudo_running"
+        "SELECT 'ready', id FROM qudo_ready UNION ALL SELECT 'delayed', id FROM qudo_delayed UNION ALL SELECT 'running', id FROM qudo_running UNION ALL SELECT 'held', id FROM qudo_held"
       for row in try session.rows(states) {
         record.broken.insert("\(place.name)/\(row[1]) is left, \(row[0])")
+      }
+      for row in try session.rows("SELECT name FROM qudo_key") {
+        record.broken.insert("\(place.name): the concurrency key \(row[0]) is left")
       }
     }
     crew.stop([.worker, .workers])

@@ -175,7 +175,10 @@ struct Torturer {
   private mutating func lock(for length: Duration) throws {
     let session = try place.session()
     let table =
-      ["qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane"].randomElement(
+      [
+        "qudo_job", "qudo_ready", "qudo_delayed", "qudo_running", "qudo_unique", "qudo_lane", "qudo_key",
+        "qudo_held",
+      ].randomElement(
         using: &random) ?? "qudo_job"
     try session.rows("SET SESSION innodb_lock_wait_timeout = 5")
     try session.rows("START TRANSACTION")

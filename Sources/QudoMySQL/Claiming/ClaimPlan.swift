@@ -17,6 +17,8 @@ struct Candidate {
     case ready, delayed
     /// A running job whose lease has expired.
     case ended(RunningRow)
+    /// A job that waits for others of its concurrency key. No claim takes it.
+    case held(NumberedKey)
   }
   let kind: Int64
   let ranking: Int64
@@ -26,10 +28,14 @@ struct Candidate {
   let hold: KeyHold
   /// Whether the job may have an expiry. If not, it has none.
   var mayExpire = false
+  /// Whether the job may have a concurrency key. If not, it has none.
+  var mayBeKeyed = false
   let source: Source
 
-  /// The column `frees`: ``hold``, and a bit for ``mayExpire``.
-  var frees: Int64 { hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) }
+  /// The column `flags`: ``hold``, and bits for ``mayExpire`` and ``mayBeKeyed``.
+  var flags: Int64 {
+    hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) | (mayBeKeyed ? KeyRows.bit : 0)
+  }
 
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
@@ -100,7 +106,7 @@ struct ClaimPlan {
     let back = waiting.map { row in
       Candidate(
         kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold,
-        mayExpire: row.mayExpire, source: .ended(row))
+        mayExpire: row.mayExpire, mayBeKeyed: row.mayBeKeyed, source: .ended(row))
     }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }

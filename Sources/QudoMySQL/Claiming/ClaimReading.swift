@@ -95,7 +95,7 @@ struct ClaimReading {
   /// Returns the query for due delayed jobs, earliest first.
   static func delayed(_ limit: Int, from view: ScanCursors.View = ScanCursors.View()) -> SQL {
     """
-    SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(view.fromDue) due <= @n
+    SELECT kind, ranking, due, id, flags FROM qudo_delayed WHERE \(view.fromDue) due <= @n
     ORDER BY due, id LIMIT \(limit) FOR UPDATE SKIP LOCKED
     """
   }
@@ -112,7 +112,7 @@ struct ClaimReading {
     guard let first = kinds.first, limit > 0 else { return nil }
     guard kinds.count > 1 else {
       return """
-        SELECT kind, ranking, due, id, frees\(besides) FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
+        SELECT kind, ranking, due, id, flags\(besides) FROM qudo_ready WHERE kind = \(first.number) \(view.ready(first.number))
         ORDER BY ranking, due, id LIMIT \(first.most(limit)) FOR UPDATE SKIP LOCKED
         """
     }
@@ -128,7 +128,7 @@ struct ClaimReading {
     let limited = kinds.filter { $0.most(limit) < limit }
     let most = limited.reduce(limit * 4) { $0 + length($1) }
     return """
-      SELECT r.kind, r.ranking, r.due, r.id, r.frees\(besides) FROM
+      SELECT r.kind, r.ranking, r.due, r.id, r.flags\(besides) FROM
       (SELECT kind, ranking, due, id FROM (\(arms.joined(" UNION ALL "))) AS arms ORDER BY ranking, due, id LIMIT \(most)) AS best
       STRAIGHT_JOIN qudo_ready AS r ON r.kind = best.kind AND r.ranking = best.ranking AND r.due = best.due AND r.id = best.id
       ORDER BY best.ranking, best.due, best.id LIMIT \(limited.isEmpty ? limit : most) FOR UPDATE SKIP LOCKED
@@ -230,7 +230,7 @@ struct ClaimReading {
     let reads = armed.compactMap { kind in
       look.ready[kind.number].map { found -> SQL in
         """
-        SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number, from: found))
+        SELECT kind, ranking, due, id, flags FROM qudo_ready WHERE kind = \(kind.number) \(view.ready(kind.number, from: found))
         ORDER BY ranking, due, id LIMIT \(kind.most(request.limit)) FOR UPDATE SKIP LOCKED
         """
       }
@@ -339,11 +339,12 @@ extension Transaction {
 }
 
 extension Candidate {
-  /// - Parameter row: The columns kind, ranking, due, id and frees.
+  /// - Parameter row: The columns kind, ranking, due, id and flags.
   init(_ row: Row, _ source: Source) {
     self.init(
       kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3),
-      hold: KeyHold(row.integer(4)), mayExpire: row.integer(4) & ExpiryRows.bit != 0, source: source)
+      hold: KeyHold(row.integer(4)), mayExpire: row.integer(4) & ExpiryRows.bit != 0,
+      mayBeKeyed: row.integer(4) & KeyRows.bit != 0, source: source)
   }
 }
 #endif

@@ -29,13 +29,18 @@ extension Transaction {
       try commit()
       return (answer, nil)
     }
-    // A job that waits again after its expiry expires at once.
+    // A job that waits again after its expiry expires at once, and one that ends may admit another one of its key.
     var isAhead =
       limited.isEmpty
       && !settlements.contains { settlement in
         settlement.outcome.mayMakeReady
           || settlement.outcome.waits && ClaimedRows.mayExpire(settlement.lease.token)
+          || ClaimedRows.mayBeKeyed(settlement.lease.token)
       }
+    // An enqueue with a maximum of waiting jobs locks kinds before concurrency keys, too.
+    if !limited.isEmpty, settlements.contains(where: { ClaimedRows.mayBeKeyed($0.lease.token) }) {
+      _ = try read(KindCache.lock(try requireNumbers(of: limited)))
+    }
     // A settlement that lets its job wait again needs the time at once.
     let ahead = isAhead ? reading(request, takesTime: settlements.allSatisfy(\.isPlain)) : nil
     var start = ContinuousClock.now
@@ -116,9 +121,9 @@ extension Transaction {
     }
     for part in ready.parts(of: 1000) {
       let rows = part.map { job -> SQL in
-        "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees))"
+        "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.flags))"
       }
-      write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
+      write("INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES\(rows.joined(","))")
     }
   }
 
@@ -195,6 +200,7 @@ extension Transaction {
     throws(QudoError) -> Bool
   {
     var isStale = false
+    hasAdmitted = false
     let overdue = plan.overdue
     if plan.endsJobs {
       // Once, so that the work of a claim is bounded.
@@ -211,6 +217,7 @@ extension Transaction {
     } else if !overdue.isEmpty {
       ended.expired += try expire([], overdue).jobs
     }
+    isStale = isStale || hasAdmitted && !ended.hasReadAgain
     ended.hasReadAgain = ended.hasReadAgain || isStale
     guard !isStale, ended.hasSwept || isRepeated else { return isStale }
     // Those whose rows others had locked.
@@ -243,13 +250,13 @@ extension Transaction {
     var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
     for lease in leases {
       let (reason, message) = lease.end
-      log(lease.row.id, reason, message: message, final: true)
+      log(lease.row.id, reason, message: message, final: true, keyed: lease.row.mayBeKeyed)
       if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
     }
     enqueue(failed)
     leaveRunning(try gone(plan.jobless))
     leaveRunning(leases.map(\.row))
-    deleteJobs(leases.map { DeletedJob($0.row) })
+    try deleteJobs(leases.map { DeletedJob($0.row) })
     deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
     ended.lost += plan.lost.compactMap { lease in
       jobs[lease.row.id]?.givenUp(.lost, expiredLeases: lease.lost.clampedPlus(1))
@@ -293,7 +300,8 @@ extension Transaction {
     let mayExpire = chosen.contains { $0.0.mayExpire }
     if mayExpire { checkExpiries(of: chosen.map(\.0)) }
     var rows = ClaimedRows(
-      holdingKeys: chosen.contains { $0.0.hold == .untilFinished }, expiring: mayExpire)
+      holdingKeys: chosen.contains { $0.0.hold == .untilFinished }, expiring: mayExpire,
+      keyed: chosen.contains { $0.0.mayBeKeyed })
     rows.jobs.reserveCapacity(chosen.count)
     var ready = Groups<ClaimedRows.Terms, Int>()
     var written: [SQL] = []

@@ -136,6 +136,7 @@ public struct MySQLDriver: Driver {
   public var capabilities: Capabilities {
     let always: Capabilities = [
       .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
+      .concurrencyKeys,
     ]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
@@ -147,7 +148,6 @@ public struct MySQLDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
-    try capabilities.check(keysOf: jobs)
     return try await inserter.insert(jobs)
   }
 
@@ -160,7 +160,6 @@ public struct MySQLDriver: Driver {
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
     for case .completed(let jobs) in settlements.map(\.outcome) {
       for job in jobs { try limits.check(job) }
-      try capabilities.check(keysOf: jobs)
     }
     let answer = try await pool.transact { transaction throws(QudoError) in
       try transaction.run(settling: settlements, claiming: next)

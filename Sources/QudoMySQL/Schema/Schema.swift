@@ -11,8 +11,8 @@ internal import Qudo
 /// Each of its statements can run again after it took effect, and the row that records the version comes
 /// last.
 ///
-/// `frees` is the hold of a waiting job on its unique key, and whether the job may have an expiry: see
-/// ``Candidate/frees``.
+/// `flags`, which was `frees` until version 11, is the hold of a waiting job on its unique key, and whether the job may have an
+/// expiry and a concurrency key: see ``Candidate/flags``.
 ///
 /// `ranking` is the negated priority: MySQL 8 reserves the word `rank`. Texts are binary: the server compares
 /// and returns them as bytes, without padding and folding. Times are in microseconds since 1970, UTC.
@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 10
+  static let version: Int64 = 11
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -45,6 +45,8 @@ enum Schema {
     Migration(version: 9, lowestReader: 4, lowestWriter: 8, statements: schedules),
     // A Qudo of version 9 states no rate, and keeps to none.
     Migration(version: 10, lowestReader: 4, lowestWriter: 8, statements: rates),
+    // A Qudo of version 10 would leave the places of keyed jobs behind, and list held jobs as ready.
+    Migration(version: 11, lowestReader: 11, lowestWriter: 11, statements: keys),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -230,6 +232,33 @@ enum Schema {
       throttled_until BIGINT NOT NULL) ENGINE = InnoDB
     """
   ]
+
+  /// Creates the concurrency keys in use, and the jobs that wait for others of their key. Both tables are empty if unused.
+  ///
+  /// `taken` is the number of admitted jobs of a key, and `held` that of the others; see ``KeyRows``.
+  ///
+  /// `frees` gets another name, so that older programs that are connected fail: each of their transactions names it that enqueues,
+  /// claims, changes, cancels or drops a waiting job, and one that ended a keyed job would never admit the next one. Then they
+  /// connect again, read `qudo_schema`, and end.
+  private static let keys: [SQL] =
+    [
+      """
+      CREATE TABLE IF NOT EXISTS qudo_key(
+        kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, most INT NOT NULL, taken BIGINT NOT NULL, held BIGINT NOT NULL,
+        PRIMARY KEY(kind, name)) ENGINE = InnoDB
+      """,
+      """
+      CREATE TABLE IF NOT EXISTS qudo_held(
+        kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, id BIGINT NOT NULL, PRIMARY KEY(kind, name, id)) ENGINE = InnoDB
+      """,
+    ]
+    + step(
+      "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'concurrency_key'", "= 0",
+      "ALTER TABLE qudo_failure ADD COLUMN concurrency_key VARBINARY(255), ADD COLUMN concurrency_limit INT")
+    + (["qudo_ready", "qudo_delayed"] as [SQL]).flatMap { table in
+      whileThere(
+        column: "frees", of: table, "ALTER TABLE \(table) CHANGE COLUMN frees flags TINYINT NOT NULL")
+    }
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

@@ -31,23 +31,29 @@ struct ClaimedRows {
   /// Whether more jobs have expired than one claim ends.
   var hasMore = false
 
-  /// The token tells the settlement what it need not look up: most jobs hold no key and have no expiry.
+  /// The token tells the settlement what it need not look up: most jobs hold no key, have no expiry, and no
+  /// concurrency key.
   ///
   /// - Parameters:
   ///   - holdingKeys: Whether one of the jobs may hold a unique key until it ends.
   ///   - expiring: Whether one of the jobs may have an expiry.
-  init(holdingKeys: Bool, expiring: Bool) {
+  ///   - keyed: Whether one of the jobs may have a concurrency key.
+  init(holdingKeys: Bool, expiring: Bool, keyed: Bool) {
     token =
-      Int64.random(in: 4...Int64.max) & ~(Self.keyBit | Self.expiryBit) | (holdingKeys ? Self.keyBit : 0)
-      | (expiring ? Self.expiryBit : 0)
+      Int64.random(in: 8...Int64.max) & ~(Self.keyBit | Self.expiryBit | Self.concurrencyBit)
+      | (holdingKeys ? Self.keyBit : 0) | (expiring ? Self.expiryBit : 0)
+      | (keyed ? Self.concurrencyBit : 0)
   }
 
   private static let keyBit: Int64 = 1
   /// In leases of schema 7 this bit is random.
   static let expiryBit: Int64 = 2
+  /// In leases of schema 10 this bit is random.
+  private static let concurrencyBit: Int64 = 4
 
   static func mayHoldKeys(_ token: Int64) -> Bool { token & keyBit != 0 }
   static func mayExpire(_ token: Int64) -> Bool { token & expiryBit != 0 }
+  static func mayBeKeyed(_ token: Int64) -> Bool { token & concurrencyBit != 0 }
 
   /// The time at which the first of the leases expires.
   var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }

@@ -15,13 +15,13 @@ internal import Qudo
 /// - It deletes the row of a job that is gone: a stopped statement may have left it.
 ///
 /// Waiting jobs and leases say whether a job may have an expiry, so that the others pay nothing: see
-/// ``Candidate/frees`` and ``ClaimedRows``.
+/// ``Candidate/flags`` and ``ClaimedRows``.
 enum ExpiryRows {
   /// The message for the failure log.
   static let message = "the job still waited at its expiry"
   /// The maximum number of rows that one claim looks at.
   static let sweep = 1000
-  /// The bit of the column `frees` of a waiting job that may have an expiry.
+  /// The bit of the column `flags` of a waiting job that may have an expiry.
   static let bit: Int64 = 4
   /// The value of a column for a job without an expiry.
   static let never = Int64.max
@@ -130,15 +130,21 @@ extension Transaction {
       for condition in places.conditions {
         statements.append(
           (
-            "SELECT kind, ranking, due, id, frees FROM \(table) WHERE \(condition) FOR UPDATE SKIP LOCKED",
+            "SELECT kind, ranking, due, id, flags FROM \(table) WHERE \(condition) FOR UPDATE SKIP LOCKED",
             source
           ))
       }
     }
-    guard !statements.isEmpty else { return [] }
-    return zip(try read(statements.map(\.sql)), statements).flatMap { rows, statement in
+    let unique = Self.lock(uniqueKeysOf: found.heldUnique)
+    let (locks, held) = lockHeld(found)
+    guard !statements.isEmpty || !held.isEmpty else { return [] }
+    let rows = try read(statements.map(\.sql) + unique + locks + held)
+    let rest = rows.dropFirst(statements.count + unique.count)
+    add(keys: rest.prefix(locks.count))
+    let waiting = zip(rows, statements).flatMap { rows, statement in
       rows.map { Candidate($0, statement.source) }
     }
+    return waiting + rest.dropFirst(locks.count).flatMap { self.held($0) }
   }
 
   /// Moves those of some locked jobs whose expiry has passed to the failure log, in the order of their ids.
@@ -158,10 +164,12 @@ extension Transaction {
     let leases = Dictionary(overdue.map { ($0.row.id, $0.lost.clampedPlus(1)) }, uniquingKeysWith: max)
     let jobs = ids.compactMap { ending[$0]?.givenUp(.expired, expiredLeases: leases[$0]) }
     if !ids.isEmpty {
-      log(ids, .expired, message: ExpiryRows.message, final: true)
+      log(
+        ids, .expired, message: ExpiryRows.message, final: true,
+        keyed: gone.contains(where: \.mayBeKeyed) || overdue.contains { $0.row.mayBeKeyed })
       leaveWaiting(gone)
       leaveRunning(overdue.map(\.row))
-      deleteJobs(gone.map { DeletedJob($0, rowStays: rowsStay) } + overdue.map { DeletedJob($0.row) })
+      try deleteJobs(gone.map { DeletedJob($0, rowStays: rowsStay) } + overdue.map { DeletedJob($0.row) })
     }
     return (jobs, locked.map(\.id).filter { ending[$0]?.expires == ExpiryRows.never })
   }

@@ -97,7 +97,7 @@ extension Transaction {
       }
       write(
         """
-        INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
+        INSERT INTO qudo_ready(kind, ranking, due, id, flags) \
         VALUES(\(job.target), \(job.ranking), \(now.microseconds), LAST_INSERT_ID(), \(KeyHold.none.rawValue))
         """)
       write(receipt.write(answer, 1))

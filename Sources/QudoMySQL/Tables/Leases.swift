@@ -32,8 +32,13 @@ struct RunningRow {
   /// Whether the job may have an expiry. If one job of a claim may, the driver treats each of them as if it did.
   var mayExpire: Bool { ClaimedRows.mayExpire(token) }
 
-  /// The column `frees` of the job when it waits again.
-  var frees: Int64 { hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) }
+  /// Whether the job may have a concurrency key. If one job of a claim may, the driver treats each of them as if it did.
+  var mayBeKeyed: Bool { ClaimedRows.mayBeKeyed(token) }
+
+  /// The column `flags` of the job when it waits again.
+  var flags: Int64 {
+    hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) | (mayBeKeyed ? KeyRows.bit : 0)
+  }
 
   /// Returns statements that lock the rows of leases, at the expiry times that the leases state. They wait
   /// for another session that has locked the rows: a claim that recovers them, or another settlement.

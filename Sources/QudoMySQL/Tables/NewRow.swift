@@ -12,6 +12,9 @@ struct NewRow {
   var payload: Payload
   var meta: JobMetadata
   var expires: Expiry
+  var concurrencyKey: NumberedKey?
+  /// Whether the job waits for others of its concurrency key.
+  var isHeld = false
   /// The idempotency keys that lead to this job.
   var keys: [IdempotencyKey] = []
 
@@ -20,12 +23,16 @@ struct NewRow {
     unique = job.unique
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
     expires = job.expires
+    concurrencyKey = NumberedKey(job, kind: kind)
   }
 
   var hasExpiry: Bool { expires != .never }
 
-  /// The column `frees` of the new job.
-  var frees: Int64 { KeyHold(unique).rawValue | (hasExpiry ? ExpiryRows.bit : 0) }
+  /// The column `flags` of the new job.
+  var flags: Int64 {
+    KeyHold(unique).rawValue | (hasExpiry ? ExpiryRows.bit : 0)
+      | (concurrencyKey == nil ? 0 : KeyRows.bit)
+  }
 
   /// Takes over the contents of another job, which overwrites this one.
   ///
@@ -34,6 +41,7 @@ struct NewRow {
     self.maxDelay = maxDelay
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
     expires = job.expires
+    concurrencyKey = NumberedKey(job, kind: kind)
   }
 
   /// Returns the "INSERT ..." statement for the rows. It leaves out columns that have their defaults in all
@@ -45,23 +53,28 @@ struct NewRow {
     let hasKeys = rows.contains { $0.unique != nil }
     let hasMeta = rows.contains { !$0.meta.isEmpty }
     let hasExpiries = rows.contains { $0.hasExpiry }
+    let areKeyed = rows.contains { $0.concurrencyKey != nil }
     var text = SQL.Interpolation(
       literalCapacity: rows.reduce(256) { $0 + $1.textLength }, interpolationCount: 0)
     text.appendLiteral("INSERT INTO qudo_job(kind,ranking,due,enqueued,codec")
     if hasKeys { text.appendLiteral(",unique_key,unique_scope") }
     if hasMeta { text.appendLiteral(",meta") }
     if hasExpiries { text.appendLiteral(",expires") }
+    if areKeyed { text.appendLiteral(",concurrency_key") }
     text.appendLiteral(",payload) VALUES")
     for (index, row) in rows.enumerated() {
       if index > 0 { text.appendLiteral(",") }
-      row.write(keys: hasKeys, meta: hasMeta, expires: hasExpiries, taking: time, to: &text)
+      row.write(
+        keys: hasKeys, meta: hasMeta, expires: hasExpiries, concurrencyKeys: areKeyed, taking: time, to: &text
+      )
     }
     return SQL(stringInterpolation: text)
   }
 
   /// Appends the row piece by piece: assembling each row separately costs more than its bytes do.
   private func write(
-    keys: Bool, meta hasMeta: Bool, expires hasExpiries: Bool, taking time: SQL?,
+    keys: Bool, meta hasMeta: Bool, expires hasExpiries: Bool, concurrencyKeys areKeyed: Bool,
+    taking time: SQL?,
     to text: inout SQL.Interpolation
   ) {
     text.appendLiteral("(")
@@ -83,6 +96,7 @@ struct NewRow {
     }
     if hasMeta { text.appendInterpolation(",\(meta.isEmpty ? nil : meta.bytes)" as SQL) }
     if hasExpiries { text.appendInterpolation(",\(expires.sql(time ?? "@n") ?? "NULL")" as SQL) }
+    if areKeyed { text.appendInterpolation(",\(concurrencyKey?.name)" as SQL) }
     text.appendLiteral(",")
     text.appendInterpolation(payload.bytes)
     text.appendLiteral(")")
@@ -98,12 +112,14 @@ struct NewRow {
   /// id.
   func isReadyAtOnce(like other: NewRow) -> Bool {
     kind == other.kind && ranking == other.ranking && due.isNow && unique == nil
-      && hasExpiry == other.hasExpiry
+      && hasExpiry == other.hasExpiry && !isHeld
+      && (concurrencyKey == nil) == (other.concurrencyKey == nil)
   }
 
   /// The approximate length of the row's values as text.
   var textLength: Int {
     (payload.bytes.count + meta.bytes.count) * 2 + 256 + (unique.map { $0.key.utf8.count * 4 } ?? 0)
+      + (concurrencyKey.map { $0.name.count * 4 + 64 } ?? 0)
   }
 }
 

@@ -10,11 +10,16 @@ enum KeyHold: Int64 {
   /// The key becomes free when the job ends.
   case untilFinished
 
-  /// - Parameter number: Any number from a row: see ``Candidate/frees``.
-  init(_ number: Int64) { self = KeyHold(rawValue: number & ~ExpiryRows.bit) ?? .none }
+  /// - Parameter number: Any number from a row: see ``Candidate/flags``.
+  init(_ number: Int64) { self = KeyHold(rawValue: number & 3) ?? .none }
 
-  init(_ unique: UniqueKey?) {
-    switch unique?.scope {
+  init(_ unique: UniqueKey?) { self.init(unique?.scope) }
+
+  /// - Parameter scope: The column `unique_scope` of a job that has not begun.
+  init(scope: Int64?) { self.init(scope.map { UniqueKey.Scope(rawValue: $0) ?? .untilFinished }) }
+
+  private init(_ scope: UniqueKey.Scope?) {
+    switch scope {
     case nil: self = .none
     case .untilStarted: self = .untilStarted
     case .untilFinished: self = .untilFinished
@@ -33,17 +38,20 @@ struct UniqueKeyLookup {
     let id: Int64
     /// When the job was first enqueued.
     let enqueued: Timestamp
-    /// The position of the job's row; nil if the job does not wait.
+    /// The position of the job's row; nil if the job does not wait, or if it is unknown whether it is held.
     var place: RowPosition?
+    var concurrencyKey: NumberedKey?
+    /// The column `flags` of the job if it is held.
+    let heldFlags: Int64
   }
 
   /// The position of a waiting job's row.
   struct RowPosition {
-    enum Table { case ready, delayed }
-    let table: Table
+    enum Table { case ready, delayed, held }
+    var table: Table
     let ranking: Int64
     let due: Int64
-    let frees: Int64
+    let flags: Int64
   }
 
   private var holders: [Key: Holder] = [:]
@@ -53,6 +61,14 @@ struct UniqueKeyLookup {
   subscript(key: Key) -> Holder? {
     get { holders[key] }
     set { holders[key] = newValue }
+  }
+
+  /// The concurrency keys of the holders.
+  var concurrencyKeys: [NumberedKey] { holders.values.compactMap(\.concurrencyKey) }
+
+  /// The unique keys whose holders have a concurrency key and are neither ready nor delayed: they are held or running.
+  var unplaced: [Key] {
+    holders.filter { $0.value.place == nil && $0.value.concurrencyKey != nil }.map(\.key)
   }
 
   /// The maximum number of keys in one statement.
@@ -67,7 +83,8 @@ struct UniqueKeyLookup {
         let list = texts[start..<min(start + chunk, texts.count)].map { text -> SQL in "\(text)" }.joined(",")
         statements.append(
           """
-          SELECT h.kind, h.name, h.job, j.ranking, j.due, r.frees, d.frees, j.id, j.enqueued FROM qudo_unique AS h
+          SELECT h.kind, h.name, h.job, j.ranking, j.due, r.flags, d.flags, j.id, j.enqueued, j.concurrency_key, j.unique_scope, j.expires
+          FROM qudo_unique AS h
           LEFT JOIN qudo_job AS j ON j.id = h.job
           LEFT JOIN qudo_ready AS r ON r.kind = j.kind AND r.ranking = j.ranking AND r.due = j.due AND r.id = j.id
           LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
@@ -86,12 +103,15 @@ struct UniqueKeyLookup {
         return
       }
       let (ready, delayed) = (row.integerIfAny(5), row.integerIfAny(6))
-      let place = (ready ?? delayed).map { frees in
+      let place = (ready ?? delayed).map { flags in
         RowPosition(
-          table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), frees: frees)
+          table: ready == nil ? .delayed : .ready, ranking: row.integer(3), due: row.integer(4), flags: flags)
       }
       holders[key] = Holder(
-        id: row.integer(2), enqueued: Timestamp(microseconds: row.integer(8)), place: place)
+        id: row.integer(2), enqueued: Timestamp(microseconds: row.integer(8)), place: place,
+        concurrencyKey: row.bytesIfAny(9).map { NumberedKey(kind: key.kind, name: $0) },
+        heldFlags: KeyHold(scope: row.integerIfAny(10)).rawValue | (row.isNull(11) ? 0 : ExpiryRows.bit)
+          | KeyRows.bit)
     }
   }
 }

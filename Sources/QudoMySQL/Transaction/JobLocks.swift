@@ -64,18 +64,17 @@ extension Transaction {
       let found = try positions(of: rest)
       // A SELECT that the server was told to stop may return no rows, so look again for jobs that are missing.
       let looks = found.missing.parts().map { "SELECT id FROM qudo_job WHERE id IN \(list: $0)" as SQL }
-      let keyed = found.keyed.parts().map { part -> SQL in
-        "SELECT job FROM qudo_unique WHERE job IN \(list: part) FOR UPDATE"
-      }
+      let keyed = Self.lock(uniqueKeysOf: found.keyed)
       let ready = found.ready.conditions.map { condition -> SQL in
-        "SELECT kind, ranking, due, id, frees FROM qudo_ready WHERE \(condition) FOR UPDATE"
+        "SELECT kind, ranking, due, id, flags FROM qudo_ready WHERE \(condition) FOR UPDATE"
       }
       let delayed = found.delayed.conditions.map { condition -> SQL in
-        "SELECT kind, ranking, due, id, frees FROM qudo_delayed WHERE \(condition) FOR UPDATE"
+        "SELECT kind, ranking, due, id, flags FROM qudo_delayed WHERE \(condition) FOR UPDATE"
       }
       let running = RunningRow.lock(found.running)
-      // An insert that overwrites a job locks its key first, too.
-      var rows = try read(looks + keyed + ready + delayed + running)[...]
+      // An insert that overwrites a job locks its key first, too, and concurrency keys last.
+      let (keys, held) = lockHeld(found)
+      var rows = try read(looks + keyed + ready + delayed + running + keys + held)[...]
       func take(_ count: Int) -> ArraySlice<Rows> {
         defer { rows = rows.dropFirst(count) }
         return rows.prefix(count)
@@ -91,6 +90,10 @@ extension Transaction {
       for rows in take(running.count) {
         for row in rows.map({ RunningRow($0) }) { locked[row.id] = .running(row) }
       }
+      add(keys: take(keys.count))
+      for rows in take(held.count) {
+        for job in self.held(rows) { locked[job.id] = .waiting(job) }
+      }
       let gone = Set(found.missing).subtracting(live)
       rest = rest.filter { locked[$0] == nil && !gone.contains($0) }
     }
@@ -100,24 +103,49 @@ extension Transaction {
     return locked
   }
 
+  /// Returns statements that lock the concurrency keys of jobs, and then those that read which of the jobs are held. No session moves
+  /// a held job whose key is locked.
+  func lockHeld(_ found: JobPositions) -> (locks: [SQL], reads: [SQL]) {
+    guard !found.keys.isEmpty else { return ([], []) }
+    let new = found.keys.filter { lockedKeys[$0] == nil }.sorted()
+    return (KeyRows.lock(new), KeyRows.held(found.held))
+  }
+
+  /// - Parameter rows: A result of ``lockHeld(_:)``.
+  /// - Returns: The jobs whose keys are locked. The server may have been told to stop a lock: see ``Write``.
+  func held(_ rows: Rows) -> [Candidate] {
+    rows.map { KeyRows.job($0) }.compactMap { job in
+      guard let job, case .held(let key) = job.source, lockedKeys[key] != nil else { return nil }
+      return job
+    }
+  }
+
   /// Looks up where jobs are, without locks.
   func positions(of ids: [Int64]) throws(QudoError) -> JobPositions {
     let looks = ids.parts().map { part -> SQL in
       """
-      SELECT j.kind, j.ranking, j.due, j.id, COALESCE(r.frees, d.frees), r.id IS NOT NULL FROM qudo_job AS j
+      SELECT j.kind, j.ranking, j.due, j.id, COALESCE(r.flags, d.flags), r.id IS NOT NULL, j.concurrency_key, h.id IS NOT NULL,
+        j.unique_scope
+      FROM qudo_job AS j
       LEFT JOIN qudo_ready AS r ON r.kind = j.kind AND r.ranking = j.ranking AND r.due = j.due AND r.id = j.id
       LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
+      LEFT JOIN qudo_held AS h ON h.kind = j.kind AND h.name = j.concurrency_key AND h.id = j.id
       WHERE j.id IN \(list: part)
       """
     }
     var found = JobPositions()
     var (ready, delayed): ([Candidate], [Candidate]) = ([], [])
-    var others: [Int64] = []
+    var (others, heldUnique): ([Int64], [Int64]) = ([], [])
     var missing = Set(ids)
     for rows in try read(looks) {
       while let row = rows.next() {
         missing.remove(row.integer(3))
-        if row.isNull(4) {
+        let key = row.bytesIfAny(6).map { NumberedKey(kind: row.integer(0), name: $0) }
+        if let key { found.keys.insert(key) }
+        if row.isNull(4), let key, row.integer(7) != 0 {
+          found.held[key, default: []].append(row.integer(3))
+          if KeyHold(scope: row.integerIfAny(8)) != .none { heldUnique.append(row.integer(3)) }
+        } else if row.isNull(4) {
           others.append(row.integer(3))
         } else if row.integer(5) != 0 {
           ready.append(Candidate(row, .ready))
@@ -127,7 +155,8 @@ extension Transaction {
       }
     }
     found.missing = missing.sorted()
-    found.keyed = (ready + delayed).filter { $0.hold != .none }.map(\.id).sorted()
+    found.keyed = ((ready + delayed).filter { $0.hold != .none }.map(\.id) + heldUnique).sorted()
+    found.heldUnique = heldUnique
     found.ready = PointPredicate(ready: ready)
     found.delayed = PointPredicate(delayed: delayed)
     // The running jobs have no index by id.
@@ -144,10 +173,16 @@ extension Transaction {
 
   // MARK: Moving locked jobs
 
-  /// Removes waiting jobs from the tables of the ready and the delayed jobs.
+  /// Removes waiting jobs from the tables of the ready and the delayed jobs. Held ones leave their keys when they are deleted.
   func leaveWaiting(_ jobs: [Candidate]) {
     var (ready, delayed): ([Candidate], [Candidate]) = ([], [])
-    for job in jobs { if case .delayed = job.source { delayed.append(job) } else { ready.append(job) } }
+    for job in jobs {
+      switch job.source {
+      case .delayed: delayed.append(job)
+      case .held: break
+      case .ready, .ended: ready.append(job)
+      }
+    }
     for (condition, count) in PointPredicate(ready: ready).counted {
       write("DELETE FROM qudo_ready WHERE \(condition)", count: count)
     }
@@ -169,13 +204,15 @@ extension Transaction {
   /// - Parameters:
   ///   - rows: The jobs, in the order of their ids.
   ///   - messages: The messages of the marks.
-  func end(marked rows: [RunningRow], _ messages: [Int64: String]) {
+  func end(marked rows: [RunningRow], _ messages: [Int64: String]) throws(QudoError) {
     guard !rows.isEmpty else { return }
     for row in rows {
-      log(row.id, .cancelled, message: messages[row.id] ?? CancelMarks.message, final: true)
+      log(
+        row.id, .cancelled, message: messages[row.id] ?? CancelMarks.message, final: true,
+        keyed: row.mayBeKeyed)
     }
     leaveRunning(rows)
-    deleteJobs(rows.map { DeletedJob($0) })
+    try deleteJobs(rows.map { DeletedJob($0) })
     deleteMarks(of: rows.map(\.id), areKnown: true)
   }
 
@@ -197,6 +234,11 @@ struct JobPositions {
   var ready = PointPredicate()
   var delayed = PointPredicate()
   var running: [(ends: Int64, id: Int64)] = []
+  /// The concurrency keys of the jobs.
+  var keys: Set<NumberedKey> = []
+  /// The held jobs, and those of them that hold a unique key.
+  var held: [NumberedKey: [Int64]] = [:]
+  var heldUnique: [Int64] = []
 }
 
 /// A job whose row in its state table is locked.
@@ -214,7 +256,11 @@ enum LockedJob {
   func state(_ now: Timestamp) -> JobState {
     switch self {
     case .waiting(let job):
-      if case .delayed = job.source, job.due > now.microseconds { .delayed } else { .ready }
+      switch job.source {
+      case .held: .held
+      case .delayed where job.due > now.microseconds: .delayed
+      case .ready, .delayed, .ended: .ready
+      }
     case .running(let row): row.ends > now.microseconds ? .running : .ready
     }
   }

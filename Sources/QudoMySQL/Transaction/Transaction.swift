@@ -64,6 +64,16 @@ final class Transaction {
   private(set) var isCareful: Bool
   /// The number of idempotency keys that were stored.
   var keyCount = 0
+  /// The concurrency keys that this transaction has locked.
+  var lockedKeys: [NumberedKey: LockedKey] = [:]
+  /// The concurrency keys of jobs that this transaction has locked; nil for a job without one.
+  var keyOfJob: [Int64: NumberedKey?] = [:]
+  /// The held jobs that are admitted and not written yet.
+  var admitted: [Candidate] = []
+  /// Those that are written.
+  var noLongerHeld: [Int64: Candidate] = [:]
+  /// Whether this transaction has admitted held jobs.
+  var hasAdmitted = false
 
   /// - Parameters:
   ///   - time: The expression for the transaction's time: the server's, unless a test replaces it.
@@ -286,6 +296,7 @@ final class Transaction {
     try connection.run("ROLLBACK")
     isCareful = true
     (phase, started, needsTime, writes, hasWritten) = (.waiting, nil, true, [], false)
+    (lockedKeys, keyOfJob, admitted, noLongerHeld, hasAdmitted) = ([:], [:], [], [:], false)
   }
 
   /// Whether the transaction may have been committed although its answer was lost: the connection was lost,

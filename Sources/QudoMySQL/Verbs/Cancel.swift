@@ -41,16 +41,18 @@ extension Transaction {
     try lock(ids, fitting: filter) { jobs throws(QudoError) in
       var ending = CancelledJobs()
       for job in jobs { results[job.id] = ending.add(job, now) ? .cancelled : .cancelling }
-      write(ending, reason: reason)
+      try write(ending, reason: reason)
     }
     return results
   }
 
-  private func write(_ jobs: CancelledJobs, reason: String?) {
+  private func write(_ jobs: CancelledJobs, reason: String?) throws(QudoError) {
     leaveWaiting(jobs.waiting)
     leaveRunning(jobs.expired)
-    log(jobs.ended.map(\.job), .cancelled, message: reason ?? CancelMarks.message, final: true)
-    deleteJobs(jobs.ended)
+    log(
+      jobs.ended.map(\.job), .cancelled, message: reason ?? CancelMarks.message, final: true,
+      keyed: jobs.ended.contains(where: \.mayBeKeyed))
+    try deleteJobs(jobs.ended)
     deleteMarks(of: jobs.expired.map(\.id), areKnown: false)
     guard !jobs.running.isEmpty else { return }
     wakes = true

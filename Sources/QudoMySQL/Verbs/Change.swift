@@ -45,8 +45,9 @@ extension Transaction {
       var changed = ChangedJobs(change, now)
       for job in jobs { results[job.id] = changed.add(job, isMarked: messages[job.id] != nil) }
       try checkSizes(of: changed.ids, change, limits)
-      end(marked: changed.marked, messages)
       try write(changed, change)
+      // After the changes: this may admit held jobs, and files them as they are now.
+      try end(marked: changed.marked, messages)
     }
     return results
   }
@@ -54,6 +55,7 @@ extension Transaction {
   private func write(_ jobs: ChangedJobs, _ change: JobChange) throws(QudoError) {
     guard !jobs.ids.isEmpty else { return }
     wakes = true
+    forgetFronts()
     leaveWaiting(jobs.left)
     leaveRunning(unmarked: jobs.expired)
     try update(jobs.ids, change)
@@ -62,16 +64,7 @@ extension Transaction {
     } else {
       storeExpiries(of: jobs.expired.filter(\.mayExpire).map(\.id))
     }
-    for (table, jobs) in [("qudo_ready", jobs.ready), ("qudo_delayed", jobs.delayed)] as [(SQL, [Candidate])]
-    {
-      for part in jobs.parts(of: 1000) {
-        let rows = part.map { job -> SQL in
-          "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.frees))"
-        }
-        write("INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
-      }
-    }
-    for job in jobs.ready { entries.add(job.kind, ScanCursors.Key(job)) }
+    insertWaiting(ready: jobs.ready, delayed: jobs.delayed)
   }
 
   /// Writes the new values to the jobs' own rows.
@@ -160,20 +153,24 @@ private struct ChangedJobs {
       expired.append(row)
       if row.mayExpire { mayExpire.append(row.id) }
       enter(
-        row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold, mayExpire: row.mayExpire)
+        row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold, mayExpire: row.mayExpire,
+        mayBeKeyed: row.mayBeKeyed)
     case .waiting(let job):
       if job.mayExpire { mayExpire.append(job.id) }
       // A job that only gets another payload usually keeps its position.
       guard !stays(job) else { break }
       left.append(job)
       enter(
-        job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold, mayExpire: job.mayExpire)
+        job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold, mayExpire: job.mayExpire,
+        mayBeKeyed: job.mayBeKeyed)
     }
     ids.append(job.id)
     return .changed
   }
 
   private func stays(_ job: Candidate) -> Bool {
+    // A held job gets its position when it is admitted.
+    if case .held = job.source { return true }
     let isDelayed = if case .delayed = job.source { true } else { false }
     // Its row is to say that it may have an expiry.
     guard !expires || job.mayExpire else { return false }
@@ -181,12 +178,13 @@ private struct ChangedJobs {
   }
 
   private mutating func enter(
-    _ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold, mayExpire: Bool
+    _ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold, mayExpire: Bool,
+    mayBeKeyed: Bool
   ) {
     let (ranking, due) = (self.ranking ?? ranking, self.due ?? due)
     let job = Candidate(
       kind: kind, ranking: ranking, due: due, id: id, hold: hold, mayExpire: mayExpire || expires,
-      source: due <= now ? .ready : .delayed)
+      mayBeKeyed: mayBeKeyed, source: due <= now ? .ready : .delayed)
     if due <= now { ready.append(job) } else { delayed.append(job) }
   }
 }

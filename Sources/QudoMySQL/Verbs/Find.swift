@@ -14,8 +14,7 @@ extension Transaction {
   }
 
   private func findRoughly(_ query: JobQuery) throws(QudoError) -> [StoredJob] {
-    // No job is held here.
-    let states = (query.states ?? Set(JobState.allCases)).subtracting([.held])
+    let states = query.states ?? Set(JobState.allCases)
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
@@ -36,15 +35,12 @@ extension Transaction {
         \(Self.select()) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """)
     }
-    guard kinds != nil || states.count < Self.states else {
+    guard kinds != nil || states.count < JobState.allCases.count else {
       return try jobs("\(Self.select()) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
     }
     return try jobs(
       "\(Self.select()) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
-
-  /// The number of states that a job can be in: there are no concurrency keys, so none is held.
-  private static let states = 3
 
   /// Returns the ids of the jobs that match a query, in order, within the transaction.
   ///
@@ -59,8 +55,7 @@ extension Transaction {
   }
 
   private func idsRoughly(_ query: JobQuery, _ kinds: [Int64]?) throws(QudoError) -> [Int64] {
-    // No job is held here.
-    let states = (query.states ?? Set(JobState.allCases)).subtracting([.held])
+    let states = query.states ?? Set(JobState.allCases)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
     let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
@@ -77,7 +72,7 @@ extension Transaction {
         \(Self.select("j.id")) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """
       ]
-    } else if kinds != nil || states.count < Self.states {
+    } else if kinds != nil || states.count < JobState.allCases.count {
       statements = [ids(states, kinds, query)]
     } else {
       statements = ["SELECT id FROM qudo_job WHERE id > \(query.after) ORDER BY id LIMIT \(query.limit)"]
@@ -133,16 +128,17 @@ extension Transaction {
   /// - Parameter ids: The only jobs that the caller selects; nil for any.
   private static func select(
     _ columns: SQL =
-      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires",
+      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires, j.concurrency_key",
     of ids: ArraySlice<Int64>? = nil
   ) -> SQL {
     let ofIDs: SQL = ids.map { "WHERE id IN \(list: $0) " } ?? ""
     return """
       SELECT \(columns),
-        IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(u.ends > @n, 2, 0))) AS state
+        IF(w.id IS NOT NULL, 0, IF(d.id IS NOT NULL, IF(d.due > @n, 1, 0), IF(h.id IS NOT NULL, 3, IF(u.ends > @n, 2, 0)))) AS state
       FROM qudo_job AS j JOIN qudo_kind AS k ON k.id = j.kind
       LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
       LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
+      LEFT JOIN qudo_held AS h ON h.kind = j.kind AND h.name = j.concurrency_key AND h.id = j.id
       LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running \(ofIDs)GROUP BY id) AS u ON u.id = j.id
       """
   }
@@ -154,6 +150,7 @@ extension Transaction {
       (.ready, "qudo_ready WHERE"), (.ready, "qudo_delayed WHERE due <= @n AND"),
       (.ready, "qudo_running WHERE ends <= @n AND"),
       (.delayed, "qudo_delayed WHERE due > @n AND"), (.running, "qudo_running WHERE ends > @n AND"),
+      (.held, "qudo_held WHERE"),
     ]
     let ofKind: SQL = kinds.map { "kind IN \(list: $0) AND" } ?? ""
     let arms = sources.filter { states.contains($0.state) }.map { source -> SQL in
@@ -171,8 +168,8 @@ extension Transaction {
 extension StoredJob {
   /// - Parameter row: A row of a listing.
   init(_ row: Row) {
-    let states: [JobState] = [.ready, .delayed, .running]
-    let state = states[Int(row.integer(13))]
+    let states: [JobState] = [.ready, .delayed, .running, .held]
+    let state = states[Int(row.integer(14))]
     self.init(
       id: row.integer(0), kind: Kind(row.text(1)), state: state,
       payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
@@ -181,8 +178,9 @@ extension StoredJob {
       leaseExpiresAt: state == .running
         ? Timestamp(microseconds: min(row.integer(10), Timestamp.latest.microseconds)) : nil,
       metadata: JobMetadata(bytes: row.bytes(9)),
-      expiresAt: row.integerIfAny(12).map { Timestamp(microseconds: $0) }, expiredLeases: Int(row.integer(11))
-    )
+      expiresAt: row.integerIfAny(12).map { Timestamp(microseconds: $0) },
+      expiredLeases: Int(row.integer(11)),
+      concurrencyKey: row.textIfAny(13))
   }
 }
 

@@ -39,15 +39,19 @@ extension Transaction {
 
   /// Inserts jobs whose kinds exist already.
   ///
-  /// - Parameter bounds: The maximums of waiting jobs, whose kinds are locked; none if the jobs' own do not count.
-  func insert(_ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)] = []) throws(QudoError)
-    -> InsertAnswer
-  {
+  /// - Parameters:
+  ///   - bounds: The maximums of waiting jobs, whose kinds are locked; none if the jobs' own do not count.
+  ///   - keepsLimits: Whether concurrency keys in use keep their limits.
+  func insert(
+    _ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)] = [], keepsLimits: Bool = false
+  ) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
     useTime()
     var plan = InsertPlan()
+    plan.keepsLimits = keepsLimits
     try look(up: jobs, &plan)
+    try lockKeys(of: jobs, &plan)
     for job in jobs {
       if let key = job.idempotencyKey, let earlier = plan.done[key] {
         answer.answers.append(earlier)
@@ -58,7 +62,9 @@ extension Transaction {
       if let key = job.idempotencyKey { keep(key, of: new, job.unique, &plan) }
     }
     for (kind, bound) in bounds { try refuse(plan.rows, of: kind, beyond: bound) }
+    for state in lockedKeys.values { for position in state.new { plan.rows[position].isHeld = true } }
     try write(plan.rows, answer)
+    if !lockedKeys.isEmpty { writeKeys() }
     for (kind, bound) in bounds { try drop(for: plan.rows, of: kind, beyond: bound) }
     return answer
   }
@@ -72,6 +78,7 @@ extension Transaction {
       keys.insert(UniqueKeyLookup.Key(kind: try requireNumber(of: job.kind), bytes: Array(unique.key.utf8)))
       if case .overwrite = unique.onConflict { locks = true }
     }
+    plan.locks = locks
     let names = Array(Set(jobs.compactMap(\.idempotencyKey)))
     guard !keys.isEmpty || !names.isEmpty else { return }
     let holders = UniqueKeyLookup.look(up: keys, locks: locks)
@@ -101,25 +108,64 @@ extension Transaction {
     }
   }
 
+  /// Locks the concurrency keys of new jobs, and of the jobs that they may overwrite. Jobs in unique keys are locked before, so that
+  /// all sessions lock in one order, and the new jobs of a key get their ids while it is locked.
+  private func lockKeys(of jobs: [NewJob], _ plan: inout InsertPlan) throws(QudoError) {
+    var keys = plan.locks ? plan.holders.concurrencyKeys : []
+    for job in jobs where job.concurrencyKey != nil {
+      if let key = NumberedKey(job, kind: try requireNumber(of: job.kind)) { keys.append(key) }
+    }
+    guard !keys.isEmpty else { return }
+    try lock(keys: keys, making: true)
+    if plan.locks { try look(up: &plan.holders) }
+  }
+
   private func add(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError)
     -> InsertAnswer.Answer
   {
     let position = plan.rows.count
     guard let unique = job.unique else {
-      plan.rows.append(NewRow(job, kind: kind))
+      try append(job, kind: kind, &plan)
       return .new(position) { .inserted($0) }
     }
     let key = UniqueKeyLookup.Key(kind: kind, bytes: Array(unique.key.utf8))
     if let position = plan.positions[key] {
-      if case .overwrite = unique.onConflict { plan.rows[position].overwrite(job, atMost: unique.maxDelay) }
+      if case .overwrite = unique.onConflict {
+        try overwrite(position, with: job, atMost: unique.maxDelay, &plan)
+      }
       return .new(position) { unique.onConflict.result($0) }
     }
     if let holder = plan.holders[key] {
-      return .known(conflict(job, unique, with: holder, kind: kind, &plan.holders[key]))
+      return .known(try conflict(job, unique, with: holder, kind: kind, &plan.holders[key]))
     }
     plan.positions[key] = position
-    plan.rows.append(NewRow(job, kind: kind))
+    try append(job, kind: kind, &plan)
     return .new(position) { .inserted($0) }
+  }
+
+  private func append(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError) {
+    let row = NewRow(job, kind: kind)
+    if let key = row.concurrencyKey {
+      let inForce = plan.keepsLimits ? lockedKeys[key]?.counts : nil
+      let limit = inForce.flatMap { $0.isUsed ? $0.most : nil } ?? job.keyLimit
+      _ = try enter(.new(plan.rows.count), key, limit: limit)
+    }
+    plan.rows.append(row)
+  }
+
+  /// Overwrites a new job of the same call.
+  private func overwrite(
+    _ position: Int, with job: NewJob, atMost maxDelay: Duration?, _ plan: inout InsertPlan
+  ) throws(QudoError) {
+    let old = plan.rows[position].concurrencyKey
+    plan.rows[position].overwrite(job, atMost: maxDelay)
+    let key = plan.rows[position].concurrencyKey
+    if key == old {
+      if let key { try setLimit(job.keyLimit, of: key) }
+      return
+    }
+    if let old { try leave(.new(position), old, isHeld: isHeld(new: position, old)) }
+    if let key { _ = try enter(.new(position), key, limit: job.keyLimit) }
   }
 
   /// Stores the idempotency key of a job, except after a conflict: a conflict wrote nothing, and the next
@@ -142,27 +188,61 @@ extension Transaction {
   private func conflict(
     _ job: NewJob, _ unique: UniqueKey, with holder: UniqueKeyLookup.Holder, kind: Int64,
     _ current: inout UniqueKeyLookup.Holder?
-  ) -> InsertResult {
-    guard case .overwrite = unique.onConflict, let place = holder.place else {
+  ) throws(QudoError) -> InsertResult {
+    guard case .overwrite = unique.onConflict, var place = holder.place else {
       return unique.onConflict == .keep ? .existing(holder.id) : .conflict(holder.id)
     }
+    if place.table == .held { place = self.place(ofHeld: holder.id, place) }
     leave(place, holder.id, kind: kind)
     let due = unique.due(job.due, since: holder.enqueued, now: now).moment(now).microseconds
     let expires = job.expires.moment(now)
-    let hadExpiry = place.frees & ExpiryRows.bit != 0
+    let hadExpiry = place.flags & ExpiryRows.bit != 0
     let setsExpiry: SQL = hadExpiry || expires != nil ? ", expires = \(expires?.microseconds)" : ""
+    let key = NumberedKey(job, kind: kind)
+    let setsKey: SQL = key == holder.concurrencyKey ? "" : ", concurrency_key = \(key?.name)"
     write(
       """
       UPDATE qudo_job SET payload = \(job.payload.bytes), codec = \(job.payload.codec.number), \
-      meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0\(setsExpiry) WHERE id = \(holder.id)
+      meta = \(job.metadata.isEmpty ? nil : job.metadata.bytes), ranking = \(job.ranking), due = \(due), attempt = 1, lost = 0\(setsExpiry)\(setsKey) WHERE id = \(holder.id)
       """, count: 1)
     store(expires, of: [holder.id], hadOne: hadExpiry ? [holder.id] : [])
-    let new = UniqueKeyLookup.RowPosition(
+    var new = UniqueKeyLookup.RowPosition(
       table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due,
-      frees: place.frees & ~ExpiryRows.bit | (expires == nil ? 0 : ExpiryRows.bit))
+      flags: place.flags & ~(ExpiryRows.bit | KeyRows.bit) | (expires == nil ? 0 : ExpiryRows.bit)
+        | (key == nil ? 0 : KeyRows.bit))
+    if key != nil || holder.concurrencyKey != nil {
+      let stored = Candidate(
+        kind: kind, ranking: new.ranking, due: due, id: holder.id, hold: KeyHold(new.flags),
+        mayExpire: expires != nil, mayBeKeyed: true, source: .held(key ?? NumberedKey(kind: kind, name: [])))
+      if try !changeKey(of: stored, from: holder.concurrencyKey, to: key, limit: job.keyLimit, place) {
+        new.table = .held
+      }
+      keyOfJob[holder.id] = nil
+      current?.concurrencyKey = key
+    }
     insertReady(new, holder.id, kind: kind)
     current?.place = new
     return .overwritten(holder.id)
+  }
+
+  /// Moves a job that is overwritten to the key of the new one. It keeps its place if it keeps its key.
+  ///
+  /// - Parameter place: Where the job was.
+  /// - Returns: Whether it is to be filed as ready or delayed.
+  private func changeKey(
+    of job: Candidate, from old: NumberedKey?, to key: NumberedKey?, limit: Int64,
+    _ place: UniqueKeyLookup.RowPosition
+  ) throws(QudoError) -> Bool {
+    let wasHeld = place.table == .held
+    if let key, key == old {
+      update(held: job, key)
+      // This may admit it. Then it is filed with the others that are.
+      try setLimit(limit, of: key)
+      return !wasHeld
+    }
+    if let old { try leave(.stored(job), old, isHeld: wasHeld) }
+    guard let key else { return true }
+    return try enter(.stored(job), key, limit: limit)
   }
 
   private func leave(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
@@ -172,15 +252,17 @@ extension Transaction {
         "DELETE FROM qudo_ready WHERE kind = \(kind) AND ranking = \(place.ranking) AND due = \(place.due) AND id = \(id)",
         count: 1)
     case .delayed: write("DELETE FROM qudo_delayed WHERE due = \(place.due) AND id = \(id)", count: 1)
+    case .held: break
     }
   }
 
   private func insertReady(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
+    guard place.table != .held else { return }
     wakes = true
     entries.add(kind, ScanCursors.Key(ranking: place.ranking, due: place.due, id: id))
     let table: SQL = place.table == .ready ? "qudo_ready" : "qudo_delayed"
     write(
-      "INSERT INTO \(table)(kind, ranking, due, id, frees) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.frees))"
+      "INSERT INTO \(table)(kind, ranking, due, id, flags) VALUES(\(kind), \(place.ranking), \(place.due), \(id), \(place.flags))"
     )
   }
 
@@ -220,7 +302,7 @@ extension Transaction {
 
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
-    for row in rows {
+    for row in rows where !row.isHeld {
       if case .at(let time) = row.due, row.maxDelay == nil {
         entries.add(row.kind, ScanCursors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
       } else {
@@ -244,37 +326,47 @@ extension Transaction {
     storeExpiries(of: rows)
     // The commit token comes last, because it carries the check of the previous statement.
     defer { write(receipt.write(answer, rows.count)) }
+    let held = rows.contains(where: \.isHeld) ? zip(0..., rows).filter { $1.isHeld }.map(\.0) : []
+    guard held.count < rows.count else { return insertHeld(rows) }
     if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
       write(
         """
-        INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
-        VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(row.frees))
+        INSERT INTO qudo_ready(kind, ranking, due, id, flags) \
+        VALUES(\(row.kind), \(row.ranking), \(due), LAST_INSERT_ID(), \(row.flags))
         """)
       return
     }
+    insertHeld(rows)
+    var range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
+    if !held.isEmpty {
+      range += " AND id NOT IN (\(held.map { "LAST_INSERT_ID() + \($0)" as SQL }.joined(",")))"
+    }
+    let rows = held.isEmpty ? rows : rows.filter { !$0.isHeld }[...]
     let mayWait = rows.contains { $0.due.mayWait }
-    let range: SQL = "id BETWEEN LAST_INSERT_ID() AND LAST_INSERT_ID() + \(rows.count - 1)"
     if let first = rows.first, rows.allSatisfy({ $0.isReadyAtOnce(like: first) }) {
       // The rows differ only in their ids, so the server need not read them again.
       write(
         """
-        INSERT INTO qudo_ready(kind, ranking, due, id, frees) \
-        SELECT \(first.kind), \(first.ranking), @n, id, \(first.frees) FROM qudo_job WHERE \(range)
+        INSERT INTO qudo_ready(kind, ranking, due, id, flags) \
+        SELECT \(first.kind), \(first.ranking), @n, id, \(first.flags) FROM qudo_job WHERE \(range)
         """, count: rows.count)
       return
     }
-    let hasExpiries = rows.contains(where: \.hasExpiry)
+    let bits: SQL =
+      (rows.contains(where: \.hasExpiry) ? " + IF(expires IS NULL, 0, \(ExpiryRows.bit))" : "")
+      + (rows.contains { $0.concurrencyKey != nil }
+        ? " + IF(concurrency_key IS NULL, 0, \(KeyRows.bit))" : "")
     let mayBeReady = rows.contains { $0.due.mayBeReady }
     // The number of rows in each table is known only if all rows go to the same one.
     if mayBeReady {
       insertReady(
-        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, hasExpiries,
+        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, bits,
         count: mayWait ? nil : rows.count)
     }
     guard mayWait else { return }
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
     insertReady(
-      "qudo_delayed", from: "\(range) AND due > @n", hasExpiries, count: mayBeReady ? nil : rows.count)
+      "qudo_delayed", from: "\(range) AND due > @n", bits, count: mayBeReady ? nil : rows.count)
     if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
   }
 
@@ -293,6 +385,16 @@ extension Transaction {
       """, count: count)
   }
 
+  /// Stores which of new jobs wait for others of their concurrency keys.
+  private func insertHeld(_ rows: ArraySlice<NewRow>) {
+    let held = zip(0..., rows).compactMap { offset, row -> SQL? in
+      guard row.isHeld, let key = row.concurrencyKey else { return nil }
+      return "(\(key.kind), \(key.name), LAST_INSERT_ID() + \(offset))"
+    }
+    guard !held.isEmpty else { return }
+    write("INSERT INTO qudo_held(kind, name, id) VALUES\(held.joined(","))")
+  }
+
   /// Reserves unique keys for as long as their jobs hold them.
   private func hold(_ rows: [SQL]) {
     guard !rows.isEmpty else { return }
@@ -308,15 +410,14 @@ extension Transaction {
 
   /// Files new jobs as ready or delayed, with the values in their rows.
   ///
-  /// - Parameter hasExpiries: Whether some of the jobs have one.
-  private func insertReady(_ table: SQL, from condition: SQL, _ hasExpiries: Bool, count: Int?) {
+  /// - Parameter bits: The terms of the column `flags` that only some jobs need.
+  private func insertReady(_ table: SQL, from condition: SQL, _ bits: SQL, count: Int?) {
     wakes = true
-    let expiry: SQL = hasExpiries ? " + IF(expires IS NULL, 0, \(ExpiryRows.bit))" : ""
     write(
       """
-      INSERT INTO \(table)(kind, ranking, due, id, frees)
+      INSERT INTO \(table)(kind, ranking, due, id, flags)
       SELECT kind, ranking, due, id, IF(unique_scope IS NULL, 0, \
-      IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))\(expiry)
+      IF(unique_scope = \(UniqueKey.Scope.untilStarted.rawValue), \(KeyHold.untilStarted.rawValue), \(KeyHold.untilFinished.rawValue)))\(bits)
       FROM qudo_job WHERE \(condition)
       """, count: count)
   }
@@ -330,6 +431,14 @@ private struct InsertPlan {
   var holders = UniqueKeyLookup()
   /// The answers for idempotency keys that were enqueued before, or earlier in this call.
   var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
+  /// Whether jobs that hold unique keys are locked, because some of them may be overwritten.
+  var locks = false
+  /// Whether concurrency keys in use keep their limits.
+  var keepsLimits = false
+}
+
+extension NewJob {
+  fileprivate var keyLimit: Int64 { Int64(concurrencyKey?.limit ?? 1) }
 }
 
 extension UniqueKey.Conflict {

@@ -47,7 +47,8 @@ extension Transaction {
     let ids = try read(
       """
       (SELECT id FROM qudo_ready WHERE kind = \(kind) ORDER BY id LIMIT \(count)) UNION ALL
-      (SELECT id FROM qudo_delayed WHERE kind = \(kind) ORDER BY id LIMIT \(count)) ORDER BY id LIMIT \(count)
+      (SELECT id FROM qudo_delayed WHERE kind = \(kind) ORDER BY id LIMIT \(count)) UNION ALL
+      (SELECT id FROM qudo_held WHERE kind = \(kind) ORDER BY id LIMIT \(count)) ORDER BY id LIMIT \(count)
       """
     ).map { $0.integer(0) }
     var dropped = 0
@@ -56,30 +57,36 @@ extension Transaction {
       }
       .sorted { $0.id < $1.id }
       dropped += jobs.count
-      log(jobs.map(\.id), .dropped, message: bound.message, final: true)
+      log(
+        jobs.map(\.id), .dropped, message: bound.message, final: true,
+        keyed: jobs.contains(where: \.mayBeKeyed))
       leaveWaiting(jobs)
-      deleteJobs(jobs.map { DeletedJob($0) })
+      try deleteJobs(jobs.map { DeletedJob($0) })
     }
     return dropped
   }
 
-  private func count(_ select: SQL) throws(QudoError) -> Int {
-    // It may also return no rows.
-    guard let row = try read(select).next() else { throw .short(0, 1) }
-    return Int(row.integer(0))
+  private func counts(_ selects: [SQL]) throws(QudoError) -> [Int] {
+    try read(selects).map { rows throws(QudoError) in
+      // It may also return no rows.
+      guard let row = rows.next() else { throw .short(0, 1) }
+      return Int(row.integer(0))
+    }
   }
 
   /// Counts the waiting jobs of a kind, and stops at `most`.
   private func waiting(_ kind: Int64, atMost most: Int) throws(QudoError) -> Int {
     var count = 0
-    for table in ["qudo_ready", "qudo_delayed"] as [SQL] where count < most {
-      let select: SQL =
+    for tables in [["qudo_ready"], ["qudo_delayed", "qudo_held"]] as [[SQL]] where count < most {
+      let selects = tables.map { table -> SQL in
         "SELECT COUNT(*) FROM (SELECT 1 FROM \(table) WHERE kind = \(kind) LIMIT \(most - count)) AS waiting"
+      }
+      var found = try counts(selects)
       // A SELECT that the server was told to stop may find nothing. Then it is repeated, so that this exceeds no maximum.
-      let found = try self.count(select)
-      count += found > 0 ? found : try self.count(select)
+      if found.contains(0) { found = zip(found, try counts(selects)).map { max($0, $1) } }
+      count += found.reduce(0, +)
     }
-    return count
+    return min(count, most)
   }
 }
 #endif

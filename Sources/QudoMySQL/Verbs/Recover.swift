@@ -46,7 +46,7 @@ extension Transaction {
       let freed = running.filter { messages[$0.id] == nil }
       for row in marked { results[row.id] = .cancelled }
       for row in freed { results[row.id] = .recovered }
-      end(marked: marked, messages)
+      try end(marked: marked, messages)
       guard !freed.isEmpty else { return }
       leaveRunning(unmarked: freed)
       enter(ready: freed)

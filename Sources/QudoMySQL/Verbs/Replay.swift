@@ -21,7 +21,7 @@ extension Transaction {
         results.append { .notFinal }; continue
       }
       if !change.isEmpty || unique != nil { try limits.check(job) }
-      let answer = try insert([job])
+      let answer = try insert([job], keepsLimits: true)
       replayed[id] = answer
       // The statements that follow store the new job's id and make the result known.
       switch answer.answers.first {
@@ -83,7 +83,7 @@ extension Transaction {
     let selects = ids.parts().map { part -> SQL in
       """
       SELECT id, final, replayed_as, (SELECT name FROM qudo_kind AS k WHERE k.id = l.kind), payload, codec, unique_key,
-        unique_scope, ranking, meta, kind
+        unique_scope, ranking, meta, kind, concurrency_key, concurrency_limit
       FROM qudo_failure AS l WHERE id IN \(list: part) FOR UPDATE
       """
     }
@@ -103,6 +103,9 @@ extension Transaction {
     return NewJob(
       Kind(row.text(3)), payload: Payload(row.bytes(4), codec: CodecID(row.integer(5))),
       unique: row.textIfAny(6).map { UniqueKey($0, scope: scope, onConflict: .reject) },
+      concurrencyKey: row.textIfAny(11).map { key in
+        ConcurrencyKey(key, limit: row.integerIfAny(12).map { Int(clamping: $0) } ?? 1)
+      },
       priority: 0 &- Int(row.integer(8)),
       metadata: JobMetadata(bytes: row.bytes(9)))
   }

@@ -80,7 +80,8 @@ extension Transaction {
     // Read the marks after the locks, because a session that marks a job locks it first.
     let unfinished = plain.isAll ? [] : settlements.filter { !$0.outcome.completes }.map(\.lease)
     let marks = CancelMarks.look(for: unfinished.map(\.job))
-    let all = looks + kept + locks + marks
+    let (unique, keys) = Self.look(upKeysOf: others.filter { ClaimedRows.mayBeKeyed($0.token) })
+    let all = looks + kept + locks + unique + keys + marks
     let found = try read(all + ahead, clock: clock?.behind(all.count))
     guard removed == plain.count, deleted == plain.count else { return nil }
     for rows in found.dropFirst(looks.count).prefix(kept.count) where rows.count > 0 { return nil }
@@ -93,6 +94,12 @@ extension Transaction {
     }
     let messages = CancelMarks.messages(
       isLate ? try read(marks)[...] : found.dropFirst(all.count - marks.count).prefix(marks.count))
+    if !keys.isEmpty {
+      add(
+        keysOfJobs: found.dropFirst(looks.count + kept.count + locks.count + unique.count).prefix(keys.count))
+      for lease in others where running[lease.job]?.token != lease.token { keyOfJob[lease.job] = nil }
+      try lockKeys(of: settlements, running, messages)
+    }
     var parts = SettleParts(live: live)
     if mayRoute { parts.routed = try routed(settlements, running, messages, parts) }
     for settlement in settlements {
@@ -108,7 +115,9 @@ extension Transaction {
       running[lease.job] = nil
       if !settlement.hasBegun, case .released = settlement.outcome { parts.unbegun.append(row) }
       if !settlement.outcome.completes, let message = messages[lease.job] {
-        if parts.isLive(row) { log(row.id, .cancelled, message: message, final: true) }
+        if parts.isLive(row) {
+          log(row.id, .cancelled, message: message, final: true, keyed: row.mayBeKeyed)
+        }
         parts.completed.append(row)
         parts.marked.append(row.id)
         answer.answers.append(.known(.cancelled))
@@ -121,17 +130,40 @@ extension Transaction {
         // First write the earlier settlements and delete the job, so that a replacement may have its unique
         // key.
         parts.completed.append(row)
-        write(&parts)
+        try write(&parts)
         answer.answers.append(.replaced(try insert(jobs)))
       } else {
         write(settlement.outcome, of: row, &parts)
         answer.answers.append(.known(.settled()))
       }
     }
-    write(&parts)
+    try write(&parts)
     answer.enqueues = !parts.routed.isEmpty
     receipt.settled = answer
     return (answer, Array(found.dropFirst(all.count)))
+  }
+
+  /// Locks the concurrency keys of the jobs that end, and of those that replace them: all at once, so that all sessions lock them in
+  /// one order.
+  private func lockKeys(
+    of settlements: [Settlement], _ running: [Int64: RunningRow], _ messages: [Int64: String]
+  ) throws(QudoError) {
+    var ends: [NumberedKey: Int64] = [:]
+    var new: Set<NumberedKey> = []
+    for settlement in settlements {
+      let lease = settlement.lease
+      if case .completed(let jobs) = settlement.outcome {
+        for job in jobs where job.concurrencyKey != nil {
+          if let key = NumberedKey(job, kind: try requireNumber(of: job.kind)) { new.insert(key) }
+        }
+      }
+      guard !settlement.outcome.waits || messages[lease.job] != nil,
+        running[lease.job]?.token == lease.token, let key = keyOfJob[lease.job] ?? nil
+      else { continue }
+      ends[key, default: 0] += 1
+    }
+    // Keys that are missing are created with the others, in their order.
+    try lock(keys: new.union(ends.keys), making: !new.isEmpty, ends: ends)
   }
 
   /// Reads the jobs that fail for good and enqueue others.
@@ -150,6 +182,13 @@ extension Transaction {
       if target != 0 { targets[lease.job] = target }
     }
     return try routed(targets)
+  }
+
+  /// Returns queries that lock the unique keys of jobs that may have a concurrency key, and then those for the concurrency keys.
+  private static func look(upKeysOf leases: [Lease]) -> (unique: [SQL], keys: [SQL]) {
+    guard !leases.isEmpty else { return ([], []) }
+    let holding = leases.filter { ClaimedRows.mayHoldKeys($0.token) }.map(\.job)
+    return (lock(uniqueKeysOf: holding), look(upKeysOf: Set(leases.map(\.job)).sorted()))
   }
 
   private static func look(for jobs: [Int64]) -> [SQL] {
@@ -180,7 +219,7 @@ extension Transaction {
 
   private func fail(_ row: RunningRow, _ reason: FailureReason, _ message: String, _ parts: inout SettleParts)
   {
-    if parts.isLive(row) { log(row.id, reason, message: message, final: true) }
+    if parts.isLive(row) { log(row.id, reason, message: message, final: true, keyed: row.mayBeKeyed) }
     if let job = parts.routed[row.id] { parts.failed.append((job, reason, message)) }
     parts.completed.append(row)
   }
@@ -197,8 +236,8 @@ extension Transaction {
       wakes = true
       write(
         Write(
-          "INSERT INTO qudo_delayed(due, id, kind, ranking, frees) VALUES(", holding: "\(due)",
-          ", \(row.id), \(row.kind), \(row.ranking), \(row.frees))"))
+          "INSERT INTO qudo_delayed(due, id, kind, ranking, flags) VALUES(", holding: "\(due)",
+          ", \(row.id), \(row.kind), \(row.ranking), \(row.flags))"))
     }
   }
 
@@ -212,17 +251,17 @@ extension Transaction {
     }
     for part in jobs.parts(of: 1000) {
       let rows = part.map { job -> SQL in
-        "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.frees))"
+        "(\(job.kind),\(job.ranking),\(due ?? job.due),\(job.id),\(job.flags))"
       }
-      write("INSERT INTO qudo_ready(kind, ranking, due, id, frees) VALUES\(rows.joined(","))")
+      write("INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES\(rows.joined(","))")
     }
   }
 
-  private func write(_ parts: inout SettleParts) {
+  private func write(_ parts: inout SettleParts) throws(QudoError) {
     // In the order of the settlements, and before the failed jobs are deleted.
     enqueue(parts.failed)
     leaveRunning(parts.completed + parts.released)
-    deleteJobs(parts.completed.map { DeletedJob($0) }, live: parts.live)
+    try deleteJobs(parts.completed.map { DeletedJob($0) }, live: parts.live)
     deleteMarks(of: parts.marked, areKnown: true)
     storeExpiries(of: parts.released.filter { $0.mayExpire && parts.isLive($0) }.map(\.id))
     giveBackTokens(parts.unbegun)
@@ -235,12 +274,14 @@ extension Transaction {
     }
   }
 
-  /// Deletes jobs for good. AUTO_INCREMENT does not assign their ids again, not even after a restart of the
-  /// server: "the current maximum auto-increment counter value is written to the redo log each time it
-  /// changes" (MySQL 8.0; MariaDB since 10.2.4 keeps it in the root page of the table).
+  /// Deletes jobs for good, and admits those that wait for them. AUTO_INCREMENT does not assign their ids
+  /// again, not even after a restart of the server: "the current maximum auto-increment counter value is
+  /// written to the redo log each time it changes" (MySQL 8.0; MariaDB since 10.2.4 keeps it in the root page
+  /// of the table).
   ///
   /// - Parameter live: The jobs that exist; nil if all do.
-  func deleteJobs(_ jobs: [DeletedJob], live: Set<Int64>? = nil) {
+  func deleteJobs(_ jobs: [DeletedJob], live: Set<Int64>? = nil) throws(QudoError) {
+    try leaveKeys(of: jobs, live: live)
     // Use the same order in which an overwriting insert locks the rows.
     let keyed = jobs.filter { $0.hold != .none }.map(\.job)
     free(keysOf: keyed)
@@ -258,27 +299,41 @@ extension Transaction {
   }
 
   /// Logs a failure. Of several retried runs in a row with one payload, only the first stores it.
-  func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool) {
-    log([id], reason, message: message, final: final)
+  ///
+  /// - Parameter keyed: Whether the job may have a concurrency key, which a final failure keeps for a replay.
+  func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
+    log([id], reason, message: message, final: final, keyed: keyed)
   }
 
   /// Logs failures of several jobs, in the order of their ids.
   ///
-  /// - Parameter ids: The jobs, in ascending order, each once.
-  func log(_ ids: [Int64], _ reason: FailureReason, message: String, final: Bool) {
-    for part in ids.idParts() where !part.isEmpty { log(part, reason, message: message, final: final) }
+  /// - Parameters:
+  ///   - ids: The jobs, in ascending order, each once.
+  ///   - keyed: Whether some of the jobs may have concurrency keys.
+  func log(_ ids: [Int64], _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
+    for part in ids.idParts() where !part.isEmpty {
+      log(part, reason, message: message, final: final, keyed: keyed)
+    }
   }
 
-  private func log(_ ids: ArraySlice<Int64>, _ reason: FailureReason, message: String, final: Bool) {
+  private func log(
+    _ ids: ArraySlice<Int64>, _ reason: FailureReason, message: String, final: Bool, keyed: Bool
+  ) {
+    let isKeyed = keyed && final
     write(
       """
       INSERT INTO qudo_failure(
-        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload)
+        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit" : "" as SQL))
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
-        unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)
+        unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)\(isKeyed ? Self.keyAndLimit : "")
       FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
       """, count: ids.count)
   }
+
+  private static let keyAndLimit: SQL = """
+    , concurrency_key, (
+      SELECT most FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key)
+    """
 
   private static let payloadUnlessLast: SQL = """
     IF(payload <=> (
@@ -324,11 +379,20 @@ struct DeletedJob {
   let hold: KeyHold
   /// Whether it may have a row in `qudo_expiry` that goes with it.
   let mayExpire: Bool
+  /// Whether it may have a concurrency key.
+  let mayBeKeyed: Bool
+  /// Its concurrency key, if it is held.
+  let heldKey: NumberedKey?
 
   init(_ job: Candidate, rowStays: Bool = false) {
     (self.job, hold, mayExpire) = (job.id, job.hold, job.mayExpire && !rowStays)
+    mayBeKeyed = job.mayBeKeyed
+    heldKey = if case .held(let key) = job.source { key } else { nil }
   }
-  init(_ row: RunningRow) { (job, hold, mayExpire) = (row.id, row.hold, row.mayExpire) }
+  init(_ row: RunningRow) {
+    (job, hold, mayExpire) = (row.id, row.hold, row.mayExpire)
+    (mayBeKeyed, heldKey) = (row.mayBeKeyed, nil)
+  }
 }
 
 /// The settlements that only complete a job. Most do, and their leases contain enough to remove the running
@@ -389,10 +453,10 @@ private struct PlainSettlements {
 }
 
 extension Settlement {
-  /// Whether the settlement only removes the job.
+  /// Whether the settlement only removes the job, which has no concurrency key.
   var isPlain: Bool {
     guard case .completed(let replacements) = outcome else { return false }
-    return replacements.isEmpty && recording == nil
+    return replacements.isEmpty && recording == nil && !ClaimedRows.mayBeKeyed(lease.token)
   }
 }
 

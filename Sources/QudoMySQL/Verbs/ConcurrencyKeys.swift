@@ -1,0 +1,339 @@
+#if MySQL
+internal import Qudo
+
+// Jobs with concurrency keys. All others never come here: see ``KeyRows``.
+extension Transaction {
+  // MARK: Locks
+
+  /// Locks keys that this transaction has not locked yet.
+  ///
+  /// - Parameters:
+  ///   - making: Whether to create the keys that are missing.
+  ///   - ends: How many admitted jobs of a key are to end. As many held ones are read along.
+  /// - Throws: If a key is missing.
+  func lock(keys: some Sequence<NumberedKey>, making: Bool, ends: [NumberedKey: Int64] = [:])
+    throws(QudoError)
+  {
+    let new = Set(keys).filter { lockedKeys[$0] == nil }.sorted()
+    guard !new.isEmpty else { return }
+    if making { for statement in KeyRows.make(new) { write(statement) } }
+    let locks = KeyRows.lock(new)
+    let read = new.filter { ends[$0] != nil }
+    // Each statement sees what was committed when it began: by then, the keys are locked.
+    let rows = try self.read(locks + read.map { KeyRows.front($0, after: .min, limit: ends[$0] ?? 0) })
+    add(keys: rows.prefix(locks.count))
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
+    let found = new.count { lockedKeys[$0] != nil }
+    guard found == new.count else { throw .short(found, new.count) }
+    for (key, rows) in zip(read, rows.dropFirst(locks.count)) {
+      try add(rows, to: key, limit: ends[key] ?? 0)
+    }
+  }
+
+  /// - Parameter parts: The results of ``KeyRows/lock(_:)``.
+  func add(keys parts: some Sequence<Rows>) {
+    for rows in parts {
+      while let row = rows.next() {
+        let key = NumberedKey(kind: row.integer(0), name: row.bytes(1))
+        if lockedKeys[key] == nil { lockedKeys[key] = LockedKey(row) }
+      }
+    }
+  }
+
+  /// - Parameters:
+  ///   - rows: The result of ``KeyRows/front(_:after:limit:)``, after the end of the front.
+  ///   - limit: The maximum number of rows.
+  private func add(_ rows: Rows, to key: NumberedKey, limit: Int64) throws(QudoError) {
+    guard var state = lockedKeys[key] else { return }
+    let expected = min(limit, state.unread)
+    let jobs = rows.map { KeyRows.job($0) }
+    // The same holds for these, and for their jobs.
+    guard jobs.count == expected, !jobs.contains(where: { $0 == nil }) else {
+      throw .short(jobs.count { $0 != nil }, Int(clamping: expected))
+    }
+    state.front += jobs.compactMap(\.self)
+    if let last = state.front.last { state.end = last.id }
+    lockedKeys[key] = state
+  }
+
+  /// Reads as many held jobs of keys as their limits admit.
+  private func readFronts(_ keys: some Sequence<NumberedKey>) throws(QudoError) {
+    var reads: [(key: NumberedKey, after: Int64, limit: Int64)] = []
+    for key in keys {
+      guard let state = lockedKeys[key], state.unread > 0 else { continue }
+      let missing = min(state.room - Int64(state.front.count), state.unread)
+      if missing > 0 { reads.append((key, state.end, missing)) }
+    }
+    guard !reads.isEmpty else { return }
+    let rows = try read(reads.map { KeyRows.front($0.key, after: $0.after, limit: $0.limit) })
+    for (read, rows) in zip(reads, rows) { try add(rows, to: read.key, limit: read.limit) }
+  }
+
+  /// Forgets what was read of held jobs, because some of them change.
+  func forgetFronts() { for key in lockedKeys.keys { lockedKeys[key]?.forgetFront() } }
+
+  // MARK: Entering
+
+  /// Gives a job its place, or holds it.
+  ///
+  /// - Parameters:
+  ///   - key: A key that is locked.
+  ///   - limit: The key's limit from now on. A raised one admits held jobs.
+  /// - Returns: Whether the job is admitted.
+  func enter(_ job: KeyMember, _ key: NumberedKey, limit: Int64) throws(QudoError) -> Bool {
+    try setLimit(limit, of: key)
+    guard var state = lockedKeys[key] else { throw .short(0, 1) }
+    defer { lockedKeys[key] = state }
+    if state.counts.held == 0, state.counts.taken < state.counts.most {
+      state.counts.taken += 1
+      return true
+    }
+    state.counts.held += 1
+    switch job {
+    case .new(let position):
+      state.new.insert(position, at: state.new.firstIndex { $0 > position } ?? state.new.endIndex)
+    case .stored(let job):
+      noLongerHeld[job.id] = nil
+      write("INSERT INTO qudo_held(kind, name, id) VALUES(\(key.kind), \(key.name), \(job.id))")
+      // It takes its place by its number.
+      if job.id <= state.end {
+        state.front.insert(job, at: state.front.firstIndex { $0.id > job.id } ?? state.front.endIndex)
+      }
+    }
+    return false
+  }
+
+  /// Sets the limit of a key that is locked. A raised one admits held jobs.
+  func setLimit(_ limit: Int64, of key: NumberedKey) throws(QudoError) {
+    lockedKeys[key]?.counts.most = limit
+    try admit(key)
+  }
+
+  /// Admits held jobs of a key, lowest id first, while fewer are admitted than its limit.
+  private func admit(_ key: NumberedKey) throws(QudoError) {
+    try readFronts([key])
+    guard var state = lockedKeys[key] else { return }
+    let room = state.room
+    guard room > 0 else { return }
+    let stored = state.front.prefix(Int(clamping: room))
+    admitted += stored
+    state.front.removeFirst(stored.count)
+    // The statement that writes these finds them admitted.
+    state.new.removeFirst(Int(clamping: room) - stored.count)
+    (state.counts.held, state.counts.taken) = (state.counts.held - room, state.counts.taken + room)
+    lockedKeys[key] = state
+  }
+
+  // MARK: Leaving
+
+  /// Gives back the places of jobs that end, and admits the next ones. Call this before the jobs are deleted, and after they were
+  /// logged.
+  ///
+  /// - Parameter live: The jobs that exist; nil if all do.
+  func leaveKeys(of jobs: [DeletedJob], live: Set<Int64>?) throws(QudoError) {
+    let keyed = jobs.filter { $0.mayBeKeyed && (live?.contains($0.job) ?? true) }
+    guard !keyed.isEmpty else { return }
+    try lookUpKeys(of: keyed.filter { $0.heldKey == nil })
+    var ends: [NumberedKey: Int64] = [:]
+    var held: [NumberedKey: [Int64]] = [:]
+    for job in keyed {
+      if let key = job.heldKey {
+        held[key, default: []].append(job.job)
+      } else if let key = keyOfJob[job.job] ?? nil {
+        ends[key, default: 0] += 1
+      }
+    }
+    let keys = Set(ends.keys).union(held.keys)
+    guard !keys.isEmpty else { return }
+    try lock(keys: keys, making: false, ends: ends)
+    leaveHeld(held)
+    for (key, count) in ends {
+      guard let taken = lockedKeys[key]?.counts.taken else { continue }
+      lockedKeys[key]?.counts.taken = max(0, taken - count)
+    }
+    try readFronts(keys.sorted())
+    for key in keys.sorted() { try admit(key) }
+    writeKeys()
+  }
+
+  /// Reads which concurrency keys jobs have.
+  ///
+  /// - Parameter jobs: Jobs that exist.
+  private func lookUpKeys(of jobs: [DeletedJob]) throws(QudoError) {
+    let jobs = jobs.filter { keyOfJob[$0.job] == nil }
+    let unknown = jobs.map(\.job).sorted()
+    guard !unknown.isEmpty else { return }
+    let locks = Self.lock(uniqueKeysOf: jobs.filter { $0.hold != .none }.map(\.job))
+    add(keysOfJobs: try read(locks + Self.look(upKeysOf: unknown)).dropFirst(locks.count))
+    // A SELECT that the server was told to stop may return no rows: see ``Write``.
+    let found = unknown.count { keyOfJob[$0] != nil }
+    guard found == unknown.count else { throw .short(found, unknown.count) }
+  }
+
+  /// Returns queries that lock the unique keys of jobs. An insert that overwrites a job locks them before concurrency keys, too.
+  static func lock(uniqueKeysOf jobs: [Int64]) -> [SQL] {
+    Set(jobs).sorted().parts().map { "SELECT job FROM qudo_unique WHERE job IN \(list: $0) FOR UPDATE" }
+  }
+
+  /// Returns queries for the concurrency keys of jobs whose rows in the tables of states are locked: only an enqueue that overwrites a
+  /// waiting job gives it another one.
+  ///
+  /// - Parameter jobs: In ascending order.
+  static func look(upKeysOf jobs: [Int64]) -> [SQL] {
+    jobs.parts().map { "SELECT id, kind, concurrency_key FROM qudo_job WHERE id IN \(list: $0)" }
+  }
+
+  /// - Parameter parts: The results of ``look(upKeysOf:)``.
+  func add(keysOfJobs parts: some Sequence<Rows>) {
+    for rows in parts {
+      while let row = rows.next() {
+        keyOfJob[row.integer(0)] = .some(
+          row.bytesIfAny(2).map { NumberedKey(kind: row.integer(1), name: $0) })
+      }
+    }
+  }
+
+  private func leaveHeld(_ jobs: [NumberedKey: [Int64]]) {
+    for (condition, count) in KeyRows.points(jobs).counted {
+      write("DELETE FROM qudo_held WHERE \(condition)", count: count)
+    }
+    for (key, ids) in jobs {
+      guard var state = lockedKeys[key] else { continue }
+      let gone = Set(ids)
+      state.front.removeAll { gone.contains($0.id) }
+      state.counts.held -= Int64(ids.count)
+      lockedKeys[key] = state
+    }
+  }
+
+  // MARK: Overwriting
+
+  /// Looks where the holders of unique keys are that are neither ready nor delayed, and have a concurrency key that is locked.
+  func look(up holders: inout UniqueKeyLookup) throws(QudoError) {
+    try lookHeld(&holders)
+    let unplaced = holders.unplaced
+    guard !unplaced.isEmpty else { return }
+    // They were admitted since they were looked up. This locks their rows.
+    for rows in try read(UniqueKeyLookup.look(up: Set(unplaced), locks: true)) { try holders.add(rows) }
+    // A SELECT that the server was told to stop may return no rows, so look again: see ``Write``.
+    try lookHeld(&holders)
+  }
+
+  private func lookHeld(_ holders: inout UniqueKeyLookup) throws(QudoError) {
+    var jobs: [NumberedKey: [Int64]] = [:]
+    let unplaced = holders.unplaced
+    for key in unplaced {
+      if let holder = holders[key], let concurrencyKey = holder.concurrencyKey {
+        jobs[concurrencyKey, default: []].append(holder.id)
+      }
+    }
+    guard !jobs.isEmpty else { return }
+    var held: [Int64: Candidate] = [:]
+    for rows in try read(KeyRows.held(jobs)) {
+      for job in rows.map({ KeyRows.job($0) }) { if let job { held[job.id] = job } }
+    }
+    for key in unplaced {
+      guard let holder = holders[key], let job = held[holder.id] else { continue }
+      holders[key]?.place = UniqueKeyLookup.RowPosition(
+        table: .held, ranking: job.ranking, due: job.due, flags: holder.heldFlags)
+    }
+  }
+
+  /// Returns where a job is that was held when it was looked up.
+  func place(ofHeld job: Int64, _ place: UniqueKeyLookup.RowPosition) -> UniqueKeyLookup.RowPosition {
+    writeAdmissions()
+    guard let job = noLongerHeld[job] else { return place }
+    return UniqueKeyLookup.RowPosition(
+      table: job.due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: job.due,
+      flags: job.flags)
+  }
+
+  /// Takes a waiting job out of its key, because it gets another one, or none.
+  func leave(_ job: KeyMember, _ key: NumberedKey, isHeld: Bool) throws(QudoError) {
+    guard isHeld else {
+      lockedKeys[key]?.counts.taken -= 1
+      return try admit(key)
+    }
+    switch job {
+    case .stored(let job): leaveHeld([key: [job.id]])
+    case .new(let position):
+      lockedKeys[key]?.new.removeAll { $0 == position }
+      lockedKeys[key]?.counts.held -= 1
+    }
+  }
+
+  /// Whether a new job is held so far.
+  func isHeld(new position: Int, _ key: NumberedKey) -> Bool {
+    lockedKeys[key]?.new.contains(position) ?? false
+  }
+
+  /// Changes what is known of a held job.
+  func update(held job: Candidate, _ key: NumberedKey) {
+    guard let index = lockedKeys[key]?.front.firstIndex(where: { $0.id == job.id }) else { return }
+    lockedKeys[key]?.front[index] = job
+  }
+
+  // MARK: Writing
+
+  /// Writes what has changed of the locked keys, and the jobs that were admitted. Call this after the new jobs were written.
+  func writeKeys() {
+    writeAdmissions()
+    var changed: [(NumberedKey, KeyCounts)] = []
+    var unused: [NumberedKey] = []
+    for (key, state) in lockedKeys {
+      let wanted = state.counts.isUsed ? state.counts : nil
+      if !state.new.isEmpty {
+        // They are rows now, and their ids are above all others.
+        lockedKeys[key]?.new = []
+        lockedKeys[key]?.end = state.front.last?.id ?? .min
+      }
+      guard wanted != state.stored else { continue }
+      lockedKeys[key]?.stored = wanted
+      if let wanted { changed.append((key, wanted)) } else { unused.append(key) }
+    }
+    changed.sort { $0.0 < $1.0 }
+    for part in changed.parts() { write(KeyRows.store(part)) }
+    for part in unused.sorted().parts() {
+      write("DELETE FROM qudo_key WHERE \(KeyRows.condition(part))", count: part.count)
+    }
+  }
+
+  private func writeAdmissions() {
+    let jobs = admitted
+    guard !jobs.isEmpty else { return }
+    admitted = []
+    (wakes, hasAdmitted) = (true, true)
+    var held: [NumberedKey: [Int64]] = [:]
+    var (ready, delayed): ([Candidate], [Candidate]) = ([], [])
+    for job in jobs {
+      noLongerHeld[job.id] = job
+      if case .held(let key) = job.source { held[key, default: []].append(job.id) }
+      if job.due <= now.microseconds { ready.append(job) } else { delayed.append(job) }
+    }
+    for (condition, count) in KeyRows.points(held).counted {
+      write("DELETE FROM qudo_held WHERE \(condition)", count: count)
+    }
+    insertWaiting(ready: ready, delayed: delayed)
+  }
+
+  /// Files jobs as ready or delayed, at the positions that they state.
+  func insertWaiting(ready: [Candidate], delayed: [Candidate]) {
+    for (table, jobs) in [("qudo_ready", ready), ("qudo_delayed", delayed)] as [(SQL, [Candidate])] {
+      for part in jobs.parts(of: 1000) {
+        let rows = part.map { job -> SQL in
+          "(\(job.kind),\(job.ranking),\(job.due),\(job.id),\(job.flags))"
+        }
+        write("INSERT INTO \(table)(kind, ranking, due, id, flags) VALUES\(rows.joined(","))")
+      }
+    }
+    for job in ready { entries.add(job.kind, ScanCursors.Key(job)) }
+  }
+}
+
+/// A job that enters or leaves a concurrency key.
+enum KeyMember {
+  /// The position of a new job that is about to be written.
+  case new(Int)
+  case stored(Candidate)
+}
+#endif
