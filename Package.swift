@@ -47,6 +47,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
     // Without its traits: they are for configuration files, which the dashboard has none of.
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -93,6 +94,7 @@ let package = Package(
         .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
         .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
         .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Dashboard"])),
         .product(
           name: "ServiceLifecycle", package: "swift-service-lifecycle",
           condition: .when(traits: ["Dashboard"])),
@@ -218,16 +220,18 @@ let package = Package(
     .testTarget(
       name: "QudoDashboardTests",
       dependencies: [
-        "Qudo", "QudoDashboard", "QudoMonitor", "QudoSQLite", "QudoTesting",
+        "Qudo", "ForwardingDriver", "QudoDashboard", "QudoMonitor", "QudoSQLite", "QudoTesting",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
         .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Dashboard"])),
         .product(name: "HTTPTypes", package: "swift-http-types", condition: .when(traits: ["Dashboard"])),
         .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
         .product(name: "NIOEmbedded", package: "swift-nio", condition: .when(traits: ["Dashboard"])),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Dashboard"])),
       ]),
     .testTarget(
-      name: "QudoMonitorTests", dependencies: ["Qudo", "QudoMonitor", "QudoSQLite", "QudoTesting"]),
+      name: "QudoMonitorTests",
+      dependencies: ["Qudo", "ForwardingDriver", "QudoMonitor", "QudoSQLite", "QudoTesting"]),
     .testTarget(
       name: "QudoServiceLifecycleTests",
       dependencies: [

@@ -61,15 +61,35 @@ public struct DashboardOptions: Sendable {
   public var title = "Qudo"
   /// The shortest time from one sample of the databases to the next, at least 100 ms. Default: 2 s.
   ///
-  /// A sample is followed by a pause of at least 50 times as long as it took, so sampling takes at most 2 % of one core. Without viewers
-  /// there are no samples.
+  /// A sample is followed by a pause of at least 50 times what it cost, of all databases together, so sampling takes at most 2 % of one
+  /// core. Without viewers there are no samples.
   public var interval = Duration.seconds(2)
-  /// The maximum number of pages that get live updates at a time, at least 1. Others show the figures of when they were loaded.
-  /// Default: 32.
+  /// The maximum number of pages that get live updates at a time, at least 1. Others show the figures of when they were loaded. A page
+  /// that takes no update for 10 s makes room for another. Default: 32.
   public var maxViewers = 32
   /// Origins whose forms are accepted beside that of the request's own host: for a proxy that changes the header `Host`.
   /// Default: none. For example, `https://admin.example.org`.
   public var trustedOrigins: Set<String> = []
+  /// The names by which browsers may call the dashboard, as in the header `Host`, without a port; nil for any. Default: nil, because the
+  /// dashboard cannot know its names.
+  ///
+  /// Set it if a network is all that keeps others out. Otherwise a page of another site can let its own name lead to the application (DNS
+  /// rebinding), and the browser then takes the dashboard for a part of that site. A request with another name gets the status 421.
+  /// For example, `["admin.example.org", "10.0.0.7"]`.
+  public var hosts: Set<String>?
+  /// Whether browsers send the cookie of the session over TLS only. Default: ``CookieSecurity/automatic``.
+  public var cookieSecurity = CookieSecurity.automatic
+
+  /// When the cookie of a session has the attribute `Secure`.
+  public enum CookieSecurity: Sendable {
+    /// It has the attribute if the request came over TLS: its scheme is `https`, or the header `X-Forwarded-Proto` of a proxy says so. It
+    /// also has the attribute if ``DashboardOptions/trustedOrigins`` has origins, and all are of `https`.
+    case automatic
+    /// It always has the attribute. Over plain HTTP, browsers then keep no session, and forms are refused.
+    case always
+    /// It never has the attribute: for a dashboard that is reached over TLS and without it.
+    case never
+  }
 
   /// Creates options with the defaults.
   public init() {}

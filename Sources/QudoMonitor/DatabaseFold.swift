@@ -32,6 +32,8 @@ struct DatabaseFold: Sendable {
   private static let mostKinds = 1000
 
   private var before: Before?
+  /// The number of the call whose answer was folded last, and what came of it.
+  private var newest: (call: Int, state: DatabaseSample.DatabaseState)?
   private var known: Set<Kind> = []
   private var runTimes: [Kind: Window] = [:]
   private var waits: [Kind: Window] = [:]
@@ -41,12 +43,18 @@ struct DatabaseFold: Sendable {
   /// The newest rows of the logs that samples have seen.
   private var (lastFailure, lastEnded): (Int64?, Int64?) = (nil, nil)
 
+  /// Adds figures. Those of a call that began before the one that was added last say nothing new, and nothing comes of them.
+  ///
   /// - Parameters:
+  ///   - call: The number of the call that read the figures: later calls have higher ones. Default: the next one.
   ///   - sinceBoot: When the figures were read.
   ///   - limit: The limit with which they were read.
-  mutating func add(_ figures: QueueFigures, at sinceBoot: Int64, took: Duration, limit: Int)
-    -> DatabaseSample.DatabaseState
-  {
+  /// - Returns: The state by the newest figures.
+  mutating func add(
+    _ figures: QueueFigures, call: Int? = nil, at sinceBoot: Int64, took: Duration, limit: Int
+  ) -> DatabaseSample.DatabaseState {
+    if let newest, let call, call < newest.call { return newest.state }
+    let call = call ?? (newest?.call ?? 0) + 1
     if let before, let highest = figures.highestID, let earlier = before.figures.highestID, highest < earlier
     {
       // Another file is in its place, for example a restored one.
@@ -71,6 +79,7 @@ struct DatabaseFold: Sendable {
     before = Before(
       figures: figures, sinceBoot: sinceBoot,
       unfinished: Dictionary(state.kinds.map { ($0.kind, $0.unfinished) }) { first, _ in first })
+    newest = (call, state)
     return state
   }
 

@@ -8,7 +8,7 @@ package struct QueueSample: Sendable {
   package var sinceBoot: Int64
   /// How long the slowest database took to answer; zero if none did.
   package var took: Duration
-  /// The highest cost of a database: see ``DatabaseSample/DatabaseState/cost``.
+  /// What all databases cost together: see ``DatabaseSample/DatabaseState/cost``.
   package var cost: Duration
   /// The databases, in the order in which the sampler got them.
   package var databases: [DatabaseSample]

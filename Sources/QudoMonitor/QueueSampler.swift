@@ -66,7 +66,7 @@ package final class QueueSampler: Sendable {
     let states = samples.compactMap(\.state)
     return QueueSample(
       at: now.wall, sinceBoot: now.sinceBoot, took: states.map(\.took).max() ?? .zero,
-      cost: states.map(\.cost).max() ?? .zero, databases: samples)
+      cost: states.map(\.cost).reduce(.zero, +), databases: samples)
   }
 
   /// Calls a verb of one database, as a sample does: for the details that a dashboard shows on request.
@@ -99,6 +99,8 @@ private final class SampledDatabase: Sendable {
     /// A call that was answered late is followed by a pause until this time, as each sample is.
     var restsUntil: Int64 = 0
     var fold = DatabaseFold()
+    /// The number of samples that began.
+    var samples = 0
   }
   /// The number of calls without an answer from which on a database gets no further one.
   private static let mostPending = 4
@@ -131,9 +133,15 @@ private final class SampledDatabase: Sendable {
           "the figures took longer than \(timeout.wholeMicroseconds / 1000) ms: asking again in \((left + 999_999) / 1_000_000) s"
         )
       }
+      let number = state.withLock { state in
+        state.samples += 1
+        return state.samples
+      }
       let answer = try await call { driver throws(QudoError) in try await driver.figures(limit: limit) }
       let now = clock.sinceBoot()
-      let sample = state.withLock { $0.fold.add(answer.value, at: now, took: answer.took, limit: limit) }
+      let sample = state.withLock { state in
+        state.fold.add(answer.value, call: number, at: now, took: answer.took, limit: limit)
+      }
       return DatabaseSample(name: name, result: .success(sample))
     } catch {
       return DatabaseSample(name: name, result: .failure(error))

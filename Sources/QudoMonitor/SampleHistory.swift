@@ -29,6 +29,8 @@ package struct SampleHistory: Sendable {
   package var count: Int { ring.count }
   /// The samples, oldest first.
   package var samples: [QueueSample] { Array(ring[first...] + ring[..<first]) }
+  /// A sample by its age, 0 being the oldest one.
+  private func sample(_ index: Int) -> QueueSample { ring[(first + index) % ring.count] }
   /// The newest sample.
   package var last: QueueSample? { ring.isEmpty ? nil : ring[(first + ring.count - 1) % ring.count] }
 
@@ -40,11 +42,12 @@ package struct SampleHistory: Sendable {
   package func series(
     _ database: String?, last count: Int = .max, _ figure: (DatabaseSample.DatabaseState) -> Double?
   ) -> [Double?] {
-    samples.suffix(max(count, 0)).map { sample in
-      let found = sample.databases.compactMap { each in
-        database == nil || each.name == database ? each.state.flatMap(figure) : nil
+    (max(0, ring.count - max(count, 0))..<ring.count).map { index in
+      var sum: Double?
+      for each in sample(index).databases where database == nil || each.name == database {
+        if let value = each.state.flatMap(figure) { sum = (sum ?? 0) + value }
       }
-      return found.isEmpty ? nil : found.reduce(0, +)
+      return sum
     }
   }
 
@@ -52,9 +55,17 @@ package struct SampleHistory: Sendable {
   package func series(
     _ kind: Kind, in database: String?, last count: Int = .max, _ figure: (KindSample) -> Double?
   ) -> [Double?] {
-    series(database, last: count) { state in
-      state.kinds.first { $0.kind == kind }.flatMap(figure)
+    series(database, last: count) { state in Self.find(kind, in: state.kinds).flatMap(figure) }
+  }
+
+  /// Finds a kind among kinds in order.
+  private static func find(_ kind: Kind, in kinds: [KindSample]) -> KindSample? {
+    var (low, high) = (0, kinds.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if kinds[middle].kind < kind { low = middle + 1 } else { high = middle }
     }
+    return low < kinds.count && kinds[low].kind == kind ? kinds[low] : nil
   }
 
   private static func lean(_ sample: QueueSample) -> QueueSample {
@@ -63,9 +74,12 @@ package struct SampleHistory: Sendable {
       guard case .success(var state) = sample.databases[index].result else { continue }
       state.workers = []
       if state.kinds.count > mostKinds {
-        let most = state.kinds.sorted { ($1.unfinished, $0.kind) < ($0.unfinished, $1.kind) }.prefix(
-          mostKinds)
-        state.kinds = most.sorted { $0.kind < $1.kind }
+        state.kinds = Array(
+          state.kinds.sorted { ($1.unfinished, $0.kind) < ($0.unfinished, $1.kind) }.prefix(mostKinds))
+      }
+      // A series finds its kind by its place.
+      if zip(state.kinds, state.kinds.dropFirst()).contains(where: { $1.kind < $0.kind }) {
+        state.kinds.sort { $0.kind < $1.kind }
       }
       sample.databases[index].result = .success(state)
     }

@@ -20,6 +20,10 @@ extension SQLiteDriver: ObservedDriver {
     try await reader.read { snapshot throws(QudoError) in try snapshot.sizes(path: snapshot.connection.path) }
   }
 
+  package func logRows(countingUpTo most: Int) async throws(QudoError) -> LogRowCounts {
+    try await reader.read { snapshot throws(QudoError) in try snapshot.logRows(countingUpTo: most) }
+  }
+
   package func figures(limit: Int) async throws(QudoError) -> QueueFigures {
     var figures = try await reader.read { snapshot throws(QudoError) in
       try snapshot.figures(limit: limit, path: snapshot.connection.path)

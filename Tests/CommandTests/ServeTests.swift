@@ -19,7 +19,8 @@ import Darwin
     private let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     let answer: Reader
 
-    init(_ lines: [String], port: UInt16) throws {
+    /// - Parameter isLast: Whether the connection ends with the answer.
+    init(_ lines: [String], port: UInt16, isLast: Bool = true) throws {
       answer = Reader(file: descriptor, closes: false)
       var address = sockaddr_in()
       address.sin_family = sa_family_t(AF_INET)
@@ -31,7 +32,7 @@ import Darwin
         }
       }
       guard connected == 0 else { throw GaveUp(description: "cannot connect") }
-      let text = (lines + ["Connection: close", "", ""]).joined(separator: "\r\n")
+      let text = (lines + (isLast ? ["Connection: close"] : []) + ["", ""]).joined(separator: "\r\n")
       _ = text.withCString { write(descriptor, $0, strlen($0)) }
     }
 
@@ -70,6 +71,27 @@ import Darwin
     serving.kill(SIGTERM)
     #expect(try serving.end() == 0)
     #expect(try serving.errors.rest().isEmpty)
+  }
+
+  @Test("a form that declares too much is refused at once, and its connection ends") func tooLong() throws {
+    try workspace.qudo("enqueue", "mail.send", "hello")
+    let serving = try workspace.start("serve", "--port", "0", "--allow-changes")
+    let line = try #require(try serving.output.line())
+    let parts = try #require(line.firstMatch(of: /127\.0\.0\.1:([0-9]+)\/\?token=([0-9a-f]+)/))
+    let port = try #require(UInt16(parts.1))
+    let entered = try send(["GET /?token=\(parts.2) HTTP/1.1", "Host: localhost"], port: port)
+    let cookie = try #require(entered.firstMatch(of: /Set-Cookie: ([^;]*);/)).1
+    for (path, sent, status) in [
+      ("/change", "Cookie: \(cookie)", "413"), ("/change", "Cookie: none=1", "401"),
+    ] {
+      let request = try Request(
+        ["POST \(path) HTTP/1.1", "Host: localhost", sent, "Content-Length: 70000"], port: port, isLast: false
+      )
+      let answer = try request.answer.rest()
+      #expect(answer.hasPrefix("HTTP/1.1 \(status) ") && answer.contains("\r\nConnection: close\r\n"))
+    }
+    serving.kill(SIGTERM)
+    #expect(try serving.end() == 0)
   }
 
   @Test("an open stream ends with the server") func streams() throws {

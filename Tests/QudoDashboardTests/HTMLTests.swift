@@ -113,7 +113,11 @@ import Testing
     #expect(accents.form == .text && accents.isCutOff)
     let binary = Excerpt(Payload([UInt8](repeating: 0, count: 100_000)))
     #expect(binary.shown == Excerpt.binaryBytes)
-    #expect(Excerpt.line(Payload("a\nb"), size: 2000) == "a b…" && Excerpt.line(Payload([]), size: 0).isEmpty)
+    #expect(
+      Excerpt.line(Payload("a\nb"), isCut: true) == "a b…" && Excerpt.line(Payload("a"), isCut: false) == "a")
+    #expect(Excerpt.line(Payload([]), isCut: false).isEmpty)
+    #expect(Excerpt.line(Payload([0xFF, 0]), isCut: false) == "2\u{202F}B, codec 0")
+    #expect(Excerpt.line(Payload([0xFF, 0]), isCut: true).hasPrefix("over 2\u{202F}B"))
   }
 
   @Test("no source puts text into an attribute without quotes") func quotes() throws {

@@ -1,6 +1,8 @@
 #if Dashboard
 import Foundation
+import ForwardingDriver
 import Qudo
+import QudoMonitor
 import QudoSQLite
 import QudoTesting
 import Testing
@@ -94,7 +96,8 @@ import Testing
     func check(_ driver: any ControlDriver & ScheduleDriver) async throws {
       let kind = Kind(Self.hostile)
       var job = NewJob(kind, payload: Payload(Self.hostile), unique: UniqueKey(Self.hostile))
-      job.metadata = [Self.hostile: Self.hostile]
+      // The second entry has a link to the jobs with it, the first one a name that no filter can say.
+      job.metadata = [Self.hostile: Self.hostile, "<script>alert('x')</script>": Self.hostile]
       _ = try await driver.insert([job, NewJob(kind, payload: Payload([0, 0xFF, 0xC3, 0x28]))])
       try await driver.pause([kind], until: nil, reason: Self.hostile)
       var schedule = StoredSchedule(name: Self.hostile, rule: Self.hostile, kind: kind)
@@ -109,6 +112,8 @@ import Testing
       for page in Self.pages + [
         "job?id=1", "job?id=2", "failure?id=1",
         "jobs?kind=\(encoded)&key=\(encoded)&contains=\(encoded)&state=\(encoded)&after=\(encoded)",
+        "jobs?metadata=\(encoded)", "jobs?metadata=%3Cscript%3E%3D\(encoded)",
+        "jobs?metadata=%3Cscript%3E\u{2028}",
         "failures?kind=\(encoded)&contains=\(encoded)&which=\(encoded)", "job?id=1&database=\(encoded)",
         "confirm?change=pause&name=\(encoded)&database=\(encoded)", "confirm?change=\(encoded)",
         "search?q=\(encoded)x",
@@ -231,6 +236,84 @@ import Testing
     if isFile { try await withFile { try await check($0) } } else { try await check(driver) }
   }
 
+  @Test(
+    "a filter finds jobs by an entry of their metadata, and a job leads to those with the same",
+    arguments: [false, true])
+  func metadata(isFile: Bool) async throws {
+    func check(_ driver: any ControlDriver) async throws {
+      _ = try await driver.insert(
+        (1...60).map { number in
+          var job = NewJob("a", payload: Payload("\(number)"))
+          job.metadata = ["tenant": number % 20 == 0 ? "acme & sons" : "other", "a=b": "c", "empty": ""]
+          return job
+        })
+      let visitor = visitor(driver)
+      func ids(_ page: Answer) -> [String] {
+        page.text.matches(of: /<th scope="row" class="num"><a href="\/job\?database=jobs&amp;id=([0-9]+)"/)
+          .map {
+            String($0.1)
+          }
+      }
+      let page = await visitor.get("jobs?metadata=tenant%3Dacme+%26+sons")
+      #expect(
+        ids(page) == ["20", "40", "60"] && page.contains("value=\"tenant=acme &amp; sons\"")
+          && page.contains("Clear"))
+      #expect(ids(await visitor.get("jobs?metadata=tenant%3Dacme")).isEmpty)
+      #expect(ids(await visitor.get("jobs?metadata=empty%3D&after=58")) == ["59", "60"])
+      #expect(
+        (await visitor.get("jobs?metadata=tenant%3Dother")).contains("metadata=tenant%3Dother&amp;after="))
+      for wrong in ["tenant", "%3Dacme"] {
+        let answer = await visitor.get("jobs?metadata=\(wrong)")
+        #expect(answer.status == 400 && answer.contains("write it as name=text"))
+      }
+      #expect(
+        (await visitor.get("jobs?metadata=a%3D" + String(repeating: "x", count: 2000))).contains(
+          "look for a shorter one"))
+      let job = await visitor.get("job?id=20")
+      #expect(job.contains("3 entries") && job.contains("acme &amp; sons") && job.contains("a=b"))
+      let link = try #require(job.links("jobs").first { $0.contains("tenant") })
+      #expect(ids(await visitor.follow(link)) == ["20", "40", "60"])
+      #expect(!job.links("jobs").contains { $0.contains("a%3Db") }, "no filter can say it")
+    }
+    if isFile { try await withFile { try await check($0) } } else { try await check(driver) }
+  }
+
+  @Test("lists read the beginnings of payloads, and of failures none") func lean() async throws {
+    let driver = NotingDriver()
+    _ = try await driver.insert([NewJob("a", payload: Payload([UInt8](repeating: 0x61, count: 5000)))])
+    let visitor = visitor(driver)
+    let page = await visitor.get("jobs")
+    #expect(
+      page.contains(String(repeating: "a", count: 160) + "…")
+        && !page.contains(String(repeating: "a", count: 161)))
+    _ = await visitor.get("jobs?contains=aaa")
+    #expect(driver.prefixes.withLock { $0 } == [161, 0, 161, 0])
+    try await fail(driver, "a", "no")
+    _ = await visitor.get("failures")
+    _ = await visitor.get("failures?contains=no")
+    #expect(driver.omits.withLock { $0 }.allSatisfy(\.self) && driver.omits.withLock { $0 }.count == 4)
+  }
+
+  @Test("the page of the databases counts rows of the logs up to a bound") func logRows() async throws {
+    let shell = Shell(databases: ["jobs"], now: Timestamp(microseconds: 0))
+    func page(_ failures: Int, _ statuses: Int) -> String {
+      var facts = DatabaseFacts()
+      facts.rows = LogRowCounts(failures: failures, statuses: statuses, failuresEver: 7)
+      let sample = QueueSample(
+        at: Timestamp(microseconds: 0), sinceBoot: 0, took: .zero,
+        databases: [DatabaseSample(name: "jobs", result: .success(.init(now: Timestamp(microseconds: 0))))])
+      return shell.databasesPage(
+        LiveView(sample: sample, history: SampleHistory()),
+        [.init(database: "jobs", result: .success(facts))], []
+      ).markup
+    }
+    #expect(
+      page(1, 100_000).contains("<dd>1 row</dd>") && page(1, 100_000).contains("<dd>100\u{202F}000 rows</dd>")
+    )
+    #expect(page(0, 100_001).contains("<dd>more than 100\u{202F}000 rows</dd>"))
+    #expect((await visitor().get("databases")).contains("<dd>0 rows</dd>"))
+  }
+
   @Test("a search looks at a bounded number of ids, and goes on from there") func bounded() async throws {
     let driver = CountingDriver(ids: 1_000_000)
     let found = try await JobSearch.page(driver, JobFilter(payloadContains: [1]), after: 0)
@@ -284,7 +367,10 @@ import Testing
       late, paused, StoredSchedule(name: "strange", rule: "by the moon", kind: "a", nextTick: now),
     ])
     let page = await Visitor.open(Databases(driver), clock: clock).get("schedules")
-    for part in ["nightly", "in 10\u{202F}min", "overdue", "skips overlaps", "no paper", "cannot be read"] {
+    for part in [
+      "the schedule strange has a rule that cannot be read", "nightly", "in 10\u{202F}min", "overdue",
+      "skips overlaps", "no paper", "cannot be read",
+    ] {
       #expect(page.contains(part), "\(part)")
     }
   }
@@ -322,6 +408,23 @@ import Testing
     await visitor.get("")
     #expect(await visitor.get("search?q=order-1").header("Location") == "/job?database=jobs&id=1")
     #expect(await visitor.get("search?q=order-").header("Location") == "/jobs?key=order-")
+  }
+}
+
+/// A driver that notes what lists ask for.
+private struct NotingDriver: ForwardingDriver {
+  let memory = MemoryDriver(name: "jobs")
+  var base: any LogDriver { memory }
+  let prefixes = Locked<[Int?]>([])
+  let omits = Locked<[Bool]>([])
+
+  func jobs(matching query: JobQuery) async throws(QudoError) -> [StoredJob] {
+    prefixes.withLock { $0.append(query.payloadPrefix) }
+    return try await memory.jobs(matching: query)
+  }
+  func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
+    omits.withLock { $0.append(query.omitsPayloads) }
+    return try await memory.failures(query)
   }
 }
 

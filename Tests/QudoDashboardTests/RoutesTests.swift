@@ -87,6 +87,95 @@ import Testing
     #expect(try await send(responder, request("/queue/nope")).status == 404)
   }
 
+  /// Sends a form to a dashboard with a clock of its own.
+  private func post(_ body: RequestBody, length: Int? = nil, to site: Site) async -> Response {
+    var headers: HTTPFields = [:]
+    headers[.contentLength] = length.map { "\($0)" }
+    let head = HTTPRequest(
+      method: .post, scheme: "http", authority: "app.example", path: "/change", headerFields: headers)
+    return await SiteResponder(site: site).respond(Request(head: head, body: body), page: "change")
+  }
+
+  private func site(_ clock: ManualClock) -> Site {
+    var options = DashboardOptions()
+    options.allowsChanges = true
+    return Site(Databases(driver), options, clock: clock)
+  }
+
+  @Test("a form gets ten seconds to arrive whole, however much of it has come") func slowForm() async throws {
+    let clock = ManualClock()
+    let site = site(clock)
+    let (body, source) = RequestBody.makeStream()
+    async let answer = post(body, to: site)
+    for _ in 0..<9 {
+      await source.yield(ByteBuffer(string: "change=pause&"))
+      await clock.sleepers(atLeast: 1)
+      clock.advance(by: .seconds(1))
+    }
+    #expect(clock.sleeperCount == 1, "not yet")
+    clock.advance(by: .seconds(1))
+    #expect(await answer.status == .requestTimeout)
+    source.finish()
+    #expect(try await driver.pauses().isEmpty)
+  }
+
+  @Test("a form that is cut off is not taken for a shorter one, and one that declares too much is not read")
+  func brokenForms() async throws {
+    let site = site(ManualClock())
+    let part = RequestBody(buffer: ByteBuffer(string: "change=pause"))
+    #expect(await post(part, length: 100, to: site).status == .badRequest)
+    let (broken, source) = RequestBody.makeStream()
+    source.finish(ChannelError.inputClosed)
+    #expect(await post(broken, to: site).status == .badRequest)
+    let (endless, endlessSource) = RequestBody.makeStream()
+    #expect(await post(endless, length: 70_000, to: site).status == .contentTooLarge, "nothing of it came")
+    endlessSource.finish()
+    #expect(await post(part, length: 12, to: site).status == .forbidden, "it is read, and has no token")
+    #expect(await post(part, length: 12, to: site).headers[.connection] == nil, "it may be HTTP/2")
+  }
+
+  @Test("the server of the command ends the connection of a form that it did not read") func ownServer() async
+  {
+    let site = Visitor.locked(driver, allowsChanges: true)
+    let visitor = Visitor(site)
+    await visitor.get("?token=\(Visitor.token)")
+    var headers: HTTPFields = [.cookie: visitor.cookie ?? "", .contentLength: "70000"]
+    func status(_ headers: HTTPFields) async -> String {
+      let head = HTTPRequest(
+        method: .post, scheme: "http", authority: "127.0.0.1", path: "/change", headerFields: headers)
+      let body = RequestBody(buffer: ByteBuffer(string: "change=pause"))
+      let answer = await SiteResponder(site: site).respond(Request(head: head, body: body), page: "change")
+      return "\(answer.status.code) \(answer.headers[.connection] ?? "-")"
+    }
+    #expect(await status(headers) == "413 close")
+    headers[.contentLength] = "12"
+    #expect(await status(headers) == "403 -")
+    headers[.cookie] = nil
+    #expect(await status(headers) == "401 close")
+  }
+
+  @Test("long answers are sent in parts, and nothing of them is lost") func parts() {
+    let text = String(repeating: "<td>é</td>", count: 5000)
+    let parts = SiteResponder.parts(text)
+    #expect(parts.count == 4 && parts.allSatisfy { (1...16_384).contains($0.readableBytes) })
+    #expect(parts.flatMap { Array($0.readableBytesView) } == Array(text.utf8))
+    #expect(SiteResponder.parts("").isEmpty)
+  }
+
+  @Test("the cookie is for TLS if the request came over it") func secureCookie() async throws {
+    let responder = mounted()
+    var headers: HTTPFields = [.authorization: "word"]
+    #expect(
+      try await send(responder, request("/queue", headers: headers)).headers[.setCookie]?.hasSuffix("Strict")
+        == true)
+    for value in ["https", "HTTPS, http"] {
+      headers[try #require(HTTPField.Name("X-Forwarded-Proto"))] = value
+      #expect(
+        try await send(responder, request("/queue", headers: headers)).headers[.setCookie]?.hasSuffix(
+          "; SameSite=Strict; Secure") == true)
+    }
+  }
+
   @Test("a form changes the queue, and one that is too long does not") func forms() async throws {
     let responder = mounted()
     let page = try await send(responder, request("/queue/confirm?change=pause&name=a%20b"))

@@ -83,6 +83,52 @@ import Testing
     for host in ["evil.example", "10.1.2", "1.2.3.4.5", "256.1.1.1"] { #expect(!check.accepts(host)) }
   }
 
+  @Test(
+    "a mounted dashboard that has names is found by no other",
+    arguments: [
+      ("admin.example.org", true), ("Admin.Example.org:8443", true), ("10.0.0.7:80", true),
+      ("[fe80::1]", true),
+      ("evil.example", false), ("localhost", false), ("127.0.0.1", false), ("10.0.0.8", false), ("", false),
+    ]) func mountedHosts(host: String, isAccepted: Bool) async throws
+  {
+    var options = DashboardOptions()
+    options.allowsChanges = true
+    let anywhere = Visitor(Site(Databases(driver), options))
+    anywhere.host = host
+    #expect(await anywhere.get("").status == 200)
+    options.hosts = ["admin.example.org", "10.0.0.7", "fe80::1"]
+    let visitor = Visitor(Site(Databases(driver), options))
+    visitor.host = host
+    for page in ["", "jobs", "style.css"] {
+      #expect(await visitor.get(page).status == (isAccepted ? 200 : 421), "\(page)")
+    }
+    #expect(await visitor.post(["change": "pause"]).status == (isAccepted ? 403 : 421))
+    visitor.host = nil
+    #expect(await visitor.get("").status == 421)
+  }
+
+  @Test("the cookie is sent over TLS only, if that is known or wanted") func secureCookies() async {
+    func isSecure(
+      _ security: DashboardOptions.CookieSecurity = .automatic, origins: Set<String> = [],
+      overTLS: Bool = false
+    ) async -> Bool {
+      var options = DashboardOptions()
+      (options.cookieSecurity, options.trustedOrigins) = (security, origins)
+      var request = SiteRequest()
+      request.isOverTLS = overTLS
+      let cookie = Answer(await Site(Databases(driver), options).respond(request)).header("Set-Cookie") ?? ""
+      #expect(cookie.contains("; HttpOnly; SameSite=Strict"))
+      return cookie.hasSuffix("; Secure")
+    }
+    #expect(DashboardOptions().cookieSecurity == .automatic)
+    #expect(await !isSecure())
+    #expect(await isSecure(overTLS: true))
+    #expect(await isSecure(origins: ["https://a.example", "HTTPS://b.example"]))
+    #expect(await !isSecure(origins: ["https://a.example", "http://b.example"]))
+    #expect(await isSecure(.always))
+    #expect(await !isSecure(.never, origins: ["https://a.example"], overTLS: true))
+  }
+
   @Test("every answer has the headers that keep other sites out") func headers() async {
     let visitor = await entered()
     for page in ["", "jobs", "nope", "style.css", "script.js"] {

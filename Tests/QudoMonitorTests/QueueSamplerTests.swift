@@ -1,3 +1,4 @@
+import ForwardingDriver
 import Foundation
 import Qudo
 @testable import QudoMonitor
@@ -174,6 +175,59 @@ import Testing
     #expect(state.kinds.map(\.kind) == ["b"] && state.enqueuedPerSecond == nil)
   }
 
+  @Test("an answer that was overtaken by a newer one is no other file, and changes nothing") func overtaken()
+  {
+    var fold = DatabaseFold()
+    func figures(_ highestID: Int64) -> QueueFigures {
+      var figures = QueueFigures(now: clock.now().wall, isExact: true)
+      figures.counts = [JobCount("a", ready: Int(highestID))]
+      figures.highestID = highestID
+      return figures
+    }
+    _ = fold.add(figures(10), call: 1, at: 0, took: .zero, limit: 10)
+    let newer = fold.add(figures(30), call: 3, at: 1_000_000, took: .zero, limit: 10)
+    #expect(newer.enqueuedPerSecond == 20 && newer.ready == 30)
+    let older = fold.add(figures(20), call: 2, at: 2_000_000, took: .zero, limit: 10)
+    #expect(older.ready == 30 && older.enqueuedPerSecond == 20, "what is known stays")
+    let next = fold.add(figures(33), call: 4, at: 4_000_000, took: .zero, limit: 10)
+    #expect(next.enqueuedPerSecond == 1 && next.kinds[0].changePerSecond == 1)
+    #expect(fold.add(figures(3), call: 5, at: 5_000_000, took: .zero, limit: 10).enqueuedPerSecond == nil)
+  }
+
+  @Test("samples that overlap are folded in the order in which they began") func overlapping() async throws {
+    let gate = Gate()
+    let calls = Locked(0)
+    let driver = SlowDriver(memory: self.driver) {
+      let number = calls.withLock { calls in
+        calls += 1
+        return calls
+      }
+      // The first one reads its figures, and then nothing for a time.
+      if number == 1 { await gate.wait() }
+    }
+    let sampler = QueueSampler([.init(driver)], clock: clock)
+    async let first = sampler.sample()
+    while calls.withLock({ $0 }) == 0 { await Task.yield() }
+    _ = try await self.driver.insert([job("a"), job("a")])
+    clock.advance(by: .seconds(1))
+    #expect(await sampler.sample().databases[0].state?.ready == 2)
+    gate.open()
+    #expect(await first.databases[0].state?.ready == 2, "it shows what is known by now")
+    clock.advance(by: .seconds(1))
+    #expect(await sampler.sample().databases[0].state?.enqueuedPerSecond == 0)
+  }
+
+  @Test("the costs of all databases count for the pause after a sample") func costs() async throws {
+    let drivers = (0..<3).map { number in
+      SlowDriver(
+        memory: MemoryDriver(name: "\(number)", clock: clock), cost: .milliseconds(20 * (number + 1))
+      ) {}
+    }
+    let sample = await QueueSampler(drivers.map { .init($0) }, clock: clock).sample()
+    #expect(sample.cost == .milliseconds(120))
+    #expect(sample.timeUntilNext() == .seconds(6))
+  }
+
   @Test("a damaged file may have any ids and counts") func absurd() {
     var fold = DatabaseFold()
     func failed(_ id: Int64) -> QueueFigures.FailedRun {
@@ -341,6 +395,32 @@ import Testing
     #expect(own.cost != nil && (samples[2].cost < .seconds(60)))
     #expect(own.counts == (try await file.count()) && own.hasWorker == nil && own.highestID == 7)
     await file.close()
+  }
+}
+
+/// A driver that waits between its figures and its answer, and says what they cost.
+private struct SlowDriver: ForwardingDriver, ObservedDriver {
+  let memory: MemoryDriver
+  var base: any LogDriver { memory }
+  var cost: Duration?
+  let pause: @Sendable () async -> Void
+
+  init(memory: MemoryDriver, cost: Duration? = nil, pause: @escaping @Sendable () async -> Void) {
+    (self.memory, self.cost, self.pause) = (memory, cost, pause)
+  }
+
+  func backlog(_ kinds: [Kind]?, countingUpTo most: Int) async throws(QudoError) -> Backlog {
+    try await memory.backlog(kinds, countingUpTo: most)
+  }
+  func sizes() async throws(QudoError) -> DatabaseSizes { try await memory.sizes() }
+  func logRows(countingUpTo most: Int) async throws(QudoError) -> LogRowCounts {
+    try await memory.logRows(countingUpTo: most)
+  }
+  func figures(limit: Int) async throws(QudoError) -> QueueFigures {
+    var figures = try await memory.figures(limit: limit)
+    figures.cost = cost
+    await pause()
+    return figures
   }
 }
 

@@ -43,6 +43,23 @@ import Testing
     #expect(history.series("jobs", last: 0) { Double($0.ready) } == [])
   }
 
+  @Test("a kind is found whatever the order of the kinds in the sample") func order() {
+    let kinds: [Kind] = ["m", "b", "z", "a", "q"]
+    var sample = sample(1, ready: 0, kinds: kinds)
+    guard case .success(var state) = sample.databases[0].result else { return }
+    for index in kinds.indices { state.kinds[index].ready = index + 1 }
+    sample.databases[0].result = .success(state)
+    var history = SampleHistory(capacity: 2)
+    for _ in 0..<3 { history.append(sample) }
+    for (index, kind) in kinds.enumerated() {
+      #expect(
+        history.series(kind, in: "jobs") { Double($0.ready) } == [Double(index + 1), Double(index + 1)])
+    }
+    for kind in ["", "c", "zz"] as [Kind] {
+      #expect(history.series(kind, in: nil, last: 1) { Double($0.ready) } == [nil])
+    }
+  }
+
   @Test("of very many kinds it keeps the fullest") func manyKinds() throws {
     var sample = sample(1, ready: 0, kinds: (0..<300).map { Kind("k\(1000 + $0)") })
     var state = try sample.databases[0].result.get()

@@ -56,6 +56,8 @@ import Testing
     _ = try await driver.settle(
       claimed.map { Settlement($0.lease, .failed(message: ""), recording: .zero) }, claiming: nil)
     #expect(try await driver.sizes() == DatabaseSizes(failures: ["b": 1], statuses: ["b": 1]))
+    #expect(try await driver.logRows(countingUpTo: 9) == LogRowCounts(failures: 1, statuses: 1))
+    #expect(try await driver.logRows(countingUpTo: 0) == LogRowCounts(failures: 0, statuses: 0))
     await driver.close()
     try await database.drop()
   }
@@ -81,6 +83,30 @@ import Testing
     #expect(figures.failures.map(\.kind) == ["a"] && figures.failures.map(\.reason) == [.failed])
     #expect(figures.ended.map(\.status).contains(.completed))
     #expect(try await driver.figures(limit: 0).ended.isEmpty)
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test("lists read as much of payloads as they show") func payloads() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver()
+    let text = Array("späte".utf8)
+    let ids = try await driver.insert([
+      NewJob("a", payload: Payload(text)), NewJob("b", payload: Payload("two")),
+    ])
+    .compactMap(\.id)
+    func found(_ query: JobQuery) async throws -> [[UInt8]] {
+      try await driver.jobs(matching: query).map(\.payload.bytes)
+    }
+    for query in [JobQuery(ids: [ids[0]]), JobQuery(kinds: ["a"]), JobQuery(limit: 1)] {
+      #expect(try await found(query.withPayloads(upTo: 3)) == [Array(text.prefix(3))])
+      #expect(try await found(query.withPayloads(upTo: 0)) == [[]])
+      #expect(try await found(query.withPayloads(upTo: .max)) == [text])
+    }
+    let claimed = try await driver.claim(ClaimRequest([.init("b")], limit: 1)).jobs
+    _ = try await driver.settle(claimed.map { Settlement($0.lease, .failed(message: "no")) }, claiming: nil)
+    #expect(try await driver.failures(LogQuery()).map(\.payload) == [Payload("two")])
+    #expect(try await driver.failures(LogQuery().withoutPayloads).map(\.payload) == [nil])
     await driver.close()
     try await database.drop()
   }

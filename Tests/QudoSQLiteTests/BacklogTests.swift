@@ -137,6 +137,13 @@ import Testing
     #expect(
       found.failures == ["a": 2, "b": 1] && found.statuses == ["a": 2, "b": 1] && found.failuresEver == 3)
     #expect(found.fileBytes ?? 0 > 0 && found.walBytes ?? 0 > 0)
+    for driver in [driver, try SQLiteListings(path: file.path, clock: clock)] as [any ObservedDriver] {
+      for (most, rows) in [(-1, 0), (0, 0), (2, 2), (3, 3), (.max, 3)] {
+        #expect(
+          try await driver.logRows(countingUpTo: most)
+            == LogRowCounts(failures: rows, statuses: rows, failuresEver: 3))
+      }
+    }
     _ = try await driver.prune(PruneOptions())
     found = try await sizes()
     #expect(found.failures == [:] && found.failuresEver == 3)

@@ -89,6 +89,22 @@ import Testing
     #expect(try other.rows("SELECT name FROM sqlite_schema") == ["t"])
   }
 
+  @Test("reads as much of payloads as a list shows") func payloads() async throws {
+    _ = try await driver.insert([job("späte")])
+    for driver in [driver, try open()] as [any LogDriver] {
+      func found(_ query: JobQuery) async throws -> [[UInt8]] {
+        try await driver.jobs(matching: query).map(\.payload.bytes)
+      }
+      let text = Array("späte".utf8)
+      #expect(try await found(JobQuery(ids: [4]).withPayloads(upTo: 3)) == [Array(text.prefix(3))])
+      #expect(try await found(JobQuery(after: 3).withPayloads(upTo: 5)) == [Array(text.prefix(5))])
+      #expect(try await found(JobQuery(after: 3).withPayloads(upTo: -1)) == [[]])
+      #expect(try await found(JobQuery(after: 3).withPayloads(upTo: .max)) == [text])
+      #expect(try await driver.failures(LogQuery()).map(\.payload) == [Payload("two")])
+      #expect(try await driver.failures(LogQuery().withoutPayloads).map(\.payload) == [nil])
+    }
+  }
+
   @Test("lists a copy that is not in WAL mode") func copy() async throws {
     try app.run("VACUUM INTO '\(file.path)-copy'; ")
     #expect(

@@ -68,6 +68,8 @@ import Testing
     // For metrics: the rows of a log by kind, by the index of the kinds, and the numbers that its ids have reached.
     "SELECT kind, count(*) FROM qudo_failure", "SELECT kind, count(*) FROM qudo_status",
     "SELECT seq FROM sqlite_sequence",
+    // For dashboards: whether a log has many rows, which stops at that number.
+    "SELECT count(*) FROM (SELECT 1 FROM qudo_failure", "SELECT count(*) FROM (SELECT 1 FROM qudo_status",
     // For dashboards: the newest rows of a log, which stop at their limit, and whether there are any jobs.
     "SELECT id, kind, reason, failed_at FROM qudo_failure", "SELECT id, kind, status, started_at, ended_at",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
@@ -193,6 +195,7 @@ import Testing
     let path = file.path
     _ = try await driver.reader.read { snapshot throws(QudoError) in
       _ = try snapshot.sizes(path: path)
+      _ = try snapshot.logRows(countingUpTo: 2)
       _ = try snapshot.backlog(["a"], countingUpTo: 2)
       _ = try snapshot.figures(limit: 2, path: path)
       return try snapshot.backlog(nil, countingUpTo: 2)

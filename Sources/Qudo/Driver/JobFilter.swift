@@ -113,6 +113,13 @@ extension JobFilter {
 }
 
 extension JobQuery {
+  /// Returns the query with at most so many bytes of each payload: see ``payloadPrefix``.
+  package func withPayloads(upTo bytes: Int) -> JobQuery {
+    var query = self
+    query.payloadPrefix = max(bytes, 0)
+    return query
+  }
+
   /// Collects a page of elements that the database preselects and `fitting` checks.
   ///
   /// - Parameters:
@@ -145,6 +152,8 @@ public struct JobQuery: Sendable {
   public var after: Int64 = 0
   /// The maximum number of jobs. Default: 100.
   public var limit = 100
+  /// How many bytes of each payload to list at most, for lists that show the beginnings only; nil for all. Default: nil.
+  package var payloadPrefix: Int?
 
   /// Creates a query for a page of the jobs that fit a filter: the first 100, unless given otherwise.
   public init(_ filter: JobFilter, after: Int64 = 0, limit: Int = 100) {

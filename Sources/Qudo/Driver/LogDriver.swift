@@ -82,6 +82,9 @@ public struct LogQuery: Sendable {
   /// For paging, prefer it to ``offset``: each page costs the same, and rows that are written or pruned between two pages neither repeat
   /// nor hide others.
   public var after: Int64?
+  /// Whether failures come without their payloads, which are then not read; for lists that show none. Default: no. The status log
+  /// ignores it.
+  package var omitsPayloads = false
 
   /// Creates a query for the newest 10 rows of all kinds, unless given otherwise.
   public init(
@@ -100,6 +103,13 @@ public struct LogQuery: Sendable {
 }
 
 extension LogQuery {
+  /// Returns the query for failures without their payloads: see ``omitsPayloads``.
+  package var withoutPayloads: LogQuery {
+    var query = self
+    query.omitsPayloads = true
+    return query
+  }
+
   /// Whether a row with this id comes after the one that the query begins after.
   package func isAfter(_ id: Int64) -> Bool { after.map { oldestFirst ? id > $0 : id < $0 } ?? true }
 }

@@ -11,6 +11,11 @@ package protocol ObservedDriver: LogDriver {
   /// Returns the sizes of the logs and of the files. It counts the rows of both logs.
   func sizes() async throws(QudoError) -> DatabaseSizes
 
+  /// Returns the numbers of rows of the logs, at a cost that does not grow with the rows beyond `most`.
+  ///
+  /// - Parameter most: How many rows of each log to count at most.
+  func logRows(countingUpTo most: Int) async throws(QudoError) -> LogRowCounts
+
   /// Returns the figures that a dashboard shows, of one moment where ``QueueFigures/isExact`` says so.
   ///
   /// It counts the waiting jobs as ``Driver/count(_:)`` does, and reads a bounded number of everything else. It reads no
@@ -47,6 +52,21 @@ package struct Backlog: Hashable, Sendable {
   /// Creates a value; for drivers.
   package init(oldest: [Oldest] = [], ready: Int = 0, hasWorker: Bool? = nil) {
     (self.oldest, self.ready, self.hasWorker) = (oldest, ready, hasWorker)
+  }
+}
+
+/// The numbers of rows of a database's logs, as far as they were counted.
+package struct LogRowCounts: Hashable, Sendable {
+  /// The rows of the failure log, or the number up to which the caller counts.
+  package var failures: Int
+  /// The rows of the status log, or the number up to which the caller counts.
+  package var statuses: Int
+  /// How many rows the failure log ever had; nil if the database does not tell.
+  package var failuresEver: Int64?
+
+  /// Creates a value; for drivers.
+  package init(failures: Int, statuses: Int, failuresEver: Int64? = nil) {
+    (self.failures, self.statuses, self.failuresEver) = (failures, statuses, failuresEver)
   }
 }
 

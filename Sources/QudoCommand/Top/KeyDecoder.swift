@@ -5,33 +5,86 @@ enum Key: Equatable {
   case control(Character)
   case enter, tab, backTab, escape, backspace, delete
   case up, down, left, right, home, end, pageUp, pageDown
+  /// Text that was pasted, and not typed.
+  case paste(String)
 }
 
 /// Makes keys of the bytes that a terminal sends. A sequence may come in several reads.
 struct KeyDecoder {
   private var pending: [UInt8] = []
+  /// The text of a paste that has not ended; nil outside of one.
+  private var pasted: [UInt8]?
   /// The longest sequence; a longer one is dropped.
   private static let mostBytes = 64
+  /// The most of a paste that is kept.
+  private static let mostPasted = 1024
+  /// What a terminal sends around pasted text, once it was told to: xterm's documentation, "Bracketed Paste Mode".
+  private static let (pasteBegin, pasteEnd) = (Array("\u{1B}[200~".utf8), Array("\u{1B}[201~".utf8))
 
-  /// Whether bytes of an unfinished sequence are kept. If no other bytes come soon, call ``flush()``: it was the Escape key.
+  /// Whether bytes of an unfinished sequence are kept.
   var isPending: Bool { !pending.isEmpty }
+
+  /// How long to wait for other bytes before ``flush()``, in milliseconds; nil if nothing is unfinished.
+  ///
+  /// A paste comes over a network in pieces. If its end never comes, it must not take keys for ever.
+  var patience: Int32? { pasted != nil ? 1000 : isPending ? 100 : nil }
 
   /// Returns the keys that are complete.
   mutating func decode(_ bytes: some Sequence<UInt8>) -> [Key] {
     pending += bytes
     var keys: [Key] = []
-    while let (key, count) = Self.first(pending[...]) {
-      pending.removeFirst(count)
-      if let key { keys.append(key) }
+    while true {
+      if pasted != nil {
+        guard let key = takePaste() else { break }
+        keys.append(key)
+      } else if pending.starts(with: Self.pasteBegin) {
+        pending.removeFirst(Self.pasteBegin.count)
+        pasted = []
+      } else if let (key, count) = Self.first(pending[...]) {
+        pending.removeFirst(count)
+        if let key { keys.append(key) }
+      } else {
+        break
+      }
     }
     if pending.count > Self.mostBytes { pending = [] }
     return keys
   }
 
-  /// Ends an unfinished sequence.
+  /// Ends an unfinished sequence: it was the Escape key. Ends an unfinished paste.
   mutating func flush() -> [Key] {
-    defer { pending = [] }
+    defer { (pending, pasted) = ([], nil) }
+    if let pasted { return [Self.paste(pasted + pending)] }
     return pending.first == 0x1B ? [.escape] : []
+  }
+
+  /// Moves pasted text out of the pending bytes.
+  ///
+  /// - Returns: The paste if it is complete.
+  private mutating func takePaste() -> Key? {
+    guard var text = pasted else { return nil }
+    let end = pending.indices.first { pending[$0...].starts(with: Self.pasteEnd) }
+    // Without an end, the last bytes may be the beginning of it.
+    let kept = end == nil ? Self.beginning(of: Self.pasteEnd, endsIn: pending) : 0
+    let count = end ?? pending.count - kept
+    text += pending.prefix(min(count, max(0, Self.mostPasted - text.count)))
+    pending.removeFirst(count + (end == nil ? 0 : Self.pasteEnd.count))
+    pasted = end == nil ? text : nil
+    return end == nil ? nil : Self.paste(text)
+  }
+
+  /// Returns how many of the last bytes are the beginning of a sequence.
+  private static func beginning(of sequence: [UInt8], endsIn bytes: [UInt8]) -> Int {
+    (0..<sequence.count).reversed().first { bytes.suffix($0).elementsEqual(sequence.prefix($0)) } ?? 0
+  }
+
+  /// The text without what is none, such as the rest of a character that was cut, and controls.
+  private static func paste(_ bytes: [UInt8]) -> Key {
+    .paste(
+      String(
+        String(decoding: bytes, as: UTF8.self).unicodeScalars.filter {
+          $0.value != 0xFFFD && $0.properties.generalCategory != .control
+        }.map { Character($0) }))
   }
 
   /// Returns the first key, or nil for a sequence that means none, and how many bytes it has; nil if it is unfinished.

@@ -12,7 +12,8 @@ internal import Darwin
 /// The terminal of the process: it draws frames, and tells keys and sizes.
 ///
 /// One thread does all that: it waits for keys, signals and frames, and it alone writes. So nothing is drawn after the terminal was
-/// restored, and a terminal that takes no output holds up neither keys nor signals. The thread ends with ``close()``.
+/// restored, and a terminal that takes no output holds up neither keys nor signals. The thread ends with ``close()``. If the process
+/// crashes, ``TerminalRescue`` restores the terminal.
 final class Terminal: Sendable {
   enum Event: Equatable, Sendable {
     case key(Key)
@@ -30,14 +31,15 @@ final class Terminal: Sendable {
     var closers: [CheckedContinuation<Void, Never>] = []
   }
 
-  /// The keys and sizes.
-  let events: AsyncStream<Event>
   private let state = Locked(State())
+  /// How long ``close()`` waits for the thread, in microseconds: longer than the thread waits for the terminal.
+  private static let closeTime: Int64 = 3_000_000
 
   /// Takes the terminal: raw keys, the alternate screen, no cursor.
   ///
+  /// - Parameter event: Called with keys and sizes, on the terminal's thread.
   /// - Throws: `CommandError` if there is none.
-  init() throws(CommandError) {
+  init(_ event: @escaping @Sendable (Event) -> Void) throws(CommandError) {
     let input =
       isatty(STDIN_FILENO) == 1 ? dup(STDIN_FILENO) : open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
     var settings = termios()
@@ -48,9 +50,8 @@ final class Terminal: Sendable {
     _ = fcntl(input, F_SETFD, FD_CLOEXEC)
     let signals = Signals.ending + [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGTSTP, SIGCONT]
     let wakeUps = try Signals.pipe(signals)
-    let (events, continuation) = AsyncStream<Event>.makeStream()
-    self.events = events
-    let screen = TerminalScreen(input: input, wakeUps: wakeUps, settings: settings, events: continuation)
+    let screen = TerminalScreen(
+      input: input, output: Self.output(), wakeUps: wakeUps, settings: settings, event: event)
     DispatchQueue(label: "qudo.terminal").async { [state] in
       var screen = screen
       Signals.unblock(signals)
@@ -80,6 +81,16 @@ final class Terminal: Sendable {
     return ScreenSize(Int(size.ws_col), Int(size.ws_row))
   }
 
+  /// Opens the terminal that standard output is, so that writing to it never waits.
+  ///
+  /// - Returns: Standard output itself if that is not possible. Its own description cannot be changed: the shell has it, too.
+  private static func output() -> Int32 {
+    var name = [CChar](repeating: 0, count: 1024)
+    guard ttyname_r(STDOUT_FILENO, &name, name.count) == 0 else { return STDOUT_FILENO }
+    let file = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+    return file >= 0 ? file : STDOUT_FILENO
+  }
+
   /// Draws lines, unless another frame comes before that.
   func draw(_ frame: [String]) {
     state.withLock { $0.frame = frame }
@@ -92,9 +103,19 @@ final class Terminal: Sendable {
   /// Gives the terminal back and stops the process, as Ctrl-Z does, until it is continued.
   func suspend() { ask(.suspend) }
 
-  /// Gives the terminal back.
+  /// Gives the terminal back. It does not wait long for one that takes no output.
   func close() async {
     ask(.close)
+    let clock = SystemClock()
+    let hasEnded = await withDeadline(until: clock.sinceBoot().clampedPlus(Self.closeTime), clock) {
+      await self.ended()
+      return true
+    }
+    // The thread is stuck in a write. The process ends next, and the shell at least gets its keys back.
+    if hasEnded == nil { TerminalRescue.restore() }
+  }
+
+  private func ended() async {
     await withCheckedContinuation { continuation in
       let isClosed = state.withLock { state in
         if !state.isClosed { state.closers.append(continuation) }
@@ -130,12 +151,18 @@ private struct TerminalScreen {
   }
 
   private let input: Int32
+  private let terminal: Int32
   private let wakeUps: Int32
   private let settings: termios
-  private let events: AsyncStream<Terminal.Event>.Continuation
+  private let event: @Sendable (Terminal.Event) -> Void
+  private let clock = SystemClock()
   private var decoder = KeyDecoder()
+  /// When an unfinished sequence counts as ended; nil if there is none.
+  private var sequenceEnds: Int64?
   /// What is to be written.
   private var output: ArraySlice<UInt8> = []
+  /// When to write again after the terminal took nothing; nil if it took something.
+  private var writesAgain: Int64?
   /// The lines on the screen; nil if they are unknown.
   private var shown: [String]?
   private var next: [String]?
@@ -143,52 +170,66 @@ private struct TerminalScreen {
   /// Standard error while messages are kept off the screen; -1 if it is no terminal.
   private var errors: Int32 = -1
 
-  init(input: Int32, wakeUps: Int32, settings: termios, events: AsyncStream<Terminal.Event>.Continuation) {
-    (self.input, self.wakeUps, self.settings, self.events) = (input, wakeUps, settings, events)
+  /// - Parameter output: The terminal to write to.
+  init(
+    input: Int32, output: Int32, wakeUps: Int32, settings: termios,
+    event: @escaping @Sendable (Terminal.Event) -> Void
+  ) {
+    (self.input, terminal, self.wakeUps, self.settings, self.event) = (
+      input, output, wakeUps, settings, event
+    )
   }
 
-  /// The longest time that the terminal gets to take the last bytes, in milliseconds.
-  private static let patience: Int32 = 500
-  /// How long the rest of an escape sequence may take, in milliseconds.
-  private static let sequenceTime: Int32 = 100
+  /// The longest time that the terminal gets to take the last bytes, in microseconds.
+  private static let patience: Int64 = 1_000_000
+  /// The time between two attempts to write to a terminal that says that it takes output, and takes none, in microseconds.
+  private static let pause: Int64 = 20_000
   /// A terminal that can take output takes so many bytes at once.
   private static let chunk = 512
 
-  private static let enter = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[2J"
+  // The last one asks for marks around pasted text, which is then not taken for keys.
+  private static let enter = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l\u{1B}[2J\u{1B}[?2004h"
   // Cleared first: tmux leaves lines of the alternate screen on the other one if the window grew meanwhile.
-  private static let leave = "\u{1B}[0m\u{1B}[H\u{1B}[2J\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
+  private static let leave = "\u{1B}[?2004l\u{1B}[0m\u{1B}[H\u{1B}[2J\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 
   /// Runs until it is told to close.
   mutating func run(_ work: () -> Work) {
     take()
     while true {
+      let now = clock.sinceBoot()
+      let isWriting = !output.isEmpty && writesAgain.map { $0 <= now } ?? true
       var files = [
         pollfd(fd: wakeUps, events: Int16(POLLIN), revents: 0),
         pollfd(fd: hasInput ? input : -1, events: Int16(POLLIN), revents: 0),
-        pollfd(fd: output.isEmpty ? -1 : STDOUT_FILENO, events: Int16(POLLOUT), revents: 0),
+        pollfd(fd: isWriting ? terminal : -1, events: Int16(POLLOUT), revents: 0),
       ]
-      let count = poll(&files, nfds_t(files.count), decoder.isPending ? Self.sequenceTime : -1)
-      if count == 0 { press(decoder.flush()) }
-      guard count > 0 else { continue }
-      if files[1].revents != 0 { readKeys() }
+      let next = [sequenceEnds, output.isEmpty || isWriting ? nil : writesAgain].compactMap { $0 }.min()
+      let wait = next.map { Int32(clamping: max(0, $0.clampedMinus(now)) / 1000 + 1) }
+      guard poll(&files, nfds_t(files.count), wait ?? -1) >= 0 else { continue }
+      if files[1].revents != 0 {
+        readKeys()
+      } else if let end = sequenceEnds, clock.sinceBoot() >= end {
+        press(decoder.flush())
+      }
       if files[2].revents != 0, !writeSome() { lose() }
       if files[0].revents != 0 {
         for signal in readWakeUps() { react(signal) }
         let work = work()
         if work.closes { break }
         if work.redraws { shown = nil }
-        if let frame = work.frame { next = frame }
+        if let frame = work.frame { self.next = frame }
         if work.suspends { suspend() }
       }
       compose()
     }
     give()
-    events.finish()
     _ = Terminal.close(input)
+    if terminal != STDOUT_FILENO { _ = Terminal.close(terminal) }
   }
 
   private mutating func press(_ keys: [Key]) {
-    for key in keys { events.yield(.key(key)) }
+    sequenceEnds = decoder.patience.map { clock.sinceBoot().clampedPlus(Int64($0) * 1000) }
+    for key in keys { event(.key(key)) }
   }
 
   private mutating func readKeys() {
@@ -202,7 +243,7 @@ private struct TerminalScreen {
   /// The terminal is gone.
   private mutating func lose() {
     (hasInput, output) = (false, [])
-    events.yield(.closed)
+    event(.closed)
   }
 
   private func readWakeUps() -> [Int32] {
@@ -215,12 +256,12 @@ private struct TerminalScreen {
     switch signal {
     case SIGWINCH:
       shown = nil
-      events.yield(.resize(Terminal.size))
+      event(.resize(Terminal.size))
     case SIGTSTP: suspend()
     case SIGCONT:
       // Stopped without notice, by SIGSTOP: another program may have used the terminal.
       take()
-      events.yield(.resize(Terminal.size))
+      event(.resize(Terminal.size))
     default:
       give()
       Signals.die(of: signal)
@@ -234,7 +275,7 @@ private struct TerminalScreen {
     raise(SIGTSTP)
     Signals.handle(SIGTSTP)
     take()
-    events.yield(.resize(Terminal.size))
+    event(.resize(Terminal.size))
   }
 
   // MARK: The terminal's state
@@ -251,6 +292,8 @@ private struct TerminalScreen {
       if errors >= 0, nothing >= 0 { dup2(nothing, STDERR_FILENO) }
       if nothing >= 0 { _ = Terminal.close(nothing) }
     }
+    TerminalRescue.arm(
+      input: input, settings: settings, output: terminal, leave: Self.leave, errors: errors)
     output = Array(Self.enter.utf8)[...]
     shown = nil
   }
@@ -258,15 +301,20 @@ private struct TerminalScreen {
   /// Restores what ``take()`` changed. It waits a moment for a terminal that takes no output, and not longer.
   private mutating func give() {
     output = Array(Self.leave.utf8)[...]
+    let end = clock.sinceBoot().clampedPlus(Self.patience)
     while !output.isEmpty {
-      var file = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
-      let count = poll(&file, 1, Self.patience)
+      let left = end.clampedMinus(clock.sinceBoot())
+      guard left > 0 else { break }
+      var file = pollfd(fd: terminal, events: Int16(POLLOUT), revents: 0)
+      let count = poll(&file, 1, Int32(clamping: left / 1000 + 1))
       if count < 0, errno == EINTR { continue }
       guard count > 0, writeSome() else { break }
+      if writesAgain != nil { usleep(UInt32(clamping: Self.pause)) }
     }
     output = []
     var settings = settings
     tcsetattr(input, TCSANOW, &settings)
+    TerminalRescue.disarm()
     guard errors >= 0 else { return }
     dup2(errors, STDERR_FILENO)
     _ = Terminal.close(errors)
@@ -280,8 +328,11 @@ private struct TerminalScreen {
   /// - Returns: False if the terminal is gone.
   private mutating func writeSome() -> Bool {
     let part = output.prefix(Self.chunk)
-    let count = part.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-    if count < 0 { return errno == EINTR || errno == EAGAIN }
+    let count = part.withUnsafeBytes { write(terminal, $0.baseAddress, $0.count) }
+    let error = errno
+    // A terminal may say that it takes output although it has room for less than one character.
+    writesAgain = count > 0 ? nil : clock.sinceBoot().clampedPlus(Self.pause)
+    if count < 0 { return error == EINTR || error == EAGAIN }
     output = output.dropFirst(count)
     return true
   }

@@ -111,6 +111,8 @@ enum CellText {
   static func safe(_ text: String, limit: Int = 400) -> String {
     plain(SafeText.terminalSafe(text, limit: limit))
   }
+  /// The bytes of a payload that a cell needs: those of 400 characters, and some to see that there are more.
+  static let payloadBytes = 4 * 400 + 8
   static func safe(_ payload: Payload?, limit: Int = 400) -> String {
     plain(SafeText.terminalSafe(payload, limit: limit))
   }

@@ -9,36 +9,28 @@ struct TopLoop {
   let attributes: Style.Attributes
   let options: Screen.Options
 
-  private enum Event: Sendable {
-    case terminal(Terminal.Event)
-    case state(TopState.Event)
-  }
-
   /// Runs until the user quits.
   func run() async throws {
-    let terminal = try Terminal()
-    let (events, continuation) = AsyncStream<Event>.makeStream()
-    let keys = Task {
-      for await event in terminal.events { continuation.yield(.terminal(event)) }
-    }
+    let events = EventQueue()
+    let terminal = try Terminal { events.add(.terminal($0)) }
     var state = TopState(size: Terminal.size)
-    var sampling = sample(after: .zero, continuation)
+    var sampling = sample(after: .zero, events)
     draw(state, terminal)
-    loop: for await event in events {
+    loop: while true {
       var actions: [TopState.Action] = []
-      switch event {
+      switch await events.next() {
       case .terminal(.closed): break loop
       case .terminal(.key(let key)): actions = state.handle(.key(key))
       case .terminal(.resize(let size)): actions = state.handle(.resize(size))
       case .state(let event):
         actions = state.handle(event)
         if case .sample(let sample) = event {
-          sampling = self.sample(after: sample.timeUntilNext(interval), continuation)
+          sampling = self.sample(after: sample.timeUntilNext(interval), events)
         }
         if case .changed = event {
           // What the change did is to be seen at once.
           sampling.cancel()
-          sampling = sample(after: .zero, continuation)
+          sampling = sample(after: .zero, events)
         }
       }
       for action in actions {
@@ -46,15 +38,14 @@ struct TopLoop {
         case .quit: break loop
         case .suspend: terminal.suspend()
         case .redraw: terminal.redraw()
-        case .load(let request): load(request, continuation)
-        case .perform(let change): perform(change, continuation)
+        case .load(let request): load(request, events)
+        case .perform(let change): perform(change, events)
         }
       }
       state.limitScroll(Screen.mostScroll(state, options))
       draw(state, terminal)
     }
     sampling.cancel()
-    keys.cancel()
     await terminal.close()
     // A database that hangs is not waited for.
     if state.sample?.databases.allSatisfy({ $0.error == nil }) == true { await sampler.close() }
@@ -65,23 +56,23 @@ struct TopLoop {
   }
 
   private func sample(
-    after delay: Duration, _ events: AsyncStream<Event>.Continuation
+    after delay: Duration, _ events: EventQueue
   ) -> Task<Void, Never> {
     Task { [sampler] in
       do { try await Task.sleep(for: delay) } catch { return }
       let sample = await sampler.sample()
-      if !Task.isCancelled { events.yield(.state(.sample(sample))) }
+      if !Task.isCancelled { events.add(.state(.sample(sample))) }
     }
   }
 
-  private func load(_ request: TopState.Request, _ events: AsyncStream<Event>.Continuation) {
+  private func load(_ request: TopState.Request, _ events: EventQueue) {
     Task { [sampler] in
       let result = await TopReading.read(request, sampler)
-      events.yield(.state(.loaded(request, result)))
+      events.add(.state(.loaded(request, result)))
     }
   }
 
-  private func perform(_ change: TopState.Change, _ events: AsyncStream<Event>.Continuation) {
+  private func perform(_ change: TopState.Change, _ events: EventQueue) {
     Task { [database] in
       let result: Result<String, QudoError>
       do {
@@ -94,7 +85,7 @@ struct TopLoop {
       } catch {
         result = .failure(QudoError(.database, "\(error)"))
       }
-      events.yield(.state(.changed(result)))
+      events.add(.state(.changed(result)))
     }
   }
 }
@@ -117,7 +108,8 @@ enum TopReading {
     switch request {
     case .failures: return .failures(try await failures(sampler))
     case .jobs(let id, let after):
-      let query = JobQuery(kinds: [id.value], after: after, limit: TopState.page + 1)
+      let query = JobQuery(kinds: [id.value], after: after, limit: TopState.page + 1).withPayloads(
+        upTo: CellText.payloadBytes)
       let jobs = try await sampler.read(id.database) { driver throws(QudoError) in
         try await driver.jobs(matching: query)
       }
@@ -125,7 +117,7 @@ enum TopReading {
     case .job(let id):
       let found = try await sampler.read(id.database) { driver throws(QudoError) in
         let outcome = try await driver.outcomes(of: [id.value]).first ?? .neverExisted
-        return (outcome, try await driver.failures(LogQuery(limit: 10, job: id.value)))
+        return (outcome, try await driver.failures(LogQuery(limit: 10, job: id.value).withoutPayloads))
       }
       return .job(found.0, found.1)
     case .failure(let id):
@@ -144,7 +136,7 @@ enum TopReading {
         group.addTask {
           do throws(QudoError) {
             let rows = try await sampler.read(name) { driver throws(QudoError) in
-              try await driver.failures(LogQuery(limit: TopState.failureLimit))
+              try await driver.failures(LogQuery(limit: TopState.failureLimit).withoutPayloads)
             }
             return .success(rows.map { TopState.FailureRow(database: name, failure: $0) })
           } catch {

@@ -19,84 +19,6 @@ struct RowID<Value: Hashable & Sendable>: Hashable, Sendable {
 
 /// Everything that the screen of `qudo top` shows, and how events change it: a pure value.
 struct TopState: Sendable {
-  enum Tab: CaseIterable, Equatable, Sendable { case kinds, jobs, failures }
-
-  /// What the kinds are sorted by.
-  enum Sort: String, CaseIterable, Sendable { case name, ready, running, failures, oldest, change }
-
-  /// What Enter opened.
-  enum Detail: Equatable, Sendable {
-    case kind(RowID<Kind>)
-    case job(RowID<Int64>)
-    case failure(RowID<Int64>)
-  }
-
-  /// Something to read for the screen.
-  enum Request: Equatable, Sendable {
-    /// The newest failures of all databases.
-    case failures
-    /// A page of a kind's jobs.
-    case jobs(RowID<Kind>, after: Int64)
-    case job(RowID<Int64>)
-    case failure(RowID<Int64>)
-  }
-
-  /// What was read.
-  enum Content: Sendable {
-    case failures([FailureRow])
-    /// One job more than a page has says that there are others.
-    case jobs([StoredJob])
-    case job(JobOutcome, [FailureRecord])
-    case failure(FailureRecord?)
-  }
-
-  /// Something to do to the queue, once it is confirmed.
-  enum Change: Equatable, Sendable {
-    case pause(RowID<Kind>)
-    case resume(RowID<Kind>)
-    case cancel(RowID<Int64>)
-    case replay(RowID<Int64>)
-  }
-
-  enum Event: Sendable {
-    case key(Key)
-    case resize(ScreenSize)
-    case sample(QueueSample)
-    case loaded(Request, Result<Content, QudoError>)
-    /// The text is safe for a terminal.
-    case changed(Result<String, QudoError>)
-  }
-
-  enum Action: Equatable, Sendable {
-    case quit, suspend, redraw
-    case load(Request)
-    case perform(Change)
-  }
-
-  struct Message: Equatable, Sendable {
-    var text: String
-    var isError: Bool
-  }
-
-  /// A running job of a sample.
-  struct JobRow: Equatable, Sendable {
-    var database: String
-    var job: QueueFigures.RunningJob
-    var id: RowID<Int64> { RowID(database, job.id) }
-  }
-
-  struct FailureRow: Equatable, Sendable {
-    var database: String
-    var failure: FailureRecord
-    var id: RowID<Int64> { RowID(database, failure.id) }
-  }
-
-  struct KindRow: Equatable, Sendable {
-    var database: String
-    var sample: KindSample
-    var id: RowID<Kind> { RowID(database, sample.kind) }
-  }
-
   /// The number of jobs that a page of a kind has.
   static let page = 100
   /// The number of failures of a database that are listed.
@@ -137,57 +59,12 @@ struct TopState: Sendable {
   private var selectedKind: RowID<Kind>?
   private var selectedJob: RowID<Int64>?
   private var selectedFailure: RowID<Int64>?
+  /// The selected job of the kind that is open.
+  private var selectedKindJob: Int64?
   private var loading: [Request] = []
   private var newestFailures: [String: Int64] = [:]
 
   init(size: ScreenSize) { self.size = size }
-
-  /// Whether there are several databases, so that rows name theirs.
-  var isSeveral: Bool { sample.map { $0.databases.count > 1 } ?? false }
-
-  // MARK: Rows
-
-  private func fits(_ kind: Kind) -> Bool {
-    let part = (draft ?? filter).lowercased()
-    return part.isEmpty || kind.name.lowercased().contains(part)
-  }
-
-  var kindRows: [KindRow] {
-    let all = (sample?.databases ?? []).flatMap { database in
-      (database.state?.kinds ?? []).lazy.filter { fits($0.kind) }.map {
-        KindRow(database: database.name, sample: $0)
-      }
-    }
-    func sorted(_ value: (KindSample) -> Double) -> [KindRow] {
-      all.enumerated().sorted { a, b in
-        (value(b.element.sample), a.offset) < (value(a.element.sample), b.offset)
-      }.map(\.element)
-    }
-    return switch sort {
-    case .name: all
-    case .ready: sorted { Double($0.ready) }
-    case .running: sorted { Double($0.running) }
-    case .failures: sorted { Double($0.failuresInMinute) }
-    case .oldest: sorted { Double($0.oldestReady?.wholeMicroseconds ?? -1) }
-    case .change: sorted { abs($0.changePerSecond ?? 0) }
-    }
-  }
-
-  /// The running jobs, those claimed first coming first.
-  var jobRows: [JobRow] {
-    let all = (sample?.databases ?? []).flatMap { database in
-      (database.state?.workers ?? []).lazy.flatMap(\.jobs).filter { fits($0.kind) }.map {
-        JobRow(database: database.name, job: $0)
-      }
-    }
-    return all.sorted {
-      ($0.job.startedAt ?? .latest, $0.database, $0.job.id) < (
-        $1.job.startedAt ?? .latest, $1.database, $1.job.id
-      )
-    }
-  }
-
-  var failureRows: [FailureRow] { failures.filter { fits($0.failure.kind) } }
 
   var detail: Detail? { details.last }
 
@@ -211,15 +88,6 @@ struct TopState: Sendable {
 
   /// The selected row of the list that is shown.
   var selection: Int { list.map { selected[$0] } ?? 0 }
-
-  /// The figures of the kind that is open; nil if the last sample lacks it.
-  var openKind: KindRow? {
-    guard case .kind(let id) = details.last(where: { if case .kind = $0 { true } else { false } }) else {
-      return nil
-    }
-    let kind = sample?.databases.first { $0.name == id.database }?.state?.kinds.first { $0.kind == id.value }
-    return kind.map { KindRow(database: id.database, sample: $0) }
-  }
 
   // MARK: Events
 
@@ -315,14 +183,36 @@ struct TopState: Sendable {
     if let id = selectedFailure, let index = failureRows.firstIndex(where: { $0.id == id }) {
       selected[2] = index
     }
-    for list in selected.indices { selected[list] = max(0, min(selected[list], count(list) - 1)) }
+    if let id = selectedKindJob, let index = kindJobs.firstIndex(where: { $0.id == id }) {
+      selected[3] = index
+    }
+    clampSelection()
+    // A job that has ended does not come again: the selection is on the next one now. A kind does, and so do the rows of a database that
+    // did not answer.
+    if !jobRows.isEmpty { noteJob() }
+    if !kindJobs.isEmpty { noteKindJob() }
   }
 
   private mutating func noteSelection() {
+    clampSelection()
+    let (kinds, failures) = (kindRows, failureRows)
+    selectedKind = kinds.indices.contains(selected[0]) ? kinds[selected[0]].id : nil
+    noteJob()
+    selectedFailure = failures.indices.contains(selected[2]) ? failures[selected[2]].id : nil
+    noteKindJob()
+  }
+
+  private mutating func clampSelection() {
     for list in selected.indices { selected[list] = max(0, min(selected[list], count(list) - 1)) }
-    selectedKind = kindRows.indices.contains(selected[0]) ? kindRows[selected[0]].id : nil
-    selectedJob = jobRows.indices.contains(selected[1]) ? jobRows[selected[1]].id : nil
-    selectedFailure = failureRows.indices.contains(selected[2]) ? failureRows[selected[2]].id : nil
+  }
+
+  private mutating func noteJob() {
+    let jobs = jobRows
+    selectedJob = jobs.indices.contains(selected[1]) ? jobs[selected[1]].id : nil
+  }
+
+  private mutating func noteKindJob() {
+    selectedKindJob = kindJobs.indices.contains(selected[3]) ? kindJobs[selected[3]].id : nil
   }
 
   private mutating func move(by rows: Int) {
@@ -343,6 +233,13 @@ struct TopState: Sendable {
     if key == .control("c") { return [.quit] }
     if key == .control("z") { return [.suspend] }
     if key == .control("l") { return [.redraw] }
+    if case .paste(let text) = key {
+      // Only a field takes what was not typed: it may have any keys in it, and be long.
+      if let draft, !showsHelp, confirmation == nil {
+        self.draft = String((draft + text).prefix(Self.filterLimit))
+      }
+      return []
+    }
     message = nil
     if showsHelp {
       showsHelp = false
@@ -458,7 +355,7 @@ struct TopState: Sendable {
       guard pages.count > 1 else { return [] }
       pages.removeLast()
     }
-    selected[3] = 0
+    (selected[3], selectedKindJob) = (0, nil)
     return detailRequest.map { load([$0]) } ?? []
   }
 

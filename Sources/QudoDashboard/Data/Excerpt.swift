@@ -37,12 +37,18 @@ struct Excerpt: Sendable {
   var isCutOff: Bool { shown < size }
 
   /// One line for a list.
-  static func line(_ payload: Payload, size: Int) -> String {
-    let start = payload.bytes.prefix(listBytes)
-    guard payload.codec.number <= 1, let (text, count) = utf8(start, isWhole: start.count == size) else {
-      return size == 0 ? "" : "\(Figures.bytes(size)), codec \(payload.codec)"
+  ///
+  /// - Parameters:
+  ///   - payload: The beginning of the payload, at most ``listBytes``.
+  ///   - isCut: Whether the payload is longer.
+  static func line(_ payload: Payload, isCut: Bool) -> String {
+    let start = payload.bytes[...]
+    guard payload.codec.number <= 1, let (text, count) = utf8(start, isWhole: !isCut) else {
+      let size = "\(isCut ? "over " : "")\(Figures.bytes(start.count))"
+      return start.isEmpty ? "" : "\(size), codec \(payload.codec)"
     }
-    return String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 }) + (count < size ? "…" : "")
+    let isShortened = isCut || count < start.count
+    return String(text.map { $0.isNewline || $0 == "\t" ? " " : $0 }) + (isShortened ? "…" : "")
   }
 
   /// Returns the text, and how many bytes it is; nil if the bytes are no UTF-8 without control characters.

@@ -14,14 +14,17 @@ struct Found<Row: Sendable>: Sendable {
 
 /// A live job in a list.
 struct JobRow: Sendable {
+  /// The bytes of a payload that are read: one more than are shown, to know whether there are more.
+  static let payloadBytes = Excerpt.listBytes + 1
+
   /// The job, with the beginning of its payload.
   var job: StoredJob
-  /// The size of the whole payload, in bytes.
-  var size: Int
+  /// Whether the payload is longer.
+  var isCut: Bool
 
   init(_ job: StoredJob) {
     self.job = job
-    size = job.payload.bytes.count
+    isCut = job.payload.bytes.count > Excerpt.listBytes
     self.job.payload.bytes = Array(job.payload.bytes.prefix(Excerpt.listBytes))
   }
 }
@@ -37,7 +40,8 @@ enum JobSearch {
     JobRow
   > {
     guard filter.looksIntoJobs else {
-      let jobs = try await driver.jobs(matching: JobQuery(filter, after: after, limit: pageRows + 1))
+      let jobs = try await driver.jobs(
+        matching: JobQuery(filter, after: after, limit: pageRows + 1).withPayloads(upTo: JobRow.payloadBytes))
       let rows = jobs.prefix(pageRows).map { JobRow($0) }
       return Found(rows: rows, next: jobs.count > pageRows ? rows.last?.job.id : nil)
     }
@@ -45,13 +49,15 @@ enum JobSearch {
     var rows: [JobRow] = []
     var (cursor, looked) = (after, Int64(0))
     while looked < mostIDs {
-      guard let first = try await driver.jobs(matching: JobQuery(after: cursor, limit: 1)).first?.id else {
+      let next = JobQuery(after: cursor, limit: 1).withPayloads(upTo: 0)
+      guard let first = try await driver.jobs(matching: next).first?.id else {
         return Found(rows: rows)
       }
       let last = first.clampedPlus(windowIDs - 1)
       var part = filter
       part.ids = Array(first...last)
-      let jobs = try await driver.jobs(matching: JobQuery(part, limit: pageRows + 1 - rows.count))
+      let jobs = try await driver.jobs(
+        matching: JobQuery(part, limit: pageRows + 1 - rows.count).withPayloads(upTo: JobRow.payloadBytes))
       rows += jobs.map { JobRow($0) }
       if rows.count > pageRows {
         rows.removeLast()
@@ -71,14 +77,15 @@ enum FailureSearch {
   ) async throws(QudoError) -> Found<FailureRecord> {
     guard let filter else {
       let found = try await driver.failures(
-        LogQuery(kinds: kinds, limit: JobSearch.pageRows + 1, after: after))
-      let rows = found.prefix(JobSearch.pageRows).map(shortened)
+        LogQuery(kinds: kinds, limit: JobSearch.pageRows + 1, after: after).withoutPayloads)
+      let rows = Array(found.prefix(JobSearch.pageRows))
       return Found(rows: rows, next: found.count > JobSearch.pageRows ? rows.last?.id : nil)
     }
     var rows: [FailureRecord] = []
     var (cursor, looked) = (after, Int64(0))
     while looked < JobSearch.mostIDs {
-      guard let first = try await driver.failures(LogQuery(limit: 1, after: cursor)).first?.id else {
+      let next = LogQuery(limit: 1, after: cursor).withoutPayloads
+      guard let first = try await driver.failures(next).first?.id else {
         return Found(rows: rows)
       }
       let last = max(1, first.clampedMinus(JobSearch.windowIDs - 1))
@@ -86,8 +93,7 @@ enum FailureSearch {
       rows += try await driver.failures(
         LogQuery(
           kinds: kinds, limit: JobSearch.pageRows + 1 - rows.count, ids: Array(last...first), failures: filter
-        )
-      ).map(shortened)
+        ).withoutPayloads)
       if rows.count > JobSearch.pageRows {
         rows.removeLast()
         return Found(rows: rows, next: rows.last?.id)
@@ -96,13 +102,6 @@ enum FailureSearch {
       cursor = last
     }
     return Found(rows: rows, next: cursor, isCutOff: true)
-  }
-
-  /// The row without its payload, which a list does not show.
-  private static func shortened(_ row: FailureRecord) -> FailureRecord {
-    var row = row
-    row.payload = nil
-    return row
   }
 }
 #endif

@@ -1,10 +1,14 @@
 #if Dashboard
 internal import Qudo
+internal import QudoMonitor
 
 /// A database as the page of the databases shows it.
 struct DatabaseFacts: Sendable {
+  /// How many rows of a log are counted: a count of all of them would read the whole log.
+  static let mostRows = 100_000
+
   var description: DatabaseDescription?
-  var sizes: DatabaseSizes?
+  var rows: LogRowCounts?
 }
 
 extension Shell {
@@ -18,7 +22,9 @@ extension Shell {
         let again: HTML? = probe.map { "<p class=\"sub\">It is tried again in \(Figures.duration($0)).</p>" }
         return
           "<section class=\"card\"><div class=\"card-head\"><h2>\(answer.database) <span class=\"badge red\">down</span></h2></div><div class=\"card-body\"><p>\(error.description)</p>\(again)</div></section>"
-      case .success(let facts): return databaseCard(answer.database, facts)
+      case .success(let facts):
+        let state = view.sample.databases.first { $0.name == answer.database }?.state
+        return databaseCard(answer.database, facts, state)
       }
     }
     return page(
@@ -29,20 +35,23 @@ extension Shell {
       """)
   }
 
-  private func databaseCard(_ name: String, _ facts: DatabaseFacts) -> HTML {
-    let failures = facts.sizes?.failures.values.reduce(0, +)
-    let statuses = facts.sizes?.statuses.values.reduce(0, +)
+  private func databaseCard(_ name: String, _ facts: DatabaseFacts, _ state: DatabaseSample.DatabaseState?)
+    -> HTML
+  {
+    func rows(_ count: Int) -> HTML {
+      "\(if: count > DatabaseFacts.mostRows, "more than ")\(Figures.count(min(count, DatabaseFacts.mostRows))) \(count == 1 ? "row" : "rows")"
+    }
     return """
       <section class="card"><div class="card-head"><h2>\(name) <span class="badge green">up</span></h2></div>
       <dl class="facts">\(fact("Version", facts.description.map { "\($0.version)" }))\
       \(fact("Workers that claimed jobs", facts.description?.workers.map { "\($0)" }))\
       \(fact("Open in a process", facts.description?.isOpen.map { $0 ? "yes" : "no" }))\
       \(fact("Clock", facts.description?.clock.map { "\($0.description)" }))\
-      \(fact("File", facts.sizes?.fileBytes.map { "\(Figures.bytes($0))" }))\
-      \(fact("WAL", facts.sizes?.walBytes.map { "\(Figures.bytes($0))" }))\
-      \(fact("Failure log", failures.map { "\(Figures.count($0)) rows" }))\
-      \(fact("Status log", statuses.map { "\(Figures.count($0)) rows" }))\
-      \(fact("Failures ever", facts.sizes?.failuresEver.map { "\(Figures.count($0))" }))</dl></section>
+      \(fact("File", state?.fileBytes.map { "\(Figures.bytes($0))" }))\
+      \(fact("WAL", state?.walBytes.map { "\(Figures.bytes($0))" }))\
+      \(fact("Failure log", facts.rows.map { rows($0.failures) }))\
+      \(fact("Status log", facts.rows.map { rows($0.statuses) }))\
+      \(fact("Failures ever", facts.rows?.failuresEver.map { "\(Figures.count($0))" }))</dl></section>
       """
   }
 }

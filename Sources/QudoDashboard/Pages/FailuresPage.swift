@@ -54,66 +54,44 @@ extension Shell {
   func failuresPage(
     _ query: FailuresQuery, _ answers: [DatabaseAnswer<Found<FailureRecord>>], kinds: [String]
   ) -> HTML {
-    let reasons = FailureReason.allCases.map { reason -> HTML in
-      "<option value=\"\(reason.rawValue)\"\(if: reason == query.reason, " selected")>\(reason.rawValue)</option>"
-    }
-    let choices = FailuresQuery.Which.allCases.map { which -> HTML in
-      "<option value=\"\(which.rawValue)\"\(if: which == query.which, " selected")>\(which.name)</option>"
-    }
-    let options = kinds.map { kind -> HTML in "<option value=\"\(kind)\"></option>" }
-    let clear: HTML = query.isEmpty ? .empty : "<a class=\"button\" href=\"\(link("failures"))\">Clear</a>"
-    let form: HTML = """
-      <form class="card filters" action="\(link("failures"))" method="get" aria-label="Filter failures">
-      <div class="field wide"><label for="kind">Kind</label><input type="text" id="kind" name="kind" value="\(query.kind)" list="kinds" autocomplete="off">\
-      <datalist id="kinds">\(options)</datalist></div>
-      <div class="field"><label for="which">Which</label><select id="which" name="which">\(choices)</select></div>
-      <div class="field"><label for="reason">Reason</label><select id="reason" name="reason"><option value="">Any</option>\(reasons)</select></div>
-      <div class="field wide"><label for="contains">Message contains</label><input type="text" id="contains" name="contains" value="\(query.contains)" autocomplete="off"></div>
-      \(databaseField(query.database))<div class="buttons"><button type="submit" class="primary">Filter</button>\(clear)</div></form>
-      """
+    var form = FilterForm(self, "failures", isFiltered: !query.isEmpty)
+    form.addKind(query.kind, kinds)
+    form.addChoice(
+      "which", "Which", FailuresQuery.Which.allCases.map { ($0.rawValue, $0.name) }, query.which.rawValue)
+    form.addChoice(
+      "reason", "Reason", FailureReason.allCases.map { ($0.rawValue, $0.rawValue) }, query.reason?.rawValue,
+      none: "Any")
+    form.addText("contains", "Message contains", query.contains)
+    form.addDatabase(query.database)
     return page(
       "Failures", .failures,
-      "\(head("Failures", "<p>Failed runs, newest first: those that were retried, and those that ended their jobs.</p>"))\(form)\(answers.map { failuresSection(query, $0) })"
+      "\(head("Failures", "<p>Failed runs, newest first: those that were retried, and those that ended their jobs.</p>"))\(form.html)\(answers.map { failureList(query, $0) })"
     )
   }
 
-  private func failuresSection(_ query: FailuresQuery, _ answer: DatabaseAnswer<Found<FailureRecord>>) -> HTML
-  {
-    let found: Found<FailureRecord>
-    switch answer.result {
-    case .success(let value): found = value
-    case .failure(let error): return failureNote(answer.database, error)
-    }
-    let title: HTML = isSeveral ? "<div class=\"card-head\"><h2>\(answer.database)</h2></div>" : .empty
+  private func failureList(_ query: FailuresQuery, _ answer: DatabaseAnswer<Found<FailureRecord>>) -> HTML {
     let here = link(
       "failures",
       [
         "database": isSeveral ? answer.database : nil, "kind": query.kind, "which": query.which.rawValue,
-        "reason": query.reason?.rawValue,
-        "contains": query.contains,
+        "reason": query.reason?.rawValue, "contains": query.contains,
       ])
-    let pager = pager(
-      found, "failure", of: answer.database, link: here, isFirst: query.after == nil,
-      cutOff:
-        "Searched the log down to row \(Figures.count(found.next ?? 0)), which is as far as one request looks."
-    )
-    guard !found.rows.isEmpty else {
-      let advice: HTML =
-        found.isCutOff
-        ? "None among the rows that were searched. Search on below."
-        : query.isEmpty && query.after == nil
-          ? "No run has failed, or the log was pruned." : "Change the filter, or clear it."
-      return "<section class=\"card\">\(title)\(empty("No failures here", advice))\(pager)</section>"
-    }
     let columns: HTML = """
       <th scope="col" class="num">Id</th><th scope="col">Failed</th><th scope="col">Kind</th><th scope="col">Reason</th>\
       <th scope="col" class="num">Job</th><th scope="col" class="num">Attempt</th><th scope="col">Message</th><th scope="col">Then</th>\
       \(if: allowsChanges, "<th scope=\"col\"><span class=\"hidden\">Change</span></th>")
       """
-    let rows = found.rows.map { failureRow($0, answer.database) }
-    let name = isSeveral ? "Failures of \(answer.database)" : "Failures"
-    return
-      "<section class=\"card\">\(title)\(table(name, columns, rows, class: "fold"))\(pager)</section>"
+    return list(
+      answer, ("failure", "failures"), link: here, isFirst: query.after == nil,
+      cutOff: { id -> HTML in
+        "Searched the log down to row \(Figures.count(id)), which is as far as one request looks."
+      },
+      advice: { found -> HTML in
+        found.isCutOff
+          ? "None among the rows that were searched. Search on below."
+          : query.isEmpty && query.after == nil
+            ? "No run has failed, or the log was pruned." : "Change the filter, or clear it."
+      }, columns: columns, row: { failureRow($0, answer.database) })
   }
 
   private func failureRow(_ row: FailureRecord, _ database: String) -> HTML {

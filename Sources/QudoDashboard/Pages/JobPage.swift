@@ -150,15 +150,31 @@ extension Shell {
       "<section class=\"card\"><div class=\"card-head\"><h2>Payload</h2><p class=\"aside\">\(size)</p></div>\(cut)\(text)</section>"
   }
 
+  /// The entries of the metadata that are shown at most.
+  private static let mostEntries = 100
+
   private func metadata(_ metadata: JobMetadata) -> HTML {
     guard !metadata.isEmpty else { return .empty }
     let names = metadata.names
-    let rows = names.prefix(100).map { name -> HTML in
-      "<tr><th scope=\"row\" class=\"name\">\(name)</th><td><code>\(String((metadata[name] ?? "").prefix(4096)))</code></td></tr>"
+    let rows = names.prefix(Self.mostEntries).map { name -> HTML in
+      let text = metadata[name] ?? ""
+      let others: HTML =
+        JobsQuery.metadata(name, text).map { entry in
+          "<a href=\"\(link("jobs", ["metadata": entry]))\">Jobs with it<span class=\"hidden\">: \(name)</span></a>"
+        } ?? .none
+      return """
+        <tr><th scope="row" class="name">\(String(name.prefix(256)))</th><td class="full"><code>\(String(text.prefix(4096)))</code></td>\
+        <td class="nowrap">\(others)</td></tr>
+        """
     }
-    let head: HTML = "<th scope=\"col\">Name</th><th scope=\"col\">Value</th>"
+    let more: HTML =
+      names.count > rows.count
+      ? "<p class=\"pager\">The first \(rows.count) of \(Figures.count(names.count)) entries.</p>" : .empty
+    let head: HTML =
+      "<th scope=\"col\">Name</th><th scope=\"col\">Text</th><th scope=\"col\"><span class=\"hidden\">Other jobs</span></th>"
+    let count = "\(Figures.count(names.count)) \(names.count == 1 ? "entry" : "entries")"
     return
-      "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p class=\"aside\">\(names.count) entries</p></div>\(table("Metadata", head, rows))</section>"
+      "<section class=\"card\"><div class=\"card-head\"><h2>Metadata</h2><p class=\"aside\">\(count)</p></div>\(table("Metadata", head, Array(rows), class: "fold"))\(more)</section>"
   }
 
   /// The runs that the logs have of a job, newest first.

@@ -6,24 +6,20 @@ extension Shell {
   /// The kinds that are listed at most. More are on the page of the jobs.
   private static let mostKinds = 200
 
-  func overviewPage(_ view: LiveView) -> HTML {
-    page(
-      "Overview", .overview, live: .overview,
-      """
-      \(head("Overview", aside: Self.live))\(overviewParts(view))
-      """)
+  /// - Parameter parts: See ``overviewParts(_:)``.
+  func overviewPage(_ parts: HTML) -> HTML {
+    page("Overview", .overview, live: .overview, "\(head("Overview", aside: Self.live))\(parts)\n")
   }
 
   /// The parts that live updates replace.
   func overviewParts(_ view: LiveView) -> HTML {
-    let rows = KindRow.all(view)
-    return """
-      <div id="live-notes">\(notes(view))</div>
-      <div id="live-tiles">\(tiles(view))</div>
-      <div id="live-charts">\(charts(view))</div>
-      <section class="card" aria-labelledby="kinds-title" id="live-kinds">\(kinds(rows, view))</section>
-      <section class="card" aria-labelledby="databases-title" id="live-databases">\(databaseSection(view))</section>
-      """
+    """
+    <div id="live-notes">\(notes(view))</div>
+    <div id="live-tiles">\(tiles(view))</div>
+    <div id="live-charts">\(charts(view))</div>
+    <section class="card" aria-labelledby="kinds-title" id="live-kinds">\(kinds(view.kindRows))</section>
+    <section class="card" aria-labelledby="databases-title" id="live-databases">\(databaseSection(view))</section>
+    """
   }
 
   // MARK: Notes
@@ -145,7 +141,7 @@ extension Shell {
 
   // MARK: Kinds
 
-  private func kinds(_ rows: [KindRow], _ view: LiveView) -> HTML {
+  private func kinds(_ rows: [KindRow]) -> HTML {
     let all = "<p>\(Figures.count(rows.count)) \(rows.count == 1 ? "kind" : "kinds")</p>" as HTML
     let pauseAll: HTML =
       button(ChangeOrder(.pause)).isEmpty

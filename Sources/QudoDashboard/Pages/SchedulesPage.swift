@@ -39,20 +39,27 @@ extension Shell {
   }
 
   private func scheduleRow(_ schedule: StoredSchedule, _ database: String) -> HTML {
-    let ticks = try? ScheduleRecord(database: database, schedule: schedule).nextTicks(3)
+    let ticks: [Timestamp]
+    var fault: QudoError?
+    do throws(QudoError) {
+      ticks = try ScheduleRecord(database: database, schedule: schedule).nextTicks(3)
+    } catch {
+      (ticks, fault) = ([], error)
+    }
     let next: HTML
     if schedule.isPaused {
       let reason: HTML? = schedule.reason.map { " <span class=\"sub\">\($0)</span>" }
       next = "<span class=\"badge amber\">paused</span>\(reason)"
-    } else if ticks == nil {
-      next = "<span class=\"bad\">The rule cannot be read here</span>"
+    } else if let fault {
+      next =
+        "<span class=\"bad\">The rule cannot be read here</span> <span class=\"sub\">\(String(fault.description.prefix(500)))</span>"
     } else if let tick = schedule.nextTick {
       let isLate = now.microseconds.clampedMinus(tick.microseconds) > 5_000_000
       next = isLate ? "<span class=\"bad\">overdue</span> \(HTML.time(tick, now))" : HTML.time(tick, now)
     } else {
       next = "never again"
     }
-    let later = (ticks ?? []).dropFirst().map { HTML.time($0, now) }.joined(", ")
+    let later = ticks.dropFirst().map { HTML.time($0, now) }.joined(", ")
     let last: HTML =
       schedule.lastJob.map {
         "\(HTML.time(schedule.lastTick, now)), <a href=\"\(job(database, $0))\">job \($0)</a>"

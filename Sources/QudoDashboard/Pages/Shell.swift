@@ -174,25 +174,44 @@ struct Shell: Sendable {
     return "<div><dt>\(name)</dt><dd>\(value)</dd></div>"
   }
 
-  /// The field that chooses one of several databases.
-  func databaseField(_ selected: String?) -> HTML {
-    guard isSeveral else { return .empty }
-    let options = databases.map { name -> HTML in
-      "<option value=\"\(name)\"\(if: name == selected, " selected")>\(name)</option>"
+  /// The list of one database, below the form: the rows, or why there are none, and the links to other pages of it.
+  ///
+  /// - Parameters:
+  ///   - noun: What a row is, and several are: `job`, `jobs`.
+  ///   - link: The page with the filter, of the database if there are several.
+  ///   - isFirst: Whether this is the first page.
+  ///   - advice: What to say if there are no rows.
+  ///   - columns: The cells of the heading.
+  func list<Row>(
+    _ answer: DatabaseAnswer<Found<Row>>, _ noun: (one: String, many: String), link: Link, isFirst: Bool,
+    cutOff: (Int64) -> HTML, advice: (Found<Row>) -> HTML, columns: HTML, row: (Row) -> HTML
+  ) -> HTML {
+    let found: Found<Row>
+    switch answer.result {
+    case .success(let value): found = value
+    case .failure(let error): return failureNote(answer.database, error)
     }
-    return """
-      <div class="field"><label for="database">Database</label><select id="database" name="database">\
-      <option value="">All</option>\(options)</select></div>
-      """
+    let title: HTML = isSeveral ? "<div class=\"card-head\"><h2>\(answer.database)</h2></div>" : .empty
+    let pager = pager(
+      found, noun, of: answer.database, link: link, isFirst: isFirst, cutOff: cutOff(found.next ?? 0))
+    guard !found.rows.isEmpty else {
+      return
+        "<section class=\"card\">\(title)\(empty("No \(noun.many) here", advice(found)))\(pager)</section>"
+    }
+    let plural = noun.many.prefix(1).uppercased() + noun.many.dropFirst()
+    let name = isSeveral ? "\(plural) of \(answer.database)" : plural
+    return
+      "<section class=\"card\">\(title)\(table(name, columns, found.rows.map(row), class: "fold"))\(pager)</section>"
   }
 
   /// The links below a list.
   func pager<Row>(
-    _ found: Found<Row>, _ noun: String, of database: String, link: Link, isFirst: Bool, cutOff: HTML
+    _ found: Found<Row>, _ noun: (one: String, many: String), of database: String, link: Link, isFirst: Bool,
+    cutOff: HTML
   ) -> HTML {
     let count = found.rows.count
     let said: HTML =
-      "\(Figures.count(count)) \(count == 1 ? noun : noun + "s")\(if: found.next != nil && !found.isCutOff, ", and more")"
+      "\(Figures.count(count)) \(count == 1 ? noun.one : noun.many)\(if: found.next != nil && !found.isCutOff, ", and more")"
     let first: HTML =
       isFirst ? .empty : "<a class=\"button small\" href=\"\(link.with("after", nil))\">First page</a>"
     let next: HTML? = found.next.map { id in

@@ -6,13 +6,15 @@ extension Shell {
   /// The running jobs that are listed at most, of one process.
   private static let mostJobs = 50
 
-  func workersPage(_ view: LiveView) -> HTML {
+  /// - Parameter parts: See ``workersParts(_:)``.
+  func workersPage(_ parts: HTML) -> HTML {
     page(
       "Workers", .workers, live: .workers,
-      "\(head("Workers", "<p>Processes that hold jobs, and what they run.</p>", aside: Self.live))\(workersParts(view))"
+      "\(head("Workers", "<p>Processes that hold jobs, and what they run.</p>", aside: Self.live))\(parts)"
     )
   }
 
+  /// The parts that live updates replace.
   func workersParts(_ view: LiveView) -> HTML {
     "<div id=\"live-workers\">\(view.sample.databases.map(workersSection))</div>"
   }

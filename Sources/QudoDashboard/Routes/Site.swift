@@ -18,8 +18,10 @@ final class Site: Sendable {
   let feed: LiveFeed
   let flashes = Flashes()
   private let access: Access
+  /// The names by which browsers may call the site; nil for any.
+  private let hosts: HostCheck?
   private let sessions: Sessions
-  private let clock: any QueueClock
+  let clock: any QueueClock
 
   init(
     _ databases: Databases, _ options: DashboardOptions, access: Access = .open, port: Int? = nil,
@@ -28,6 +30,8 @@ final class Site: Sendable {
     self.databases = databases
     self.options = options
     self.access = access
+    hosts =
+      if case .token(_, let hosts) = access { hosts } else { options.hosts.map { HostCheck(names: $0) } }
     self.clock = clock
     sessions = Sessions(port: port)
     let names = databases.names
@@ -45,12 +49,17 @@ final class Site: Sendable {
       clock: clock)
   }
 
+  /// Whether the server has nothing but the dashboard.
+  var hasOwnServer: Bool { if case .token = access { true } else { false } }
+
   func respond(_ request: SiteRequest) async -> SiteResponse {
     let locked = shell(request, session: "", nil)
-    if case .token(_, let hosts) = access, !hosts.accepts(request.host) {
-      return .page(
-        locked.lockedPage(
-          hint: "<p>The address is not one of this server's. Open the one that it printed.</p>"), status: 421)
+    if let hosts, !hosts.accepts(request.host) {
+      let hint: HTML =
+        hasOwnServer
+        ? "<p>The address is not one of this server's. Open the one that it printed.</p>"
+        : "<p>The address is not one of the dashboard's. Open it by the name that it was given.</p>"
+      return .page(locked.lockedPage(hint: hint), status: 421)
     }
     switch (request.method, request.page) {
     case (.get, "style.css"): return .file(Assets.styleSheet, type: "text/css; charset=utf-8")
@@ -60,7 +69,7 @@ final class Site: Sendable {
     let (session, cookie): (String, String?)
     switch enter(request) {
     case .entered(let known): (session, cookie) = (known, nil)
-    case .begun(let new): (session, cookie) = (new, sessions.header(new, path: request.base))
+    case .begun(let new): (session, cookie) = (new, header(new, request))
     case .refused(let response): return response
     }
     let response =
@@ -72,7 +81,7 @@ final class Site: Sendable {
 
   /// Returns the answer to a request that is refused whatever its form says; nil to read the form.
   func refusal(_ request: SiteRequest) async -> SiteResponse? {
-    if case .token(_, let hosts) = access, !hosts.accepts(request.host) { return await respond(request) }
+    if let hosts, !hosts.accepts(request.host) { return await respond(request) }
     if case .refused(let response) = enter(request) { return response }
     return options.allowsChanges ? nil : await respond(request)
   }
@@ -100,8 +109,20 @@ final class Site: Sendable {
       return .refused(.page(shell(request, session: "", nil).lockedPage(hint: Self.hint), status: 401))
     }
     return .refused(
-      .redirect(Link(request.base, request.page)).setting(
-        cookie: sessions.header(sessions.begin(), path: request.base)))
+      .redirect(Link(request.base, request.page)).setting(cookie: header(sessions.begin(), request)))
+  }
+
+  private func header(_ session: String, _ request: SiteRequest) -> String {
+    let origins = options.trustedOrigins
+    let isSecure =
+      switch options.cookieSecurity {
+      case .always: true
+      case .never: false
+      case .automatic:
+        request.isOverTLS
+          || (!origins.isEmpty && origins.allSatisfy { $0.lowercased().hasPrefix("https://") })
+      }
+    return sessions.header(session, path: request.base, isSecure: isSecure)
   }
 
   private static let hint: HTML = """
@@ -167,13 +188,13 @@ final class Site: Sendable {
   private func pageResponse(_ request: SiteRequest, _ shell: Shell) async -> SiteResponse {
     do throws(QudoError) {
       switch request.page {
-      case "": return .page(shell.overviewPage(await feed.current()))
-      case "jobs": return .page(await jobs(JobsQuery(request.query), shell))
+      case "": return .page(shell.overviewPage(parts(await feed.current(), .overview, shell)))
+      case "jobs": return .page(try await jobs(JobsQuery(request.query), shell))
       case "job": return try await job(request, shell)
       case "failures": return .page(await failures(FailuresQuery(request.query), shell))
       case "failure": return try await failure(request, shell)
       case "schedules": return .page(await schedules(shell))
-      case "workers": return .page(shell.workersPage(await feed.current()))
+      case "workers": return .page(shell.workersPage(parts(await feed.current(), .workers, shell)))
       case "databases": return .page(await databasesPage(shell))
       case "search": return await search(request, shell)
       case "confirm" where options.allowsChanges:
@@ -202,24 +223,32 @@ final class Site: Sendable {
 
   private func events(_ request: SiteRequest, _ shell: Shell) async -> SiteResponse {
     let page = request.query["page"].flatMap(LivePage.init(rawValue:)) ?? .overview
-    guard let stream = await feed.join() else {
+    guard let viewer = await feed.join() else {
       return .text(
         "Too many pages are open. Close some, or reload this one to see new figures.\n", status: 503)
     }
-    return .events(stream, page, base: request.base)
+    return .events(viewer, page, base: request.base)
   }
 
-  /// The text of one server-sent event: the parts of a page as they are now.
-  func event(_ view: LiveView, _ page: LivePage, base: String) -> String {
-    let shell = shell(SiteRequest(base: base), session: "", nil)
-    let parts =
+  /// The parts of a live page, made once of each view.
+  private func parts(_ view: LiveView, _ page: LivePage, _ shell: Shell) -> HTML {
+    view.made.fragment(MadeParts.Key(page: page, base: shell.base)) {
       switch page {
       case .overview: shell.overviewParts(view)
       case .workers: shell.workersParts(view)
       }
-    return "event: update\n"
-      + parts.markup.split(separator: "\n", omittingEmptySubsequences: false).map { "data: \($0)\n" }.joined()
-      + "\n"
+    }
+  }
+
+  /// The text of one server-sent event: the parts of a page as they are now.
+  func event(_ view: LiveView, _ page: LivePage, base: String) -> String {
+    view.made.event(MadeParts.Key(page: page, base: base)) {
+      let parts = parts(view, page, shell(SiteRequest(base: base), session: "", nil))
+      return "event: update\n"
+        + parts.markup.split(separator: "\n", omittingEmptySubsequences: false).map { "data: \($0)\n" }
+        .joined()
+        + "\n"
+    }
   }
 
   /// The last event: the page need not ask again.
@@ -256,9 +285,10 @@ final class Site: Sendable {
     return kinds.sorted().map(\.name)
   }
 
-  private func jobs(_ query: JobsQuery, _ shell: Shell) async -> HTML {
+  private func jobs(_ query: JobsQuery, _ shell: Shell) async throws(QudoError) -> HTML {
+    let filter = try query.filter()
     let answers = await each(query.database) { driver throws(QudoError) in
-      try await JobSearch.page(driver, query.filter, after: query.after)
+      try await JobSearch.page(driver, filter, after: query.after)
     }
     return shell.jobsPage(query, answers, kinds: await knownKinds())
   }
@@ -268,7 +298,7 @@ final class Site: Sendable {
     let detail = try await databases.logs(in: database, isRead: true) { driver throws(QudoError) in
       var detail = JobDetail(database: database, number: number, outcome: .neverExisted)
       detail.outcome = try await driver.outcomes(of: [number]).first ?? .neverExisted
-      detail.failures = try await driver.failures(LogQuery(limit: 20, job: number))
+      detail.failures = try await driver.failures(LogQuery(limit: 20, job: number).withoutPayloads)
       detail.statuses = try await driver.statuses(LogQuery(limit: 20, job: number))
       return detail
     }
@@ -303,7 +333,8 @@ final class Site: Sendable {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       var facts = DatabaseFacts()
       facts.description = try await (driver as? any DescribedDriver)?.describe()
-      facts.sizes = try await (driver as? any ObservedDriver)?.sizes()
+      facts.rows = try await (driver as? any ObservedDriver)?.logRows(
+        countingUpTo: DatabaseFacts.mostRows + 1)
       return facts
     }
     return shell.databasesPage(await feed.current(), answers, databases.states)

@@ -12,6 +12,8 @@ struct SiteRequest: Sendable {
   /// The fields of a form that was sent.
   var form = Fields()
   var host: String?
+  /// Whether the browser sent the request over TLS, as far as the server and its proxy tell.
+  var isOverTLS = false
   var origin: String?
   /// The header `Sec-Fetch-Site`, which browsers set and pages cannot.
   var fetchSite: String?

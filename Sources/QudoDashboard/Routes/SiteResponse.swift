@@ -4,7 +4,7 @@ struct SiteResponse: Sendable {
   enum Body: Sendable {
     case text(String)
     /// Server-sent events, one after the other; the stream ends when nothing more comes.
-    case events(AsyncStream<LiveView>, LivePage, base: String)
+    case events(LiveViewer, LivePage, base: String)
   }
 
   var status = 200
@@ -46,12 +46,12 @@ struct SiteResponse: Sendable {
       body: .text(text))
   }
 
-  static func events(_ stream: AsyncStream<LiveView>, _ page: LivePage, base: String) -> SiteResponse {
+  static func events(_ viewer: LiveViewer, _ page: LivePage, base: String) -> SiteResponse {
     SiteResponse(
       headers: security + notKept + [
         ("Content-Type", "text/event-stream; charset=utf-8"), ("X-Accel-Buffering", "no"),
       ],
-      body: .events(stream, page, base: base))
+      body: .events(viewer, page, base: base))
   }
 
   /// The same, and its form says which server it is of. Browsers send `Sec-Fetch-Site` to loopback addresses and over TLS only, and

@@ -20,6 +20,12 @@ package struct HostCheck: Sendable {
     acceptsAddresses = !isLoopback
   }
 
+  /// Accepts these names only.
+  init(names: Set<String>) {
+    self.names = Set(names.map { $0.lowercased() })
+    acceptsAddresses = false
+  }
+
   /// Whether the header `Host` is one of the names, with any port: a tunnel may have another.
   func accepts(_ host: String?) -> Bool {
     guard let host, let name = Self.name(in: host) else { return false }

@@ -11,6 +11,12 @@ internal import ServiceLifecycle
 package struct DashboardServer: Sendable {
   /// The number of connections at a time. Browsers keep some open for each page.
   private static let maxConnections = 128
+  /// How long a connection may be idle, and how long the headers of a request may take.
+  private static let idleTime = TimeAmount.seconds(15)
+  /// How long the rest of a request may take: longer than a form gets, so that its sender is told why.
+  private static let requestTime = TimeAmount.seconds(12)
+  /// How long a client may take nothing of its answer.
+  private static let answerTime = TimeAmount.seconds(15)
 
   private let databases: Databases
   private let options: DashboardOptions
@@ -53,7 +59,10 @@ package struct DashboardServer: Sendable {
       router: router,
       server: .http1(
         configuration: HTTP1Channel.Configuration(
-          idleTimeout: .seconds(30),
+          additionalChannelHandlers: [
+            ConnectionGuard(requestTime: Self.requestTime, answerTime: Self.answerTime)
+          ],
+          idleTimeout: Self.idleTime,
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 16_384, maxHeaderListSize: 32_768, maxHeaderFieldCount: 100))),
       configuration: ApplicationConfiguration(

@@ -26,6 +26,10 @@ extension MySQLDriver: ObservedDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.sizes() }
   }
 
+  package func logRows(countingUpTo most: Int) async throws(QudoError) -> LogRowCounts {
+    try await pool.transact { transaction throws(QudoError) in try transaction.logRows(countingUpTo: most) }
+  }
+
   package func figures(limit: Int) async throws(QudoError) -> QueueFigures {
     let limit = max(limit, 0)
     return try await pool.transact { transaction throws(QudoError) in try transaction.figures(limit: limit) }

@@ -3,7 +3,10 @@ internal import Qudo
 
 extension Transaction {
   func failures(_ query: LogQuery) throws(QudoError) -> [FailureRecord] {
-    try list(of: .failure, query, query.failures.map { Self.conditions($0) } ?? []) { FailureRecord($0) }
+    try list(
+      of: query.omitsPayloads ? .failureWithoutPayload : .failure, query,
+      query.failures.map { Self.conditions($0) } ?? []
+    ) { FailureRecord($0) }
   }
 
   func statuses(_ query: LogQuery) throws(QudoError) -> [StatusRecord] {
@@ -92,6 +95,9 @@ struct LogTable {
       SELECT f.payload FROM qudo_failure AS f WHERE f.job = l.job AND f.id < l.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1))),
     unique_key, ranking, attempt, failed_at, final, replayed_as
     """)
+  static let failureWithoutPayload = LogTable(
+    "qudo_failure",
+    "job, l.kind, reason, message, codec, NULL, unique_key, ranking, attempt, failed_at, final, replayed_as")
   static let status = LogTable(
     "qudo_status", "job, l.kind, status, codec, payload, unique_key, started_at, ended_at")
 }

@@ -64,6 +64,18 @@ extension Transaction {
     DatabaseSizes(failures: try rows(of: "qudo_failure"), statuses: try rows(of: "qudo_status"))
   }
 
+  /// Returns the numbers of rows of the logs, up to `most` each.
+  func logRows(countingUpTo most: Int) throws(QudoError) -> LogRowCounts {
+    LogRowCounts(
+      failures: try count("qudo_failure", atMost: most), statuses: try count("qudo_status", atMost: most))
+  }
+
+  private func count(_ log: SQL, atMost most: Int) throws(QudoError) -> Int {
+    Int(
+      try look("SELECT COUNT(*) FROM (SELECT 1 FROM \(log) LIMIT \(max(most, 0))) AS some").next()?.integer(0)
+        ?? 0)
+  }
+
   private func rows(of log: SQL) throws(QudoError) -> [Kind: Int] {
     var counts: [Kind: Int] = [:]
     try look(

@@ -18,13 +18,14 @@ extension Transaction {
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let ofKind: SQL = (kinds.map { " AND j.kind IN \(list: $0)" } ?? "") + conditions(query.filter)
+    let columns = Self.columns(query.payloadPrefix)
     let ofState = states.map { state -> SQL in "\(state.number)" }.joined(",")
     if let ids = query.ids {
       var found: [StoredJob] = []
       for part in Set(ids).filter({ $0 > query.after }).sorted().parts() where found.count < query.limit {
         found += try jobs(
           """
-          \(Self.select(of: part)) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
+          \(Self.select(columns, of: part)) WHERE j.id IN \(list: part)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit - found.count)
           """)
       }
       return found
@@ -32,14 +33,15 @@ extension Transaction {
     guard !query.filter.looksIntoJobs else {
       return try jobs(
         """
-        \(Self.select()) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
+        \(Self.select(columns)) WHERE j.id > \(query.after)\(ofKind) HAVING state IN (\(ofState)) ORDER BY j.id LIMIT \(query.limit)
         """)
     }
     guard kinds != nil || states.count < JobState.allCases.count else {
-      return try jobs("\(Self.select()) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
+      return try jobs(
+        "\(Self.select(columns)) WHERE j.id > \(query.after) ORDER BY j.id LIMIT \(query.limit)")
     }
     return try jobs(
-      "\(Self.select()) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
+      "\(Self.select(columns)) JOIN (\(ids(states, kinds, query))) AS page ON page.id = j.id ORDER BY j.id")
   }
 
   /// Returns the ids of the jobs that match a query, in order, within the transaction.
@@ -122,14 +124,21 @@ extension Transaction {
     return sql
   }
 
+  /// Returns the columns of a ``StoredJob``.
+  ///
+  /// - Parameter payloadPrefix: How many bytes of each payload to read at most; nil for all.
+  private static func columns(_ payloadPrefix: Int?) -> SQL {
+    let payload: SQL = payloadPrefix.map { "LEFT(j.payload, \($0))" } ?? "j.payload"
+    return
+      "j.id, k.name, \(payload), j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires, j.concurrency_key"
+  }
+
   /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a
   /// temporary table of the statement, with a lookup by id.
   ///
   /// - Parameter ids: The only jobs that the caller selects; nil for any.
   private static func select(
-    _ columns: SQL =
-      "j.id, k.name, j.payload, j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires, j.concurrency_key",
-    of ids: ArraySlice<Int64>? = nil
+    _ columns: SQL = columns(nil), of ids: ArraySlice<Int64>? = nil
   ) -> SQL {
     let ofIDs: SQL = ids.map { "WHERE id IN \(list: $0) " } ?? ""
     return """

@@ -54,6 +54,13 @@ extension Snapshot {
       walBytes: FileStatus(path + "-wal")?.size ?? 0)
   }
 
+  /// Returns the numbers of rows of the logs, up to `most` each.
+  func logRows(countingUpTo most: Int) throws(QudoError) -> LogRowCounts {
+    LogRowCounts(
+      failures: try failureTable.count(atMost: most), statuses: try statusTable.count(atMost: most),
+      failuresEver: try failureTable.rowsEver())
+  }
+
   private func named(_ counts: [Int64: Int]) throws(QudoError) -> [Kind: Int] {
     var byName: [Kind: Int] = [:]
     for (number, count) in counts {

@@ -16,7 +16,7 @@ extension Snapshot {
     let kinds = try numbers(of: query.kinds)
     guard query.limit > 0, !states.isEmpty, kinds?.isEmpty != true else { return [] }
     let conditions = JobConditions(query.filter)
-    var page = JobPage(snapshot: self, limit: query.limit)
+    var page = JobPage(snapshot: self, limit: query.limit, payloadPrefix: query.payloadPrefix)
     if let ids = query.ids {
       try page.add(Set(ids).filter { $0 > query.after }.sorted(), conditions) { kind, state in
         kinds?.contains(kind) != false && states.contains(state)
@@ -178,26 +178,32 @@ extension Snapshot {
 private struct JobPage {
   let snapshot: Snapshot
   let limit: Int
+  let payloadPrefix: Int?
   private(set) var jobs: [StoredJob] = []
   /// The running jobs with their expiries, in time since boot. `qudo_running` is not keyed by id, so all of it is read
   /// when first needed.
   private var leases: [RunningIDs]?
 
-  init(snapshot: Snapshot, limit: Int) { (self.snapshot, self.limit) = (snapshot, limit) }
+  init(snapshot: Snapshot, limit: Int, payloadPrefix: Int?) {
+    (self.snapshot, self.limit, self.payloadPrefix) = (snapshot, limit, payloadPrefix)
+  }
 
   /// Adds the jobs with these ids that exist and fit, a chunk at a time, so that any number of ids is allowed.
   mutating func add(
     _ ids: [Int64], _ conditions: JobConditions? = nil, where fits: (_ kind: Int64, JobState) -> Bool
   ) throws(QudoError) {
     for part in IntegerList.chunks(ids) where jobs.count < limit {
-      try snapshot.jobTable.listed(part, conditions) { row throws(QudoError) in try add(row, where: fits) }
+      try snapshot.jobTable.listed(part, conditions, payloadPrefix: payloadPrefix) { row throws(QudoError) in
+        try add(row, where: fits)
+      }
     }
     jobs.removeLast(max(0, jobs.count - limit))
   }
 
   /// Adds the first jobs after an id.
   mutating func addAll(after id: Int64) throws(QudoError) {
-    try snapshot.jobTable.listed(after: id, limit: limit) { row throws(QudoError) in
+    try snapshot.jobTable.listed(after: id, limit: limit, payloadPrefix: payloadPrefix) {
+      row throws(QudoError) in
       try add(row) { _, _ in true }
     }
   }

@@ -2,17 +2,26 @@ internal import Qudo
 
 extension JobTable {
   /// Calls `body` with each of these jobs that meets the conditions, in id order.
+  ///
+  /// - Parameter payloadPrefix: How many bytes of each payload to read at most; nil for all.
   func listed(
-    _ ids: IntegerList, _ conditions: JobConditions?, _ body: (ListedRow) throws(QudoError) -> Void
+    _ ids: IntegerList, _ conditions: JobConditions?, payloadPrefix: Int?,
+    _ body: (ListedRow) throws(QudoError) -> Void
   ) throws(QudoError) {
     try listed(
       where: "\(conditions?.sql ?? "") id IN \(ids.sql) ORDER BY id", (conditions?.values ?? []) + ids.values,
-      body)
+      payloadPrefix: payloadPrefix, body)
   }
 
   /// Calls `body` with the first `limit` jobs after an id, in id order.
-  func listed(after id: Int64, limit: Int, _ body: (ListedRow) throws(QudoError) -> Void) throws(QudoError) {
-    try listed(where: "id > ? ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))], body)
+  ///
+  /// - Parameter payloadPrefix: How many bytes of each payload to read at most; nil for all.
+  func listed(
+    after id: Int64, limit: Int, payloadPrefix: Int?, _ body: (ListedRow) throws(QudoError) -> Void
+  ) throws(QudoError) {
+    try listed(
+      where: "id > ? ORDER BY id LIMIT ?", [.integer(id), .integer(Int64(limit))],
+      payloadPrefix: payloadPrefix, body)
   }
 
   /// Whether a job `j` is in these tables. The conditions are the whole of their keys. No job is in two rows of
@@ -75,11 +84,13 @@ extension JobTable {
   func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
 
   func listed(
-    where condition: String, _ values: [Value], _ body: (ListedRow) throws(QudoError) -> Void
+    where condition: String, _ values: [Value], payloadPrefix: Int? = nil,
+    _ body: (ListedRow) throws(QudoError) -> Void
   ) throws(QudoError) {
+    let payload = payloadPrefix.map { "substr(payload, 1, \($0))" } ?? "payload"
     try connection.each(
       """
-      SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), payload, codec, unique_key, rank, attempt, enqueued, due, meta,
+      SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), \(payload), codec, unique_key, rank, attempt, enqueued, due, meta,
         \(Self.isInReady), \(Self.isInDelayed), lost, expires, \(Self.isInHeld), concurrency_key
       FROM qudo_job AS j WHERE \(condition)
       """, values: values

@@ -105,13 +105,16 @@ struct FailureTable {
   /// - Parameter kinds: The numbers of the query's kinds; nil for all.
   func page(_ query: LogQuery, _ kinds: [Int64]?) throws(QudoError) -> [FailureRecord] {
     var found: [FailureRecord] = []
-    try log.page(
-      """
-      job, kind, reason, message, codec, iif(final, payload, ifnull(payload, (
+    let payload =
+      query.omitsPayloads
+      ? "NULL"
+      : """
+      iif(final, payload, ifnull(payload, (
         SELECT f.payload FROM qudo_failure AS f
-        WHERE f.job = qudo_failure.job AND f.id < qudo_failure.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1))),
-      unique_key, rank, attempt, failed_at, final, replayed_as
-      """,
+        WHERE f.job = qudo_failure.job AND f.id < qudo_failure.id AND f.payload IS NOT NULL ORDER BY f.id DESC LIMIT 1)))
+      """
+    try log.page(
+      "job, kind, reason, message, codec, \(payload), unique_key, rank, attempt, failed_at, final, replayed_as",
       query, kinds, query.failures.map { LogConditions($0) } ?? LogConditions()
     ) { row in
       let replayedAs = row.isNull(13) ? nil : row.integer(13)
@@ -136,6 +139,7 @@ struct FailureTable {
   }
 
   func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }
+  func count(atMost most: Int) throws(QudoError) -> Int { try log.count(atMost: most) }
   func rowsEver() throws(QudoError) -> Int64 { try log.rowsEver() }
 
   func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
@@ -194,6 +198,7 @@ struct StatusTable {
   }
 
   func counts() throws(QudoError) -> [Int64: Int] { try log.counts() }
+  func count(atMost most: Int) throws(QudoError) -> Int { try log.count(atMost: most) }
 
   func newestJob(withUniqueKey key: String, kind: Int64) throws(QudoError) -> Int64? {
     try log.newestJob(withUniqueKey: key, kind: kind)
@@ -313,6 +318,13 @@ private struct LogTable {
       row throws(QudoError) in counts[row.integer(0)] = Int(row.integer(1))
     }
     return counts
+  }
+
+  /// Returns the number of rows, up to `most`.
+  func count(atMost most: Int) throws(QudoError) -> Int {
+    Int(
+      try connection.integer(
+        "SELECT count(*) FROM (SELECT 1 FROM \(name) LIMIT ?)", values: [.integer(Int64(max(most, 0)))]) ?? 0)
   }
 
   /// Returns how many rows there ever were, as the ids tell: each row gets the next one.

@@ -122,7 +122,11 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   public func failures(_ query: LogQuery) async throws(QudoError) -> [FailureRecord] {
     try query.failures?.check()
     return try verb { database, _ in
-      database.listedFailures.filter { query.failures?.fits($0) ?? true }.select(query)
+      database.listedFailures.filter { query.failures?.fits($0) ?? true }.select(query).map { row in
+        var row = row
+        if query.omitsPayloads { row.payload = nil }
+        return row
+      }
     }
   }
 

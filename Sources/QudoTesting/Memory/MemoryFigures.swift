@@ -15,6 +15,14 @@ extension MemoryDriver: ObservedDriver {
     }
   }
 
+  package func logRows(countingUpTo most: Int) async throws(QudoError) -> LogRowCounts {
+    try verb { database, _ in
+      LogRowCounts(
+        failures: min(database.failures.count, max(most, 0)),
+        statuses: min(database.statuses.count, max(most, 0)), failuresEver: database.lastFailure)
+    }
+  }
+
   package func figures(limit: Int) async throws(QudoError) -> QueueFigures {
     try verb { $0.figures(limit: max(limit, 0), $1) }
   }

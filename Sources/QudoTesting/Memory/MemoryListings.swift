@@ -7,7 +7,11 @@ extension MemoryDatabase {
       job.id > query.after && query.ids?.contains(job.id) ?? true && query.kinds?.contains(job.kind) ?? true
         && query.states?.contains(job.state) ?? true && query.filter.looksRight(job)
     }
-    return Array(fitting.prefix(max(0, query.limit)))
+    return fitting.prefix(max(0, query.limit)).map { job in
+      var job = job
+      if let most = query.payloadPrefix { job.payload.bytes = Array(job.payload.bytes.prefix(max(most, 0))) }
+      return job
+    }
   }
 
   func outcomes(of ids: [Int64], now: ClockReading) -> [JobOutcome] {

@@ -46,10 +46,36 @@ import Testing
   }
 
   @Test("what means no key is ignored, up to its end") func unknown() {
-    #expect(keys("\u{1B}[200~x\u{1B}[?1;2cy") == [.character("x"), .character("y")])
+    #expect(keys("\u{1B}[201~x\u{1B}[?1;2cy") == [.character("x"), .character("y")])
     #expect(keys("\u{1B}]11;rgb:0/0/0\u{7}a\u{1B}P1+r\u{1B}\\b") == [.character("a"), .character("b")])
     #expect(keys("\u{1B}[1\u{1B}[A") == [.up])
     #expect(keys("\u{1B}OPx") == [.character("x")])
+  }
+
+  @Test("what is pasted is text, and no keys, whatever the reads that it comes in") func paste() {
+    let text = "a\u{1B}[200~q\r\u{3}y\u{1B}[A\u{1B}[201xé\u{7}\u{1B}[201~b"
+    let expected: [Key] = [.character("a"), .paste("qy[A[201xé"), .character("b")]
+    #expect(keys(text) == expected)
+    for length in 1...9 {
+      var decoder = KeyDecoder()
+      var (found, rest) = ([Key](), Array(text.utf8)[...])
+      while !rest.isEmpty {
+        found += decoder.decode(rest.prefix(length))
+        rest = rest.dropFirst(length)
+      }
+      #expect(found == expected && !decoder.isPending && decoder.patience == nil)
+    }
+  }
+
+  @Test("a paste is bounded, and one without an end does not take keys for ever") func endlessPaste() {
+    var decoder = KeyDecoder()
+    #expect(decoder.patience == nil)
+    #expect(decoder.decode([0x1B]).isEmpty && decoder.patience == 100)
+    #expect(decoder.decode(Array("[200~".utf8)).isEmpty && decoder.patience == 1000)
+    for _ in 0..<100 { #expect(decoder.decode([UInt8](repeating: 0x61, count: 1000)).isEmpty) }
+    #expect(decoder.decode(Array("\u{1B}[2".utf8)).isEmpty && decoder.patience == 1000)
+    #expect(decoder.flush() == [.paste(String(repeating: "a", count: 1024) + "[2")])
+    #expect(decoder.patience == nil && decoder.decode([0x71]) == [.character("q")])
   }
 
   @Test("bytes that are no UTF-8 are dropped, and what follows is read") func invalid() {

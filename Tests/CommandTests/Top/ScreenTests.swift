@@ -127,6 +127,21 @@ import Testing
     try check(state, "failure")
   }
 
+  @Test("the metadata of a job, as text, and not without end") func metadata() throws {
+    var state = state(80, 100)
+    press(&state, .tab, .enter)
+    var job = TopSamples.job(11)
+    job.metadata = ["tenant": "acme", "evil\u{1B}[2J": "\u{9B}31m\u{202E}\n"]
+    for number in 0..<100 { job.metadata["entry\(number)"] = "\(number)" }
+    _ = state.handle(.loaded(.job(RowID("jobs", 11)), .success(.job(.unfinished(job), []))))
+    let lines = Screen.lines(state, TopSamples.options).map(\.text)
+    #expect(lines.contains { $0.hasPrefix("  metadata     tenant=acme ") })
+    #expect(lines.contains { $0.contains("evil\\u{1b}[2J=\\u{9b}31m\\u{202e}\\n") })
+    #expect(lines.contains { $0.contains("entry47=47") } && !lines.contains { $0.contains("entry48=48") })
+    #expect(lines.contains { $0.contains("payload") })
+    #expect(lines.allSatisfy { $0.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control } })
+  }
+
   @Test("a kind with its jobs, and a paused one") func kind() throws {
     var state = state(80, 24)
     press(&state, .enter, .down)

@@ -38,6 +38,12 @@ final class TmuxSession {
     try press("Enter")
   }
 
+  /// Pastes text as a terminal does: with marks around it if the program asked for them.
+  func paste(_ text: String) throws {
+    try tmux("set-buffer -- '\(text)'")
+    try tmux("paste-buffer -p")
+  }
+
   func resize(_ columns: Int, _ rows: Int) throws { try tmux("resize-window -x \(columns) -y \(rows)") }
 
   var screen: [String] {

@@ -110,6 +110,77 @@ import Testing
     #expect(press(.escape).isEmpty && state.detail == nil)
   }
 
+  @Test("pasted text is for the filter, and presses no key elsewhere") mutating func pastes() {
+    #expect(press(.paste("qp")).isEmpty && state.confirmation == nil && state.draft == nil)
+    type("p")
+    #expect(press(.paste("y")).isEmpty && state.confirmation != nil, "it answers no question")
+    press(.escape)
+    type("/re")
+    press(.paste("port"))
+    #expect(state.draft == "report" && state.kindRows.map(\.sample.kind) == ["report"])
+    press(.paste(String(repeating: "x", count: 1000)))
+    #expect(state.draft?.count == 100)
+  }
+
+  @Test("the selection stays on its job, and a question about it, when jobs come and go")
+  mutating func follows() {
+    func running(_ ids: Int64...) -> QueueSample {
+      var sample = TopSamples.busy()
+      sample.state { state in
+        state.workers = [
+          WorkerSample(
+            processID: 1,
+            jobs: ids.map { TopSamples.running($0, "mail.send", 1, secondsAgo: 100 - Int($0)) })
+        ]
+      }
+      return sample
+    }
+    _ = state.handle(.sample(running(11, 12, 13)))
+    press(.tab)
+    type("j")
+    #expect(state.jobRows[state.selection].job.id == 12)
+    type("c")
+    #expect(state.confirmation == .cancel(RowID("jobs", 12)))
+    _ = state.handle(.sample(running(5, 6, 7, 12, 13)))
+    #expect(state.jobRows[state.selection].job.id == 12)
+    #expect(type("y") == [.perform(.cancel(RowID("jobs", 12)))])
+    // It has ended: the next one is selected now, and stays so.
+    _ = state.handle(.sample(running(5, 6, 7, 13, 14)))
+    #expect(state.jobRows[state.selection].job.id == 13)
+    _ = state.handle(.sample(running(7, 13, 14, 15)))
+    #expect(state.jobRows[state.selection].job.id == 13)
+    type("c")
+    _ = state.handle(.sample(running(14, 15)))
+    #expect(type("y") == [.perform(.cancel(RowID("jobs", 13)))], "the one of the question, though it is gone")
+    _ = state.handle(.sample(running()))
+    #expect(state.jobRows.isEmpty && type("c").isEmpty && state.confirmation == nil)
+  }
+
+  @Test("so it does among the jobs of a kind") mutating func followsKindJobs() {
+    let kind = RowID("jobs", Kind("mail.send"))
+    func load(_ ids: ClosedRange<Int>, after: Int64 = 0) {
+      _ = state.handle(.loaded(.jobs(kind, after: after), .success(.jobs(ids.map { TopSamples.job($0) }))))
+    }
+    press(.enter)
+    load(1...9)
+    type("jjj")
+    #expect(state.kindJobs[state.selection].id == 4)
+    type("c")
+    load(3...9)
+    #expect(state.kindJobs[state.selection].id == 4)
+    load(5...9)
+    #expect(type("y") == [.perform(.cancel(RowID("jobs", 4)))])
+    #expect(state.kindJobs[state.selection].id == 6, "the one that took its place in the list")
+    load(6...12)
+    #expect(state.kindJobs[state.selection].id == 6)
+    // Another page begins at its top, although the first one is still shown.
+    load(6...200)
+    type("jj")
+    #expect(press(.right) == [.load(.jobs(kind, after: 105))] && state.selection == 0)
+    load(106...120, after: 105)
+    #expect(state.kindJobs[state.selection].id == 106)
+  }
+
   @Test("p pauses or resumes the selected kind, once it is confirmed") mutating func pauses() {
     type("p")
     #expect(state.confirmation == .pause(RowID("jobs", "mail.send")))

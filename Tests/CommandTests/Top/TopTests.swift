@@ -1,4 +1,5 @@
 import Foundation
+import ProcessSupport
 import Testing
 
 /// `qudo top` as a user has it.
@@ -92,6 +93,84 @@ import Testing
   }
 
   @Test(
+    "a crash restores the terminal, and ends it as a crash does",
+    .enabled(if: TmuxSession.isWanted, "needs tmux"),
+    arguments: [SIGSEGV, SIGILL, SIGTRAP, SIGABRT, SIGBUS])
+  func crashes(signal: Int32) throws {
+    let tmux = try TmuxSession(place, columns: 80, rows: 24)
+    try tmux.run("ulimit -c 0; SWIFT_BACKTRACE=enable=no sh -c \"echo \\$\\$ > id; exec \\\"$qudo\\\" top\"")
+    try tmux.untilTaken(true)
+    try tmux.until("the kinds") { $0.contains("> alpha") }
+    let id = try #require(pid_t(try place.text("id").trimmingCharacters(in: .whitespacesAndNewlines)))
+    kill(id, signal)
+    try tmux.untilTaken(false)
+    try tmux.run("echo \"status $?.\"; stty -a")
+    try tmux.until("the status") {
+      $0.contains("status \(128 + signal).") && $0.contains(" icanon") && $0.contains(" echo ")
+    }
+  }
+
+  @Test("pasted text presses no keys", .enabled(if: TmuxSession.isWanted, "needs tmux")) func pastes() throws
+  {
+    let tmux = try TmuxSession(place, columns: 80, rows: 24)
+    try tmux.run("\"$qudo\" top")
+    try tmux.until("the kinds") { $0.contains("> alpha") }
+    try tmux.paste("py/q")
+    try tmux.press("/")
+    try tmux.paste("gam")
+    try tmux.until("the filter") {
+      $0.contains("> gamma") && $0.contains("Filter: gam_") && !$0.contains("alpha")
+    }
+    #expect(try place.qudo("pauses").output == "")
+    try tmux.press("Enter", "q")
+    try tmux.untilTaken(false)
+    // The shell is not told to mark what is pasted.
+    try tmux.run("cat")
+    try tmux.paste("one")
+    try tmux.press("Enter", "C-d")
+    try tmux.until("the text") { $0.contains("one\none\n") && !$0.contains("200~") }
+  }
+
+  @Test("a terminal that takes nothing does not hold up the end", arguments: [SIGTERM, SIGINT])
+  func blocked(signal: Int32) throws {
+    let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    defer { close(terminal) }
+    // "TIOCSPTLCK" and "TIOCGPTN": ioctl_tty(2), whose numbers are not imported.
+    var (lock, number) = (Int32(0), UInt32(0))
+    try #require(
+      terminal >= 0 && ioctl(terminal, 0x4004_5431, &lock) == 0 && ioctl(terminal, 0x8004_5430, &number) == 0)
+    let name = "/dev/pts/\(number)"
+    let own = open(name, O_RDWR | O_NOCTTY)
+    defer { close(own) }
+    // Its screen is larger than what a terminal takes before someone reads it.
+    var size = winsize(ws_row: 400, ws_col: 500, ws_xpixel: 0, ws_ypixel: 0)
+    try #require(own >= 0 && ioctl(own, UInt(TIOCSWINSZ), &size) == 0)
+    let file = FileHandle(fileDescriptor: own, closeOnDealloc: false)
+    let running = try Running(
+      built("qudo"), ["top", "--interval", "100ms"], in: place.folder,
+      environment: ["TERM": "xterm", "LC_ALL": "C.UTF-8"], input: file, output: file, errors: file)
+    defer { running.kill(SIGKILL) }
+    var settings = termios()
+    let end = Date(timeIntervalSinceNow: Double(waitLimit))
+    func wait(_ isSo: () -> Bool) throws {
+      while !isSo() {
+        guard Date() < end else { throw GaveUp(description: "it never came") }
+        usleep(10_000)
+      }
+    }
+    try wait { tcgetattr(own, &settings) == 0 && settings.c_lflag & tcflag_t(ICANON) == 0 }
+    // It draws, and nobody reads.
+    try wait {
+      var ready = pollfd(fd: terminal, events: Int16(POLLIN), revents: 0)
+      return poll(&ready, 1, 0) > 0
+    }
+    running.kill(signal)
+    #expect(try running.end() == signal)
+    try #require(tcgetattr(own, &settings) == 0)
+    #expect(settings.c_lflag & tcflag_t(ICANON) != 0, "the settings are restored all the same")
+  }
+
+  @Test(
     "a database that is not there yet appears when it is", .enabled(if: TmuxSession.isWanted, "needs tmux"))
   func appears() throws {
     let tmux = try TmuxSession(place, columns: 100, rows: 24)
@@ -151,6 +230,23 @@ import Testing
     for arguments in [["--interval", "1ms"], ["--timeout", "0"], ["extra"]] {
       #expect(try place.qudo(["top"] + arguments, input: Data()).status == 64)
     }
+  }
+
+  @Test(
+    "metadata of a job is shown, and cannot control the terminal",
+    .enabled(if: TmuxSession.isWanted, "needs tmux"))
+  func metadata() throws {
+    let evil = "\u{1B}[2J\u{1B}]0;x\u{7}\u{9B}31m"
+    try place.qudo("enqueue", "aaa", "--metadata", "tenant=acme", "--metadata", "\(evil)=\(evil)")
+    let tmux = try TmuxSession(place, columns: 100, rows: 24)
+    try tmux.run("\"$qudo\" top")
+    try tmux.until("the kinds") { $0.contains("> aaa") }
+    try tmux.press("Enter")
+    try tmux.until("the job") { $0.contains("UNIQUE KEY") && $0.contains("ready") }
+    try tmux.press("Enter")
+    try tmux.until("the metadata") { $0.contains("metadata     tenant=acme") && $0.contains("\\u{1b}[2J") }
+    try tmux.press("q")
+    try tmux.untilTaken(false)
   }
 
   @Test("a payload, a kind and a message cannot control the terminal") func hostile() throws {

@@ -79,6 +79,41 @@ extension ConformanceSuite {
   ]
 
   static let counts: [ConformanceCase] = [
+    ConformanceCase("leavingOutPayloadsChangesNothingElse", .listingsAreTrue) { subject in
+      let driver = try await subject.open()
+      let payloads = ["", "a", "abcdef", String(repeating: "é", count: 3000)]
+      _ = try await driver.insert(payloads.map { job($0) })
+      let all = try await driver.jobs(matching: JobQuery())
+      let queries = [
+        JobQuery(), JobQuery(ids: all.map(\.id)), JobQuery(kinds: ["a"], states: [.ready]),
+        JobQuery(JobFilter(payloadContains: []), limit: 4),
+      ]
+      for most in [0, 1, 5, 1000] {
+        for query in queries {
+          let found = try await driver.jobs(matching: query.withPayloads(upTo: most))
+          // A driver that does not know of it reads them whole.
+          try check(
+            found.map { Array($0.payload.bytes.prefix(most)) },
+            is: all.map { Array($0.payload.bytes.prefix(most)) })
+          try check(
+            zip(found, all).map { found, job in
+              var found = found
+              found.payload.bytes = job.payload.bytes
+              return found
+            }, is: all)
+        }
+      }
+      for failing in try await driver.claim(demand()).jobs {
+        try await driver.settle(failing.lease, .failed(message: failing.payload.text))
+      }
+      let rows = try await driver.failures()
+      try check(
+        try await driver.failures(LogQuery(oldestFirst: true).withoutPayloads).map { row in
+          var row = row
+          row.payload = rows.first { $0.id == row.id }?.payload
+          return row
+        }, is: rows)
+    },
     ConformanceCase("aNegativeLimitMeansZero", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       try await fail(2, driver)
