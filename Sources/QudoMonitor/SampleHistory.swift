@@ -4,7 +4,7 @@ package import Qudo
 package struct SampleHistory: Sendable {
   /// The maximum number of samples.
   package let capacity: Int
-  /// The kinds of a database of which a sample is kept: those with the most unfinished jobs. More kinds have no history.
+  /// The maximum number of kinds per database in a sample. The history keeps those with the most unfinished jobs.
   package static let mostKinds = 200
   private var ring: [QueueSample] = []
   private var first = 0

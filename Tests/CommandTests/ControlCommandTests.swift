@@ -229,11 +229,12 @@ import Testing
     ] {
       try place.qudo("enqueue", "mail", payload, "--unique-key", key, "--priority=\(priority)")
     }
-    try place.qudo("enqueue", "mail", "later", "--at", "2036-03-01T06:00:00Z")
+    try place.qudo("enqueue", "mail", "later", "--at", "2036-03-01T06:00:00Z", "--concurrency-key", "k")
     func found(_ options: String...) throws -> [Int?] {
       try place.qudo(["jobs", "--json"] + options, input: Data()).objects().map { $0["id"] as? Int }
     }
     #expect(try found("--key-prefix", "order-") == [1, 2])
+    #expect(try found("--concurrency-key", "k") == [4])
     #expect(try found("--contains", "ada") == [1, 3])
     #expect(try found("--min-priority", "0", "--contains", "ada") == [1])
     #expect(try found("--max-priority=-1") == [3])

@@ -288,20 +288,21 @@ import Testing
   @Test("a database that hangs does not hold up the others, and gets no second call until it answers")
   func hangs() async throws {
     let gate = Gate()
-    let opened = Locked(0)
+    let (opened, answers) = (Locked(0), Locked(0))
     let driver = driver
+    let near = SlowDriver(memory: MemoryDriver(name: "near", clock: clock)) { answers.withLock { $0 += 1 } }
     let sampler = QueueSampler(
       [
         .init("far") { () async throws(QudoError) in
           opened.withLock { $0 += 1 }
           await gate.wait()
           return driver
-        }, .init(MemoryDriver(name: "near", clock: clock)),
+        }, .init(near),
       ], timeout: .seconds(2), clock: clock)
     async let first = sampler.sample()
-    while opened.withLock({ $0 }) == 0 { await Task.yield() }
-    await clock.sleepers(atLeast: 1)
-    while clock.nextWake == nil { await Task.yield() }
+    while opened.withLock({ $0 }) == 0 || answers.withLock({ $0 }) == 0 { await Task.yield() }
+    // Then only the timer of the database that hangs is left.
+    while clock.sleeperCount != 1 { await Task.yield() }
     clock.advance(by: .seconds(3))
     let sample = await first
     #expect(sample.databases[0].error?.code == .unreachable && sample.databases[1].state != nil)

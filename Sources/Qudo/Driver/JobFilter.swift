@@ -11,6 +11,8 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public var states: Set<JobState>?
   /// The beginning of the unique key, compared byte by byte, at most 255 bytes. A job without a key does not match.
   public var uniqueKeyPrefix: String?
+  /// The concurrency key, compared byte by byte, of 1 to 255 bytes. A job without a key does not match.
+  public var concurrencyKey: String?
   /// The priorities.
   public var priority: ClosedRange<Int>?
   /// When the job was enqueued.
@@ -27,7 +29,7 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public init(
     ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, uniqueKeyPrefix: String? = nil,
     priority: ClosedRange<Int>? = nil, enqueuedAt: Range<Timestamp>? = nil, dueAt: Range<Timestamp>? = nil,
-    payloadContains: [UInt8]? = nil, metadata: [String: String]? = nil
+    payloadContains: [UInt8]? = nil, metadata: [String: String]? = nil, concurrencyKey: String? = nil
   ) {
     self.ids = ids
     self.kinds = kinds
@@ -38,6 +40,7 @@ public struct JobFilter: Hashable, Sendable, Codable {
     self.dueAt = dueAt
     self.payloadContains = payloadContains
     self.metadata = metadata
+    self.concurrencyKey = concurrencyKey
   }
 }
 
@@ -49,7 +52,8 @@ extension JobFilter {
 
   /// Whether the filter looks at more than ids, kinds and states.
   package var looksIntoJobs: Bool {
-    uniqueKeyPrefix != nil || priority != nil || enqueuedAt != nil || dueAt != nil || payloadContains != nil
+    uniqueKeyPrefix != nil || concurrencyKey != nil || priority != nil || enqueuedAt != nil || dueAt != nil
+      || payloadContains != nil
       || looksIntoMetadata
   }
 
@@ -78,6 +82,9 @@ extension JobFilter {
     if let uniqueKeyPrefix, !uniqueKeyPrefix.isEmpty {
       try Limits.check("beginning of the unique key", uniqueKeyPrefix, atMost: Limits.uniqueKeyBytes)
     }
+    if let concurrencyKey {
+      try Limits.check("concurrency key", concurrencyKey, atMost: Limits.concurrencyKeyBytes)
+    }
     if let bytes = payloadContains?.count, bytes > Self.mostPayloadBytes {
       throw QudoError(
         .invalidArgument,
@@ -103,6 +110,9 @@ extension JobFilter {
   /// Whether a job meets the conditions but for ids, kinds and states.
   package func looksRight(_ job: StoredJob) -> Bool {
     if let uniqueKeyPrefix, job.uniqueKey?.utf8.starts(with: uniqueKeyPrefix.utf8) != true { return false }
+    if let concurrencyKey, job.concurrencyKey?.utf8.elementsEqual(concurrencyKey.utf8) != true {
+      return false
+    }
     if let priority, !priority.contains(job.priority) { return false }
     if let enqueuedAt, !enqueuedAt.contains(job.enqueuedAt) { return false }
     if let dueAt, !dueAt.contains(job.dueAt) { return false }

@@ -159,7 +159,7 @@ private struct TerminalScreen {
   private var decoder = KeyDecoder()
   /// When an unfinished sequence counts as ended; nil if there is none.
   private var sequenceEnds: Int64?
-  /// What is to be written.
+  /// The bytes to write.
   private var output: ArraySlice<UInt8> = []
   /// When to write again after the terminal took nothing; nil if it took something.
   private var writesAgain: Int64?

@@ -28,7 +28,7 @@ struct TopLoop {
           sampling = self.sample(after: sample.timeUntilNext(interval), events)
         }
         if case .changed = event {
-          // What the change did is to be seen at once.
+          // Show the effect of the change at once.
           sampling.cancel()
           sampling = sample(after: .zero, events)
         }

@@ -93,7 +93,7 @@ struct TopState: Sendable {
 
   /// Changes the state.
   ///
-  /// - Returns: What is to be done.
+  /// - Returns: The actions that follow.
   mutating func handle(_ event: Event) -> [Action] {
     switch event {
     case .resize(let size):

@@ -1,5 +1,5 @@
 #if Dashboard
-/// The files that pages load. They hold nothing of the queue, so anybody may read them.
+/// The files that pages load. They contain no data of the queue, so they need no authentication.
 enum Assets {
   static let styleSheet: String = """
     :root {

@@ -56,7 +56,9 @@ struct Excerpt: Sendable {
     // A cut may go through a character.
     for cut in 0...(isWhole ? 0 : 3) {
       let part = bytes.dropLast(cut)
-      guard let text = String(validating: part, as: UTF8.self) else { continue }
+      guard !part.isEmpty || bytes.isEmpty, let text = String(validating: part, as: UTF8.self) else {
+        continue
+      }
       let isText = part.allSatisfy { $0 >= 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }
       return isText ? (text, part.count) : nil
     }

@@ -108,6 +108,7 @@ extension Transaction {
       let bytes = Array(prefix.utf8)
       sql += " AND LEFT(j.unique_key, \(bytes.count)) = \(bytes)"
     }
+    if let key = filter.concurrencyKey { sql += " AND j.concurrency_key = \(Array(key.utf8))" }
     if let ranks = filter.ranks {
       sql += " AND j.ranking BETWEEN \(ranks.lowerBound) AND \(ranks.upperBound)"
     }

@@ -12,6 +12,7 @@ struct JobConditions {
       let bytes = Array(prefix.utf8)
       add("substr(CAST(unique_key AS BLOB), 1, ?) = ?", .integer(Int64(bytes.count)), .blob(bytes))
     }
+    if let key = filter.concurrencyKey { add("concurrency_key = ?", .text(key)) }
     if let ranks = filter.ranks {
       add("rank BETWEEN ? AND ?", .integer(ranks.lowerBound), .integer(ranks.upperBound))
     }

@@ -87,7 +87,8 @@ extension JobTable {
     where condition: String, _ values: [Value], payloadPrefix: Int? = nil,
     _ body: (ListedRow) throws(QudoError) -> Void
   ) throws(QudoError) {
-    let payload = payloadPrefix.map { "substr(payload, 1, \($0))" } ?? "payload"
+    // Older versions of SQLite read the length as 32 bits.
+    let payload = payloadPrefix.map { "substr(payload, 1, \(min($0, Int(Int32.max))))" } ?? "payload"
     try connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), \(payload), codec, unique_key, rank, attempt, enqueued, due, meta,

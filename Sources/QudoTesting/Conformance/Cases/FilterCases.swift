@@ -48,6 +48,35 @@ extension ConformanceSuite {
         JobChange(priority: 1))
       try check(changed.map(\.id), is: [ids[7]])
     },
+    ConformanceCase(
+      "jobsAreFoundByTheirConcurrencyKey", .listingsAreTrue, requires: [.concurrencyKeys, .control]
+    ) { subject in
+      let driver = try await subject.open()
+      var ids: [Int64] = []
+      for (kind, key) in [
+        ("a", "k"), ("a", "k"), ("b", "k"), ("a", "K"), ("a", nil), ("a", "k/1"), ("a", "\u{E9}"),
+      ] as [(Kind, String?)] {
+        ids.append(try await driver.insertNew(NewJob(kind, concurrencyKey: key.map { ConcurrencyKey($0) })))
+      }
+      func places(_ key: String, kinds: [Kind]? = nil, states: Set<JobState>? = nil) async throws -> [Int] {
+        try await driver.jobs(
+          matching: JobQuery(JobFilter(kinds: kinds, states: states, concurrencyKey: key))
+        ).compactMap { ids.firstIndex(of: $0.id) }
+      }
+      try check(try await places("k"), is: [0, 1, 2])
+      try check(try await places("k", kinds: ["a"]), is: [0, 1])
+      try check(try await places("k", kinds: ["a"], states: [.held]), is: [1])
+      try check(try await places("K"), is: [3])
+      try check(try await places("\u{E9}"), is: [6])
+      try check(try await places("e\u{301}"), is: [], "keys are compared byte by byte")
+      for invalid in ["", String(repeating: "k", count: 256), "k\0"] {
+        try await check(throws: .invalidArgument) { _ = try await places(invalid) }
+      }
+      let cancelled = try await driver.control().cancel(
+        matching: JobQuery(JobFilter(kinds: ["a"], concurrencyKey: "k")), reason: nil)
+      try check(cancelled.map(\.id), is: [ids[0], ids[1]])
+      try check(try await places("k"), is: [2])
+    },
     ConformanceCase("jobsAreFoundByWhatIsInThem", .listingsAreTrue) { subject in
       let driver = try await subject.open()
       let start = subject.clock.now().wall
