@@ -75,14 +75,14 @@ extension Transaction {
   @inline(__always)
   func leave(_ jobs: [(job: Int64, key: NumberedKey)], of ids: ClosedRange<Int64>) throws(QudoError) {
     guard connection.cache.hasKeys != false else { return }
-    try freePlaces(ifFewerThan: Int64(ids.count))
+    try freePlaces(ifFewerThan: ids)
     try leave(jobs)
   }
 
-  /// Frees the places of jobs that another program deleted, if the last statement changed fewer jobs than it should have.
+  /// Frees the places of jobs that another program deleted, if the last statement changed fewer jobs than these.
   @inline(__always)
-  func freePlaces(ifFewerThan count: Int64) throws(QudoError) {
-    guard connection.cache.hasKeys != false, Int64(connection.changes) < count else { return }
+  func freePlaces(ifFewerThan ids: ClosedRange<Int64>) throws(QudoError) {
+    guard connection.cache.hasKeys != false, ids.hasMore(than: connection.changes) else { return }
     _ = try putAsideKeys()
   }
 

@@ -20,4 +20,10 @@ struct IDRanges {
 extension ClosedRange<Int64> {
   /// Whether an id is the first one after the range.
   func precedes(_ id: Int64) -> Bool { upperBound < id && upperBound &+ 1 == id }
+
+  /// Whether the range has more ids than that. A range from a damaged file may have more than an integer can count.
+  func hasMore(than count: Int) -> Bool {
+    let (length, isTooLong) = upperBound.subtractingReportingOverflow(lowerBound)
+    return isTooLong || length >= Int64(count)
+  }
 }

@@ -56,8 +56,9 @@ extension Transaction {
       // Fewer jobs than the limit: the rest of the range has no jobs, so remove all of it.
       let end = Int64(ids.count) < room ? row.ids.upperBound : ids.last ?? row.ids.upperBound
       try runningTable.cut(row, row.ids.lowerBound...end)
-      let gone = end - row.ids.lowerBound + 1 - Int64(ids.count)
-      if gone > 0, connection.cache.hasKeys != false { _ = try putAsideKeys() }
+      if connection.cache.hasKeys != false, (row.ids.lowerBound...end).hasMore(than: ids.count) {
+        _ = try putAsideKeys()
+      }
       room -= Int64(ids.count)
       for id in ids { try recover(id, lostLimit: row.lostLimit) }
     }

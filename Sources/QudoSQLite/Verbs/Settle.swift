@@ -69,7 +69,7 @@ extension Transaction {
       connection.hints.noteWaitsAgain()
       effects.wakes = true
       try readyTable.insert(id)
-      try freePlaces(ifFewerThan: 1)
+      try freePlaces(ifFewerThan: id...id)
     }
     return []
   }
@@ -79,7 +79,7 @@ extension Transaction {
     effects.wakes = true
     connection.hints.noteWaitsAgain()
     try jobTable.setNextRun(id, due: delay.due, addingAttempts: attempts)
-    try freePlaces(ifFewerThan: 1)
+    try freePlaces(ifFewerThan: id...id)
     if delay.due <= now.wall.microseconds {
       try readyTable.insert(id)
     } else {
