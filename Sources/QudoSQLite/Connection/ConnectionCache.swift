@@ -23,6 +23,8 @@ final class ConnectionCache {
   var hasMarks: Bool?
   /// Whether jobs have concurrency keys; nil if unknown. Invalidated together with the kinds.
   var hasKeys: Bool?
+  /// Whether jobs are held, or keys have limits other than 1; nil if unknown. Invalidated together with the kinds.
+  var hasHeldOrLimits: Bool?
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
@@ -83,6 +85,7 @@ final class ConnectionCache {
     readyLists.invalidate()
     waitingCounts.invalidate()
     (pauses, hasMarks, hasKeys) = (nil, nil, nil)
+    hasHeldOrLimits = nil
   }
 
   /// Removes the rollback hook, before the connection is closed.

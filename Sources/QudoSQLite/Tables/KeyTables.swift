@@ -19,6 +19,22 @@ struct PlaceTable {
       .text(key.text), .integer(job))
   }
 
+  /// Gives a job the first place of a key with the limit 1.
+  ///
+  /// - Returns: False if the tables know the key: then nothing was written.
+  func insertFirst(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
+    try connection.run(
+      """
+      INSERT INTO qudo_place(kind, key, job) SELECT ?1, ?2, ?3
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_place WHERE kind = ?1 AND key = ?2)
+        AND NOT EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2)
+        AND NOT EXISTS (SELECT 1 FROM qudo_key_limit WHERE kind = ?1 AND key = ?2)
+      """, .integer(key.kind), .text(key.text), .integer(job))
+    guard connection.changes == 1 else { return false }
+    connection.cache.hasKeys = true
+    return true
+  }
+
   /// - Returns: Whether the job had a place.
   func remove(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
     try connection.run(
@@ -91,7 +107,18 @@ struct PlaceTable {
 struct HeldTable {
   let connection: Connection
 
+  /// Whether any job is held, or any key has a limit other than 1. If not, a job that leaves admits none.
+  func hasAnyOrLimits() throws(QudoError) -> Bool {
+    if let known = connection.cache.hasHeldOrLimits { return known }
+    let hasAny =
+      try connection.integer(
+        "SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_limit)") == 1
+    connection.cache.hasHeldOrLimits = hasAny
+    return hasAny
+  }
+
   func insert(_ job: Int64, _ key: NumberedKey, written: Int64?) throws(QudoError) {
+    connection.cache.hasHeldOrLimits = true
     try connection.run(
       "INSERT INTO qudo_held(kind, key, id, written) VALUES(?, ?, ?, ?)", .integer(key.kind),
       .text(key.text), .integer(job), written.map { .integer($0) } ?? .null)
@@ -102,6 +129,8 @@ struct HeldTable {
     try connection.run(
       "DELETE FROM qudo_held WHERE kind = ? AND key = ? AND id = ?", .integer(key.kind), .text(key.text),
       .integer(job))
+    // There may be none left.
+    if connection.changes == 1 { connection.cache.hasHeldOrLimits = nil }
     return connection.changes == 1
   }
 
@@ -192,6 +221,7 @@ struct KeyLimitTable {
 
   func set(_ limit: Int, of key: NumberedKey) throws(QudoError) {
     guard limit != 1 else { return try delete(key) }
+    connection.cache.hasHeldOrLimits = true
     try connection.run(
       "INSERT OR REPLACE INTO qudo_key_limit(kind, key, most) VALUES(?, ?, ?)", .integer(key.kind),
       .text(key.text), .integer(Int64(limit)))
@@ -200,6 +230,7 @@ struct KeyLimitTable {
   func delete(_ key: NumberedKey) throws(QudoError) {
     try connection.run(
       "DELETE FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+    if connection.changes == 1 { connection.cache.hasHeldOrLimits = nil }
   }
 }
 

@@ -10,6 +10,8 @@ extension Transaction {
   {
     let key = NumberedKey(kind: kind, text: concurrencyKey.key)
     let limit = concurrencyKey.limit
+    // Usually no job has the key.
+    if limit == 1, try placeTable.insertFirst(id, key) { return true }
     var use = try placeTable.use(of: key, upTo: limit)
     if use.limit != limit { try setLimit(limit, of: key, from: use.limit) }
     // Held jobs come first. There is usually no room for them; there is under a new limit, or if another program deleted an admitted
@@ -99,6 +101,7 @@ extension Transaction {
 
   /// Admits held jobs of a key after one left, and forgets a key that no job has.
   private func admitNext(_ key: NumberedKey) throws(QudoError) {
+    guard try heldTable.hasAnyOrLimits() else { return }
     var use = try placeTable.use(of: key, upTo: 1)
     if use.isAnyHeld {
       try admit(key)
