@@ -38,8 +38,7 @@ import Testing
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
     // Of a concurrency key: as many places as its limit allows.
     "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_place", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
-    "SELECT (SELECT most FROM qudo_key_limit", "INSERT INTO qudo_place(kind, key, job) SELECT",
-    "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
+    "SELECT (SELECT most FROM qudo_key_limit", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
     // With a maximum of running jobs: a row for those of one claim.
     "SELECT j.kind FROM qudo_running AS r",
     // Once, at opening.

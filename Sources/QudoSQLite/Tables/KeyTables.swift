@@ -19,20 +19,11 @@ struct PlaceTable {
       .text(key.text), .integer(job))
   }
 
-  /// Gives a job the first place of a key with the limit 1.
-  ///
-  /// - Returns: False if the tables know the key: then nothing was written.
-  func insertFirst(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
-    try connection.run(
-      """
-      INSERT INTO qudo_place(kind, key, job) SELECT ?1, ?2, ?3
-      WHERE NOT EXISTS (SELECT 1 FROM qudo_place WHERE kind = ?1 AND key = ?2)
-        AND NOT EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2)
-        AND NOT EXISTS (SELECT 1 FROM qudo_key_limit WHERE kind = ?1 AND key = ?2)
-      """, .integer(key.kind), .text(key.text), .integer(job))
-    guard connection.changes == 1 else { return false }
-    connection.cache.hasKeys = true
-    return true
+  /// Whether any place of a key is taken.
+  func hasAny(of key: NumberedKey) throws(QudoError) -> Bool {
+    try connection.integer(
+      "SELECT 1 FROM qudo_place WHERE kind = ? AND key = ? LIMIT 1", .integer(key.kind), .text(key.text))
+      != nil
   }
 
   /// - Returns: Whether the job had a place.

@@ -10,8 +10,11 @@ extension Transaction {
   {
     let key = NumberedKey(kind: kind, text: concurrencyKey.key)
     let limit = concurrencyKey.limit
-    // Usually no job has the key.
-    if limit == 1, try placeTable.insertFirst(id, key) { return true }
+    // Often no job has the key.
+    if limit == 1, try !heldTable.hasAnyOrLimits(), try !placeTable.hasAny(of: key) {
+      try placeTable.insert(id, key)
+      return true
+    }
     var use = try placeTable.use(of: key, upTo: limit)
     if use.limit != limit { try setLimit(limit, of: key, from: use.limit) }
     // Held jobs come first. There is usually no room for them; there is under a new limit, or if another program deleted an admitted
