@@ -14,7 +14,7 @@ import Testing
     #expect(pause(.milliseconds(5), hasMore: false) == nil)
     #expect(pause(.milliseconds(5), hasOthers: false) == nil)
     #expect(pause(.seconds(3)) == .seconds(1))
-    // A writer that would write without a break keeps more than four fifths, and some room for checkpoints.
+    // Without the checkpoints, a writer that never pauses keeps more than this.
     let share = Double(BulkPace.partOfOthers) / Double(BulkPace.partOfOthers + 1)
     #expect(share > 0.85)
   }

@@ -7,14 +7,13 @@ internal import Darwin
 #endif
 
 // What a signal handler needs. It may neither allocate nor lock, so these are globals with memory of their own.
-// unsafe, all of them: written by the terminal's thread while `isTaken` is false, and read by a handler while it is true
-private nonisolated(unsafe) var isTaken = false  // unsafe: see above
-private nonisolated(unsafe) var rescueInput: Int32 = -1  // unsafe: see above
-private nonisolated(unsafe) var rescueOutput: Int32 = -1  // unsafe: see above
-private nonisolated(unsafe) var rescueErrors: Int32 = -1  // unsafe: see above
-private nonisolated(unsafe) var rescueSettings: UnsafeMutablePointer<termios>? = nil  // unsafe: see above
-private nonisolated(unsafe) var rescueText: UnsafeMutableBufferPointer<UInt8>? = nil  // unsafe: see above
-private nonisolated(unsafe) var rescueBefore: UnsafeMutablePointer<sigaction>? = nil  // unsafe: see above
+private nonisolated(unsafe) var isTaken = false  // unsafe: the terminal's thread sets it last, and a handler reads it first
+private nonisolated(unsafe) var rescueInput: Int32 = -1  // unsafe: only written while `isTaken` is false, only read while it is true
+private nonisolated(unsafe) var rescueOutput: Int32 = -1  // unsafe: only written while `isTaken` is false, only read while it is true
+private nonisolated(unsafe) var rescueErrors: Int32 = -1  // unsafe: only written while `isTaken` is false, only read while it is true
+private nonisolated(unsafe) var rescueSettings: UnsafeMutablePointer<termios>? = nil  // unsafe: only written while `isTaken` is false, only read while it is true
+private nonisolated(unsafe) var rescueText: UnsafeMutableBufferPointer<UInt8>? = nil  // unsafe: only written while `isTaken` is false, only read while it is true
+private nonisolated(unsafe) var rescueBefore: UnsafeMutablePointer<sigaction>? = nil  // unsafe: only written while `isTaken` is false, only read while it is true
 
 /// Gives the terminal back when the process crashes, as far as that is possible: without it, the shell would have no echo, no cursor and the
 /// wrong screen.

@@ -15,7 +15,7 @@ struct LiveView: Sendable {
 
 /// What pages are made of one view: each part is made once, for all who look.
 final class MadeParts: Sendable {
-  /// Which part of which page.
+  /// A page, and where the dashboard is mounted.
   struct Key: Hashable, Sendable {
     var page: LivePage
     /// The dashboard's path, which links begin with.

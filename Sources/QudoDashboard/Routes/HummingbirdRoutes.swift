@@ -86,6 +86,7 @@ struct SiteResponder: Sendable {
         }
       }
       tasks.addTask {
+        // It throws only if the form has come, or the request is cancelled: then nobody uses this answer.
         try? await clock.sleep(untilSinceBoot: clock.sinceBoot().clampedPlus(Self.formTime))
         return .tooSlow
       }

@@ -5,8 +5,8 @@ internal import NIOHTTPTypes
 
 /// Closes a connection that holds a place and does not use it: a request that does not arrive whole, or an answer that nobody takes.
 ///
-/// Hummingbird's idle timeout does not see these. It closes a connection without a request, and one whose headers do not arrive whole,
-/// because it looks at the parts of requests only; but each part of a body begins it anew, and it never looks at answers.
+/// Hummingbird's idle timeout closes a connection that sends no request, or only a part of its headers. It does not cover these two cases:
+/// each part of a body restarts it, and it ignores answers.
 final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart

@@ -60,7 +60,7 @@ enum KeyRows {
       .joined(" OR ")
   }
 
-  /// The columns of a held job, of which `h` is the row in `qudo_held`.
+  /// The columns of a held job. `h` is its row in `qudo_held`, and `j` its row in `qudo_job`.
   private static let columns: SQL =
     "h.id, h.kind, h.name, j.ranking, j.due, j.unique_scope, j.expires, j.kind"
 

@@ -306,7 +306,7 @@ final class Transaction {
     (hasWritten || isConfirmed) && losesCommit(error)
   }
 
-  /// Likewise for a transaction without a commit token. If its repetitions fail, too, the outcome is unknown.
+  /// Whether the same is true of a transaction that leaves no commit token. The driver repeats it; if that fails, the outcome is unknown.
   func losesWithoutToken(_ error: QudoError) -> Bool { writesWithoutToken && losesCommit(error) }
 
   private func losesCommit(_ error: QudoError) -> Bool {

@@ -228,7 +228,7 @@ extension Transaction {
   /// Moves a job that is overwritten to the key of the new one. It keeps its place if it keeps its key.
   ///
   /// - Parameter place: Where the job was.
-  /// - Returns: Whether it is to be filed as ready or delayed.
+  /// - Returns: Whether the caller must file the job as ready or delayed. If not, it is held, or is filed with those that were admitted.
   private func changeKey(
     of job: Candidate, from old: NumberedKey?, to key: NumberedKey?, limit: Int64,
     _ place: UniqueKeyLookup.RowPosition
