@@ -134,7 +134,9 @@ private enum Server {
     let url = try DatabaseURL(parsing: server.url(database, options: options))
     guard case .mysql(let place) = url.place else { throw Wrong("no server") }
     return try MySQLDriver(
-      place, timeout: timeout, clock: clock.map { clock in { @Sendable in clock.now().wall } })
+      place, timeout: timeout, clock: clock.map { clock in { @Sendable in clock.now().wall } },
+      // The sanitizer, and threads that yield, delay a client for longer than the default.
+      idleTransactionTimeout: .seconds(60))
   }
 
   /// Somebody who has a connection for longer than others wait for one.

@@ -43,7 +43,10 @@ extension ModelCheck {
       let latest = Locked(Timestamp.earliest)
       let result = try await body(
         ConformanceSubject { clock in
-          wrapped(try MySQLDriver(place, clock: { clock.now().wall }), clock, latest)
+          // On a busy machine, a client may pause for longer than the default.
+          wrapped(
+            try MySQLDriver(place, clock: { clock.now().wall }, idleTransactionTimeout: .seconds(60)), clock,
+            latest)
         })
       try await server.query("DROP DATABASE \(name)")
       return result

@@ -28,6 +28,8 @@ struct TestDatabase {
     if let port { place.port = port }
     return try MySQLDriver(
       place, limits: limits, timeout: timeout, clock: clock, trustsIdle: trustsIdle,
+      // On a busy machine, a client may pause for longer than the default.
+      idleTransactionTimeout: .seconds(60),
       observer: observer, replacing: replacing)
   }
 

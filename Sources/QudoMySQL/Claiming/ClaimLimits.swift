@@ -15,7 +15,7 @@ extension ClaimRequest {
 /// Such a claim locks the rows of these kinds in `qudo_kind` until its commit, so that no other one counts meanwhile. Then it
 /// counts their running jobs, and reads their buckets: the statements see what was committed when they began. This takes one more
 /// round trip. If a session stops while it holds the locks, these claims wait until the server ends its transaction: see
-/// ``SessionSettings/idleSeconds``.
+/// ``Settings/idleTransactionTimeout``.
 extension Transaction {
   /// Locks the kinds and lowers their demands to the number of jobs that might begin.
   ///

@@ -102,12 +102,14 @@ enum DatabaseOpener {
     _ connection: Connection, _ settings: Settings, _ timeout: Duration
   ) throws(QudoError) -> (MySQLServerFacts, Result<Rows?, QudoError>) {
     let lockWait = Int64(max(1, min(10, timeout.wholeSecondsUp, settings.readTimeout.wholeSecondsUp / 2)))
+    let idleSeconds = Int64(settings.idleTransactionTimeout.wholeSecondsUp)
     var asked = SystemClock().now().wall
-    var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait))
+    var (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, idleSeconds: idleSeconds))
     // "The server is running with the --secure-timestamp option": then no session can have set it.
     if results.count == 1, let cause = failure?.mysql, [1227, 1290].contains(cause.code) {
       asked = SystemClock().now().wall
-      (results, failure) = ask(connection, SessionSettings.statements(lockWait: lockWait, setsTime: false))
+      (results, failure) = ask(
+        connection, SessionSettings.statements(lockWait: lockWait, idleSeconds: idleSeconds, setsTime: false))
     }
     guard results.count > SessionSettings.count, let row = results[SessionSettings.count].rows?.next() else {
       throw failure ?? QudoError(.database, "the server did not report its version")

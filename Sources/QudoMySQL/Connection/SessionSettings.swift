@@ -9,8 +9,9 @@ enum SessionSettings {
   /// - Parameters:
   ///   - lockWait: How many seconds a statement waits for a lock. It is shorter than the read timeout, so
   ///     that the server gives up first.
+  ///   - idleSeconds: ``Settings/idleTransactionTimeout``.
   ///   - setsTime: Whether to set `timestamp` back to the clock. Some servers let no client change it.
-  static func statements(lockWait: Int64, setsTime: Bool = true) -> [SQL] {
+  static func statements(lockWait: Int64, idleSeconds: Int64, setsTime: Bool = true) -> [SQL] {
     [
       // A separate statement, because the server reads the literals of a text in the connection's character
       // set.
@@ -29,20 +30,6 @@ enum SessionSettings {
       "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", facts,
     ]
   }
-
-  /// How long a transaction may be idle, in seconds. If a client vanishes in the middle of a transaction,
-  /// with its machine or its network, its locks must not stay: the server may consider the connection alive
-  /// for hours. A client that was merely delayed repeats the transaction.
-  ///
-  /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes
-  /// the connection" (MariaDB). MySQL has only `wait_timeout`, which ends connections without a transaction
-  /// as well; the driver opens those again when it needs them.
-  #if QUDO_INTERLEAVINGS
-  // The sanitizer, and threads that yield, delay a client for longer.
-  static let idleSeconds: Int64 = 60
-  #else
-  static let idleSeconds: Int64 = 5
-  #endif
 
   /// The ids of the rows of one INSERT are consecutive if the increment is 1.
   private static let facts: SQL = """

@@ -9,6 +9,14 @@ struct Settings: Sendable {
   var connectTimeout = Duration.seconds(5)
   var readTimeout = Duration.seconds(30)
   var writeTimeout = Duration.seconds(30)
+  /// How long a transaction may be idle. If a client vanishes in the middle of a transaction, with its
+  /// machine or its network, its locks must not stay: the server may consider the connection alive for
+  /// hours. A client that was merely delayed repeats the transaction.
+  ///
+  /// "idle_transaction_timeout: time in seconds that the server waits for idle transactions before it closes
+  /// the connection" (MariaDB). MySQL has only `wait_timeout`, which ends connections without a transaction
+  /// as well; the driver opens those again when it needs them.
+  var idleTransactionTimeout = Duration.seconds(5)
   /// The path of the server's socket, which replaces TCP.
   var socket: String?
   /// The maximum number of connections.

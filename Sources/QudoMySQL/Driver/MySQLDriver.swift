@@ -85,12 +85,14 @@ public struct MySQLDriver: Driver {
   /// - Parameters:
   ///   - clock: A clock that replaces the server's.
   ///   - trustsIdle: The maximum idle time of a connection before it is checked.
+  ///   - idleTransactionTimeout: ``Settings/idleTransactionTimeout``; nil for its default.
   ///   - observer: Receives each statement of the verbs before it is sent.
   ///   - replacing: Returns the bytes to send instead of a statement.
   init(
     _ server: DatabaseServer, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     idempotencyKeyLifetime: Duration = .seconds(86_400),
     clock: (@Sendable () -> Timestamp)?, trustsIdle: Duration = .seconds(1),
+    idleTransactionTimeout: Duration? = nil,
     observer: (@Sendable (SQL) -> Void)? = nil, replacing: (@Sendable (SQL) -> [UInt8])? = nil
   ) throws(QudoError) {
     guard timeout > .zero else {
@@ -101,7 +103,8 @@ public struct MySQLDriver: Driver {
         .invalidArgument,
         "the lifetime of idempotency keys is out of range. Choose one above 0 and at most 100 years")
     }
-    let settings = try Settings(server)
+    var settings = try Settings(server)
+    if let idleTransactionTimeout { settings.idleTransactionTimeout = idleTransactionTimeout }
     name = settings.name
     self.limits = limits
     pool = Pool(

@@ -242,7 +242,8 @@ import Testing
     try tmux.run("\"$qudo\" top")
     try tmux.until("the kinds") { $0.contains("> aaa") }
     try tmux.press("Enter")
-    try tmux.until("the job") { $0.contains("UNIQUE KEY") && $0.contains("ready") }
+    // The list comes after its head, and before that, Enter opens nothing.
+    try tmux.until("the job") { $0.contains("UNIQUE KEY") && $0.contains(">          6 ready") }
     try tmux.press("Enter")
     try tmux.until("the metadata") { $0.contains("metadata     tenant=acme") && $0.contains("\\u{1b}[2J") }
     try tmux.press("q")
