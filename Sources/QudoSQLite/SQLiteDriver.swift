@@ -115,7 +115,7 @@ public struct SQLiteDriver: Driver {
     self.locks = locks
     self.generation = stored.origin
     self.file = FileIdentity(connection.path)
-    self.appConnections = AppConnections(logger)
+    self.appConnections = AppConnections(logger, durability)
     self.capabilities =
       durability == .full
       ? [

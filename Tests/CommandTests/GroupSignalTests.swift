@@ -34,18 +34,27 @@ import Testing
     #expect(try place.qudo("jobs", "--json").objects().map { $0["attempt"] as? Int } == [1, 1, 1])
   }
 
-  @Test("a shell that says by its status what ended its command has not failed while the worker stops")
-  func status() throws {
+  @Test(
+    "a shell that says by its status what ended its command has not failed while the worker stops",
+    arguments: [false, true])
+  func status(commandFirst: Bool) throws {
     let started = try place.fifo("started")
     try place.qudo("enqueue", "p")
     let worker = try place.start(
       "work",
-      "p=sh -c 'trap \"exit 143\" TERM; echo $$ >> pids; echo $$ > started; while :; do sleep 0.1; done'",
+      "p=sh -c 'trap \"exit 143\" TERM; echo $$ >> pids; echo $$ $PPID > started; while :; do sleep 0.1; done'",
       "--verbose")
-    let pid = try #require(try started.line())
-    worker.kill(SIGTERM)
-    try worker.errors.wait(for: "stopping")
-    #expect(try place.shell("kill -TERM \(pid)").status == 0)
+    let pids = try #require(try started.line()).split(separator: " ")
+    let pid = pids[0]
+    if commandFirst {
+      // The worker has seen the end of its command when its own signal comes.
+      let both = "kill -TERM \(pid); while kill -0 \(pid) 2> /dev/null; do :; done; kill -TERM \(pids[1])"
+      #expect(try place.shell(both).status == 0)
+    } else {
+      worker.kill(SIGTERM)
+      try worker.errors.wait(for: "stopping")
+      #expect(try place.shell("kill -TERM \(pid)").status == 0)
+    }
     #expect(try worker.end() == 0)
     try nothingFailed(ready: 1)
   }

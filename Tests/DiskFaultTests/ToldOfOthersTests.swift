@@ -6,7 +6,18 @@ import Testing
 
 /// A driver at `full` that answers with what others wrote at a lower durability has brought that to the disk first.
 @Suite struct ToldOfOthersTests {
-  private enum Answer: CaseIterable { case existing, conflict, repeated, replayed }
+  private enum Answer: CaseIterable {
+    case existing, conflict, repeated, replayed, resolved, cancelling
+
+    /// Counts the rows that the answer tells of.
+    var rows: String {
+      switch self {
+      case .existing, .conflict, .repeated, .replayed: "SELECT count(*) FROM qudo_job"
+      case .resolved: "SELECT count(*) FROM qudo_failure WHERE replayed_as = -1"
+      case .cancelling: "SELECT count(*) FROM qudo_cancellation"
+      }
+    }
+  }
 
   private func open(_ path: String, _ disk: FaultyDisk, _ durability: SQLiteDriver.Durability) throws
     -> SQLiteDriver
@@ -25,12 +36,12 @@ import Testing
     _ = try await maker.insert([NewJob("made")])
     let (careless, careful) = (try open(folder.path, disk, .normal), try open(folder.path, disk, .full))
     let expected = try await write(answer, careless)
-    let before = try jobs(disk)
+    let before = try rows(answer, disk)
     #expect(before < expected, "it was durable already")
     disk.arm(Fault(.error, .sync, at: .max))
     try await tell(answer, careful)
     #expect(disk.count == 1, "one sync")
-    #expect(try jobs(disk) == expected)
+    #expect(try rows(answer, disk) == expected)
     for driver in [maker, careless, careful] { await driver.close() }
   }
 
@@ -62,15 +73,24 @@ import Testing
     for driver in [careless, careful] { await driver.close() }
   }
 
-  /// - Returns: how many jobs are then in the file.
+  /// - Returns: How many rows are then in the file.
   private func write(_ answer: Answer, _ driver: SQLiteDriver) async throws -> Int {
     switch answer {
     case .existing, .conflict: _ = try await driver.insert([NewJob("a", unique: UniqueKey("k"))])
     case .repeated: _ = try await driver.insert([NewJob("a", idempotencyKey: IdempotencyKey("once"))])
-    case .replayed:
+    case .cancelling:
+      _ = try await driver.insert([NewJob("a")])
+      _ = try await driver.claim(ClaimRequest([.init("a")], limit: 1))
+      _ = try await driver.cancel([2], reason: nil)
+      return 1
+    case .replayed, .resolved:
       _ = try await driver.insert([NewJob("a")])
       let claimed = try await driver.claim(ClaimRequest([.init("a")], limit: 1)).jobs
       _ = try await driver.settle(claimed.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+      if answer == .resolved {
+        _ = try await driver.resolve([1])
+        return 1
+      }
       _ = try await driver.replay([1])
     }
     return try await driver.count().reduce(0) { $0 + $1.ready }
@@ -92,14 +112,18 @@ import Testing
       else { throw Unexpected() }
     case .replayed:
       guard case .alreadyReplayed = try await driver.replay([1])[0] else { throw Unexpected() }
+    case .resolved:
+      guard try await driver.resolve([1]) == [.alreadyResolved] else { throw Unexpected() }
+    case .cancelling:
+      guard try await driver.cancel([2], reason: nil) == [.cancelling] else { throw Unexpected() }
     }
   }
 
   private struct Unexpected: Error {}
 
-  /// How many jobs a machine would have that went off now.
-  private func jobs(_ disk: FaultyDisk) throws -> Int {
+  /// How many rows a machine would have that went off now.
+  private func rows(_ answer: Answer, _ disk: FaultyDisk) throws -> Int {
     let found = try Folder(disk.images(.nothing))
-    return Int(try found.run("SELECT count(*) FROM qudo_job").first ?? "") ?? 0
+    return Int(try found.run(answer.rows).first ?? "") ?? 0
   }
 }

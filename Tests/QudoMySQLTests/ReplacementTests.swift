@@ -77,6 +77,28 @@ import Testing
     try await database.drop()
   }
 
+  @Test("a driver that does nothing during a restore reads the kinds again") func restoredMeanwhile() async throws {
+    let database = try await TestDatabase()
+    let driver = try database.driver(trustsIdle: .zero)
+    let other = try database.driver()
+    for driver in [driver, other] { #expect(await code(driver) == nil) }
+    let dump = try await database.server.dump(database.name)
+    // Its number goes to another kind after the restore.
+    #expect(await code(driver, "b") == nil)
+    // The server tells the time of a creation in seconds.
+    let isLater = "SELECT NOW() > MAX(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '\(database.name)'"
+    while try await database.server.query(isLater) != ["1"] { await Task.yield() }
+    try await drop(database)
+    try await database.server.query(dump, in: database.name)
+    let third = try database.driver()
+    #expect(await code(third, "c") == nil)
+    #expect(await code(driver, "b") == nil)
+    #expect(try await driver.count(["b"]) == [JobCount("b", ready: 1)])
+    #expect(try await driver.count(["c"]) == [JobCount("c", ready: 1)])
+    for driver in [driver, other, third] { await driver.close() }
+    try await database.drop()
+  }
+
   @Test("a connection that was not used for a while is checked, in one round trip") func idle() async throws {
     let database = try await TestDatabase()
     let checking = try database.driver(options: "pool=1", trustsIdle: .zero)

@@ -107,7 +107,7 @@ import Testing
 
   @Test("warns once of connections that make checkpoints by themselves") func warns() throws {
     let log = Log()
-    let connections = AppConnections(Logger(label: "qudo") { _ in LogOfLogs(log: log) }, hasBug: true)
+    let connections = AppConnections(Logger(label: "qudo") { _ in LogOfLogs(log: log) }, .full, hasBug: true)
     let prepared = try AppConnection(file.path)
     try SQLiteDriver.prepareConnection(prepared.handle, hasBug: true)
     let switchedOff = try AppConnection(file.path)
@@ -119,8 +119,26 @@ import Testing
     #expect(log.entries.count == 1 && log.entries[0].contains("SQLiteDriver.prepareConnection"))
   }
 
+  @Test("warns once of connections that do not wait for the disk", arguments: [false, true])
+  func warnsOfMissingSyncs(hasBug: Bool) throws {
+    let log = Log()
+    let logger = Logger(label: "qudo") { _ in LogOfLogs(log: log) }
+    let connections = AppConnections(logger, .normal, hasBug: hasBug)
+    let (careful, careless) = (try AppConnection(file.path), try AppConnection(file.path))
+    for app in [careful, careless] { try app.run("PRAGMA wal_autocheckpoint = 0") }
+    try careful.run("PRAGMA synchronous = NORMAL")
+    try careless.run("PRAGMA synchronous = OFF")
+    connections.check(Connection(borrowing: careful.handle))
+    #expect(log.entries == [])
+    for app in [careless, careful, careless] { connections.check(Connection(borrowing: app.handle)) }
+    #expect(log.entries.count == 1 && log.entries[0].contains("synchronous = OFF"))
+    // A driver that promises nothing is not endangered.
+    AppConnections(logger, .off, hasBug: hasBug).check(Connection(borrowing: careless.handle))
+    #expect(log.entries.count == 1)
+  }
+
   @Test("asks each connection once") func asksOnce() throws {
-    let connections = AppConnections(Logger(label: "qudo"), hasBug: true)
+    let connections = AppConnections(Logger(label: "qudo"), .full, hasBug: true)
     try app.run("PRAGMA wal_autocheckpoint = 0")
     let asked = Log()
     sqlite3_trace_v2(
@@ -131,7 +149,7 @@ import Testing
       }, Unmanaged.passUnretained(asked).toOpaque())
     for _ in 0..<3 { connections.check(Connection(borrowing: app.handle)) }
     sqlite3_trace_v2(app.handle, 0, nil, nil)
-    #expect(asked.entries == ["asked"])
+    #expect(asked.entries == ["asked", "asked"])
   }
 
   @Test(

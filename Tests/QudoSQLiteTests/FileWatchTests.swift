@@ -22,4 +22,13 @@ import Testing
     watch.setActive(false)
     await driver.close()
   }
+
+  @Test("where it polls, a second write in one tick of the kernel's clock is reported, and then nothing")
+  func oneTick() {
+    var polled = FileWatch.PolledFile([1, 2])
+    #expect(!polled.changes(to: [1, 2]))
+    #expect(polled.changes(to: [1, 3]))
+    #expect(polled.changes(to: [1, 3]), "the file may have been written after the last look")
+    for _ in 0..<3 { #expect(!polled.changes(to: [1, 3])) }
+  }
 }

@@ -185,6 +185,22 @@ import Testing
     #expect(try await other.claim(demand(9, "c")).texts == ["c"])
   }
 
+  @Test("no listing knows the kinds of what a restore removed")
+  func listedKinds() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    try file.execute("VACUUM INTO '\(file.path).backup'")
+    let other = try file.open(clock: clock)
+    _ = try await other.insert([job("b", kind: "b")])
+    #expect(try await driver.count(["b"]).map(\.ready) == [1])
+    try restore(from: "\(file.path).backup")
+    let third = try file.open(clock: clock)
+    _ = try await third.insert([job("c", kind: "c")])
+    #expect(try await driver.count(["b"]) == [])
+    #expect(try await driver.jobs(matching: JobQuery(kinds: ["b"])) == [])
+    #expect(try await driver.count(["c"]).map(\.ready) == [1])
+  }
+
   @Test("a file with the content of another one is noticed")
   func otherFile() async throws {
     let driver = try file.open(clock: clock)

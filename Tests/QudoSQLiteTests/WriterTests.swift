@@ -239,27 +239,43 @@ import Testing
     await driver.close()
   }
 
-  @Test("the claims of an idle worker take no turn from those who write", .timeLimit(.minutes(5)))
-  func idleClaims() async throws {
+  enum IdleBeside: CaseIterable { case nothing, manyKinds, cancellation }
+
+  @Test(
+    "the claims of an idle worker take no turn from those who write", .timeLimit(.minutes(5)),
+    arguments: IdleBeside.allCases)
+  func idleClaims(_ beside: IdleBeside) async throws {
+    let kinds = (["idle"] + (0..<(beside == .manyKinds ? 99 : 0)).map { "idle\($0)" }).map { Kind($0) }
+    let demand = ClaimRequest(kinds.map { .init($0) }, limit: 9)
     let transactions = Locked(0)
     let driver = try SQLiteDriver(
       path: file.path, durability: .normal, busyTimeout: .seconds(3600), clock: SystemClock(),
       observer: { if case .transactionBegins = $0 { transactions.withLock { $0 += 1 } } })
-    #expect(try await driver.claim(demand(9, "idle")).texts == [])
-    let before = transactions.withLock { $0 }
     let other = try open()
+    // The driver knows the number of each kind.
+    for kind in kinds {
+      let new = try await other.insert([job("made", kind: kind, due: .after(.seconds(3600)))])
+      _ = try await other.cancel(new.map(\.id), reason: nil)
+    }
+    if beside == .cancellation {
+      let marked = try await other.insert([job("marked", kind: "busy")])
+      _ = try await other.claim(self.demand(1, "busy"))
+      #expect(try await other.cancel(marked.map(\.id), reason: nil) == [.cancelling])
+    }
+    for _ in 0..<2 { #expect(try await driver.claim(demand).texts == []) }
+    let before = transactions.withLock { $0 }
     let writeLock = try WriteLock(path: file.path)
     for number in 1...20 {
       _ = try await other.insert([
         job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))
       ])
       try writeLock.take()
-      #expect(try await driver.claim(demand(9, "idle")).texts == [])
+      #expect(try await driver.claim(demand).texts == [])
       writeLock.giveBack()
     }
     #expect(transactions.withLock { $0 } == before)
-    _ = try await other.insert([job("now", kind: "idle")])
-    #expect(try await driver.claim(demand(9, "idle")).texts == ["now"])
+    _ = try await other.insert([job("now", kind: kinds[kinds.count - 1])])
+    #expect(try await driver.claim(demand).texts == ["now"])
     await other.close()
     await driver.close()
   }

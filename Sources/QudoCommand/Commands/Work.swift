@@ -40,7 +40,8 @@ struct Work: AsyncParsableCommand {
       At SIGTERM, SIGINT or SIGHUP the worker takes no more jobs. Running commands have their own sessions, so a terminal's Ctrl-C \
       does not reach them. They may finish within --grace; after that they get SIGTERM, then SIGKILL 5 s later, and their jobs are \
       ready again at once, for any worker. A second signal ends the grace period. If a command itself gets such a signal while the \
-      worker stops, as systemd sends it, and dies of it or exits with 128 plus its number, the job has not failed: it is ready again.
+      worker stops, or within 1 s before, as systemd sends it, and dies of it or exits with 128 plus its number, the job has not \
+      failed: it is ready again.
 
       If the worker is killed by SIGKILL or a crash, a guard process kills its commands and their children at once.
 
@@ -211,9 +212,7 @@ struct Work: AsyncParsableCommand {
           shortages.add(shortage, context.logger)
           throw Snooze(for: ResourceExhaustion.pause)
         } catch let ended as EndedBySignal {
-          if await stop.isRequested(within: ended.isStatus ? .zero : EndedBySignal.timeout) {
-            throw Snooze(for: .zero)
-          }
+          if await stop.isRequested(within: EndedBySignal.timeout) { throw Snooze(for: .zero) }
           throw CommandError(ended.message)
         }
       }

@@ -16,11 +16,9 @@ struct LostOutput: Error {
   let cause: any Error
 }
 
-/// A signal ended a command and may be meant for the worker as well.
+/// A signal ended a command and may be meant for the worker as well. The kernel says so, or the exit status, as with shells.
 struct EndedBySignal: Error {
   let message: String
-  /// True if the exit status says so, as with shells, and not the kernel.
-  let isStatus: Bool
   /// How long to wait for the same signal to reach the worker.
   static let timeout = Duration.seconds(1)
 }
@@ -155,10 +153,8 @@ enum CommandRun {
     let stopping = [SIGHUP, SIGINT, SIGTERM]
     switch status {
     case .exited(65): throw Abort(message)
-    case .signaled(let signal) where stopping.contains(signal):
-      throw EndedBySignal(message: message, isStatus: false)
-    case .exited(let code) where stopping.contains(code - 128):
-      throw EndedBySignal(message: message, isStatus: true)
+    case .signaled(let signal) where stopping.contains(signal): throw EndedBySignal(message: message)
+    case .exited(let code) where stopping.contains(code - 128): throw EndedBySignal(message: message)
     default: break
     }
     throw CommandError(message)

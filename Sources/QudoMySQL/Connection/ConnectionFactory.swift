@@ -58,6 +58,8 @@ final class ConnectionFactory: Sendable {
 
   private struct Identity {
     var generation: [UInt8] = []
+    /// ``DatabaseIdentity/created`` of the tables that the last connection found.
+    var created: String?
     /// Whether a connection has found another generation.
     var isReplaced = false
   }
@@ -85,12 +87,16 @@ final class ConnectionFactory: Sendable {
     // A SELECT that the server was told to stop may return no rows.
     if found == nil { found = try Self.identity(connection) }
     guard let found else { throw .tablesMissing(nil) }
-    let isReplaced = identity.withLock { identity in
+    let (isReplaced, isRestored) = identity.withLock { identity in
+      let isRestored = !identity.generation.isEmpty && identity.created != found.created
+      identity.created = found.created
       if identity.generation.isEmpty { identity.generation = found.generation }
       if identity.generation != found.generation { identity.isReplaced = true }
-      return identity.isReplaced
+      return (identity.isReplaced, isRestored)
     }
     if isReplaced { throw .otherGeneration }
+    // The tables come from a dump, and may have given the numbers of kinds to others since.
+    if isRestored { forgetTables() }
   }
 
   private static func identity(_ connection: Connection) throws(QudoError) -> DatabaseIdentity? {
@@ -117,6 +123,11 @@ final class ConnectionFactory: Sendable {
   /// Invalidates all connections and everything known about the tables, after a table was missing.
   func leaveTables() {
     leaveServer()
+    forgetTables()
+  }
+
+  /// Discards everything known about the tables.
+  private func forgetTables() {
     kinds.invalidate()
     cursors.withLock { $0 = noCursors }
   }

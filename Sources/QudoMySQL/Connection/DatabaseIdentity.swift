@@ -8,11 +8,15 @@ internal import Qudo
 /// administrator changes the id.
 struct DatabaseIdentity {
   let generation: [UInt8]
+  /// When the table of the kinds was created; nil if the server does not say. It differs after a restore from a dump, and may differ
+  /// between replicas.
+  let created: String?
 
-  /// The query for the version and the id. It fails if Qudo's tables are missing, or if they have a version
+  /// The query for the version, the id and the time of the creation. It fails if Qudo's tables are missing, or if they have a version
   /// without the id.
   static let read: SQL = """
-    SELECT version, lowest_writer, (SELECT value FROM qudo_info WHERE name = 'generation')
+    SELECT version, lowest_writer, (SELECT value FROM qudo_info WHERE name = 'generation'),
+      (SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'qudo_kind')
     FROM qudo_schema ORDER BY version DESC LIMIT 1
     """
 
@@ -22,6 +26,7 @@ struct DatabaseIdentity {
     defer { rows?.rewind() }
     guard let row = rows?.next(), let generation = row.bytesIfAny(2), !generation.isEmpty else { return nil }
     self.generation = generation
+    created = row.textIfAny(3)
   }
 }
 

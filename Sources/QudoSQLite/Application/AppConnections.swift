@@ -86,43 +86,70 @@ enum AppCheckpoint {
   }
 }
 
-/// The application's connections that a driver has joined, checked for automatic checkpoints.
+/// The application's connections that a driver has joined, checked for settings that put the file at risk.
 final class AppConnections: Sendable {
   private struct State {
     var seen: Set<UInt> = []
-    var hasWarned = false
+    var warned: Set<Risk> = []
+  }
+
+  private enum Risk {
+    /// Automatic checkpoints, with a SQLite that has the bug.
+    case checkpoints
+    /// Checkpoints, its own or those at its end, that do not wait for the disk. They may copy commits of a driver that are
+    /// nowhere else afterwards.
+    case noSyncs
+
+    var advice: Logger.Message {
+      switch self {
+      case .checkpoints:
+        """
+        automatic checkpoints of an application connection may damage the file with this SQLite: call \
+        SQLiteDriver.prepareConnection on each of the application's connections
+        """
+      case .noSyncs:
+        """
+        an application connection has PRAGMA synchronous = OFF, so a power failure may damage the file and lose jobs that were \
+        acknowledged: set NORMAL or FULL on each of the application's connections
+        """
+      }
+    }
   }
 
   private let state = Locked(State())
   private let logger: Logger
   private let hasBug: Bool
+  /// Whether a power failure must not damage the file.
+  private let isSynced: Bool
   /// More connections than an application has at once; at this number the set is cleared.
   private static let mostSeen = 1000
 
-  init(_ logger: Logger, hasBug: Bool = WALResetBug.isInLibrary) {
+  /// - Parameter durability: That of the driver.
+  init(_ logger: Logger, _ durability: SQLiteDriver.Durability, hasBug: Bool = WALResetBug.isInLibrary) {
     self.logger = logger
     self.hasBug = hasBug
+    isSynced = durability != .off
   }
 
-  /// Warns about a connection with automatic checkpoints. It checks each connection once and warns once in all.
+  /// Warns about a connection that puts the file at risk. It checks each connection once and warns once of each risk.
   func check(_ connection: Connection) {
-    guard hasBug else { return }
     let address = UInt(bitPattern: connection.handle)
     let isNew = state.withLock { state in
-      if state.hasWarned { return false }
       if state.seen.count >= Self.mostSeen { state.seen = [] }
       return state.seen.insert(address).inserted
     }
-    guard isNew, let pages = try? connection.integer("PRAGMA wal_autocheckpoint"), pages > 0 else { return }
-    let isFirst = state.withLock { state in
-      defer { state.hasWarned = true }
-      return !state.hasWarned
+    guard isNew else { return }
+    if hasBug, let pages = try? connection.integer("PRAGMA wal_autocheckpoint"), pages > 0 {
+      warn(.checkpoints, connection)
     }
-    guard isFirst else { return }
+    if isSynced, let level = try? connection.integer("PRAGMA synchronous"), level == 0 {
+      warn(.noSyncs, connection)
+    }
+  }
+
+  private func warn(_ risk: Risk, _ connection: Connection) {
+    guard state.withLock({ $0.warned.insert(risk).inserted }) else { return }
     logger.warning(
-      """
-      automatic checkpoints of an application connection may damage the file with this SQLite: call \
-      SQLiteDriver.prepareConnection on each of the application's connections
-      """, metadata: ["path": "\(connection.path)", "sqlite": "\(SQLiteDriver.libraryVersion)"])
+      risk.advice, metadata: ["path": "\(connection.path)", "sqlite": "\(SQLiteDriver.libraryVersion)"])
   }
 }

@@ -124,16 +124,28 @@ final class FileWatch: Sendable {
   ) -> any DispatchSourceProtocol {
     let source = DispatchSource.makeTimerSource(queue: thread)
     source.schedule(deadline: .now(), repeating: .milliseconds(20))
-    let seen = Locked(Self.stamp(path))
+    let polled = Locked(PolledFile(Self.stamp(path)))
     source.setEventHandler { [path] in
-      let now = Self.stamp(path)
-      let changed = seen.withLock { seen in
-        defer { seen = now }
-        return seen != now
-      }
-      if changed || hasDied() { change() }
+      if polled.withLock({ $0.changes(to: Self.stamp(path)) }) || hasDied() { change() }
     }
     return source
+  }
+
+  /// What polling has seen of a file.
+  struct PolledFile {
+    private var stamp: [Int]
+    /// Whether the last look saw a change.
+    private var isFresh = false
+
+    init(_ stamp: [Int]) { self.stamp = stamp }
+
+    /// Whether to report a change. Each one is reported by two looks: a write in the same tick of the kernel's clock, after the
+    /// first look, leaves the time as it is.
+    mutating func changes(to new: [Int]) -> Bool {
+      let hasChanged = stamp != new
+      defer { (stamp, isFresh) = (new, hasChanged) }
+      return hasChanged || isFresh
+    }
   }
 
   /// Returns the file's size and modification time.

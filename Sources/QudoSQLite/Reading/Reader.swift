@@ -89,6 +89,10 @@ final class Reader: Sendable {
           }
         state.connection = connection
         try connection.run("BEGIN")
+        // The first read takes the snapshot; only then can what the connection remembers be compared with it. A restore may
+        // have given the numbers of kinds to others.
+        _ = try connection.integer("SELECT 1 FROM qudo_info LIMIT 1")
+        _ = connection.invalidateIfChanged()
         let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))
         try connection.run("COMMIT")
         return .success(result)

@@ -5,11 +5,14 @@ struct CancelTable {
   let connection: Connection
 
   /// Marks a job. A second mark changes nothing.
-  func insert(_ job: Int64, at time: Timestamp, reason: String?) throws(QudoError) {
+  ///
+  /// - Returns: Whether the job had no mark.
+  func insert(_ job: Int64, at time: Timestamp, reason: String?) throws(QudoError) -> Bool {
     connection.cache.hasMarks = true
     try connection.run(
       "INSERT OR IGNORE INTO qudo_cancellation(job, at, reason) VALUES(?, ?, ?)", .integer(job),
       .integer(time.microseconds), .text(reason))
+    return connection.changes > 0
   }
 
   func hasAny() throws(QudoError) -> Bool {
@@ -44,6 +47,15 @@ struct CancelTable {
     try connection.run(
       "DELETE FROM qudo_cancellation WHERE NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = job)")
     if connection.changes > 0 { connection.cache.hasMarks = nil }
+  }
+
+  /// Whether there are marks of jobs that are gone.
+  func hasOrphans() throws(QudoError) -> Bool {
+    guard try hasAny() else { return false }
+    return try connection.integer(
+      """
+      SELECT EXISTS(SELECT 1 FROM qudo_cancellation WHERE NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = job))
+      """) == 1
   }
 
   /// Returns the marked jobs that an instance holds, in the order of their ids.

@@ -168,6 +168,28 @@ struct ReadyTable {
     try connection.integer("SELECT 1 FROM qudo_ready WHERE kind = ? LIMIT 1", .integer(kind)) != nil
   }
 
+  /// Whether any of the kinds has a job.
+  ///
+  /// - Parameter most: The maximum number of kinds to look up.
+  /// - Returns: Nil if more kinds than that have jobs, and more than that are asked for.
+  func hasAny(of kinds: Set<Int64>, lookingUp most: Int) throws(QudoError) -> Bool? {
+    if kinds.count <= most {
+      for kind in kinds where try hasAny(of: kind) { return true }
+      return false
+    }
+    // A worker of many kinds: go through those that have jobs.
+    var last = Int64.min
+    for _ in 0..<most {
+      guard
+        let kind = try connection.integer(
+          "SELECT kind FROM qudo_ready WHERE kind > ? ORDER BY kind LIMIT 1", .integer(last))
+      else { return false }
+      if kinds.contains(kind) { return true }
+      last = kind
+    }
+    return nil
+  }
+
   /// Counts the jobs of a kind, and stops at `most`.
   func waiting(_ kind: Int64, atMost most: Int) throws(QudoError) -> Int {
     let statement = try connection.statement(

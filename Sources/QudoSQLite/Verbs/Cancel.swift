@@ -29,7 +29,7 @@ extension Transaction {
     guard try jobTable.kind(of: id) != nil else { return (id, .notFound) }
     guard let row = try runningTable.row(of: id) else { return (id, .cancelled) }
     guard try !isLive(row) else {
-      try cancelTable.insert(id, at: now.wall, reason: reason)
+      if try !cancelTable.insert(id, at: now.wall, reason: reason) { effects.tellsOfOthers = true }
       effects.wakes = true
       return (id, .cancelling)
     }
@@ -88,6 +88,11 @@ extension Transaction {
   func cancelling() throws(QudoError) -> [Int64] {
     guard connection.cache.hasMarks != false, try cancelTable.hasAny() else { return [] }
     try cancelTable.deleteOrphans()
+    return try cancellingOwn()
+  }
+
+  /// The same, without a write.
+  func cancellingOwn() throws(QudoError) -> [Int64] {
     guard let own = connection.instance else { return [] }
     return try cancelTable.jobs(heldBy: own)
   }

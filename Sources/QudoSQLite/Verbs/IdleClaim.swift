@@ -4,11 +4,11 @@ internal import Qudo
 // read transaction, which blocks nobody, whether there is anything to claim.
 extension Transaction {
   /// The maximum number of kinds that are looked up one by one.
-  private static let mostKinds = 32
+  private static let mostKinds = 64
 
   /// Returns the claim's answer if it would find nothing to do, or nil if it may find something.
   func idleClaim(_ request: ClaimRequest) throws(QudoError) -> Claim? {
-    guard request.demands.count <= Self.mostKinds, request.limit <= 0 || !mayPruneReceipts else { return nil }
+    guard request.limit <= 0 || !mayPruneReceipts else { return nil }
     if request.limit > 0 {
       let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
       let (kinds, rated) = try withinRates(running, request.limit)
@@ -16,10 +16,9 @@ extension Transaction {
         if claim.isAhead { return nil }
         noteWait(claim, after: 0)
       }
-      for kind in kinds where try readyTable.hasAny(of: kind.number) { return nil }
+      guard try readyTable.hasAny(of: Set(kinds.map(\.number)), lookingUp: Self.mostKinds) == false else { return nil }
     }
-    guard try !cancelTable.hasAny() else { return nil }
-    guard try delayedTable.firstDue() > now.wall.microseconds,
+    guard try !cancelTable.hasOrphans(), try delayedTable.firstDue() > now.wall.microseconds,
       try delayedTable.lastWritten() <= now.wall.microseconds,
       try jobTable.nextExpiry() > now.wall.microseconds,
       try runningTable.firstOwnExpiry() > now.sinceBoot
@@ -29,7 +28,8 @@ extension Transaction {
       else { return nil }
     }
     return Claim(
-      jobs: [], timeUntilNextDue: try timeUntilNextDue(), timeUntilNextLeaseExpiry: try timeUntilNextExpiry())
+      jobs: [], timeUntilNextDue: try timeUntilNextDue(), timeUntilNextLeaseExpiry: try timeUntilNextExpiry(),
+      cancelling: try cancellingOwn())
   }
 }
 
