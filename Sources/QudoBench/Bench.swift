@@ -13,7 +13,7 @@ public struct Bench: Sendable {
     public var isLong = false
     /// The folder for the database files.
     public var folder: String
-    /// Runs this program as a child process with these arguments.
+    /// Runs this program as a child process: as `qudo work` if that is the first argument, and otherwise as ``Child``.
     public var spawn: @Sendable (_ arguments: [String]) throws -> any ChildProcess
 
     public init(folder: String, spawn: @escaping @Sendable (_ arguments: [String]) throws -> any ChildProcess)

@@ -1,3 +1,10 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
 internal import Qudo
 internal import QudoSQLite
 
@@ -10,6 +17,7 @@ extension Bench {
       settings.durabilities.contains(.normal) ? .normal : settings.durabilities.first ?? .normal
     return try await cancelMany(many, durability) + [claimsBesidePaused(many, durability)]
       + cancelTimes(min(settings.jobs ?? 200, 200), durability)
+      + commandTimes(min(settings.jobs ?? 200, 200), durability)
   }
 
   // MARK: Cancels
@@ -160,9 +168,43 @@ extension Bench {
         return times
       }
     }
-    return [(0.5, "p50", nil), (0.99, "p99", 1000)].map { (share, name, most: Double?) in
+    return cancelLines("a run", times, durability)
+  }
+
+  /// Measures the time from the acknowledgement of a cancel until the command that `qudo work` runs for the job is gone.
+  private func commandTimes(_ count: Int, _ durability: SQLiteDriver.Durability) async throws -> [BenchLine] {
+    let times = try await withFile { path in
+      try await withQueue(path, durability) { queue in
+        let worker = try settings.spawn([
+          "work", "bench=sh -c 'echo $$; exec sleep 3600'", "bench.end=sh -c 'kill $PPID'", "--database", path,
+          "--durability", durability.rawValue,
+        ])
+        var times: [Double] = []
+        for _ in 0..<count {
+          let id = try await queue.enqueue(NewJob("bench")).id
+          guard let line = try await worker.line(), let command = pid_t(line) else {
+            throw BenchFailure("the command did not begin")
+          }
+          try await ContinuousClock().sleep(for: .microseconds(Int.random(in: 2000...5000)))
+          guard try await queue.cancel(id) == .cancelling else { throw BenchFailure("the job does not run") }
+          let acknowledged = Child.monotonic()
+          while kill(command, 0) == 0 { try await ContinuousClock().sleep(for: .microseconds(200)) }
+          times.append(Double(Child.monotonic() - acknowledged) / 1e6)
+        }
+        try await queue.enqueue(NewJob("bench.end"))
+        try await worker.end()
+        return times
+      }
+    }
+    return cancelLines("a command", times, durability)
+  }
+
+  private func cancelLines(_ what: String, _ times: [Double], _ durability: SQLiteDriver.Durability)
+    -> [BenchLine]
+  {
+    [(0.5, "p50", nil), (0.99, "p99", 1000)].map { (share, name, most: Double?) in
       BenchLine(
-        workload: "control, cancel of a run, \(name)", durability: durability.rawValue,
+        workload: "control, cancel of \(what), \(name)", durability: durability.rawValue,
         rate: percentile(share, of: times), unit: "ms",
         target: most.map { .atMost($0, .rate) })
     }

@@ -21,12 +21,16 @@ final class PipedProcess: ChildProcess {
     self.input = Locked(input)
     self.output = output
     let program = try Self.program()
+    let isWorker = arguments.first == "work"
+    // A worker's summary does not belong into the report.
+    let errors =
+      isWorker ? try FileDescriptor.open("/dev/null", .writeOnly, options: .closeOnExec) : .standardError
     status = Task {
       try await Subprocess.run(
-        .path(program), arguments: Arguments(["bench-process"] + arguments),
+        .path(program), arguments: Arguments(isWorker ? arguments : ["bench-process"] + arguments),
         input: .fileDescriptor(childInput, closeAfterSpawningProcess: true),
         output: .fileDescriptor(childOutput, closeAfterSpawningProcess: true),
-        error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
+        error: .fileDescriptor(errors, closeAfterSpawningProcess: isWorker)
       ).terminationStatus
     }
   }
