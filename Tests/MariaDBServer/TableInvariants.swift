@@ -88,8 +88,8 @@ public enum TableInvariants {
     (
       "a waiting job has a throttle that it does not know",
       """
-      SELECT w.id FROM (SELECT id, frees FROM qudo_ready UNION ALL SELECT id, frees FROM qudo_delayed) AS w
-      JOIN qudo_rest AS s ON s.job = w.id WHERE w.frees & 3 <> 3
+      SELECT w.id FROM (SELECT id, flags FROM qudo_ready UNION ALL SELECT id, flags FROM qudo_delayed) AS w
+      JOIN qudo_rest AS s ON s.job = w.id WHERE w.flags & 3 <> 3
       """
     ),
     (

@@ -167,7 +167,7 @@ import Testing
   }
 
   private func throttle(_ driver: MySQLDriver) async throws {
-    let keys = (0..<100).map { UniqueKey("\($0)", throttle: $0 == 5 ? .microseconds(1) : .seconds(3600)) }
+    let keys = (0..<1000).map { UniqueKey("\($0)", throttle: $0 == 5 ? .microseconds(1) : .seconds(3600)) }
     _ = try await driver.insert(
       keys.enumerated().map { NewJob("t", unique: $1, due: $0 % 2 == 0 ? .now : .after(.microseconds(1))) })
     let jobs = try await driver.claim(ClaimRequest([.init("t")], limit: 60)).jobs

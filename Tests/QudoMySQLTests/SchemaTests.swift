@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 20)
+    #expect(try await tables(one).count == 21)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["11\t11"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["12\t12"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -269,10 +269,10 @@ import Testing
     for database in [whole, database] { try await database.drop() }
   }
 
-  @Test("throttles are added to schema 10, and its leases hold") func throttlesOfSchema11() async throws {
+  @Test("throttles are added to schema 11, and its leases hold") func throttlesOfSchema11() async throws {
     let database = try await TestDatabase()
     let connection = try database.connection()
-    let older = Array(Schema.migrations.prefix(10))
+    let older = Array(Schema.migrations.prefix(11))
     for migration in older {
       for statement in migration.statements + [Schema.record(migration)] {
         try connection.run([statement, "COMMIT"])
@@ -286,7 +286,7 @@ import Testing
       (1, 1, 0, 5, 5, 'one', 0, ''), (2, 1, 0, 5, 5, 'two', 0, ''), (3, 1, 0, 5, 5, NULL, NULL, ''), (4, 1, 0, 5, 5, 'four', 0, '')
       """,
       "INSERT INTO qudo_unique(kind, name, job) VALUES(1, 'one', 1), (1, 'two', 2), (1, 'four', 4)",
-      // Any token, as schema 10 gave them out: these have the bit that says now that a job may have a throttle.
+      // Any token, as schema 11 gave them out: these have the bit that says now that a job may have a throttle.
       """
       INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) VALUES
       (1, \(ends), 25, 1, 0, 5, 5), (2, \(ends), 25, 1, 0, 5, 5), (3, \(ends), 24, 1, 0, 5, 5), (4, \(ends), 25, 1, 0, 5, 5)
@@ -313,7 +313,7 @@ import Testing
     let again = try await driver.insert(keys)
     #expect(Array(again[..<2]) == results[..<2].map { .conflict($0.id) } && again[2].id > results[1].id)
     #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
-    // A Qudo that knows only schema 10 would let no key rest.
+    // A Qudo that knows only schema 11 would let no key rest.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     #expect {
       try DatabaseOpener.prepare(connection, timeout: .seconds(9), migrations: older, found: found)
@@ -435,7 +435,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["11\t11\t11"], "a Qudo of schema 10 would leave places behind")
+    #expect(rows == ["12\t11\t12"], "a Qudo of schema 10 would leave places behind")
     // A Qudo that knows only schema 10 does not open the database, and one that is connected fails.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     #expect {
