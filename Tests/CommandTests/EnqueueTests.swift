@@ -108,6 +108,21 @@ let peak =
     #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "3\n")
   }
 
+  @Test("a throttled key stays taken after its job has completed, and is free after a failure")
+  func throttle() throws {
+    let options = ["--unique-key", "u", "--throttle", "1h"]
+    #expect(try place.qudo(["enqueue", "k", "a"] + options, input: Data()).output == "1\n")
+    #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "a\n")
+    let refused = try place.qudo(["enqueue", "k", "b"] + options, input: Data())
+    #expect(
+      refused.status == 1 && refused.output == "" && refused.errors.contains("--throttle has not passed"))
+    let kept = try place.qudo("enqueue", "k", "b", "--unique-key", "u", "--on-conflict", "keep", "--json")
+    #expect(kept.status == 0 && kept.output == "{\"id\":1,\"database\":\"qudo\",\"existing\":true}\n")
+    #expect(try place.qudo(["enqueue", "other", "c"] + options, input: Data()).output == "2\n")
+    #expect(try place.qudo("work", "other=false", "--until-empty", "--max-retries", "0").status == 0)
+    #expect(try place.qudo(["enqueue", "other", "d"] + options, input: Data()).output == "3\n")
+  }
+
   @Test("a follow-up is held while one runs, and is overwritten") func followUp() async throws {
     #expect(try place.qudo("enqueue", "k", "1", "--follow-up", "f").output == "1\n")
     let driver = try SQLiteDriver(path: place.path("qudo.db"))
@@ -171,7 +186,9 @@ let peak =
     ["k", "--lines", "--follow-up", "u"], ["k", "--debounce", "u"],
     ["k", "--unique-key", "u", "--follow-up", "u"],
     ["k", "--follow-up", "u", "--concurrency-key", "u"], ["k", "--unique-key", "u", "--max-delay", "5s"],
-    ["k", "--debounce", "u", "--delay", "9s", "--max-delay", "5s"],
+    ["k", "--debounce", "u", "--delay", "9s", "--max-delay", "5s"], ["k", "--throttle", "5s"],
+    ["k", "--unique-key", "u", "--throttle", "0s"],
+    ["k", "--debounce", "u", "--delay", "1s", "--throttle", "5s"],
     ["k", "--on-conflict", "keep"], ["k", "--unique-key", "u", "--on-conflict", "win"],
     ["k", "x", "--payload-file", "f"],
     ["k", "--delay", "1s", "--at", "2026-03-01T12:00:00Z"], [], ["k", "x", "y"],

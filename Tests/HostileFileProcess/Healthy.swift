@@ -58,6 +58,7 @@ struct Healthy {
       if number % 4 == 0 {
         job.unique = UniqueKey("key \(number)", scope: number % 8 == 0 ? .untilStarted : .untilFinished)
       }
+      if number % 8 == 4 { job.unique?.throttle = .seconds(3600) }
       if number % 6 == 1 { job.due = .after(.seconds(60 * number)) }
       if number % 7 == 2 { job.metadata = ["request": "\(number)", "tenant": "x"] }
       if number % 5 == 3 { job.idempotencyKey = IdempotencyKey("once \(number)") }

@@ -5,7 +5,7 @@ extension Corpus {
   static let tables = [
     "qudo_schema", "qudo_info", "qudo_kind", "qudo_instance", "qudo_job", "qudo_ready", "qudo_delayed",
     "qudo_running", "qudo_failure",
-    "qudo_status", "qudo_receipt", "qudo_import_source", "qudo_import",
+    "qudo_status", "qudo_receipt", "qudo_import_source", "qudo_import", "qudo_rest",
   ]
   private static let indexes = ["qudo_job_unique", "qudo_failure_kind", "qudo_status_kind"]
   /// Whoever runs what is planted leaves something here.

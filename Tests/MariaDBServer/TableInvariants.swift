@@ -73,7 +73,24 @@ public enum TableInvariants {
     ),
     (
       "a unique key has no job",
-      "SELECT u.job, u.name FROM qudo_unique AS u LEFT JOIN qudo_job AS j ON j.id = u.job AND j.kind = u.kind WHERE j.id IS NULL"
+      """
+      SELECT u.job, u.name FROM qudo_unique AS u LEFT JOIN qudo_job AS j ON j.id = u.job AND j.kind = u.kind
+      LEFT JOIN qudo_rest AS s ON s.job = u.job WHERE j.id IS NULL AND s.ends IS NULL
+      """
+    ),
+    (
+      "a throttle has no job, or a rest no unique key",
+      """
+      SELECT s.job, s.ends FROM qudo_rest AS s LEFT JOIN qudo_job AS j ON j.id = s.job LEFT JOIN qudo_unique AS u ON u.job = s.job
+      WHERE u.job IS NULL OR (j.id IS NULL) <> (s.ends IS NOT NULL)
+      """
+    ),
+    (
+      "a waiting job has a throttle that it does not know",
+      """
+      SELECT w.id FROM (SELECT id, flags FROM qudo_ready UNION ALL SELECT id, flags FROM qudo_delayed) AS w
+      JOIN qudo_rest AS s ON s.job = w.id WHERE w.flags & 3 <> 3
+      """
     ),
     (
       "a job does not hold its unique key",

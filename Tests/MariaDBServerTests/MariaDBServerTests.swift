@@ -25,6 +25,8 @@ import Testing
       CREATE TABLE qudo_job(id INT, kind INT, ranking INT, due INT, unique_key VARBINARY(9), unique_scope INT, expires INT, concurrency_key VARBINARY(9));
       CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, flags INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
       CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT, token INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
+      CREATE TABLE qudo_rest(job INT, throttle INT, ends INT);
+      INSERT INTO qudo_unique VALUES(1, 'rests', 6); INSERT INTO qudo_rest VALUES(6, 9, 9);
       CREATE TABLE qudo_expiry(id INT, expires INT); INSERT INTO qudo_expiry VALUES(1, 7);
       CREATE TABLE qudo_held(kind INT, name VARBINARY(9), id INT);
       CREATE TABLE qudo_key(kind INT, name VARBINARY(9), most INT, taken INT, held INT);
@@ -42,12 +44,15 @@ import Testing
       INSERT INTO qudo_key VALUES(1, 'm', 1, 2, 0), (1, 'n', 3, 0, 1);
       INSERT INTO qudo_ready VALUES(5, 1, 0, 5, 4); INSERT INTO qudo_delayed VALUES(1, 1, 0, 5, 4), (4, 1, 0, 6, 0);
       INSERT INTO qudo_running VALUES(9, 1, 0, 5, 0); INSERT INTO qudo_unique VALUES(1, 'x', 8);
+      INSERT INTO qudo_rest VALUES(5, 9, NULL), (7, 9, NULL);
       """, in: name)
     #expect(
       try await TableInvariants.violations(in: name, on: server) == [
         "a job is in no place 3", "an id is in several places 1 delayed,ready", "a row has no job 9 running",
         "a row differs from its job 4 delayed",
-        "a unique key has no job 8 x", "a job does not hold its unique key 4 m",
+        "a unique key has no job 8 x", "a throttle has no job, or a rest no unique key 5 NULL",
+        "a throttle has no job, or a rest no unique key 7 NULL",
+        "a waiting job has a throttle that it does not know 5", "a job does not hold its unique key 4 m",
         "a waiting job does not expire 5", "a held row differs from its job 23 n",
         "the counts of a concurrency key are wrong 1 m 2 0 1 0",
         "the counts of a concurrency key are wrong 1 n 0 1 0 1",

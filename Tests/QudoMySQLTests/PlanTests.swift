@@ -166,6 +166,18 @@ import Testing
     _ = try await driver.resume(nil)
   }
 
+  private func throttle(_ driver: MySQLDriver) async throws {
+    let keys = (0..<1000).map { UniqueKey("\($0)", throttle: $0 == 5 ? .microseconds(1) : .seconds(3600)) }
+    _ = try await driver.insert(
+      keys.enumerated().map { NewJob("t", unique: $1, due: $0 % 2 == 0 ? .now : .after(.microseconds(1))) })
+    let jobs = try await driver.claim(ClaimRequest([.init("t")], limit: 60)).jobs
+    _ = try await driver.settle(
+      jobs.enumerated().map { Settlement($1.lease, $0 % 9 == 0 ? .failed(message: "") : .completed()) },
+      claiming: nil)
+    _ = try await driver.insert([NewJob("t", unique: "5"), NewJob("t", unique: "6")])
+    _ = try await driver.prune(PruneOptions())
+  }
+
   private func schedule(_ driver: MySQLDriver) async throws {
     let due = try await driver.dueSchedules(after: nil, limit: 100).due
     _ = try await driver.dueSchedules(after: "1500", limit: 2)
@@ -257,6 +269,7 @@ import Testing
         leases[number * 5..<number * 5 + 5].map { Settlement($0, outcome, recording: .seconds(1)) },
         claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     }
+    try await throttle(driver)
     _ = try await driver.promote(limit: 10)
     _ = try await driver.backlog(nil, countingUpTo: 10)
     _ = try await driver.backlog(["a", "b"], countingUpTo: 10)

@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 20)
+    #expect(try await tables(one).count == 21)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["11\t11"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["12\t12"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +206,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["11\t11\t11"])
+    #expect(rows == ["12\t11\t12"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -264,9 +264,64 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["11\t11\t11"], "a Qudo of schema 7 would run expired jobs")
+    #expect(rows == ["12\t11\t12"], "a Qudo of schema 7 would run expired jobs")
     await driver.close()
     for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test("throttles are added to schema 11, and its leases hold") func throttlesOfSchema11() async throws {
+    let database = try await TestDatabase()
+    let connection = try database.connection()
+    let older = Array(Schema.migrations.prefix(11))
+    for migration in older {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    let ends = Timestamp.latest.microseconds
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      """
+      INSERT INTO qudo_job(id, kind, ranking, due, enqueued, unique_key, unique_scope, payload) VALUES
+      (1, 1, 0, 5, 5, 'one', 0, ''), (2, 1, 0, 5, 5, 'two', 0, ''), (3, 1, 0, 5, 5, NULL, NULL, ''), (4, 1, 0, 5, 5, 'four', 0, '')
+      """,
+      "INSERT INTO qudo_unique(kind, name, job) VALUES(1, 'one', 1), (1, 'two', 2), (1, 'four', 4)",
+      // Any token, as schema 11 gave them out: these have the bit that says now that a job may have a throttle.
+      """
+      INSERT INTO qudo_running(id, ends, token, kind, ranking, due, lost_limit) VALUES
+      (1, \(ends), 25, 1, 0, 5, 5), (2, \(ends), 25, 1, 0, 5, 5), (3, \(ends), 24, 1, 0, 5, 5), (4, \(ends), 25, 1, 0, 5, 5)
+      """,
+      "COMMIT",
+    ])
+    let driver = try database.driver()
+    func lease(_ job: Int64, _ token: Int64) -> Lease {
+      Lease(job: job, token: token, holder: 0, expiresAt: ends)
+    }
+    #expect(
+      try await driver.settle(
+        [
+          Settlement(lease(1, 25), .completed()), Settlement(lease(2, 25), .failed(message: "")),
+          Settlement(lease(3, 24), .completed()), Settlement(lease(4, 25), .released),
+        ], claiming: nil
+      ).results == Array(repeating: .settled(), count: 4))
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+    let keys = ["one", "two", "four"].map { NewJob("a", unique: UniqueKey($0, throttle: .seconds(3600))) }
+    let results = try await driver.insert(keys)
+    #expect(results[2] == .conflict(4) && results[0].id > 4 && results[1].id > 4)
+    let jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 9)).jobs
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    let again = try await driver.insert(keys)
+    #expect(Array(again[..<2]) == results[..<2].map { .conflict($0.id) } && again[2].id > results[1].id)
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+    // A Qudo that knows only schema 11 would let no key rest.
+    let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
+    #expect {
+      try DatabaseOpener.prepare(connection, timeout: .seconds(9), migrations: older, found: found)
+    } throws: {
+      ($0 as? QudoError)?.code == .newerSchema
+    }
+    await driver.close()
+    try await database.drop()
   }
 
   @Test(
@@ -295,7 +350,7 @@ import Testing
         == whole.server.query(create, in: whole.name))
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["11\t11\t11"])
+    #expect(rows == ["12\t11\t12"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -380,7 +435,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["11\t11\t11"], "a Qudo of schema 10 would leave places behind")
+    #expect(rows == ["12\t11\t12"], "a Qudo of schema 10 would leave places behind")
     // A Qudo that knows only schema 10 does not open the database, and one that is connected fails.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     #expect {
@@ -448,7 +503,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 22)
+    #expect(try await tables(database).count == 23)
     try await database.drop()
   }
 }

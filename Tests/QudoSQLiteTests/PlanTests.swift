@@ -29,6 +29,7 @@ import Testing
     "DELETE FROM qudo_cancellation WHERE NOT EXISTS",
     // Whether there are any.
     "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_place)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_rest)",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
@@ -173,6 +174,15 @@ import Testing
       claiming: demand(2, "key"))
     _ = try await driver.replay(try await driver.failures(LogQuery(kinds: ["key"])).map(\.id))
     _ = try await driver.cancel(matching: JobQuery(kinds: ["key"], states: [.held]), reason: nil)
+    for seconds in [1, 9, 9] {
+      _ = try await driver.insert([job(kind: "rest", unique: UniqueKey("r", throttle: .seconds(seconds)))])
+      let resting = try await driver.claim(demand(1, "rest")).jobs
+      _ = try await driver.settle(resting.map { Settlement($0.lease, .completed()) }, claiming: nil)
+      if seconds == 1 { clock.advance(by: .seconds(1)) }
+    }
+    clock.jump(by: .seconds(-60))
+    _ = try await driver.insert([job(kind: "rest", unique: UniqueKey("r"), maxWaiting: .refuse(1))])
+    clock.jump(by: .seconds(60))
     for bound in [MaxWaiting.dropOldest(1), .refuse(2)] {
       for due in [Due.after(.seconds(1)), .now] {
         _ = try? await driver.insert([job(kind: "full", due: due, maxWaiting: bound)])

@@ -43,7 +43,7 @@ import Testing
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
         "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
-        "11|5|9", "12|12|12",
+        "11|5|9", "12|12|12", "13|12|13",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -229,7 +229,7 @@ import Testing
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["12"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["13"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -320,6 +320,28 @@ import Testing
     #expect(try await driver.count() == [JobCount("a", running: 3, held: 1)])
   }
 
+  @Test("a file of schema 12 gets throttles, and its keys and jobs stay") func throttlesOfSchema12()
+    async throws
+  {
+    try make(version: 12)
+    try file.execute(
+      """
+      UPDATE qudo_job SET unique_key = 'k', unique_scope = 0 WHERE id = 1;
+      UPDATE qudo_info SET value = 2 WHERE key = 'highest_id';
+      """)
+    let driver = try file.open(clock: clock)
+    let throttled = UniqueKey("k", throttle: .seconds(10))
+    #expect(try await driver.insert([job("no", unique: throttled)]) == [.conflict(1)])
+    for id in [1, 3] as [Int64] {
+      let claimed = try await driver.claim(demand()).jobs
+      #expect(
+        try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil).results
+          .allSatisfy { $0 == .settled() })
+      let expected: InsertResult = id == 1 ? .inserted(3) : .conflict(3)
+      #expect(try await driver.insert([job("new", unique: throttled)]) == [expected])
+    }
+  }
+
   @Test func theScriptMakesWhatAnOpeningMakes() async throws {
     await (try file.open(clock: clock)).close()
     let other = try TemporaryFile()
@@ -330,7 +352,7 @@ import Testing
     let driver = try other.open(clock: clock)
     #expect(
       try other.rows("SELECT version FROM qudo_schema") == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
       ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }

@@ -290,7 +290,7 @@ public struct StatusRecord: Hashable, Sendable, Codable {
 public enum ReplayResult: Hashable, Sendable {
   /// The failed job was enqueued again as the job with this number.
   case replayed(Int64)
-  /// The live job with this number holds the unique key. The failure can be replayed later.
+  /// The live job with this number holds the unique key, or the key rests since that job completed. The failure can be replayed later.
   case conflict(Int64)
   /// The failure was replayed before, as the job with this number.
   case alreadyReplayed(Int64)

@@ -74,6 +74,22 @@ public struct UniqueKey: Hashable, Sendable {
   ///
   /// Enqueues refuse a bound that is negative or shorter than the job's own delay.
   public var maxDelay: Duration?
+  /// How long the key stays taken after its job has completed, which throttles the jobs of the key to one in this time. Default: nil, the
+  /// key is free at once, which costs nothing.
+  ///
+  /// While the key rests, no enqueue with it stores anything, whatever the throttle of that enqueue: the answer is
+  /// ``EnqueueResult/existing(_:)`` with the id of the completed job if the enqueue asked for ``Conflict/keep``, else
+  /// ``EnqueueResult/conflict(_:)``. So do replays and the ticks of schedules. Only a job that completes lets its key rest: a job that
+  /// fails for good, is cancelled, expires, or is given up or dropped frees it at once, and so does a job that is replaced by
+  /// others when it completes. The rest is that of the enqueue that stored the job: overwriting the job does not change it, and a replay
+  /// has none unless you give it a key with one.
+  ///
+  /// The rest is wall time, and survives restarts, backups and restores. If the wall clock is set back to before the
+  /// completion, the rest starts again at the next enqueue, with drivers that run on the caller's machine
+  /// (``Capabilities/monotonicLeases``).
+  ///
+  /// Enqueues refuse a throttle that is shorter than a microsecond, and one with ``Scope/untilStarted``.
+  public var throttle: Duration?
 
   /// Creates a key.
   ///
@@ -82,13 +98,16 @@ public struct UniqueKey: Hashable, Sendable {
   ///   - scope: how long the job holds the key. Default: until it is finished.
   ///   - onConflict: the effect of an enqueue if another live job holds the key. Default: it is rejected.
   ///   - maxDelay: how long after its first enqueue an overwritten job becomes due at the latest. Default: there is no bound.
+  ///   - throttle: how long the key stays taken after the job has completed. Default: it is free at once.
   public init(
-    _ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject, maxDelay: Duration? = nil
+    _ key: String, scope: Scope = .untilFinished, onConflict: Conflict = .reject, maxDelay: Duration? = nil,
+    throttle: Duration? = nil
   ) {
     self.key = key
     self.scope = scope
     self.onConflict = onConflict
     self.maxDelay = maxDelay
+    self.throttle = throttle
   }
 
   /// Creates a key for debouncing: give the job a delay, and each further enqueue within the delay overwrites the job and starts the
@@ -136,6 +155,20 @@ extension UniqueKey {
   /// - Throws: ``QudoError/Code/invalidArgument``.
   func check(due: Due) throws(QudoError) {
     try Limits.check("unique key", key, atMost: Limits.uniqueKeyBytes)
+    if let throttle {
+      guard throttle >= .microseconds(1) else {
+        throw QudoError(
+          .invalidArgument,
+          "the throttle \(throttle) of the unique key is not a time: give 1 microsecond or more"
+        )
+      }
+      guard scope == .untilFinished else {
+        throw QudoError(
+          .invalidArgument,
+          "a unique key that ends with the start cannot have a throttle: let the job hold the key until it is finished"
+        )
+      }
+    }
     guard let maxDelay else { return }
     guard maxDelay >= .zero else {
       throw QudoError(
@@ -197,12 +230,12 @@ public struct NewJob: Sendable {
 public enum InsertResult: Hashable, Sendable {
   /// The job was stored and has this number.
   case inserted(Int64)
-  /// The job with this number already holds the unique key and was kept; or an earlier enqueue with the same idempotency key stored it.
-  /// In the second case the job may be finished.
+  /// The job with this number already holds the unique key and was kept, or the key rests since it completed; or an earlier enqueue with
+  /// the same idempotency key stored it, and the job may be finished.
   case existing(Int64)
   /// The waiting job with this number held the unique key and was overwritten.
   case overwritten(Int64)
-  /// The live job with this number holds the unique key. Nothing was written.
+  /// The live job with this number holds the unique key, or the key rests since that job completed. Nothing was written.
   case conflict(Int64)
 
   /// The number of the new job, or of the job that holds the unique key.

@@ -69,7 +69,8 @@ extension ReplayResult: FailureAnswer {
   var refusal: String? {
     switch self {
     case .replayed: nil
-    case .conflict(let job): "has the unique key of job \(job), which is not finished. Replay it later"
+    case .conflict(let job):
+      "has the unique key of job \(job), which is not finished or lets it rest. Replay it later"
     case .alreadyReplayed(0): "was replayed before it was imported"
     case .alreadyReplayed(let job): "was already replayed, as job \(job)"
     case .notFinal: "is of a run that was retried. Only a job's final failure can be replayed"

@@ -36,6 +36,7 @@ struct Enqueue: AsyncParsableCommand {
         qudo enqueue report --unique-key daily --on-conflict keep
         qudo enqueue reindex 7 --debounce page-7 --delay 5s --max-delay 1m
         qudo enqueue sync 7 --follow-up account-7
+        qudo enqueue digest --unique-key daily --on-conflict keep --throttle 1h
         find . -type f -print0 | qudo enqueue hash --null
       """)
 

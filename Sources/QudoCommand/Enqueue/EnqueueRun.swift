@@ -47,7 +47,7 @@ struct EnqueueRun {
     fallback.add(report.results)
     for case .conflict(let id) in report.results {
       throw CommandError(
-        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key and is not finished; nothing was enqueued. Try again later, or use --on-conflict"
+        "job \(id.number) of kind \(SafeText.terminalSafe(kind)) has the unique key: it is not finished, or its --throttle has not passed; nothing was enqueued. Try again later, or use --on-conflict"
       )
     }
   }

@@ -48,6 +48,14 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
+      With --unique-key: after the job has completed, the key stays taken for this long, so that further enqueues store nothing. A job \
+      that fails or is cancelled frees it at once. Default: it is free at once.
+      """, valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var throttle: Duration?
+  @Option(
+    help: ArgumentHelp(
+      """
       While a job with this key runs, all further enqueues are one job, which is held, has the newest payload, and begins after the \
       running one has left the queue, over retries. Default: none.
       """, valueName: "key"))
@@ -119,6 +127,7 @@ struct JobOptions: ParsableArguments {
     guard [uniqueKey, debounce, followUp].count(where: { $0 != nil }) < 2 else {
       throw ValidationError("--unique-key, --debounce and --follow-up exclude each other")
     }
+    if throttle != nil, uniqueKey == nil { throw ValidationError("--throttle needs --unique-key") }
     if debounce != nil, delay == nil { throw ValidationError("--debounce needs --delay") }
     if followUp != nil, concurrencyKey != nil {
       throw ValidationError("--follow-up and --concurrency-key exclude each other")
@@ -133,7 +142,9 @@ struct JobOptions: ParsableArguments {
   var unique: UniqueKey? {
     if let debounce { return .debounced(debounce, atMost: maxDelay) }
     if let followUp { return EnqueueOptions.followUp(followUp).unique }
-    return uniqueKey.map { UniqueKey($0, onConflict: (onConflict ?? .reject).policy, maxDelay: maxDelay) }
+    return uniqueKey.map {
+      UniqueKey($0, onConflict: (onConflict ?? .reject).policy, maxDelay: maxDelay, throttle: throttle)
+    }
   }
 
   var ordering: ConcurrencyKey? {

@@ -300,8 +300,8 @@ extension Transaction {
     let mayExpire = chosen.contains { $0.0.mayExpire }
     if mayExpire { checkExpiries(of: chosen.map(\.0)) }
     var rows = ClaimedRows(
-      holdingKeys: chosen.contains { $0.0.hold == .untilFinished }, expiring: mayExpire,
-      keyed: chosen.contains { $0.0.mayBeKeyed })
+      holdingKeys: chosen.contains { $0.0.hold.outlastsStart }, expiring: mayExpire,
+      keyed: chosen.contains { $0.0.mayBeKeyed }, throttled: chosen.contains { $0.0.hold == .rests })
     rows.jobs.reserveCapacity(chosen.count)
     var ready = Groups<ClaimedRows.Terms, Int>()
     var written: [SQL] = []

@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 11
+  static let version: Int64 = 12
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -47,6 +47,8 @@ enum Schema {
     Migration(version: 10, lowestReader: 4, lowestWriter: 8, statements: rates),
     // A Qudo of version 10 would leave the places of keyed jobs behind, and list held jobs as ready.
     Migration(version: 11, lowestReader: 11, lowestWriter: 11, statements: keys),
+    // A Qudo of version 11 would let no key rest, and enqueue while one does.
+    Migration(version: 12, lowestReader: 11, lowestWriter: 12, statements: rests),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -259,6 +261,15 @@ enum Schema {
       whileThere(
         column: "frees", of: table, "ALTER TABLE \(table) CHANGE COLUMN frees flags TINYINT NOT NULL")
     }
+  /// Creates the throttles of unique keys. The table is empty if unused.
+  ///
+  /// `ends` is NULL while the job is live. While a key rests, its row in `qudo_unique` stays.
+  private static let rests: [SQL] = [
+    """
+    CREATE TABLE IF NOT EXISTS qudo_rest(
+      job BIGINT NOT NULL PRIMARY KEY, throttle BIGINT NOT NULL, ends BIGINT, KEY qudo_rest_ends(ends)) ENGINE = InnoDB
+    """
+  ]
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

@@ -38,11 +38,14 @@ struct ClaimedRows {
   ///   - holdingKeys: Whether one of the jobs may hold a unique key until it ends.
   ///   - expiring: Whether one of the jobs may have an expiry.
   ///   - keyed: Whether one of the jobs may have a concurrency key.
-  init(holdingKeys: Bool, expiring: Bool, keyed: Bool) {
+  ///   - throttled: Whether the unique key of one of the jobs may have a throttle.
+  init(holdingKeys: Bool, expiring: Bool, keyed: Bool, throttled: Bool) {
+    let bits =
+      (holdingKeys ? Self.keyBit : 0) | (expiring ? Self.expiryBit : 0) | (keyed ? Self.concurrencyBit : 0)
+      | (throttled ? Self.restBit : 0)
     token =
-      Int64.random(in: 8...Int64.max) & ~(Self.keyBit | Self.expiryBit | Self.concurrencyBit)
-      | (holdingKeys ? Self.keyBit : 0) | (expiring ? Self.expiryBit : 0)
-      | (keyed ? Self.concurrencyBit : 0)
+      Int64.random(in: 16...Int64.max)
+      & ~(Self.keyBit | Self.expiryBit | Self.concurrencyBit | Self.restBit) | bits
   }
 
   private static let keyBit: Int64 = 1
@@ -51,9 +54,13 @@ struct ClaimedRows {
   /// In leases of schema 10 this bit is random.
   private static let concurrencyBit: Int64 = 4
 
+  /// In leases of schema 10 this bit is random.
+  private static let restBit: Int64 = 8
+
   static func mayHoldKeys(_ token: Int64) -> Bool { token & keyBit != 0 }
   static func mayExpire(_ token: Int64) -> Bool { token & expiryBit != 0 }
   static func mayBeKeyed(_ token: Int64) -> Bool { token & concurrencyBit != 0 }
+  static func mayRest(_ token: Int64) -> Bool { token & restBit != 0 }
 
   /// The time at which the first of the leases expires.
   var firstEnd: Int64? { jobs.lazy.map(\.ends).min() }

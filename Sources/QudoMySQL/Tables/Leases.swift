@@ -27,7 +27,10 @@ struct RunningRow {
 
   /// The hold on the job's unique key. All jobs of a claim have the same token. If one of them may hold a
   /// key, the driver treats each of them as if it did.
-  var hold: KeyHold { ClaimedRows.mayHoldKeys(token) ? .untilFinished : .none }
+  var hold: KeyHold {
+    if ClaimedRows.mayRest(token) { return .rests }
+    return ClaimedRows.mayHoldKeys(token) ? .untilFinished : .none
+  }
 
   /// Whether the job may have an expiry. If one job of a claim may, the driver treats each of them as if it did.
   var mayExpire: Bool { ClaimedRows.mayExpire(token) }

@@ -130,7 +130,7 @@ extension Transaction {
     return lost
   }
 
-  /// Deletes expired idempotency keys, and expired commit tokens of closed connections. It skips rows that
+  /// Deletes expired idempotency keys, ended rests of unique keys, and expired commit tokens of closed connections. It skips rows that
   /// other sessions have locked.
   func pruneReceipts(atMost count: Int) throws(QudoError) {
     // Each connection leaves only a few commit tokens, so they have no index by time, which every transaction
@@ -138,7 +138,9 @@ extension Transaction {
     let found = try read([
       "SELECT id FROM qudo_receipt WHERE expires <= @n ORDER BY expires LIMIT \(count) FOR UPDATE SKIP LOCKED",
       "SELECT lane, number, part FROM qudo_lane WHERE expires <= @n LIMIT \(count) FOR UPDATE SKIP LOCKED",
+      Self.endedRests(atMost: count),
     ])
+    deleteRests(of: found[2].map { $0.integer(0) })
     for part in found[0].map({ $0.bytes(0) }).parts() {
       write("DELETE FROM qudo_receipt WHERE id IN (\(part.map { id -> SQL in "\(id)" }.joined(",")))")
     }

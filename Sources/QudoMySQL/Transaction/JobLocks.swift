@@ -144,7 +144,7 @@ extension Transaction {
         if let key { found.keys.insert(key) }
         if row.isNull(4), let key, row.integer(7) != 0 {
           found.held[key, default: []].append(row.integer(3))
-          if KeyHold(scope: row.integerIfAny(8)) != .none { heldUnique.append(row.integer(3)) }
+          if !row.isNull(8) { heldUnique.append(row.integer(3)) }
         } else if row.isNull(4) {
           others.append(row.integer(3))
         } else if row.integer(5) != 0 {

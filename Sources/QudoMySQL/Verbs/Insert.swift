@@ -88,13 +88,17 @@ extension Transaction {
           "SELECT id, job, expires > @n FROM qudo_receipt WHERE id IN (\(part.map { key -> SQL in "\(key.bytes)" }.joined(",")))"
         })
     for rows in found.prefix(holders.count) { try plan.holders.add(rows) }
-    for (key, job) in plan.holders.stale {
+    for (key, job, hasRest) in plan.holders.stale {
       // Check again that the job is missing, because a stopped statement may have returned too few rows.
       write(
         """
         DELETE FROM qudo_unique WHERE kind = \(key.kind) AND name = \(key.bytes) AND job = \(job) \
-        AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = \(job))
+        AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE id = \(job)) \
+        AND NOT EXISTS (SELECT 1 FROM qudo_rest WHERE qudo_rest.job = \(job) AND ends > @n)
         """)
+      guard hasRest else { continue }
+      write("DELETE FROM qudo_rest WHERE job = \(job) AND ends <= @n")
+      write(Write.check("EXISTS(SELECT 1 FROM qudo_rest WHERE job = \(job) AND ends <= @n)"))
     }
     for rows in found.dropFirst(holders.count) {
       try rows.forEach { row throws(QudoError) in
@@ -323,6 +327,12 @@ extension Transaction {
       zip(0..., rows).flatMap { offset, row in
         row.keys.map { key -> SQL in "(\(key.bytes), LAST_INSERT_ID() + \(offset), @n + \(lifetimes.keys))" }
       })
+    storeThrottles(
+      zip(0..., rows).compactMap { offset, row in
+        row.unique?.throttle.map {
+          "(LAST_INSERT_ID() + \(offset), \(min($0.wholeMicroseconds, RestRows.longest)))"
+        }
+      })
     storeExpiries(of: rows)
     // The commit token comes last, because it carries the check of the previous statement.
     defer { write(receipt.write(answer, rows.count)) }
@@ -356,6 +366,7 @@ extension Transaction {
       (rows.contains(where: \.hasExpiry) ? " + IF(expires IS NULL, 0, \(ExpiryRows.bit))" : "")
       + (rows.contains { $0.concurrencyKey != nil }
         ? " + IF(concurrency_key IS NULL, 0, \(KeyRows.bit))" : "")
+      + (rows.contains { $0.unique?.throttle != nil } ? RestRows.flag : "")
     let mayBeReady = rows.contains { $0.due.mayBeReady }
     // The number of rows in each table is known only if all rows go to the same one.
     if mayBeReady {

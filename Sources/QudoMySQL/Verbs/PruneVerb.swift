@@ -54,12 +54,15 @@ extension Transaction {
     return page.prefix { $0.time < end }.map(\.id)
   }
 
-  /// Deletes up to 1,000 expired idempotency keys.
+  /// Deletes up to 1,000 expired idempotency keys, and as many ended rests of unique keys.
   ///
   /// - Returns: Whether there were any.
   func pruneExpiredReceipts() throws(QudoError) -> Bool {
     // A locking read would wait for others, or make them wait, though there is nothing to do.
-    let rows = try look("SELECT EXISTS(SELECT 1 FROM qudo_receipt WHERE expires <= @n)")
+    let rows = try look(
+      """
+      SELECT EXISTS(SELECT 1 FROM qudo_receipt WHERE expires <= @n) OR EXISTS(SELECT 1 FROM qudo_rest WHERE ends <= @n)
+      """)
     guard rows.next()?.integer(0) == 1 else { return false }
     try pruneReceipts(atMost: 1000)
     return true

@@ -203,7 +203,9 @@ extension Transaction {
 
   private func write(_ outcome: Settlement.Outcome, of row: RunningRow, _ parts: inout SettleParts) {
     switch outcome {
-    case .completed: parts.completed.append(row)
+    case .completed:
+      parts.completed.append(row)
+      if row.hold == .rests { parts.resting.insert(row.id) }
     case .retry(let delay, let message):
       if parts.isLive(row) { log(row.id, .failed, message: message, final: false) }
       wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
@@ -261,7 +263,8 @@ extension Transaction {
     // In the order of the settlements, and before the failed jobs are deleted.
     enqueue(parts.failed)
     leaveRunning(parts.completed + parts.released)
-    try deleteJobs(parts.completed.map { DeletedJob($0) }, live: parts.live)
+    try deleteJobs(
+      parts.completed.map { DeletedJob($0, keyRests: parts.resting.contains($0.id)) }, live: parts.live)
     deleteMarks(of: parts.marked, areKnown: true)
     storeExpiries(of: parts.released.filter { $0.mayExpire && parts.isLive($0) }.map(\.id))
     giveBackTokens(parts.unbegun)
@@ -283,11 +286,13 @@ extension Transaction {
   func deleteJobs(_ jobs: [DeletedJob], live: Set<Int64>? = nil) throws(QudoError) {
     try leaveKeys(of: jobs, live: live)
     // Use the same order in which an overwriting insert locks the rows.
-    let keyed = jobs.filter { $0.hold != .none }.map(\.job)
+    let keyed = jobs.filter { $0.hold != .none && !$0.keyRests }.map(\.job)
     free(keysOf: keyed)
     for part in keyed.sorted().parts() {
       write(Write.check("EXISTS(SELECT 1 FROM qudo_unique WHERE job IN \(list: part))"))
     }
+    beginRests(of: jobs.filter(\.keyRests).map(\.job))
+    deleteThrottles(of: jobs.filter { $0.hold == .rests && !$0.keyRests }.map(\.job))
     for part in jobs.map(\.job).filter({ live?.contains($0) ?? true }).sorted().idParts() {
       write("DELETE FROM qudo_job WHERE \(ids: part)", count: part.count)
     }
@@ -362,6 +367,8 @@ private struct SettleParts {
   var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
   /// Jobs that end.
   var completed: [RunningRow] = []
+  /// Those of them whose unique keys may rest then.
+  var resting: Set<Int64> = []
   /// Jobs that wait again.
   var released: [RunningRow] = []
   /// Jobs that are released or end as cancelled before their runs began.
@@ -383,14 +390,16 @@ struct DeletedJob {
   let mayBeKeyed: Bool
   /// Its concurrency key, if it is held.
   let heldKey: NumberedKey?
+  /// Whether its unique key rests if it has a throttle.
+  var keyRests = false
 
   init(_ job: Candidate, rowStays: Bool = false) {
     (self.job, hold, mayExpire) = (job.id, job.hold, job.mayExpire && !rowStays)
     mayBeKeyed = job.mayBeKeyed
     heldKey = if case .held(let key) = job.source { key } else { nil }
   }
-  init(_ row: RunningRow) {
-    (job, hold, mayExpire) = (row.id, row.hold, row.mayExpire)
+  init(_ row: RunningRow, keyRests: Bool = false) {
+    (job, hold, mayExpire, self.keyRests) = (row.id, row.hold, row.mayExpire, keyRests)
     (mayBeKeyed, heldKey) = (row.mayBeKeyed, nil)
   }
 }
@@ -453,10 +462,11 @@ private struct PlainSettlements {
 }
 
 extension Settlement {
-  /// Whether the settlement only removes the job, which has no concurrency key.
+  /// Whether the settlement only removes the job, which has neither a concurrency key nor a throttle.
   var isPlain: Bool {
     guard case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty && recording == nil && !ClaimedRows.mayBeKeyed(lease.token)
+      && !ClaimedRows.mayRest(lease.token)
   }
 }
 

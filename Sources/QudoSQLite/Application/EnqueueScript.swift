@@ -64,20 +64,22 @@ struct EnqueueScript {
       SELECT 'next_id', max(coalesce((SELECT max(id) FROM qudo_job), 0), value) + 1 FROM qudo_info WHERE key = 'highest_id'
       """)
     let (condition, values) = condition(job, place)
+    let (kind, kindValues) = kind(job, place)
     let concurrencyKey = job.concurrencyKey.map { [SQLValue.text($0.key)] } ?? []
+    let columns: [SQLValue] = [
+      place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number), place.key,
+      job.unique.map { .integer($0.scope.rawValue) } ?? .null, place.expires, job.metadata.value,
+      .blob(job.payload.bytes),
+    ]
     add(
       """
       INSERT INTO qudo_job(
         id, kind, rank, due, enqueued, attempt, lost, state, codec, unique_key, unique_scope, expires, meta, payload\(concurrencyKey.isEmpty ? "" : ", concurrency_key"))
-      SELECT value, (SELECT id FROM qudo_kind WHERE name = ?), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?\(concurrencyKey.isEmpty ? "" : ", ?")
+      SELECT value, \(kind), ?, ?, ?, 1, 0, 0, ?, ?, ?, ?, ?, ?\(concurrencyKey.isEmpty ? "" : ", ?")
       FROM qudo_info WHERE key = 'next_id'\(condition)\(place.isNew)
       """,
-      [
-        place.kind, place.rank, place.due, .integer(now.microseconds), .integer(job.payload.codec.number),
-        place.key,
-        job.unique.map { .integer($0.scope.rawValue) } ?? .null, place.expires, job.metadata.value,
-        .blob(job.payload.bytes),
-      ] + concurrencyKey + values + place.isNewValues)
+      kindValues + columns + concurrencyKey + values + place.isNewValues)
+    if let throttle = job.unique?.throttle { insert(throttle, place) }
     if let key = job.concurrencyKey {
       enter(key, place)
     } else {
@@ -180,13 +182,42 @@ struct EnqueueScript {
   private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
     switch job.unique?.onConflict {
     case nil, .reject: ("", [])
-    case .keep: (" AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey))", [place.kind, place.key])
+    case .keep:
+      (
+        " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.hasKey)) AND NOT \(Self.keyRests)",
+        [place.kind, place.key] + keyRestsValues(place)
+      )
     case .overwrite:
       (
         " AND NOT EXISTS (SELECT 1 FROM qudo_job WHERE \(Self.mayBeOverwritten) AND \(Self.waits(place)))",
         [place.kind, place.key, place.rank] + place.newDue.values
       )
     }
+  }
+
+  /// Whether the unique key rests.
+  private static let keyRests =
+    "EXISTS (SELECT 1 FROM qudo_rest WHERE kind = (SELECT id FROM qudo_kind WHERE name = ?) AND key = ? AND ends > ?)"
+  private func keyRestsValues(_ place: RowPosition) -> [SQLValue] {
+    [place.kind, place.key, .integer(now.microseconds)]
+  }
+
+  /// The number of the kind; NULL, which the table refuses, if the unique key rests and that is an error.
+  private func kind(_ job: NewJob, _ place: RowPosition) -> (sql: String, values: [SQLValue]) {
+    let number = "(SELECT id FROM qudo_kind WHERE name = ?)"
+    switch job.unique?.onConflict {
+    case nil, .keep: return (number, [place.kind])
+    case .reject, .overwrite:
+      return ("CASE WHEN \(Self.keyRests) THEN NULL ELSE \(number) END", keyRestsValues(place) + [place.kind])
+    }
+  }
+
+  /// Notes the throttle of the new job's key, if there is a new job, instead of one that has ended.
+  private mutating func insert(_ throttle: Duration, _ place: RowPosition) {
+    add("DELETE FROM qudo_rest WHERE \(Self.ofKey) AND ends <= ?", keyRestsValues(place))
+    add(
+      "INSERT INTO qudo_rest(job, kind, key, throttle) SELECT id, kind, unique_key, ? FROM qudo_job WHERE id = \(Self.newJob)",
+      [.integer(min(throttle.wholeMicroseconds, RestTable.longest))])
   }
 
   /// Whether a row of qudo_job waits at a place that it may just have been given.

@@ -15,7 +15,7 @@ public import Qudo
 /// The statements return no results. If another live job holds a unique key, `reject` fails with
 /// SQLITE_CONSTRAINT_UNIQUE, `keep` writes nothing for the job, and `overwrite` overwrites a waiting job and fails for a
 /// running one, and for one that has a concurrency key. A job with such a key cannot be enqueued with `overwrite`; so a follow-up
-/// cannot, and a debounced job can. A `Queue` of an open ``SQLiteDriver`` has the same method.
+/// cannot, and a debounced job can. If the unique key rests, `keep` writes nothing, and the others fail with SQLITE_CONSTRAINT_NOTNULL. A `Queue` of an open ``SQLiteDriver`` has the same method.
 ///
 /// - Warning: No process may have the file open in two copies of SQLite. See <doc:YourTransaction>.
 public struct SQLiteEnqueueStatements<Hooks: HookSet>: Sendable {

@@ -25,6 +25,8 @@ final class ConnectionCache {
   var hasKeys: Bool?
   /// Whether jobs are held, or keys have limits other than 1; nil if unknown. Invalidated together with the kinds.
   var hasHeldOrLimits: Bool?
+  /// Whether unique keys have throttles or rest; nil if unknown. Invalidated together with the kinds.
+  var hasRests: Bool?
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
@@ -84,7 +86,7 @@ final class ConnectionCache {
     hints = FileHints()
     readyLists.invalidate()
     waitingCounts.invalidate()
-    (pauses, hasMarks, hasKeys) = (nil, nil, nil)
+    (pauses, hasMarks, hasKeys, hasRests) = (nil, nil, nil, nil)
     hasHeldOrLimits = nil
   }
 

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 12
+  static let version: Int64 = 13
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -30,6 +30,7 @@ enum Schema {
     Migration(version: 10, lowestReader: 5, lowestWriter: 9, sql: tenth),
     Migration(version: 11, lowestReader: 5, lowestWriter: 9, sql: eleventh),
     Migration(version: 12, lowestReader: 12, lowestWriter: 12, sql: twelfth),
+    Migration(version: 13, lowestReader: 12, lowestWriter: 13, sql: thirteenth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -47,6 +48,15 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds the throttles of unique keys. A Qudo of version 12 would let no key rest, and enqueue while one does, so it may not write any more.
+  /// One that has the file open goes on without rests; the rows that it leaves behind are orphans.
+  private static let thirteenth = """
+    CREATE TABLE qudo_rest(
+      job INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, throttle INTEGER NOT NULL, ends INTEGER);
+    CREATE INDEX qudo_rest_key ON qudo_rest(kind, key) WHERE ends IS NOT NULL;
+    CREATE INDEX qudo_rest_ends ON qudo_rest(ends) WHERE ends IS NOT NULL;
+    """
 
   /// Adds concurrency keys. A Qudo of version 11 would leave the places of keyed jobs behind, and list held jobs as ready.
   ///

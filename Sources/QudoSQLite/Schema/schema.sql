@@ -111,6 +111,16 @@ CREATE TABLE qudo_key_limit(
   most INTEGER NOT NULL,
   PRIMARY KEY(kind, key)) WITHOUT ROWID;
 
+-- The throttles of the unique keys of live jobs, and the keys that rest since their job completed. Usually empty.
+CREATE TABLE qudo_rest(
+  job INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,              -- qudo_kind
+  key TEXT NOT NULL,                  -- unique_key of the job
+  throttle INTEGER NOT NULL,          -- how long the key rests, in microseconds
+  ends INTEGER);                      -- until when it rests; NULL: the job is live
+CREATE INDEX qudo_rest_key ON qudo_rest(kind, key) WHERE ends IS NOT NULL;
+CREATE INDEX qudo_rest_ends ON qudo_rest(ends) WHERE ends IS NOT NULL;
+
 -- The schedules: which jobs to enqueue when. Schedulers work the ticks out; see ScheduleDriver.
 CREATE TABLE qudo_schedule(
   name TEXT PRIMARY KEY,

@@ -22,6 +22,7 @@ extension TableAccess {
   var placeTable: PlaceTable { connection.placeTable }
   var heldTable: HeldTable { connection.heldTable }
   var keyLimitTable: KeyLimitTable { connection.keyLimitTable }
+  var restTable: RestTable { connection.restTable }
   var cancelTable: CancelTable { connection.cancelTable }
   var scheduleTable: ScheduleTable { connection.scheduleTable }
   var infoTable: InfoTable { connection.infoTable }
@@ -42,6 +43,7 @@ extension Connection {
   var placeTable: PlaceTable { PlaceTable(connection: self) }
   var heldTable: HeldTable { HeldTable(connection: self) }
   var keyLimitTable: KeyLimitTable { KeyLimitTable(connection: self) }
+  var restTable: RestTable { RestTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }
   var scheduleTable: ScheduleTable { ScheduleTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }

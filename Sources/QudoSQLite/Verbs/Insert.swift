@@ -25,8 +25,13 @@ extension Transaction {
       try insertCollectedReady()
       return try conflict(job, key, with: holder, unique)
     }
+    if let unique = job.unique, let resting = try jobOfResting(unique.key, kind: key.kind) {
+      effects.tellsOfOthers = true
+      return unique.onConflict == .keep ? .existing(resting) : .conflict(resting)
+    }
     let id = try nextID()
     try jobTable.insert(job, id: id, key, enqueuedAt: now.wall)
+    if let unique = job.unique { try insertThrottle(of: id, unique, kind: key.kind) }
     if let concurrencyKey = job.concurrencyKey, try !enter(id, concurrencyKey, kind: key.kind, job.due) {
       return .inserted(id)
     }
@@ -134,6 +139,7 @@ extension Transaction {
     try willDelete(highest: id)
     if connection.cache.hasMarks != false { try cancelTable.delete(id...id) }
     let keys = try keys(of: id...id)
+    try deleteThrottles(id...id)
     try jobTable.delete(id)
     try leave(keys, of: id...id)
   }
@@ -144,6 +150,7 @@ extension Transaction {
     try willDelete(highest: ids.upperBound)
     if connection.cache.hasMarks != false { try cancelTable.delete(ids) }
     let keys = try keys(of: ids)
+    try deleteThrottles(ids)
     try jobTable.delete(ids)
     try leave(keys, of: ids)
   }

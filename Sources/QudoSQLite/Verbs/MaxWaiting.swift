@@ -43,7 +43,8 @@ extension Transaction {
   private func isNew(_ job: NewJob) throws(QudoError) -> Bool {
     if let key = job.idempotencyKey, try receiptTable.job(for: key, now: now.wall) != nil { return false }
     guard let unique = job.unique, let kind = try kindTable.id(of: job.kind) else { return true }
-    return try jobTable.holder(of: unique.key, kind: kind) == nil
+    guard try jobTable.holder(of: unique.key, kind: kind) == nil else { return false }
+    return try !rests(unique.key, kind: kind)
   }
 
   /// Returns how many jobs of a kind wait, and takes what the cache has of it.

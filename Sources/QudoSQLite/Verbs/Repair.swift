@@ -40,7 +40,8 @@ extension Transaction {
     forgetRows()
     defer { forgetRows() }
     let keys = try putAsideKeys()
-    return keys + (try putAsideRows(rows))
+    let throttles = try restTable.hasAny() ? try restTable.deleteOrphans() : 0
+    return keys + throttles + (try putAsideRows(rows))
   }
 
   private func putAsideRows(_ rows: BadRows) throws(QudoError) -> Int {

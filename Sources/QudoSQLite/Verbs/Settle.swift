@@ -31,13 +31,19 @@ extension Transaction {
     return results
   }
 
-  /// Deletes jobs permanently, one statement per id range.
+  /// Deletes completed jobs permanently, one statement per id range.
   private func deleteJobs(_ ids: [Int64]) throws(QudoError) {
-    if ids.count == 1 { return try deleteJob(ids[0]) }
+    if ids.count == 1 {
+      try beginRests(ids[0]...ids[0])
+      return try deleteJob(ids[0])
+    }
     let isSorted = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 }
     var ranges = IDRanges()
     for id in isSorted ? ids : ids.sorted() { ranges.append(id) }
-    for range in ranges.ranges { try deleteJobs(range) }
+    for range in ranges.ranges {
+      try beginRests(range)
+      try deleteJobs(range)
+    }
   }
 
   /// Settles a job whose lease is valid.
@@ -53,6 +59,7 @@ extension Transaction {
   private func write(_ outcome: Settlement.Outcome, of id: Int64) throws(QudoError) -> [InsertResult] {
     switch outcome {
     case .completed(let replacements):
+      if replacements.isEmpty { try beginRests(id...id) }
       // Delete the old row first: a replacement may have the same unique key.
       try deleteJob(id)
       return try insert(replacements)

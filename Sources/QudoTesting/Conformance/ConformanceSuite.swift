@@ -5,7 +5,7 @@ public enum ConformanceSuite {
   /// All cases, grouped by promise.
   public static let all: [ConformanceCase] =
     persistence + everyJob + leases + tokens + settling + replacements + ids + uniqueKeys + keyConflicts
-    + debounced
+    + debounced + throttles
     + order + promotion + crowds
     + contention + idempotency + clocks + payloads + refusals + foreignKinds + poison + attempts + failureLog
     + replays + statusLog

@@ -51,12 +51,13 @@ struct MemoryDatabase {
     }
   }
 
-  /// A concurrency key of a kind, by its bytes: Swift's texts are also equal if they only look alike.
+  /// A concurrency or unique key of a kind, by its bytes: Swift's texts are also equal if they only look alike.
   struct KeyOfKind: Hashable {
     let kind: Kind
     let bytes: [UInt8]
 
-    init(_ kind: Kind, _ key: ConcurrencyKey) { (self.kind, bytes) = (kind, Array(key.key.utf8)) }
+    init(_ kind: Kind, _ key: ConcurrencyKey) { self.init(kind, key.key) }
+    init(_ kind: Kind, _ key: String) { (self.kind, bytes) = (kind, Array(key.utf8)) }
 
     var text: String { String(decoding: bytes, as: UTF8.self) }
   }
@@ -70,7 +71,16 @@ struct MemoryDatabase {
     var meta: JobMetadata
   }
 
+  /// A unique key that stays taken after its job has completed.
+  struct Rest {
+    let job: Int64
+    let throttle: Duration
+    var ends: Timestamp
+  }
+
   var jobs: [Int64: Row] = [:]
+  /// The unique keys that rest, and some whose rest has ended.
+  private var rests: [KeyOfKind: Rest] = [:]
   /// The limits of the concurrency keys that live jobs have.
   var keyLimits: [KeyOfKind: Int] = [:]
   /// Whether a held job was admitted.
@@ -159,6 +169,9 @@ struct MemoryDatabase {
     if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
       return conflict(job, with: holder, unique, now: now)
     }
+    if let unique = job.unique, let resting = jobOfResting(KeyOfKind(job.kind, unique.key), now: now) {
+      return unique.onConflict == .keep ? .existing(resting) : .conflict(resting)
+    }
     lastJob += 1
     let row = Row(
       id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority,
@@ -167,6 +180,30 @@ struct MemoryDatabase {
       enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     enter(row, job.concurrencyKey, now: now)
     return .inserted(row.id)
+  }
+
+  // MARK: Resting keys
+
+  /// Lets the unique key of a job that completes rest, if it has a throttle.
+  mutating func beginRest(_ row: Row, now: ClockReading) {
+    guard let unique = row.unique, let throttle = unique.throttle else { return }
+    rests[KeyOfKind(row.kind, unique.key)] = Rest(
+      job: row.id, throttle: throttle, ends: now.wall.advanced(by: throttle))
+  }
+
+  /// Returns the completed job since which a key rests; nil if it does not.
+  private mutating func jobOfResting(_ key: KeyOfKind, now: ClockReading) -> Int64? {
+    guard var rest = rests[key] else { return nil }
+    guard rest.ends > now.wall else {
+      rests[key] = nil
+      return nil
+    }
+    // It began in the future: the clock was set back.
+    if knowsDelays, rest.ends.advanced(by: .zero - rest.throttle) > now.wall {
+      rest.ends = now.wall.advanced(by: rest.throttle)
+      rests[key] = rest
+    }
+    return rest.job
   }
 
   // MARK: Concurrency keys

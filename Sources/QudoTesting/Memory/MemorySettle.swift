@@ -29,6 +29,7 @@ extension MemoryDatabase {
     case .completed(let replacements):
       // Delete the old row first, so that a replacement may have the same unique key.
       leave(row, now: now)
+      if replacements.isEmpty { beginRest(row, now: now) }
       return insert(replacements, now: now)
     case .retry(let delay, let message):
       log(row, .failed, message, isFinal: false, now: now)

@@ -121,6 +121,16 @@ extension ModelRun {
     }
   }
 
+  /// Gives the last of the prepared jobs, or all of them, a throttle, unless their keys end with the start.
+  func addThrottle() {
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places where jobs[index].unique?.scope == .untilFinished {
+      let throttle = duration(self["for"])
+      rests.add(throttle, at: clock.now().wall)
+      jobs[index].unique?.throttle = throttle
+    }
+  }
+
   /// Returns an invalid job, for which a driver must reject the whole insert.
   func flawedJob() -> NewJob {
     let tooLong = String(repeating: "x", count: 256)

@@ -34,6 +34,7 @@ final class ModelRun {
   var demands: [String: [ClaimRequest.KindDemand]] = [:]
   /// The idempotency keys.
   var keys = ModelKeys()
+  var rests = ModelRests()
   private var boots = 1
   private(set) var step = ModelScript.Step(verb: .count, operands: [])
   private(set) var place = 0
@@ -89,6 +90,7 @@ final class ModelRun {
     case .bound: addBound()
     case .keyed: addConcurrencyKey()
     case .debounce: addMaxDelay()
+    case .throttled: addThrottle()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()
@@ -185,7 +187,9 @@ final class ModelRun {
   /// Sets the wall clock forward or back.
   private func jump() {
     let before = clock.now().wall
-    clock.jump(by: duration(self["by"]))
+    let by = duration(self["by"])
+    guard rests.mayJump(from: before, to: before.advanced(by: by)) else { return }
+    clock.jump(by: by)
     guard keys.jump(from: before, to: clock.now().wall) else { return }
     for index in jobs.indices { jobs[index].idempotencyKey = nil }
     outcomes = []

@@ -2,7 +2,7 @@ import Qudo
 import QudoSQLite
 import QudoTesting
 
-/// Makes one job of many enqueues: once it is quiet, and once more after the running one. A clock that the program moves stands in for
+/// Makes one job of many enqueues: once it is quiet, once more after the running one, and once an hour. A clock that the program moves stands in for
 /// the time that passes.
 @main
 struct Debounce {
@@ -20,7 +20,8 @@ struct Debounce {
       }
     }
     let worker = try Worker(
-      queue, handlers: [JobHandler(Reindex.self), sync], options: WorkerOptions(clock: clock))
+      queue, handlers: [JobHandler(Reindex.self), sync, JobHandler(SendDigest.self)],
+      options: WorkerOptions(clock: clock))
 
     // The page changes every four seconds.
     for revision in 1...20 {
@@ -35,6 +36,15 @@ struct Debounce {
 
     try await queue.enqueue(Sync(account: 7, revision: 1), options: .followUp("account-7"))
     try await worker.workUntilEmpty()
+
+    // A digest every hour at most, however often it is asked for.
+    for _ in 1...10 {
+      let digest = try await queue.enqueue(
+        SendDigest(user: "ada"), unique: UniqueKey("ada", onConflict: .keep, throttle: .seconds(3600)))
+      if case .inserted = digest { print("digest") }
+      try await worker.workUntilEmpty()
+      clock.advance(by: .seconds(600))
+    }
     await queue.close()
   }
 }
@@ -55,8 +65,17 @@ struct Sync: Job {
   func perform(_ context: JobContext) async throws {}
 }
 
+struct SendDigest: Job {
+  static let kind: Kind = "digest"
+  var user: String
+
+  func perform(_ context: JobContext) async throws {}
+}
+
 // Output:
 // page 7: revision 15
 // page 7: revision 20
 // account 7: revision 1
 // account 7: revision 5
+// digest
+// digest
