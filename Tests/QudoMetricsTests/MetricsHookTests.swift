@@ -113,10 +113,8 @@ import Testing
     #expect(totals() == ["qudo_enqueued": 1, "qudo_claimed": 1, "qudo_leases_lost": 1, "qudo_released": 1])
   }
 
-  @Test("jobs that a claim gave up, and those that expired, are counted by their own kind")
-  func endedByAClaim()
-    async throws
-  {
+  @Test("jobs that a claim gave up, and expired ones, are counted by their own kind")
+  func endedByAClaim() async throws {
     let queue = queue
     try await queue.enqueue([NewJob("a"), NewJob("b", expires: .after(.seconds(60)))])
     // Its worker dies with the only lease that the job may lose.
