@@ -209,6 +209,8 @@ final class Running {
 
   var id: Int32 { process.id }
   func kill(_ signal: Int32) { process.kill(signal) }
+  /// With SIGSTOP. Returns when it stands still.
+  func stop() { process.stop() }
   func limitDescriptors(to count: Int) throws { try process.limitDescriptors(to: count) }
   func write(_ text: String) throws {
     try (input as? Pipe)?.fileHandleForWriting.write(contentsOf: Data(text.utf8))
