@@ -24,7 +24,7 @@ import Testing
         return error
       }
     }
-    #expect(refusal() == nil)
+    #expect(refusal()?.code == nil)
     #expect(refusal()?.code == .readOnly)
     retry = Retry()
     #expect(refusal(isLate: true)?.code == .readOnly)
