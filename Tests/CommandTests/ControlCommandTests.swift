@@ -154,6 +154,20 @@ import Testing
     #expect(unknown.status == 1 && unknown.output == "" && unknown.errors.contains("no unfinished job 1"))
   }
 
+  @Test(
+    "a change to a past time counts as now, and jumps no queue",
+    arguments: ["0001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"])
+  func changeToPastTime(text: String) throws {
+    try place.qudo("enqueue", "k", "first")
+    try place.qudo("enqueue", "k", "second", "--delay", "1h")
+    #expect(try place.qudo("change", "2", "--at", text).output == "2 changed\n")
+    try place.qudo("enqueue", "k", "third")
+    let job = try #require(try place.qudo("show", "2", "--json").objects().first)
+    let (due, enqueued) = (job["dueAt"] as? String, job["enqueuedAt"] as? String)
+    #expect(job["state"] as? String == "ready" && due ?? "" >= enqueued ?? "-")
+    #expect(try place.qudo("work", "k=echo {}", "--until-empty").output == "first\nsecond\nthird\n")
+  }
+
   @Test("frees a running job by force, and leaves it out of changes") func recover() throws {
     let started = try place.lifeline("started")
     try place.qudo("enqueue", "p", "1")

@@ -147,23 +147,29 @@ import Testing
     #expect(try place.qudo("show", "1").output.contains(#"a\u{1b}]0;x\u{7}\r\n\t\u{202e}\u{9b}\\"#))
   }
 
-  @Test("a listing says that it is cut, on standard error") func cut() throws {
+  @Test("a listing says that it is cut, on standard error, also with --json") func cut() throws {
     try place.qudo("enqueue", "k", "--lines", input: (1...101).map { "\($0)\n" }.joined())
+    let more = "qudo: there are more jobs than these 100. Use --limit to show more\n"
     let jobs = try place.qudo("jobs")
-    #expect(
-      jobs.lines.count == 101
-        && jobs.errors == "qudo: there are more jobs than these 100. Use --limit to show more\n")
+    #expect(jobs.lines.count == 101 && jobs.errors == more)
     let whole = try place.qudo("jobs", "--limit", "101")
     #expect(whole.lines.count == 102 && whole.errors == "")
     let json = try place.qudo("jobs", "--json")
-    #expect(try json.objects().count == 100 && json.errors == "")
+    #expect(try json.objects().count == 100)
+    #expect(json.errors == more && json.status == 0)
+    let wholeJSON = try place.qudo("jobs", "--json", "--limit", "101")
+    #expect(try wholeJSON.objects().count == 101)
+    #expect(wholeJSON.errors == "")
     #expect(try place.qudo("work", "k=false", "--until-empty", "--record", "--concurrency", "8").status == 0)
     for command in ["failures", "statuses"] {
+      let more = "qudo: there are more \(command) than these 10. Use --limit to show more\n"
       let log = try place.qudo(command)
-      #expect(
-        log.lines.count == 11
-          && log.errors == "qudo: there are more \(command) than these 10. Use --limit to show more\n")
+      #expect(log.lines.count == 11 && log.errors == more)
       #expect(try place.qudo(command, "--offset", "91").errors == "")
+      let json = try place.qudo(command, "--json")
+      #expect(try json.objects().count == 10)
+      #expect(json.errors == more && json.status == 0)
+      #expect(try place.qudo(command, "--json", "--limit", "101").errors == "")
     }
   }
 

@@ -49,5 +49,23 @@ import Testing
       "work", "k=echo {}", "--until-empty", "--database", url, "--database", "near.db")
     #expect(work.status == 0 && work.lines.sorted() == ["1", "2", "3", "4"])
   }
+
+  @Test("a wait on a server ends with its jobs, which end elsewhere, or with its time") func waits()
+    async throws
+  {
+    let server = try await MariaDBServer.shared()
+    let url = server.url(try await server.makeDatabase(), options: "name=far")
+    for kind in ["k", "other"] {
+      #expect(try place.qudo("enqueue", kind, "x", "--deadline", "5m", "--database", url).status == 0)
+    }
+    let late = try place.qudo("wait", "1", "2", "--timeout", "10ms", "--database", url)
+    #expect(late.status == 124 && late.output == "1 unfinished\n2 unfinished\n")
+    let wait = try place.start("wait", "1", "2", "--database", url)
+    #expect(try place.qudo("work", "k=cat", "--until-empty", "--record", "--database", url).output == "x")
+    #expect(try wait.output.line() == "1 completed")
+    #expect(try place.qudo("cancel", "2", "--database", url).output == "2 cancelled\n")
+    #expect(try wait.output.line() == "2 cancelled")
+    #expect(try wait.end() == 1)
+  }
 }
 #endif

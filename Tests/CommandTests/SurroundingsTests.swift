@@ -9,7 +9,8 @@ import Testing
 
   init() throws { place = try CommandWorkspace() }
 
-  private static var mayUnshare: Bool { geteuid() == 0 && CommandWorkspace.canContain }
+  /// In CI, a missing right is a failure.
+  private static let mayUnshare = geteuid() == 0 && CommandWorkspace.canContain
 
   @Test("commands end well although the parent ignored SIGCHLD") func ignoredChildren() throws {
     try place.qudo("enqueue", "k", "x")
@@ -30,6 +31,7 @@ import Testing
   @Test("a full folder for temporary files fails no job", .enabled(if: mayUnshare)) func fullTemporaryFolder()
     throws
   {
+    try CommandWorkspace.checkNamespaces()
     try place.qudo("enqueue", "k", "x")
     let result = try place.shell(
       #"mkdir t; unshare -m sh -c 'mount -t tmpfs -o size=64k none t && dd if=/dev/zero of=t/fill bs=1k count=100 2>/dev/null; TMPDIR=$PWD/t "$qudo" work "k=sh -c \"cat; echo err >&2\"" --until-empty'"#
@@ -50,6 +52,7 @@ import Testing
 
   @Test("without /proc, which the arguments are in, it fails and says so", .enabled(if: mayUnshare))
   func noProc() throws {
+    try CommandWorkspace.checkNamespaces()
     let result = try place.shell(
       #"mkdir none; unshare -m sh -c 'mount --bind none /proc && "$qudo" enqueue k x'"#)
     #expect(
@@ -68,6 +71,7 @@ import Testing
   }
 
   @Test("as process 1 it reaps what its commands left behind", .enabled(if: mayUnshare)) func reaps() throws {
+    try CommandWorkspace.checkNamespaces()
     let (ended, go) = (try place.fifo("ended"), try place.fifo("go"))
     for _ in 1...20 { try place.qudo("enqueue", "k", "x") }
     let script = "k=sh -c \"(read x < go; exit 3) & (exit 4) & echo up > ended\""
@@ -97,6 +101,7 @@ import Testing
   }
 
   @Test("as process 1 the demo ends by SIGTERM", .enabled(if: mayUnshare)) func demoEnds() throws {
+    try CommandWorkspace.checkNamespaces()
     let result = try place.shell(
       """
       mkdir tmp
@@ -108,6 +113,7 @@ import Testing
   }
 
   @Test("too few threads are an error, not a wait", .enabled(if: mayUnshare)) func fewThreads() throws {
+    try CommandWorkspace.checkNamespaces()
     // Of a user who has no other processes.
     let result = try place.shell(
       #"mkdir open; chmod 777 . open; setpriv --reuid 61234 --clear-groups prlimit --nproc=5 "$qudo" enqueue k --database open/q.db"#

@@ -309,6 +309,25 @@ import Testing
     #expect(nothing.status == 0 && nothing.errors == "qudo: completed 0, failed 0, retried 0\n")
   }
 
+  @Test("a job that five workers died of is given up by the next one, whose last line and --fail count it")
+  func givenUp() throws {
+    try place.qudo("enqueue", "p", "x")
+    for _ in 1...5 {
+      #expect(try place.qudo("work", "p=sh -c 'kill -9 $PPID'", "--until-empty").status == SIGKILL)
+    }
+    let other = ["work", "other=true", "--until-empty", "--fail"]
+    let worked = try place.qudo(other, input: Data())
+    #expect(worked.status == 1)
+    #expect(
+      worked.errors.hasSuffix("qudo: completed 0, failed 0, retried 0, given up 1\n"), "\(worked.errors)")
+    let failures = try place.qudo("failures", "--json").objects()
+    #expect(failures.map { $0["reason"] as? String } == ["lost"])
+    #expect(failures.map { $0["payload"] as? String } == ["x"])
+    #expect(try place.qudo("count").output == "")
+    // The next one has nothing to do with it.
+    #expect(try place.qudo(other, input: Data()).status == 0)
+  }
+
   @Test func aReaderThatGoesAwayLosesNoJob() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...20).map { "\($0)\n" }.joined())
     // More than a pipe holds: the write fails once `true` has gone.

@@ -9,6 +9,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("CompleteInTransaction", [grdb]),
   ("Debounce", [qudo("QudoTesting")]),
   ("Delayed", [qudo("QudoTesting")]),
+  ("Deployment", []),
   ("Fleet", []),
   ("Hooks", []),
   ("Idempotent", []),

@@ -113,6 +113,22 @@ import Testing
     #expect(totals() == ["qudo_enqueued": 1, "qudo_claimed": 1, "qudo_leases_lost": 1, "qudo_released": 1])
   }
 
+  @Test("jobs that a claim gave up, and expired ones, are counted by their own kind")
+  func endedByAClaim() async throws {
+    let queue = queue
+    try await queue.enqueue([NewJob("a"), NewJob("b", expires: .after(.seconds(60)))])
+    // Its worker dies with the only lease that the job may lose.
+    let claim = try await driver.claim(ClaimRequest([.init("a", maxExpiredLeases: 1)], limit: 1))
+    #expect(claim.jobs.count == 1)
+    clock.advance(by: .seconds(61))
+    let worker = try Worker(queue, handlers: [JobHandler("c") { _ in }], options: options())
+    let summary = try await worker.workUntilEmpty()
+    #expect(summary.givenUp == 1 && summary.expired == 1)
+    #expect(totals() == ["qudo_enqueued": 1, "qudo_given_up": 1])
+    #expect(totals("b") == ["qudo_enqueued": 1, "qudo_expired": 1])
+    #expect(totals("c") == [:])
+  }
+
   @Test func waitAndDurationAreMeasured() async throws {
     let handler = JobHandler("a") { [clock] _ in clock.advance(by: .milliseconds(1500)) }
     let queue = queue

@@ -144,6 +144,52 @@ import Testing
     try await database.drop()
   }
 
+  @Test(
+    "two sessions that cancel everything at once cancel each job once, also beside one that changes them",
+    .timeLimit(.minutes(5)), arguments: [false, true])
+  func besideAnother(changes: Bool) async throws {
+    let database = try await TestDatabase()
+    let drivers = try (0..<3).map { _ in try database.driver() }
+    let ids = try await drivers[0].insert(
+      (0..<600).map { NewJob("a", unique: $0 % 3 == 0 ? UniqueKey("\($0)") : nil) }
+    ).map(\.id)
+    let (cancelled, changed) = (Locked<[Int64]>([]), Locked<Set<Int64>>([]))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for driver in drivers.prefix(2) {
+        group.addTask {
+          // A page as long as it can be is not the last one.
+          while case let page = try await driver.cancel(matching: JobQuery(limit: 20), reason: nil),
+            !page.isEmpty
+          {
+            cancelled.withLock { $0 += page.filter { $0.result == .cancelled }.map(\.id) }
+          }
+        }
+      }
+      if changes {
+        group.addTask {
+          var query = JobQuery(limit: 20)
+          while case let page = try await drivers[2].change(matching: query, JobChange(priority: 5)),
+            let last = page.last
+          {
+            changed.withLock { $0.formUnion(page.filter { $0.result == .changed }.map(\.id)) }
+            query.after = last.id
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(cancelled.withLock { $0.sorted() } == ids)
+    let failures = try await drivers[0].failures(LogQuery(oldestFirst: true, limit: 1000))
+    #expect(failures.map(\.job).sorted() == ids)
+    #expect(failures.allSatisfy { $0.reason == .cancelled && $0.isFinal })
+    // What was changed has its new priority in the log, and nothing else has.
+    #expect(Set(failures.filter { $0.priority == 5 }.map(\.job)) == changed.withLock { $0 })
+    #expect(try await drivers[0].count() == [])
+    try await check(database)
+    for driver in drivers { await driver.close() }
+    try await database.drop()
+  }
+
   @Test("a mark is found under a lease that was renewed elsewhere") func renewed() async throws {
     let database = try await TestDatabase()
     let (driver, other) = (try database.driver(), try database.driver())

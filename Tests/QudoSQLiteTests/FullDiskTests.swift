@@ -45,8 +45,9 @@ import Glibc
   }
 
   #if os(Linux)
-  /// Only root can mount, and not in every container.
+  /// Only root can mount, and not in every container. In CI, that is a failure.
   private static let canMount: Bool = {
+    guard ProcessInfo.processInfo.environment["QUDO_CI"] == nil else { return true }
     guard let folder = mounted() else { return false }
     unmount(folder)
     return true

@@ -114,6 +114,27 @@ import Testing
     #expect(log.entries == [])
   }
 
+  @Test("willWork puts a job off with Snooze, and fails it for good with Abort, both without a run")
+  func willWorkDecides() async throws {
+    struct Gate: Hook {
+      static let points: HookPoints = [.willWork]
+      func willWork(_ context: JobContext) async throws {
+        if context.text == "later" { throw Snooze(for: .seconds(60)) }
+        throw Abort("not this one")
+      }
+    }
+    _ = try await my.driver.insert([job("later"), job("never")])
+    let queue = Queue(my.driver) { Gate() }
+    let handlers = [JobHandler("a", policy: policy { $0.maxRetries = 5 }) { [log] _ in log.add("ran") }]
+    let summary = try await Worker(queue, handlers: handlers, options: my.options()).workUntilEmpty(
+      skipDelayed: true)
+    #expect(summary.snoozed == 1 && summary.failed == 1 && summary.retried == 0)
+    #expect(log.entries == [])
+    #expect(try await my.driver.count() == [JobCount("a", delayed: 1)])
+    let failures = try await my.driver.failures(LogQuery())
+    #expect(failures.map(\.reason) == [.aborted] && failures.map(\.message) == ["not this one"])
+  }
+
   @Test func hooksMayBeSwitchedOffAndChosen() async throws {
     for (isOn, isFirst) in [(true, true), (false, false)] {
       let queue = Queue(my.driver) {

@@ -8,7 +8,8 @@ struct Failures: AsyncParsableCommand {
       With --json each element is {"database", "id", "job", "kind", "message", "payload", "uniqueKey", "attempt", "failedAt", \
       "replayed", "reason", "final", "priority", "replayedAs", "resolved"}. The reason is failed, aborted, lost, cancelled, expired or dropped; final says whether the \
       job ended with it. replayedAs is the id of the job that a replay created, or null if the row was not replayed or the id is unknown. A \
-      final row can be replayed once, by its id. resolved says whether qudo resolve marked it. The payload is null if the row that stored it was pruned. A payload that is not UTF-8 is "payloadBase64" instead.
+      final row can be replayed once, by its id. resolved says whether qudo resolve marked it. The payload is null if the row that stored it was pruned. A payload that is not UTF-8 is "payloadBase64" instead. \
+      Without --limit, --json prints no more rows than the table does; if it leaves some out, standard error says so.
 
         qudo failures --kind mail.send --limit 50
         qudo failures --open --since 2h --message timeout

@@ -8,7 +8,8 @@ struct Jobs: AsyncParsableCommand {
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
       "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", \
       "expiresAt", "concurrencyKey", "metadata"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
-      see show, failures and statuses. With several databases, --limit and --after apply to each.
+      see show, failures and statuses. Without --limit, --json prints no more jobs than the table does; if it leaves some out, standard \
+      error says so. With several databases, --limit and --after apply to each.
 
         qudo jobs --state delayed --limit 20
         qudo jobs --kind mail.send --contains ada@example.org --older-than 1h

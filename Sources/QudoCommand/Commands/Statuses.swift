@@ -7,7 +7,8 @@ struct Statuses: AsyncParsableCommand {
     discussion: """
       A kind records its runs if its worker has --record, or if its job type says so. With --json each element is \
       {"database", "id", "job", "kind", "status", "payload", "uniqueKey", "startedAt", "endedAt"}; the status is completed, \
-      replaced, failed or aborted. A payload that is not UTF-8 is "payloadBase64" instead.
+      replaced, failed or aborted. A payload that is not UTF-8 is "payloadBase64" instead. Without --limit, --json prints no more rows \
+      than the table does; if it leaves some out, standard error says so.
 
         qudo statuses --kind mail.send --oldest-first
       """)

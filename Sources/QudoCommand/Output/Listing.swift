@@ -76,7 +76,7 @@ enum Listing {
     let (all, isWhole) = try answers.answered()
     let parts = all.map { (database: $0.database, rows: Array($0.rows.prefix(limit))) }
     try show(parts, json: json, nothing: "no \(what)", named: answers.count > 1)
-    if !json, all.contains(where: { $0.rows.count > limit }) {
+    if all.contains(where: { $0.rows.count > limit }) {
       printError(
         "there are more \(what) than these \(limit)\(answers.count > 1 ? " of a database" : ""). Use --limit to show more"
       )

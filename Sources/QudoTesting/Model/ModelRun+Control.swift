@@ -80,6 +80,7 @@ extension ModelRun {
     for part in self["at"].split(separator: "+") {
       switch part {
       case "prefix": filter.uniqueKeyPrefix = place % 2 == 0 ? "k" : "\u{E9}"
+      case "key": filter.concurrencyKey = place % 3 == 0 ? "k2" : place % 3 == 1 ? "k1" : "\u{E9}"
       case "priority": filter.priority = 0...1
       case "due": filter.dueAt = now.advanced(by: .seconds(-5))..<now.advanced(by: .seconds(5))
       case "meta": filter.metadata = ["step": newestEntry]

@@ -92,6 +92,7 @@ extension ModelRun {
     let logs = try await Logs(driver, model)
     var query = logQuery
     query.ids = chosen(logs.failures.map(\.model))
+    query.failures = failureFilter
     let translated = query.with(logs.failures)
     guard
       let (found, expected) = try await both(
@@ -134,10 +135,39 @@ extension ModelRun {
     }
   }
 
+  private var failureFilter: FailureFilter? {
+    let now = clock.now().wall
+    return switch self["only"] {
+    case "open": FailureFilter(isFinal: true, isReplayed: false)
+    case "worded": FailureFilter(reasons: [.failed, .cancelled, .expired], messageContains: "e")
+    case "recent": FailureFilter(isResolved: false, failedAt: now.advanced(by: .seconds(-5))..<now)
+    default: nil
+    }
+  }
+
+  /// The new values and the unique key that this step gives to the jobs that it replays.
+  private func correction() -> (change: JobChange, unique: UniqueKey?) {
+    switch self["with"] {
+    case "priority": (JobChange(priority: 2), nil)
+    case "due": (JobChange(due: .after(.seconds(5))), nil)
+    case "payload": (JobChange(payload: payload()), nil)
+    case "key": (JobChange(), UniqueKey("k1"))
+    case "all":
+      (
+        JobChange(
+          priority: -1, due: due("now+9s"), payload: payload(), metadata: ["step": "\(place)"],
+          expires: .after(.seconds(20))), UniqueKey("k2", scope: .untilStarted)
+      )
+    default: (JobChange(), nil)
+    }
+  }
+
   func replay(_ driver: any LogDriver) async throws {
     let rows = try await failureRows(driver)
+    let (change, unique) = correction()
     let answers = try await both(
-      { try await driver.replay(rows.map(\.driver)) }, { try await model.replay(rows.map(\.model)) })
+      { try await driver.replay(rows.map(\.driver), changing: change, unique: unique) },
+      { try await model.replay(rows.map(\.model), changing: change, unique: unique) })
     guard let (found, expected) = answers else { return }
     try check(found.count, is: expected.count, here)
     for (found, expected) in zip(found, expected) {

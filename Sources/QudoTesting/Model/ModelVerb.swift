@@ -98,13 +98,16 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .count: [.driver, .filter],
     .failures: [
       .driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"),
-      .rows,
+      .rows, ModelOperand("only", "any open worded recent"),
     ],
     .statuses: [
       .driver, .filter, ModelOperand("order", "newest oldest"), .page, ModelOperand("offset", "0 0 1 5"),
       .rows,
     ],
-    .replay: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
+    .replay: [
+      .driver, ModelOperand("rows", "newest oldest all some twice gone none newest"),
+      ModelOperand("with", "same same same priority due payload key all"),
+    ],
     .resolve: [.driver, ModelOperand("rows", "newest oldest all some twice gone none newest")],
     .prune: [
       .driver, ModelOperand("before", "any -60s -5s +5s"), ModelOperand("keep", "0 1 5 20"),
@@ -135,7 +138,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .look: [
       .driver, ModelOperand("verb", "find find cancel change"), .filter,
       ModelOperand("states", "any held ready delayed running ready+delayed delayed+running none"),
-      ModelOperand("at", "prefix prefix priority meta due enqueued payload payload+priority"), .page,
+      ModelOperand("at", "prefix key priority meta due enqueued payload payload+priority"), .page,
       ModelOperand("olderThan", "none none none none 1s 5s 20s 0s"),
     ],
     .expires: [.expiry],

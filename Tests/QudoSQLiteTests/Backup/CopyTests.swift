@@ -393,8 +393,8 @@ extension Result where Failure == QudoError {
 final class SmallDisk: Sendable {
   let folder: String
 
-  /// Only root can mount, and not in every container.
-  static let canMount: Bool = (try? SmallDisk()) != nil
+  /// Only root can mount, and not in every container. In CI, that is a failure.
+  static let canMount = (try? SmallDisk()) != nil || ProcessInfo.processInfo.environment["QUDO_CI"] != nil
 
   init() throws {
     folder =
