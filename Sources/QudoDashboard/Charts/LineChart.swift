@@ -32,7 +32,7 @@ struct LineChart: Sendable {
     let legend = series.map { line -> HTML in
       let last = line.values.last.flatMap { $0 }
       return
-        "<li><span class=\"key \(line.color)\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
+        "<li><span class=\"key \(line.color)\(line.isDashed ? " dashed" : "")\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
     }
     let plot: HTML =
       times.count < 2 || values.isEmpty ? "<div class=\"plot-empty\">\(empty)</div>" : svg(values)
