@@ -101,6 +101,17 @@ import Testing
     #expect(keys == ["blue dashed", "blue"] && Assets.styleSheet.contains(".key.dashed {"))
   }
 
+  @Test(
+    "the axis of numbers of jobs has whole numbers",
+    arguments: [(0.0, 2.0), (1, 2), (3, 4), (5, 10), (11, 20), (30, 40)])
+  func wholeAxis(highest: Double, top: Double) {
+    let chart = LineChart(
+      id: "a", title: "A", about: "", times: [0, 1],
+      series: [.init(name: "b", color: "blue", values: [0, highest])], format: { "\($0)" }, isWhole: true,
+      empty: "")
+    #expect(chart.html.markup.contains("<span>\(top)</span><span>\(top / 2)</span><span>0.0</span>"))
+  }
+
   /// "The visual presentation of text […] has a contrast ratio of at least 4.5:1": WCAG 2.2, 1.4.3.
   @Test("text stands out from what it is on, in light and dark", arguments: [false, true])
   func contrast(isDark: Bool) throws {

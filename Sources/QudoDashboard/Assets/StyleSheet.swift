@@ -151,6 +151,7 @@ enum Assets {
     }
     @media (prefers-color-scheme: dark) { input, select, textarea, button, .button { border-color: #66717f; background: #10151b; } }
     input[type=search], input[type=text], select { width: 100%; }
+    .field select { max-width: 13rem; }
     ::placeholder { color: var(--quiet); opacity: 1; }
     button, .button { cursor: pointer; font-weight: 600; text-decoration: none; display: inline-flex; align-items: center; justify-content: center; white-space: nowrap; border-color: var(--line); background: var(--gray-soft); }
     button:hover, .button:hover { border-color: #8b95a3; }
@@ -195,8 +196,8 @@ enum Assets {
       main { padding: 1rem .75rem; } .bar-in { padding: .5rem .75rem; } footer { padding: 0 .75rem 1.5rem; }
       .search { flex: 1 1 11rem; order: 2; }
       .bar nav { order: 3; flex: 1 1 100%; mask-image: linear-gradient(to right, #000 calc(100% - 2.5rem), transparent); }
-      .bar nav ul { padding-right: 2.5rem; }
-      .field, .field.wide { flex: 1 1 8.5rem; }
+      .bar nav ul { padding-right: 2.5rem; width: max-content; }
+      .field, .field.wide { flex: 1 1 8.5rem; } .field select { max-width: none; }
       .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
       .tile { padding: .625rem .75rem; } .tile dd { font-size: 1.25rem; }
       h1 { font-size: 1.3125rem; }
