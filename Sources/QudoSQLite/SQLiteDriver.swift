@@ -87,9 +87,7 @@ public struct SQLiteDriver: Driver {
     guard idempotencyKeyLifetime > .zero else {
       throw QudoError(.invalidArgument, "the lifetime of idempotency keys is not above 0: pass a longer one")
     }
-    guard maxWALSize >= 16 << 20 else {
-      throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one")
-    }
+    try Self.checkMaxWALSize(maxWALSize)
     let connection = try DatabaseOpener.open(
       path: path, durability: durability, create: create, limits: limits, timeout: busyTimeout,
       logger: logger, vfs: vfs)

@@ -44,6 +44,7 @@ import Glibc
       dry.lines.dropLast() == [
         "KIND  READY  DELAYED  RUNNING", "a         3        0        0", "b         0        1        0",
         "jobs to run: 4", "of these, were running when the backup was made, and begin again: 0",
+        "of these, wait until they are due: 1",
         "of these, have ended since the backup, and run a second time: 3",
         "jobs of the replaced database that are not in the backup: 1",
       ])
@@ -58,14 +59,14 @@ import Glibc
     let plan = try #require(try done.objects().first)
     #expect(
       keys(plan) == [
-        "database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "kinds",
-        "schedules",
-        "ended",
-        "removed", "damage", "users", "restored",
+        "database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "paused",
+        "cancelled", "expired", "kinds", "schedules", "ended", "removed", "damage", "users", "restored",
       ])
     #expect(plan["ended"] as? Int == 3 && plan["removed"] as? Int == 1 && plan["restored"] as? Bool == true)
     #expect(
-      keys((plan["kinds"] as? [[String: Any]])?.first) == ["kind", "ready", "delayed", "running", "held"])
+      keys((plan["kinds"] as? [[String: Any]])?.first) == [
+        "kind", "ready", "delayed", "running", "held", "paused",
+      ])
     #expect(try place.qudo("work", "a=echo {}", "--until-empty").output == "1\n2\n3\n")
     #expect(try place.qudo("enqueue", "c").output == "6\n")
     let new = try place.qudo("restore", "b.db", "--database", "new.db")
@@ -132,6 +133,87 @@ import Glibc
     #expect(restored.lines.contains("of these, were running when the backup was made, and begin again: 1"))
     #expect(restored.lines.contains("of these, have ended since the backup, and run a second time: 1"))
     #expect(try place.qudo("work", "a=sh -c 'echo $QUDO_ATTEMPT'", "--until-empty").output == "1\n")
+  }
+
+  @Test("the plan names the jobs that wait on purpose, and those that end without a run") func waits() throws
+  {
+    let (begun, _) = (try place.fifo("begun"), try place.fifo("gate"))
+    let worker = try place.start("work", "a=sh -c 'echo yes > begun; read x < gate'")
+    try place.qudo("enqueue", "a", "x")
+    #expect(try begun.line() == "yes")
+    // A stopped worker neither ends the job nor looks for expired ones.
+    worker.kill(SIGSTOP)
+    try place.qudo("cancel", "1")
+    try place.qudo("enqueue", "p", "--lines", input: "1\n2\n")
+    try place.qudo("enqueue", "p", "--expires", "1us", "3")
+    try place.qudo("pause", "p", "--reason", "quiet")
+    for _ in 0..<2 { try place.qudo("enqueue", "k", "x", "--concurrency-key", "one") }
+    try place.qudo("backup", "b.db")
+    worker.kill(SIGKILL)
+    #expect(try worker.end() == SIGKILL)
+    let lines = try place.qudo("restore", "b.db", "--database", "new.db").lines
+    #expect(
+      lines.dropLast() == [
+        "KIND  READY  DELAYED  RUNNING  HELD  PAUSED", "k         1        0        0     1",
+        "p         2        0        0     0  yes", "jobs to run: 4",
+        "of these, were running when the backup was made, and begin again: 0",
+        "of these, are held until earlier jobs of their concurrency keys have ended: 1",
+        "of these, are of paused kinds, and wait until the kinds are resumed: 2",
+        "jobs that were to be cancelled while they were running, and end without a run: 1",
+        "jobs whose expiry has passed, and that end without a run: 1",
+        "jobs that have ended since the backup run a second time",
+      ])
+    let plan = try #require(
+      try place.qudo("restore", "b.db", "--database", "new.db", "--dry-run", "--json").objects().first)
+    #expect(
+      plan["paused"] as? Int == 2 && plan["cancelled"] as? Int == 1 && plan["expired"] as? Int == 1
+        && plan["held"] as? Int == 1 && plan["running"] as? Int == 0)
+    #expect((plan["kinds"] as? [[String: Any]])?.map { $0["paused"] as? Bool } == [false, true])
+  }
+
+  @Test("a backup that cannot be used leaves the database as it was") func unusable() throws {
+    try place.qudo("enqueue", "a", "--lines", input: "1\n2\n3\n")
+    try place.qudo("backup", "good.db")
+    let before = try Data(contentsOf: URL(fileURLWithPath: place.path("qudo.db")))
+    var damaged = try Data(contentsOf: URL(fileURLWithPath: place.path("good.db")))
+    damaged.replaceSubrange(4096..<20_480, with: Data(repeating: 0x5A, count: 16_384))
+    try damaged.write(to: URL(fileURLWithPath: place.path("damaged.db")))
+    try Data("no database\n".utf8).write(to: URL(fileURLWithPath: place.path("none.db")))
+    _ = try place.shell("cp good.db newer.db")
+    var newer: OpaquePointer?
+    #expect(sqlite3_open(place.path("newer.db"), &newer) == SQLITE_OK)
+    #expect(
+      sqlite3_exec(
+        newer,
+        "PRAGMA journal_mode = DELETE; INSERT INTO qudo_schema SELECT max(version) + 1, 0, 1, max(version) + 1 FROM qudo_schema",
+        nil, nil, nil) == SQLITE_OK)
+    sqlite3_close(newer)
+    for (name, text) in [
+      ("damaged.db", "the file is damaged"), ("newer.db", "update this program"),
+      ("none.db", "not a SQLite database"), ("missing.db", "there is no such file"),
+    ] {
+      for option in ["--dry-run", "--replace"] {
+        let result = try place.qudo("restore", name, option)
+        #expect(
+          result.status != 0 && result.output == "" && result.errors.contains(text)
+            && result.errors.contains(name), "\(name): \(result.errors)")
+      }
+      #expect(try Data(contentsOf: URL(fileURLWithPath: place.path("qudo.db"))) == before, "\(name)")
+      #expect(!place.exists("qudo.db.partial"), "\(name)")
+    }
+    #expect(try place.qudo("restore", "good.db", "--replace").status == 0)
+  }
+
+  @Test("--max-wal-size takes sizes") func maxWALSize() throws {
+    try place.qudo("enqueue", "a", "x")
+    for size in ["16777216", "16384KiB", "512MiB", "2GiB", "16777216B"] {
+      #expect(try place.qudo("backup", "b.db", "--replace", "--max-wal-size", size).status == 0, "\(size)")
+    }
+    for size in ["soon", "", "12MB", "-1", "99999999999999999999", "9999999999999GiB", "16777215", "1 GiB"] {
+      let result = try place.qudo("backup", "c.db", "--max-wal-size=\(size)")
+      #expect(result.status == 64 && !place.exists("c.db"), "\(size): \(result.errors)")
+    }
+    #expect(try place.qudo("backup", "c.db", "--max-wal-size", "1MiB").errors.contains("below 16 MiB"))
   }
 
   @Test("servers and several databases are refused") func refused() throws {

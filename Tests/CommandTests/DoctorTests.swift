@@ -18,7 +18,7 @@ import Darwin
   init() throws { place = try CommandWorkspace() }
 
   /// Of the machine, and not of the file.
-  private let ofMachine = ["sqlite", "file-system", "mount"]
+  private let ofMachine = ["sqlite", "file-system", "mount", "disk-space"]
 
   private func findings(_ arguments: String...) throws -> (rows: [[String: Any]], status: Int32) {
     let result = try place.qudo(["doctor", "--json"] + arguments, input: Data())
@@ -44,7 +44,7 @@ import Darwin
     #expect(last.hasPrefix("qudo: nothing to mend"))
     #expect(
       last.hasSuffix(
-        "; checked: path, rights, mount, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"
+        "; checked: path, rights, mount, disk-space, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"
       ))
   }
 
@@ -116,6 +116,28 @@ import Darwin
     await driver.close()
   }
 
+  @Test("a process that recovers the file after a crash") func recovering() async throws {
+    let driver = try SQLiteDriver(path: place.path("live.db"))
+    _ = try await driver.insert([NewJob("k")])
+    _ = try place.shell("cp live.db qudo.db; cp live.db-wal qudo.db-wal; chmod 600 qudo.db*")
+    await driver.close()
+    // An index that nobody has filled yet, and the locks of the one who fills it: writers, recovery, and that it is in use.
+    try Data(count: 32_768).write(to: URL(fileURLWithPath: place.path("qudo.db-shm")))
+    chmod(place.path("qudo.db-shm"), 0o600)
+    let shm = open(place.path("qudo.db-shm"), O_RDWR | O_CLOEXEC)
+    defer { close(shm) }
+    for (byte, type) in [(120, F_WRLCK), (122, F_WRLCK), (128, F_RDLCK)] {
+      var lock = flock()
+      (lock.l_type, lock.l_whence, lock.l_start, lock.l_len) = (Int16(type), Int16(SEEK_SET), off_t(byte), 1)
+      try #require(fcntl(shm, F_SETLK, &lock) == 0)
+    }
+    let (rows, status) = try findings()
+    #expect(rows.map { $0["check"] as? String } == ["locked"] && status == 1, "\(rows)")
+    #expect(rows.first?["severity"] as? String == "warning")
+    #expect((rows.first?["message"] as? String)?.contains("recovers the file after a crash") == true)
+    #expect((rows.first?["figures"] as? [String: Int])?["process"] == Int(getpid()))
+  }
+
   /// Whether this user may become another one.
   static let canBeNobody =
     geteuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0
@@ -132,6 +154,36 @@ import Darwin
     #expect(!place.exists("qudo.db-wal"))
   }
   #endif
+
+  @Test("limits are options: far due times, and the bounds of the logs that the workers keep") func limits()
+    throws
+  {
+    try place.qudo("enqueue", "k", "--at", "2150-01-01T00:00:00Z")
+    #expect(try findings("--max-delay", "99999d").rows.isEmpty)
+    var app: OpaquePointer?
+    defer { sqlite3_close(app) }
+    try #require(sqlite3_open(place.path("qudo.db"), &app) == SQLITE_OK)
+    let now = Int64(Date().timeIntervalSince1970 * 1_000_000)
+    try #require(
+      sqlite3_exec(
+        app,
+        """
+        INSERT INTO qudo_failure(id, job, kind, attempt, failed_at, reason, final, message, rank)
+        VALUES(1, 1, 1, 1, \(now - 1_728_000_000_000), 0, 1, '', 0), (1200000, 1, 1, 1, \(now), 0, 1, '', 0)
+        """, nil, nil, nil) == SQLITE_OK)
+    func logs(_ arguments: String...) throws -> [String?] {
+      let result = try place.qudo(["doctor", "--json", "--max-delay", "99999d"] + arguments, input: Data())
+      return try result.objects().filter { $0["check"] as? String == "log-growth" }.map {
+        $0["severity"] as? String
+      }
+    }
+    #expect(try logs() == ["warning"] && logs("--retention-rows", "none") == ["note"])
+    #expect(try logs("--retention-rows", "1100000", "--retention-age", "30d") == [])
+    #expect(try logs("--retention-rows", "none", "--retention-age", "none") == [])
+    for wrong in [["--max-delay", "far"], ["--retention-rows", "-1"], ["--retention-age", "old"]] {
+      #expect(try place.qudo(["doctor"] + wrong, input: Data()).status == 64)
+    }
+  }
 
   @Test("text from the file cannot control the terminal") func escapes() throws {
     try place.qudo("enqueue", "k")

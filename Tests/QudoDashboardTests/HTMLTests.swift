@@ -90,6 +90,61 @@ import Testing
         && !Sparkline.html([5, 5, nil, 6], color: "blue").isEmpty)
   }
 
+  @Test("the legend of a plot tells dashed lines apart") func legend() {
+    let chart = LineChart(
+      id: "a", title: "A", about: "", times: [0, 1],
+      series: [
+        .init(name: "half", color: "blue", isDashed: true, values: [1, 2]),
+        .init(name: "most", color: "blue", values: [3, 4]),
+      ], format: { Figures.short($0) }, empty: "")
+    let keys = chart.html.markup.matches(of: /class="key ([a-z ]+)"/).map { String($0.1) }
+    #expect(keys == ["blue dashed", "blue"] && Assets.styleSheet.contains(".key.dashed {"))
+  }
+
+  @Test(
+    "the axis of numbers of jobs has whole numbers",
+    arguments: [(0.0, 2.0), (1, 2), (3, 4), (5, 10), (11, 20), (30, 40)])
+  func wholeAxis(highest: Double, top: Double) {
+    let chart = LineChart(
+      id: "a", title: "A", about: "", times: [0, 1],
+      series: [.init(name: "b", color: "blue", values: [0, highest])], format: { "\($0)" }, isWhole: true,
+      empty: "")
+    #expect(chart.html.markup.contains("<span>\(top)</span><span>\(top / 2)</span><span>0.0</span>"))
+  }
+
+  /// "The visual presentation of text […] has a contrast ratio of at least 4.5:1": WCAG 2.2, 1.4.3.
+  @Test("text stands out from what it is on, in light and dark", arguments: [false, true])
+  func contrast(isDark: Bool) throws {
+    let sheet = Assets.styleSheet
+    let roots = sheet.components(separatedBy: ":root {").dropFirst().map {
+      $0.components(separatedBy: "}")[0]
+    }
+    var colors: [String: String] = [:]
+    for match in try #require(isDark ? roots.last : roots.first).matches(of: /--([a-z-]+): #([0-9a-f]{6});/) {
+      colors[String(match.1)] = String(match.2)
+    }
+    func luminance(_ name: String) throws -> Double {
+      let value = try #require(colors[name].flatMap { UInt32($0, radix: 16) }, "\(name)")
+      let parts = [16, 8, 0].map { shift in
+        let part = Double(value >> UInt32(shift) & 0xFF) / 255
+        return part <= 0.04045 ? part / 12.92 : pow((part + 0.055) / 1.055, 2.4)
+      }
+      return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    }
+    let pairs = [
+      ("text", ["page", "card", "stripe", "gray-soft"]), ("quiet", ["page", "card", "stripe", "gray-soft"]),
+      ("accent", ["page", "card", "stripe", "accent-soft", "blue-soft"]),
+      ("red", ["card", "stripe", "red-soft"]),
+      ("amber", ["card", "stripe", "amber-soft"]), ("violet", ["violet-soft"]),
+    ]
+    for (text, grounds) in pairs {
+      for ground in grounds {
+        let both = try [luminance(text), luminance(ground)].sorted()
+        #expect((both[1] + 0.05) / (both[0] + 0.05) >= 4.5, "\(text) on \(ground)")
+      }
+    }
+  }
+
   @Test("JSON is put on lines, byte for byte otherwise") func json() {
     let json = Excerpt(Payload(#"{"a":[1,2.50,{}],"b":"x\"{,","c":[]}"#))
     #expect(json.form == .json && !json.isCutOff)

@@ -86,6 +86,14 @@ import Testing
     }
   }
 
+  @Test("a held job says what it waits for") func held() async throws {
+    let job = NewJob("a", payload: Payload("x"), concurrencyKey: ConcurrencyKey("one"))
+    _ = try await driver.insert([job, job])
+    let text = "when earlier jobs with its concurrency key have ended"
+    #expect(await visitor().get("job?id=2").contains(text))
+    #expect(await !visitor().get("job?id=1").contains(text))
+  }
+
   static let hostile =
     "\"><img src=x onerror=alert(1)><script>alert('x')</script>javascript:\u{2028}\u{202E}`&amp;"
 

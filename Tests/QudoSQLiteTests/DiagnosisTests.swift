@@ -23,7 +23,7 @@ import Darwin
     -> [Finding]
   {
     try await SQLiteDriver.diagnose(path: path ?? file.path, options, clock: clock).findings.filter {
-      !["sqlite", "file-system", "mount"].contains($0.check)
+      !["sqlite", "file-system", "mount", "disk-space"].contains($0.check)
     }
   }
 
@@ -48,7 +48,8 @@ import Darwin
     #expect(diagnosis.database == "jobs" && diagnosis.severity ?? .note == .note)
     #expect(
       diagnosis.checks == [
-        "path", "rights", "mount", "file-system", "write-lock", "wal", "sqlite", "journal-mode", "schema",
+        "path", "rights", "mount", "disk-space", "file-system", "write-lock", "wal", "sqlite", "journal-mode",
+        "schema",
         "durability", "dead-worker", "expired-lease", "kind-idle", "oldest-ready", "paused", "far-due",
         "clock", "log-growth", "schedules", "free-pages", "integrity", "damaged",
       ])
@@ -113,6 +114,50 @@ import Darwin
     #expect(found("/var/lib/q.db") == ["note file-system"] && found("/runner/q.db") == ["warning mount"])
     #expect(Mount.of("/x", in: "nonsense") == nil)
   }
+
+  @Test("how much free space is little, beside the file and what its WAL may need") func diskSpace() {
+    let (mega, giga) = (Int64(1) << 20, Int64(1) << 30)
+    func found(_ free: Int64, _ file: Int64, wal: Int64 = 0, files: Int64? = nil) -> Finding.Severity? {
+      let found = DiskSpace(free: free, freeFiles: files).findings(file: file, wal: wal)
+      #expect(found.count <= 1 && found.allSatisfy { $0.check == "disk-space" })
+      return found.first?.severity
+    }
+    // A small file on a small disk: 64 MiB at least, and what a WAL may need is worth a note.
+    #expect(found(64 * mega - 1, mega) == .warning && found(64 * mega, mega) == .note)
+    #expect(found(giga - 1, mega) == .note && found(giga, mega) == nil)
+    // The WAL has its gigabyte already.
+    #expect(found(giga, mega, wal: giga) == .note && found(giga + mega, mega, wal: giga) == nil)
+    // A tenth of a larger file, and a note until a copy fits.
+    #expect(found(500 * mega - 1, 5000 * mega) == .warning && found(500 * mega, 5000 * mega) == .note)
+    #expect(found(5000 * mega - 1, 5000 * mega) == .note && found(5000 * mega, 5000 * mega) == nil)
+    // A gigabyte of a very large one.
+    #expect(found(giga - 1, 1000 * giga) == .warning && found(giga, 1000 * giga) == .note)
+    #expect(found(.max, .max, wal: .max) == nil)
+    #expect(found(100 * giga, mega, files: 15) == .warning && found(100 * giga, mega, files: 16) == nil)
+  }
+
+  #if os(Linux)
+  @Test("a full file system", .enabled(if: SmallDisk.canMount)) func fullDisk() async throws {
+    let disk = try SmallDisk()
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    // As a crash leaves it: the -shm is to be made.
+    for ending in ["", "-wal"] {
+      try FileManager.default.copyItem(atPath: file.path + ending, toPath: disk.folder + "/jobs.db" + ending)
+    }
+    let fill = open(disk.folder + "/fill", O_WRONLY | O_CREAT, 0o600)
+    let bytes = [UInt8](repeating: 1, count: 4096)
+    while write(fill, bytes, bytes.count) > 0 {}
+    close(fill)
+    let found = try await SQLiteDriver.diagnose(path: disk.folder + "/jobs.db", clock: clock).findings.filter
+    {
+      ["disk-space", "disk"].contains($0.check)
+    }
+    #expect(
+      found.map(\.check) == ["disk", "disk-space"] && found.map(\.severity) == [.fault, .warning], "\(found)")
+    #expect(found.last?.figures["bytes"] == 0 && (found.last?.figures["walBytes"] ?? 0) > 0)
+  }
+  #endif
 
   // MARK: Files that are none
 
@@ -215,6 +260,96 @@ import Darwin
     #expect(found.map(\.subject) == ["qudo_ready", "qudo_delayed"] && found[0].severity == .warning)
   }
 
+  @Test("a job in two states") func twoStates() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1"), job("2")])
+    _ = try await driver.claim(demand(1))
+    try file.execute(
+      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = 1"
+    )
+    let found = try await findings(checking)
+    #expect(found.map(\.check) == ["integrity"] && found[0].severity == .fault, "\(found)")
+    #expect(found.first?.message == "1 jobs are in more than one state, so that they run more than once")
+    #expect(found.first?.figures == ["jobs": 1])
+  }
+
+  /// Statements that make tables of an application, with an index on a collation and one on a function of its own.
+  private func makeApplicationTables() throws {
+    let app = try AppConnection(file.path)
+    #expect(
+      sqlite3_create_collation(app.handle, "ours", SQLITE_UTF8, nil) { _, n, a, m, b in
+        Int32(memcmp(a!, b!, Int(min(n, m)))) != 0 ? memcmp(a!, b!, Int(min(n, m))) : n - m
+      } == SQLITE_OK)
+    #expect(
+      sqlite3_create_function(
+        app.handle, "twice", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nil,
+        { context, _, values in sqlite3_result_int(context, 2 * sqlite3_value_int(values?[0])) }, nil, nil)
+        == SQLITE_OK)
+    try app.run(
+      """
+      CREATE TABLE named(a TEXT COLLATE ours); CREATE INDEX "it's" ON named(a); INSERT INTO named VALUES('x'), ('y');
+      CREATE TABLE "num'bered"(a, CHECK (twice(a) > 0)); CREATE INDEX by_twice ON "num'bered"(twice(a));
+      INSERT INTO "num'bered" VALUES(1), (2); CREATE TABLE plain(a PRIMARY KEY, b CHECK (b > 0));
+      INSERT INTO plain VALUES('p', 1)
+      """)
+  }
+
+  @Test("an application's tables with its own collations and functions, beside --integrity")
+  func application()
+    async throws
+  {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert((0..<500).map { job(String(repeating: "\($0) ", count: 100)) })
+    try makeApplicationTables()
+    var found = try await findings(checking)
+    #expect(
+      found.map { "\($0.severity) \($0.check) \($0.subject ?? "")" } == [
+        "note integrity named", "note integrity num'bered",
+      ], "\(found)")
+    #expect(found.first?.message.contains("functions or collations of the application's own") == true)
+    // A backup checks what can be checked, too.
+    let backup = try await driver.backup(to: file.path + ".backup")
+    #expect(backup.jobs == [JobCount("a", ready: 500)])
+    await driver.close()
+    // Damage of the other tables is found all the same.
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: file.path))
+    let text = try #require(bytes.range(of: Data(String(repeating: "200 ", count: 100).utf8)))
+    let page = text.lowerBound / 2048 * 2048
+    for offset in 3..<8 { bytes[page + offset] ^= 0xFF }
+    try bytes.write(to: URL(fileURLWithPath: file.path))
+    chmod(file.path, 0o600)
+    found = try await findings(checking)
+    #expect(found.map(\.severity).first == .fault && found.first?.check == "integrity", "\(found)")
+    await expect(code: .corrupt) {
+      try await SQLiteDriver.backup(of: file.path, to: file.path + ".backup", replacing: true)
+    }
+  }
+
+  @Test("rows that violate an application's own constraints are no damage") func violations() async throws {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1")])
+    try file.execute(
+      """
+      CREATE TABLE mine(a, b CHECK (b > 0)); PRAGMA ignore_check_constraints = 1;
+      INSERT INTO mine WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99) SELECT NULL, -1 FROM n;
+      PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = replace(sql, 'a,', 'a NOT NULL,') WHERE name = 'mine'
+      """)
+    let found = try await findings(checking)
+    #expect(found.map(\.check) == ["integrity"] && found[0].severity == .note, "\(found)")
+    #expect(
+      found.first?.message
+        == "rows of the application's table mine violate its own constraints (NULL value in mine.a); the file is not damaged"
+    )
+    #expect(try await driver.backup(to: file.path + ".backup").jobs == [JobCount("a", ready: 1)])
+    // Damage is not hidden behind them.
+    try file.execute(
+      """
+      PRAGMA writable_schema = 1; CREATE TABLE "~z"(a); CREATE INDEX z ON "~z"(a); INSERT INTO "~z" VALUES(1);
+      UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'qudo_failure_job') WHERE name = 'z'
+      """)
+    #expect(try await findings(checking).first?.severity == .fault)
+  }
+
   @Test("a diagnosis leaves a file and its WAL as they are") func readOnly() async throws {
     let driver = try file.open(clock: clock)
     _ = try await driver.insert([job("1")])
@@ -267,6 +402,15 @@ import Darwin
     try foreign.execute("COMMIT")
     #expect(try await lines() == [])
     await driver.close()
+  }
+
+  @Test("free pages beside an application's tables, which Qudo does not compact") func foreignFreePages()
+    async throws
+  {
+    _ = try file.open(clock: clock)
+    try file.execute("CREATE TABLE mine(a); INSERT INTO mine VALUES(zeroblob(80000000)); DELETE FROM mine")
+    let found = try await findings()
+    #expect(found.map(\.check) == ["free-pages"] && found[0].advice.contains("let the application VACUUM it"))
   }
 
   @Test("who has locked the whole file") func locked() async throws {
@@ -431,6 +575,11 @@ import Darwin
     #expect(found.map(\.check) == ["far-due"] && found[0].severity == .warning)
     #expect(found[0].figures == ["jobs": 2, "job": 2])
     #expect(found[0].message.hasPrefix("2 jobs are due more than 366d from now, the last one (2) at 2032-"))
+    var options = DiagnosisOptions()
+    options.maxDelay = .seconds(86_400 * 2500)
+    #expect(try await findings(options).first?.figures == ["jobs": 1, "job": 2])
+    options.maxDelay = .seconds(86_400 * 3001)
+    #expect(try await findings(options) == [])
   }
 
   @Test("a worker that has ended, and one that hangs") func leases() async throws {
@@ -477,6 +626,19 @@ import Darwin
     let found = try await findings()
     #expect(found.map(\.severity) == [.warning, .note] && found.map(\.subject) == ["failure", "status"])
     #expect(found[0].figures["rows"] == 1_200_000 && found[1].figures["seconds"] == 1_728_000)
+    #expect(
+      found[0].message.hasSuffix("; workers keep 1000000") && found[1].message.hasSuffix("; workers keep 14d")
+    )
+    var options = DiagnosisOptions()
+    // Between two looks of a worker a log grows: by 100,000 rows, or by a tenth.
+    options.retention = Retention(maxAge: .seconds(19 * 86_400), maxRows: 1_100_000)
+    #expect(try await findings(options) == [])
+    options.retention = Retention(maxAge: .seconds(19 * 86_400 - 1), maxRows: 1_091_000)
+    #expect(try await findings(options).map(\.subject) == ["status"])
+    options.retention = Retention(maxAge: nil, maxRows: 1_000)
+    #expect(try await findings(options).map(\.subject) == ["failure"])
+    options.retention = nil
+    #expect(try await findings(options) == [])
   }
 
   // MARK: Schedules

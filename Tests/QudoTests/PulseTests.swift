@@ -1,4 +1,4 @@
-import Qudo
+@testable import Qudo
 import QudoTesting
 import Testing
 
@@ -56,6 +56,36 @@ import Testing
     for await _ in looks { break }
     work.cancel()
     _ = try await work.value
+  }
+
+  @Test("an answer that comes before the caller waits is not lost", .timeLimit(.minutes(1))) func early()
+    async
+  {
+    let pulse = WorkerPulse {}
+    let engine = Locked(0)
+    // One engine answers within the question, another one never.
+    engine.withLock { $0 = pulse.join { pulse.beat(engine.withLock { $0 }) } }
+    let log = LineLog()
+    await pulse.answered()
+    await pulse.answered()
+    log.add("early")
+    // An answer to an earlier question is none to a later one.
+    let silent = pulse.join {}
+    let (asked, ask) = AsyncStream<Void>.makeStream()
+    let other = pulse.join { ask.yield() }
+    let late = Task {
+      await pulse.answered()
+      log.add("late")
+    }
+    for await _ in asked { break }
+    pulse.beat(other)
+    log.add("still waits")
+    pulse.beat(silent)
+    await late.value
+    #expect(log.lines == ["early", "still waits", "late"])
+    // An engine that ends is waited for no more.
+    for gone in [silent, other] { pulse.leave(gone) }
+    await pulse.answered()
   }
 
   @Test("a worker of several databases answers when each of its engines does") func several() async throws {

@@ -74,7 +74,8 @@ package struct QueueFacts: Sendable {
     diagnosis.add("paused", pauses.map(pause).capped("pauses"))
     diagnosis.add("far-due", far.map { [farJobs($0, options)] } ?? [])
     diagnosis.add("clock", clockJump)
-    diagnosis.add("log-growth", logs.flatMap(growth))
+    diagnosis.add(
+      "log-growth", logs.flatMap { growth($0, options.retention ?? Retention(maxAge: nil, maxRows: nil)) })
     diagnosis.add("schedules", scheduleFindings(Set(idle.map(\.kind))).capped("schedules"))
   }
 
@@ -188,27 +189,31 @@ package struct QueueFacts: Sendable {
 
   // MARK: Logs
 
-  private static let maxRows: Int64 = 1_100_000
-  private static let maxAge = Duration.seconds(15 * 86_400)
+  /// The rows that a log may have beyond its bound: between two looks of a worker it grows.
+  private static let spareRows: Int64 = 100_000
+  /// How much older than its bound a row may be.
+  private static let spareAge = Duration.seconds(86_400)
 
-  private func growth(_ log: Log) -> [Finding] {
+  private func growth(_ log: Log, _ retention: Retention) -> [Finding] {
     let age = age(log.oldest)
     let advice =
-      "start a worker, which prunes it; or set --retention-age and --retention-rows, or run qudo prune"
+      "start a worker, which prunes it, or run qudo prune; if your workers have other bounds, give them here, too (--retention-rows, --retention-age)"
     let figures = ["rows": log.rows, "seconds": age.wholeSeconds]
-    if log.rows > Self.maxRows {
+    if let bound = retention.maxRows.map(Int64.init),
+      log.rows.clampedMinus(bound) > max(Self.spareRows, bound / 10)
+    {
       return [
         Finding(
           "log-growth", .warning, subject: log.name,
-          "the \(log.name) log has up to \(log.rows) rows; by default, workers keep 1000000", advice: advice,
+          "the \(log.name) log has up to \(log.rows) rows; workers keep \(bound)", advice: advice,
           figures: figures)
       ]
     }
-    guard age > Self.maxAge else { return [] }
+    guard let bound = retention.maxAge, age > bound + Self.spareAge else { return [] }
     return [
       Finding(
         "log-growth", .note, subject: log.name,
-        "the oldest row of the \(log.name) log is \(age.inUnits) old; by default, workers keep 14d",
+        "the oldest row of the \(log.name) log is \(age.inUnits) old; workers keep \(bound.inUnits)",
         advice: advice, figures: figures)
     ]
   }

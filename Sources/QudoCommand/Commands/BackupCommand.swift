@@ -12,7 +12,10 @@ struct BackupCommand: AsyncParsableCommand {
       FILE.partial. If the backup is killed, that file is left, and the next backup writes over it. The database is only read: a file \
       of an older version is not migrated.
 
-      Writers go on meanwhile. If the WAL grows to 256 MiB before the copy is complete, they wait up to 50 ms at a time until it is.
+      Writers go on meanwhile, and the WAL grows with each commit. If it grows to a quarter of --max-wal-size before the copy is \
+      complete, Qudo's writers wait up to 50 ms at a time until it is, and from three quarters on up to 5 s, so that no enqueue fails. \
+      Connections of an application that writes to the file itself do not wait. If they fill the WAL to seven eighths, the backup gives \
+      up with the exit status 75, and leaves no file.
 
       Prints the number of bytes and of ready, delayed, running and held jobs in the backup. With --json, one array with {"database", \
       "file", "bytes", "schema", "ready", "delayed", "running", "heldJobs", "takenAt", "read", "held", "took"}: read is how long the backup kept \
@@ -28,11 +31,18 @@ struct BackupCommand: AsyncParsableCommand {
   @OptionGroup var database: Database
   @Flag(help: "Replace a file that exists, when the new one is complete.") var replace = false
   @Flag(inversion: .prefixedNo, help: "Check the copy with PRAGMA quick_check.") var check = true
+  @Option(
+    help: ArgumentHelp(
+      "The maximum WAL size of the programs that write to the database, at least 16MiB; give it if one has a smaller maxWALSize. Default: 1GiB, as theirs.",
+      valueName: "size"),
+    transform: { try ByteCount(parsing: $0) })
+  var maxWalSize: ByteCount?
   @Flag(help: "Print one JSON array.") var json = false
 
   func run() async throws {
     let path = try database.file(for: "backup")
-    let report = try await SQLiteDriver.backup(of: path, to: file, replacing: replace, checking: check)
+    let report = try await SQLiteDriver.backup(
+      of: path, to: file, replacing: replace, checking: check, maxWALSize: maxWalSize?.bytes ?? 1 << 30)
     guard json else {
       guard let jobs = report.jobs else {
         return try Output.line("\(report.bytes) bytes, schema \(report.schemaVersion) of an older version")
@@ -78,6 +88,14 @@ extension [JobCount] {
         running: sum.running + count.running, held: sum.held + count.held)
     }
   }
+
+  /// The number of jobs of paused kinds.
+  var paused: Int { filter(\.isPaused).sum.all }
+}
+
+extension JobCount {
+  /// The jobs of all states.
+  var all: Int { ready + delayed + running + held }
 }
 
 extension JSON {

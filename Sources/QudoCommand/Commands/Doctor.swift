@@ -37,12 +37,32 @@ struct Doctor: AsyncParsableCommand {
     help: ArgumentHelp("How long a ready job may wait before its kind is reported.", valueName: "duration"),
     transform: { try Duration(parsing: $0) })
   var maxWait: Duration = .seconds(600)
+  @Option(
+    help: ArgumentHelp(
+      "How far ahead a job may be due before it is reported. Default: 366d.", valueName: "duration"),
+    transform: { try Duration(parsing: $0) })
+  var maxDelay: Duration?
+  @Option(
+    help: ArgumentHelp(
+      "The --retention-age of the workers, or none. Older rows of a log are reported, with a day to spare. Default: 14d.",
+      valueName: "duration|none"),
+    transform: { try RetentionBound($0) { try Duration(parsing: $0) } })
+  var retentionAge: RetentionBound<Duration>?
+  @Option(
+    help: ArgumentHelp(
+      "The --retention-rows of the workers, or none. A log with more rows is reported, with a tenth, or 100000, to spare. Default: 1000000.",
+      valueName: "number|none"),
+    transform: { try RetentionBound($0) { try RetentionOptions.number($0) } })
+  var retentionRows: RetentionBound<Int>?
   @Flag(help: "Print one JSON array.") var json = false
 
   func run() async throws {
     let urls = try database.urls()
     var options = DiagnosisOptions()
     (options.checksIntegrity, options.maxWait) = (integrity, maxWait)
+    if let maxDelay { options.maxDelay = maxDelay }
+    if let retentionAge { options.retention?.maxAge = retentionAge.value }
+    if let retentionRows { options.retention?.maxRows = retentionRows.value }
     let answers = await withTaskGroup(of: (Int, Result<Diagnosis, QudoError>).self) { [options] group in
       for (index, url) in urls.enumerated() {
         group.addTask {

@@ -8,15 +8,21 @@ struct RestoreCommand: AsyncParsableCommand {
     abstract: "Make a database of a backup, and say what will run again.",
     discussion: """
       The backup is checked and copied; it stays as it is. The database gets a new identity and no leases: jobs that were running when \
-      the backup was made begin again, and so do jobs that have ended since. Jobs that were enqueued since are not in it. It is never \
-      written over a database that a program has open.
+      the backup was made begin again, and so do jobs that have ended since. Jobs that were enqueued since are not in it. Delayed jobs \
+      keep their due times, held ones their order, and paused kinds stay paused. It is never written over a database that a program has \
+      open.
 
-      Prints the jobs that will run, by kind, and how many of them run again. With --dry-run nothing is written, and the database may \
-      be in use. With --json, one array with {"database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "kinds", \
-      "schedules", "ended", "removed", "damage", "users", "restored"}. kinds has {"kind", "ready", "delayed", "running", "held"}, and schedules \
-      has {"name", "kind", "nextAt", "missed"} for each schedule with missed ticks. ended is how many jobs of the backup ended since, \
-      and removed how many jobs of the replaced database are not in the backup; both are null if there is none, or if it is another. \
-      damage says why the replaced database cannot be read. users are the programs that have it open.
+      Prints the jobs that will run, by kind, and how many of them run again. Not among them are jobs that were to be cancelled while \
+      they were running, and jobs whose expiry has passed: they end without a run, with a row in the failure log. With --dry-run \
+      nothing is written, and the database may be in use.
+
+      With --json, one array with {"database", "file", "backup", "bytes", "schema", "ready", "delayed", "running", "held", "paused", \
+      "cancelled", "expired", "kinds", "schedules", "ended", "removed", "damage", "users", "restored"}. ready to held add up to the jobs that \
+      will run; paused is how many of them are of paused kinds. cancelled and expired end without a run. kinds has {"kind", "ready", \
+      "delayed", "running", "held", "paused"}, and schedules has {"name", "kind", "nextAt", "missed"} for each schedule with missed ticks. \
+      ended is how many of the jobs to run have ended since the backup, and removed how many jobs of the replaced database are not in \
+      the backup; both are null if there is none, or if it is another. damage says why the replaced database cannot be read. users are \
+      the programs that have it open.
 
       A restore that is killed leaves the old database or the new one, and perhaps a file with the name PATH.partial, which the next \
       restore writes over.
@@ -45,12 +51,15 @@ struct RestoreCommand: AsyncParsableCommand {
 
   private func tell(_ plan: RestorePlan) throws {
     let hasHeld = plan.jobs?.contains { $0.held > 0 } ?? false
+    let hasPaused = plan.jobs?.contains { $0.isPaused } ?? false
     var table = Table(
-      ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] + (hasHeld ? [.number("HELD")] : []))
+      ["KIND", .number("READY"), .number("DELAYED"), .number("RUNNING")] + (hasHeld ? [.number("HELD")] : [])
+        + (hasPaused ? ["PAUSED"] : []))
     for count in plan.jobs ?? [] {
       table.add(
         [SafeText.terminalSafe(count.kind.name)]
-          + ([count.ready, count.delayed, count.running] + (hasHeld ? [count.held] : [])).map { "\($0)" })
+          + ([count.ready, count.delayed, count.running] + (hasHeld ? [count.held] : [])).map { "\($0)" }
+          + (hasPaused ? [count.isPaused ? "yes" : ""] : []))
     }
     let lines = Self.lines(plan, isRestored: !dryRun)
     try Output.write(table.text + lines.map { $0 + "\n" }.joined())
@@ -64,8 +73,16 @@ struct RestoreCommand: AsyncParsableCommand {
   private static func lines(_ plan: RestorePlan, isRestored: Bool) -> [String] {
     var lines: [String] = []
     if let sum = plan.jobs?.sum {
-      lines.append("jobs to run: \(sum.ready + sum.delayed + sum.running + sum.held)")
+      lines.append("jobs to run: \(sum.all)")
       lines.append("of these, were running when the backup was made, and begin again: \(sum.running)")
+      func add(_ count: Int?, _ text: String) {
+        if let count, count > 0 { lines.append("\(text): \(count)") }
+      }
+      add(sum.delayed, "of these, wait until they are due")
+      add(sum.held, "of these, are held until earlier jobs of their concurrency keys have ended")
+      add(plan.jobs?.paused, "of these, are of paused kinds, and wait until the kinds are resumed")
+      add(plan.cancelled, "jobs that were to be cancelled while they were running, and end without a run")
+      add(plan.expired, "jobs whose expiry has passed, and that end without a run")
     } else {
       lines.append(
         "jobs to run: not counted, the backup has schema \(plan.schemaVersion) of an older version")
@@ -96,7 +113,8 @@ struct RestoreCommand: AsyncParsableCommand {
   private func show(_ plan: RestorePlan) throws {
     func number(_ count: Int?) -> JSON { count.map { .integer(Int64($0)) } ?? .null }
     let kinds = plan.jobs?.map { count in
-      JSON.object([("kind", .text(count.kind.name))] + JSON.numbers([count]))
+      JSON.object(
+        [("kind", .text(count.kind.name))] + JSON.numbers([count]) + [("paused", .bool(count.isPaused))])
     }
     let schedules = plan.overdueSchedules.map { schedule in
       JSON.object([
@@ -111,7 +129,9 @@ struct RestoreCommand: AsyncParsableCommand {
             ("database", .text(plan.database)), ("file", .text(plan.file)), ("backup", .text(plan.backup)),
             ("bytes", .integer(Int64(plan.bytes))), ("schema", .integer(Int64(plan.schemaVersion))),
           ] + JSON.numbers(plan.jobs) + [
-            ("kinds", kinds.map { .array($0) } ?? .null), ("schedules", .array(schedules)),
+            ("paused", number(plan.jobs?.paused)), ("cancelled", number(plan.cancelled)),
+            ("expired", number(plan.expired)), ("kinds", kinds.map { .array($0) } ?? .null),
+            ("schedules", .array(schedules)),
             ("ended", number(plan.replaced?.ended)), ("removed", number(plan.replaced?.removed)),
             ("damage", .text(plan.replaced?.damage)),
             ("users", .array((plan.replaced?.users ?? []).map { .text($0) })), ("restored", .bool(!dryRun)),

@@ -24,7 +24,7 @@ struct RetentionOptions: ParsableArguments {
     return retention == Retention(maxAge: nil, maxRows: nil) ? nil : retention
   }
 
-  private static func number(_ text: String) throws -> Int {
+  static func number(_ text: String) throws -> Int {
     guard let number = Int(text), number >= 0 else {
       throw ValidationError("--retention-rows must be none, 0 or more")
     }

@@ -9,6 +9,14 @@ extension Assets {
       const announcer = document.getElementById("announcer");
       let stream = null, lastSaid = 0, said = "";
 
+      // On a phone the navigation scrolls: the present page must be in sight.
+      const nav = document.querySelector(".bar nav");
+      const here = nav && nav.querySelector("[aria-current]");
+      if (here) {
+        const [whole, part] = [nav.getBoundingClientRect(), here.getBoundingClientRect()];
+        nav.scrollLeft += part.left - whole.left - (whole.width - part.width) / 2;
+      }
+
       const show = (state, text) => {
         if (!live) return;
         live.dataset.state = state;

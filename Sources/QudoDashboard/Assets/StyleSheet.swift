@@ -51,7 +51,7 @@ enum Assets {
     .search input { flex: 1; min-width: 0; }
     main { max-width: 76rem; margin: 0 auto; padding: 1.25rem; }
     footer { max-width: 76rem; margin: 0 auto; padding: 0 1.25rem 2rem; color: var(--quiet); font-size: .8125rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; align-items: center; }
-    footer button { font-size: .8125rem; }
+    footer button { font-size: .8125rem; gap: .375rem; }
 
     .head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1rem; margin-bottom: 1rem; }
     .head p { margin: 0; color: var(--quiet); }
@@ -81,6 +81,7 @@ enum Assets {
     .key { width: .6875rem; height: .6875rem; border-radius: 3px; flex: none; background: var(--quiet); }
     .key.blue { background: var(--blue); } .key.violet { background: var(--violet); } .key.green { background: var(--green); }
     .key.red { background: var(--red); } .key.amber { background: var(--amber); } .key.teal { background: var(--teal); }
+    .key.dashed { mask-image: repeating-linear-gradient(to right, #000 0 3px, transparent 3px 4px); border-radius: 0; height: .25rem; }
 
     .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; margin-bottom: 1rem; }
     .charts .card { margin: 0; }
@@ -121,7 +122,7 @@ enum Assets {
     td.name, th.name { min-width: 8rem; max-width: 22rem; }
     .wide-name th.name { min-width: 10.5rem; }
     .dense th, .dense td { padding-left: .5rem; padding-right: .5rem; }
-    .dense th:first-child { padding-left: 1rem; } .dense td:last-child { padding-right: 1rem; }
+    .dense th:first-child { padding-left: 1rem; } .dense th:last-child, .dense td:last-child { padding-right: 1rem; }
     .even { table-layout: fixed; } .even .num:first-child { text-align: left; }
     td.text { min-width: 12rem; max-width: 28rem; color: var(--quiet); }
     .clip { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 26rem; }
@@ -150,6 +151,8 @@ enum Assets {
     }
     @media (prefers-color-scheme: dark) { input, select, textarea, button, .button { border-color: #66717f; background: #10151b; } }
     input[type=search], input[type=text], select { width: 100%; }
+    .field select { max-width: 13rem; }
+    ::placeholder { color: var(--quiet); opacity: 1; }
     button, .button { cursor: pointer; font-weight: 600; text-decoration: none; display: inline-flex; align-items: center; justify-content: center; white-space: nowrap; border-color: var(--line); background: var(--gray-soft); }
     button:hover, .button:hover { border-color: #8b95a3; }
     .primary { background: var(--accent); border-color: var(--accent); color: #fff; }
@@ -193,8 +196,8 @@ enum Assets {
       main { padding: 1rem .75rem; } .bar-in { padding: .5rem .75rem; } footer { padding: 0 .75rem 1.5rem; }
       .search { flex: 1 1 11rem; order: 2; }
       .bar nav { order: 3; flex: 1 1 100%; mask-image: linear-gradient(to right, #000 calc(100% - 2.5rem), transparent); }
-      .bar nav ul { padding-right: 2.5rem; }
-      .field, .field.wide { flex: 1 1 8.5rem; }
+      .bar nav ul { padding-right: 2.5rem; width: max-content; }
+      .field, .field.wide { flex: 1 1 8.5rem; } .field select { max-width: none; }
       .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
       .tile { padding: .625rem .75rem; } .tile dd { font-size: 1.25rem; }
       h1 { font-size: 1.3125rem; }
@@ -207,6 +210,8 @@ enum Assets {
       .dense tr { grid-template-columns: repeat(3, minmax(0, 1fr)); }
       .dense th.full { grid-column: 1 / 3; } .dense td.action { grid-area: 1 / 3; text-align: right; }
       .dense .spark { width: 100%; }
+      .even tr { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+      .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
       .clip { max-width: 100%; }
       td .buttons { flex-wrap: wrap; }
     }

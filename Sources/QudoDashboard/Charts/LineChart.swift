@@ -22,8 +22,10 @@ struct LineChart: Sendable {
   var format: @Sendable (Double) -> String
   /// Whether the distance of values is that of their logarithms.
   var isLogarithmic = false
+  /// Whether values are whole numbers, and so those of the axis.
+  var isWhole = false
   /// The text in place of a plot without values.
-  var empty: String
+  var empty: HTML
 
   private static let (width, height) = (600.0, 160.0)
 
@@ -32,7 +34,7 @@ struct LineChart: Sendable {
     let legend = series.map { line -> HTML in
       let last = line.values.last.flatMap { $0 }
       return
-        "<li><span class=\"key \(line.color)\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
+        "<li><span class=\"key \(line.color)\(line.isDashed ? " dashed" : "")\"></span>\(line.name) <b>\(last.map(format) ?? "–")</b></li>"
     }
     let plot: HTML =
       times.count < 2 || values.isEmpty ? "<div class=\"plot-empty\">\(empty)</div>" : svg(values)
@@ -43,7 +45,7 @@ struct LineChart: Sendable {
   }
 
   private func svg(_ values: [Double]) -> HTML {
-    let scale = Scale(values, isLogarithmic: isLogarithmic)
+    let scale = Scale(values, isLogarithmic: isLogarithmic, isWhole: isWhole)
     let start = times.first ?? 0
     let length = max((times.last ?? 0) - start, 0.001)
     let lines = series.map { line -> HTML in
@@ -125,7 +127,7 @@ struct LineChart: Sendable {
     let bottom: Double
     let isLogarithmic: Bool
 
-    init(_ values: [Double], isLogarithmic: Bool) {
+    init(_ values: [Double], isLogarithmic: Bool, isWhole: Bool) {
       self.isLogarithmic = isLogarithmic
       let highest = values.max() ?? 1
       if isLogarithmic {
@@ -134,7 +136,8 @@ struct LineChart: Sendable {
         top = max(Self.power(below: max(highest, lowest)) * 10, bottom * 10)
       } else {
         bottom = 0
-        top = Self.round(highest)
+        // Half of it is a number of the axis, too.
+        top = isWhole && highest <= 10 ? [2, 4].first { highest <= $0 } ?? 10 : Self.round(highest)
       }
     }
 

@@ -69,7 +69,11 @@ extension Shell {
       \(fact("Expired leases", job.expiredLeases > 0 ? "<span class=\"bad\">\(job.expiredLeases)</span>" : nil))\
       \(fact("Database", isSeveral ? "\(database)" : nil))</dl>
       """
-    return card("Unfinished", badge(job.state), facts, buttons) + payload(job.payload)
+    let held: HTML =
+      job.state == .held
+      ? "<p class=\"card-body quiet\">It can begin when earlier jobs with its concurrency key have ended.</p>"
+      : .empty
+    return card("Unfinished", badge(job.state), facts + held, buttons) + payload(job.payload)
       + metadata(job.metadata)
   }
 

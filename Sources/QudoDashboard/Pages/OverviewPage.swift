@@ -109,13 +109,13 @@ extension Shell {
           }.max()
         })
     }
-    let wait = "Lines appear after the second sample, a few seconds after the page was opened."
+    let wait: HTML = "Lines appear after the second sample, a few seconds after the page was opened."
     let depth = LineChart(
       id: "depth", title: "Jobs in the queue", about: "The number of unfinished jobs by state.", times: times,
       series: [
         series("ready", "blue") { Double($0.ready) }, series("delayed", "violet") { Double($0.delayed) },
         series("running", "green") { Double($0.running) },
-      ], format: { Figures.short($0) }, empty: wait)
+      ], format: { Figures.short($0) }, isWhole: true, empty: wait)
     let rates = LineChart(
       id: "rates", title: "Jobs per second", about: "How many jobs were enqueued, ended and failed.",
       times: times,
@@ -135,7 +135,9 @@ extension Shell {
         latency("run 99 %", "green", \.runTime, \.p99),
       ],
       format: { Figures.duration(.microseconds(Int64(min($0, 1e9) * 1_000_000))) }, isLogarithmic: true,
-      empty: "Waits appear when jobs run; run times when kinds record their status (qudo work --record).")
+      empty:
+        "<p>Waits appear when jobs run; run times when kinds record their status (<code class=\"nowrap\">qudo work --record</code>).</p>"
+    )
     return "<div class=\"charts\">\(depth.html)\(rates.html)\(latencies.html)</div>"
   }
 

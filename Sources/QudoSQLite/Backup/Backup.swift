@@ -17,9 +17,10 @@ extension SQLiteDriver {
   /// which only its owner can read and write. It gets its name when it is complete, synced and checked; until then it is
   /// called `FILE.partial`, which a process that is killed leaves behind, and the next backup writes over.
   ///
-  /// A backup ends however many processes write meanwhile. It blocks no writer, except if the WAL grows to a quarter of
-  /// `maxWALSize` before it is done: from then on writers wait up to 50 ms at a time, and from three quarters on up to 5 s,
-  /// so that the WAL does not reach its limit, at which enqueues would fail.
+  /// A backup ends however many drivers write meanwhile. It blocks no writer, except if the WAL grows to a quarter of the
+  /// driver's `maxWALSize` before it is done: from then on drivers wait up to 50 ms at a time, and from three quarters on
+  /// up to 5 s, so that the WAL does not reach its limit, at which enqueues would fail. An application's own connections
+  /// do not wait. If they fill the WAL to seven eighths of its limit all the same, the backup throws `busy`.
   ///
   /// - Parameters:
   ///   - path: The path of the backup, on any file system.
@@ -27,7 +28,8 @@ extension SQLiteDriver {
   ///   - checking: Whether to run `PRAGMA quick_check` on the copy. Default: true.
   /// - Throws: `QudoError`: `invalidArgument` if the path is that of the database itself, a folder, a link, or a file that
   ///   is not to be replaced; `diskFull`; `readOnly` without the permission to create it; `corrupt` if the database is
-  ///   damaged; `busy` if another backup writes to the same path; `cancelled` if the task was. Then there is no new file.
+  ///   damaged; `busy` if another backup writes to the same path, or if the WAL has grown too large; `cancelled` if the
+  ///   task was. Then there is no new file.
   @discardableResult
   public func backup(to path: String, replacing: Bool = false, checking: Bool = true) async throws(QudoError)
     -> BackupReport
@@ -49,15 +51,27 @@ extension SQLiteDriver {
   ///   - path: The path of the backup.
   ///   - replacing: Whether to replace a file that is there. Default: false.
   ///   - checking: Whether to run `PRAGMA quick_check` on the copy. Default: true.
+  ///   - maxWALSize: The smallest `maxWALSize` of the drivers that write to the database, in bytes, at least 16 MiB.
+  ///     Default: 1 GiB, as theirs.
   ///   - logger: Receives warnings about the database's file system and foreign tables.
   @discardableResult
   public static func backup(
     of database: String, to path: String, replacing: Bool = false, checking: Bool = true,
-    logger: Logger = Logger(label: "qudo")
+    maxWALSize: Int = 1 << 30, logger: Logger = Logger(label: "qudo")
   ) async throws(QudoError) -> BackupReport {
+    try checkMaxWALSize(maxWALSize)
     var backup = Backup(database: database, target: path, replaces: replacing, checks: checking)
     backup.logger = logger
+    backup.maxWALSize = maxWALSize
     return try await backup.start()
+  }
+}
+
+extension SQLiteDriver {
+  static func checkMaxWALSize(_ bytes: Int) throws(QudoError) {
+    guard bytes >= 16 << 20 else {
+      throw QudoError(.invalidArgument, "the maximum WAL size is below 16 MiB: pass a larger one")
+    }
   }
 }
 
@@ -121,9 +135,8 @@ package struct Backup: Sendable {
     }
     let target = try BackupTarget(target, of: source.place.path, replacing: replaces)
     let partial = try PartialFile(for: target.path)
-    // The file may be as large already, with a used part that is smaller.
-    let sizeBefore = FileStatus(source.place.path + "-wal")?.size ?? 0
     try source.begin()
+    let sizeBefore = source.walSize
     let begun = ContinuousClock.now
     let takenAt = clock.now().wall
     let version = try Self.naming(source.place.path) { () throws(QudoError) in
@@ -159,25 +172,26 @@ package struct Backup: Sendable {
 
   /// Copies all pages.
   ///
-  /// - Parameter sizeBefore: The size of the WAL before the read transaction.
+  /// - Parameter sizeBefore: The size of the WAL when the read transaction began.
   /// - Returns: How long writers were kept waiting.
   private func copy(_ source: BackupSource, to path: String, _ sizeBefore: Int64, _ isCancelled: () -> Bool)
     throws(QudoError)
     -> Duration
   {
-    let wal = source.place.path + "-wal"
-    let limit = Int64(maxWALSize) / 4
+    let quarter = Int64(maxWALSize) / 4
     let copy = try PageCopy(from: source.connection, to: path)
     var held = Duration.zero
     var writeLock: WriteLock?
     while true {
       guard !isCancelled() else { throw Self.cancelled }
-      let size = FileStatus(wal)?.size ?? 0
-      if size > max(limit, sizeBefore) {
+      let size = source.walSize
+      if size > max(quarter, sizeBefore) {
+        // Qudo's own writers add little while they wait. At the limit enqueues would fail until the backup ends.
+        guard size < Int64(maxWALSize) / 8 * 7 else { throw Self.tooLarge(source.place.path, size) }
         if writeLock == nil { writeLock = try Self.writeLock(source.place.path) }
         if let writeLock {
           let (more, time) = try step(
-            copy, holding: writeLock, for: size > limit * 3 ? Self.longHold : Self.hold, isCancelled)
+            copy, holding: writeLock, for: size > quarter * 3 ? Self.longHold : Self.hold, isCancelled)
           held += time
           guard more else { return held }
           // A process that waits for the lock gets it before the next round.
@@ -185,7 +199,7 @@ package struct Backup: Sendable {
           continue
         }
         // This user may only read the file.
-        guard size < limit * 3 else { throw Self.tooFast(source.place.path) }
+        guard size < quarter * 3 else { throw Self.tooFast(source.place.path) }
       }
       guard try copy.step() else { return held }
       observer?(.copied)
@@ -220,6 +234,13 @@ package struct Backup: Sendable {
       observer?(.copied)
     }
     return (more, isHeld ? ContinuousClock.now - start : .zero)
+  }
+
+  private static func tooLarge(_ path: String, _ size: Int64) -> QudoError {
+    QudoError(
+      .busy,
+      "\(path): connections that are not Qudo's filled the WAL up to \(size) bytes during the backup, which was given up so that enqueues do not fail: back up while they write less, or raise the maximum WAL size of all drivers and of the backup"
+    )
   }
 
   private static func tooFast(_ path: String) -> QudoError {

@@ -35,10 +35,16 @@ public struct RestorePlan: Hashable, Sendable {
   public let bytes: Int
   /// The version of the schema in the backup. The restored file has this Qudo's.
   public let schemaVersion: Int
-  /// The jobs that will run, by kind: the ready and the delayed ones, and those that were running when the backup was
-  /// made, which begin again. Nil for the schema of an older Qudo, whose jobs this one does not count before it has
-  /// migrated them.
+  /// The jobs that will run, by kind: the ready, the delayed and the held ones, and those that were running when the
+  /// backup was made, which begin again. Those of a paused kind wait until it is resumed. Nil for the schema of an older
+  /// Qudo, whose jobs this one does not count before it has migrated them.
   public let jobs: [JobCount]?
+  /// How many jobs of the backup do not run: they were running, and their cancellation was requested. The restore ends them
+  /// as cancelled. Nil if ``jobs`` is.
+  public let cancelled: Int?
+  /// How many jobs of the backup do not run because their expiry has passed by now. The first worker ends them as expired.
+  /// Nil if ``jobs`` is.
+  public let expired: Int?
   /// The schedules with ticks that have passed since the backup, by name. Their policy for missed ticks decides what a
   /// worker makes up for.
   public let overdueSchedules: [OverdueSchedule]
@@ -60,8 +66,8 @@ public struct RestorePlan: Hashable, Sendable {
 
 /// A database that a restore replaces.
 public struct ReplacedDatabase: Hashable, Sendable {
-  /// How many jobs of the backup are no longer in it: they ended since the backup, and run a second time. Nil if the
-  /// backup is not of this database, or if it cannot be read.
+  /// How many jobs that the restored database will run are no longer in it: they ended since the backup, and run a second
+  /// time. Nil if the backup is not of this database, or if it cannot be read.
   public let ended: Int?
   /// How many of its jobs are not in the backup: the restore removes them. Nil if the backup is not of this database,
   /// or if it cannot be read.

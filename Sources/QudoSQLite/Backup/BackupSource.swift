@@ -63,6 +63,14 @@ struct BackupSource {
     }
   }
 
+  /// The size of what the WAL holds, in bytes. The file may be larger: it keeps the size that it once had.
+  var walSize: Int64 {
+    // A file that nobody writes to is read without an index.
+    guard stamp == nil, let index = WALIndex(connection) else { return 0 }
+    // If all of it is in the database file, the next commit begins the WAL anew.
+    return index.left == 0 ? 0 : index.bytes
+  }
+
   /// Ends the read transaction.
   func end() throws(QudoError) {
     try connection.run("COMMIT")
@@ -115,12 +123,10 @@ extension Connection {
 
   /// Throws `corrupt` if SQLite finds damage.
   func checkPages() throws(QudoError) {
-    var answer = "no answer"
-    try each("PRAGMA quick_check(1)") { row throws(QudoError) in answer = row.text(0) }
-    guard answer == "ok" else {
-      throw QudoError(
-        .corrupt, "the file is damaged: \(answer)",
-        cause: SQLiteError(code: SQLITE_CORRUPT, message: answer))
-    }
+    // What violates an application's own constraints is part of a sound copy.
+    guard let answer = try checkIntegrity(.quick).problems.first else { return }
+    throw QudoError(
+      .corrupt, "the file is damaged: \(answer)",
+      cause: SQLiteError(code: SQLITE_CORRUPT, message: answer))
   }
 }

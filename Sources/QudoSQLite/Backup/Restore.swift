@@ -254,7 +254,7 @@ package struct Restore: Sendable {
     let snapshot = Snapshot(
       connection: source.connection, now: now, locks: KernelLocks(looking: source.path))
     let isCurrent = source.version >= Schema.version
-    let jobs = isCurrent ? try snapshot.contents(now.wall) : nil
+    let found = isCurrent ? try snapshot.restorable(now.wall) : nil
     var overdue: [RestorePlan.OverdueSchedule] = []
     for schedule in isCurrent ? try snapshot.scheduleTable.all() : [] {
       guard let next = schedule.nextTick, !schedule.isPaused, next <= now.wall else { continue }
@@ -263,17 +263,25 @@ package struct Restore: Sendable {
     }
     return RestorePlan(
       database: try source.connection.infoTable.name() ?? DatabaseOpener.stem(target), file: place,
-      backup: source.path, bytes: Int(source.status.size), schemaVersion: Int(source.version), jobs: jobs,
-      overdueSchedules: overdue, replaced: old.map { compare(source.connection, $0, users) })
+      backup: source.path, bytes: Int(source.status.size), schemaVersion: Int(source.version),
+      jobs: found?.jobs, cancelled: found?.cancelled, expired: found?.expired, overdueSchedules: overdue,
+      replaced: old.map { compare(snapshot, $0, users, isCurrent: isCurrent) })
   }
 
-  private func compare(_ backup: Connection, _ old: ReplacedFile, _ users: [String]) -> ReplacedDatabase {
+  private func compare(_ backup: Snapshot, _ old: ReplacedFile, _ users: [String], isCurrent: Bool)
+    -> ReplacedDatabase
+  {
     var (ended, removed): (Int?, Int?)
     var damage = old.damage
     if let there = old.connection {
       do throws(QudoError) {
-        let (one, other) = (try Self.origin(backup), try Self.origin(there))
-        if one == other { (ended, removed) = try Self.differences(backup, there) }
+        let (one, other) = (try Self.origin(backup.connection), try Self.origin(there))
+        if one == other {
+          (ended, removed) = try Self.differences(backup.connection, there) { id throws(QudoError) in
+            // Those that end without a run do not run a second time.
+            isCurrent ? try !backup.jobTable.isEnding(id, backup.now.wall) : true
+          }
+        }
       } catch {
         damage = "\(error)"
       }
@@ -287,13 +295,17 @@ package struct Restore: Sendable {
   }
 
   /// Counts the jobs that only one of two files has.
-  private static func differences(_ first: Connection, _ second: Connection) throws(QudoError) -> (Int, Int) {
+  ///
+  /// - Parameter counts: Whether a job that only the first has counts.
+  private static func differences(
+    _ first: Connection, _ second: Connection, _ counts: (Int64) throws(QudoError) -> Bool
+  ) throws(QudoError) -> (Int, Int) {
     var (left, right) = (IDs(first), IDs(second))
     var (onlyFirst, onlySecond) = (0, 0)
     var (a, b) = (try left.next(), try right.next())
     while a != nil || b != nil {
       if let one = a, b.map({ one < $0 }) ?? true {
-        onlyFirst += 1
+        if try counts(one) { onlyFirst += 1 }
         a = try left.next()
       } else if let other = b, a.map({ other < $0 }) ?? true {
         onlySecond += 1

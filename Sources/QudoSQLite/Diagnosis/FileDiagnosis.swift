@@ -35,6 +35,7 @@ struct FileDiagnosis {
     }
     diagnosis.add("rights", rights(place))
     diagnosis.add("mount", Mount.of(place)?.findings.filter { $0.check == "mount" } ?? [])
+    diagnosis.add("disk-space", diskSpace(place))
     guard checkFileSystem(place, &diagnosis) else { return diagnosis }
     do throws(QudoError) {
       let reader = ListingReader(
@@ -68,6 +69,11 @@ struct FileDiagnosis {
       diagnosis.add("path", [Self.fault("path", error)])
       return nil
     }
+  }
+
+  private func diskSpace(_ place: String) -> [Finding] {
+    DiskSpace.of(place)?.findings(
+      file: FileStatus(place)?.size ?? 0, wal: FileStatus(place + "-wal")?.size ?? 0) ?? []
   }
 
   private func checkFileSystem(_ place: String, _ diagnosis: inout Diagnosis) -> Bool {
@@ -139,7 +145,7 @@ struct FileDiagnosis {
   /// Adds why a file cannot be read, or throws it.
   private func add(_ error: QudoError, _ place: String, _ diagnosis: inout Diagnosis) throws(QudoError) {
     switch error.code {
-    case .ioError:
+    case .ioError, .diskFull:
       diagnosis.add("disk", [Self.fault("disk", error)])
     case .corrupt:
       // After a check that found damage, even the end of the transaction fails.

@@ -274,17 +274,9 @@ struct SnapshotDiagnosis {
   // MARK: Integrity
 
   private func integrity(ofTables isReadable: Bool) throws(QudoError) -> [Finding] {
-    var problems: [String] = []
-    do throws(QudoError) {
-      try connection.each("PRAGMA integrity_check(20)") { row throws(QudoError) in
-        // Its first row may have several lines, the first one a heading.
-        problems += row.text(0).split(separator: "\n").filter { !$0.hasPrefix("***") }.map(String.init)
-      }
-    } catch {
-      guard error.code == .corrupt, let cause = error.cause as? SQLiteError else { throw error }
-      problems.append(cause.message)
-    }
-    if problems != ["ok"] {
+    let report = try connection.checkIntegrity(.full)
+    let problems = report.problems
+    if !problems.isEmpty {
       let first = problems.prefix(3).joined(separator: "; ")
       return [
         Finding(
@@ -294,7 +286,25 @@ struct SnapshotDiagnosis {
           figures: ["problems": Int64(problems.count)])
       ]
     }
-    return isReadable ? try tables() : []
+    return application(report) + (isReadable ? try tables() : [])
+  }
+
+  /// What is worth knowing about an application's own tables.
+  private func application(_ report: IntegrityReport) -> [Finding] {
+    var seen: Set<String> = []
+    let violations = report.violations.filter { seen.insert($0.table).inserted }.map { table, text in
+      Finding(
+        "integrity", .note, subject: table,
+        "rows of the application's table \(table) violate its own constraints (\(text)); the file is not damaged",
+        advice: "change the rows or the table in the application")
+    }
+    let unchecked = report.unchecked.map { table in
+      Finding(
+        "integrity", .note, subject: table,
+        "the application's table \(table) cannot be checked here: it needs functions or collations of the application's own",
+        advice: "run PRAGMA integrity_check on a connection of the application")
+    }
+    return violations.capped("tables") + unchecked.capped("tables")
   }
 
   /// Each job must be ready, delayed, running or held, and nothing else.

@@ -23,6 +23,8 @@ struct WALIndex {
   /// The number of frames that wait for a checkpoint.
   var left: Int64 { max(0, Int64(frames) - Int64(copied)) }
   var bytesLeft: Int64 { left * (pageSize + 24) }
+  /// The size of all valid frames, in bytes.
+  var bytes: Int64 { Int64(frames) * (pageSize + 24) }
 
   /// Reads the index that a connection has mapped; nil if it uses none.
   init?(_ connection: Connection) {

@@ -31,7 +31,9 @@ extension Snapshot {
   /// because its holder was alive when the file was copied.
   ///
   /// - Parameter time: When delayed jobs count as ready.
-  func contents(_ time: Timestamp) throws(QudoError) -> [JobCount] {
+  func contents(_ time: Timestamp) throws(QudoError) -> [JobCount] { try named(contained(time)) }
+
+  private func contained(_ time: Timestamp) throws(QudoError) -> [Int64: Tally] {
     var tallies: [Int64: Tally] = [:]
     try readyTable.counts(nil) { kind, count in
       tallies[kind, default: Tally()].ready += max(0, min(count, Self.mostReady))
@@ -41,7 +43,26 @@ extension Snapshot {
     }
     try heldTable.counts(nil) { kind, count in tallies[kind, default: Tally()].held += count }
     try runningTable.kinds { kind in tallies[kind, default: Tally()].running += 1 }
-    return try named(tallies)
+    return tallies
+  }
+
+  /// Counts the jobs of a backup as a restore finds them: those that run, by kind, and those that end without a run.
+  ///
+  /// - Parameter time: The time of the restore.
+  func restorable(_ time: Timestamp) throws(QudoError) -> (jobs: [JobCount], cancelled: Int, expired: Int) {
+    var tallies = try contained(time)
+    var (cancelled, expired) = (0, 0)
+    try jobTable.ending(time) { row in
+      if row.isCancelled { cancelled += 1 } else { expired += 1 }
+      let state: WritableKeyPath<Tally, Int> =
+        row.position.isInReady
+        ? \.ready
+        : row.position.isInDelayed
+          ? row.position.dueAt > time ? \.delayed : \.ready : row.position.isInHeld ? \.held : \.running
+      // A kind that another program left without jobs has no tally.
+      tallies[row.kind]?.remove(state)
+    }
+    return (try named(tallies.filter { !$0.value.isEmpty }), cancelled, expired)
   }
 
   /// A bound for the counts of a file that another program modified; no file can hold so many jobs.
@@ -52,6 +73,12 @@ extension Snapshot {
     var delayed = 0
     var running = 0
     var held = 0
+
+    var isEmpty: Bool { ready == 0 && delayed == 0 && running == 0 && held == 0 }
+
+    mutating func remove(_ state: WritableKeyPath<Tally, Int>) {
+      self[keyPath: state] = max(0, self[keyPath: state] - 1)
+    }
 
     mutating func add(_ isSo: Bool, _ state: WritableKeyPath<Tally, Int>) {
       if isSo { self[keyPath: state] += 1 } else { ready += 1 }

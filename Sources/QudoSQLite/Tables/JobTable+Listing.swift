@@ -80,6 +80,42 @@ extension JobTable {
     return ids
   }
 
+  /// Whether a running job `j` is to be cancelled.
+  private static let isCancelled = """
+    j.id IN (SELECT job FROM qudo_cancellation
+      WHERE EXISTS (SELECT 1 FROM qudo_running WHERE job BETWEEN first AND last))
+    """
+
+  /// Calls `body` with each job that ends without a run when no lease holds any more, and where it is.
+  ///
+  /// - Parameter now: The time at which a job's expiry has passed.
+  func ending(
+    _ now: Timestamp, _ body: ((kind: Int64, position: JobPosition, isCancelled: Bool)) -> Void
+  ) throws(QudoError) {
+    try connection.each(
+      """
+      SELECT id, kind, due, \(Self.isInReady), \(Self.isInDelayed), \(Self.isInHeld), \(Self.isCancelled) FROM qudo_job AS j
+      WHERE expires <= ? OR \(Self.isCancelled)
+      """, values: [.integer(now.microseconds)]
+    ) { row throws(QudoError) in
+      body(
+        (
+          kind: row.integer(1),
+          position: JobPosition(
+            id: row.integer(0), dueAt: Timestamp(microseconds: row.integer(2)),
+            isInReady: row.integer(3) != 0, isInDelayed: row.integer(4) != 0, isInHeld: row.integer(5) != 0),
+          isCancelled: row.integer(6) != 0
+        ))
+    }
+  }
+
+  /// Whether a job ends without a run when no lease holds any more.
+  func isEnding(_ id: Int64, _ now: Timestamp) throws(QudoError) -> Bool {
+    try connection.integer(
+      "SELECT count(*) FROM qudo_job AS j WHERE id = ? AND (expires <= ? OR \(Self.isCancelled))",
+      values: [.integer(id), .integer(now.microseconds)]) ?? 0 > 0
+  }
+
   /// Returns the highest id of a live job; 0 without one.
   func highestID() throws(QudoError) -> Int64 { try connection.integer("SELECT max(id) FROM qudo_job") ?? 0 }
 

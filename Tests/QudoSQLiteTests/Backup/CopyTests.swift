@@ -147,6 +147,64 @@ import Glibc
     await busy.close()
   }
 
+  @Test("a WAL file that once was large is measured by what it holds") func oldWAL() async throws {
+    try await fill()
+    let path = file.path
+    let app = try AppConnection(path)
+    // 40 MB, all of which are in the database file.
+    try app.run(
+      """
+      PRAGMA busy_timeout = 60000; PRAGMA wal_autocheckpoint = 0; CREATE TABLE mine(x);
+      INSERT INTO mine VALUES(randomblob(40000000)); PRAGMA wal_checkpoint(FULL)
+      """)
+    let size = try #require(FileStatus(path + "-wal")?.size)
+    let holds = Locked(0)
+    var backup = Backup(database: path, target: target)
+    backup.maxWALSize = 64 << 20
+    backup.observer = { event in
+      if event == .begun {
+        #expect(throws: Never.self) {
+          try AppConnection(path).run(
+            "PRAGMA busy_timeout = 60000; INSERT INTO mine VALUES(randomblob(20000000))")
+        }
+      } else if event == .holds {
+        holds.withLock { $0 += 1 }
+      }
+    }
+    let report = try await backup.start()
+    #expect(holds.withLock { $0 } > 0 && report.held > .zero)
+    #expect(
+      size > 40_000_000 && FileStatus(path + "-wal")?.size == size, "the growth was in the file's old part")
+    #expect(try AppConnection(target).rows("SELECT count(*) FROM mine") == ["1"])
+  }
+
+  @Test("gives up if connections that do not wait fill the WAL, so that enqueues do not fail") func givesUp()
+    async throws
+  {
+    try await fill()
+    let path = file.path
+    let busy = try SQLiteDriver(path: path, durability: .normal, maxWALSize: 16 << 20)
+    var backup = Backup(database: path, target: target)
+    backup.maxWALSize = 16 << 20
+    backup.observer = { event in
+      guard event == .begun else { return }
+      #expect(throws: Never.self) {
+        try AppConnection(path).run(
+          "PRAGMA busy_timeout = 60000; CREATE TABLE mine(x); INSERT INTO mine VALUES(randomblob(15000000))")
+      }
+    }
+    let error = await #expect(throws: QudoError.self) { try await backup.start() }
+    #expect(error?.code == .busy && error?.message.contains("which was given up") == true)
+    #expect(try backups() == [])
+    #expect(try await busy.insert([job("later")]) == [.inserted(101)])
+    await busy.close()
+    // It is the WAL's size alone that was too large.
+    #expect(try await driver.backup(to: target).jobs == [JobCount("a", ready: 101)])
+    await expect(code: .invalidArgument) {
+      try await SQLiteDriver.backup(of: path, to: target + "2", maxWALSize: (16 << 20) - 1)
+    }
+  }
+
   // MARK: Refusals
 
   @Test("refuses the database itself, by each of its names, and the files beside it") func itself()

@@ -49,7 +49,8 @@ import Glibc
     _ = try await driver.backup(to: backup)
     _ = try await driver.settle([Settlement(claimed[0].lease, .completed())], claiming: nil)
     let plan = try await restore(to: other)
-    #expect(plan.jobs == [JobCount("a", delayed: 1, running: 4)] && plan.replaced == nil)
+    #expect(plan.jobs == [JobCount("a", delayed: 1, running: 3)] && plan.replaced == nil)
+    #expect(plan.cancelled == 1 && plan.expired == 0)
     let restored = try open(other)
     let jobs = try await restored.jobs(matching: JobQuery())
     #expect(jobs.map(\.id) == [1, 2, 3, 4] && jobs.allSatisfy { $0.expiredLeases == 0 && $0.attempt == 1 })
@@ -65,6 +66,58 @@ import Glibc
     #expect(try AppConnection(other).rows("PRAGMA integrity_check") == ["ok"])
     // The database of the backup knows nothing of it.
     #expect(try await driver.count() == [JobCount("a", delayed: 1, running: 3)])
+  }
+
+  @Test("what ends without a run is not among the jobs to run, in any state, and paused kinds are named")
+  func plan() async throws {
+    let expires = Expiry.after(.seconds(30))
+    func keyed(_ expires: Expiry = .never) -> NewJob {
+      NewJob("k", payload: Payload("k"), concurrencyKey: ConcurrencyKey("one"), expires: expires)
+    }
+    // Four are claimed: two that go on, one of them past its expiry, and two that are to be cancelled.
+    _ = try await driver.insert([
+      job("run"), job("late", expires: expires), job("cancelled"), job("both", expires: expires),
+    ])
+    let claimed = try await driver.claim(demand(4)).jobs
+    #expect(try await driver.cancel([3, 4], reason: "no longer") == [.cancelling, .cancelling])
+    _ = try await driver.insert([
+      job("ready"), job("expired", expires: expires), job("later", due: .after(.seconds(90))),
+      job("due", due: .after(.seconds(10))),
+      job("due and expired", due: .after(.seconds(10)), expires: expires),
+      job("changed", due: .after(.seconds(29)), expires: expires), keyed(), keyed(), keyed(expires),
+      job("1", kind: "p"), job("2", kind: "p", due: .after(.seconds(90))), job("3", kind: "q"),
+      job("gone", kind: "x", expires: expires),
+    ])
+    _ = try await driver.change([10], JobChange(due: .at(clock.now().wall.advanced(by: .seconds(80)))))
+    try await driver.pause(["p"], until: nil, reason: nil)
+    try await driver.pause(["q"], until: .after(.seconds(20)), reason: nil)
+    _ = try await driver.backup(to: backup)
+    clock.advance(by: .seconds(50))
+    // The job "run" ends, and so do those that a restore does not run.
+    _ = try await driver.settle(claimed.map { Settlement($0.lease, .completed()) }, claiming: nil)
+    _ = try await driver.claim(demand(0))
+    await driver.close()
+    let plan = try await SQLiteDriver.planRestore(from: backup, to: file.path, clock: clock)
+    #expect(
+      plan.jobs == [
+        JobCount("a", ready: 2, delayed: 1, running: 1), JobCount("k", ready: 1, held: 1),
+        JobCount("p", ready: 1, delayed: 1, isPaused: true), JobCount("q", ready: 1),
+      ])
+    #expect(plan.cancelled == 2 && plan.expired == 6 && plan.replaced?.ended == 1)
+    #expect(try await restore(to: file.path, replacing: true) == plan)
+    // The plan came true.
+    let restored = try open(file.path)
+    let claim = try await restored.claim(demand(20, "a", "k", "p", "q", "x"))
+    #expect(claim.texts.sorted() == ["3", "due", "k", "ready", "run"])
+    #expect(claim.givenUp.count == 6 && claim.givenUp.allSatisfy { $0.reason == .expired })
+    let reasons = try await restored.failures(LogQuery(limit: 100)).map(\.reason)
+    #expect(reasons.filter { $0 == .cancelled }.count == 2 && reasons.filter { $0 == .expired }.count == 6)
+    #expect(
+      try await restored.count() == [
+        JobCount("a", delayed: 1, running: 3), JobCount("k", running: 1, held: 1),
+        JobCount("p", ready: 1, delayed: 1, isPaused: true), JobCount("q", running: 1),
+      ])
+    await restored.close()
   }
 
   @Test("the backup stays as it is and is restored twice, each time as another database of the owner's")
