@@ -8,6 +8,7 @@ let package = Package(
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
     .library(name: "QudoMySQL", targets: ["QudoMySQL"]),
+    .library(name: "QudoImport", targets: ["QudoImport"]),
     .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
@@ -68,6 +69,7 @@ let package = Package(
         "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ]),
+    .target(name: "QudoImport", dependencies: ["Qudo", "QudoSQLite"]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
@@ -126,7 +128,7 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
+        "Qudo", "QudoImport", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
         .target(name: "QudoDashboard", condition: .when(traits: ["Dashboard"])),
         .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -156,6 +158,8 @@ let package = Package(
         "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "FaultyNetwork", "MariaDBServer",
         .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
+    .testTarget(
+      name: "QudoImportTests", dependencies: ["Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite"]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
@@ -267,7 +271,7 @@ let package = Package(
     .testTarget(
       name: "DiskFaultTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
+        "Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
         .product(name: "Logging", package: "swift-log"),
       ]),
     // It replaces SQLite's allocator, descriptors and limits, so only a separate process links it.
@@ -285,7 +289,8 @@ let package = Package(
     .executableTarget(
       name: "HostileFileProcess",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite",
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/HostileFileProcess"),
     .testTarget(

@@ -1,8 +1,8 @@
-internal import Qudo
+package import Qudo
 
 /// The stored numbers of the logs' enumerations. A number of a newer version is read as a failure.
 extension FailureReason {
-  var number: Int64 {
+  package var number: Int64 {
     switch self {
     case .failed: 0
     case .lost: 1
@@ -17,7 +17,7 @@ extension FailureReason {
 }
 
 extension RunStatus {
-  var number: Int64 {
+  package var number: Int64 {
     switch self {
     case .completed: 0
     case .replaced: 1
