@@ -63,6 +63,7 @@ let package = Package(
       // Read by people, and by a test.
       exclude: ["Schema/schema.sql"]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+    // Without the trait it has only the URLs of databases, which the command reads.
     .target(
       name: "QudoMySQL",
       dependencies: [
@@ -128,9 +129,8 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoImport", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
+        "Qudo", "QudoImport", "QudoMySQL", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
         .target(name: "QudoDashboard", condition: .when(traits: ["Dashboard"])),
-        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
