@@ -56,10 +56,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
+    // What the drivers of SQL databases share.
+    .target(name: "QudoSQLSupport", dependencies: ["Qudo"]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(
-      name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")],
+      name: "QudoSQLite",
+      dependencies: ["Qudo", "QudoSQLSupport", "CSQLite", .product(name: "Logging", package: "swift-log")],
       // Read by people, and by a test.
       exclude: ["Schema/schema.sql"]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
@@ -67,10 +70,10 @@ let package = Package(
     .target(
       name: "QudoMySQL",
       dependencies: [
-        "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLSupport", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ]),
-    .target(name: "QudoImport", dependencies: ["Qudo", "QudoSQLite"]),
+    .target(name: "QudoImport", dependencies: ["Qudo", "QudoSQLSupport", "QudoSQLite"]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
@@ -145,6 +148,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
+    .testTarget(name: "QudoSQLSupportTests", dependencies: ["Qudo", "QudoSQLSupport", "QudoTesting"]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [

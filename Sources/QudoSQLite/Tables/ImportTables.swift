@@ -1,4 +1,5 @@
 package import Qudo
+internal import QudoSQLSupport
 
 /// `qudo_import_source` and `qudo_import`: which row of which other database was imported as which row of this file.
 package struct ImportTables {
