@@ -8,6 +8,7 @@ let package = Package(
     .library(name: "Qudo", targets: ["Qudo"]),
     .library(name: "QudoSQLite", targets: ["QudoSQLite"]),
     .library(name: "QudoMySQL", targets: ["QudoMySQL"]),
+    .library(name: "QudoImport", targets: ["QudoImport"]),
     .library(name: "QudoMessagePack", targets: ["QudoMessagePack"]),
     .library(name: "QudoCompression", targets: ["QudoCompression"]),
     .library(name: "QudoEncryption", targets: ["QudoEncryption"]),
@@ -55,19 +56,24 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
+    // What the drivers of SQL databases share.
+    .target(name: "QudoSQLSupport", dependencies: ["Qudo"]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "Qudo", dependencies: [.product(name: "Logging", package: "swift-log")]),
     .target(
-      name: "QudoSQLite", dependencies: ["Qudo", "CSQLite", .product(name: "Logging", package: "swift-log")],
+      name: "QudoSQLite",
+      dependencies: ["Qudo", "QudoSQLSupport", "CSQLite", .product(name: "Logging", package: "swift-log")],
       // Read by people, and by a test.
       exclude: ["Schema/schema.sql"]),
     .systemLibrary(name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+    // Without the trait it has only the URLs of databases, which the command reads.
     .target(
       name: "QudoMySQL",
       dependencies: [
-        "Qudo", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
+        "Qudo", "QudoSQLSupport", .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
       ]),
+    .target(name: "QudoImport", dependencies: ["Qudo", "QudoSQLSupport", "QudoSQLite"]),
     .target(name: "QudoMessagePack", dependencies: ["Qudo"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
@@ -126,9 +132,8 @@ let package = Package(
     .executableTarget(
       name: "QudoCommand",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
+        "Qudo", "QudoImport", "QudoMySQL", "QudoSQLite", "QudoSchedules", "QudoMonitor", "QudoBench",
         .target(name: "QudoDashboard", condition: .when(traits: ["Dashboard"])),
-        .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Subprocess", package: "swift-subprocess"),
@@ -143,6 +148,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
+    .testTarget(name: "QudoSQLSupportTests", dependencies: ["Qudo", "QudoSQLSupport", "QudoTesting"]),
     .testTarget(
       name: "QudoSQLiteTests",
       dependencies: [
@@ -156,6 +162,8 @@ let package = Package(
         "Qudo", "QudoMySQL", "QudoSQLite", "QudoTesting", "FaultyNetwork", "MariaDBServer",
         .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
+    .testTarget(
+      name: "QudoImportTests", dependencies: ["Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite"]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
@@ -267,7 +275,7 @@ let package = Package(
     .testTarget(
       name: "DiskFaultTests",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
+        "Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "FaultyDisk",
         .product(name: "Logging", package: "swift-log"),
       ]),
     // It replaces SQLite's allocator, descriptors and limits, so only a separate process links it.
@@ -285,7 +293,8 @@ let package = Package(
     .executableTarget(
       name: "HostileFileProcess",
       dependencies: [
-        "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", .product(name: "Logging", package: "swift-log"),
+        "Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite",
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/HostileFileProcess"),
     .testTarget(

@@ -11,7 +11,11 @@ let package = Package(
       dependencies: [
         .product(name: "Qudo", package: "qudo"), .product(name: "QudoSchedules", package: "qudo"),
       ]),
-    .executableTarget(name: "FuzzDatabaseURL", dependencies: [.product(name: "Qudo", package: "qudo")]),
+    .executableTarget(
+      name: "FuzzDatabaseURL",
+      dependencies: [
+        .product(name: "Qudo", package: "qudo"), .product(name: "QudoMySQL", package: "qudo"),
+      ]),
     .executableTarget(name: "FuzzDuration", dependencies: [.product(name: "Qudo", package: "qudo")]),
     .executableTarget(
       name: "FuzzMessagePack",

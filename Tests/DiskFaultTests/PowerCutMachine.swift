@@ -3,6 +3,7 @@ import FaultyDisk
 import Foundation
 import Logging
 import Qudo
+import QudoImport
 @testable import QudoSQLite
 import QudoTesting
 

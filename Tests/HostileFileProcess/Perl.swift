@@ -1,5 +1,6 @@
 import Foundation
 import Qudo
+import QudoImport
 import QudoSQLite
 import QudoTesting
 

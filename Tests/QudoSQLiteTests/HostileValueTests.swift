@@ -132,18 +132,4 @@ import Testing
       ($0 as? QudoError)?.message.contains(file.path) == true
     }
   }
-
-  @Test func importSourcesWhoseNumbersAreUsedUpAreAnError() async throws {
-    let driver = try await driver("INSERT INTO qudo_import_source VALUES('old', 9223372036854775807)")
-    let old = try TemporaryFile()
-    try old.execute(
-      """
-      CREATE TABLE func(id INTEGER PRIMARY KEY, name);
-      CREATE TABLE job(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, enqueue_time, grabbed_until, run_after, retry_cnt, priority);
-      CREATE TABLE exception_log(id INTEGER PRIMARY KEY, func_id, exception_time, message, uniqkey, arg, retried);
-      CREATE TABLE job_status(id INTEGER PRIMARY KEY, func_id, arg, uniqkey, status, job_start_time, job_end_time);
-      INSERT INTO func VALUES(1, 'a');
-      """)
-    #expect(await code { _ = try await driver.importAll(from: PerlQudoFile(path: old.path)) } == .corrupt)
-  }
 }

@@ -1,4 +1,5 @@
 import Qudo
+import QudoMySQL
 
 /// Whatever the text, the parser answers with a database that it reads from its own text again, or with a refusal;
 /// and neither shows a password.

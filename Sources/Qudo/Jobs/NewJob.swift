@@ -32,6 +32,19 @@ public enum Due: Hashable, Sendable {
   case at(Timestamp)
 }
 
+extension Due {
+  /// Returns the time at which the job is due.
+  ///
+  /// - Parameter now: The time of the enqueue, or of the change.
+  package func moment(_ now: Timestamp) -> Timestamp {
+    switch self {
+    case .now: now
+    case .after(let delay): now.advanced(by: delay)
+    case .at(let time): time
+    }
+  }
+}
+
 /// A key that at most one live job of a kind can hold.
 ///
 ///     try await queue.enqueue(Ship(order: 1), unique: "order-1")

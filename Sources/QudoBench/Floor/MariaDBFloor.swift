@@ -1,5 +1,6 @@
 #if MySQL
 internal import Qudo
+internal import QudoMySQL
 
 /// The fastest known design on a server: a narrow table in claim order next to the table of jobs, one INSERT
 /// per batch, statements sent together, and two round trips to settle a batch and claim the next. It has no

@@ -1,6 +1,6 @@
 #if MySQL
 public import Qudo
-internal import QudoMySQL
+public import QudoMySQL
 
 /// Measures Qudo's public interface on a server against raw libmariadb with the fewest statements for the
 /// same work. The two alternate.

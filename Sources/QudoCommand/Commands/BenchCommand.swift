@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import Qudo
 public import QudoBench
+internal import QudoMySQL
 internal import QudoSQLite
 
 extension Workload: ExpressibleByArgument {}

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Logging
 internal import Qudo
+internal import QudoMySQL
 internal import QudoSQLite
 
 struct DatabasesCommand: AsyncParsableCommand {

@@ -1,8 +1,6 @@
 internal import ArgumentParser
 internal import Qudo
-#if MySQL
 internal import QudoMySQL
-#endif
 internal import QudoSQLite
 
 struct Doctor: AsyncParsableCommand {

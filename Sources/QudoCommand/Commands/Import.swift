@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Qudo
+internal import QudoImport
 internal import QudoSQLite
 
 struct Import: AsyncParsableCommand {

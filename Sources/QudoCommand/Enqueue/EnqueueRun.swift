@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoMySQL
 
 /// Enqueues batches, prints their results, and tracks the progress for error messages.
 struct EnqueueRun {

@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoMySQL
 
 /// Counts the jobs that went to another database because a preferred one was unavailable.
 struct FallbackCount {

@@ -2,6 +2,7 @@ public import ArgumentParser
 internal import Logging
 internal import Qudo
 internal import QudoMonitor
+internal import QudoMySQL
 public import QudoSQLite
 
 #if canImport(Glibc)

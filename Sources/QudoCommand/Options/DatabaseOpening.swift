@@ -1,7 +1,5 @@
 internal import Qudo
-#if MySQL
 internal import QudoMySQL
-#endif
 internal import QudoSQLite
 
 /// Opens a database for the command.

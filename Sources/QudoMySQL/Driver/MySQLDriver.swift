@@ -1,5 +1,6 @@
 #if MySQL
 public import Qudo
+internal import QudoSQLSupport
 
 /// A driver that stores jobs on a MySQL (8.0 or newer) or MariaDB (10.6 or newer) server, for a fleet of
 /// processes.

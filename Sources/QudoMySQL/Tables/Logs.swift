@@ -1,5 +1,6 @@
 #if MySQL
 internal import Qudo
+internal import QudoSQLSupport
 
 extension Transaction {
   func failures(_ query: LogQuery) throws(QudoError) -> [FailureRecord] {

@@ -150,14 +150,6 @@ extension Due {
   /// The due time, if the job is ready at once whatever the time is; otherwise nil.
   var readySQL: SQL? { mayWait ? nil : sql("@n") }
 
-  func moment(_ now: Timestamp) -> Timestamp {
-    switch self {
-    case .now: now
-    case .after(let delay): now.advanced(by: delay)
-    case .at(let time): time
-    }
-  }
-
   /// Limits a delay so that its sum with any time is in range.
   static func bounded(_ delay: Duration) -> Int64 {
     min(delay.wholeMicroseconds, Timestamp.latest.microseconds - Timestamp.earliest.microseconds)

@@ -1,5 +1,6 @@
 #if MySQL
 internal import Qudo
+internal import QudoSQLSupport
 
 extension Transaction {
   /// Returns the figures of a dashboard: see ``ObservedDriver``. Each statement sees a moment of its own.

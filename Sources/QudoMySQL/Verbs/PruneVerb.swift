@@ -1,5 +1,6 @@
 #if MySQL
 internal import Qudo
+internal import QudoSQLSupport
 
 /// The sizes of a database's logs, which all connections of a driver share.
 struct LogSizes {

@@ -1,5 +1,6 @@
 #if MySQL
 internal import Qudo
+internal import QudoSQLSupport
 
 /// The results of a settle. The ids of replacements are known only after the write.
 struct SettleAnswer {
@@ -467,18 +468,6 @@ extension Settlement {
     guard case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty && recording == nil && !ClaimedRows.mayBeKeyed(lease.token)
       && !ClaimedRows.mayRest(lease.token)
-  }
-}
-
-extension RunStatus {
-  /// Returns nil for a run that neither ended the job nor failed.
-  fileprivate init?(_ outcome: Settlement.Outcome) {
-    switch outcome {
-    case .completed(let replacements): self = replacements.isEmpty ? .completed : .replaced
-    case .retry, .failed: self = .failed
-    case .aborted: self = .aborted
-    case .snoozed, .released: return nil
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 internal import CSQLite
 internal import Qudo
+internal import QudoSQLSupport
 
 /// A `sqlite3 *` with its statements, used by one thread at a time: by ``Writer``, by ``Reader``, or, if it is borrowed,
 /// by the application.

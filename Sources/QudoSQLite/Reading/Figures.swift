@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSQLSupport
 
 extension Snapshot {
   /// Returns the figures of a dashboard: see ``ObservedDriver``.

@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSQLSupport
 
 /// `qudo_failure`: the failure log.
 struct FailureTable {

@@ -51,17 +51,6 @@ extension Transaction {
   }
 }
 
-extension Due {
-  /// - Parameter now: The time of the enqueue.
-  func moment(_ now: Timestamp) -> Timestamp {
-    switch self {
-    case .now: now
-    case .after(let delay): now.advanced(by: delay)
-    case .at(let time): time
-    }
-  }
-}
-
 extension NewJob {
   /// The column `rank`: a higher priority sorts first.
   var rank: Int64 { 0 &- Int64(priority) }

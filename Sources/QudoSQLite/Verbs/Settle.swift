@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSQLSupport
 
 extension Transaction {
   func settle(_ settlements: [Settlement]) throws(QudoError) -> [SettleResult] {
@@ -100,17 +101,5 @@ extension Settlement {
   fileprivate var isPlain: Bool {
     guard recording == nil, case .completed(let replacements) = outcome else { return false }
     return replacements.isEmpty
-  }
-}
-
-extension RunStatus {
-  /// Creates the status to record, or nil for a run that neither ended the job nor failed.
-  fileprivate init?(_ outcome: Settlement.Outcome) {
-    switch outcome {
-    case .completed(let replacements): self = replacements.isEmpty ? .completed : .replaced
-    case .retry, .failed: self = .failed
-    case .aborted: self = .aborted
-    case .snoozed, .released: return nil
-    }
   }
 }

@@ -81,7 +81,7 @@ extension MemoryDatabase {
     if let expires = change.expires { row.expires = expires.moment(now.wall) }
     try limits.check(NewJob(row.kind, payload: row.payload, priority: row.priority, metadata: row.meta))
     if let due = change.due {
-      (row.due, row.delayed) = (due.time(now.wall), due.isRelative ? now.wall : nil)
+      (row.due, row.delayed) = (due.moment(now.wall), due.isRelative ? now.wall : nil)
     } else if !keepsDelay {
       row.delayed = nil
     }
@@ -119,7 +119,7 @@ extension MemoryDatabase {
   mutating func pause(_ kinds: [Kind]?, until end: Due?, reason: String?, now: ClockReading) {
     pauses = pauses.filter { !$0.value.isOver(now) }
     for kind in kinds.map({ $0.map(Optional.some) }) ?? [nil] {
-      pauses[kind] = Pause(kind, pausedAt: now.wall, endsAt: end?.time(now.wall), reason: reason)
+      pauses[kind] = Pause(kind, pausedAt: now.wall, endsAt: end?.moment(now.wall), reason: reason)
     }
   }
 

@@ -175,7 +175,7 @@ struct MemoryDatabase {
     lastJob += 1
     let row = Row(
       id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority,
-      due: job.due.time(now.wall),
+      due: job.due.moment(now.wall),
       delayed: job.due.isRelative ? now.wall : nil, expires: job.expires.moment(now.wall),
       enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     enter(row, job.concurrencyKey, now: now)
@@ -272,7 +272,7 @@ struct MemoryDatabase {
       row.meta = job.metadata
       row.priority = job.priority
       let due = unique.due(job.due, since: holder.enqueued, now: now.wall)
-      row.due = due.time(now.wall)
+      row.due = due.moment(now.wall)
       row.delayed = due.isRelative ? now.wall : nil
       row.expires = job.expires.moment(now.wall)
       // A new payload is new work, so the attempts and expired leases of the old one do not count.
@@ -293,14 +293,6 @@ struct MemoryDatabase {
 
 extension Due {
   var isRelative: Bool { if case .after = self { true } else { false } }
-
-  func time(_ now: Timestamp) -> Timestamp {
-    switch self {
-    case .now: now
-    case .after(let delay): now.advanced(by: delay)
-    case .at(let time): time
-    }
-  }
 }
 
 extension InsertResult {

@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSQLSupport
 
 /// A 64-bit FNV-1a hash of the values in an old row that never change, used to recognize the row.
 ///

@@ -1,4 +1,5 @@
 public import Qudo
+public import QudoSQLite
 
 extension SQLiteDriver {
   /// Imports the jobs, failures and statuses of a Perl Qudo file in one transaction, and wakes the workers.
@@ -10,13 +11,11 @@ extension SQLiteDriver {
   /// - Throws: `QudoError`, with the code `unsupportedDatabase` if the old file differs from the one imported earlier
   ///   under the same source name. Nothing was written then.
   public func importAll(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
-    try await writer.write(isDurable: true, isSmall: false) { transaction throws(QudoError) in
-      try transaction.importAll(file)
-    }
+    try await writeImport { transaction throws(QudoError) in try transaction.importAll(file) }
   }
 
   /// Returns the report that ``importAll(from:)`` would return, and writes nothing.
   public func planImport(from file: PerlQudoFile) async throws(QudoError) -> ImportReport {
-    try await reader.read { snapshot throws(QudoError) in try snapshot.planImport(file) }
+    try await readImports { tables throws(QudoError) in try file.planImport(tables) }
   }
 }

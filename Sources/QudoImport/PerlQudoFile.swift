@@ -1,15 +1,16 @@
 public import Qudo
+internal import QudoSQLite
 
 /// A SQLite file of the Perl job queue Qudo (the CPAN distribution), checked and ready for import.
 ///
 /// Qudo opens the file read-only and never changes it. One read transaction lasts as long as this object, so the
 /// import sees exactly the rows that were checked. Unless the file is in WAL mode, the old queue's writers wait for it.
-public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` is touched in `init` and under `lock` only
+public final class PerlQudoFile: @unchecked Sendable {  // reason: `database` is touched in `init` and under `lock` only
   /// The name under which a new file records the old database.
   public let source: String
   let options: ImportOptions
-  private let connection: Connection
-  private let lock = Locked(())
+  private let database: ForeignFile
+  private let lock = Locked(0)
 
   /// Opens the file and checks every row.
   ///
@@ -23,10 +24,10 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
     }
     if let source = options.source { try Limits.check("source", source, atMost: Self.sourceBytes) }
     do {
-      let connection = try Self.open(path)
-      try PerlCheck(connection: connection, options: options).run()
-      self.source = options.source ?? connection.path
-      self.connection = connection
+      let database = try ForeignFile(path: path)
+      try PerlCheck(database: database, options: options).run()
+      self.source = options.source ?? database.path
+      self.database = database
     } catch  where error.code == .database {
       throw QudoError(
         .unsupportedDatabase,
@@ -40,28 +41,10 @@ public final class PerlQudoFile: @unchecked Sendable {  // reason: `connection` 
 
   private static let sourceBytes = 4096
 
-  private static func open(_ path: String) throws(QudoError) -> Connection {
-    do {
-      let connection = try Connection(
-        path: try DatabasePath(path, isWritten: false).path, create: false, readOnly: true)
-      try connection.execute("PRAGMA busy_timeout = 30000")
-      try connection.harden()
-      try connection.run("BEGIN")
-      _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
-      return connection
-    } catch  where error.code == .readOnly {
-      // "SQLITE_READONLY_ROLLBACK ... a hot journal needs to be rolled back, but it cannot because the database is read-only".
-      throw QudoError(
-        .unsupportedDatabase,
-        "a process died while it wrote to the file: "
-          + "open it once with its own program or `sqlite3 FILE .tables`, then import it", cause: error.cause)
-    }
-  }
-
   /// Calls `body` for each row: first kinds, then jobs, failures and statuses, each ordered by id.
   func each(_ body: (PerlRow) throws(QudoError) -> Void) throws(QudoError) {
     try lock.withLock { _ throws(QudoError) in
-      try PerlReader(connection: connection, options: options).each(body) { refusal throws(QudoError) in
+      try PerlReader(database: database, options: options).each(body) { refusal throws(QudoError) in
         throw QudoError(.unsupportedDatabase, refusal)
       }
     }

@@ -1,8 +1,9 @@
 internal import Qudo
+internal import QudoSQLite
 
 /// A check that every row of an old file can be imported.
 struct PerlCheck {
-  let connection: Connection
+  let database: ForeignFile
   let options: ImportOptions
 
   func run() throws(QudoError) {
@@ -10,7 +11,7 @@ struct PerlCheck {
     try refuse(try tableProblems())
     try refuse(try duplicates())
     var problems: [String] = []
-    try PerlReader(connection: connection, options: options).each { _ in
+    try PerlReader(database: database, options: options).each { _ in
     } refused: {
       problems.append($0)
     }
@@ -23,7 +24,7 @@ struct PerlCheck {
   /// and an import does not read them.
   private func requireSoundFile() throws(QudoError) {
     var findings: [String] = []
-    try connection.each("PRAGMA quick_check(1)", values: []) { row in findings.append(row.text(0)) }
+    try database.each("PRAGMA quick_check(1)") { row in findings.append(row.text(0)) }
     guard findings == ["ok"] else {
       throw QudoError(
         .corrupt,
@@ -50,14 +51,14 @@ struct PerlCheck {
     for table in ImportReport.Table.allCases {
       let name = table.rawValue
       guard
-        try connection.integer(
-          "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", .text(name)) != nil
+        try database.integer(
+          "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", name) != nil
       else {
         problems.append("the table \(name) is missing")
         continue
       }
       var columns: [String] = []
-      try connection.each("SELECT name FROM pragma_table_info(?)", .text(name)) { row throws(QudoError) in
+      try database.each("SELECT name FROM pragma_table_info(?)", name) { row throws(QudoError) in
         columns.append(row.text(0))
       }
       let known = table.columns
@@ -67,7 +68,7 @@ struct PerlCheck {
       for column in columns where !known.contains(column.lowercased()) {
         let quoted = "\"" + column.replacing("\"", with: "\"\"") + "\""
         let filled =
-          try connection.integer("SELECT count(*) FROM \(name) WHERE \(quoted) IS NOT NULL", values: []) ?? 0
+          try database.integer("SELECT count(*) FROM \(name) WHERE \(quoted) IS NOT NULL") ?? 0
         if filled > 0 {
           problems.append(
             "the table \(name) has a column \(column.debugDescription) that is not Qudo's, with data in \(filled) rows"
@@ -83,7 +84,7 @@ struct PerlCheck {
   /// The Perl Qudo's unique index forbids such jobs; a table created by other means may contain some.
   private func duplicates() throws(QudoError) -> [String] {
     var problems: [String] = []
-    try connection.each(
+    try database.each(
       "SELECT max(id), min(id) FROM job WHERE uniqkey IS NOT NULL GROUP BY func_id, CAST(uniqkey AS BLOB) HAVING count(*) > 1 ORDER BY 1"
     ) { row throws(QudoError) in
       problems.append("job \(row.integer(0)): job \(row.integer(1)) has the same func_id and uniqkey")

@@ -1,5 +1,6 @@
-@testable import QudoSQLite
 import Testing
+
+@testable import QudoImport
 
 @Suite struct MessagePackShapeTests {
   @Test(

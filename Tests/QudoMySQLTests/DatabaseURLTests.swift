@@ -1,4 +1,5 @@
 import Qudo
+import QudoMySQL
 import Testing
 
 /// What `--database` takes.

@@ -1,8 +1,9 @@
 internal import Qudo
+internal import QudoSQLite
 
 /// A reader that converts an old file row by row.
 struct PerlReader {
-  let connection: Connection
+  let database: ForeignFile
   let options: ImportOptions
 
   /// - Parameters:
@@ -14,7 +15,7 @@ struct PerlReader {
     var kinds: [Int64: Kind] = [:]
     for table in ImportReport.Table.allCases {
       let columns = table.columns.joined(separator: ", ")
-      try connection.each("SELECT \(columns) FROM \(table.rawValue) ORDER BY id", values: []) {
+      try database.each("SELECT \(columns) FROM \(table.rawValue) ORDER BY id") {
         row throws(QudoError) in
         let id = row.integer(0)
         let read: PerlRow

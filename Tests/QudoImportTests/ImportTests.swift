@@ -1,5 +1,6 @@
 import CSQLite
 import Qudo
+import QudoImport
 import QudoSQLite
 import QudoTesting
 import Testing
@@ -113,5 +114,15 @@ import Testing
         && plan.first?.contains("SEARCH qudo_import USING PRIMARY KEY (source=? AND origin=? AND old=?)")
           == true
     )
+  }
+
+  @Test func importSourcesWhoseNumbersAreUsedUpAreAnError() async throws {
+    await (try open()).close()
+    try file.execute("INSERT INTO qudo_import_source VALUES('old', 9223372036854775807)")
+    let driver = try open()
+    let error = await #expect(throws: QudoError.self) {
+      try await driver.importAll(from: PerlQudoFile(path: old.path))
+    }
+    #expect(error?.code == .corrupt)
   }
 }

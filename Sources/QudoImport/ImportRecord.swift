@@ -1,4 +1,5 @@
 internal import Qudo
+internal import QudoSQLite
 
 /// The record of earlier imports, stored in the new file.
 ///
@@ -6,7 +7,7 @@ internal import Qudo
 /// whether a known source name still means the same database, and whether a database with a new source name was
 /// already imported under another one.
 struct ImportRecord {
-  let connection: Connection
+  let tables: ImportTables
   let name: String
   /// The old database's id in `qudo_import_source`; nil until a row of it is imported.
   private(set) var source: Int64?
@@ -14,16 +15,12 @@ struct ImportRecord {
   /// a second time.
   private var others: [(number: Int64, name: String)] = []
 
-  init(_ connection: Connection, _ file: PerlQudoFile) throws(QudoError) {
-    self.connection = connection
+  init(_ tables: ImportTables, _ file: PerlQudoFile) throws(QudoError) {
+    self.tables = tables
     name = file.source
-    source = try connection.integer("SELECT id FROM qudo_import_source WHERE name = ?", .text(name))
+    source = try tables.source(named: name)
     guard source == nil, file.options.source == nil else { return }
-    var known: [(number: Int64, name: String)] = []
-    try connection.each("SELECT id, name FROM qudo_import_source ORDER BY id") { row throws(QudoError) in
-      known.append((row.integer(0), row.text(1)))
-    }
-    others = known
+    others = try tables.sources()
   }
 
   /// Returns the outcome of a row that must not be written, or nil if the import writes it.
@@ -46,39 +43,18 @@ struct ImportRecord {
         "\(row.table.rawValue) \(row.id) was already imported from \(other.name). "
           + "If this is that database, moved or copied, pass that source name; otherwise pass a new one.")
     }
-    guard case .job(let job) = row.content, let key = job.uniqueKey,
-      let kind = try connection.kindTable.id(of: row.kind)
-    else { return nil }
-    return try connection.jobTable.holder(of: key, kind: kind).map { .conflict($0) }
+    guard case .job(let job) = row.content, let key = job.uniqueKey else { return nil }
+    return try tables.holder(of: key, kind: row.kind).map { .conflict($0) }
   }
 
   private func find(_ row: PerlRow, in source: Int64) throws(QudoError) -> (new: Int64, print: Int64)? {
-    var found: (new: Int64, print: Int64)?
-    try connection.each(
-      "SELECT new, print FROM qudo_import WHERE source = ? AND origin = ? AND old = ?", .integer(source),
-      .integer(row.table.number),
-      .integer(row.id)
-    ) { row throws(QudoError) in found = (row.integer(0), row.integer(1)) }
-    return found
+    try tables.row(row.id, of: row.table.number, in: source)
   }
 
   mutating func add(_ row: PerlRow, as new: Int64) throws(QudoError) {
-    let source = if let known = source { known } else { try addSource() }
+    let source = if let known = source { known } else { try tables.addSource(name) }
     self.source = source
-    try connection.run(
-      "INSERT INTO qudo_import(source, origin, old, new, print) VALUES(?, ?, ?, ?, ?)", .integer(source),
-      .integer(row.table.number),
-      .integer(row.id), .integer(new), .integer(Fingerprint(row).number))
-  }
-
-  private func addSource() throws(QudoError) -> Int64 {
-    let highest = try connection.integer("SELECT max(id) FROM qudo_import_source") ?? 0
-    guard highest < .max else {
-      throw QudoError(.corrupt, "qudo_import_source has no free id: another program modified the file")
-    }
-    let number = highest + 1
-    try connection.run("INSERT INTO qudo_import_source(name, id) VALUES(?, ?)", .text(name), .integer(number))
-    return number
+    try tables.add(row.id, of: row.table.number, in: source, as: new, print: Fingerprint(row).number)
   }
 }
 

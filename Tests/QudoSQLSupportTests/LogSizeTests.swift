@@ -1,4 +1,5 @@
 import Qudo
+import QudoSQLSupport
 import QudoTesting
 import Testing
 

@@ -5,6 +5,7 @@ internal import Musl
 #elseif canImport(Darwin)
 internal import Darwin
 #endif
+internal import Qudo
 
 /// Reads what stands behind `mysql:`.
 ///

@@ -1,3 +1,5 @@
+package import Qudo
+
 /// The queries of one log that ``LogSize`` needs.
 package protocol LogRows {
   /// Counts all rows, by the smallest index.

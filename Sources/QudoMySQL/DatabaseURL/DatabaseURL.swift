@@ -1,3 +1,5 @@
+public import Qudo
+
 /// Where a database is, as the command's `--database` takes it:
 ///
 /// - a path, or `sqlite:` and a path, which is taken as it is;
@@ -7,6 +9,8 @@
 ///
 /// Neither its description nor what debuggers and `dump` show of it has the password, nor has any error of the parser.
 /// ``text`` has it.
+///
+/// It needs no trait, so that a program without the driver can read such a URL, and say what it lacks.
 public struct DatabaseURL: Hashable, Sendable {
   /// A file or a server.
   public enum Location: Hashable, Sendable {
@@ -23,7 +27,7 @@ public struct DatabaseURL: Hashable, Sendable {
 
   /// Bytes are looked at, not characters: a character that combines with a delimiter does not hide it.
   ///
-  /// - Throws: ``QudoError/Code/invalidArgument`` that says what is wrong, and repeats nothing of the text.
+  /// - Throws: `QudoError.Code.invalidArgument` that says what is wrong, and repeats nothing of the text.
   public init(parsing text: String) throws(QudoError) {
     guard !text.isEmpty else { throw QudoError(.invalidArgument, "the database is empty: give a path") }
     guard !text.utf8.contains(0) else { throw QudoError(.invalidArgument, "the database has a NUL byte") }

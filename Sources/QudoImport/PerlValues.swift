@@ -1,5 +1,5 @@
-internal import CSQLite
 internal import Qudo
+internal import QudoSQLite
 
 /// The reason why a row of an old file cannot be imported.
 struct PerlRefusal: Error {
@@ -11,19 +11,18 @@ struct PerlRefusal: Error {
 ///
 /// A SQLite column can hold values of any type, so each access checks the type of the value.
 struct PerlValues {
-  let row: Statement
+  let row: ForeignRow
   let columns: [String]
   let options: ImportOptions
 
-  private func place(_ name: String) -> Int32 { Int32(columns.firstIndex(of: name) ?? columns.count) }
-  private func type(_ column: Int32) -> Int32 { sqlite3_column_type(row.handle, column) }
+  private func value(_ name: String) -> ForeignValue {
+    row.value(Int32(columns.firstIndex(of: name) ?? columns.count))
+  }
 
-  func isNull(_ name: String) -> Bool { row.isNull(place(name)) }
+  func isNull(_ name: String) -> Bool { if case .null = value(name) { true } else { false } }
 
   func integer(_ name: String, in range: ClosedRange<Int64>) throws(PerlRefusal) -> Int64 {
-    let column = place(name)
-    guard type(column) == SQLITE_INTEGER else { throw PerlRefusal("\(name) is not an integer") }
-    let value = row.integer(column)
+    guard case .integer(let value) = value(name) else { throw PerlRefusal("\(name) is not an integer") }
     guard range.contains(value) else {
       throw PerlRefusal("\(name) is \(value), outside \(range.lowerBound) to \(range.upperBound)")
     }
@@ -32,11 +31,10 @@ struct PerlValues {
 
   /// Converts seconds since 1970, with or without a fraction, to microseconds.
   func time(_ name: String) throws(PerlRefusal) -> Int64 {
-    let column = place(name)
     let seconds: Double
-    switch type(column) {
-    case SQLITE_INTEGER: seconds = Double(row.integer(column))
-    case SQLITE_FLOAT: seconds = sqlite3_column_double(row.handle, column)
+    switch value(name) {
+    case .integer(let whole): seconds = Double(whole)
+    case .real(let value): seconds = value
     default: throw PerlRefusal("\(name) is not a time in seconds")
     }
     let (first, last) = (
@@ -52,15 +50,11 @@ struct PerlValues {
 
   /// Returns the bytes of a text or blob, or of a number's decimal text. Nil for NULL.
   func bytes(_ name: String) -> [UInt8]? {
-    let column = place(name)
-    switch type(column) {
-    case SQLITE_NULL: return nil
-    case SQLITE_BLOB: return row.blob(column)
-    case SQLITE_FLOAT: return Array("\(sqlite3_column_double(row.handle, column))".utf8)
-    default:
-      // Not `sqlite3_column_blob`, which would return UTF-16 from a UTF-16 database.
-      guard let start = sqlite3_column_text(row.handle, column) else { return [] }
-      return Array(UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(row.handle, column))))
+    switch value(name) {
+    case .null: return nil
+    case .blob(let bytes), .text(let bytes): return bytes
+    case .real(let value): return Array("\(value)".utf8)
+    case .integer(let value): return Array("\(value)".utf8)
     }
   }
 
@@ -76,8 +70,9 @@ struct PerlValues {
   }
 
   private func text(_ name: String, what: String, atMost limit: Int) throws(PerlRefusal) -> String? {
-    guard let bytes = bytes(name) else { return nil }
-    guard type(place(name)) == SQLITE_TEXT else { throw PerlRefusal("\(name) is not text") }
+    let value = value(name)
+    if case .null = value { return nil }
+    guard case .text(let bytes) = value else { throw PerlRefusal("\(name) is not text") }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw PerlRefusal("\(name) is not UTF-8")
     }
