@@ -246,7 +246,7 @@ import Testing
     arguments: IdleBeside.allCases)
   func idleClaims(_ beside: IdleBeside) async throws {
     let kinds = (["idle"] + (0..<(beside == .manyKinds ? 99 : 0)).map { "idle\($0)" }).map { Kind($0) }
-    let demand = ClaimRequest(kinds.map { .init($0) }, limit: 9)
+    let request = ClaimRequest(kinds.map { .init($0) }, limit: 9)
     let transactions = Locked(0)
     let driver = try SQLiteDriver(
       path: file.path, durability: .normal, busyTimeout: .seconds(3600), clock: SystemClock(),
@@ -259,10 +259,10 @@ import Testing
     }
     if beside == .cancellation {
       let marked = try await other.insert([job("marked", kind: "busy")])
-      _ = try await other.claim(self.demand(1, "busy"))
+      _ = try await other.claim(demand(1, "busy"))
       #expect(try await other.cancel(marked.map(\.id), reason: nil) == [.cancelling])
     }
-    for _ in 0..<2 { #expect(try await driver.claim(demand).texts == []) }
+    for _ in 0..<2 { #expect(try await driver.claim(request).texts == []) }
     let before = transactions.withLock { $0 }
     let writeLock = try WriteLock(path: file.path)
     for number in 1...20 {
@@ -270,12 +270,12 @@ import Testing
         job("\(number)", kind: "busy", due: number % 2 == 0 ? .now : .after(.seconds(3600)))
       ])
       try writeLock.take()
-      #expect(try await driver.claim(demand).texts == [])
+      #expect(try await driver.claim(request).texts == [])
       writeLock.giveBack()
     }
     #expect(transactions.withLock { $0 } == before)
     _ = try await other.insert([job("now", kind: kinds[kinds.count - 1])])
-    #expect(try await driver.claim(demand).texts == ["now"])
+    #expect(try await driver.claim(request).texts == ["now"])
     await other.close()
     await driver.close()
   }

@@ -1,5 +1,5 @@
 #if MySQL
-public import Qudo
+internal import Qudo
 public import QudoMySQL
 
 /// Measures Qudo's public interface on a server against raw libmariadb with the fewest statements for the

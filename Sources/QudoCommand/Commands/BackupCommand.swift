@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Qudo
+internal import QudoMySQL
 internal import QudoSQLite
 
 struct BackupCommand: AsyncParsableCommand {

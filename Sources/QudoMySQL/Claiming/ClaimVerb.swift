@@ -176,7 +176,8 @@ extension Transaction {
     if let token = claimed.nextToken { times.due = min(times.due ?? token, token) }
     if let end = claimed.pauseEnd { times.due = min(times.due ?? end, end) }
     claim.timeUntilNextDue = times.due.map { .microseconds(max(0, $0.clampedMinus(now.microseconds))) }
-    if claimed.hasMore { claim.timeUntilNextDue = .zero }
+    // Rows whose jobs another program deleted gave no jobs, and others may wait behind them.
+    if claimed.hasMore || jobs.count < claimed.jobs.count { claim.timeUntilNextDue = .zero }
     claim.timeUntilNextLeaseExpiry = times.end.map {
       .microseconds(max(0, $0.clampedMinus(now.microseconds)))
     }
