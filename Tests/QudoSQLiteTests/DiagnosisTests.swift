@@ -532,6 +532,24 @@ import Darwin
     await driver.close()
   }
 
+  @Test("with more running jobs than are looked at, nobody knows whether a kind is idle") func manyRunning()
+    async throws
+  {
+    let driver = try file.open(clock: clock)
+    _ = try await driver.insert([job("1"), job("2", kind: "b")])
+    _ = try await driver.claim(demand(1, leaseDuration: .seconds(7200)))
+    // The jobs of a lease are ranges of ids: a claim of 100,001 jobs.
+    try file.execute("UPDATE qudo_running SET first = 1000000, last = 1100000")
+    clock.advance(by: .seconds(3600))
+    let found = try await findings()
+    #expect(found.map(\.check) == ["oldest-ready"] && found[0].subject == "b", "\(found)")
+    #expect(
+      found.first?.message.hasSuffix("whether others of the kind run is unknown, because too many jobs do")
+        == true)
+    try file.execute("UPDATE qudo_running SET first = 1000001")
+    #expect(try await findings().map(\.check) == ["kind-idle"])
+  }
+
   @Test("a kind that its rate holds up is not idle") func rated() async throws {
     let driver = try file.open(clock: clock)
     _ = try await driver.insert([job("1"), job("2"), job("3")])

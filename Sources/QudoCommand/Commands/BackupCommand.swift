@@ -8,7 +8,7 @@ struct BackupCommand: AsyncParsableCommand {
     commandName: "backup",
     abstract: "Copy the database to a file, while it is in use.",
     discussion: """
-      The copy has what was committed before the backup began to read, and ends however many processes write meanwhile. It is one \
+      The copy has what was committed before the backup began to read, and ends however many processes use the queue meanwhile. It is one \
       plain file, which only its owner can read. It gets its name when it is complete, synced and checked; until then it is called \
       FILE.partial. If the backup is killed, that file is left, and the next backup writes over it. The database is only read: a file \
       of an older version is not migrated.

@@ -7,7 +7,7 @@ struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look for what is wrong with a database, and say what to do about it.",
     discussion: """
-      Looks at the file, its place, rights, settings, locks and WAL, and at the jobs, leases, logs and schedules in it; of a server, at \
+      Looks at the file, its place, free space, rights, settings, locks and WAL, and at the jobs, leases, logs and schedules in it; of a server, at \
       its settings, privileges and clock, and at the jobs. "Operating Qudo" has a table of the checks. It changes nothing: no file is \
       created or migrated, and nobody waits for it. Without --integrity, it takes about as long with a million waiting jobs as with one. With \
       it, the WAL of a busy file grows meanwhile: check a backup of a large one instead. \
