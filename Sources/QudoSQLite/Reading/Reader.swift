@@ -89,9 +89,9 @@ final class Reader: Sendable {
           }
         state.connection = connection
         try connection.run("BEGIN")
-        // The first read takes the snapshot; only then can what the connection remembers be compared with it. A restore may
-        // have given the numbers of kinds to others.
-        _ = try connection.integer("SELECT 1 FROM qudo_info LIMIT 1")
+        // Only with the snapshot can what the connection remembers be compared with the file. A restore may have given the
+        // numbers of kinds to others.
+        try connection.infoTable.takeSnapshot()
         _ = connection.invalidateIfChanged()
         let result = try body(Snapshot(connection: connection, now: clock.now(), locks: locks))
         try connection.run("COMMIT")

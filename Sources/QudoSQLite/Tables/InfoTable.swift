@@ -66,6 +66,11 @@ struct InfoTable {
       "UPDATE qudo_info SET value = randomblob(16) WHERE key = 'generation' AND value = ?", .blob(generation))
   }
 
+  /// Reads something, so that the transaction has its snapshot.
+  func takeSnapshot() throws(QudoError) {
+    _ = try connection.integer("SELECT 1 FROM qudo_info WHERE key = 'generation'")
+  }
+
   /// Returns the 16 random bytes that identify the file.
   func generation() throws(QudoError) -> [UInt8] {
     var stored: [UInt8] = []
