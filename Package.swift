@@ -175,15 +175,16 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting",
       ]),
-    .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/ForwardingDriver"),
+    .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/Support/ForwardingDriver"),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
     .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
-    .target(name: "CSpawn", path: "Tests/CSpawn"),
+    .target(name: "CSpawn", path: "Tests/Support/CSpawn"),
     // All tests are in one bundle, so that one dependency bounds how many of them run at a time.
-    .target(name: "CTestWidth", path: "Tests/CTestWidth"),
-    .target(name: "ProcessSupport", dependencies: ["CSpawn", "CTestWidth"], path: "Tests/ProcessSupport"),
-    .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/MariaDBServer"),
-    .target(name: "FaultyNetwork", path: "Tests/FaultyNetwork"),
+    .target(name: "CTestWidth", path: "Tests/Support/CTestWidth"),
+    .target(
+      name: "ProcessSupport", dependencies: ["CSpawn", "CTestWidth"], path: "Tests/Support/ProcessSupport"),
+    .target(name: "MariaDBServer", dependencies: ["ProcessSupport"], path: "Tests/Support/MariaDBServer"),
+    .target(name: "FaultyNetwork", path: "Tests/Support/FaultyNetwork"),
     .testTarget(name: "FaultyNetworkTests", dependencies: ["FaultyNetwork"]),
     .testTarget(
       name: "ModelTests",
@@ -267,11 +268,11 @@ let package = Package(
         "Qudo", "QudoSQLite", "QudoTesting", "CSQLite",
         .target(name: "QudoMySQL", condition: .when(traits: ["MySQL"])),
         .product(name: "Logging", package: "swift-log"),
-      ], path: "Tests/TortureProcess"),
-    .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/CFaultyDisk"),
+      ], path: "Tests/Support/TortureProcess"),
+    .target(name: "CFaultyDisk", dependencies: ["CSQLite"], path: "Tests/Support/CFaultyDisk"),
     .target(
       name: "FaultyDisk", dependencies: ["CFaultyDisk", "CSQLite", "Qudo", "QudoTesting"],
-      path: "Tests/FaultyDisk"),
+      path: "Tests/Support/FaultyDisk"),
     .testTarget(
       name: "DiskFaultTests",
       dependencies: [
@@ -279,14 +280,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ]),
     // It replaces SQLite's allocator, descriptors and limits, so only a separate process links it.
-    .target(name: "CScarcity", dependencies: ["CSQLite"], path: "Tests/CScarcity"),
+    .target(name: "CScarcity", dependencies: ["CSQLite"], path: "Tests/Support/CScarcity"),
     .executableTarget(
       name: "ScarcityProcess",
       dependencies: [
         "Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "CScarcity", "Evidence",
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Tests/ScarcityProcess"),
+      path: "Tests/Support/ScarcityProcess"),
     .testTarget(
       name: "ScarcityTests",
       dependencies: ["Qudo", "QudoSQLite", "QudoTesting", "CSQLite", "Evidence", "ProcessSupport"]),
@@ -296,7 +297,7 @@ let package = Package(
         "Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite",
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Tests/HostileFileProcess"),
+      path: "Tests/Support/HostileFileProcess"),
     .testTarget(
       name: "HostileFileTests",
       dependencies: [
