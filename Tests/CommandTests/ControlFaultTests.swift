@@ -25,7 +25,7 @@ import Darwin
 
   /// A driver of a file with as many jobs.
   private func filled(_ count: Int) async throws -> (driver: SQLiteDriver, ids: [Int64]) {
-    let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .off)
+    let driver = try SQLiteDriver(path: place.path("qudo.db"), durability: .normal)
     let ids = try await driver.insert((0..<count).map { NewJob("a", payload: Payload("\($0)")) }).map(\.id)
     return (driver, ids)
   }

@@ -98,7 +98,9 @@ let peak =
   @Test("a debounced job is overwritten until it begins, and put off no further than its bound")
   func debounce() throws {
     let options = ["--debounce", "page-7", "--delay", "10m", "--max-delay", "15m"]
-    for text in ["1", "2"] { #expect(try place.qudo(["enqueue", "k", text] + options, input: Data()).output == "1\n") }
+    for text in ["1", "2"] {
+      #expect(try place.qudo(["enqueue", "k", text] + options, input: Data()).output == "1\n")
+    }
     let job = try #require(try place.qudo("jobs", "--json").objects().first)
     #expect(job["payload"] as? String == "2" && job["uniqueKey"] as? String == "page-7")
     let overwrite = try place.qudo(

@@ -77,7 +77,9 @@ import Testing
     try await database.drop()
   }
 
-  @Test("a driver that does nothing during a restore reads the kinds again") func restoredMeanwhile() async throws {
+  @Test("a driver that does nothing during a restore reads the kinds again") func restoredMeanwhile()
+    async throws
+  {
     let database = try await TestDatabase()
     let driver = try database.driver(trustsIdle: .zero)
     let other = try database.driver()
@@ -86,7 +88,8 @@ import Testing
     // Its number goes to another kind after the restore.
     #expect(await code(driver, "b") == nil)
     // The server tells the time of a creation in seconds.
-    let isLater = "SELECT NOW() > MAX(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '\(database.name)'"
+    let isLater =
+      "SELECT NOW() > MAX(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '\(database.name)'"
     while try await database.server.query(isLater) != ["1"] { await Task.yield() }
     try await drop(database)
     try await database.server.query(dump, in: database.name)

@@ -1,3 +1,8 @@
+#if canImport(FoundationEssentials)
+internal import FoundationEssentials
+#else
+internal import Foundation
+#endif
 #if canImport(Glibc)
 internal import Glibc
 #elseif canImport(Musl)
@@ -15,9 +20,10 @@ extension Bench {
     let many = max(settings.jobs ?? 1_000_000, 2000)
     let durability =
       settings.durabilities.contains(.normal) ? .normal : settings.durabilities.first ?? .normal
+    // With few jobs, this is a test that all is measured.
+    let runs = min(max(many / 100, 2), 200)
     return try await cancelMany(many, durability) + [claimsBesidePaused(many, durability)]
-      + cancelTimes(min(settings.jobs ?? 200, 200), durability)
-      + commandTimes(min(settings.jobs ?? 200, 200), durability)
+      + cancelTimes(runs, durability) + commandTimes(runs, durability)
   }
 
   // MARK: Cancels
@@ -175,20 +181,21 @@ extension Bench {
   private func commandTimes(_ count: Int, _ durability: SQLiteDriver.Durability) async throws -> [BenchLine] {
     let times = try await withFile { path in
       try await withQueue(path, durability) { queue in
+        // The worker passes on what a command prints only when the command has ended.
+        let command = #"sh -c 'read -r file; echo $$ > "$file.new"; mv "$file.new" "$file"; exec sleep 3600'"#
         let worker = try settings.spawn([
-          "work", "bench=sh -c 'echo $$; exec sleep 3600'", "bench.end=sh -c 'kill $PPID'", "--database", path,
+          "work", "bench=\(command)", "bench.end=sh -c 'kill $PPID'", "--database", path,
           "--durability", durability.rawValue,
         ])
+        let file = path + ".command"
         var times: [Double] = []
         for _ in 0..<count {
-          let id = try await queue.enqueue(NewJob("bench")).id
-          guard let line = try await worker.line(), let command = pid_t(line) else {
-            throw BenchFailure("the command did not begin")
-          }
-          try await ContinuousClock().sleep(for: .microseconds(Int.random(in: 2000...5000)))
+          try? FileManager.default.removeItem(atPath: file)
+          let id = try await queue.enqueue(NewJob("bench", payload: Payload(file + "\n"))).id
+          let process = try await processID(in: file)
           guard try await queue.cancel(id) == .cancelling else { throw BenchFailure("the job does not run") }
           let acknowledged = Child.monotonic()
-          while kill(command, 0) == 0 { try await ContinuousClock().sleep(for: .microseconds(200)) }
+          while kill(process, 0) == 0 { try await ContinuousClock().sleep(for: .microseconds(200)) }
           times.append(Double(Child.monotonic() - acknowledged) / 1e6)
         }
         try await queue.enqueue(NewJob("bench.end"))
@@ -197,6 +204,18 @@ extension Bench {
       }
     }
     return cancelLines("a command", times, durability)
+  }
+
+  /// Returns the number of the process that a command writes into a file when it begins.
+  private func processID(in file: String) async throws -> pid_t {
+    let end = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < end {
+      if let text = try? String(contentsOfFile: file, encoding: .utf8), let id = pid_t(text.dropLast()) {
+        return id
+      }
+      try await ContinuousClock().sleep(for: .milliseconds(Int.random(in: 2...5)))
+    }
+    throw BenchFailure("the command did not begin")
   }
 
   private func cancelLines(_ what: String, _ times: [Double], _ durability: SQLiteDriver.Durability)

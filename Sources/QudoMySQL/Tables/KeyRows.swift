@@ -100,7 +100,8 @@ enum KeyRows {
     guard !row.isNull(7) else { return nil }
     return Candidate(
       kind: row.integer(1), ranking: row.integer(3), due: row.integer(4), id: row.integer(0),
-      hold: KeyHold(scope: row.integerIfAny(5), rests: row.integer(8) == 1), mayExpire: !row.isNull(6), mayBeKeyed: true,
+      hold: KeyHold(scope: row.integerIfAny(5), rests: row.integer(8) == 1), mayExpire: !row.isNull(6),
+      mayBeKeyed: true,
       source: .held(NumberedKey(kind: row.integer(1), name: row.bytes(2))))
   }
 }

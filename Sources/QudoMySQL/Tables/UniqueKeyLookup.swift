@@ -115,7 +115,8 @@ struct UniqueKeyLookup {
       let key = Key(kind: row.integer(0), bytes: row.bytes(1))
       guard !row.isNull(7) else {
         if row.integerIfAny(13) == 1 {
-          holders[key] = Holder(id: row.integer(2), enqueued: Timestamp(microseconds: 0), place: nil, heldFlags: 0)
+          holders[key] = Holder(
+            id: row.integer(2), enqueued: Timestamp(microseconds: 0), place: nil, heldFlags: 0)
         } else {
           stale.append((key, row.integer(2), !row.isNull(12)))
         }
@@ -129,7 +130,8 @@ struct UniqueKeyLookup {
       holders[key] = Holder(
         id: row.integer(2), enqueued: Timestamp(microseconds: row.integer(8)), place: place,
         concurrencyKey: row.bytesIfAny(9).map { NumberedKey(kind: key.kind, name: $0) },
-        heldFlags: KeyHold(scope: row.integerIfAny(10), rests: !row.isNull(12)).rawValue | (row.isNull(11) ? 0 : ExpiryRows.bit)
+        heldFlags: KeyHold(scope: row.integerIfAny(10), rests: !row.isNull(12)).rawValue
+          | (row.isNull(11) ? 0 : ExpiryRows.bit)
           | KeyRows.bit)
     }
   }

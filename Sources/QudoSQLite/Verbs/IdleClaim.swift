@@ -16,7 +16,9 @@ extension Transaction {
         if claim.isAhead { return nil }
         noteWait(claim, after: 0)
       }
-      guard try readyTable.hasAny(of: Set(kinds.map(\.number)), lookingUp: Self.mostKinds) == false else { return nil }
+      guard try readyTable.hasAny(of: Set(kinds.map(\.number)), lookingUp: Self.mostKinds) == false else {
+        return nil
+      }
     }
     guard try !cancelTable.hasOrphans(), try delayedTable.firstDue() > now.wall.microseconds,
       try delayedTable.lastWritten() <= now.wall.microseconds,
