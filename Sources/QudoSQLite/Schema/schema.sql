@@ -27,9 +27,9 @@ CREATE TABLE qudo_job(
   attempt INTEGER NOT NULL,           -- of the next or current run, from 1
   lost INTEGER NOT NULL,              -- expired leases since the last retry
   state INTEGER NOT NULL,             -- always 0
-  codec INTEGER NOT NULL,             -- CodecID
+  codec INTEGER NOT NULL,             -- 0 raw, 1 JSON, 2 property list, 3 MessagePack, others: CodecID
   unique_key TEXT,
-  unique_scope INTEGER,               -- NULL: the job holds no key, or no longer
+  unique_scope INTEGER,               -- 0: until finished, 1: until started; NULL: the job holds no key, or no longer
   concurrency_key TEXT,               -- ConcurrencyKey; NULL: none
   expires INTEGER,                    -- when the job leaves if it still waits; NULL: never
   meta BLOB,                          -- JobMetadata; NULL if empty
@@ -156,7 +156,7 @@ CREATE TABLE qudo_failure(
   kind INTEGER NOT NULL,
   attempt INTEGER NOT NULL,
   failed_at INTEGER NOT NULL,
-  reason INTEGER NOT NULL,            -- FailureReason
+  reason INTEGER NOT NULL,            -- 0 failed, 1 lost, 2 aborted, 3 cancelled, 4 expired, 5 dropped
   final INTEGER NOT NULL,             -- 1: the job left the tables with this failure
   message TEXT NOT NULL,
   rank INTEGER NOT NULL,
@@ -177,7 +177,7 @@ CREATE TABLE qudo_status(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   job INTEGER NOT NULL,
   kind INTEGER NOT NULL,
-  status INTEGER NOT NULL,            -- RunStatus
+  status INTEGER NOT NULL,            -- 0 completed, 1 replaced, 2 failed, 3 aborted
   started_at INTEGER NOT NULL,
   ended_at INTEGER NOT NULL,
   unique_key TEXT,
