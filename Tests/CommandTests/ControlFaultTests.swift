@@ -39,6 +39,7 @@ import Darwin
         input: Pipe(), output: Pipe(), errors: Pipe())
       defer { running.kill(SIGKILL) }
       for _ in 0..<count { try #require(try running.output.line() != nil) }
+      // Waits for nothing: it is killed at some moment of a page.
       usleep(UInt32.random(in: 0...20_000, using: &random))
       running.kill(SIGKILL)
       #expect(try running.end() == SIGKILL)

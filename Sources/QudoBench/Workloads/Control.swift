@@ -190,12 +190,17 @@ extension Bench {
         let file = path + ".command"
         var times: [Double] = []
         for _ in 0..<count {
-          try? FileManager.default.removeItem(atPath: file)
           let id = try await queue.enqueue(NewJob("bench", payload: Payload(file + "\n"))).id
           let process = try await processID(in: file)
+          try FileManager.default.removeItem(atPath: file)
           guard try await queue.cancel(id) == .cancelling else { throw BenchFailure("the job does not run") }
           let acknowledged = Child.monotonic()
-          while kill(process, 0) == 0 { try await ContinuousClock().sleep(for: .microseconds(200)) }
+          while kill(process, 0) == 0 {
+            guard Child.monotonic() - acknowledged < 60_000_000_000 else {
+              throw BenchFailure("the command did not end")
+            }
+            try await ContinuousClock().sleep(for: .microseconds(200))
+          }
           times.append(Double(Child.monotonic() - acknowledged) / 1e6)
         }
         try await queue.enqueue(NewJob("bench.end"))
@@ -210,6 +215,7 @@ extension Bench {
   private func processID(in file: String) async throws -> pid_t {
     let end = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < end {
+      // Without the file, the command has not begun yet.
       if let text = try? String(contentsOfFile: file, encoding: .utf8), let id = pid_t(text.dropLast()) {
         return id
       }

@@ -14,7 +14,7 @@ enum RestRows {
   /// The longest throttle, so that no sum of a time and a throttle overflows.
   static let longest = Timestamp.latest.microseconds - Timestamp.earliest.microseconds
 
-  /// The term of the column `flags` of jobs some of which have a throttle.
+  /// Adds the bit of throttled jobs to the column `flags`, for inserts with such jobs.
   static let flag: SQL = """
      + IF(EXISTS(SELECT 1 FROM qudo_rest WHERE qudo_rest.job = qudo_job.id), \
     \(KeyHold.rests.rawValue - KeyHold.untilFinished.rawValue), 0)

@@ -139,6 +139,7 @@ final class AppConnections: Sendable {
       return state.seen.insert(address).inserted
     }
     guard isNew else { return }
+    // An authorizer of the application may refuse these. Then nobody is warned, and the enqueue goes on.
     if hasBug, let pages = try? connection.integer("PRAGMA wal_autocheckpoint"), pages > 0 {
       warn(.checkpoints, connection)
     }

@@ -67,7 +67,7 @@ struct BackupSource {
   var walSize: Int64 {
     // A file that nobody writes to is read without an index.
     guard stamp == nil, let index = WALIndex(connection) else { return 0 }
-    // If all of it is in the database file, the next commit begins the WAL anew.
+    // After a complete checkpoint, the next commit writes from the beginning of the WAL.
     return index.left == 0 ? 0 : index.bytes
   }
 

@@ -25,6 +25,7 @@ extension Connection {
   func checkIntegrity(_ pragma: IntegrityPragma) throws(QudoError) -> IntegrityReport {
     // CHECK constraints are the application's, and may call its functions; Qudo's tables have none.
     try run("PRAGMA ignore_check_constraints = 1")
+    // If this fails, nothing is at risk: Qudo writes to its own tables only, and the caller hears of the check's own error.
     defer { try? run("PRAGMA ignore_check_constraints = 0") }
     var report = IntegrityReport()
     do throws(QudoError) {

@@ -1,7 +1,7 @@
 package import Qudo
 internal import QudoSQLSupport
 
-/// `qudo_import_source` and `qudo_import`: which row of which other database was imported as which row of this file.
+/// `qudo_import_source` and `qudo_import`: the imported rows: where each came from, and its row in this file.
 package struct ImportTables {
   let connection: Connection
 

@@ -80,7 +80,7 @@ extension JobTable {
     return ids
   }
 
-  /// Whether a running job `j` is to be cancelled.
+  /// Whether the running job `j` has a cancellation mark.
   private static let isCancelled = """
     j.id IN (SELECT job FROM qudo_cancellation
       WHERE EXISTS (SELECT 1 FROM qudo_running WHERE job BETWEEN first AND last))
