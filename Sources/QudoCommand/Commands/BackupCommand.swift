@@ -8,20 +8,20 @@ struct BackupCommand: AsyncParsableCommand {
     commandName: "backup",
     abstract: "Copy the database to a file, while it is in use.",
     discussion: """
-      The copy has what was committed before the backup began to read, and ends however many processes use the queue meanwhile. It is one \
-      plain file, which only its owner can read. It gets its name when it is complete, synced and checked; until then it is called \
-      FILE.partial. If the backup is killed, that file is left, and the next backup writes over it. The database is only read: a file \
-      of an older version is not migrated.
+      The copy has what was committed before the backup began to read, and completes however many processes use the queue meanwhile. It \
+      is one plain file, which only its owner can read. It gets its name when it is complete, synced and checked; until then it is called \
+      FILE.partial. If the backup is killed, that file is left, and the next backup overwrites it. The database is only read: a file of \
+      an older version is not migrated.
 
-      Writers go on meanwhile, and the WAL grows with each commit. If it grows to a quarter of --max-wal-size before the copy is \
+      Writers continue meanwhile, and the WAL grows with each commit. If it grows to a quarter of --max-wal-size before the copy is \
       complete, Qudo's writers wait up to 50 ms at a time until it is, and from three quarters on up to 5 s, so that no enqueue fails. \
       Connections of an application that writes to the file itself do not wait. If they fill the WAL to seven eighths, the backup gives \
       up with the exit status 75, and leaves no file.
 
-      Prints the number of bytes and of ready, delayed, running and held jobs in the backup. With --json, one array with {"database", \
-      "file", "bytes", "schema", "ready", "delayed", "running", "heldJobs", "takenAt", "read", "held", "took"}: read is how long the backup kept \
-      checkpoints waiting, held how long it kept writers waiting, and took how long all took, in milliseconds. The numbers of jobs are \
-      null for a file of an older version.
+      Prints the number of bytes and of ready, delayed, running and held jobs in the backup. With --json, one array with {"database", "file", \
+      "bytes", "schema", "ready", "delayed", "running", "heldJobs", "takenAt", "read", "held", "took"}: read is how long the backup kept \
+      checkpoints waiting, held how long it kept writers waiting, and took how long the backup took in all, in milliseconds. The numbers of jobs \
+      are null for a file of an older version.
 
       For a server, use mariadb-dump --single-transaction or mysqldump --single-transaction.
 
@@ -30,7 +30,7 @@ struct BackupCommand: AsyncParsableCommand {
 
   @Argument(help: ArgumentHelp("The file to write.", valueName: "file")) var file: String
   @OptionGroup var database: Database
-  @Flag(help: "Replace a file that exists, when the new one is complete.") var replace = false
+  @Flag(help: "Replace an existing file, when the new one is complete.") var replace = false
   @Flag(inversion: .prefixedNo, help: "Check the copy with PRAGMA quick_check.") var check = true
   @Option(
     help: ArgumentHelp(

@@ -14,8 +14,8 @@ struct Doctor: AsyncParsableCommand {
       Who holds a lock is known on Linux, for processes of the same process namespace.
 
       Prints the worst finding first: its severity (fault, warning or note), the database, the check, what was found, and what to do. \
-      Then a line for each database says what was checked. What the file does not say is worded so: a kind that no worker performs is \
-      one whose oldest ready job has waited for longer than --max-wait while no job of the kind runs.
+      Then a line for each database says what was checked. The file does not say which kinds workers handle: a kind without a worker \
+      is one whose oldest ready job has waited for longer than --max-wait while no job of the kind runs.
 
       With --json each element is {"database", "check", "severity", "message", "advice", "subject", "figures"}. The subject is the kind, \
       the schedule, the log or the table that it is about, or null. The figures are an object of numbers: bytes, seconds, counts, and \
@@ -42,13 +42,13 @@ struct Doctor: AsyncParsableCommand {
   var maxDelay: Duration?
   @Option(
     help: ArgumentHelp(
-      "The --retention-age of the workers, or none. Older rows of a log are reported, with a day to spare. Default: 14d.",
+      "The --retention-age of the workers, or none. Rows of a log that are older by a day are reported. Default: 14d.",
       valueName: "duration|none"),
     transform: { try RetentionBound($0) { try Duration(parsing: $0) } })
   var retentionAge: RetentionBound<Duration>?
   @Option(
     help: ArgumentHelp(
-      "The --retention-rows of the workers, or none. A log with more rows is reported, with a tenth, or 100000, to spare. Default: 1000000.",
+      "The --retention-rows of the workers, or none. A log with more rows, by a tenth and by 100000, is reported. Default: 1000000.",
       valueName: "number|none"),
     transform: { try RetentionBound($0) { try RetentionOptions.number($0) } })
   var retentionRows: RetentionBound<Int>?

@@ -5,9 +5,9 @@ struct Prune: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Delete old rows of the failure log and the status log.",
     discussion: """
-      Deletes in short transactions, so that workers go on meanwhile, and prints the number of deleted rows. Expired idempotency keys \
-      go, too, and do not count. A deleted failure cannot be replayed. Workers do this by themselves, by default for rows older than \
-      14 days or beyond 1,000,000: see work.
+      Deletes in short transactions, so that workers continue meanwhile, and prints the number of deleted rows. Expired idempotency \
+      keys are deleted, too, and do not count. A deleted failure cannot be replayed. Workers do this by themselves, by default for \
+      rows older than 14 days or beyond 1,000,000: see work.
 
         qudo prune --older-than 14d --keep 1000
       """)

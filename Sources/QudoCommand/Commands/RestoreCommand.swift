@@ -5,10 +5,10 @@ internal import QudoSQLite
 struct RestoreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore",
-    abstract: "Make a database of a backup, and say what will run again.",
+    abstract: "Make a database from a backup, and say what will run again.",
     discussion: """
       The backup is checked and copied; it stays as it is. The database gets a new identity and no leases: jobs that were running when \
-      the backup was made begin again, and so do jobs that have ended since. Jobs that were enqueued since are not in it. Delayed jobs \
+      the backup was made run again, and so do jobs that have ended since. Jobs that were enqueued since are not in it. Delayed jobs \
       keep their due times, held ones their order, and paused kinds stay paused. It is never written over a database that a program has \
       open.
 
@@ -20,12 +20,12 @@ struct RestoreCommand: AsyncParsableCommand {
       "cancelled", "expired", "kinds", "schedules", "ended", "removed", "damage", "users", "restored"}. ready to held add up to the jobs that \
       will run; paused is how many of them are of paused kinds. cancelled and expired end without a run. kinds has {"kind", "ready", \
       "delayed", "running", "held", "paused"}, and schedules has {"name", "kind", "nextAt", "missed"} for each schedule with missed ticks. \
-      ended is how many of the jobs to run have ended since the backup, and removed how many jobs of the replaced database are not in \
-      the backup; both are null if there is none, or if it is another. damage says why the replaced database cannot be read. users are \
+      ended is how many of the jobs to run have ended since the backup, and removed how many jobs of the replaced database are not in the \
+      backup; both are null if there is none, or if it is a different one. damage says why the replaced database cannot be read. users are \
       the programs that have it open.
 
       A restore that is killed leaves the old database or the new one, and perhaps a file with the name PATH.partial, which the next \
-      restore writes over.
+      restore overwrites.
 
       The exit status is 75 if the database is in use.
 
@@ -36,7 +36,7 @@ struct RestoreCommand: AsyncParsableCommand {
   @Argument(help: ArgumentHelp("The backup.", valueName: "file")) var backup: String
   @OptionGroup var database: Database
   @Flag(help: "Print what would run again; write nothing.") var dryRun = false
-  @Flag(help: "Replace a database that exists. It keeps its owner and permissions.") var replace = false
+  @Flag(help: "Replace an existing database. It keeps its owner and permissions.") var replace = false
   @Flag(inversion: .prefixedNo, help: "Check the backup with PRAGMA quick_check.") var check = true
   @Flag(help: "Print one JSON array.") var json = false
 

@@ -3,7 +3,7 @@ internal import Qudo
 
 struct Show: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show one job with its whole payload: how it stands, or how it ended.",
+    abstract: "Show one job with its whole payload: its state, or how it ended.",
     discussion: """
       The state is ready, delayed, running or held (behind the earlier jobs of its concurrency key); for a job that ended, completed or replaced if its kind records that (work --record), \
       else why it is in the failure log: failed, aborted, lost, cancelled, expired or dropped; or ended, if all that the logs have is that runs of it \

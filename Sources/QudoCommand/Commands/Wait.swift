@@ -13,7 +13,7 @@ struct Wait: AsyncParsableCommand {
       The exit status is 0 if all jobs completed or ended, 1 if one failed or is unknown, else 124 if --timeout passed first; the jobs \
       that are left are then reported as unfinished.
 
-      On a SQLite file the end of a job wakes the command. It asks a server at growing intervals, from 20 ms to 1 s.
+      On a SQLite file, the end of a job wakes the command. It polls a server at growing intervals, from 20 ms to 1 s.
 
         qudo wait "$(qudo enqueue report)" --timeout 10m && mail-report
       """)

@@ -23,8 +23,8 @@ struct Work: AsyncParsableCommand {
       The payload is also on standard input, and QUDO_JOB_ID, QUDO_JOB_DATABASE, QUDO_KIND and QUDO_ATTEMPT are set, and QUDO_RUN, \
       which is different for each run; for a job of a schedule also QUDO_SCHEDULE, its name, and QUDO_SCHEDULED_FOR, its tick. A = in a kind is written \\=, and a backslash before it \\\\.
 
-      For a shell's pipes and variables run sh -c, and pass the payload as an argument of its own, never within the script: sh would \
-      run what a payload such as $(rm -rf .) says.
+      For a shell's pipes and variables run sh -c, and pass the payload as a separate argument, never within the script: sh would \
+      run a payload such as $(rm -rf .).
 
         qudo work pack='sh -c "gzip -c \\"$1\\" > \\"$1.gz\\"" sh {}'
 
@@ -40,7 +40,7 @@ struct Work: AsyncParsableCommand {
       At SIGTERM, SIGINT or SIGHUP the worker takes no more jobs. Running commands have their own sessions, so a terminal's Ctrl-C \
       does not reach them. They may finish within --grace; after that they get SIGTERM, then SIGKILL 5 s later, and their jobs are \
       ready again at once, for any worker. A second signal ends the grace period. If a command itself gets such a signal while the \
-      worker stops, or within 1 s before, as systemd sends it, and dies of it or exits with 128 plus its number, the job has not \
+      worker stops, or within 1 s before, as systemd sends it, and dies from it or exits with 128 plus its number, the job has not \
       failed: it is ready again.
 
       If the worker is killed by SIGKILL or a crash, a guard process kills its commands and their children at once.
@@ -57,16 +57,16 @@ struct Work: AsyncParsableCommand {
       While it works, it deletes rows of the failure log and the status log that are older than --retention-age, or beyond \
       --retention-rows of a log: see also prune.
 
-      Under a service manager such as systemd, with Type=notify, the worker tells it READY=1 when a database has first answered a look \
-      for jobs, STOPPING=1 when it stops, and, with WatchdogSec=, WATCHDOG=1 twice in that time as long as its loop answers. \
-      Commands do not inherit NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
+      Under a service manager such as systemd, with Type=notify, the worker sends it READY=1 when a database has first answered a \
+      query for jobs, STOPPING=1 when it stops, and, with WatchdogSec=, WATCHDOG=1 four times in that time as long as its loop \
+      answers. Commands do not inherit NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
 
       If all --concurrency slots are held by commands that even SIGKILL does not end, as on a disk that hangs, the worker ends \
       with status 1, so that a service manager restarts it.
 
-      At its end the worker reports on standard error how many jobs it completed, how many failed for good, and how many runs failed \
-      and are retried; if there were any, also the jobs that were cancelled, given up after lost workers, snoozed or released, and \
-      the leases it lost.
+      When it ends, the worker reports on standard error how many jobs it completed, how many failed for good, and how many runs \
+      failed and are retried; if there were any, also the jobs that were cancelled, given up after lost workers, snoozed or \
+      released, and the leases it lost.
 
       The exit status is 0 if the work is done or a signal stopped it, even if jobs failed: see the failure log. With --fail it is 1 \
       if a job failed for good or was given up. It is 1 if the output can no longer be written, or if --until-empty ends while one \
@@ -87,15 +87,15 @@ struct Work: AsyncParsableCommand {
     help: ArgumentHelp(
       """
       The maximum number of jobs of a kind that run at once in a database, in all workers together, 1 or more. Only \
-      workers with this option keep to it. Repeat the option for more kinds. Default: no limit.
+      workers with this option obey it. Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number"))
   var limit: [String] = []
   @Option(
     help: ArgumentHelp(
       """
-      The maximum number of jobs of a kind that begin per time in a database, in all workers together, such as 10/1s or 500/1h. \
-      After a pause so many begin at once, and then one after the other. Only workers with this option obey it. Repeat the option \
-      for more kinds. Default: no limit.
+      The maximum number of jobs of a kind that begin in a period in a database, in all workers together, such as 10/1s or \
+      500/1h. After a pause that many begin at once, and then one after the other. Only workers with this option obey it. \
+      Repeat the option for more kinds. Default: no limit.
       """, valueName: "kind=number/duration"))
   var rate: [String] = []
   @Flag(help: "Exit when no job of these kinds is ready, delayed or running anywhere.") var untilEmpty = false

@@ -5,9 +5,9 @@ struct Cancel: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Cancel unfinished jobs, by id or by filter.",
     discussion: """
-      A waiting job leaves at once. A running job's worker is told, in whatever process it is; it stops the command as a time limit \
-      would: SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before it was told, the job completed. All other cancelled \
-      jobs are in the failure log with the reason cancelled, from which replay enqueues them again.
+      A waiting job leaves at once. The worker of a running job, in whatever process it is, stops the command as a time limit would: \
+      SIGTERM, then SIGKILL 5 s later. If the command ended with status 0 before that, the job completed. All other cancelled jobs are in \
+      the failure log with the reason cancelled, from which replay enqueues them again.
 
       With ids, prints a line for each: the id and cancelled, or cancelling for a running job; an id without an unfinished job is \
       reported, and the exit status is 1. With --kind, --all and the like, cancels in transactions of 1,000 jobs, and prints two \

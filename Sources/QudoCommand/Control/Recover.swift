@@ -6,8 +6,8 @@ struct Recover: AsyncParsableCommand {
     abstract: "Free running jobs by force, so that another worker runs them.",
     discussion: """
       Use it for a job whose worker hangs but is alive: jobs of workers that died are recovered without it. The job is ready again, with \
-      no attempt counted. Qudo refuses the outcome of the current run, and its worker stops it when it next renews the lease, after a \
-      third of --lease at most; until then the job may run twice at the same time.
+      no attempt counted. Qudo refuses the outcome of the current run, and its worker stops that run when it next renews the lease, \
+      after a third of --lease at most; until then the job may run twice at the same time.
 
       With ids, prints a line for each: the id and recovered, or cancelled for one that was being cancelled. An id whose job does not \
       run is reported, and the exit status is 1. With --kind, --all and the like, frees the running ones of those jobs in transactions \

@@ -12,13 +12,15 @@ struct Serve: AsyncParsableCommand {
     abstract: "Show the queue as a web page, for this machine's users who have its token.",
     discussion: """
       Prints the page's address with a token to standard output, and serves until SIGINT or SIGTERM. Open the address once in each \
-      browser: the token then leaves the address bar, and a cookie stays until the browser ends. Whoever has no token sees nothing.
+      browser: the token then leaves the address bar, and a cookie stays until the browser closes. Whoever has no token sees \
+      nothing.
 
       The page only shows the queue, unless --allow-changes lets it replay, cancel and run jobs, and pause kinds and schedules. It is \
       sampled while a page is open, at most every 2 s and for at most 2 % of one core, and not at all when nobody looks.
 
-      It listens on the loopback address, where other machines do not get: reach it from one by a tunnel (ssh -L \
-      7347:127.0.0.1:7347 HOST). With --allow-remote it listens on any --address, without encryption: put a proxy with TLS before it.
+      It listens on the loopback address, which other machines cannot reach: from one of them, use a tunnel (ssh -L \
+      7347:127.0.0.1:7347 HOST). With --allow-remote it listens on any --address, without encryption: put a proxy with TLS in \
+      front of it.
 
         qudo serve --database jobs.db
         qudo serve --database jobs.db --allow-changes --port 8080
@@ -34,7 +36,7 @@ struct Serve: AsyncParsableCommand {
   var port = 7347
   @Flag(help: "Let the page change the queue: replay, cancel, run now, pause, resume.") var allowChanges =
     false
-  @Flag(help: "Listen on an address that other machines reach. The page is not encrypted.") var allowRemote =
+  @Flag(help: "Listen on an address that other machines can reach. The page is not encrypted.") var allowRemote =
     false
   @Option(
     help: ArgumentHelp(
@@ -43,7 +45,7 @@ struct Serve: AsyncParsableCommand {
   var host: [String] = []
   @Option(
     help: ArgumentHelp(
-      "A file with the token, readable by its owner only. If it does not exist, it is made. The token is not printed then.",
+      "A file with the token, readable by its owner only. If it does not exist, it is created. The token is not printed then.",
       valueName: "file"))
   var tokenFile: String?
 
@@ -85,7 +87,7 @@ struct Serve: AsyncParsableCommand {
     try await check(databases)
     if !Self.isLoopback(address) {
       printError(
-        "warning: the page is not encrypted. Whoever can read the network can read the jobs and use the token: put a proxy with TLS before it"
+        "warning: the page is not encrypted. Whoever can read the network can read the jobs and use the token: put a proxy with TLS in front of it"
       )
     }
     let (stops, stop) = AsyncStream.makeStream(of: Int32.self)

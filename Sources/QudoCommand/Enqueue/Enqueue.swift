@@ -23,7 +23,7 @@ struct Enqueue: AsyncParsableCommand {
       them. At the end the command says how many jobs went where.
 
       With --max-waiting, a kind that nothing drains cannot fill the disk. If a batch of lines would exceed it, none of the batch is \
-      enqueued, and the error says from which line to continue. With several databases, the limit is that of each: one that is full \
+      enqueued, and the error says from which line to continue. With several databases, the limit applies to each: one that is full \
       refuses the batch, and the next one is not tried.
 
       A payload that is valid JSON, including a bare number or true, is stored as JSON; any other payload is stored as raw bytes. \
@@ -54,7 +54,7 @@ struct Enqueue: AsyncParsableCommand {
     help: "Enqueue a job for each NUL-terminated item of standard input.") var null = false
   @Option(
     help: ArgumentHelp(
-      "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
+      "The codec of the stored payload: json or raw. Default: json if it is valid JSON, else raw.",
       valueName: "codec"))
   var codec: PayloadCodec?
   @OptionGroup var options: JobOptions

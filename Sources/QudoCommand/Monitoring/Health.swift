@@ -13,10 +13,10 @@ struct Health: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check, for a probe, that databases answer and jobs run.",
     discussion: """
-      Prints one line for each condition that fails, and nothing if all hold. Without conditions it only checks that each \
-      database can be read. It changes nothing, waits for no writer, and takes the same time however many jobs wait: it looks once for \
-      each kind and priority, and reads the delayed jobs that are due and that no worker has taken up yet. Only on a server \
-      whose tables are missing or older, it makes or migrates them, as each command does.
+      Prints one line for each condition that fails, and nothing if all hold. Without conditions it only checks that each database can \
+      be read. It changes nothing, waits for no writer, and takes the same time however many jobs wait: it looks once for each kind \
+      and priority, and reads the delayed jobs that are due and that no worker has taken up yet. But on a server, it creates or \
+      migrates tables that are missing or older, as each command does.
 
       --worker holds if a living process has the file open and has looked there for jobs since it opened it. It does not say when: a \
       process that hangs still counts. To check that jobs really run, use --oldest-ready. A server does not tell whether a worker is \

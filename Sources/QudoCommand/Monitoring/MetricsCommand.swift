@@ -14,7 +14,7 @@ struct MetricsCommand: AsyncParsableCommand {
     commandName: "metrics", abstract: "Print figures of the databases as OpenMetrics text.",
     discussion: """
       For a scraper that runs a command, or for the textfile collector of Prometheus' node_exporter: with --output the file is \
-      replaced at once, so that no reader sees a part of it.
+      replaced atomically, so that no reader sees a part of it.
 
         qudo_up                             1 if the database could be read, else 0
         qudo_jobs                           jobs by kind and state: ready, delayed, running, held
@@ -22,7 +22,7 @@ struct MetricsCommand: AsyncParsableCommand {
         qudo_kind_paused                    1 if the kind is paused, else 0
         qudo_failure_log_rows               rows of the failure log by kind, retried runs included
         qudo_status_log_rows                rows of the status log by kind
-        qudo_failures_total                 rows that the failure log ever had (files only)
+        qudo_failures_total                 rows that the failure log has ever had (files only)
         qudo_worker                         1 if a living process has looked for jobs, else 0 (files only)
         qudo_file_bytes                     size of the file and its -wal (files only)
         qudo_schedule_next_timestamp_seconds  when a schedule ticks next, in seconds since 1970
@@ -30,8 +30,8 @@ struct MetricsCommand: AsyncParsableCommand {
         qudo_schedule_paused                1 if the schedule is paused, else 0
 
       Each has the label database; those of jobs and logs have the label kind. Kinds without jobs are left out unless --kind names \
-      them; then only these are shown. Files are only read; on a server, missing or older tables are made or migrated, as by each \
-      command. Counting reads the index entries of all waiting jobs and of both logs: scrape every 15 s or less often.
+      them; then only these are shown. Files are only read; on a server, missing or older tables are created or migrated, as by \
+      each command. Counting reads the index entries of all waiting jobs and of both logs: scrape every 15 s or less often.
 
       If a database cannot be read, qudo_up is 0 and its other figures are missing. Exit status: 0 done, 1 if one of several databases \
       cannot be read, 75 if none can.
@@ -49,7 +49,7 @@ struct MetricsCommand: AsyncParsableCommand {
   var timeout: Duration?
   @Option(
     help: ArgumentHelp(
-      "Write to this file, which is replaced at once, instead of standard output.", valueName: "file"))
+      "Write to this file, which is replaced atomically, instead of standard output.", valueName: "file"))
   var output: String?
 
   func validate() throws {

@@ -36,7 +36,7 @@ struct ChangeOptions: ParsableArguments {
   var setMetadata: [MetadataEntry] = []
   @Option(
     help: ArgumentHelp(
-      "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
+      "The codec of the stored payload: json or raw. Default: json if it is valid JSON, else raw.",
       valueName: "codec"))
   var codec: PayloadCodec?
 

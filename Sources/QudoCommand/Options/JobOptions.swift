@@ -34,7 +34,7 @@ struct JobOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Until a worker begins the job, each further enqueue with this key overwrites it and starts its --delay again: one job runs, \
-      with the newest payload, once no enqueue came for that long. Needs --delay. Default: none.
+      with the newest payload, once no enqueue has come for that long. Needs --delay. Default: none.
       """, valueName: "key"))
   var debounce: String?
   @Option(
@@ -56,22 +56,22 @@ struct JobOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      While a job with this key runs, all further enqueues are one job, which is held, has the newest payload, and begins after the \
-      running one has left the queue, over retries. Default: none.
+      While a job with this key runs, all further enqueues become one job, which is held, has the newest payload, and begins after \
+      the running one has left the queue, retries included. Default: none.
       """, valueName: "key"))
   var followUp: String?
   @Option(
     help: ArgumentHelp(
       """
-      Jobs of one kind and concurrency key run one after the other in the order of their enqueues, over retries; 1 to 255 bytes. The \
-      others are held. Default: none.
+      Jobs of one kind and concurrency key run one after the other in the order of their enqueues, retries included; 1 to 255 bytes. \
+      The others are held. Default: none.
       """, valueName: "key"))
   var concurrencyKey: String?
   @Option(
     help: ArgumentHelp(
       """
-      With --concurrency-key, up to this many of its jobs at once, from 1 to 1000; that of the newest enqueue counts for all. \
-      Default: 1.
+      With --concurrency-key, the maximum number of its jobs that run at once, from 1 to 1000; that of the newest enqueue \
+      counts for all. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?
   @Option(
@@ -80,7 +80,7 @@ struct JobOptions: ParsableArguments {
   @Option(
     name: .customLong("metadata"),
     help: ArgumentHelp(
-      "An entry that is stored beside the payload, such as a tenant. Repeat for several. The jobs command finds jobs by it.",
+      "An entry that is stored with the payload, such as a tenant. Repeat for several. The jobs command finds jobs by it.",
       valueName: "name=text"),
     transform: { try MetadataEntry($0) })
   var metadata: [MetadataEntry] = []

@@ -61,7 +61,7 @@ struct RuleOptions: ParsableArguments {
 
 struct ScheduleAdd: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Store a schedule, in place of an older one of its name.",
+    commandName: "add", abstract: "Store a schedule, replacing an older one of the same name.",
     discussion: """
       Prints the next tick. A schedule whose rule is the same as before keeps its next tick, and stays paused if it is. With several \
       databases, a new schedule goes into the first one.
@@ -92,7 +92,7 @@ struct ScheduleAdd: AsyncParsableCommand {
   var priority = 0
   @Option(
     help: ArgumentHelp(
-      "The codec the payload is stored under: json or raw. Default: json if it is valid JSON, else raw.",
+      "The codec of the stored payload: json or raw. Default: json if it is valid JSON, else raw.",
       valueName: "codec"))
   var codec: PayloadCodec?
   @Flag(help: "Print the schedule as an object.") var json = false
@@ -160,8 +160,8 @@ struct ScheduleNext: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "next", abstract: "Print the next ticks of a schedule, or of a rule that is not stored yet.",
     discussion: """
-      Prints one time per line, in this machine's time zone. The exit status is 1 if no tick is to come, as of a paused schedule. A \
-      first tick in the past has not been enqueued yet.
+      Prints one time per line, in this machine's time zone. The exit status is 1 if no tick is to come, as with a paused schedule. \
+      A first tick in the past has not been enqueued yet.
 
         qudo schedule next nightly --count 3
         qudo schedule next --cron '30 2 * * *' --zone Europe/Berlin
@@ -220,7 +220,7 @@ struct SchedulePause: AsyncParsableCommand {
 struct ScheduleResume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resume", abstract: "Resume paused schedules.",
-    discussion: "They go on with their first tick after now. The ticks of the pause are left out.")
+    discussion: "They continue with their first tick after now. The ticks of the pause are skipped.")
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
@@ -235,7 +235,7 @@ struct ScheduleResume: AsyncParsableCommand {
 
 struct ScheduleRun: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Enqueue the job of a schedule now, beside its ticks.",
+    commandName: "run", abstract: "Enqueue the job of a schedule now, in addition to its ticks.",
     discussion: "Prints the job's id; with several databases, DATABASE/ID. A paused schedule stays paused.")
 
   @OptionGroup var database: Database

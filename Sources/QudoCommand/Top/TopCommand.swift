@@ -26,10 +26,10 @@ struct TopCommand: AsyncParsableCommand {
         OLDEST       how long the job that was due first has been ready
 
       A sample counts the waiting jobs. The next one waits for --interval, and for 50 times the processor time of the last one, so watching costs at \
-      most 2 % of one core. A database that does not answer within --timeout says so in its line, and is tried again.
+      most 2 % of one core. If a database does not answer within --timeout, its line says so, and it is tried again.
 
-      NO_COLOR and --no-color turn colors off. Without UTF-8 in the locale, it draws with ASCII. If standard output is no terminal, or \
-      TERM is dumb, or with --once, it prints one screen as text after two samples, and ends; the width is $COLUMNS, else 120. With \
+      NO_COLOR and --no-color turn colors off. Without UTF-8 in the locale, it draws with ASCII. If standard output is not a terminal, \
+      or TERM is dumb, or with --once, it prints one screen as text after two samples, and ends; the width is $COLUMNS, else 120. With \
       --json it prints one object: {"at", "took", "databases"}; each database is {"database", "error", "exact", "worker", \
       "enqueuedPerSecond", "endedPerSecond", "failuresPerSecond", "failuresInMinute", "ready", "delayed", "running", "oldestReady", \
       "paused", "fileBytes", "walBytes", "kinds", "workers"}; each kind {"kind", "ready", "delayed", "running", "held", "paused", \
