@@ -3,8 +3,8 @@ extension Queue {
   /// Cancels a job.
   ///
   /// A waiting job leaves at once, for the failure log, from which it can be replayed. The run of a running job is
-  /// cancelled, in whatever process it runs: the task of its handler, or the command. If the run completes all the
-  /// same, the job completed; otherwise it is in the failure log, too, with the reason ``FailureReason/cancelled``.
+  /// cancelled, in whatever process it runs: the task of its handler, or the command. If the run still completes,
+  /// the job completed; otherwise it is in the failure log, too, with the reason ``FailureReason/cancelled``.
   ///
   ///     try await queue.cancel(id, reason: "the customer is gone")
   ///
@@ -60,7 +60,7 @@ extension Queue {
   /// - Parameters:
   ///   - job: The job's id.
   ///   - change: What to change. A payload is stored as given: no codec and no hook changes it.
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, a change of nothing, or values
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an unknown database, an empty change, or values
   ///   beyond the limits.
   @discardableResult
   public func change(_ job: JobID, _ change: JobChange) async throws(QudoError) -> ChangeResult {
@@ -153,16 +153,16 @@ extension Queue {
 
   /// Pauses kinds in every database: their jobs are not begun until the pause ends.
   ///
-  /// Running jobs go on, jobs can be enqueued, and delayed jobs become due. The pause is stored in the database and
-  /// holds for every process. A second pause of a kind replaces the first one.
+  /// Running jobs continue, jobs can be enqueued, and delayed jobs become due. The pause is stored in the database
+  /// and holds for every process. A second pause of a kind replaces the first one.
   ///
   ///     try await queue.pause(["mail.send"], until: .after(.seconds(3600)), reason: "the mail server is down")
   ///
   /// - Parameters:
-  ///   - kinds: The kinds; nil for everything, including kinds to come.
+  ///   - kinds: The kinds; nil for everything, including future kinds.
   ///   - end: When the pause ends by itself. Default: never.
   ///   - reason: A note for those who look at the queue, at most 1,024 bytes. Default: none.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable; the others are paused all the same.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others are still paused.
   ///   ``QudoError/Code/invalidArgument`` if the end is not in the future.
   public func pause(_ kinds: [Kind]?, until end: Due? = nil, reason: String? = nil) async throws(QudoError) {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
@@ -175,7 +175,7 @@ extension Queue {
   ///
   /// - Parameter kinds: The kinds; nil for all pauses, that of everything included. Default: all.
   /// - Returns: The pauses that were ended.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable; the others go on all the same.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others are still resumed.
   @discardableResult
   public func resume(_ kinds: [Kind]? = nil) async throws(QudoError) -> [Pause] {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
@@ -186,7 +186,7 @@ extension Queue {
 
   /// Returns the pauses that have not ended, of every database.
   ///
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func pauses() async throws(QudoError) -> [Pause] {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       try await driver.control().pauses()

@@ -26,7 +26,7 @@ extension Queue {
         .invalidArgument,
         drivers.isEmpty
           ? "the queue's driver is not a SQLiteDriver, or is not open: only that can join a SQLite transaction"
-          : "the queue has several SQLite files: make a queue of the one whose transaction it is")
+          : "the queue has several SQLite files: make a queue from the one whose transaction it is")
     }
     let prepared = try hooks.prepare(jobs)
     let results = try driver.insert(prepared, in: connection)

@@ -8,7 +8,7 @@ extension Queue {
   /// database a job is in, or to list the others while one is unavailable, use ``Databases/jobs(matching:)``.
   ///
   /// - Parameter query: which jobs. Default: the first 100.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func jobs(matching query: JobQuery = JobQuery()) async throws(QudoError) -> [StoredJob] {
     try await databases.jobs(matching: query).joined()
   }
@@ -16,7 +16,7 @@ extension Queue {
   /// Returns the number of jobs of each kind, by state, in the order of the kinds. Kinds without a live job may be missing.
   ///
   /// - Parameter kinds: which kinds, or nil for all. Default: all.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func count(_ kinds: [Kind]? = nil) async throws(QudoError) -> [JobCount] {
     let counts = try await databases.count(kinds).joined()
     var sums: [Kind: JobCount] = [:]
@@ -35,7 +35,7 @@ extension Queue {
   /// Returns rows of the failure log. With several databases, as ``jobs(matching:)``.
   ///
   /// - Parameter query: which rows. Default: the newest 10.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func failures(_ query: LogQuery = LogQuery()) async throws(QudoError) -> [FailureRecord] {
     try await databases.failures(query).joined()
   }
@@ -44,7 +44,7 @@ extension Queue {
   /// ``jobs(matching:)``.
   ///
   /// - Parameter query: which rows. Default: the newest 10.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func statuses(_ query: LogQuery = LogQuery()) async throws(QudoError) -> [StatusRecord] {
     try await databases.statuses(query).joined()
   }
@@ -53,7 +53,7 @@ extension Queue {
   ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
-  ///   - change: what the new jobs have in place of what the failed ones had, for example a corrected payload. Default: nothing.
+  ///   - change: what to change in the new jobs, for example a corrected payload. Default: nothing.
   ///   - unique: the unique key of the new jobs. Default: that of the failed ones.
   ///   - database: the name of the database whose failure log that is. Default: the queue's only database.
   /// - Returns: the results, in the order of the ids.
@@ -135,7 +135,7 @@ extension Queue {
   ///
   /// - Parameter options: which rows. Default: up to 1,000 rows of any age.
   /// - Returns: how many rows were deleted. Repeat the call until it returns 0.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable; the others were pruned all the same.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others are still pruned.
   @discardableResult
   public func prune(_ options: PruneOptions = PruneOptions()) async throws(QudoError) -> Int {
     let answers = await databases.forEachDriver { driver throws(QudoError) in

@@ -36,7 +36,7 @@ extension Queue {
   ///
   /// - Returns: Nil if no live job holds the key and no log has it. A job that completed is in a log only if its kind has
   ///   ``JobPolicy/recordsStatus``.
-  /// - Throws: ``QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
   public func job(withUniqueKey key: String, kind: Kind) async throws(QudoError) -> JobID? {
     let answers = await databases.forEachDriver {
       driver throws(QudoError) -> (number: Int64, isLive: Bool)? in
@@ -57,8 +57,8 @@ extension Queue {
   ///
   ///     let outcome = try await queue.wait(for: id, timeout: .seconds(60))
   ///
-  /// On a SQLite file, the end of the job wakes the wait, in whatever process the job runs. Qudo asks a server at growing
-  /// intervals, from 20 ms to 1 s. If the database fails meanwhile, the wait goes on until it answers again.
+  /// On a SQLite file, the end of the job wakes the call, in whatever process the job runs. Qudo polls a server at
+  /// growing intervals, from 20 ms to 1 s. If the database fails meanwhile, the call waits until it answers again.
   ///
   /// - Parameters:
   ///   - job: The job's id.
@@ -124,7 +124,7 @@ extension Databases {
       guard outcomes.values.contains(where: \.isUnfinished), clock.sinceBoot() < end else {
         return jobs.map { outcomes[$0] ?? .neverExisted }
       }
-      // A ring may come before what it tells of can be read: look again soon after it. Beside a busy file it rings all the
+      // A ring may come before what it tells of can be read: look again soon after it. With a busy file it rings all the
       // time: do not look each time.
       let isRung = await bell.isRung(until: min(end, looked.clampedPlus(pause)), clock)
       if isRung { try await clock.sleep(untilSinceBoot: min(end, looked.clampedPlus(Self.shortestPause))) }

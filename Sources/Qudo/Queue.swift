@@ -120,13 +120,14 @@ extension Queue: Enqueuer {
 public enum EnqueueResult: Hashable, Sendable {
   /// The job was stored and has this id.
   case inserted(JobID)
-  /// The job with this id already holds the unique key, and ``UniqueKey/Conflict/keep`` kept it; or the key rests since that job completed
-  /// (``UniqueKey/throttle``); or an earlier enqueue with the same idempotency key stored it, and the job may be finished.
+  /// The job with this id already holds the unique key, and ``UniqueKey/Conflict/keep`` kept it; or the key has rested
+  /// since that job completed (``UniqueKey/throttle``); or an earlier enqueue with the same idempotency key stored it, and
+  /// the job may be finished.
   case existing(JobID)
   /// The waiting job with this id held the unique key, and ``UniqueKey/Conflict/overwrite`` overwrote it.
   case overwritten(JobID)
-  /// The live job with this id holds the unique key, or the key rests since that job completed (``UniqueKey/throttle``). Nothing was
-  /// written.
+  /// The live job with this id holds the unique key, or the key has rested since that job completed
+  /// (``UniqueKey/throttle``). Nothing was written.
   case conflict(JobID)
 
   package init(_ result: InsertResult, database: String) {

@@ -16,7 +16,7 @@ public struct DatabaseOptions: Sendable {
   ///
   /// The probe runs in the background; calls use the other databases meanwhile.
   public var probeInterval = Duration.seconds(30)
-  /// The maximum duration of an enqueue, over all databases, and of any other call to one. Default 10 s.
+  /// The maximum duration of an enqueue, across all databases, and of any other call to one. Default 10 s.
   ///
   /// See ``Queue/withTimeout(_:)`` to change it for single calls.
   public var callTimeout = Duration.seconds(10)

@@ -115,7 +115,7 @@ extension Databases {
   ///
   /// - Parameters:
   ///   - failures: The ids of rows of the failure log.
-  ///   - change: What the new jobs have in place of what the failed ones had. Default: nothing.
+  ///   - change: What to change in the new jobs. Default: nothing.
   ///   - unique: The unique key of the new jobs. Default: that of the failed ones.
   ///   - database: The name of the database.
   /// - Throws: ``QudoError``, with ``QudoError/Code/invalidArgument`` if no database has the name.

@@ -57,8 +57,8 @@ public final class Databases: Sendable {
   /// - Parameters:
   ///   - sources: The databases, in order. Their names must differ, because they are part of the jobs' ids.
   ///   - options: How the queue uses the databases.
-  /// - Throws: ``QudoError/Code/invalidArgument`` if there is no database, if two have one name, or if an
-  ///   option is out of range.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if there is no database, if two have the same name, or if
+  ///   an option is out of range.
   public init(_ sources: [Source], options: DatabaseOptions = DatabaseOptions()) throws(QudoError) {
     guard !sources.isEmpty else {
       throw QudoError(.invalidArgument, "the list of databases is empty: give at least one")

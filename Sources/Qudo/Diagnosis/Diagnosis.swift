@@ -30,8 +30,8 @@ public struct DiagnosisOptions: Hashable, Sendable {
   public var maxWait: Duration = .seconds(600)
   /// How far ahead a job may be due before it is reported. Default: 366 days.
   public var maxDelay: Duration = .seconds(366 * 86_400)
-  /// The bounds of the logs that the workers keep; nil if none is kept. A log is reported if it has a tenth or 100,000 rows
-  /// more, whichever is more, or rows that are older by a day. Default: 14 days and 1,000,000 rows, as of
+  /// The bounds within which the workers keep the logs; nil for none. A log is reported if it exceeds the bound by a tenth
+  /// or 100,000 rows, whichever is more, or has rows that are older by a day. Default: 14 days and 1,000,000 rows, as with
   /// ``WorkerOptions/retention``.
   public var retention: Retention? = Retention()
 

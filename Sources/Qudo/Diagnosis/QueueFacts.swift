@@ -18,7 +18,7 @@ package struct QueueFacts: Sendable {
     }
   }
 
-  /// Jobs that are due later than ``DiagnosisOptions/maxDelay`` from now.
+  /// Jobs that are due more than ``DiagnosisOptions/maxDelay`` from now.
   package struct FarJobs: Sendable {
     package var count: Int
     /// Whether there are more than were counted.
@@ -189,7 +189,7 @@ package struct QueueFacts: Sendable {
 
   // MARK: Logs
 
-  /// The rows that a log may have beyond its bound: between two looks of a worker it grows.
+  /// The rows that a log may have beyond its bound: it grows between two checks of a worker.
   private static let spareRows: Int64 = 100_000
   /// How much older than its bound a row may be.
   private static let spareAge = Duration.seconds(86_400)
@@ -238,7 +238,7 @@ package struct QueueFacts: Sendable {
     Finding(
       "schedule-paused", .note, subject: schedule.name,
       "the schedule \(schedule.name) is paused" + (schedule.reason.map { ": \($0)" } ?? ""),
-      advice: "if it is to go on, resume it (qudo schedule resume)")
+      advice: "to continue it, resume it (qudo schedule resume)")
   }
 
   private func ended(_ schedule: StoredSchedule) -> Finding {

@@ -10,7 +10,7 @@ public struct ClaimRequest: Sendable {
     public var maxExpiredLeases: Int
     /// The maximum number of jobs of this kind; nil for no limit but ``ClaimRequest/limit``.
     public var limit: Int?
-    /// The maximum number of running jobs of this kind, those of all workers and of this claim; nil for no limit.
+    /// The maximum number of running jobs of this kind, of all workers and including this claim; nil for no limit.
     ///
     /// The driver counts the running jobs in the transaction of the claim, and no other claim with a maximum for the kind
     /// counts meanwhile. So no such claim exceeds it, and a worker that dies leaves nothing behind that counts. If as many jobs
@@ -18,8 +18,8 @@ public struct ClaimRequest: Sendable {
     public var maxRunning: Int?
     /// The maximum rate at which jobs of this kind begin, claimed by all workers; nil for no limit.
     ///
-    /// The claim takes a token from the kind's bucket for each of its jobs, in its transaction. If there are fewer tokens than jobs,
-    /// ``Claim/timeUntilNextDue`` tells when the next one is there. It needs ``Capabilities/rateLimits``.
+    /// The claim takes a token from the kind's bucket for each of its jobs, in its transaction. If there are fewer tokens
+    /// than jobs, ``Claim/timeUntilNextDue`` tells when the next one is available. It needs ``Capabilities/rateLimits``.
     public var rate: RateLimit?
 
     /// Creates a demand with the default lease of 60 s and at most 5 expired leases.
@@ -118,8 +118,9 @@ public struct Claim: Sendable {
   public var jobs: [ClaimedJob]
   /// The time until the next job may become claimable by itself: zero if it may already, nil if there is no such time.
   ///
-  /// It is the time until the first of these: a delayed job of any kind is due; a job of any kind reaches its expiry, where those of
-  /// running jobs may count or not; a pause ends; or the rate of a kind lets a job begin, if this claim took all that it let begin.
+  /// It is the time until the first of these: a delayed job of any kind is due; a job of any kind reaches its expiry, where
+  /// those of running jobs may count or not; a pause ends; or the rate of a kind lets a job begin, if this claim took all
+  /// that it allowed.
   public var timeUntilNextDue: Duration?
   /// The time until the next lease of any kind expires; nil if there is none.
   public var timeUntilNextLeaseExpiry: Duration?
@@ -156,7 +157,7 @@ public struct GivenUpJob: Hashable, Sendable {
   public let kind: Kind
   /// The reason, as the failure log has it: ``FailureReason/lost`` or ``FailureReason/expired``.
   public let reason: FailureReason
-  /// The number of the attempt that did not end, or of an expired job did not begin, starting at 1.
+  /// The number of the attempt that did not end or, for an expired job, did not begin; starting at 1.
   public let attempt: Int
   /// The number of the job's leases that expired.
   public let expiredLeases: Int

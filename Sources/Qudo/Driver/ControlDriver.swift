@@ -5,8 +5,8 @@ public protocol ControlDriver: LogDriver {
   ///
   /// A waiting job leaves at once: a row of the failure log with the reason ``FailureReason/cancelled`` keeps its
   /// payload, and can be replayed. A running job is marked. Its worker learns of it, in whatever process, from the
-  /// next claim or renewal, and cancels the run. If the run completes all the same, the job completed; any other
-  /// outcome, and a lease that expires, moves the job to the failure log.
+  /// next claim or renewal, and cancels the run. If the run still completes, the job completed; any other outcome,
+  /// and a lease that expires, moves the job to the failure log.
   ///
   /// - Parameters:
   ///   - jobs: The numbers of the jobs.
@@ -17,7 +17,7 @@ public protocol ControlDriver: LogDriver {
   /// Cancels the jobs that a query selects, in one transaction.
   ///
   /// - Parameters:
-  ///   - query: Which jobs, and how many at most. Go on with ``JobQuery/after`` set to the last job of the answer.
+  ///   - query: Which jobs, and how many at most. Continue with ``JobQuery/after`` set to the last job of the answer.
   ///   - reason: The message for the failure log; nil for "cancelled".
   /// - Returns: The jobs, in the order of their ids. Fewer than the query's limit means that there are no more.
   func cancel(matching query: JobQuery, reason: String?) async throws(QudoError) -> [CancelledJob]
@@ -32,7 +32,7 @@ public protocol ControlDriver: LogDriver {
   ///   - jobs: The numbers of the jobs.
   ///   - change: What to change.
   /// - Returns: The results, in the order of the jobs.
-  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for a change of nothing, or beyond the limits.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for an empty change, or one beyond the limits.
   func change(_ jobs: [Int64], _ change: JobChange) async throws(QudoError) -> [ChangeResult]
 
   /// Changes the waiting jobs that a query selects, in one transaction.
@@ -65,8 +65,8 @@ public protocol ControlDriver: LogDriver {
   /// Returns the kinds that have a route, in the order of their names.
   func failureRoutes() async throws(QudoError) -> [FailureRoute]
 
-  /// Pauses kinds: their jobs are not claimed until the pause ends. Running jobs go on; jobs can be enqueued. A kind
-  /// that is paused already gets the new end and reason.
+  /// Pauses kinds: their jobs are not claimed until the pause ends. Running jobs continue; jobs can be enqueued. A
+  /// kind that is paused already gets the new end and reason.
   ///
   /// - Parameters:
   ///   - kinds: The kinds; nil for everything, including kinds that do not exist yet.
@@ -120,7 +120,7 @@ extension ControlDriver {
 public enum CancelResult: String, Hashable, Sendable, Codable {
   /// The job waited. It is in the failure log now.
   case cancelled
-  /// The job runs. Its worker is told, and its outcome shows whether it still completed.
+  /// The job is running. Its worker learns of the cancel, and the job's outcome shows whether it still completed.
   case cancelling
   /// There is no such job: it has completed or failed, or never existed.
   case notFound
@@ -131,7 +131,7 @@ public struct CancelledJob: Hashable, Sendable, Codable {
   /// The job's number in its database.
   public var id: Int64
   /// What happened: ``CancelResult/cancelled``, ``CancelResult/cancelling``, or ``CancelResult/notFound`` for a job that no
-  /// longer fitted the query when its turn came.
+  /// longer matched the query when its turn came.
   public var result: CancelResult
 
   /// Creates the answer for one job; for drivers.
@@ -206,8 +206,9 @@ public enum ChangeResult: String, Hashable, Sendable, Codable {
 public struct ChangedJob: Hashable, Sendable, Codable {
   /// The job's number in its database.
   public var id: Int64
-  /// What happened: ``ChangeResult/changed``, ``ChangeResult/running``, or ``ChangeResult/notFound`` for a job that no longer
-  /// fitted the query when its turn came, and for one that was to be cancelled and whose lease had expired: it ended.
+  /// What happened: ``ChangeResult/changed``, ``ChangeResult/running``, or ``ChangeResult/notFound`` for a job that no
+  /// longer matched the query when its turn came, and for one that was to be cancelled and whose lease had expired: it
+  /// ended.
   public var result: ChangeResult
 
   /// Creates the answer for one job; for drivers.
@@ -230,8 +231,8 @@ public enum RecoverResult: String, Hashable, Sendable, Codable {
 public struct RecoveredJob: Hashable, Sendable, Codable {
   /// The job's number in its database.
   public var id: Int64
-  /// What happened: ``RecoverResult/recovered``, ``RecoverResult/cancelled``, or ``RecoverResult/notFound`` for a job that no
-  /// longer fitted the query when its turn came.
+  /// What happened: ``RecoverResult/recovered``, ``RecoverResult/cancelled``, or ``RecoverResult/notFound`` for a job that
+  /// no longer matched the query when its turn came.
   public var result: RecoverResult
 
   /// Creates the answer for one job; for drivers.
@@ -304,7 +305,7 @@ extension ControlDriver {
         metadata: change.metadata ?? JobMetadata()))
   }
 
-  /// Returns the query for the running ones of the jobs that a query selects.
+  /// Returns the query for the running jobs among those that a query selects.
   package func running(_ query: JobQuery) -> JobQuery {
     var query = query
     query.states = query.states?.intersection([.running]) ?? [.running]

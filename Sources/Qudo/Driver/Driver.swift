@@ -15,8 +15,8 @@ public protocol Driver: Sendable {
   var limits: Limits { get }
   /// The doorbell that rings when there may be jobs to claim.
   var doorbell: Doorbell { get }
-  /// The 16 random bytes that identify the database; they make ``JobContext/idempotencyKey`` globally unique. A database that
-  /// is made of a backup may keep them, so that a job which runs a second time has the same key.
+  /// The 16 random bytes that identify the database; they make ``JobContext/idempotencyKey`` globally unique. A database
+  /// that is made from a backup may keep them, so that a job that runs a second time has the same key.
   ///
   /// Default: empty. The key then depends on the database's name, the job's number, and its time of enqueue
   /// in microseconds.
@@ -92,14 +92,14 @@ public struct Capabilities: OptionSet, Sendable {
   public static let remote = Capabilities(rawValue: 64)
   /// Jobs can be cancelled, changed, recovered and paused: the driver is a ``ControlDriver``.
   public static let control = Capabilities(rawValue: 128)
-  /// While the doorbell has listeners, it also rings when a job ends, in any process. ``Queue/wait(for:timeout:)-(JobID,_)``
-  /// asks such a database again when it rings, and any other one at intervals.
+  /// While the doorbell has listeners, it also rings when a job ends, in any process.
+  /// ``Queue/wait(for:timeout:)-(JobID,_)`` asks such a database again when it rings, and polls any other one.
   public static let ringsAtEnds = Capabilities(rawValue: 256)
   /// Schedules can be stored: the driver is a ``ScheduleDriver``.
   public static let schedules = Capabilities(rawValue: 512)
-  /// Claims keep to ``ClaimRequest/KindDemand/maxRunning``.
+  /// Claims obey ``ClaimRequest/KindDemand/maxRunning``.
   public static let maxRunning = Capabilities(rawValue: 1024)
-  /// Claims keep to ``ClaimRequest/KindDemand/rate``.
+  /// Claims obey ``ClaimRequest/KindDemand/rate``.
   public static let rateLimits = Capabilities(rawValue: 2048)
   /// Jobs can have a ``ConcurrencyKey``. Without this feature, an enqueue with one throws ``QudoError/Code/invalidArgument``.
   public static let concurrencyKeys = Capabilities(rawValue: 4096)

@@ -1,7 +1,7 @@
-/// A choice of live jobs: those that meet all of its conditions. A condition that is nil holds for all jobs.
+/// A selection of live jobs: those that meet all of its conditions. A condition that is nil holds for all jobs.
 ///
-/// The first three select by what the tables are sorted by. The others look into each job of those, in the order of the
-/// ids.
+/// The first three conditions use the order of the tables. The others look into each job that those select, in the
+/// order of the ids.
 public struct JobFilter: Hashable, Sendable, Codable {
   /// The ids.
   public var ids: [Int64]?
@@ -107,7 +107,7 @@ extension JobFilter {
     }
   }
 
-  /// Whether a job meets the conditions but for ids, kinds and states.
+  /// Whether a job meets the conditions other than ids, kinds and states.
   package func looksRight(_ job: StoredJob) -> Bool {
     if let uniqueKeyPrefix, job.uniqueKey?.utf8.starts(with: uniqueKeyPrefix.utf8) != true { return false }
     if let concurrencyKey, job.concurrencyKey?.utf8.elementsEqual(concurrencyKey.utf8) != true {
@@ -123,7 +123,7 @@ extension JobFilter {
 }
 
 extension JobQuery {
-  /// Returns the query with at most so many bytes of each payload: see ``payloadPrefix``.
+  /// Returns the query with this limit on the bytes of each payload: see ``payloadPrefix``.
   package func withPayloads(upTo bytes: Int) -> JobQuery {
     var query = self
     query.payloadPrefix = max(bytes, 0)

@@ -25,9 +25,9 @@ public protocol LogDriver: Driver {
   ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
-  ///   - change: what the new jobs have in place of that: for example a corrected payload.
-  ///   - unique: the unique key that the new jobs have in place of their old one, or nil for that. If another live job holds it, the
-  ///     failure is left, whatever the key's ``UniqueKey/onConflict`` says.
+  ///   - change: what to change in the new jobs, for example a corrected payload.
+  ///   - unique: the unique key of the new jobs, or nil for their old one. If another live job holds it, the failure is not
+  ///     replayed, whatever the key's ``UniqueKey/onConflict`` says.
   /// - Returns: the results, in the order of the ids.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if a new job would be beyond the limits. Then nothing was written.
   func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?) async throws(QudoError)
@@ -43,8 +43,8 @@ public protocol LogDriver: Driver {
   /// Deletes the oldest rows of both logs, in the order of their ids up to the first one that the options keep, at most
   /// ``PruneOptions/limit`` of each: a short call that delays other callers little. If there is nothing to delete, it only reads.
   ///
-  /// The call reads little more than what it deletes. If the clock was set back, an older row may therefore be behind a row with a later
-  /// time: it stays as long as that one. No row goes before its time.
+  /// The call reads little more than what it deletes. If the clock was set back, an older row may therefore be behind a row
+  /// with a later time: it stays as long as that one. No row is deleted early.
   ///
   /// - Returns: how many rows were deleted. Repeat the call until it returns 0. A call that finds no row deletes expired idempotency
   ///   keys, at most 10,000, and does not count them.
@@ -114,7 +114,7 @@ extension LogQuery {
   package func isAfter(_ id: Int64) -> Bool { after.map { oldestFirst ? id > $0 : id < $0 } ?? true }
 }
 
-/// A choice of failures: those that meet all of its conditions. A condition that is nil holds for all failures.
+/// A selection of failures: those that meet all of its conditions. A condition that is nil holds for all failures.
 public struct FailureFilter: Hashable, Sendable, Codable {
   /// The reasons.
   public var reasons: Set<FailureReason>?
@@ -205,7 +205,7 @@ public struct FailureRecord: Hashable, Sendable, Codable {
   public var failedAt: Timestamp
   /// Whether the job failed for good with this run.
   public var isFinal: Bool
-  /// The number of the job that a replay made of it, if there was one.
+  /// The number of the job that a replay enqueued for it, if there was one.
   public var replayedAs: Int64?
   /// Whether the failure was dealt with by hand: see ``LogDriver/resolve(_:)``.
   public var isResolved: Bool
@@ -234,7 +234,7 @@ public struct FailureRecord: Hashable, Sendable, Codable {
 }
 
 extension FailureRecord {
-  /// What databases store of a resolved failure in place of ``replayedAs``. 0 is a replay whose job is unknown.
+  /// What databases store for a resolved failure instead of ``replayedAs``. 0 is a replay whose job is unknown.
   package static let resolved: Int64 = -1
 }
 
@@ -290,7 +290,8 @@ public struct StatusRecord: Hashable, Sendable, Codable {
 public enum ReplayResult: Hashable, Sendable {
   /// The failed job was enqueued again as the job with this number.
   case replayed(Int64)
-  /// The live job with this number holds the unique key, or the key rests since that job completed. The failure can be replayed later.
+  /// The live job with this number holds the unique key, or the key has rested since that job completed. The failure can be replayed
+  /// later.
   case conflict(Int64)
   /// The failure was replayed before, as the job with this number.
   case alreadyReplayed(Int64)
@@ -324,7 +325,7 @@ public enum ResolveResult: Hashable, Sendable {
   }
 }
 
-/// The choice of log rows to delete: those that meet all of its conditions.
+/// The log rows to delete: those that meet all of its conditions.
 public struct PruneOptions: Sendable {
   /// Deletes rows of runs that ended before this time, or of any time for nil. Default: nil.
   public var before: Timestamp?

@@ -1,4 +1,5 @@
-/// A driver that tells monitoring about its database, at a cost that does not grow with the waiting jobs where it says so.
+/// A driver that reports on its database for monitoring. Where a call says so, its cost does not grow with the waiting
+/// jobs.
 package protocol ObservedDriver: LogDriver {
   /// Returns how long jobs have been ready, without reading all of them: one look for each kind and priority, and one
   /// row for each delayed job that is due and that no claim has promoted yet.
@@ -61,7 +62,7 @@ package struct LogRowCounts: Hashable, Sendable {
   package var failures: Int
   /// The rows of the status log, or the number up to which the caller counts.
   package var statuses: Int
-  /// How many rows the failure log ever had; nil if the database does not tell.
+  /// How many rows the failure log has ever had; nil if the database does not tell.
   package var failuresEver: Int64?
 
   /// Creates a value; for drivers.
@@ -76,7 +77,7 @@ package struct DatabaseSizes: Hashable, Sendable {
   package var failures: [Kind: Int]
   /// The number of rows of the status log, by kind.
   package var statuses: [Kind: Int]
-  /// How many rows the failure log ever had; nil if the database does not tell.
+  /// How many rows the failure log has ever had; nil if the database does not tell.
   package var failuresEver: Int64?
   /// The size of the database file in bytes; nil for a server.
   package var fileBytes: Int64?

@@ -52,7 +52,7 @@ public struct StoredSchedule: Hashable, Sendable, Codable {
   public var payload: Payload
   /// The priority of the jobs.
   public var priority: Int
-  /// Entries that travel beside the payload.
+  /// Entries that travel with the payload.
   public var metadata: JobMetadata
   /// Which missed ticks a scheduler catches up on, as a text that it understands. At most 64 bytes.
   public var missed: String
@@ -191,9 +191,9 @@ public enum TickResult: Hashable, Sendable {
 extension [StoredSchedule] {
   /// Checks schedules before they are stored.
   ///
-  /// - Throws: ``QudoError/Code/invalidArgument`` if a value is beyond the limits, or two schedules have one name.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a value is beyond the limits, or two schedules have the same name.
   package func check(_ limits: Limits) throws(QudoError) {
-    // As bytes: Swift's texts are also equal if they only look alike.
+    // As bytes: Swift strings are equal even if they only look alike.
     var names: Set<[UInt8]> = []
     for schedule in self {
       try schedule.check(limits)

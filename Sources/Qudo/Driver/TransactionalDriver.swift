@@ -1,4 +1,4 @@
-/// A driver that can store jobs as part of a transaction that the application has open on a connection of its own.
+/// A driver that can store jobs as part of a transaction that the application has open on its own connection.
 ///
 /// `SQLiteDriver` is one. `MemoryDriver` of QudoTesting stands in for it: it has no connection to join, and stores the jobs at once.
 public protocol TransactionalDriver: Driver {

@@ -1,4 +1,4 @@
-/// The functions that a queue and its worker call at points of a job's life.
+/// The functions that a queue and its worker call at points in a job's life.
 ///
 /// To write hooks, adopt ``Hook`` instead, which has a default for every function. This protocol has none, so
 /// that a combinator that forgets to forward a point does not compile.
@@ -75,7 +75,7 @@ public protocol HookSet: Sendable {
   func didGiveUp(_ job: borrowing GivenUpJob, database: String)
 }
 
-/// Code that runs at points of a job's life. Name the points in ``HookSet/points`` and write their functions:
+/// Code that runs at points in a job's life. Name the points in ``HookSet/points`` and write their functions:
 ///
 ///     struct Audit: Hook {
 ///       static let points: HookPoints = [.willEnqueue]

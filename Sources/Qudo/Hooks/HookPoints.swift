@@ -1,4 +1,4 @@
-/// The points of a job's life at which a hook is called.
+/// The points in a job's life at which a hook is called.
 ///
 /// A hook names its points in a constant, so that the optimizer removes the code for all other points.
 public struct HookPoints: OptionSet, Sendable {

@@ -1,4 +1,4 @@
-/// A run whose outcome the database has answered, as ``HookSet/didSettle(_:)`` sees it.
+/// A run and the database's answer to its outcome, as ``HookSet/didSettle(_:)`` sees them.
 public struct SettledRun: Sendable {
   /// The database's answer to the outcome of a run.
   public enum Result: Hashable, Sendable {

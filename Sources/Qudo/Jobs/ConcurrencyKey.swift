@@ -12,23 +12,23 @@
 /// A held job waits, and can be listed, cancelled, changed, expired and dropped as any other waiting job, but no claim sees it: a
 /// million held jobs cost the claims of other jobs nothing. A held job whose due time is later than its admission is delayed then.
 ///
-/// An overwrite (``UniqueKey/Conflict/overwrite``) may give a waiting job another key. The job keeps its number, so it is admitted before
-/// the held jobs of that key with higher numbers. A cancel by a filter that names the state ``JobState/ready`` goes on to the jobs that
-/// it admits, and so ends all jobs of a key.
+/// An overwrite (``UniqueKey/Conflict/overwrite``) may give a waiting job another key. The job keeps its number, so it is
+/// admitted before the held jobs of that key with higher numbers. A cancel by a filter that names the state
+/// ``JobState/ready`` also cancels the jobs that it admits, and so ends all jobs of a key.
 ///
-/// A key that no job has takes no space in the database. Each database has keys of its own: with several databases, jobs of one key in
-/// two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
+/// A key that no job has takes no space in the database. Each database has its own keys: with several databases, jobs of
+/// one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
 ///
 /// See the example `Tests/Examples/Sources/Ordered`.
 public struct ConcurrencyKey: Hashable, Sendable {
-  /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has keys of its own.
+  /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has its own keys.
   public var key: String
   /// The maximum number of admitted jobs, from 1 to 1,000. Default: 1.
   ///
-  /// The limit of the newest enqueue of the key counts, until no job of the key is left. If it raises the limit, more held jobs are
-  /// admitted at once; if it lowers the limit, none is admitted until fewer than that are. An enqueue that meets the holder of its
-  /// unique key and does not overwrite it, or is repeated, changes nothing. The enqueue, or the end, of a job takes a time that grows
-  /// with the number of admitted jobs of its key.
+  /// The limit of the newest enqueue of the key counts, until no job of the key is left. If it raises the limit, more held
+  /// jobs are admitted at once; if it lowers the limit, none is admitted until fewer than that are. An enqueue that meets
+  /// the holder of its unique key and does not overwrite it, or is repeated, changes nothing. The enqueue, or the end, of a
+  /// job takes time that grows with the number of admitted jobs of its key.
   public var limit: Int
 
   /// Creates a key.

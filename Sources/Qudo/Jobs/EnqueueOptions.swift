@@ -20,10 +20,10 @@ public struct EnqueueOptions: Hashable, Sendable {
   public var maxWaiting: MaxWaiting?
   /// Names the enqueue, so that repeating it has no further effect. Default: none.
   public var idempotencyKey: IdempotencyKey?
-  /// Entries that travel beside the payload, for hooks. They count towards the payload's limit. Default: none.
+  /// Entries that travel with the payload, for hooks. They count towards the payload's limit. Default: none.
   public var metadata: JobMetadata
 
-  /// Creates options; what is not given has its default.
+  /// Creates options; those not given have their defaults.
   public init(
     unique: UniqueKey? = nil, concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now,
     expires: Expiry = .never, maxWaiting: MaxWaiting? = nil, idempotencyKey: IdempotencyKey? = nil,
@@ -39,15 +39,15 @@ public struct EnqueueOptions: Hashable, Sendable {
     self.metadata = metadata
   }
 
-  /// Options for a follow-up: while a job with this key runs, all further enqueues are one job, which has the newest payload and begins
-  /// after the running one has left the queue.
+  /// Options for a follow-up: while a job with this key runs, all further enqueues become one job, which has the newest
+  /// payload and begins after the running one has left the queue.
   ///
   ///     try await queue.enqueue(Sync(account: 7), options: .followUp("account-7"))
   ///
-  /// The key is both the ``unique`` key, held until the job starts and overwritten by each further enqueue, and the ``concurrencyKey``.
-  /// So at most one job of a kind and key runs and at most one waits. The one that waits is held while the running one is retried, or
-  /// its worker died; it begins after that one completed, failed for good, or was cancelled. The other options can be set as usual: with
-  /// a delay in ``due``, the follow-up is debounced, too.
+  /// The key is both the ``unique`` key, held until the job starts and overwritten by each further enqueue, and the
+  /// ``concurrencyKey``. So at most one job of a kind and key runs and at most one waits. The one that waits is held while
+  /// the running one is retried, or while its worker is dead; it begins after that one completed, failed for good, or was
+  /// cancelled. The other options can be set as usual: with a delay in ``due``, the follow-up is debounced, too.
   ///
   /// - Parameter key: 1 to 255 bytes of UTF-8 without NUL.
   public static func followUp(_ key: String) -> EnqueueOptions {
@@ -64,7 +64,7 @@ public struct EnqueueOptions: Hashable, Sendable {
     guard unique == nil else {
       throw QudoError(
         .invalidArgument,
-        "\(count) jobs cannot share one unique key: enqueue them as NewJob values, each with a key of its own"
+        "\(count) jobs cannot share one unique key: enqueue them as NewJob values, each with its own key"
       )
     }
     var part = self

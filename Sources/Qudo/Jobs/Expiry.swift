@@ -1,8 +1,8 @@
 /// When a job that still waits is not worth running any more.
 ///
 /// A job that waits at its expiry, for its first run or for a retry, never runs: the next claim of any worker moves it to
-/// the failure log with the reason ``FailureReason/expired``, from where it can be replayed. A run that has begun by then
-/// goes on to its end.
+/// the failure log with the reason ``FailureReason/expired``, from which it can be replayed. A run that has begun by then
+/// continues to its end.
 public enum Expiry: Hashable, Sendable {
   /// The job waits as long as it takes.
   case never

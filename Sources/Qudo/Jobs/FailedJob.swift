@@ -67,7 +67,7 @@ public struct FailureRoute: Hashable, Sendable, Codable {
 }
 
 extension FailureRoute {
-  /// - Throws: ``QudoError/Code/invalidArgument`` for a kind that would follow itself for ever, or that cannot be stored.
+  /// - Throws: ``QudoError/Code/invalidArgument`` for a kind that would follow itself forever, or that cannot be stored.
   package func check() throws(QudoError) {
     try Limits.check("kind", kind.name, atMost: Limits.kindBytes)
     guard let target else { return }

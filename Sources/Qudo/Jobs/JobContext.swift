@@ -17,16 +17,17 @@ public final class JobContext: Sendable {
 
   var codecs: Codecs { run.engine.codecs }
 
-  /// The job's id, the same in every run. It is unique within one history of one database: a database on another host may have the
-  /// same name, and a database that is recreated or restored gives numbers again. Tell other services ``idempotencyKey`` instead.
+  /// The job's id, the same in every run. It is unique within one history of one database: a database on another host may
+  /// have the same name, and a database that is recreated or restored gives numbers again. Give other services
+  /// ``idempotencyKey`` instead.
   public var id: JobID { JobID(database: database, number: job.id) }
   /// The key that makes this job's effect on another service idempotent, although the job may run more than once:
   ///
   ///     request.headers["Idempotency-Key"] = "\(context.idempotencyKey)"
   ///
-  /// It is the same in every run of the job, over retries and restarts, and no other job in the world has it: it consists of the
-  /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A replayed job is another job, with another
-  /// key. Each call computes it, in a few microseconds.
+  /// It is the same in every run of the job, across retries and restarts, and globally unique: it consists of the
+  /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A replayed job is another job,
+  /// with another key. Each call computes it, in a few microseconds.
   public var idempotencyKey: IdempotencyKey {
     let generation = run.engine.driver.generation
     let origin =
@@ -87,7 +88,7 @@ public final class JobContext: Sendable {
   ///     try await context.throttle(for: .seconds(30))
   ///     try context.snooze(for: .seconds(30))
   ///
-  /// After the time one job may begin, and then the others at their rate. Running jobs go on.
+  /// After the time one job may begin, and then the others at their rate. Running jobs continue.
   ///
   /// - Parameter duration: At most ten years; 0 or less changes nothing. A longer throttle that is in force stays.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the kind's policy has no ``JobPolicy/rate``.
@@ -116,10 +117,10 @@ public final class JobContext: Sendable {
     enqueueOnCompletion([try NewJob(job, options: options, codecs: codecs)])
   }
 
-  /// Replaces this job by others: the name of the Perl Qudo for ``enqueueOnCompletion(_:)``.
+  /// Replaces this job with others: the Perl Qudo's name for ``enqueueOnCompletion(_:)``.
   public func replace(with jobs: [NewJob]) { enqueueOnCompletion(jobs) }
 
-  /// Replaces this job by another: the name of the Perl Qudo for ``enqueueOnCompletion(_:options:)``.
+  /// Replaces this job with another: the Perl Qudo's name for ``enqueueOnCompletion(_:options:)``.
   ///
   /// - Parameters:
   ///   - job: the job; the queue's primary codec encodes it.

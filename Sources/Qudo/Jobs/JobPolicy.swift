@@ -28,19 +28,19 @@ public struct JobPolicy: Sendable {
   public var maxConcurrency: Int?
   /// The number of jobs of the kind that run at once in a database, in all processes together. Default: no limit.
   ///
-  /// Each claim counts the running jobs, so a worker that dies holds up nobody once its jobs are recovered. Only workers that
-  /// state a maximum keep to it: give all of them the same one. If you lower it, running jobs go on, and no further one begins
-  /// until few enough are left. Prefetched jobs count as running; a worker prefetches only quick jobs, see
-  /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number over all of them. The databases
-  /// need ``Capabilities/maxRunning``.
+  /// Each claim counts the running jobs, so a worker that dies holds up no other once its jobs are recovered. Only workers
+  /// that state a maximum obey it: give all of them the same one. If you lower it, running jobs continue, and no further
+  /// one begins until few enough are left. Prefetched jobs count as running; a worker prefetches only quick jobs, see
+  /// ``WorkerOptions/prefetchWindow``. A worker with several databases runs at most this number across all of them. The
+  /// databases need ``Capabilities/maxRunning``.
   public var maxRunning: Int?
-  /// The maximum rate at which jobs of the kind begin in a database, over all processes. Default: no limit.
+  /// The maximum rate at which jobs of the kind begin in a database, across all processes. Default: no limit.
   ///
-  /// Retries count as much as first attempts. A job counts when it is claimed, so a worker with such a kind prefetches nothing: give
-  /// quick kinds a worker of their own. If the worker stops before a claimed job began, the job does not count. Only workers that
-  /// state a rate obey it: give all of them the same one. With several databases, each has the full rate.
-  /// ``JobContext/throttle(for:)`` delays the whole kind, for example after a 429 from the service that the jobs call. The databases
-  /// need ``Capabilities/rateLimits``.
+  /// Retries count as much as first attempts. A job counts when it is claimed, so a worker with such a kind prefetches
+  /// nothing: give quick kinds a separate worker. If the worker stops before a claimed job began, the job does not count.
+  /// Only workers that state a rate obey it: give all of them the same one. With several databases, each has the full rate.
+  /// ``JobContext/throttle(for:)`` delays the whole kind, for example after a 429 from the service that the jobs call. The
+  /// databases need ``Capabilities/rateLimits``.
   public var rate: RateLimit?
   /// The threads that the jobs run on. Default: Swift's pool.
   public var execution: Execution

@@ -1,16 +1,18 @@
 /// The maximum number of waiting jobs of a kind, and what an enqueue does that would exceed it.
 ///
-/// An enqueuer gives it where nothing may drain the queue for a long time, for example a spool on a device whose disk must not
-/// fill up:
+/// Use it where nothing may drain the queue for a long time, for example in a spool on a device whose disk must not fill
+/// up:
 ///
 ///     try await queue.enqueue(Measurement(value: 21.5), options: EnqueueOptions(maxWaiting: .refuse(10_000)))
 ///
-/// The bound counts the ready, delayed and held jobs of the kind in the database, in the transaction of the enqueue: several
-/// processes cannot exceed it together. Running jobs do not count, not even if their lease has expired, before a claim recovers
-/// them. A job that is already there, by its unique key or its idempotency key, adds nothing, so it is never refused.
+/// The bound counts the ready, delayed and held jobs of the kind in the database, in the transaction of the enqueue:
+/// several processes cannot exceed it together. Running jobs do not count, not even if their lease has expired, before a
+/// claim recovers them. If the unique key or the idempotency key finds a job that is already there, the enqueue adds
+/// nothing and is never refused.
 ///
 /// The bound holds for the call that has it. Enqueues without one, retries, replays and the jobs that a run enqueues on
-/// completion always succeed, and may exceed it. Of one call, all jobs of a kind that have a bound must have the same one.
+/// completion always succeed, and may exceed it. Within one call, all jobs of a kind that have a bound must have the same
+/// one.
 public enum MaxWaiting: Hashable, Sendable {
   /// Refuses the call if more than this number of jobs of the kind would wait then, from 1 to 1,000,000,000: it throws
   /// ``QudoError/Code/queueFull``, and stores none of its jobs.
@@ -18,15 +20,15 @@ public enum MaxWaiting: Hashable, Sendable {
   /// Moves the oldest waiting jobs of the kind, those with the lowest ids, to the failure log with the reason
   /// ``FailureReason/dropped``, so that at most this number of jobs wait, from 1 to 1,000,000,000. They can be replayed.
   ///
-  /// If many more jobs wait than that, because of enqueues without the bound, each call drops up to 1,000 of them besides as many
-  /// as it adds.
+  /// If many more jobs wait than that, because of enqueues without the bound, each call drops up to 1,000 of them in
+  /// addition to as many as it adds.
   case dropOldest(Int)
 }
 
 extension MaxWaiting {
   /// The bounds that can be given.
   package static let limits = 1...1_000_000_000
-  /// How many jobs a call drops besides as many as it adds.
+  /// How many jobs a call drops in addition to as many as it adds.
   package static let surplus = 1000
 
   /// The maximum number of waiting jobs.
@@ -72,7 +74,8 @@ extension MaxWaiting {
       guard known.bound == bound else {
         throw QudoError(
           .invalidArgument,
-          "jobs of kind \(job.kind) have different maximums of waiting jobs: give all of one call the same")
+          "jobs of kind \(job.kind) have different maximums of waiting jobs: give all jobs of one call the same"
+        )
       }
     }
     return bounds

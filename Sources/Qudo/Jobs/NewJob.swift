@@ -92,10 +92,10 @@ public struct UniqueKey: Hashable, Sendable {
   ///
   /// While the key rests, no enqueue with it stores anything, whatever the throttle of that enqueue: the answer is
   /// ``EnqueueResult/existing(_:)`` with the id of the completed job if the enqueue asked for ``Conflict/keep``, else
-  /// ``EnqueueResult/conflict(_:)``. So do replays and the ticks of schedules. Only a job that completes lets its key rest: a job that
-  /// fails for good, is cancelled, expires, or is given up or dropped frees it at once, and so does a job that is replaced by
-  /// others when it completes. The rest is that of the enqueue that stored the job: overwriting the job does not change it, and a replay
-  /// has none unless you give it a key with one.
+  /// ``EnqueueResult/conflict(_:)``. The same holds for replays and the ticks of schedules. Only a job that completes lets
+  /// its key rest: a job that fails for good, is cancelled, expires, or is given up or dropped frees it at once, and so
+  /// does a job that is replaced by others when it completes. The rest is that of the enqueue that stored the job:
+  /// overwriting the job does not change it, and a replay has none unless you give it a key with one.
   ///
   /// The rest is wall time, and survives restarts, backups and restores. If the wall clock is set back to before the
   /// completion, the rest starts again at the next enqueue, with drivers that run on the caller's machine
@@ -123,8 +123,8 @@ public struct UniqueKey: Hashable, Sendable {
     self.throttle = throttle
   }
 
-  /// Creates a key for debouncing: give the job a delay, and each further enqueue within the delay overwrites the job and starts the
-  /// delay again, so that one job runs with the newest payload once no enqueue came for that long.
+  /// Creates a key for debouncing: give the job a delay, and each further enqueue within the delay overwrites the job and
+  /// starts the delay again, so that one job runs with the newest payload once no enqueue has come for that long.
   ///
   ///     try await queue.enqueue(
   ///       Reindex(page: 7), options: EnqueueOptions(unique: .debounced("page-7", atMost: .seconds(60)), due: .after(.seconds(5))))
@@ -214,7 +214,7 @@ public struct NewJob: Sendable {
   public var expires: Expiry
   /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none, which costs nothing.
   public var maxWaiting: MaxWaiting?
-  /// Entries that travel beside the payload, for hooks. They count towards the payload's limit.
+  /// Entries that travel with the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
   /// Names the enqueue, so that repeating it has no further effect. Default: none, which costs nothing.
   public var idempotencyKey: IdempotencyKey?
@@ -243,12 +243,13 @@ public struct NewJob: Sendable {
 public enum InsertResult: Hashable, Sendable {
   /// The job was stored and has this number.
   case inserted(Int64)
-  /// The job with this number already holds the unique key and was kept, or the key rests since it completed; or an earlier enqueue with
-  /// the same idempotency key stored it, and the job may be finished.
+  /// The job with this number already holds the unique key and was kept, or the key has rested since it completed; or an
+  /// earlier enqueue with the same idempotency key stored it, and the job may be finished.
   case existing(Int64)
   /// The waiting job with this number held the unique key and was overwritten.
   case overwritten(Int64)
-  /// The live job with this number holds the unique key, or the key rests since that job completed. Nothing was written.
+  /// The live job with this number holds the unique key, or the key has rested since that job completed. Nothing was
+  /// written.
   case conflict(Int64)
 
   /// The number of the new job, or of the job that holds the unique key.

@@ -1,4 +1,4 @@
-/// The maximum rate at which jobs of a kind begin, over all workers of a database.
+/// The maximum rate at which jobs of a kind begin, across all workers of a database.
 ///
 ///     JobPolicy(rate: RateLimit(10, per: .seconds(1)))
 ///
@@ -83,8 +83,8 @@ package struct RateBucket: Hashable, Sendable {
     self.throttledUntil = throttledUntil
   }
 
-  /// Returns the time until the bucket is full. It is never longer than an empty bucket takes, also if the rate was raised or the
-  /// clock set back since; a throttle empties it until it ends.
+  /// Returns the time until the bucket is full. It is never longer than an empty bucket takes, even if the rate was raised
+  /// or the clock set back since; a throttle empties it until it ends.
   private func missing(_ rate: RateLimit, _ spacing: Int64, _ now: Int64) -> Int64 {
     let left = max(0, fullAt.clampedMinus(max(now, writtenAt)))
     let afterThrottle = throttled(now).clampedPlus(spacing * Int64(rate.burst - 1))

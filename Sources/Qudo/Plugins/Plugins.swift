@@ -55,7 +55,7 @@ struct Plugins: Sendable {
       for run in runs { run.cancel() }
       for run in runs { await run.value }
     }
-    // In a task of its own, because this one may be cancelled.
+    // In a separate task, because this one may be cancelled.
     await Task { [started] in for plugin in started.reversed() { await plugin.stop(worker) } }.value
     return result
   }

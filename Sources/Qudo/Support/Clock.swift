@@ -45,7 +45,7 @@ public protocol QueueClock: Sendable {
 /// The wall time is CLOCK_REALTIME. The time since boot, for leases, is CLOCK_BOOTTIME on Linux and
 /// CLOCK_MONOTONIC_RAW on Darwin (untested). Both count sleep, and nobody can set them. A Linux without
 /// CLOCK_BOOTTIME uses CLOCK_MONOTONIC, which stops during sleep. In a Linux time namespace, the machine's
-/// time since boot is used all the same.
+/// time since boot is still used.
 public struct SystemClock: QueueClock {
   /// The boot id; nil while the process lacks descriptors or memory to read it.
   private let boot: String?

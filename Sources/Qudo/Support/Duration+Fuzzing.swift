@@ -1,5 +1,5 @@
 extension Duration {
-  /// `Duration(parsing:)` for the fuzzer, which is a package of its own.
+  /// `Duration(parsing:)` for the fuzzer, which is a separate package.
   @_spi(Fuzzing)
   public static func parsed(_ text: String) throws(QudoError) -> Duration { try Duration(parsing: text) }
 }

@@ -1,5 +1,5 @@
-/// Tells hooks of settled runs, one after the other and in the order of the settles, while the pump goes on: a slow hook
-/// delays no renewal.
+/// Tells hooks of settled runs, one after the other and in the order of the settles, while the pump continues: a slow
+/// hook delays no renewal.
 ///
 /// If the hooks fall behind by ``most`` runs, the worker claims nothing until they have caught up.
 final class HookQueue: Sendable {

@@ -1,6 +1,6 @@
 internal import Logging
 
-/// Prunes the logs of one database beside a worker's engine, which says when.
+/// Prunes the logs of one database alongside a worker's engine, which says when.
 final class LogPruner: Sendable {
   /// The time from the end of one look to the next, in microseconds: less a random share of it, so that the workers of a
   /// fleet do not look at once.
@@ -53,7 +53,7 @@ final class LogPruner: Sendable {
     self.task.withLock { $0 = task }
   }
 
-  /// Ends a look after its present transaction, and returns then.
+  /// Ends a look after its current transaction, and returns then.
   func finish() async {
     guard let task = task.withLock({ $0 }) else { return }
     task.cancel()

@@ -1,11 +1,12 @@
 /// How long a worker keeps the rows of the failure log and the status log: see ``WorkerOptions/retention``.
 ///
-/// The worker prunes each log of its databases at the age or at the number of rows, whichever is reached first. It looks within the
-/// first seconds of its work, then about every ten minutes, and every minute while it finds many rows to delete. An idle worker on a
-/// server looks when it wakes for its poll, up to five minutes later. A look that finds nothing to delete only reads, and reads a few
-/// rows. Rows are deleted in short transactions, with pauses, so that other writers go on.
+/// The worker prunes each log of its databases at the age or at the number of rows, whichever is reached first. It checks
+/// them within the first seconds of its work, then about every ten minutes, and every minute while it finds many rows to
+/// delete. An idle worker on a server checks them when it wakes for its poll, up to five minutes later. A check that finds
+/// nothing to delete only reads a few rows. Rows are deleted in short transactions, with pauses, so that other writers
+/// continue.
 ///
-/// Each look also deletes expired idempotency keys.
+/// Each check also deletes expired idempotency keys.
 ///
 /// A failure that is deleted cannot be replayed any more, and ``Queue/outcome(of:)`` no longer knows how its job ended.
 public struct Retention: Hashable, Sendable {
@@ -18,7 +19,7 @@ public struct Retention: Hashable, Sendable {
   /// Between two looks, a log may grow beyond it.
   public var maxRows: Int?
 
-  /// Creates bounds; what is not given has its default.
+  /// Creates bounds; those not given have their defaults.
   ///
   ///     let week = WorkerOptions(retention: Retention(maxAge: .seconds(7 * 86_400), maxRows: 10_000))
   ///

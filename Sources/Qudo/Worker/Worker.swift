@@ -96,7 +96,7 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// others meanwhile.
   ///
   /// - Throws: ``QudoError`` if a plugin fails to start, or if the database is permanently unusable: damaged,
-  ///   read-only or closed. With several databases, the worker goes on until all of them are closed.
+  ///   read-only or closed. With several databases, the worker continues until all of them are closed.
   @discardableResult
   public func work() async throws(QudoError) -> WorkSummary {
     try await run(.forever)

@@ -38,9 +38,10 @@ public struct WorkerOptions: Sendable {
   /// The number of slots held by runs that ignore their cancellation at which the worker ends. Default nil: it never does.
   ///
   /// A run that is cancelled, by its time limit or by ``Queue/cancel(_:reason:)-(JobID,_)``, and does not end within
-  /// ``cancellationGracePeriod``, keeps its slot until it ends: Swift cannot end it. Its job is settled without it. When so many slots
-  /// are lost, the worker shuts down as if it were stopped, and throws ``QudoError/Code/slotsStuck``: let the process end then, so that
-  /// a supervisor starts another one. With the ``concurrency``, it does so when no slot is left.
+  /// ``cancellationGracePeriod``, keeps its slot until it ends: Swift cannot end it. Its job is settled without it. When
+  /// this many slots are lost, the worker shuts down as if it were stopped, and throws ``QudoError/Code/slotsStuck``: let
+  /// the process end then, so that a supervisor starts another one. If the number is the ``concurrency``, it does so when
+  /// no slot is left.
   public var maxStuckSlots: Int?
   /// The logger of the worker and its jobs. Default: a logger with the label `qudo`.
   public var logger: Logger
@@ -49,7 +50,7 @@ public struct WorkerOptions: Sendable {
   /// Watches whether the worker answers; nil if nobody asks.
   package var pulse: WorkerPulse?
 
-  /// Creates options; what is not given has its default.
+  /// Creates options; those not given have their defaults.
   ///
   ///     let worker = try Worker(queue, handlers: [SendMail.self], options: WorkerOptions(concurrency: 4, pollInterval: .seconds(1)))
   ///
@@ -58,12 +59,13 @@ public struct WorkerOptions: Sendable {
   ///   - maxPrefetch: the maximum number of jobs that are claimed before a slot is free. Default: 1,000.
   ///   - maxPrefetchBytes: the maximum size of their payloads, in bytes. Default: 16 MiB.
   ///   - prefetchWindow: how much work is claimed ahead. Default: 20 ms.
-  ///   - shutdownGracePeriod: how long running jobs may go on after the worker is stopped. Default: 10 s.
+  ///   - shutdownGracePeriod: how long running jobs may continue after the worker is stopped. Default: 10 s.
   ///   - cancellationGracePeriod: how long a cancelled job may take to end. Default: 5 s.
   ///   - pollInterval: how often an idle worker looks for jobs although nothing woke it. Default: 5 s.
   ///   - outageTimeout: how long ``Worker/workUntilEmpty(skipDelayed:)`` and ``Worker/workOnce()`` wait for an unavailable database.
   ///     Default: 10 s.
-  ///   - retention: how long rows of the logs are kept; nil for ever. Default: 14 days, and 1,000,000 rows of each log.
+  ///   - retention: how long rows of the logs are kept; nil to keep them forever. Default: 14 days, and 1,000,000 rows
+  ///     of each log.
   ///   - maxStuckSlots: the number of slots held by runs that ignore their cancellation at which the worker ends; nil for never, the
   ///     default.
   ///   - logger: the worker's logger. Default: one with the label `qudo`.
