@@ -7,8 +7,8 @@ public import Qudo
 ///     let dashboard = Dashboard(queue)
 ///     dashboard.addRoutes(to: router.group("queue").add(middleware: AdminsOnly()))
 ///
-/// The dashboard asks nobody for a name: whoever reaches its routes sees the jobs with their payloads. Put your own authentication before
-/// them, as above.
+/// The dashboard authenticates nobody: whoever reaches its routes sees the jobs with their payloads. Put your own
+/// authentication in front of them, as above.
 ///
 /// It shows what is in the databases, and samples them while a page is open, for all viewers together. Close the queue after the server has
 /// ended.
@@ -67,8 +67,8 @@ public struct DashboardOptions: Sendable {
   /// The maximum number of pages that get live updates at a time, at least 1. Others show the figures of when they were loaded. A page
   /// that takes no update for 10 s makes room for another. Default: 32.
   public var maxViewers = 32
-  /// Origins whose forms are accepted beside that of the request's own host: for a proxy that changes the header `Host`.
-  /// Default: none. For example, `https://admin.example.org`.
+  /// Origins whose forms are accepted in addition to that of the request's own host: for a proxy that changes the header
+  /// `Host`. Default: none. For example, `https://admin.example.org`.
   public var trustedOrigins: Set<String> = []
   /// The names by which browsers may call the dashboard, as in the header `Host`, without a port; nil for any. Default: nil, because the
   /// dashboard cannot know its names.

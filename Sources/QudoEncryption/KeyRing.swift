@@ -12,7 +12,7 @@ public struct KeyRing: Sendable {
   /// - Parameters:
   ///   - current: the number of the key for new payloads.
   ///   - keys: all keys by their numbers, the current one among them.
-  /// - Throws: `QudoError` with the code `invalidArgument` if the current one is not there.
+  /// - Throws: `QudoError` with the code `invalidArgument` if the current one is not among them.
   public init(current: UInt32, keys: [UInt32: SecretKey]) throws(QudoError) {
     guard keys[current] != nil else {
       throw QudoError(

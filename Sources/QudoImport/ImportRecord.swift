@@ -31,7 +31,7 @@ struct ImportRecord {
         throw QudoError(
           .unsupportedDatabase,
           "\(row.table.rawValue) \(row.id) differs from the row imported earlier from \(name). "
-            + "If this is another database, give it a source name of its own.")
+            + "If this is another database, give it its own source name.")
       }
       return .alreadyImported(known.new)
     }

@@ -1,6 +1,6 @@
 public import Qudo
 
-/// MessagePack, in half the bytes of JSON or so, and without a conversion of numbers and bytes to text.
+/// MessagePack, in about half the bytes of JSON, and without a conversion of numbers and bytes to text.
 ///
 /// Numbers take the smallest form that holds them, `Double` and `Float` 8 and 4 bytes, `[UInt8]` and `Data` are `bin`,
 /// `Date` is the timestamp extension, `URL` its text, `nil` is `nil`. Structs, and dictionaries with keys of text or `Int`,
@@ -10,9 +10,9 @@ public import Qudo
 ///
 /// Decoding takes any form of a number that has the value, whole numbers for `Double` as well, an array of numbers for
 /// `[UInt8]` and `Data`. It never takes a fraction for a whole number, nor text for bytes. Bytes that are not MessagePack,
-/// a key that is there twice, lists deeper than ``depthLimit`` and bytes after the value are errors that say where.
+/// a duplicate key, lists deeper than ``depthLimit`` and bytes after the value are errors that say where.
 public struct MessagePackCodec: Codec {
-  /// How deep arrays and maps may be nested, in what is encoded as in what is decoded.
+  /// How deep arrays and maps may be nested, for encoding as well as decoding.
   public static let depthLimit = 128
 
   public init() {}

@@ -33,10 +33,10 @@ public struct DepthGauge: Plugin {
   private let factory: any MetricsFactory
 
   /// - Parameters:
-  ///   - interval: how long from one look to the next. Default 15 s.
-  ///   - kinds: the kinds to tell of. Default: those that the worker performs.
+  ///   - interval: the time from one measurement to the next. Default 15 s.
+  ///   - kinds: the kinds to report. Default: those that the worker has handlers for.
   ///   - measuresAge: whether to look for the job that has waited longest. Default: yes.
-  ///   - prefix: what labels begin with. Default `qudo`.
+  ///   - prefix: the prefix of the labels. Default `qudo`.
   ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
   public init(
     interval: Duration = .seconds(15), kinds: [Kind]? = nil, measuresAge: Bool = true,
@@ -61,7 +61,7 @@ public struct DepthGauge: Plugin {
   public func run(_ worker: WorkerContext) async throws {
     var meters = AllMeters(
       kinds: kinds ?? worker.kinds, prefix: prefix, factory: factory, measuresAge: measuresAge)
-    // Known to whoever reads the metrics before the first look.
+    // Known to whoever reads the metrics before the first measurement.
     if worker.databases.only != nil { _ = meters.of(nil) }
     while true {
       let begun = worker.clock.sinceBoot()
@@ -130,7 +130,7 @@ private struct Depth: Sendable {
   let age: Double
 }
 
-/// The metric objects of each database, made when it is first told of.
+/// The metric objects of each database, made when it is first reported.
 private struct AllMeters {
   let kinds: [Kind]
   let prefix: String

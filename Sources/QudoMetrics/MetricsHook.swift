@@ -10,19 +10,19 @@ public import Qudo
 ///
 /// | label | what |
 /// |---|---|
-/// | `enqueued` | jobs that were stored, by an enqueue or as a replacement; in the application's own transaction also one that is rolled back |
+/// | `enqueued` | jobs that were stored, by an enqueue or as a replacement; in the application's own transaction, even if it is rolled back |
 /// | `conflicts` | enqueues that stored no new job: a live job with the unique key was kept or overwritten, or the idempotency key was known |
 /// | `claimed` | jobs that a worker took, run or not |
 /// | `completed` | runs that completed their job |
-/// | `replaced` | those of them that left other jobs in its place |
-/// | `retried` | runs that failed and are to be tried again |
+/// | `replaced` | those of them that left other jobs in their place |
+/// | `retried` | runs that failed and are to be retried |
 /// | `failed` | runs that failed for good |
-/// | `aborted` | runs whose job asked not to be tried again |
-/// | `snoozed` | runs whose job asked to come again later |
+/// | `aborted` | runs whose job asked not to be retried |
+/// | `snoozed` | runs whose job asked to run again later |
 /// | `released` | runs that ended because the worker was stopped or had lost the lease; their job goes back |
 /// | `leases_lost` | leases that a renewal found lost: another worker has the job, or it is gone |
-/// | `given_up` | jobs that a worker's claim gave up because their leases expired too often, those of other workers' kinds among them |
-/// | `expired` | jobs that still waited at their expiry, as a worker's claim found out |
+/// | `given_up` | jobs that a worker's claim gave up because their leases expired too often, including those of other workers' kinds |
+/// | `expired` | jobs that a worker's claim found still waiting at their expiry |
 /// | `run_duration` | timer: how long a run took, whatever came of it |
 /// | `wait` | timer: from the moment a job was due, or enqueued if that was later, to the beginning of its run |
 ///
@@ -38,7 +38,7 @@ public struct MetricsHook: Hook {
   private let clock: any QueueClock
 
   /// - Parameters:
-  ///   - prefix: what labels begin with. Default `qudo`.
+  ///   - prefix: the prefix of the labels. Default `qudo`.
   ///   - factory: where the metrics go. Default: the system's, as it is now; bootstrap it first.
   ///   - clock: the clock that measures `wait`. Default: the system clock. If the driver has another clock, pass that one.
   public init(
@@ -52,7 +52,7 @@ public struct MetricsHook: Hook {
   /// Counts it, or the conflict.
   public func didEnqueue(_ job: borrowing NewJob, result: EnqueueResult) async { count(job.kind, result) }
 
-  /// Counts it, or the conflict: before the application commits, and also if it rolls back.
+  /// Counts it, or the conflict: before the application commits, even if it rolls back.
   public func didEnqueueInTransaction(_ job: borrowing NewJob, result: EnqueueResult) {
     count(job.kind, result)
   }

@@ -72,7 +72,7 @@ package struct DatabaseSample: Sendable {
     package var isExact = true
     /// Jobs that were enqueued, those by replays, schedules and `enqueueOnCompletion` included: by the highest id.
     package var enqueuedPerSecond: Double?
-    /// Jobs that ended, in whatever way: those enqueued, less the change of the unfinished ones.
+    /// Jobs that ended, however they ended: those enqueued, less the change of the unfinished ones.
     package var endedPerSecond: Double?
     /// Rows of the failure log, those of retried runs and without those of cancelled jobs. Exact up to as many rows as the
     /// sampler reads of the log; beyond that, it counts the ids.

@@ -2,7 +2,8 @@
 internal import Qudo
 internal import Tracing
 
-/// Reads and writes a trace's context in a job's meta, by the names that the instrument uses: `traceparent` for instance.
+/// Reads and writes a trace's context in a job's metadata, by the names that the instrument uses: `traceparent` for
+/// instance.
 struct MetaCarrier: Injector, Extractor {
   func inject(_ value: String, forKey key: String, into carrier: inout JobMetadata) { carrier[key] = value }
   func extract(key: String, from carrier: JobMetadata) -> String? { carrier[key] }

@@ -11,7 +11,7 @@ public import Tracing
 public struct TracingHook: Hook {
   /// The relation of a run's span to the context of its enqueue.
   public enum Parent: Sendable {
-    /// A trace of its own, with a link: a job may run hours later, and more than once.
+    /// Its own trace, with a link: a job may run hours later, and more than once.
     case link
     /// A child in the same trace.
     case child
@@ -24,7 +24,7 @@ public struct TracingHook: Hook {
   private let parent: Parent
 
   /// - Parameters:
-  ///   - parent: how the span of a run stands to the context of its enqueue. Default: linked.
+  ///   - parent: how the span of a run relates to the context of its enqueue. Default: linked.
   ///   - tracer: what makes spans and writes contexts. Default: the system's, as it is when a job is enqueued or run.
   public init(parent: Parent = .link, tracer: (any Tracer)? = nil) {
     self.tracer = tracer

@@ -34,14 +34,14 @@ import Darwin
     return try place.qudo("doctor", "--database", "new.db").status != 0
   }
 
-  @Test("nothing to mend: one line that says what was checked, and status 0") func nothing() throws {
+  @Test("no problems: one line that says what was checked, and status 0") func nothing() throws {
     try place.qudo("enqueue", "k")
     let result = try place.qudo("doctor", "--integrity")
     #expect(try findings().rows.isEmpty)
     guard try !hasWarnings() else { return }
     #expect(result.status == 0 && result.errors == "")
     let last = try #require(result.lines.last)
-    #expect(last.hasPrefix("qudo: nothing to mend"))
+    #expect(last.hasPrefix("qudo: no problems"))
     #expect(
       last.hasSuffix(
         "; checked: path, rights, mount, disk-space, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"

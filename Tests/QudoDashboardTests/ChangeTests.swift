@@ -71,12 +71,12 @@ import Testing
     #expect(pause.kind == "a" && pause.endsAt == clock.now().wall.advanced(by: .seconds(1800)))
     clock.advance(by: .seconds(5))
     page = try await change("change=resume&name=a")
-    #expect(page.contains("The kind a goes on."))
+    #expect(page.contains("The kind a continues."))
     page = try await change("change=pause")
     #expect(page.contains("Everything is paused."))
     clock.advance(by: .seconds(5))
     #expect((await visitor.get("")).contains("<strong>Everything is paused</strong>"))
-    #expect(try await change("change=resume").contains("Everything goes on."))
+    #expect(try await change("change=resume").contains("Everything continues."))
     #expect(try await change("change=resume").contains("Nothing was paused."))
   }
 
@@ -87,7 +87,7 @@ import Testing
       try await change("change=pause-schedule&name=a+b", [("reason", "no paper")]).contains(
         "The schedule a b is paused."))
     #expect((await visitor.get("schedules")).contains("no paper"))
-    #expect(try await change("change=resume-schedule&name=a+b").contains("The schedule a b goes on."))
+    #expect(try await change("change=resume-schedule&name=a+b").contains("The schedule a b continues."))
     #expect(try await change("change=run-schedule&name=a+b").contains("The schedule a b enqueued job 1."))
     #expect(try await change("change=run-schedule&name=none").contains("There is no schedule none."))
   }

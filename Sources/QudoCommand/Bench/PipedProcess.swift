@@ -22,7 +22,7 @@ final class PipedProcess: ChildProcess {
     self.output = output
     let program = try Self.program()
     let isWorker = arguments.first == "work"
-    // A worker's summary does not belong into the report.
+    // A worker's summary does not belong in the report.
     let errors =
       isWorker ? try FileDescriptor.open("/dev/null", .writeOnly, options: .closeOnExec) : .standardError
     status = Task {

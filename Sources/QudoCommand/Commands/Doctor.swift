@@ -114,14 +114,14 @@ extension Finding {
 }
 
 extension Diagnosis {
-  /// Such as `jobs: nothing to mend (1 note); checked: rights, wal`.
+  /// Such as `jobs: no problems (1 note); checked: rights, wal`.
   fileprivate var summary: String {
     let counts = Finding.Severity.allCases.reversed().compactMap { severity -> String? in
       let count = findings.count { $0.severity == severity }
       return count == 0 ? nil : "\(count) \(severity.rawValue)\(count == 1 ? "" : "s")"
     }.joined(separator: ", ")
     let result =
-      severity ?? .note > .note ? counts : "nothing to mend" + (counts.isEmpty ? "" : " (\(counts))")
+      severity ?? .note > .note ? counts : "no problems" + (counts.isEmpty ? "" : " (\(counts))")
     return "\(SafeText.terminalSafe(database)): \(result); checked: \(checks.joined(separator: ", "))"
   }
 }

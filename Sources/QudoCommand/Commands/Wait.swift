@@ -18,7 +18,7 @@ struct Wait: AsyncParsableCommand {
         qudo wait "$(qudo enqueue report)" --timeout 10m && mail-report
       """)
 
-  /// The exit status if the time is over, as of timeout(1).
+  /// The exit status if the time is over, like that of timeout(1).
   private static let timedOut: Int32 = 124
 
   @OptionGroup var database: Database

@@ -36,8 +36,8 @@ struct Serve: AsyncParsableCommand {
   var port = 7347
   @Flag(help: "Let the page change the queue: replay, cancel, run now, pause, resume.") var allowChanges =
     false
-  @Flag(help: "Listen on an address that other machines can reach. The page is not encrypted.") var allowRemote =
-    false
+  @Flag(help: "Listen on an address that other machines can reach. The page is not encrypted.")
+  var allowRemote = false
   @Option(
     help: ArgumentHelp(
       "With --allow-remote, another name of the server in addresses of the page, such as that of a proxy. Repeat for several.",

@@ -17,7 +17,7 @@ enum TokenFile {
   /// The length of a token in characters: 32 hexadecimal digits are 128 bits.
   private static let lengths = 32...512
 
-  /// Returns the token in a file, which is made with a new one if it does not exist.
+  /// Returns the token in a file, which is created with a new one if it does not exist.
   static func token(_ path: String) throws -> String {
     let shown = SafeText.terminalSafe(path)
     var file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)

@@ -187,7 +187,7 @@ private struct MetricFamilies {
 /// A file that is replaced at once.
 enum AtomicFile {
   static func write(_ text: String, to path: String) throws {
-    // Beside it, so that the rename stays within the file system; a collector reads only names that end with .prom.
+    // Next to it, so that the rename stays within the file system; a collector reads only names that end with .prom.
     var template = Array("\(path).XXXXXX".utf8CString)
     let file = mkstemp(&template)
     guard file >= 0 else { throw failure(path, errno) }

@@ -135,7 +135,7 @@ final class CommandGuard: Sendable {
     }
     _ = fcntl(channel.rawValue, F_SETFL, O_NONBLOCK)
     var options = PlatformOptions()
-    // A session of its own keeps signals of the terminal and of this process group away.
+    // Its own session keeps signals of the terminal and of this process group away.
     options.createSession = true
     let failure = Locked<(any Error)?>(nil)
     let name = name

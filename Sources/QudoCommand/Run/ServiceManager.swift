@@ -8,12 +8,12 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// The service manager that started the process, such as systemd. It is told what sd_notify(3) tells it, without that library:
+/// The service manager that started the process, such as systemd. It gets what sd_notify(3) sends, without that library:
 /// datagrams of lines `NAME=value` to the socket in `NOTIFY_SOCKET`.
 final class ServiceManager: Sendable {
   private let file: Int32
   private let address: [UInt8]
-  /// How often the manager wants to hear that the process works, at least; nil if it does not watch it.
+  /// The longest time between two reports that the process works; nil if the manager does not watch it.
   let watchdog: Duration?
   private let isStopping = Locked(false)
 
@@ -40,14 +40,15 @@ final class ServiceManager: Sendable {
     case UInt8(ascii: "/"): name.append(0)
     case UInt8(ascii: "@"): name[0] = 0
     default:
-      printError("NOTIFY_SOCKET is neither a path nor an abstract socket: the service manager is not told")
+      printError(
+        "NOTIFY_SOCKET is neither a path nor an abstract socket: the service manager is not notified")
       return nil
     }
     var head = sockaddr_un()
     head.sun_family = sa_family_t(AF_UNIX)
     let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
     guard name.count <= MemoryLayout.size(ofValue: head.sun_path) else {
-      printError("the path in NOTIFY_SOCKET is too long: the service manager is not told")
+      printError("the path in NOTIFY_SOCKET is too long: the service manager is not notified")
       return nil
     }
     address = withUnsafeBytes(of: &head) { Array($0.prefix(offset)) } + name
@@ -93,7 +94,7 @@ final class ServiceManager: Sendable {
     if error != 0 { printError("cannot notify the service manager: \(String(cString: strerror(error)))") }
   }
 
-  /// Tells once that the process is about to end.
+  /// Reports once that the process is about to end.
   func stopping(_ status: String) {
     let isFirst = isStopping.withLock { isStopping in
       defer { isStopping = true }
@@ -102,7 +103,8 @@ final class ServiceManager: Sendable {
     if isFirst { notify("STOPPING=1", "STATUS=\(status)") }
   }
 
-  /// Tells that the worker works, four times in each period of the watchdog, as long as it answers, until the task is cancelled.
+  /// Reports that the worker works, four times in each period of the watchdog, as long as it answers, until the task is
+  /// cancelled.
   func watch(_ pulse: WorkerPulse) async {
     guard let watchdog else { return }
     while !Task.isCancelled {

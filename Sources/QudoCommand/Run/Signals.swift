@@ -48,7 +48,7 @@ enum Signals {
     return ends[0]
   }
 
-  /// Writes a signal's number to the pipe when it comes, from now on. It needs ``pipe(_:)`` first.
+  /// Writes a signal's number to the pipe when it arrives, from now on. It needs ``pipe(_:)`` first.
   static func handle(_ number: Int32) {
     signal(number) { number in
       // "errno ... must be saved on entry and restored": signal-safety(7), which has `write` on its list.
@@ -59,7 +59,7 @@ enum Signals {
     }
   }
 
-  /// Writes a zero to the pipe, to wake who reads it.
+  /// Writes a zero to the pipe, to wake its reader.
   static func wake() {
     var byte: UInt8 = 0
     _ = write(wakeUp, &byte, 1)

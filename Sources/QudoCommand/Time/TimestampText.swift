@@ -23,7 +23,7 @@ extension Timestamp {
       + ISO8601.padded(minutes % 60, 2)
   }
 
-  /// The seconds, rounded down. A file may have any number in place of a time, so this must not overflow.
+  /// The seconds, rounded down. A file may have any number instead of a time, so this must not overflow.
   private var wholeSeconds: Int64 { microseconds / 1_000_000 - (microseconds % 1_000_000 < 0 ? 1 : 0) }
 
   private func text(offset: Int64) -> String {

@@ -9,7 +9,7 @@ enum Key: Equatable {
   case paste(String)
 }
 
-/// Makes keys of the bytes that a terminal sends. A sequence may come in several reads.
+/// Turns the bytes that a terminal sends into keys. A sequence may come in several reads.
 struct KeyDecoder {
   private var pending: [UInt8] = []
   /// The text of a paste that has not ended; nil outside of one.
@@ -18,7 +18,7 @@ struct KeyDecoder {
   private static let mostBytes = 64
   /// The most of a paste that is kept.
   private static let mostPasted = 1024
-  /// What a terminal sends around pasted text, once it was told to: xterm's documentation, "Bracketed Paste Mode".
+  /// What a terminal sends around pasted text, once it was asked to: xterm's documentation, "Bracketed Paste Mode".
   private static let (pasteBegin, pasteEnd) = (Array("\u{1B}[200~".utf8), Array("\u{1B}[201~".utf8))
 
   /// Whether bytes of an unfinished sequence are kept.
@@ -26,7 +26,7 @@ struct KeyDecoder {
 
   /// How long to wait for other bytes before ``flush()``, in milliseconds; nil if nothing is unfinished.
   ///
-  /// A paste comes over a network in pieces. If its end never comes, it must not take keys for ever.
+  /// A paste comes over a network in pieces. If its end never comes, it must not take keys forever.
   var patience: Int32? { pasted != nil ? 1000 : isPending ? 100 : nil }
 
   /// Returns the keys that are complete.
@@ -141,7 +141,7 @@ struct KeyDecoder {
       case 0x30...0x3F: parameters.append(byte)
       case 0x20...0x2F: continue
       case 0x40...0x7E: return (key(byte, parameters), offset + 3)
-      // No sequence has this byte: begin again with it.
+      // No sequence has this byte: start again with it.
       default: return (nil, offset + 2)
       }
     }

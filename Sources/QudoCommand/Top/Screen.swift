@@ -261,7 +261,7 @@ struct Screen {
 
   private func question(_ change: TopState.Change) -> String {
     switch change {
-    case .pause(let id): "Pause \(named(id))? Its running jobs go on."
+    case .pause(let id): "Pause \(named(id))? Its running jobs continue."
     case .resume(let id): "Resume \(named(id))?"
     case .cancel(let id): "Cancel job \(jobName(id.database, id.value))?"
     case .replay(let id): "Replay failure \(jobName(id.database, id.value))?"

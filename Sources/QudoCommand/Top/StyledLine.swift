@@ -1,4 +1,4 @@
-/// How a piece of text looks. Nothing is told by color alone.
+/// How a piece of text looks. Color alone says nothing.
 enum Style: Equatable {
   case plain, bold, dim, good, warning, bad, accent, heading, selected
 

@@ -97,7 +97,7 @@ final class Terminal: Sendable {
     Signals.wake()
   }
 
-  /// Draws all lines again with the next frame, also those that have not changed.
+  /// Draws all lines again with the next frame, even those that have not changed.
   func redraw() { ask(.redraw) }
 
   /// Gives the terminal back and stops the process, as Ctrl-Z does, until it is continued.
@@ -167,7 +167,7 @@ private struct TerminalScreen {
   private var shown: [String]?
   private var next: [String]?
   private var hasInput = true
-  /// Standard error while messages are kept off the screen; -1 if it is no terminal.
+  /// Standard error while messages are kept off the screen; -1 if it is not a terminal.
   private var errors: Int32 = -1
 
   /// - Parameter output: The terminal to write to.
@@ -184,7 +184,7 @@ private struct TerminalScreen {
   private static let patience: Int64 = 1_000_000
   /// The time between two attempts to write to a terminal that says that it takes output, and takes none, in microseconds.
   private static let pause: Int64 = 20_000
-  /// A terminal that can take output takes so many bytes at once.
+  /// A terminal that can take output takes this many bytes at once.
   private static let chunk = 512
 
   // The last one asks for marks around pasted text, which is then not taken for keys.
@@ -271,7 +271,7 @@ private struct TerminalScreen {
   private mutating func suspend() {
     give()
     signal(SIGTSTP, SIG_DFL)
-    // Not `kill`, which another thread may get: this one must not go on before the process stands still.
+    // Not `kill`, which another thread may get: this one must not continue before the process is stopped.
     raise(SIGTSTP)
     Signals.handle(SIGTSTP)
     take()
@@ -337,7 +337,7 @@ private struct TerminalScreen {
     return true
   }
 
-  /// Makes output of the lines of the next frame that differ from those on the screen.
+  /// Turns the lines of the next frame that differ from those on the screen into output.
   private mutating func compose() {
     guard output.isEmpty, let frame = next else { return }
     next = nil

@@ -2,7 +2,7 @@ internal import Qudo
 
 /// How many columns of a terminal text takes, and how to cut it to fit.
 ///
-/// A table of its own, because `wcwidth` depends on the locale that the process chose, and differs between systems.
+/// Its own table, because `wcwidth` depends on the locale that the process chose, and differs between systems.
 enum TextWidth {
   /// Returns the number of columns of a scalar: 0 for one that combines with the one before, 2 for wide ones.
   static func of(_ scalar: Unicode.Scalar) -> Int {

@@ -174,7 +174,7 @@ enum TopReading {
       }
       return switch result.first {
       case .cancelled: "job \(id.value) is cancelled"
-      case .cancelling: "job \(id.value) runs; its worker is told to cancel it"
+      case .cancelling: "job \(id.value) runs; its worker was asked to cancel it"
       case .notFound, nil: "job \(id.value) has ended"
       }
     case .replay(let id):

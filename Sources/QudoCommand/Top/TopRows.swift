@@ -6,7 +6,7 @@ extension TopState {
   /// Whether there are several databases, so that rows name theirs.
   var isSeveral: Bool { sample.map { $0.databases.count > 1 } ?? false }
 
-  /// Whether the filter lets a kind through, also while it is typed.
+  /// Whether the filter lets a kind through, even while it is typed.
   private func fits(_ kind: Kind) -> Bool {
     let part = (draft ?? filter).lowercased()
     return part.isEmpty || kind.name.lowercased().contains(part)

@@ -9,7 +9,7 @@ extension Assets {
       const announcer = document.getElementById("announcer");
       let stream = null, lastSaid = 0, said = "";
 
-      // On a phone the navigation scrolls: the present page must be in sight.
+      // On a phone the navigation scrolls: the current page must be visible.
       const nav = document.querySelector(".bar nav");
       const here = nav && nav.querySelector("[aria-current]");
       if (here) {

@@ -106,7 +106,7 @@ struct LineChart: Sendable {
     return run.isEmpty ? all : all + [run]
   }
 
-  /// From which time without a sample on the line is broken: nobody looked.
+  /// The time without a sample after which the line is broken: nobody looked.
   private var gap: Double {
     let steps = zip(times.dropFirst(), times).map { $0 - $1 }.sorted()
     return max(10, steps.isEmpty ? 0 : steps[steps.count / 2] * 5)

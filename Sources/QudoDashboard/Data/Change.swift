@@ -2,7 +2,7 @@
 internal import Qudo
 internal import QudoSchedules
 
-/// Something that a user can have done to the queue.
+/// A change to the queue that a user can request.
 enum Change: String, Sendable, CaseIterable {
   case replay, resolve, cancel
   case runNow = "run-now"
@@ -43,7 +43,7 @@ struct ChangeOrder: Sendable {
   /// How long a pause lasts; nil without an end.
   var length: Duration?
 
-  /// - Throws: `QudoError.Code.invalidArgument` if something is missing, or the length is none.
+  /// - Throws: `QudoError.Code.invalidArgument` if something is missing, or the length is invalid.
   init(_ fields: Fields) throws(QudoError) {
     guard let change = fields["change"].flatMap(Change.init(rawValue:)) else {
       throw QudoError(.invalidArgument, "the form names no change: go back and choose one")
@@ -92,20 +92,20 @@ struct ChangeOrder: Sendable {
       "The failed job is enqueued again, with its payload, priority and unique key, as a new job that is due now."
     case .resolve: "The failure counts as dealt with. It can still be replayed."
     case .cancel:
-      "A waiting job leaves the queue at once, for the failure log, from which it can be replayed. The worker of a running job is told to stop it."
+      "A waiting job leaves the queue at once, for the failure log, from which it can be replayed. The worker of a running job is asked to stop it."
     case .runNow: "The job is due now, and runs as soon as a worker is free."
     case .recover:
       "The job is taken from its worker by force and is ready again. Until the worker notices, it may run twice at the same time."
     case .pause where name == nil:
-      "No worker begins a job of any kind until the pause ends. Running jobs go on, and jobs can be enqueued."
+      "No worker begins a job of any kind until the pause ends. Running jobs continue, and jobs can be enqueued."
     case .pause:
-      "No worker begins a job of this kind until the pause ends. Running jobs go on, and jobs can be enqueued."
+      "No worker begins a job of this kind until the pause ends. Running jobs continue, and jobs can be enqueued."
     case .resume where name == nil: "All pauses end, those of single kinds included."
     case .resume: "Workers begin jobs of this kind again."
     case .pauseSchedule:
       "The schedule has no ticks until it is resumed. Jobs that it enqueued stay as they are."
-    case .resumeSchedule: "The schedule goes on with its first tick after now."
-    case .runSchedule: "A job of the schedule is enqueued now, beside its ticks."
+    case .resumeSchedule: "The schedule continues with its first tick after now."
+    case .runSchedule: "A job of the schedule is enqueued now, in addition to its ticks."
     }
   }
 
@@ -136,7 +136,7 @@ struct ChangeOrder: Sendable {
       switch try await queue.cancel(job, reason: reason) {
       case .cancelled: return Flash(isGood: true, text: "Job \(job.number) is cancelled.")
       case .cancelling:
-        return Flash(isGood: true, text: "Job \(job.number) is running: its worker is told to stop it.")
+        return Flash(isGood: true, text: "Job \(job.number) is running: its worker was asked to stop it.")
       case .notFound: return Flash(isGood: false, text: "There is no unfinished job \(job.number).")
       }
     case .runNow:
@@ -160,16 +160,16 @@ struct ChangeOrder: Sendable {
     case .resume:
       let ended = try await queue.resume(name.map { [Kind($0)] })
       guard ended.isEmpty else {
-        return Flash(isGood: true, text: name.map { "The kind \($0) goes on." } ?? "Everything goes on.")
+        return Flash(isGood: true, text: name.map { "The kind \($0) continues." } ?? "Everything continues.")
       }
       return Flash(
-        isGood: false, text: name.map { "The kind \($0) has no pause of its own." } ?? "Nothing was paused.")
+        isGood: false, text: name.map { "The kind \($0) has no pause itself." } ?? "Nothing was paused.")
     case .pauseSchedule:
       let record = try await queue.schedules.pause(name ?? "", reason: reason)
       return Self.flash(record != nil, name, "is paused")
     case .resumeSchedule:
       let record = try await queue.schedules.resume(name ?? "")
-      return Self.flash(record != nil, name, "goes on")
+      return Self.flash(record != nil, name, "continues")
     case .runSchedule:
       let id = try await queue.schedules.runNow(name ?? "")
       return Self.flash(id != nil, name, "enqueued job \(id?.number ?? 0)")

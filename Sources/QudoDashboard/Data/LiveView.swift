@@ -13,7 +13,7 @@ struct LiveView: Sendable {
   var kindRows: [KindRow] { made.rows { KindRow.all(self) } }
 }
 
-/// What pages are made of one view: each part is made once, for all who look.
+/// The parts of pages made from one view: each part is made once, for all viewers.
 final class MadeParts: Sendable {
   /// A page, and where the dashboard is mounted.
   struct Key: Hashable, Sendable {
@@ -62,7 +62,7 @@ final class MadeParts: Sendable {
   }
 }
 
-/// Someone who gets views until they leave, or are too slow.
+/// A viewer, who gets views until they leave or are too slow.
 final class LiveViewer: Sendable {
   /// The views. One that is not taken in time is replaced by the next.
   let views: AsyncStream<LiveView>

@@ -22,7 +22,7 @@ struct JobsQuery: Sendable {
     after = max(0, fields.number("after") ?? 0)
   }
 
-  /// - Throws: `QudoError.Code.invalidArgument` if the entry of the metadata is none.
+  /// - Throws: `QudoError.Code.invalidArgument` if the entry of the metadata is invalid.
   func filter() throws(QudoError) -> JobFilter {
     JobFilter(
       kinds: kind.map { [Kind($0)] }, states: state.map { [$0] }, uniqueKeyPrefix: keyPrefix,

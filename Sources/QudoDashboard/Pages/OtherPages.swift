@@ -40,7 +40,7 @@ extension Shell {
     }
     return page(
       "Job \(number)", .jobs, search: "\(number)",
-      "\(head("Which job \(number)?"))<section class=\"card\"><div class=\"card-body\"><p>Each database has ids of its own.</p><ul>\(links)</ul></div></section>"
+      "\(head("Which job \(number)?"))<section class=\"card\"><div class=\"card-body\"><p>Each database has its own ids.</p><ul>\(links)</ul></div></section>"
     )
   }
 
@@ -51,7 +51,7 @@ extension Shell {
       "\(head(heading))<section class=\"card narrow\"><div class=\"card-body\">\(words)</div></section>")
   }
 
-  /// What those see who have no session. It tells nothing of the queue.
+  /// The page for requests without a session. It reveals nothing about the queue.
   func lockedPage(hint: HTML) -> HTML {
     """
     <!DOCTYPE html>

@@ -236,7 +236,7 @@ extension ChangeOrder {
     name == nil && (change == .pause || change == .resume) ? "\(change.label) everything" : change.label
   }
 
-  /// What is changed, for those who hear the buttons read out.
+  /// What is changed, for users of screen readers.
   var subject: String? {
     id.map { "\(change == .replay || change == .resolve ? "failure" : "job") \($0)" } ?? name
   }

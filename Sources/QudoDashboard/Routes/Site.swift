@@ -7,7 +7,7 @@ internal import QudoSchedules
 final class Site: Sendable {
   /// Who may see it.
   enum Access: Sendable {
-    /// Whoever gets here: the application has asked for a name before.
+    /// Whoever gets here: the application has authenticated them before.
     case open
     /// Those who know the token, under one of the server's names.
     case token(String, HostCheck)
@@ -352,7 +352,7 @@ final class Site: Sendable {
     return .page(shell.choicePage(number))
   }
 
-  /// Returns the job with a unique key, also one that has ended, among the kinds of the newest sample.
+  /// Returns the job with a unique key, even one that has ended, among the kinds of the newest sample.
   private func holder(of key: String) async -> JobID? {
     let kinds = await knownKinds().map { Kind($0) }
     let answers = await each(nil) { driver throws(QudoError) -> Int64? in

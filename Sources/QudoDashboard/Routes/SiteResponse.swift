@@ -54,8 +54,8 @@ struct SiteResponse: Sendable {
       body: .events(viewer, page, base: base))
   }
 
-  /// The same, and its form says which server it is of. Browsers send `Sec-Fetch-Site` to loopback addresses and over TLS only, and
-  /// `Origin: null` from a page with `no-referrer`. Other sites are told nothing all the same.
+  /// The same, and its form says which server it is of. Browsers send `Sec-Fetch-Site` to loopback addresses and over TLS
+  /// only, and `Origin: null` from a page with `no-referrer`. Other sites still learn nothing.
   var withOrigin: SiteResponse {
     var response = self
     response.headers.removeAll { $0.name == "Referrer-Policy" }

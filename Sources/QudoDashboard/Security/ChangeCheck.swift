@@ -3,7 +3,7 @@
 enum ChangeCheck {
   /// Returns why a change is refused; nil if it may be made.
   ///
-  /// - Parameter origins: Origins that are accepted beside that of the request's own host.
+  /// - Parameter origins: Origins that are accepted in addition to that of the request's own host.
   static func refusal(_ request: SiteRequest, _ sessions: Sessions, session: String, origins: Set<String>)
     -> String?
   {

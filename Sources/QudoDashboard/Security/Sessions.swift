@@ -34,11 +34,12 @@ struct Sessions: Sendable {
 
   func isFormToken(_ token: String, of session: String) -> Bool { Secret.equal(token, formToken(session)) }
 
-  /// The header that gives the browser the session: not for scripts, not for requests from other sites, and until the browser ends.
+  /// The header that gives the browser the session: not for scripts, not for requests from other sites, and until the browser
+  /// closes.
   ///
   /// - Parameter isSecure: Whether the browser sends it over TLS only.
   func header(_ session: String, path: String, isSecure: Bool) -> String {
-    // A path of the dashboard's own: it has no character that ends the attribute.
+    // The dashboard's own path: it has no character that ends the attribute.
     "\(cookie)=\(session); Path=\(path.isEmpty ? "/" : path); HttpOnly; SameSite=Strict\(isSecure ? "; Secure" : "")"
   }
 }

@@ -13,7 +13,7 @@ package struct DashboardServer: Sendable {
   private static let maxConnections = 128
   /// How long a connection may be idle, and how long the headers of a request may take.
   private static let idleTime = TimeAmount.seconds(15)
-  /// How long the rest of a request may take: longer than a form gets, so that its sender is told why.
+  /// How long the rest of a request may take: longer than a form gets, so that its sender learns why.
   private static let requestTime = TimeAmount.seconds(12)
   /// How long a client may take nothing of its answer.
   private static let answerTime = TimeAmount.seconds(15)
@@ -46,7 +46,7 @@ package struct DashboardServer: Sendable {
   /// - Parameters:
   ///   - stop: Returns when the server must end, or its task is cancelled. Open pages are told.
   ///   - started: Called with the port once the server listens.
-  /// - Throws: The error of a port that cannot be had.
+  /// - Throws: The error of a port that cannot be used.
   package func run(stop: @escaping @Sendable () async -> Void, started: @escaping @Sendable (Int) -> Void)
     async throws
   {

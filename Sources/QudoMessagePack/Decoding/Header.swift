@@ -13,7 +13,7 @@ enum Header {
   case map(Int)
   case other(Int8, Range<Int>)
 
-  /// For messages. It never has a value in it: that may be a secret.
+  /// For messages. It never contains a value, which may be a secret.
   var words: String {
     switch self {
     case .null: "nil"
@@ -97,7 +97,7 @@ extension Input {
     return (.other(Int8(bitPattern: bytes[range.lowerBound - 1]), range), range.upperBound)
   }
 
-  /// Where so many bytes are, `start` after the first.
+  /// Where this many bytes are, `start` after the first.
   private func range(_ at: Int, _ start: Int, _ length: Int) throws(Fault) -> Range<Int> {
     guard bytes.count - at - start >= length else { throw short(at, start + length) }
     return at + start..<at + start + length

@@ -1,6 +1,6 @@
 internal import Qudo
 
-/// The bytes that are decoded. Values are named by the byte at which they begin; there is no tree beside the bytes.
+/// The bytes that are decoded. Values are named by the byte at which they begin; there is no tree besides the bytes.
 final class Input: Sendable {
   let bytes: [UInt8]
   init(_ bytes: [UInt8]) { self.bytes = bytes }
@@ -10,8 +10,8 @@ final class Input: Sendable {
     let words: String
   }
 
-  /// Goes once over all bytes, the parts that nobody decodes too. What comes after relies on nothing but that an array
-  /// or map has no more elements than there are bytes, and on the limit of the depth.
+  /// Checks all bytes once, even the parts that nobody decodes. Later code relies only on the limit of the depth, and
+  /// on an array or map having no more elements than there are bytes.
   func check() throws {
     do throws(Fault) {
       let end = try checked()

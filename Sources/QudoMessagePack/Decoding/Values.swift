@@ -102,7 +102,7 @@ extension Input {
     return url
   }
 
-  /// A value of any type. Those that have a form of their own, and the frequent ones, do not go the long way.
+  /// A value of any type. Those that have their own form, and the frequent ones, take a shortcut.
   func value<Value: Decodable>(_ type: Value.Type, _ place: CodingPathNode) throws -> Value {
     if let special = try special(type, place), let value = special as? Value { return value }
     return try Value(from: ValueDecoder(input: self, place: place))

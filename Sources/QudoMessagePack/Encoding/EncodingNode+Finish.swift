@@ -1,5 +1,5 @@
 extension EncodingNode {
-  /// Completes the value: heads, the order of keys, what had an output of its own.
+  /// Completes the value: heads, the order of keys, what had its own output.
   func finish() throws {
     try check()
     switch state {
@@ -62,7 +62,7 @@ extension EncodingNode {
     output.bytes.replaceSubrange(start..., with: map)
   }
 
-  /// By key. Of a key that was encoded twice the last value counts.
+  /// By key. If a key was encoded twice, the last value counts.
   private func ordered() -> [Int] {
     let sorted = entries.indices.sorted { a, b in
       if precedes(key(entries[a]), key(entries[b])) { return true }

@@ -11,7 +11,7 @@ extension EncodingNode {
     try finish()
   }
 
-  /// Makes this frame's value of any type. Those that have a form of their own, and the frequent ones, do not go the long way.
+  /// Makes this frame's value of any type. Those that have their own form, and the frequent ones, take a shortcut.
   func encode<Value: Encodable>(_ value: Value) throws {
     if try special(value) { return }
     try check()

@@ -1,7 +1,7 @@
 /// What one call of the codec shares: whether something went wrong where `Encoder` cannot throw.
 final class Session {
   var failure: EncodingError?
-  /// Frames that hold others, which hold them: apart at the end, that nothing is left in memory.
+  /// Frames that hold each other: they are separated at the end, so that nothing is left in memory.
   private var parents: [EncodingNode] = []
 
   func add(_ parent: EncodingNode) { parents.append(parent) }
@@ -15,7 +15,7 @@ final class Session {
 /// A value while it is encoded. Its bytes are the end of its output.
 ///
 /// Values inside it are written behind it, one after the other. What the type asked a container for and may fill at any
-/// time (`nestedContainer`, `superEncoder`) has an output of its own, which is put in its place at the end.
+/// time (`nestedContainer`, `superEncoder`) has its own output, which is put in its place at the end.
 final class EncodingNode {
   enum State { case empty, scalar, array, map }
 
@@ -104,7 +104,8 @@ final class EncodingNode {
     if let failure = session.failure { throw failure }
   }
 
-  /// A frame for a value in this one, and the value in it. If that throws, nothing of it is left: the type may go on.
+  /// A frame for a value in this one, and the value in it. If that throws, nothing of it is left: the type may
+  /// continue.
   func nested(at place: PathKey, _ body: (EncodingNode) throws -> Void) throws {
     let frame = EncodingNode(output, session, self, at: place)
     isBusy = true

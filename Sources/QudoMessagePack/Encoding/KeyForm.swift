@@ -17,7 +17,7 @@ struct KeyForm {
   /// The number that stands for a key; nil if its text does.
   func number(of key: some CodingKey) -> Int? {
     guard !areText, let number = key.intValue else { return nil }
-    // A key that was made of a text such as "007" stays that text.
+    // A key that was made from a text such as "007" stays that text.
     let text = key.stringValue
     return Int(text) == number && text != "\(number)" ? nil : number
   }

@@ -1,6 +1,6 @@
 /// A MySQL or MariaDB server's database, and how to reach it.
 public struct DatabaseServer: Hashable, Sendable {
-  /// A setting of the connection, as it stands behind the `?`.
+  /// A setting of the connection, as it is after the `?`.
   public struct Option: Hashable, Sendable {
     /// Percent-decoded.
     public var name: String

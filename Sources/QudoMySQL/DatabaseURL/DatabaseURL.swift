@@ -34,7 +34,7 @@ public struct DatabaseURL: Hashable, Sendable {
     let (scheme, rest) = Self.scheme(text)
     switch scheme {
     case "sqlite":
-      guard !rest.isEmpty else { throw QudoError(.invalidArgument, "sqlite: has no path behind it") }
+      guard !rest.isEmpty else { throw QudoError(.invalidArgument, "sqlite: has no path after it") }
       guard !rest.utf8.starts(with: "//".utf8) else {
         throw QudoError(
           .invalidArgument, "a SQLite file is given as sqlite:PATH, without slashes before the path")
@@ -51,13 +51,13 @@ public struct DatabaseURL: Hashable, Sendable {
     }
   }
 
-  /// What stands before the first colon, in lower case.
+  /// The text before the first colon, in lower case.
   private static func scheme(_ text: String) -> (String?, rest: String) {
     guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { return (nil, text) }
     return (text[..<colon].lowercased(), String(text[text.utf8.index(after: colon)...]))
   }
 
-  /// What ``init(parsing:)`` makes the same of again. **It has the password.**
+  /// The text from which ``init(parsing:)`` makes an equal value. **It has the password.**
   public var text: String {
     switch place {
     case .mysql(let server): return server.text(password: server.password)

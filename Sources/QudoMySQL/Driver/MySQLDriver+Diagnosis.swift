@@ -3,7 +3,7 @@ internal import Dispatch
 public import Qudo
 
 extension MySQLDriver: DiagnosingDriver {
-  /// Looks for what is wrong with the server's settings and with the jobs, over a connection of its own.
+  /// Looks for what is wrong with the server's settings and with the jobs, over a separate connection.
   ///
   /// It creates no tables and migrates none. It makes fewer checks than for a file: see "Operating Qudo".
   public func diagnose(_ options: DiagnosisOptions) async throws(QudoError) -> Diagnosis {

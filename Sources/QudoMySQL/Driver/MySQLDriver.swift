@@ -71,7 +71,7 @@ public struct MySQLDriver: Driver {
   /// Creates a driver from a URL; see
   /// ``init(_:limits:timeout:idempotencyKeyLifetime:)-(DatabaseServer,_,_,_)``.
   ///
-  /// - Throws: `QudoError.Code.invalidArgument`, also if the URL names a file.
+  /// - Throws: `QudoError.Code.invalidArgument`, for example if the URL names a file.
   public init(
     _ url: DatabaseURL, limits: Limits = Limits(), timeout: Duration = .seconds(30),
     idempotencyKeyLifetime: Duration = .seconds(86_400)

@@ -2,7 +2,7 @@
 internal import Dispatch
 internal import Qudo
 
-/// A slot for one connection, with a thread of its own: no thread of Swift's pool ever waits for the server.
+/// A slot for one connection, with its own thread: no thread of Swift's pool ever waits for the server.
 final class PooledConnection: @unchecked Sendable {  // reason: all mutable state is touched on `thread` only
   let thread = DispatchQueue(label: "qudo.mysql")
   private let access: ConnectionFactory

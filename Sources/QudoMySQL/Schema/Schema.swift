@@ -43,7 +43,7 @@ enum Schema {
     Migration(version: 8, lowestReader: 4, lowestWriter: 8, statements: expiries),
     // A Qudo of version 8 enqueues no ticks, and does no harm.
     Migration(version: 9, lowestReader: 4, lowestWriter: 8, statements: schedules),
-    // A Qudo of version 9 states no rate, and keeps to none.
+    // A Qudo of version 9 states no rate, and obeys none.
     Migration(version: 10, lowestReader: 4, lowestWriter: 8, statements: rates),
     // A Qudo of version 10 would leave the places of keyed jobs behind, and list held jobs as ready.
     Migration(version: 11, lowestReader: 11, lowestWriter: 11, statements: keys),
@@ -160,8 +160,7 @@ enum Schema {
   private static let fewerReads = whileThere(
     column: "lost", of: "qudo_running", "ALTER TABLE qudo_running DROP COLUMN lost")
 
-  /// Gives each transaction of a pooled connection a row of its own, instead of one that each of them
-  /// changes.
+  /// Gives each transaction of a pooled connection its own row, instead of one that each of them changes.
   private static let receiptRows = whileThere(
     "STATISTICS WHERE TABLE_NAME = 'qudo_lane' AND INDEX_NAME = 'PRIMARY' AND COLUMN_NAME = 'part' AND SEQ_IN_INDEX = 2",
     "ALTER TABLE qudo_lane DROP PRIMARY KEY, ADD PRIMARY KEY(lane, number, part)")
@@ -239,9 +238,9 @@ enum Schema {
   ///
   /// `taken` is the number of admitted jobs of a key, and `held` that of the others; see ``KeyRows``.
   ///
-  /// `frees` gets another name, so that older programs that are connected fail: each of their transactions names it that enqueues,
-  /// claims, changes, cancels or drops a waiting job, and one that ended a keyed job would never admit the next one. Then they
-  /// connect again, read `qudo_schema`, and end.
+  /// `frees` gets another name, so that older programs that are connected fail: each of their transactions that enqueues,
+  /// claims, changes, cancels or drops a waiting job names it, and one that ended a keyed job would never admit the next
+  /// one. Then they connect again, read `qudo_schema`, and end.
   private static let keys: [SQL] =
     [
       """

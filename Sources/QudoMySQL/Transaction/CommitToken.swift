@@ -32,7 +32,7 @@ struct CommitTokenStore {
 /// The answers of all earlier transactions have arrived, so their rows are deleted many at a time, as one
 /// range. A single row per pooled connection, changed by each transaction, cost the server half as much
 /// again. A row under a key of its own, with an index by time, cost twice that. After a loss, the pooled
-/// connection goes on under another name, so that the row in question stays until it expires.
+/// connection continues under another name, so that the row in question stays until it expires.
 final class CommitToken {
   private let pooled: [UInt8]
   let number: Int64

@@ -139,7 +139,7 @@ final class AppConnections: Sendable {
       return state.seen.insert(address).inserted
     }
     guard isNew else { return }
-    // An authorizer of the application may refuse these. Then nobody is warned, and the enqueue goes on.
+    // An authorizer of the application may refuse these. Then there is no warning, and the enqueue continues.
     if hasBug, let pages = try? connection.integer("PRAGMA wal_autocheckpoint"), pages > 0 {
       warn(.checkpoints, connection)
     }

@@ -2,9 +2,9 @@ internal import Qudo
 
 /// SQL statements that store jobs. The application runs them without reading a result in between.
 ///
-/// It is what ``Transaction`` does, told in SQL: the id is found by a query, and is kept in `qudo_info` until the end, so
-/// that a later statement does nothing when the one before it did not come to anything. Only `?` is used for values,
-/// which each library can bind.
+/// It is what ``Transaction`` does, expressed in SQL: the id is found by a query, and is kept in `qudo_info` until the
+/// end, so that a later statement does nothing if the one before it had no effect. Only `?` is used for values, which
+/// each library can bind.
 struct EnqueueScript {
   let now: Timestamp
   private(set) var statements: [SQLStatement] = []
@@ -88,8 +88,8 @@ struct EnqueueScript {
     if let key = place.receipt { keep(key, job, place) }
   }
 
-  /// A job that is put off is among the delayed also if its bound makes it due now: the statements cannot choose the table by a value
-  /// that they read. The next claim promotes it.
+  /// A job that is put off is among the delayed even if its bound makes it due now: the statements cannot choose the table
+  /// by a value that they read. The next claim promotes it.
   private func newDue(_ job: NewJob, _ delay: Delay) -> (sql: String, values: [SQLValue]) {
     guard let maxDelay = job.unique?.maxDelay, delay.due > now.microseconds else {
       return ("?", [.integer(delay.due)])

@@ -12,7 +12,7 @@ extension Queue {
     guard let driver = drivers.first, drivers.count == 1 else {
       throw QudoError(
         .invalidArgument,
-        "the queue has several databases: make a queue of the file that the statements are for")
+        "the queue has several databases: make a queue from the file that the statements are for")
     }
     let clock: any QueueClock = (driver as? SQLiteDriver)?.clock ?? SystemClock()
     let lifetime = (driver as? SQLiteDriver)?.receipts ?? .seconds(86_400)

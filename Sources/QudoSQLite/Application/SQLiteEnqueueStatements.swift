@@ -1,6 +1,6 @@
 public import Qudo
 
-/// Makes statements that enqueue jobs, for another copy of SQLite or a library that does not hand out its connection.
+/// Makes statements that enqueue jobs, for another copy of SQLite or a library that does not expose its connection.
 /// It opens no file itself.
 ///
 ///     let enqueue = SQLiteEnqueueStatements()

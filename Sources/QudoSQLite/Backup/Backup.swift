@@ -15,16 +15,16 @@ extension SQLiteDriver {
   ///
   /// The copy has what one read transaction sees: all that was committed before. It is one plain file without a `-wal`,
   /// which only its owner can read and write. It gets its name when it is complete, synced and checked; until then it is
-  /// called `FILE.partial`, which a process that is killed leaves behind, and the next backup writes over.
+  /// called `FILE.partial`, which a process that is killed leaves behind, and the next backup overwrites.
   ///
-  /// A backup ends however many drivers write meanwhile. It blocks no writer, except if the WAL grows to a quarter of the
-  /// driver's `maxWALSize` before it is done: from then on drivers wait up to 50 ms at a time, and from three quarters on
-  /// up to 5 s, so that the WAL does not reach its limit, at which enqueues would fail. An application's own connections
-  /// do not wait. If they fill the WAL to seven eighths of its limit all the same, the backup throws `busy`.
+  /// A backup completes however many drivers write meanwhile. It blocks no writer, except if the WAL grows to a quarter
+  /// of the driver's `maxWALSize` before it is done: from then on drivers wait up to 50 ms at a time, and from three
+  /// quarters on up to 5 s, so that the WAL does not reach its limit, at which enqueues would fail. An application's own
+  /// connections do not wait. If they fill the WAL to seven eighths of its limit, the backup throws `busy`.
   ///
   /// - Parameters:
   ///   - path: The path of the backup, on any file system.
-  ///   - replacing: Whether to replace a file that is there. Default: false.
+  ///   - replacing: Whether to replace an existing file. Default: false.
   ///   - checking: Whether to run `PRAGMA quick_check` on the copy. Default: true.
   /// - Throws: `QudoError`: `invalidArgument` if the path is that of the database itself, a folder, a link, or a file that
   ///   is not to be replaced; `diskFull`; `readOnly` without the permission to create it; `corrupt` if the database is
@@ -49,7 +49,7 @@ extension SQLiteDriver {
   /// - Parameters:
   ///   - database: The path of the database.
   ///   - path: The path of the backup.
-  ///   - replacing: Whether to replace a file that is there. Default: false.
+  ///   - replacing: Whether to replace an existing file. Default: false.
   ///   - checking: Whether to run `PRAGMA quick_check` on the copy. Default: true.
   ///   - maxWALSize: The smallest `maxWALSize` of the drivers that write to the database, in bytes, at least 16 MiB.
   ///     Default: 1 GiB, as theirs.

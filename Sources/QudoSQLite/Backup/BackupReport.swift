@@ -19,7 +19,7 @@ public struct BackupReport: Hashable, Sendable {
   public let read: Duration
   /// How long writers were kept waiting so that the WAL did not grow further, in total.
   public let held: Duration
-  /// How long all took, with the sync and the check.
+  /// How long the backup took in all, with the sync and the check.
   public let took: Duration
 }
 
@@ -36,7 +36,7 @@ public struct RestorePlan: Hashable, Sendable {
   /// The version of the schema in the backup. The restored file has this Qudo's.
   public let schemaVersion: Int
   /// The jobs that will run, by kind: the ready, the delayed and the held ones, and those that were running when the
-  /// backup was made, which begin again. Those of a paused kind wait until it is resumed. Nil for the schema of an older
+  /// backup was made, which run again. Those of a paused kind wait until it is resumed. Nil for the schema of an older
   /// Qudo, whose jobs this one does not count before it has migrated them.
   public let jobs: [JobCount]?
   /// How many jobs of the backup do not run: they were running, and their cancellation was requested. The restore ends them
@@ -45,8 +45,8 @@ public struct RestorePlan: Hashable, Sendable {
   /// How many jobs of the backup do not run because their expiry has passed by now. The first worker ends them as expired.
   /// Nil if ``jobs`` is.
   public let expired: Int?
-  /// The schedules with ticks that have passed since the backup, by name. Their policy for missed ticks decides what a
-  /// worker makes up for.
+  /// The schedules with ticks that have passed since the backup, by name. Their policy for missed ticks decides which
+  /// ones a worker catches up on.
   public let overdueSchedules: [OverdueSchedule]
   /// The database that is at the path, which the restore replaces; nil if there is none.
   public let replaced: ReplacedDatabase?

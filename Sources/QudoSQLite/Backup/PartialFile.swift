@@ -12,7 +12,7 @@ internal import Darwin
 /// A file that is written under another name, and gets its own when it is complete.
 ///
 /// The other name is the own one with `.partial`, so a process that is killed leaves at most one such file, and the next
-/// one writes over it. A lock on the file keeps two processes apart.
+/// one overwrites it. A lock on the file keeps two processes apart.
 final class PartialFile {
   static let ending = ".partial"
 

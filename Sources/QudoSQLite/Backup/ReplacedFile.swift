@@ -22,7 +22,7 @@ final class ReplacedFile {
 
   /// - Parameters:
   ///   - path: The absolute path, without links.
-  ///   - holds: Whether to lock the file; otherwise only to read it beside others.
+  ///   - holds: Whether to lock the file; otherwise only to read it alongside others.
   init(_ path: String, _ status: FileStatus, limits: Limits, holds: Bool) throws(QudoError) {
     (self.path, self.status) = (path, status)
     do throws(QudoError) {
@@ -160,14 +160,14 @@ final class ReplacedFile {
     )
   }
 
-  /// Removes the files beside the database, which are not needed any more. The next file of the name must not meet them:
-  /// SQLite would take a `-wal` for its own.
+  /// Removes the files next to the database, which are not needed any more. The next file of the name must not meet
+  /// them: SQLite would take a `-wal` for its own.
   func removeBeside() throws(QudoError) {
     try checkUnmoved()
     for ending in ["-wal", "-shm", "-journal"] where unlink(path + ending) != 0 && errno != ENOENT {
       throw .file(errno, "cannot remove \(path)\(ending)")
     }
-    // A power failure must not bring a -wal back beside the new file.
+    // A power failure must not bring a -wal back next to the new file.
     try FileSystem.syncFolder(of: path)
   }
 }

@@ -30,25 +30,26 @@ extension SQLiteDriver {
     return try await restore.start { restore throws(QudoError) in try restore.plan() }
   }
 
-  /// Makes a database of a backup. The backup stays as it is, and can be restored any number of times.
+  /// Makes a database from a backup. The backup stays as it is, and can be restored any number of times.
   ///
-  /// The restored database has the jobs of the backup and an identity of its own:
+  /// The restored database has the jobs of the backup and its own identity:
   ///
   /// - It has a new identity: a process that still has the old file open gets ``/Qudo/QudoError/Code/databaseReplaced``.
-  /// - No lease holds. Jobs that were running when the backup was made are ready, and none counts an expired lease.
-  /// - The ids go on above those of the file that is replaced, if that can be read, so that none has two meanings.
+  /// - All leases are void. Jobs that were running when the backup was made are ready, and none counts an expired
+  ///   lease.
+  /// - The ids continue above those of the file that is replaced, if that can be read, so that none has two meanings.
   /// - The idempotency keys of enqueues are those of the backup: a repeated enqueue that the backup has adds no job, and one
   ///   that it does not have adds one.
   /// - ``/Qudo/JobContext/idempotencyKey`` stays the same for each job, so that other services notice a job that runs a second
   ///   time.
   ///
   /// The file gets its name in one step when it is complete and synced. A process that is killed leaves the old
-  /// file, or the new one, and perhaps one with the name `FILE.partial`, which the next restore writes over.
+  /// file, or the new one, and perhaps one with the name `FILE.partial`, which the next restore overwrites.
   ///
   /// - Parameters:
   ///   - backup: The path of the backup.
   ///   - path: The path of the database.
-  ///   - replacing: Whether to replace a database that is there, which keeps its owner and permissions. Default: false.
+  ///   - replacing: Whether to replace an existing database, which keeps its owner and permissions. Default: false.
   ///   - checking: Whether to run `PRAGMA quick_check` on the backup. Default: true.
   ///   - clock: The clock for what is due. Default: the machine's.
   ///   - logger: Receives warnings about the file system and foreign tables.
@@ -77,9 +78,9 @@ package struct Restore: Sendable {
     case holds
     /// The backup is copied.
     case copied
-    /// The copy is a database of its own, and synced.
+    /// The copy is a separate database, and synced.
     case synced
-    /// The files beside the old database are gone; the new one gets its name next.
+    /// The files next to the old database are gone; the new one gets its name next.
     case cleared
     /// It has its name.
     case published
@@ -188,7 +189,7 @@ package struct Restore: Sendable {
             users ? .busy : .unsupportedDatabase,
             users
               ? "the file is gone, and a process still has it open: stop it, then restore again"
-              : "there is a \(ending) of another database beside it: remove it, or choose another path")
+              : "there is a \(ending) of another database next to it: remove it, or choose another path")
         }
       }
       return place.path
@@ -197,7 +198,7 @@ package struct Restore: Sendable {
     }
   }
 
-  /// What the name of a file beside a database ends with. Nil if there is none.
+  /// What the name of a file next to a database ends with. Nil if there is none.
   private static func ending(beside path: String) -> String? {
     ["-wal", "-shm", "-journal"].first { FileStatus(path + $0) != nil }
   }
@@ -214,7 +215,7 @@ package struct Restore: Sendable {
     )
   }
 
-  /// Gives the copy this version's schema and an identity of its own, and ends its leases.
+  /// Gives the copy this version's schema and its own identity, and ends its leases.
   private func becomeAnother(_ path: String, above highestID: Int64) throws(QudoError) {
     let connection = try Connection(path: path, create: false)
     try connection.harden(limits)

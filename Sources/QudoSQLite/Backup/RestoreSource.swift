@@ -21,7 +21,7 @@ struct RestoreSource {
       if let ending = Self.changes(beside: place) {
         throw QudoError(
           .unsupportedDatabase,
-          "there is a \(ending) beside it, so it is a database that is in use or was not closed, and no backup: make one with qudo backup"
+          "there is a \(ending) next to it, so it is a database that is in use or was not closed, not a backup: make one with qudo backup"
         )
       }
       connection = try Connection.still(place, limits)

@@ -11,7 +11,7 @@ extension Connection {
       guard code == SQLITE_OK else { throw .sqlite(code, handle) }
     }
     for (limit, value) in Self.limits { sqlite3_limit(handle, limit, value) }
-    // Of a string, a blob or a row, in bytes: a payload, and beside it what is far less. SQLite holds it under its own limit, of
+    // Of a string, a blob or a row, in bytes: a payload, and far less besides. SQLite holds it under its own limit, of
     // 1,000,000,000 by default.
     sqlite3_limit(
       handle, SQLITE_LIMIT_LENGTH,
@@ -35,8 +35,9 @@ extension Connection {
     (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0), (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
   ]
 
-  /// The manual's values are for programs that run SQL of strangers. Qudo runs only its own, but SQLite parses the whole schema,
-  /// that of an application's tables in the same file among it: what that may have is left as wide as it may need.
+  /// The manual's values are for programs that run SQL of strangers. Qudo runs only its own, but SQLite parses the whole
+  /// schema, including that of an application's tables in the same file: the limits that it may reach are left as wide as
+  /// it may need.
   private static let limits: [(Int32, Int32)] = [
     // A list of 16,384 kinds has 50 KB, and a table's text seldom more than 10.
     (SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
@@ -46,7 +47,7 @@ extension Connection {
     (SQLITE_LIMIT_EXPR_DEPTH, 500),
     // A list of 16,384 kinds takes some 50,000, and the room for them is doubled when it is full.
     (SQLITE_LIMIT_VDBE_OP, 250_000),
-    // Nothing is attached, but for a moment by VACUUM: see ``vacuum()``.
+    // Nothing is attached, except briefly by VACUUM: see ``vacuum()``.
     (SQLITE_LIMIT_ATTACHED, 0),
     // The time that a pattern takes may grow with the square of its length. Qudo's longest has 9 bytes.
     (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),

@@ -54,7 +54,7 @@ struct DiskSpace {
           "disk-space", .warning,
           "only \(size(free)) are free on the file system of the database, which has \(size(used)) with its WAL: on a full disk, enqueues fail",
           advice:
-            "free some space, or move the database to a larger disk; deleted rows (qudo prune) make room for new jobs in the file",
+            "free some space, or move the database to a larger disk; deleted rows (qudo prune) leave space for new jobs in the file",
           figures: figures)
       ]
     }
@@ -62,7 +62,7 @@ struct DiskSpace {
     return [
       Finding(
         "disk-space", .note,
-        "\(size(free)) are free on the file system of the database, which has \(size(used)) with its WAL; beside a long-running read transaction the WAL may grow to 1 GiB",
+        "\(size(free)) are free on the file system of the database, which has \(size(used)) with its WAL; during a long-running read transaction the WAL may grow to 1 GiB",
         advice:
           "keep as much free as the file has, for backups to this disk and qudo compact; in Swift, a lower maxWALSize bounds the WAL",
         figures: figures)

@@ -175,7 +175,7 @@ struct FileDiagnosis {
       "locked", .fault,
       "\(SystemFile.processes(holders, orElse: "another process")) has locked the whole file: nobody else can read it",
       advice:
-        "look again, because the last process copies the WAL before it ends; if the lock stays, end that process, or let it go on without PRAGMA locking_mode = EXCLUSIVE",
+        "look again, because the last process copies the WAL before it ends; if the lock stays, end that process, or let it continue without PRAGMA locking_mode = EXCLUSIVE",
       figures: holders.min().map { ["process": $0] } ?? [:])
   }
 

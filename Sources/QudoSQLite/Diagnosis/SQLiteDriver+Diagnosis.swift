@@ -22,7 +22,7 @@ extension SQLiteDriver: DiagnosingDriver {
     return diagnosis
   }
 
-  /// Looks for what is wrong with a file, also if no driver can open it, and changes nothing.
+  /// Looks for what is wrong with a file, even if no driver can open it, and changes nothing.
   ///
   /// It creates no file and waits for no writer. Read permission is enough. It never throws for a damaged, foreign or newer
   /// file: that is a finding.

@@ -17,7 +17,7 @@ internal import Darwin
 /// to this user, as in `fs.protected_regular`.
 ///
 /// SQLite derives the `-wal` and the `-shm` from the path. A file with two paths has two WALs that ignore each other, so a
-/// file with several hard links, or one that is a mount point of its own, is refused.
+/// file with several hard links, or one that is itself a mount point, is refused.
 struct DatabasePath {
   /// The absolute path, symbolic links resolved.
   let path: String
@@ -140,8 +140,8 @@ struct DatabasePath {
   /// NAME_MAX of all common file systems.
   private static let nameBytes = 255
 
-  /// SQLite opens no file whose journal's path would be longer than its `mxPathname`, "the maximum length of a pathname in this VFS"; the
-  /// file system takes no longer names. Either would be found out when the file has been made.
+  /// SQLite opens no file whose journal's path would be longer than its `mxPathname`, "the maximum length of a pathname in
+  /// this VFS"; and the file system accepts no longer names. Either would be found out only when the file has been created.
   private static func checkLength(_ path: String, _ vfs: String?) throws(QudoError) {
     let longest = Int(sqlite3_vfs_find(vfs)?.pointee.mxPathname ?? 512) - endingBytes
     guard path.utf8.count <= longest else {
@@ -157,7 +157,7 @@ struct DatabasePath {
     guard name <= nameBytes - endingBytes else {
       throw QudoError(
         .invalidArgument,
-        "the file's name has \(name) bytes, and the files beside it leave \(nameBytes - endingBytes): use a shorter one"
+        "the file's name has \(name) bytes, and the files next to it leave \(nameBytes - endingBytes): use a shorter one"
       )
     }
   }
@@ -172,7 +172,7 @@ struct DatabasePath {
         throw QudoError(
           .unsupportedDatabase,
           """
-          the file has \(file.linkCount) names (hard links), and each would get a WAL of its own: remove the others; to share it with a \
+          the file has \(file.linkCount) names (hard links), and each would get its own WAL: remove the others; to share it with a \
           container, mount the folder, not the file
           """)
       }
@@ -180,7 +180,7 @@ struct DatabasePath {
         throw QudoError(
           .unsupportedDatabase,
           """
-          the file is mounted by itself, so that it has another path with a WAL of its own, and jobs would be lost: mount the folder, \
+          the file is mounted by itself, so that it has another path with its own WAL, and jobs would be lost: mount the folder, \
           not the file
           """)
       }
@@ -213,20 +213,21 @@ struct DatabasePath {
     guard beside.isFile else {
       throw QudoError(
         .unsupportedDatabase,
-        "what is called \(ending) beside it is not a file: remove it, or use another path")
+        "the \(ending) next to it is not a file: remove it, or use another path")
     }
     // SQLite would overwrite another file of this user that has this name as a hard link.
     guard beside.linkCount <= 1 else {
       throw QudoError(
         .unsupportedDatabase,
-        "the \(ending) beside it has other names (hard links): remove those, or use another path")
+        "the \(ending) next to it has other names (hard links): remove those, or use another path")
     }
-    // Elsewhere who may make files there is trusted: a member of the group that shares the folder may have been the first to open it.
+    // Elsewhere, whoever may create files there is trusted: a member of the group that shares the folder may have been the first to
+    // open it.
     guard let folder, folder.isLikeTmp else { return }
     guard beside.isOurs || beside.owner == file?.owner || beside.owner == folder.owner else {
       throw QudoError(
         .unsupportedDatabase,
-        "the \(ending) beside it belongs to another user, in a folder that everybody may write to: use a folder of your own"
+        "the \(ending) next to it belongs to another user, in a folder that everybody may write to: use a folder of your own"
       )
     }
   }

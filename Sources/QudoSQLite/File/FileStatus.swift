@@ -35,7 +35,7 @@ struct FileStatus {
   /// Whether it belongs to this user or to root.
   var isOurs: Bool { owner == geteuid() || owner == 0 }
   var isOpenToAll: Bool { info.st_mode & S_IWOTH != 0 }
-  /// Whether everybody may make files there, and only their owners may remove them, as in `/tmp`.
+  /// Whether everybody may create files there, and only their owners may remove them, as in `/tmp`.
   var isLikeTmp: Bool { isOpenToAll && info.st_mode & S_ISVTX != 0 }
   /// How many names the file has.
   var linkCount: Int { Int(info.st_nlink) }

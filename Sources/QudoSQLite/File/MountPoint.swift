@@ -8,7 +8,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A check for a file that is a mount point of its own, as with `docker run -v /host/q.db:/data/q.db`.
+/// A check for a file that is itself a mount point, as with `docker run -v /host/q.db:/data/q.db`.
 enum MountPoint {
   /// - Parameters:
   ///   - path: absolute, without a link in it.

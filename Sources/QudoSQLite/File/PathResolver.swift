@@ -8,7 +8,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// A resolver of symbolic links that refuses links which another user may have put in the path.
+/// A resolver of symbolic links that refuses links that another user may have put in the path.
 ///
 /// `realpath` follows every link: it reads them by `readlink`, which the kernel's `fs.protected_symlinks` does not look at.
 enum PathResolver {
@@ -134,7 +134,7 @@ enum PathResolver {
     guard link.isOurs || link.owner == folder.owner, link.linkCount == 1 else {
       throw QudoError(
         .unsupportedDatabase,
-        "\(path) is a symbolic link of another user in a folder that everybody may write to, and may lead anywhere: give the path behind it"
+        "\(path) is a symbolic link of another user in a folder that everybody may write to, and may lead anywhere: give the path that it leads to"
       )
     }
   }

@@ -49,8 +49,8 @@ enum Schema {
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
 
-  /// Adds the throttles of unique keys. A Qudo of version 12 would let no key rest, and enqueue while one does, so it may not write any more.
-  /// One that has the file open goes on without rests; the rows that it leaves behind are orphans.
+  /// Adds the throttles of unique keys. A Qudo of version 12 would let no key rest, and enqueue while one does, so it may
+  /// not write any more. One that has the file open continues without rests; the rows that it leaves behind are orphans.
   private static let thirteenth = """
     CREATE TABLE qudo_rest(
       job INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, throttle INTEGER NOT NULL, ends INTEGER);
@@ -60,9 +60,10 @@ enum Schema {
 
   /// Adds concurrency keys. A Qudo of version 11 would leave the places of keyed jobs behind, and list held jobs as ready.
   ///
-  /// `qudo_cancel` gets another name, so that older programs that have the file open fail: each of their transactions reads it that follows
-  /// a commit of another connection, and one that deleted a keyed job would never admit the next one. They then read `qudo_schema`, and
-  /// end. Those of versions 5 and 6 do not know the table, so `started` gets another name, which their claims write.
+  /// `qudo_cancel` gets another name, so that older programs that have the file open fail: each of their transactions that
+  /// follows a commit of another connection reads it, and one that deleted a keyed job would never admit the next one. They
+  /// then read `qudo_schema`, and end. Those of versions 5 and 6 do not know the table, so `started` gets another name,
+  /// which their claims write.
   private static let twelfth = """
     CREATE TABLE qudo_place(
       kind INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL,
@@ -89,7 +90,7 @@ enum Schema {
     DROP TABLE qudo_copy;
     """
 
-  /// Adds the token buckets of rates. A worker of version 10 states no rate, and keeps to none.
+  /// Adds the token buckets of rates. A worker of version 10 states no rate, and obeys none.
   private static let eleventh = """
     CREATE TABLE qudo_rate(
       kind INTEGER PRIMARY KEY, full_at INTEGER NOT NULL, written_at INTEGER NOT NULL, spacing INTEGER NOT NULL,

@@ -55,7 +55,8 @@ struct InfoTable {
       """, .integer(id)) == 1
   }
 
-  /// Replaces a generation by a new random one, and reserves all ids up to `highest`. The first generation stays noted.
+  /// Replaces a generation with a new random one, and reserves all ids up to `highest`. The first generation is
+  /// kept.
   func renewGeneration(_ generation: [UInt8], highestID: Int64) throws(QudoError) {
     try connection.run(
       "UPDATE qudo_info SET value = max(value, ?) WHERE key = 'highest_id'", .integer(highestID))
@@ -87,8 +88,8 @@ struct InfoTable {
 
   /// Returns the first generation of a file that was restored; nil for others.
   ///
-  /// The keys by which other services know a job are made of it, so that a job which a restored file runs a second time
-  /// has the same key.
+  /// The keys by which other services know a job are made from it, so that a job that a restored file runs a second
+  /// time has the same key.
   func origin() throws(QudoError) -> [UInt8]? {
     var stored: [UInt8]?
     try connection.each("SELECT value FROM qudo_info WHERE key = 'origin'") { row throws(QudoError) in

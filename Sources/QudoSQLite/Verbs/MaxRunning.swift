@@ -3,8 +3,8 @@ internal import Qudo
 extension Transaction {
   /// Lowers the demands of kinds with a maximum of running jobs to the number of jobs that may begin.
   ///
-  /// Only if a kind has a maximum, it reads all rows of `qudo_running` and the kind of each of their jobs. The write lock
-  /// keeps others from claiming until this claim is committed.
+  /// It reads all rows of `qudo_running` and the kind of each of their jobs, but only if a kind has a maximum. The write
+  /// lock keeps others from claiming until this claim is committed.
   func withinMaxRunning(_ kinds: [ClaimableKind], _ limit: Int) throws(QudoError) -> [ClaimableKind] {
     guard kinds.contains(where: { $0.demand.maxRunning != nil }) else { return kinds }
     var left: [Int64: Int] = [:]

@@ -5,7 +5,7 @@ extension Transaction {
   /// Inserts jobs, some of which have a maximum for their kind.
   ///
   /// - Parameter bounds: The maximums of their kinds.
-  /// - Returns: A refusal if nothing was written: then other operations may go on in this transaction.
+  /// - Returns: A refusal if nothing was written: then other operations may continue in this transaction.
   /// - Throws: A refusal after something was written.
   func insert(_ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)]) throws(QudoError)
     -> Result<[InsertResult], QudoError>
@@ -68,7 +68,7 @@ extension Transaction {
     return WaitingCounts.Entry(count: count, isCapped: count >= most, oldest: known?.oldest ?? [])
   }
 
-  /// Sees to it that the jobs of a kind do not exceed their maximum, now that new ones were inserted.
+  /// Makes sure that the jobs of a kind do not exceed their maximum, now that new ones were inserted.
   ///
   /// - Parameter before: How many waited before.
   private func keep(_ bound: MaxWaiting, of kind: Kind, _ before: WaitingCounts.Entry, added: Int)

@@ -18,7 +18,7 @@ extension Transaction {
     try instanceTable.deleteAll()
   }
 
-  /// Makes the file another one, which goes on with ids above all that it or `highestID` have given.
+  /// Gives the file a new identity. Its ids continue above all that it has given, and above `highestID`.
   func renewIdentity(above highestID: Int64) throws(QudoError) {
     let known = try infoTable.highestID()
     try infoTable.renewGeneration(infoTable.generation(), highestID: max(known, highestID))

@@ -22,7 +22,7 @@ extension Snapshot {
       failures: try failureTable.prunable(options, now: now.wall),
       statuses: try statusTable.prunable(options, now: now.wall))
     guard rows.isEmpty, options.limit > 0 else { return rows }
-    // The receipts have no index by time either: each look goes on where the last one ended.
+    // The receipts have no index by time either: each look continues where the last one ended.
     let page = try receiptTable.expired(
       from: connection.receiptCursor ?? [], Self.receiptPage, now: now.wall)
     connection.receiptCursor = page.next

@@ -3,8 +3,9 @@
 /// A transaction of 1,000 jobs takes as long as several of a busy worker. Without pauses, bulk verb and worker would take turns, and
 /// the worker would lose more than half of its rate.
 enum BulkPace {
-  /// How many times as long as a transaction of a bulk verb the other writers get after it. So the verb has a ninth of the time. Its
-  /// pages are checkpointed on top of that: a drain beside a cancel keeps about three quarters of its rate (`qudo bench control`).
+  /// How many times as long as a transaction of a bulk verb the other writers get after it. So the verb has a ninth of the
+  /// time. Its pages are checkpointed on top of that: a drain during a cancel keeps about three quarters of its rate
+  /// (`qudo bench control`).
   static let partOfOthers = 8
   /// The longest pause: the callers of a bulk verb wait for each transaction only as long as for any other call.
   static let longest = Duration.seconds(1)

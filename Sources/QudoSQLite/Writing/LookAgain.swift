@@ -12,7 +12,7 @@ final class LookAgain: Sendable {
     var streak = 0
     var isPending = false
   }
-  /// The longest time until the next look, in milliseconds. Beside a busy file nearly each look finds the lock held.
+  /// The longest time until the next look, in milliseconds. With a busy file, nearly every look finds the lock held.
   private static let longest = 100
 
   private let state = Locked(State())

@@ -18,7 +18,7 @@ enum WriterOperation: Sendable {
   /// Whether to refuse the operation while the WAL has its maximum size.
   var needsRoom: Bool { if case .write(let write) = self { write.needsRoom } else { false } }
 
-  /// Resumes the caller of an operation that was not carried out. A close does not fail: its caller goes on.
+  /// Resumes the caller of an operation that was not carried out. A close does not fail: its caller continues.
   func fail(_ error: QudoError) {
     switch self {
     case .write(let write): write.fail(error)

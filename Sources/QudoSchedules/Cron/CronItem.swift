@@ -13,7 +13,7 @@ struct CronItem {
     let step = parts.count == 2 ? try self.step(parts[1]) : 1
     let (first, last) = try bounds(parts[0], hasStep: parts.count == 2)
     var values: UInt64 = 0
-    // A range whose end is before its start goes on after the highest value: 22-6 is 22, 23, 0 to 6.
+    // A range whose end is before its start continues after the highest value: 22-6 is 22, 23, 0 to 6.
     let size = field.values.count
     for value in stride(from: first, through: last < first ? last + size : last, by: step) {
       values |= 1 << UInt64((value - field.values.lowerBound) % size + field.values.lowerBound)

@@ -13,7 +13,7 @@ public enum MissedTicks: Hashable, Sendable {
 
   /// How late a tick may be before ``skip`` skips it.
   static let tolerance = Duration.seconds(60)
-  /// The maximum number of ticks that one transaction enqueues. ``all`` goes on in the next one.
+  /// The maximum number of ticks that one transaction enqueues. ``all`` continues in the next one.
   static let maxTicks = 1000
 
   /// - Throws: ``QudoError/Code/invalidArgument`` if the number is out of range.

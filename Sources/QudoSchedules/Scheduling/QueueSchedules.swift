@@ -10,14 +10,14 @@ extension Queue {
 ///     try await queue.schedules.add(Schedule("tidy", .every(.seconds(3600)), Tidy()))
 ///     try await queue.schedules.pause("tidy", reason: "the disk is being replaced")
 ///
-/// With several databases, a schedule is in one of them. A verb asks all of them for its name.
+/// With several databases, a schedule is in one of them. A verb looks for its name in all of them.
 public struct QueueSchedules: Sendable {
   private let queue: any JobPreparing
   private var databases: Databases { queue.databases }
 
   init(_ queue: any JobPreparing) { self.queue = queue }
 
-  /// Stores a schedule, in place of an older one of its name in any of the databases.
+  /// Stores a schedule, replacing an older one of the same name in any of the databases.
   ///
   /// A schedule whose rule is the same keeps its next tick, and stays paused if it is. The jobs of earlier ticks stay as they are.
   ///
@@ -48,7 +48,7 @@ public struct QueueSchedules: Sendable {
 
   /// Returns all schedules: by name, for one database after the other.
   ///
-  /// - Throws: ``/Qudo/QudoError``, also if one of several databases is unavailable.
+  /// - Throws: ``/Qudo/QudoError``, even if only one of several databases is unavailable.
   public func all() async throws(QudoError) -> [ScheduleRecord] {
     let answers = await databases.forEachDriver { driver throws(QudoError) in
       try await driver.scheduling().schedules(nil)
@@ -80,7 +80,7 @@ public struct QueueSchedules: Sendable {
     }
   }
 
-  /// Resumes a paused schedule. It goes on with the first tick after now. The ticks of the pause are left out.
+  /// Resumes a paused schedule. It continues with the first tick after now. The ticks of the pause are skipped.
   ///
   /// - Returns: The schedule, or nil if there is none of the name.
   @discardableResult
@@ -93,7 +93,7 @@ public struct QueueSchedules: Sendable {
     }
   }
 
-  /// Enqueues a schedule's job now, beside its ticks. The job's tick is the present time.
+  /// Enqueues a schedule's job now, in addition to its ticks. The job's tick is the current time.
   ///
   /// - Returns: The job's id, or nil if there is no schedule of the name.
   @discardableResult

@@ -5,7 +5,7 @@ public import Qudo
 ///     let nightly = Schedule("nightly", try .cron("30 2 * * *", in: "Europe/Berlin"), Report())
 ///
 /// Give schedules to a worker with ``Schedules``, or add them with ``QueueSchedules/add(_:in:)``. They are stored in the
-/// database, and go on when the process that declared them is gone.
+/// database, and continue when the process that declared them is gone.
 public struct Schedule: Sendable {
   /// The name: 1 to 255 bytes of UTF-8. A queue has one schedule of a name.
   public var name: String
@@ -99,6 +99,6 @@ enum ScheduleMetadata {
 extension JobContext {
   /// The name of the schedule that enqueued the job; nil for any other job.
   public var schedule: String? { metadata[ScheduleMetadata.name] }
-  /// The tick of the schedule that enqueued the job; nil for any other job. It is also known when the job runs late or again.
+  /// The tick of the schedule that enqueued the job; nil for any other job. It is known even when the job runs late or again.
   public var scheduledFor: Timestamp? { ScheduleMetadata.tick(metadata) }
 }

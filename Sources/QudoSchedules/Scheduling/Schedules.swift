@@ -6,9 +6,9 @@ internal import Logging
 ///     let schedules = Schedules([Schedule("nightly", try .cron("30 2 * * *", in: "Europe/Berlin"), Report())])
 ///     let worker = try Worker(queue, handlers: [JobHandler(Report.self)], plugins: [schedules])
 ///
-/// When the worker starts, it stores its schedules in place of older ones of the same names, which keep their next tick if the
-/// rule is the same. From then on it enqueues the ticks of all schedules that the databases have, also of those of other
-/// processes. However many workers do so, no tick is enqueued twice.
+/// When the worker starts, it stores its schedules, replacing older ones of the same names; those keep their next tick if
+/// the rule is the same. From then on it enqueues the ticks of all schedules that the databases have, including those of
+/// other processes. However many workers do so, no tick is enqueued twice.
 ///
 /// A worker without this plugin enqueues no ticks, and asks the database for none.
 public struct Schedules: Plugin {
@@ -42,8 +42,8 @@ public struct Schedules: Plugin {
 
   /// Stores the schedules, and enqueues all ticks that have come.
   ///
-  /// If a database is unavailable, the worker begins without it, and this goes on in the background. One of several
-  /// databases that hangs holds the worker up for a second.
+  /// If a database is unavailable, the worker begins without it, and this continues in the background. One of
+  /// several databases that hangs holds the worker up for a second.
   public func start(_ worker: WorkerContext) async throws {
     shared.withLock { $0 = Shared() }
     let isStored = await soon(worker) { () -> Result<Void, any Error> in
@@ -69,7 +69,7 @@ public struct Schedules: Plugin {
     }
   }
 
-  /// Returns what `body` returns; with several databases, nil after a second, while `body` goes on.
+  /// Returns what `body` returns; with several databases, nil after a second, while `body` continues.
   private func soon<Value: Sendable>(
     _ worker: WorkerContext, _ body: @escaping @Sendable () async -> Value
   ) async -> Value? {

@@ -1,7 +1,7 @@
 internal import Logging
 internal import Qudo
 
-/// The calls of a scheduler to a database. Each has a deadline of its own: to catch up takes many.
+/// The calls of a scheduler to a database. Each has its own deadline: catching up takes many.
 struct TickStore: Sendable {
   let name: String
   let due: @Sendable (_ after: String?, _ limit: Int) async throws(QudoError) -> DueSchedules
@@ -31,7 +31,8 @@ struct TickStore: Sendable {
 
 /// Enqueues the ticks of one database.
 ///
-/// It keeps nothing that matters: who is stopped in the middle, or is slower than another one, leaves the database as it is.
+/// It keeps nothing that matters: one that is stopped in the middle, or is slower than another one, leaves the database as
+/// it is.
 struct Ticker {
   /// How many schedules are read at once.
   static let page = 100
@@ -46,7 +47,7 @@ struct Ticker {
 
   init(logger: Logger) { self.logger = logger }
 
-  /// Enqueues ticks that have come: all of them, except that a schedule with very many goes on with the next call.
+  /// Enqueues ticks that have come: all of them, except that a schedule with very many continues with the next call.
   ///
   /// - Returns: How long it is until the next tick, zero if one has come, or nil if no schedule has one.
   mutating func tick(_ store: TickStore) async throws(QudoError) -> Duration? {
@@ -108,10 +109,10 @@ struct Ticker {
     return parts
   }
 
-  /// Writes ticks in one transaction. If a job is refused, each schedule gets a transaction of its own, so that the others go
-  /// on.
+  /// Writes ticks in one transaction. If a job is refused, each schedule gets its own transaction, so that the others
+  /// continue.
   ///
-  /// - Returns: The next tick of these schedules; nil if they have none, or do not go on.
+  /// - Returns: The next tick of these schedules; nil if they have none, or do not continue.
   private mutating func advance(_ ticks: [ScheduleTick], _ store: TickStore) async throws(QudoError)
     -> Timestamp?
   {
@@ -163,7 +164,7 @@ struct Ticker {
     return next
   }
 
-  /// Logs once for each version of a schedule that it cannot go on.
+  /// Logs once for each version of a schedule that it cannot continue.
   private mutating func report(
     _ name: String, _ version: Int64, _ error: QudoError, _ store: TickStore
   ) {

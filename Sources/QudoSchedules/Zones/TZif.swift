@@ -2,7 +2,7 @@
 struct TZif {
   struct Malformed: Error { var problem: String }
 
-  /// The largest file that is read, in bytes. The largest of the database has some 4,000.
+  /// The largest file that is read, in bytes. The largest of the database has about 4,000.
   static let maxSize = 65_536
 
   private(set) var table = OffsetTable(offset: 0)

@@ -6,7 +6,7 @@ public import Qudo
 ///
 ///     let berlin = try TimeZoneRules(named: "Europe/Berlin")
 ///
-/// The initializer reads a file of some kilobytes. Keep the value; make a new one to see a changed database.
+/// The initializer reads a file of a few kilobytes. Keep the value; make a new one to see a changed database.
 ///
 /// The type reads the system's TZif files and does not use Foundation's `TimeZone`, which adds 50 MB to a
 /// static binary: the article <doc:Cron> has the measurements.
@@ -23,8 +23,8 @@ public struct TimeZoneRules: Sendable, Hashable {
   /// The database is the folder that the environment variable `TZDIR` names, or `/usr/share/zoneinfo` and the
   /// other usual folders. `UTC` needs no database.
   ///
-  /// - Parameter name: The name in the database, such as `Europe/Berlin`; upper and lower case count. It may
-  ///   come from untrusted input: no name reads a file outside the database.
+  /// - Parameter name: The name in the database, such as `Europe/Berlin`; case matters. It may come from
+  ///   untrusted input: no name reads a file outside the database.
   /// - Throws: ``/Qudo/QudoError/Code/invalidArgument`` if there is no such zone,
   ///   ``/Qudo/QudoError/Code/cannotOpen`` if the system has no time zone database or refuses access to it,
   ///   ``/Qudo/QudoError/Code/corrupt`` if the file of the zone is damaged.
@@ -70,7 +70,7 @@ extension TimeZoneRules {
 
   func period(at second: Int64) -> OffsetPeriod { table.period(at: second) }
 
-  /// The highest reading of the clock until `second`; not its present one if the clock was set back not long
+  /// The highest reading of the clock until `second`; not its current one if the clock was set back not long
   /// ago.
   func highestReading(through second: Int64) -> Int64 {
     var period = period(at: second)

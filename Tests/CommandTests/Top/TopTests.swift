@@ -32,7 +32,7 @@ import Testing
       $0.contains("> gamma") && !$0.contains("later") && $0.contains("Filter: gam")
     }
     try tmux.press("Enter", "p")
-    try tmux.until("the question") { $0.contains("Pause gamma? Its running jobs go on. y/n") }
+    try tmux.until("the question") { $0.contains("Pause gamma? Its running jobs continue. y/n") }
     try tmux.press("y")
     try tmux.until("the pause") { $0.contains("gamma is paused") && $0.contains(" paused ") }
     #expect(try place.qudo("pauses", "--json").output.contains("\"kind\":\"gamma\""))

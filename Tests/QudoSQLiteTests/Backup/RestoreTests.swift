@@ -417,7 +417,7 @@ import Glibc
     }
     await expect(code: .busy) { _ = try await meanwhile.restore() }
     let error = await #expect(throws: QudoError.self) { try await restore(to: other) }
-    #expect(error?.code == .unsupportedDatabase && error?.message.contains("a \(ending) beside") == true)
+    #expect(error?.code == .unsupportedDatabase && error?.message.contains("a \(ending) next to") == true)
     #expect(!exists(other) && !exists(other + ".partial"))
     try Data().write(to: URL(fileURLWithPath: beside))
     try await restore(to: other)
