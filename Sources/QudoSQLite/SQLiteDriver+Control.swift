@@ -35,8 +35,8 @@ extension SQLiteDriver: ControlDriver {
 
   /// Runs a verb on the jobs of a query.
   ///
-  /// A query that looks into jobs may have to look at very many of them. It does so beside the writers, and the
-  /// transaction looks again at those that it found.
+  /// A query that looks into jobs may have to look at very many of them. It does so alongside the writers, and
+  /// the transaction looks again at those that it found.
   ///
   /// - Parameter missing: The result for a job that no longer fits then.
   private func bulk<Result: Sendable>(

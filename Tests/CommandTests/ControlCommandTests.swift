@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `qudo cancel`, `pause`, `resume`, `pauses` and `prune`, beside a worker in a process of its own.
+/// `qudo cancel`, `pause`, `resume`, `pauses` and `prune`, with a worker in a separate process.
 @Suite(.waitsForProcesses) struct ControlCommandTests {
   let place: CommandWorkspace
 

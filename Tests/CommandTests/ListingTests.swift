@@ -377,7 +377,7 @@ import Testing
   }
 }
 
-/// `qudo replay --all` beside others who change the failure log.
+/// `qudo replay --all` while others change the failure log.
 @Suite(.waitsForProcesses) struct ReplayAllTests {
   let place: CommandWorkspace
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `qudo work` where no command can be started for a while, for want of descriptors.
+/// `qudo work` where no command can be started for a while, out of descriptors.
 @Suite(.waitsForProcesses) struct ShortageTests {
   let place: CommandWorkspace
 
@@ -42,7 +42,7 @@ import Testing
     #expect(found > 0)
   }
 
-  /// What tells of a command's end is a descriptor too: without one the worker would wait for it for ever.
+  /// What tells of a command's end is a descriptor too: without one the worker would wait for it forever.
   @Test func moreCommandsThanThereAreDescriptorsForEndAllTheSame() throws {
     try place.qudo("enqueue", "p", "--lines", input: (1...30).map { "\($0)\n" }.joined())
     let worked = try place.shell(

@@ -5,7 +5,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// `qudo schedule`, beside workers in processes of their own.
+/// `qudo schedule`, with workers in separate processes.
 @Suite(.waitsForProcesses) struct ScheduleCommandTests {
   let place: CommandWorkspace
 

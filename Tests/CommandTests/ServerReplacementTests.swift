@@ -4,7 +4,7 @@ import MariaDBServer
 import ProcessSupport
 import Testing
 
-/// The tables of a server go and come back under running commands: restored from a dump they are waited for, and made anew they are
+/// The tables of a server go and come back under running commands: restored from a dump they are waited for, and made again they are
 /// another database, to which nothing is written.
 @Suite(.waitsForProcesses) struct ServerReplacementTests {
   let place: CommandWorkspace

@@ -3,7 +3,7 @@ import Foundation
 import MariaDBServer
 import Testing
 
-/// The command with a server, alone and beside a file.
+/// The command with a server, alone and together with a file.
 @Suite(.waitsForProcesses) struct ServerTests {
   let place: CommandWorkspace
 

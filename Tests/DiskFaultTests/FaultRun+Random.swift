@@ -62,7 +62,7 @@ private struct RandomCalls {
     for job in held.shuffled(using: &generator).prefix(Int.random(in: 1...3, using: &generator)) {
       endings[job] = ending()
     }
-    // Jobs that wait anew at the same time are claimed by their ids, which are not known here.
+    // Jobs that wait again at the same time are claimed by their ids, which are not known here.
     let waiting = endings.keys.filter { endings[$0] == .retried }
     if !waiting.isEmpty { endings = endings.filter { $0.key == waiting.min() } }
     held.removeAll { endings[$0] != nil }

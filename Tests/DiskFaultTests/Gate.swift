@@ -25,7 +25,7 @@ final class Gate: Sendable {
     return true
   }
 
-  /// Returns when somebody is held up.
+  /// Returns when a caller is held up.
   func holds() async {
     for await _ in holding { return }
   }

@@ -54,7 +54,7 @@ import Testing
     disk.arm(Fault(.error, .sync, at: .max))
     for _ in 0..<5 { _ = try await driver.insert([NewJob("a")]) }
     #expect(disk.count == 5)
-    // A conflict beside a job that is written.
+    // A conflict together with a job that is written.
     _ = try await driver.insert([NewJob("a", unique: UniqueKey("k")), NewJob("a")])
     #expect(disk.count == 6)
     await driver.close()

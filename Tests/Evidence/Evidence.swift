@@ -6,8 +6,8 @@ public enum Evidence {
   /// for.
   public static let seconds = number("QUDO_EVIDENCE_SECONDS").map { TimeInterval($0) } ?? 0
 
-  /// Whether the harnesses are to run: they want the machine for themselves, and beside hundreds of other tests they would make those wait
-  /// beyond their time-outs. `Tests/Evidence/run` runs one after the other.
+  /// Whether the harnesses are to run: they need the machine for themselves, and together with hundreds of other tests they
+  /// would make those wait beyond their timeouts. `Tests/Evidence/run` runs one after the other.
   public static let isAsked = number("QUDO_EVIDENCE_SECONDS") != nil
 
   /// The first seed: `QUDO_EVIDENCE_SEED`, 1 by default. A failed test names the seed that repeats it.

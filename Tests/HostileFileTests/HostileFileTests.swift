@@ -2,7 +2,7 @@ import Evidence
 import Foundation
 import Testing
 
-/// Files that are damaged, or made by somebody who means ill. They are opened and worked in a process of their own, which may crash.
+/// Files that are damaged, or made by an attacker. They are opened and used in a separate process, which may crash.
 @Suite(.enabled(if: Evidence.isAsked)) struct HostileFileTests {
   /// A case that was not as it should be.
   private struct Finding: CustomStringConvertible {

@@ -142,7 +142,7 @@ import Testing
     #expect(try run("open", path, user: ada, group: jobs) == "open 600 600 600")
     try #require(chown(path, ada, jobs) == 0)
     chmod(path, 0o660)
-    // What Ada's process leaves beside the file is hers.
+    // What Ada's process leaves next to the file is hers.
     #expect(try run("leave", path, user: ada, group: jobs) == "open 660 660 660")
     let answer = try run("open", path, user: bob, group: jobs)
     #expect(answer.hasPrefix("open") == hasBit, "\(answer)")

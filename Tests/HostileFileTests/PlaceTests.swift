@@ -75,7 +75,7 @@ import Testing
     #expect(try open(link, umask: "000").hasPrefix("open 600"))
     #expect(try mode(target) == 0o600)
     #expect(try open(link).hasPrefix("open"))
-    // What lies beside it lies beside the file.
+    // What lies next to it lies next to the file.
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("link.db") } == [
         "link.db"

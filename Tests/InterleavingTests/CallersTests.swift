@@ -6,7 +6,7 @@ import QudoTesting
 import Testing
 
 extension Interleavings {
-  /// Group commit, the reader beside it, and closing.
+  /// Group commit, the reader alongside it, and closing.
   @Suite(.enabled(if: Evidence.isAsked)) struct CallersTests {
     @Test func eachCallerIsAnsweredOnceAndToldTheTruth() async throws {
       await interleavings("callers of one driver", "calls", seeds: 60) { seed, random in

@@ -66,7 +66,7 @@ private struct Figures: CustomStringConvertible {
 }
 
 /// Ends the process with what is known when a scenario does not end, or when a continuation can never be resumed: a test that waits for
-/// it would wait for ever.
+/// it would wait forever.
 final class Watchdog: Sendable {
   static let one = Watchdog()
   /// Some hundred times what a round takes: a bound, which is waited for only when something is wrong. Counted in looks, as the process

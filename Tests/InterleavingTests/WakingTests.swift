@@ -17,7 +17,7 @@ extension Interleavings {
         let runs = Runs()
         var options = WorkerOptions()
         options.concurrency = random.number(1...3)
-        // Then it listens only while nothing runs, and begins anew after each run.
+        // Then it listens only while nothing runs, and starts again after each run.
         if random.once(in: 2) { options.maxPrefetch = 0 }
         options.clock = clock
         options.logger = quiet

@@ -66,7 +66,7 @@ extension Interleavings {
       options.maxPrefetch = random.once(in: 3) ? 0 : random.number(1...20)
       options.prefetchWindow = .milliseconds(random.number(0...2000))
       options.shutdownGracePeriod = .milliseconds(random.number(0...3000))
-      // A run that does not heed its cancellation is not given up: it would go on beside the next one.
+      // A run that does not heed its cancellation is not given up: it would continue alongside the next one.
       options.cancellationGracePeriod = .seconds(100_000)
       options.pollInterval = .milliseconds(random.number(1...5000))
       options.clock = clock

@@ -6,7 +6,7 @@ import QudoTesting
 /// A kind of database that scripts are run on, each on a new one.
 struct ModelCheck: Sendable {
   let name: String
-  /// A fresh database for as long as the body goes on.
+  /// A fresh database for as long as the body runs.
   let withDatabase: @Sendable (_ body: (ConformanceSubject) async throws -> Int) async throws -> Int
 
   /// On a disk of memory where there is one. Durability is off: no file outlives its test. Every third connection enqueues in

@@ -11,7 +11,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// A gauge beside a worker that has nothing else to do.
+/// A gauge of a worker that has nothing else to do.
 @Suite final class DepthGaugeTests {
   enum Base: CaseIterable { case memory, sqlite }
 

@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Changing and recovering jobs beside other sessions, and what that costs.
+/// Changing and recovering jobs while other sessions work, and what that costs.
 @Suite struct ChangeTests {
   private let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)
 

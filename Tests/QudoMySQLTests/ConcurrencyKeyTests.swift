@@ -234,7 +234,7 @@ import Testing
                 _ = try await driver.settle([Settlement(next.lease, .completed())], claiming: nil)
               }
             }
-            // Otherwise nothing would admit a job that is held for ever.
+            // Otherwise nothing would admit a job that is held forever.
             if tally.withLock({ $0.enqueuers == tasks && $0.running.isEmpty }) {
               if let count = try await driver.count().first, count.ready + count.running == 0 {
                 tally.withLock { $0.wrong.append("\(count.held) jobs are held that nothing admits") }

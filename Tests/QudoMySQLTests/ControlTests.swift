@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Cancelling and pausing beside other sessions, and what they cost. For changes see ``ChangeTests``.
+/// Cancelling and pausing while other sessions work, and what they cost. For changes see ``ChangeTests``.
 @Suite struct ControlTests {
   private let want = ClaimRequest([.init("a", leaseDuration: .seconds(3600))], limit: 10)
 
@@ -85,7 +85,7 @@ import Testing
         for start in stride(from: 0, to: 300, by: 30) {
           _ = try await drivers[2].cancel(ids[start..<start + 30].reversed(), reason: "all")
         }
-        // The jobs that are retried come back for ever otherwise.
+        // The jobs that are retried come back forever otherwise.
         while try await !drivers[2].cancel(matching: JobQuery(limit: 7), reason: nil).isEmpty {}
       }
       try await group.waitForAll()

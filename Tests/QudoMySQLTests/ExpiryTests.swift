@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Jobs that expire beside other sessions, and what they cost.
+/// Jobs that expire while other sessions work, and what they cost.
 @Suite struct ExpiryTests {
   private static let hour = Duration.seconds(3600)
   private let start = Timestamp(microseconds: 1_800_000_000_000_000)

@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Schedules beside other sessions, under stopped statements and lost answers, and what they cost.
+/// Schedules while other sessions work, under stopped statements and lost answers, and what they cost.
 @Suite struct ScheduleTests {
   private let start = Timestamp(microseconds: 1_700_000_000_000_000)
 

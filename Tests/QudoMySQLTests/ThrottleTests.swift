@@ -4,7 +4,7 @@ import MariaDBServer
 import Qudo
 import Testing
 
-/// Throttles of unique keys as rows of a server, beside other sessions and stopped statements, and what they cost.
+/// Throttles of unique keys as rows of a server, with other sessions and stopped statements, and what they cost.
 @Suite struct ThrottleTests {
   private static let hour = Duration.seconds(3600)
   private let start = Timestamp(microseconds: 1_800_000_000_000_000)

@@ -72,7 +72,7 @@ import Testing
     try await database.drop()
   }
 
-  /// The statement's rows are joined once and its subqueries not: a kind that it looked up at its beginning would be unknown for ever.
+  /// The statement's rows are joined once and its subqueries not: a kind that it looked up at its beginning would be unknown forever.
   @Test("a kind that is made while a statement looks is seen by it", .timeLimit(.minutes(5))) func newKind()
     async throws
   {
@@ -200,7 +200,7 @@ import Testing
     try await database.drop()
   }
 
-  /// A worker that waits for one kind is not woken for ever by jobs of another one.
+  /// A worker that waits for one kind is not woken forever by jobs of another one.
   @Test func itRingsForWhatWasMissedAndNotForOtherKinds() async throws {
     let database = try await TestDatabase()
     let (here, there) = (try database.driver(), try database.driver())

@@ -43,7 +43,7 @@ import Testing
     writeLock.giveBack()
     try app.run("INSERT INTO note VALUES('next')")
     #expect(try size > before + 2500 * 2000)
-    // It lets go of the turn, and begins the WAL anew.
+    // It releases the write lock, and starts the WAL again.
     #expect(try await driver.insert([job()]) == [.inserted(1)])
     #expect(try app.rows("PRAGMA integrity_check") == ["ok"])
   }

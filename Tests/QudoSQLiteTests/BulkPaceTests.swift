@@ -4,7 +4,7 @@ import Testing
 
 @testable import QudoSQLite
 
-/// The pauses of a bulk verb, without a clock; and that a bulk verb with nobody beside it makes none.
+/// The pauses of a bulk verb, without a clock; and that a bulk verb without other writers makes none.
 @Suite struct BulkPaceTests {
   @Test("others get most of the time, and a caller waits no longer than a second") func pauses() {
     func pause(_ took: Duration, hasMore: Bool = true, hasOthers: Bool = true) -> Duration? {

@@ -91,7 +91,7 @@ import Testing
     #expect(!entry.tells(of: 1, .refuse(3)))
   }
 
-  /// Within the application's transaction the next call looks anew.
+  /// Within the application's transaction the next call looks again.
   @Test func aNewKindThatWasRolledBackToASavepointIsNotRemembered() async throws {
     try app.run("BEGIN; SAVEPOINT s")
     try queue.enqueue(job("1", kind: "x"), in: app.handle)

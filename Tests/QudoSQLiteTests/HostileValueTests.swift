@@ -4,14 +4,14 @@ import Qudo
 import QudoTesting
 import Testing
 
-/// Rows that Qudo would never write: each of these ended the process, or went on for ever, before it was an error or an answer.
+/// Rows that Qudo would never write: each of these ended the process, or ran forever, before it was an error or an answer.
 @Suite struct HostileValueTests {
   let file: TemporaryFile
   let clock = ManualClock()
 
   init() throws { file = try TemporaryFile() }
 
-  /// A new file, changed by somebody else.
+  /// A new file, changed by another program.
   private func driver(_ sql: String) async throws -> SQLiteDriver {
     let first = try file.open(clock: clock)
     _ = try await first.insert([job("x"), job("y", due: .after(.seconds(60)))])

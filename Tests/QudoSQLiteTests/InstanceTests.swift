@@ -58,7 +58,7 @@ import Testing
     #expect(try await same.count() == [JobCount("a", running: 2)])
     await same.close()
     try file.execute("UPDATE qudo_instance SET locked = 0")
-    // The clock begins anew, and the boot has the same name.
+    // The clock starts again, and the boot has the same name.
     let after = try file.open(clock: ManualClock())
     #expect(try await after.jobs(matching: JobQuery()).map(\.state) == [.ready, .ready])
     #expect(try await after.claim(demand()).texts == ["1", "2"])

@@ -79,7 +79,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: file.folder.path) == [])
   }
 
-  /// SQLite follows it, so that all who open the file, by whatever name, share the files beside the real one.
+  /// SQLite follows it, so that all who open the file, by whatever name, share the files next to the real one.
   @Test func aSymbolicLinkIsTheFileThatItPointsTo() async throws {
     let link = file.folder.appendingPathComponent("link.db").path
     try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "jobs.db")

@@ -4,7 +4,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// Pruning beside writers.
+/// Pruning while others write.
 @Suite struct PruneTests {
   @Test("other writers have their turn between the transactions of a prune", .timeLimit(.minutes(10)))
   func writers() async throws {

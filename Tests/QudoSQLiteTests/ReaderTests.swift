@@ -4,7 +4,7 @@ import Qudo
 import QudoTesting
 import Testing
 
-/// Reads beside the writer.
+/// Reads while the writer works.
 @Suite struct ReaderTests {
   let file: TemporaryFile
   let driver: SQLiteDriver
@@ -59,7 +59,7 @@ import Testing
       } == 1)
   }
 
-  /// With the last connection SQLite removes the files beside the database: a read must not take that for a restore.
+  /// With the last connection SQLite removes the files next to the database: a read must not take that for a restore.
   @Test func closingIsNoReplacement() async throws {
     await driver.close()
     for _ in 0..<200 {

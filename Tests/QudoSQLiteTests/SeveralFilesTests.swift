@@ -43,7 +43,7 @@ import Testing
     let (local, other) = (path("gone/local.db"), path("other.db"))
     var options = DatabaseOptions()
     options.order = .ordered
-    // So that a machine that has other things to do is no trouble of a database.
+    // So that a busy machine does not make a database unavailable.
     options.clock = clock
     let sources = [
       Databases.Source("local") { () async throws(QudoError) in try SQLiteDriver(path: local) },

@@ -134,7 +134,7 @@ import Testing
     #expect(try await driver.count() == [JobCount("a", running: 2), JobCount("b", ready: 1)])
   }
 
-  /// From each state to each, and to the same place; beside what the driver's own enqueue makes of it.
+  /// From each state to each, and to the same place; compared with what the driver's own enqueue makes of it.
   @Test(
     arguments: [Due.now, .after(.seconds(5)), .at(.earliest)],
     [Due.now, .after(.seconds(5)), .after(.seconds(9))])
@@ -157,7 +157,7 @@ import Testing
     #expect(try await driver.jobs(matching: JobQuery()).count == 4)
   }
 
-  /// From each state to each; beside what the driver's own enqueue makes of it.
+  /// From each state to each; compared with what the driver's own enqueue makes of it.
   @Test(
     "an overwritten job is put off no further than its bound",
     arguments: [Due.now, .after(.seconds(5))], [Due.now, .after(.seconds(5)), .at(.latest)])

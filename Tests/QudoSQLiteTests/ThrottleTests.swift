@@ -5,7 +5,7 @@ import Qudo
 import QudoTesting
 import Testing
 
-/// Throttles of unique keys as rows of a file: what they leave behind, and what others do beside them.
+/// Throttles of unique keys as rows of a file: what they leave behind, and what others do meanwhile.
 @Suite struct ThrottleTests {
   let my: Harness
   var file: TemporaryFile { my.file }

@@ -4,7 +4,7 @@ import Qudo
 import QudoSQLite
 import Testing
 
-/// How large the WAL gets beside a reader that does not end, and after it.
+/// How large the WAL gets during a read transaction that does not end, and after it.
 @Suite struct WALSizeTests {
   @Test func itIsGivenBackWhenAForeignReaderEnds() async throws {
     let file = try TemporaryFile()
@@ -18,7 +18,7 @@ import Testing
     for _ in 0..<10 { _ = try await driver.insert(jobs) }
     #expect(try size(file) > 64 << 20, "the reader pins it")
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
-    // After the next commit all is copied, and what is committed then begins anew. Who came before the writer's thread did is
+    // After the next commit all is copied, and what is committed then starts again. Who came before the writer's thread did is
     // committed first.
     for _ in 0..<3 { _ = try await driver.insert(jobs) }
     #expect(try size(file) <= 64 << 20)
@@ -72,7 +72,7 @@ import Testing
       await driver.close()
     }
     #expect(sqlite3_exec(reader, "COMMIT", nil, nil, nil) == SQLITE_OK)
-    // The file is as large as before until it is used anew.
+    // The file is as large as before until it is used again.
     let driver = try SQLiteDriver(path: file.path, durability: .normal, maxWALSize: 16 << 20)
     #expect(try await driver.insert([NewJob("a")]) == [.inserted(21)])
     await driver.close()

@@ -7,7 +7,7 @@ import Testing
 
 @testable import QudoSQLite
 
-/// Commits beside others: in this process, in another one, and by somebody who is not Qudo.
+/// Commits while others commit: in this process, in another one, and in a program that is not Qudo.
 @Suite struct WriterTests {
   let file: TemporaryFile
 
@@ -321,7 +321,7 @@ import Testing
     #expect(try await driver.count() == [JobCount("a", ready: 16)])
   }
 
-  /// What the WAL-reset bug needs cannot happen: a checkpoint beside a commit or beside another checkpoint.
+  /// What the WAL-reset bug needs cannot happen: a checkpoint during a commit or during another checkpoint.
   @Test func noCheckpointRunsBesideACommitOrAnotherCheckpoint() async throws {
     let watch = Locked((inside: 0, overlaps: 0, checkpoints: 0, transactions: 0))
     let observer: @Sendable (WriterCore.Event) -> Void = { event in

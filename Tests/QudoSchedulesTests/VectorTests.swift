@@ -41,7 +41,7 @@ import Testing
   enum Reason {
     /// `5-5` is 5, as in Vixie cron and Quartz; in croniter it is every value.
     case equalRange
-    /// `22-6/3` is 22, 1, 4, as in Quartz; croniter starts anew after the highest value, one too late.
+    /// `22-6/3` is 22, 1, 4, as in Quartz; croniter starts again after the highest value, one too late.
     case wrappedStep
     /// `15W FRI` or `13 FRI#2` match either day; croniter takes only days that match both.
     case eitherSpecialDay

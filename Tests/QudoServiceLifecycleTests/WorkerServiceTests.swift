@@ -19,7 +19,7 @@ struct WatchedClock: QueueClock {
     try await base.sleep(untilSinceBoot: time)
   }
 
-  /// Returns when somebody waits that long from now on.
+  /// Returns when a task waits that long from now on.
   func sleeps(for duration: Duration) async {
     for await time in sleeps.stream where time == sinceBoot() + duration.wholeMicroseconds { return }
   }

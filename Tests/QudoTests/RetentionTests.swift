@@ -7,7 +7,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// Workers prune the logs beside their work, by default.
+/// Workers prune the logs while they work, by default.
 @Suite final class RetentionTests {
   enum Base: CaseIterable { case memory, sqlite }
 

@@ -6,7 +6,7 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// Two workers on one file, each with jobs that take their time, while somebody sets the wall clock.
+/// Two workers on one file, each with jobs that take their time, while the wall clock is set.
 @Suite(.enabled(if: Evidence.isAsked)) struct ClockWalkTests {
   /// The jobs that began, and may not end yet.
   private final class Runs: Sendable {

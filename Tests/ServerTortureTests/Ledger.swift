@@ -164,7 +164,7 @@ struct Ledger {
         default: break
         }
       }
-      // One that has begun before somebody resumed the kind was claimed before that.
+      // One that began before the kind was resumed was claimed before that.
       for pause in pauses
       where pause.database == begin.database && (pause.kind == "*" || pause.kind == begin.kind)
         && pause.from < begin.claimed && begin.claimed < pause.end && begin.time < pause.last

@@ -25,7 +25,7 @@ struct FaultRecord: Sendable {
 ///
 /// It blocks, and has a thread of its own.
 struct Torturer {
-  /// A job is left waiting no longer than that beside a healthy worker, in seconds.
+  /// A job is left waiting no longer than this while a worker is healthy, in seconds.
   static let longestWait = 5.0
   /// What waits longer than that is no longer waited for.
   private static let patience = 12.0
@@ -64,7 +64,7 @@ struct Torturer {
 
   // MARK: The faults
 
-  /// Most are short; some are longer than a call's time-out or a lease.
+  /// Most are short; some are longer than a call's timeout or a lease.
   private mutating func length() -> Duration {
     .milliseconds(
       Int.random(in: Int.random(in: 0..<3, using: &random) == 0 ? 2300...4500 : 200...1500, using: &random))
@@ -171,7 +171,7 @@ struct Torturer {
     return try count() - before
   }
 
-  /// Others wait for what a session of somebody else holds, some of them until the server gives up for them in the middle of what they do.
+  /// Others wait for what another session holds, some of them until the server gives up for them in the middle of what they do.
   private mutating func lock(for length: Duration) throws {
     let session = try place.session()
     let table =

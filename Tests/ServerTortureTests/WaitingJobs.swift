@@ -57,7 +57,7 @@ struct WaitingJobs {
   /// Those that were waited for in vain.
   private var abandoned: Set<Row> = []
   private var last: UInt64?
-  /// A job is left waiting no longer than that beside a healthy worker, in seconds.
+  /// A job is left waiting no longer than this while a worker is healthy, in seconds.
   private let longest: Double
 
   init(longest: Double) { self.longest = longest }

@@ -8,9 +8,9 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// Several processes enqueue and work on a file and two servers. At random the servers are killed, stopped (so that they hang) and
-/// brought back, the file is kept busy by somebody for longer than a call's time-out, or its disk is filled up, and the processes are
-/// killed.
+/// Several processes enqueue and work on a file and two servers. At random the servers are killed, stopped (so that they
+/// hang) and brought back, the file is kept busy by another program for longer than a call's timeout, or its disk is filled
+/// up, and the processes are killed.
 ///
 /// `QUDO_TORTURE_SECONDS` (30 by default) says for how long, `QUDO_TORTURE_SEED` repeats a run's choices.
 @Suite struct FailoverTortureTests {
@@ -50,11 +50,13 @@ private final class FleetTorture: @unchecked Sendable {  // reason: `processes`,
     var outages: [String: Int] = [:]
     var late = 0
     var longestEnqueue = 0.0
-    /// Seconds from the return of a database until somebody enqueued or ran a job in it, where that was before its next outage.
+    /// Seconds from the return of a database until a process enqueued or ran a job in it, where that was before its next
+    /// outage.
     var returns: [Double] = []
     var lost: [String] = []
     var staleSettles: [String] = []
-    /// Enqueues that nobody can have done in the file, which somebody held from before their beginning until after their end.
+    /// Enqueues that cannot have happened in the file, which another program held from before their beginning until after
+    /// their end.
     var impossible: [String] = []
     /// Enqueues that were refused though one of the databases was well from a second before their beginning until after their end.
     var needless: [String] = []

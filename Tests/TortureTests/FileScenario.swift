@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 #endif
 
-/// Where a file is that is to have trouble: on a small disk of its own in memory, where the system lets one be mounted, which takes
+/// Where a file is that is to fail: on a small disk of its own in memory, where the system lets one be mounted, which takes
 /// root and is not allowed in every container.
 struct FileScenario {
   enum Fault: String, CaseIterable {

@@ -21,8 +21,8 @@ public protocol ScheduleDriver: Driver {
   /// Writes schedules in one transaction. Each is written only if the stored one still has the version that it was read
   /// with, or, for the version 0, if there is none of its name.
   ///
-  /// - Parameter schedules: The schedules, each of its own name. The driver sets ``StoredSchedule/version`` and
-  ///   ``StoredSchedule/changedAt``.
+  /// - Parameter schedules: The schedules, each with its own name. The driver sets ``StoredSchedule/version``
+  ///   and ``StoredSchedule/changedAt``.
   /// - Returns: Whether each was written, in the order of the schedules.
   /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` for a value beyond the limits.
   func store(_ schedules: [StoredSchedule]) async throws(QudoError) -> [Bool]
@@ -137,7 +137,7 @@ public struct DueSchedules: Hashable, Sendable {
   }
 }
 
-/// The ticks of one schedule that a scheduler enqueues, and where the schedule goes on.
+/// The ticks of one schedule that a scheduler enqueues, and where the schedule continues.
 public struct ScheduleTick: Sendable {
   /// The schedule's name.
   public var name: String

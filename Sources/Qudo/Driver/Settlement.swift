@@ -21,8 +21,8 @@ public struct Settlement: Sendable {
   public var outcome: Outcome
   /// The duration of the run, if the status log is to record it: the job's last run, or each failed one.
   public var recording: Duration?
-  /// False for a job that is released before its run began, also if it ends then because it was cancelled. The token that the claim
-  /// took from the bucket of its kind is given back: see ``JobPolicy/rate``. Default: true.
+  /// False for a job that is released before its run began, even if it ends then because it was cancelled. The token that
+  /// the claim took from the bucket of its kind is given back: see ``JobPolicy/rate``. Default: true.
   public var hasBegun = true
   /// The application's own transaction may already have completed the job.
   var mayBeCompletedExternally = false

@@ -43,7 +43,7 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var processID: Int64?
   /// When the lease of a running job expires, estimated in wall time. Nil for a job that is not running.
   public var leaseExpiresAt: Timestamp?
-  /// The entries that travel beside the payload.
+  /// The entries that travel with the payload.
   public var metadata: JobMetadata
 
   /// Creates a record, in a driver.

@@ -2,7 +2,7 @@
 ///
 /// `SQLiteDriver` is one. `MemoryDriver` of QudoTesting stands in for it: it has no connection to join, and stores the jobs at once.
 public protocol TransactionalDriver: Driver {
-  /// Stores jobs as part of the application's own transaction, or of a transaction of their own if none is open.
+  /// Stores jobs as part of the application's own transaction, or of a new transaction if none is open.
   ///
   /// - Parameters:
   ///   - jobs: the jobs.

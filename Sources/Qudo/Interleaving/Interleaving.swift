@@ -2,7 +2,7 @@
 ///
 /// In a build with `-Xswiftc -DQUDO_INTERLEAVINGS`, a thread that reaches a point may have to yield, as a
 /// seed determines: see `InterleavingTests` in the article "Evidence". In any other build the points are
-/// empty. ``Locked`` and ``Continuation`` have points of their own.
+/// empty. ``Locked`` and ``Continuation`` have their own points.
 package enum Interleaving {
   #if QUDO_INTERLEAVINGS
   package static func point(file: StaticString = #fileID, line: UInt = #line) {

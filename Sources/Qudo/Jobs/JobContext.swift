@@ -50,7 +50,7 @@ public final class JobContext: Sendable {
   /// The bytes after the hooks' `deserialize`.
   public var payload: Payload { job.payload }
 
-  /// The entries that travel beside the payload.
+  /// The entries that travel with the payload.
   public var metadata: JobMetadata { job.metadata }
 
   /// Returns the worker's plugin of this type, if it has one. A job that requires one is a ``PluginJob``.

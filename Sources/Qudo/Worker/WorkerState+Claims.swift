@@ -82,7 +82,7 @@ extension WorkerState {
     worked()
   }
 
-  /// Counts settlements that were written without the failed claim; the backoff goes on.
+  /// Counts settlements that were written without the failed claim; the backoff continues.
   mutating func settledAlone(_ settlements: [Settlement], _ results: [SettleResult]) {
     for (settlement, result) in zip(settlements, results) { summary.count(settlement, result) }
   }

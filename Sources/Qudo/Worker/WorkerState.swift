@@ -23,7 +23,7 @@ struct WorkerState {
     case checkForRemainingJobs
     /// Ask which of the running jobs were cancelled.
     case checkForCancelledJobs
-    /// Begin to prune the logs, and go on meanwhile.
+    /// Begin to prune the logs, and continue meanwhile.
     case pruneLogs
     case listen
     case stopListening

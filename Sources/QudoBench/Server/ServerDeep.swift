@@ -19,7 +19,7 @@ extension ServerBench {
 
   /// Works for a minute while another session holds a snapshot, which keeps the server from purging what was deleted since.
   ///
-  /// - Returns: the rate of the last 10 s, beside that of the first 10 s.
+  /// - Returns: the rate of the last 10 s, with that of the first 10 s.
   private func minuteBesideSnapshot() async throws -> BenchLine {
     let part = Duration.milliseconds(settings.jobs == nil ? 10_000 : 100)
     var rates: [Double] = []

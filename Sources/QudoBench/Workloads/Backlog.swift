@@ -14,7 +14,7 @@ struct Backlog: Hashable {
   var logged = 0
   /// The number of kinds of the ready jobs.
   var kinds = 1
-  /// Whether the ready jobs look as if enqueued one at a time, each with a row of its own.
+  /// Whether the ready jobs look as if enqueued one at a time, each with its own row.
   var isSingle = false
 
   /// The kinds of the ready jobs.

@@ -14,8 +14,8 @@ internal import Qudo
 internal import QudoSQLite
 
 extension Bench {
-  /// Measures the control verbs: cancels of many jobs, the drain of another kind meanwhile, claims beside paused jobs, and
-  /// how soon a run in another process is cancelled.
+  /// Measures the control verbs: cancels of many jobs, the drain of another kind meanwhile, claims while jobs are paused,
+  /// and how soon a run in another process is cancelled.
   func control() async throws -> [BenchLine] {
     let many = max(settings.jobs ?? 1_000_000, 2000)
     let durability =
@@ -77,8 +77,8 @@ extension Bench {
     var cancelled: Double
   }
 
-  /// Drains another kind, and cancels jobs meanwhile or not: until three quarters of the other kind's jobs have run, or until all
-  /// jobs are cancelled, but for at least a second. So both go on from the beginning to the end.
+  /// Drains another kind, and cancels jobs meanwhile or not: until three quarters of the other kind's jobs have run, or
+  /// until all jobs are cancelled, but for at least a second. So both last from the beginning to the end.
   private func drainRates(_ queue: Queue<NoHooks>, _ many: Int, cancels: Bool) async throws -> DrainRates {
     let (end, ends) = AsyncStream<Void>.makeStream()
     let (runs, cancelled) = (Locked(0), Locked(0))

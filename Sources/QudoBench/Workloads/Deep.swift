@@ -97,7 +97,8 @@ extension Bench {
     return (median(floors), median(rates))
   }
 
-  /// Measures claims of one job at a time beside many jobs of `bench.other` that no claim may take, and beside one, in turns.
+  /// Measures claims of one job at a time while many jobs of `bench.other` wait that no claim may take, and while one does,
+  /// in turns.
   ///
   /// - Parameters:
   ///   - request: Claims one job of `bench`, and would claim those of `bench.other`.

@@ -71,7 +71,7 @@ extension Bench {
 
   /// Enqueues jobs in batches of 1,000.
   ///
-  /// - Parameter keyed: Whether each has a concurrency key of its own.
+  /// - Parameter keyed: Whether each has its own concurrency key.
   private func fill(_ queue: Queue<NoHooks>, _ count: Int, keyed: Bool) async throws {
     for first in stride(from: 0, to: count, by: 1000) {
       try await queue.enqueue(

@@ -192,7 +192,7 @@ private struct TerminalScreen {
   // Cleared first: tmux leaves lines of the alternate screen on the other one if the window grew meanwhile.
   private static let leave = "\u{1B}[?2004l\u{1B}[0m\u{1B}[H\u{1B}[2J\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 
-  /// Runs until it is told to close.
+  /// Runs until it is asked to close.
   mutating func run(_ work: () -> Work) {
     take()
     while true {

@@ -6,7 +6,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-// What a signal handler needs. It may neither allocate nor lock, so these are globals with memory of their own.
+// What a signal handler needs. It may neither allocate nor lock, so these are globals with their own memory.
 private nonisolated(unsafe) var isTaken = false  // unsafe: the terminal's thread sets it last, and a handler reads it first
 private nonisolated(unsafe) var rescueInput: Int32 = -1  // unsafe: only written while `isTaken` is false, only read while it is true
 private nonisolated(unsafe) var rescueOutput: Int32 = -1  // unsafe: only written while `isTaken` is false, only read while it is true

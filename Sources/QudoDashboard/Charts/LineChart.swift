@@ -171,7 +171,7 @@ struct LineChart: Sendable {
   }
 }
 
-/// A small line without axes, beside a figure.
+/// A small line without axes, next to a figure.
 enum Sparkline {
   static func html(_ values: [Double?], color: String) -> HTML {
     let known = values.compactMap { $0 }

@@ -65,7 +65,7 @@ struct Excerpt: Sendable {
     return nil
   }
 
-  /// Puts each member of JSON on a line of its own. It changes nothing but white space, so numbers stay as they are.
+  /// Puts each member of JSON on its own line. It changes nothing but white space, so numbers stay as they are.
   private static func indented(_ bytes: ArraySlice<UInt8>) -> String {
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count * 2)

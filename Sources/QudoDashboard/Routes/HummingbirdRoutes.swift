@@ -71,7 +71,7 @@ struct SiteResponder: Sendable {
     let declared = request.headers[.contentLength].flatMap { Int($0) }
     if let declared, declared > Self.maxBody { return .tooLong }
     let (body, clock) = (request.body, site.clock)
-    // The body must not be read any more when this returns: the server goes on reading from there.
+    // The body must not be read any more when this returns: the server continues reading from there.
     return await withTaskGroup(of: Form.self) { tasks in
       tasks.addTask {
         do {

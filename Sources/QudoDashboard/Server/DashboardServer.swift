@@ -44,7 +44,7 @@ package struct DashboardServer: Sendable {
   /// Serves until `stop` returns.
   ///
   /// - Parameters:
-  ///   - stop: Returns when the server must end, or its task is cancelled. Open pages are told.
+  ///   - stop: Returns when the server must end, or its task is cancelled. Open pages are notified.
   ///   - started: Called with the port once the server listens.
   /// - Throws: The error of a port that cannot be used.
   package func run(stop: @escaping @Sendable () async -> Void, started: @escaping @Sendable (Int) -> Void)

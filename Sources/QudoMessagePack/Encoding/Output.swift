@@ -78,7 +78,7 @@ final class Output {
     return true
   }
 
-  /// An extension whose length has a form of its own, or is under 256.
+  /// An extension whose length has its own form, or is under 256.
   func other(_ type: Int8, _ content: [UInt8]) {
     switch content.count {
     case 4: bytes.append(0xD6)

@@ -124,7 +124,7 @@ struct ClaimReading {
       ORDER BY ranking, due, id LIMIT \(length(kind)))
       """
     }
-    // Leave room for the other kinds beside the rows of a kind from which the claim takes only a few.
+    // Leave room for the other kinds next to the rows of a kind from which the claim takes only a few.
     let limited = kinds.filter { $0.most(limit) < limit }
     let most = limited.reduce(limit * 4) { $0 + length($1) }
     return """
@@ -239,8 +239,8 @@ struct ClaimReading {
       ? [] : try transaction.read(reads).flatMap { rows in rows.map { Candidate($0, .ready) } }
   }
 
-  /// Reads each kind with a query of its own. If other sessions have locked all of the best jobs, these
-  /// queries find the jobs behind them.
+  /// Reads each kind with a separate query. If other sessions have locked all of the best jobs, these queries
+  /// find the jobs behind them.
   private func readEach(_ kinds: [ClaimableKind], _ transaction: Transaction) throws(QudoError) -> [Candidate]
   {
     try transaction.read(kinds.compactMap { Self.ready([$0], request.limit) }).flatMap { rows in

@@ -98,7 +98,7 @@ extension Transaction {
     kinds.add(kind, number)
   }
 
-  /// Creates kinds before the transaction, each in a transaction of its own, so that every known number is
+  /// Creates kinds before the transaction, each in its own transaction, so that every known number is
   /// committed.
   func makeKinds(_ wanted: some Sequence<Kind>) throws(QudoError) {
     let new = unknown(wanted)

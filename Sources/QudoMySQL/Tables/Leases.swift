@@ -59,8 +59,7 @@ struct RunningRow {
   }
 
   /// Returns conditions that find rows by their key. The key begins with the expiry time. So the leases that
-  /// expire first are found without an index of their own, which each claim and each settlement would pay
-  /// for.
+  /// expire first are found without a separate index, which each claim and each settlement would pay for.
   static func conditions(_ places: [(ends: Int64, id: Int64)]) -> [(condition: SQL, count: Int)] {
     var points = PointPredicate()
     for (ends, id) in places.sorted(by: { $0 < $1 }) { points.add("ends = \(ends)", id) }

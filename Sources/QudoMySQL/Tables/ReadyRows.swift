@@ -3,7 +3,7 @@ internal import Qudo
 
 /// Rows of `qudo_ready` to delete.
 ///
-/// Each row is a point of its own, because each has its own due time; a thousand points cost as much to read
+/// Each row is a separate point, because each has its own due time; a thousand points cost as much to read
 /// and plan as their rows do. Most claims get jobs that were enqueued one after the other, with consecutive
 /// ids in the order of their due times. No other job's row lies between the first and the last of them, so
 /// they form one range.

@@ -38,7 +38,7 @@ final class CommitToken {
   let number: Int64
   /// How long the row is kept, in microseconds: longer than the driver keeps trying.
   private let lifetime: Int64
-  /// The inserts. Each insert leaves a row of its own with its first job id.
+  /// The inserts. Each insert leaves a separate row with its first job id.
   private(set) var inserts: [(answer: InsertAnswer, count: Int)] = []
   /// The other answers of the transaction.
   var inserted: InsertAnswer?

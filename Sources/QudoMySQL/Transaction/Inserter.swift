@@ -7,7 +7,7 @@ internal import Qudo
 final class Inserter: Sendable {
   private struct Call: Sendable {
     let jobs: [NewJob]
-    /// Whether it has a transaction of its own: a maximum of waiting jobs is for all jobs of one call.
+    /// Whether it has its own transaction: a maximum of waiting jobs is for all jobs of one call.
     let isAlone: Bool
     let deadline: ContinuousClock.Instant
     let answer: @Sendable (Result<[InsertResult], QudoError>) -> Void
@@ -125,8 +125,8 @@ final class Inserter: Sendable {
     goOn()
   }
 
-  /// Writes the calls in one transaction. If a call makes it fail, each call gets a transaction of its own,
-  /// so that only the faulty call fails.
+  /// Writes the calls in one transaction. If a call makes it fail, each call gets its own transaction, so
+  /// that only the faulty call fails.
   private func write(_ group: [Call], _ pooled: PooledConnection, until deadline: ContinuousClock.Instant)
     -> [Result<[InsertResult], QudoError>]
   {

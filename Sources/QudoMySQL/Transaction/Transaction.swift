@@ -110,7 +110,7 @@ final class Transaction {
   /// Lets a statement set `@n` itself, if no other statement has set it or needs it earlier. That saves a
   /// statement.
   ///
-  /// - Returns: The expression for the time; nil if `@n` is set, or must be set by a statement of its own.
+  /// - Returns: The expression for the time; nil if `@n` is set, or must be set by a separate statement.
   func takeTime() -> SQL? {
     guard needsTime, started == nil, writes.isEmpty, connection.setsInStatements else { return nil }
     needsTime = false

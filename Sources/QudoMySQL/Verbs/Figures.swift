@@ -3,7 +3,7 @@ internal import Qudo
 internal import QudoSQLSupport
 
 extension Transaction {
-  /// Returns the figures of a dashboard: see ``ObservedDriver``. Each statement sees a moment of its own.
+  /// Returns the figures of a dashboard: see ``ObservedDriver``. Each statement sees its own moment.
   func figures(limit: Int) throws(QudoError) -> QueueFigures {
     let now = try look("SELECT @n").next()?.integer(0) ?? 0
     var figures = QueueFigures(now: Timestamp(microseconds: now), isExact: false)

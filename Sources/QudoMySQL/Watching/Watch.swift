@@ -12,10 +12,10 @@ internal import Darwin
 
 /// Looks for jobs that can be claimed while workers listen, because a server does not call its clients.
 ///
-/// Each driver has one watch, however many workers listen, with a connection of its own. Its statement looks
-/// fifty times a second, on the server, and returns when there is something, or after some seconds. So the
-/// watch notices a job that another process enqueues within 20 ms, and an idle process sends four statements
-/// a minute.
+/// Each driver has one watch, however many workers listen, with its own connection. Its statement looks fifty
+/// times a second, on the server, and returns when there is something, or after some seconds. So the watch
+/// notices a job that another process enqueues within 20 ms, and an idle process sends four statements a
+/// minute.
 ///
 /// The watch looks at the jobs that exist, not at changes. So it also finds jobs that were committed late,
 /// released, or locked by a session that has ended. It also notices running jobs that were cancelled, and pauses

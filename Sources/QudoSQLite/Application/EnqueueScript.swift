@@ -247,7 +247,7 @@ struct EnqueueScript {
 
   /// A job that waits is moved to its new place; a job that runs is in neither table, so that nothing changes.
   private mutating func overwrite(_ job: NewJob, _ place: RowPosition) {
-    // From here on it is a row of its own among the ready, if it is there.
+    // From here on it is a separate row among the ready, if it is there.
     for sql in Self.setApart {
       add(sql, Array(repeating: [place.kind, place.key], count: sql.count { $0 == "?" } / 2).flatMap(\.self))
     }

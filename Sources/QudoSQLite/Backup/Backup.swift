@@ -75,7 +75,7 @@ extension SQLiteDriver {
   }
 }
 
-/// One backup, on a thread of its own.
+/// One backup, on its own thread.
 package struct Backup: Sendable {
   /// A point of a backup; for tests.
   package enum Event: Sendable, Hashable {

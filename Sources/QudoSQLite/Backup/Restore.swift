@@ -68,7 +68,7 @@ extension SQLiteDriver {
   }
 }
 
-/// One restore, on a thread of its own.
+/// One restore, on its own thread.
 package struct Restore: Sendable {
   /// A point of a restore; for tests.
   package enum Event: Sendable, Hashable {

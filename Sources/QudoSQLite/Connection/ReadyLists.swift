@@ -11,8 +11,9 @@ struct ReadyKey: Comparable {
 
 /// A cache of the first ready jobs of each kind, filled by claims.
 ///
-/// Without it, each claim over many kinds would look up all of them, most of them in vain. An entry stays valid until
-/// another connection changes the file; this connection reports its own changes, and a rollback clears the cache.
+/// Without it, each claim over many kinds would look up all of them, most of them for nothing. An entry stays valid
+/// until another connection changes the file; this connection reports its own changes, and a rollback clears the
+/// cache.
 final class ReadyLists {
   private struct List {
     var keys: [ReadyKey] = []

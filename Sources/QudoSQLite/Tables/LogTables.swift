@@ -33,7 +33,7 @@ struct FailureTable {
 
   /// Adds a failed run of a job that will be retried. Of several in a row with one payload, only the first stores it.
   ///
-  /// A statement of its own: one that reads the log, too, copies all rows before it inserts them.
+  /// A separate statement: one that reads the log, too, copies all rows before it inserts them.
   func insertRetried(_ id: Int64, message: String, at time: Timestamp) throws(QudoError) {
     do throws(QudoError) {
       try connection.run(

@@ -1,6 +1,6 @@
 internal import Qudo
 
-// A restored file goes on as a file of its own.
+// A restored file continues as a separate file.
 extension Transaction {
   /// Ends all leases: the workers that held them worked on another file. No lease counts as expired.
   ///

@@ -53,7 +53,7 @@ extension ModelRun {
     try await compareSchedules(schedules)
   }
 
-  /// Advances schedules. The first of them gets the prepared jobs, and each other one a job of its own.
+  /// Advances schedules. The first of them gets the prepared jobs, and each other one its own job.
   func tick(_ driver: any LogDriver) async throws {
     guard driver.capabilities.contains(.schedules) else { return }
     let schedules = try driver.scheduling()

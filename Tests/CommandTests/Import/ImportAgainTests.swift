@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `qudo import`, again and again, and beside what is there.
+/// `qudo import`, again and again, and into a file that has jobs.
 @Suite(.waitsForProcesses) struct ImportAgainTests {
   let place: CommandWorkspace
 

@@ -4,7 +4,7 @@ import Qudo
 import QudoMonitor
 import Testing
 
-/// What the screen looks like. To write the files anew after a change: `QUDO_RECORD=1 swift test --filter ScreenTests`, and look at them.
+/// What the screen looks like. To write the files again after a change: `QUDO_RECORD=1 swift test --filter ScreenTests`, and look at them.
 @Suite struct ScreenTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("Screens")

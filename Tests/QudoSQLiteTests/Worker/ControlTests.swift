@@ -3,7 +3,8 @@ import QudoSQLite
 import QudoTesting
 import Testing
 
-/// What becomes of a worker's runs when somebody cancels their jobs or pauses their kinds, here and in other processes.
+/// What becomes of a worker's runs when their jobs are cancelled or their kinds are paused, here and in other
+/// processes.
 @Suite struct ControlTests {
   let file: TemporaryFile
   let driver: SQLiteDriver

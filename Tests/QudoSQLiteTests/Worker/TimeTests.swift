@@ -194,7 +194,7 @@ import Testing
     await log.count(1)
     await clock.sleepers(atLeast: 1)
     let other = try my.file.open(clock: clock)
-    // The worker is slow: by the time it renews, somebody else has taken the job over.
+    // The worker is slow: by the time it renews, another worker has taken the job over.
     clock.advanceWithoutWaking(by: .seconds(61))
     let jobs = try await other.claim(demand()).jobs
     #expect(jobs.count == 1)

@@ -188,8 +188,8 @@ struct Fleet {
     return try Worker(queue, handlers: demands, options: options)
   }
 
-  /// Lets the time pass until the condition holds: from one timer of less than half a minute to the next. With retries as the
-  /// only ones it never passes beside somebody who is at work, whose deadline or lease would end.
+  /// Lets the time pass until the condition holds: from one timer of less than half a minute to the next. With retries as
+  /// the only ones it never passes while others are at work, whose deadline or lease would end.
   func passRetries(until isMet: () async throws -> Bool) async rethrows {
     while try await !isMet() {
       let left = (clock.nextWake ?? .max) - clock.sinceBoot()

@@ -71,7 +71,7 @@ final class DiskFile {
 
   static let sector = 512
 
-  /// Each sector arrives, does not, or is spoilt as a whole, what was beside the write in it too.
+  /// Each sector arrives, does not, or is spoiled as a whole, including what was next to the write in it.
   private static func tear(_ bytes: [UInt8], at offset: Int, in image: inout [UInt8], _ random: inout Seeded)
   {
     let end = offset + bytes.count

@@ -22,8 +22,8 @@ public final class FaultyDisk: @unchecked Sendable {  // reason: `vfs` is set on
   private let state = Locked(State())
   private var vfs: UnsafeMutableRawPointer?
 
-  /// - Parameter isPowersafe: whether a write that is interrupted leaves the bytes beside it alone, as SQLite takes for
-  ///   granted by default.
+  /// - Parameter isPowersafe: whether a write that is interrupted leaves the bytes next to it alone, as SQLite takes
+  ///   for granted by default.
   public init(isPowersafe: Bool = true) {
     let watcher = faulty_watcher(
       context: Unmanaged.passUnretained(self).toOpaque(),
@@ -50,7 +50,7 @@ public final class FaultyDisk: @unchecked Sendable {  // reason: `vfs` is set on
     state.withLock { $0.folder.found(path, [UInt8](bytes)) }
   }
 
-  /// Counts operations anew.
+  /// Counts operations again.
   public func arm(_ fault: Fault) {
     state.withLock { state in
       state.fault = fault

@@ -35,7 +35,7 @@ struct Healthy {
     try copy(folder.appendingPathComponent("kept-other.db"), to: other)
   }
 
-  /// The file and what lies beside it. Who has it open in this process loses no lock: another process does it.
+  /// The file and what lies next to it. Connections of this process lose no lock: another process does it.
   func copy(_ from: URL, to: URL) throws {
     for ending in ["", "-wal", "-shm", "-journal"] {
       try? FileManager.default.removeItem(atPath: to.path + ending)

@@ -10,7 +10,8 @@ import QudoSQLite
 /// - `HostileFileProcess make FOLDER SEED NUMBER PATH`: makes one of them and leaves it.
 /// - `HostileFileProcess open PATH UMASK USER [GROUP]`: opens a file with that umask as that user, who is in that group as well, puts a
 ///   job into it, and says `open`, or the code of the error and its message.
-/// - `HostileFileProcess leave PATH UMASK USER [GROUP]`: likewise, and ends as if killed: what lies beside the file stays.
+/// - `HostileFileProcess leave PATH UMASK USER [GROUP]`: likewise, and ends as if killed: what lies next to the file
+///   stays.
 /// - `HostileFileProcess list PATH UMASK USER [GROUP]`: counts what is in a file, and says `list` and how many are ready.
 /// - `HostileFileProcess shared PATH`: opens a file in a process whose connections share a cache, and says `open` if a reader of the
 ///   application's does not stop it from writing.
@@ -68,7 +69,7 @@ struct HostileFileProcess {
         say("skipped \(number) \(error)")
         continue
       }
-      // Whoever goes on for ever is ended by it: a bound, and nothing that is waited for.
+      // A process that runs forever is ended by it: a bound, and nothing that is waited for.
       alarm(60)
       var work = Work(path)
       let refusal = one.isPerl ? await work.runImport() : await work.run()

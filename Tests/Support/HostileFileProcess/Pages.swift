@@ -104,7 +104,7 @@ extension Corpus {
     return cases
   }
 
-  /// Files beside the database that belong to another one, or are none.
+  /// Files next to the database that belong to another one, or are not files.
   static func neighbours() -> [Case] {
     func other(_ ending: String) -> (String, Healthy) throws -> Void {
       { path, healthy in

@@ -150,7 +150,7 @@ extension Corpus {
     return cases
   }
 
-  /// Rules and expressions that somebody would have SQLite compute.
+  /// Rules and expressions that an attacker would have SQLite compute.
   private static func rules() -> [Case] {
     let bad = [
       "load_extension('/tmp/hostile.so')", "writefile('/tmp/hostile', 'x')", "eval('DELETE FROM qudo_job')",

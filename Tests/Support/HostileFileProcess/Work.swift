@@ -135,7 +135,7 @@ struct Work {
   }
 }
 
-/// Whether somebody ran what was planted. A pipe beside the file would keep SQLite waiting.
+/// Whether what was planted has run. A pipe next to the file would keep SQLite waiting.
 func isMarked(_ path: String) -> Bool {
   for ending in ["", "-wal", "-shm", "-journal"] {
     var info = stat()

@@ -10,7 +10,7 @@ private let stream = SOCK_STREAM
 
 /// The little that is needed of sockets.
 enum Sockets {
-  /// A port of 127.0.0.1 that nobody has; somebody may take it before it is used.
+  /// A free port of 127.0.0.1; another process may take it before it is used.
   static func freePort() throws -> UInt16 {
     let socket = socket(AF_INET, stream, 0)
     guard socket >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }

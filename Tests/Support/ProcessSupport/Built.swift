@@ -1,6 +1,6 @@
 public import Foundation
 
-/// A program that the build has put beside the test bundle.
+/// A program that the build has put next to the test bundle.
 public func built(_ name: String) throws -> URL {
   var place = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
   while place.path != "/" {

@@ -50,7 +50,7 @@ struct RawFile {
 
   /// What the next process would find if this one were killed now.
   ///
-  /// To open and close the file beside SQLite loses this process's locks on it; but there is no other process.
+  /// Opening and closing the file outside SQLite loses this process's locks on it; but there is no other process.
   func contentsAfterKill(in folder: String) throws -> [String] {
     let copy = RawFile(path: folder + "/killed.db")
     defer { copy.remove() }

@@ -36,7 +36,8 @@ struct FleetRoles {
     }
   }
 
-  /// Enqueues for ever, some jobs under idempotency keys. An enqueue that fails is told of, and nothing is expected of it.
+  /// Enqueues forever, some jobs under idempotency keys. An enqueue that fails is reported, and nothing is expected of
+  /// it.
   func enqueue(_ random: inout Seeded, name: String) async throws {
     let queue = Queue(databases)
     for round in 0... {
@@ -59,7 +60,7 @@ struct FleetRoles {
     }
   }
 
-  /// Works for ever; some runs fail and are retried.
+  /// Works forever; some runs fail and are retried.
   func work() async throws {
     var policy = JobPolicy()
     policy.leaseDuration = .seconds(2)

@@ -18,7 +18,7 @@ extension FleetRoles {
 
   private struct Failure: Error {}
 
-  /// Enqueues for ever, jobs of every sort.
+  /// Enqueues forever, jobs of every sort.
   func produce(_ random: inout Seeded, name: String) async throws {
     let queue = Queue(databases)
     for round in 0... {
@@ -58,7 +58,7 @@ extension FleetRoles {
       let results = try await queue.enqueue(jobs)
       let end = TortureProcess.nanoseconds()
       let new = zip(jobs, results).filter { job, result in
-        // The job that had the unique key is somebody else's.
+        // The job that had the unique key belongs to another process.
         if job.unique != nil, case .existing = result { false } else { true }
       }
       let lines = new.map { job, result in
@@ -73,7 +73,7 @@ extension FleetRoles {
     }
   }
 
-  /// Works for ever, and writes down each run that comes to its end.
+  /// Works forever, and writes down each run that comes to its end.
   func serve() async throws { try await serve(Queue(databases)) }
 
   /// Likewise, with a worker for each database, which nothing watches. One that ends begins again.

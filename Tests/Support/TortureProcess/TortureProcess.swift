@@ -60,7 +60,7 @@ struct TortureProcess {
     }
   }
 
-  /// Enqueues for ever: single jobs of several callers at once, and batches; some delayed, some urgent.
+  /// Enqueues forever: single jobs of several callers at once, and batches; some delayed, some urgent.
   private static func enqueue(_ driver: SQLiteDriver, _ log: LineLog, _ random: inout Seeded, name: String)
     async throws
   {
@@ -87,7 +87,7 @@ struct TortureProcess {
     }
   }
 
-  /// Works for ever; some runs fail and are retried.
+  /// Works forever; some runs fail and are retried.
   private static func work(_ driver: SQLiteDriver, _ log: LineLog) async throws {
     var policy = JobPolicy()
     policy.leaseDuration = ClaimLog.lease

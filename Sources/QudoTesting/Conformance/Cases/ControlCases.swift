@@ -194,7 +194,7 @@ extension ConformanceSuite {
         is: [JobCount("a", ready: 1, delayed: 1, running: 1, isPaused: true), JobCount("b", ready: 1)])
       try check(try await driver.texts(demand(10, "a", "b")), is: ["2"])
       try check(try await driver.texts(demand(10, "a")), is: [])
-      // What runs goes on, and waits if it is retried.
+      // What runs continues, and waits if it is retried.
       try check(try await driver.settle(running.lease, .retry(after: .zero, message: "")), is: .settled())
       subject.clock.advance(by: .seconds(6))
       try check(try await driver.texts(demand(10, "a", "b")), is: [])

@@ -260,7 +260,7 @@ extension ConformanceSuite {
       let claim = try await driver.claim(both)
       try check(claim.texts, is: ["b"])
       try check(claim.timeUntilNextDue, is: .seconds(30))
-      // Running jobs go on.
+      // Running jobs continue.
       try check(try await driver.settle(held.lease, .completed()), is: .settled())
       subject.clock.advance(by: .seconds(29))
       try check(try await driver.claim(both).timeUntilNextDue, is: .seconds(1))

@@ -114,7 +114,7 @@ extension ConformanceSuite {
         let query = LogQuery(oldestFirst: true, failures: filter)
         try check(try await driver.failures(query).map(\.id), is: expected, "\(filter)")
       }
-      // By its id it is replayed all the same.
+      // By its id it is still replayed.
       let again = try await driver.replay([rows[2]])
       guard case .replayed(let other) = again.first else { return try check(again, is: []) }
       let row = try await driver.failures()[2]

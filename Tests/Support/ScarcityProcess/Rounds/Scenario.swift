@@ -8,7 +8,7 @@ struct Scenario: Sendable {
   var prepare: @Sendable (SQLiteDriver) async throws -> [ClaimedJob] = { _ in [] }
   /// Done before memory is scarce, with the driver of the round: then its statements are prepared.
   var warmUp: (@Sendable (SQLiteDriver) async throws -> Void)?
-  /// Whether somebody reads an old snapshot meanwhile, so that the WAL only grows.
+  /// Whether a long-running read transaction is open meanwhile, so that the WAL only grows.
   var isPinned = false
   /// Its rounds take so long that only so many of the last requests are tried, unless there is time for all.
   var last: Int?
