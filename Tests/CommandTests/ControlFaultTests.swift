@@ -119,7 +119,8 @@ import Darwin
     let count = 8000
     let input = Data((1...count).map { "\($0)\n" }.joined().utf8)
     #expect(
-      try place.qudo(["enqueue", "a", "--lines", "--deadline", "5m", "--database", url], input: input).status
+      try place.qudo(["enqueue", "a", "--lines", "--call-timeout", "5m", "--database", url], input: input)
+        .status
         == 0)
     func rows(_ query: String) async throws -> [String] { try await server.query(query, in: name) }
     func check() async throws {

@@ -71,7 +71,7 @@ import Testing
     let server = try await MariaDBServer.shared()
     let database = try await server.makeDatabase()
     let url = server.url(database)
-    #expect(try work.qudo("enqueue", "k", "hello", "--deadline", "5m", "--database", url).status == 0)
+    #expect(try work.qudo("enqueue", "k", "hello", "--call-timeout", "5m", "--database", url).status == 0)
     let before = try await tables(server, database)
     let run = try work.qudo("bench", "enqueue-one", "--database", url)
     #expect(

@@ -76,7 +76,7 @@ import Testing
   ) async throws -> Outcome {
     let place = try CommandWorkspace()
     var databases: [(server: MariaDBServer, name: String)] = []
-    var arguments = ["enqueue", "k", "--lines", "--deadline", deadline] + options
+    var arguments = ["enqueue", "k", "--lines", "--call-timeout", deadline] + options
     for (index, server) in servers.enumerated() {
       databases.append((server, try await server.makeDatabase()))
       arguments += ["--database", server.url(databases[index].name, options: "name=far\(index)")]

@@ -38,7 +38,7 @@ import Testing
     }
     let url = "mysql://\(user)127.0.0.1:\(server.port)/\(name)\(options)"
     let running = try Running(
-      built("qudo"), ["enqueue", "k", "--lines", "--deadline", "5m", "--database", url], in: place.folder,
+      built("qudo"), ["enqueue", "k", "--lines", "--call-timeout", "5m", "--database", url], in: place.folder,
       environment: environment,
       input: Pipe(), output: Pipe(),
       errors: Pipe())

@@ -52,7 +52,7 @@ import Testing
   {
     let (server, url, all) = try await server()
     let worker = try place.start("work", "k=echo {}", "--database", url)
-    try place.qudo("enqueue", "k", "before", "--deadline", "5m", "--database", all)
+    try place.qudo("enqueue", "k", "before", "--call-timeout", "5m", "--database", all)
     #expect(try worker.output.line() == "before")
     try await outage.begin(server)
     // Of one who may write all the same, so that there is something to claim.
@@ -68,7 +68,7 @@ import Testing
     async throws
   {
     let (server, url, _) = try await server()
-    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "5m", "--database", url)
+    let enqueue = try place.start("enqueue", "k", "--lines", "--call-timeout", "5m", "--database", url)
     try enqueue.write("before\n")
     #expect(try enqueue.output.line() == "1")
     try await outage.begin(server)
@@ -85,7 +85,7 @@ import Testing
     async throws
   {
     let (server, url, _) = try await server()
-    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", "5s", "--database", url)
+    let enqueue = try place.start("enqueue", "k", "--lines", "--call-timeout", "5s", "--database", url)
     try enqueue.write("one\n")
     #expect(try enqueue.output.line() == "1")
     try await Outage.readOnly.begin(server)
@@ -106,7 +106,7 @@ import Testing
     let (server, _, _) = try await server()
     let url = server.url("test1", user: "app", password: "wrong")
     let start = ContinuousClock.now
-    for command in [["enqueue", "k", "--deadline", "10m"], ["work", "k=true"]] {
+    for command in [["enqueue", "k", "--call-timeout", "10m"], ["work", "k=true"]] {
       let result = try place.qudo(command + ["--database", url], input: Data())
       #expect(result.status == 1 && result.errors.contains("the server refuses the user"))
     }
@@ -121,7 +121,8 @@ import Testing
   ) throws -> (output: [String], errors: String, status: Int32) {
     let running = try Running(
       built("qudo"),
-      ["enqueue", "k", "--lines", "--deadline", "8s"] + options + databases.flatMap { ["--database", $0] },
+      ["enqueue", "k", "--lines", "--call-timeout", "8s"] + options
+        + databases.flatMap { ["--database", $0] },
       in: place.folder,
       environment: [:], input: Pipe(), output: Pipe(), errors: Pipe())
     defer { running.kill(SIGKILL) }

@@ -37,7 +37,7 @@ import Testing
     let name = try await server.makeDatabase()
     let url = server.url(name)
     let worker = try place.start("work", "k=echo {}", "--database", url)
-    let enqueue = try place.start("enqueue", "k", "--lines", "--deadline", deadline, "--database", url)
+    let enqueue = try place.start("enqueue", "k", "--lines", "--call-timeout", deadline, "--database", url)
     try enqueue.write("one\n")
     #expect(try enqueue.output.line() == "1")
     #expect(try worker.output.line() == "one")
@@ -70,7 +70,8 @@ import Testing
     try commands.meetMissingTables("two\n")
     // Another program makes them.
     #expect(
-      try place.qudo("enqueue", "k", "new", "--deadline", "5m", "--database", commands.url).output == "1\n")
+      try place.qudo("enqueue", "k", "new", "--call-timeout", "5m", "--database", commands.url).output
+        == "1\n")
     let said = try (worker.errors.rest(), enqueue.errors.rest())
     #expect(said.0.contains("another generation"), "\(said.0)")
     #expect(said.1.contains("line 1 is enqueued. Continue from line 2"), "\(said.1)")

@@ -12,7 +12,8 @@ import Testing
   @Test func theCommandWorksOnAServer() async throws {
     let server = try await MariaDBServer.shared()
     let url = server.url(try await server.makeDatabase(), options: "name=far")
-    #expect(try place.qudo("enqueue", "k", "hello", "--deadline", "5m", "--database", url).output == "1\n")
+    #expect(
+      try place.qudo("enqueue", "k", "hello", "--call-timeout", "5m", "--database", url).output == "1\n")
     #expect(try place.qudo("work", "k=echo {}", "--until-empty", "--database", url).output == "hello\n")
     let report = try place.qudo("databases", "--json", "--database", url)
     let row = try #require(try report.objects().first)
@@ -31,7 +32,7 @@ import Testing
     func enqueue(_ payload: String, deadline: String = "4s") throws -> CommandWorkspace.Result {
       try place.qudo(
         "enqueue", "k", payload, "--database", url, "--database", "near.db", "--order", "ordered",
-        "--deadline", deadline)
+        "--call-timeout", deadline)
     }
     #expect(try enqueue("1", deadline: "5m").output == "far/1\n")
     server.pause()
@@ -56,7 +57,7 @@ import Testing
     let server = try await MariaDBServer.shared()
     let url = server.url(try await server.makeDatabase(), options: "name=far")
     for kind in ["k", "other"] {
-      #expect(try place.qudo("enqueue", kind, "x", "--deadline", "5m", "--database", url).status == 0)
+      #expect(try place.qudo("enqueue", kind, "x", "--call-timeout", "5m", "--database", url).status == 0)
     }
     let late = try place.qudo("wait", "1", "2", "--timeout", "10ms", "--database", url)
     #expect(late.status == 124 && late.output == "1 unfinished\n2 unfinished\n")

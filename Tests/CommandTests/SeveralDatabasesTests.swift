@@ -193,8 +193,8 @@ import Testing
   @Test func wrongUsageIsRefused() throws {
     #expect(try qudo("count", databases: ["a.db", "a.db"]).status == 64)
     #expect(try qudo("import", "old.db", databases: ["a.db", "b.db"]).status == 64)
-    #expect(try qudo("enqueue", "k", "--deadline", "0", databases: ["a.db", "b.db"]).status == 64)
-    #expect(try qudo("enqueue", "k", "--retry", "0", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("enqueue", "k", "--call-timeout", "0", databases: ["a.db", "b.db"]).status == 64)
+    #expect(try qudo("enqueue", "k", "--probe-interval", "0", databases: ["a.db", "b.db"]).status == 64)
     #expect(try qudo("show", "x", databases: ["a.db"]).status == 64)
     #expect(!place.exists("a.db"))
   }

@@ -14,7 +14,7 @@ struct Enqueue: AsyncParsableCommand {
       to 1,000 lines or about 2 MiB; no line waits for the next. If a line is too long, the lines before it stay enqueued, and the \
       error names the line. If the command stops early, its message says from which line to continue.
 
-      Each batch waits for a server that restarts, fails over or is cut off, until the --deadline. If the answer is lost, the \
+      Each batch waits for a server that restarts, fails over or is cut off, for up to --call-timeout. If the answer is lost, the \
       command sends the batch again under the same keys, so that the server stores it once. If the outcome stays unknown, \
       --on-unknown elsewhere enqueues the batch in the next database and reports each line that may be doubled, on standard error \
       and with --json as "mayBeDoubled": true. With --on-unknown stop the command ends.

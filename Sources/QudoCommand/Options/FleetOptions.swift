@@ -13,7 +13,7 @@ struct FleetOptions: ParsableArguments {
       "With several databases, how long an unavailable one is skipped before it is probed. Default: 30s.",
       valueName: "duration"),
     transform: { try Duration(parsing: $0) })
-  var retry: Duration?
+  var probeInterval: Duration?
   @Option(
     help: ArgumentHelp(
       """
@@ -21,21 +21,21 @@ struct FleetOptions: ParsableArguments {
       unavailable server. Default: 10s, or 30s for a single server.
       """, valueName: "duration"),
     transform: { try Duration(parsing: $0) })
-  var deadline: Duration?
+  var callTimeout: Duration?
 
   func validate() throws {
-    guard retry ?? .seconds(1) >= .milliseconds(1) else {
-      throw ValidationError("--retry must be at least 1ms")
+    guard probeInterval ?? .seconds(1) >= .milliseconds(1) else {
+      throw ValidationError("--probe-interval must be at least 1ms")
     }
-    guard deadline ?? .seconds(1) >= .milliseconds(1) else {
-      throw ValidationError("--deadline must be at least 1ms")
+    guard callTimeout ?? .seconds(1) >= .milliseconds(1) else {
+      throw ValidationError("--call-timeout must be at least 1ms")
     }
   }
 
   func set(_ options: inout DatabaseOptions) {
     options.order = order
-    if let retry { options.probeInterval = retry }
-    if let deadline { options.callTimeout = deadline }
+    if let probeInterval { options.probeInterval = probeInterval }
+    if let callTimeout { options.callTimeout = callTimeout }
   }
 }
 
@@ -47,7 +47,7 @@ struct UnknownOutcomeOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      What to do if a database does not answer before the deadline and may have stored the jobs: elsewhere (enqueue them in the next \
+      What to do if a database does not answer within --call-timeout and may have stored the jobs: elsewhere (enqueue them in the next \
       one too, and report which may be doubled) or stop. Default: elsewhere for several databases with --order ordered, else stop.
       """, valueName: "policy"))
   var onUnknown: UnknownOutcome?
