@@ -246,7 +246,7 @@ import Testing
     state = Self.state(concurrency: 1)
     let request = ClaimRequest([.init("a")], limit: 100)
     // It is answered 5 ms after it was asked for; what is left at half takes 50 microseconds to run, or 5 ms.
-    state.shouldClaim = true
+    state.wake.shouldClaim = true
     state.claimed(Claim(jobs: jobs(100)), by: request, asked: 0, now: 5_000)
     let slot = openSlot()
     let last = took == 1 ? 100 : 50
@@ -263,7 +263,7 @@ import Testing
 
   @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
     state = Self.state(concurrency: 1)
-    state.shouldClaim = true
+    state.wake.shouldClaim = true
     state.claimed(
       Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
     let slot = openSlot()
@@ -301,16 +301,16 @@ import Testing
           dueAt: Timestamp(microseconds: 0))
       ])
     }
-    state.averageRun = 1
-    state.lastPrefetch = 10_000
+    state.prefetch.averageRun = 1
+    state.prefetch.last = 10_000
     #expect(state.ahead == 1000, "nothing is known of them: one byte each")
     for (bytes, ahead) in [(100, 10...10), (2000, 0...0), (0, 0...0)] {
       state.claimed(claim(bytes), by: ClaimRequest([], limit: 1), asked: 0, now: 0)
-      state.lastPrefetch = 10_000
+      state.prefetch.last = 10_000
       #expect(ahead.contains(state.ahead), "\(bytes) bytes")
     }
     for _ in 0..<100 { state.claimed(claim(10), by: ClaimRequest([], limit: 1), asked: 0, now: 0) }
-    state.lastPrefetch = 10_000
+    state.prefetch.last = 10_000
     #expect((90...100).contains(state.ahead), "smaller ones are believed after a while")
   }
 
@@ -488,7 +488,7 @@ import Testing
       // One after the other reaches its limit of 1 s, and 5 s later the worker no longer waits for it.
       _ = settle(now: 2_000_000, supply: &supply)
       let first = settle(now: 7_000_000, supply: &supply)
-      #expect(state.abandoned == 2 && first.settled.count == 2)
+      #expect(state.slots.abandoned == 2 && first.settled.count == 2)
       #expect(state.isStuck == (most != nil))
       #expect((state.phase == .working) == (most == nil))
       // What still runs has the grace period, then the work ends although the slots are held.
@@ -510,7 +510,7 @@ import Testing
     state.stop(now: 0)
     _ = settle(now: 10_000_000, supply: &supply)
     let rest = settle(now: 15_000_000, supply: &supply)
-    #expect(rest.waitsUntil == nil && state.abandoned == 1 && !state.isStuck)
+    #expect(rest.waitsUntil == nil && state.slots.abandoned == 1 && !state.isStuck)
   }
 
   @Test("keeps what hooks need of a run only if a hook names the point", arguments: [true, false])
@@ -543,7 +543,7 @@ import Testing
     state.reportsRuns = isNamed
     for ignores in [false, true] {
       var supply = 1
-      state.shouldClaim = true
+      state.wake.shouldClaim = true
       _ = settle(now: 0, supply: &supply)
       let slot = openSlot()
       guard let job = state.begin(slot, now: 0) else { throw Unexpected() }
@@ -569,8 +569,8 @@ import Testing
   mutating func maxRunning() throws {
     state = Self.state(concurrency: 3, policy: JobPolicy(maxRunning: 8))
     // Quick jobs.
-    state.averageRun = 1
-    (state.lastPrefetch, state.requestedPrefetch) = (100, 100)
+    state.prefetch.averageRun = 1
+    (state.prefetch.last, state.prefetch.requested) = (100, 100)
     let request = try #require(state.nextClaim())
     #expect(request.limit > 8)
     #expect(request.demands.map(\.limit) == [8] && request.demands.map(\.maxRunning) == [8])
@@ -589,11 +589,11 @@ import Testing
   @Test("does not claim again and again while others run as many jobs of a kind as may")
   mutating func othersRunAll() {
     state = Self.state(.untilEmpty(skipDelayed: false), policy: JobPolicy(maxRunning: 2))
-    state.shouldClaim = false
+    state.wake.shouldClaim = false
     state.rest([JobCount("a", ready: 5, running: 2)])
-    #expect(!state.shouldClaim && state.remainingConfirmed)
+    #expect(!state.wake.shouldClaim && state.wake.remainingConfirmed)
     state.rest([JobCount("a", ready: 5, running: 1)])
-    #expect(state.shouldClaim)
+    #expect(state.wake.shouldClaim)
   }
 
   @Test("prefetches nothing, not of other kinds either, if a kind has a rate")
@@ -601,8 +601,8 @@ import Testing
     let rate = RateLimit(100, per: .seconds(1))
     state = Self.state(concurrency: 3, policy: JobPolicy(rate: rate))
     // Quick jobs.
-    state.averageRun = 1
-    (state.lastPrefetch, state.requestedPrefetch) = (100, 100)
+    state.prefetch.averageRun = 1
+    (state.prefetch.last, state.prefetch.requested) = (100, 100)
     let request = try #require(state.nextClaim())
     #expect(
       request.limit == 3 && request.demands.map(\.limit) == [nil] && request.demands.map(\.rate) == [rate])
@@ -618,21 +618,21 @@ import Testing
     let request = try #require(state.nextClaim())
     state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
     state.giveBackBuffered()
-    #expect(state.finished.map(\.hasBegun) == [false, false])
+    #expect(state.finished.all.map(\.hasBegun) == [false, false])
     // Without a rate there is nothing to give back.
     state = Self.state(concurrency: 3, policy: JobPolicy())
     state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
     state.giveBackBuffered()
-    #expect(state.finished.map(\.hasBegun) == [true, true])
+    #expect(state.finished.all.map(\.hasBegun) == [true, true])
   }
 
   @Test("does not claim again and again while a rate holds up a kind")
   mutating func rateHoldsUp() {
     state = Self.state(
       .untilEmpty(skipDelayed: false), policy: JobPolicy(rate: RateLimit(1, per: .seconds(60))))
-    state.shouldClaim = false
+    state.wake.shouldClaim = false
     state.rest([JobCount("a", ready: 5)])
-    #expect(!state.shouldClaim && state.remainingConfirmed)
+    #expect(!state.wake.shouldClaim && state.wake.remainingConfirmed)
   }
 
   private struct Settled: Hook {

@@ -12,22 +12,23 @@ struct PermitHandle: Sendable {
     let held = state.heldOfLimited
     // No other engine sees what is reserved during the decision.
     let (action, slots, woken) = worker.budget.withLock { permits -> (WorkerState.Action, [Int], [Int]) in
-      state.grant = permits.reserve(index, held: held, now: now)
+      let grant = permits.reserve(index, held: held, now: now)
+      state.fleet?.grant = grant
       let (action, slots) = state.next(now: now, rings: rings)
       if case .settle(_, let request?) = action {
-        permits.noteRequest(index, min(request.limit, state.grant?.count ?? 0), kinds: Self.kinds(request))
+        permits.noteRequest(index, min(request.limit, grant.count), kinds: Self.kinds(request))
       } else {
         permits.noteRequest(index, 0, kinds: [:])
-        let hasRoom = (state.grant?.count ?? 0) > 0
+        let hasRoom = grant.count > 0
         let looks =
-          state.phase == .working && !state.waitsForHooks && state.isStarvedOfPermits && now >= state.retryAt
-          && state.shouldClaim
-        if state.bufferedCount > 0 || (looks && !hasRoom) {
+          state.phase == .working && !state.waitsForHooks && state.isStarvedOfPermits
+          && now >= state.backoff.retryAt && state.wake.shouldClaim
+        if !state.buffer.isEmpty || (looks && !hasRoom) {
           permits.enqueueWaiter(index)
         } else {
           permits.removeWaiter(index)
         }
-        if looks, hasRoom, state.bufferedCount == 0, state.nextClaim() == nil {
+        if looks, hasRoom, state.buffer.isEmpty, state.nextClaim() == nil {
           permits.enqueueKindWaiter(index)
         }
       }
@@ -69,7 +70,7 @@ struct PermitHandle: Sendable {
     worker.budget.withLock { permits in
       permits.end(index)
       permits.holds(index, state.heldOfLimited)
-      if state.phase == .working, (state.shouldClaim && !state.waitsForHooks) || state.bufferedCount > 0 {
+      if state.phase == .working, (state.wake.shouldClaim && !state.waitsForHooks) || !state.buffer.isEmpty {
         permits.enqueueWaiter(index)
       }
     }
@@ -105,10 +106,10 @@ extension WorkerState {
   }
 
   func progress(_ now: Int64) -> DatabaseProgress {
-    guard running == 0, abandoned == 0, bufferedCount == 0 else { return .busy }
-    if consecutiveErrors > 0 {
-      return now - failingSince >= options.outageTimeout.wholeMicroseconds ? .unavailable : .busy
+    guard !hasRuns, buffer.isEmpty else { return .busy }
+    if backoff.isFailing {
+      return backoff.isOver(options.outageTimeout.wholeMicroseconds, now: now) ? .unavailable : .busy
     }
-    return isEmpty && finished.isEmpty ? .empty(rings: ringsSeen) : .busy
+    return fleet?.isEmpty == true && finished.isEmpty ? .empty(rings: wake.ringsSeen) : .busy
   }
 }

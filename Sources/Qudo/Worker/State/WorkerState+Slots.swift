@@ -3,47 +3,26 @@ extension WorkerState {
   /// Opens a slot for one more task if there are more buffered jobs than tasks without a job. Those tasks
   /// wait for a job or are about to ask for one.
   mutating func openSlot() -> Int? {
-    guard phase == .working, activeSlots < concurrency, bufferedCount > activeSlots - running - abandoned
-    else { return nil }
-    activeSlots += 1
-    if let free = slots.firstIndex(where: \.isFree) {
-      slots[free] = Slot(isFree: false)
-      return free
-    }
-    slots.append(Slot(isFree: false))
-    return slots.count - 1
+    guard phase == .working, slots.active < concurrency, buffer.count > slots.waiting else { return nil }
+    return slots.open()
   }
 
   /// Closes an opened slot that got no job.
-  mutating func closeSlot(_ slot: Int) {
-    slots[slot] = Slot()
-    activeSlots -= 1
-  }
+  mutating func closeSlot(_ slot: Int) { slots.close(slot) }
 
-  var hasJobToBegin: Bool { phase == .working && bufferedCount > 0 }
+  var hasJobToBegin: Bool { phase == .working && !buffer.isEmpty }
 
   /// Takes the next job for a slot that has none.
   mutating func begin(_ slot: Int, now: Int64) -> ClaimedJob? {
-    guard phase == .working, bufferedCount > 0 else { return nil }
-    let held = buffered[bufferHead]
-    bufferHead += 1
-    if bufferHead == buffered.count {
-      buffered.removeAll(keepingCapacity: true)
-      bufferHead = 0
-    }
-    bufferMoved = now
+    guard phase == .working, let held = buffer.takeFirst(now: now) else { return nil }
     var run = ActiveRun(held: held, beganAt: now)
     if hasTimeLimits, let limit = handlers[held.job.kind]?.policy.timeLimit {
       run.deadline = now.clampedPlus(limit.wholeMicroseconds)
       nextDeadline = min(nextDeadline, run.deadline)
     }
-    slots[slot].run = run
-    running += 1
+    slots.begin(slot, run)
     return held.job
   }
-
-  /// The reason why a slot's run was cancelled; nil if it was not.
-  func stop(of slot: Int) -> Stop? { slots[slot].isAbandoned ? .givenUp : slots[slot].run?.stop }
 
   /// Ends a run and keeps its outcome to be settled.
   ///
@@ -51,28 +30,16 @@ extension WorkerState {
   mutating func end(_ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool)
     -> Bool
   {
-    if slots[slot].isAbandoned {
-      // Its job was already settled.
-      slots[slot] = Slot()
-      activeSlots -= 1
-      abandoned -= 1
-      return false
-    }
-    guard let run = slots[slot].run else { return false }
-    running -= 1
+    // The job of an abandoned run was already settled.
+    guard let run = slots.end(slot) else { return false }
     letGo(run.held.job.kind)
     if run.stop == .leaseLost {
       lose(run, outcome, took: took)
     } else {
-      if finished.isEmpty { finishedSince = now }
-      finished.append(settlement(of: run, outcome, took: took, recording: recording))
+      finished.append(settlement(of: run, outcome, took: took, recording: recording), now: now)
     }
-    noteRun(took)
-    slots[slot].run = nil
-    guard slots[slot].isCancelled else { return true }
-    slots[slot] = Slot()
-    activeSlots -= 1
-    return false
+    prefetch.noteRun(took)
+    return run.stop == nil
   }
 
   /// The settlement of a run that has ended, or that the worker no longer waits for.
@@ -98,40 +65,38 @@ extension WorkerState {
     guard !jobs.isEmpty else { return [] }
     let jobs = Set(jobs)
     var cancelled: [Int] = []
-    for index in slots.indices {
-      guard let run = slots[index].run, run.stop == nil, jobs.contains(run.held.job.id) else { continue }
-      let end = now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds)
-      slots[index].run?.stop = .cancelled
-      slots[index].run?.deadline = end
-      slots[index].isCancelled = true
-      nextDeadline = min(nextDeadline, end)
-      cancelled.append(index)
+    for (slot, run) in Array(slots.runs) where run.stop == nil && jobs.contains(run.held.job.id) {
+      stop(slot, .cancelled, waitingUntil: now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds))
+      cancelled.append(slot)
     }
-    guard buffered[bufferHead...].contains(where: { jobs.contains($0.job.id) }) else { return cancelled }
+    guard buffer.all.contains(where: { jobs.contains($0.job.id) }) else { return cancelled }
     var kept: [Held] = []
-    for held in buffered[bufferHead...] {
+    for held in buffer.all {
       guard jobs.contains(held.job.id) else {
         kept.append(held)
         continue
       }
       // The driver ends a cancelled job that is released.
-      if finished.isEmpty { finishedSince = now }
-      finished.append(release(held))
+      finished.append(release(held), now: now)
       letGo(held.job.kind)
     }
-    (buffered, bufferHead) = (kept, 0)
+    buffer.replaceAll(with: kept)
     return cancelled
   }
 
-  /// Updates the average run time. A single interrupted run changes it little; the first slow run of many
-  /// shows at once.
-  private mutating func noteRun(_ took: Int64) {
-    averagedRuns = min(averagedRuns + 1, 128)
-    averageRun = max(averageRun, 0) + (Double(took) - max(averageRun, 0)) / averagedRuns
+  /// Stops a run, and waits for it until a time.
+  mutating func stop(_ slot: Int, _ reason: Stop, waitingUntil end: Int64) {
+    slots.update(slot) { run in
+      run.stop = reason
+      run.deadline = end
+    }
+    nextDeadline = min(nextDeadline, end)
   }
 
   /// Notes that the application's own transaction, not yet committed, completes the job of a run.
-  mutating func completedElsewhere(_ slot: Int) { slots[slot].run?.mayBeCompletedExternally = true }
+  mutating func completedElsewhere(_ slot: Int) {
+    slots.update(slot) { $0.mayBeCompletedExternally = true }
+  }
 
   mutating func letGo(_ kind: Kind) {
     if !heldOfLimited.isEmpty { heldOfLimited[kind]? -= 1 }

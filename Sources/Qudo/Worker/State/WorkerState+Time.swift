@@ -4,12 +4,11 @@ extension WorkerState {
 
   /// Releases prefetched jobs for other workers if they cannot start because the running jobs are slow.
   mutating func giveBackStalled(_ now: Int64) {
-    guard bufferedCount > 0, running >= concurrency - abandoned || isStarvedOfPermits,
-      now - bufferMoved >= Self.stalled
+    guard !buffer.isEmpty, slots.running >= concurrency - slots.abandoned || isStarvedOfPermits,
+      now - buffer.movedAt >= Self.stalled
     else { return }
+    prefetch.noteStall(now - buffer.movedAt)
     giveBackBuffered()
-    averageRun = max(averageRun, Double(now - bufferMoved))
-    lastPrefetch = 0
   }
 
   /// Returns the settlement of a claimed job that is released before its run began.
@@ -18,12 +17,10 @@ extension WorkerState {
   }
 
   mutating func giveBackBuffered() {
-    for held in buffered[bufferHead...] {
+    for held in buffer.takeAll() {
       finished.append(release(held))
       letGo(held.job.kind)
     }
-    buffered = []
-    bufferHead = 0
   }
 
   var phaseEnd: Int64 {
@@ -37,13 +34,13 @@ extension WorkerState {
   mutating func stop(now: Int64) {
     guard phase == .working else { return }
     phase = .draining(until: now.clampedPlus(options.shutdownGracePeriod.wholeMicroseconds))
-    if probeInterval != nil { retryAt = 0 }
+    if fleet != nil { backoff.retryNow() }
     giveBackBuffered()
   }
 
   /// Ends the work because all of several databases are empty.
   mutating func finish() {
-    isOver = true
+    fleet?.isOver = true
     guard phase == .working else { return }
     phase = .draining(until: .max)
     giveBackBuffered()
@@ -52,43 +49,38 @@ extension WorkerState {
   mutating func advancePhase(_ now: Int64, _ cancelled: inout [Int]) {
     if case .draining(let end) = phase, now >= end {
       phase = .cancelling(until: now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds))
-      for index in slots.indices where slots[index].run != nil {
-        if slots[index].run?.stop == nil { slots[index].run?.stop = .shutdown }
-        slots[index].isCancelled = true
-        cancelled.append(index)
+      for (slot, run) in Array(slots.runs) {
+        if run.stop == nil { slots.update(slot) { $0.stop = .shutdown } }
+        cancelled.append(slot)
       }
     }
     guard case .cancelling(let end) = phase, now >= end else { return }
-    for index in slots.indices where slots[index].run != nil { abandon(index, .released, now: now) }
+    for (slot, _) in Array(slots.runs) { abandon(slot, .released, now: now) }
     phase = .cancelling(until: .max)
   }
 
   mutating func enforceDeadlines(_ now: Int64, _ cancelled: inout [Int]) {
     guard now >= nextDeadline else { return }
     nextDeadline = .max
-    for index in slots.indices {
-      guard let run = slots[index].run, run.deadline != .max else { continue }
+    for (slot, run) in Array(slots.runs) where run.deadline != .max {
       guard now >= run.deadline else {
         nextDeadline = min(nextDeadline, run.deadline)
         continue
       }
       if run.stop == .cancelled {
         // The driver ends a cancelled job that is released.
-        abandon(index, .released, now: now)
+        abandon(slot, .released, now: now)
         continue
       }
       guard let policy = handlers[run.held.job.kind]?.policy, let limit = policy.timeLimit else { continue }
       if run.stop == nil {
         let end = now.clampedPlus(options.cancellationGracePeriod.wholeMicroseconds)
-        slots[index].run?.stop = .timeLimit(limit)
-        slots[index].run?.deadline = end
-        slots[index].isCancelled = true
-        nextDeadline = min(nextDeadline, end)
-        cancelled.append(index)
+        stop(slot, .timeLimit(limit), waitingUntil: end)
+        cancelled.append(slot)
       } else if case .timeLimit = run.stop {
         let failure = TimeLimitExceeded(limit: limit, ignored: true)
         abandon(
-          index,
+          slot,
           Qudo.settlementOutcome(
             failure: failure, job: run.held.job, policy: policy, random: .random(in: 0...1)), now: now)
       }
@@ -103,14 +95,10 @@ extension WorkerState {
   }
 
   /// Settles a job while its run continues in its slot.
-  mutating func abandon(_ index: Int, _ outcome: Settlement.Outcome, now: Int64) {
-    guard let run = slots[index].run else { return }
-    slots[index].run = nil
-    slots[index].isAbandoned = true
-    running -= 1
-    abandoned += 1
+  mutating func abandon(_ slot: Int, _ outcome: Settlement.Outcome, now: Int64) {
+    guard let run = slots.abandon(slot) else { return }
     // One of several databases does not know the others' slots.
-    if let most = options.maxStuckSlots, probeInterval == nil, mode != .once, abandoned >= most {
+    if let most = options.maxStuckSlots, fleet == nil, mode != .once, slots.abandoned >= most {
       beStuck(now: now)
     }
     letGo(run.held.job.kind)

@@ -21,39 +21,36 @@ extension WorkerState {
   }
 
   var allHeld: [Held] {
-    slots.compactMap { $0.run?.stop == .leaseLost ? nil : $0.run?.held } + buffered[bufferHead...]
+    slots.runs.compactMap { $0.run.stop == .leaseLost ? nil : $0.run.held } + buffer.all
   }
 
   /// - Returns: The jobs whose leases are lost, and the slots whose tasks must be cancelled.
   mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (
     lost: [ClaimedJob], cancelled: [Int]
   ) {
-    if finished.isEmpty { worked() }
+    if finished.isEmpty { backoff.worked() }
     // A cancel that no ring told of is found with the renewals.
-    ringsChecked = nil
+    wake.ringsChecked = nil
     let renewAt = asked + length.wholeMicroseconds / 3
     nextRenewal = min(nextRenewal, renewAt)
     let answers = Dictionary(zip(old, new), uniquingKeysWith: { first, _ in first })
     var lost: [ClaimedJob] = []
     var cancelled: [Int] = []
-    for index in slots.indices {
-      guard var run = slots[index].run, let answer = answers[run.held.lease] else { continue }
+    for (slot, run) in Array(slots.runs) {
+      guard let answer = answers[run.held.lease] else { continue }
       if let lease = answer {
-        run.held.lease = lease
-        run.held.renewAt = renewAt
+        slots.update(slot) { ($0.held.lease, $0.held.renewAt) = (lease, renewAt) }
       } else if run.mayBeCompletedExternally {
         // The lease may have ended because the job was completed; the end of the run shows it.
-        run.held.renewAt = .max
+        slots.update(slot) { $0.held.renewAt = .max }
       } else {
-        run.stop = .leaseLost
+        slots.update(slot) { $0.stop = .leaseLost }
         lost.append(run.held.job)
-        slots[index].isCancelled = true
-        cancelled.append(index)
+        cancelled.append(slot)
       }
-      slots[index].run = run
     }
     var kept: [Held] = []
-    for var held in buffered[bufferHead...] {
+    for var held in buffer.all {
       if let answer = answers[held.lease] {
         guard let lease = answer else {
           lost.append(held.job)
@@ -65,11 +62,9 @@ extension WorkerState {
       }
       kept.append(held)
     }
-    (buffered, bufferHead) = (kept, 0)
+    buffer.replaceAll(with: kept)
     // Jobs that ended meanwhile are settled with their new lease.
-    for index in finished.indices {
-      if let answer = answers[finished[index].lease], let lease = answer { finished[index].lease = lease }
-    }
+    finished.renew(answers)
     summary.leaseLost += lost.count
     return (lost, cancelled)
   }
@@ -79,7 +74,7 @@ extension WorkerState {
   /// - Returns: Whether to give up.
   mutating func extensionFailed(now: Int64) -> Bool {
     let givesUp = failed([], now: now)
-    nextRenewal = retryAt
+    nextRenewal = backoff.retryAt
     return givesUp
   }
 }

@@ -48,24 +48,6 @@ struct WorkerState {
     var lease: Lease
     var renewAt: Int64
   }
-  struct ActiveRun {
-    var held: Held
-    /// The time to cancel the run; after that, the time to stop waiting for it.
-    var deadline = Int64.max
-    var beganAt: Int64
-    var stop: Stop?
-    /// The application's own transaction completes the job, and may or may not be committed.
-    var mayBeCompletedExternally = false
-  }
-  struct Slot {
-    var run: ActiveRun?
-    /// True if the slot has no task.
-    var isFree = true
-    /// True if its task was cancelled: it ends with this run, and a new one replaces it.
-    var isCancelled = false
-    /// True if its job was settled while the run continues.
-    var isAbandoned = false
-  }
   enum Phase: Equatable {
     case working
     /// The worker claims nothing; runs may finish until this time.
@@ -81,82 +63,41 @@ struct WorkerState {
   let request: ClaimRequest
   let options: WorkerOptions
 
-  var phase = Phase.working
-  var buffered: [Held] = []
-  var bufferHead = 0
-  var slots: [Slot] = []
-  /// The number of slots with a task, with or without a job.
-  var activeSlots = 0
-  var running = 0
-  var abandoned = 0
-  var finished: [Settlement] = []
-  /// True if hooks are so far behind that nothing is claimed.
-  var waitsForHooks = false
-  /// True if a hook is told of settled runs.
-  var reportsRuns = false
-  /// The runs that ended after they had lost their leases, if a hook is told of them.
-  var lostRuns: [Settlement] = []
-  /// The number of held jobs per kind, for kinds with a concurrency limit.
-  var heldOfLimited: [Kind: Int] = [:]
   /// Whether a kind has a rate.
   let hasRates: Bool
-  var summary = WorkSummary()
-
-  /// True if a claim might find something.
-  var shouldClaim = true
-  var ringsSeen: UInt64 = 0
-  var isListening = false
-  var remainingConfirmed = false
-  var wakeAt = Int64.max
-  var nextRenewal = Int64.max
-  var nextDeadline = Int64.max
-  var bufferMoved: Int64 = 0
-  /// The moving average of the run time, in microseconds; negative before the first run.
-  var averageRun = -1.0
-  var averagedRuns = 0.0
-  /// The average payload size in recent claims, in bytes.
-  var averageBytes = 0.0
-  /// The number of jobs to prefetch: in the claim that is under way, and in the last one that was answered.
-  var (requestedPrefetch, lastPrefetch) = (0, 0)
-  /// The number of buffered jobs at which it is time to claim.
-  var refillAt = 0
-  /// The last claim: its latency, at most twice the prefetch window; its time; the number of buffered jobs
-  /// then.
-  var claimLatency: Int64 = 0
-  var filledAt: Int64 = 0
-  var filledCount = 0
-  /// The time of the oldest outcome that waits to be settled.
-  var finishedSince: Int64 = 0
-
-  /// The poll interval in microseconds.
-  var pollInterval: Int64
-  /// With several databases: the probe interval; nil with a single one.
-  var probeInterval: Int64?
-  /// With several databases: the permits for the next claim.
-  var grant: ConcurrencyBudget.Grant?
-  /// With several databases: whether this one is empty. The worker then continues until all are.
-  var isEmpty = false
-  /// True if all databases are empty.
-  var isOver = false
-
-  /// Whether the database is yet to be told where final failures go.
-  var hasRoutesToSet = false
+  /// True if a hook is told of settled runs.
+  var reportsRuns = false
   /// True if the driver can cancel running jobs.
   var canBeCancelled = false
-  /// The time from which on a worker without room listens, to hear which of its running jobs are cancelled.
-  var listensAt: Int64 = 0
-  /// The rings that were heard before the last such check; nil before the first one after it began to listen.
-  var ringsChecked: UInt64?
+  /// The poll interval in microseconds.
+  var pollInterval: Int64
 
+  var phase = Phase.working
+  var buffer = JobBuffer()
+  var slots = Slots()
+  var finished = PendingOutcomes()
+  var prefetch = PrefetchEstimator()
+  var wake = WakeState()
+  var backoff = Backoff()
+  /// Nil with a single database.
+  var fleet: FleetShare?
+  var summary = WorkSummary()
+
+  /// The number of held jobs per kind, for kinds with a concurrency limit.
+  var heldOfLimited: [Kind: Int] = [:]
+  /// The runs that ended after they had lost their leases, if a hook is told of them.
+  var lostRuns: [Settlement] = []
+  /// True if hooks are so far behind that nothing is claimed.
+  var waitsForHooks = false
+  /// Whether the database is yet to be told where final failures go.
+  var hasRoutesToSet = false
   /// Whether runs that ignore their cancellation hold so many slots that the worker ends, and whether that was said.
   var (isStuck, isStuckTold) = (false, false)
 
+  /// When the next lease must be renewed, and the next run be cancelled or given up.
+  var (nextRenewal, nextDeadline) = (Int64.max, Int64.max)
   /// The time from which on the logs are pruned when the worker wakes: it does not wake for that.
   var nextPrune = Int64.max
-
-  var consecutiveErrors = 0
-  var failingSince: Int64 = 0
-  var retryAt: Int64 = 0
 
   init(mode: Mode, handlers: [Kind: JobHandler], options: WorkerOptions) {
     self.mode = mode
@@ -181,7 +122,6 @@ struct WorkerState {
   /// check, so that the commits of busy processes do not keep it awake. In microseconds.
   static let listeningPause: Int64 = 100_000
 
-  var bufferedCount: Int { buffered.count - bufferHead }
   var concurrency: Int { mode == .once ? 1 : options.concurrency }
 
   /// - Parameter rings: The number of rings of the doorbell.
@@ -200,17 +140,17 @@ struct WorkerState {
     }
     if isStuck, !isStuckTold {
       isStuckTold = true
-      return .reportStuck(abandoned)
+      return .reportStuck(slots.abandoned)
     }
-    if isOver, running == 0, abandoned == 0, bufferedCount == 0, finished.isEmpty || consecutiveErrors > 0 {
+    if fleet?.isOver == true, !hasRuns, buffer.isEmpty, finished.isEmpty || backoff.isFailing {
       return .finish
     }
-    if rings != ringsSeen { shouldClaim = true }
-    if now >= wakeAt { (shouldClaim, wakeAt) = (true, .max) }
+    if rings != wake.ringsSeen { wake.shouldClaim = true }
+    if now >= wake.claimAt { (wake.shouldClaim, wake.claimAt) = (true, .max) }
     // Even while outcomes cannot be written: the worker must keep its leases.
     if let (leases, duration) = takeRenewals(now) { return .renew(leases, for: duration) }
-    if now < retryAt {
-      return .wait(until: min(retryAt, nextRenewal, nextDeadline, phaseEnd, patienceEnd(now)))
+    if now < backoff.retryAt {
+      return .wait(until: min(backoff.retryAt, nextRenewal, nextDeadline, phaseEnd, outageEnd(now)))
     }
     if now >= nextPrune, phase == .working {
       nextPrune = .max
@@ -220,43 +160,57 @@ struct WorkerState {
     if hasRoutesToSet, phase == .working { return .setFailureRoutes }
 
     let claim = isRefillDue(now) ? nextClaim() : nil
-    if isSettleDue(now) || (claim != nil && shouldClaim) {
-      defer { finished = [] }
-      if claim != nil { (shouldClaim, ringsSeen, isEmpty, requestedPrefetch) = (false, rings, false, ahead) }
-      return .settle(finished, claiming: claim)
+    if isSettleDue(now) || (claim != nil && wake.shouldClaim) {
+      if claim != nil { willClaim(rings: rings) }
+      return .settle(finished.takeAll(), claiming: claim)
     }
     if phase != .working {
-      return running == 0 ? .finish : .wait(until: min(phaseEnd, nextRenewal, nextDeadline))
+      return slots.running == 0 ? .finish : .wait(until: min(phaseEnd, nextRenewal, nextDeadline))
     }
-    if running == 0, bufferedCount == 0 {
+    if slots.running == 0, buffer.isEmpty {
       if mode == .once { return .finish }
-      if case .untilEmpty = mode, !remainingConfirmed { return .checkForRemainingJobs }
+      if case .untilEmpty = mode, !wake.remainingConfirmed { return .checkForRemainingJobs }
     }
-    let hasRoom = (claim != nil || isStarvedOfPermits) && bufferedCount == 0
-    let watchesRuns = canBeCancelled && running > 0 && now >= listensAt
-    if (hasRoom || watchesRuns) != isListening {
-      isListening.toggle()
+    let hasRoom = (claim != nil || isStarvedOfPermits) && buffer.isEmpty
+    let watchesRuns = canBeCancelled && slots.running > 0 && now >= wake.listensAt
+    if (hasRoom || watchesRuns) != wake.isListening {
+      wake.isListening.toggle()
       // Jobs that arrived before this listener rang no bell for it: claim once more, when there is room.
-      if hasRoom || isListening { shouldClaim = true }
-      ringsChecked = nil
-      return isListening ? .listen : .stopListening
+      if hasRoom || wake.isListening { wake.shouldClaim = true }
+      wake.ringsChecked = nil
+      return wake.isListening ? .listen : .stopListening
     }
     // Each claim answers the same.
-    if watchesRuns, claim == nil, rings != ringsChecked {
-      if ringsChecked != nil { listensAt = now + Self.listeningPause }
-      ringsChecked = rings
+    if watchesRuns, claim == nil, rings != wake.ringsChecked {
+      if wake.ringsChecked != nil { wake.listensAt = now + Self.listeningPause }
+      wake.ringsChecked = rings
       return .checkForCancelledJobs
     }
+    return .wait(until: nextEvent(now, hasRoom: hasRoom))
+  }
+
+  private mutating func willClaim(rings: UInt64) {
+    (wake.shouldClaim, wake.ringsSeen, prefetch.requested) = (false, rings, ahead)
+    fleet?.isEmpty = false
+  }
+
+  /// The time at which there is something to do although nothing happens.
+  private mutating func nextEvent(_ now: Int64, hasRoom: Bool) -> Int64 {
     var until = min(nextRenewal, nextDeadline)
-    if canBeCancelled, running > 0, now < listensAt { until = min(until, listensAt) }
+    if canBeCancelled, slots.running > 0, now < wake.listensAt { until = min(until, wake.listensAt) }
     if hasRoom {
       // At least once per poll interval.
-      wakeAt = min(wakeAt, now.clampedPlus(pollInterval))
-      until = min(until, wakeAt)
+      wake.claimAt = min(wake.claimAt, now.clampedPlus(pollInterval))
+      until = min(until, wake.claimAt)
     }
-    if bufferedCount > 0 { until = min(until, bufferMoved + Self.stalled) }
-    if isStarvedOfPermits, shouldClaim || bufferedCount > 0, let grant { until = min(until, grant.changesAt) }
+    if !buffer.isEmpty { until = min(until, buffer.movedAt + Self.stalled) }
+    if isStarvedOfPermits, wake.shouldClaim || !buffer.isEmpty, let grant = fleet?.grant {
+      until = min(until, grant.changesAt)
+    }
     if !finished.isEmpty { until = min(until, settlesAt(now)) }
-    return .wait(until: until)
+    return until
   }
+
+  /// Whether a run holds a slot, be it one that ignores its cancellation.
+  var hasRuns: Bool { slots.running > 0 || slots.abandoned > 0 }
 }

@@ -1,0 +1,36 @@
+/// The claimed jobs that have not begun, in the order in which they begin.
+struct JobBuffer {
+  private var jobs: [WorkerState.Held] = []
+  private var head = 0
+  /// When a job last came or began, in microseconds since the boot.
+  private(set) var movedAt: Int64 = 0
+
+  var count: Int { jobs.count - head }
+  var isEmpty: Bool { head == jobs.count }
+  var all: ArraySlice<WorkerState.Held> { jobs[head...] }
+
+  mutating func append(_ job: WorkerState.Held) { jobs.append(job) }
+
+  /// Notes that jobs have come.
+  mutating func moved(now: Int64) { movedAt = now }
+
+  mutating func takeFirst(now: Int64) -> WorkerState.Held? {
+    guard !isEmpty else { return nil }
+    let job = jobs[head]
+    head += 1
+    if isEmpty {
+      jobs.removeAll(keepingCapacity: true)
+      head = 0
+    }
+    movedAt = now
+    return job
+  }
+
+  mutating func takeAll() -> ArraySlice<WorkerState.Held> {
+    defer { replaceAll(with: []) }
+    return all
+  }
+
+  /// Keeps some of the jobs, perhaps with other leases.
+  mutating func replaceAll(with kept: [WorkerState.Held]) { (jobs, head) = (kept, 0) }
+}

@@ -1,0 +1,111 @@
+/// A worker's slots: each is a task that runs jobs one after the other. It counts them, because each decision needs the counts.
+struct Slots {
+  enum Slot {
+    /// Without a task.
+    case free
+    /// With a task that waits for a job, or is about to ask for one.
+    case waiting
+    case running(ActiveRun)
+    /// Its job was settled while the run continues.
+    case abandoned
+  }
+
+  private var slots: [Slot] = []
+  /// The number of slots with a task, with or without a job.
+  private(set) var active = 0
+  private(set) var running = 0
+  private(set) var abandoned = 0
+
+  var indices: Range<Int> { slots.indices }
+  /// The number of tasks that have no job.
+  var waiting: Int { active - running - abandoned }
+
+  /// The run of a slot; nil if it has none.
+  func run(_ slot: Int) -> ActiveRun? {
+    guard slots.indices.contains(slot), case .running(let run) = slots[slot] else { return nil }
+    return run
+  }
+
+  /// The reason why a slot's run was stopped; nil if it was not.
+  func stop(of slot: Int) -> WorkerState.Stop? {
+    if case .abandoned = slots[slot] { return .givenUp }
+    return run(slot)?.stop
+  }
+
+  /// The runs, each with its slot.
+  var runs: some Sequence<(slot: Int, run: ActiveRun)> {
+    slots.indices.lazy.compactMap { slot in run(slot).map { (slot: slot, run: $0) } }
+  }
+
+  /// Gives a slot a task, which waits for a job.
+  mutating func open() -> Int {
+    active += 1
+    let free = slots.firstIndex { if case .free = $0 { true } else { false } }
+    guard let free else {
+      slots.append(.waiting)
+      return slots.count - 1
+    }
+    slots[free] = .waiting
+    return free
+  }
+
+  /// Takes the task of a slot without a run.
+  mutating func close(_ slot: Int) {
+    slots[slot] = .free
+    active -= 1
+  }
+
+  mutating func begin(_ slot: Int, _ run: ActiveRun) {
+    slots[slot] = .running(run)
+    running += 1
+  }
+
+  /// Changes a slot's run, if it has one.
+  mutating func update(_ slot: Int, _ change: (inout ActiveRun) -> Void) {
+    guard case .running(var run) = slots[slot] else { return }
+    // No second reference to what the run holds, which would be copied otherwise.
+    slots[slot] = .waiting
+    change(&run)
+    slots[slot] = .running(run)
+  }
+
+  /// Ends a slot's run. A task that was cancelled ends with it.
+  ///
+  /// - Returns: The run; nil if it was abandoned before.
+  mutating func end(_ slot: Int) -> ActiveRun? {
+    switch slots[slot] {
+    case .running(let run):
+      running -= 1
+      slots[slot] = .waiting
+      if run.stop != nil { close(slot) }
+      return run
+    case .abandoned:
+      abandoned -= 1
+      close(slot)
+      return nil
+    case .free, .waiting:
+      return nil
+    }
+  }
+
+  /// Gives up waiting for a slot's run, which keeps its task.
+  mutating func abandon(_ slot: Int) -> ActiveRun? {
+    guard let run = run(slot) else { return nil }
+    slots[slot] = .abandoned
+    running -= 1
+    abandoned += 1
+    return run
+  }
+}
+
+/// A run of a job in a slot.
+struct ActiveRun {
+  var held: WorkerState.Held
+  /// The time to cancel the run; after that, the time to stop waiting for it.
+  var deadline = Int64.max
+  let beganAt: Int64
+  /// Why the run's task was cancelled; nil if it was not. It ends with this run, and a new task replaces it.
+  var stop: WorkerState.Stop?
+  /// The application's own transaction completes the job, and may or may not be committed.
+  var mayBeCompletedExternally = false
+}

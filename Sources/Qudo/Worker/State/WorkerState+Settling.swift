@@ -1,0 +1,31 @@
+/// The decision when to call the database. The slots continue with buffered jobs meanwhile.
+extension WorkerState {
+  /// The time that a finished job waits to be settled together with others, in microseconds. It waits longer
+  /// if the rest of the buffer will start soon, within the prefetch window.
+  static let settleDelay: Int64 = 2000
+
+  /// Returns whether to settle finished jobs now: at once if no buffered job can start, else after
+  /// ``settleDelay``.
+  func isSettleDue(_ now: Int64) -> Bool {
+    guard !finished.isEmpty else { return false }
+    if buffer.isEmpty || phase != .working || isStarvedOfPermits { return true }
+    return now - finished.since >= Self.settleDelay && !prefetch.isRestQuick(buffer.count, now: now)
+  }
+
+  /// The time to check again whether to settle finished jobs.
+  func settlesAt(_ now: Int64) -> Int64 {
+    let due = finished.since + Self.settleDelay
+    return due <= now ? now + max(prefetch.claimLatency / 2, 100) : due
+  }
+
+  func isRefillDue(_ now: Int64) -> Bool {
+    prefetch.isRefillDue(buffer.count, finished: finished.count, now: now)
+  }
+
+  /// Returns whether the pump has work after the end of a run. Waking it for each run would cost more than
+  /// many short runs.
+  func hasNews(_ now: Int64) -> Bool {
+    // The first finished job sets the time by which it must be settled.
+    finished.count <= 1 || (wake.shouldClaim && isRefillDue(now)) || isSettleDue(now)
+  }
+}
