@@ -153,7 +153,7 @@ let package = Package(
       name: "QudoSQLiteTests",
       dependencies: [
         "Qudo", "QudoMessagePack", "QudoSQLite", "QudoTesting", "CSQLite", "ProcessSupport",
-        "ForwardingDriver",
+        "ForwardingDriver", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
@@ -163,7 +163,8 @@ let package = Package(
         .target(name: "CMariaDB", condition: .when(traits: ["MySQL"])),
       ]),
     .testTarget(
-      name: "QudoImportTests", dependencies: ["Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite"]),
+      name: "QudoImportTests",
+      dependencies: ["Qudo", "QudoImport", "QudoSQLite", "QudoTesting", "CSQLite", "TestSupport"]),
     .testTarget(
       name: "QudoMessagePackTests", dependencies: ["Qudo", "QudoMessagePack", "QudoTesting"],
       exclude: ["vectors.json", "vectors.py"]),
@@ -175,6 +176,8 @@ let package = Package(
       dependencies: [
         "Qudo", "QudoCompression", "QudoEncryption", "QudoMessagePack", "QudoSQLite", "QudoTesting",
       ]),
+    .target(
+      name: "TestSupport", dependencies: ["Qudo", "QudoSQLite", "CSQLite"], path: "Tests/Support/TestSupport"),
     .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/Support/ForwardingDriver"),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
     .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
@@ -240,7 +243,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "QudoMonitorTests",
-      dependencies: ["Qudo", "ForwardingDriver", "QudoMonitor", "QudoSQLite", "QudoTesting"]),
+      dependencies: ["Qudo", "ForwardingDriver", "QudoMonitor", "QudoSQLite", "QudoTesting", "TestSupport"]),
     .testTarget(
       name: "QudoServiceLifecycleTests",
       dependencies: [

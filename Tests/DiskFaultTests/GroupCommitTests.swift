@@ -50,7 +50,7 @@ import Testing
     let folder = try Folder(try await Start.empty.files())
     for end in Folder.ends { disk.adopt(folder.path + end) }
     let transactions = Locked(0)
-    let gate = Gate()
+    let gate = CallerHold()
     let clock = ManualClock()
     let driver = try SQLiteDriver(
       path: folder.path, durability: durability, clock: clock, logger: Folder.quiet,
@@ -78,7 +78,7 @@ import Testing
   }
 
   /// While the writer is held up by a call that changes nothing, all callers hand in what they want.
-  private func ask(_ driver: SQLiteDriver, _ gate: Gate) async throws -> [[Answer]] {
+  private func ask(_ driver: SQLiteDriver, _ gate: CallerHold) async throws -> [[Answer]] {
     var answers: [[Answer]] = Array(repeating: [], count: Self.callers)
     for call in 0..<Self.calls {
       gate.close()

@@ -3,6 +3,7 @@ import Qudo
 import QudoImport
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What an import is for a program; what it makes of each row is in the command's tests.

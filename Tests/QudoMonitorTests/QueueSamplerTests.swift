@@ -4,6 +4,7 @@ import Qudo
 @testable import QudoMonitor
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What a sample tells of databases, and what of one that does not answer.
@@ -203,7 +204,7 @@ import Testing
         return calls
       }
       // The first one reads its figures, and then nothing for a time.
-      if number == 1 { await gate.wait() }
+      if number == 1 { await gate.pass() }
     }
     let sampler = QueueSampler([.init(driver)], clock: clock)
     async let first = sampler.sample()
@@ -295,7 +296,7 @@ import Testing
       [
         .init("far") { () async throws(QudoError) in
           opened.withLock { $0 += 1 }
-          await gate.wait()
+          await gate.pass()
           return driver
         }, .init(near),
       ], timeout: .seconds(2), clock: clock)
@@ -422,33 +423,5 @@ private struct SlowDriver: ForwardingDriver, ObservedDriver {
     figures.cost = cost
     await pause()
     return figures
-  }
-}
-
-/// Something to wait for.
-private final class Gate: Sendable {
-  private struct State {
-    var isOpen = false
-    var waiters: [CheckedContinuation<Void, Never>] = []
-  }
-  private let state = Locked(State())
-
-  func wait() async {
-    await withCheckedContinuation { continuation in
-      let isOpen = state.withLock { state in
-        if !state.isOpen { state.waiters.append(continuation) }
-        return state.isOpen
-      }
-      if isOpen { continuation.resume() }
-    }
-  }
-
-  func open() {
-    let waiters = state.withLock { state in
-      state.isOpen = true
-      defer { state.waiters = [] }
-      return state.waiters
-    }
-    for waiter in waiters { waiter.resume() }
   }
 }

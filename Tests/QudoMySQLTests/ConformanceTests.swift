@@ -10,7 +10,7 @@ import Testing
     .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .control, .schedules, .maxRunning,
     .rateLimits, .concurrencyKeys,
   ])
-  private static let gate = Gate(8)
+  private static let gate = ConcurrencyLimit(8)
 
   @Test(.timeLimit(.minutes(5)), arguments: cases) func conforms(_ conformance: ConformanceCase) async throws
   {

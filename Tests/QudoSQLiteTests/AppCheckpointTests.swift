@@ -4,6 +4,7 @@ import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The application's own connections, on a SQLite whose checkpoints may damage the file.

@@ -3,6 +3,7 @@ import ProcessSupport
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The recipes of the article on files.

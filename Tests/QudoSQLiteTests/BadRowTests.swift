@@ -2,6 +2,7 @@ import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Rows that contradict the jobs, as another program's SQL leaves them: they are put aside, and all else goes on.

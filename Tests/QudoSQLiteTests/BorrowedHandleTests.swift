@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Which handles are taken, and how they are given back.

@@ -2,6 +2,7 @@ import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Room that is given back to the disk.

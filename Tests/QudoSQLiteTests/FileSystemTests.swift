@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Qudo
 @testable import QudoSQLite
+import TestSupport
 import Testing
 
 #if canImport(Glibc)

@@ -1,6 +1,7 @@
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 @Suite struct FileWatchTests {

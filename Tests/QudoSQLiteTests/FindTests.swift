@@ -2,6 +2,7 @@ import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What the live jobs look like from outside.

@@ -2,6 +2,7 @@ import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The Swift of "Getting started", line for line, but for the path.

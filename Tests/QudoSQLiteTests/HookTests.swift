@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Hooks on the way of a job, from enqueue to outcome.

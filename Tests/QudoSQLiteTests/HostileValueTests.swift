@@ -2,6 +2,7 @@ import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Rows that Qudo would never write: each of these ended the process, or ran forever, before it was an error or an answer.

@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Who holds a lease, and whether it lives: by the kernel's locks and not by what a machine calls its boot.

@@ -4,6 +4,7 @@ import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Enqueueing in the application's own transaction.

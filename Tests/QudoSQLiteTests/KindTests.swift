@@ -1,6 +1,7 @@
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The numbers of kinds that a connection remembers.

@@ -3,6 +3,7 @@ import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// A file that is opened for its listings alone.

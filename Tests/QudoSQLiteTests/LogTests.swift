@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The failure log and the status log, against a real file.

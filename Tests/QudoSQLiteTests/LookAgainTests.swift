@@ -1,5 +1,6 @@
 import Qudo
 import QudoSQLite
+import TestSupport
 import Testing
 
 #if canImport(Glibc)

@@ -2,6 +2,7 @@ import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Claims of many kinds remember what they have read. Two drivers on one file and the model do the same, and must take the

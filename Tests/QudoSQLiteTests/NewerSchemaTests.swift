@@ -1,6 +1,7 @@
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// A newer version migrates the file while an older one, which is this one, has it open.

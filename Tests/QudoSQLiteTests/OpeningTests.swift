@@ -1,6 +1,7 @@
 import Foundation
 import Qudo
 import QudoSQLite
+import TestSupport
 import Testing
 
 /// What a file can be before Qudo opens it.

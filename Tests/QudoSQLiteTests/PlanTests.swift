@@ -2,6 +2,7 @@ import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// How SQLite goes about the statements that a run of every verb has prepared.

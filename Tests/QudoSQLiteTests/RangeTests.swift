@@ -2,6 +2,7 @@ import CSQLite
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Jobs that share a row of the ready or of the running, of which some go another way than the others.

@@ -1,6 +1,7 @@
 import Foundation
 import Qudo
 import QudoSQLite
+import TestSupport
 import Testing
 
 @Suite struct ReadmeTests {

@@ -1,6 +1,7 @@
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// The receipts of idempotency keys go when their time is over.

@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What a file's `qudo_` tables may be.

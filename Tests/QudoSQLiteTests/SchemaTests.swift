@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Files of the first schema, and how they become files of this one.

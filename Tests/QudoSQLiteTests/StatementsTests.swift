@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Statements that enqueue, executed with nothing of Qudo's.

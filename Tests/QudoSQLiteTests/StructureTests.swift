@@ -1,5 +1,6 @@
 import Foundation
 import QudoTesting
+import TestSupport
 import Testing
 
 @testable import QudoSQLite

@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Throttles of unique keys as rows of a file: what they leave behind, and what others do meanwhile.

@@ -2,6 +2,7 @@ import CSQLite
 import Foundation
 import Qudo
 import QudoSQLite
+import TestSupport
 import Testing
 
 /// How large the WAL gets during a read transaction that does not end, and after it.

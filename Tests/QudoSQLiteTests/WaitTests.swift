@@ -2,6 +2,7 @@ import ForwardingDriver
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Waiting until jobs have ended, here and in other processes.

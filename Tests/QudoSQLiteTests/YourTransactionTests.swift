@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What the article on the application's own transaction shows; its lines with GRDB are in `Tests/Examples/Tests`.

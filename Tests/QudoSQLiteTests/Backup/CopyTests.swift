@@ -2,6 +2,7 @@ import CSQLite
 import Foundation
 import Qudo
 import QudoTesting
+import TestSupport
 import Testing
 
 @testable import QudoSQLite

@@ -3,6 +3,7 @@ import Foundation
 import ProcessSupport
 import Qudo
 import QudoTesting
+import TestSupport
 import Testing
 
 @testable import QudoSQLite

@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 @Suite("Perl: max_retries 0, retry_delay(job) 0, grab_for, set_job_status 0")

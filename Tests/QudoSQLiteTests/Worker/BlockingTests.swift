@@ -2,6 +2,7 @@ import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Jobs that block their thread.

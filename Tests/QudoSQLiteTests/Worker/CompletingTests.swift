@@ -4,6 +4,7 @@ import Logging
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Completing a job in the application's own transaction; and workers that the application's commits wake.

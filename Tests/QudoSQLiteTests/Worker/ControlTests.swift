@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// What becomes of a worker's runs when their jobs are cancelled or their kinds are paused, here and in other

@@ -2,6 +2,7 @@ import Logging
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Jobs whose leases expire too often are heard of.

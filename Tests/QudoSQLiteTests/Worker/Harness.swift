@@ -2,6 +2,7 @@ import ForwardingDriver
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 
 /// A real file, a clock that stands still, and workers that go by it.
 struct Harness {
@@ -91,30 +92,6 @@ extension ManualClock {
       await Task.yield()
     }
     return try await task.value
-  }
-}
-
-/// A gate that opens once, for jobs that ignore their cancellation.
-final class Gate: Sendable {
-  private let state = Locked((isOpen: false, waiters: [CheckedContinuation<Void, Never>]()))
-
-  func open() {
-    let waiters = state.withLock { state in
-      state.isOpen = true
-      defer { state.waiters = [] }
-      return state.waiters
-    }
-    for waiter in waiters { waiter.resume() }
-  }
-
-  func pass() async {
-    await withCheckedContinuation { continuation in
-      let isOpen = state.withLock { state in
-        if !state.isOpen { state.waiters.append(continuation) }
-        return state.isOpen
-      }
-      if isOpen { continuation.resume() }
-    }
   }
 }
 

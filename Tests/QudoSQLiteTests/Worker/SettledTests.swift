@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Hooks are told of each run once its outcome is written.

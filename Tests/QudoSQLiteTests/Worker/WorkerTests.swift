@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 @Suite struct WorkerTests {

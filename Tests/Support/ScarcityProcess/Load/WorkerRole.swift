@@ -45,7 +45,7 @@ enum WorkerRole {
     let driver = try SQLiteDriver(path: path, durability: .normal, logger: quiet)
     _ = try await driver.insert((0..<3000).map { NewJob("a", payload: Payload("\($0)")) })
     let before = peakMemory()
-    let (gate, ran) = (Gate(1000), Locked<[Int64: Int]>([:]))
+    let (gate, ran) = (Barrier(1000), Locked<[Int64: Int]>([:]))
     let handler = JobHandler("a") { context in
       ran.withLock { $0[context.id.number, default: 0] += 1 }
       await gate.pass()
@@ -127,7 +127,7 @@ enum WorkerRole {
 }
 
 /// Opens when so many have come.
-final class Gate: Sendable {
+final class Barrier: Sendable {
   private struct State {
     var missing: Int
     var waiting: [CheckedContinuation<Void, Never>] = []

@@ -1,7 +1,7 @@
 #if MySQL
 /// Lets a few in at a time: hundreds of tests that make their tables at once would wait for the disk longer than the
 /// driver waits for the server.
-actor Gate {
+actor ConcurrencyLimit {
   private var free: Int
   private var waiting: [CheckedContinuation<Void, Never>] = []
 

@@ -2,7 +2,7 @@ import Dispatch
 import Qudo
 
 /// Holds up whoever comes first, on its own thread, until so many have passed.
-final class Gate: Sendable {
+final class CallerHold: Sendable {
   private let isClosed = Locked(false)
   private let passed = DispatchSemaphore(value: 0)
   private let holding: AsyncStream<Void>
