@@ -180,7 +180,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Qudo", "QudoSQLite", "CSQLite"], path: "Tests/Support/TestSupport"),
     .target(name: "ForwardingDriver", dependencies: ["Qudo"], path: "Tests/Support/ForwardingDriver"),
     .testTarget(name: "QudoTestingTests", dependencies: ["Qudo", "QudoTesting", "ForwardingDriver"]),
-    .target(name: "Evidence", path: "Tests/Evidence", exclude: ["run"]),
+    .target(name: "Evidence", path: "Tests/Support/Evidence"),
     .target(name: "CSpawn", path: "Tests/Support/CSpawn"),
     // All tests are in one bundle, so that one dependency bounds how many of them run at a time.
     .target(name: "CTestWidth", path: "Tests/Support/CTestWidth"),
@@ -309,7 +309,7 @@ let package = Package(
         .product(name: "InMemoryLogging", package: "swift-log"),
       ]),
     .executableTarget(
-      name: "HookCounts", dependencies: ["Qudo"], path: "Tests/HookCounts", exclude: ["count"]),
+      name: "HookCounts", dependencies: ["Qudo"], path: "Tests/Evidence/HookCounts", exclude: ["count"]),
     .testTarget(
       name: "TortureTests",
       dependencies: [
@@ -349,6 +349,15 @@ if let only = Context.environment["QUDO_TARGETS"]?.split(separator: ",").map(Str
     let targets = (product as? Product.Library)?.targets ?? (product as? Product.Executable)?.targets
     return !needed.isSuperset(of: targets ?? [])
   }
+}
+
+// The harnesses of the article "Evidence"; all other tests are in Tests/Unit.
+let harnesses = [
+  "DiskFaultTests", "HostileFileTests", "InterleavingTests", "ModelTests", "ScarcityTests", "ServerTortureTests",
+  "TortureTests",
+]
+for target in package.targets where target.isTest {
+  target.path = "Tests/\(harnesses.contains(target.name) ? "Evidence" : "Unit")/\(target.name)"
 }
 
 for target in package.targets

@@ -4,7 +4,7 @@ import QudoSQLite
 import QudoTesting
 
 /// Whatever the bytes, they are a script that SQLite and the model answer alike. One on which they differ is printed as the
-/// text of a short one, to be kept in Tests/ModelTests/Scripts.
+/// text of a short one, to be kept in Tests/Evidence/ModelTests/Scripts.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let script = ModelScript(bytes: UnsafeBufferPointer(start: start, count: count))

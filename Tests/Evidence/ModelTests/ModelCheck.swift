@@ -63,7 +63,7 @@ struct Disagreement: Error, CustomStringConvertible {
     let failure = await Self.failure(trial, shrunk)
     description = """
       \(trial.name) and the model differ, seed \(seed): \(failure.map { "\($0)" } ?? "not always")
-      To be kept in Tests/ModelTests/Scripts when it is mended:
+      To be kept in Tests/Evidence/ModelTests/Scripts when it is mended:
       \(shrunk)
       """
   }

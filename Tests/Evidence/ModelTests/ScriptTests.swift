@@ -40,7 +40,7 @@ import Testing
 
   /// Those that fuzzing begins with.
   @Test func theCorpusHasEveryVerb() throws {
-    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../Fuzz/Corpus/FuzzModel")
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../Fuzz/Corpus/FuzzModel")
       .standardized
     let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
     let scripts = try files.map { ModelScript(bytes: try Data(contentsOf: $0)) }

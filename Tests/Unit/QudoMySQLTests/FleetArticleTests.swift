@@ -61,7 +61,7 @@ private struct Thumbnail: Job {
   }
 
   @Test func eachLineOfTheArticleIsRunHere() throws {
-    let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
     let article = try String(
       contentsOf: package.appendingPathComponent("Sources/Qudo/Qudo.docc/FromOneFileToAFleet.md"),
       encoding: .utf8)

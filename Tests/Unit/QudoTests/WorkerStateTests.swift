@@ -138,7 +138,7 @@ import Testing
     var (now, most): (Int64, Int) = (0, 0)
     for _ in 0..<30 {
       // All but so many have ended, of which one runs.
-      while state.begin(slot, now: now) != nil, state.bufferedCount >= left {
+      while state.begin(slot, now: now) != nil, state.buffer.count >= left {
         now += 2
         _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
       }
@@ -231,7 +231,7 @@ import Testing
       _ = runAll(slot, now: &now, took: 10)
       _ = settle(now: now, supply: &supply)
     }
-    let held = state.bufferedCount
+    let held = state.buffer.count
     var begun = 0
     while settle(now: now, supply: &supply).asked.isEmpty, begun < held {
       _ = state.begin(slot, now: now)
@@ -343,7 +343,7 @@ import Testing
     let begun = state.begin(slot, now: 1_000_000)
     let cancelled = state.next(now: 11_000_000, rings: 0).cancelled
     #expect(begun == nil && cancelled == [slot])
-    #expect(state.stop(of: slot) == .shutdown)
+    #expect(state.slots.stop(of: slot) == .shutdown)
     expectRest(now: 11_000_000, until: 16_000_000, &supply)
     let end = settle(now: 16_000_000, supply: &supply)
     #expect(end.settled.map(\.lease.job) == [1] && end.waitsUntil == nil)
@@ -460,7 +460,7 @@ import Testing
     #expect(actions == ["check", "stop", "wait 300000", "listen", "check"])
     let cancelled = [state.cancel([7], now: 300_000), state.cancel([1], now: 300_000)]
     #expect(cancelled == [[], [slot]])
-    #expect(state.stop(of: slot) == .cancelled)
+    #expect(state.slots.stop(of: slot) == .cancelled)
     // A run that ignores it is given up after the grace period.
     actions = [action(now: 300_000, rings: 9)]
     #expect(actions == ["wait 5300000"])
@@ -468,7 +468,7 @@ import Testing
       throw Unexpected()
     }
     #expect(settlements.map(\.lease.job) == [1])
-    #expect(state.stop(of: slot) == .givenUp)
+    #expect(state.slots.stop(of: slot) == .givenUp)
   }
 
   @Test("the worker ends when runs that ignore their cancellation hold as many slots as allowed")

@@ -42,7 +42,7 @@ import Testing
   private func article() throws -> String { try Self.article("Cron") }
 
   static func article(_ name: String) throws -> String {
-    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
     return try read(
       folder.appendingPathComponent("Sources/QudoSchedules/QudoSchedules.docc/\(name).md").path)
   }

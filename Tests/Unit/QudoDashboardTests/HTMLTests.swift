@@ -177,7 +177,7 @@ import Testing
 
   @Test("no source puts text into an attribute without quotes") func quotes() throws {
     let folder = URL(fileURLWithPath: #filePath).appendingPathComponent(
-      "../../../Sources/QudoDashboard/Pages"
+      "../../../../Sources/QudoDashboard/Pages"
     ).standardized
     for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil) {
       let text = try String(contentsOf: file, encoding: .utf8)

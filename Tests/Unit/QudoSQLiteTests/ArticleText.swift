@@ -23,7 +23,7 @@ enum ArticleText {
     return lines.map(trimmed).filter { !$0.contains(but) && !tested.contains($0) }
   }
 
-  private static let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+  private static let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
 
   /// - Parameter path: from the package's folder.
   static func place(_ path: String) -> String { package.appendingPathComponent(path).path }

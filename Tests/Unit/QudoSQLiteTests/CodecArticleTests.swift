@@ -4,7 +4,7 @@ import Testing
 /// "Codecs" is shown by a test of the target that has all codecs, with the traits `Compression` and `Encryption`.
 @Suite struct CodecArticleTests {
   let article = "Sources/Qudo/Qudo.docc/PayloadCodecs.md"
-  let test = ArticleText.place("Tests/QudoEncryptionTests/CodecArticleTests.swift")
+  let test = ArticleText.place("Tests/Unit/QudoEncryptionTests/CodecArticleTests.swift")
 
   @Test func theSwiftIsTheArticles() throws {
     #expect(try ArticleText.untested(article, by: test, but: "SQLiteDriver(path:") == [])

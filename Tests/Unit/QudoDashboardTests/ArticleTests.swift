@@ -38,7 +38,7 @@ import Testing
       text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
     }
     let tested = Set(lines(try String(contentsOfFile: #filePath, encoding: .utf8)))
-    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    let folder = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
     let article = try String(
       contentsOf: folder.appendingPathComponent("Sources/QudoDashboard/QudoDashboard.docc/QudoDashboard.md"),
       encoding: .utf8)

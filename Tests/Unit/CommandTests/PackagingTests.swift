@@ -5,7 +5,7 @@ import Testing
 /// What distributors need: the unit, the manual page, completions.
 @Suite(.waitsForProcesses) struct PackagingTests {
   let place: CommandWorkspace
-  private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..")
+  private static let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..")
     .standardizedFileURL
 
   init() throws { place = try CommandWorkspace() }

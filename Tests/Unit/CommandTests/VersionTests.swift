@@ -6,7 +6,7 @@ import Testing
   /// "Unreleased", or the version that was released last.
   private func newestHeading() throws -> String {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-      "../../CHANGELOG.md")
+      "../../../CHANGELOG.md")
     let line = try #require(
       try String(contentsOf: file, encoding: .utf8).split(separator: "\n").first { $0.hasPrefix("## ") })
     return String(line.dropFirst(3))

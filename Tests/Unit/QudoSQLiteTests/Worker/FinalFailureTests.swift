@@ -3,6 +3,7 @@ import Foundation
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 /// Final failures that enqueue a job of another kind.

@@ -1,5 +1,6 @@
 import Foundation
 import Qudo
+import TestSupport
 import Testing
 
 @testable import QudoSQLite

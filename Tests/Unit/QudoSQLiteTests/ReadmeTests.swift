@@ -29,7 +29,7 @@ import Testing
   @Test func theSnippetIsTheReadmes() throws {
     let here = URL(fileURLWithPath: #filePath)
     let readme = try String(
-      contentsOf: here.appendingPathComponent("../../../README.md").standardized, encoding: .utf8)
+      contentsOf: here.appendingPathComponent("../../../../README.md").standardized, encoding: .utf8)
     let blocks = readme.split(separator: "```swift\n").dropFirst().compactMap {
       $0.split(separator: "\n```").first
     }
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test("each relative link of the README leads to a file") func links() throws {
-    let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    let root = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized
     let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
     var count = 0
     for part in readme.components(separatedBy: "](").dropFirst() {

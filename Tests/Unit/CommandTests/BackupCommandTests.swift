@@ -276,7 +276,7 @@ import Glibc
 
   private func article() throws -> String {
     let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-      "../../Sources/Qudo/Qudo.docc/Operating.md")
+      "../../../Sources/Qudo/Qudo.docc/Operating.md")
     let text = try String(contentsOf: path, encoding: .utf8)
     return try #require(text.components(separatedBy: "## Back up, restore, move\n").last)
       .components(separatedBy: "\n### Litestream")[0]

@@ -1,6 +1,7 @@
 import Qudo
 import QudoSQLite
 import QudoTesting
+import TestSupport
 import Testing
 
 @Suite("Perl: work(delay), work_once; manager_abilities, can_do, has_abilities")
