@@ -66,10 +66,16 @@ extension Enqueue {
     async throws
   {
     var jobs: [NewJob] = []
+    // To read the options for each line would take longer than to enqueue it.
+    let template = job([], .raw)
+    let codec = codec
     var refusal: CommandError?
     for (index, payload) in payloads.enumerated() {
       do throws(CommandError) {
-        jobs.append(job(payload, try codec(of: payload, line: done + index + 1)))
+        var job = template
+        job.payload = Payload(
+          payload, codec: try PayloadCodec.id(of: payload, chosen: codec, line: done + index + 1))
+        jobs.append(job)
       } catch {
         refusal = error
         break

@@ -113,8 +113,8 @@ struct Enqueue: AsyncParsableCommand {
     return try InputFile.readAll(path, limit: limit)
   }
 
-  func codec(of payload: [UInt8], line: Int? = nil) throws(CommandError) -> CodecID {
-    try PayloadCodec.id(of: payload, chosen: codec, line: line)
+  private func codec(of payload: [UInt8]) throws(CommandError) -> CodecID {
+    try PayloadCodec.id(of: payload, chosen: codec)
   }
 
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {

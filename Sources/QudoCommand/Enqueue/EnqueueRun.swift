@@ -11,6 +11,8 @@ struct EnqueueRun {
   private let onUnknown: UnknownOutcome
   /// True if the user gave the key, so that files store it too.
   private let isKeyed: Bool
+  /// True if a database is a server, which gets a key with each job.
+  private let hasServers: Bool
   /// The name that each job's key is derived from.
   private let name: String
   private let key: IdempotencyKey
@@ -27,6 +29,7 @@ struct EnqueueRun {
     places = urls.enumerated().map { ($1, $0) }
     (self.kind, self.json, self.isStream, self.onUnknown) = (kind, json, isStream, onUnknown)
     isKeyed = key != nil
+    hasServers = urls.contains { $0.isServer }
     name = key ?? String(IdempotencyKey().description.prefix(16))
     self.key = IdempotencyKey(name)
     fallback = FallbackCount(databases, urls, order)
@@ -35,8 +38,8 @@ struct EnqueueRun {
   /// - Throws: the error that ended the run, with the line to resume from.
   mutating func enqueue(_ jobs: [NewJob]) async throws {
     guard !jobs.isEmpty else { return }
-    let keys = jobs.indices.map { key.numbered(isStream ? done + $0 + 1 : 0) }
-    let keyed = isKeyed ? zip(jobs, keys).map { with($0, $1) } : jobs
+    let keys = isKeyed || hasServers ? jobs.indices.map { key.numbered(isStream ? done + $0 + 1 : 0) } : nil
+    let keyed = if isKeyed, let keys { zip(jobs, keys).map { with($0, $1) } } else { jobs }
     let report: EnqueueReport
     do {
       report = try await queue.enqueue(keyed, onUnknown: onUnknown, spareKeys: keys)

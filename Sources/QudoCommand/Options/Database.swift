@@ -180,7 +180,8 @@ struct Database: ParsableArguments {
     _ urls: [DatabaseURL], _ opening: DatabaseOpening, _ fleet: FleetOptions?, enqueues: Bool
   ) throws -> Databases {
     var options = DatabaseOptions()
-    (options.repeatsUnknown, options.waitsForOutages) = (enqueues, enqueues)
+    options.repeatsUnknown = enqueues && urls.contains { $0.isServer }
+    options.waitsForOutages = enqueues
     // A single database need not leave time for others, and a batch over a slow network takes a while.
     if urls.count == 1 { options.callTimeout = .seconds(30) }
     options.logger = Logger(label: "qudo") { _ in StandardErrorLog() }
