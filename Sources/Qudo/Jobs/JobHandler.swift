@@ -1,12 +1,29 @@
 /// The code that a worker runs for jobs of one kind, and its policy.
 public struct JobHandler: Sendable {
   /// The kind of jobs that it runs.
-  public let kind: Kind
+  public var kind: Kind { content.kind }
   /// The rules for running, retrying and giving up jobs.
-  public let policy: JobPolicy
+  public var policy: JobPolicy { content.policy }
   /// The plugin types that the handler requires. ``Worker`` throws on creation if one is missing.
-  public internal(set) var plugins: [any Plugin.Type] = []
-  let perform: @Sendable (JobContext) async throws -> Void
+  public var plugins: [any Plugin.Type] { content.plugins }
+  var perform: @Sendable (JobContext) async throws -> Void { content.perform }
+
+  /// By reference: each run copies its handler.
+  private let content: Content
+
+  private final class Content: Sendable {
+    let kind: Kind
+    let policy: JobPolicy
+    let plugins: [any Plugin.Type]
+    let perform: @Sendable (JobContext) async throws -> Void
+
+    init(
+      _ kind: Kind, _ policy: JobPolicy, _ plugins: [any Plugin.Type],
+      _ perform: @escaping @Sendable (JobContext) async throws -> Void
+    ) {
+      (self.kind, self.policy, self.plugins, self.perform) = (kind, policy, plugins, perform)
+    }
+  }
 
   /// Creates a handler for a job type that performs itself.
   public init<J: Job>(_ type: J.Type) {
@@ -23,7 +40,14 @@ public struct JobHandler: Sendable {
     _ type: J.Type, policy: JobPolicy? = nil,
     perform: @escaping @Sendable (J, JobContext) async throws -> Void
   ) {
-    self.init(J.kind, policy: policy ?? J.policy) { context in
+    self.init(type, policy, requiring: J.plugins, perform: perform)
+  }
+
+  init<J: Job>(
+    _ type: J.Type, _ policy: JobPolicy?, requiring plugins: [any Plugin.Type],
+    perform: @escaping @Sendable (J, JobContext) async throws -> Void
+  ) {
+    content = Content(J.kind, policy ?? J.policy, plugins) { context in
       let job = try context.codecs.decode(J.self, from: context.payload, of: context.kind)
       do {
         try await perform(job, context)
@@ -32,7 +56,6 @@ public struct JobHandler: Sendable {
         throw Failure(error: error, retryDelay: delay)
       }
     }
-    plugins = J.plugins
   }
 
   /// Creates a handler for jobs of a kind whose payload is raw bytes.
@@ -46,9 +69,7 @@ public struct JobHandler: Sendable {
     _ kind: Kind, policy: JobPolicy = JobPolicy(),
     perform: @escaping @Sendable (JobContext) async throws -> Void
   ) {
-    self.kind = kind
-    self.policy = policy
-    self.perform = perform
+    content = Content(kind, policy, [], perform)
   }
 
   /// A failure whose job chose its own retry delay.

@@ -202,22 +202,67 @@ public struct NewJob: Sendable {
   public var kind: Kind
   /// The job's argument, encoded.
   public var payload: Payload
-  /// At most one live job per kind and key. Default: none.
-  public var unique: UniqueKey?
-  /// Jobs of one kind and key run one after the other, or a few at a time. Default: none, which costs nothing.
-  public var concurrencyKey: ConcurrencyKey?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
   /// When the job may first run. Default: now.
   public var due: Due
-  /// When the job expires if it still waits. Default: never, which costs nothing.
-  public var expires: Expiry
-  /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none, which costs nothing.
-  public var maxWaiting: MaxWaiting?
   /// Entries that travel with the payload, for hooks. They count towards the payload's limit.
   public var metadata: JobMetadata
+  /// At most one live job per kind and key. Default: none.
+  public var unique: UniqueKey? {
+    get { rules?.values.unique }
+    set { setRule { $0.unique = newValue } }
+  }
+  /// Jobs of one kind and key run one after the other, or a few at a time. Default: none, which costs nothing.
+  public var concurrencyKey: ConcurrencyKey? {
+    get { rules?.values.concurrencyKey }
+    set { setRule { $0.concurrencyKey = newValue } }
+  }
+  /// When the job expires if it still waits. Default: never, which costs nothing.
+  public var expires: Expiry {
+    get { rules?.values.expires ?? .never }
+    set { setRule { $0.expires = newValue } }
+  }
+  /// The maximum number of waiting jobs of the kind, and what the enqueue does at it. Default: none, which costs nothing.
+  public var maxWaiting: MaxWaiting? {
+    get { rules?.values.maxWaiting }
+    set { setRule { $0.maxWaiting = newValue } }
+  }
   /// Names the enqueue, so that repeating it has no further effect. Default: none, which costs nothing.
-  public var idempotencyKey: IdempotencyKey?
+  public var idempotencyKey: IdempotencyKey? {
+    get { rules?.values.idempotencyKey }
+    set { setRule { $0.idempotencyKey = newValue } }
+  }
+
+  /// What few jobs have, by reference: each way of a job through the layers copies it. Nil if the job has nothing of it.
+  private var rules: Rules?
+
+  private struct RuleValues: Sendable {
+    var unique: UniqueKey?
+    var concurrencyKey: ConcurrencyKey?
+    var expires = Expiry.never
+    var maxWaiting: MaxWaiting?
+    var idempotencyKey: IdempotencyKey?
+
+    var isEmpty: Bool {
+      unique == nil && concurrencyKey == nil && expires == .never && maxWaiting == nil
+        && idempotencyKey == nil
+    }
+  }
+
+  private final class Rules: Sendable {
+    let values: RuleValues
+    init(_ values: RuleValues) { self.values = values }
+  }
+
+  private mutating func setRule(_ set: (inout RuleValues) -> Void) {
+    var values = rules?.values ?? RuleValues()
+    set(&values)
+    rules = values.isEmpty ? nil : Rules(values)
+  }
+
+  /// Whether the job has nothing that enqueues have to look at besides what each job has.
+  package var hasNoRules: Bool { rules == nil }
 
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
@@ -228,14 +273,13 @@ public struct NewJob: Sendable {
   ) {
     self.kind = kind
     self.payload = payload
-    self.unique = unique
-    self.concurrencyKey = concurrencyKey
     self.priority = priority
     self.due = due
-    self.expires = expires
-    self.maxWaiting = maxWaiting
     self.metadata = metadata
-    self.idempotencyKey = idempotencyKey
+    let values = RuleValues(
+      unique: unique, concurrencyKey: concurrencyKey, expires: expires, maxWaiting: maxWaiting,
+      idempotencyKey: idempotencyKey)
+    rules = values.isEmpty ? nil : Rules(values)
   }
 }
 

@@ -81,9 +81,9 @@ extension JobHandler {
     _ type: J.Type, policy: JobPolicy? = nil, using plugins: repeat (each P).Type,
     perform: @escaping @Sendable (J, JobContext, repeat each P) async throws -> Void
   ) {
-    self.init(type, policy: policy) { (job: J, context: JobContext) async throws in
+    self.init(type, policy, requiring: Using<repeat each P>._types) {
+      (job: J, context: JobContext) async throws in
       try await perform(job, context, repeat try context.required((each P).self))
     }
-    self.plugins = Using<repeat each P>._types
   }
 }

@@ -159,7 +159,7 @@ extension Transaction {
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool {
-    unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil
+    (hasNoRules || unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil)
       && payload.bytes.count + metadata.bytes.count <= 4096
   }
 }
