@@ -206,6 +206,23 @@ public struct NewJob: Sendable {
   public var unique: UniqueKey?
   /// Jobs of one kind and key run one after the other, or a few at a time. Default: none, which costs nothing.
   public var concurrencyKey: ConcurrencyKey?
+  /// The group, such as a customer, whose jobs take turns with those of other groups. Default: none, which costs nothing.
+  ///
+  ///     try await queue.enqueue(Resize(image), options: EnqueueOptions(group: "customer-7"))
+  ///
+  /// The ready jobs of the groups of one kind and priority begin in turn, one of each group at a time, whoever enqueued more or earlier:
+  /// a customer with a million jobs does not hold up the ten of another. Within a group, the job that became ready first begins first.
+  /// A job gets its place when it becomes ready: when it is enqueued, when its delay ends, when its ``ConcurrencyKey`` admits it, when it
+  /// is retried or snoozed without a delay, and when its priority or due time is changed. A job that a worker gave back, or whose lease
+  /// expired, keeps its place.
+  ///
+  /// Jobs without a group count as one more group, from the time on at which the kind has ready or running jobs with groups; those that
+  /// are ready before then keep their places by due time. So give all jobs of such a kind a group. A due time in the past puts no job of
+  /// such a kind in front of the others of its group, and no priority is shared: a higher one runs first, whatever the groups.
+  ///
+  /// A name has 1 to 255 bytes of UTF-8 without NUL, and is compared as bytes. Each kind, and each of several databases, has groups of its
+  /// own; a name that no live job has takes no space. It needs ``Capabilities/groups``.
+  public var group: String?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
   /// When the job may first run. Default: now.
@@ -222,14 +239,15 @@ public struct NewJob: Sendable {
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil,
-    concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
-    maxWaiting: MaxWaiting? = nil,
+    concurrencyKey: ConcurrencyKey? = nil, group: String? = nil, priority: Int = 0, due: Due = .now,
+    expires: Expiry = .never, maxWaiting: MaxWaiting? = nil,
     metadata: JobMetadata = JobMetadata(), idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
     self.payload = payload
     self.unique = unique
     self.concurrencyKey = concurrencyKey
+    self.group = group
     self.priority = priority
     self.due = due
     self.expires = expires
