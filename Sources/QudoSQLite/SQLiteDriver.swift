@@ -119,11 +119,11 @@ public struct SQLiteDriver: Driver {
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
         .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys,
+        .concurrencyKeys, .groups,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-        .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
+        .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

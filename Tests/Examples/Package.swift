@@ -10,6 +10,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Debounce", [qudo("QudoTesting")]),
   ("Delayed", [qudo("QudoTesting")]),
   ("Deployment", []),
+  ("FairShare", []),
   ("Fleet", []),
   ("Hooks", []),
   ("Idempotent", []),

@@ -103,4 +103,6 @@ public struct Capabilities: OptionSet, Sendable {
   public static let rateLimits = Capabilities(rawValue: 2048)
   /// Jobs can have a ``ConcurrencyKey``. Without this feature, an enqueue with one throws ``QudoError/Code/invalidArgument``.
   public static let concurrencyKeys = Capabilities(rawValue: 4096)
+  /// Jobs can have a ``NewJob/group``. Without this feature, an enqueue with one throws ``QudoError/Code/invalidArgument``.
+  public static let groups = Capabilities(rawValue: 8192)
 }

@@ -13,6 +13,8 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public var uniqueKeyPrefix: String?
   /// The concurrency key, compared byte by byte, of 1 to 255 bytes. A job without a key does not match.
   public var concurrencyKey: String?
+  /// The group, compared byte by byte, of 1 to 255 bytes. A job without a group does not match.
+  public var group: String?
   /// The priorities.
   public var priority: ClosedRange<Int>?
   /// When the job was enqueued.
@@ -29,7 +31,8 @@ public struct JobFilter: Hashable, Sendable, Codable {
   public init(
     ids: [Int64]? = nil, kinds: [Kind]? = nil, states: Set<JobState>? = nil, uniqueKeyPrefix: String? = nil,
     priority: ClosedRange<Int>? = nil, enqueuedAt: Range<Timestamp>? = nil, dueAt: Range<Timestamp>? = nil,
-    payloadContains: [UInt8]? = nil, metadata: [String: String]? = nil, concurrencyKey: String? = nil
+    payloadContains: [UInt8]? = nil, metadata: [String: String]? = nil, concurrencyKey: String? = nil,
+    group: String? = nil
   ) {
     self.ids = ids
     self.kinds = kinds
@@ -41,6 +44,7 @@ public struct JobFilter: Hashable, Sendable, Codable {
     self.payloadContains = payloadContains
     self.metadata = metadata
     self.concurrencyKey = concurrencyKey
+    self.group = group
   }
 }
 
@@ -52,9 +56,8 @@ extension JobFilter {
 
   /// Whether the filter looks at more than ids, kinds and states.
   package var looksIntoJobs: Bool {
-    uniqueKeyPrefix != nil || concurrencyKey != nil || priority != nil || enqueuedAt != nil || dueAt != nil
-      || payloadContains != nil
-      || looksIntoMetadata
+    uniqueKeyPrefix != nil || concurrencyKey != nil || group != nil || priority != nil || enqueuedAt != nil
+      || dueAt != nil || payloadContains != nil || looksIntoMetadata
   }
 
   /// Whether the filter looks at the metadata.
@@ -85,6 +88,7 @@ extension JobFilter {
     if let concurrencyKey {
       try Limits.check("concurrency key", concurrencyKey, atMost: Limits.concurrencyKeyBytes)
     }
+    if let group { try Limits.check("group", group, atMost: Limits.groupBytes) }
     if let bytes = payloadContains?.count, bytes > Self.mostPayloadBytes {
       throw QudoError(
         .invalidArgument,
@@ -113,6 +117,7 @@ extension JobFilter {
     if let concurrencyKey, job.concurrencyKey?.utf8.elementsEqual(concurrencyKey.utf8) != true {
       return false
     }
+    if let group, job.group?.utf8.elementsEqual(group.utf8) != true { return false }
     if let priority, !priority.contains(job.priority) { return false }
     if let enqueuedAt, !enqueuedAt.contains(job.enqueuedAt) { return false }
     if let dueAt, !dueAt.contains(job.dueAt) { return false }

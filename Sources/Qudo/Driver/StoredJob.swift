@@ -24,6 +24,8 @@ public struct StoredJob: Hashable, Sendable, Codable {
   public var uniqueKey: String?
   /// The ``ConcurrencyKey/key`` of the job, if it has one.
   public var concurrencyKey: String?
+  /// The ``NewJob/group`` of the job, if it has one.
+  public var group: String?
   /// Jobs with a higher priority run first.
   public var priority: Int
   /// The number of the job's current or next run, from 1.
@@ -52,7 +54,7 @@ public struct StoredJob: Hashable, Sendable, Codable {
     enqueuedAt: Timestamp, dueAt: Timestamp, leaseExpiresAt: Timestamp?,
     metadata: JobMetadata = JobMetadata(),
     expiresAt: Timestamp? = nil, expiredLeases: Int = 0, startedAt: Timestamp? = nil, processID: Int64? = nil,
-    concurrencyKey: String? = nil
+    concurrencyKey: String? = nil, group: String? = nil
   ) {
     self.id = id
     self.kind = kind
@@ -60,6 +62,7 @@ public struct StoredJob: Hashable, Sendable, Codable {
     self.payload = payload
     self.uniqueKey = uniqueKey
     self.concurrencyKey = concurrencyKey
+    self.group = group
     self.priority = priority
     self.attempt = attempt
     self.enqueuedAt = enqueuedAt

@@ -72,12 +72,18 @@ extension ConcurrencyKey {
 }
 
 extension Capabilities {
-  /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key, which this database does not know.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key or a group, which this database does not know.
   package func check(keysOf jobs: [NewJob]) throws(QudoError) {
-    guard !contains(.concurrencyKeys), jobs.contains(where: { $0.concurrencyKey != nil }) else { return }
+    if !contains(.concurrencyKeys), jobs.contains(where: { $0.concurrencyKey != nil }) {
+      throw QudoError(
+        .invalidArgument,
+        "the database knows no concurrency keys, and nothing was enqueued: use another database, or enqueue without a key"
+      )
+    }
+    guard !contains(.groups), jobs.contains(where: { $0.group != nil }) else { return }
     throw QudoError(
       .invalidArgument,
-      "the database knows no concurrency keys, and nothing was enqueued: use another database, or enqueue without a key"
+      "the database knows no groups of jobs, and nothing was enqueued: use another database, or enqueue without a group"
     )
   }
 }

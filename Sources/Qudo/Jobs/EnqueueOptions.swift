@@ -10,6 +10,8 @@ public struct EnqueueOptions: Hashable, Sendable {
   public var unique: UniqueKey?
   /// Jobs of one kind and key run one after the other, or a few at a time. Default: none.
   public var concurrencyKey: ConcurrencyKey?
+  /// The group, such as a customer, with which the job takes turns: see ``NewJob/group``. Default: none.
+  public var group: String?
   /// Jobs with a higher priority run first. Default: 0.
   public var priority: Int
   /// When the job may first run. Default: now.
@@ -25,12 +27,13 @@ public struct EnqueueOptions: Hashable, Sendable {
 
   /// Creates options; those not given have their defaults.
   public init(
-    unique: UniqueKey? = nil, concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now,
-    expires: Expiry = .never, maxWaiting: MaxWaiting? = nil, idempotencyKey: IdempotencyKey? = nil,
-    metadata: JobMetadata = JobMetadata()
+    unique: UniqueKey? = nil, concurrencyKey: ConcurrencyKey? = nil, group: String? = nil, priority: Int = 0,
+    due: Due = .now, expires: Expiry = .never, maxWaiting: MaxWaiting? = nil,
+    idempotencyKey: IdempotencyKey? = nil, metadata: JobMetadata = JobMetadata()
   ) {
     self.unique = unique
     self.concurrencyKey = concurrencyKey
+    self.group = group
     self.priority = priority
     self.due = due
     self.expires = expires
@@ -83,7 +86,7 @@ extension NewJob {
   public init(_ kind: Kind, payload: Payload = Payload([]), options: EnqueueOptions) {
     self.init(
       kind, payload: payload, unique: options.unique, concurrencyKey: options.concurrencyKey,
-      priority: options.priority, due: options.due,
+      group: options.group, priority: options.priority, due: options.due,
       expires: options.expires, maxWaiting: options.maxWaiting, metadata: options.metadata,
       idempotencyKey: options.idempotencyKey)
   }

@@ -218,6 +218,26 @@ public struct NewJob: Sendable {
     get { rules?.values.concurrencyKey }
     set { setRule { $0.concurrencyKey = newValue } }
   }
+  /// The group, such as a customer, whose jobs take turns with those of other groups. Default: none, which costs nothing.
+  ///
+  ///     try await queue.enqueue(Resize(image), options: EnqueueOptions(group: "customer-7"))
+  ///
+  /// The ready jobs of the groups of one kind and priority begin in turn, one of each group at a time, whoever enqueued more or earlier:
+  /// a customer with a million jobs does not hold up the ten of another. Within a group, the job that became ready first begins first.
+  /// A job gets its place when it becomes ready: when it is enqueued, when its delay ends, when its ``ConcurrencyKey`` admits it, when it
+  /// is retried or snoozed without a delay, and when its priority or due time is changed. A job that a worker gave back, or whose lease
+  /// expired, keeps its place.
+  ///
+  /// Jobs without a group count as one more group, as soon as the kind has ready or running jobs with groups; those that
+  /// are ready before then keep their places by due time. So give all jobs of such a kind a group. A due time in the past puts no job of
+  /// such a kind in front of the others of its group, and no priority is shared: a higher one runs first, whatever the groups.
+  ///
+  /// A name has 1 to 255 bytes of UTF-8 without NUL, and is compared as bytes. Each kind, and each of several databases, has its own
+  /// groups; a name that no live job has takes no space. It needs ``Capabilities/groups``.
+  public var group: String? {
+    get { rules?.values.group }
+    set { setRule { $0.group = newValue } }
+  }
   /// When the job expires if it still waits. Default: never, which costs nothing.
   public var expires: Expiry {
     get { rules?.values.expires ?? .never }
@@ -240,12 +260,13 @@ public struct NewJob: Sendable {
   private struct RuleValues: Sendable {
     var unique: UniqueKey?
     var concurrencyKey: ConcurrencyKey?
+    var group: String?
     var expires = Expiry.never
     var maxWaiting: MaxWaiting?
     var idempotencyKey: IdempotencyKey?
 
     var isEmpty: Bool {
-      unique == nil && concurrencyKey == nil && expires == .never && maxWaiting == nil
+      unique == nil && concurrencyKey == nil && group == nil && expires == .never && maxWaiting == nil
         && idempotencyKey == nil
     }
   }
@@ -267,8 +288,8 @@ public struct NewJob: Sendable {
   /// Creates a job. Enqueues check it against ``Limits``.
   public init(
     _ kind: Kind, payload: Payload = Payload([]), unique: UniqueKey? = nil,
-    concurrencyKey: ConcurrencyKey? = nil, priority: Int = 0, due: Due = .now, expires: Expiry = .never,
-    maxWaiting: MaxWaiting? = nil,
+    concurrencyKey: ConcurrencyKey? = nil, group: String? = nil, priority: Int = 0, due: Due = .now,
+    expires: Expiry = .never, maxWaiting: MaxWaiting? = nil,
     metadata: JobMetadata = JobMetadata(), idempotencyKey: IdempotencyKey? = nil
   ) {
     self.kind = kind
@@ -277,7 +298,7 @@ public struct NewJob: Sendable {
     self.due = due
     self.metadata = metadata
     let values = RuleValues(
-      unique: unique, concurrencyKey: concurrencyKey, expires: expires, maxWaiting: maxWaiting,
+      unique: unique, concurrencyKey: concurrencyKey, group: group, expires: expires, maxWaiting: maxWaiting,
       idempotencyKey: idempotencyKey)
     rules = values.isEmpty ? nil : Rules(values)
   }

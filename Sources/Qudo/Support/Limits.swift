@@ -8,6 +8,8 @@ public struct Limits: Sendable {
   public static let uniqueKeyBytes = 255
   /// The maximum length of a concurrency key, in bytes.
   public static let concurrencyKeyBytes = 255
+  /// The maximum length of a group's name, in bytes.
+  public static let groupBytes = 255
   /// The priorities that can be stored: a 32-bit integer without its smallest value.
   public static let priorities = -Int(Int32.max)...Int(Int32.max)
 
@@ -21,6 +23,7 @@ public struct Limits: Sendable {
     try Self.check("kind", job.kind.name, atMost: Self.kindBytes)
     if let unique = job.unique { try unique.check(due: job.due) }
     if let key = job.concurrencyKey { try key.check() }
+    if let group = job.group { try Self.check("group", group, atMost: Self.groupBytes) }
     let bytes = job.payload.bytes.count + job.metadata.bytes.count
     guard bytes <= payloadBytes else {
       throw QudoError(

@@ -33,6 +33,7 @@ struct Run: Sendable {
   @usableFromInline
   func checked(_ jobs: [NewJob]) throws -> [NewJob] {
     for job in jobs { try engine.driver.limits.check(job) }
+    try engine.driver.capabilities.check(keysOf: jobs)
     return jobs
   }
 

@@ -46,7 +46,7 @@ struct Backlog: Hashable {
     if isHeld {
       let first = "(SELECT min(id) FROM qudo_job WHERE kind = \(other))"
       try database.run("UPDATE qudo_job SET concurrency_key = 'key' WHERE kind = \(other)")
-      try database.run("INSERT INTO qudo_place(kind, key, job) VALUES(\(other), 'key', \(first))")
+      try database.run("INSERT INTO qudo_admitted(kind, key, job) VALUES(\(other), 'key', \(first))")
       try database.run(
         "INSERT INTO qudo_held(kind, key, id) SELECT kind, 'key', id FROM qudo_job WHERE kind = \(other) AND id <> \(first)"
       )

@@ -18,7 +18,11 @@ extension Bench {
       try await claimsBesideFull(many, durability),
       try await claimsBesideHeld(many, durability),
       try await enqueueKeys(many, durability),
-      try await drain("\(grouped(many)) concurrency keys", many, durability, keyed: true, atLeast: 1 / 1.5),
+      try await drain(
+        "\(grouped(many)) concurrency keys", many, durability, as: .keyed, atLeast: 1 / 1.5),
+      try await startsOfAnotherGroup(many, durability),
+      try await enqueueGroups(many, durability),
+      try await drain("\(grouped(many)) jobs of 100 groups", many, durability, as: .grouped, atLeast: nil),
     ]
   }
 
@@ -26,12 +30,12 @@ extension Bench {
 
   private func drain(
     _ name: String, _ count: Int, _ durability: SQLiteDriver.Durability, _ policy: JobPolicy = JobPolicy(),
-    keyed: Bool = false, atLeast: Double? = 0.8
+    as jobs: Jobs = .plain, atLeast: Double? = 0.8
   ) async throws -> BenchLine {
     let rounds = try await interleave { path in
-      try await drainRate(path, durability, count, JobPolicy(), keyed: false)
+      try await drainRate(path, durability, count, JobPolicy(), .plain)
     } qudo: { path in
-      try await drainRate(path, durability, count, policy, keyed: keyed)
+      try await drainRate(path, durability, count, policy, jobs)
     }
     return BenchLine(
       "limits, drain of \(name)", durability.rawValue, rounds, floorName: "none",
@@ -39,10 +43,10 @@ extension Bench {
   }
 
   private func drainRate(
-    _ path: String, _ durability: SQLiteDriver.Durability, _ count: Int, _ policy: JobPolicy, keyed: Bool
+    _ path: String, _ durability: SQLiteDriver.Durability, _ count: Int, _ policy: JobPolicy, _ jobs: Jobs
   ) async throws -> Double {
     try await withQueue(path, durability) { queue in
-      try await fill(queue, count, keyed: keyed)
+      try await fill(queue, count, jobs)
       let worker = try Worker(queue, handlers: [JobHandler("bench", policy: policy) { _ in }])
       var summary = WorkSummary()
       let rate = try await rate(count) { summary = try await worker.workUntilEmpty() }
@@ -54,32 +58,88 @@ extension Bench {
   }
 
   private func enqueueKeys(_ count: Int, _ durability: SQLiteDriver.Durability) async throws -> BenchLine {
-    func rateOfFilling(_ path: String, keyed: Bool) async throws -> Double {
+    try await enqueue("\(grouped(count)) concurrency keys", count, durability, as: .keyed, .atLeast(1 / 1.5))
+  }
+
+  private func enqueue(
+    _ name: String, _ count: Int, _ durability: SQLiteDriver.Durability, as jobs: Jobs,
+    _ target: BenchLine.Target?
+  ) async throws -> BenchLine {
+    func rateOfFilling(_ path: String, _ jobs: Jobs) async throws -> Double {
       try await withQueue(path, durability) { queue in
-        try await rate(count) { try await fill(queue, count, keyed: keyed) }
+        try await rate(count) { try await fill(queue, count, jobs) }
       }
     }
     let rounds = try await interleave { path in
-      try await rateOfFilling(path, keyed: false)
+      try await rateOfFilling(path, .plain)
     } qudo: { path in
-      try await rateOfFilling(path, keyed: true)
+      try await rateOfFilling(path, jobs)
     }
     return BenchLine(
-      "limits, enqueue of \(grouped(count)) concurrency keys", durability.rawValue, rounds, floorName: "none",
-      target: .atLeast(1 / 1.5))
+      "limits, enqueue of \(name)", durability.rawValue, rounds, floorName: "none", target: target)
+  }
+
+  /// What the enqueued jobs have.
+  private enum Jobs {
+    case plain
+    /// Each has a concurrency key of its own.
+    case keyed
+    /// A hundred groups have as many each.
+    case grouped
+    case ofGroup(String)
+
+    func job(_ number: Int, _ payload: [UInt8]) -> NewJob {
+      var job = NewJob("bench", payload: Payload(payload))
+      switch self {
+      case .plain: break
+      case .keyed: job.concurrencyKey = ConcurrencyKey("key-\(number)")
+      case .grouped: job.group = "group-\(number % 100)"
+      case .ofGroup(let name): job.group = name
+      }
+      return job
+    }
   }
 
   /// Enqueues jobs in batches of 1,000.
-  ///
-  /// - Parameter keyed: Whether each has its own concurrency key.
-  private func fill(_ queue: Queue<NoHooks>, _ count: Int, keyed: Bool) async throws {
+  private func fill(_ queue: Queue<NoHooks>, _ count: Int, _ jobs: Jobs) async throws {
     for first in stride(from: 0, to: count, by: 1000) {
-      try await queue.enqueue(
-        (first..<min(first + 1000, count)).map { number in
-          NewJob(
-            "bench", payload: Payload(payload), concurrencyKey: keyed ? ConcurrencyKey("key-\(number)") : nil)
-        })
+      try await queue.enqueue((first..<min(first + 1000, count)).map { jobs.job($0, payload) })
     }
+  }
+
+  // MARK: Groups
+
+  /// Counts the claims until the ten jobs of a group have begun that came after many of another group.
+  private func startsOfAnotherGroup(_ many: Int, _ durability: SQLiteDriver.Durability) async throws
+    -> BenchLine
+  {
+    let starts = try await withFile { path in
+      try await withQueue(path, durability) { queue in
+        try await fill(queue, many, .ofGroup("many"))
+        let ids = try await queue.enqueue((0..<10).map { Jobs.ofGroup("few").job($0, payload) }).map(
+          \.id.number)
+        let driver = try await queue.databases.drivers()[0]
+        var left = Set(ids)
+        var starts = 0
+        while !left.isEmpty, starts < many {
+          let jobs = try await driver.claim(ClaimRequest([.init("bench")], limit: 1)).jobs
+          guard let job = jobs.first else {
+            throw BenchFailure("no job is left, but \(left.count) did not begin")
+          }
+          starts += 1
+          left.remove(job.id)
+          _ = try await driver.settle([Settlement(job.lease, .completed())], claiming: nil)
+        }
+        return starts
+      }
+    }
+    return BenchLine(
+      workload: "limits, starts until 10 jobs behind \(grouped(many)) of another group have begun",
+      durability: durability.rawValue, rate: Double(starts), unit: "starts", target: .atMost(20, .rate))
+  }
+
+  private func enqueueGroups(_ count: Int, _ durability: SQLiteDriver.Durability) async throws -> BenchLine {
+    try await enqueue("\(grouped(count)) jobs of 100 groups", count, durability, as: .grouped, nil)
   }
 
   // MARK: Claims

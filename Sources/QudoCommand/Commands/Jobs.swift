@@ -7,7 +7,7 @@ struct Jobs: AsyncParsableCommand {
     discussion: """
       With --json each element is {"database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt", \
       "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", \
-      "expiresAt", "concurrencyKey", "metadata"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
+      "expiresAt", "concurrencyKey", "group", "metadata"}; a payload that is not UTF-8 is "payloadBase64" instead. Finished jobs appear only in the logs: \
       see show, failures and statuses. Without --limit, --json prints no more jobs than the table does; if it leaves some out, standard \
       error says so. With several databases, --limit and --after apply to each.
 
@@ -15,6 +15,7 @@ struct Jobs: AsyncParsableCommand {
         qudo jobs --kind mail.send --contains ada@example.org --older-than 1h
         qudo jobs --metadata tenant=acme --state running
         qudo jobs --state held --kind order.ship
+        qudo jobs --group customer-7 --state ready
         qudo jobs --after 120 --json
       """)
 
@@ -63,6 +64,7 @@ extension StoredJob: Listed {
       ("leaseEndsAt", .time(leaseExpiresAt)), ("expiredLeases", .integer(Int64(expiredLeases))),
       ("startedAt", .time(startedAt)), ("processID", processID.map { .integer($0) } ?? .null),
       ("expiresAt", .time(expiresAt)), ("concurrencyKey", .text(concurrencyKey)),
+      ("group", .text(group)),
       ("metadata", metadata.json),
     ])
   }

@@ -92,6 +92,7 @@ private struct ShownJob {
     if let key = job.concurrencyKey {
       lines.append((job.state == .held ? "held behind key" : "concurrency key", key))
     }
+    if let group = job.group { lines.append(("group", group)) }
     return lines + Self.lines(job.metadata)
   }
 

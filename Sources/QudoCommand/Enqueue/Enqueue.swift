@@ -37,6 +37,7 @@ struct Enqueue: AsyncParsableCommand {
         qudo enqueue reindex 7 --debounce page-7 --delay 5s --max-delay 1m
         qudo enqueue sync 7 --follow-up account-7
         qudo enqueue digest --unique-key daily --on-conflict keep --throttle 1h
+        qudo enqueue thumbnail cat.jpg --group customer-7
         find . -type f -print0 | qudo enqueue hash --null
       """)
 
@@ -120,7 +121,7 @@ struct Enqueue: AsyncParsableCommand {
   func job(_ payload: [UInt8], _ codec: CodecID) -> NewJob {
     NewJob(
       Kind(kind), payload: Payload(payload, codec: codec), unique: options.unique,
-      concurrencyKey: options.ordering, priority: options.priority,
+      concurrencyKey: options.ordering, group: options.group, priority: options.priority,
       due: options.due, expires: options.expires ?? .never, maxWaiting: options.bound,
       metadata: JobMetadata(options.metadata))
   }

@@ -9,6 +9,7 @@ struct JobFilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only unique keys that begin with this.", valueName: "text")) var keyPrefix:
     String?
   @Option(help: ArgumentHelp("Only this concurrency key.", valueName: "key")) var concurrencyKey: String?
+  @Option(help: ArgumentHelp("Only this group.", valueName: "name")) var group: String?
   @Option(
     help: ArgumentHelp(
       "Only payloads that contain this text, as they are stored; at most 1,024 bytes.", valueName: "text"))
@@ -73,7 +74,7 @@ struct JobFilterOptions: ParsableArguments {
       dueAt: Self.range(from: dueAfter, to: dueBefore), payloadContains: contains.map { Array($0.utf8) },
       metadata: metadata.isEmpty
         ? nil : Dictionary(metadata.map { ($0.name, $0.text) }, uniquingKeysWith: { _, last in last }),
-      concurrencyKey: concurrencyKey)
+      concurrencyKey: concurrencyKey, group: group)
   }
 
   /// Returns nil if neither end is given.

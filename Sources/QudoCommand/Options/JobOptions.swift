@@ -75,6 +75,13 @@ struct JobOptions: ParsableArguments {
       """, valueName: "number"))
   var keyLimit: Int?
   @Option(
+    help: ArgumentHelp(
+      """
+      Jobs of one kind and priority begin in turn, one of each group, such as a customer, at a time; 1 to 255 bytes. Jobs without a \
+      group count as one more group. Default: none.
+      """, valueName: "name"))
+  var group: String?
+  @Option(
     help: ArgumentHelp("Higher priorities run first; from -2147483647 to 2147483647.", valueName: "number"))
   var priority = 0
   @Option(

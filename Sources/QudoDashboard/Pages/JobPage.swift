@@ -63,6 +63,7 @@ extension Shell {
       <dl class="facts">\(fact("Kind", kind(job.kind)))\(fact("Priority", "\(job.priority)"))\(fact("Attempt", "\(job.attempt)"))\
       \(fact("Enqueued", HTML.time(job.enqueuedAt, now)))\(fact("Due", HTML.time(job.dueAt, now)))\
       \(fact("Expires", job.expiresAt.map { HTML.time($0, now) }))\(fact("Unique key", job.uniqueKey.map { "<code>\($0)</code>" }))\
+      \(fact("Group", job.group.map { "<code>\($0)</code>" }))\
       \(fact("Concurrency key", job.concurrencyKey.map { "<code>\($0)</code>" }))\
       \(fact("Claimed", job.startedAt.map { HTML.time($0, now) }))\(fact("Process", job.processID.map { "\($0)" }))\
       \(fact("Lease ends", job.leaseExpiresAt.map { HTML.time($0, now) }))\

@@ -31,11 +31,21 @@ struct Candidate {
   /// Whether the job may have a concurrency key. If not, it has none.
   var mayBeKeyed = false
   let source: Source
+  /// Whether the job may have a row in `qudo_group`. If not, it has none.
+  var mayBeGrouped = false
+  /// The place that the job has got, which is not stored yet; ``due`` is the same.
+  var place: GroupPlace?
+  /// The due time at which the job was until it got its ``place``.
+  var delayedUntil: Int64?
 
-  /// The column `flags`: ``hold``, and bits for ``mayExpire`` and ``mayBeKeyed``.
+  /// The column `flags`: ``hold``, and bits for ``mayExpire``, ``mayBeKeyed`` and ``mayBeGrouped``.
   var flags: Int64 {
     hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) | (mayBeKeyed ? KeyRows.bit : 0)
+      | (mayBeGrouped ? GroupRows.bit : 0)
   }
+
+  /// Whether a final failure keeps more than the columns that each job has: see ``Transaction/log(_:_:message:final:keyed:)``.
+  var isLoggedWithKeys: Bool { mayBeKeyed || mayBeGrouped }
 
   var turn: (Int64, Int64, Int64) { (ranking, due, id) }
 }
@@ -106,7 +116,8 @@ struct ClaimPlan {
     let back = waiting.map { row in
       Candidate(
         kind: row.kind, ranking: row.ranking, due: row.due, id: row.id, hold: row.hold,
-        mayExpire: row.mayExpire, mayBeKeyed: row.mayBeKeyed, source: .ended(row))
+        mayExpire: row.mayExpire, mayBeKeyed: row.mayBeKeyed, source: .ended(row),
+        mayBeGrouped: row.mayBeGrouped)
     }
     var candidates = ready
     if !delayed.isEmpty || !back.isEmpty { candidates += delayed + back }

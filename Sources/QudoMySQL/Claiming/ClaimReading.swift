@@ -161,9 +161,13 @@ struct ClaimReading {
     }
     let didSweep = !swept.isEmpty
     let leases = didSweep ? try take(&swept) : nil
-    let delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
+    var delayed = didSweep ? try take(&swept).map { Candidate($0, .delayed) } : []
     let messages = CancelMarks.messages(swept)
     let ended = leases?.map { EndedLease($0, messages) } ?? []
+    if !delayed.isEmpty {
+      delayed = try transaction.placing(
+        delayed, besides: ended.filter { !$0.isTheLast && !$0.isJobless && $0.cancelled == nil }.map(\.row))
+    }
     var ready = armed.isEmpty || request.limit <= 0 ? [] : try take(&rest).map { Candidate($0, .ready) }
     var full = wanted.count > 1 ? Set(try take(&rest).map { $0.integer(0) }) : []
     transaction.kinds.haveReady(full, of: wanted)
@@ -344,7 +348,8 @@ extension Candidate {
     self.init(
       kind: row.integer(0), ranking: row.integer(1), due: row.integer(2), id: row.integer(3),
       hold: KeyHold(row.integer(4)), mayExpire: row.integer(4) & ExpiryRows.bit != 0,
-      mayBeKeyed: row.integer(4) & KeyRows.bit != 0, source: source)
+      mayBeKeyed: row.integer(4) & KeyRows.bit != 0, source: source,
+      mayBeGrouped: row.integer(4) & GroupRows.bit != 0)
   }
 }
 #endif

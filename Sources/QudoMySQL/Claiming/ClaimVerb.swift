@@ -105,7 +105,7 @@ extension Transaction {
   func promote(limit: Int) throws(QudoError) -> Int {
     guard limit > 0 else { return 0 }
     if let done = try wasCommitted() { return done.promoted }
-    let due = try read(ClaimReading.delayed(limit)).map { Candidate($0, .delayed) }
+    let due = try placing(try read(ClaimReading.delayed(limit)).map { Candidate($0, .delayed) })
     promote(due, ready: due)
     receipt.promoted = due.count
     try commit()
@@ -115,7 +115,8 @@ extension Transaction {
   private func promote(_ due: [Candidate], ready: [Candidate]) {
     for job in ready { entries.add(job.kind, ScanCursors.Key(job)) }
     var points = PointPredicate()
-    for job in due { points.add("due = \(job.due)", job.id) }
+    for job in due { points.add("due = \(job.delayedUntil ?? job.due)", job.id) }
+    store(places: due)
     for (condition, count) in points.counted {
       write("DELETE FROM qudo_delayed WHERE \(condition)", count: count)
     }
@@ -251,10 +252,10 @@ extension Transaction {
     var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
     for lease in leases {
       let (reason, message) = lease.end
-      log(lease.row.id, reason, message: message, final: true, keyed: lease.row.mayBeKeyed)
+      log(lease.row.id, reason, message: message, final: true, keyed: lease.row.isLoggedWithKeys)
       if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
     }
-    enqueue(failed)
+    try enqueue(failed)
     leaveRunning(try gone(plan.jobless))
     leaveRunning(leases.map(\.row))
     try deleteJobs(leases.map { DeletedJob($0.row) })
@@ -302,7 +303,9 @@ extension Transaction {
     if mayExpire { checkExpiries(of: chosen.map(\.0)) }
     var rows = ClaimedRows(
       holdingKeys: chosen.contains { $0.0.hold.outlastsStart }, expiring: mayExpire,
-      keyed: chosen.contains { $0.0.mayBeKeyed }, throttled: chosen.contains { $0.0.hold == .rests })
+      keyed: chosen.contains { $0.0.mayBeKeyed }, throttled: chosen.contains { $0.0.hold == .rests },
+      grouped: chosen.contains { $0.0.mayBeGrouped })
+    if rows.areGrouped { note(groupedKindsOf: chosen.map(\.0)) }
     rows.jobs.reserveCapacity(chosen.count)
     var ready = Groups<ClaimedRows.Terms, Int>()
     var written: [SQL] = []

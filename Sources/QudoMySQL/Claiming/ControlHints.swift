@@ -10,6 +10,8 @@ struct ControlHints {
   var paused = PausedKinds()
   /// Whether there were pauses, ended ones included.
   var hasPauses = false
+  /// The kinds in which the driver has seen jobs with groups. Jobs of others that have no group take no turns.
+  var grouped: Set<Int64> = []
   /// The jobs that were marked, whether they existed or not.
   var marked: Set<Int64> = []
   /// The marked jobs that did not exist. Their marks are to be deleted.

@@ -154,6 +154,13 @@ struct ScanCursors {
   private var pause = Self.shortestPause
   private var restsUntil: ContinuousClock.Instant?
 
+  /// The bounds, for a read that is no claim.
+  var bounds: View {
+    var view = View()
+    if isOn { view.ready = ready }
+    return view
+  }
+
   mutating func view(_ now: ContinuousClock.Instant) -> View {
     var view = View()
     view.age = age

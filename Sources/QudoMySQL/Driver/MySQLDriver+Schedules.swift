@@ -25,6 +25,7 @@ extension MySQLDriver: ScheduleDriver {
 
   public func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] {
     for job in ticks.lazy.flatMap(\.jobs) { try limits.check(job) }
+    try capabilities.check(keysOf: ticks.flatMap(\.jobs))
     return try await pool.transact { transaction throws(QudoError) in
       try transaction.run(advancing: ticks)
     }

@@ -140,7 +140,7 @@ public struct MySQLDriver: Driver {
   public var capabilities: Capabilities {
     let always: Capabilities = [
       .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-      .concurrencyKeys,
+      .concurrencyKeys, .groups,
     ]
     return pool.access.facts?.losesOnPowerCut.isEmpty == true ? always.union(.survivesPowerLoss) : always
   }
@@ -152,6 +152,7 @@ public struct MySQLDriver: Driver {
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
     for job in jobs { try limits.check(job) }
+    try capabilities.check(keysOf: jobs)
     return try await inserter.insert(jobs)
   }
 
@@ -164,6 +165,7 @@ public struct MySQLDriver: Driver {
   ) async throws(QudoError) -> (results: [SettleResult], claim: Claim?) {
     for case .completed(let jobs) in settlements.map(\.outcome) {
       for job in jobs { try limits.check(job) }
+      try capabilities.check(keysOf: jobs)
     }
     let answer = try await pool.transact { transaction throws(QudoError) in
       try transaction.run(settling: settlements, claiming: next)

@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 12
+  static let version: Int64 = 13
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -49,6 +49,8 @@ enum Schema {
     Migration(version: 11, lowestReader: 11, lowestWriter: 11, statements: keys),
     // A Qudo of version 11 would let no key rest, and enqueue while one does.
     Migration(version: 12, lowestReader: 11, lowestWriter: 12, statements: rests),
+    // A Qudo of version 12 would leave the rows of jobs behind that it ends, and place no job.
+    Migration(version: 13, lowestReader: 11, lowestWriter: 13, statements: groups),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -269,6 +271,21 @@ enum Schema {
       job BIGINT NOT NULL PRIMARY KEY, throttle BIGINT NOT NULL, ends BIGINT, KEY qudo_rest_ends(ends)) ENGINE = InnoDB
     """
   ]
+
+  /// Creates the groups of live jobs, and where the failure log keeps them. The table is empty if unused.
+  ///
+  /// `place` and `due`, the true due time, are NULL while the job is delayed or held; see ``GroupRows``.
+  private static let groups: [SQL] =
+    [
+      """
+      CREATE TABLE IF NOT EXISTS qudo_group(
+        job BIGINT NOT NULL PRIMARY KEY, kind BIGINT NOT NULL, ranking INT NOT NULL, grp VARBINARY(255) NOT NULL, place BIGINT, due BIGINT,
+        KEY qudo_group_place(kind, grp, ranking, place)) ENGINE = InnoDB
+      """
+    ]
+    + step(
+      "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'grp'", "= 0",
+      "ALTER TABLE qudo_failure ADD COLUMN grp VARBINARY(255)")
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

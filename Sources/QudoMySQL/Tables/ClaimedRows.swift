@@ -39,13 +39,14 @@ struct ClaimedRows {
   ///   - expiring: Whether one of the jobs may have an expiry.
   ///   - keyed: Whether one of the jobs may have a concurrency key.
   ///   - throttled: Whether the unique key of one of the jobs may have a throttle.
-  init(holdingKeys: Bool, expiring: Bool, keyed: Bool, throttled: Bool) {
+  ///   - grouped: Whether one of the jobs may have a group.
+  init(holdingKeys: Bool, expiring: Bool, keyed: Bool, throttled: Bool, grouped: Bool) {
     let bits =
       (holdingKeys ? Self.keyBit : 0) | (expiring ? Self.expiryBit : 0) | (keyed ? Self.concurrencyBit : 0)
-      | (throttled ? Self.restBit : 0)
+      | (throttled ? Self.restBit : 0) | (grouped ? Self.groupBit : 0)
     token =
-      Int64.random(in: 16...Int64.max)
-      & ~(Self.keyBit | Self.expiryBit | Self.concurrencyBit | Self.restBit) | bits
+      Int64.random(in: 32...Int64.max)
+      & ~(Self.keyBit | Self.expiryBit | Self.concurrencyBit | Self.restBit | Self.groupBit) | bits
   }
 
   private static let keyBit: Int64 = 1
@@ -57,6 +58,13 @@ struct ClaimedRows {
   /// In leases of schema 10 this bit is random.
   private static let restBit: Int64 = 8
 
+  /// In leases of schema 12 this bit is random.
+  private static let groupBit: Int64 = 16
+
+  static func mayBeGrouped(_ token: Int64) -> Bool { token & groupBit != 0 }
+  /// Whether one of the jobs may have a group.
+  var areGrouped: Bool { Self.mayBeGrouped(token) }
+
   static func mayHoldKeys(_ token: Int64) -> Bool { token & keyBit != 0 }
   static func mayExpire(_ token: Int64) -> Bool { token & expiryBit != 0 }
   static func mayBeKeyed(_ token: Int64) -> Bool { token & concurrencyBit != 0 }
@@ -67,9 +75,14 @@ struct ClaimedRows {
 
   var reads: [SQL] {
     jobs.map(\.id).sorted().idParts().map { part in
-      "SELECT id, payload, codec, unique_key, attempt, enqueued, meta FROM qudo_job WHERE \(ids: part)"
+      """
+      SELECT id, payload, codec, unique_key, attempt, enqueued, meta\(areGrouped ? Self.trueDue : "") FROM qudo_job WHERE \(ids: part)
+      """
     }
   }
+
+  /// The due time of a job that is at a place among the groups; NULL for others.
+  private static let trueDue: SQL = ", (SELECT g.due FROM qudo_group AS g WHERE g.job = qudo_job.id)"
 
   func jobs(_ parts: ArraySlice<Rows>) throws(QudoError) -> [ClaimedJob] {
     var found: [ClaimedJob] = []
@@ -100,7 +113,7 @@ struct ClaimedRows {
       payload: Payload(row.bytes(1), codec: CodecID(row.integer(2))), priority: 0 &- Int(job.ranking),
       uniqueKey: row.textIfAny(3),
       attempt: Int(row.integer(4)), enqueuedAt: Timestamp(microseconds: row.integer(5)),
-      dueAt: Timestamp(microseconds: job.due),
+      dueAt: Timestamp(microseconds: areGrouped ? row.integerIfAny(7) ?? job.due : job.due),
       metadata: JobMetadata(bytes: row.bytes(6)))
   }
 }

@@ -166,7 +166,7 @@ extension Transaction {
     if !ids.isEmpty {
       log(
         ids, .expired, message: ExpiryRows.message, final: true,
-        keyed: gone.contains(where: \.mayBeKeyed) || overdue.contains { $0.row.mayBeKeyed })
+        keyed: gone.contains(where: \.isLoggedWithKeys) || overdue.contains { $0.row.isLoggedWithKeys })
       leaveWaiting(gone)
       leaveRunning(overdue.map(\.row))
       try deleteJobs(gone.map { DeletedJob($0, rowStays: rowsStay) } + overdue.map { DeletedJob($0.row) })

@@ -79,16 +79,28 @@ extension Transaction {
 
   /// Enqueues the jobs of final failures, in their order. Call this before the failed jobs are deleted, because the
   /// server copies their payloads.
-  func enqueue(_ failures: [(job: RoutedJob, reason: FailureReason, message: String)]) {
+  func enqueue(_ failures: [(job: RoutedJob, reason: FailureReason, message: String)]) throws(QudoError) {
     for (job, reason, message) in failures {
       wakes = true
-      entries.add(job.target, ranking: job.ranking)
+      var place: GroupPlace?
+      if mayBeGrouped(job.target) {
+        let request = PlaceRequest(
+          queue: GroupQueue(kind: job.target, ranking: job.ranking), group: nil)
+        var places = try places(for: [request])
+        place = places?.place(request, due: now.microseconds, now: now.microseconds)
+      }
+      let due = place?.place ?? now.microseconds
+      if place == nil {
+        entries.add(job.target, ranking: job.ranking)
+      } else {
+        entries.add(job.target, ScanCursors.Key(ranking: job.ranking, due: due, id: .min))
+      }
       let metadata = job.metadata(reason, message)
       let answer = InsertAnswer()
       write(
         """
         INSERT INTO qudo_job(kind, ranking, due, enqueued, codec, meta, payload)
-        SELECT \(job.target), ranking, \(now.microseconds), \(now.microseconds), codec, \(metadata.bytes), payload
+        SELECT \(job.target), ranking, \(due), \(now.microseconds), codec, \(metadata.bytes), payload
         FROM qudo_job WHERE id = \(job.id)
         """, count: 1
       ) { result in
@@ -98,8 +110,13 @@ extension Transaction {
       write(
         """
         INSERT INTO qudo_ready(kind, ranking, due, id, flags) \
-        VALUES(\(job.target), \(job.ranking), \(now.microseconds), LAST_INSERT_ID(), \(KeyHold.none.rawValue))
+        VALUES(\(job.target), \(job.ranking), \(due), LAST_INSERT_ID(), \(KeyHold.none.rawValue | (place == nil ? 0 : GroupRows.bit)))
         """)
+      if let place {
+        storeGroups([
+          "(LAST_INSERT_ID(),\(job.target),\(job.ranking),\(place.group),\(place.place),\(place.due))"
+        ])
+      }
       write(receipt.write(answer, 1))
     }
   }

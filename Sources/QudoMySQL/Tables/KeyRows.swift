@@ -62,7 +62,7 @@ enum KeyRows {
 
   /// The columns of a held job. `h` is its row in `qudo_held`, and `j` its row in `qudo_job`.
   private static let columns: SQL =
-    "h.id, h.kind, h.name, j.ranking, j.due, j.unique_scope, j.expires, j.kind, EXISTS(SELECT 1 FROM qudo_rest WHERE qudo_rest.job = h.id)"
+    "h.id, h.kind, h.name, j.ranking, j.due, j.unique_scope, j.expires, j.kind, EXISTS(SELECT 1 FROM qudo_rest WHERE qudo_rest.job = h.id), EXISTS(SELECT 1 FROM qudo_group AS g WHERE g.job = h.id)"
 
   /// Returns the query for the held jobs of a key with the lowest ids.
   ///
@@ -102,7 +102,8 @@ enum KeyRows {
       kind: row.integer(1), ranking: row.integer(3), due: row.integer(4), id: row.integer(0),
       hold: KeyHold(scope: row.integerIfAny(5), rests: row.integer(8) == 1), mayExpire: !row.isNull(6),
       mayBeKeyed: true,
-      source: .held(NumberedKey(kind: row.integer(1), name: row.bytes(2))))
+      source: .held(NumberedKey(kind: row.integer(1), name: row.bytes(2))),
+      mayBeGrouped: row.integer(9) == 1)
   }
 }
 

@@ -38,9 +38,19 @@ struct RunningRow {
   /// Whether the job may have a concurrency key. If one job of a claim may, the driver treats each of them as if it did.
   var mayBeKeyed: Bool { ClaimedRows.mayBeKeyed(token) }
 
+  /// Whether the job may have a row in `qudo_group`. If one job of a claim may, the driver treats each of them as if it did.
+  var mayBeGrouped: Bool { ClaimedRows.mayBeGrouped(token) || hasPlace }
+
+  /// Whether the job has just got a place among groups.
+  var hasPlace = false
+
+  /// Whether a final failure keeps more than the columns that each job has.
+  var isLoggedWithKeys: Bool { mayBeKeyed || mayBeGrouped }
+
   /// The column `flags` of the job when it waits again.
   var flags: Int64 {
     hold.rawValue | (mayExpire ? ExpiryRows.bit : 0) | (mayBeKeyed ? KeyRows.bit : 0)
+      | (mayBeGrouped ? GroupRows.bit : 0)
   }
 
   /// Returns statements that lock the rows of leases, at the expiry times that the leases state. They wait

@@ -13,6 +13,9 @@ struct NewRow {
   var meta: JobMetadata
   var expires: Expiry
   var concurrencyKey: NumberedKey?
+  var group: [UInt8]?
+  /// Its place among the groups, if it is ready at once.
+  var place: GroupPlace?
   /// Whether the job waits for others of its concurrency key.
   var isHeld = false
   /// The idempotency keys that lead to this job.
@@ -24,6 +27,23 @@ struct NewRow {
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
     expires = job.expires
     concurrencyKey = NumberedKey(job, kind: kind)
+    group = job.group.map { Array($0.utf8) }
+  }
+
+  /// Whether the job gets a row in `qudo_group`.
+  var isGrouped: Bool { group != nil || place != nil }
+
+  /// When the job is due, as far as its maximum delay lets it be.
+  func due(_ now: Timestamp) -> Timestamp {
+    let asked = due.moment(now)
+    return maxDelay.map { min(asked, now.advanced(by: $0)) } ?? asked
+  }
+
+  /// The values of its row in `qudo_group`.
+  func groupRow(_ offset: Int) -> SQL? {
+    guard isGrouped else { return nil }
+    return
+      "(LAST_INSERT_ID() + \(offset),\(kind),\(ranking),\(place?.group ?? group),\(place?.place),\(place?.due))"
   }
 
   var hasExpiry: Bool { expires != .never }
@@ -31,7 +51,7 @@ struct NewRow {
   /// The column `flags` of the new job.
   var flags: Int64 {
     KeyHold(unique).rawValue | (hasExpiry ? ExpiryRows.bit : 0)
-      | (concurrencyKey == nil ? 0 : KeyRows.bit)
+      | (concurrencyKey == nil ? 0 : KeyRows.bit) | (isGrouped ? GroupRows.bit : 0)
   }
 
   /// Takes over the contents of another job, which overwrites this one.
@@ -42,6 +62,7 @@ struct NewRow {
     (ranking, due, payload, meta) = (job.ranking, job.due, job.payload, job.metadata)
     expires = job.expires
     concurrencyKey = NumberedKey(job, kind: kind)
+    group = job.group.map { Array($0.utf8) }
   }
 
   /// Returns the "INSERT ..." statement for the rows. It leaves out columns that have their defaults in all
@@ -87,7 +108,7 @@ struct NewRow {
       // first.
       text.appendInterpolation("\(dueSQL(time)),@n := \(time)," as SQL)
     } else {
-      if due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(dueSQL("@n")) }
+      if place == nil, due.isNow { text.appendLiteral("@n") } else { text.appendInterpolation(dueSQL("@n")) }
       text.appendLiteral(",@n,")
     }
     text.appendInterpolation(payload.codec.number)
@@ -103,6 +124,7 @@ struct NewRow {
   }
 
   private func dueSQL(_ now: SQL) -> SQL {
+    if let place { return "\(place.place)" }
     let asked = due.sql(now)
     guard let maxDelay else { return asked }
     return "LEAST(\(asked), \(Due.after(maxDelay).sql(now)))"
@@ -112,9 +134,15 @@ struct NewRow {
   /// id.
   func isReadyAtOnce(like other: NewRow) -> Bool {
     kind == other.kind && ranking == other.ranking && due.isNow && unique == nil
-      && hasExpiry == other.hasExpiry && !isHeld
+      && hasExpiry == other.hasExpiry && !isHeld && !isGrouped
       && (concurrencyKey == nil) == (other.concurrencyKey == nil)
   }
+
+  /// Whether the row may be delayed.
+  var mayWait: Bool { place == nil && due.mayWait }
+
+  /// Whether the row may be ready.
+  var mayBeReady: Bool { place != nil || due.mayBeReady }
 
   /// The approximate length of the row's values as text.
   var textLength: Int {

@@ -209,7 +209,7 @@ extension Transaction {
     for row in rows {
       log(
         row.id, .cancelled, message: messages[row.id] ?? CancelMarks.message, final: true,
-        keyed: row.mayBeKeyed)
+        keyed: row.isLoggedWithKeys)
     }
     leaveRunning(rows)
     try deleteJobs(rows.map { DeletedJob($0) })

@@ -51,7 +51,7 @@ extension Transaction {
     leaveRunning(jobs.expired)
     log(
       jobs.ended.map(\.job), .cancelled, message: reason ?? CancelMarks.message, final: true,
-      keyed: jobs.ended.contains(where: \.mayBeKeyed))
+      keyed: jobs.ended.contains { $0.mayBeKeyed || $0.mayBeGrouped })
     try deleteJobs(jobs.ended)
     deleteMarks(of: jobs.expired.map(\.id), areKnown: false)
     guard !jobs.running.isEmpty else { return }

@@ -42,7 +42,7 @@ extension Transaction {
     var results: [Int64: ChangeResult] = [:]
     try lock(ids, fitting: filter) { jobs throws(QudoError) in
       let messages = try marks(of: jobs.compactMap { $0.expired(now) })
-      var changed = ChangedJobs(change, now)
+      var changed = ChangedJobs(change, now, turns: kinds.control.withLock { $0.grouped })
       for job in jobs { results[job.id] = changed.add(job, isMarked: messages[job.id] != nil) }
       try checkSizes(of: changed.ids, change, limits)
       try write(changed, change)
@@ -64,7 +64,13 @@ extension Transaction {
     } else {
       storeExpiries(of: jobs.expired.filter(\.mayExpire).map(\.id))
     }
-    insertWaiting(ready: jobs.ready, delayed: jobs.delayed)
+    let moved = jobs.moved
+    let ready = try placing(jobs.ready, leaving: jobs.left, keepsDue: change.due == nil) {
+      moved.contains($0.id)
+    }
+    store(places: ready)
+    clearPlaces(of: jobs.delayed.filter(\.mayBeGrouped).map(\.id))
+    insertWaiting(ready: ready, delayed: jobs.delayed)
   }
 
   /// Writes the new values to the jobs' own rows.
@@ -132,10 +138,16 @@ private struct ChangedJobs {
   /// The jobs that become ready, or stay ready at another position; with their new positions.
   private(set) var ready: [Candidate] = []
   private(set) var delayed: [Candidate] = []
+  /// Those of the ready ones that take another turn among the groups.
+  private(set) var moved: Set<Int64> = []
   /// The changed jobs that may have had an expiry.
   private(set) var mayExpire: [Int64] = []
 
-  init(_ change: JobChange, _ now: Timestamp) {
+  /// The kinds whose jobs take turns without a group of their own, perhaps.
+  private let turns: Set<Int64>
+
+  init(_ change: JobChange, _ now: Timestamp, turns: Set<Int64>) {
+    self.turns = turns
     ranking = change.priority.map { 0 &- Int64($0) }
     due = change.due.map { $0.moment(now).microseconds }
     expires = change.expires.map { $0 != .never } ?? false
@@ -153,16 +165,14 @@ private struct ChangedJobs {
       expired.append(row)
       if row.mayExpire { mayExpire.append(row.id) }
       enter(
-        row.id, kind: row.kind, ranking: row.ranking, due: row.due, row.hold, mayExpire: row.mayExpire,
-        mayBeKeyed: row.mayBeKeyed)
+        Candidate(row, due: row.due), wasReady: true)
     case .waiting(let job):
       if job.mayExpire { mayExpire.append(job.id) }
       // A job that only gets another payload usually keeps its position.
       guard !stays(job) else { break }
       left.append(job)
       enter(
-        job.id, kind: job.kind, ranking: job.ranking, due: job.due, job.hold, mayExpire: job.mayExpire,
-        mayBeKeyed: job.mayBeKeyed)
+        job, wasReady: { if case .delayed = job.source { false } else { true } }())
     }
     ids.append(job.id)
     return .changed
@@ -171,21 +181,25 @@ private struct ChangedJobs {
   private func stays(_ job: Candidate) -> Bool {
     // A held job gets its position when it is admitted.
     if case .held = job.source { return true }
+    if due != nil, job.mayBeGrouped || turns.contains(job.kind) { return false }
     let isDelayed = if case .delayed = job.source { true } else { false }
     // Its row is to say that it may have an expiry.
     guard !expires || job.mayExpire else { return false }
-    return (ranking ?? job.ranking, due ?? job.due) == (job.ranking, job.due) && isDelayed == (job.due > now)
+    // The place of a ready job may be later than now.
+    let isDue = job.due <= now || job.mayBeGrouped && !isDelayed
+    return (ranking ?? job.ranking, due ?? job.due) == (job.ranking, job.due) && isDelayed != isDue
   }
 
-  private mutating func enter(
-    _ id: Int64, kind: Int64, ranking: Int64, due: Int64, _ hold: KeyHold, mayExpire: Bool,
-    mayBeKeyed: Bool
-  ) {
-    let (ranking, due) = (self.ranking ?? ranking, self.due ?? due)
+  private mutating func enter(_ old: Candidate, wasReady: Bool) {
+    let (ranking, due) = (self.ranking ?? old.ranking, self.due ?? old.due)
+    let isReady = due <= now || self.due == nil && wasReady && old.mayBeGrouped
     let job = Candidate(
-      kind: kind, ranking: ranking, due: due, id: id, hold: hold, mayExpire: mayExpire || expires,
-      mayBeKeyed: mayBeKeyed, source: due <= now ? .ready : .delayed)
-    if due <= now { ready.append(job) } else { delayed.append(job) }
+      kind: old.kind, ranking: ranking, due: due, id: old.id, hold: old.hold,
+      mayExpire: old.mayExpire || expires, mayBeKeyed: old.mayBeKeyed, source: isReady ? .ready : .delayed,
+      mayBeGrouped: old.mayBeGrouped)
+    guard isReady else { return delayed.append(job) }
+    ready.append(job)
+    if self.due != nil || ranking != old.ranking || !wasReady { moved.insert(job.id) }
   }
 }
 

@@ -116,7 +116,7 @@ extension Transaction {
     let room = state.room
     guard room > 0 else { return }
     let stored = state.front.prefix(Int(clamping: room))
-    admitted += stored
+    admitted += try placing(Array(stored)) { $0.due <= now.microseconds }
     state.front.removeFirst(stored.count)
     // The statement that writes these finds them admitted.
     state.new.removeFirst(Int(clamping: room) - stored.count)
@@ -244,8 +244,8 @@ extension Transaction {
     writeAdmissions()
     guard let job = noLongerHeld[job] else { return place }
     return UniqueKeyLookup.RowPosition(
-      table: job.due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: job.due,
-      flags: job.flags)
+      table: job.place != nil || job.due <= now.microseconds ? .ready : .delayed, ranking: job.ranking,
+      due: job.due, flags: job.flags)
   }
 
   /// Takes a waiting job out of its key, because it gets another one, or none.
@@ -308,8 +308,9 @@ extension Transaction {
     for job in jobs {
       noLongerHeld[job.id] = job
       if case .held(let key) = job.source { held[key, default: []].append(job.id) }
-      if job.due <= now.microseconds { ready.append(job) } else { delayed.append(job) }
+      if job.place != nil || job.due <= now.microseconds { ready.append(job) } else { delayed.append(job) }
     }
+    store(places: ready)
     for (condition, count) in KeyRows.points(held).counted {
       write("DELETE FROM qudo_held WHERE \(condition)", count: count)
     }

@@ -109,6 +109,7 @@ extension Transaction {
       sql += " AND LEFT(j.unique_key, \(bytes.count)) = \(bytes)"
     }
     if let key = filter.concurrencyKey { sql += " AND j.concurrency_key = \(Array(key.utf8))" }
+    if let group = filter.group { sql += " AND g.grp = \(Array(group.utf8))" }
     if let ranks = filter.ranks {
       sql += " AND j.ranking BETWEEN \(ranks.lowerBound) AND \(ranks.upperBound)"
     }
@@ -117,7 +118,8 @@ extension Transaction {
         " AND j.enqueued >= \(times.lowerBound.microseconds) AND j.enqueued < \(times.upperBound.microseconds)"
     }
     if let times = filter.dueAt {
-      sql += " AND j.due >= \(times.lowerBound.microseconds) AND j.due < \(times.upperBound.microseconds)"
+      sql +=
+        " AND \(Self.due) >= \(times.lowerBound.microseconds) AND \(Self.due) < \(times.upperBound.microseconds)"
     }
     if let bytes = filter.payloadContains { sql += " AND INSTR(j.payload, \(bytes)) > 0" }
     // A job that meets these may still lack the entries: see ``JobFilter/metadataBytes``.
@@ -131,8 +133,11 @@ extension Transaction {
   private static func columns(_ payloadPrefix: Int?) -> SQL {
     let payload: SQL = payloadPrefix.map { "LEFT(j.payload, \($0))" } ?? "j.payload"
     return
-      "j.id, k.name, \(payload), j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, j.due, j.meta, u.ends, j.lost, j.expires, j.concurrency_key"
+      "j.id, k.name, \(payload), j.codec, j.unique_key, j.ranking, j.attempt, j.enqueued, \(due), j.meta, u.ends, j.lost, j.expires, j.concurrency_key, NULLIF(g.grp, '')"
   }
+
+  /// The true due time: the row of a job at a place among the groups has the place instead.
+  private static let due: SQL = "COALESCE(g.due, j.due)"
 
   /// Selects the state at `@n`. The running jobs are ordered by lease expiry; grouped, they become a
   /// temporary table of the statement, with a lookup by id.
@@ -149,6 +154,7 @@ extension Transaction {
       LEFT JOIN qudo_ready AS w ON w.kind = j.kind AND w.ranking = j.ranking AND w.due = j.due AND w.id = j.id
       LEFT JOIN qudo_delayed AS d ON d.due = j.due AND d.id = j.id
       LEFT JOIN qudo_held AS h ON h.kind = j.kind AND h.name = j.concurrency_key AND h.id = j.id
+      LEFT JOIN qudo_group AS g ON g.job = j.id
       LEFT JOIN (SELECT id, MAX(ends) AS ends FROM qudo_running \(ofIDs)GROUP BY id) AS u ON u.id = j.id
       """
   }
@@ -179,7 +185,7 @@ extension StoredJob {
   /// - Parameter row: A row of a listing.
   init(_ row: Row) {
     let states: [JobState] = [.ready, .delayed, .running, .held]
-    let state = states[Int(row.integer(14))]
+    let state = states[Int(row.integer(15))]
     self.init(
       id: row.integer(0), kind: Kind(row.text(1)), state: state,
       payload: Payload(row.bytes(2), codec: CodecID(row.integer(3))),
@@ -190,7 +196,7 @@ extension StoredJob {
       metadata: JobMetadata(bytes: row.bytes(9)),
       expiresAt: row.integerIfAny(12).map { Timestamp(microseconds: $0) },
       expiredLeases: Int(row.integer(11)),
-      concurrencyKey: row.textIfAny(13))
+      concurrencyKey: row.textIfAny(13), group: row.textIfAny(14))
   }
 }
 

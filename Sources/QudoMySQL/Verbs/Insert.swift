@@ -63,10 +63,35 @@ extension Transaction {
     }
     for (kind, bound) in bounds { try refuse(plan.rows, of: kind, beyond: bound) }
     for state in lockedKeys.values { for position in state.new { plan.rows[position].isHeld = true } }
+    try place(&plan.rows)
     try write(plan.rows, answer)
     if !lockedKeys.isEmpty { writeKeys() }
     for (kind, bound) in bounds { try drop(for: plan.rows, of: kind, beyond: bound) }
     return answer
+  }
+
+  /// Gives new jobs that are ready at once their places among the groups of their kinds.
+  private func place(_ rows: inout [NewRow]) throws(QudoError) {
+    let grouped = rows.lazy.filter { $0.group != nil }.map(\.kind)
+    let hinted = kinds.control.withLock { $0.grouped }.union(grouped)
+    let turns = rows.indices.filter {
+      !rows[$0].isHeld && (rows[$0].group != nil || hinted.contains(rows[$0].kind))
+    }
+    guard !turns.isEmpty else { return }
+    func request(_ row: NewRow) -> PlaceRequest {
+      PlaceRequest(queue: GroupQueue(kind: row.kind, ranking: row.ranking), group: row.group)
+    }
+    guard var places = try places(for: turns.map { request(rows[$0]) }) else { return }
+    let taking = Set(turns)
+    for index in rows.indices where !rows[index].isHeld {
+      let due = rows[index].due(now)
+      guard due <= now else { continue }
+      let request = request(rows[index])
+      if taking.contains(index) {
+        rows[index].place = places.place(request, due: due.microseconds, now: now.microseconds)
+      }
+      if rows[index].place == nil { places.note(request.queue, due.microseconds) }
+    }
   }
 
   /// Looks up which earlier jobs have the keys of these jobs, in one round trip.
@@ -198,6 +223,9 @@ extension Transaction {
     }
     if place.table == .held { place = self.place(ofHeld: holder.id, place) }
     leave(place, holder.id, kind: kind)
+    let group = job.group.map { Array($0.utf8) }
+    // Whether a held job has a group is not known here.
+    if place.flags & GroupRows.bit != 0 || place.table == .held { deleteGroups(of: [holder.id]) }
     let due = unique.due(job.due, since: holder.enqueued, now: now).moment(now).microseconds
     let expires = job.expires.moment(now)
     let hadExpiry = place.flags & ExpiryRows.bit != 0
@@ -212,17 +240,32 @@ extension Transaction {
     store(expires, of: [holder.id], hadOne: hadExpiry ? [holder.id] : [])
     var new = UniqueKeyLookup.RowPosition(
       table: due <= now.microseconds ? .ready : .delayed, ranking: job.ranking, due: due,
-      flags: place.flags & ~(ExpiryRows.bit | KeyRows.bit) | (expires == nil ? 0 : ExpiryRows.bit)
-        | (key == nil ? 0 : KeyRows.bit))
+      flags: place.flags & ~(ExpiryRows.bit | KeyRows.bit | GroupRows.bit)
+        | (expires == nil ? 0 : ExpiryRows.bit)
+        | (key == nil ? 0 : KeyRows.bit) | (group == nil ? 0 : GroupRows.bit))
+    if let group {
+      storeGroups(["(\(holder.id),\(kind),\(new.ranking),\(group),NULL,NULL)"])
+    }
     if key != nil || holder.concurrencyKey != nil {
       let stored = Candidate(
         kind: kind, ranking: new.ranking, due: due, id: holder.id, hold: KeyHold(new.flags),
-        mayExpire: expires != nil, mayBeKeyed: true, source: .held(key ?? NumberedKey(kind: kind, name: [])))
+        mayExpire: expires != nil, mayBeKeyed: true, source: .held(key ?? NumberedKey(kind: kind, name: [])),
+        mayBeGrouped: group != nil)
       if try !changeKey(of: stored, from: holder.concurrencyKey, to: key, limit: job.keyLimit, place) {
         new.table = .held
       }
       keyOfJob[holder.id] = nil
       current?.concurrencyKey = key
+    }
+    if new.table == .ready, group != nil || mayBeGrouped(kind) {
+      let job = Candidate(
+        kind: kind, ranking: new.ranking, due: due, id: holder.id, hold: KeyHold(new.flags), source: .ready,
+        mayBeGrouped: group != nil)
+      let placed = try placing([job])[0]
+      store(places: [placed])
+      new = UniqueKeyLookup.RowPosition(
+        table: .ready, ranking: new.ranking, due: placed.due,
+        flags: placed.place == nil ? new.flags : new.flags | GroupRows.bit)
     }
     insertReady(new, holder.id, kind: kind)
     current?.place = new
@@ -307,7 +350,9 @@ extension Transaction {
   private func insert(_ rows: ArraySlice<NewRow>, _ answer: InsertAnswer) {
     wakes = true
     for row in rows where !row.isHeld {
-      if case .at(let time) = row.due, row.maxDelay == nil {
+      if let place = row.place {
+        entries.add(row.kind, ScanCursors.Key(ranking: row.ranking, due: place.place, id: .min))
+      } else if case .at(let time) = row.due, row.maxDelay == nil {
         entries.add(row.kind, ScanCursors.Key(ranking: row.ranking, due: time.microseconds, id: .min))
       } else {
         entries.add(row.kind, ranking: row.ranking)
@@ -334,11 +379,14 @@ extension Transaction {
         }
       })
     storeExpiries(of: rows)
+    storeGroups(zip(0..., rows).compactMap { offset, row in row.groupRow(offset) })
     // The commit token comes last, because it carries the check of the previous statement.
     defer { write(receipt.write(answer, rows.count)) }
     let held = rows.contains(where: \.isHeld) ? zip(0..., rows).filter { $1.isHeld }.map(\.0) : []
     guard held.count < rows.count else { return insertHeld(rows) }
-    if rows.count == 1, let row = rows.first, let due = row.due.readySQL {
+    if rows.count == 1, let row = rows.first,
+      let due = row.place.map({ "\($0.place)" as SQL }) ?? row.due.readySQL
+    {
       write(
         """
         INSERT INTO qudo_ready(kind, ranking, due, id, flags) \
@@ -351,8 +399,14 @@ extension Transaction {
     if !held.isEmpty {
       range += " AND id NOT IN (\(held.map { "LAST_INSERT_ID() + \($0)" as SQL }.joined(",")))"
     }
+    let placed = zip(0..., rows).filter { !$1.isHeld && $1.place != nil }.map {
+      "LAST_INSERT_ID() + \($0.0)" as SQL
+    }
     let rows = held.isEmpty ? rows : rows.filter { !$0.isHeld }[...]
-    let mayWait = rows.contains { $0.due.mayWait }
+    let mayWait = rows.contains(where: \.mayWait)
+    // A place may be later than now.
+    let isReady: SQL = placed.isEmpty ? "due <= @n" : "(due <= @n OR id IN (\(placed.joined(","))))"
+    let isDelayed: SQL = placed.isEmpty ? "due > @n" : "due > @n AND id NOT IN (\(placed.joined(",")))"
     if let first = rows.first, rows.allSatisfy({ $0.isReadyAtOnce(like: first) }) {
       // The rows differ only in their ids, so the server need not read them again.
       write(
@@ -367,17 +421,18 @@ extension Transaction {
       + (rows.contains { $0.concurrencyKey != nil }
         ? " + IF(concurrency_key IS NULL, 0, \(KeyRows.bit))" : "")
       + (rows.contains { $0.unique?.throttle != nil } ? RestRows.flag : "")
-    let mayBeReady = rows.contains { $0.due.mayBeReady }
+      + (rows.contains(where: \.isGrouped) ? GroupRows.flag : "")
+    let mayBeReady = rows.contains(where: \.mayBeReady)
     // The number of rows in each table is known only if all rows go to the same one.
     if mayBeReady {
       insertReady(
-        "qudo_ready", from: mayWait ? "\(range) AND due <= @n" : range, bits,
+        "qudo_ready", from: mayWait ? "\(range) AND \(isReady)" : range, bits,
         count: mayWait ? nil : rows.count)
     }
     guard mayWait else { return }
     if mayBeReady { write("SET @qudo_ready = ROW_COUNT()") }
     insertReady(
-      "qudo_delayed", from: "\(range) AND due > @n", bits, count: mayBeReady ? nil : rows.count)
+      "qudo_delayed", from: "\(range) AND \(isDelayed)", bits, count: mayBeReady ? nil : rows.count)
     if mayBeReady { write(Write.check("ROW_COUNT() + @qudo_ready <> \(rows.count)")) }
   }
 

@@ -59,7 +59,7 @@ extension Transaction {
       dropped += jobs.count
       log(
         jobs.map(\.id), .dropped, message: bound.message, final: true,
-        keyed: jobs.contains(where: \.mayBeKeyed))
+        keyed: jobs.contains(where: \.isLoggedWithKeys))
       leaveWaiting(jobs)
       try deleteJobs(jobs.map { DeletedJob($0) })
     }

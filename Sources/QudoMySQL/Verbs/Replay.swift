@@ -83,7 +83,7 @@ extension Transaction {
     let selects = ids.parts().map { part -> SQL in
       """
       SELECT id, final, replayed_as, (SELECT name FROM qudo_kind AS k WHERE k.id = l.kind), payload, codec, unique_key,
-        unique_scope, ranking, meta, kind, concurrency_key, concurrency_limit
+        unique_scope, ranking, meta, kind, concurrency_key, concurrency_limit, grp
       FROM qudo_failure AS l WHERE id IN \(list: part) FOR UPDATE
       """
     }
@@ -106,7 +106,7 @@ extension Transaction {
       concurrencyKey: row.textIfAny(11).map { key in
         ConcurrencyKey(key, limit: row.integerIfAny(12).map { Int(clamping: $0) } ?? 1)
       },
-      priority: 0 &- Int(row.integer(8)),
+      group: row.textIfAny(13), priority: 0 &- Int(row.integer(8)),
       metadata: JobMetadata(bytes: row.bytes(9)))
   }
 }

@@ -71,6 +71,9 @@ extension Transaction {
       deleteExpiries(
         of: settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayExpire($0.token) }.map(
           \.job))
+      deleteGroups(
+        of: settlements.map(\.lease).filter { plain.has($0.job) && ClaimedRows.mayBeGrouped($0.token) }.map(
+          \.job))
     }
     let others = plain.isAll ? [] : settlements.map(\.lease).filter { !plain.has($0.job) }
     let mayRoute = !plain.isAll && settlements.contains { $0.outcome.finalFailure != nil }
@@ -117,7 +120,7 @@ extension Transaction {
       if !settlement.hasBegun, case .released = settlement.outcome { parts.unbegun.append(row) }
       if !settlement.outcome.completes, let message = messages[lease.job] {
         if parts.isLive(row) {
-          log(row.id, .cancelled, message: message, final: true, keyed: row.mayBeKeyed)
+          log(row.id, .cancelled, message: message, final: true, keyed: row.isLoggedWithKeys)
         }
         parts.completed.append(row)
         parts.marked.append(row.id)
@@ -134,7 +137,7 @@ extension Transaction {
         try write(&parts)
         answer.answers.append(.replaced(try insert(jobs)))
       } else {
-        write(settlement.outcome, of: row, &parts)
+        try write(settlement.outcome, of: row, &parts)
         answer.answers.append(.known(.settled()))
       }
     }
@@ -202,16 +205,19 @@ extension Transaction {
     jobs.sorted().parts().map { "SELECT job FROM qudo_unique WHERE job IN \(list: $0) LIMIT 1" }
   }
 
-  private func write(_ outcome: Settlement.Outcome, of row: RunningRow, _ parts: inout SettleParts) {
+  private func write(_ outcome: Settlement.Outcome, of row: RunningRow, _ parts: inout SettleParts)
+    throws(QudoError)
+  {
     switch outcome {
     case .completed:
       parts.completed.append(row)
       if row.hold == .rests { parts.resting.insert(row.id) }
     case .retry(let delay, let message):
       if parts.isLive(row) { log(row.id, .failed, message: message, final: false) }
-      wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
+      try wait(again: row, due: now.advanced(by: delay).microseconds, attempts: 1, &parts)
     case .snoozed(let delay, let counts):
-      wait(again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
+      try wait(
+        again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
     case .aborted(let message): fail(row, .aborted, message, &parts)
     case .failed(let message): fail(row, .failed, message, &parts)
     case .released:
@@ -222,20 +228,30 @@ extension Transaction {
 
   private func fail(_ row: RunningRow, _ reason: FailureReason, _ message: String, _ parts: inout SettleParts)
   {
-    if parts.isLive(row) { log(row.id, reason, message: message, final: true, keyed: row.mayBeKeyed) }
+    if parts.isLive(row) { log(row.id, reason, message: message, final: true, keyed: row.isLoggedWithKeys) }
     if let job = parts.routed[row.id] { parts.failed.append((job, reason, message)) }
     parts.completed.append(row)
   }
 
-  private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts) {
+  private func wait(again row: RunningRow, due: Int64, attempts: Int64, _ parts: inout SettleParts)
+    throws(QudoError)
+  {
     parts.released.append(row)
     guard parts.isLive(row) else { return }
     write(
       "UPDATE qudo_job SET due = \(due), attempt = attempt + \(attempts), lost = 0 WHERE id = \(row.id)",
       count: 1)
     if due <= now.microseconds {
-      enter(ready: [row], due: due)
+      guard row.mayBeGrouped || mayBeGrouped(row.kind) else { return enter(ready: [row], due: due) }
+      // The settlements before it count.
+      try write(&parts)
+      let job = try placing([Candidate(row, due: due)])[0]
+      store(places: [job])
+      var row = row
+      row.hasPlace = job.place != nil
+      enter(ready: [row], due: job.due)
     } else {
+      if row.mayBeGrouped { clearPlaces(of: [row.id]) }
       wakes = true
       write(
         Write(
@@ -262,7 +278,7 @@ extension Transaction {
 
   private func write(_ parts: inout SettleParts) throws(QudoError) {
     // In the order of the settlements, and before the failed jobs are deleted.
-    enqueue(parts.failed)
+    try enqueue(parts.failed)
     leaveRunning(parts.completed + parts.released)
     try deleteJobs(
       parts.completed.map { DeletedJob($0, keyRests: parts.resting.contains($0.id)) }, live: parts.live)
@@ -298,6 +314,7 @@ extension Transaction {
       write("DELETE FROM qudo_job WHERE \(ids: part)", count: part.count)
     }
     deleteExpiries(of: jobs.filter(\.mayExpire).map(\.job))
+    deleteGroups(of: jobs.filter(\.mayBeGrouped).map(\.job))
   }
 
   func free(keysOf jobs: [Int64]) {
@@ -306,7 +323,7 @@ extension Transaction {
 
   /// Logs a failure. Of several retried runs in a row with one payload, only the first stores it.
   ///
-  /// - Parameter keyed: Whether the job may have a concurrency key, which a final failure keeps for a replay.
+  /// - Parameter keyed: Whether the job may have a concurrency key or a group, which a final failure keeps for a replay.
   func log(_ id: Int64, _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
     log([id], reason, message: message, final: final, keyed: keyed)
   }
@@ -315,7 +332,7 @@ extension Transaction {
   ///
   /// - Parameters:
   ///   - ids: The jobs, in ascending order, each once.
-  ///   - keyed: Whether some of the jobs may have concurrency keys.
+  ///   - keyed: Whether some of the jobs may have concurrency keys or groups.
   func log(_ ids: [Int64], _ reason: FailureReason, message: String, final: Bool, keyed: Bool = false) {
     for part in ids.idParts() where !part.isEmpty {
       log(part, reason, message: message, final: final, keyed: keyed)
@@ -329,7 +346,7 @@ extension Transaction {
     write(
       """
       INSERT INTO qudo_failure(
-        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit" : "" as SQL))
+        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit, grp" : "" as SQL))
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
         unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)\(isKeyed ? Self.keyAndLimit : "")
       FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
@@ -338,7 +355,8 @@ extension Transaction {
 
   private static let keyAndLimit: SQL = """
     , concurrency_key, (
-      SELECT most FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key)
+      SELECT most FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key),
+      (SELECT NULLIF(g.grp, '') FROM qudo_group AS g WHERE g.job = qudo_job.id)
     """
 
   private static let payloadUnlessLast: SQL = """
@@ -389,6 +407,8 @@ struct DeletedJob {
   let mayExpire: Bool
   /// Whether it may have a concurrency key.
   let mayBeKeyed: Bool
+  /// Whether it may have a row in `qudo_group`.
+  let mayBeGrouped: Bool
   /// Its concurrency key, if it is held.
   let heldKey: NumberedKey?
   /// Whether its unique key rests if it has a throttle.
@@ -396,12 +416,12 @@ struct DeletedJob {
 
   init(_ job: Candidate, rowStays: Bool = false) {
     (self.job, hold, mayExpire) = (job.id, job.hold, job.mayExpire && !rowStays)
-    mayBeKeyed = job.mayBeKeyed
+    (mayBeKeyed, mayBeGrouped) = (job.mayBeKeyed, job.mayBeGrouped)
     heldKey = if case .held(let key) = job.source { key } else { nil }
   }
   init(_ row: RunningRow, keyRests: Bool = false) {
     (job, hold, mayExpire, self.keyRests) = (row.id, row.hold, row.mayExpire, keyRests)
-    (mayBeKeyed, heldKey) = (row.mayBeKeyed, nil)
+    (mayBeKeyed, mayBeGrouped, heldKey) = (row.mayBeKeyed, row.mayBeGrouped, nil)
   }
 }
 

@@ -80,10 +80,15 @@ struct EnqueueScript {
       """,
       kindValues + columns + concurrencyKey + values + place.isNewValues)
     if let throttle = job.unique?.throttle { insert(throttle, place) }
+    if let group = job.group {
+      add(
+        "INSERT INTO qudo_group(job, kind, rank, grp) SELECT id, kind, rank, ? FROM qudo_job WHERE id = \(Self.newJob)",
+        [.text(group)])
+    }
     if let key = job.concurrencyKey {
       enter(key, place)
     } else {
-      wait(place)
+      wait(place, isGrouped: job.group != nil)
     }
     if let key = place.receipt { keep(key, job, place) }
   }
@@ -102,19 +107,30 @@ struct EnqueueScript {
     )
   }
 
+  /// Whether the job `j` takes turns with others of its kind: it, or one of those, has a group.
+  private static let isGrouped = """
+    (EXISTS (SELECT 1 FROM qudo_group AS g WHERE g.job = j.id)
+      OR EXISTS (SELECT 1 FROM qudo_group AS g WHERE g.kind = j.kind AND g.grp > '' AND g.place IS NOT NULL))
+    """
+
   /// Files the new job, if there is one, as ready or delayed.
-  private mutating func wait(_ place: RowPosition) {
-    let (table, columns) =
-      place.isReady
-      ? ("qudo_ready(kind, rank, due, last, first)", "kind, rank, due, id, id")
-      : (
-        "qudo_delayed(due, id, kind, rank, written)", "due, id, kind, rank, ?"
-      )
+  ///
+  /// The statements cannot tell the place of a job among the groups of its kind, so they file a ready one as delayed until now: the next
+  /// claim promotes it, and gives it its place.
+  private mutating func wait(_ place: RowPosition, isGrouped: Bool) {
+    let mayBeReady = place.isReady && !isGrouped
+    if mayBeReady {
+      add(
+        """
+        INSERT INTO qudo_ready(kind, rank, due, last, first)
+        SELECT kind, rank, due, id, id FROM qudo_job AS j WHERE id = \(Self.newJob) AND NOT \(Self.isGrouped)
+        """)
+    }
     add(
       """
-      INSERT INTO \(table)
-      SELECT \(columns) FROM qudo_job WHERE id = (SELECT value FROM qudo_info WHERE key = 'next_id')
-      """, place.isReady ? [] : [place.written])
+      INSERT INTO qudo_delayed(due, id, kind, rank, written)
+      SELECT due, id, kind, rank, ? FROM qudo_job AS j WHERE id = \(Self.newJob)\(mayBeReady ? " AND \(Self.isGrouped)" : "")
+      """, [place.written])
   }
 
   private static let newJob = "(SELECT value FROM qudo_info WHERE key = 'next_id')"
@@ -139,24 +155,30 @@ struct EnqueueScript {
     // A negative limit would be none.
     add(
       """
-      INSERT OR IGNORE INTO qudo_place(kind, key, job)
+      INSERT OR IGNORE INTO qudo_admitted(kind, key, job)
       SELECT kind, key, id FROM qudo_held AS h WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id) ORDER BY id
       LIMIT max(0, coalesce((SELECT most FROM qudo_key_limit WHERE \(Self.ofKey)), 1)
-        - (SELECT count(*) FROM qudo_place WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job)))
+        - (SELECT count(*) FROM qudo_admitted WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job)))
       """, name + name + name)
     let admitted = """
-      FROM qudo_place AS p CROSS JOIN qudo_held AS h ON h.kind = p.kind AND h.key = p.key AND h.id = p.job CROSS JOIN qudo_job AS j ON j.id = h.id
+      FROM qudo_admitted AS p CROSS JOIN qudo_held AS h ON h.kind = p.kind AND h.key = p.key AND h.id = p.job CROSS JOIN qudo_job AS j ON j.id = h.id
       WHERE p.kind = (SELECT id FROM qudo_kind WHERE name = ?) AND p.key = ?
       """
     add(
-      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT j.kind, j.rank, j.due, j.id, j.id \(admitted) AND j.due <= ?",
+      """
+      INSERT INTO qudo_ready(kind, rank, due, last, first)
+      SELECT j.kind, j.rank, j.due, j.id, j.id \(admitted) AND j.due <= ? AND NOT \(Self.isGrouped)
+      """,
       name + [.integer(now.microseconds)])
     add(
-      "INSERT INTO qudo_delayed(due, id, kind, rank, written) SELECT j.due, j.id, j.kind, j.rank, h.written \(admitted) AND j.due > ?",
+      """
+      INSERT INTO qudo_delayed(due, id, kind, rank, written)
+      SELECT j.due, j.id, j.kind, j.rank, h.written \(admitted) AND (j.due > ? OR \(Self.isGrouped))
+      """,
       name + [.integer(now.microseconds)])
     // By the places, which are few: many may be held.
     add(
-      "DELETE FROM qudo_held WHERE \(Self.ofKey) AND id IN (SELECT job FROM qudo_place WHERE \(Self.ofKey))",
+      "DELETE FROM qudo_held WHERE \(Self.ofKey) AND id IN (SELECT job FROM qudo_admitted WHERE \(Self.ofKey))",
       name + name)
   }
 
@@ -175,8 +197,9 @@ struct EnqueueScript {
   private static let hasKey =
     "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND unique_key = ? AND unique_scope IS NOT NULL"
 
-  /// A job with a concurrency key is left as it is, like one that runs: the script cannot tell what its place is.
-  private static let mayBeOverwritten = "\(hasKey) AND concurrency_key IS NULL"
+  /// A job with a concurrency key or a group is left as it is, like one that runs: the script cannot tell what its place is.
+  private static let mayBeOverwritten =
+    "\(hasKey) AND concurrency_key IS NULL AND NOT EXISTS (SELECT 1 FROM qudo_group WHERE job = id)"
 
   /// When a new row is not even tried. Else the unique index refuses it.
   private func condition(_ job: NewJob, _ place: RowPosition) -> (String, [SQLValue]) {
@@ -312,6 +335,11 @@ extension EnqueueScript {
       throw QudoError(
         .invalidArgument,
         "statements cannot overwrite a job with one that has a concurrency key: enqueue it through a queue")
+    }
+    guard !jobs.contains(where: { $0.group != nil && $0.unique?.onConflict == .overwrite }) else {
+      throw QudoError(
+        .invalidArgument,
+        "statements cannot overwrite a job with one that has a group: enqueue it through a queue")
     }
     return EnqueueScript(jobs, now: clock.now().wall, receiptLifetime: lifetime).statements
   }

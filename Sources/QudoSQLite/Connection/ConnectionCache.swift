@@ -27,6 +27,8 @@ final class ConnectionCache {
   var hasHeldOrLimits: Bool?
   /// Whether unique keys have throttles or rest; nil if unknown. Invalidated together with the kinds.
   var hasRests: Bool?
+  /// Whether jobs have groups; nil if unknown. Invalidated together with the kinds.
+  var hasGroups: Bool?
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
   var isAtMaxRunning = false
   /// Whether the last claim of one kind found few jobs, or many short rows: then it is cheaper to read the next ones
@@ -87,7 +89,7 @@ final class ConnectionCache {
     readyLists.invalidate()
     waitingCounts.invalidate()
     (pauses, hasMarks, hasKeys, hasRests) = (nil, nil, nil, nil)
-    hasHeldOrLimits = nil
+    (hasHeldOrLimits, hasGroups) = (nil, nil)
   }
 
   /// Removes the rollback hook, before the connection is closed.

@@ -312,7 +312,8 @@ struct SnapshotDiagnosis {
     let states: [(String, (bad: Int64, jobs: Int64))] = [
       ("qudo_ready", try snapshot.readyTable.check()), ("qudo_delayed", try snapshot.delayedTable.check()),
       ("qudo_running", try snapshot.runningTable.check()), ("qudo_held", try snapshot.heldTable.check()),
-      ("qudo_place", (try snapshot.placeTable.check(), 0)),
+      ("qudo_admitted", (try snapshot.placeTable.check(), 0)),
+      ("qudo_group", (try snapshot.groupTable.check(), 0)),
     ]
     var found: [Finding] = []
     for (table, (bad, _)) in states where bad > 0 {

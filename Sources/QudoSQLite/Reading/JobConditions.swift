@@ -13,6 +13,9 @@ struct JobConditions {
       add("substr(CAST(unique_key AS BLOB), 1, ?) = ?", .integer(Int64(bytes.count)), .blob(bytes))
     }
     if let key = filter.concurrencyKey { add("concurrency_key = ?", .text(key)) }
+    if let group = filter.group {
+      add(GroupTable.isOfGroup, .text(group))
+    }
     if let ranks = filter.ranks {
       add("rank BETWEEN ? AND ?", .integer(ranks.lowerBound), .integer(ranks.upperBound))
     }

@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 13
+  static let version: Int64 = 14
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -31,6 +31,7 @@ enum Schema {
     Migration(version: 11, lowestReader: 5, lowestWriter: 9, sql: eleventh),
     Migration(version: 12, lowestReader: 12, lowestWriter: 12, sql: twelfth),
     Migration(version: 13, lowestReader: 12, lowestWriter: 13, sql: thirteenth),
+    Migration(version: 14, lowestReader: 14, lowestWriter: 14, sql: fourteenth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -48,6 +49,24 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds the groups of jobs, and their places. A Qudo of version 13 would leave behind the rows of jobs that it ends, and would find no
+  /// ready job of a group by its due time, so it cannot read the file any more.
+  ///
+  /// `qudo_place` gets another name, so that programs of versions 12 and 13 that have the file open fail: each of their transactions reads it
+  /// that follows a commit of another connection, and one that changed a ready job of a group would file it twice. They then read
+  /// `qudo_schema`, and end.
+  private static let fourteenth = """
+    CREATE TABLE qudo_admitted(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL,
+      PRIMARY KEY(kind, key, job)) WITHOUT ROWID;
+    INSERT INTO qudo_admitted(kind, key, job) SELECT kind, key, job FROM qudo_place;
+    DROP TABLE qudo_place;
+    CREATE TABLE qudo_group(
+      job INTEGER PRIMARY KEY, kind INTEGER NOT NULL, rank INTEGER NOT NULL, grp TEXT NOT NULL, place INTEGER);
+    CREATE INDEX qudo_group_place ON qudo_group(kind, grp, rank, place) WHERE place IS NOT NULL;
+    ALTER TABLE qudo_failure ADD COLUMN grp TEXT;
+    """
 
   /// Adds the throttles of unique keys. A Qudo of version 12 would let no key rest, and enqueue while one does, so it may
   /// not write any more. One that has the file open continues without rests; the rows that it leaves behind are orphans.

@@ -41,7 +41,7 @@ CREATE INDEX qudo_job_expires ON qudo_job(expires) WHERE expires IS NOT NULL;
 CREATE TABLE qudo_ready(
   kind INTEGER NOT NULL,
   rank INTEGER NOT NULL,
-  due INTEGER NOT NULL,
+  due INTEGER NOT NULL,               -- that of qudo_job; for a job with a place in qudo_group, the place
   last INTEGER NOT NULL,              -- in the key, because claims remove ids from the front
   first INTEGER NOT NULL,
   PRIMARY KEY(kind, rank, due, last)) WITHOUT ROWID;
@@ -90,7 +90,7 @@ CREATE TABLE qudo_rate(
   throttled_until INTEGER NOT NULL);  -- no job begins before
 
 -- The places of the admitted jobs of concurrency keys, written and removed with the jobs. Usually empty.
-CREATE TABLE qudo_place(
+CREATE TABLE qudo_admitted(
   kind INTEGER NOT NULL,              -- qudo_kind
   key TEXT NOT NULL,                  -- concurrency_key of qudo_job
   job INTEGER NOT NULL,
@@ -120,6 +120,15 @@ CREATE TABLE qudo_rest(
   ends INTEGER);                      -- until when it rests; NULL: the job is live
 CREATE INDEX qudo_rest_key ON qudo_rest(kind, key) WHERE ends IS NOT NULL;
 CREATE INDEX qudo_rest_ends ON qudo_rest(ends) WHERE ends IS NOT NULL;
+
+-- The groups of live jobs, and of those without one while others of their kind have one; usually empty.
+CREATE TABLE qudo_group(
+  job INTEGER PRIMARY KEY,
+  kind INTEGER NOT NULL,              -- qudo_kind
+  rank INTEGER NOT NULL,              -- that of the place
+  grp TEXT NOT NULL,                  -- '': the job has no group
+  place INTEGER);                     -- due in qudo_ready, which the job keeps while it runs; NULL: it is delayed or held
+CREATE INDEX qudo_group_place ON qudo_group(kind, grp, rank, place) WHERE place IS NOT NULL;
 
 -- The schedules: which jobs to enqueue when. Schedulers work the ticks out; see ScheduleDriver.
 CREATE TABLE qudo_schedule(
@@ -167,7 +176,8 @@ CREATE TABLE qudo_failure(
   replayed_as INTEGER,                -- the job that a replay enqueued; 0: unknown; -1: none, the failure is resolved
   unique_scope INTEGER,               -- NULL with a key: written by version 1
   concurrency_key TEXT,
-  concurrency_limit INTEGER);         -- when the job failed; NULL: 1
+  concurrency_limit INTEGER,          -- when the job failed; NULL: 1
+  grp TEXT);                          -- the job's group; NULL: none
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
 CREATE INDEX qudo_failure_job ON qudo_failure(job);
 CREATE INDEX qudo_failure_key ON qudo_failure(kind, unique_key, job) WHERE unique_key IS NOT NULL;

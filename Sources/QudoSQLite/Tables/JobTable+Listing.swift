@@ -26,11 +26,14 @@ extension JobTable {
 
   /// Whether a job `j` is in these tables. The conditions are the whole of their keys. No job is in two rows of
   /// `qudo_ready`: the first one that ends with the job or after it has it, or none.
-  private static let isInReady = """
-    j.id >= (
-      SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = j.due AND w.last >= j.id
-      ORDER BY w.last LIMIT 1)
-    """
+  private func isInReady() throws(QudoError) -> String {
+    let due = try connection.groupTable.hasAny() ? GroupTable.place : "j.due"
+    return """
+      j.id >= (
+        SELECT first FROM qudo_ready AS w WHERE w.kind = j.kind AND w.rank = j.rank AND w.due = \(due) AND w.last >= j.id
+        ORDER BY w.last LIMIT 1)
+      """
+  }
   private static let isInDelayed =
     "EXISTS (SELECT 1 FROM qudo_delayed AS d WHERE d.due = j.due AND d.id = j.id)"
   private static let isInHeld = """
@@ -60,8 +63,9 @@ extension JobTable {
   private func positions(where condition: String, _ values: [Value], _ body: (JobPosition) -> Void)
     throws(QudoError)
   {
+    let isInReady = try self.isInReady()
     try connection.each(
-      "SELECT id, due, \(Self.isInReady), \(Self.isInDelayed), \(Self.isInHeld) FROM qudo_job AS j WHERE \(condition)",
+      "SELECT id, due, \(isInReady), \(Self.isInDelayed), \(Self.isInHeld) FROM qudo_job AS j WHERE \(condition)",
       values: values
     ) { row throws(QudoError) in
       body(
@@ -92,9 +96,10 @@ extension JobTable {
   func ending(
     _ now: Timestamp, _ body: ((kind: Int64, position: JobPosition, isCancelled: Bool)) -> Void
   ) throws(QudoError) {
+    let isInReady = try self.isInReady()
     try connection.each(
       """
-      SELECT id, kind, due, \(Self.isInReady), \(Self.isInDelayed), \(Self.isInHeld), \(Self.isCancelled) FROM qudo_job AS j
+      SELECT id, kind, due, \(isInReady), \(Self.isInDelayed), \(Self.isInHeld), \(Self.isCancelled) FROM qudo_job AS j
       WHERE expires <= ? OR \(Self.isCancelled)
       """, values: [.integer(now.microseconds)]
     ) { row throws(QudoError) in
@@ -125,10 +130,14 @@ extension JobTable {
   ) throws(QudoError) {
     // Older versions of SQLite read the length as 32 bits.
     let payload = payloadPrefix.map { "substr(payload, 1, \(min($0, Int(Int32.max))))" } ?? "payload"
+    let isInReady = try self.isInReady()
+    let group =
+      try connection.groupTable.hasAny()
+      ? "(SELECT nullif(grp, '') FROM qudo_group AS g WHERE g.job = j.id)" : "NULL"
     try connection.each(
       """
       SELECT id, kind, (SELECT name FROM qudo_kind AS k WHERE k.id = kind), \(payload), codec, unique_key, rank, attempt, enqueued, due, meta,
-        \(Self.isInReady), \(Self.isInDelayed), lost, expires, \(Self.isInHeld), concurrency_key
+        \(isInReady), \(Self.isInDelayed), lost, expires, \(Self.isInHeld), concurrency_key, \(group)
       FROM qudo_job AS j WHERE \(condition)
       """, values: values
     ) { row throws(QudoError) in try body(ListedRow(row: row)) }
@@ -209,6 +218,6 @@ struct ListedRow {
       leaseExpiresAt: leaseExpiresAt, metadata: JobMetadata(bytes: row.blob(10)),
       expiresAt: row.isNull(14) ? nil : Timestamp(microseconds: row.integer(14)),
       expiredLeases: Int(row.integer(13)), startedAt: startedAt, processID: processID,
-      concurrencyKey: row.isNull(16) ? nil : row.text(16))
+      concurrencyKey: row.isNull(16) ? nil : row.text(16), group: row.isNull(17) ? nil : row.text(17))
   }
 }

@@ -1,13 +1,13 @@
 internal import Qudo
 
-/// `qudo_place`: the places of the admitted jobs of each concurrency key. Usually empty.
+/// `qudo_admitted`: the places of the admitted jobs of each concurrency key. Usually empty.
 struct PlaceTable {
   let connection: Connection
 
   /// Whether any job has a place; without one, no job has a key.
   func hasAny() throws(QudoError) -> Bool {
     if let known = connection.cache.hasKeys { return known }
-    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_place)") == 1
+    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_admitted)") == 1
     connection.cache.hasKeys = hasAny
     return hasAny
   }
@@ -15,21 +15,21 @@ struct PlaceTable {
   func insert(_ job: Int64, _ key: NumberedKey) throws(QudoError) {
     connection.cache.hasKeys = true
     try connection.run(
-      "INSERT OR IGNORE INTO qudo_place(kind, key, job) VALUES(?, ?, ?)", .integer(key.kind),
+      "INSERT OR IGNORE INTO qudo_admitted(kind, key, job) VALUES(?, ?, ?)", .integer(key.kind),
       .text(key.text), .integer(job))
   }
 
   /// Whether any place of a key is taken.
   func hasAny(of key: NumberedKey) throws(QudoError) -> Bool {
     try connection.integer(
-      "SELECT 1 FROM qudo_place WHERE kind = ? AND key = ? LIMIT 1", .integer(key.kind), .text(key.text))
+      "SELECT 1 FROM qudo_admitted WHERE kind = ? AND key = ? LIMIT 1", .integer(key.kind), .text(key.text))
       != nil
   }
 
   /// - Returns: Whether the job had a place.
   func remove(_ job: Int64, _ key: NumberedKey) throws(QudoError) -> Bool {
     try connection.run(
-      "DELETE FROM qudo_place WHERE kind = ? AND key = ? AND job = ?", .integer(key.kind), .text(key.text),
+      "DELETE FROM qudo_admitted WHERE kind = ? AND key = ? AND job = ?", .integer(key.kind), .text(key.text),
       .integer(job))
     // There may be none left: then the next deletions of jobs need not look.
     connection.cache.hasKeys = nil
@@ -44,7 +44,7 @@ struct PlaceTable {
       """
       SELECT (SELECT most FROM qudo_key_limit WHERE kind = ?1 AND key = ?2), EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2),
         (SELECT count(*) FROM (
-          SELECT 1 FROM qudo_place AS p
+          SELECT 1 FROM qudo_admitted AS p
           WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
           LIMIT ?3))
       """, .integer(key.kind), .text(key.text), .integer(Int64(most))
@@ -61,7 +61,7 @@ struct PlaceTable {
     let count = try connection.integer(
       """
       SELECT count(*) FROM (
-        SELECT 1 FROM qudo_place AS p
+        SELECT 1 FROM qudo_admitted AS p
         WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
         LIMIT ?3)
       """, .integer(key.kind), .text(key.text), .integer(Int64(most)))
@@ -75,8 +75,8 @@ struct PlaceTable {
     var keys: Set<NumberedKey> = []
     try connection.each(
       """
-      DELETE FROM qudo_place
-      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job AND j.kind = qudo_place.kind AND j.concurrency_key = key)
+      DELETE FROM qudo_admitted
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job AND j.kind = qudo_admitted.kind AND j.concurrency_key = key)
       RETURNING kind, key
       """
     ) { row throws(QudoError) in keys.insert(NumberedKey(kind: row.integer(0), text: row.text(1))) }
@@ -87,7 +87,7 @@ struct PlaceTable {
   func check() throws(QudoError) -> Int64 {
     try connection.integer(
       """
-      SELECT count(*) FROM qudo_place AS p
+      SELECT count(*) FROM qudo_admitted AS p
       WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.kind = p.kind AND j.concurrency_key = p.key)
         OR EXISTS (SELECT 1 FROM qudo_held AS h WHERE h.kind = p.kind AND h.key = p.key AND h.id = p.job)
       """) ?? 0
@@ -193,7 +193,7 @@ struct HeldTable {
       """
       SELECT count(*) FROM qudo_held AS h
       WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id AND j.kind = h.kind AND j.concurrency_key = h.key)
-        OR NOT EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = h.kind AND p.key = h.key)
+        OR NOT EXISTS (SELECT 1 FROM qudo_admitted AS p WHERE p.kind = h.kind AND p.key = h.key)
       """)
     return (bad ?? 0, try connection.integer("SELECT count(*) FROM qudo_held") ?? 0)
   }

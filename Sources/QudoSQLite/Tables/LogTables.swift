@@ -13,19 +13,24 @@ struct FailureTable {
   func insertFinal(
     _ ids: ClosedRange<Int64>, _ reason: FailureReason, message: String, at time: Timestamp
   ) throws(QudoError) {
+    let (column, value) =
+      try connection.groupTable.hasAny()
+      ? (", grp", ", (SELECT nullif(grp, '') FROM qudo_group AS g WHERE g.job = id)") : ("", "")
     do throws(QudoError) {
       try connection.run(
         """
         INSERT INTO qudo_failure(
           job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload,
-          concurrency_key, concurrency_limit)
+          concurrency_key, concurrency_limit\(column))
         SELECT id, kind, attempt, ?1, ?2, 1, ?3, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?4)),
           codec, meta, payload, concurrency_key, iif(concurrency_key IS NULL, NULL, (
-            SELECT most FROM qudo_key_limit AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))
+            SELECT most FROM qudo_key_limit AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))\(value)
         FROM qudo_job WHERE id BETWEEN ?5 AND ?6
         """,
-        .integer(time.microseconds), .integer(reason.number), .text(message),
-        .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(ids.lowerBound), .integer(ids.upperBound))
+        values: [
+          .integer(time.microseconds), .integer(reason.number), .text(message),
+          .integer(UniqueKey.Scope.untilStarted.rawValue), .integer(ids.lowerBound), .integer(ids.upperBound),
+        ])
     } catch {
       throw try error.orExhausted(Self.name, of: connection)
     }
@@ -65,7 +70,7 @@ struct FailureTable {
     var found: Replayable?
     try connection.each(
       """
-      SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta, concurrency_key, concurrency_limit
+      SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta, concurrency_key, concurrency_limit, grp
       FROM qudo_failure JOIN qudo_kind ON qudo_kind.id = kind WHERE qudo_failure.id = ?
       """, .integer(id)
     ) { row throws(QudoError) in
@@ -84,7 +89,8 @@ struct FailureTable {
       unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject),
       concurrencyKey: row.isNull(9)
         ? nil : ConcurrencyKey(row.text(9), limit: row.isNull(10) ? 1 : Int(row.integer(10))),
-      priority: 0 &- Int(row.integer(7)), metadata: JobMetadata(bytes: row.blob(8)))
+      group: row.isNull(11) ? nil : row.text(11), priority: 0 &- Int(row.integer(7)),
+      metadata: JobMetadata(bytes: row.blob(8)))
   }
 
   /// Returns what resolving a failure comes to; nil if it is not there.

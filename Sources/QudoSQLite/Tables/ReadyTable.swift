@@ -16,16 +16,31 @@ struct ReadyTable {
   /// Inserts one row for each job of a range, with the sort keys from `qudo_job`. The caller has dropped the cached
   /// ready jobs of their kinds.
   func insertEach(_ ids: ClosedRange<Int64>) throws(QudoError) {
+    if try connection.groupTable.hasAny() {
+      return try connection.run(
+        """
+        INSERT INTO qudo_ready(kind, rank, due, last, first)
+        SELECT kind, rank, \(GroupTable.place), id, id FROM qudo_job AS j WHERE id BETWEEN ? AND ?
+        """, values: [.integer(ids.lowerBound), .integer(ids.upperBound)])
+    }
     try connection.run(
       "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ?",
       .integer(ids.lowerBound), .integer(ids.upperBound))
   }
 
-  /// Inserts a job with the sort key from `qudo_job`.
+  /// Inserts a job with the sort key from `qudo_job`, or at its place among the groups if it has one.
   func insert(_ id: Int64) throws(QudoError) {
-    try connection.run(
-      "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?",
-      .integer(id))
+    if try connection.groupTable.hasAny() {
+      try connection.run(
+        """
+        INSERT INTO qudo_ready(kind, rank, due, last, first)
+        SELECT kind, rank, \(GroupTable.place), id, id FROM qudo_job AS j WHERE id = ?
+        """, values: [.integer(id)])
+    } else {
+      try connection.run(
+        "INSERT INTO qudo_ready(kind, rank, due, last, first) SELECT kind, rank, due, id, id FROM qudo_job WHERE id = ?",
+        .integer(id))
+    }
     connection.waitingCounts.invalidate()
     try invalidateLists(of: id)
   }
@@ -77,10 +92,23 @@ struct ReadyTable {
   /// then the last and the first id of the job's row here.
   @inline(__always)
   func front(_ kind: Int64, _ count: Int, _ body: (Statement) throws(QudoError) -> Void) throws(QudoError) {
+    if try connection.groupTable.hasAny() { return try frontOfGroups(kind, count, body) }
     // SQLite does not reorder a LEFT JOIN, and it returns a ready row without jobs as well, with NULL for the job.
     try connection.each(
       """
       SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, r.due, j.id, r.last, r.first
+      FROM qudo_ready AS r LEFT JOIN qudo_job AS j ON j.id BETWEEN r.first AND r.last
+      WHERE r.kind = ? ORDER BY r.rank, r.due, r.last, j.id LIMIT ?
+      """, .integer(kind), .integer(Int64(count)), body: body)
+  }
+
+  /// The same for jobs with groups: the due time is that of the job, and the place is the last column.
+  private func frontOfGroups(_ kind: Int64, _ count: Int, _ body: (Statement) throws(QudoError) -> Void)
+    throws(QudoError)
+  {
+    try connection.each(
+      """
+      SELECT payload, codec, unique_key, unique_scope, attempt, enqueued, meta, r.rank, j.due, j.id, r.last, r.first, r.due
       FROM qudo_ready AS r LEFT JOIN qudo_job AS j ON j.id BETWEEN r.first AND r.last
       WHERE r.kind = ? ORDER BY r.rank, r.due, r.last, j.id LIMIT ?
       """, .integer(kind), .integer(Int64(count)), body: body)
@@ -149,15 +177,27 @@ struct ReadyTable {
   /// Returns the row with a job, read up to the job, or nil if the job is not ready.
   func row(of id: Int64) throws(QudoError) -> ReadyRow? {
     var found: ReadyRow?
-    try connection.each(
-      """
-      SELECT r.kind, r.rank, r.due, r.last, r.first
-      FROM qudo_job AS j CROSS JOIN qudo_ready AS r ON r.kind = j.kind AND r.rank = j.rank AND r.due = j.due AND r.last >= j.id
-      WHERE j.id = ? ORDER BY r.last LIMIT 1
-      """, .integer(id)
-    ) { row throws(QudoError) in
+    let read = { (row: Statement) in
       let key = SortKey(kind: row.integer(0), rank: row.integer(1), due: row.integer(2))
       found = ReadyRow(key: key, first: row.integer(4), last: row.integer(3), read: id)
+    }
+    if try connection.groupTable.hasAny() {
+      try connection.each(
+        """
+        SELECT r.kind, r.rank, r.due, r.last, r.first
+        FROM qudo_job AS j CROSS JOIN qudo_ready AS r ON r.kind = j.kind AND r.rank = j.rank AND r.due = \(GroupTable.place)
+          AND r.last >= j.id
+        WHERE j.id = ? ORDER BY r.last LIMIT 1
+        """, values: [.integer(id)]
+      ) { row throws(QudoError) in read(row) }
+    } else {
+      try connection.each(
+        """
+        SELECT r.kind, r.rank, r.due, r.last, r.first
+        FROM qudo_job AS j CROSS JOIN qudo_ready AS r ON r.kind = j.kind AND r.rank = j.rank AND r.due = j.due AND r.last >= j.id
+        WHERE j.id = ? ORDER BY r.last LIMIT 1
+        """, .integer(id)
+      ) { row throws(QudoError) in read(row) }
     }
     return found.flatMap { $0.first <= id ? $0 : nil }
   }
@@ -188,6 +228,17 @@ struct ReadyTable {
       last = kind
     }
     return nil
+  }
+
+  /// Returns the due time or place of the first job of a kind and rank; nil if there is none.
+  func firstPlace(of kind: Int64, rank: Int64) throws(QudoError) -> Int64? {
+    do {
+      return try connection.integer(
+        "SELECT due FROM qudo_ready WHERE kind = ? AND rank = ? ORDER BY due LIMIT 1", .integer(kind),
+        .integer(rank))
+    } catch {
+      throw error.of(.ready(kinds: [kind]))
+    }
   }
 
   /// Counts the jobs of a kind, and stops at `most`.
@@ -244,7 +295,12 @@ struct ReadyTable {
   ///
   /// The first row of each priority has it. The query skips from priority to priority.
   func oldest(of kind: Int64, atMost most: Int) throws(QudoError) -> Int64? {
-    try connection.integer(
+    if try connection.groupTable.hasAny() {
+      var oldest: Int64?
+      try earliest(from: kind, to: kind, atMost: most) { _, due in oldest = min(oldest ?? due, due) }
+      return oldest
+    }
+    return try connection.integer(
       """
       WITH RECURSIVE next(rank) AS (
         SELECT min(rank) FROM qudo_ready WHERE kind = ?1
@@ -264,12 +320,29 @@ struct ReadyTable {
     for kind in kinds { try earliest(from: kind, to: kind, body) }
   }
 
+  /// The number of rows among whose jobs the one that is due first is looked for, where the first row has a place instead.
+  private static let placesRead = 100
+
+  /// Returns the earliest true due time of the first jobs of a kind and rank. Each of a hundred groups has its first job among them.
+  private func earliestDue(of kind: Int64, rank: Int64) throws(QudoError) -> Int64? {
+    try connection.integer(
+      """
+      SELECT min(due) FROM qudo_job WHERE id IN (
+        SELECT first FROM qudo_ready WHERE kind = ? AND rank = ? ORDER BY due, last LIMIT ?)
+      """, .integer(kind), .integer(rank), .integer(Int64(Self.placesRead)))
+  }
+
   private func earliest(
-    from lowest: Int64, to highest: Int64, _ body: (_ kind: Int64, _ due: Int64) -> Void
+    from lowest: Int64, to highest: Int64, atMost most: Int = .max,
+    _ body: (_ kind: Int64, _ due: Int64) -> Void
   ) throws(QudoError) {
+    let hasPlaces = try connection.groupTable.hasAny()
     var next: (kind: Int64, rank: Int64)? = (lowest, .min)
-    while let (kind, rank) = next {
+    var count = 0
+    while let (kind, rank) = next, count < most {
       next = nil
+      count += 1
+      var found: Int64?
       // SQLite begins at the first row that is not below the three values, and only then compares: with two of them it would
       // read all rows of the priority. Values that are not integers, from another program, are passed over: the next look must
       // begin behind this one.
@@ -282,8 +355,11 @@ struct ReadyTable {
         """, .integer(kind), .integer(rank), .integer(highest)
       ) { row throws(QudoError) in
         next = (row.integer(0), row.integer(1))
-        body(row.integer(0), row.integer(2))
+        found = row.integer(2)
       }
+      guard let (kind, rank) = next, let found else { return }
+      let earliest = try hasPlaces ? earliestDue(of: kind, rank: rank) : nil
+      body(kind, earliest ?? found)
     }
   }
 
@@ -310,13 +386,14 @@ struct ReadyTable {
 
   /// Returns the number of rows that do not agree with the jobs, and how many jobs the others name. It reads all rows.
   func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
+    let place = try connection.groupTable.hasAny() ? GroupTable.place : "j.due"
     let bad = try connection.integer(
       """
       SELECT count(*) FROM qudo_ready AS r
       WHERE typeof(rank) <> 'integer' OR typeof(due) <> 'integer' OR typeof(first) <> 'integer' OR typeof(last) <> 'integer'
         OR first > last OR (SELECT count(*) FROM qudo_job AS j
-          WHERE j.id BETWEEN r.first AND r.last AND j.kind = r.kind AND j.rank = r.rank AND j.due = r.due) <= last - first
-      """)
+          WHERE j.id BETWEEN r.first AND r.last AND j.kind = r.kind AND j.rank = r.rank AND \(place) = r.due) <= last - first
+      """, values: [])
     let jobs = try connection.integer(
       "SELECT count(*) + CAST(total(last - first) AS INTEGER) FROM qudo_ready")
     return (bad ?? 0, jobs ?? 0)
@@ -352,7 +429,8 @@ struct ReadyTable {
     try connection.run(
       """
       INSERT OR IGNORE INTO qudo_ready(kind, rank, due, last, first)
-      SELECT kind, rank, due, id, id FROM qudo_job WHERE id BETWEEN ? AND ? AND due <= ? AND NOT (\(JobTable.isHeld))
+      SELECT kind, rank, coalesce((SELECT place FROM qudo_group WHERE job = qudo_job.id), due), id, id FROM qudo_job
+      WHERE id BETWEEN ? AND ? AND due <= ? AND NOT (\(JobTable.isHeld))
       """, values: [.integer(ids.lowerBound), .integer(ids.upperBound), .integer(now.microseconds)])
   }
 

@@ -23,6 +23,7 @@ extension TableAccess {
   var heldTable: HeldTable { connection.heldTable }
   var keyLimitTable: KeyLimitTable { connection.keyLimitTable }
   var restTable: RestTable { connection.restTable }
+  var groupTable: GroupTable { connection.groupTable }
   var cancelTable: CancelTable { connection.cancelTable }
   var scheduleTable: ScheduleTable { connection.scheduleTable }
   var infoTable: InfoTable { connection.infoTable }
@@ -44,6 +45,7 @@ extension Connection {
   var heldTable: HeldTable { HeldTable(connection: self) }
   var keyLimitTable: KeyLimitTable { KeyLimitTable(connection: self) }
   var restTable: RestTable { RestTable(connection: self) }
+  var groupTable: GroupTable { GroupTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }
   var scheduleTable: ScheduleTable { ScheduleTable(connection: self) }
   var infoTable: InfoTable { InfoTable(connection: self) }

@@ -43,6 +43,7 @@ extension Transaction {
   /// - Parameter ids: The job and those that follow, in order.
   /// - Returns: The last of the neighbors that went with it; nil if the job does not wait.
   func leaveWaiting(_ ids: ArraySlice<Int64>) throws(QudoError) -> Int64? {
+    forgetPlaces()
     let id = ids[ids.startIndex]
     guard let row = try readyTable.row(of: id) else {
       let hasLeft = if try delayedTable.remove(id) { true } else { try leaveHeld(id) }

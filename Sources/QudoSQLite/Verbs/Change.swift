@@ -10,6 +10,7 @@ extension Transaction {
 
   private func change(_ id: Int64, _ change: JobChange, _ limits: Limits) throws(QudoError) -> ChangeResult {
     guard let old = try jobTable.sortKey(of: id) else { return .notFound }
+    forgetPlaces()
     let isHeld = try changeHeld(id, due: change.due)
     let delay = isHeld ? nil : try delayedTable.delay(of: id)
     if isHeld {
@@ -27,8 +28,15 @@ extension Transaction {
     let rank = change.priority.map { 0 &- Int64($0) } ?? old.rank
     try jobTable.change(id, change, rank: rank, due: new.due, now: now.wall)
     if (change.payload == nil) != (change.metadata == nil) { try checkSize(of: id, limits) }
+    let isMoved = change.due != nil || rank != old.rank
     if isHeld { return .changed }
     connection.readyLists.invalidate(old.kind)
+    if !isMoved, try keepsPlace(id, wasDelayed: delay != nil, due: new.due) {
+      effects.wakes = true
+      connection.waitingCounts.invalidate(old.kind)
+      try readyTable.insert(id)
+      return .changed
+    }
     try insertWaiting(id, new, kind: old.kind, rank: rank)
     return .changed
   }
@@ -59,6 +67,7 @@ extension Transaction {
     if try endIfMarked(id) { return .cancelled }
     connection.hints.noteWaitsAgain()
     effects.wakes = true
+    forgetPlaces()
     try readyTable.insert(id)
     return .recovered
   }

@@ -27,6 +27,7 @@ extension Transaction {
     let running = try withinMaxRunning(try unpaused(try claimable(request.demands)), request.limit)
     let (kinds, rated) = try withinRates(running, request.limit)
     let jobs = try claimReady(kinds, request.limit)
+    forgetPlaces()
     try takeTokens(rated, for: jobs)
     return jobs
   }

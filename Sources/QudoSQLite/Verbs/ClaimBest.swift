@@ -82,7 +82,13 @@ extension Transaction {
         jobs += try claimReady(order.kinds[index], order.counts[index], token: token)
       }
     }
-    jobs.sort { ($1.priority, $0.dueAt.microseconds, $0.id) < ($0.priority, $1.dueAt.microseconds, $1.id) }
+    guard try groupTable.hasAny() else {
+      jobs.sort { ($1.priority, $0.dueAt.microseconds, $0.id) < ($0.priority, $1.dueAt.microseconds, $1.id) }
+      return jobs
+    }
+    var positions: [Int64: Int] = [:]
+    for (position, job) in order.chosen.enumerated() { positions[job.key.id] = position }
+    jobs.sort { positions[$0.id] ?? .max < positions[$1.id] ?? .max }
     return jobs
   }
 

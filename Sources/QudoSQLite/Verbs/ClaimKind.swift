@@ -65,10 +65,12 @@ extension Transaction {
   {
     var front = ReadyFront(kind: kind.number)
     let before = claimed.jobs.count
+    let hasPlaces = try groupTable.hasAny()
     try readyTable.front(kind.number, count) { row throws(QudoError) in
       let job = ClaimedRow(row: row)
       guard !job.isMissing else { throw ReadyRow.missing(kind.number) }
-      try front.read(job, last: row.integer(10), first: row.integer(11))
+      try front.read(
+        job, due: hasPlaces ? row.integer(12) : job.due, last: row.integer(10), first: row.integer(11))
       claimed.add(job, kind.demand.kind)
     }
     let read = claimed.jobs.count - before
@@ -99,10 +101,12 @@ private struct ReadyFront {
   init(kind: Int64) { self.kind = kind }
 
   /// Adds the next job and its row. Throws if a job of a row was skipped.
+  ///
+  /// - Parameter due: The due time in the row: that of the job, or its place among the groups.
   @inline(__always)
-  mutating func read(_ job: ClaimedRow, last: Int64, first: Int64) throws(QudoError) {
+  mutating func read(_ job: ClaimedRow, due: Int64, last: Int64, first: Int64) throws(QudoError) {
     let id = job.id
-    let key = SortKey(kind: kind, rank: job.rank, due: job.due)
+    let key = SortKey(kind: kind, rank: job.rank, due: due)
     if let row = rows.last, !row.isRead {
       guard row.last == last, row.key == key, row.read &+ 1 == id else { throw ReadyRow.missing(kind) }
       rows[rows.count - 1].read = id

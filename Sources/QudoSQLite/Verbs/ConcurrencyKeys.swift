@@ -1,6 +1,6 @@
 internal import Qudo
 
-// An admitted job of a concurrency key has a row in qudo_place until it is deleted; a held one is in qudo_held, and in no other state
+// An admitted job of a concurrency key has a row in qudo_admitted until it is deleted; a held one is in qudo_held, and in no other state
 // table. Jobs without a key come here only to learn that no job has one, which the connection usually knows.
 extension Transaction {
   /// Gives a new job its place, or holds it.

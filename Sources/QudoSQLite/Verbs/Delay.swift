@@ -30,7 +30,7 @@ extension Transaction {
     let due = try delayedTable.due(now.wall, limit: limit)
     for row in due {
       try delayedTable.delete(row)
-      try readyTable.insert(row.id...row.id, row.key)
+      try readyTable.insert(row.id...row.id, place(row.id, row.key))
     }
     return due.count
   }

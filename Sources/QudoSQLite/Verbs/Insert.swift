@@ -7,7 +7,7 @@ extension Transaction {
     var rest = jobs[...]
     while let job = rest.first {
       let batch = rest.prefix(JobTable.batchSize)
-      if batch.count == JobTable.batchSize, batch.allSatisfy(\.isPlain) {
+      if batch.count == JobTable.batchSize, batch.allSatisfy(\.isPlain), try !areGrouped(batch) {
         for id in try store(batch) { results.append(.inserted(id)) }
         rest = rest.dropFirst(JobTable.batchSize)
       } else {
@@ -32,11 +32,20 @@ extension Transaction {
     let id = try nextID()
     try jobTable.insert(job, id: id, key, enqueuedAt: now.wall)
     if let unique = job.unique { try insertThrottle(of: id, unique, kind: key.kind) }
+    let isReady = key.due <= now.wall.microseconds
+    if let group = job.group, !isReady || job.concurrencyKey != nil { try setGroup(of: id, group, key) }
     if let concurrencyKey = job.concurrencyKey, try !enter(id, concurrencyKey, kind: key.kind, job.due) {
       return .inserted(id)
     }
-    try collectWaiting(id, key, job.due)
+    try collectWaiting(id, isReady ? placeNew(id, job.group, key) : key, isReady: isReady, job.due)
     return .inserted(id)
+  }
+
+  /// Whether jobs without a group take turns with others of their kinds.
+  private func areGrouped(_ jobs: ArraySlice<NewJob>) throws(QudoError) -> Bool {
+    guard try hasGroups() else { return false }
+    for job in jobs where try isGrouped(kindTable.id(creating: job.kind)) { return true }
+    return false
   }
 
   /// Inserts ``JobTable/batchSize`` plain jobs.
@@ -48,7 +57,9 @@ extension Transaction {
       rows.append((try nextID(), key))
     }
     try jobTable.insert(jobs, rows, enqueuedAt: now.wall)
-    for (job, (id, key)) in zip(jobs, rows) { try collectWaiting(id, key, job.due) }
+    for (job, (id, key)) in zip(jobs, rows) {
+      try collectWaiting(id, key, isReady: key.due <= now.wall.microseconds, job.due)
+    }
     return rows.map(\.id)
   }
 
@@ -78,8 +89,9 @@ extension Transaction {
       if unique.maxDelay != nil, let first = try jobTable.enqueuedAt(holder) {
         job.due = unique.due(job.due, since: first, now: now.wall)
       }
-      try jobTable.overwrite(
-        holder, with: job, due: job.due.moment(now.wall).microseconds, now: now.wall)
+      let due = job.due.moment(now.wall).microseconds
+      try jobTable.overwrite(holder, with: job, due: due, now: now.wall)
+      try setGroup(of: holder, job.group, SortKey(kind: key.kind, rank: job.rank, due: due))
       try waitAfterOverwrite(holder, with: job, kind: key.kind, before: before)
       return .overwritten(holder)
     }
@@ -88,10 +100,12 @@ extension Transaction {
   // MARK: Waiting jobs
 
   /// Files a job that was just stored: as delayed now, or as ready later, in one row with its neighbors.
-  func collectWaiting(_ id: Int64, _ key: SortKey, _ due: Due) throws(QudoError) {
+  ///
+  /// - Parameter isReady: Whether it is due. The due time in its key may be its place among the groups.
+  func collectWaiting(_ id: Int64, _ key: SortKey, isReady: Bool, _ due: Due) throws(QudoError) {
     connection.readyLists.invalidate(key.kind)
     connection.waitingCounts.invalidate(key.kind)
-    guard key.due <= now.wall.microseconds else {
+    guard isReady else {
       effects.wakes = true
       return try delayedTable.insert(id, Delay(due, now.wall), kind: key.kind, rank: key.rank)
     }
@@ -118,8 +132,10 @@ extension Transaction {
     effects.wakes = true
     connection.waitingCounts.invalidate(kind)
     if delay.due <= now.wall.microseconds {
-      try readyTable.insert(id...id, SortKey(kind: kind, rank: rank, due: delay.due))
+      let key = try place(id, SortKey(kind: kind, rank: rank, due: delay.due))
+      try readyTable.insert(id...id, key)
     } else {
+      try clearPlace(of: id)
       try delayedTable.insert(id, delay, kind: kind, rank: rank)
     }
   }
@@ -128,6 +144,7 @@ extension Transaction {
   ///
   /// - Returns: False if the job is in neither; then nothing has changed.
   private func removeFromWaiting(_ id: Int64) throws(QudoError) -> Bool {
+    forgetPlaces()
     if try readyTable.remove(id) { return true }
     return try delayedTable.remove(id)
   }
@@ -140,6 +157,7 @@ extension Transaction {
     if connection.cache.hasMarks != false { try cancelTable.delete(id...id) }
     let keys = try keys(of: id...id)
     try deleteThrottles(id...id)
+    try deleteGroups(id...id)
     try jobTable.delete(id)
     try leave(keys, of: id...id)
   }
@@ -151,6 +169,7 @@ extension Transaction {
     if connection.cache.hasMarks != false { try cancelTable.delete(ids) }
     let keys = try keys(of: ids)
     try deleteThrottles(ids)
+    try deleteGroups(ids)
     try jobTable.delete(ids)
     try leave(keys, of: ids)
   }
@@ -159,7 +178,8 @@ extension Transaction {
 extension NewJob {
   /// Whether the job needs no look-up of other rows, and is small enough to copy in a batch.
   var isPlain: Bool {
-    (hasNoRules || unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil)
+    (hasNoRules
+      || unique == nil && idempotencyKey == nil && expires == .never && concurrencyKey == nil && group == nil)
       && payload.bytes.count + metadata.bytes.count <= 4096
   }
 }

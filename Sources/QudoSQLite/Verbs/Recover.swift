@@ -71,6 +71,7 @@ extension Transaction {
     guard lost >= lostLimit else {
       effects.recovered += 1
       connection.hints.noteWaitsAgain()
+      forgetPlaces()
       return try readyTable.insert(id)
     }
     let message = "the lease was lost \(lost) times: the worker died or hung each time"

@@ -41,7 +41,8 @@ extension Transaction {
     defer { forgetRows() }
     let keys = try putAsideKeys()
     let throttles = try restTable.hasAny() ? try restTable.deleteOrphans() : 0
-    return keys + throttles + (try putAsideRows(rows))
+    let groups = try groupTable.hasAny() ? try groupTable.deleteOrphans() : 0
+    return keys + throttles + groups + (try putAsideRows(rows))
   }
 
   private func putAsideRows(_ rows: BadRows) throws(QudoError) -> Int {

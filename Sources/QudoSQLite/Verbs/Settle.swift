@@ -76,6 +76,7 @@ extension Transaction {
     case .released:
       connection.hints.noteWaitsAgain()
       effects.wakes = true
+      forgetPlaces()
       try readyTable.insert(id)
       try freePlaces(ifFewerThan: id...id)
     }
@@ -89,8 +90,10 @@ extension Transaction {
     try jobTable.setNextRun(id, due: delay.due, addingAttempts: attempts)
     try freePlaces(ifFewerThan: id...id)
     if delay.due <= now.wall.microseconds {
+      try placeAgain(id)
       try readyTable.insert(id)
     } else {
+      try clearPlace(of: id)
       try delayedTable.insert(id, delay)
     }
   }

@@ -18,6 +18,10 @@ struct Transaction: TableAccess {
     var tellsOfOthers = false
     /// The time in microseconds until the rate of a kind lets its next job begin, if the current claim wanted it.
     var untilNextToken: Int64?
+    /// The places of groups that the transaction has looked up.
+    var places: [RankedKind: GroupPlaces] = [:]
+    /// Whether jobs without a group take turns with others of their kind, as far as it was looked up.
+    var groupedKinds: [Int64: Bool] = [:]
     fileprivate var storesHighestID = false
 
     /// Removes and returns the recoveries of the current claim, so that the next claim in the transaction does not
@@ -71,7 +75,7 @@ extension Transaction {
   }
 
   /// Returns the highest id ever given to a job.
-  private func highestID() throws(QudoError) -> Int64 {
+  func highestID() throws(QudoError) -> Int64 {
     if let known = connection.hints.highestID { return known }
     return try infoTable.identity().highestID
   }

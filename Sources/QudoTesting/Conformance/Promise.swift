@@ -53,4 +53,6 @@ public enum Promise: Int, Sendable, CaseIterable {
   case limitsHold
   /// Jobs of a concurrency key are admitted in the order of their enqueues, and keep their places until they leave the queue.
   case keysKeepOrder
+  /// The ready jobs of the groups of a kind and priority begin in turn, one of each group at a time.
+  case groupsTakeTurns
 }

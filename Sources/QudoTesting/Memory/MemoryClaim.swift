@@ -187,7 +187,10 @@ extension MemoryDatabase {
       if case .delayed = row.place { due.append((row.due, row.id)) }
     }
     let promoted = due.sorted(by: <).prefix(max(0, limit))
-    for (_, id) in promoted { jobs[id]?.place = .ready }
+    for (_, id) in promoted {
+      guard let row = jobs[id] else { continue }
+      wait(row, now: now)
+    }
     return promoted.count
   }
 

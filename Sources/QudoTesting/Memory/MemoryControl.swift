@@ -77,6 +77,7 @@ extension MemoryDatabase {
     }
     row.payload = change.payload ?? row.payload
     row.meta = change.metadata ?? row.meta
+    let isMoved = change.due != nil || (change.priority ?? row.priority) != row.priority
     row.priority = change.priority ?? row.priority
     if let expires = change.expires { row.expires = expires.moment(now.wall) }
     try limits.check(NewJob(row.kind, payload: row.payload, priority: row.priority, metadata: row.meta))
@@ -84,6 +85,12 @@ extension MemoryDatabase {
       (row.due, row.delayed) = (due.moment(now.wall), due.isRelative ? now.wall : nil)
     } else if !keepsDelay {
       row.delayed = nil
+    }
+    // Where it was among the groups.
+    guard isMoved || row.position == nil && (keepsDelay || row.due > now.wall) else {
+      row.place = .ready
+      jobs[row.id] = row
+      return .changed
     }
     wait(row, now: now)
     return .changed

@@ -30,20 +30,34 @@ struct MemoryDatabase {
     var attempt = 1
     var lost = 0
     var place = Position.ready
+    /// Its group, by the bytes of the name; empty for a job without one that takes turns with those that have one.
+    var group: [UInt8]?
+    /// Its place among the groups, from when it is ready until it waits again or leaves.
+    var position: Timestamp?
     /// The time of its last claim.
     var claimed: Timestamp?
     /// The message for the failure log, if the job was cancelled while it ran.
     var cancelReason: String?
 
+    var isReady: Bool { if case .ready = place { true } else { false } }
     var isHeld: Bool { if case .held = place { true } else { false } }
     var isRunning: Bool { if case .running = place { true } else { false } }
 
-    var turn: Turn { Turn(priority: priority, due: due, id: id) }
+    var turn: Turn { Turn(priority: priority, due: position ?? due, id: id) }
+
+    /// The name of its group; nil for none.
+    var groupName: String? {
+      group.flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Whether the job takes turns with those of other groups.
+    var takesTurns: Bool { group?.isEmpty == false && position != nil }
   }
 
   /// The order of the ready jobs. The lowest is claimed first.
   struct Turn: Comparable {
     let priority: Int
+    /// The due time, or the place among the groups.
     let due: Timestamp
     let id: Int64
     static func < (a: Turn, b: Turn) -> Bool {
@@ -66,6 +80,7 @@ struct MemoryDatabase {
     var record: FailureRecord
     /// The concurrency key, and its limit when the job failed.
     var key: ConcurrencyKey?
+    var group: String?
     let codec: CodecID
     var scope: UniqueKey.Scope?
     var meta: JobMetadata
@@ -83,6 +98,8 @@ struct MemoryDatabase {
   private var rests: [KeyOfKind: Rest] = [:]
   /// The limits of the concurrency keys that live jobs have.
   var keyLimits: [KeyOfKind: Int] = [:]
+  /// Whether a job ever had a group.
+  var hasGroups = false
   /// Whether a held job was admitted.
   var hasAdmitted = false
   /// Whether a claim took fewer jobs than it wanted, because a kind had reached its maximum of running jobs.
@@ -173,11 +190,13 @@ struct MemoryDatabase {
       return unique.onConflict == .keep ? .existing(resting) : .conflict(resting)
     }
     lastJob += 1
-    let row = Row(
+    var row = Row(
       id: lastJob, kind: job.kind, payload: job.payload, meta: job.metadata, priority: job.priority,
       due: job.due.moment(now.wall),
       delayed: job.due.isRelative ? now.wall : nil, expires: job.expires.moment(now.wall),
       enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
+    row.group = job.group.map { Array($0.utf8) }
+    if row.group != nil { hasGroups = true }
     enter(row, job.concurrencyKey, now: now)
     return .inserted(row.id)
   }
@@ -247,8 +266,29 @@ struct MemoryDatabase {
   /// Stores a job as ready or delayed. A held job remains held, unless it is admitted now.
   mutating func wait(_ row: Row, now: ClockReading, isAdmitted: Bool = false) {
     var row = row
-    if isAdmitted || !row.isHeld { row.place = row.due <= now.wall ? .ready : .delayed }
+    if isAdmitted || !row.isHeld {
+      row.place = row.due <= now.wall ? .ready : .delayed
+      row.position = nil
+      if row.due <= now.wall { takeTurn(&row, now: now) }
+    }
     jobs[row.id] = row
+  }
+
+  // MARK: Groups
+
+  /// Gives a job that becomes ready its place among the groups of its kind and priority: after the last one of its group, and not before
+  /// the first ready job. Jobs without a group count as one more group while others have one.
+  mutating func takeTurn(_ row: inout Row, now: ClockReading) {
+    guard hasGroups else { return }
+    let id = row.id
+    let ofKind = jobs.values.filter { [kind = row.kind] in $0.kind == kind }
+    if row.group == nil, ofKind.contains(where: \.takesTurns) { row.group = [] }
+    guard let group = row.group else { return }
+    let equals = ofKind.filter { [priority = row.priority] in $0.priority == priority }
+    let first = equals.filter { $0.isReady && $0.id != id }.map(\.turn.due).min() ?? now.wall
+    // A place that the job has had counts, too.
+    let last = equals.filter { $0.group == group }.compactMap(\.position).max()
+    row.position = max(first, last?.advanced(by: .microseconds(1)) ?? first)
   }
 
   /// Returns the job that holds the key. Keys are compared as bytes: `é` as one scalar and as two are
@@ -277,6 +317,10 @@ struct MemoryDatabase {
       row.expires = job.expires.moment(now.wall)
       // A new payload is new work, so the attempts and expired leases of the old one do not count.
       (row.attempt, row.lost) = (1, 0)
+      (row.group, row.position) = (job.group.map { Array($0.utf8) }, nil)
+      if row.group != nil { hasGroups = true }
+      jobs[row.id]?.group = row.group
+      jobs[row.id]?.position = nil
       if let key = job.concurrencyKey, row.key == KeyOfKind(row.kind, key) {
         // It keeps its place.
         wait(row, now: now)

@@ -15,7 +15,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   public let name: String
   public let capabilities: Capabilities = [
-    .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys,
+    .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
   ]
   public let limits: Limits
   public let doorbell = Doorbell()

@@ -51,7 +51,8 @@ extension MemoryDatabase {
       id: row.id, kind: row.kind, state: .ready, payload: row.payload, uniqueKey: row.unique?.key,
       priority: row.priority,
       attempt: row.attempt, enqueuedAt: row.enqueued, dueAt: row.due, leaseExpiresAt: nil, metadata: row.meta,
-      expiresAt: row.expires, expiredLeases: row.lost, concurrencyKey: row.key?.text)
+      expiresAt: row.expires, expiredLeases: row.lost, concurrencyKey: row.key?.text,
+      group: row.groupName)
     switch row.place {
     case .delayed where row.due > now.wall:
       job.state = .delayed

@@ -71,7 +71,7 @@ extension MemoryDatabase {
         // The limit that the key has now, if it is in use.
         ConcurrencyKey(key.key, limit: keyLimits[KeyOfKind(failure.kind, key)] ?? key.limit)
       },
-      priority: failure.record.priority, metadata: failure.meta
+      group: failure.group, priority: failure.record.priority, metadata: failure.meta
     ).replayed(change, unique)
     if !change.isEmpty || unique != nil { try limits.check(job) }
     switch insert([job], now: now).first {

@@ -81,6 +81,7 @@ extension MemoryDatabase {
     failures.append(
       Failure(
         record: record, key: row.key.map { ConcurrencyKey($0.text, limit: keyLimits[$0] ?? 1) },
+        group: row.groupName,
         codec: row.payload.codec, scope: row.unique?.scope,
         meta: isFinal ? row.meta : JobMetadata()))
   }

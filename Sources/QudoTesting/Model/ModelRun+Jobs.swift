@@ -50,7 +50,8 @@ extension ModelRun {
     guard self["key"] != "none" else { return nil }
     let conflicts: [String: UniqueKey.Conflict] = ["reject": .reject, "keep": .keep, "overwrite": .overwrite]
     let scope: UniqueKey.Scope = self["scope"] == "untilStarted" ? .untilStarted : .untilFinished
-    return UniqueKey(key, scope: scope, onConflict: conflicts[self["conflict"]] ?? .reject)
+    return overwritable(
+      UniqueKey(key, scope: scope, onConflict: conflicts[self["conflict"]] ?? .reject))
   }
 
   func priority(_ text: String) -> Int {
@@ -104,11 +105,30 @@ extension ModelRun {
 
   /// Gives the last of the prepared jobs, or all of them, a concurrency key.
   func addConcurrencyKey() {
-    guard capabilities.contains(.concurrencyKeys) else { return }
+    guard capabilities.contains(.concurrencyKeys), !areGrouped else { return }
+    areKeyed = true
     let names = ["composed": "\u{E9}", "decomposed": "e\u{301}"]
     let key = ConcurrencyKey(names[self["with"]] ?? self["with"], limit: number("most"))
     let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
     for index in places { jobs[index].concurrencyKey = key }
+  }
+
+  /// Gives the last of the prepared jobs, or all of them, a group.
+  func addGroup() {
+    guard capabilities.contains(.groups), !areKeyed else { return }
+    areGrouped = true
+    let names = ["composed": "\u{E9}", "decomposed": "e\u{301}"]
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places { jobs[index].group = names[self["with"]] ?? self["with"] }
+    for index in jobs.indices { jobs[index].unique = jobs[index].unique.map { overwritable($0) } }
+  }
+
+  /// A server gives the jobs that an insert overwrites their places before the new ones. So no job is overwritten where jobs have groups.
+  private func overwritable(_ unique: UniqueKey) -> UniqueKey {
+    guard areGrouped, capabilities.contains(.remote), unique.onConflict == .overwrite else { return unique }
+    var unique = unique
+    unique.onConflict = .reject
+    return unique
   }
 
   /// Gives the last of the prepared jobs, or all of them, a bound for the due time of overwrites, unless their delay exceeds it.

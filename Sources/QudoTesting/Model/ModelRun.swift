@@ -35,6 +35,10 @@ final class ModelRun {
   /// The idempotency keys.
   var keys = ModelKeys()
   var rests = ModelRests()
+  /// Whether jobs have concurrency keys, or groups: a script has one or the other, because drivers may admit the held jobs of several keys
+  /// in any order.
+  var areKeyed = false
+  var areGrouped = false
   private var boots = 1
   private(set) var step = ModelScript.Step(verb: .count, operands: [])
   private(set) var place = 0
@@ -91,6 +95,7 @@ final class ModelRun {
     case .keyed: addConcurrencyKey()
     case .debounce: addMaxDelay()
     case .throttled: addThrottle()
+    case .grouped: addGroup()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()
@@ -144,7 +149,10 @@ final class ModelRun {
 
   /// Returns the connection that this step names, opening it if necessary.
   private func driver() async throws -> any LogDriver {
-    guard capabilities.contains(.multiProcess) else { return drivers[0] }
+    guard capabilities.contains(.multiProcess), !keepsToOneDriver else {
+      current = 0
+      return drivers[0]
+    }
     if let slot = slots[self["driver"]] {
       current = slot
       return drivers[slot]
@@ -157,10 +165,14 @@ final class ModelRun {
     return drivers[current]
   }
 
+  /// A driver of a server lets jobs without a group take turns if it has seen jobs of their kind with one.
+  private var keepsToOneDriver: Bool { areGrouped && capabilities.contains(.remote) }
+
   /// An open connection for listings.
   var anyDriver: any LogDriver { drivers[verbs % drivers.count] }
 
   private func reopen() async throws {
+    guard !keepsToOneDriver else { return }
     guard capabilities.contains(.durable), let slot = slots[self["driver"]] else { return }
     await close(slot)
     drivers[slot] = try await subject.open()
@@ -168,6 +180,7 @@ final class ModelRun {
 
   /// Reboots the machine of all processes. A server's machine keeps running.
   private func reboot() async throws {
+    guard !keepsToOneDriver else { return }
     guard capabilities.contains(.durable) else { return }
     for slot in drivers.indices { await close(slot) }
     boots += 1

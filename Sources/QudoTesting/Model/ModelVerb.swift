@@ -16,6 +16,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case rate, throttle
   case keyed
   case debounce, throttled
+  case grouped
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
@@ -34,7 +35,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
     (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1), (.keyed, 6),
-    (.debounce, 4), (.throttled, 5),
+    (.debounce, 4), (.throttled, 5), (.grouped, 6),
   ]
 
   /// The new values of a change.
@@ -149,6 +150,9 @@ enum ModelVerb: String, CaseIterable, Sendable {
     .keyed: [
       ModelOperand("with", "k1 k1 k1 k2 k2 k3 composed decomposed"), ModelOperand("most", "1 1 1 2 3 1 2 9"),
       ModelOperand("jobs", "last last all all"),
+    ],
+    .grouped: [
+      ModelOperand("with", "g1 g1 g1 g2 g2 g3 composed decomposed"), ModelOperand("jobs", "last all all all"),
     ],
     .throttled: [
       ModelOperand("for", "5s 1s 20s 3600s 60s 1us 9s endless"), ModelOperand("jobs", "last all all all"),

@@ -8,6 +8,7 @@
 /// - Each concurrency key that jobs have, and no other, has a row in `qudo_key`, which counts its admitted and its held jobs. None is
 ///   held while fewer are admitted than the limit allows.
 /// - The row of an admitted job says that it has a key.
+/// - Each row of a group has a job, and a place while the job is ready or runs, and only then. The job's row says that it has a group.
 ///
 /// All rules are checked in one snapshot, so that they can be checked while workers and enqueuers are busy.
 public enum TableInvariants {
@@ -138,6 +139,25 @@ public enum TableInvariants {
       SELECT w.id FROM (SELECT id, flags & 8 AS says FROM qudo_ready UNION ALL SELECT id, flags & 8 FROM qudo_delayed
         UNION ALL SELECT id, token & 4 FROM qudo_running) AS w JOIN qudo_job AS j ON j.id = w.id
       WHERE j.concurrency_key IS NOT NULL AND w.says = 0
+      """
+    ),
+    (
+      "a group has no job",
+      "SELECT g.job FROM qudo_group AS g LEFT JOIN qudo_job AS j ON j.id = g.job WHERE j.id IS NULL"
+    ),
+    (
+      "a job is not at its place among the groups",
+      """
+      SELECT g.job, g.place, p.place AS state FROM qudo_group AS g JOIN (\(allPlaces)) AS p ON p.id = g.job JOIN qudo_job AS j ON j.id = g.job
+      WHERE IF(p.place IN ('delayed', 'held'), g.place IS NOT NULL OR g.due IS NOT NULL,
+        g.due IS NULL OR NOT g.place <=> j.due OR g.ranking <> j.ranking OR g.kind <> j.kind)
+      """
+    ),
+    (
+      "a row does not say that its job has a group",
+      """
+      SELECT w.id FROM (SELECT id, flags & 16 AS says FROM qudo_ready UNION ALL SELECT id, flags & 16 FROM qudo_delayed
+        UNION ALL SELECT id, token & 16 FROM qudo_running) AS w JOIN qudo_group AS g ON g.job = w.id WHERE w.says = 0
       """
     ),
   ]

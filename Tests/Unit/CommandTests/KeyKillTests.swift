@@ -82,7 +82,7 @@ import Darwin
     defer { sqlite3_close(handle) }
     try #require(sqlite3_open(path, &handle) == SQLITE_OK)
     defer { sqlite3_finalize(statement) }
-    let sql = "SELECT (SELECT count(*) FROM qudo_place) + (SELECT count(*) FROM qudo_held)"
+    let sql = "SELECT (SELECT count(*) FROM qudo_admitted) + (SELECT count(*) FROM qudo_held)"
     try #require(sqlite3_prepare_v2(handle, sql, -1, &statement, nil) == SQLITE_OK)
     try #require(sqlite3_step(statement) == SQLITE_ROW)
     return sqlite3_column_int(statement, 0)

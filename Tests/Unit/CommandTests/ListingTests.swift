@@ -56,6 +56,20 @@ import Testing
     #expect(work.status == 0)
   }
 
+  @Test("jobs of groups are found by them, and begin in turn") func groups() throws {
+    for text in ["A1", "A2", "A3"] { try place.qudo("enqueue", "a", text, "--group", "acme") }
+    for text in ["B1", "B2"] { try place.qudo("enqueue", "a", text, "--group", "best") }
+    try place.qudo("enqueue", "a", "none")
+    let jobs = try place.qudo("jobs", "--group", "best", "--json").objects()
+    #expect(jobs.map { $0["payload"] as? String } == ["B1", "B2"])
+    #expect(jobs.allSatisfy { $0["group"] as? String == "best" })
+    #expect(try place.qudo("jobs", "--json", "--after", "5").objects().first?["group"] is NSNull)
+    #expect(try place.qudo("show", "1").lines.contains { $0.hasPrefix("group") && $0.hasSuffix("acme") })
+    #expect(try place.qudo("enqueue", "a", "x", "--group", "").status == 64)
+    let work = try place.qudo("work", "a=sh -c 'cat; echo'", "--concurrency", "1", "--until-empty")
+    #expect(work.lines == ["A1", "B1", "none", "A2", "B2", "A3"], "\(work)")
+  }
+
   @Test func jobsHaveTheDocumentedKeys() throws {
     try place.qudo(
       "enqueue", "k", "say \"hi\"/\u{1}\u{e9}", "--unique-key", "u", "--priority", "7", "--at",
@@ -65,7 +79,7 @@ import Testing
       keys(result.output) == [
         "database", "id", "kind", "state", "payload", "uniqueKey", "priority", "attempt", "enqueuedAt",
         "dueAt", "leaseEndsAt", "expiredLeases", "startedAt", "processID", "expiresAt",
-        "concurrencyKey", "metadata",
+        "concurrencyKey", "group", "metadata",
       ])
     let job = try #require(try result.objects().first)
     #expect(

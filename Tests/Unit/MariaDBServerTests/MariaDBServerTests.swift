@@ -26,6 +26,7 @@ import Testing
       CREATE TABLE qudo_ready(id INT, kind INT, ranking INT, due INT, flags INT); CREATE TABLE qudo_delayed LIKE qudo_ready;
       CREATE TABLE qudo_running(id INT, kind INT, ranking INT, due INT, token INT); CREATE TABLE qudo_unique(kind INT, name VARBINARY(9), job INT);
       CREATE TABLE qudo_rest(job INT, throttle INT, ends INT);
+      CREATE TABLE qudo_group(job INT, kind INT, ranking INT, grp VARBINARY(9), place INT, due INT);
       INSERT INTO qudo_unique VALUES(1, 'rests', 6); INSERT INTO qudo_rest VALUES(6, 9, 9);
       CREATE TABLE qudo_expiry(id INT, expires INT); INSERT INTO qudo_expiry VALUES(1, 7);
       CREATE TABLE qudo_held(kind INT, name VARBINARY(9), id INT);

@@ -178,6 +178,23 @@ import Testing
     _ = try await driver.prune(PruneOptions())
   }
 
+  private func group(_ driver: MySQLDriver) async throws {
+    var jobs = (0..<1000).map { NewJob("g", due: $0 % 9 == 0 ? .after(.microseconds(1)) : .now) }
+    for index in jobs.indices where index % 10 > 0 { jobs[index].group = "\(index % 10)" }
+    let ids = try await driver.insert(jobs).map(\.id)
+    let claimed = try await driver.claim(ClaimRequest([.init("g")], limit: 60)).jobs
+    let outcomes: [Settlement.Outcome] = [
+      .completed(), .failed(message: ""), .retry(after: .zero, message: ""),
+      .retry(after: .seconds(1), message: ""), .released,
+    ]
+    _ = try await driver.settle(
+      claimed.enumerated().map { Settlement($1.lease, outcomes[$0 % 5]) }, claiming: nil)
+    _ = try await driver.change(Array(ids.suffix(9)), JobChange(priority: 1))
+    _ = try await driver.jobs(matching: JobQuery(JobFilter(kinds: ["g"], group: "1"), limit: 3))
+    _ = try await driver.cancel(Array(ids.suffix(9)), reason: nil)
+    _ = try await driver.claim(ClaimRequest([.init("g")], limit: 60))
+  }
+
   private func schedule(_ driver: MySQLDriver) async throws {
     let due = try await driver.dueSchedules(after: nil, limit: 100).due
     _ = try await driver.dueSchedules(after: "1500", limit: 2)
@@ -270,6 +287,7 @@ import Testing
         claiming: ClaimRequest([.init("b"), .init("d")], limit: 5))
     }
     try await throttle(driver)
+    try await group(driver)
     _ = try await driver.promote(limit: 10)
     _ = try await driver.backlog(nil, countingUpTo: 10)
     _ = try await driver.backlog(["a", "b"], countingUpTo: 10)

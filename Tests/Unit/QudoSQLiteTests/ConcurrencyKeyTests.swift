@@ -26,7 +26,7 @@ import Testing
   }
 
   private func rows() throws -> [String] {
-    try ["qudo_place", "qudo_held", "qudo_key_limit"].flatMap { table in
+    try ["qudo_admitted", "qudo_held", "qudo_key_limit"].flatMap { table in
       try file.rows("SELECT count(*) FROM \(table)")
     }
   }
@@ -86,15 +86,15 @@ import Testing
 
   /// The keys with a place of no job, with fewer places than the limit while jobs are held, or without a job.
   private let wrong = """
-    SELECT 'place', job FROM qudo_place AS p
+    SELECT 'place', job FROM qudo_admitted AS p
       WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.kind = p.kind AND j.concurrency_key = p.key)
     UNION ALL SELECT 'none', id FROM qudo_job AS j WHERE concurrency_key IS NOT NULL
-      AND (SELECT count(*) FROM qudo_place AS p WHERE p.job = j.id) + (SELECT count(*) FROM qudo_held AS h WHERE h.id = j.id) <> 1
+      AND (SELECT count(*) FROM qudo_admitted AS p WHERE p.job = j.id) + (SELECT count(*) FROM qudo_held AS h WHERE h.id = j.id) <> 1
     UNION ALL SELECT 'room', h.id FROM qudo_held AS h WHERE
-      (SELECT count(*) FROM qudo_place AS p WHERE p.kind = h.kind AND p.key = h.key)
+      (SELECT count(*) FROM qudo_admitted AS p WHERE p.kind = h.kind AND p.key = h.key)
       < coalesce((SELECT most FROM qudo_key_limit AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
     UNION ALL SELECT 'limit', most FROM qudo_key_limit AS l
-      WHERE NOT EXISTS (SELECT 1 FROM qudo_place AS p WHERE p.kind = l.kind AND p.key = l.key)
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_admitted AS p WHERE p.kind = l.kind AND p.key = l.key)
     """
 
   @Test("a connection learns that another one has brought keys") func twoConnections() async throws {
@@ -124,7 +124,7 @@ import Testing
       }
       try app.run("COMMIT")
       _ = try await queue.insert(jobs)
-      for table in ["qudo_job", "qudo_delayed", "qudo_place", "qudo_held", "qudo_key_limit"] {
+      for table in ["qudo_job", "qudo_delayed", "qudo_admitted", "qudo_held", "qudo_key_limit"] {
         let all = "SELECT * FROM \(table) ORDER BY 1, 2, 3"
         #expect(try file.rows(all) == other.rows(all), "\(table)")
       }
@@ -169,7 +169,7 @@ import Testing
     var options = DiagnosisOptions()
     options.checksIntegrity = true
     let found = try await SQLiteDriver.diagnose(path: file.path, options, clock: clock).findings
-    #expect(found.contains { $0.subject == "qudo_place" && $0.figures["rows"] == 1 }, "\(found)")
+    #expect(found.contains { $0.subject == "qudo_admitted" && $0.figures["rows"] == 1 }, "\(found)")
     // The claim meets the ready row of the job, and has the tables repaired.
     #expect(try await driver.claim(demand()).texts.sorted() == ["2", "x"])
     #expect(try file.rows(wrong) == [])
@@ -255,7 +255,7 @@ import Testing
       transaction.connection.preparedSQL
     }
     let ofKeys = prepared.filter { sql in
-      ["qudo_place", "qudo_held"].contains { sql.contains($0) } && !sql.hasPrefix("SELECT max(coalesce(")
+      ["qudo_admitted", "qudo_held"].contains { sql.contains($0) } && !sql.hasPrefix("SELECT max(coalesce(")
     }
     // What the connection reads after another one's commit tells it that there are none.
     #expect(ofKeys == [])

@@ -29,8 +29,8 @@ import Testing
     // Marks of running jobs, of which there are few, if any.
     "DELETE FROM qudo_cancellation WHERE NOT EXISTS",
     // Whether there are any.
-    "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_place)",
-    "SELECT EXISTS(SELECT 1 FROM qudo_rest)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_admitted)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_rest)", "SELECT EXISTS(SELECT 1 FROM qudo_group)",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
@@ -39,7 +39,7 @@ import Testing
     // With a maximum of waiting jobs: what is not kept by kind.
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
     // Of a concurrency key: as many places as its limit allows.
-    "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_place", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
+    "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_admitted", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
     "SELECT (SELECT most FROM qudo_key_limit", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
     // With a maximum of running jobs: a row for those of one claim.
     "SELECT j.kind FROM qudo_running AS r",
@@ -49,6 +49,8 @@ import Testing
   ]
   /// Where the reader may read a whole table or sort.
   private let readerScans = [
+    // Whether there are any.
+    "SELECT EXISTS(SELECT 1 FROM qudo_group)",
     // Counts rows: of all kinds, or of what is not kept by kind.
     "SELECT kind, count(*) + total(last - first) FROM qudo_ready", "SELECT kind, due > ? FROM qudo_delayed",
     // Of the running a row for those of one claim.
@@ -130,6 +132,50 @@ import Testing
       transaction.connection.preparedSQL
     }
     #expect(prepared.allSatisfy { !$0.contains("qudo_failure") && !$0.contains("qudo_status") })
+  }
+
+  @Test("with groups, a place is two look-ups, and no statement scans or sorts") func groups() async throws {
+    var jobs = (1...40).map { job("\($0)", kind: $0 % 9 == 0 ? "b" : "group") }
+    for index in jobs.indices where index % 3 > 0 { jobs[index].group = "g\(index % 3)" }
+    jobs[1].due = .after(.seconds(1))
+    jobs[2].concurrencyKey = "k"
+    let ids = try await driver.insert(jobs).map(\.id)
+    clock.advance(by: .seconds(1))
+    for request in [demand(2, "group", "b"), demand(40, "group"), demand(3, "group")] {
+      let claimed = try await driver.claim(request).jobs
+      let outcomes: [Settlement.Outcome] = [
+        .retry(after: .zero, message: ""), .retry(after: .seconds(9), message: ""), .released,
+        .failed(message: ""), .completed(),
+      ]
+      _ = try await driver.settle(
+        claimed.enumerated().map { Settlement($1.lease, outcomes[$0 % 5]) }, claiming: demand(1, "group"))
+    }
+    clock.advance(by: .seconds(61))
+    _ = try await driver.claim(demand(1, "b"))
+    _ = try await driver.change(Array(ids.prefix(9)), JobChange(priority: 1))
+    _ = try await driver.change(Array(ids.prefix(9)), JobChange(metadata: ["a": "b"]))
+    _ = try await driver.cancel(Array(ids.prefix(9)), reason: nil)
+    _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
+    let plans = try await driver.writer.write(isDurable: true, isSmall: true) {
+      transaction throws(QudoError) in try transaction.connection.plans()
+    }
+    for plan in plans where !writerScans.contains(where: plan.sql.hasPrefix) {
+      #expect(!plan.scans && !plan.sorts, "\(plan)")
+    }
+    for look in ["SELECT place FROM qudo_group WHERE kind", "SELECT 1 FROM qudo_group WHERE kind"] {
+      let plan = try #require(plans.first { $0.sql.hasPrefix(look) })
+      #expect(plan.details.allSatisfy { $0.contains("INDEX qudo_group_place") }, "\(plan)")
+    }
+    let query = JobQuery(JobFilter(kinds: ["group"], states: [.ready], group: "g1"))
+    _ = try await driver.jobs(matching: query)
+    let listing = try await driver.reader.read { snapshot throws(QudoError) in
+      _ = try snapshot.backlog(nil, countingUpTo: 9)
+      _ = try snapshot.readyTable.oldest(of: 1, atMost: 9)
+      return try snapshot.connection.plans()
+    }
+    for plan in listing where !readerScans.contains(where: plan.sql.hasPrefix) {
+      #expect(!plan.scans && !plan.sorts, "\(plan)")
+    }
   }
 
   private func everyVerb() async throws {

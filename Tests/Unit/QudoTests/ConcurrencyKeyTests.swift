@@ -11,6 +11,17 @@ import Testing
     } throws: { ($0 as? QudoError)?.code == .invalidArgument }
   }
 
+  @Test("a database that knows no groups refuses a job with one, and no other") func groupRefused() throws {
+    let jobs = [NewJob("a"), NewJob("a", group: "g")]
+    try Capabilities.concurrencyKeys.check(keysOf: [jobs[0]])
+    try Capabilities.groups.check(keysOf: jobs)
+    #expect {
+      try Capabilities.concurrencyKeys.check(keysOf: jobs)
+    } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect(try EnqueueOptions(group: "g").part(1, of: 2).group == "g")
+    #expect(NewJob("a", options: EnqueueOptions(group: "g")).group == "g")
+  }
+
   @Test("all jobs of a batch share the key of its options") func batch() throws {
     let options = EnqueueOptions(concurrencyKey: ConcurrencyKey("k", limit: 2))
     #expect(try options.part(1, of: 2).concurrencyKey == ConcurrencyKey("k", limit: 2))
