@@ -297,10 +297,16 @@ public struct NewJob: Sendable {
     self.priority = priority
     self.due = due
     self.metadata = metadata
-    let values = RuleValues(
-      unique: unique, concurrencyKey: concurrencyKey, group: group, expires: expires, maxWaiting: maxWaiting,
-      idempotencyKey: idempotencyKey)
-    rules = values.isEmpty ? nil : Rules(values)
+    // Most jobs have none: to look first costs less than to put the values together.
+    let hasRules =
+      unique != nil || concurrencyKey != nil || group != nil || expires != .never || maxWaiting != nil
+      || idempotencyKey != nil
+    rules =
+      hasRules
+      ? Rules(
+        RuleValues(
+          unique: unique, concurrencyKey: concurrencyKey, group: group, expires: expires,
+          maxWaiting: maxWaiting, idempotencyKey: idempotencyKey)) : nil
   }
 }
 

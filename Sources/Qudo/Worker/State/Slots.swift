@@ -72,18 +72,21 @@ struct Slots {
   /// Ends a slot's run. A task that was cancelled ends with it.
   ///
   /// - Returns: The run; nil if it was abandoned before.
-  mutating func end(_ slot: Int) -> ActiveRun? {
-    switch slots[slot] {
+  mutating func end(_ number: Int) -> ActiveRun? {
+    // Moved out, not copied: what a run holds is not retained once more.
+    var slot = Slot.waiting
+    swap(&slot, &slots[number])
+    switch slot {
     case .running(let run):
       running -= 1
-      slots[slot] = .waiting
-      if run.stop != nil { close(slot) }
+      if run.stop != nil { close(number) }
       return run
     case .abandoned:
       abandoned -= 1
-      close(slot)
+      close(number)
       return nil
     case .free, .waiting:
+      slots[number] = slot
       return nil
     }
   }
