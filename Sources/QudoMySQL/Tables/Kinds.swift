@@ -40,7 +40,12 @@ final class KindCache: Sendable {
   func invalidate() {
     numbers.withLock { $0 = [:] }
     ready.withLock { $0 = [] }
-    control.withLock { $0 = ControlHints() }
+    control.withLock { hints in
+      // A wrong one costs a look: see ``ControlHints/grouped``.
+      let grouped = hints.grouped
+      hints = ControlHints()
+      hints.grouped = grouped
+    }
   }
 
   static func look(up kinds: [Kind]) -> SQL {
