@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test(
-    "a job that is placed below the scan cursor is found at once by its own driver, and by others with their next look"
+    "places begin at the scan cursor, and a job that comes back below it is found"
   )
   func cursors() async throws {
     let database = try await TestDatabase()
