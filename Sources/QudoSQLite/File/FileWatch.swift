@@ -56,22 +56,36 @@ final class FileWatch: Sendable {
   ) -> any DispatchSourceProtocol {
     let events = polls ? -1 : inotify_init1(Int32(IN_NONBLOCK) | Int32(IN_CLOEXEC))
     guard events >= 0 else { return pollingSource(change, hasDied) }
-    guard inotify_add_watch(events, path, UInt32(IN_MODIFY | IN_CLOSE_WRITE)) >= 0 else {
+    guard Self.arm(events, path, IN_MODIFY | IN_CLOSE_WRITE) else {
       close(events)
       return pollingSource(change, hasDied)
     }
     let source = DispatchSource.makeReadSource(fileDescriptor: events, queue: thread)
-    source.setEventHandler { [thread] in
+    source.setEventHandler { [thread, path, weak own = source as? DispatchSource] in
       Interleaving.point()
       // Many writes are one change. Every event but a close counts as a change, lost events included.
-      let (changed, closed) = Self.drain(events)
-      if changed { change() }
-      if closed { Self.look(hasDied, change, thread, Self.delays) }
-      // Sleep on this otherwise idle thread: all changes meanwhile become one, and wake the process once.
-      if changed, case let pause = pause(), pause > 0 { usleep(UInt32(pause) * 1000) }
+      var (changed, closed) = Self.drain(events)
+      var seen = PolledFile([])
+      while changed || closed {
+        if changed { change() }
+        if closed { Self.look(hasDied, change, thread, Self.delays) }
+        guard changed, case let pause = pause(), pause > 0, own?.isCancelled == false else { return }
+        // Sleep on this otherwise idle thread: all changes meanwhile become one, and wake the process once. The kernel does
+        // not report them: it would do so within each write of the other processes.
+        let isArmed = Self.arm(events, path, IN_CLOSE_WRITE)
+        usleep(UInt32(pause) * 1000)
+        guard isArmed, Self.arm(events, path, IN_MODIFY | IN_CLOSE_WRITE) else { return change() }
+        closed = Self.drain(events).closed
+        changed = seen.changes(to: Self.stamp(path))
+      }
     }
     source.setCancelHandler { close(events) }
     return source
+  }
+
+  /// Watches a file for some events, and for no others any more.
+  private static func arm(_ events: Int32, _ path: String, _ mask: Int32) -> Bool {
+    inotify_add_watch(events, path, UInt32(mask)) >= 0
   }
 
   /// The delays of repeated checks, in milliseconds: the kernel reports a close before it releases the locks.

@@ -1,3 +1,4 @@
+import Foundation
 import Qudo
 @testable import QudoSQLite
 import QudoTesting
@@ -30,5 +31,27 @@ import Testing
     // The file may have been written after the look that saw the change.
     let reported = [[1, 2], [1, 3], [1, 3], [1, 3], [1, 3]].map { polled.changes(to: $0) }
     #expect(reported == [false, true, true, false, false])
+  }
+
+  @Test(
+    "each write is reported, also one during a pause, for which the kernel reports nothing",
+    .timeLimit(.minutes(5)))
+  func pauses() async throws {
+    let file = try TemporaryFile()
+    try Data().write(to: URL(fileURLWithPath: file.path))
+    let writer = try #require(FileHandle(forWritingAtPath: file.path))
+    let watch = FileWatch(path: file.path)
+    let (reports, told) = AsyncStream<UInt64>.makeStream()
+    watch.onChange(
+      { told.yield((try? Data(contentsOf: URL(fileURLWithPath: file.path))).map { UInt64($0.count) } ?? 0) },
+      pause: { 5 })
+    watch.setActive(true)
+    var all = reports.makeAsyncIterator()
+    for length in 1...100 as ClosedRange<UInt64> {
+      try writer.write(contentsOf: [0])
+      while try #require(await all.next()) < length {}
+    }
+    watch.setActive(false)
+    try writer.close()
   }
 }
