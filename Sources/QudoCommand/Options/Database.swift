@@ -168,12 +168,28 @@ struct Database: ParsableArguments {
     }
     do {
       let result = try await body(databases)
-      await databases.close()
+      await close(databases, urls)
       return result
     } catch {
-      await databases.close()
+      await close(databases, urls)
       throw error
     }
+  }
+
+  /// Closes databases at the end of the command. A server that does not answer holds it up no longer than two seconds: what it was
+  /// sent has been reported as unknown, and its connections end with the process.
+  private func close(_ databases: Databases, _ urls: [DatabaseURL]) async {
+    guard urls.contains(where: \.isServer) else { return await databases.close() }
+    let (ended, end) = AsyncStream<Void>.makeStream()
+    Task {
+      await databases.close()
+      end.finish()
+    }
+    Task {
+      try? await Task.sleep(for: .seconds(2))
+      end.finish()
+    }
+    for await _ in ended {}
   }
 
   private func watched(

@@ -131,9 +131,13 @@ import Testing
     server.pause()
     try running.write("2\n3\n")
     try running.closeInput()
+    let start = ContinuousClock.now
     let output = try running.output.rest().split(separator: "\n").map(String.init)
     let errors = try running.errors.rest()
-    return ([first] + output, errors, try running.end())
+    let status = try running.end()
+    // Its connection is closed only after the read timeout of 30 s: the command does not wait for that.
+    #expect(ContinuousClock.now - start < .seconds(25))
+    return ([first] + output, errors, status)
   }
 
   @Test("a hung server's lines go elsewhere and are named; the rest follows") func elsewhere() async throws {
