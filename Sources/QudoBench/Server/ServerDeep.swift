@@ -51,9 +51,12 @@ extension ServerBench {
       floorName: "first 10 s", ratios: [last / first], target: .atLeast(0.9))
   }
 
-  /// "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ".
-  private static let snapshot =
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT"
+  /// "WITH CONSISTENT SNAPSHOT ... only has an effect if the current isolation level is REPEATABLE READ". Sessions of Qudo let
+  /// MariaDB end idle transactions, which this one must outlive.
+  private static let snapshot = """
+    SET @qudo_bench = 0 /*M!100600 , SESSION idle_transaction_timeout = 0 */;\
+    SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;START TRANSACTION WITH CONSISTENT SNAPSHOT
+    """
 
   /// Alternates with 1,000 jobs, for which the backlog's tables are renamed.
   private func besideBase(_ name: String, _ backlog: ServerBacklog, _ target: BenchLine.Target) async throws
