@@ -70,8 +70,12 @@ final class FileWatch: Sendable {
         if changed { change() }
         if closed { Self.look(hasDied, change, thread, Self.delays) }
         guard changed, case let pause = pause(), pause > 0, own?.isCancelled == false else { return }
-        // Sleep on this otherwise idle thread: all changes meanwhile become one, and wake the process once. The kernel does
-        // not report them: it would do so within each write of the other processes.
+        // Sleep on this otherwise idle thread: all changes meanwhile become one, and wake the process once.
+        guard pause >= Self.tick else {
+          usleep(UInt32(pause) * 1000)
+          return
+        }
+        // The kernel does not report them: it would do so within each write of the other processes.
         let isArmed = Self.arm(events, path, IN_CLOSE_WRITE)
         usleep(UInt32(pause) * 1000)
         guard isArmed, Self.arm(events, path, IN_MODIFY | IN_CLOSE_WRITE) else { return change() }
@@ -82,6 +86,10 @@ final class FileWatch: Sendable {
     source.setCancelHandler { close(events) }
     return source
   }
+
+  /// The longest tick of the kernel's clock, which sets modification times, in milliseconds. In a shorter pause a write may leave
+  /// the time as it was at the last look, so the kernel must report it.
+  private static let tick = 10
 
   /// Watches a file for some events, and for no others any more.
   private static func arm(_ events: Int32, _ path: String, _ mask: Int32) -> Bool {
