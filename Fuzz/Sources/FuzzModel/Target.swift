@@ -10,7 +10,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let script = ModelScript(bytes: UnsafeBufferPointer(start: start, count: count))
   guard let failure = blocking({ await difference(script) }) else { return 0 }
   let short = blocking { await script.shrunk { await difference($0) != nil } }
-  print("\(failure)\n\(short)")
+  // Not `print`: what it keeps back is lost when the process ends below.
+  FileHandle.standardError.write(Data("\(failure)\n\(short)\n".utf8))
   fatalError("SQLite and the model differ")
 }
 

@@ -173,8 +173,9 @@ package struct RatedClaim: Sendable {
   /// The number of jobs that may begin.
   package let allowed: Int
 
-  /// Whether the bucket must be written even if no token is taken: see ``RateBucket/isAhead(of:now:)``.
-  package var isAhead: Bool { bucket.isAhead(of: rate, now: now) }
+  /// Whether the bucket must be written even if no token is taken: see ``RateBucket/isAhead(of:now:)``. A claim that wants no
+  /// job of the kind, for example because as many run as may run, leaves the bucket as it is.
+  package var isAhead: Bool { wanted > 0 && bucket.isAhead(of: rate, now: now) }
 
   /// Takes the tokens of the claimed jobs.
   ///

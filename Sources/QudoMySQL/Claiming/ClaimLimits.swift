@@ -107,6 +107,12 @@ struct RunningCounts {
     }
   }
 
+  /// Leaves out jobs that this claim has ended since.
+  mutating func leave(_ rows: [RunningRow]) {
+    guard !running.isEmpty else { return }
+    for row in rows { running[row.kind]? -= 1 }
+  }
+
   /// Returns the number of jobs of a kind that a claim may take, at most `wanted`.
   ///
   /// - Parameter ended: The expired leases whose rows this claim has locked.

@@ -69,7 +69,7 @@ extension Transaction {
       (plan, findings) = try again.plan(try read(again.statements), self, settled: settled)
     }
     var ended = EndedJobs()
-    while try end(&plan, findings, &ended) {
+    while try end(&plan, findings, &ended, &counts) {
       let rest = ended.hasMore ? ClaimRequest(request.demands, limit: 0) : request
       let again = ClaimReading(
         rest, counts, self, from: reading.view.looking(), sweeps: findings.hasSwept, takesTime: false)
@@ -196,20 +196,24 @@ extension Transaction {
   /// Ends jobs before the claim takes others: those that were lost, those that are marked as cancelled, and those that
   /// have expired.
   ///
-  /// - Parameter plan: Loses the leases that this method ends.
+  /// - Parameters:
+  ///   - plan: Loses the leases that this method ends.
+  ///   - counts: Loses them too.
   /// - Returns: Whether the claim must read again: jobs are gone or new that may be among those that it read.
-  private func end(_ plan: inout ClaimPlan, _ findings: ClaimFindings, _ ended: inout EndedJobs)
-    throws(QudoError) -> Bool
-  {
+  private func end(
+    _ plan: inout ClaimPlan, _ findings: ClaimFindings, _ ended: inout EndedJobs,
+    _ counts: inout RunningCounts
+  ) throws(QudoError) -> Bool {
     var isStale = false
     hasAdmitted = false
     let overdue = plan.overdue
     if plan.endsJobs {
       // Once, so that the work of a claim is bounded.
-      isStale = try end(leasesOf: plan, &ended) && !ended.hasReadAgain
+      isStale = try end(leasesOf: plan, &ended, &counts) && !ended.hasReadAgain
       plan.forgetEnding()
     }
     ended.recovered += overdue.count
+    counts.leave(overdue.map(\.row))
     if !ended.hasSwept, findings.next.haveExpired(now) {
       ended.hasSwept = true
       let (jobs, hasMore) = try expireWaiting(overdue)
@@ -236,7 +240,9 @@ extension Transaction {
   /// Ends the jobs of expired leases that were lost, or are marked as cancelled.
   ///
   /// - Returns: Whether final failures enqueued other jobs.
-  private func end(leasesOf plan: ClaimPlan, _ ended: inout EndedJobs) throws(QudoError) -> Bool {
+  private func end(leasesOf plan: ClaimPlan, _ ended: inout EndedJobs, _ counts: inout RunningCounts)
+    throws(QudoError) -> Bool
+  {
     let leases = (plan.lost + plan.cancelled).sorted {
       ($0.row.ends, $0.row.id) < ($1.row.ends, $1.row.id)
     }
@@ -256,8 +262,10 @@ extension Transaction {
       if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
     }
     try enqueue(failed)
-    leaveRunning(try gone(plan.jobless))
-    leaveRunning(leases.map(\.row))
+    for rows in [try gone(plan.jobless), leases.map(\.row)] {
+      leaveRunning(rows)
+      counts.leave(rows)
+    }
     try deleteJobs(leases.map { DeletedJob($0.row) })
     deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
     ended.lost += plan.lost.compactMap { lease in

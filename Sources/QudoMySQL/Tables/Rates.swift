@@ -45,10 +45,10 @@ extension Transaction {
   func takeTokens(_ rated: [RatedClaim], for plan: ClaimPlan, _ paused: PausedKinds) -> Int64? {
     guard !rated.isEmpty else { return nil }
     var waits: [Int64: Int64] = [:]
-    for var claim in rated {
+    for var claim in rated where !paused.has(claim.number) {
       let count = plan.chosen.count { $0.0.kind == claim.number }
       if claim.take(count) { write(claim.bucket, of: claim.number) }
-      if !paused.has(claim.number), let wait = claim.wait(after: count) {
+      if let wait = claim.wait(after: count) {
         waits[claim.number] = now.microseconds.clampedPlus(wait)
       }
     }

@@ -58,16 +58,17 @@ extension MemoryDatabase {
     for demand in request.demands where request.limit > 0 && !isPaused(demand.kind, now) {
       guard let rate = demand.rate, let tokens = tokens(demand, now) else { continue }
       let count = claimed.count { $0.kind == demand.kind }
+      let running = jobs.values.count { $0.kind == demand.kind && $0.isRunning }
+      let left = demand.maxRunning.map { max(0, max(0, $0) - running + count) } ?? .max
+      let wanted = min(demand.limit ?? request.limit, request.limit, left)
+      // A kind at its maximum of running jobs waits for one of them, and not for a token.
+      guard wanted > 0 else { continue }
       var bucket = buckets[demand.kind] ?? RateBucket()
       if count > 0 || bucket.isAhead(of: rate, now: now.wall.microseconds) {
         bucket.take(count, rate, now: now.wall.microseconds)
       }
       buckets[demand.kind] = bucket
-      let running = jobs.values.count { $0.kind == demand.kind && $0.isRunning }
-      let left = demand.maxRunning.map { max(0, max(0, $0) - running + count) } ?? .max
-      let wanted = max(0, min(demand.limit ?? request.limit, request.limit, left))
-      // A kind at its maximum of running jobs waits for one of them, and not for a token.
-      guard left > 0, tokens < wanted, count == tokens else { continue }
+      guard tokens < wanted, count == tokens else { continue }
       if let wait = bucket.wait(rate, now: now.wall.microseconds) { waits.append(wait) }
     }
     return waits.min().map { .microseconds($0) }

@@ -99,6 +99,21 @@ extension ConformanceSuite {
       try await driver.complete([again])
       try check(try await driver.texts(demand(maxRunning: 1)), is: ["2"])
     },
+    ConformanceCase(
+      "aJobThatExpiresWithItsLeaseLeavesItsPlace", .limitsHold, requires: [.maxRunning, .control]
+    ) {
+      subject in
+      let driver = try await subject.open()
+      try await driver.insertNew(job("1", expires: .after(.seconds(5))))
+      _ = try await driver.results(of: (2...3).map { job("\($0)") })
+      try check(try await driver.texts(demand(maxRunning: 1)), is: ["1"])
+      subject.clock.advance(by: .seconds(61))
+      // The claim that ends the job takes the next one.
+      let claim = try await driver.claim(demand(maxRunning: 1))
+      try check(claim.givenUp.map(\.reason), is: [.expired])
+      try check(claim.texts, is: ["2"])
+      try check(try await driver.texts(demand(maxRunning: 1)), is: [])
+    },
     ConformanceCase("aJobThatIsRecoveredLeavesItsPlace", .limitsHold, requires: [.maxRunning, .control]) {
       subject in
       let driver = try await subject.open()
