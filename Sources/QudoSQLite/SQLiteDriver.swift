@@ -160,7 +160,8 @@ public struct SQLiteDriver: Driver {
   static let small = 64
 
   public func insert(_ jobs: [NewJob]) async throws(QudoError) -> [InsertResult] {
-    for job in jobs { try limits.check(job) }
+    // By index, here and below: a loop over the jobs would copy each.
+    for index in jobs.indices { try limits.check(jobs[index]) }
     let bounds = try MaxWaiting.bounds(of: jobs)
     guard bounds.isEmpty else { return try await insert(jobs, bounds) }
     return try await writer.write(isDurable: true, isSmall: jobs.count <= Self.small, needsRoom: true) {

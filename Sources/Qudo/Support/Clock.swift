@@ -67,7 +67,10 @@ public struct SystemClock: QueueClock {
       boot: boot ?? Self.bootID() ?? "")
   }
 
-  public func sinceBoot() -> Int64 { Self.microseconds(Self.steady) &- TimeNamespace.offset }
+  public func sinceBoot() -> Int64 { Self.timeSinceBoot() }
+
+  /// Reads the time since boot without a clock, whose creation reads the boot id.
+  package static func timeSinceBoot() -> Int64 { microseconds(steady) &- TimeNamespace.offset }
 
   public func sleep(untilSinceBoot time: Int64) async throws {
     // `Task.sleep` would not do: jobs that occupy all threads of Swift's pool would delay it.

@@ -7,6 +7,7 @@ struct JobTable {
   // MARK: Writing
 
   func insert(_ job: NewJob, id: Int64, _ key: SortKey, enqueuedAt: Timestamp) throws(QudoError) {
+    guard !job.hasNoRules else { return try insertPlain(job, id: id, key, enqueuedAt: enqueuedAt) }
     try connection.run(
       """
       INSERT INTO qudo_job(
@@ -18,6 +19,20 @@ struct JobTable {
       .integer(enqueuedAt.microseconds), .integer(job.payload.codec.number), .text(job.unique?.key),
       job.unique.map { .integer($0.scope.rawValue) } ?? .null, .text(job.concurrencyKey?.key),
       noted(job.expires, enqueuedAt), job.metadataColumn, .blob(job.payload.bytes))
+  }
+
+  /// Without the columns that few jobs have, a job costs less.
+  private func insertPlain(_ job: NewJob, id: Int64, _ key: SortKey, enqueuedAt: Timestamp)
+    throws(QudoError)
+  {
+    try connection.run(
+      """
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, meta, payload)
+      VALUES(?, ?, ?, ?, ?, 1, 0, 0, ?, ?, ?)
+      """,
+      .integer(id), .integer(key.kind), .integer(key.rank), .integer(key.due),
+      .integer(enqueuedAt.microseconds), .integer(job.payload.codec.number), job.metadataColumn,
+      .blob(job.payload.bytes))
   }
 
   /// The number of plain jobs that one statement inserts. It saves SQLite a fifth of the work; fifty would save another
@@ -52,14 +67,14 @@ struct JobTable {
     try statement.bind(.integer(enqueuedAt.microseconds), at: 1)
     // Bound one by one: building an array of all values would cost more than binding them.
     var position: Int32 = 2
-    for (job, (id, key)) in zip(jobs, rows) {
+    for (index, (id, key)) in zip(jobs.indices, rows) {
       try statement.bind(.integer(id), at: position)
       try statement.bind(.integer(key.kind), at: position + 1)
       try statement.bind(.integer(key.rank), at: position + 2)
       try statement.bind(.integer(key.due), at: position + 3)
-      try statement.bind(.integer(job.payload.codec.number), at: position + 4)
-      try statement.bind(job.metadataColumn, at: position + 5)
-      try statement.bind(.blob(job.payload.bytes), at: position + 6)
+      try statement.bind(.integer(jobs[index].payload.codec.number), at: position + 4)
+      try statement.bind(jobs[index].metadataColumn, at: position + 5)
+      try statement.bind(.blob(jobs[index].payload.bytes), at: position + 6)
       position += 7
     }
     while try statement.step() {}

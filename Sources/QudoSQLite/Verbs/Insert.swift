@@ -4,15 +4,16 @@ extension Transaction {
   func insert(_ jobs: [NewJob]) throws(QudoError) -> [InsertResult] {
     var results: [InsertResult] = []
     results.reserveCapacity(jobs.count)
-    var rest = jobs[...]
-    while let job = rest.first {
-      let batch = rest.prefix(JobTable.batchSize)
-      if batch.count == JobTable.batchSize, batch.allSatisfy(\.isPlain), try !areGrouped(batch) {
+    var next = jobs.startIndex
+    while next < jobs.endIndex {
+      let batch = jobs[next...].prefix(JobTable.batchSize)
+      if batch.count == JobTable.batchSize, Self.arePlain(batch), try !areGrouped(batch) {
         for id in try store(batch) { results.append(.inserted(id)) }
-        rest = rest.dropFirst(JobTable.batchSize)
+        next = batch.endIndex
       } else {
-        results.append(try job.idempotencyKey == nil ? insert(job) : insertOnce(job))
-        rest = rest.dropFirst()
+        results.append(
+          try jobs[next].idempotencyKey == nil ? insert(jobs[next]) : insertOnce(jobs[next]))
+        next += 1
       }
     }
     return results
@@ -20,6 +21,7 @@ extension Transaction {
 
   func insert(_ job: NewJob) throws(QudoError) -> InsertResult {
     let key = try sortKey(of: job)
+    guard !job.hasNoRules else { return .inserted(try store(job, key)) }
     if let unique = job.unique, let holder = try jobTable.holder(of: unique.key, kind: key.kind) {
       // The holder may be a job of this same call, whose ready row is not written yet.
       try insertCollectedReady()
@@ -41,10 +43,25 @@ extension Transaction {
     return .inserted(id)
   }
 
+  /// Inserts a job without rules.
+  private func store(_ job: NewJob, _ key: SortKey) throws(QudoError) -> Int64 {
+    let id = try nextID()
+    try jobTable.insert(job, id: id, key, enqueuedAt: now.wall)
+    let isReady = key.due <= now.wall.microseconds
+    try collectWaiting(id, isReady ? placeNew(id, nil, key) : key, isReady: isReady, job.due)
+    return id
+  }
+
+  private static func arePlain(_ jobs: ArraySlice<NewJob>) -> Bool {
+    // By index: a loop over the jobs would copy each.
+    for index in jobs.indices where !jobs[index].isPlain { return false }
+    return true
+  }
+
   /// Whether jobs without a group take turns with others of their kinds.
   private func areGrouped(_ jobs: ArraySlice<NewJob>) throws(QudoError) -> Bool {
     guard try hasGroups() else { return false }
-    for job in jobs where try isGrouped(kindTable.id(creating: job.kind)) { return true }
+    for index in jobs.indices where try isGrouped(kindTable.id(creating: jobs[index].kind)) { return true }
     return false
   }
 
@@ -52,13 +69,10 @@ extension Transaction {
   private func store(_ jobs: ArraySlice<NewJob>) throws(QudoError) -> [Int64] {
     var rows: [(id: Int64, key: SortKey)] = []
     rows.reserveCapacity(JobTable.batchSize)
-    for job in jobs {
-      let key = try sortKey(of: job)
-      rows.append((try nextID(), key))
-    }
+    for index in jobs.indices { rows.append((try nextID(), try sortKey(of: jobs[index]))) }
     try jobTable.insert(jobs, rows, enqueuedAt: now.wall)
-    for (job, (id, key)) in zip(jobs, rows) {
-      try collectWaiting(id, key, isReady: key.due <= now.wall.microseconds, job.due)
+    for (index, (id, key)) in zip(jobs.indices, rows) {
+      try collectWaiting(id, key, isReady: key.due <= now.wall.microseconds, jobs[index].due)
     }
     return rows.map(\.id)
   }

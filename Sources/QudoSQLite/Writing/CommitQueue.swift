@@ -8,7 +8,7 @@ struct CommitQueue<Operation> {
   }
   private struct Waiting {
     let operation: Operation
-    let deadline: ContinuousClock.Instant?
+    let deadline: Deadline?
     /// Whether it closes the database.
     var isLast = false
   }
@@ -36,7 +36,7 @@ struct CommitQueue<Operation> {
     return true
   }
 
-  mutating func enqueue(_ operation: Operation, until deadline: ContinuousClock.Instant?) -> Admission {
+  mutating func enqueue(_ operation: Operation, until deadline: Deadline?) -> Admission {
     guard !isClosed else { return .closed }
     waiting.append(Waiting(operation: operation, deadline: deadline))
     admitted += 1
@@ -47,7 +47,7 @@ struct CommitQueue<Operation> {
   /// Refuses later operations, and admits this last one unless the database was closed without the thread.
   ///
   /// - Parameter deadline: When to close without the thread, if that still waits for another process; see ``giveUp(_:)``.
-  mutating func close(_ last: Operation, until deadline: ContinuousClock.Instant? = nil) -> Admission {
+  mutating func close(_ last: Operation, until deadline: Deadline? = nil) -> Admission {
     isClosed = true
     guard !isGivenUp else { return .closed }
     waiting.append(Waiting(operation: last, deadline: deadline, isLast: true))
@@ -69,7 +69,7 @@ struct CommitQueue<Operation> {
   }
 
   /// Removes and returns the operations whose deadline has passed, except those that close the database.
-  mutating func takeExpired(_ now: ContinuousClock.Instant) -> [Operation] {
+  mutating func takeExpired(_ now: Deadline) -> [Operation] {
     let isExpired = { (one: Waiting) in !one.isLast && one.deadline.map { $0 <= now } ?? false }
     let expired = waiting.filter(isExpired).map(\.operation)
     if !expired.isEmpty { waiting.removeAll(where: isExpired) }
@@ -99,7 +99,7 @@ struct CommitQueue<Operation> {
 
   /// Removes and returns the closing operations if a deadline has passed, no other operation waits, and the thread still
   /// waits for another process. After that, the thread must not touch anything.
-  mutating func giveUp(_ now: ContinuousClock.Instant) -> [Operation] {
+  mutating func giveUp(_ now: Deadline) -> [Operation] {
     guard isAwaitingTurn, waiting.allSatisfy(\.isLast),
       waiting.contains(where: { $0.deadline.map { $0 <= now } ?? false })
     else { return [] }

@@ -14,7 +14,8 @@ internal import Qudo
 final class Writer: @unchecked Sendable {  // reason: see `core` above
   private var core: WriterCore
   private let writeLock: WriteLock
-  private let timeout: Duration
+  /// In microseconds.
+  private let timeout: Int64
   private let doorbell: Doorbell
   private let queue = Locked(CommitQueue<WriterOperation>())
   private let thread = DispatchQueue(label: "qudo.writer")
@@ -24,7 +25,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   init(core: consuming WriterCore, writeLock: WriteLock, timeout: Duration, doorbell: Doorbell) {
     self.core = core
     self.writeLock = writeLock
-    self.timeout = timeout
+    self.timeout = timeout.wholeMicroseconds
     self.doorbell = doorbell
   }
 
@@ -50,9 +51,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
     let result: Swift.Result<Result, QudoError> = await withContinuation { continuation in
       submit(
         .write(
-          Write(
-            isDurable: isDurable, needsRoom: needsRoom, deadline: .now + timeout, continuation: continuation,
-            body: body)))
+          Write(isDurable: isDurable, needsRoom: needsRoom, deadline: .after(timeout), continuation, body)))
     }
     return try result.get()
   }
@@ -60,7 +59,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   /// Compacts the file under the write lock.
   func compact() async throws(QudoError) -> Compaction {
     try await withContinuation { continuation in
-      submit(.compact(until: .now + timeout, continuation))
+      submit(.compact(QueuedCompaction(until: .after(timeout), continuation)))
     }.get()
   }
 
@@ -70,8 +69,8 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   /// timeout, the file is closed without the lock.
   func close() async {
     await withContinuation { continuation in
-      let deadline = ContinuousClock.now + timeout
-      switch queue.withLock({ $0.close(.close(until: deadline, continuation), until: deadline) }) {
+      let close = QueuedClose(until: .after(timeout), continuation)
+      switch queue.withLock({ $0.close(.close(close), until: close.deadline) }) {
       case .queued: break
       case .queuedFirst: thread.async { self.drain() }
       case .closed: continuation.resume()
@@ -201,11 +200,11 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   }
 
   private func watch() {
-    let tick = min(max(timeout / 4, .milliseconds(10)), .seconds(1))
-    watcher.asyncAfter(deadline: .now() + .microseconds(Int(tick.wholeMicroseconds))) { [weak self] in
+    let tick = min(max(timeout / 4, 10_000), 1_000_000)
+    watcher.asyncAfter(deadline: .now() + .microseconds(Int(tick))) { [weak self] in
       guard let self else { return }
       let (expired, last, goesOn) = queue.withLock { queue in
-        let now = ContinuousClock.now
+        let now = Deadline.now
         return (queue.takeExpired(now), queue.giveUp(now), queue.keepWatching())
       }
       for operation in expired { operation.fail(.keptBusy) }
@@ -235,11 +234,10 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
 
   /// - Returns: Whether all operations were answered; false if a foreign writer holds the file.
   private func tryCommit(_ group: ArraySlice<any QueuedWrite>) -> Bool {
-    let answers: [@Sendable () -> Void]
     do throws(QudoError) {
-      answers = try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) {
+      try core.transact(isDurable: group.contains { $0.isDurable }, waits: true) {
         transaction throws(QudoError) in
-        try group.map { write throws(QudoError) in try write.run(in: transaction) }
+        for write in group { try write.run(in: transaction) }
       }
     } catch {
       switch error.code {
@@ -253,13 +251,13 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
       }
       return true
     }
-    for answer in answers { answer() }
+    for write in group { write.succeed() }
     return true
   }
 
   /// Returns the operations whose deadline has not passed; the others fail with `busy`.
   private func stillWaiting(_ group: ArraySlice<any QueuedWrite>) -> ArraySlice<any QueuedWrite> {
-    let now = ContinuousClock.now
+    let now = Deadline.now
     guard group.contains(where: { $0.deadline <= now }) else { return group }
     let error = core.isHeldByApplication ? QudoError.keptBusyByApplication : .keptBusy
     for write in group where write.deadline <= now { write.fail(error) }
@@ -278,8 +276,8 @@ private struct WriterGroup {
     for operation in operations {
       switch operation {
       case .write(let write): writes.append(write)
-      case .compact(_, let continuation): compacting.append(continuation)
-      case .close(_, let continuation): closing.append(continuation)
+      case .compact(let compaction): compacting.append(compaction.continuation)
+      case .close(let close): closing.append(close.continuation)
       }
     }
   }

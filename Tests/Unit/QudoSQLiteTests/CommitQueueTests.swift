@@ -5,7 +5,7 @@ import Testing
 /// Group commit's decisions, without a thread or a database.
 @Suite struct CommitQueueTests {
   private var queue = CommitQueue<String>()
-  private let later = ContinuousClock.now + .seconds(60)
+  private let later = Deadline.now + .seconds(60)
 
   @Test mutating func oneCallerIsAloneAndTheNextWaitsForIt() {
     let first = queue.enterAlone()
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test mutating func thoseWhoseTimeIsUpGoAndTheOthersStay() {
-    let now = ContinuousClock.now
+    let now = Deadline.now
     for (name, seconds) in [("a", 1), ("b", 3), ("c", 2)] {
       _ = queue.enqueue(name, until: now + .seconds(seconds))
     }
@@ -58,7 +58,7 @@ import Testing
 
   @Test("closes without the thread when that has waited for another process for too long")
   mutating func givenUp() {
-    let now = ContinuousClock.now
+    let now = Deadline.now
     _ = queue.enqueue("a", until: now + .seconds(1))
     _ = queue.close("last", until: now + .seconds(2))
     queue.beginWaiting()
@@ -73,7 +73,7 @@ import Testing
 
   @Test("leaves the closing to a thread that is at work")
   mutating func notGivenUp() {
-    let now = ContinuousClock.now
+    let now = Deadline.now
     _ = queue.close("last", until: now)
     queue.beginWaiting()
     let goesOn = queue.endWaiting()
