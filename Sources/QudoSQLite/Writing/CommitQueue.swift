@@ -14,6 +14,8 @@ struct CommitQueue<Operation> {
   }
 
   private var waiting: [Waiting] = []
+  /// The number of operations that the thread last took together.
+  private var lastGroup = 0
   /// Whether a caller commits, or the thread commits or is about to.
   private var isBusy = false
   private(set) var isClosed = false
@@ -28,9 +30,12 @@ struct CommitQueue<Operation> {
 
   var count: Int { waiting.count }
 
-  /// Returns whether the caller may commit on its own thread. Then it must call ``leave(more:)``.
-  mutating func enterAlone() -> Bool {
-    guard !isBusy, !isClosed else { return false }
+  /// Returns whether the caller may commit on its own thread, or read. Then it must call ``leave(more:)``.
+  ///
+  /// While several callers come at a time, none commits alone: the others would only wait for it, and one transaction for all
+  /// costs less than one for the first and one for the others.
+  mutating func enterAlone(toRead: Bool = false) -> Bool {
+    guard !isBusy, !isClosed, toRead || lastGroup < 2 else { return false }
     isBusy = true
     admitted += 1
     return true
@@ -64,6 +69,7 @@ struct CommitQueue<Operation> {
 
   /// Removes and returns all waiting operations, for one commit.
   mutating func takeGroup() -> [Operation] {
+    lastGroup = waiting.count
     defer { waiting.removeAll(keepingCapacity: true) }
     return waiting.map(\.operation)
   }

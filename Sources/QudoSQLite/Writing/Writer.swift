@@ -6,8 +6,8 @@ internal import Qudo
 ///
 /// If the writer is free, a caller commits on its own thread; handing over to another thread would cost a third of the
 /// throughput. While one caller commits, others wait. Then the writer's thread runs all waiting operations in one
-/// transaction with one sync, and answers each after the commit. Across processes, ``WriteLock`` is held during each
-/// transaction and checkpoint.
+/// transaction with one sync, and answers each after the commit. As long as several callers come at a time, all wait for
+/// the thread. Across processes, ``WriteLock`` is held during each transaction and checkpoint.
 ///
 /// `core` is touched only by the caller that entered ``CommitQueue`` alone, by `thread`, or by `watcher` once it has taken
 /// over from `thread`.
@@ -103,7 +103,7 @@ final class Writer: @unchecked Sendable {  // reason: see `core` above
   func readIfFree<Result>(_ body: (Transaction) throws(QudoError) -> Result?) -> (
     result: Result, isBehind: Bool
   )? {
-    guard queue.withLock({ $0.enterAlone() }) else { return nil }
+    guard queue.withLock({ $0.enterAlone(toRead: true) }) else { return nil }
     defer { if queue.withLock({ $0.leave(more: false) }) { thread.async { self.drain() } } }
     // Before the read: a process that gives the lock back in the meantime has published its commit before.
     let isBehind = !writeLock.takeIfFree()

@@ -26,6 +26,21 @@ import Testing
     #expect(admissions == [.queuedFirst, .queued, .queued] && group == ["a", "b", "c"])
   }
 
+  @Test("lets no caller commit alone while several come at a time")
+  mutating func crowd() {
+    _ = ["a", "b"].map { queue.enqueue($0, until: later) }
+    _ = (queue.takeGroup(), queue.leave())
+    let (alone, reads) = (queue.enterAlone(), queue.enterAlone(toRead: true))
+    _ = queue.leave()
+    let admissions = ["c", "d"].map { queue.enqueue($0, until: later) }
+    let group = queue.takeGroup()
+    #expect(!alone && reads && admissions == [.queuedFirst, .queued] && group == ["c", "d"])
+    _ = queue.enqueue("e", until: later)
+    _ = (queue.leave(), queue.takeGroup(), queue.leave())
+    let aloneAgain = queue.enterAlone()
+    #expect(aloneAgain, "the last one came by itself")
+  }
+
   @Test mutating func whatIsLeftToDoBringsTheThreadThoughNobodyWaits() {
     _ = queue.enterAlone()
     let threadComes = queue.leave(more: true)
