@@ -193,6 +193,44 @@ extension Queue {
     }
     return try answers.joined()
   }
+
+  // MARK: Stopped keys
+
+  /// Lets stopped concurrency keys go on in every database: see ``ConcurrencyKey/AfterFailure/stop``. Their held jobs begin in the order
+  /// of their enqueues, and the jobs that stopped them stay in the failure log.
+  ///
+  ///     try await queue.resume(keys: ["customer-7"], of: "order.ship")
+  ///
+  /// To run the failed job before the held ones, replay its failure instead.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys; nil for all stopped keys of the kind, in transactions of 1,000. Keys that are not stopped are left as they are.
+  ///   - kind: The kind of the keys.
+  /// - Returns: The stops that were ended.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable; the others still go on.
+  @discardableResult
+  public func resume(keys: [String]?, of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      try await driver.control().resume(keys: keys, of: kind)
+    }
+    return try answers.joined()
+  }
+
+  /// Returns the final failures that stop concurrency keys, of every database: see ``ConcurrencyKey/AfterFailure/stop``. Those of each
+  /// database are in the order of the failures.
+  ///
+  ///     for stop in try await queue.keyStops() { try await queue.replay([stop.failure]) }
+  ///
+  /// - Parameters:
+  ///   - kinds: The kinds; nil for all. Default: all.
+  ///   - limit: The maximum number from each database. Default: 1,000.
+  /// - Throws: ``QudoError``, even if only one of several databases is unavailable.
+  public func keyStops(_ kinds: [Kind]? = nil, limit: Int = 1000) async throws(QudoError) -> [KeyStop] {
+    let answers = await databases.forEachDriver { driver throws(QudoError) in
+      try await driver.control().keyStops(kinds, after: 0, limit: limit)
+    }
+    return try answers.joined()
+  }
 }
 
 extension Databases {

@@ -120,4 +120,19 @@ extension SQLiteDriver: ControlDriver {
   public func pauses() async throws(QudoError) -> [Pause] {
     try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
   }
+
+  public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    try checkResume(keys, of: kind)
+    return try await writer.write(isDurable: true, isSmall: true) { transaction throws(QudoError) in
+      try transaction.resume(keys: keys, of: kind)
+    }
+  }
+
+  public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  {
+    try await reader.read { snapshot throws(QudoError) in
+      try snapshot.keyStops(kinds, after: failure, limit: limit)
+    }
+  }
 }

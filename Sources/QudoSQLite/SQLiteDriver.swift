@@ -119,11 +119,12 @@ public struct SQLiteDriver: Driver {
       ? [
         .durable, .survivesPowerLoss, .multiProcess, .crossProcessWakeup, .monotonicLeases,
         .recoversDeadHolders, .control, .ringsAtEnds, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups,
+        .concurrencyKeys, .groups, .keyStops,
       ]
       : [
         .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
         .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
+        .keyStops,
       ]
     let watch = FileWatch(path: connection.path + "-wal")
     let doorbell = Doorbell { somebodyListens in watch.setActive(somebodyListens) }

@@ -24,6 +24,7 @@ let small: [(name: String, needs: [Target.Dependency])] = [
   ("Progress", [grdb]),
   ("Retry", [qudo("QudoTesting")]),
   ("Spool", []),
+  ("StopAfterFailure", []),
   ("TestingJobs", [qudo("QudoTesting")]),
   ("TimeLimit", []),
   ("Transaction", [grdb]),

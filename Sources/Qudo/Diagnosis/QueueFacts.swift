@@ -35,6 +35,24 @@ package struct QueueFacts: Sendable {
     }
   }
 
+  /// The stops of concurrency keys.
+  package struct KeyStops: Sendable {
+    /// The number of stops, at most ``most``.
+    package var count: Int
+    /// The stop by the oldest failure.
+    package var first: KeyStop
+
+    /// The number of stops at which counting ends.
+    package static let most = 1000
+
+    /// - Parameter stops: At most one more than ``most``, in the order of their failures.
+    /// - Returns: Nil if there are none.
+    package init?(_ stops: [KeyStop]) {
+      guard let first = stops.first else { return nil }
+      (count, self.first) = (stops.count, first)
+    }
+  }
+
   /// A log.
   package struct Log: Sendable {
     /// `failure` or `status`.
@@ -56,6 +74,7 @@ package struct QueueFacts: Sendable {
   /// The number of open drivers, in any process, that have claimed jobs; nil if unknown.
   package var workers: Int?
   package var pauses: [Pause] = []
+  package var keyStops: KeyStops?
   package var far: FarJobs?
   /// The newest time in the database that lay in the past when it was written.
   package var newest: Timestamp?
@@ -72,6 +91,7 @@ package struct QueueFacts: Sendable {
     let slow = old.filter { $0.isRunning != false || isHeldUp($0, options) }
     diagnosis.add("oldest-ready", slow.map(slowKind).capped("kinds"))
     diagnosis.add("paused", pauses.map(pause).capped("pauses"))
+    diagnosis.add("stopped-key", keyStops.map { [stoppedKeys($0)] } ?? [])
     diagnosis.add("far-due", far.map { [farJobs($0, options)] } ?? [])
     diagnosis.add("clock", clockJump)
     diagnosis.add(
@@ -159,6 +179,25 @@ package struct QueueFacts: Sendable {
       "\(what) since \(pause.pausedAt), \(end)" + (pause.reason.map { ": \($0)" } ?? ""),
       advice: "if the pause is no longer wanted, end it (qudo resume)", figures: ["seconds": age.wholeSeconds]
     )
+  }
+
+  private func stoppedKeys(_ stops: KeyStops) -> Finding {
+    let first = stops.first
+    let age = age(first.stoppedAt)
+    let isMore = stops.count > KeyStops.most
+    let failures =
+      stops.count == 1
+      ? "a failed job stops its concurrency key"
+      : "\(isMore ? "more than \(KeyStops.most)" : "\(stops.count)") failed jobs stop their concurrency keys"
+    return Finding(
+      "stopped-key", .warning, subject: first.kind.name,
+      "\(failures), the first one \(first.key) of the kind \(first.kind) since \(first.stoppedAt), by the failure \(first.failure)",
+      advice:
+        "list them (qudo keys); replay a failure (qudo replay) to run its job before the held ones, resolve it (qudo resolve) to go on without the job, or let the key go on if the failure log has pruned it (qudo resume KIND --key KEY)",
+      figures: [
+        "stops": Int64(min(stops.count, KeyStops.most)), "failure": first.failure,
+        "seconds": age.wholeSeconds,
+      ])
   }
 
   // MARK: Times

@@ -85,6 +85,26 @@ public protocol ControlDriver: LogDriver {
   /// Returns the pauses that have not ended: that of everything first, then by kind.
   func pauses() async throws(QudoError) -> [Pause]
 
+  /// Returns the final failures that stop concurrency keys, in the order of their ids. It reads an index, and as many rows as it returns, if
+  /// the kinds are nil.
+  ///
+  /// - Parameters:
+  ///   - kinds: The kinds; nil for all.
+  ///   - failure: Only failures with higher ids: 0, or the last one of the page before.
+  ///   - limit: The maximum number of rows.
+  func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError) -> [KeyStop]
+
+  /// Lets stopped concurrency keys go on, in one transaction: their held jobs are admitted up to the limit. The failures that stopped them
+  /// stay as they are.
+  ///
+  /// - Parameters:
+  ///   - keys: The keys. Those that are not stopped are left as they are.
+  ///   - kind: The kind of the keys.
+  /// - Returns: The stops that were ended, in the order of the failures.
+  /// - Throws: ``QudoError``; ``QudoError/Code/invalidArgument`` if the driver lacks ``Capabilities/keyStops``, and for a key or kind beyond
+  ///   the limits.
+  func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop]
+
   /// Lets no job of a kind with a rate begin for a time, and empties its bucket: after that time one job may begin, and then the
   /// others at their rate. A longer throttle that is in force stays. Only claims with a ``ClaimRequest/KindDemand/rate`` obey it.
   ///
@@ -102,6 +122,34 @@ extension ControlDriver {
   public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
     throw QudoError(
       .invalidArgument, "the driver of \(name) cannot throttle \(kind): use one that can, or pause the kind")
+  }
+
+  /// Returns none: a driver with ``Capabilities/keyStops`` has its own.
+  public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  { [] }
+
+  /// Refuses: a driver with ``Capabilities/keyStops`` has its own.
+  public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    throw QudoError(
+      .invalidArgument, "the driver of \(name) stops no concurrency keys: use one that does")
+  }
+
+  /// Lets stopped keys go on: the given ones, or all of the kind, in transactions of 1,000.
+  package func resume(keys: [String]?, of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    if let keys { return try await resume(keys: keys, of: kind) }
+    var ended: [KeyStop] = []
+    while true {
+      let page = try await keyStops([kind], after: 0, limit: 1000)
+      guard !page.isEmpty else { return ended }
+      ended += try await resume(keys: page.map(\.key), of: kind)
+    }
+  }
+
+  /// Checks the arguments of a resume of keys.
+  package func checkResume(_ keys: [String], of kind: Kind) throws(QudoError) {
+    try Limits.check("kind", kind.name, atMost: Limits.kindBytes)
+    for key in keys { try Limits.check("concurrency key", key, atMost: Limits.concurrencyKeyBytes) }
   }
 
   /// Checks the arguments of a throttle.
@@ -256,6 +304,31 @@ public struct Pause: Hashable, Sendable, Codable {
     self.pausedAt = pausedAt
     self.endsAt = endsAt
     self.reason = reason
+  }
+}
+
+/// A final failure that stops a concurrency key: see ``ConcurrencyKey/AfterFailure/stop``.
+///
+/// A key with a limit above 1 may have several: it goes on when none is left.
+public struct KeyStop: Hashable, Sendable, Codable {
+  /// The kind of the key.
+  public var kind: Kind
+  /// The key.
+  public var key: String
+  /// The number of the failure in the failure log: ``FailureRecord/id``. The log may have pruned it.
+  public var failure: Int64
+  /// The number of the job that failed.
+  public var job: Int64
+  /// When the job failed, by the database's clock.
+  public var stoppedAt: Timestamp
+
+  /// Creates a stop; for drivers.
+  public init(_ kind: Kind, key: String, failure: Int64, job: Int64, stoppedAt: Timestamp) {
+    self.kind = kind
+    self.key = key
+    self.failure = failure
+    self.job = job
+    self.stoppedAt = stoppedAt
   }
 }
 

@@ -105,4 +105,7 @@ public struct Capabilities: OptionSet, Sendable {
   public static let concurrencyKeys = Capabilities(rawValue: 4096)
   /// Jobs can have a ``NewJob/group``. Without this feature, an enqueue with one throws ``QudoError/Code/invalidArgument``.
   public static let groups = Capabilities(rawValue: 8192)
+  /// A final failure can stop a concurrency key: see ``ConcurrencyKey/AfterFailure/stop``. Without this feature, an enqueue that asks
+  /// for it throws ``QudoError/Code/invalidArgument``.
+  public static let keyStops = Capabilities(rawValue: 16384)
 }

@@ -23,6 +23,9 @@ public protocol LogDriver: Driver {
   /// Enqueues failed jobs again in one transaction, with their payload, metadata, priority and unique key, due now, as first
   /// attempts that never expire. Each failure can be replayed once.
   ///
+  /// A failure that stops its concurrency key (``ConcurrencyKey/AfterFailure/stop``) gives the new job the place of the failed one: it is
+  /// admitted before all held jobs of the key, and the stop ends.
+  ///
   /// - Parameters:
   ///   - failures: the ids of rows of the failure log.
   ///   - change: what to change in the new jobs, for example a corrected payload.
@@ -34,7 +37,7 @@ public protocol LogDriver: Driver {
     -> [ReplayResult]
 
   /// Marks final failures as resolved in one transaction: dealt with by hand, without a replay. A resolved failure can still be
-  /// replayed by its id, which ends the mark.
+  /// replayed by its id, which ends the mark. If the failure stops its concurrency key, that stop ends.
   ///
   /// - Parameter failures: the ids of rows of the failure log.
   /// - Returns: the results, in the order of the ids.
@@ -44,7 +47,8 @@ public protocol LogDriver: Driver {
   /// ``PruneOptions/limit`` of each: a short call that delays other callers little. If there is nothing to delete, it only reads.
   ///
   /// The call reads little more than what it deletes. If the clock was set back, an older row may therefore be behind a row
-  /// with a later time: it stays as long as that one. No row is deleted early.
+  /// with a later time: it stays as long as that one. No row is deleted early. A key that a deleted failure stopped stays stopped: see
+  /// ``ControlDriver/keyStops(_:after:limit:)``.
   ///
   /// - Returns: how many rows were deleted. Repeat the call until it returns 0. A call that finds no row deletes expired idempotency
   ///   keys, at most 10,000, and does not count them.
@@ -178,6 +182,15 @@ public enum FailureReason: String, Sendable, CaseIterable, Codable {
   case expired
   /// The job waited longest when an enqueue exceeded the maximum number of waiting jobs: see ``MaxWaiting/dropOldest(_:)``.
   case dropped
+
+  /// Whether a final failure with this reason stops a concurrency key with ``ConcurrencyKey/AfterFailure/stop``. Someone decided before
+  /// that the jobs of the others need not run.
+  package var stopsKeys: Bool {
+    switch self {
+    case .failed, .aborted, .lost: true
+    case .cancelled, .expired, .dropped: false
+    }
+  }
 }
 
 /// A row of the failure log: a failed run.

@@ -6,7 +6,7 @@ public enum JobState: String, Sendable, CaseIterable, Codable {
   case delayed
   /// A worker has claimed the job, and its lease has not expired.
   case running
-  /// The job waits until a job of its ``ConcurrencyKey`` has left the queue.
+  /// The job waits until a job of its ``ConcurrencyKey`` has left the queue, or until the key, which a final failure stopped, goes on.
   case held
 }
 

@@ -16,10 +16,30 @@
 /// admitted before the held jobs of that key with higher numbers. A cancel by a filter that names the state
 /// ``JobState/ready`` also cancels the jobs that it admits, and so ends all jobs of a key.
 ///
-/// A key that no job has takes no space in the database. Each database has its own keys: with several databases, jobs of
-/// one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
+/// ## After a final failure
 ///
-/// See the example `Tests/Examples/Sources/Ordered`.
+/// With ``AfterFailure/stop``, a job of the key that fails for good *stops* the key: no held job is admitted any more, and new jobs of the
+/// key are held. Jobs that are admitted already, with a limit above 1, go on.
+///
+///     ConcurrencyKey("customer-7", afterFailure: .stop)
+///
+/// A job fails for good if its handler fails or times out at the last attempt, or aborts, or if it is given up for its expired leases. A
+/// job that is cancelled, expires or is dropped for ``EnqueueOptions/maxWaiting`` does not stop its key: a caller decided before that it
+/// need not run.
+///
+/// The key goes on when each failure that stopped it is replayed or resolved, or when the key is resumed:
+///
+/// - ``Queue/replay(_:changing:unique:in:)`` gives the new job the place of the failed one: it begins before all held jobs.
+/// - ``Queue/resolve(_:in:)`` says that the job need not run: the next held job begins.
+/// - ``Queue/resume(keys:of:)`` lets the key go on without either. The failures stay in the log; a replay comes last then.
+///
+/// ``Queue/keyStops(_:limit:)`` and `qudo keys` list the stops. A stop outlives its failure: if the failure log is pruned, the key stays
+/// stopped until it is resumed, and `qudo doctor` warns of it. Completed jobs never stop a key, and neither do retries.
+///
+/// A key that no job has, and that is not stopped, takes no space in the database. Each database has its own keys: with several databases,
+/// jobs of one key in two of them run at the same time. It needs ``Capabilities/concurrencyKeys``.
+///
+/// See the examples `Tests/Examples/Sources/Ordered` and `StopAfterFailure`.
 public struct ConcurrencyKey: Hashable, Sendable {
   /// The key: 1 to 255 bytes of UTF-8 without NUL, compared as bytes. Each kind has its own keys.
   public var key: String
@@ -31,26 +51,44 @@ public struct ConcurrencyKey: Hashable, Sendable {
   /// job takes time that grows with the number of admitted jobs of its key.
   public var limit: Int
 
+  /// What a final failure of a job of the key does to the others. Default: ``AfterFailure/goOn``.
+  ///
+  /// As with the limit, that of the newest enqueue counts until no job of the key is left. It says what the next failure does; a key that is
+  /// stopped stays so. ``AfterFailure/stop`` needs ``Capabilities/keyStops``.
+  public var afterFailure: AfterFailure
+
+  /// What a final failure of a job does to the other jobs of its key.
+  public enum AfterFailure: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The next held job is admitted, as after a completion.
+    case goOn
+    /// The key is stopped: its held jobs stay held until the failure is replayed or resolved, or the key is resumed.
+    case stop
+  }
+
   /// Creates a key.
   ///
   /// - Parameters:
   ///   - key: 1 to 255 bytes of UTF-8 without NUL.
   ///   - limit: The maximum number of admitted jobs, from 1 to 1,000. Default: 1, one job after the other.
-  public init(_ key: String, limit: Int = 1) { (self.key, self.limit) = (key, limit) }
+  ///   - afterFailure: What a final failure of a job of the key does to the others. Default: they go on.
+  public init(_ key: String, limit: Int = 1, afterFailure: AfterFailure = .goOn) {
+    (self.key, self.limit, self.afterFailure) = (key, limit, afterFailure)
+  }
 
   /// The limits that can be given.
   package static let limits = 1...1000
 }
 
 extension ConcurrencyKey {
-  /// Whether the limits are equal, and the keys byte by byte.
+  /// Whether the limits and what a failure does are equal, and the keys byte by byte.
   public static func == (a: ConcurrencyKey, b: ConcurrencyKey) -> Bool {
-    a.limit == b.limit && a.key.utf8.elementsEqual(b.key.utf8)
+    a.limit == b.limit && a.afterFailure == b.afterFailure && a.key.utf8.elementsEqual(b.key.utf8)
   }
 
-  /// Hashes the key's bytes and the limit.
+  /// Hashes the key's bytes, the limit and what a failure does.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(limit)
+    hasher.combine(afterFailure)
     for byte in key.utf8 { hasher.combine(byte) }
   }
 }
@@ -72,12 +110,19 @@ extension ConcurrencyKey {
 }
 
 extension Capabilities {
-  /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key or a group, which this database does not know.
+  /// - Throws: ``QudoError/Code/invalidArgument`` if a job has a concurrency key or a group, which this database does not know, or a key that
+  ///   stops, which it cannot stop.
   package func check(keysOf jobs: [NewJob]) throws(QudoError) {
     if !contains(.concurrencyKeys), jobs.contains(where: { $0.concurrencyKey != nil }) {
       throw QudoError(
         .invalidArgument,
         "the database knows no concurrency keys, and nothing was enqueued: use another database, or enqueue without a key"
+      )
+    }
+    if !contains(.keyStops), jobs.contains(where: { $0.concurrencyKey?.afterFailure == .stop }) {
+      throw QudoError(
+        .invalidArgument,
+        "the database stops no concurrency keys, and nothing was enqueued: use another database, or let the key go on after a failure"
       )
     }
     guard !contains(.groups), jobs.contains(where: { $0.group != nil }) else { return }

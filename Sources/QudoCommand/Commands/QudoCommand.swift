@@ -47,7 +47,7 @@ struct QudoCommand: AsyncParsableCommand {
       MetricsCommand.self,
       Jobs.self, Show.self, Failures.self,
       Statuses.self, Wait.self, Replay.self, Resolve.self, Cancel.self, Change.self, Recover.self,
-      PauseCommand.self, Resume.self, Pauses.self, ScheduleCommand.self, Prune.self,
+      PauseCommand.self, Resume.self, Pauses.self, Keys.self, ScheduleCommand.self, Prune.self,
       Import.self,
       Compact.self, BackupCommand.self, RestoreCommand.self, Schema.self,
       Demo.self, BenchCommand.self, BenchProcess.self, GuardProcess.self,

@@ -6,7 +6,8 @@ struct Replay: AsyncParsableCommand {
     abstract: "Enqueue failed jobs again, by their ids in the failure log.",
     discussion: """
       Enqueues a new job with the payload, priority and unique key of the job that was given up: due now, as a first attempt. \
-      --payload, --priority, --unique-key and the like correct it. Each row can be replayed once.
+      --payload, --priority, --unique-key and the like correct it. Each row can be replayed once. If the failure stopped its \
+      concurrency key (qudo keys), the new job begins before those that are held.
 
       Prints the ids of the new jobs; with --json, one array whose elements are {"database", "failure", "result", "job"}. The result \
       is replayed, conflict (another job has the unique key; replay it later), alreadyReplayed, notFinal or notFound. If a row cannot \

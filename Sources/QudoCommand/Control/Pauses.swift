@@ -34,24 +34,53 @@ struct PauseCommand: AsyncParsableCommand {
 
 struct Resume: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "End the pauses of kinds, or all pauses.",
+    abstract: "End the pauses of kinds, or all pauses; or let stopped concurrency keys go on.",
     discussion: """
       Prints the pauses that it ended, as pauses does. Without a kind, it ends all pauses, that of everything included. A kind stays \
       paused while everything is.
 
+      With --key it lets concurrency keys of one kind go on that a failed job stopped, and prints the stops that it ended, as keys does. \
+      Their held jobs begin; the failed job does not run again, and can still be replayed, to begin after those. With --all-keys it does \
+      so for all stopped keys of the kind. It ends no pause then.
+
         qudo resume mail.send
+        qudo resume order.ship --key customer-7
       """)
 
   @OptionGroup var database: Database
   @OptionGroup var durability: DurabilityOption
   @Argument(help: ArgumentHelp("The kinds. Default: all pauses.", valueName: "kind")) var kinds: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "A stopped concurrency key of the kind. Repeat for several. Default: none.", valueName: "key"))
+  var key: [String] = []
+  @Flag(help: "All stopped concurrency keys of the kind.") var allKeys = false
   @Flag(help: "Print one JSON array.") var json = false
 
+  func validate() throws {
+    if allKeys, !key.isEmpty { throw ValidationError("give --key or --all-keys, not both") }
+    if allKeys || !key.isEmpty, kinds.count != 1 {
+      throw ValidationError("--key and --all-keys need one kind, that of the keys")
+    }
+  }
+
   func run() async throws {
+    if allKeys || !key.isEmpty { return try await resumeKeys() }
     let kinds = kinds.isEmpty ? nil : kinds.map { Kind($0) }
     try await database.use(durability: durability.durability, create: false) { databases in
       try await Listing.show(databases, json: json, limit: .max, of: "pauses") { driver throws(QudoError) in
         try await driver.control().resume(kinds)
+      }
+    }
+  }
+
+  private func resumeKeys() async throws {
+    let kind = Kind(kinds.first ?? "")
+    let keys = allKeys ? nil : key
+    try await database.use(durability: durability.durability, create: false) { databases in
+      try await Listing.show(databases, json: json, limit: .max, of: "stopped keys") {
+        driver throws(QudoError) in
+        try await driver.control().resume(keys: keys, of: kind)
       }
     }
   }

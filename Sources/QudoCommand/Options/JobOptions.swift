@@ -74,6 +74,13 @@ struct JobOptions: ParsableArguments {
       counts for all. Default: 1.
       """, valueName: "number"))
   var keyLimit: Int?
+  @Flag(
+    help: ArgumentHelp(
+      """
+      With --concurrency-key: if a job fails for good, the other jobs of the key stay held until it is replayed or resolved, or until \
+      qudo resume --key. That of the newest enqueue counts for all. Default: the next job begins.
+      """))
+  var stopAfterFailure = false
   @Option(
     help: ArgumentHelp(
       """
@@ -130,6 +137,9 @@ struct JobOptions: ParsableArguments {
     if whenFull != nil, maxWaiting == nil { throw ValidationError("--when-full needs --max-waiting") }
     if delay != nil, at != nil { throw ValidationError("--delay and --at exclude each other") }
     if keyLimit != nil, concurrencyKey == nil { throw ValidationError("--key-limit needs --concurrency-key") }
+    if stopAfterFailure, concurrencyKey == nil {
+      throw ValidationError("--stop-after-failure needs --concurrency-key")
+    }
     if onConflict != nil, uniqueKey == nil { throw ValidationError("--on-conflict needs --unique-key") }
     guard [uniqueKey, debounce, followUp].count(where: { $0 != nil }) < 2 else {
       throw ValidationError("--unique-key, --debounce and --follow-up exclude each other")
@@ -156,7 +166,9 @@ struct JobOptions: ParsableArguments {
 
   var ordering: ConcurrencyKey? {
     if let followUp { return EnqueueOptions.followUp(followUp).concurrencyKey }
-    return concurrencyKey.map { ConcurrencyKey($0, limit: keyLimit ?? 1) }
+    return concurrencyKey.map {
+      ConcurrencyKey($0, limit: keyLimit ?? 1, afterFailure: stopAfterFailure ? .stop : .goOn)
+    }
   }
 
   /// The maximum of waiting jobs; nil for none.

@@ -255,23 +255,34 @@ extension Transaction {
       if target != 0 { targets[job.id] = target }
     }
     let routed = try routed(targets)
-    var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
-    for lease in leases {
-      let (reason, message) = lease.end
-      log(lease.row.id, reason, message: message, final: true, keyed: lease.row.isLoggedWithKeys)
-      if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
-    }
-    try enqueue(failed)
+    try lockKeys(ofEnding: leases.map { DeletedJob($0.row) })
     for rows in [try gone(plan.jobless), leases.map(\.row)] {
       leaveRunning(rows)
       counts.leave(rows)
     }
-    try deleteJobs(leases.map { DeletedJob($0.row) })
+    var failed: [(job: RoutedJob, reason: FailureReason, message: String)] = []
+    var ending: [DeletedJob] = []
+    for lease in leases {
+      let (reason, message) = lease.end
+      let stopsKey = reason.stopsKeys && stopsKey(lease.row.id)
+      if stopsKey {
+        // What those before it admit is admitted.
+        try enqueue(failed)
+        try deleteJobs(ending)
+        (failed, ending) = ([], [])
+      }
+      log(lease.row.id, reason, message: message, final: true, keyed: lease.row.isLoggedWithKeys)
+      if stopsKey { stopKey(ofFailed: lease.row.id) }
+      if reason == .lost, let job = routed[lease.row.id] { failed.append((job, reason, message)) }
+      ending.append(DeletedJob(lease.row))
+    }
+    try enqueue(failed)
+    try deleteJobs(ending)
     deleteMarks(of: plan.cancelled.map(\.row.id), areKnown: true)
     ended.lost += plan.lost.compactMap { lease in
       jobs[lease.row.id]?.givenUp(.lost, expiredLeases: lease.lost.clampedPlus(1))
     }
-    return !failed.isEmpty
+    return !routed.isEmpty
   }
 
   /// Makes jobs with an expired lease ready again in their old position.

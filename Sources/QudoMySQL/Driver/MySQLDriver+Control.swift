@@ -65,6 +65,21 @@ extension MySQLDriver: ControlDriver {
     try await pool.transact { transaction throws(QudoError) in try transaction.run(resuming: kinds) }
   }
 
+  public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    try checkResume(keys, of: kind)
+    return try await pool.transact { transaction throws(QudoError) in
+      try transaction.run(resuming: keys, of: kind)
+    }
+  }
+
+  public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  {
+    try await pool.transact { transaction throws(QudoError) in
+      try transaction.keyStops(kinds, after: failure, limit: limit)
+    }
+  }
+
   public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {
     try checkThrottle(kind, rate, for: duration)
     try await pool.transact { transaction throws(QudoError) in

@@ -196,6 +196,8 @@ struct ServerDiagnosis {
     }
     facts.newest = newest.max().map { Timestamp(microseconds: $0) }
     facts.pauses = try transaction.pauses()
+    facts.keyStops = QueueFacts.KeyStops(
+      try transaction.keyStops(nil, after: 0, limit: QueueFacts.KeyStops.most + 1))
     facts.schedules = try transaction.schedules(nil)
     diagnosis = Diagnosis(
       diagnosis.database, findings: diagnosis.findings, checks: diagnosis.checks,

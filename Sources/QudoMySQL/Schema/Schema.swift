@@ -25,7 +25,7 @@ enum Schema {
     let statements: [SQL]
   }
 
-  static let version: Int64 = 13
+  static let version: Int64 = 14
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, statements: first),
@@ -51,6 +51,8 @@ enum Schema {
     Migration(version: 12, lowestReader: 11, lowestWriter: 12, statements: rests),
     // A Qudo of version 12 would leave the rows of jobs behind that it ends, and place no job.
     Migration(version: 13, lowestReader: 11, lowestWriter: 13, statements: groups),
+    // A Qudo of version 13 would let a stopped key go on.
+    Migration(version: 14, lowestReader: 11, lowestWriter: 14, statements: stops),
   ]
 
   static func record(_ migration: Migration) -> SQL {
@@ -286,6 +288,28 @@ enum Schema {
     + step(
       "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'grp'", "= 0",
       "ALTER TABLE qudo_failure ADD COLUMN grp VARBINARY(255)")
+
+  /// Creates the stops of concurrency keys. The table is empty if unused.
+  ///
+  /// `stops` is 1 if a final failure of a job stops the key, and `stopped` the number of failures that do: see ``KeyRows``.
+  ///
+  /// `most` gets another name, so that older programs that are connected fail when they enqueue or end a job of a key. Then they connect
+  /// again, read `qudo_schema`, and end.
+  private static let stops: [SQL] =
+    [
+      """
+      CREATE TABLE IF NOT EXISTS qudo_stop(
+        failure BIGINT NOT NULL PRIMARY KEY, kind BIGINT NOT NULL, name VARBINARY(255) NOT NULL, job BIGINT NOT NULL, at BIGINT NOT NULL,
+        KEY qudo_stop_key(kind, name)) ENGINE = InnoDB
+      """
+    ]
+    + whileThere(
+      column: "most", of: "qudo_key",
+      "ALTER TABLE qudo_key CHANGE COLUMN most allowed INT NOT NULL, ADD COLUMN stops TINYINT NOT NULL DEFAULT 0, ADD COLUMN stopped BIGINT NOT NULL DEFAULT 0"
+    )
+    + step(
+      "COLUMNS WHERE TABLE_NAME = 'qudo_failure' AND COLUMN_NAME = 'concurrency_stops'", "= 0",
+      "ALTER TABLE qudo_failure ADD COLUMN concurrency_stops TINYINT")
 
   /// Runs a statement only while the key exists, because MySQL has no DROP KEY IF EXISTS.
   ///

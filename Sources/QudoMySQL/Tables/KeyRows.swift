@@ -3,9 +3,9 @@ internal import Qudo
 
 /// The concurrency keys that jobs have. Jobs without one never touch these tables.
 ///
-/// `qudo_key` has a row for each key in use: its limit, and the numbers of its admitted and of its held jobs. `qudo_held` has a row
-/// for each held job, which is in none of the other tables of states. While jobs are held, as many are admitted as the limit allows,
-/// or more.
+/// `qudo_key` has a row for each key that is in use or stopped: its rule, and the numbers of its admitted and of its held jobs, and of the
+/// failures that stop it. `qudo_held` has a row for each held job, which is in none of the other tables of states. While jobs of a key that
+/// is not stopped are held, as many are admitted as the limit allows, or more.
 ///
 /// A transaction that enqueues or ends a job of a key, or changes a held one, locks the key's row first, and only then reads its held
 /// jobs: by then, whatever others did with the key is committed. It locks jobs in `qudo_unique` and the tables of states before keys,
@@ -22,9 +22,10 @@ enum KeyRows {
   /// - Parameter keys: In ascending order.
   static func make(_ keys: [NumberedKey]) -> [SQL] {
     keys.parts().map { part in
-      let rows = part.map { key -> SQL in "(\(key.kind),\(key.name),1,0,0)" }
+      let rows = part.map { key -> SQL in "(\(key.kind),\(key.name),1,0,0,0,0)" }
       return """
-        INSERT INTO qudo_key(kind, name, most, taken, held) VALUES\(rows.joined(",")) ON DUPLICATE KEY UPDATE most = qudo_key.most
+        INSERT INTO qudo_key(kind, name, allowed, taken, held, stops, stopped) VALUES\(rows.joined(","))
+        ON DUPLICATE KEY UPDATE allowed = qudo_key.allowed
         """
     }
   }
@@ -35,7 +36,7 @@ enum KeyRows {
   static func lock(_ keys: [NumberedKey]) -> [SQL] {
     keys.parts().map { part in
       """
-      SELECT kind, name, most, taken, held FROM qudo_key FORCE INDEX(PRIMARY) WHERE \(condition(part))
+      SELECT kind, name, allowed, taken, held, stops, stopped FROM qudo_key FORCE INDEX(PRIMARY) WHERE \(condition(part))
       ORDER BY kind, name FOR UPDATE
       """
     }
@@ -44,11 +45,11 @@ enum KeyRows {
   /// Returns a statement that stores keys.
   static func store(_ rows: some Collection<(NumberedKey, KeyCounts)>) -> SQL {
     let values = rows.map { key, counts -> SQL in
-      "(\(key.kind),\(key.name),\(counts.most),\(counts.taken),\(counts.held))"
+      "(\(key.kind),\(key.name),\(counts.rule.most),\(counts.taken),\(counts.held),\(counts.rule.stops ? 1 : 0),\(counts.stopped))"
     }
     return """
-      INSERT INTO qudo_key(kind, name, most, taken, held) VALUES\(values.joined(","))
-      ON DUPLICATE KEY UPDATE most = VALUES(most), taken = VALUES(taken), held = VALUES(held)
+      INSERT INTO qudo_key(kind, name, allowed, taken, held, stops, stopped) VALUES\(values.joined(","))
+      ON DUPLICATE KEY UPDATE allowed = VALUES(allowed), taken = VALUES(taken), held = VALUES(held), stops = VALUES(stops), stopped = VALUES(stopped)
       """
   }
 
@@ -127,14 +128,28 @@ struct NumberedKey: Hashable, Comparable {
   }
 }
 
+/// What the newest enqueue of a concurrency key asked for.
+struct KeyRule: Equatable {
+  /// The limit.
+  var most: Int64 = 1
+  /// Whether a final failure stops the key.
+  var stops = false
+
+  init(most: Int64 = 1, stops: Bool = false) { (self.most, self.stops) = (most, stops) }
+
+  /// - Parameter key: Nil for a job without a key.
+  init(_ key: ConcurrencyKey?) { self.init(most: Int64(key?.limit ?? 1), stops: key?.afterFailure == .stop) }
+}
+
 /// The columns of a key.
 struct KeyCounts: Equatable {
-  /// The limit.
-  var most: Int64
+  var rule: KeyRule
   /// The number of admitted jobs.
   var taken: Int64
   /// The number of held jobs.
   var held: Int64
+  /// The number of failures that stop the key.
+  var stopped: Int64
   /// Whether a job has the key.
   var isUsed: Bool { taken > 0 || held > 0 }
 }
@@ -152,7 +167,9 @@ struct LockedKey {
 
   /// - Parameter row: A row of ``KeyRows/lock(_:)``.
   init(_ row: Row) {
-    counts = KeyCounts(most: row.integer(2), taken: row.integer(3), held: row.integer(4))
+    counts = KeyCounts(
+      rule: KeyRule(most: row.integer(2), stops: row.integer(5) != 0), taken: row.integer(3),
+      held: row.integer(4), stopped: row.integer(6))
     stored = counts
   }
 
@@ -160,7 +177,9 @@ struct LockedKey {
   var unread: Int64 { counts.held - Int64(front.count + new.count) }
 
   /// How many held jobs the limit admits.
-  var room: Int64 { max(0, min(counts.most - counts.taken, counts.held)) }
+  var room: Int64 {
+    counts.stopped > 0 ? 0 : max(0, min(counts.rule.most - counts.taken, counts.held))
+  }
 
   /// Forgets what was read of the held jobs: they have changed.
   mutating func forgetFront() { (front, end) = ([], .min) }

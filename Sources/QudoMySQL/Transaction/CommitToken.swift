@@ -50,6 +50,7 @@ final class CommitToken {
   var changed: [Int64: ChangeResult] = [:]
   var recovered: [Int64: RecoverResult] = [:]
   var resumed: [Pause] = []
+  var resumedKeys: [KeyStop] = []
   var stored: [Bool] = []
   var removed: [Bool] = []
   var advanced: [() -> TickResult] = []

@@ -57,7 +57,7 @@ extension Transaction {
   }
 
   /// Reads as many held jobs of keys as their limits admit.
-  private func readFronts(_ keys: some Sequence<NumberedKey>) throws(QudoError) {
+  func readFronts(_ keys: some Sequence<NumberedKey>) throws(QudoError) {
     var reads: [(key: NumberedKey, after: Int64, limit: Int64)] = []
     for key in keys {
       guard let state = lockedKeys[key], state.unread > 0 else { continue }
@@ -78,13 +78,18 @@ extension Transaction {
   ///
   /// - Parameters:
   ///   - key: A key that is locked.
-  ///   - limit: The key's limit from now on. A raised one admits held jobs.
+  ///   - rule: The key's rule from now on. A raised limit admits held jobs.
+  ///   - takesPlace: Whether the job gets the place of one that failed, before all held ones.
   /// - Returns: Whether the job is admitted.
-  func enter(_ job: KeyMember, _ key: NumberedKey, limit: Int64) throws(QudoError) -> Bool {
-    try setLimit(limit, of: key)
+  func enter(_ job: KeyMember, _ key: NumberedKey, _ rule: KeyRule, takesPlace: Bool = false)
+    throws(QudoError) -> Bool
+  {
+    try setRule(rule, of: key)
     guard var state = lockedKeys[key] else { throw .short(0, 1) }
     defer { lockedKeys[key] = state }
-    if state.counts.held == 0, state.counts.taken < state.counts.most {
+    let isFree =
+      state.counts.held == 0 && state.counts.stopped == 0 && state.counts.taken < state.counts.rule.most
+    if takesPlace || isFree {
       state.counts.taken += 1
       return true
     }
@@ -103,14 +108,14 @@ extension Transaction {
     return false
   }
 
-  /// Sets the limit of a key that is locked. A raised one admits held jobs.
-  func setLimit(_ limit: Int64, of key: NumberedKey) throws(QudoError) {
-    lockedKeys[key]?.counts.most = limit
+  /// Sets the rule of a key that is locked. A raised limit admits held jobs.
+  func setRule(_ rule: KeyRule, of key: NumberedKey) throws(QudoError) {
+    lockedKeys[key]?.counts.rule = rule
     try admit(key)
   }
 
-  /// Admits held jobs of a key, lowest id first, while fewer are admitted than its limit.
-  private func admit(_ key: NumberedKey) throws(QudoError) {
+  /// Admits held jobs of a key, lowest id first, while fewer are admitted than its limit and it is not stopped.
+  func admit(_ key: NumberedKey) throws(QudoError) {
     try readFronts([key])
     guard var state = lockedKeys[key] else { return }
     let room = state.room
@@ -131,21 +136,9 @@ extension Transaction {
   ///
   /// - Parameter live: The jobs that exist; nil if all do.
   func leaveKeys(of jobs: [DeletedJob], live: Set<Int64>?) throws(QudoError) {
-    let keyed = jobs.filter { $0.mayBeKeyed && (live?.contains($0.job) ?? true) }
-    guard !keyed.isEmpty else { return }
-    try lookUpKeys(of: keyed.filter { $0.heldKey == nil })
-    var ends: [NumberedKey: Int64] = [:]
-    var held: [NumberedKey: [Int64]] = [:]
-    for job in keyed {
-      if let key = job.heldKey {
-        held[key, default: []].append(job.job)
-      } else if let key = keyOfJob[job.job] ?? nil {
-        ends[key, default: 0] += 1
-      }
-    }
+    let (ends, held) = try lockKeys(ofEnding: jobs.filter { live?.contains($0.job) ?? true })
     let keys = Set(ends.keys).union(held.keys)
     guard !keys.isEmpty else { return }
-    try lock(keys: keys, making: false, ends: ends)
     leaveHeld(held)
     for (key, count) in ends {
       guard let taken = lockedKeys[key]?.counts.taken else { continue }
@@ -154,6 +147,30 @@ extension Transaction {
     try readFronts(keys.sorted())
     for key in keys.sorted() { try admit(key) }
     writeKeys()
+  }
+
+  /// Locks the concurrency keys of jobs that end. A second call for the same jobs reads nothing.
+  ///
+  /// - Parameter jobs: Jobs that exist.
+  /// - Returns: How many admitted jobs of each key end, and which held ones.
+  @discardableResult
+  func lockKeys(ofEnding jobs: [DeletedJob]) throws(QudoError) -> (
+    ends: [NumberedKey: Int64], held: [NumberedKey: [Int64]]
+  ) {
+    var ends: [NumberedKey: Int64] = [:]
+    var held: [NumberedKey: [Int64]] = [:]
+    let keyed = jobs.filter(\.mayBeKeyed)
+    guard !keyed.isEmpty else { return (ends, held) }
+    try lookUpKeys(of: keyed.filter { $0.heldKey == nil })
+    for job in keyed {
+      if let key = job.heldKey {
+        held[key, default: []].append(job.job)
+      } else if let key = keyOfJob[job.job] ?? nil {
+        ends[key, default: 0] += 1
+      }
+    }
+    try lock(keys: Set(ends.keys).union(held.keys), making: false, ends: ends)
+    return (ends, held)
   }
 
   /// Reads which concurrency keys jobs have.
@@ -281,7 +298,7 @@ extension Transaction {
     var changed: [(NumberedKey, KeyCounts)] = []
     var unused: [NumberedKey] = []
     for (key, state) in lockedKeys {
-      let wanted = state.counts.isUsed ? state.counts : nil
+      let wanted = state.counts.isUsed || state.counts.stopped > 0 ? state.counts : nil
       if !state.new.isEmpty {
         // They are rows now, and their ids are above all others.
         lockedKeys[key]?.new = []

@@ -41,15 +41,17 @@ extension Transaction {
   ///
   /// - Parameters:
   ///   - bounds: The maximums of waiting jobs, whose kinds are locked; none if the jobs' own do not count.
-  ///   - keepsLimits: Whether concurrency keys in use keep their limits.
+  ///   - keepsRules: Whether concurrency keys in use keep their rules.
+  ///   - takesPlace: Whether the jobs get the places of others of their concurrency keys that failed.
   func insert(
-    _ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)] = [], keepsLimits: Bool = false
+    _ jobs: [NewJob], _ bounds: [(kind: Kind, bound: MaxWaiting)] = [], keepsRules: Bool = false,
+    takesPlace: Bool = false
   ) throws(QudoError) -> InsertAnswer {
     let answer = InsertAnswer()
     guard !jobs.isEmpty else { return answer }
     useTime()
     var plan = InsertPlan()
-    plan.keepsLimits = keepsLimits
+    (plan.keepsRules, plan.takesPlace) = (keepsRules, takesPlace)
     try look(up: jobs, &plan)
     try lockKeys(of: jobs, &plan)
     for job in jobs {
@@ -175,9 +177,9 @@ extension Transaction {
   private func append(_ job: NewJob, kind: Int64, _ plan: inout InsertPlan) throws(QudoError) {
     let row = NewRow(job, kind: kind)
     if let key = row.concurrencyKey {
-      let inForce = plan.keepsLimits ? lockedKeys[key]?.counts : nil
-      let limit = inForce.flatMap { $0.isUsed ? $0.most : nil } ?? job.keyLimit
-      _ = try enter(.new(plan.rows.count), key, limit: limit)
+      let inForce = plan.keepsRules ? lockedKeys[key]?.counts : nil
+      let rule = inForce.flatMap { $0.isUsed ? $0.rule : nil } ?? KeyRule(job.concurrencyKey)
+      _ = try enter(.new(plan.rows.count), key, rule, takesPlace: plan.takesPlace)
     }
     plan.rows.append(row)
   }
@@ -190,11 +192,11 @@ extension Transaction {
     plan.rows[position].overwrite(job, atMost: maxDelay)
     let key = plan.rows[position].concurrencyKey
     if key == old {
-      if let key { try setLimit(job.keyLimit, of: key) }
+      if let key { try setRule(KeyRule(job.concurrencyKey), of: key) }
       return
     }
     if let old { try leave(.new(position), old, isHeld: isHeld(new: position, old)) }
-    if let key { _ = try enter(.new(position), key, limit: job.keyLimit) }
+    if let key { _ = try enter(.new(position), key, KeyRule(job.concurrencyKey)) }
   }
 
   /// Stores the idempotency key of a job, except after a conflict: a conflict wrote nothing, and the next
@@ -251,9 +253,8 @@ extension Transaction {
         kind: kind, ranking: new.ranking, due: due, id: holder.id, hold: KeyHold(new.flags),
         mayExpire: expires != nil, mayBeKeyed: true, source: .held(key ?? NumberedKey(kind: kind, name: [])),
         mayBeGrouped: group != nil)
-      if try !changeKey(of: stored, from: holder.concurrencyKey, to: key, limit: job.keyLimit, place) {
-        new.table = .held
-      }
+      let rule = KeyRule(job.concurrencyKey)
+      if try !changeKey(of: stored, from: holder.concurrencyKey, to: key, rule, place) { new.table = .held }
       keyOfJob[holder.id] = nil
       current?.concurrencyKey = key
     }
@@ -277,19 +278,19 @@ extension Transaction {
   /// - Parameter place: Where the job was.
   /// - Returns: Whether the caller must file the job as ready or delayed. If not, it is held, or is filed with those that were admitted.
   private func changeKey(
-    of job: Candidate, from old: NumberedKey?, to key: NumberedKey?, limit: Int64,
+    of job: Candidate, from old: NumberedKey?, to key: NumberedKey?, _ rule: KeyRule,
     _ place: UniqueKeyLookup.RowPosition
   ) throws(QudoError) -> Bool {
     let wasHeld = place.table == .held
     if let key, key == old {
       update(held: job, key)
       // This may admit it. Then it is filed with the others that are.
-      try setLimit(limit, of: key)
+      try setRule(rule, of: key)
       return !wasHeld
     }
     if let old { try leave(.stored(job), old, isHeld: wasHeld) }
     guard let key else { return true }
-    return try enter(.stored(job), key, limit: limit)
+    return try enter(.stored(job), key, rule)
   }
 
   private func leave(_ place: UniqueKeyLookup.RowPosition, _ id: Int64, kind: Int64) {
@@ -499,12 +500,10 @@ private struct InsertPlan {
   var done: [IdempotencyKey: InsertAnswer.Answer] = [:]
   /// Whether jobs that hold unique keys are locked, because some of them may be overwritten.
   var locks = false
-  /// Whether concurrency keys in use keep their limits.
-  var keepsLimits = false
-}
-
-extension NewJob {
-  fileprivate var keyLimit: Int64 { Int64(concurrencyKey?.limit ?? 1) }
+  /// Whether concurrency keys in use keep their rules.
+  var keepsRules = false
+  /// Whether the jobs get the places of others of their concurrency keys that failed.
+  var takesPlace = false
 }
 
 extension UniqueKey.Conflict {

@@ -218,8 +218,8 @@ extension Transaction {
     case .snoozed(let delay, let counts):
       try wait(
         again: row, due: now.advanced(by: delay).microseconds, attempts: counts ? 1 : 0, &parts)
-    case .aborted(let message): fail(row, .aborted, message, &parts)
-    case .failed(let message): fail(row, .failed, message, &parts)
+    case .aborted(let message): try fail(row, .aborted, message, &parts)
+    case .failed(let message): try fail(row, .failed, message, &parts)
     case .released:
       parts.released.append(row)
       if parts.isLive(row) { enter(ready: [row]) }
@@ -227,8 +227,13 @@ extension Transaction {
   }
 
   private func fail(_ row: RunningRow, _ reason: FailureReason, _ message: String, _ parts: inout SettleParts)
+    throws(QudoError)
   {
+    let stopsKey = parts.isLive(row) && stopsKey(row.id)
+    // What the settlements before it admit is admitted.
+    if stopsKey { try write(&parts) }
     if parts.isLive(row) { log(row.id, reason, message: message, final: true, keyed: row.isLoggedWithKeys) }
+    if stopsKey { stopKey(ofFailed: row.id) }
     if let job = parts.routed[row.id] { parts.failed.append((job, reason, message)) }
     parts.completed.append(row)
   }
@@ -346,7 +351,7 @@ extension Transaction {
     write(
       """
       INSERT INTO qudo_failure(
-        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit, grp" : "" as SQL))
+        job, kind, attempt, failed_at, reason, final, message, ranking, unique_key, unique_scope, codec, meta, payload\(isKeyed ? ", concurrency_key, concurrency_limit, concurrency_stops, grp" : "" as SQL))
       SELECT id, kind, attempt, \(now.microseconds), \(reason.number), \(final ? 1 : 0), \(Array(message.utf8)), ranking, unique_key,
         unique_scope, codec, \(final ? "meta" : "NULL" as SQL), \(final ? "payload" : Self.payloadUnlessLast)\(isKeyed ? Self.keyAndLimit : "")
       FROM qudo_job WHERE \(ids: ids)\(ids.count == 1 ? "" : " ORDER BY id" as SQL)
@@ -355,7 +360,8 @@ extension Transaction {
 
   private static let keyAndLimit: SQL = """
     , concurrency_key, (
-      SELECT most FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key),
+      SELECT allowed FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key), (
+      SELECT NULLIF(stops, 0) FROM qudo_key AS c WHERE c.kind = qudo_job.kind AND c.name = qudo_job.concurrency_key),
       (SELECT NULLIF(g.grp, '') FROM qudo_group AS g WHERE g.job = qudo_job.id)
     """
 

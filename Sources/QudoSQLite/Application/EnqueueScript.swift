@@ -137,17 +137,19 @@ struct EnqueueScript {
   /// A row of a table that has the kind and the concurrency key of the job.
   private static let ofKey = "kind = (SELECT id FROM qudo_kind WHERE name = ?) AND key = ?"
 
-  /// Holds the new job, if there is one, and then admits as many held jobs of its key as may be.
+  /// Holds the new job, if there is one, and then admits as many held jobs of its key as may be: none if it is stopped.
   private mutating func enter(_ key: ConcurrencyKey, _ place: RowPosition) {
     let name = [place.kind, .text(key.key)]
-    if key.limit == 1 {
+    if KeyRule(key) == KeyRule() {
       add(
-        "DELETE FROM qudo_key_limit WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
+        "DELETE FROM qudo_key_rule WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job WHERE id = \(Self.newJob))",
         name)
     } else {
       add(
-        "INSERT OR REPLACE INTO qudo_key_limit(kind, key, most) SELECT kind, concurrency_key, ? FROM qudo_job WHERE id = \(Self.newJob)",
-        [.integer(Int64(key.limit))])
+        """
+        INSERT OR REPLACE INTO qudo_key_rule(kind, key, most, stops)
+        SELECT kind, concurrency_key, ?, ? FROM qudo_job WHERE id = \(Self.newJob)
+        """, [.integer(Int64(key.limit)), .integer(KeyRule(key).stops ? 1 : 0)])
     }
     add(
       "INSERT INTO qudo_held(kind, key, id, written) SELECT kind, concurrency_key, id, ? FROM qudo_job WHERE id = \(Self.newJob)",
@@ -157,9 +159,9 @@ struct EnqueueScript {
       """
       INSERT OR IGNORE INTO qudo_admitted(kind, key, job)
       SELECT kind, key, id FROM qudo_held AS h WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id) ORDER BY id
-      LIMIT max(0, coalesce((SELECT most FROM qudo_key_limit WHERE \(Self.ofKey)), 1)
-        - (SELECT count(*) FROM qudo_admitted WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job)))
-      """, name + name + name)
+      LIMIT iif(EXISTS (SELECT 1 FROM qudo_stop WHERE \(Self.ofKey)), 0, max(0, coalesce((SELECT most FROM qudo_key_rule WHERE \(Self.ofKey)), 1)
+        - (SELECT count(*) FROM qudo_admitted WHERE \(Self.ofKey) AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = job))))
+      """, name + name + name + name)
     let admitted = """
       FROM qudo_admitted AS p CROSS JOIN qudo_held AS h ON h.kind = p.kind AND h.key = p.key AND h.id = p.job CROSS JOIN qudo_job AS j ON j.id = h.id
       WHERE p.kind = (SELECT id FROM qudo_kind WHERE name = ?) AND p.key = ?

@@ -23,8 +23,10 @@ final class ConnectionCache {
   var hasMarks: Bool?
   /// Whether jobs have concurrency keys; nil if unknown. Invalidated together with the kinds.
   var hasKeys: Bool?
-  /// Whether jobs are held, or keys have limits other than 1; nil if unknown. Invalidated together with the kinds.
-  var hasHeldOrLimits: Bool?
+  /// Whether jobs are held, or keys have rules or are stopped; nil if unknown. Invalidated together with the kinds.
+  var hasHeldOrRules: Bool?
+  /// Whether keys are stopped; nil if unknown. Invalidated together with the kinds.
+  var hasStops: Bool?
   /// Whether unique keys have throttles or rest; nil if unknown. Invalidated together with the kinds.
   var hasRests: Bool?
   /// Whether jobs have groups; nil if unknown. Invalidated together with the kinds.
@@ -89,7 +91,7 @@ final class ConnectionCache {
     readyLists.invalidate()
     waitingCounts.invalidate()
     (pauses, hasMarks, hasKeys, hasRests) = (nil, nil, nil, nil)
-    (hasHeldOrLimits, hasGroups) = (nil, nil)
+    (hasHeldOrRules, hasStops, hasGroups) = (nil, nil, nil)
   }
 
   /// Removes the rollback hook, before the connection is closed.

@@ -200,6 +200,8 @@ struct SnapshotDiagnosis {
     facts.workers = leases.workers
     facts.waiting = try waiting(leases.kinds)
     facts.pauses = try snapshot.pauseTable.read().filter { !$0.isOver(snapshot.now.wall) }.map(\.pause)
+    facts.keyStops = QueueFacts.KeyStops(
+      try snapshot.stopTable.page(nil, after: 0, limit: QueueFacts.KeyStops.most + 1))
     facts.far = try far()
     facts.schedules = try snapshot.scheduleTable.all()
     var newest = [

@@ -83,6 +83,14 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, O
     try await reader.read { snapshot throws(QudoError) in try snapshot.pauses() }
   }
 
+  package func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  {
+    try await reader.read { snapshot throws(QudoError) in
+      try snapshot.keyStops(kinds, after: failure, limit: limit)
+    }
+  }
+
   package func describe() async throws(QudoError) -> DatabaseDescription {
     try await reader.read { snapshot throws(QudoError) in
       var workers = 0
@@ -156,6 +164,7 @@ package struct SQLiteListings: ControlDriver, ScheduleDriver, DescribedDriver, O
     throw refusal
   }
   package func resume(_ kinds: [Kind]?) async throws(QudoError) -> [Pause] { throw refusal }
+  package func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] { throw refusal }
   package func store(_ schedules: [StoredSchedule]) async throws(QudoError) -> [Bool] { throw refusal }
   package func removeSchedules(_ names: [String]) async throws(QudoError) -> [Bool] { throw refusal }
   package func advance(_ ticks: [ScheduleTick]) async throws(QudoError) -> [TickResult] { throw refusal }

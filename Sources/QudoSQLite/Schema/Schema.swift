@@ -15,7 +15,7 @@ enum Schema {
     let sql: String
   }
 
-  static let version: Int64 = 14
+  static let version: Int64 = 15
 
   static let migrations = [
     Migration(version: 1, lowestReader: 1, lowestWriter: 1, sql: first),
@@ -32,6 +32,7 @@ enum Schema {
     Migration(version: 12, lowestReader: 12, lowestWriter: 12, sql: twelfth),
     Migration(version: 13, lowestReader: 12, lowestWriter: 13, sql: thirteenth),
     Migration(version: 14, lowestReader: 14, lowestWriter: 14, sql: fourteenth),
+    Migration(version: 15, lowestReader: 15, lowestWriter: 15, sql: fifteenth),
   ]
 
   /// A script that sets up an empty file like its first opening.
@@ -49,6 +50,22 @@ enum Schema {
     }
     return (parts + ["COMMIT;"]).joined(separator: "\n") + "\n"
   }
+
+  /// Adds the stops of concurrency keys. A Qudo of version 14 would let a stopped key go on, so it may not write any more.
+  ///
+  /// `qudo_key_limit` gets another name, so that older programs that have the file open fail when they enqueue or end a job of a key: each
+  /// of these transactions reads it. They then read `qudo_schema`, and end. An older reader would miss the table, so it may not read either.
+  private static let fifteenth = """
+    CREATE TABLE qudo_key_rule(
+      kind INTEGER NOT NULL, key TEXT NOT NULL, most INTEGER NOT NULL, stops INTEGER NOT NULL,
+      PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    INSERT INTO qudo_key_rule(kind, key, most, stops) SELECT kind, key, most, 0 FROM qudo_key_limit;
+    DROP TABLE qudo_key_limit;
+    CREATE TABLE qudo_stop(
+      failure INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL, job INTEGER NOT NULL, at INTEGER NOT NULL);
+    CREATE INDEX qudo_stop_key ON qudo_stop(kind, key);
+    ALTER TABLE qudo_failure ADD COLUMN concurrency_stops INTEGER;
+    """
 
   /// Adds the groups of jobs, and their places. A Qudo of version 13 would leave behind the rows of jobs that it ends, and would find no
   /// ready job of a group by its due time, so it cannot read the file any more.

@@ -96,7 +96,7 @@ CREATE TABLE qudo_admitted(
   job INTEGER NOT NULL,
   PRIMARY KEY(kind, key, job)) WITHOUT ROWID;
 
--- The held jobs, which are in none of the tables above: at least as many places are taken as their key's limit allows.
+-- The held jobs, which are in none of the tables above: at least as many places are taken as their key's limit allows, or it is stopped.
 CREATE TABLE qudo_held(
   kind INTEGER NOT NULL,
   key TEXT NOT NULL,
@@ -104,12 +104,22 @@ CREATE TABLE qudo_held(
   written INTEGER,                    -- as in qudo_delayed, for the delay after the admission
   PRIMARY KEY(kind, key, id)) WITHOUT ROWID;
 
--- The limits of the concurrency keys that jobs have, other than 1.
-CREATE TABLE qudo_key_limit(
+-- The rules of the concurrency keys that jobs have, other than a limit of 1 that goes on after failures.
+CREATE TABLE qudo_key_rule(
   kind INTEGER NOT NULL,
   key TEXT NOT NULL,
   most INTEGER NOT NULL,
+  stops INTEGER NOT NULL,             -- 1: a final failure stops the key
   PRIMARY KEY(kind, key)) WITHOUT ROWID;
+
+-- The final failures that stop a concurrency key: no held job of it is admitted. Usually empty.
+CREATE TABLE qudo_stop(
+  failure INTEGER PRIMARY KEY,        -- qudo_failure, which may have pruned it
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  job INTEGER NOT NULL,               -- the job that failed
+  at INTEGER NOT NULL);
+CREATE INDEX qudo_stop_key ON qudo_stop(kind, key);
 
 -- The throttles of the unique keys of live jobs, and the keys that rest since their job completed. Usually empty.
 CREATE TABLE qudo_rest(
@@ -177,7 +187,8 @@ CREATE TABLE qudo_failure(
   unique_scope INTEGER,               -- NULL with a key: written by version 1
   concurrency_key TEXT,
   concurrency_limit INTEGER,          -- when the job failed; NULL: 1
-  grp TEXT);                          -- the job's group; NULL: none
+  grp TEXT,                           -- the job's group; NULL: none
+  concurrency_stops INTEGER);         -- 1: a final failure stopped the key; NULL: none did
 CREATE INDEX qudo_failure_kind ON qudo_failure(kind, id);
 CREATE INDEX qudo_failure_job ON qudo_failure(job);
 CREATE INDEX qudo_failure_key ON qudo_failure(kind, unique_key, job) WHERE unique_key IS NOT NULL;

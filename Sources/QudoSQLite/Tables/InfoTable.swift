@@ -13,8 +13,8 @@ struct InfoTable {
       """
       SELECT max(coalesce((SELECT max(id) FROM qudo_job), 0), (SELECT value FROM qudo_info WHERE key = 'highest_id')),
         (SELECT value FROM qudo_info WHERE key = 'generation'),
-        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancellation), EXISTS(SELECT 1 FROM qudo_admitted),
-        EXISTS(SELECT 1 FROM qudo_rest), EXISTS(SELECT 1 FROM qudo_group)
+        EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancellation),
+        EXISTS(SELECT 1 FROM qudo_admitted) OR EXISTS(SELECT 1 FROM qudo_held), EXISTS(SELECT 1 FROM qudo_rest), EXISTS(SELECT 1 FROM qudo_group)
       """
     ) { row throws(QudoError) in
       guard let highest = try row.number(0) else { return }

@@ -4,10 +4,12 @@ internal import Qudo
 struct PlaceTable {
   let connection: Connection
 
-  /// Whether any job has a place; without one, no job has a key.
+  /// Whether any job has a key: it has a place, or is held.
   func hasAny() throws(QudoError) -> Bool {
     if let known = connection.cache.hasKeys { return known }
-    let hasAny = try connection.integer("SELECT EXISTS(SELECT 1 FROM qudo_admitted)") == 1
+    let hasAny =
+      try connection.integer(
+        "SELECT EXISTS(SELECT 1 FROM qudo_admitted) OR EXISTS(SELECT 1 FROM qudo_held)") == 1
     connection.cache.hasKeys = hasAny
     return hasAny
   }
@@ -36,21 +38,24 @@ struct PlaceTable {
     return connection.changes == 1
   }
 
-  /// Returns the limit of a key, whether jobs of it are held, and how many are admitted, or `most` if there are more: in one
+  /// Returns the rule of a key, whether jobs of it are held, and how many are admitted, or `most` if there are more: in one
   /// statement, because each enqueue of a job with a key asks.
   func use(of key: NumberedKey, upTo most: Int) throws(QudoError) -> KeyUse {
     var use = KeyUse()
     try connection.each(
       """
-      SELECT (SELECT most FROM qudo_key_limit WHERE kind = ?1 AND key = ?2), EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2),
+      SELECT (SELECT most FROM qudo_key_rule WHERE kind = ?1 AND key = ?2), (SELECT stops FROM qudo_key_rule WHERE kind = ?1 AND key = ?2),
+        EXISTS (SELECT 1 FROM qudo_held WHERE kind = ?1 AND key = ?2),
         (SELECT count(*) FROM (
           SELECT 1 FROM qudo_admitted AS p
           WHERE p.kind = ?1 AND p.key = ?2 AND EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.concurrency_key = p.key)
           LIMIT ?3))
       """, .integer(key.kind), .text(key.text), .integer(Int64(most))
     ) { row throws(QudoError) in
-      if !row.isNull(0) { use.limit = Int(clamping: row.integer(0)) }
-      (use.isAnyHeld, use.places) = (row.integer(1) != 0, Int(row.integer(2)))
+      if !row.isNull(0) {
+        use.rule = KeyRule(limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0)
+      }
+      (use.isAnyHeld, use.places) = (row.integer(2) != 0, Int(row.integer(3)))
     }
     return use
   }
@@ -98,18 +103,20 @@ struct PlaceTable {
 struct HeldTable {
   let connection: Connection
 
-  /// Whether any job is held, or any key has a limit other than 1. If not, a job that leaves admits none.
-  func hasAnyOrLimits() throws(QudoError) -> Bool {
-    if let known = connection.cache.hasHeldOrLimits { return known }
+  /// Whether any job is held, or any key has a rule or is stopped. If not, a job that leaves admits none.
+  func hasAnyOrRules() throws(QudoError) -> Bool {
+    if let known = connection.cache.hasHeldOrRules { return known }
     let hasAny =
       try connection.integer(
-        "SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_limit)") == 1
-    connection.cache.hasHeldOrLimits = hasAny
+        """
+        SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_rule) OR EXISTS(SELECT 1 FROM qudo_stop)
+        """) == 1
+    connection.cache.hasHeldOrRules = hasAny
     return hasAny
   }
 
   func insert(_ job: Int64, _ key: NumberedKey, written: Int64?) throws(QudoError) {
-    connection.cache.hasHeldOrLimits = true
+    (connection.cache.hasKeys, connection.cache.hasHeldOrRules) = (true, true)
     try connection.run(
       "INSERT INTO qudo_held(kind, key, id, written) VALUES(?, ?, ?, ?)", .integer(key.kind),
       .text(key.text), .integer(job), written.map { .integer($0) } ?? .null)
@@ -121,7 +128,7 @@ struct HeldTable {
       "DELETE FROM qudo_held WHERE kind = ? AND key = ? AND id = ?", .integer(key.kind), .text(key.text),
       .integer(job))
     // There may be none left.
-    if connection.changes == 1 { connection.cache.hasHeldOrLimits = nil }
+    if connection.changes == 1 { connection.cache.hasHeldOrRules = nil }
     return connection.changes == 1
   }
 
@@ -187,47 +194,67 @@ struct HeldTable {
     return keys
   }
 
-  /// Returns the number of rows that do not agree with the jobs or whose key has no place taken, and of all rows. It reads all rows.
+  /// Returns the number of rows that do not agree with the jobs or whose key has no place taken and is not stopped, and of all rows. It
+  /// reads all rows.
   func check() throws(QudoError) -> (bad: Int64, jobs: Int64) {
     let bad = try connection.integer(
       """
       SELECT count(*) FROM qudo_held AS h
       WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = h.id AND j.kind = h.kind AND j.concurrency_key = h.key)
         OR NOT EXISTS (SELECT 1 FROM qudo_admitted AS p WHERE p.kind = h.kind AND p.key = h.key)
+          AND NOT EXISTS (SELECT 1 FROM qudo_stop AS s WHERE s.kind = h.kind AND s.key = h.key)
       """)
     return (bad ?? 0, try connection.integer("SELECT count(*) FROM qudo_held") ?? 0)
   }
 }
 
-/// `qudo_key_limit`: the limits of the concurrency keys in use, other than 1.
-struct KeyLimitTable {
+/// `qudo_key_rule`: the rules of the concurrency keys in use, other than that of most keys.
+struct KeyRuleTable {
   let connection: Connection
 
-  func limit(of key: NumberedKey) throws(QudoError) -> Int {
-    Int(
-      try connection.integer(
-        "SELECT most FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
-        ?? 1)
+  func rule(of key: NumberedKey) throws(QudoError) -> KeyRule {
+    var rule = KeyRule()
+    try connection.each(
+      "SELECT most, stops FROM qudo_key_rule WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text)
+    ) { row throws(QudoError) in
+      rule = KeyRule(limit: Int(clamping: row.integer(0)), stops: row.integer(1) != 0)
+    }
+    return rule
   }
 
-  func set(_ limit: Int, of key: NumberedKey) throws(QudoError) {
-    guard limit != 1 else { return try delete(key) }
-    connection.cache.hasHeldOrLimits = true
+  func set(_ rule: KeyRule, of key: NumberedKey) throws(QudoError) {
+    guard rule != KeyRule() else { return try delete(key) }
+    connection.cache.hasHeldOrRules = true
     try connection.run(
-      "INSERT OR REPLACE INTO qudo_key_limit(kind, key, most) VALUES(?, ?, ?)", .integer(key.kind),
-      .text(key.text), .integer(Int64(limit)))
+      "INSERT OR REPLACE INTO qudo_key_rule(kind, key, most, stops) VALUES(?, ?, ?, ?)", .integer(key.kind),
+      .text(key.text), .integer(Int64(rule.limit)), .integer(rule.stops ? 1 : 0))
   }
 
   func delete(_ key: NumberedKey) throws(QudoError) {
     try connection.run(
-      "DELETE FROM qudo_key_limit WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
-    if connection.changes == 1 { connection.cache.hasHeldOrLimits = nil }
+      "DELETE FROM qudo_key_rule WHERE kind = ? AND key = ?", .integer(key.kind), .text(key.text))
+    if connection.changes == 1 { connection.cache.hasHeldOrRules = nil }
+  }
+}
+
+/// What the newest enqueue of a concurrency key asked for.
+struct KeyRule: Hashable {
+  var limit = 1
+  /// Whether a final failure stops the key.
+  var stops = false
+}
+
+extension KeyRule {
+  init(_ key: ConcurrencyKey) { self.init(limit: key.limit, stops: key.afterFailure == .stop) }
+
+  func key(_ text: String) -> ConcurrencyKey {
+    ConcurrencyKey(text, limit: limit, afterFailure: stops ? .stop : .goOn)
   }
 }
 
 /// What the tables have of a concurrency key.
 struct KeyUse {
-  var limit = 1
+  var rule = KeyRule()
   var isAnyHeld = false
   /// The number of admitted jobs.
   var places = 0

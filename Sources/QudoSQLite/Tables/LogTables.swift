@@ -21,10 +21,12 @@ struct FailureTable {
         """
         INSERT INTO qudo_failure(
           job, kind, attempt, failed_at, reason, final, message, rank, unique_key, unique_scope, codec, meta, payload,
-          concurrency_key, concurrency_limit\(column))
+          concurrency_key, concurrency_limit, concurrency_stops\(column))
         SELECT id, kind, attempt, ?1, ?2, 1, ?3, rank, unique_key, iif(unique_key IS NULL, NULL, ifnull(unique_scope, ?4)),
           codec, meta, payload, concurrency_key, iif(concurrency_key IS NULL, NULL, (
-            SELECT most FROM qudo_key_limit AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))\(value)
+            SELECT most FROM qudo_key_rule AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key)),
+          iif(concurrency_key IS NULL, NULL, (
+            SELECT nullif(stops, 0) FROM qudo_key_rule AS l WHERE l.kind = qudo_job.kind AND l.key = concurrency_key))\(value)
         FROM qudo_job WHERE id BETWEEN ?5 AND ?6
         """,
         values: [
@@ -70,7 +72,8 @@ struct FailureTable {
     var found: Replayable?
     try connection.each(
       """
-      SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta, concurrency_key, concurrency_limit, grp
+      SELECT final, replayed_as, name, payload, codec, unique_key, unique_scope, rank, meta, concurrency_key, concurrency_limit, grp,
+        concurrency_stops
       FROM qudo_failure JOIN qudo_kind ON qudo_kind.id = kind WHERE qudo_failure.id = ?
       """, .integer(id)
     ) { row throws(QudoError) in
@@ -88,7 +91,10 @@ struct FailureTable {
       Kind(row.text(2)), payload: Payload(row.blob(3), codec: CodecID(row.integer(4))),
       unique: row.isNull(5) ? nil : UniqueKey(row.text(5), scope: scope, onConflict: .reject),
       concurrencyKey: row.isNull(9)
-        ? nil : ConcurrencyKey(row.text(9), limit: row.isNull(10) ? 1 : Int(row.integer(10))),
+        ? nil
+        : ConcurrencyKey(
+          row.text(9), limit: row.isNull(10) ? 1 : Int(row.integer(10)),
+          afterFailure: row.isNull(12) ? .goOn : .stop),
       group: row.isNull(11) ? nil : row.text(11), priority: 0 &- Int(row.integer(7)),
       metadata: JobMetadata(bytes: row.blob(8)))
   }

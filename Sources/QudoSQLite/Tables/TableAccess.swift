@@ -21,7 +21,8 @@ extension TableAccess {
   var rateTable: RateTable { connection.rateTable }
   var placeTable: PlaceTable { connection.placeTable }
   var heldTable: HeldTable { connection.heldTable }
-  var keyLimitTable: KeyLimitTable { connection.keyLimitTable }
+  var keyRuleTable: KeyRuleTable { connection.keyRuleTable }
+  var stopTable: StopTable { connection.stopTable }
   var restTable: RestTable { connection.restTable }
   var groupTable: GroupTable { connection.groupTable }
   var cancelTable: CancelTable { connection.cancelTable }
@@ -43,7 +44,8 @@ extension Connection {
   var rateTable: RateTable { RateTable(connection: self) }
   var placeTable: PlaceTable { PlaceTable(connection: self) }
   var heldTable: HeldTable { HeldTable(connection: self) }
-  var keyLimitTable: KeyLimitTable { KeyLimitTable(connection: self) }
+  var keyRuleTable: KeyRuleTable { KeyRuleTable(connection: self) }
+  var stopTable: StopTable { StopTable(connection: self) }
   var restTable: RestTable { RestTable(connection: self) }
   var groupTable: GroupTable { GroupTable(connection: self) }
   var cancelTable: CancelTable { CancelTable(connection: self) }

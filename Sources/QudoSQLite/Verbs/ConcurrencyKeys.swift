@@ -5,18 +5,29 @@ internal import Qudo
 extension Transaction {
   /// Gives a new job its place, or holds it.
   ///
+  /// - Parameter takesPlace: Whether it gets the place of a job that failed, before all held ones.
   /// - Returns: Whether it is admitted. The caller then files it as ready or delayed.
-  func enter(_ id: Int64, _ concurrencyKey: ConcurrencyKey, kind: Int64, _ due: Due) throws(QudoError) -> Bool
-  {
+  func enter(
+    _ id: Int64, _ concurrencyKey: ConcurrencyKey, takesPlace: Bool = false, kind: Int64, _ due: Due
+  ) throws(QudoError) -> Bool {
     let key = NumberedKey(kind: kind, text: concurrencyKey.key)
-    let limit = concurrencyKey.limit
+    let rule = KeyRule(concurrencyKey)
+    let limit = rule.limit
     // Often no job has the key.
-    if limit == 1, try !heldTable.hasAnyOrLimits(), try !placeTable.hasAny(of: key) {
+    if rule == KeyRule(), try !heldTable.hasAnyOrRules(), try !placeTable.hasAny(of: key) {
       try placeTable.insert(id, key)
       return true
     }
     var use = try placeTable.use(of: key, upTo: limit)
-    if use.limit != limit { try setLimit(limit, of: key, from: use.limit) }
+    if use.rule != rule { try setRule(rule, of: key, from: use.rule) }
+    guard !takesPlace else {
+      try placeTable.insert(id, key)
+      return true
+    }
+    guard try !stopTable.isStopped(key) else {
+      try hold(id, key, written: Delay(due, now.wall).written)
+      return false
+    }
     // Held jobs come first. There is usually no room for them; there is under a new limit, or if another program deleted an admitted
     // job.
     if use.isAnyHeld, use.places < limit {
@@ -36,13 +47,13 @@ extension Transaction {
     try heldTable.insert(id, key, written: written)
   }
 
-  /// Sets another limit of a key. A raised one admits held jobs.
-  private func setLimit(_ limit: Int, of key: NumberedKey, from old: Int) throws(QudoError) {
-    try keyLimitTable.set(limit, of: key)
-    if limit > old { try admit(key) }
+  /// Sets another rule of a key. A raised limit admits held jobs.
+  private func setRule(_ rule: KeyRule, of key: NumberedKey, from old: KeyRule) throws(QudoError) {
+    try keyRuleTable.set(rule, of: key)
+    if rule.limit > old.limit { try admit(key) }
   }
 
-  /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than its limit.
+  /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than its limit and it is not stopped.
   func admit(_ key: NumberedKey) throws(QudoError) {
     var room: Int?
     while let next = try heldTable.first(key) {
@@ -65,7 +76,8 @@ extension Transaction {
 
   /// Returns how many more jobs of a key may be admitted.
   private func room(of key: NumberedKey) throws(QudoError) -> Int {
-    let most = try keyLimitTable.limit(of: key)
+    guard try !stopTable.isStopped(key) else { return 0 }
+    let most = try keyRuleTable.rule(of: key).limit
     return try most - placeTable.count(key, atMost: most)
   }
 
@@ -93,9 +105,11 @@ extension Transaction {
 
   private func leave(_ jobs: [(job: Int64, key: NumberedKey)]) throws(QudoError) {
     for (job, key) in jobs {
-      // A job without a place was held: then there are others.
+      // A job without a place was held: then there are others, unless the key is stopped.
       guard try placeTable.remove(job, key) else {
         _ = try heldTable.remove(job, key)
+        connection.cache.hasKeys = nil
+        try forgetIfUnused(key)
         continue
       }
       try admitNext(key)
@@ -104,13 +118,22 @@ extension Transaction {
 
   /// Admits held jobs of a key after one left, and forgets a key that no job has.
   private func admitNext(_ key: NumberedKey) throws(QudoError) {
-    guard try heldTable.hasAnyOrLimits() else { return }
+    guard try heldTable.hasAnyOrRules() else { return }
     var use = try placeTable.use(of: key, upTo: 1)
     if use.isAnyHeld {
       try admit(key)
+      // Those of a stopped key are held still.
+      guard try !stopTable.hasAny() else { return try forgetIfUnused(key) }
       use.places = try placeTable.count(key, atMost: 1)
     }
-    if use.limit != 1, use.places == 0 { try keyLimitTable.delete(key) }
+    if use.rule != KeyRule(), use.places == 0 { try keyRuleTable.delete(key) }
+  }
+
+  /// Forgets the rule of a stopped key that no job has any more. Of a key that is not, an admitted job is the last one.
+  private func forgetIfUnused(_ key: NumberedKey) throws(QudoError) {
+    guard try stopTable.hasAny() else { return }
+    let use = try placeTable.use(of: key, upTo: 1)
+    if use.rule != KeyRule(), use.places == 0, !use.isAnyHeld { try keyRuleTable.delete(key) }
   }
 
   /// Takes a held job out of `qudo_held`.
@@ -145,10 +168,11 @@ extension Transaction {
       } else {
         try insertWaiting(id, delay, kind: kind, rank: job.rank)
       }
-      let old = try keyLimitTable.limit(of: before.key)
-      if new.limit != old { try setLimit(new.limit, of: before.key, from: old) }
+      let old = try keyRuleTable.rule(of: before.key)
+      if KeyRule(new) != old { try setRule(KeyRule(new), of: before.key, from: old) }
       return
     }
+    if let before, before.isHeld { try forgetIfUnused(before.key) }
     if let before, !before.isHeld, try placeTable.remove(id, before.key) { try admitNext(before.key) }
     if let new = job.concurrencyKey, try !enter(id, new, kind: kind, job.due) { return }
     try insertWaiting(id, delay, kind: kind, rank: job.rank)
@@ -172,6 +196,36 @@ extension Transaction {
     return true
   }
 
+  // MARK: Stopped keys
+
+  /// Stops the key of a job that failed for good, if the key asks for it. Call it between the failure's insert and the job's deletion.
+  func stopKey(ofFailed id: Int64, _ reason: FailureReason) throws(QudoError) {
+    guard connection.cache.hasKeys != false, reason.stopsKeys, try placeTable.hasAny(),
+      try heldTable.hasAnyOrRules(), let key = try jobTable.key(of: id), try keyRuleTable.rule(of: key).stops
+    else { return }
+    try stopTable.insert(id, key, at: now.wall)
+  }
+
+  /// Ends the stop of a failure that was replayed or resolved, if it is one.
+  func endStop(_ failure: Int64) throws(QudoError) {
+    guard let key = try stopTable.key(stoppedBy: failure) else { return }
+    try stopTable.delete(failure)
+    try admit(key)
+  }
+
+  /// Lets stopped keys go on.
+  func resume(keys: [String], of kind: Kind) throws(QudoError) -> [KeyStop] {
+    guard let number = try kindTable.id(of: kind) else { return [] }
+    var ended: [KeyStop] = []
+    for key in Set(keys.map { NumberedKey(kind: number, text: $0) }) {
+      let stops = try stopTable.stops(of: key, kind)
+      for stop in stops { try stopTable.delete(stop.failure) }
+      if !stops.isEmpty { try admit(key) }
+      ended += stops
+    }
+    return ended.sorted { $0.failure < $1.failure }
+  }
+
   /// Deletes the rows of jobs that another program deleted, and admits those that wait for them. It reads all places and held jobs.
   ///
   /// - Returns: The number of keys with such rows.
@@ -179,5 +233,14 @@ extension Transaction {
     let keys = try placeTable.deleteOrphans().union(try heldTable.deleteOrphans())
     for key in keys { try admitNext(key) }
     return keys.count
+  }
+}
+
+extension Snapshot {
+  /// Returns a page of the final failures that stop keys.
+  func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) throws(QudoError) -> [KeyStop] {
+    let numbers = try numbers(of: kinds)
+    guard numbers?.isEmpty != true else { return [] }
+    return try stopTable.page(numbers.map { IntegerList($0) }, after: failure, limit: limit)
   }
 }

@@ -4,6 +4,7 @@ extension Transaction {
   /// Ends a job that failed for good, and enqueues the job that its kind's route asks for.
   func fail(_ id: Int64, _ reason: FailureReason, _ message: String) throws(QudoError) {
     try failureTable.insertFinal(id...id, reason, message: message, at: now.wall)
+    try stopKey(ofFailed: id, reason)
     let next = try jobAfterFailure(of: id, reason, message)
     try deleteJob(id)
     if let next { _ = try insert(next) }

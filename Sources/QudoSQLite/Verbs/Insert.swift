@@ -19,7 +19,8 @@ extension Transaction {
     return results
   }
 
-  func insert(_ job: NewJob) throws(QudoError) -> InsertResult {
+  /// - Parameter takesPlace: Whether the job gets the place of one of its concurrency key that failed.
+  func insert(_ job: NewJob, takesPlace: Bool = false) throws(QudoError) -> InsertResult {
     let key = try sortKey(of: job)
     guard !job.hasNoRules else { return .inserted(try store(job, key)) }
     if let unique = job.unique, let holder = try jobTable.holder(of: unique.key, kind: key.kind) {
@@ -36,7 +37,9 @@ extension Transaction {
     if let unique = job.unique { try insertThrottle(of: id, unique, kind: key.kind) }
     let isReady = key.due <= now.wall.microseconds
     if let group = job.group, !isReady || job.concurrencyKey != nil { try setGroup(of: id, group, key) }
-    if let concurrencyKey = job.concurrencyKey, try !enter(id, concurrencyKey, kind: key.kind, job.due) {
+    if let concurrencyKey = job.concurrencyKey,
+      try !enter(id, concurrencyKey, takesPlace: takesPlace, kind: key.kind, job.due)
+    {
       return .inserted(id)
     }
     try collectWaiting(id, isReady ? placeNew(id, job.group, key) : key, isReady: isReady, job.due)

@@ -18,23 +18,24 @@ extension Transaction {
       return .alreadyReplayed(job)
     }
     guard row.isFinal, var job = row.job?.replayed(change, unique) else { return .notFinal }
-    try useLimitInForce(&job)
+    try useRuleInForce(&job)
     if !change.isEmpty || unique != nil { try limits.check(job) }
-    switch try insert([job]).first {
+    let isStop = try stopTable.key(stoppedBy: id) != nil
+    switch try insert(job, takesPlace: isStop) {
     case .inserted(let job):
       try failureTable.setReplayed(id, as: job)
+      if isStop { try endStop(id) }
       return .replayed(job)
-    case let other: return .conflict(other?.id ?? 0)
+    case let other: return .conflict(other.id)
     }
   }
 
-  /// Gives a job the limit that its concurrency key has now, if it is in use.
-  private func useLimitInForce(_ job: inout NewJob) throws(QudoError) {
+  /// Gives a job the rule that its concurrency key has now, if it is in use.
+  private func useRuleInForce(_ job: inout NewJob) throws(QudoError) {
     guard let text = job.concurrencyKey?.key, let kind = try kindTable.id(of: job.kind) else { return }
     let key = NumberedKey(kind: kind, text: text)
-    if try placeTable.count(key, atMost: 1) > 0 {
-      job.concurrencyKey?.limit = try keyLimitTable.limit(of: key)
-    }
+    let use = try placeTable.use(of: key, upTo: 1)
+    if use.places > 0 || use.isAnyHeld { job.concurrencyKey = use.rule.key(text) }
   }
 
   /// Marks final failures as resolved.
@@ -44,6 +45,7 @@ extension Transaction {
       let result = try failureTable.resolution(of: id) ?? .notFound
       if result == .resolved {
         try failureTable.setReplayed(id, as: FailureRecord.resolved)
+        try endStop(id)
       } else {
         effects.tellsOfOthers = true
       }

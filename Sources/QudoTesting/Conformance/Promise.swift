@@ -51,7 +51,8 @@ public enum Promise: Int, Sendable, CaseIterable {
   /// No claim lets more jobs of a kind run than the maximum that it states, nor more begin than its rate lets, however many
   /// workers there are, and however they end.
   case limitsHold
-  /// Jobs of a concurrency key are admitted in the order of their enqueues, and keep their places until they leave the queue.
+  /// Jobs of a concurrency key are admitted in the order of their enqueues, and keep their places until they leave the queue. A key that a
+  /// final failure stops admits none.
   case keysKeepOrder
   /// The ready jobs of the groups of a kind and priority begin in turn, one of each group at a time.
   case groupsTakeTurns

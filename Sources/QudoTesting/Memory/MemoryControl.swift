@@ -137,6 +137,12 @@ extension MemoryDatabase {
   }
 
   /// The pauses that have not ended: that of everything first, then by kind.
+  /// Lets stopped concurrency keys go on.
+  mutating func resume(keys: [String], of kind: Kind, now: ClockReading) -> [KeyStop] {
+    let keys = Set(keys.map { KeyOfKind(kind, $0) })
+    return endStops(now: now) { key, _ in keys.contains(key) }
+  }
+
   func pauses(_ now: ClockReading) -> [Pause] {
     pauses.values.filter { !$0.isOver(now) }
       .sorted {

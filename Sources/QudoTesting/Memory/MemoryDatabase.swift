@@ -76,9 +76,21 @@ struct MemoryDatabase {
     var text: String { String(decoding: bytes, as: UTF8.self) }
   }
 
+  /// What the newest enqueue of a concurrency key asked for.
+  struct KeyRule {
+    var limit = 1
+    var afterFailure = ConcurrencyKey.AfterFailure.goOn
+
+    init(_ key: ConcurrencyKey) { (limit, afterFailure) = (key.limit, key.afterFailure) }
+
+    func key(_ text: String) -> ConcurrencyKey {
+      ConcurrencyKey(text, limit: limit, afterFailure: afterFailure)
+    }
+  }
+
   struct Failure {
     var record: FailureRecord
-    /// The concurrency key, and its limit when the job failed.
+    /// The concurrency key, with its rule when the job failed.
     var key: ConcurrencyKey?
     var group: String?
     let codec: CodecID
@@ -96,8 +108,10 @@ struct MemoryDatabase {
   var jobs: [Int64: Row] = [:]
   /// The unique keys that rest, and some whose rest has ended.
   private var rests: [KeyOfKind: Rest] = [:]
-  /// The limits of the concurrency keys that live jobs have.
-  var keyLimits: [KeyOfKind: Int] = [:]
+  /// The rules of the concurrency keys that live jobs have.
+  var keyRules: [KeyOfKind: KeyRule] = [:]
+  /// The final failures that stop concurrency keys, oldest first.
+  var keyStops: [(key: KeyOfKind, stop: KeyStop)] = []
   /// Whether a job ever had a group.
   var hasGroups = false
   /// Whether a held job was admitted.
@@ -182,7 +196,8 @@ struct MemoryDatabase {
     return results
   }
 
-  private mutating func insert(_ job: NewJob, now: ClockReading) -> InsertResult {
+  /// - Parameter takesPlace: Whether the job gets the place of one that failed, and so is admitted before all held ones of its key.
+  mutating func insert(_ job: NewJob, takesPlace: Bool = false, now: ClockReading) -> InsertResult {
     if let unique = job.unique, let holder = holder(of: unique.key, kind: job.kind) {
       return conflict(job, with: holder, unique, now: now)
     }
@@ -197,7 +212,7 @@ struct MemoryDatabase {
       enqueued: now.wall, unique: job.unique, holdsKey: job.unique != nil)
     row.group = job.group.map { Array($0.utf8) }
     if row.group != nil { hasGroups = true }
-    enter(row, job.concurrencyKey, now: now)
+    enter(row, job.concurrencyKey, takesPlace: takesPlace, now: now)
     return .inserted(row.id)
   }
 
@@ -228,7 +243,8 @@ struct MemoryDatabase {
   // MARK: Concurrency keys
 
   /// Stores a job with a key as admitted or held, and one without as waiting.
-  private mutating func enter(_ row: Row, _ key: ConcurrencyKey?, now: ClockReading) {
+  private mutating func enter(_ row: Row, _ key: ConcurrencyKey?, takesPlace: Bool = false, now: ClockReading)
+  {
     var row = row
     (row.key, row.place) = (nil, .ready)
     guard let key else { return wait(row, now: now) }
@@ -236,16 +252,17 @@ struct MemoryDatabase {
     row.key = name
     row.place = .held
     // A raised limit admits those that were there before.
-    keyLimits[name] = key.limit
+    keyRules[name] = KeyRule(key)
     admit(name, now: now)
     jobs[row.id] = row
+    if takesPlace { wait(row, now: now, isAdmitted: true) }
     admit(name, now: now)
   }
 
-  /// Admits held jobs of a key, lowest id first, while there are fewer admitted ones than the limit.
-  private mutating func admit(_ key: KeyOfKind, now: ClockReading) {
+  /// Admits held jobs of a key that is not stopped, lowest id first, while there are fewer admitted ones than the limit.
+  mutating func admit(_ key: KeyOfKind, now: ClockReading) {
     let all = jobs.values.filter { $0.key == key }
-    guard let limit = keyLimits[key], !all.isEmpty else { return }
+    guard let limit = keyRules[key]?.limit, !all.isEmpty, !isStopped(key) else { return }
     let held = all.filter(\.isHeld).sorted { $0.id < $1.id }
     for row in held.prefix(max(0, limit - (all.count - held.count))) {
       hasAdmitted = true
@@ -258,7 +275,21 @@ struct MemoryDatabase {
     jobs[row.id] = nil
     guard let key = row.key else { return }
     admit(key, now: now)
-    if !jobs.values.contains(where: { $0.key == key }) { keyLimits[key] = nil }
+    if !jobs.values.contains(where: { $0.key == key }) { keyRules[key] = nil }
+  }
+
+  private func isStopped(_ key: KeyOfKind) -> Bool { keyStops.contains { $0.key == key } }
+
+  /// Ends some stops of concurrency keys. Those that are not stopped any more go on.
+  ///
+  /// - Returns: The stops.
+  mutating func endStops(
+    now: ClockReading, where isOne: (KeyOfKind, KeyStop) -> Bool
+  ) -> [KeyStop] {
+    let ended = keyStops.filter { isOne($0.key, $0.stop) }
+    keyStops.removeAll { isOne($0.key, $0.stop) }
+    for (key, _) in ended { admit(key, now: now) }
+    return ended.map(\.stop)
   }
 
   // MARK: Waiting
@@ -324,7 +355,7 @@ struct MemoryDatabase {
       if let key = job.concurrencyKey, row.key == KeyOfKind(row.kind, key) {
         // It keeps its place.
         wait(row, now: now)
-        keyLimits[KeyOfKind(row.kind, key)] = key.limit
+        keyRules[KeyOfKind(row.kind, key)] = KeyRule(key)
         admit(KeyOfKind(row.kind, key), now: now)
       } else {
         leave(holder, now: now)

@@ -15,7 +15,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
 
   public let name: String
   public let capabilities: Capabilities = [
-    .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
+    .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
   ]
   public let limits: Limits
   public let doorbell = Doorbell()
@@ -143,7 +143,7 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
   }
 
   public func resolve(_ failures: [Int64]) async throws(QudoError) -> [ResolveResult] {
-    try verb { database, _ in failures.map { database.resolve($0) } }
+    try verb { database, now in failures.map { database.resolve($0, now: now) } }
   }
 
   public func replay(_ failures: [Int64], changing change: JobChange, unique: UniqueKey?)
@@ -231,6 +231,20 @@ public struct MemoryDriver: ControlDriver, TransactionalDriver {
     let ended = try verb { $0.resume(kinds, now: $1) }
     if !ended.isEmpty { doorbell.ring() }
     return ended
+  }
+
+  public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  {
+    try verb { database, _ in
+      let stops = database.keyStops.map(\.stop).filter { $0.failure > failure }
+      return Array(stops.filter { kinds?.contains($0.kind) ?? true }.prefix(max(0, limit)))
+    }
+  }
+
+  public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    try checkResume(keys, of: kind)
+    return try verb { $0.resume(keys: keys, of: kind, now: $1) }
   }
 
   public func throttle(_ kind: Kind, _ rate: RateLimit, for duration: Duration) async throws(QudoError) {

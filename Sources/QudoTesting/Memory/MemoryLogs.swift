@@ -68,27 +68,32 @@ extension MemoryDatabase {
       failure.kind, payload: payload,
       unique: failure.record.uniqueKey.map { UniqueKey($0, scope: failure.scope ?? .untilFinished) },
       concurrencyKey: failure.key.map { key in
-        // The limit that the key has now, if it is in use.
-        ConcurrencyKey(key.key, limit: keyLimits[KeyOfKind(failure.kind, key)] ?? key.limit)
+        // The rule that the key has now, if it is in use.
+        keyRules[KeyOfKind(failure.kind, key)]?.key(key.key) ?? key
       },
       group: failure.group, priority: failure.record.priority, metadata: failure.meta
     ).replayed(change, unique)
     if !change.isEmpty || unique != nil { try limits.check(job) }
-    switch insert([job], now: now).first {
+    let isStop = keyStops.contains { $0.stop.failure == id }
+    switch insert(job, takesPlace: isStop, now: now) {
     case .inserted(let new):
       failures[index].record.replayedAs = new
       failures[index].record.isResolved = false
+      _ = endStops(now: now) { $1.failure == id }
       return .replayed(new)
-    case let other: return .conflict(other?.id ?? 0)
+    case let other: return .conflict(other.id)
     }
   }
 
-  mutating func resolve(_ id: Int64) -> ResolveResult {
+  mutating func resolve(_ id: Int64, now: ClockReading) -> ResolveResult {
     guard let index = failures.firstIndex(where: { $0.id == id }) else { return .notFound }
     let record = failures[index].record
     let result = ResolveResult(
       isFinal: record.isFinal, replayedAs: record.isResolved ? FailureRecord.resolved : record.replayedAs)
-    if result == .resolved { failures[index].record.isResolved = true }
+    if result == .resolved {
+      failures[index].record.isResolved = true
+      _ = endStops(now: now) { $1.failure == id }
+    }
     return result
   }
 

@@ -56,6 +56,10 @@ extension MemoryDatabase {
   /// Ends a job that failed for good, and enqueues the job that its kind's route asks for.
   mutating func fail(_ row: Row, _ reason: FailureReason, _ message: String, now: ClockReading) {
     log(row, reason, message, isFinal: true, now: now)
+    if let key = row.key, keyRules[key]?.afterFailure == .stop {
+      let stop = KeyStop(row.kind, key: key.text, failure: lastFailure, job: row.id, stoppedAt: now.wall)
+      keyStops.append((key, stop))
+    }
     leave(row, now: now)
     guard let target = routes[row.kind] else { return }
     let failed = FailedJob(
@@ -80,7 +84,8 @@ extension MemoryDatabase {
       replayedAs: nil)
     failures.append(
       Failure(
-        record: record, key: row.key.map { ConcurrencyKey($0.text, limit: keyLimits[$0] ?? 1) },
+        record: record,
+        key: row.key.map { keyRules[$0]?.key($0.text) ?? ConcurrencyKey($0.text) },
         group: row.groupName,
         codec: row.payload.codec, scope: row.unique?.scope,
         meta: isFinal ? row.meta : JobMetadata()))

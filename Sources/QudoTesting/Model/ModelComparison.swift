@@ -86,6 +86,17 @@ extension ModelRun {
       try translated($0.element, like: driver.statuses.dropFirst($0.offset).first)
     }
     try driver.check(is: expected, "after \(here)")
+    try await compareStops()
+  }
+
+  /// Compares the stops of concurrency keys. Their failures may be gone.
+  private func compareStops() async throws {
+    guard capabilities.isSuperset(of: [.control, .keyStops]) else { return }
+    let found = try await anyDriver.control().keyStops(nil, after: 0, limit: 100_000)
+    let expected = try await model.keyStops(nil, after: 0, limit: 100_000)
+    try check(
+      try found.map { try translated($0, isModel: false) }, is: try expected.map { try translated($0) },
+      "after \(here): stops")
   }
 
   // MARK: The model's rows with the driver's ids
@@ -94,6 +105,14 @@ extension ModelRun {
     var job = job
     job.id = try id(job.id)
     return job.compared(recordsRuns: recordsRuns)
+  }
+
+  /// Returns a stop with the driver's number of the job, and without that of the failure.
+  func translated(_ stop: KeyStop, isModel: Bool = true) throws -> KeyStop {
+    var stop = stop
+    stop.failure = 0
+    if isModel { stop.job = try id(stop.job) }
+    return stop
   }
 
   func translated(_ row: FailureRecord, like found: FailureRecord?) throws -> FailureRecord {

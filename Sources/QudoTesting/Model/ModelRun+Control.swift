@@ -198,5 +198,19 @@ extension ModelRun {
     if let (found, expected) = answers { try check(found, is: expected, here) }
   }
 
+  func resumeKeys(_ driver: any LogDriver) async throws {
+    guard driver.capabilities.isSuperset(of: [.control, .keyStops]) else { return }
+    let control = try driver.control()
+    let names = self["keys"] == "all" ? ["k1", "k2", "k3", "\u{E9}", "e\u{301}"] : list("keys")
+    let kind = kind(self["kind"])
+    let answers = try await both(
+      { try await control.resume(keys: names, of: kind) }, { try await model.resume(keys: names, of: kind) })
+    guard let (found, expected) = answers else { return }
+    try check(
+      try found.map { try translated($0, isModel: false) }, is: try expected.map { try translated($0) }, here)
+  }
+
+  private func list(_ name: String) -> [String] { self[name].split(separator: "+").map(String.init) }
+
   private var reason: String? { self["reason"] == "none" ? nil : "step \(place)" }
 }

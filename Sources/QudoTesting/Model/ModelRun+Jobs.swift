@@ -113,6 +113,13 @@ extension ModelRun {
     for index in places { jobs[index].concurrencyKey = key }
   }
 
+  /// Lets final failures stop the concurrency keys of the last of the prepared jobs, or of all.
+  func stopAfterFailures() {
+    guard capabilities.contains(.keyStops) else { return }
+    let places = self["jobs"] == "all" ? jobs.indices : jobs.indices.suffix(1)
+    for index in places { jobs[index].concurrencyKey?.afterFailure = .stop }
+  }
+
   /// Gives the last of the prepared jobs, or all of them, a group.
   func addGroup() {
     guard capabilities.contains(.groups), !areKeyed else { return }

@@ -96,6 +96,7 @@ final class ModelRun {
     case .debounce: addMaxDelay()
     case .throttled: addThrottle()
     case .grouped: addGroup()
+    case .stopping: stopAfterFailures()
     case .want: addWant()
     case .atMost: limitWants()
     case .rate: rateWants()
@@ -141,6 +142,7 @@ final class ModelRun {
     case .unschedule: try await unschedule(driver)
     case .pause: try await pause(driver)
     case .resume: try await resume(driver)
+    case .resumeKeys: try await resumeKeys(driver)
     default: try await prune(driver)
     }
   }

@@ -17,6 +17,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
   case keyed
   case debounce, throttled
   case grouped
+  case stopping, resumeKeys
 
   var operands: [ModelOperand] { Self.all[self] ?? [] }
 
@@ -35,7 +36,7 @@ enum ModelVerb: String, CaseIterable, Sendable {
     (.look, 2), (.recoverMatching, 1), (.expires, 3), (.changeExpiry, 1), (.route, 1),
     (.schedule, 2), (.tick, 3), (.due, 1), (.unschedule, 1),
     (.bound, 3), (.resolve, 1), (.atMost, 4), (.rate, 4), (.throttle, 1), (.keyed, 6),
-    (.debounce, 4), (.throttled, 5), (.grouped, 6),
+    (.debounce, 4), (.throttled, 5), (.grouped, 6), (.stopping, 5), (.resumeKeys, 2),
   ]
 
   /// The new values of a change.
@@ -151,6 +152,8 @@ enum ModelVerb: String, CaseIterable, Sendable {
       ModelOperand("with", "k1 k1 k1 k2 k2 k3 composed decomposed"), ModelOperand("most", "1 1 1 2 3 1 2 9"),
       ModelOperand("jobs", "last last all all"),
     ],
+    .stopping: [ModelOperand("jobs", "all all all last")],
+    .resumeKeys: [.driver, .kind, ModelOperand("keys", "k1 k1 k2 k1+k2 k1+k2+k3 all all unknown")],
     .grouped: [
       ModelOperand("with", "g1 g1 g1 g2 g2 g3 composed decomposed"), ModelOperand("jobs", "last all all all"),
     ],

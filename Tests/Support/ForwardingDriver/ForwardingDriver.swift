@@ -86,6 +86,14 @@ extension ForwardingDriver {
     try await base.control().throttle(kind, rate, for: duration)
   }
   public func pauses() async throws(QudoError) -> [Pause] { try await base.control().pauses() }
+  public func keyStops(_ kinds: [Kind]?, after failure: Int64, limit: Int) async throws(QudoError)
+    -> [KeyStop]
+  {
+    try await base.control().keyStops(kinds, after: failure, limit: limit)
+  }
+  public func resume(keys: [String], of kind: Kind) async throws(QudoError) -> [KeyStop] {
+    try await base.control().resume(keys: keys, of: kind)
+  }
   public func schedules(_ names: [String]?) async throws(QudoError) -> [StoredSchedule] {
     try await base.scheduling().schedules(names)
   }

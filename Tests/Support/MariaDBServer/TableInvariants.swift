@@ -5,8 +5,8 @@
 /// - No table has an id twice.
 /// - Each unique key that a job holds until it ends is its own, and no key belongs to a job that is gone.
 /// - Each waiting job with an expiry has a row in `qudo_expiry` with the same time, and its own row says so.
-/// - Each concurrency key that jobs have, and no other, has a row in `qudo_key`, which counts its admitted and its held jobs. None is
-///   held while fewer are admitted than the limit allows.
+/// - Each concurrency key that jobs have or that is stopped, and no other, has a row in `qudo_key`, which counts its admitted and its held
+///   jobs, and its stops. Of a key that is not stopped, none is held while fewer are admitted than the limit allows.
 /// - The row of an admitted job says that it has a key.
 /// - Each row of a group has a job, and a place while the job is ready or runs, and only then. The job's row says that it has a group.
 ///
@@ -128,10 +128,22 @@ public enum TableInvariants {
       GROUP BY kind, name HAVING SUM(held) <> SUM(held_jobs) OR SUM(taken) + SUM(held) <> SUM(jobs)
       """
     ),
-    ("a concurrency key has no job", "SELECT kind, name FROM qudo_key WHERE taken < 1"),
+    (
+      "a concurrency key has no job",
+      "SELECT kind, name FROM qudo_key WHERE taken < 1 AND stopped < 1"
+    ),
     (
       "a job is held although its concurrency key has room",
-      "SELECT kind, name, most, taken, held FROM qudo_key WHERE held > 0 AND taken < most"
+      "SELECT kind, name, allowed, taken, held FROM qudo_key WHERE held > 0 AND taken < allowed AND stopped < 1"
+    ),
+    (
+      "the stops of a concurrency key are miscounted",
+      """
+      SELECT kind, name, SUM(stopped), SUM(stops) FROM (
+        SELECT kind, name, stopped, 0 AS stops FROM qudo_key
+        UNION ALL SELECT kind, name, 0, COUNT(*) FROM qudo_stop GROUP BY kind, name) AS c
+      GROUP BY kind, name HAVING SUM(stopped) <> SUM(stops)
+      """
     ),
     (
       "a row does not say that its job has a concurrency key",

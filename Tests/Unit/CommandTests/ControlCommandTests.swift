@@ -370,7 +370,8 @@ import Testing
   @Test(
     "needs a database that is there",
     arguments: [
-      ["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"], ["change", "1", "--now"],
+      ["cancel", "1"], ["cancel", "--all"], ["pause"], ["resume"], ["pauses"], ["keys"],
+      ["resume", "a", "--key", "k"], ["change", "1", "--now"],
       ["recover", "1"], ["recover", "--all"], ["wait", "1"], ["show", "1"],
     ])
   func noDatabase(arguments: [String]) throws {

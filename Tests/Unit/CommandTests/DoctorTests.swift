@@ -44,7 +44,7 @@ import Darwin
     #expect(last.hasPrefix("qudo: no problems"))
     #expect(
       last.hasSuffix(
-        "; checked: path, rights, mount, disk-space, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"
+        "; checked: path, rights, mount, disk-space, file-system, write-lock, wal, sqlite, journal-mode, schema, durability, dead-worker, expired-lease, kind-idle, oldest-ready, paused, stopped-key, far-due, clock, log-growth, schedules, free-pages, integrity, damaged"
       ))
   }
 

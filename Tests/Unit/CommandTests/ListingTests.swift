@@ -56,6 +56,52 @@ import Testing
     #expect(work.status == 0)
   }
 
+  @Test("a failed job stops its key, and a replay, a resolve or a resume lets it go on") func stoppedKeys()
+    throws
+  {
+    let key = ["--concurrency-key", "customer-7", "--stop-after-failure"]
+    for text in ["1", "2", "3", "4"] { _ = try place.qudo(["enqueue", "a", text] + key, input: Data()) }
+    func work() throws -> [String] {
+      // Fails while the file "ok" is missing.
+      try place.qudo("work", "a=sh -c 'cat; echo; test -e ok'", "--until-empty", "--max-retries", "0").lines
+    }
+    #expect(try place.qudo("keys", "--json").output == "[]\n")
+    #expect(try work() == ["1"])
+    let stops = try place.qudo("keys", "--json").objects()
+    #expect(stops.map { $0["key"] as? String } == ["customer-7"] && stops.map { $0["job"] as? Int } == [1])
+    #expect(
+      Set(stops.first?.keys ?? [:].keys) == ["database", "kind", "key", "failure", "job", "stoppedAt"])
+    let table = try place.qudo("keys").output
+    #expect(table.hasPrefix("KIND  KEY         SINCE") && table.contains("customer-7"), "\(table)")
+    #expect(try place.qudo("keys", "--kind", "b").output == "")
+    let doctor = try place.qudo("doctor", "--json").objects().first {
+      $0["check"] as? String == "stopped-key"
+    }
+    #expect(doctor?["severity"] as? String == "warning" && doctor?["subject"] as? String == "a")
+    // A replay runs it again, before the others.
+    let failure = try #require(stops.first?["failure"] as? Int)
+    try place.qudo("replay", "\(failure)")
+    #expect(try work() == ["1"])
+    let again = try #require(try place.qudo("keys", "--json").objects().first?["failure"] as? Int)
+    #expect(try place.qudo("resolve", "\(again)").status == 0)
+    #expect(try work() == ["2"])
+    #expect(try place.qudo("resume", "a", "--key", "other").output == "")
+    let resumed = try place.qudo("resume", "a", "--key", "customer-7", "--json").objects()
+    #expect(resumed.map { $0["key"] as? String } == ["customer-7"])
+    #expect(try work() == ["3"])
+    #expect(try place.qudo("resume", "a", "--all-keys").output.contains("customer-7"))
+    try Data().write(to: place.folder.appendingPathComponent("ok"))
+    #expect(try work() == ["4"])
+    #expect(try place.qudo("keys", "--json").output == "[]\n")
+    for wrong in [
+      ["enqueue", "a", "x", "--stop-after-failure"], ["resume", "--key", "k"], ["resume", "--all-keys"],
+      ["resume", "a", "b", "--key", "k"], ["resume", "a", "--key", "k", "--all-keys"],
+      ["keys", "--limit", "0"],
+    ] {
+      #expect(try place.qudo(wrong, input: Data()).status == 64, "\(wrong)")
+    }
+  }
+
   @Test("jobs of groups are found by them, and begin in turn") func groups() throws {
     for text in ["A1", "A2", "A3"] { try place.qudo("enqueue", "a", text, "--group", "acme") }
     for text in ["B1", "B2"] { try place.qudo("enqueue", "a", text, "--group", "best") }
@@ -116,6 +162,7 @@ import Testing
       ["count"], ["jobs"], ["show", "1"], ["failures"], ["statuses"], ["wait", "1"], ["replay", "1"],
       ["resolve", "1"],
       ["enqueue", "a", "x"], ["work", "a=true"], ["compact"], ["cancel", "1"], ["pause", "a"], ["pauses"],
+      ["keys"],
       ["schedule", "list"], ["doctor"], ["health"], ["metrics"], ["backup", "copy.db"],
       ["top", "--once"],
     ])

@@ -53,7 +53,7 @@ import Testing
       costs[name] = Cost(trips: driver.roundTrips - before, statements: said.count)
       if key == nil {
         let own = said.filter { text in
-          ["qudo_key", "qudo_held", "concurrency_key"].contains { text.contains($0) }
+          ["qudo_key", "qudo_held", "qudo_stop", "concurrency_key"].contains { text.contains($0) }
         }
         #expect(own == [], "\(name)")
       }
@@ -135,16 +135,18 @@ import Testing
     let time = Locked(start)
     let driver = try database.driver(options: "pool=1", clock: { time.withLock { $0 } })
     var random = Seeded(seed: seed)
+    _ = try await driver.insert([keyed()])
     var claimed: [ClaimedJob] = []
     for _ in 0..<60 {
-      switch Int.random(in: 0..<9, using: &random) {
+      switch Int.random(in: 0..<11, using: &random) {
       case 0...2:
         let new = (0..<Int.random(in: 1...3, using: &random)).map { _ in
           let unique = UniqueKey(
             "u\(Int.random(in: 0..<9, using: &random))",
             scope: Bool.random(using: &random) ? .untilStarted : .untilFinished, onConflict: .overwrite)
           let key = ConcurrencyKey(
-            "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random))
+            "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random),
+            afterFailure: Int.random(in: 0..<3, using: &random) == 0 ? .stop : .goOn)
           return keyed(
             "", Int.random(in: 0..<4, using: &random) > 0 ? key : nil,
             unique: Int.random(in: 0..<3, using: &random) > 0 ? unique : nil,
@@ -172,6 +174,11 @@ import Testing
         let ids = try await driver.jobs(matching: JobQuery(limit: 1000)).map(\.id)
         _ = try await driver.cancel(Array(ids.shuffled(using: &random).prefix(2)), reason: nil)
       case 6: time.withLock { $0 = $0.advanced(by: .seconds(Int.random(in: 1...15, using: &random))) }
+      case 8: _ = try await driver.resume(keys: ["k0", "k1", "none"], of: "a")
+      case 9:
+        let failures = try await driver.keyStops(nil, after: 0, limit: 3).map(\.failure)
+        _ = try await driver.replay(Array(failures.prefix(2)))
+        _ = try await driver.resolve(Array(failures.suffix(1)))
       case 7:
         _ = try await driver.change(
           matching: JobQuery(states: [.held], limit: 2),

@@ -27,7 +27,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups,
+        .concurrencyKeys, .groups, .keyStops,
       ])
     await #expect(throws: QudoError.self) { try await driver.insert([NewJob("a")]) }
     let error = try #require(await error(try database.driver()))
@@ -38,7 +38,7 @@ import Testing
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .survivesPowerLoss, .remote, .control, .schedules,
         .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups,
+        .concurrencyKeys, .groups, .keyStops,
       ])
     await driver.close()
   }
@@ -175,7 +175,7 @@ import Testing
     #expect(
       driver.capabilities == [
         .durable, .multiProcess, .crossProcessWakeup, .remote, .control, .schedules, .maxRunning, .rateLimits,
-        .concurrencyKeys, .groups,
+        .concurrencyKeys, .groups, .keyStops,
       ])
     await driver.close()
   }

@@ -12,7 +12,7 @@ import Testing
     let driver = try database.driver(observer: { statement in statements.withLock { $0.append(statement) } })
     try await fill(driver)
     try await database.server.query(
-      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule, qudo_key, qudo_held",
+      "ANALYZE TABLE qudo_job, qudo_ready, qudo_delayed, qudo_running, qudo_failure, qudo_status, qudo_expiry, qudo_schedule, qudo_key, qudo_held, qudo_stop",
       in: database.name)
     statements.withLock { $0 = [] }
     try await workADay(driver)
@@ -178,6 +178,20 @@ import Testing
     _ = try await driver.prune(PruneOptions())
   }
 
+  private func stop(_ driver: MySQLDriver) async throws {
+    _ = try await driver.insert(
+      (0..<1000).map {
+        NewJob("s", concurrencyKey: ConcurrencyKey("\($0 % 500)", limit: 1 + $0 % 2, afterFailure: .stop))
+      })
+    let jobs = try await driver.claim(ClaimRequest([.init("s")], limit: 1000)).jobs
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    let stops = try await driver.keyStops(nil, after: 0, limit: 100)
+    _ = try await driver.keyStops(nil, after: stops[50].failure, limit: 10)
+    _ = try await driver.replay([stops[0].failure])
+    _ = try await driver.resolve([stops[1].failure])
+    _ = try await driver.resume(keys: ["7", "8"], of: "s")
+  }
+
   private func group(_ driver: MySQLDriver) async throws {
     var jobs = (0..<1000).map { NewJob("g", due: $0 % 9 == 0 ? .after(.microseconds(1)) : .now) }
     for index in jobs.indices where index % 10 > 0 { jobs[index].group = "\(index % 10)" }
@@ -288,6 +302,7 @@ import Testing
     }
     try await throttle(driver)
     try await group(driver)
+    try await stop(driver)
     _ = try await driver.promote(limit: 10)
     _ = try await driver.backlog(nil, countingUpTo: 10)
     _ = try await driver.backlog(["a", "b"], countingUpTo: 10)

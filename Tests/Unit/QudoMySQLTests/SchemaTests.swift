@@ -38,7 +38,7 @@ import Testing
     }
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
       ])
     #expect(try await database.server.query("SELECT COUNT(*) FROM qudo_job", in: database.name) == ["10"])
     try await database.drop()
@@ -49,7 +49,7 @@ import Testing
     #expect(try await code(one) == nil)
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await tables(one) == tables(other))
-    #expect(try await tables(one).count == 22)
+    #expect(try await tables(one).count == 23)
     // And it may be run again.
     try await one.server.query(MySQLDriver.schemaSQL, in: other.name)
     #expect(try await code(other) == nil)
@@ -65,7 +65,7 @@ import Testing
     #expect(try await tables(database) == tables(whole))
     #expect(
       try await database.server.query("SELECT version FROM qudo_schema", in: database.name) == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
       ])
     for database in [whole, database] { try await database.drop() }
   }
@@ -147,7 +147,7 @@ import Testing
     #expect(driver.generation.count == 16)
     let writer = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(writer == ["13\t13"], "a Qudo of schema 5 knows no pauses")
+    #expect(writer == ["14\t14"], "a Qudo of schema 5 knows no pauses")
     #expect(
       failures.map(\.job) == [2] && failures.first?.reason == .lost
         && failures.first?.message.contains("lost 2 times") == true)
@@ -206,7 +206,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["13\t11\t13"])
+    #expect(rows == ["14\t11\t14"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -264,7 +264,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["13\t11\t13"], "a Qudo of schema 7 would run expired jobs")
+    #expect(rows == ["14\t11\t14"], "a Qudo of schema 7 would run expired jobs")
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -350,7 +350,7 @@ import Testing
         == whole.server.query(create, in: whole.name))
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["13\t11\t13"])
+    #expect(rows == ["14\t11\t14"])
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -435,7 +435,7 @@ import Testing
     }
     let rows = try await database.server.query(
       "SELECT MAX(version), MAX(lowest_reader), MAX(lowest_writer) FROM qudo_schema", in: database.name)
-    #expect(rows == ["13\t11\t13"], "a Qudo of schema 10 would leave places behind")
+    #expect(rows == ["14\t11\t14"], "a Qudo of schema 10 would leave places behind")
     // A Qudo that knows only schema 10 does not open the database, and one that is connected fails.
     let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
     #expect {
@@ -449,6 +449,75 @@ import Testing
         ($0 as? QudoError)?.mysql?.isOfMissingTables == true
       }
     }
+    await driver.close()
+    for database in [whole, database] { try await database.drop() }
+  }
+
+  @Test(
+    "keys of schema 13 can be stopped, and a migration that was stopped anywhere is finished",
+    arguments: 0...Schema.migrations[13].statements.count)
+  func stopsOfSchema14(_ done: Int) async throws {
+    let (whole, database) = (try await TestDatabase(), try await TestDatabase())
+    #expect(try await code(whole) == nil)
+    let connection = try database.connection()
+    let older = Array(Schema.migrations.prefix(13))
+    for migration in older {
+      for statement in migration.statements + [Schema.record(migration)] {
+        try connection.run([statement, "COMMIT"])
+      }
+    }
+    try connection.run([
+      "INSERT INTO qudo_kind(id, name) VALUES(1, 'a')",
+      """
+      INSERT INTO qudo_job(id, kind, ranking, due, enqueued, concurrency_key, payload) VALUES
+      (1, 1, 0, 5, 5, 'k', 'one'), (2, 1, 0, 5, 5, 'k', 'two'), (3, 1, 0, 5, 5, 'k', 'three'), (4, 1, 0, 5, 5, 'k', 'four')
+      """,
+      "INSERT INTO qudo_ready(kind, ranking, due, id, flags) VALUES(1, 0, 5, 1, 8), (1, 0, 5, 2, 8)",
+      "INSERT INTO qudo_held(kind, name, id) VALUES(1, 'k', 3), (1, 'k', 4)",
+      "INSERT INTO qudo_key(kind, name, most, taken, held) VALUES(1, 'k', 2, 2, 2)",
+      """
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, ranking, codec, payload, concurrency_key)
+      VALUES(9, 1, 1, 5, 0, 1, 'no', 0, 0, 'again', 'k')
+      """, "COMMIT",
+    ])
+    for statement in Schema.migrations[13].statements.prefix(done) {
+      try connection.run([statement, "COMMIT"])
+    }
+    let driver = try database.driver()
+    let request = ClaimRequest([.init("a")], limit: 9)
+    let jobs = try await driver.claim(request).jobs
+    #expect(jobs.map(\.id) == [1, 2])
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9) == [])
+    // An old failure goes on; a new enqueue lets the next one stop the key.
+    _ = try await driver.settle([Settlement(jobs[0].lease, .failed(message: ""))], claiming: nil)
+    #expect(try await driver.count() == [JobCount("a", ready: 1, running: 1, held: 1)])
+    let key = ConcurrencyKey("k", limit: 2, afterFailure: .stop)
+    _ = try await driver.insert([NewJob("a", concurrencyKey: key)])
+    _ = try await driver.settle([Settlement(jobs[1].lease, .failed(message: ""))], claiming: nil)
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9).map(\.job) == [2])
+    #expect(try await driver.count() == [JobCount("a", ready: 1, held: 2)])
+    #expect(try await TableInvariants.violations(in: database.name, on: database.server) == [])
+    let failure = try #require(try await driver.failures(LogQuery(oldestFirst: true)).first)
+    guard case .replayed = try await driver.replay([failure.id]).first else {
+      Issue.record("it was not replayed")
+      return
+    }
+    #expect(try await driver.count() == [JobCount("a", ready: 1, held: 3)])
+    for table in ["qudo_key", "qudo_stop", "qudo_failure"] {
+      let create = "SHOW CREATE TABLE \(table)"
+      let isSame = try await database.server.query(create, in: database.name).map {
+        $0.replacing(/\ AUTO_INCREMENT=\d+/, with: "")
+      }
+      #expect(try await isSame == whole.server.query(create, in: whole.name))
+    }
+    // A Qudo that knows only schema 13 does not open the database, and one that is connected fails where keys are.
+    let found = Result { () throws(QudoError) in try connection.run(DatabaseIdentity.read).rows }
+    #expect {
+      try DatabaseOpener.prepare(connection, timeout: .seconds(9), migrations: older, found: found)
+    } throws: { ($0 as? QudoError)?.code == .newerSchema }
+    #expect {
+      try connection.run("SELECT kind, name, most, taken, held FROM qudo_key FORCE INDEX(PRIMARY) FOR UPDATE")
+    } throws: { ($0 as? QudoError)?.mysql?.isOfMissingTables == true }
     await driver.close()
     for database in [whole, database] { try await database.drop() }
   }
@@ -503,7 +572,7 @@ import Testing
     let database = try await TestDatabase()
     try await database.server.query("CREATE TABLE job(id INT); CREATE TABLE qudos(id INT)", in: database.name)
     #expect(try await code(database) == nil)
-    #expect(try await tables(database).count == 24)
+    #expect(try await tables(database).count == 25)
     try await database.drop()
   }
 }

@@ -227,7 +227,7 @@ import Testing
       "INSERT INTO qudo_failure",
       "UPDATE qudo_job",
       // Reads that find nothing.
-      "SELECT kind, name, most", "SELECT h.id, h.kind", "SELECT id, kind, concurrency_key",
+      "SELECT kind, name, allowed", "SELECT h.id, h.kind", "SELECT id, kind, concurrency_key",
       "SELECT j.kind, j.ranking", "SELECT kind, ranking, due, id, flags", "SELECT job FROM qudo_unique",
     ])
   func shortKeys(_ beginning: String) async throws {
@@ -288,6 +288,62 @@ import Testing
     let rows = try await database.server.query(
       "SELECT COUNT(*) FROM qudo_key UNION ALL SELECT COUNT(*) FROM qudo_held", in: database.name)
     #expect(rows == ["0", "0"])
+    await driver.close()
+    try await database.drop()
+  }
+
+  @Test(
+    "a verb for stopped keys of which a statement changes or finds nothing is not committed",
+    arguments: [
+      "INSERT INTO qudo_stop", "DELETE FROM qudo_stop", "SELECT failure, job, at",
+      "SELECT kind, name, allowed",
+      "INSERT INTO qudo_failure", "SELECT h.id, h.kind", "DELETE FROM qudo_held", "DELETE FROM qudo_key",
+      "UPDATE qudo_failure",
+    ])
+  func shortStops(_ beginning: String) async throws {
+    let database = try await TestDatabase()
+    let met = Locked(0)
+    let driver = try database.driver(
+      options: "pool=1",
+      replacing: { statement in
+        let text = statement.text.replacing("\nWHERE ", with: " WHERE ")
+        let places = text.ranges(of: " WHERE ")
+        let isOfFailure = text.hasPrefix("INSERT INTO qudo_failure")
+        guard text.hasPrefix(beginning), let place = isOfFailure ? places.last : places.first,
+          met.withLock({
+            $0 += 1; return $0 % 5 == 1
+          })
+        else { return statement.bytes }
+        return Array("\(text[..<place.lowerBound]) WHERE 0 AND \(text[place.upperBound...])".utf8)
+      })
+    func jobs() -> [NewJob] {
+      (0..<9).map {
+        NewJob("a", concurrencyKey: ConcurrencyKey("k\($0 % 3)", afterFailure: .stop))
+      }
+    }
+    for _ in 0..<2 {
+      _ = try await driver.insert(jobs())
+      let claimed = try await driver.claim(ClaimRequest([.init("a", maxExpiredLeases: 1)], limit: 9)).jobs
+      #expect(claimed.count == 3)
+      _ = try await driver.settle(claimed.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+      try await check(database)
+      let stops = try await driver.keyStops(nil, after: 0, limit: 9)
+      #expect(stops.count == 3 && Set(stops.map(\.job)) == Set(claimed.map(\.id)))
+      guard case .replayed(let first) = try await driver.replay([stops[0].failure]).first else {
+        Issue.record("it was not replayed")
+        return
+      }
+      #expect(try await driver.resolve([stops[1].failure]) == [.resolved])
+      #expect(try await driver.resume(keys: ["k0", "k1", "k2"], of: "a") == [stops[2]])
+      try await check(database)
+      #expect(try await driver.jobs(matching: JobQuery(ids: [first])).map(\.state) == [.ready])
+      while try await driver.count() != [] {
+        let jobs = try await driver.claim(ClaimRequest([.init("a")], limit: 9)).jobs
+        _ = try await driver.settle(jobs.map { Settlement($0.lease, .completed()) }, claiming: nil)
+      }
+      try await check(database)
+    }
+    #expect(met.withLock { $0 } > 0, "there was none of these statements")
     await driver.close()
     try await database.drop()
   }

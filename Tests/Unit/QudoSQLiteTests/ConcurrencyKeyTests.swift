@@ -26,7 +26,7 @@ import Testing
   }
 
   private func rows() throws -> [String] {
-    try ["qudo_admitted", "qudo_held", "qudo_key_limit"].flatMap { table in
+    try ["qudo_admitted", "qudo_held", "qudo_key_rule"].flatMap { table in
       try file.rows("SELECT count(*) FROM \(table)")
     }
   }
@@ -38,6 +38,7 @@ import Testing
   @Test("keys are compared byte by byte, where Swift takes texts for equal") func bytes() {
     let keys: Set<ConcurrencyKey> = ["caf\u{E9}", "cafe\u{301}", "caf\u{E9}"]
     #expect(keys.count == 2 && ConcurrencyKey("a") != ConcurrencyKey("a", limit: 2))
+    #expect(ConcurrencyKey("a") != ConcurrencyKey("a", afterFailure: .stop))
   }
 
   @Test("a key without jobs leaves no row") func rowsGo() async throws {
@@ -55,11 +56,12 @@ import Testing
     var random = Seeded(seed: seed)
     var claimed: [ClaimedJob] = []
     for _ in 0..<300 {
-      switch Int.random(in: 0..<8, using: &random) {
+      switch Int.random(in: 0..<10, using: &random) {
       case 0...2:
         let unique = UniqueKey("u\(Int.random(in: 0..<9, using: &random))", onConflict: .overwrite)
         let key = ConcurrencyKey(
-          "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random))
+          "k\(Int.random(in: 0..<3, using: &random))", limit: Int.random(in: 1...3, using: &random),
+          afterFailure: Int.random(in: 0..<3, using: &random) == 0 ? .stop : .goOn)
         let due: Due = Bool.random(using: &random) ? .now : .after(.seconds(3))
         _ = try await driver.insert([
           keyed("", key, unique: Bool.random(using: &random) ? unique : nil, due: due), job(unique: unique),
@@ -78,13 +80,18 @@ import Testing
         let ids = try await driver.jobs(matching: JobQuery(limit: 1000)).map(\.id)
         _ = try await driver.cancel(Array(ids.shuffled(using: &random).prefix(2)), reason: nil)
       case 6: clock.advance(by: .seconds(Int64.random(in: 1...40, using: &random)))
+      case 7: _ = try await driver.resume(keys: ["k0", "k1"], of: "a")
+      case 8:
+        let failures = try await driver.keyStops(nil, after: 0, limit: 3).map(\.failure)
+        _ = try await driver.replay(Array(failures.prefix(2)))
+        _ = try await driver.resolve(Array(failures.suffix(1)))
       default: _ = try await driver.change(matching: JobQuery(limit: 2), JobChange(due: .now))
       }
       #expect(try file.rows(wrong) == [])
     }
   }
 
-  /// The keys with a place of no job, with fewer places than the limit while jobs are held, or without a job.
+  /// The keys with a place of no job, with fewer places than the limit while jobs are held and it is not stopped, or without a job.
   private let wrong = """
     SELECT 'place', job FROM qudo_admitted AS p
       WHERE NOT EXISTS (SELECT 1 FROM qudo_job AS j WHERE j.id = p.job AND j.kind = p.kind AND j.concurrency_key = p.key)
@@ -92,9 +99,13 @@ import Testing
       AND (SELECT count(*) FROM qudo_admitted AS p WHERE p.job = j.id) + (SELECT count(*) FROM qudo_held AS h WHERE h.id = j.id) <> 1
     UNION ALL SELECT 'room', h.id FROM qudo_held AS h WHERE
       (SELECT count(*) FROM qudo_admitted AS p WHERE p.kind = h.kind AND p.key = h.key)
-      < coalesce((SELECT most FROM qudo_key_limit AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
-    UNION ALL SELECT 'limit', most FROM qudo_key_limit AS l
+      < coalesce((SELECT most FROM qudo_key_rule AS l WHERE l.kind = h.kind AND l.key = h.key), 1)
+      AND NOT EXISTS (SELECT 1 FROM qudo_stop AS s WHERE s.kind = h.kind AND s.key = h.key)
+    UNION ALL SELECT 'limit', most FROM qudo_key_rule AS l
       WHERE NOT EXISTS (SELECT 1 FROM qudo_admitted AS p WHERE p.kind = l.kind AND p.key = l.key)
+      AND NOT EXISTS (SELECT 1 FROM qudo_held AS h WHERE h.kind = l.kind AND h.key = l.key)
+    UNION ALL SELECT 'stop', s.failure FROM qudo_stop AS s
+      WHERE NOT EXISTS (SELECT 1 FROM qudo_failure AS f WHERE f.id = s.failure AND f.job = s.job AND f.replayed_as IS NULL)
     """
 
   @Test("a connection learns that another one has brought keys") func twoConnections() async throws {
@@ -115,6 +126,10 @@ import Testing
     for jobs in [
       [keyed("1"), keyed("2"), keyed("3", due: .after(.seconds(9))), job("4"), keyed("5", "l")],
       [keyed("6", ConcurrencyKey("k", limit: 3))], [keyed("7", ConcurrencyKey("k", limit: 2)), keyed("8")],
+      [
+        keyed("a", ConcurrencyKey("k", afterFailure: .stop)),
+        keyed("b", ConcurrencyKey("n", limit: 2, afterFailure: .stop)),
+      ],
       [keyed("9", "m", unique: UniqueKey("u", onConflict: .keep))],
       [keyed("10", "m", unique: UniqueKey("u", onConflict: .keep))],
     ] {
@@ -124,7 +139,7 @@ import Testing
       }
       try app.run("COMMIT")
       _ = try await queue.insert(jobs)
-      for table in ["qudo_job", "qudo_delayed", "qudo_admitted", "qudo_held", "qudo_key_limit"] {
+      for table in ["qudo_job", "qudo_delayed", "qudo_admitted", "qudo_held", "qudo_key_rule"] {
         let all = "SELECT * FROM \(table) ORDER BY 1, 2, 3"
         #expect(try file.rows(all) == other.rows(all), "\(table)")
       }
@@ -147,6 +162,66 @@ import Testing
     }
     try app.run("ROLLBACK")
     #expect(codes.contains(SQLITE_CONSTRAINT))
+  }
+
+  @Test("statements hold the job of a stopped key") func statementsOfStopped() async throws {
+    let key = ConcurrencyKey("k", afterFailure: .stop)
+    _ = try await driver.insert([keyed("1", key)])
+    let jobs = try await driver.claim(demand()).jobs
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    let app = try AppConnection(file.path)
+    try app.run("BEGIN IMMEDIATE")
+    for statement in try SQLiteEnqueueStatements(clock: clock).statements(for: [
+      keyed("2", key), keyed("3", "l"),
+    ]) {
+      #expect(app.execute(statement.sql, statement.values) == SQLITE_DONE, "\(statement.sql)")
+    }
+    try app.run("COMMIT")
+    #expect(try await driver.claim(demand()).texts == ["3"])
+    #expect(try driver.insert([keyed("4", key)], in: app.handle) == [.inserted(4)])
+    #expect(try await driver.count() == [JobCount("a", running: 1, held: 2)])
+    _ = try await driver.replay(try await driver.failures(LogQuery()).map(\.id))
+    #expect(try await driver.claim(demand()).texts == ["1"])
+    #expect(try file.rows(wrong) == [])
+  }
+
+  @Test("a restored and a checked file keep the stops") func stopsOfRestored() async throws {
+    let key = ConcurrencyKey("k", afterFailure: .stop)
+    _ = try await driver.insert([keyed("1", key), keyed("2", key)])
+    let jobs = try await driver.claim(demand()).jobs
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    var options = DiagnosisOptions()
+    options.checksIntegrity = true
+    let found = try await SQLiteDriver.diagnose(path: file.path, options, clock: clock).findings
+    #expect(!found.contains { $0.check == "integrity" }, "\(found)")
+    let finding = try #require(found.first { $0.check == "stopped-key" })
+    #expect(
+      finding.severity == .warning && finding.subject == "a" && finding.message.contains("the first one k"))
+    let copy = file.folder.appendingPathComponent("copy.db").path
+    _ = try await driver.backup(to: copy)
+    let new = file.folder.appendingPathComponent("new.db").path
+    _ = try await SQLiteDriver.restore(from: copy, to: new)
+    let again = try SQLiteDriver(path: new, durability: .normal, clock: clock)
+    #expect(try await again.keyStops(nil, after: 0, limit: 9).map(\.job) == [1])
+    #expect(try await again.claim(demand()).jobs.isEmpty)
+    _ = try await again.resume(keys: ["k"], of: "a")
+    #expect(try await again.claim(demand()).jobs.map(\.id) == [2])
+    await again.close()
+  }
+
+  @Test("held jobs of a stopped key that another program deleted leave nothing behind") func foreignHeld()
+    async throws
+  {
+    let key = ConcurrencyKey("k", limit: 2, afterFailure: .stop)
+    _ = try await driver.insert([keyed("1", key), keyed("2", key), keyed("3", key)])
+    let jobs = try await driver.claim(demand()).jobs
+    _ = try await driver.settle(jobs.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    #expect(try rows() == ["0", "1", "1"])
+    try file.execute("DELETE FROM qudo_job")
+    _ = try await driver.resume(keys: ["k"], of: "a")
+    #expect(try rows() == ["0", "0", "0"] || rows() == ["0", "0", "1"])
+    _ = try await driver.insert([keyed("4"), keyed("5")])
+    #expect(try await driver.claim(demand()).texts == ["4"])
   }
 
   @Test("the application's transaction takes places with it, or does not") func joined() async throws {
@@ -255,7 +330,8 @@ import Testing
       transaction.connection.preparedSQL
     }
     let ofKeys = prepared.filter { sql in
-      ["qudo_admitted", "qudo_held"].contains { sql.contains($0) } && !sql.hasPrefix("SELECT max(coalesce(")
+      ["qudo_admitted", "qudo_held", "qudo_key_rule", "qudo_stop"].contains { sql.contains($0) }
+        && !sql.hasPrefix("SELECT max(coalesce(") && !sql.hasPrefix("INSERT INTO qudo_failure")
     }
     // What the connection reads after another one's commit tells it that there are none.
     #expect(ofKeys == [])

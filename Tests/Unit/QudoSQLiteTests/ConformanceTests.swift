@@ -8,7 +8,7 @@ import Testing
 @Suite struct ConformanceTests {
   private static let capabilities: Capabilities = [
     .durable, .multiProcess, .crossProcessWakeup, .monotonicLeases, .recoversDeadHolders, .control,
-    .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
+    .ringsAtEnds, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
   ]
 
   @Test(.timeLimit(.minutes(5)), arguments: ConformanceSuite.cases(for: capabilities))

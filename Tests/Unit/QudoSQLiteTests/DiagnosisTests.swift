@@ -51,7 +51,8 @@ import Darwin
       diagnosis.checks == [
         "path", "rights", "mount", "disk-space", "file-system", "write-lock", "wal", "sqlite", "journal-mode",
         "schema",
-        "durability", "dead-worker", "expired-lease", "kind-idle", "oldest-ready", "paused", "far-due",
+        "durability", "dead-worker", "expired-lease", "kind-idle", "oldest-ready", "paused", "stopped-key",
+        "far-due",
         "clock", "log-growth", "schedules", "free-pages", "integrity", "damaged",
       ])
     await driver.close()

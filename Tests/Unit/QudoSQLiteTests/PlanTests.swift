@@ -31,6 +31,7 @@ import Testing
     // Whether there are any.
     "SELECT EXISTS(SELECT 1 FROM qudo_cancellation)", "SELECT EXISTS(SELECT 1 FROM qudo_admitted)",
     "SELECT EXISTS(SELECT 1 FROM qudo_rest)", "SELECT EXISTS(SELECT 1 FROM qudo_group)",
+    "SELECT EXISTS(SELECT 1 FROM qudo_stop)",
     "SELECT max(coalesce((SELECT max(id) FROM qudo_job)",
     // Of a row for each open driver that claims: once at opening, at the first claim, and when others have changed the file.
     "INSERT INTO qudo_instance(id, boot, locked, pid, opened_at)\nSELECT DISTINCT",
@@ -40,7 +41,7 @@ import Testing
     "SELECT count(*) FROM (SELECT 1 FROM qudo_delayed", "SELECT id FROM qudo_delayed WHERE due",
     // Of a concurrency key: as many places as its limit allows.
     "SELECT count(*) FROM (\n  SELECT 1 FROM qudo_admitted", "SELECT count(*) FROM (SELECT 1 FROM qudo_held",
-    "SELECT (SELECT most FROM qudo_key_limit", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
+    "SELECT (SELECT most FROM qudo_key_rule", "SELECT EXISTS(SELECT 1 FROM qudo_held) OR",
     // With a maximum of running jobs: a row for those of one claim.
     "SELECT j.kind FROM qudo_running AS r",
     // Once, at opening.
@@ -178,6 +179,23 @@ import Testing
     }
   }
 
+  private func stops() async throws {
+    var jobs = (1...6).map { job("\($0)", kind: "stop") }
+    for index in jobs.indices {
+      jobs[index].concurrencyKey = ConcurrencyKey("k\(index % 2)", limit: 2, afterFailure: .stop)
+    }
+    _ = try await driver.insert(jobs)
+    let failing = try await driver.claim(demand(9, "stop")).jobs
+    _ = try await driver.settle(failing.map { Settlement($0.lease, .failed(message: "")) }, claiming: nil)
+    let ids = try await driver.insert(jobs).map(\.id)
+    let stops = try await driver.keyStops(nil, after: 0, limit: 9)
+    _ = try await driver.keyStops(["stop", "a"], after: 1, limit: 9)
+    _ = try await driver.replay([stops[0].failure])
+    _ = try await driver.resolve([stops[1].failure])
+    _ = try await driver.resume(keys: ["k0", "k1"], of: "stop")
+    _ = try await driver.cancel(ids, reason: nil)
+  }
+
   private func everyVerb() async throws {
     let key = UniqueKey("k", scope: .untilStarted, onConflict: .overwrite)
     _ = try await driver.insert(
@@ -221,6 +239,7 @@ import Testing
       claiming: demand(2, "key"))
     _ = try await driver.replay(try await driver.failures(LogQuery(kinds: ["key"])).map(\.id))
     _ = try await driver.cancel(matching: JobQuery(kinds: ["key"], states: [.held]), reason: nil)
+    try await stops()
     for seconds in [1, 9, 9] {
       _ = try await driver.insert([job(kind: "rest", unique: UniqueKey("r", throttle: .seconds(seconds)))])
       let resting = try await driver.claim(demand(1, "rest")).jobs

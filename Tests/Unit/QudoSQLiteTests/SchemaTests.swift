@@ -44,7 +44,7 @@ import Testing
     #expect(
       try file.rows("SELECT version, lowest_reader, lowest_writer FROM qudo_schema ORDER BY version") == [
         "1|1|1", "2|1|1", "3|1|1", "4|4|4", "5|5|5", "6|5|5", "7|5|7", "8|5|7", "9|5|9", "10|5|9",
-        "11|5|9", "12|12|12", "13|12|13", "14|14|14",
+        "11|5|9", "12|12|12", "13|12|13", "14|14|14", "15|15|15",
       ])
     #expect(try await driver.jobs(matching: JobQuery()).map(\.state) == [.ready, .running, .delayed])
     let ready = try await driver.claim(demand())
@@ -227,12 +227,14 @@ import Testing
       "SELECT EXISTS(SELECT 1 FROM qudo_pause), EXISTS(SELECT 1 FROM qudo_cancel)",
       // And what versions 12 and 13 do.
       "SELECT EXISTS(SELECT 1 FROM qudo_cancellation), EXISTS(SELECT 1 FROM qudo_place)",
+      // An enqueue or end of a keyed job of versions 12 to 14.
+      "SELECT EXISTS(SELECT 1 FROM qudo_held) OR EXISTS(SELECT 1 FROM qudo_key_limit)",
       // A claim of versions 5 to 11.
       "INSERT INTO qudo_running(instance, ends, last, first, token, lost_limit, started, lease) VALUES(1, 1, 3, 3, 1, 1, 1, 1)",
     ] {
       #expect(app.execute(sql, []) != SQLITE_DONE, "\(sql)")
     }
-    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["14"])
+    #expect(try file.rows("SELECT lowest_writer FROM qudo_schema ORDER BY version DESC LIMIT 1") == ["15"])
   }
 
   @Test func aFailedMigrationLeavesTheFileAsItWas() throws {
@@ -370,6 +372,41 @@ import Testing
     #expect(try await driver.jobs(matching: JobQuery(ids: [11])).map(\.group) == ["A"])
   }
 
+  @Test("a file of schema 14 gets stops of keys, and its limits of keys and its failures stay")
+  func stopsOfSchema14() async throws {
+    try make(version: 14)
+    try file.execute(
+      """
+      UPDATE qudo_job SET concurrency_key = 'k';
+      INSERT INTO qudo_job(id, kind, rank, due, enqueued, attempt, lost, state, codec, concurrency_key, payload)
+        VALUES (3, 1, 0, 1000, 900, 1, 0, 0, 0, 'k', CAST('held' AS BLOB));
+      INSERT INTO qudo_admitted(kind, key, job) VALUES(1, 'k', 1), (1, 'k', 2);
+      INSERT INTO qudo_held(kind, key, id) VALUES(1, 'k', 3);
+      INSERT INTO qudo_key_limit(kind, key, most) VALUES(1, 'k', 2);
+      INSERT INTO qudo_failure(job, kind, attempt, failed_at, reason, final, message, rank, codec, payload, concurrency_key, concurrency_limit)
+        VALUES (9, 1, 1, 950, 0, 1, 'broke', 0, 0, CAST('again' AS BLOB), 'k', 2);
+      UPDATE qudo_info SET value = 9 WHERE key = 'highest_id';
+      """)
+    let driver = try file.open(clock: clock)
+    #expect(try file.rows("SELECT key, most, stops FROM qudo_key_rule") == ["k|2|0"])
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9) == [])
+    let jobs = try await driver.claim(demand()).jobs
+    #expect(jobs.map(\.id) == [1, 2])
+    _ = try await driver.settle([Settlement(jobs[0].lease, .failed(message: ""))], claiming: nil)
+    #expect(try await driver.count() == [JobCount("a", ready: 1, running: 1)])
+    var stopping = job("new")
+    stopping.concurrencyKey = ConcurrencyKey("k", limit: 2, afterFailure: .stop)
+    _ = try await driver.insert([stopping])
+    _ = try await driver.settle([Settlement(jobs[1].lease, .failed(message: ""))], claiming: nil)
+    #expect(try await driver.count() == [JobCount("a", ready: 1, held: 1)])
+    #expect(try await driver.keyStops(nil, after: 0, limit: 9).map(\.job) == [2])
+    // A failure of before stops nothing, and comes last.
+    #expect(try await driver.replay([1]) == [.replayed(11)])
+    #expect(try await driver.count() == [JobCount("a", ready: 1, held: 2)])
+    #expect(try await driver.resume(keys: ["k"], of: "a").map(\.failure) == [3])
+    #expect(try await driver.claim(demand()).texts == ["held", "new"])
+  }
+
   @Test func theScriptMakesWhatAnOpeningMakes() async throws {
     await (try file.open(clock: clock)).close()
     let other = try TemporaryFile()
@@ -380,7 +417,7 @@ import Testing
     let driver = try other.open(clock: clock)
     #expect(
       try other.rows("SELECT version FROM qudo_schema") == [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14",
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
       ])
     #expect(try await driver.insert([job()]) == [.inserted(1)])
   }

@@ -6,7 +6,7 @@ import Testing
   @Test(
     .timeLimit(.minutes(5)),
     arguments: ConformanceSuite.cases(for: [
-      .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups,
+      .monotonicLeases, .control, .schedules, .maxRunning, .rateLimits, .concurrencyKeys, .groups, .keyStops,
     ])
   )
   func conforms(_ conformance: ConformanceCase) async throws {

@@ -22,6 +22,19 @@ import Testing
     #expect(NewJob("a", options: EnqueueOptions(group: "g")).group == "g")
   }
 
+  @Test("a database that stops no keys refuses a job whose key stops, and no other") func stopRefused() throws
+  {
+    let jobs = [
+      NewJob("a", concurrencyKey: "k"), NewJob("a", concurrencyKey: ConcurrencyKey("k", afterFailure: .stop)),
+    ]
+    try Capabilities.concurrencyKeys.check(keysOf: [jobs[0]])
+    try ([.concurrencyKeys, .keyStops] as Capabilities).check(keysOf: jobs)
+    #expect {
+      try Capabilities.concurrencyKeys.check(keysOf: jobs)
+    } throws: { ($0 as? QudoError)?.code == .invalidArgument }
+    #expect(FailureReason.allCases.filter(\.stopsKeys) == [.failed, .aborted, .lost])
+  }
+
   @Test("all jobs of a batch share the key of its options") func batch() throws {
     let options = EnqueueOptions(concurrencyKey: ConcurrencyKey("k", limit: 2))
     #expect(try options.part(1, of: 2).concurrencyKey == ConcurrencyKey("k", limit: 2))
