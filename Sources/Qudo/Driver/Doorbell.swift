@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Wakes idle workers when there may be jobs to claim.
 ///
 /// It counts its rings, so that none is missed: read ``rings`` before a claim; if the claim returns nothing
@@ -5,11 +7,12 @@
 /// processes.
 public final class Doorbell: Sendable {
   private struct State {
-    var rings: UInt64 = 0
     var next = 0
     var listeners: [Int: @Sendable () -> Void] = [:]
   }
   private let state = Locked(State())
+  /// A worker reads it under its lock, so it needs none.
+  private let count = Atomic<UInt64>(0)
   /// Held while listeners are added and removed, so that `watch` is called in order; `ring` does not take it.
   private let isWatching = Locked(false)
   private let watch: @Sendable (_ hasListeners: Bool) -> Void
@@ -28,14 +31,13 @@ public final class Doorbell: Sendable {
   }
 
   /// The number of rings so far.
-  public var rings: UInt64 { state.withLock { $0.rings } }
+  public var rings: UInt64 { count.load(ordering: .acquiring) }
 
   /// Counts a ring and calls all listeners on this thread.
   public func ring() {
-    let listeners = state.withLock { state in
-      state.rings &+= 1
-      return state.listeners.isEmpty ? [] : Array(state.listeners.values)
-    }
+    // First, so that a worker that a listener wakes sees it.
+    count.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    let listeners = state.withLock { $0.listeners.isEmpty ? [] : Array($0.listeners.values) }
     for listener in listeners {
       Interleaving.point()
       listener()

@@ -12,7 +12,7 @@ public final class JobContext: Sendable {
   init(_ job: ClaimedJob, run: Run) {
     self.job = job
     self.run = run
-    database = run.engine.driver.name
+    database = run.driver.name
   }
 
   var codecs: Codecs { run.engine.codecs }
@@ -29,7 +29,7 @@ public final class JobContext: Sendable {
   /// database's random ``Driver/generation``, the job's number and the time of its enqueue. A replayed job is another job,
   /// with another key. Each call computes it, in a few microseconds.
   public var idempotencyKey: IdempotencyKey {
-    let generation = run.engine.driver.generation
+    let generation = run.driver.generation
     let origin =
       generation.isEmpty ? database : generation.map { String($0, radix: 16) }.joined(separator: ".")
     return IdempotencyKey("\(origin)/\(job.id)/\(job.enqueuedAt.microseconds)")
@@ -98,7 +98,7 @@ public final class JobContext: Sendable {
         .invalidArgument, "\(kind) has no rate to throttle: give its policy one, or pause the kind")
     }
     guard duration > .zero else { return }
-    try await run.engine.driver.control().throttle(kind, rate, for: duration)
+    try await run.driver.control().throttle(kind, rate, for: duration)
   }
 
   /// Enqueues jobs in the transaction that completes this job, all or none. They are stored when the run returns; if it throws, they
@@ -145,7 +145,7 @@ public final class JobContext: Sendable {
   // MARK: For drivers
 
   /// The database that the job is in.
-  package var driver: any Driver { run.engine.driver }
+  package var driver: any Driver { run.driver }
 
   /// The job's lease as it is now: ``job`` has it as it was claimed, and a renewal may have moved it since.
   package var lease: Lease { run.engine.lease(run.slot, of: job.id) ?? job.lease }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Tells hooks of settled runs, one after the other and in the order of the settles, while the pump continues: a slow
 /// hook delays no renewal.
 ///
@@ -7,15 +9,15 @@ final class HookQueue: Sendable {
 
   private struct State {
     var entries: [Entry] = []
-    /// The number of runs that hooks are still to be told of.
-    var left = 0
     var task: Task<Void, Never>?
   }
   static let most = 1000
 
   private let state = Locked(State())
+  /// The number of runs that hooks are still to be told of. The engine reads it under its lock, so it needs none.
+  private let left = Atomic(0)
 
-  var isBehind: Bool { state.withLock { $0.left >= Self.most } }
+  var isBehind: Bool { left.load(ordering: .acquiring) >= Self.most }
 
   /// Adds runs.
   ///
@@ -28,7 +30,7 @@ final class HookQueue: Sendable {
   ) {
     state.withLock { state in
       state.entries += entries
-      state.left += entries.count
+      left.add(entries.count, ordering: .acquiringAndReleasing)
       guard state.task == nil, !entries.isEmpty else { return }
       state.task = Task { await self.run(tell, caughtUp) }
     }
@@ -45,11 +47,8 @@ final class HookQueue: Sendable {
       guard !entries.isEmpty else { return }
       for entry in entries {
         await tell(entry)
-        let isCaughtUp = state.withLock { state in
-          state.left -= 1
-          return state.left == Self.most - 1
-        }
-        if isCaughtUp { caughtUp() }
+        let count = left.subtract(1, ordering: .acquiringAndReleasing).newValue
+        if count == Self.most - 1 { caughtUp() }
       }
     }
   }

@@ -3,11 +3,15 @@ internal import Logging
 /// One run in a worker's slot, as far as it does not depend on the type of the hooks.
 @usableFromInline
 struct Run: Sendable {
-  let engine: WorkerEngine
+  /// The pump of the database that the job is from.
+  let pump: Pump
   let handler: JobHandler
   let slot: Int
   /// The start, in microseconds since the boot.
   let started: Int64
+
+  var engine: WorkerEngine { pump.engine }
+  var driver: any Driver { pump.driver }
 
   @usableFromInline
   func context(_ job: ClaimedJob) -> JobContext { JobContext(job, run: self) }
@@ -32,8 +36,8 @@ struct Run: Sendable {
 
   @usableFromInline
   func checked(_ jobs: [NewJob]) throws -> [NewJob] {
-    for job in jobs { try engine.driver.limits.check(job) }
-    try engine.driver.capabilities.check(keysOf: jobs)
+    for job in jobs { try driver.limits.check(job) }
+    try driver.capabilities.check(keysOf: jobs)
     return jobs
   }
 

@@ -130,13 +130,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
   /// Runs one unclaimed job repeatedly, to measure the overhead of a run.
   package func rehearse(_ job: ClaimedJob, _ times: Int) async {
     guard let handler = handlers[job.kind], let driver = queue.databases.only else { return }
-    let engine = WorkerEngine(self, mode: .once, driver)
+    let pump = Pump(WorkerEngine(self, mode: .once, .single(driver)), 0, driver)
     for _ in 0..<times {
-      _ = await engineHooks.perform(job, Run(engine: engine, handler: handler, slot: 0, started: 0))
+      _ = await engineHooks.perform(job, Run(pump: pump, handler: handler, slot: 0, started: 0))
     }
   }
 
-  private func run(_ mode: WorkerState.Mode) async throws(QudoError) -> WorkSummary {
+  private func run(_ mode: Scheduler.Mode) async throws(QudoError) -> WorkSummary {
     try await plugins.around(context) { await runEngine(mode) }.get()
   }
 
@@ -146,9 +146,13 @@ public struct Worker<Hooks: HookSet>: Sendable {
       clock: options.clock)
   }
 
-  private func runEngine(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
-    guard let driver = queue.databases.only else { return await runCompany(mode) }
-    let engine = WorkerEngine(self, mode: mode, driver)
+  private func runEngine(_ mode: Scheduler.Mode) async -> Result<WorkSummary, QudoError> {
+    if let driver = queue.databases.only { return await run(WorkerEngine(self, mode: mode, .single(driver))) }
+    if mode == .once { return await runOnce() }
+    return await run(WorkerEngine(self, mode: mode, .members(queue.databases.members)))
+  }
+
+  private func run(_ engine: WorkerEngine) async -> Result<WorkSummary, QudoError> {
     // The engine's calls must not be cancelled: a finished job is settled even then.
     let work = Task(executorPreference: engine.thread) { await engine.run() }
     return await withTaskCancellationHandler {
@@ -158,20 +162,9 @@ public struct Worker<Hooks: HookSet>: Sendable {
     }
   }
 
-  private func runCompany(_ mode: WorkerState.Mode) async -> Result<WorkSummary, QudoError> {
-    if mode == .once { return await runOnce() }
-    let worker = MultiDatabaseWorker(self, mode: mode)
-    let work = Task(executorPreference: worker.thread) { await worker.run() }
-    return await withTaskCancellationHandler {
-      await work.value
-    } onCancel: {
-      worker.stop()
-    }
-  }
-
   /// Tries the databases one after the other until one has a job.
   private func runOnce() async -> Result<WorkSummary, QudoError> {
-    var outcomes: [(String, MultiDatabaseWorker.Outcome)] = []
+    var outcomes: [(String, WorkerEngine.Outcome)] = []
     var random = SystemRandomNumberGenerator()
     let databases = queue.databases
     var route = EnqueueRoute(databases.members.count, databases.options.order, using: &random)
@@ -179,25 +172,19 @@ public struct Worker<Hooks: HookSet>: Sendable {
       !Task.isCancelled
     {
       let member = databases.members[index]
-      let outcome: MultiDatabaseWorker.Outcome
+      let outcome: WorkerEngine.Outcome
       do throws(QudoError) {
         let driver = try await member.ready(until: databases.end(databases.options.callTimeout))
-        let engine = WorkerEngine(
-          self, mode: .once, driver, verbs: DeadlineDriver(member: member, base: driver))
-        let work = Task(executorPreference: engine.thread) { await engine.run() }
-        _ = await withTaskCancellationHandler {
-          await work.value
-        } onCancel: {
-          engine.stop()
-        }
-        outcome = engine.report
+        let engine = WorkerEngine(self, mode: .once, .monitored(member, driver))
+        _ = await run(engine)
+        outcome = engine.report(0)
       } catch {
         outcome = (WorkSummary(), error)
       }
       outcomes.append((member.name, outcome))
       if !outcome.summary.isNothing { return .success(outcome.summary) }
     }
-    return outcomes.isEmpty ? .success(WorkSummary()) : MultiDatabaseWorker.sum(outcomes)
+    return outcomes.isEmpty ? .success(WorkSummary()) : WorkerEngine.sum(outcomes)
   }
 
   /// Starts the plugins, lets `body` run ready jobs one step at a time, then stops the plugins.

@@ -1,20 +1,20 @@
 /// The claimed jobs that have not begun, in the order in which they begin.
 struct JobBuffer {
-  private var jobs: [WorkerState.Held] = []
+  private var jobs: [HeldJob] = []
   private var head = 0
   /// When a job last came or began, in microseconds since the boot.
   private(set) var movedAt: Int64 = 0
 
   var count: Int { jobs.count - head }
   var isEmpty: Bool { head == jobs.count }
-  var all: ArraySlice<WorkerState.Held> { jobs[head...] }
+  var all: ArraySlice<HeldJob> { jobs[head...] }
 
-  mutating func append(_ job: WorkerState.Held) { jobs.append(job) }
+  mutating func append(_ job: HeldJob) { jobs.append(job) }
 
   /// Notes that jobs have come.
   mutating func moved(now: Int64) { movedAt = now }
 
-  mutating func takeFirst(now: Int64) -> WorkerState.Held? {
+  mutating func takeFirst(now: Int64) -> HeldJob? {
     guard !isEmpty else { return nil }
     let job = jobs[head]
     head += 1
@@ -26,11 +26,11 @@ struct JobBuffer {
     return job
   }
 
-  mutating func takeAll() -> ArraySlice<WorkerState.Held> {
+  mutating func takeAll() -> ArraySlice<HeldJob> {
     defer { replaceAll(with: []) }
     return all
   }
 
   /// Keeps some of the jobs, perhaps with other leases.
-  mutating func replaceAll(with kept: [WorkerState.Held]) { (jobs, head) = (kept, 0) }
+  mutating func replaceAll(with kept: [HeldJob]) { (jobs, head) = (kept, 0) }
 }

@@ -1,4 +1,5 @@
-/// A worker's slots: each is a task that runs jobs one after the other. It counts them, because each decision needs the counts.
+/// A worker's slots: each is a task that runs jobs one after the other, of any source. It counts them, because each decision needs
+/// the counts.
 struct Slots {
   enum Slot {
     /// Without a task.
@@ -6,8 +7,8 @@ struct Slots {
     /// With a task that waits for a job, or is about to ask for one.
     case waiting
     case running(ActiveRun)
-    /// Its job was settled while the run continues.
-    case abandoned
+    /// Its job, which was from this source, was settled while the run continues.
+    case abandoned(source: Int)
   }
 
   private var slots: [Slot] = []
@@ -27,7 +28,7 @@ struct Slots {
   }
 
   /// The reason why a slot's run was stopped; nil if it was not.
-  func stop(of slot: Int) -> WorkerState.Stop? {
+  func stop(of slot: Int) -> StopReason? {
     if case .abandoned = slots[slot] { return .givenUp }
     return run(slot)?.stop
   }
@@ -69,10 +70,15 @@ struct Slots {
     slots[slot] = .running(run)
   }
 
+  /// What held a slot.
+  enum Ended {
+    case run(ActiveRun)
+    /// A run that was abandoned before.
+    case abandoned(source: Int)
+  }
+
   /// Ends a slot's run. A task that was cancelled ends with it.
-  ///
-  /// - Returns: The run; nil if it was abandoned before.
-  mutating func end(_ number: Int) -> ActiveRun? {
+  mutating func end(_ number: Int) -> Ended? {
     // Moved out, not copied: what a run holds is not retained once more.
     var slot = Slot.waiting
     swap(&slot, &slots[number])
@@ -80,11 +86,11 @@ struct Slots {
     case .running(let run):
       running -= 1
       if run.stop != nil { close(number) }
-      return run
-    case .abandoned:
+      return .run(run)
+    case .abandoned(let source):
       abandoned -= 1
       close(number)
-      return nil
+      return .abandoned(source: source)
     case .free, .waiting:
       slots[number] = slot
       return nil
@@ -94,7 +100,7 @@ struct Slots {
   /// Gives up waiting for a slot's run, which keeps its task.
   mutating func abandon(_ slot: Int) -> ActiveRun? {
     guard let run = run(slot) else { return nil }
-    slots[slot] = .abandoned
+    slots[slot] = .abandoned(source: run.source)
     running -= 1
     abandoned += 1
     return run
@@ -103,12 +109,14 @@ struct Slots {
 
 /// A run of a job in a slot.
 struct ActiveRun {
-  var held: WorkerState.Held
+  var held: HeldJob
+  /// The source that the job is from.
+  let source: Int
   /// The time to cancel the run; after that, the time to stop waiting for it.
   var deadline = Int64.max
   let beganAt: Int64
   /// Why the run's task was cancelled; nil if it was not. It ends with this run, and a new task replaces it.
-  var stop: WorkerState.Stop?
+  var stop: StopReason?
   /// The application's own transaction completes the job, and may or may not be committed.
   var mayBeCompletedExternally = false
 }

@@ -3,25 +3,26 @@ import Testing
 @testable import Qudo
 
 /// The worker's decisions, without a task, a database or a clock.
-@Suite struct WorkerStateTests {
+@Suite struct SchedulerTests {
   private var nextID: Int64 = 0
-  private var state: WorkerState
+  private var state: Scheduler
 
   init() {
     state = Self.state()
   }
 
   private static func state(
-    _ mode: WorkerState.Mode = .forever, concurrency: Int = 2, policy: JobPolicy = JobPolicy(),
+    _ mode: Scheduler.Mode = .forever, concurrency: Int = 2, policy: JobPolicy = JobPolicy(),
     _ change: (inout WorkerOptions) -> Void = { _ in }
-  ) -> WorkerState {
+  ) -> Scheduler {
     var options = WorkerOptions()
     options.concurrency = concurrency
     options.shutdownGracePeriod = .seconds(10)
     options.cancellationGracePeriod = .seconds(5)
     change(&options)
-    return WorkerState(
+    let rules = WorkerRules(
       mode: mode, handlers: ["a": JobHandler("a", policy: policy) { _ in }], options: options)
+    return Scheduler(rules)
   }
 
   private mutating func jobs(_ count: Int) -> [ClaimedJob] {
@@ -52,7 +53,7 @@ import Testing
         state.claimed(Claim(jobs: got), by: request, asked: now, now: now)
       case .wait(let until): return (asked, settled, until)
       case .finish: return (asked, settled, nil)
-      case .checkForRemainingJobs: state.rest([])
+      case .checkForRemainingJobs: state.source.rest([])
       case .renew(let leases, let length): _ = state.extended(leases, leases, by: length, asked: now)
       case .listen, .stopListening, .checkForCancelledJobs, .reportLost, .reportStuck, .setFailureRoutes,
         .pruneLogs:
@@ -75,13 +76,13 @@ import Testing
     var supply = 2
     _ = settle(now: 1_000, supply: &supply)
     let slot = openSlot()
-    let begins = state.begin(slot, now: 1_000) != nil
+    let begins = state.run(slot, now: 1_000) != nil
     #expect(begins)
     state.claimed(
       Claim(timeUntilNextDue: .microseconds(Int64.max - 1)), by: ClaimRequest([], limit: 1), asked: 1_000,
       now: 1_000)
     state.stop(now: 1_000)
-    #expect(state.phaseEnd == .max)
+    #expect(state.phase.end == .max)
   }
 
   private mutating func expectRest(now: Int64, until: Int64, _ supply: inout Int) {
@@ -98,9 +99,9 @@ import Testing
   /// Runs all that is held, each taking `took` microseconds.
   private mutating func runAll(_ slot: Int, now: inout Int64, took: Int64) -> Int {
     var ran = 0
-    while state.begin(slot, now: now) != nil {
+    while state.run(slot, now: now) != nil {
       now += took
-      let goesOn = state.end(slot, .completed(), took: took, now: now, recording: false)
+      let goesOn = state.ended(slot, .completed(), took: took, now: now, recording: false)
       #expect(goesOn)
       ran += 1
     }
@@ -138,21 +139,21 @@ import Testing
     var (now, most): (Int64, Int) = (0, 0)
     for _ in 0..<30 {
       // All but so many have ended, of which one runs.
-      while state.begin(slot, now: now) != nil, state.buffer.count >= left {
+      while state.run(slot, now: now) != nil, state.source.buffer.count >= left {
         now += 2
-        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+        _ = state.ended(slot, .completed(), took: 2, now: now, recording: false)
       }
       // At the latest, what has finished is settled some time after.
       now += 10_000
       guard case .settle(let settlements, let request?) = state.next(now: now, rings: 0).action else {
-        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+        _ = state.ended(slot, .completed(), took: 2, now: now, recording: false)
         continue
       }
       most = max(most, request.limit)
       now += 2
-      _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
-      while state.begin(slot, now: now) != nil {
-        _ = state.end(slot, .completed(), took: 2, now: now, recording: false)
+      _ = state.ended(slot, .completed(), took: 2, now: now, recording: false)
+      while state.run(slot, now: now) != nil {
+        _ = state.ended(slot, .completed(), took: 2, now: now, recording: false)
       }
       state.settled(settlements, settlements.map { _ in .settled() })
       state.claimed(Claim(jobs: jobs(request.limit)), by: request, asked: now - 2, now: now)
@@ -180,7 +181,7 @@ import Testing
       _ = runAll(slot, now: &now, took: 100)
       _ = settle(now: now, supply: &supply)
     }
-    _ = state.begin(slot, now: now)
+    _ = state.run(slot, now: now)
     let before = settle(now: now + 249_999, supply: &supply)
     #expect(before.settled.isEmpty && before.waitsUntil == now + 250_000)
     let after = settle(now: now + 250_000, supply: &supply)
@@ -198,7 +199,7 @@ import Testing
     supply = 1
     _ = settle(now: 100, supply: &supply)
     let other = state.openSlot()
-    let job = state.begin(slot, now: 100)
+    let job = state.run(slot, now: 100)
     #expect(other == nil && job != nil)
   }
 
@@ -212,8 +213,8 @@ import Testing
       _ = runAll(slot, now: &now, took: 10)
       _ = settle(now: now, supply: &supply)
     }
-    let first = state.begin(slot, now: now)
-    _ = state.end(slot, .completed(), took: 10, now: now, recording: false)
+    let first = state.run(slot, now: now)
+    _ = state.ended(slot, .completed(), took: 10, now: now, recording: false)
     let begun = now
     let rest = settle(now: begun + 1_999, supply: &supply)
     #expect(first != nil && rest.settled.isEmpty && rest.waitsUntil == begun + 2_000)
@@ -231,11 +232,11 @@ import Testing
       _ = runAll(slot, now: &now, took: 10)
       _ = settle(now: now, supply: &supply)
     }
-    let held = state.buffer.count
+    let held = state.source.buffer.count
     var begun = 0
     while settle(now: now, supply: &supply).asked.isEmpty, begun < held {
-      _ = state.begin(slot, now: now)
-      _ = state.end(slot, .completed(), took: 10, now: now, recording: false)
+      _ = state.run(slot, now: now)
+      _ = state.ended(slot, .completed(), took: 10, now: now, recording: false)
       begun += 1
     }
     #expect(held > 30 && begun == held - held / 2)
@@ -246,29 +247,29 @@ import Testing
     state = Self.state(concurrency: 1)
     let request = ClaimRequest([.init("a")], limit: 100)
     // It is answered 5 ms after it was asked for; what is left at half takes 50 microseconds to run, or 5 ms.
-    state.wake.shouldClaim = true
+    state.source.wake.shouldClaim = true
     state.claimed(Claim(jobs: jobs(100)), by: request, asked: 0, now: 5_000)
     let slot = openSlot()
     let last = took == 1 ? 100 : 50
     var now: Int64 = 5_000
     for run in 1...last {
-      let begins = state.begin(slot, now: now) != nil
+      let begins = state.run(slot, now: now) != nil
       now += took
-      let goesOn = state.end(slot, .completed(), took: took, now: now, recording: false)
+      let goesOn = state.ended(slot, .completed(), took: took, now: now, recording: false)
       #expect(begins && goesOn)
-      #expect(state.isRefillDue(now) == (run == last), "after \(run)")
-      #expect(state.settlesAt(now) > now)
+      #expect(state.source.isRefillDue(now) == (run == last), "after \(run)")
+      #expect(state.source.settlesAt(now) > now)
     }
   }
 
   @Test mutating func aClaimThatTookVeryLongDoesNotKeepBackWhatHasFinished() {
     state = Self.state(concurrency: 1)
-    state.wake.shouldClaim = true
+    state.source.wake.shouldClaim = true
     state.claimed(
       Claim(jobs: jobs(100)), by: ClaimRequest([.init("a")], limit: 100), asked: 0, now: 30_000_000)
     let slot = openSlot()
-    let begins = state.begin(slot, now: 30_000_000) != nil
-    let goesOn = state.end(slot, .completed(), took: 2_000, now: 30_002_000, recording: false)
+    let begins = state.run(slot, now: 30_000_000) != nil
+    let goesOn = state.ended(slot, .completed(), took: 2_000, now: 30_002_000, recording: false)
     #expect(begins && goesOn && state.isSettleDue(30_004_000), "the rest takes 200 ms")
   }
 
@@ -282,12 +283,12 @@ import Testing
       _ = runAll(slot, now: &now, took: 2)
       _ = settle(now: now, supply: &supply)
     }
-    _ = state.begin(slot, now: now)
-    _ = state.end(slot, .completed(), took: 2_000, now: now, recording: false)
-    let quick = state.ahead
-    _ = state.begin(slot, now: now)
-    _ = state.end(slot, .completed(), took: 1_000_000, now: now, recording: false)
-    #expect(quick == 1_000 && state.ahead <= 2)
+    _ = state.run(slot, now: now)
+    _ = state.ended(slot, .completed(), took: 2_000, now: now, recording: false)
+    let quick = state.source.ahead
+    _ = state.run(slot, now: now)
+    _ = state.ended(slot, .completed(), took: 1_000_000, now: now, recording: false)
+    #expect(quick == 1_000 && state.source.ahead <= 2)
   }
 
   @Test("claims fewer jobs ahead when their payloads are large") mutating func bytesAhead() {
@@ -301,25 +302,25 @@ import Testing
           dueAt: Timestamp(microseconds: 0))
       ])
     }
-    state.prefetch.averageRun = 1
-    state.prefetch.last = 10_000
-    #expect(state.ahead == 1000, "nothing is known of them: one byte each")
+    state.source.prefetch.averageRun = 1
+    state.source.prefetch.last = 10_000
+    #expect(state.source.ahead == 1000, "nothing is known of them: one byte each")
     for (bytes, ahead) in [(100, 10...10), (2000, 0...0), (0, 0...0)] {
       state.claimed(claim(bytes), by: ClaimRequest([], limit: 1), asked: 0, now: 0)
-      state.prefetch.last = 10_000
-      #expect(ahead.contains(state.ahead), "\(bytes) bytes")
+      state.source.prefetch.last = 10_000
+      #expect(ahead.contains(state.source.ahead), "\(bytes) bytes")
     }
     for _ in 0..<100 { state.claimed(claim(10), by: ClaimRequest([], limit: 1), asked: 0, now: 0) }
-    state.prefetch.last = 10_000
-    #expect((90...100).contains(state.ahead), "smaller ones are believed after a while")
+    state.source.prefetch.last = 10_000
+    #expect((90...100).contains(state.source.ahead), "smaller ones are believed after a while")
   }
 
   @Test mutating func leasesAreRenewedAtAThirdOfTheirTime() {
     var supply = 2
     let rest = settle(now: 0, supply: &supply)
     #expect(rest.waitsUntil == min(250_000, 20_000_000))
-    _ = state.openSlot().map { state.begin($0, now: 0) }
-    _ = state.openSlot().map { state.begin($0, now: 0) }
+    _ = state.openSlot().map { state.run($0, now: 0) }
+    _ = state.openSlot().map { state.run($0, now: 0) }
     expectRest(now: 0, until: 20_000_000, &supply)
     guard case .renew(let leases, let length) = state.next(now: 20_000_000, rings: 0).action else {
       Issue.record("no renewal")
@@ -335,12 +336,12 @@ import Testing
     var supply = 2
     _ = settle(now: 0, supply: &supply)
     let slot = openSlot()
-    _ = state.begin(slot, now: 0)
+    _ = state.run(slot, now: 0)
     state.stop(now: 1_000_000)
     let drained = settle(now: 1_000_000, supply: &supply)
     #expect(drained.settled.map(\.lease.job) == [2], "what has not begun goes back at once")
     #expect(drained.waitsUntil == 11_000_000)
-    let begun = state.begin(slot, now: 1_000_000)
+    let begun = state.run(slot, now: 1_000_000)
     let cancelled = state.next(now: 11_000_000, rings: 0).cancelled
     #expect(begun == nil && cancelled == [slot])
     #expect(state.slots.stop(of: slot) == .shutdown)
@@ -356,15 +357,15 @@ import Testing
     var supply = 1
     _ = settle(now: 0, supply: &supply)
     let slot = openSlot()
-    _ = state.begin(slot, now: 0)
+    _ = state.run(slot, now: 0)
     let cancelled = state.next(now: 1_000_000, rings: 0).cancelled
     #expect(cancelled == [slot])
     let given = settle(now: 6_000_000, supply: &supply)
-    #expect(given.settled.count == 1 && state.summary.failed == 1)
-    let goesOn = state.end(slot, .completed(), took: 9_000_000, now: 9_000_000, recording: false)
+    #expect(given.settled.count == 1 && state.source.summary.failed == 1)
+    let goesOn = state.ended(slot, .completed(), took: 9_000_000, now: 9_000_000, recording: false)
     let late = settle(now: 9_000_000, supply: &supply).settled
     #expect(!goesOn && late.isEmpty)
-    #expect(state.summary.completed == 0 && state.summary.failed == 1)
+    #expect(state.source.summary.completed == 0 && state.source.summary.failed == 1)
   }
 
   @Test mutating func troubleIsRetriedWithLongerAndLongerPauses() {
@@ -389,9 +390,9 @@ import Testing
     var supply = 2
     _ = settle(now: 0, supply: &supply)
     let (first, second) = (openSlot(), state.openSlot() ?? 0)
-    _ = state.begin(first, now: 0)
-    _ = state.begin(second, now: 0)
-    _ = state.end(first, .completed(), took: 1, now: 1, recording: false)
+    _ = state.run(first, now: 0)
+    _ = state.run(second, now: 0)
+    _ = state.ended(first, .completed(), took: 1, now: 1, recording: false)
     guard case .settle(let settlements, _) = state.next(now: 19_999_000, rings: 0).action else {
       Issue.record("no settle"); return
     }
@@ -442,11 +443,11 @@ import Testing
   @Test("a full worker listens for cancels only after a pause, and not to every ring")
   mutating func listensWhileFull() throws {
     state = Self.state(concurrency: 1)
-    state.canBeCancelled = true
+    state.source.settings.canBeCancelled = true
     guard case .settle(_, let request?) = state.next(now: 0, rings: 0).action else { throw Unexpected() }
     state.settled([], [])
     state.claimed(Claim(jobs: jobs(1)), by: request, asked: 0, now: 0)
-    guard let slot = state.openSlot(), state.begin(slot, now: 0) != nil else { throw Unexpected() }
+    guard let slot = state.openSlot(), state.run(slot, now: 0) != nil else { throw Unexpected() }
     // A short run costs nothing.
     var actions = [action(now: 50_000, rings: 5)]
     // What came before it listened may have been a cancel.
@@ -482,7 +483,7 @@ import Testing
       var slots: [Int] = []
       for index in 0..<3 {
         slots.append(openSlot())
-        let begins = state.begin(slots[index], now: Int64(index) * 1_000_000) != nil
+        let begins = state.run(slots[index], now: Int64(index) * 1_000_000) != nil
         #expect(begins)
       }
       // One after the other reaches its limit of 1 s, and 5 s later the worker no longer waits for it.
@@ -492,7 +493,7 @@ import Testing
       #expect(state.isStuck == (most != nil))
       #expect((state.phase == .working) == (most == nil))
       // What still runs has the grace period, then the work ends although the slots are held.
-      let goesOn = state.end(slots[2], .completed(), took: 1, now: 7_000_001, recording: false)
+      let goesOn = state.ended(slots[2], .completed(), took: 1, now: 7_000_001, recording: false)
       #expect(!goesOn, "it was cancelled, too")
       let rest = settle(now: 7_000_002, supply: &supply)
       #expect((rest.waitsUntil == nil) == (most != nil))
@@ -505,7 +506,7 @@ import Testing
     state = Self.state(concurrency: 1) { $0.maxStuckSlots = 1 }
     var supply = 1
     _ = settle(now: 0, supply: &supply)
-    let begins = state.begin(openSlot(), now: 0) != nil
+    let begins = state.run(openSlot(), now: 0) != nil
     #expect(begins)
     state.stop(now: 0)
     _ = settle(now: 10_000_000, supply: &supply)
@@ -517,12 +518,12 @@ import Testing
   mutating func runsForHooks(isNamed: Bool) throws {
     #expect(
       (EngineHooks(Settled()).didSettle != nil, EngineHooks(NoHooks()).didSettle != nil) == (true, false))
-    state.reportsRuns = isNamed
+    state.source.rules.reportsRuns = isNamed
     var supply = 2
     _ = settle(now: 0, supply: &supply)
     let slot = openSlot()
-    guard state.begin(slot, now: 0) != nil else { throw Unexpected() }
-    _ = state.end(slot, .completed(), took: 7, now: 7, recording: false)
+    guard state.run(slot, now: 0) != nil else { throw Unexpected() }
+    _ = state.ended(slot, .completed(), took: 7, now: 7, recording: false)
     // The second job is released without a run.
     state.stop(now: 7)
     guard case .settle(let settlements, nil) = state.next(now: 7, rings: 0).action else { throw Unexpected() }
@@ -540,20 +541,20 @@ import Testing
     "reports a run that lost its lease, also one that ignores its cancellation", arguments: [true, false])
   mutating func lostRuns(isNamed: Bool) throws {
     state = Self.state(concurrency: 1) { $0.shutdownGracePeriod = .zero }
-    state.reportsRuns = isNamed
+    state.source.rules.reportsRuns = isNamed
     for ignores in [false, true] {
       var supply = 1
-      state.wake.shouldClaim = true
+      state.source.wake.shouldClaim = true
       _ = settle(now: 0, supply: &supply)
       let slot = openSlot()
-      guard let job = state.begin(slot, now: 0) else { throw Unexpected() }
+      guard let job = state.run(slot, now: 0) else { throw Unexpected() }
       let lost = state.extended([job.lease], [nil], by: .seconds(60), asked: 0)
       #expect(lost.cancelled == [slot])
       if ignores {
         state.stop(now: 0)
         _ = state.next(now: 0, rings: 0)
       } else {
-        _ = state.end(slot, .released, took: 1, now: 1, recording: false)
+        _ = state.ended(slot, .released, took: 1, now: 1, recording: false)
       }
       guard case .reportLost(let runs) = state.next(now: ignores ? 5_000_000 : 1, rings: 0).action else {
         #expect(!isNamed)
@@ -569,8 +570,8 @@ import Testing
   mutating func maxRunning() throws {
     state = Self.state(concurrency: 3, policy: JobPolicy(maxRunning: 8))
     // Quick jobs.
-    state.prefetch.averageRun = 1
-    (state.prefetch.last, state.prefetch.requested) = (100, 100)
+    state.source.prefetch.averageRun = 1
+    (state.source.prefetch.last, state.source.prefetch.requested) = (100, 100)
     let request = try #require(state.nextClaim())
     #expect(request.limit > 8)
     #expect(request.demands.map(\.limit) == [8] && request.demands.map(\.maxRunning) == [8])
@@ -589,11 +590,11 @@ import Testing
   @Test("does not claim again and again while others run as many jobs of a kind as may")
   mutating func othersRunAll() {
     state = Self.state(.untilEmpty(skipDelayed: false), policy: JobPolicy(maxRunning: 2))
-    state.wake.shouldClaim = false
-    state.rest([JobCount("a", ready: 5, running: 2)])
-    #expect(!state.wake.shouldClaim && state.wake.remainingConfirmed)
-    state.rest([JobCount("a", ready: 5, running: 1)])
-    #expect(state.wake.shouldClaim)
+    state.source.wake.shouldClaim = false
+    state.source.rest([JobCount("a", ready: 5, running: 2)])
+    #expect(!state.source.wake.shouldClaim && state.source.wake.remainingConfirmed)
+    state.source.rest([JobCount("a", ready: 5, running: 1)])
+    #expect(state.source.wake.shouldClaim)
   }
 
   @Test("prefetches nothing, not of other kinds either, if a kind has a rate")
@@ -601,8 +602,8 @@ import Testing
     let rate = RateLimit(100, per: .seconds(1))
     state = Self.state(concurrency: 3, policy: JobPolicy(rate: rate))
     // Quick jobs.
-    state.prefetch.averageRun = 1
-    (state.prefetch.last, state.prefetch.requested) = (100, 100)
+    state.source.prefetch.averageRun = 1
+    (state.source.prefetch.last, state.source.prefetch.requested) = (100, 100)
     let request = try #require(state.nextClaim())
     #expect(
       request.limit == 3 && request.demands.map(\.limit) == [nil] && request.demands.map(\.rate) == [rate])
@@ -618,25 +619,66 @@ import Testing
     let request = try #require(state.nextClaim())
     state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
     state.giveBackBuffered()
-    #expect(state.finished.all.map(\.hasBegun) == [false, false])
+    #expect(state.source.finished.all.map(\.hasBegun) == [false, false])
     // Without a rate there is nothing to give back.
     state = Self.state(concurrency: 3, policy: JobPolicy())
     state.claimed(Claim(jobs: jobs(2)), by: request, asked: 0, now: 0)
     state.giveBackBuffered()
-    #expect(state.finished.all.map(\.hasBegun) == [true, true])
+    #expect(state.source.finished.all.map(\.hasBegun) == [true, true])
   }
 
   @Test("does not claim again and again while a rate holds up a kind")
   mutating func rateHoldsUp() {
     state = Self.state(
       .untilEmpty(skipDelayed: false), policy: JobPolicy(rate: RateLimit(1, per: .seconds(60))))
-    state.wake.shouldClaim = false
-    state.rest([JobCount("a", ready: 5)])
-    #expect(!state.wake.shouldClaim && state.wake.remainingConfirmed)
+    state.source.wake.shouldClaim = false
+    state.source.rest([JobCount("a", ready: 5)])
+    #expect(!state.source.wake.shouldClaim && state.source.wake.remainingConfirmed)
   }
 
   private struct Settled: Hook {
     static let points: HookPoints = .didSettle
   }
   private struct Unexpected: Error {}
+}
+
+/// The calls of the only pump of a scheduler with one source.
+extension Scheduler {
+  fileprivate var source: Source {
+    get { sources[0] }
+    set { sources[0] = newValue }
+  }
+  private var share: Share { share(of: 0, now: 0) }
+
+  fileprivate mutating func next(now: Int64, rings: UInt64) -> (action: Action, cancelled: [Int]) {
+    sources[0].availability = .open
+    return next(0, now: now) { _ in rings }
+  }
+  fileprivate func nextClaim() -> ClaimRequest? { source.nextClaim(share, kinds, phase) }
+  fileprivate func isSettleDue(_ now: Int64) -> Bool {
+    source.isSettleDue(now, phase, isCrowdedOut: isCrowdedOut(0, now: now))
+  }
+  fileprivate mutating func claimed(_ claim: Claim, by request: ClaimRequest, asked: Int64, now: Int64) {
+    _ = claimed(0, claim, by: request, asked: asked, now: now)
+  }
+  fileprivate mutating func settled(_ settlements: [Settlement], _ results: [SettleResult]) {
+    settled(0, settlements, results)
+  }
+  fileprivate mutating func failed(_ settlements: [Settlement], now: Int64) -> Bool {
+    failed(0, settlements, now: now)
+  }
+  fileprivate mutating func extended(_ old: [Lease], _ new: [Lease?], by length: Duration, asked: Int64) -> (
+    lost: [ClaimedJob], cancelled: [Int]
+  ) {
+    extended(0, old, new, by: length, asked: asked)
+  }
+  fileprivate mutating func cancel(_ jobs: [Int64], now: Int64) -> [Int] { cancel(0, jobs, now: now) }
+  fileprivate mutating func giveBackBuffered() { sources[0].giveBackBuffered(&kinds) }
+  fileprivate mutating func run(_ slot: Int, now: Int64) -> ClaimedJob? { begin(slot, now: now)?.job }
+  /// Returns whether the slot's task goes on.
+  fileprivate mutating func ended(
+    _ slot: Int, _ outcome: Settlement.Outcome, took: Int64, now: Int64, recording: Bool
+  ) -> Bool {
+    end(slot, outcome, took: took, now: now, recording: recording)?.goesOn ?? false
+  }
 }

@@ -1,7 +1,7 @@
 internal import Logging
 
 /// What the log and the hooks hear.
-extension WorkerEngine {
+extension Pump {
   func report(_ settlements: [Settlement], _ results: [SettleResult]) {
     for (settlement, result) in zip(settlements, results) {
       if result == .cancelled {
@@ -62,7 +62,8 @@ extension WorkerEngine {
 
   func reportStuck(_ count: Int) {
     logger.error(
-      "slots stuck, worker ends", metadata: ["slots": "\(count)", "maximum": "\(maxStuckSlots ?? 0)"])
+      "slots stuck, worker ends",
+      metadata: ["slots": "\(count)", "maximum": "\(engine.options.maxStuckSlots ?? 0)"])
   }
 
   func leaseLost(_ job: ClaimedJob) {

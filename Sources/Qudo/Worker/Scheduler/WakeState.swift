@@ -7,7 +7,7 @@ struct WakeState {
   /// The time to claim although no bell rings.
   var claimAt = Int64.max
   var isListening = false
-  /// With ``WorkerState/Mode/untilEmpty(skipDelayed:)``: whether jobs are left that the last claim could not get.
+  /// With ``Scheduler/Mode/untilEmpty(skipDelayed:)``: whether jobs are left that the last claim could not get.
   var remainingConfirmed = false
   /// The time from which on a worker without room listens, to hear which of its running jobs are cancelled.
   var listensAt: Int64 = 0
