@@ -225,7 +225,8 @@ public struct SQLiteDriver: Driver {
       if let claim = answer.claim { note(claim) }
       return answer
     } catch {
-      guard error.badRows != nil, let next else { throw error }
+      // Without a settlement there is nothing to save: a claim that cannot be repaired reports its error.
+      guard error.badRows != nil, let next, !settlements.isEmpty else { throw error }
       return try await settle(settlements, thenClaiming: next)
     }
   }

@@ -61,6 +61,24 @@ import Testing
     #expect(try rows("qudo_ready") == "0" && rows("qudo_delayed") == "0" && rows("qudo_job") == "1")
   }
 
+  @Test("reports an index that no repair mends, also to a worker that settles nothing")
+  func damagedIndex() async throws {
+    let late = NewJob("a", due: .after(.seconds(60)), idempotencyKey: IdempotencyKey("once"))
+    _ = try await driver.insert([late])
+    await driver.close()
+    // The index of delays has the rows of the receipts.
+    try file.execute(
+      """
+      PRAGMA writable_schema = ON;
+      UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'qudo_receipt')
+      WHERE name = 'qudo_delayed_written'
+      """)
+    let driver = try SQLiteDriver(path: file.path, durability: .normal, clock: clock, logger: log.logger)
+    for _ in 0..<2 {
+      await #expect(throws: QudoError.self) { _ = try await driver.settle([], claiming: demand()) }
+    }
+  }
+
   @Test("claims less than a range that lacks a job further back")
   func notReachedYet() async throws {
     try await insert(6)
