@@ -76,8 +76,9 @@ extension Scheduler {
     return (next, goesOn)
   }
 
-  private func hasNews(_ source: Int, _ now: Int64) -> Bool {
-    sources[source].hasNews(now, phase, isCrowdedOut: isCrowdedOut(source, now: now))
+  private mutating func hasNews(_ source: Int, _ now: Int64) -> Bool {
+    let isCrowdedOut = isCrowdedOut(source, now: now)
+    return sources[source].hasNews(now, phase, isCrowdedOut: isCrowdedOut)
   }
 
   /// Cancels the runs of these jobs, and releases those of them that have not begun.

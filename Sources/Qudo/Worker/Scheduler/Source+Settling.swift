@@ -26,7 +26,9 @@ extension Source {
 
   /// Returns whether the pump has work after the end of a run. Waking it for each run would cost more than
   /// many short runs.
-  func hasNews(_ now: Int64, _ phase: Scheduler.Phase, isCrowdedOut: Bool) -> Bool {
+  ///
+  /// Mutating, although it changes nothing: a call that only reads copies the source, once for each run.
+  mutating func hasNews(_ now: Int64, _ phase: Scheduler.Phase, isCrowdedOut: Bool) -> Bool {
     // The first finished job sets the time by which it must be settled.
     finished.count <= 1 || (wake.shouldClaim && isRefillDue(now))
       || isSettleDue(now, phase, isCrowdedOut: isCrowdedOut)
